@@ -1,0 +1,169 @@
+"""The exception tree: whose fault it is, whether trying again can help, a message that is safe to log.
+
+::
+
+    OctoError
+    ├── ConfigError            the operator's configuration; nothing was started
+    ├── WireError
+    │   ├── LocalProtocolError    we used the protocol wrongly: a bug here
+    │   └── RemoteProtocolError   the peer sent bytes that are no WuKongIM packet
+    ├── CryptoError            a payload that cannot be verified or decrypted
+    ├── TransportError         the socket could not be opened, or broke
+    ├── ApiError               an answer, or none, of the Octo bot API
+    │   ├── AuthError             the token is refused
+    │   ├── PermissionDenied      the bot may not do this here (kicked, not a friend, disbanded)
+    │   ├── NotFound
+    │   ├── BadRequest
+    │   ├── PayloadTooLarge       refused before any request was made
+    │   ├── RateLimited
+    │   ├── Unavailable           502, 503, 504, a proxy's HTML page, or no connection at all
+    │   ├── BadAnswer             a 2xx that is not what the API promises
+    │   └── AmbiguousOutcome      a request that may or may not have been carried out
+    ├── StoreError             the journal cannot be read or written
+    ├── HostError              the agent host cannot do what was asked
+    │   └── SessionStoreError     sessions.json cannot be read or written
+    └── CaptureError           a file that is no capture
+
+No message in this tree ever holds a token, a secret or a payload's text.
+"""
+
+from typing import ClassVar
+
+
+class OctoError(Exception):
+    """Base of every error this package raises on purpose."""
+
+    retryable: ClassVar[bool] = False
+    """Whether the same call may succeed later without anybody changing anything."""
+
+
+class ConfigError(OctoError):
+    """The configuration is wrong.
+
+    Args:
+        problems: one sentence for each mistake, all of them at once, none of them holding a secret.
+    """
+
+    def __init__(self, *problems: str) -> None:
+        super().__init__("\n".join(problems))
+        self.problems: tuple[str, ...] = problems
+
+
+class WireError(OctoError):
+    """The WuKongIM protocol was broken by one side."""
+
+
+class LocalProtocolError(WireError):
+    """This side asked for something the protocol's state does not allow."""
+
+
+class RemoteProtocolError(WireError):
+    """The peer sent something that is not the protocol: close the connection, never resynchronise."""
+
+    retryable = True
+
+
+class CryptoError(OctoError):
+    """A key agreement, message key, ciphertext or padding that does not hold."""
+
+
+class TransportError(OctoError):
+    """The socket could not be opened in time, or broke."""
+
+    retryable = True
+
+
+class ApiError(OctoError):
+    """A call of the Octo bot API failed.
+
+    Args:
+        call: the call's name, such as ``sendMessage``.
+        detail: what went wrong, free of secrets.
+        status: HTTP status, 0 when there was no answer.
+        code: the server's ``error.code`` where it sent one.
+    """
+
+    def __init__(self, call: str, detail: str, *, status: int = 0, code: str = "") -> None:
+        where = f" (HTTP {status}{', ' + code if code else ''})" if status else ""
+        super().__init__(f"{call}: {detail}{where}")
+        self.call = call
+        self.detail = detail
+        self.status = status
+        self.code = code
+
+
+class AuthError(ApiError):
+    """The bot token is refused: check it with the bot's owner (BotFather /token)."""
+
+
+class PermissionDenied(ApiError):
+    """The bot may not do this here: not a member, not a friend, group disbanded."""
+
+
+class NotFound(ApiError):
+    """The thing asked for, or the route itself, does not exist on this server."""
+
+
+class BadRequest(ApiError):
+    """The server refuses the request as it stands."""
+
+
+class PayloadTooLarge(ApiError):
+    """The payload is above our own limit; nothing was sent."""
+
+
+class RateLimited(ApiError):
+    """Too many requests; refused before the server did anything.
+
+    Args:
+        call: the call's name.
+        detail: what went wrong.
+        retry_after: seconds the server asks to wait.
+        scope: ``X-RateLimit-Scope`` as sent, or empty.
+    """
+
+    retryable = True
+
+    def __init__(self, call: str, detail: str, *, retry_after: float, scope: str = "") -> None:
+        super().__init__(call, detail, status=429)
+        self.retry_after = retry_after
+        self.scope = scope
+
+
+class Unavailable(ApiError):
+    """The server did not do it: not reachable, or a proxy answered in its place."""
+
+    retryable = True
+
+
+class BadAnswer(ApiError):
+    """A success status with a body that is not what the API promises."""
+
+
+class AmbiguousOutcome(ApiError):
+    """The request left and no usable answer came: it may have been carried out."""
+
+
+class StoreError(OctoError):
+    """The journal cannot be read or written.
+
+    Args:
+        detail: what happened and what to do about it.
+        retryable: true where waiting may help, as with a full disk.
+    """
+
+    def __init__(self, detail: str, *, retryable: bool = False) -> None:
+        super().__init__(detail)
+        self.retryable = retryable  # type: ignore[misc]  # set for each error, the class only gives the default
+
+
+class HostError(OctoError):
+    """The agent host cannot do what was asked."""
+
+
+class SessionStoreError(HostError):
+    """The host's session store cannot be read or written."""
+
+
+class CaptureError(OctoError):
+    """The file is not a capture we can read."""
