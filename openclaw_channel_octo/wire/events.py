@@ -1,0 +1,150 @@
+"""What a client connection tells its owner."""
+
+from dataclasses import dataclass
+
+from openclaw_channel_octo.wire.packets import Event, Flags, Setting
+
+__all__ = [
+    "Connected",
+    "ConnectionEvent",
+    "InboundMessage",
+    "Kicked",
+    "Pushed",
+    "Received",
+    "Rejected",
+    "Silent",
+    "Undecodable",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InboundMessage:
+    """A message whose key was verified and whose payload was decrypted.
+
+    Attributes:
+        message_id: unique on the server.
+        message_seq: place in the channel's log, 0 when it is not stored.
+        client_msg_no: the sender's id of the message.
+        from_uid: the sender; empty for the system account.
+        channel_id: the conversation as the recipient sees it; may be empty.
+        channel_type: see protocol §2.9.
+        timestamp: Unix seconds.
+        payload: plaintext, a JSON object by convention only.
+        expire: lifetime in seconds, 0 for ever.
+        setting: the packet's setting byte.
+        flags: the header's bits, to be handed back in the acknowledgement.
+        topic: empty where there is none.
+        stream_flag: set with ``stream_no`` and ``stream_id`` by old servers, see protocol §2.5.
+        stream_no: see ``stream_flag``.
+        stream_id: see ``stream_flag``.
+    """
+
+    message_id: int
+    message_seq: int
+    client_msg_no: str
+    from_uid: str
+    channel_id: str
+    channel_type: int
+    timestamp: int
+    payload: bytes
+    expire: int = 0
+    setting: Setting = Setting.NONE
+    flags: Flags = Flags.NONE
+    topic: str = ""
+    stream_flag: int | None = None
+    stream_no: str | None = None
+    stream_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connected:
+    """The session is up.
+
+    Attributes:
+        server_version: the negotiated protocol version.
+        time_diff_ms: server clock minus ours at CONNECT, milliseconds.
+        node_id: the server's node, ``None`` where it did not say.
+        encrypted: whether payloads are encrypted.
+    """
+
+    server_version: int
+    time_diff_ms: int
+    node_id: int | None
+    encrypted: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rejected:
+    """The server answered CONNECT with a failure; the connection is closed (protocol §4.3).
+
+    Attributes:
+        reason: a `ReasonCode`, or a code this package does not know.
+    """
+
+    reason: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Received:
+    """A message arrived. Acknowledge it once it is safe on this side (protocol §4.6)."""
+
+    message: InboundMessage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Undecodable:
+    """A message whose key is wrong or that cannot be decrypted; nothing of its payload is passed on.
+
+    Attributes:
+        message_id: unique on the server.
+        message_seq: place in the channel's log, 0 when it is not stored.
+        flags: the header's bits, to be handed back should the message be acknowledged.
+        client_msg_no: the sender's id of the message; unverified like every field here.
+        from_uid: the sender.
+        channel_id: the conversation.
+        channel_type: see protocol §2.9.
+        problem: what is wrong, safe to log.
+    """
+
+    message_id: int
+    message_seq: int
+    flags: Flags
+    client_msg_no: str
+    from_uid: str
+    channel_id: str
+    channel_type: int
+    problem: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pushed:
+    """An EVENT packet arrived; it is never acknowledged (protocol §7)."""
+
+    event: Event
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kicked:
+    """The server ended the session; close the transport at once, the server may not (protocol §4.4).
+
+    Attributes:
+        reason: a `ReasonCode`; 12 means the account is in use elsewhere or was registered again.
+        text: the server's words, possibly empty.
+    """
+
+    reason: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Silent:
+    """The server does not answer: close the transport (protocol §4.2).
+
+    Attributes:
+        seconds: how long nothing came, or how long CONNACK has been awaited.
+    """
+
+    seconds: float
+
+
+ConnectionEvent = Connected | Rejected | Received | Undecodable | Pushed | Kicked | Silent
