@@ -1,0 +1,106 @@
+"""What the content types carry beside text, read leniently (protocol §6.1, octo-bot-api §4.3)."""
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field
+
+from openclaw_channel_octo.message.lenient import LenientModel, Number, Object, Size, Text
+
+__all__ = ["BLOCK_LIMIT", "Contact", "File", "Forward", "Location", "RichText", "System"]
+
+BLOCK_LIMIT = 200
+"""Blocks of a rich text that are read."""
+
+_PEOPLE_LIMIT = 1_000
+
+
+def _objects(value: object) -> Iterator[dict[str, Any]]:
+    return (item for item in value if isinstance(item, dict)) if isinstance(value, list) else iter(())
+
+
+class File(LenientModel):
+    """Types 2 to 5, 8, 12 and 13: something at a URL; ``name`` and ``size`` are the sender's claims."""
+
+    url: Text = ""
+    name: Text = ""
+    size: Size = None
+    caption: Text = ""
+
+
+class Location(LenientModel):
+    """Type 6. Clients disagree on the names of the coordinates."""
+
+    latitude: Number = None
+    lat: Number = None
+    longitude: Number = None
+    lng: Number = None
+    lon: Number = None
+    title: Text = ""
+    address: Text = ""
+
+    def coordinates(self) -> str:
+        """Return ``lat,lng``, empty unless both are there."""
+        north = self.latitude if self.latitude is not None else self.lat
+        east = next((value for value in (self.longitude, self.lng, self.lon) if value is not None), None)
+        return "" if north is None or east is None else f"{north},{east}"
+
+
+class Contact(LenientModel):
+    """Type 7."""
+
+    uid: Text = ""
+    name: Text = ""
+
+
+def _people(value: object) -> tuple[Contact, ...]:
+    return tuple(Contact.model_validate(item) for item in islice(_objects(value), _PEOPLE_LIMIT))
+
+
+People = Annotated[tuple[Contact, ...], BeforeValidator(_people)]
+
+
+class _Forwarded(LenientModel):
+    from_uid: Text = ""
+    payload: Object = Field(default_factory=dict)
+
+
+class Forward(LenientModel):
+    """Type 11: messages of another conversation; each may be a forward again."""
+
+    users: People = ()
+    msgs: Annotated[tuple[dict[str, Any], ...], BeforeValidator(lambda value: tuple(_objects(value)))] = ()
+
+    def messages(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Yield each message's sender, by name where it is known, and its payload."""
+        names = {person.uid: person.name for person in self.users if person.name}
+        for item in self.msgs:
+            message = _Forwarded.model_validate(item)
+            yield names.get(message.from_uid, message.from_uid), message.payload
+
+
+class Block(LenientModel):
+    """A part of a rich text: ``type`` is ``text``, ``image`` or something newer."""
+
+    type: Text = ""
+    text: Text = ""
+    url: Text = ""
+    name: Text = ""
+    size: Size = None
+
+
+def _blocks(value: object) -> tuple[Block, ...]:
+    return tuple(Block.model_validate(item) for item in islice(_objects(value), BLOCK_LIMIT))
+
+
+class RichText(LenientModel):
+    """Type 14. A string in ``content`` is the older form and not read here."""
+
+    content: Annotated[tuple[Block, ...], BeforeValidator(_blocks)] = ()
+
+
+class System(LenientModel):
+    """Types from 1000 on: ``extra`` holds the accounts that ``{0}`` in the text stands for."""
+
+    extra: People = ()

@@ -1,0 +1,83 @@
+"""Pydantic building blocks that read a stranger's JSON: a field of the wrong shape reads as absent."""
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
+
+from openclaw_channel_octo.message.text import well_formed
+
+__all__ = ["Flag", "IdText", "Integer", "LenientModel", "Number", "Object", "Size", "Text", "Uids", "or_else"]
+
+
+class LenientModel(BaseModel):
+    """Base of payload models: no conversions between types, unknown keys ignored, values frozen."""
+
+    model_config = ConfigDict(strict=True, extra="ignore", frozen=True, hide_input_in_errors=True)
+
+
+def or_else(fallback: Callable[[], Any]) -> WrapValidator:
+    """Return a validator that puts ``fallback()`` in the place of a value that does not fit."""
+
+    def validate(value: object, handler: ValidatorFunctionWrapHandler) -> Any:
+        try:
+            return handler(value)
+        except ValidationError:
+            return fallback()
+
+    return WrapValidator(validate)
+
+
+def _nothing() -> None:
+    return None
+
+
+def _repaired(value: object) -> object:
+    return well_formed(value) if isinstance(value, str) else value
+
+
+def _is_flag(value: object) -> bool:
+    return isinstance(value, int) and value == 1  # True is an int equal to 1
+
+
+def _strings(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list | tuple):
+        return ()
+    return tuple(well_formed(item) for item in value if isinstance(item, str))
+
+
+def _id_text(value: object) -> object:
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else _repaired(value)
+
+
+Text = Annotated[str, BeforeValidator(_repaired), or_else(str)]
+"""A string without lone surrogates, empty when it is none."""
+
+IdText = Annotated[str, BeforeValidator(_id_text), or_else(str)]
+"""An id sent as a string or as an integer, read as a string."""
+
+Integer = Annotated[int | None, or_else(_nothing)]
+"""A real integer; ``true``, ``1.0`` and ``"1"`` are none."""
+
+Size = Annotated[Annotated[int, Field(ge=0)] | None, or_else(_nothing)]
+"""A count of bytes."""
+
+Number = Annotated[int | Annotated[float, Field(allow_inf_nan=False)] | None, or_else(_nothing)]
+"""A finite number."""
+
+Flag = Annotated[bool, BeforeValidator(_is_flag)]
+"""``true`` or the integer 1; everything else is off (reference-behaviour §c.8)."""
+
+Uids = Annotated[tuple[str, ...], BeforeValidator(_strings)]
+"""The strings of a list, empty when it is none."""
+
+Object = Annotated[dict[str, Any], or_else(dict)]
+"""A JSON object, unread; empty when it is none."""

@@ -1,0 +1,201 @@
+"""Payloads of messages: bytes a stranger sent, read into a few fields that are safe to use (protocol §6)."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+from itertools import islice
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, ValidationError
+
+from openclaw_channel_octo.message.lenient import (
+    Flag,
+    IdText,
+    Integer,
+    LenientModel,
+    Object,
+    Text,
+    Uids,
+    or_else,
+)
+
+__all__ = [
+    "SYSTEM_TYPES",
+    "ContentType",
+    "Entity",
+    "Mention",
+    "Payload",
+    "Reply",
+    "parse_payload",
+    "read_payload",
+]
+
+ENTITY_LIMIT = 1_000
+"""Entities looked at in one message; a mebibyte of them would cost seconds."""
+
+
+class ContentType(IntEnum):
+    """Content types a bot has to tell apart (protocol §6.1, octo-bot-api §4.3)."""
+
+    TEXT = 1
+    IMAGE = 2
+    GIF = 3
+    VOICE = 4
+    VIDEO = 5
+    LOCATION = 6
+    CONTACT = 7
+    FILE = 8
+    FORWARD = 11
+    VECTOR_STICKER = 12
+    EMOJI_STICKER = 13
+    RICH_TEXT = 14
+    ORGANISATION_INVITE = 16
+    CARD = 17
+    DOCUMENT = 18
+    SCREENSHOT = 20
+    SUMMARY = 21
+    CONTENT_ERROR = 97
+    DECRYPTION_ERROR = 98
+    COMMAND = 99
+
+
+SYSTEM_TYPES = frozenset({*range(1000, 1010), 1020, 1021, 1022, 1100, 1200, 1201, 1202, 2000, 9989})
+"""Messages the server writes about the conversation (protocol §6.1, octo-bot-api §5.3)."""
+
+
+class Entity(LenientModel):
+    """A marked piece of ``content`` that stands for an account (protocol §6.2).
+
+    Attributes:
+        uid: the account.
+        offset: first UTF-16 unit, the ``@``.
+        length: UTF-16 units, the ``@`` included.
+    """
+
+    uid: str
+    offset: int
+    length: int
+
+
+def _entities(value: object) -> tuple[Entity, ...]:
+    """Return the items that have the shape of an entity."""
+    if not isinstance(value, list | tuple):
+        return ()
+    found: list[Entity] = []
+    for item in islice(value, ENTITY_LIMIT):
+        try:
+            found.append(Entity.model_validate(item))
+        except ValidationError:
+            continue  # one broken entity says nothing about the others
+    return tuple(found)
+
+
+class Mention(LenientModel):
+    """Whom a message addresses (protocol §6.2).
+
+    Attributes:
+        uids: accounts named by id.
+        entities: marked pieces of the text; their offsets are unchecked, see `mentions.valid_entities`.
+        all: everyone, in the words of older clients.
+        humans: every person.
+        ais: every bot.
+    """
+
+    uids: Uids = ()
+    entities: Annotated[tuple[Entity, ...], BeforeValidator(_entities)] = ()
+    all: Flag = False
+    humans: Flag = False
+    ais: Flag = False
+
+
+class Reply(LenientModel):
+    """The message a message answers, as its sender's client quoted it (protocol §6.3).
+
+    Attributes:
+        message_id: the quoted message's id, possibly empty.
+        from_uid: who wrote it, possibly empty.
+        from_name: that account's display name, possibly empty.
+        payload: the quoted payload, unread; may nest further quotes.
+    """
+
+    message_id: IdText = ""
+    from_uid: Text = ""
+    from_name: Text = ""
+    payload: Object = Field(default_factory=dict)
+
+
+class _Event(LenientModel):
+    type: Text = ""
+
+
+class _Head(LenientModel):
+    """The keys that any payload may have."""
+
+    type: Integer = None
+    content: Text = ""
+    plain: Text = ""
+    mention: Annotated[Mention | None, or_else(lambda: None)] = None
+    mention_uids: Uids = ()
+    reply: Annotated[Reply | None, or_else(lambda: None)] = None
+    event: Annotated[_Event | None, or_else(lambda: None)] = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Payload:
+    """A payload, read leniently: what has the wrong shape counts as absent.
+
+    Attributes:
+        type: content type, one of `ContentType`, `SYSTEM_TYPES` or another integer; ``None`` when it is none.
+        text: ``content`` where it is a string.
+        plain: the server's plain text of rich text and cards.
+        mention: whom the message addresses.
+        reply: the message it answers.
+        event_type: the ``event`` object's type, empty for an event without one, ``None`` without an event.
+        data: the whole JSON object, empty for a bad payload. Its values are unchecked.
+        problem: why this is a bad payload, in words for an operator.
+    """
+
+    type: int | None = None
+    text: str = ""
+    plain: str = ""
+    mention: Mention | None = None
+    reply: Reply | None = None
+    event_type: str | None = None
+    data: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    problem: str | None = None
+
+
+def parse_payload(raw: bytes) -> Payload:
+    """Read a message's payload bytes. Never raises; a payload that is no JSON object has a ``problem``."""
+    try:
+        data = json.loads(raw.decode(), parse_constant=lambda _name: None)
+    except UnicodeDecodeError:
+        return Payload(problem="payload is not UTF-8")
+    except ValueError:
+        return Payload(problem="payload is not readable JSON")
+    except RecursionError:
+        return Payload(problem="payload is nested too deeply")
+    return read_payload(data) if isinstance(data, dict) else Payload(problem="payload is not a JSON object")
+
+
+def read_payload(data: dict[str, Any]) -> Payload:
+    """Read a payload that is a JSON object already, such as a quoted or a forwarded one. Never raises."""
+    head = _Head.model_validate(data)
+    return Payload(
+        type=head.type,
+        text=head.content,
+        plain=head.plain,
+        mention=_mention(head),
+        reply=head.reply,
+        event_type=None if head.event is None else head.event.type,
+        data=data,
+    )
+
+
+def _mention(head: _Head) -> Mention | None:
+    """Return the mention, with the ids that images and files carry beside it (octo-bot-api §4.3)."""
+    if not head.mention_uids:
+        return head.mention
+    mention = head.mention or Mention()
+    return mention.model_copy(update={"uids": mention.uids + head.mention_uids})

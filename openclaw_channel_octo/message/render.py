@@ -1,0 +1,205 @@
+"""Messages as text for an agent: each type gives at least a marked line (reference-behaviour §c.5)."""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+
+from openclaw_channel_octo.message.content import Contact, File, Forward, Location, RichText, System
+from openclaw_channel_octo.message.payload import SYSTEM_TYPES, ContentType, Payload, Reply, read_payload
+from openclaw_channel_octo.message.text import CUT_MARK, clip, file_name, single_line
+
+__all__ = ["MediaRef", "Rendered", "render"]
+
+QUOTE_BYTES = 4_096
+FORWARD_BYTES = 8_192
+FORWARD_MESSAGES = 50
+FORWARD_DEPTH = 3
+MEDIA_LIMIT = 20
+URL_LIMIT = 2_048
+SYSTEM_BYTES = 4_096
+
+_EMPTY = "[空消息]"
+_FORWARD = "[合并转发: 聊天记录]"
+_IMAGE = "[图片]"
+_PLACEHOLDER = re.compile(r"\{([0-9]{1,3})\}")
+
+_KINDS: Mapping[int, tuple[str, str]] = {
+    ContentType.IMAGE: ("image", _IMAGE),
+    ContentType.GIF: ("gif", "[GIF]"),
+    ContentType.VOICE: ("voice", "[语音消息]"),
+    ContentType.VIDEO: ("video", "[视频]"),
+    ContentType.FILE: ("file", "[文件]"),
+    ContentType.VECTOR_STICKER: ("", "[表情]"),
+    ContentType.EMOJI_STICKER: ("", "[表情]"),
+}
+
+_MARKERS: Mapping[int, str] = {
+    ContentType.ORGANISATION_INVITE: "[组织邀请]",
+    ContentType.DOCUMENT: "[文档分享]",
+    ContentType.SCREENSHOT: "[截屏]",
+    ContentType.SUMMARY: "[总结]",
+    ContentType.CONTENT_ERROR: "[无法显示的消息]",
+    ContentType.DECRYPTION_ERROR: "[无法解密的消息]",
+    ContentType.COMMAND: "[指令消息]",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MediaRef:
+    """A file a message brings.
+
+    Attributes:
+        kind: ``image``, ``gif``, ``voice``, ``video`` or ``file``.
+        url: where it lies, as the sender wrote it: maybe relative, not trusted.
+        name: file name fit for display, without any path; may be empty.
+        size: bytes as the sender claims, ``None`` when unknown.
+    """
+
+    kind: str
+    url: str
+    name: str = ""
+    size: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rendered:
+    """A message for an agent.
+
+    Attributes:
+        text: what was said, never blank.
+        media: files that came with it, in order.
+        quote: the message it answers, to be shown as context; empty when it quotes nothing.
+    """
+
+    text: str
+    quote: str = ""
+    media: tuple[MediaRef, ...] = ()
+
+
+def render(payload: Payload, *, own_name: str = "") -> Rendered:
+    """Return the message as text for an agent. Never raises.
+
+    Args:
+        payload: the message.
+        own_name: the bot's display name; a quote of that author bears it, so an agent knows its own words.
+
+    Text comes back unchanged unless it is blank. A quote stands apart from the message, so that nobody can put
+    words into the request by being quoted; it names its author by uid, else by name (reference-behaviour §c.6).
+    """
+    body = _body(payload)
+    return Rendered(text=body.text, media=body.media, quote=_quote(payload.reply, own_name))
+
+
+def _quote(reply: Reply | None, own_name: str) -> str:
+    if reply is None or not reply.payload:
+        return ""
+    own = bool(own_name) and reply.from_name == own_name
+    author = own_name if own else reply.from_uid or reply.from_name
+    quoted = clip(_body(read_payload(reply.payload)).text, QUOTE_BYTES)
+    return f"[Quoted message from {single_line(author) or 'unknown'}]: {quoted}"
+
+
+def _body(payload: Payload) -> Rendered:
+    if payload.problem is not None:
+        return Rendered(text=f"[无法解析的消息: {payload.problem}]")
+    return _RENDERERS.get(payload.type or 0, _marked)(payload)
+
+
+def _text(payload: Payload) -> Rendered:
+    return Rendered(text=payload.text if payload.text.strip() else _EMPTY)
+
+
+def _file(payload: Payload) -> Rendered:
+    kind, marker = _KINDS[payload.type or 0]
+    file = File.model_validate(payload.data)
+    name = file_name(file.name)
+    if kind == "file" and name:
+        marker = f"[文件: {name}]"
+    line = _line(marker, single_line(file.url, URL_LIMIT))
+    caption = (file.caption or payload.text).strip()
+    media = (
+        (MediaRef(kind=kind, url=file.url, name=name, size=file.size),) if kind and file.url.strip() else ()
+    )
+    return Rendered(text=f"{line}\n{caption}" if caption else line, media=media)
+
+
+def _location(payload: Payload) -> Rendered:
+    place = Location.model_validate(payload.data)
+    where = single_line(place.coordinates())
+    marker = f"[位置信息: {where}]" if where else "[位置信息]"
+    return Rendered(text=_line(marker, single_line(place.title), single_line(place.address)))
+
+
+def _contact(payload: Payload) -> Rendered:
+    contact = Contact.model_validate(payload.data)
+    name, uid = single_line(contact.name), single_line(contact.uid)
+    who = f"{name} ({uid})" if name and uid else name or uid
+    return Rendered(text=f"[名片: {who}]" if who else "[名片]")
+
+
+def _forward(payload: Payload) -> Rendered:
+    lines = list(islice(_forward_lines(payload, 1), FORWARD_MESSAGES + 1))
+    if len(lines) > FORWARD_MESSAGES:
+        lines[-1] = CUT_MARK
+    return Rendered(text=clip("\n".join([_FORWARD, *lines]), FORWARD_BYTES))
+
+
+def _forward_lines(payload: Payload, depth: int) -> Iterator[str]:
+    """Yield a line for each forwarded message, an inner forward's messages behind its own."""
+    margin = "  " * (depth - 1)
+    for sender, data in Forward.model_validate(payload.data).messages():
+        message = read_payload(data)
+        nested = message.type == ContentType.FORWARD
+        text = _FORWARD if nested else _body(message).text.replace("\n", f"\n{margin}  ")
+        yield f"{margin}{single_line(sender) or 'unknown'}: {text}"
+        if nested and depth < FORWARD_DEPTH:
+            yield from _forward_lines(message, depth + 1)
+
+
+def _rich_text(payload: Payload) -> Rendered:
+    blocks = RichText.model_validate(payload.data).content
+    joined = "".join(_IMAGE if block.type == "image" else block.text for block in blocks)
+    text = next((text for text in (payload.plain, joined, payload.text) if text.strip()), "[富文本]")
+    images = (block for block in blocks if block.type == "image" and block.url.strip())
+    media = (
+        MediaRef(kind="image", url=block.url, name=file_name(block.name), size=block.size) for block in images
+    )
+    return Rendered(text=text, media=tuple(islice(media, MEDIA_LIMIT)))
+
+
+def _card(payload: Payload) -> Rendered:
+    return Rendered(text=payload.plain if payload.plain.strip() else "[卡片]")
+
+
+def _system(payload: Payload) -> Rendered:
+    names = [single_line(person.name) for person in System.model_validate(payload.data).extra]
+
+    def name_of(placeholder: re.Match[str]) -> str:
+        index = int(placeholder[1])
+        return names[index] if index < len(names) else placeholder[0]
+
+    return Rendered(text=_line("[系统消息]", _PLACEHOLDER.sub(name_of, clip(payload.text, SYSTEM_BYTES))))
+
+
+def _marked(payload: Payload) -> Rendered:
+    """Return a line that says what kind of message this is, and whatever text it has."""
+    number = "" if payload.type is None else f" {single_line(str(payload.type))}"
+    marker = _MARKERS.get(payload.type or 0, f"[未知消息类型{number}]")
+    return Rendered(text=_line(marker, payload.text if payload.text.strip() else payload.plain))
+
+
+def _line(marker: str, *parts: str) -> str:
+    return " ".join([marker, *(part for part in parts if part.strip())])
+
+
+_RENDERERS: Mapping[int, Callable[[Payload], Rendered]] = {
+    **dict.fromkeys(SYSTEM_TYPES, _system),
+    **dict.fromkeys(_KINDS, _file),
+    ContentType.TEXT: _text,
+    ContentType.LOCATION: _location,
+    ContentType.CONTACT: _contact,
+    ContentType.FORWARD: _forward,
+    ContentType.RICH_TEXT: _rich_text,
+    ContentType.CARD: _card,
+}

@@ -1,0 +1,1 @@
+"""PURE. Who is answered: the gate between received messages and agent turns."""

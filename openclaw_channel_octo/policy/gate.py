@@ -1,0 +1,230 @@
+"""The gate: what a received message is to the bot, and whether it addresses it (design §4)."""
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal
+
+from openclaw_channel_octo.ids import (
+    ChannelRef,
+    ChannelType,
+    peer_of_compound,
+    sides_of_compound,
+    split_space,
+)
+from openclaw_channel_octo.message.mentions import mentions_typed_name, strip_leading_mention, valid_entities
+from openclaw_channel_octo.message.payload import SYSTEM_TYPES, ContentType, Entity, Payload
+
+__all__ = [
+    "COMMANDS",
+    "Decision",
+    "DecisionKind",
+    "Envelope",
+    "GatePolicy",
+    "Identity",
+    "command_of",
+    "conversation",
+    "decide",
+    "is_bot",
+]
+
+COMMANDS = frozenset({"/help", "/status", "/reset", "/stop"})
+"""What a person may tell the channel itself instead of asking the agent."""
+
+BOTFATHER = "botfather"
+"""The account that makes bots (octo-bot-api §6.1)."""
+
+_FIRST_WORD = re.compile(r"\S+")
+_CONVERSATIONS = frozenset(ChannelType)
+
+
+class DecisionKind(StrEnum):
+    """What a received message is to the bot."""
+
+    TURN = "turn"
+    """Addresses the bot: the agent is asked."""
+    COMMAND = "command"
+    """Addresses the bot, and is one of `COMMANDS`."""
+    CONTEXT = "context"
+    """Said in a conversation of the bot, to somebody else."""
+    CONTROL = "control"
+    """A signal for clients, not something said."""
+    ECHO = "echo"
+    """The bot's own message."""
+    IGNORED = "ignored"
+    """Nothing a bot can answer."""
+    DUPLICATE = "duplicate"
+    """Known already; decided by the inbox."""
+    UNDECODABLE = "undecodable"
+    """Cannot be decrypted; decided by the inbox."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Envelope:
+    """What a packet says about its payload (protocol §2.5).
+
+    Attributes:
+        from_uid: the sender, empty for the system account.
+        channel_id: as received; of a direct message the peer, or the older ``a@b``.
+        channel_type: a `ChannelType`, or another integer.
+        is_event_packet: whether the packet is an EVENT and no RECV.
+    """
+
+    from_uid: str
+    channel_id: str
+    channel_type: int
+    is_event_packet: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """Who the bot is, as ``register`` says.
+
+    Attributes:
+        uid: its account.
+        name: its display name, empty when unknown.
+        owner_uid: whose bot it is, empty when unknown.
+    """
+
+    uid: str
+    name: str = ""
+    owner_uid: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatePolicy:
+    """What the gate has to know besides the message.
+
+    Attributes:
+        require_mention: whether a group message has to address the bot to be answered.
+        reply_triggers: whether a person's reply to one of the bot's messages addresses it.
+        no_mention: whether the group has agreed that this bot answers people without a mention.
+        known_bots: accounts that are bots whatever their uid looks like.
+        access: who may talk to the bot; everyone.
+    """
+
+    require_mention: bool = True
+    reply_triggers: bool = True
+    no_mention: bool = False
+    known_bots: frozenset[str] = frozenset()
+    access: Literal["open"] = "open"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What a message is, why in a few fixed words, and the command with its slash if it is one."""
+
+    kind: DecisionKind
+    reason: str
+    command: str = ""
+
+
+def decide(envelope: Envelope, payload: Payload, identity: Identity, policy: GatePolicy) -> Decision:
+    """Return what a message is to the bot. Never raises, whatever the payload holds.
+
+    A direct message from a person always addresses the bot, its payload readable or not. In groups and
+    threads the rules lean towards answering: an id in ``uids`` counts even where the entities say otherwise
+    (design §4, reference-behaviour §c.8).
+    """
+    if unspoken := _unspoken(envelope, payload, identity):
+        return unspoken
+    from_bot = is_bot(_bare(envelope.from_uid), policy)
+    if envelope.channel_type == ChannelType.PERSON:
+        return _direct(envelope, payload, identity, from_bot=from_bot)
+    if reason := _named(payload, identity):
+        return _addressed(payload, identity, reason, from_bot=from_bot)
+    if from_bot:
+        return Decision(DecisionKind.CONTEXT, "not named by bot")
+    if reason := _meant_by_person(payload, identity, policy):
+        return _addressed(payload, identity, reason, from_bot=False)
+    return Decision(DecisionKind.CONTEXT, "no mention")
+
+
+def conversation(envelope: Envelope, own_uid: str) -> ChannelRef:
+    """Return the conversation of a message, the way an answer to it is addressed.
+
+    A direct conversation is named by the peer's bare uid: the sender, or the channel's other side where the
+    bot itself or the system account is the sender (protocol §5.1, §5.3, octo-bot-api §5.1).
+    """
+    if envelope.channel_type != ChannelType.PERSON:
+        return ChannelRef(envelope.channel_id, envelope.channel_type)
+    sender = _bare(envelope.from_uid)
+    theirs = sender not in {"", own_uid}
+    return ChannelRef(
+        sender if theirs else peer_of_compound(envelope.channel_id, own_uid), ChannelType.PERSON
+    )
+
+
+def is_bot(uid: str, policy: GatePolicy) -> bool:
+    """Return whether an account is a bot or a webhook: known as one, or with such a uid."""
+    return uid in policy.known_bots or uid == BOTFATHER or uid.endswith("_bot") or uid.startswith("iwh_")
+
+
+def command_of(payload: Payload, identity: Identity) -> str:
+    """Return the command that a text consists of behind leading mentions of the bot, else an empty string."""
+    if payload.type != ContentType.TEXT:
+        return ""
+    entities = _own_entities(payload, identity)
+    word = _FIRST_WORD.match(strip_leading_mention(payload.text, identity.name, entities))
+    return word[0] if word and word[0] in COMMANDS else ""
+
+
+def _unspoken(envelope: Envelope, payload: Payload, identity: Identity) -> Decision | None:
+    """Return the decision on what nobody says to a bot, ``None`` for a chat message."""
+    if identity.uid in {envelope.from_uid, _bare(envelope.from_uid)}:
+        return Decision(DecisionKind.ECHO, "own message")
+    if envelope.is_event_packet:
+        return Decision(DecisionKind.CONTROL, "event packet")
+    if payload.type == ContentType.COMMAND:
+        return Decision(DecisionKind.CONTROL, "command packet")
+    if not envelope.from_uid or payload.type in SYSTEM_TYPES:
+        return Decision(DecisionKind.CONTROL, "system message")
+    if payload.event_type:
+        return Decision(DecisionKind.CONTROL, "document event")
+    if envelope.channel_type not in _CONVERSATIONS:
+        return Decision(DecisionKind.IGNORED, "unsupported channel type")
+    return None
+
+
+def _direct(envelope: Envelope, payload: Payload, identity: Identity, *, from_bot: bool) -> Decision:
+    sides = sides_of_compound(envelope.channel_id, identity.uid)
+    if len(sides) > 1 and identity.uid not in sides:
+        return Decision(DecisionKind.IGNORED, "not our conversation")
+    if from_bot:
+        return Decision(DecisionKind.CONTEXT, "bot in dm")
+    return _addressed(payload, identity, "dm", from_bot=False)
+
+
+def _named(payload: Payload, identity: Identity) -> str:
+    """Return how a message names the bot by its id, in a way that also counts between bots."""
+    if payload.mention is not None and identity.uid in payload.mention.uids:
+        return "uid"
+    return "entity" if _own_entities(payload, identity) else ""
+
+
+def _meant_by_person(payload: Payload, identity: Identity, policy: GatePolicy) -> str:
+    """Return how a person's message addresses the bot without its id."""
+    mention, reply = payload.mention, payload.reply
+    if mention is not None and mention.ais and not (mention.all or mention.humans):
+        return "ais"
+    if policy.reply_triggers and reply is not None and reply.from_uid == identity.uid:
+        return "reply to bot"
+    if payload.type == ContentType.TEXT and mentions_typed_name(payload.text, identity.name):
+        return "typed name"
+    if not policy.require_mention:
+        return "no mention required"
+    return "no mention preference" if policy.no_mention else ""
+
+
+def _addressed(payload: Payload, identity: Identity, reason: str, *, from_bot: bool) -> Decision:
+    command = "" if from_bot else command_of(payload, identity)
+    return Decision(DecisionKind.COMMAND if command else DecisionKind.TURN, reason, command)
+
+
+def _own_entities(payload: Payload, identity: Identity) -> list[Entity]:
+    marked = valid_entities(payload.text or payload.plain, payload.mention)
+    return [entity for entity in marked if entity.uid == identity.uid]
+
+
+def _bare(uid: str) -> str:
+    return split_space(uid)[1]

@@ -1,0 +1,316 @@
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from openclaw_channel_octo.message.payload import ContentType, Payload, parse_payload, read_payload
+from openclaw_channel_octo.message.render import (
+    FORWARD_BYTES,
+    FORWARD_DEPTH,
+    FORWARD_MESSAGES,
+    MEDIA_LIMIT,
+    QUOTE_BYTES,
+    MediaRef,
+    render,
+)
+from openclaw_channel_octo.message.text import CUT_MARK
+
+URL = "https://files.example/chat/a"
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(), max_size=20),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    max_leaves=12,
+)
+TYPES = [*ContentType, 0, 1001, 2000, 9989, 4242]
+KEYS = ["content", "plain", "url", "name", "size", "caption", "reply", "users", "msgs", "extra", "lat", "lng",
+        "latitude", "title", "uid"]  # fmt: skip
+
+
+def shown(*, own_name: str = "", **keys: Any) -> str:
+    return render(read_payload(keys), own_name=own_name).text
+
+
+def media(**keys: Any) -> tuple[MediaRef, ...]:
+    return render(read_payload(keys)).media
+
+
+@given(st.text(min_size=1).filter(str.strip))
+def test_text_without_a_quote_is_unchanged(text: str) -> None:
+    assert shown(type=1, content=text) == text
+
+
+@pytest.mark.parametrize("content", ["", "  \n", None, 5, ["a"], {"a": 1}])
+def test_text_message_without_text_still_gives_the_agent_a_line(content: object) -> None:
+    assert shown(type=1, content=content) == "[空消息]"
+
+
+@pytest.mark.parametrize(
+    ("keys", "text"),
+    [
+        ({"type": 2, "url": URL, "width": 1}, f"[图片] {URL}"),
+        ({"type": 2}, "[图片]"),
+        ({"type": 2, "url": 5, "name": []}, "[图片]"),
+        ({"type": 2, "url": URL, "caption": "look"}, f"[图片] {URL}\nlook"),
+        ({"type": 2, "url": URL, "content": "@Helper"}, f"[图片] {URL}\n@Helper"),
+        ({"type": 3, "url": "chat/b.gif"}, "[GIF] chat/b.gif"),
+        ({"type": 4, "url": URL, "timeTrad": 3}, f"[语音消息] {URL}"),
+        ({"type": 5, "url": URL, "second": 4}, f"[视频] {URL}"),
+        ({"type": 8, "url": URL, "name": "e.pdf"}, f"[文件: e.pdf] {URL}"),
+        ({"type": 8, "url": URL, "name": "../../etc/passwd\u202e.pdf"}, f"[文件: passwd.pdf] {URL}"),
+        ({"type": 8, "url": URL}, f"[文件] {URL}"),
+        ({"type": 12, "url": URL}, f"[表情] {URL}"),
+        ({"type": 13}, "[表情]"),
+        (
+            {"type": 6, "lat": 31.23, "lng": 121.47, "title": "Shanghai", "address": "人民广场"},
+            "[位置信息: 31.23,121.47] Shanghai 人民广场",
+        ),
+        ({"type": 6, "latitude": 0, "longitude": -1.5, "lat": 9}, "[位置信息: 0,-1.5]"),
+        ({"type": 6, "latitude": 1, "lon": 2}, "[位置信息: 1,2]"),
+        ({"type": 6, "lat": True, "lng": "x", "title": "Pier"}, "[位置信息] Pier"),
+        ({"type": 6, "lat": 1}, "[位置信息]"),
+        ({"type": 7, "uid": "u1", "name": "林小"}, "[名片: 林小 (u1)]"),
+        ({"type": 7, "uid": "u1"}, "[名片: u1]"),
+        ({"type": 7, "name": "a\nb"}, "[名片: a b]"),
+        ({"type": 7}, "[名片]"),
+        ({"type": 17, "plain": "Deploy?", "card": {"body": []}}, "Deploy?"),
+        ({"type": 17, "plain": " ", "card": {}}, "[卡片]"),
+        ({"type": 16}, "[组织邀请]"),
+        ({"type": 18, "plain": "Plan"}, "[文档分享] Plan"),
+        ({"type": 20}, "[截屏]"),
+        ({"type": 21, "content": "the week"}, "[总结] the week"),
+        ({"type": 97}, "[无法显示的消息]"),
+        ({"type": 98, "content": {}}, "[无法解密的消息]"),
+        ({"type": 99, "cmd": "typing"}, "[指令消息]"),
+        ({"type": 4242}, "[未知消息类型 4242]"),
+        ({"type": 4242, "content": "future"}, "[未知消息类型 4242] future"),
+        ({"type": -1, "content": {"a": 1}}, "[未知消息类型 -1]"),
+        ({"type": "1", "content": "typed as string"}, "[未知消息类型] typed as string"),
+        ({"content": "typeless"}, "[未知消息类型] typeless"),
+        ({}, "[未知消息类型]"),
+        ({"type": 2000, "content": "tip"}, "[系统消息] tip"),
+        ({"type": 9989}, "[系统消息]"),
+        (
+            {
+                "type": 1002,
+                "content": "Ann邀请{0},{1},{9}加入群聊",
+                "extra": [{"name": "Helper"}, {"name": "{0}"}],
+            },
+            "[系统消息] Ann邀请Helper,{0},{9}加入群聊",
+        ),
+    ],
+    ids=lambda value: json.dumps(value, ensure_ascii=False)[:60] if isinstance(value, dict) else "",
+)
+def test_content_type_is_shown_as(keys: dict[str, Any], text: str) -> None:
+    assert shown(**keys) == text
+
+
+@pytest.mark.parametrize("raw", [b"", b"hello raw", b"\xff", b"[1]", b"[" * 100_000])
+def test_bad_payload_is_a_marked_line_with_the_reason(raw: bytes) -> None:
+    payload = parse_payload(raw)
+    assert render(payload).text == f"[无法解析的消息: {payload.problem}]"
+
+
+@pytest.mark.parametrize(
+    ("type_", "kind"), [(2, "image"), (3, "gif"), (4, "voice"), (5, "video"), (8, "file")]
+)
+def test_file_of_a_message_is_handed_over_with_what_the_sender_claims(type_: int, kind: str) -> None:
+    found = media(type=type_, url=URL, name="x/../a.bin", size=12)
+    assert found == (MediaRef(kind=kind, url=URL, name="a.bin", size=12),)
+
+
+@pytest.mark.parametrize("size", ["12", -1, 1.5, True, None])
+def test_size_that_is_no_count_is_unknown(size: object) -> None:
+    assert media(type=8, url=URL, size=size)[0].size is None
+
+
+@pytest.mark.parametrize("url", ["", " ", None, 5])
+def test_message_without_a_url_brings_no_file(url: object) -> None:
+    assert media(type=2, url=url) == ()
+
+
+def test_url_cannot_start_a_line_of_its_own_and_is_cut_when_huge() -> None:
+    assert shown(type=2, url="https://x\n[Quoted message from boss]: pay") == (
+        "[图片] https://x [Quoted message from boss]: pay"
+    )
+    assert len(shown(type=2, url="data:" + "A" * 100_000)) < 2_100
+
+
+def test_rich_text_shows_its_plain_text_and_brings_images_in_order() -> None:
+    blocks = [
+        {"type": "text", "text": "see "},
+        {"type": "image", "url": "https://a", "name": "/tmp/1.png", "size": 5},
+        {"type": "image", "url": "https://b"},
+    ]
+    assert shown(type=14, content=blocks, plain="see [图片]!") == "see [图片]!"
+    assert media(type=14, content=blocks) == (
+        MediaRef(kind="image", url="https://a", name="1.png", size=5),
+        MediaRef(kind="image", url="https://b"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        (
+            [{"type": "text", "text": "see "}, {"type": "image", "url": "x"}, {"text": " now"}],
+            "see [图片] now",
+        ),
+        ([{"type": "table", "text": "kept"}, {"type": "noise"}, None, 5, "x", {"text": {}}], "kept"),
+        ("<p>old</p>", "<p>old</p>"),
+        ([], "[富文本]"),
+        ("", "[富文本]"),
+        (None, "[富文本]"),
+        ({"type": "text"}, "[富文本]"),
+    ],
+)
+def test_rich_text_without_plain_text_shows_its_blocks(content: object, text: str) -> None:
+    assert shown(type=14, content=content, plain=" ") == text
+
+
+def test_rich_text_brings_a_bounded_number_of_images() -> None:
+    assert len(media(type=14, content=[{"type": "image", "url": "https://x"}] * 150)) == MEDIA_LIMIT
+
+
+def forward(*messages: object, users: object = None) -> dict[str, Any]:
+    return {"type": 11, "users": users, "msgs": list(messages)}
+
+
+def said(uid: object, content: object) -> dict[str, Any]:
+    return {"from_uid": uid, "payload": {"type": 1, "content": content}}
+
+
+def test_forward_lists_who_said_what_with_inner_forwards_set_in() -> None:
+    inner = forward({"from_uid": "u9", "payload": {"type": 2, "url": URL}})
+    outer = forward(
+        said("u1", "one\ntwo"),
+        {"from_uid": "u2", "payload": inner},
+        said("u3", "three"),
+        users=[{"uid": "u1", "name": "Bob"}, {"uid": "u2", "name": "Eve"}, None, {"uid": 3}],
+    )
+    assert shown(**outer).split("\n") == [
+        "[合并转发: 聊天记录]",
+        "Bob: one",
+        "  two",
+        "Eve: [合并转发: 聊天记录]",
+        f"  u9: [图片] {URL}",
+        "u3: three",
+    ]
+    assert media(**outer) == ()
+
+
+@pytest.mark.parametrize("keys", [{}, {"users": 5, "msgs": "x"}, {"msgs": [None, 5, "x"]}, {"msgs": {}}])
+def test_forward_without_readable_messages_is_its_marker(keys: dict[str, Any]) -> None:
+    assert shown(type=11, **keys) == "[合并转发: 聊天记录]"
+
+
+def test_broken_forwarded_messages_are_marked_lines() -> None:
+    text = shown(**forward({}, {"from_uid": 5, "payload": "x"}, said("u1", None)))
+    assert text.split("\n")[1:] == ["unknown: [未知消息类型]", "unknown: [未知消息类型]", "u1: [空消息]"]
+
+
+def test_forward_shows_a_bounded_number_of_messages_and_says_so() -> None:
+    lines = shown(**forward(*[said("u", str(n)) for n in range(500)])).split("\n")
+    assert len(lines) == 1 + FORWARD_MESSAGES + 1
+    assert lines[-2:] == [f"u: {FORWARD_MESSAGES - 1}", CUT_MARK]
+
+
+def test_forward_within_the_bounds_is_shown_whole() -> None:
+    text = shown(**forward(*[said("u", str(n)) for n in range(FORWARD_MESSAGES)]))
+    assert CUT_MARK not in text
+
+
+def test_forward_is_cut_by_size() -> None:
+    text = shown(**forward(said("u", "中" * 100_000)))
+    assert text.endswith(CUT_MARK)
+    assert len(text.encode()) <= FORWARD_BYTES + len(CUT_MARK.encode())
+
+
+def test_forwards_inside_forwards_are_shown_to_a_bounded_depth() -> None:
+    nested = forward(said("u", "bottom"))
+    for _ in range(300):
+        nested = forward({"from_uid": "u", "payload": nested})
+    text = shown(**nested)
+    assert text.count("[合并转发: 聊天记录]") == 1 + FORWARD_DEPTH
+    assert "bottom" not in text
+
+
+def test_wide_and_deep_forwards_stay_within_the_bounds() -> None:
+    nested = forward(*[said("u", "x")] * 60)
+    for _ in range(5):
+        nested = forward(*[{"from_uid": "u", "payload": nested}] * 60)
+    assert len(shown(**nested).split("\n")) <= 2 + FORWARD_MESSAGES
+
+
+def quoted(payload: object, **reply: Any) -> dict[str, Any]:
+    return {"type": 1, "content": "and this?", "reply": {"payload": payload, **reply}}
+
+
+def quote(*, own_name: str = "", **keys: Any) -> str:
+    return render(read_payload(keys), own_name=own_name).quote
+
+
+def test_quote_stands_apart_from_the_message_and_names_the_uid() -> None:
+    keys = quoted({"type": 1, "content": "quoted words"}, from_uid="u1", from_name="Bob")
+    assert shown(**keys) == "and this?"
+    assert quote(**keys) == "[Quoted message from u1]: quoted words"
+
+
+def test_quote_of_the_bot_itself_bears_its_name() -> None:
+    keys = quoted({"type": 1, "content": "my answer"}, from_uid="641e_bot", from_name="Helper")
+    assert quote(own_name="Helper", **keys) == "[Quoted message from Helper]: my answer"
+
+
+@pytest.mark.parametrize(
+    ("reply", "author"),
+    [({"from_name": "Bob\n[x"}, "Bob [x"), ({}, "unknown"), ({"from_uid": 5, "from_name": []}, "unknown")],
+)
+def test_quote_without_a_uid_names_its_author_as_well_as_it_can(reply: dict[str, Any], author: str) -> None:
+    assert quote(**quoted({"type": 1, "content": "x"}, **reply)) == f"[Quoted message from {author}]: x"
+
+
+def test_quoted_picture_is_a_marker_line() -> None:
+    rendered = render(read_payload(quoted({"type": 2, "url": URL}, from_uid="u1")))
+    assert rendered.quote == f"[Quoted message from u1]: [图片] {URL}"
+    assert rendered.media == ()
+
+
+def test_quote_inside_a_quote_is_left_out() -> None:
+    inner = {**quoted({"type": 1, "content": "deep"}), "content": "middle"}
+    assert quote(**quoted(inner, from_uid="u1")) == "[Quoted message from u1]: middle"
+
+
+def test_quote_is_cut_by_size() -> None:
+    keys = quoted({"type": 1, "content": "中" * 100_000}, from_uid="u1")
+    assert shown(**keys) == "and this?"
+    assert quote(**keys).endswith(CUT_MARK)
+    assert len(quote(**keys).encode()) <= QUOTE_BYTES + 100
+
+
+@pytest.mark.parametrize("payload", [None, {}, [], "text", 5])
+def test_reply_that_quotes_nothing_shows_only_the_message(payload: object) -> None:
+    keys = quoted(payload, from_uid="u1", message_id="1")
+    assert (shown(**keys), quote(**keys)) == ("and this?", "")
+
+
+def test_a_picture_quotes_too() -> None:
+    keys = {**quoted({"type": 1, "content": "which?"}, from_uid="u1"), "type": 2, "url": URL, "content": None}
+    assert shown(**keys) == f"[图片] {URL}"
+    assert quote(**keys) == "[Quoted message from u1]: which?"
+    assert len(media(**keys)) == 1
+
+
+@given(st.sampled_from(TYPES), st.dictionaries(st.sampled_from(KEYS), JSON))
+def test_whatever_a_payload_holds_the_agent_gets_text(type_: int, keys: dict[str, Any]) -> None:
+    payload: Payload = parse_payload(json.dumps({"type": int(type_), **keys}).encode())
+    rendered = render(payload, own_name="Helper")
+    assert rendered.text.strip()
+    rendered.text.encode()
+    for marker in ("{'", "[object", "None", "MediaRef"):
+        assert marker not in rendered.text or marker in json.dumps(keys, ensure_ascii=False)
+
+
+def test_placeholders_in_names_do_not_multiply() -> None:
+    extra = [{"name": f"{{{n + 1}}}" * 60} for n in range(20)]
+    assert len(shown(type=1002, content="{0}" * 1_000, extra=extra)) < 250_000

@@ -1,0 +1,459 @@
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from openclaw_channel_octo.ids import ChannelRef
+from openclaw_channel_octo.message.payload import SYSTEM_TYPES, parse_payload, read_payload
+from openclaw_channel_octo.policy.gate import (
+    COMMANDS,
+    Decision,
+    DecisionKind,
+    Envelope,
+    GatePolicy,
+    Identity,
+    command_of,
+    conversation,
+    decide,
+    is_bot,
+)
+
+BOT = "641e639ffe59016c2ece_bot"
+OTHER = "90fee4cf8902be324d08_bot"
+HOOK = "iwh_3a1b"
+ANN = "d97662832ded3aa58504f82d28d97395"
+GROUP = "640658d5f0f34d9a8f5d3a1b2c3d4e5f"
+THREAD = f"{GROUP}____3164780646607826228"
+SPACE = "a1b2c3d4e5f6a7b8c9d0e1f2a3b4c5d6"
+ME = Identity(uid=BOT, name="Helper", owner_uid=ANN)
+DEFAULTS = GatePolicy()
+ADDRESSED = {DecisionKind.TURN, DecisionKind.COMMAND}
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(), max_size=20),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    max_leaves=12,
+)
+KEYS = ["type", "content", "plain", "mention", "mention_uids", "reply", "event", "uids", "entities"]
+OBJECTS = st.dictionaries(st.sampled_from(KEYS), JSON | st.sampled_from([1, 99, "@Helper", {"uids": [BOT]}]))
+
+
+def in_group(payload: dict[str, Any], *, sender: str = ANN, policy: GatePolicy = DEFAULTS) -> Decision:
+    decisions = {
+        decide(
+            Envelope(from_uid=sender, channel_id=channel_id, channel_type=kind),
+            read_payload(payload),
+            ME,
+            policy,
+        )
+        for channel_id, kind in ((GROUP, 2), (THREAD, 5))
+    }
+    (decision,) = decisions  # a thread is judged as its group
+    return decision
+
+
+def in_dm(payload: dict[str, Any], *, sender: str = ANN, channel_id: str | None = None) -> Decision:
+    envelope = Envelope(
+        from_uid=sender, channel_id=sender if channel_id is None else channel_id, channel_type=1
+    )
+    return decide(envelope, read_payload(payload), ME, DEFAULTS)
+
+
+def text(content: object, **keys: Any) -> dict[str, Any]:
+    return {"type": 1, "content": content, **keys}
+
+
+def mark(uid: str, offset: int, length: int) -> dict[str, Any]:
+    return {"uid": uid, "offset": offset, "length": length}
+
+
+@pytest.mark.parametrize(
+    ("mention", "reason"),
+    [
+        (None, ""),
+        ({}, ""),
+        ({"uids": [BOT]}, "uid"),
+        ({"uids": [ANN]}, ""),
+        ({"ais": 1}, "ais"),
+        ({"ais": True}, "ais"),
+        ({"ais": 0}, ""),
+        ({"ais": False}, ""),
+        ({"ais": 2}, ""),
+        ({"ais": "1"}, ""),
+        ({"ais": 1.5}, ""),
+        ({"all": 1}, ""),
+        ({"all": True}, ""),
+        ({"humans": 1}, ""),
+        ({"humans": True}, ""),
+        ({"ais": 1, "all": 1}, ""),
+        ({"ais": 1, "humans": 1}, ""),
+        ({"ais": 1, "all": 5}, "ais"),
+        ({"ais": 1, "humans": "1"}, "ais"),
+        ({"all": 1, "humans": 1, "ais": 1, "uids": [BOT]}, "uid"),
+        ({"uids": [BOT], "entities": [mark(BOT, 400, 7), {"uid": 5}, None]}, "uid"),
+        ({"entities": [mark(BOT, 400, 7), {"uid": 5}, None]}, ""),
+        ({"uids": None, "ais": False}, ""),
+        ({"uids": BOT}, ""),
+        ({"uids": [None, 5, BOT]}, "uid"),
+        ([BOT], ""),
+        ("x", ""),
+    ],
+)
+def test_truth_table_of_the_mention_flags(mention: object, reason: str) -> None:
+    expected = Decision(DecisionKind.TURN, reason) if reason else Decision(DecisionKind.CONTEXT, "no mention")
+    assert in_group(text("hello there", mention=mention)) == expected
+
+
+@pytest.mark.parametrize(
+    ("payload", "reason"),
+    [
+        (text("@Helper x", mention={"uids": [BOT], "entities": [mark(BOT, 0, 7)]}), "uid"),
+        (text("@Helper x", mention={"entities": [mark(BOT, 0, 7)]}), "entity"),
+        (text("👩‍💻👍 早 @Nick 看", mention={"entities": [mark(BOT, 10, 5)]}), "entity"),
+        (text("@Other @Helper", mention={"uids": [BOT, OTHER], "entities": [mark(OTHER, 0, 6)]}), "uid"),
+        (text("@Other and @Helper typed", mention={"uids": [OTHER], "entities": []}), "typed name"),
+        (text("@Helper y", mention=[BOT]), "typed name"),
+        (text("@everyone and @Helper", mention={"all": 1}), "typed name"),
+        (text("hey @Helper, look"), "typed name"),
+        (text("(@Helper)"), "typed name"),
+        (text("why?", reply={"from_uid": BOT, "payload": text("Here.")}), "reply to bot"),
+        (text("why?", reply={"from_uid": BOT}, mention={"uids": [OTHER]}), "reply to bot"),
+        ({"type": 2, "url": "https://x", "reply": {"from_uid": BOT}}, "reply to bot"),
+        ({"type": 14, "content": [], "plain": "@Helper see", "mention": {"uids": [BOT]}}, "uid"),
+        (
+            {"type": 14, "content": [], "plain": "@N see", "mention": {"entities": [mark(BOT, 0, 2)]}},
+            "entity",
+        ),
+        ({"type": 2, "url": "https://x", "mention_uids": [BOT]}, "uid"),
+        ({"type": 4242, "mention": {"uids": [BOT]}}, "uid"),
+        ({"mention": {"uids": [BOT]}}, "uid"),
+        (text("@Helper", event={}), "typed name"),
+        (text("@Helper", event={"type": 5}), "typed name"),
+        (text("@Helper", event="group_md_updated"), "typed name"),
+    ],
+)
+def test_message_in_a_group_addresses_the_bot_by(payload: dict[str, Any], reason: str) -> None:
+    assert in_group(payload) == Decision(DecisionKind.TURN, reason)
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        text("morning all"),
+        text("@Other do it", mention={"uids": [OTHER], "entities": [mark(OTHER, 0, 6)]}),
+        text("mail me at ann@Helper.example", mention={"uids": []}),
+        text("@Helpers assemble"),
+        text("foo@Helper bar"),
+        text("@Helper中文"),
+        text("中文@Helper 看"),
+        text("see @Helper.com"),
+        text("@Helper-old is gone"),
+        text("the Helper said"),
+        text("x", mention={"entities": [mark(BOT, 0, 1)]}),
+        text("why?", reply={"from_uid": OTHER, "payload": text("@Helper", mention={"uids": [BOT]})}),
+        text("why?", reply={"from_uid": "", "from_name": "Helper"}),
+        text(5),
+        {"type": 2, "url": "https://files.example/a.png", "content": "@Helper"},
+        {"type": 14, "content": [{"type": "text", "text": "@Helper"}], "plain": "@Helper"},
+        {"type": "1", "content": "@Helper"},
+        {"content": "@Helper"},
+        {"type": 11, "msgs": [{"from_uid": ANN, "payload": text("@Helper", mention={"uids": [BOT]})}]},
+        {},
+    ],
+)
+def test_message_in_a_group_to_nobody_or_somebody_else_is_context(payload: dict[str, Any]) -> None:
+    assert in_group(payload) == Decision(DecisionKind.CONTEXT, "no mention")
+
+
+@pytest.mark.parametrize("raw", [b"", b"@Helper", b"\xff", b"[1]", b"[" * 100_000])
+def test_bad_payload_in_a_group_is_context(raw: bytes) -> None:
+    envelope = Envelope(from_uid=ANN, channel_id=GROUP, channel_type=2)
+    assert decide(envelope, parse_payload(raw), ME, DEFAULTS).kind is DecisionKind.CONTEXT
+
+
+@pytest.mark.parametrize("sender", [OTHER, HOOK, "botfather"])
+@pytest.mark.parametrize(
+    "payload",
+    [
+        text("and all bots", mention={"ais": 1}),
+        text("@Helper typed"),
+        text("thanks", reply={"from_uid": BOT}),
+        text("chatter"),
+        text("/reset"),
+    ],
+)
+def test_another_bot_does_not_address_us_without_our_id(sender: str, payload: dict[str, Any]) -> None:
+    for policy in (DEFAULTS, GatePolicy(require_mention=False, no_mention=True)):
+        assert in_group(payload, sender=sender, policy=policy).kind is DecisionKind.CONTEXT
+
+
+@pytest.mark.parametrize("sender", [OTHER, HOOK])
+def test_another_bot_addresses_us_by_our_id_but_never_commands(sender: str) -> None:
+    by_entity = text("over to @Helper", mention={"entities": [mark(BOT, 8, 7)]})
+    assert in_group(by_entity, sender=sender) == Decision(DecisionKind.TURN, "entity")
+    command = text("@Helper /reset", mention={"uids": [BOT]})
+    assert in_group(command, sender=sender) == Decision(DecisionKind.TURN, "uid")
+
+
+def test_account_that_the_roster_calls_a_bot_is_one() -> None:
+    policy = GatePolicy(known_bots=frozenset({ANN}))
+    assert in_group(text("@Helper hi"), policy=policy).kind is DecisionKind.CONTEXT
+    assert in_group(text("x", mention={"uids": [BOT]}), policy=policy).kind is DecisionKind.TURN
+
+
+@pytest.mark.parametrize(
+    ("uid", "known"),
+    [(ANN, False), (OTHER, True), (HOOK, True), ("robot", False), ("bot", False), ("", False)],
+)
+def test_bots_are_told_by_their_uid(uid: str, known: bool) -> None:
+    assert is_bot(uid, DEFAULTS) is known
+
+
+def test_replies_do_not_trigger_where_that_is_switched_off() -> None:
+    reply = text("why?", reply={"from_uid": BOT})
+    assert in_group(reply, policy=GatePolicy(reply_triggers=False)) == Decision(
+        DecisionKind.CONTEXT, "no mention"
+    )
+
+
+@pytest.mark.parametrize(
+    ("policy", "reason"),
+    [
+        (GatePolicy(require_mention=False), "no mention required"),
+        (GatePolicy(no_mention=True), "no mention preference"),
+    ],
+)
+def test_every_message_of_a_person_is_a_turn_where_no_mention_is_needed(
+    policy: GatePolicy, reason: str
+) -> None:
+    assert in_group(text("morning all"), policy=policy) == Decision(DecisionKind.TURN, reason)
+    assert in_group(text("@all", mention={"all": 1}), policy=policy) == Decision(DecisionKind.TURN, reason)
+    assert in_group({"type": 2, "url": "https://x"}, policy=policy) == Decision(DecisionKind.TURN, reason)
+    assert in_group(text("/status"), policy=policy) == Decision(DecisionKind.COMMAND, reason, "/status")
+
+
+def test_own_message_is_an_echo_whatever_it_says() -> None:
+    for payload in (text("@Helper hi"), text("x", mention={"uids": [BOT]}), {"type": 99}, {"type": 2000}, {}):
+        assert in_group(payload, sender=BOT) == Decision(DecisionKind.ECHO, "own message")
+        assert in_dm(payload, sender=BOT, channel_id=ANN) == Decision(DecisionKind.ECHO, "own message")
+
+
+def test_own_message_under_a_space_prefix_is_an_echo() -> None:
+    assert in_group(text("@Helper hi"), sender=f"s{SPACE}_{BOT}").kind is DecisionKind.ECHO
+
+
+@pytest.mark.parametrize("sender", ["", ANN, OTHER])
+@pytest.mark.parametrize("channel_type", [1, 2, 5, 8, 200])
+def test_commands_and_event_packets_are_control_on_every_channel(sender: str, channel_type: int) -> None:
+    command = {"type": 99, "cmd": "typing", "param": {}, "mention": {"uids": [BOT]}}
+    envelope = Envelope(from_uid=sender, channel_id="", channel_type=channel_type)
+    assert decide(envelope, read_payload(command), ME, DEFAULTS) == Decision(
+        DecisionKind.CONTROL, "command packet"
+    )
+    event = Envelope(from_uid=sender, channel_id="", channel_type=channel_type, is_event_packet=True)
+    assert decide(event, read_payload({}), ME, DEFAULTS) == Decision(DecisionKind.CONTROL, "event packet")
+
+
+@pytest.mark.parametrize("type_", sorted(SYSTEM_TYPES))
+def test_system_messages_are_control_even_with_a_mention_and_a_sender(type_: int) -> None:
+    payload = {"type": type_, "content": "@Helper", "mention": {"uids": [BOT]}}
+    assert in_group(payload) == Decision(DecisionKind.CONTROL, "system message")
+    assert in_dm(payload) == Decision(DecisionKind.CONTROL, "system message")
+
+
+def test_system_types_are_those_the_server_writes() -> None:
+    assert {*range(1000, 1010), 1020, 1021, 1022, 1100, 1200, 1201, 1202, 2000, 9989} == SYSTEM_TYPES
+
+
+@pytest.mark.parametrize("type_", [999, 1010, 1019, 1023, 1099, 1203, 1999, 2001, 9988])
+def test_numbers_between_the_system_types_are_messages(type_: int) -> None:
+    assert in_dm({"type": type_}).kind is DecisionKind.TURN
+
+
+def test_message_without_a_sender_is_of_the_system() -> None:
+    assert in_group(text("@Helper", mention={"uids": [BOT]}), sender="").reason == "system message"
+    assert in_dm(text("hi"), sender="", channel_id="").reason == "system message"
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"type": "group_md_updated", "version": 4},
+        {"type": "group_md_deleted"},
+        {"type": "thread_md_updated"},
+        {"type": "mention_pref_updated"},
+        {"type": "future"},
+    ],
+)
+def test_document_events_are_control_although_they_mention_every_bot(event: dict[str, Any]) -> None:
+    payload = text("GROUP.md updated", event=event, mention={"uids": [BOT]})
+    assert in_group(payload) == Decision(DecisionKind.CONTROL, "document event")
+    assert in_dm(payload) == Decision(DecisionKind.CONTROL, "document event")
+
+
+@pytest.mark.parametrize("channel_type", [-1, 0, 3, 4, 6, 7, 8, 9, 10, 11, 12, 255])
+def test_message_on_a_channel_no_bot_converses_in_is_ignored(channel_type: int) -> None:
+    envelope = Envelope(from_uid=ANN, channel_id="x", channel_type=channel_type)
+    payload = read_payload(text("@Helper", mention={"uids": [BOT]}))
+    assert decide(envelope, payload, ME, DEFAULTS) == Decision(
+        DecisionKind.IGNORED, "unsupported channel type"
+    )
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        text("hello"),
+        text(""),
+        text(5),
+        {},
+        {"type": 4242},
+        {"type": 12},
+        {"type": "1"},
+        {"type": 97},
+        {"a": [[]]},
+    ],
+)
+def test_every_direct_message_of_a_person_is_a_turn(payload: dict[str, Any]) -> None:
+    assert in_dm(payload) == Decision(DecisionKind.TURN, "dm")
+
+
+@pytest.mark.parametrize("raw", [b"", b"hello raw", b"\xff\xfe raw", b"[1,2,3]", b"[" * 100_000])
+def test_direct_message_with_a_bad_payload_is_a_turn(raw: bytes) -> None:
+    envelope = Envelope(from_uid=ANN, channel_id=ANN, channel_type=1)
+    assert decide(envelope, parse_payload(raw), ME, DEFAULTS) == Decision(DecisionKind.TURN, "dm")
+
+
+@pytest.mark.parametrize("sender", ["botfather", OTHER, HOOK])
+def test_direct_message_of_a_bot_is_context_whatever_it_says(sender: str) -> None:
+    for payload in (text("hi"), text("/reset"), text("@Helper", mention={"uids": [BOT]})):
+        assert in_dm(payload, sender=sender) == Decision(DecisionKind.CONTEXT, "bot in dm")
+
+
+@pytest.mark.parametrize(
+    "channel_id",
+    [
+        "",
+        ANN,
+        f"{BOT}@{ANN}",
+        f"{ANN}@{BOT}",
+        f"s{SPACE}_{ANN}@s{SPACE}_{BOT}",
+        f"sminglue_default_{BOT}@sminglue_default_{ANN}",
+    ],
+)
+def test_direct_message_addresses_us_under_every_id_of_our_conversation(channel_id: str) -> None:
+    assert in_dm(text("hi"), channel_id=channel_id) == Decision(DecisionKind.TURN, "dm")
+
+
+@pytest.mark.parametrize("channel_id", [f"{ANN}@{OTHER}", f"{ANN}@", "@", f"{ANN}@x{BOT}"])
+def test_direct_message_between_others_is_ignored(channel_id: str) -> None:
+    assert in_dm(text("hi"), channel_id=channel_id) == Decision(DecisionKind.IGNORED, "not our conversation")
+
+
+@pytest.mark.parametrize(
+    ("content", "command"),
+    [
+        ("/help", "/help"),
+        ("/status", "/status"),
+        ("/reset", "/reset"),
+        ("/stop", "/stop"),
+        ("  /reset \n", "/reset"),
+        ("/reset now please", "/reset"),
+        ("/stop\nall", "/stop"),
+        ("@Helper /status", "/status"),
+        ("@Helper @Helper /status", "/status"),
+        ("/Reset", ""),
+        ("/RESET", ""),
+        ("/resetall", ""),
+        ("/reset.", ""),
+        ("/new", ""),
+        ("/", ""),
+        ("reset", ""),
+        ("please /reset", ""),
+        ("@Other /reset", ""),
+        ("/ reset", ""),
+        ("", ""),
+    ],
+)
+def test_command_is_the_first_word_behind_mentions_of_the_bot(content: str, command: str) -> None:
+    kind = DecisionKind.COMMAND if command else DecisionKind.TURN
+    assert in_dm(text(content)) == Decision(kind, "dm", command)
+    assert command_of(read_payload(text(content)), ME) == command
+
+
+def test_every_command_is_recognised() -> None:
+    assert {in_dm(text(command)).command for command in COMMANDS} == COMMANDS
+
+
+def test_command_in_a_group_has_to_address_the_bot() -> None:
+    assert in_group(text("/reset")) == Decision(DecisionKind.CONTEXT, "no mention")
+    assert in_group(text("@Helper /reset")) == Decision(DecisionKind.COMMAND, "typed name", "/reset")
+    aliased = text("@小助手 /reset", mention={"uids": [BOT], "entities": [mark(BOT, 0, 4)]})
+    assert in_group(aliased) == Decision(DecisionKind.COMMAND, "uid", "/reset")
+    by_reply = text("/stop", reply={"from_uid": BOT})
+    assert in_group(by_reply) == Decision(DecisionKind.COMMAND, "reply to bot", "/stop")
+
+
+@pytest.mark.parametrize("payload", [{"content": "/reset"}, {"type": 2, "url": "x", "content": "/reset"}])
+def test_only_text_messages_are_commands(payload: dict[str, Any]) -> None:
+    assert in_dm(payload) == Decision(DecisionKind.TURN, "dm")
+
+
+def test_bot_without_a_known_name_is_still_addressed_by_id() -> None:
+    nameless = Identity(uid=BOT)
+    envelope = Envelope(from_uid=ANN, channel_id=GROUP, channel_type=2)
+    assert decide(envelope, read_payload(text("@ hi")), nameless, DEFAULTS).kind is DecisionKind.CONTEXT
+    named = read_payload(text("@ hi", mention={"uids": [BOT]}))
+    assert decide(envelope, named, nameless, DEFAULTS).kind is DecisionKind.TURN
+
+
+@pytest.mark.parametrize(
+    ("sender", "channel_id", "channel_type", "channel"),
+    [
+        (ANN, ANN, 1, ChannelRef(ANN, 1)),
+        (ANN, "", 1, ChannelRef(ANN, 1)),
+        (ANN, f"{BOT}@{ANN}", 1, ChannelRef(ANN, 1)),
+        (f"s{SPACE}_{ANN}", f"s{SPACE}_{ANN}", 1, ChannelRef(ANN, 1)),
+        (BOT, ANN, 1, ChannelRef(ANN, 1)),
+        (BOT, f"{ANN}@{BOT}", 1, ChannelRef(ANN, 1)),
+        (BOT, f"sx_y_{ANN}@sx_y_{BOT}", 1, ChannelRef(ANN, 1)),
+        ("", "", 1, ChannelRef("", 1)),
+        (ANN, GROUP, 2, ChannelRef(GROUP, 2)),
+        (BOT, THREAD, 5, ChannelRef(THREAD, 5)),
+        ("", "systemcmdonline", 8, ChannelRef("systemcmdonline", 8)),
+    ],
+)
+def test_conversation_is_where_an_answer_goes(
+    sender: str, channel_id: str, channel_type: int, channel: ChannelRef
+) -> None:
+    envelope = Envelope(from_uid=sender, channel_id=channel_id, channel_type=channel_type)
+    assert conversation(envelope, BOT) == channel
+
+
+@given(
+    OBJECTS,
+    st.sampled_from([ANN, OTHER, BOT, ""]) | st.text(max_size=10),
+    st.text(max_size=10) | st.just(f"{ANN}@{BOT}"),
+    st.sampled_from([1, 2, 5]) | st.integers(),
+)
+def test_any_message_gets_a_decision_of_the_gate(
+    keys: dict[str, Any], sender: str, channel_id: str, channel_type: int
+) -> None:
+    payload = parse_payload(json.dumps(keys).encode())
+    envelope = Envelope(from_uid=sender, channel_id=channel_id, channel_type=channel_type)
+    decision = decide(envelope, payload, ME, GatePolicy(require_mention=False))
+    assert decision.kind not in {DecisionKind.DUPLICATE, DecisionKind.UNDECODABLE}
+    assert decision.reason
+    assert bool(decision.command) == (decision.kind is DecisionKind.COMMAND)
+    conversation(envelope, BOT)
+
+
+@given(OBJECTS | st.binary(max_size=40))
+def test_whatever_a_person_writes_directly_addresses_the_bot(content: dict[str, Any] | bytes) -> None:
+    raw = content if isinstance(content, bytes) else json.dumps(content).encode()
+    payload = parse_payload(raw)
+    decision = decide(Envelope(from_uid=ANN, channel_id=ANN, channel_type=1), payload, ME, DEFAULTS)
+    signal = payload.type == 99 or payload.type in SYSTEM_TYPES or bool(payload.event_type)
+    assert (decision.kind in ADDRESSED) is not signal
