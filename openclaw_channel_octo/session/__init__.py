@@ -1,0 +1,1 @@
+"""PURE. Sessions: their keys, their statuses, and the guard that decides what a new message may do."""
