@@ -1,0 +1,62 @@
+"""The calls of the bot API and, for each of them, when it may be tried again (octo-bot-api §10)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+
+__all__ = ["POLICIES", "Call", "CallPolicy"]
+
+
+class Call(StrEnum):
+    """Names of the calls, as errors and log lines show them."""
+
+    REGISTER = "register"
+    SEND = "sendMessage"
+    TYPING = "typing"
+    READ_RECEIPT = "readReceipt"
+    HEARTBEAT = "heartbeat"
+    EVENTS = "events"
+    SYNC = "messages/sync"
+    GROUPS = "groups"
+    GROUP_INFO = "groupInfo"
+    GROUP_MEMBERS = "groupMembers"
+    USER_INFO = "userInfo"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallPolicy:
+    """How often a call is repeated without asking the caller.
+
+    Attributes:
+        on_failure: further attempts after a network error or a server failure.
+        on_limit: further attempts after a rate limit, which is refused before the server does anything.
+        repeatable: whether doing it twice is the same as doing it once; false makes an unknown outcome an
+            `AmbiguousOutcome` instead of an `Unavailable`.
+    """
+
+    on_failure: int
+    on_limit: int
+    repeatable: bool = True
+
+
+_READ = CallPolicy(on_failure=2, on_limit=2)
+_PERIODIC = CallPolicy(on_failure=0, on_limit=0)  # the next one is due in seconds anyway
+
+POLICIES: Mapping[Call, CallPolicy] = MappingProxyType(
+    {
+        # Registering kicks live connections, so only its caller knows when a second try does no harm.
+        Call.REGISTER: CallPolicy(on_failure=0, on_limit=2),
+        Call.SEND: CallPolicy(on_failure=0, on_limit=2, repeatable=False),
+        Call.TYPING: _PERIODIC,
+        Call.READ_RECEIPT: _PERIODIC,
+        Call.HEARTBEAT: _PERIODIC,
+        Call.EVENTS: _PERIODIC,
+        Call.SYNC: _READ,
+        Call.GROUPS: _READ,
+        Call.GROUP_INFO: _READ,
+        Call.GROUP_MEMBERS: _READ,
+        Call.USER_INFO: _READ,
+    },
+)
+"""Every call's policy."""

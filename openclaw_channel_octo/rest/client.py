@@ -1,0 +1,326 @@
+"""The bot API client: one bot, one token, one server (octo-bot-api §1)."""
+
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any, Self, TypeVar
+from urllib.parse import quote, urlsplit
+
+import aiohttp
+from pydantic import SecretStr, TypeAdapter
+
+from openclaw_channel_octo.clock import Clock
+from openclaw_channel_octo.errors import ApiError, BadRequest, ConfigError, PayloadTooLarge
+from openclaw_channel_octo.ids import ChannelRef, ChannelType
+from openclaw_channel_octo.rest import models
+from openclaw_channel_octo.rest.answers import Answer, read, unanswered, unusable
+from openclaw_channel_octo.rest.calls import POLICIES, Call
+from openclaw_channel_octo.rest.retry import RetryBudget
+
+__all__ = ["MAX_HISTORY_ROWS", "MAX_PAYLOAD_BYTES", "MAX_READ_IDS", "BotApi"]
+
+MAX_PAYLOAD_BYTES = 256 * 1024
+"""Largest payload as the server writes it; far below what kills the IM server (octo-bot-api §4.2)."""
+MAX_HISTORY_ROWS = 200
+"""Largest page of history (octo-bot-api §2.4)."""
+MAX_READ_IDS = 100
+"""Most message ids one read receipt takes (octo-bot-api §3.2)."""
+
+_MAX_ANSWER_BYTES = 64 * 1024 * 1024
+_MAX_VERSION_CHARS = 50
+_USER_AGENT = "openclaw-channel-octo"
+_CONVERSATIONS = frozenset(ChannelType)
+_NEVER_LEFT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
+
+_log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+
+class _AnswerTooLargeError(Exception):
+    """The body does not end within what any answer needs; ``args[0]`` is the HTTP status."""
+
+
+class BotApi:
+    """Calls the bot API of one Octo server with one bot's token.
+
+    Every method raises a child of `ApiError`; which calls are repeated first, and when, is the table in
+    `openclaw_channel_octo.rest.calls`. The token travels only in requests to ``base_url``: redirects are not
+    followed, proxies and credentials of the environment are not used.
+
+    Args:
+        base_url: the server's ``http`` or ``https`` address, with a path prefix where there is one.
+        token: the bot token.
+        clock: waits and their jitter.
+        session: a session of the caller's to use instead of an own one; it is then not closed here.
+        timeout_s: seconds one attempt may take, a third of it for the connection.
+
+    Raises:
+        ConfigError: ``base_url`` is no such address, or the token cannot be one.
+    """
+
+    def __init__(
+        self,
+        *,
+        base_url: str,
+        token: SecretStr,
+        clock: Clock,
+        session: aiohttp.ClientSession | None = None,
+        timeout_s: float = 30.0,
+    ) -> None:
+        self._base = _checked_base(base_url)
+        self._token = _checked_token(token)
+        self._clock = clock
+        self._session = session
+        self._owns_session = session is None
+        # The connection ends in its own time-out first, so that a total one means the request was on its way.
+        self._timeout = aiohttp.ClientTimeout(total=timeout_s, connect=timeout_s / 3)
+
+    def __repr__(self) -> str:
+        return f"BotApi({self._base!r})"
+
+    async def __aenter__(self) -> Self:
+        """Return itself; connections are opened by the first call."""
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close the connections."""
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connections, unless the session is the caller's."""
+        if self._owns_session and self._session is not None:
+            await self._session.close()
+
+    async def register(self, agent_version: str = "", plugin_version: str = "") -> models.Registration:
+        """Fetch the credentials for the IM server (octo-bot-api §2.1).
+
+        The server kicks every live connection of this bot: call it only while disconnected.
+
+        Args:
+            agent_version: the host's version, shown to the bot's owner; cut at 50 characters.
+            plugin_version: this plugin's version, likewise.
+
+        Raises:
+            AuthError: the token is wrong; trying again does not help.
+        """
+        versions = {"agent_version": agent_version, "plugin_version": plugin_version}
+        said = {key: version[:_MAX_VERSION_CHARS] for key, version in versions.items() if version}
+        body = {"agent_platform": "OpenClaw"} | said
+        return await self._call(Call.REGISTER, "/v1/bot/register", models.REGISTRATION, body=body)
+
+    async def send_message(self, channel: ChannelRef, payload: Mapping[str, Any]) -> models.SentMessage:
+        """Send a message; the server takes it as it is (octo-bot-api §4.1, §4.3).
+
+        Ids inside ``payload`` must be strings: the server rounds integers above 2**53.
+
+        Raises:
+            PayloadTooLarge: nothing was sent.
+            Unavailable: the request did not reach the server; sending again is safe.
+            AmbiguousOutcome: the message may exist; look for it in the echo or in history first.
+            PermissionDenied: the bot is not a member, not a friend, or the group is disbanded.
+        """
+        body = _addressed(Call.SEND, channel) | {"payload": dict(payload)}
+        size = _stored_size(body["payload"])
+        if size > MAX_PAYLOAD_BYTES:
+            detail = (
+                f"the payload takes {size} bytes as the server stores it, the limit is {MAX_PAYLOAD_BYTES}: "
+            )
+            raise PayloadTooLarge(Call.SEND, detail + "split the text or send it as a file")
+        return await self._call(Call.SEND, "/v1/bot/sendMessage", models.SENT_MESSAGE, body=body)
+
+    async def typing(self, channel: ChannelRef) -> None:
+        """Show the bot as typing for some seconds; never repeated by itself (octo-bot-api §3.1)."""
+        body = _addressed(Call.TYPING, channel)
+        await self._call(Call.TYPING, "/v1/bot/typing", models.ACKNOWLEDGED, body=body)
+
+    async def read_receipt(self, channel: ChannelRef, message_ids: Sequence[str]) -> None:
+        """Mark messages as read by the bot; never repeated by itself (octo-bot-api §3.2).
+
+        Args:
+            channel: where they were received.
+            message_ids: decimal digits, at most 100 of them.
+        """
+        if len(message_ids) > MAX_READ_IDS:
+            raise BadRequest(
+                Call.READ_RECEIPT, f"{len(message_ids)} ids in one receipt, at most {MAX_READ_IDS} are taken"
+            )
+        body = _addressed(Call.READ_RECEIPT, channel) | {"message_ids": list(message_ids)}
+        await self._call(Call.READ_RECEIPT, "/v1/bot/readReceipt", models.ACKNOWLEDGED, body=body)
+
+    async def heartbeat(self) -> None:
+        """Tell the server that the bot lives; a failure means nothing (octo-bot-api §2.2)."""
+        await self._call(Call.HEARTBEAT, "/v1/bot/heartbeat", models.ACKNOWLEDGED, body={})
+
+    async def sync_messages(
+        self, channel: ChannelRef, *, start: int = 0, end: int = 0, limit: int = 50, pull_up: bool = True
+    ) -> list[models.HistoryMessage]:
+        """Return stored messages of a conversation, ascending by ``message_seq`` (octo-bot-api §2.4).
+
+        With ``start`` and ``end`` both 0 these are the newest ``limit``. Fewer rows than ``limit`` mean that
+        there are no more in that direction.
+
+        Args:
+            channel: the conversation; for a direct one the peer's uid.
+            start: first sequence number wanted, inclusive.
+            end: where to stop, exclusive; 0 for no bound.
+            limit: rows per page, 1 to 200.
+            pull_up: from ``start`` towards newer messages, else towards older ones.
+        """
+        if not 1 <= limit <= MAX_HISTORY_ROWS:
+            raise BadRequest(Call.SYNC, f"a page of {limit} rows, 1 to {MAX_HISTORY_ROWS} are possible")
+        body = _addressed(Call.SYNC, channel) | {
+            "start_message_seq": start,
+            "end_message_seq": end,
+            "limit": limit,
+            "pull_mode": int(pull_up),
+        }
+        history = await self._call(Call.SYNC, "/v1/bot/messages/sync", models.HISTORY, body=body)
+        return history.messages
+
+    async def groups(self) -> list[models.Group]:
+        """Return the groups the bot is in, disbanded ones included (octo-bot-api §2.7)."""
+        return await self._call(Call.GROUPS, "/v1/bot/groups", models.GROUPS)
+
+    async def group_info(self, group_no: str) -> models.GroupInfo:
+        """Return a group's own data; a group the bot is not in is an error (octo-bot-api §2.7)."""
+        path = f"/v1/bot/groups/{_segment(Call.GROUP_INFO, group_no)}"
+        return await self._call(Call.GROUP_INFO, path, models.GROUP_INFO)
+
+    async def group_members(self, group_no: str) -> list[models.GroupMember]:
+        """Return all members of a group, the owner first (octo-bot-api §2.7)."""
+        path = f"/v1/bot/groups/{_segment(Call.GROUP_MEMBERS, group_no)}/members"
+        return await self._call(Call.GROUP_MEMBERS, path, models.GROUP_MEMBERS)
+
+    async def user_info(self, uid: str) -> models.UserInfo:
+        """Return a profile; an unknown uid is `NotFound` (octo-bot-api §2.9)."""
+        return await self._call(Call.USER_INFO, "/v1/bot/user/info", models.USER_INFO, params={"uid": uid})
+
+    async def _call(
+        self,
+        call: Call,
+        path: str,
+        shape: TypeAdapter[T],
+        *,
+        body: Mapping[str, Any] | None = None,
+        params: Mapping[str, str] | None = None,
+    ) -> T:
+        """Make attempts until one succeeds or the call's policy ends; a call with a body is a POST."""
+        data = None if body is None else _encoded(body)
+        budget = RetryBudget(POLICIES[call], self._clock.jitter)
+        while True:
+            try:
+                return read(call, await self._attempt(call, path, data, params), shape)
+            except ApiError as error:
+                wait_s = budget.wait_after(error)
+                if wait_s is None:
+                    raise
+                _log.debug("%s, next attempt in %.1f s", error, wait_s)
+            await self._clock.sleep(wait_s)
+
+    async def _attempt(
+        self, call: Call, path: str, data: bytes | None, params: Mapping[str, str] | None
+    ) -> Answer:
+        # Raised outside the handlers: aiohttp's errors hold the request, and with it the token.
+        try:
+            return await self._exchange(path, data, params)
+        except _NEVER_LEFT as error:
+            failure = unanswered(call, self._reason(error), may_have_arrived=False)
+        except (aiohttp.ClientError, OSError) as error:
+            failure = unanswered(call, self._reason(error), may_have_arrived=True)
+        except _AnswerTooLargeError as error:
+            failure = unusable(call, "the answer is larger than any answer of the API", error.args[0])
+        raise failure
+
+    async def _exchange(self, path: str, data: bytes | None, params: Mapping[str, str] | None) -> Answer:
+        async with self._opened().request(
+            "GET" if data is None else "POST",
+            f"{self._base}{path}",
+            params=params,
+            data=data,
+            headers=self._headers(),
+            timeout=self._timeout,
+            allow_redirects=False,
+        ) as response:
+            body = await _whole_body(response)
+            if response.status >= HTTPStatus.BAD_REQUEST:  # an error's words may quote the request
+                body = body.replace(self._token.get_secret_value().encode(), b"***")
+            return Answer(response.status, response.headers, body)
+
+    def _headers(self) -> dict[str, str]:
+        return {
+            "Authorization": f"Bearer {self._token.get_secret_value()}",
+            "Accept": "application/json",
+            "Content-Type": "application/json",
+            "User-Agent": _USER_AGENT,
+        }
+
+    def _opened(self) -> aiohttp.ClientSession:
+        """Return the session, made on first use because it belongs to the running loop."""
+        if self._session is None:
+            self._session = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), trust_env=False)
+        return self._session
+
+    def _reason(self, error: Exception) -> str:
+        return f"{type(error).__name__} at {self._base}; check apiUrl and the network"
+
+
+async def _whole_body(response: aiohttp.ClientResponse) -> bytes:
+    body = bytearray()
+    async for part in response.content.iter_any():
+        body += part
+        if len(body) > _MAX_ANSWER_BYTES:
+            raise _AnswerTooLargeError(response.status)
+    return bytes(body)
+
+
+def _checked_base(base_url: str) -> str:
+    """Return the address without a trailing slash; paths are appended, never joined (octo-bot-api §1.1)."""
+    try:
+        parts = urlsplit(base_url)
+        sound = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+    except ValueError:
+        sound = False
+    else:
+        sound = sound and not (parts.username or parts.password or parts.query or parts.fragment)
+    if not sound:
+        raise ConfigError(
+            "apiUrl must be http://host[:port][/prefix] or https://…, without user, query or fragment"
+        )
+    return base_url.rstrip("/")
+
+
+def _checked_token(token: SecretStr) -> SecretStr:
+    """Return the token if it can travel in a header."""
+    text = token.get_secret_value()
+    if not text or " " in text or not (text.isascii() and text.isprintable()):
+        raise ConfigError("the bot token is empty, or holds a space or another character no token has")
+    return token
+
+
+def _addressed(call: Call, channel: ChannelRef) -> dict[str, Any]:
+    """Return the fields that name a conversation; what the server would misunderstand is refused here."""
+    if not channel.id.strip():
+        raise BadRequest(call, "the channel id is empty; nothing was sent")
+    if channel.type not in _CONVERSATIONS:
+        raise BadRequest(call, f"channel type {channel.type} is no conversation of a bot; nothing was sent")
+    return {"channel_id": channel.id, "channel_type": int(channel.type)}
+
+
+def _segment(call: Call, value: str) -> str:
+    """Return an id as one segment of a path."""
+    if not value.strip(" ."):  # dots alone would climb to another route
+        raise BadRequest(call, "the group number is empty")
+    return quote(value, safe="")
+
+
+def _encoded(content: Mapping[str, Any]) -> bytes:
+    """Return compact UTF-8 JSON; lone surrogates, which UTF-8 cannot hold, become question marks."""
+    text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return text.encode("utf-8", "replace")
+
+
+def _stored_size(payload: Mapping[str, Any]) -> int:
+    """Return the payload's bytes as the server encodes it anew, with six for each ``<``, ``>`` and ``&``."""
+    encoded = _encoded(payload)
+    return len(encoded) + 5 * sum(encoded.count(char) for char in (b"<", b">", b"&"))

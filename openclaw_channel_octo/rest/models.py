@@ -1,0 +1,235 @@
+"""What the bot API answers, read tolerantly: numbers or strings for ids, null for nothing, 0/1 for flags."""
+
+import base64
+import binascii
+import json
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, TypeAdapter, model_validator
+
+__all__ = [
+    "ACKNOWLEDGED",
+    "GROUPS",
+    "GROUP_INFO",
+    "GROUP_MEMBERS",
+    "HISTORY",
+    "REGISTRATION",
+    "SENT_MESSAGE",
+    "USER_INFO",
+    "Group",
+    "GroupInfo",
+    "GroupMember",
+    "History",
+    "HistoryMessage",
+    "Registration",
+    "SentMessage",
+    "UserInfo",
+]
+
+
+def _text(value: Any) -> Any:
+    """Return a number as its digits and null as an empty string; leave the rest to the field's own check."""
+    if value is None:
+        return ""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    return value
+
+
+def _number(value: Any) -> Any:
+    return 0 if value is None else value
+
+
+def _flag(value: Any) -> Any:
+    return bool(value) if value is None or isinstance(value, int) else value
+
+
+def _rows(value: Any) -> Any:
+    return [] if value is None else value
+
+
+def _member_rows(value: Any) -> Any:
+    """Accept the bare list of today and the ``{"members": […]}`` of older servers (octo-bot-api §2.7)."""
+    return _rows(value.get("members") if isinstance(value, dict) else value)
+
+
+def _payload_bytes(value: Any) -> Any:
+    """Return the payload's bytes; what is no base64 comes through as it is, for the reader to judge."""
+    if value is None:
+        return b""
+    if isinstance(value, dict):
+        return json.dumps(value, ensure_ascii=False).encode("utf-8", "replace")
+    if not isinstance(value, str):
+        return value
+    try:
+        return base64.b64decode(value, validate=True)
+    except (binascii.Error, ValueError):
+        return value.encode("utf-8", "replace")
+
+
+_Text = Annotated[str, BeforeValidator(_text)]
+_Id = Annotated[str, BeforeValidator(_text), Field(min_length=1)]
+_MessageId = Annotated[str, BeforeValidator(_text), Field(pattern=r"^[1-9][0-9]*$")]
+_Number = Annotated[int, BeforeValidator(_number)]
+_Flag = Annotated[bool, BeforeValidator(_flag)]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+
+
+class Registration(_Model):
+    """A bot's credentials for the IM server (octo-bot-api §2.1).
+
+    Attributes:
+        robot_id: the bot's uid.
+        name: display name.
+        im_token: the token of the socket; on today's servers the bot token itself.
+        ws_url: where the server believes its socket is, possibly empty or unreachable from here.
+        api_url: the server's configured address; the operator's own is the one to keep using.
+        owner_uid: who made the bot.
+        owner_channel_id: the direct conversation with the owner.
+    """
+
+    robot_id: _Id
+    name: _Text = ""
+    im_token: Annotated[SecretStr, Field(min_length=1)]
+    ws_url: _Text = ""
+    api_url: _Text = ""
+    owner_uid: _Text = ""
+    owner_channel_id: _Text = ""
+
+
+class SentMessage(_Model):
+    """An accepted message (octo-bot-api §4.2).
+
+    Attributes:
+        message_id: decimal digits.
+        client_msg_no: made by the server; the same one comes back in the echo and in history.
+        message_seq: 0 on servers of the 2.2 line, which do not tell it here.
+    """
+
+    message_id: _MessageId
+    client_msg_no: _Text = ""
+    message_seq: _Number = 0
+
+
+class HistoryMessage(_Model):
+    """A stored message, as it was sent: edits and recalls are not applied (octo-bot-api §2.4).
+
+    Attributes:
+        message_id: decimal digits.
+        message_seq: position in its channel, from 1.
+        client_msg_no: the server's or the sender's key of the message.
+        from_uid: the sender, empty for the system.
+        channel_id: in a direct conversation the other side as the row's sender sees it.
+        channel_type: a `ChannelType` or another integer of the protocol.
+        timestamp: Unix seconds.
+        payload: the payload's bytes, usually UTF-8 JSON; not shown by ``repr``.
+        no_persist: header flag, not stored.
+        red_dot: header flag, counts as unread.
+        sync_once: header flag, a command.
+        setting: the packet's setting byte.
+    """
+
+    message_id: _MessageId
+    message_seq: _Number = 0
+    client_msg_no: _Text = ""
+    from_uid: _Text = ""
+    channel_id: _Text = ""
+    channel_type: _Number = 0
+    timestamp: _Number = 0
+    payload: Annotated[bytes, BeforeValidator(_payload_bytes)] = Field(default=b"", repr=False)
+    no_persist: _Flag = False
+    red_dot: _Flag = False
+    sync_once: _Flag = False
+    setting: _Number = 0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _flatten(cls, row: Any) -> Any:
+        """Lift the header's flags into the row and prefer the id that came as a string."""
+        if not isinstance(row, dict):
+            return row
+        header = row.get("header")
+        flat = {**row, **header} if isinstance(header, dict) else dict(row)
+        flat["message_id"] = row.get("message_idstr") or row.get("message_id")
+        return flat
+
+
+class History(_Model):
+    """A page of history, ascending by ``message_seq`` (octo-bot-api §2.4)."""
+
+    messages: Annotated[list[HistoryMessage], BeforeValidator(_rows)]
+
+
+class Group(_Model):
+    """A group the bot is in, disbanded ones included (octo-bot-api §2.7)."""
+
+    group_no: _Id
+    name: _Text = ""
+    space_id: _Text = ""
+
+
+class GroupInfo(_Model):
+    """A group's own data (octo-bot-api §2.7).
+
+    Attributes:
+        group_no: the group's number, which is its channel id.
+        name: display name.
+        notice: the group's notice.
+        creator: uid of who made it.
+        status: 0 disabled, 1 normal, 2 disbanded.
+    """
+
+    group_no: _Id
+    name: _Text = ""
+    notice: _Text = ""
+    creator: _Text = ""
+    status: _Number = 1
+
+
+class GroupMember(_Model):
+    """A member of a group (octo-bot-api §2.7).
+
+    Attributes:
+        uid: the person's or bot's id.
+        name: display name, chosen by its owner: untrusted text.
+        role: 0 member, 1 owner, 2 manager.
+        robot: whether it is a bot.
+        owner_uid: for bots, who made it.
+        owner_name: for bots, that person's name.
+    """
+
+    uid: _Id
+    name: _Text = ""
+    role: _Number = 0
+    robot: _Flag = False
+    owner_uid: _Text = ""
+    owner_name: _Text = ""
+
+
+class UserInfo(_Model):
+    """A person's or bot's profile (octo-bot-api §2.9).
+
+    Attributes:
+        uid: the id.
+        name: display name: untrusted text.
+        avatar: an address as the server wrote it, not always one that works.
+    """
+
+    uid: _Id
+    name: _Text = ""
+    avatar: _Text = ""
+
+
+ACKNOWLEDGED: TypeAdapter[dict[str, Any]] = TypeAdapter(dict[str, Any])
+GROUPS: TypeAdapter[list[Group]] = TypeAdapter(Annotated[list[Group], BeforeValidator(_rows)])
+GROUP_INFO: TypeAdapter[GroupInfo] = TypeAdapter(GroupInfo)
+GROUP_MEMBERS: TypeAdapter[list[GroupMember]] = TypeAdapter(
+    Annotated[list[GroupMember], BeforeValidator(_member_rows)]
+)
+HISTORY: TypeAdapter[History] = TypeAdapter(History)
+REGISTRATION: TypeAdapter[Registration] = TypeAdapter(Registration)
+SENT_MESSAGE: TypeAdapter[SentMessage] = TypeAdapter(SentMessage)
+USER_INFO: TypeAdapter[UserInfo] = TypeAdapter(UserInfo)

@@ -1,0 +1,72 @@
+"""How a client is set up and put away."""
+
+import aiohttp
+import pytest
+from aioresponses import aioresponses
+from pydantic import SecretStr
+from yarl import URL
+
+from openclaw_channel_octo.clock import SystemClock
+from openclaw_channel_octo.errors import ConfigError
+from openclaw_channel_octo.rest.client import BotApi
+
+BASE = "http://octo.example:28080/api"
+TOKEN = "bf_" + "0f" * 16
+
+
+def new_api(base: str = BASE) -> BotApi:
+    return BotApi(base_url=base, token=SecretStr(TOKEN), clock=SystemClock())
+
+
+@pytest.mark.parametrize(
+    "base",
+    [
+        "",
+        "octo.example",
+        "ftp://octo.example",
+        "http://",
+        "http://user:secret@octo.example",
+        "http://octo.example/?token=secret",
+        "http://octo.example/#top",
+        "http://octo.example:port",
+        "http://[::1",
+    ],
+)
+def test_an_address_that_cannot_be_the_servers_is_a_config_error_that_shows_nothing(base: str) -> None:
+    with pytest.raises(ConfigError, match="apiUrl") as caught:
+        new_api(base=base)
+
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("token", ["", "bf_0f\n", "bf 0f", "bf_ö"])
+def test_a_token_that_cannot_travel_in_a_header_is_a_config_error_that_shows_nothing(token: str) -> None:
+    with pytest.raises(ConfigError, match="token") as caught:
+        BotApi(base_url=BASE, token=SecretStr(token), clock=SystemClock())
+
+    assert "bf" not in str(caught.value)
+
+
+async def test_a_session_of_the_caller_stays_open(http_mock: aioresponses) -> None:
+    http_mock.post(f"{BASE}/v1/bot/heartbeat", payload={"status": 200})
+    async with aiohttp.ClientSession() as session:
+        async with BotApi(base_url=BASE, token=SecretStr(TOKEN), clock=SystemClock(), session=session) as api:
+            await api.heartbeat()
+        assert not session.closed
+
+
+async def test_a_client_that_was_never_used_closes_without_fuss() -> None:
+    api = new_api()
+
+    await api.close()
+    await api.close()
+
+
+async def test_an_attempt_has_thirty_seconds_and_its_connection_ten(http_mock: aioresponses) -> None:
+    http_mock.get(f"{BASE}/v1/bot/groups", payload=[])
+    async with new_api() as api:
+        await api.groups()
+
+    asked = http_mock.requests[("GET", URL(f"{BASE}/v1/bot/groups"))][0].kwargs
+    assert asked["timeout"] == aiohttp.ClientTimeout(total=30, connect=10)
+    assert asked["allow_redirects"] is False
