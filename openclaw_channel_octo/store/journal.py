@@ -1,0 +1,162 @@
+"""The journal: SQLite, one writer thread, every commit on the disk before anybody is told (design §7)."""
+
+import asyncio
+import logging
+import sqlite3
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Concatenate, ParamSpec, Self, TypeVar
+
+from openclaw_channel_octo.clock import Clock
+from openclaw_channel_octo.errors import StoreError
+from openclaw_channel_octo.store import sql
+from openclaw_channel_octo.store.database import open_database, wait_may_help
+from openclaw_channel_octo.store.records import Chunk, ChunkState, InboundRow, Ledger, NewInbound, RowState
+
+__all__ = ["Journal"]
+
+_log = logging.getLogger(__name__)
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+RETRY_S = 1.0
+"""Wait between two tries on a full disk or a busy file."""
+
+
+class Journal:
+    """Durable record of inbound messages and of what became of each.
+
+    Where waiting can help, as with a full disk, every method waits and tries again until the file takes the write;
+    `trouble` tells of it meanwhile. Otherwise they raise `StoreError`.
+
+    Args:
+        path: the database file; its folder must exist.
+        clock: for the times in the rows.
+    """
+
+    def __init__(self, path: Path, clock: Clock) -> None:
+        self._path = path
+        self._clock = clock
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="octo-journal")
+        self._db: sqlite3.Connection | None = None
+        self.trouble = ""
+        """Why writing waits at the moment; empty when it does not."""
+
+    async def __aenter__(self) -> Self:
+        """Open the file, migrating or setting it aside as needed."""
+        await self.open()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close the file."""
+        await self.close()
+
+    async def open(self) -> None:
+        """Open or create the file. One that is no journal is set aside under another name, never replaced."""
+        self._db = await asyncio.get_running_loop().run_in_executor(
+            self._thread, open_database, self._path, self._clock.wall_ms()
+        )
+
+    async def close(self) -> None:
+        """Close the file and end the writer thread; a second call does nothing."""
+        if self._db is not None:
+            await asyncio.get_running_loop().run_in_executor(self._thread, self._db.close)
+            self._db = None
+        self._thread.shutdown(wait=True)
+
+    async def append(self, rows: Sequence[NewInbound]) -> list[InboundRow | None]:
+        """Record messages in one transaction; a message known already gives ``None`` in its place."""
+        return await self._call(sql.append, rows, self._clock.wall_ms())
+
+    async def queued(self, row_ids: Iterable[int]) -> None:
+        """Mark received rows as waiting in their lane."""
+        await self._call(sql.queued, tuple(row_ids), self._clock.wall_ms())
+
+    async def start_run(self, row_id: int, run_id: str) -> None:
+        """Mark a row as running under a new run id and count the attempt."""
+        await self._call(sql.start_run, row_id, run_id, self._clock.wall_ms())
+
+    async def settle(
+        self, row_ids: Iterable[int], state: RowState, *, notice_id: str = "", detail: str = ""
+    ) -> None:
+        """End rows: ``answered``, ``notified`` with the notice's message id, or ``dead`` with a reason."""
+        await self._call(sql.settle, tuple(row_ids), state, notice_id, detail, self._clock.wall_ms())
+
+    async def unfinished(self, account: str) -> list[InboundRow]:
+        """Return the account's rows that have not ended, oldest first."""
+        return await self._call(sql.unfinished, account)
+
+    async def plan_chunks(self, row_id: int, run_id: str, texts: Sequence[str]) -> list[Chunk]:
+        """Record the messages a reply will consist of, behind those already planned for the row."""
+        chunks = [Chunk(ref=self._clock.new_id(), text=text) for text in texts]
+        await self._call(sql.plan_chunks, row_id, run_id, chunks, self._clock.wall_ms())
+        return chunks
+
+    async def mark_chunk(
+        self, ref: str, state: ChunkState, *, message_id: str = "", detail: str = ""
+    ) -> None:
+        """Record where a chunk stands, with the server's message id once it was accepted."""
+        await self._call(sql.mark_chunk, ref, state, message_id, detail, self._clock.wall_ms())
+
+    async def shown(self, row_id: int) -> bool:
+        """Return whether any part of the row's answer may have been seen by people."""
+        return await self._call(sql.shown, row_id)
+
+    async def ledger(self, session_key: str) -> Ledger:
+        """Return what is remembered of the session's failed runs."""
+        return await self._call(sql.ledger, session_key)
+
+    async def note_episode(self, session_key: str, episode: str) -> bool:
+        """Remember a failed run and count it; return whether this is the first time it is noted."""
+        return await self._call(sql.note_episode, session_key, episode, self._clock.wall_ms())
+
+    async def clear_failures(self, session_key: str) -> None:
+        """Forget the count of failed runs in a row."""
+        await self._call(sql.clear_failures, session_key)
+
+    async def counts(self) -> dict[str, int]:
+        """Return how many rows stand in each state."""
+        return await self._call(sql.counts)
+
+    async def device_id(self) -> str:
+        """Return this installation's device id, made on first use (protocol §4.4)."""
+        return await self._call(sql.meta, "device_id", self._clock.new_id())
+
+    async def _call(
+        self,
+        work: Callable[Concatenate[sqlite3.Connection, _P], _T],
+        *args: _P.args,
+        **kwargs: _P.kwargs,
+    ) -> _T:
+        """Run ``work`` as one transaction on the writer thread, again and again while waiting may help."""
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                result = await loop.run_in_executor(
+                    self._thread, lambda: self._transact(lambda db: work(db, *args, **kwargs))
+                )
+            except StoreError as error:
+                if not error.retryable:
+                    raise
+                self._report(str(error))
+                await self._clock.sleep(RETRY_S)
+            else:
+                self._report("")
+                return result
+
+    def _transact(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
+        if self._db is None:
+            raise StoreError(f"the journal {self._path} is closed")
+        try:
+            with self._db:
+                return work(self._db)
+        except sqlite3.Error as error:
+            raise StoreError(f"journal {self._path}: {error}", retryable=wait_may_help(error)) from error
+
+    def _report(self, trouble: str) -> None:
+        if trouble and not self.trouble:
+            _log.error("%s; nothing is acknowledged until it is writable again: free disk space", trouble)
+        if self.trouble and not trouble:
+            _log.warning("journal %s is writable again", self._path)
+        self.trouble = trouble

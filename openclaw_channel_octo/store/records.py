@@ -1,0 +1,123 @@
+"""Rows of the journal as plain values."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from openclaw_channel_octo.ids import ChannelRef
+
+__all__ = ["Chunk", "ChunkState", "InboundRow", "Ledger", "NewInbound", "RowState"]
+
+
+class RowState(StrEnum):
+    """Life of an inbound message: received → queued → running → one of the ends."""
+
+    RECEIVED = "received"
+    QUEUED = "queued"
+    RUNNING = "running"
+    ANSWERED = "answered"
+    NOTIFIED = "notified"
+    CONTEXT = "context"
+    DEAD = "dead"
+
+
+class ChunkState(StrEnum):
+    """Life of one message of a reply."""
+
+    PLANNED = "planned"
+    SENDING = "sending"
+    SENT = "sent"
+    DEAD = "dead"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewInbound:
+    """A message about to be recorded.
+
+    Attributes:
+        account: the bot it reached.
+        message_id: the server's id; with ``account`` it names the message for good.
+        message_seq: its number in the conversation, 0 for one the server did not store.
+        client_msg_no: the sender's id of it.
+        from_uid: who sent it, possibly empty.
+        channel: the conversation as a bot answers into it.
+        timestamp: Unix seconds as the server pushed it.
+        payload: the decrypted payload, bytes.
+        decision: what the gate said.
+        reason: why.
+        session_key: the conversation's session, empty for messages that start no turn.
+        trace: short id that every log line of the message carries.
+        state: ``received`` for messages that address the bot, an end for all others.
+        detail: why it ended, for an operator.
+    """
+
+    account: str
+    message_id: str
+    message_seq: int
+    client_msg_no: str
+    from_uid: str
+    channel: ChannelRef
+    timestamp: int
+    payload: bytes
+    decision: str
+    reason: str
+    session_key: str
+    trace: str
+    state: RowState
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InboundRow:
+    """A recorded message that addresses the bot.
+
+    Attributes:
+        id: the row's number; rows of one conversation run in this order.
+        account: the bot.
+        message_id: the server's id of the message.
+        from_uid: who sent it.
+        channel: the conversation.
+        payload: the decrypted payload, bytes.
+        decision: ``turn`` or ``command``.
+        session_key: the conversation's session.
+        trace: short id for log lines.
+        attempt: runs started for it so far.
+        state: where it stands.
+    """
+
+    id: int
+    account: str
+    message_id: str
+    from_uid: str
+    channel: ChannelRef
+    payload: bytes
+    decision: str
+    session_key: str
+    trace: str
+    attempt: int
+    state: RowState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chunk:
+    """One message of a reply.
+
+    Attributes:
+        ref: our id of it, sent along as ``client_ref`` so that it can be found again.
+        text: what it says.
+    """
+
+    ref: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ledger:
+    """What is remembered of a session's failed runs.
+
+    Attributes:
+        announced: episodes already announced.
+        failures: failed runs in a row.
+    """
+
+    announced: frozenset[str]
+    failures: int

@@ -1,0 +1,64 @@
+"""The journal's tables, version by version."""
+
+__all__ = ["APPLICATION_ID", "MIGRATIONS"]
+
+APPLICATION_ID = 0x4F43544F
+"""Marks the file as ours: "OCTO" in ASCII."""
+
+MIGRATIONS = (
+    """
+    CREATE TABLE inbound (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        account TEXT NOT NULL,
+        message_id TEXT NOT NULL,
+        message_seq INTEGER NOT NULL,
+        client_msg_no TEXT NOT NULL,
+        from_uid TEXT NOT NULL,
+        channel_id TEXT NOT NULL,
+        channel_type INTEGER NOT NULL,
+        timestamp INTEGER NOT NULL,
+        payload BLOB NOT NULL,
+        decision TEXT NOT NULL,
+        reason TEXT NOT NULL,
+        session_key TEXT NOT NULL,
+        trace TEXT NOT NULL,
+        state TEXT NOT NULL CHECK (state IN
+            ('received', 'queued', 'running', 'answered', 'notified', 'context', 'dead')),
+        attempt INTEGER NOT NULL DEFAULT 0,
+        run_id TEXT NOT NULL DEFAULT '',
+        notice_id TEXT NOT NULL DEFAULT '',
+        detail TEXT NOT NULL DEFAULT '',
+        received_at INTEGER NOT NULL,
+        updated_at INTEGER NOT NULL,
+        UNIQUE (account, message_id)
+    );
+    CREATE INDEX inbound_open ON inbound (account, id) WHERE state IN ('received', 'queued', 'running');
+    CREATE TABLE delivery (
+        ref TEXT PRIMARY KEY,
+        inbound_id INTEGER NOT NULL REFERENCES inbound (id) ON DELETE CASCADE,
+        run_id TEXT NOT NULL,
+        position INTEGER NOT NULL,
+        text TEXT NOT NULL,
+        state TEXT NOT NULL CHECK (state IN ('planned', 'sending', 'sent', 'dead')),
+        message_id TEXT NOT NULL DEFAULT '',
+        detail TEXT NOT NULL DEFAULT '',
+        updated_at INTEGER NOT NULL
+    );
+    CREATE INDEX delivery_inbound ON delivery (inbound_id, position);
+    CREATE TABLE episode (
+        session_key TEXT NOT NULL,
+        episode TEXT NOT NULL,
+        noted_at INTEGER NOT NULL,
+        PRIMARY KEY (session_key, episode)
+    ) WITHOUT ROWID;
+    CREATE TABLE meta (
+        key TEXT PRIMARY KEY,
+        value TEXT NOT NULL
+    ) WITHOUT ROWID;
+    CREATE TABLE failure (
+        session_key TEXT PRIMARY KEY,
+        count INTEGER NOT NULL
+    ) WITHOUT ROWID;
+    """,
+)
+"""One script for each schema version; version N is reached by running the first N."""

@@ -1,0 +1,243 @@
+"""The journal on a real file: dedupe, lifecycle, crash safety, broken files, a full disk."""
+
+import asyncio
+import logging
+import sqlite3
+import stat
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from openclaw_channel_octo.errors import StoreError
+from openclaw_channel_octo.ids import ChannelRef
+from openclaw_channel_octo.store.journal import Journal
+from openclaw_channel_octo.store.records import ChunkState, NewInbound, RowState
+from openclaw_channel_octo.store.schema import APPLICATION_ID, MIGRATIONS
+from openclaw_channel_octo.testing.clock import ManualClock
+
+GROUP = ChannelRef("g1", 2)
+
+
+def message(message_id: str, *, account: str = "bot", state: RowState = RowState.RECEIVED) -> NewInbound:
+    return NewInbound(
+        account=account,
+        message_id=message_id,
+        message_seq=1,
+        client_msg_no="c",
+        from_uid="ann",
+        channel=GROUP,
+        timestamp=1,
+        payload=b'{"type":1}',
+        decision="turn",
+        reason="uid",
+        session_key="k",
+        trace="t",
+        state=state,
+    )
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "octo.sqlite"
+
+
+@pytest.fixture
+async def journal(path: Path) -> AsyncIterator[Journal]:
+    async with Journal(path, ManualClock()) as opened:
+        yield opened
+
+
+async def test_a_message_is_recorded_once_for_each_bot(journal: Journal) -> None:
+    first = await journal.append([message("1"), message("2"), message("1")])
+    again = await journal.append([message("2"), message("1", account="other")])
+    assert [row is not None for row in first] == [True, True, False]
+    assert [row is not None for row in again] == [False, True]
+
+
+async def test_a_duplicate_is_known_after_a_restart(path: Path) -> None:
+    async with Journal(path, ManualClock()) as before:
+        await before.append([message("1")])
+    async with Journal(path, ManualClock()) as after:
+        assert await after.append([message("1")]) == [None]
+
+
+async def test_unfinished_rows_come_back_in_the_order_they_were_received(journal: Journal) -> None:
+    rows = await journal.append([message(str(number)) for number in range(5)])
+    ids = [row.id for row in rows if row is not None]
+    await journal.queued(ids[1:])
+    await journal.start_run(ids[2], "run")
+    await journal.settle([ids[0]], RowState.ANSWERED)
+    await journal.settle([ids[4]], RowState.NOTIFIED, notice_id="9")
+    open_rows = await journal.unfinished("bot")
+    assert [(row.message_id, row.state, row.attempt) for row in open_rows] == [
+        ("1", RowState.QUEUED, 0),
+        ("2", RowState.RUNNING, 1),
+        ("3", RowState.QUEUED, 0),
+    ]
+    assert open_rows[0].channel == GROUP
+    assert open_rows[0].payload == b'{"type":1}'
+    assert await journal.unfinished("other") == []
+
+
+async def test_rows_that_address_nobody_are_never_taken_up(journal: Journal) -> None:
+    await journal.append([message("1", state=RowState.CONTEXT)])
+    assert await journal.unfinished("bot") == []
+    assert await journal.counts() == {"context": 1}
+
+
+async def test_a_row_that_runs_already_is_not_put_back_into_the_queue(journal: Journal) -> None:
+    (row,) = await journal.append([message("1")])
+    assert row is not None
+    await journal.start_run(row.id, "run")
+    await journal.queued([row.id])
+    assert (await journal.unfinished("bot"))[0].state is RowState.RUNNING
+
+
+async def test_an_answer_counts_as_shown_from_the_moment_its_first_chunk_may_have_left(journal: Journal) -> None:
+    (row,) = await journal.append([message("1")])
+    assert row is not None
+    chunks = await journal.plan_chunks(row.id, "run", ["one", "two"])
+    assert [chunk.text for chunk in chunks] == ["one", "two"]
+    assert not await journal.shown(row.id)
+    await journal.mark_chunk(chunks[0].ref, ChunkState.SENDING)
+    assert await journal.shown(row.id)
+    await journal.mark_chunk(chunks[0].ref, ChunkState.DEAD, detail="refused")
+    assert not await journal.shown(row.id)
+
+
+async def test_later_chunks_of_a_row_stand_behind_the_earlier_ones(journal: Journal, path: Path) -> None:
+    (row,) = await journal.append([message("1")])
+    assert row is not None
+    await journal.plan_chunks(row.id, "run", ["one"])
+    await journal.plan_chunks(row.id, "run", ["two", "three"])
+    with sqlite3.connect(path) as db:
+        found = db.execute("SELECT text FROM delivery ORDER BY position").fetchall()
+    db.close()
+    assert [text for (text,) in found] == ["one", "two", "three"]
+
+
+async def test_a_failed_run_is_counted_once_however_often_it_is_noted(journal: Journal) -> None:
+    noted = [await journal.note_episode("k", episode) for episode in ("a", "a", "b", "a")]
+    assert noted == [True, False, True, False]
+    ledger = await journal.ledger("k")
+    assert (ledger.announced, ledger.failures) == (frozenset({"a", "b"}), 2)
+    await journal.clear_failures("k")
+    ledger = await journal.ledger("k")
+    assert (ledger.announced, ledger.failures) == (frozenset({"a", "b"}), 0)
+    assert (await journal.ledger("other")).failures == 0
+
+
+async def test_two_processes_that_note_the_same_run_at_once_agree_on_who_was_first(path: Path) -> None:
+    async with Journal(path, ManualClock()) as one, Journal(path, ManualClock()) as two:
+        noted = await asyncio.gather(*(each.note_episode("k", "a") for each in (one, two, one, two)))
+    assert sorted(noted) == [False, False, False, True]
+
+
+async def test_the_device_id_is_made_once_for_the_installation(path: Path) -> None:
+    clock = ManualClock()
+    async with Journal(path, clock) as first:
+        device_id = await first.device_id()
+    async with Journal(path, clock) as second:
+        assert await second.device_id() == device_id
+
+
+async def test_the_file_is_private_and_marked_as_ours(journal: Journal, path: Path) -> None:
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    db = sqlite3.connect(path)
+    assert db.execute("PRAGMA application_id").fetchone() == (APPLICATION_ID,)
+    assert db.execute("PRAGMA user_version").fetchone() == (len(MIGRATIONS),)
+    assert db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    db.close()
+
+
+@pytest.mark.parametrize("kind", ["garbage", "truncated", "foreign"])
+async def test_a_broken_or_foreign_file_is_set_aside_and_named(
+    path: Path, kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    if kind == "foreign":
+        db = sqlite3.connect(path)
+        db.execute("CREATE TABLE somebody_elses (a)")
+        db.commit()
+        db.close()
+    else:
+        async with Journal(path, ManualClock()) as before:
+            await before.append([message(str(number)) for number in range(500)])
+        content = path.read_bytes()
+        broken = b"no database at all" * 100 if kind == "garbage" else content[: len(content) // 2]
+        path.write_bytes(broken)
+    content = path.read_bytes()
+    with caplog.at_level(logging.ERROR):
+        async with Journal(path, ManualClock(wall_ms=77)) as fresh:
+            assert await fresh.append([message("1")]) != [None]
+    aside = path.with_name("octo.sqlite.broken-77")
+    assert aside.read_bytes() == content
+    assert str(aside) in caplog.text
+
+
+async def test_a_file_of_a_newer_version_is_left_alone(path: Path) -> None:
+    async with Journal(path, ManualClock()):
+        pass
+    db = sqlite3.connect(path)
+    db.execute("PRAGMA user_version=99")
+    db.commit()
+    db.close()
+    with pytest.raises(StoreError, match="schema 99"):
+        await Journal(path, ManualClock()).open()
+
+
+async def test_a_missing_folder_is_a_clear_error(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "absent" / "octo.sqlite", ManualClock())
+    with pytest.raises(StoreError, match="cannot open the journal"):
+        await journal.open()
+    await journal.close()
+
+
+async def test_a_full_disk_is_waited_out_and_nothing_is_lost(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    clock = ManualClock()
+    async with Journal(path, clock) as journal:
+        await journal.append([message("1")])
+        assert journal._db is not None
+        pages = journal._db.execute("PRAGMA page_count").fetchone()[0]
+        journal._db.execute(f"PRAGMA max_page_count={pages}")
+        writing = asyncio.create_task(journal.append([message(f"big{n}" * 50) for n in range(2_000)]))
+        await clock.sleepers(1)
+        assert "full" in journal.trouble
+        assert not writing.done()
+        journal._db.execute("PRAGMA max_page_count=1000000")
+        await clock.advance(1)
+        rows = await writing
+        assert None not in rows
+        assert journal.trouble == ""
+    assert "free disk space" in caplog.text
+
+
+def test_what_was_committed_survives_a_killed_process(path: Path) -> None:
+    program = f"""
+import asyncio, os, signal
+from pathlib import Path
+from openclaw_channel_octo.clock import SystemClock
+from openclaw_channel_octo.ids import ChannelRef
+from openclaw_channel_octo.store.journal import Journal
+from openclaw_channel_octo.store.records import NewInbound, RowState
+
+async def main():
+    journal = Journal(Path({str(path)!r}), SystemClock())
+    await journal.open()
+    await journal.append([NewInbound(account="bot", message_id="1", message_seq=1, client_msg_no="",
+        from_uid="ann", channel=ChannelRef("g1", 2), timestamp=1, payload=b"x", decision="turn", reason="uid",
+        session_key="k", trace="t", state=RowState.RECEIVED)])
+    os.kill(os.getpid(), signal.SIGKILL)
+
+asyncio.run(main())
+"""
+    died = subprocess.run([sys.executable, "-c", program], check=False, capture_output=True)
+    assert died.returncode == -9, died.stderr
+
+    async def look() -> list[str]:
+        async with Journal(path, ManualClock()) as journal:
+            return [row.message_id for row in await journal.unfinished("bot")]
+
+    assert asyncio.run(look()) == ["1"]
