@@ -1,0 +1,67 @@
+"""The ``config`` commands: what a configuration file means, or everything that is wrong with it."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+from openclaw_channel_octo.config.load import Loaded, UnreadableConfigError, load_config
+from openclaw_channel_octo.config.report import report, report_text
+from openclaw_channel_octo.errors import ConfigError
+
+__all__ = ["config"]
+
+_MISTAKES = 1
+_UNREADABLE = 2
+
+
+@click.group()
+def config() -> None:
+    """Look at the configuration file."""
+
+
+@config.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
+@click.option("--resolve", is_flag=True, help="Also run the programs that secrets come from.")
+def check(file: Path, *, as_json: bool, resolve: bool) -> None:
+    """Show the effective settings of FILE, or every mistake in it. Never shows a secret.
+
+    Exit code: 0 fine (perhaps with warnings), 1 mistakes, 2 not readable or not JSON.
+    """
+    try:
+        loaded = load_config(file, run_programs=resolve)
+    except UnreadableConfigError as error:
+        _fail(file, error.problems, _UNREADABLE, as_json=as_json)
+    except ConfigError as error:
+        _fail(file, error.problems, _MISTAKES, as_json=as_json)
+    if as_json:
+        _print_json({"ok": True, "warnings": loaded.warnings, **report(loaded.config)})
+    else:
+        _print_settings(file, loaded)
+
+
+def _fail(file: Path, problems: Sequence[str], code: int, *, as_json: bool) -> NoReturn:
+    if as_json:
+        _print_json({"ok": False, "problems": problems})
+    elif code == _UNREADABLE:
+        click.echo(f"{file}: {' '.join(problems)}", err=True)
+    else:
+        count = "1 mistake" if len(problems) == 1 else f"{len(problems)} mistakes"
+        click.echo("\n".join((f"{file}: {count}", *(f"  - {problem}" for problem in problems))), err=True)
+    raise click.exceptions.Exit(code)
+
+
+def _print_settings(file: Path, loaded: Loaded) -> None:
+    bots = loaded.config.accounts.values()
+    on = sum(bot.enabled for bot in bots)
+    click.echo(f"{file}: fine, {len(bots)} account{'s' if len(bots) != 1 else ''}, {on} on")
+    for warning in loaded.warnings:
+        click.echo(f"  warning: {warning}")
+    click.echo(f"\n{report_text(loaded.config)}")
+
+
+def _print_json(content: dict[str, Any]) -> None:
+    click.echo(json.dumps(content, ensure_ascii=False, indent=2))

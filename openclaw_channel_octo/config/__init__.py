@@ -1,0 +1,1 @@
+"""The operator's configuration: model, secret references, loading, redacted report (design §8)."""

@@ -1,0 +1,184 @@
+"""Mistakes and remarks gathered while a configuration is read, none of them holding a value from it."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from difflib import get_close_matches
+from typing import Any, TypeGuard, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from openclaw_channel_octo.config.model import (
+    BotSettings,
+    EmbeddedHostConfig,
+    FrozenModel,
+    GuardConfig,
+    Texts,
+)
+
+__all__ = ["Findings", "is_token", "join"]
+
+_TOKEN = re.compile(r"\b(?:bf|app|uk)_[0-9a-f]{16,}", re.IGNORECASE)
+_LONGEST_KEY = 60
+
+Model = TypeVar("Model", bound=FrozenModel)
+
+
+def is_token(text: str) -> bool:
+    """Return whether ``text`` holds something shaped like a token or user key (octo-bot-api §1.2)."""
+    return _TOKEN.search(text) is not None
+
+
+def join(path: str, *keys: object) -> str:
+    """Return the dotted path of ``keys`` below ``path``; keys that would confuse a reader are quoted."""
+    parts = [path] if path else []
+    for key in keys:
+        text = str(key)[:_LONGEST_KEY]
+        parts.append(text if re.fullmatch(r"[\w$-]+", text) else repr(text))
+    return ".".join(parts)
+
+
+class Findings:
+    """Collects problems and warnings, each one line that begins with the path it is about."""
+
+    def __init__(self) -> None:
+        self.problems: list[str] = []
+        self.warnings: list[str] = []
+
+    def problem(self, path: str, text: str) -> None:
+        """Record a mistake at ``path``; the configuration cannot be used."""
+        self.problems.append(_line(path, text))
+
+    def warn(self, path: str, text: str) -> None:
+        """Record something at ``path`` the operator should know, but that stops nothing."""
+        self.warnings.append(_line(path, text))
+
+    def is_object(self, raw: object, path: str) -> TypeGuard[Mapping[str, Any]]:
+        """Return whether ``raw`` is a JSON object, recording a mistake where it is not."""
+        if isinstance(raw, Mapping):
+            return True
+        self.problem(path, "must be an object: { … }")
+        return False
+
+    def unknown(self, path: str, key: object, known: Iterable[str], also_known: Iterable[str] = ()) -> None:
+        """Record an unknown ``key`` of the block at ``path``, with the nearest or all known ones."""
+        hint = _hint(str(key)[:_LONGEST_KEY], sorted(known), also_known)
+        self.problem(join(path, key), f"unknown key; {hint}")
+
+    def validate(
+        self, model: type[Model], raw: object, path: str, also_known: Iterable[str] = ()
+    ) -> Model | None:
+        """Return ``raw`` as ``model``, or ``None`` with every mistake recorded.
+
+        Args:
+            model: what the block at ``path`` has to be; keys are its camelCase aliases.
+            raw: the block.
+            path: where it stands in the file.
+            also_known: keys of the block that are read elsewhere; good for a hint about a misspelt one.
+        """
+        try:
+            return model.model_validate(raw, by_alias=True, by_name=False)
+        except ValidationError as error:
+            details = error.errors(include_input=False, include_url=False, include_context=True)
+        for detail in details:
+            *above, last = detail["loc"] or ("",)
+            if detail["type"] == "extra_forbidden":
+                block = _model_at(model, above)
+                extra = () if above else also_known
+                self.unknown(join(path, *above), last, _aliases(block), extra)
+            else:
+                self.problem(join(path, *detail["loc"]), _sentence(detail))
+        return None
+
+    def choose(
+        self, kinds: Mapping[str, type[Model]], raw: object, path: str, *, by: str
+    ) -> type[Model] | None:
+        """Return the model that the key ``by`` of ``raw`` names, or ``None`` with a mistake recorded."""
+        if not self.is_object(raw, path):
+            return None
+        kind = raw.get(by)
+        if isinstance(kind, str) and kind in kinds:
+            return kinds[kind]
+        self.problem(join(path, by), f"{'must be' if by in raw else 'missing: give'} {_listed(kinds)}")
+        return None
+
+
+def _line(path: str, text: str) -> str:
+    return _TOKEN.sub("[hidden]", f"{path}: {text}" if path else text)
+
+
+def _listed(names: Iterable[str]) -> str:
+    *most, last = (f'"{name}"' for name in names)
+    return f"{', '.join(most)} or {last}" if most else last
+
+
+def _aliases(model: type[BaseModel]) -> Iterator[str]:
+    for name, field in model.model_fields.items():
+        yield field.alias or name
+
+
+def _model_at(model: type[BaseModel], keys: Iterable[object]) -> type[BaseModel]:
+    for key in keys:
+        inner = next(field.annotation for field in model.model_fields.values() if field.alias == key)
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            model = inner
+    return model
+
+
+def _plain(key: str) -> str:
+    return key.replace("_", "").replace("-", "").lower()
+
+
+def _elsewhere() -> dict[str, str]:
+    places: tuple[tuple[str, type[BaseModel]], ...] = (
+        ("channels.octo.texts", Texts),
+        ("channels.octo.guard", GuardConfig),
+        ("host", EmbeddedHostConfig),
+        ("channels.octo", BotSettings),
+    )
+    found = {_plain(alias): f"{path}.{alias}" for path, model in places for alias in _aliases(model)}
+    return found | {
+        "accounts": "channels.octo.accounts",
+        "bottoken": "channels.octo.botToken",
+        "octo": "channels.octo",
+    }
+
+
+def _hint(key: str, known: list[str], also_known: Iterable[str]) -> str:
+    by_plain = {_plain(name): name for name in (*known, *also_known)}
+    plain = _plain(key)
+    if plain not in by_plain and (place := _elsewhere().get(plain)):
+        return f"not here, but at {place}"
+    if near := get_close_matches(plain, by_plain, n=1):
+        return f"did you mean {by_plain[near[0]]}?"
+    return f"known here: {', '.join(known)}"
+
+
+_SENTENCES = {
+    "missing": "missing",
+    "bool_type": "must be true or false",
+    "string_type": "must be a string",
+    "is_instance_of": "must be a path, as a string that is not empty",
+    "int_type": "must be a whole number",
+    "float_type": "must be a number",
+    "finite_number": "must be a finite number",
+    "tuple_type": "must be a list of strings",
+    "dict_type": "must be an object: {{ … }}",
+    "mapping_type": "must be an object: {{ … }}",
+    "model_type": "must be an object: {{ … }}",
+    "invalid_key": "keys must be strings",
+    "greater_than": "must be more than {gt}",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than_equal": "must be at most {le}",
+    "literal_error": "must be {expected}, spelt exactly so",
+    "string_too_short": "must not be empty",
+    "string_too_long": "must have at most {max_length} characters",
+    "too_short": "must have at least {min_length} entry",
+}
+
+
+def _sentence(detail: ErrorDetails) -> str:
+    context = detail.get("ctx", {})
+    if detail["type"] == "value_error":
+        return str(context["error"])
+    return _SENTENCES.get(detail["type"], "is not valid").format(**context)

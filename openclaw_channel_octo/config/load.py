@@ -1,0 +1,193 @@
+"""From ``octo.json`` to the resolved configuration, with every mistake told at once (design §8)."""
+
+import json
+import os
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from openclaw_channel_octo.config.channel import CHANNEL_PATH, ChannelReader
+from openclaw_channel_octo.config.findings import Findings, join
+from openclaw_channel_octo.config.host import read_host
+from openclaw_channel_octo.config.model import BotConfig, EmbeddedHostConfig, OctoConfig
+from openclaw_channel_octo.config.report import report
+from openclaw_channel_octo.config.secrets import Surroundings
+from openclaw_channel_octo.errors import ConfigError
+
+__all__ = ["Loaded", "UnreadableConfigError", "load_config", "parse_config", "report", "select_accounts"]
+
+_JSON5_HINT = "if it is JSON5, first: pip install 'openclaw-channel-octo[json5]'"
+
+
+class UnreadableConfigError(ConfigError):
+    """There is no configuration to judge: the file cannot be read, or is not JSON."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """A configuration without mistakes.
+
+    Attributes:
+        config: the configuration.
+        warnings: what the operator should know, one sentence each, none of them holding a secret.
+    """
+
+    config: OctoConfig
+    warnings: tuple[str, ...]
+
+
+def load_config(path: Path, *, env: Mapping[str, str] = os.environ, run_programs: bool = True) -> Loaded:
+    """Return the configuration in the file ``path``, secrets fetched.
+
+    Args:
+        path: a JSON file; JSON5 where the ``json5`` package is installed.
+        env: environment variables.
+        run_programs: false to only name the programs of ``exec`` references; their secrets stay empty.
+
+    Raises:
+        UnreadableConfigError: the file cannot be read or is not JSON.
+        ConfigError: something in it is wrong; holds every mistake.
+    """
+    findings = Findings()
+    raw = _decoded(_text(path), findings)
+    around = Surroundings(base=path.absolute().parent, env=env, run_programs=run_programs)
+    return _parsed(raw, around, findings)
+
+
+def parse_config(
+    mapping: Mapping[str, Any],
+    *,
+    base: Path,
+    env: Mapping[str, str] = os.environ,
+    run_programs: bool = True,
+) -> Loaded:
+    """Return the configuration in ``mapping``, for hosts that have already read their file.
+
+    Args:
+        mapping: the file's content: ``channels.octo`` and ``host``.
+        base: folder that relative paths start from.
+        env: environment variables.
+        run_programs: false to only name the programs of ``exec`` references; their secrets stay empty.
+
+    Raises:
+        ConfigError: something is wrong; holds every mistake.
+    """
+    around = Surroundings(base=base.absolute(), env=env, run_programs=run_programs)
+    return _parsed(mapping, around, Findings())
+
+
+def select_accounts(config: OctoConfig, ids: Sequence[str]) -> tuple[BotConfig, ...]:
+    """Return the bots to run: the named ones, or with no ``ids`` all that are on (possibly none).
+
+    Ids match in any case.
+
+    Raises:
+        ConfigError: an id names no account, or one that is off.
+    """
+    if not ids:
+        return tuple(bot for bot in config.accounts.values() if bot.enabled)
+    findings = Findings()
+    chosen: dict[str, BotConfig] = {}
+    for asked in ids:
+        bot = config.accounts.get(asked.lower())
+        if bot is None:
+            findings.problem("", f"there is no account {asked!r}; known: {', '.join(config.accounts)}")
+        elif not bot.enabled:
+            switches = " and ".join(bot.disabled_by) or "its enabled switch"
+            findings.problem("", f'account "{bot.account_id}" is off: {switches} is false')
+        else:
+            chosen[bot.account_id] = bot
+    if findings.problems:
+        raise ConfigError(*findings.problems)
+    return tuple(chosen.values())
+
+
+def _parsed(raw: object, around: Surroundings, findings: Findings) -> Loaded:
+    host: EmbeddedHostConfig | None = None
+    accounts: dict[str, BotConfig] = {}
+    root = _as_dicts(raw)
+    if _has_only(root, "", ("channels", "host"), findings):
+        host = read_host(root.get("host", {}), around, findings)
+        channels = root.get("channels", {})
+        if _has_only(channels, "channels", ("octo",), findings):
+            accounts = _accounts(channels, around, findings)
+    if findings.problems or host is None:
+        raise ConfigError(*findings.problems)
+    if not any(bot.enabled for bot in accounts.values()):
+        findings.warn(CHANNEL_PATH, "no account is on: nothing would run")
+    return Loaded(config=OctoConfig(host=host, accounts=accounts), warnings=tuple(findings.warnings))
+
+
+def _accounts(channels: Mapping[str, Any], around: Surroundings, findings: Findings) -> dict[str, BotConfig]:
+    if "octo" not in channels:
+        findings.problem(CHANNEL_PATH, "missing: the bots are configured there")
+    elif findings.is_object(channels["octo"], CHANNEL_PATH):
+        return ChannelReader(channels["octo"], around, findings).accounts()
+    return {}
+
+
+def _has_only(raw: Any, path: str, known: Sequence[str], findings: Findings) -> bool:
+    if not findings.is_object(raw, path):
+        return False
+    for key in raw:
+        if key not in known:
+            findings.unknown(path, key, known)
+    return True
+
+
+def _as_dicts(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _as_dicts(inner) for key, inner in value.items()}
+    return value
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text("utf-8-sig")
+    except OSError as error:
+        reason = error.strerror
+    except UnicodeDecodeError:
+        reason = "it is not UTF-8 text"
+    raise UnreadableConfigError(f"cannot be read: {reason}")
+
+
+def _decoded(text: str, findings: Findings) -> Any:
+    twice: list[str] = []
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        content = dict(pairs)
+        if len(content) < len(pairs):
+            keys = [key for key, _ in pairs]
+            twice.extend(sorted({key for key in keys if keys.count(key) > 1}))
+        return content
+
+    raw: Any = None
+    trouble = ""
+    try:
+        raw = json.loads(text, object_pairs_hook=unique)
+    except json.JSONDecodeError as error:
+        trouble = f"line {error.lineno}, column {error.colno}"
+    except ValueError:
+        trouble = "a number is too long"
+    if trouble:
+        twice.clear()
+        raw = _json5(text, unique, f"is not JSON ({trouble})")
+    for key in twice:
+        findings.problem(join("", key), "this key is written twice in one object")
+    return raw
+
+
+def _json5(text: str, unique: Callable[[list[tuple[str, Any]]], dict[str, Any]], otherwise: str) -> Any:
+    try:
+        loads = import_module("json5").loads
+    except ImportError:
+        raise UnreadableConfigError(f"{otherwise}; {_JSON5_HINT}") from None
+    try:
+        return loads(text, object_pairs_hook=unique)
+    except ValueError as error:
+        found = re.match(r"<string>:(\d+) .* at column (\d+)$", str(error), re.DOTALL)
+    where = f" (line {found[1]}, column {found[2]})" if found else ""
+    raise UnreadableConfigError(f"{otherwise}, nor JSON5{where}")

@@ -1,0 +1,271 @@
+"""What is configured, as frozen values with every default filled in (design §8)."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, Strict
+from pydantic.alias_generators import to_camel
+
+__all__ = [
+    "AGENT_KINDS",
+    "AgentConfig",
+    "BotConfig",
+    "BotSettings",
+    "CommandAgentConfig",
+    "EchoAgentConfig",
+    "EmbeddedHostConfig",
+    "FrozenModel",
+    "GuardConfig",
+    "OctoConfig",
+    "OpenAIAgentConfig",
+    "Texts",
+]
+
+_LONGEST_WAIT_S = 2_147_483
+_LONGEST_TEXT = 2_000
+
+
+class FrozenModel(BaseModel):
+    """Base of the models: camelCase in files, snake_case in Python, nothing coerced, no input in errors."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        validate_by_alias=True,
+        validate_by_name=True,
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
+        strict=True,
+    )
+
+
+def _visible(text: str) -> str:
+    if not text.strip():
+        raise ValueError("must not be blank: people would see nothing")
+    return text
+
+
+def _counting(text: str) -> str:
+    if text.count("%") != 1 or "%d" not in text:
+        raise ValueError("must contain %d, the number of failures, exactly once and no other %")
+    return text
+
+
+def _url(url: str, *schemes: str) -> str:
+    expected = " or ".join(f"{scheme}://" for scheme in schemes)
+    wanted = f"must be a URL that begins with {expected} and names a host"
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise ValueError(wanted) from None
+    if parts.scheme not in schemes or not parts.hostname or not url.isprintable() or " " in url:
+        raise ValueError(wanted)
+    if "@" in parts.netloc or parts.fragment:
+        raise ValueError("must carry no user name, password or fragment")
+    return url
+
+
+def _http_base(url: str) -> str:
+    if "?" in _url(url, "http", "https"):
+        raise ValueError("must carry no query: paths are appended to it")
+    return url.rstrip("/")
+
+
+def _ws_url(url: str) -> str:
+    return _url(url, "ws", "wss")
+
+
+def _agent_id(name: str) -> str:
+    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,63}", name):
+        raise ValueError("must be 1 to 64 lower-case letters, digits, _ or -, the first a letter or digit")
+    return name
+
+
+Notice = Annotated[str, Field(max_length=_LONGEST_TEXT), AfterValidator(_visible)]
+HttpBase = Annotated[str, AfterValidator(_http_base)]
+WsUrl = Annotated[str, AfterValidator(_ws_url)]
+
+
+class GuardConfig(FrozenModel):
+    """What happens before a turn in a session whose last run failed (design §5).
+
+    Attributes:
+        enabled: whether sessions are checked at all, before and after a turn.
+        notice: where the restart is announced.
+        notice_text: the announcement.
+    """
+
+    enabled: bool = True
+    notice: Literal["groups", "all", "never"] = "groups"
+    notice_text: Notice = "⚠️ Previous session failed, restarting..."
+
+
+class Texts(FrozenModel):
+    """Notices people see in the chat (design §8).
+
+    Attributes:
+        failed: the turn failed.
+        timeout: the turn ran out of time.
+        empty: the turn ended without an answer.
+        busy: the conversation's lane is full.
+        cut_off: a restart cut the answer off.
+        third_failure: third failure in a row and later; ``%d`` stands for the count.
+    """
+
+    failed: Notice = "⚠️ Something went wrong while I was working on that. Please try again."
+    timeout: Notice = "⚠️ That took too long, so I stopped."
+    empty: Notice = "⚠️ I finished, but had nothing to say."
+    busy: Notice = "⏳ Still busy with earlier messages; I will not get to this one."
+    cut_off: Notice = "⚠️ I was interrupted; the answer above may be incomplete."
+    third_failure: Annotated[Notice, AfterValidator(_counting)] = (
+        "⚠️ This conversation has failed %d times in a row. "
+        "An operator can look with: openclaw-octo sessions show"
+    )
+
+
+class BotSettings(FrozenModel):
+    """Settings that the channel block and each account block may hold (reference-behaviour §a.1).
+
+    Attributes:
+        enabled: off switch; an account is on only if the channel and the account are.
+        name: label for status displays, possibly empty.
+        api_url: base of the bot API, without a trailing slash; paths are appended.
+        ws_url: overrides the socket address the server names at registration.
+        require_mention: whether groups and threads must address the bot.
+        reply_triggers: whether a person's reply to a message of the bot addresses it.
+        silent_replies: whether an agent may decline to answer, or people are told that nothing came.
+        dispatch_timeout_ms: milliseconds a turn may take; ``None`` leaves it to the host's budget.
+        guard: see `GuardConfig`.
+        texts: see `Texts`.
+        max_turns: turns of this bot at once.
+        lane_length: messages of one conversation that may wait.
+        reply_chunk: longest single message of an answer, in UTF-16 units.
+    """
+
+    enabled: bool = True
+    name: Annotated[str, Field(max_length=200)] = ""
+    api_url: HttpBase = "http://localhost:8090/api"
+    ws_url: WsUrl | None = None
+    require_mention: bool = True
+    reply_triggers: bool = True
+    silent_replies: Literal["notify", "allow"] = "notify"
+    dispatch_timeout_ms: Annotated[int, Field(ge=1_000, le=_LONGEST_WAIT_S * 1_000)] | None = None
+    guard: GuardConfig = GuardConfig()
+    texts: Texts = Texts()
+    max_turns: Annotated[int, Field(ge=1, le=1_000)] = 8
+    lane_length: Annotated[int, Field(ge=1, le=10_000)] = 20
+    reply_chunk: Annotated[int, Field(ge=100, le=20_000)] = 3_500
+
+
+class BotConfig(BotSettings):
+    """One bot with everything resolved.
+
+    Attributes:
+        account_id: the account's id, lower case.
+        token: the bot token; empty where the account is off or `token_source` was not read.
+        token_source: where the token comes from, fit to be shown; empty when none is configured.
+        disabled_by: paths of the switches that turn this account off; empty exactly when `enabled`.
+    """
+
+    account_id: str
+    token: SecretStr
+    token_source: str = ""
+    disabled_by: Annotated[tuple[str, ...], Strict(strict=False)] = ()
+
+    def turn_budget_s(self, host_timeout_s: float) -> float:
+        """Return the seconds a turn of this bot may take: ``dispatchTimeoutMs``, else the host's budget."""
+        if self.dispatch_timeout_ms is None:
+            return host_timeout_s
+        return self.dispatch_timeout_ms / 1_000
+
+
+class EchoAgentConfig(FrozenModel):
+    """An agent that answers with what it was told; for trying things out."""
+
+    kind: Literal["echo"] = "echo"
+
+
+class CommandAgentConfig(FrozenModel):
+    """An agent that is a program: prompt on its standard input, answer on its standard output.
+
+    Attributes:
+        command: program and arguments; no shell is involved.
+        env: variables added to the program's environment; may hold secrets, so not in ``repr``.
+        cwd: the program's working directory, ``None`` for that of this process.
+    """
+
+    kind: Literal["command"] = "command"
+    command: Annotated[
+        tuple[Annotated[str, Field(min_length=1, strict=True)], ...],
+        Field(min_length=1, strict=False, repr=False),
+    ]
+    env: Mapping[str, str] = Field(default_factory=dict, repr=False)
+    cwd: Path | None = None
+
+
+class OpenAIAgentConfig(FrozenModel):
+    """An agent behind an OpenAI-compatible endpoint.
+
+    Attributes:
+        base_url: the endpoint up to and including its version, such as ``https://…/v1``.
+        model: the model's name there.
+        api_key: bearer key, ``None`` where the endpoint takes none.
+        system_prompt: instructions put before every conversation, possibly empty.
+    """
+
+    kind: Literal["openai"] = "openai"
+    base_url: HttpBase
+    model: Annotated[str, Field(min_length=1)]
+    api_key: SecretStr | None = None
+    system_prompt: str = ""
+
+
+AgentConfig = Annotated[
+    EchoAgentConfig | CommandAgentConfig | OpenAIAgentConfig,
+    Field(discriminator="kind"),
+]
+
+AGENT_KINDS: Mapping[str, type[FrozenModel]] = MappingProxyType(
+    {"echo": EchoAgentConfig, "command": CommandAgentConfig, "openai": OpenAIAgentConfig}
+)
+"""The agents of the embedded host by their ``kind``."""
+
+
+class EmbeddedHostConfig(FrozenModel):
+    """The host inside this package (design §6).
+
+    Attributes:
+        kind: ``embedded``, the only host of this release.
+        state_dir: folder of sessions, transcripts and journal; absolute after loading.
+        agent_id: the agent that answers, lower case; part of session keys and of paths in `state_dir`.
+        agent: what runs a turn.
+        timeout_seconds: seconds a turn may take where a bot sets no ``dispatchTimeoutMs``.
+        strict: whether a failed session skips every turn, as old gateways do; for tests and comparison.
+        max_turns: turns of all bots at once.
+        drain_seconds: seconds running turns get to finish when the process is asked to stop.
+    """
+
+    kind: Literal["embedded"] = "embedded"
+    state_dir: Path
+    agent_id: Annotated[str, AfterValidator(_agent_id)] = "main"
+    agent: AgentConfig = EchoAgentConfig()
+    timeout_seconds: Annotated[float, Field(gt=0, le=_LONGEST_WAIT_S, allow_inf_nan=False)] = 600.0
+    strict: bool = False
+    max_turns: Annotated[int, Field(ge=1, le=10_000)] = 32
+    drain_seconds: Annotated[float, Field(ge=0, le=_LONGEST_WAIT_S, allow_inf_nan=False)] = 30.0
+
+
+class OctoConfig(FrozenModel):
+    """The whole configuration.
+
+    Attributes:
+        host: who runs the turns.
+        accounts: every configured bot, also those that are off, by lower-case account id.
+    """
+
+    host: EmbeddedHostConfig
+    accounts: Mapping[str, BotConfig]

@@ -1,0 +1,223 @@
+"""Secrets that stand in the configuration or are fetched from where it points (reference-behaviour §2.5)."""
+
+import re
+import stat
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, SecretStr
+
+from openclaw_channel_octo.config.findings import Findings, is_token
+from openclaw_channel_octo.config.model import FrozenModel
+
+__all__ = ["FoundSecret", "Surroundings", "read_secret"]
+
+_PROGRAM_LIMIT_S = 10.0
+_LARGEST_SECRET = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What a configuration refers to besides itself.
+
+    Attributes:
+        base: absolute folder that relative paths start from.
+        env: environment variables.
+        run_programs: whether ``exec`` references are run or only named.
+    """
+
+    base: Path
+    env: Mapping[str, str]
+    run_programs: bool = True
+
+    def path(self, text: str) -> Path:
+        """Return the absolute path of ``text``; a leading ``~/`` is the home folder."""
+        if text == "~" or text.startswith("~/"):
+            home = self.env.get("HOME")
+            return (Path(home) if home else Path.home()) / text[2:]
+        return self.base / text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundSecret:
+    """A secret and where it came from.
+
+    Attributes:
+        value: the secret; empty where it was not to be read.
+        source: words for the operator that reveal nothing, such as ``environment variable OCTO_TOKEN``.
+    """
+
+    value: SecretStr
+    source: str
+
+
+def _variable(name: str) -> str:
+    if not re.fullmatch(r"[A-Z_][A-Z0-9_]{0,127}", name):
+        raise ValueError("must be the name of an environment variable, in upper case")
+    return name
+
+
+class _EnvRef(FrozenModel):
+    source: Literal["env"]
+    id: Annotated[str, AfterValidator(_variable)]
+    provider: str = ""
+
+
+class _FileRef(FrozenModel):
+    source: Literal["file"]
+    id: Annotated[str, Field(min_length=1)]
+
+
+_Argument = Annotated[str, Field(min_length=1, strict=True)]
+_Command = Annotated[tuple[_Argument, ...], Field(min_length=1, strict=False)]
+
+
+class _ExecRef(FrozenModel):
+    source: Literal["exec"]
+    command: _Command
+
+
+_Ref = _EnvRef | _FileRef | _ExecRef
+_SOURCES: Mapping[str, type[FrozenModel]] = MappingProxyType(
+    {"env": _EnvRef, "file": _FileRef, "exec": _ExecRef}
+)
+
+
+class _UnreadableError(Exception):
+    """A reference leads to no secret; the message says why without naming what it points to."""
+
+
+def read_secret(
+    raw: object, path: str, around: Surroundings, findings: Findings, *, wanted: bool = True
+) -> FoundSecret | None:
+    """Return the secret that ``raw`` is or points to, ``None`` with a mistake recorded.
+
+    Args:
+        raw: a string, or an object with ``source`` ``env``, ``file`` or ``exec``.
+        path: where it stands in the file, for messages.
+        around: environment, folder, and whether programs may be run.
+        findings: takes mistakes and remarks.
+        wanted: false where the secret will not be used: its form is checked, a reference is not followed.
+    """
+    if isinstance(raw, str):
+        return _checked(raw, "configuration file", path, findings)
+    ref = _reference(raw, path, findings)
+    if ref is None:
+        return None
+    source = _source(ref, around)
+    if not wanted or (isinstance(ref, _ExecRef) and not around.run_programs):
+        return FoundSecret(value=SecretStr(""), source=source)
+    try:
+        value = _follow(ref, path, around, findings)
+    except _UnreadableError as error:
+        findings.problem(path, str(error))
+        return None
+    return _checked(value.strip(), source, path, findings)
+
+
+def _reference(raw: object, path: str, findings: Findings) -> _Ref | None:
+    if not isinstance(raw, Mapping):
+        findings.problem(path, 'must be a string or a reference such as {"source": "env", "id": "NAME"}')
+        return None
+    model = findings.choose(_SOURCES, raw, path, by="source")
+    if model is None:
+        return None
+    if misuse := _misuse(model, raw):
+        findings.problem(path, misuse)
+        return None
+    ref = findings.validate(model, _as_command(raw) if model is _ExecRef else raw, path)
+    return ref if isinstance(ref, _Ref) else None
+
+
+def _misuse(model: type[FrozenModel], raw: Mapping[str, object]) -> str | None:
+    program = raw.get("id")
+    if any(isinstance(part, str) and is_token(part) for part in raw.values()):
+        return "holds a token where a reference belongs: give the token itself as a string"
+    if model is not _EnvRef and "provider" in raw:
+        return "secret providers of a gateway are not read: name the file or the program itself"
+    if model is _ExecRef and isinstance(program, str) and len(program.split()) > 1:
+        return "no shell is used: give program and arguments as a list of strings"
+    return None
+
+
+def _as_command(raw: Mapping[str, object]) -> Mapping[str, object]:
+    if "id" not in raw or "command" in raw:
+        return raw
+    program = raw["id"]
+    rest = {key: value for key, value in raw.items() if key != "id"}
+    return rest | {"command": [program] if isinstance(program, str) else program}
+
+
+def _source(ref: _Ref, around: Surroundings) -> str:
+    match ref:
+        case _EnvRef():
+            return f"environment variable {ref.id}"
+        case _FileRef():
+            return f"file {around.path(ref.id)}"
+        case _ExecRef():
+            return f"program {Path(ref.command[0]).name}"
+
+
+def _follow(ref: _Ref, path: str, around: Surroundings, findings: Findings) -> str:
+    match ref:
+        case _EnvRef():
+            if ref.id not in around.env:
+                raise _UnreadableError(f"the environment variable {ref.id} is not set")
+            return around.env[ref.id]
+        case _FileRef():
+            return _file(around.path(ref.id), path, findings)
+        case _ExecRef():
+            return _output(ref.command, around)
+
+
+def _file(file: Path, path: str, findings: Findings) -> str:
+    try:
+        found = file.stat()
+        if not stat.S_ISREG(found.st_mode) or found.st_size > _LARGEST_SECRET:
+            raise _UnreadableError("what the id names is not a small regular file")
+        text = file.read_text("utf-8")
+    except OSError as error:
+        raise _UnreadableError(f"the file named there cannot be read: {error.strerror}") from None
+    except ValueError:
+        raise _UnreadableError("the file named there has no valid name or is no UTF-8 text") from None
+    if found.st_mode & (stat.S_IRGRP | stat.S_IROTH):
+        findings.warn(path, f"other users can read {file}: chmod 600 it")
+    return text
+
+
+def _output(command: tuple[str, ...], around: Surroundings) -> str:
+    try:
+        done = subprocess.run(
+            command,
+            check=False,
+            cwd=around.base,
+            env=dict(around.env),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            timeout=_PROGRAM_LIMIT_S,
+        )
+        text = done.stdout.decode("utf-8")
+    except OSError as error:
+        raise _UnreadableError(f"the program cannot be started: {error.strerror}") from None
+    except subprocess.TimeoutExpired:
+        raise _UnreadableError(f"the program did not end within {_PROGRAM_LIMIT_S:g} s") from None
+    except ValueError:
+        raise _UnreadableError("the program's name or its output is no valid text") from None
+    if done.returncode:
+        raise _UnreadableError(f"the program failed with exit code {done.returncode}; try it by hand")
+    return text
+
+
+def _checked(value: str, source: str, path: str, findings: Findings) -> FoundSecret | None:
+    if not value.strip():
+        findings.problem(path, f"is blank (from the {source})")
+        return None
+    if not (value.isascii() and value.isprintable() and " " not in value):
+        findings.problem(path, f"must be one word of printable ASCII (from the {source})")
+        return None
+    return FoundSecret(value=SecretStr(value), source=source)

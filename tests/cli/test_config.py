@@ -1,0 +1,120 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from openclaw_channel_octo.cli.config import config
+
+TOKEN = "bf_PLANTED0token0never0to0be0shown"
+
+Check = Callable[..., Result]
+
+
+@pytest.fixture
+def check(tmp_path: Path) -> Check:
+    def run(content: Any, *options: str) -> Result:
+        file = tmp_path / "octo.json"
+        file.write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
+        result = CliRunner().invoke(config, ["check", str(file), *options])
+        assert "PLANTED" not in result.output
+        assert result.exception is None or isinstance(result.exception, SystemExit)
+        return result
+
+    return run
+
+
+def good(**octo: Any) -> dict[str, Any]:
+    return {"channels": {"octo": {"botToken": TOKEN, **octo}}, "host": {"agent": {"kind": "echo"}}}
+
+
+def test_a_good_file_shows_its_effective_settings(check: Check, tmp_path: Path) -> None:
+    result = check(good(name="Helper"))
+    assert result.exit_code == 0
+    lines = result.stdout.splitlines()
+    assert lines[0] == f"{tmp_path / 'octo.json'}: fine, 1 account, 1 on"
+    assert "account default (on)" in lines
+    assert "  botToken                [set] (configuration file)" in lines
+    assert "  name                    Helper" in lines
+    assert "  agent.kind              echo" in lines
+
+
+def test_warnings_are_shown_and_do_not_fail(check: Check) -> None:
+    result = check(good(historyLimit=5))
+    assert result.exit_code == 0
+    assert (
+        "  warning: channels.octo.historyLimit: known, but without effect here" in result.stdout.splitlines()
+    )
+
+
+def test_every_mistake_is_shown_at_once(check: Check, tmp_path: Path) -> None:
+    result = check(good(laneLength=0, silentRepies="allow"))
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    assert result.stderr.splitlines() == [
+        f"{tmp_path / 'octo.json'}: 2 mistakes",
+        "  - channels.octo.laneLength: must be at least 1",
+        "  - channels.octo.silentRepies: unknown key; did you mean silentReplies?",
+    ]
+
+
+def test_a_single_mistake_is_counted_as_one(check: Check) -> None:
+    assert check(good(laneLength=0)).stderr.splitlines()[0].endswith(": 1 mistake")
+
+
+def test_a_file_that_is_not_json_is_told_in_one_line(check: Check, tmp_path: Path) -> None:
+    result = check(f"botToken = {TOKEN}")
+    assert result.exit_code == 2
+    assert result.stderr.startswith(f"{tmp_path / 'octo.json'}: is not JSON (line 1, column 1)")
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
+    result = CliRunner().invoke(config, ["check", str(tmp_path / "none.json")])
+    assert result.exit_code == 2
+    assert result.stderr == f"{tmp_path / 'none.json'}: cannot be read: No such file or directory\n"
+
+
+def test_json_carries_settings_and_warnings(check: Check) -> None:
+    result = check(good(cdnUrl="x"), "--json")
+    assert result.exit_code == 0
+    content = json.loads(result.stdout)
+    assert content["ok"] is True
+    assert content["warnings"] == ["channels.octo.cdnUrl: known, but without effect here"]
+    assert content["accounts"]["default"]["botToken"] == "[set] (configuration file)"
+    assert content["host"]["maxTurns"] == 32
+
+
+@pytest.mark.parametrize(("content", "code"), [(good(laneLength=0), 1), (TOKEN, 2)])
+def test_json_carries_mistakes(check: Check, content: Any, code: int) -> None:
+    result = check(content, "--json")
+    assert result.exit_code == code
+    answer = json.loads(result.stdout)
+    assert answer["ok"] is False
+    assert len(answer["problems"]) == 1
+    assert result.stderr == ""
+
+
+def test_programs_run_only_when_asked(check: Check, tmp_path: Path) -> None:
+    trace = tmp_path / "trace"
+    ref = {"source": "exec", "command": ["sh", "-c", f"touch {trace}; echo {TOKEN}"]}
+    content = good(botToken=ref)
+    assert "  botToken                [not read] (program sh)" in check(content).stdout.splitlines()
+    assert not trace.exists()
+    assert "  botToken                [set] (program sh)" in check(content, "--resolve").stdout.splitlines()
+    assert trace.exists()
+
+
+def test_environment_and_file_are_followed_without_asking(check: Check, tmp_path: Path) -> None:
+    accounts = {
+        "env": {"botToken": {"source": "env", "id": "OCTO_NOT_SET_ANYWHERE"}},
+        "file": {"botToken": {"source": "file", "id": "none"}},
+    }
+    result = check(good(accounts=accounts))
+    assert result.exit_code == 1
+    assert result.stderr.splitlines()[1:] == [
+        "  - channels.octo.accounts.env.botToken: the environment variable OCTO_NOT_SET_ANYWHERE is not set",
+        "  - channels.octo.accounts.file.botToken: the file named there cannot be read: No such file or directory",
+    ]
