@@ -1,0 +1,1 @@
+"""Agent hosts: the contract (`base`) and the hosts this package brings."""

@@ -1,0 +1,214 @@
+"""The contract between a channel and the host that runs agent turns (design §6).
+
+A host implements `AgentHost`. A channel hands it one `Turn` for each inbound message and reads a stream of
+`TurnEvent`. Ids (message, run, session) are strings here; times are Unix milliseconds.
+"""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol, runtime_checkable
+
+from openclaw_channel_octo.session.status import SessionSnapshot
+
+__all__ = [
+    "Accepted",
+    "AgentHost",
+    "Block",
+    "Delta",
+    "Failed",
+    "Final",
+    "Media",
+    "MediaItem",
+    "Recovery",
+    "Sender",
+    "Skipped",
+    "ToolNote",
+    "Turn",
+    "TurnEvent",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sender:
+    """Who wrote the message of a turn.
+
+    Attributes:
+        uid: the person's or bot's id in the chat.
+        name: display name, empty when unknown. Chosen by its owner: untrusted text.
+        is_owner: whether this is the bot's owner.
+    """
+
+    uid: str
+    name: str = ""
+    is_owner: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MediaItem:
+    """A file that came with a message or belongs to an answer.
+
+    Attributes:
+        kind: ``image``, ``gif``, ``voice``, ``video`` or ``file``.
+        url: where it lies, as the sender wrote it; not fetched, not trusted.
+        name: file name as the sender wrote it, possibly empty.
+        size: bytes as the sender claims, ``None`` when unknown.
+    """
+
+    kind: str
+    url: str
+    name: str = ""
+    size: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """One run of the agent for one inbound message.
+
+    Attributes:
+        run_id: ours, fresh for every attempt; the host's idempotency key.
+        session_key: the conversation in the host.
+        agent_id: which of the host's agents runs.
+        account_id: the bot that was addressed.
+        channel: the channel's id, here always ``octo``.
+        conversation: ``group``, ``thread`` or ``direct``.
+        channel_id: the chat's id of the conversation: group number, thread id or peer uid.
+        message_id: the inbound message's id.
+        sender: who wrote it.
+        text: what the agent is asked.
+        media: files that came with it, in order.
+        context: text of earlier unaddressed messages and the like, to be shown as context, not as a request.
+        budget_s: longest the run may take in seconds, ``None`` for the host's own limit.
+        attempt: 1 for the first run of this message, counting up.
+        resumed: whether an earlier run of the same message was lost with a process.
+    """
+
+    run_id: str
+    session_key: str
+    agent_id: str
+    account_id: str
+    channel: str
+    conversation: str
+    channel_id: str
+    message_id: str
+    sender: Sender
+    text: str
+    media: tuple[MediaItem, ...] = ()
+    context: str = ""
+    budget_s: float | None = None
+    attempt: int = 1
+    resumed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The host has started the run."""
+
+    run_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """More text of the answer as it is written; progress only, never posted alone."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A finished part of the answer, to be posted now."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Media:
+    """A file of the answer, to be posted now."""
+
+    source: MediaItem
+
+
+@dataclass(frozen=True, slots=True)
+class ToolNote:
+    """What a tool did; not shown to people."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Final:
+    """Terminal: the run ended well. ``text`` and ``media`` are only what no `Block` or `Media` brought."""
+
+    text: str = ""
+    media: tuple[MediaItem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """Terminal: the run ended badly.
+
+    Attributes:
+        status: ``failed``, ``timeout`` or ``killed``.
+        message: what happened, for the operator; never posted to the chat.
+        partial: text the agent had written by then and no `Block` brought.
+    """
+
+    status: str
+    message: str
+    partial: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """Terminal: the host did not run the turn at all."""
+
+    reason: str
+
+
+TurnEvent = Accepted | Delta | Block | Media | ToolNote | Final | Failed | Skipped
+
+
+class Recovery(StrEnum):
+    """What came of `AgentHost.recover`."""
+
+    RECOVERED = "recovered"
+    CONFLICT = "conflict"
+
+
+@runtime_checkable
+class AgentHost(Protocol):
+    """Runs agent turns and keeps sessions."""
+
+    queues_turns: bool
+    """Whether the host itself orders turns of one session, so that a foreign run is no reason to wait."""
+
+    async def start(self) -> None:
+        """Take ownership of the host's state. Raises `HostError` when that is not possible."""
+        ...
+
+    async def stop(self) -> None:
+        """End what runs and give the state back."""
+        ...
+
+    async def describe(self, session_key: str) -> SessionSnapshot | None:
+        """Return the session's state, ``None`` when there is no such session. Raises `HostError`."""
+        ...
+
+    async def recover(self, snapshot: SessionSnapshot) -> Recovery:
+        """Clear the lifecycle fields of an ended run, if the session still is what ``snapshot`` says.
+
+        The conversation keeps its session id, transcript and every other field. Raises `HostError`.
+        """
+        ...
+
+    def run(self, turn: Turn) -> AsyncIterator[TurnEvent]:
+        """Run a turn; the stream ends after exactly one terminal event. Closing the stream aborts the run."""
+        ...
+
+    async def abort(self, session_key: str, run_id: str) -> bool:
+        """Stop the run; return whether it was running. Raises `HostError`."""
+        ...
+
+    async def reset(self, session_key: str) -> SessionSnapshot:
+        """Give the conversation a new, empty memory; return the new session. Raises `HostError`."""
+        ...

@@ -1,0 +1,185 @@
+"""An agent that is a program: the prompt on its standard input, the answer on its standard output."""
+
+import asyncio
+import codecs
+import os
+import signal
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import cast
+
+from openclaw_channel_octo.errors import ConfigError
+from openclaw_channel_octo.host.embedded.agents import MAX_OUTPUT, AgentError, Prompt, one_line
+
+__all__ = ["CommandAgent"]
+
+STDERR_KEPT = 8 * 1024
+"""Bytes kept of what a program writes to its standard error."""
+
+STDERR_LINES = 5
+STDERR_SHOWN = 600
+STDIN, STDERR = 0, 2
+
+
+class CommandAgent:
+    """Runs a program for each prompt.
+
+    The program gets the context, if there is any, a blank line, and the request on standard input as UTF-8;
+    what it writes to standard output is the answer. It inherits this process's environment, with ``env`` and
+    ``OPENCLAW_SESSION_KEY``, ``OPENCLAW_SESSION_ID``, ``OPENCLAW_RUN_ID``, ``OPENCLAW_SENDER`` on top. It
+    leads a process group of its own; whatever is left of that group when the answer has ended is killed.
+
+    Args:
+        command: program and arguments; no shell is involved.
+        env: additional environment variables.
+        cwd: the program's working folder, this process's own when ``None``.
+        max_output: most bytes of an answer.
+        grace_s: real seconds between SIGTERM and SIGKILL when the program is stopped.
+        drain_s: real seconds to wait, after the program ended, for output pipes that its children hold open.
+
+    Raises:
+        ConfigError: the command is empty.
+    """
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+        *,
+        max_output: int = MAX_OUTPUT,
+        grace_s: float = 2.0,
+        drain_s: float = 0.5,
+    ) -> None:
+        if not command:
+            raise ConfigError("the agent's command is empty: give a program and its arguments")
+        self._command = tuple(command)
+        self._env = dict(env or {})
+        self._cwd = cwd
+        self._max_output = max_output
+        self._grace_s = grace_s
+        self._drain_s = drain_s
+
+    async def reply(self, prompt: Prompt) -> AsyncIterator[str]:
+        """Yield what the program writes, as it writes it.
+
+        Raises:
+            AgentError: the program cannot be started, wrote too much, or ended with a code other than 0.
+        """
+        transport, child = await self._start(prompt)
+        decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        try:
+            while (data := await child.output.get()) is not None:
+                if text := decoder.decode(data):
+                    yield text
+            if rest := decoder.decode(b"", final=True):
+                yield rest
+            self._require_success(transport, child)
+        finally:
+            await self._end(transport, child)
+
+    async def _start(self, prompt: Prompt) -> "tuple[asyncio.SubprocessTransport, _Child]":
+        loop = asyncio.get_running_loop()
+        try:
+            transport, child = await loop.subprocess_exec(
+                lambda: _Child(self._max_output, self._drain_s),
+                *self._command,
+                env=os.environ | self._env | _prompt_variables(prompt),
+                cwd=self._cwd,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise AgentError(self._start_problem(error)) from error
+        stdin = cast("asyncio.WriteTransport", transport.get_pipe_transport(STDIN))
+        stdin.write(_input(prompt).encode(errors="replace"))
+        stdin.close()  # after what was written; a program that does not read it may end all the same
+        return transport, child
+
+    def _start_problem(self, error: OSError) -> str:
+        if self._cwd is not None and not self._cwd.is_dir():
+            return f"the agent's working folder {self._cwd} does not exist"
+        if isinstance(error, FileNotFoundError):
+            return f"the agent's program {self._command[0]!r} was not found: install it or give its full path"
+        return f"the agent's program {self._command[0]!r} cannot be started: {error.strerror or error}"
+
+    def _require_success(self, transport: asyncio.SubprocessTransport, child: "_Child") -> None:
+        if child.overflown:
+            raise AgentError(f"the agent's program wrote more than {self._max_output} bytes and was stopped")
+        code = transport.get_returncode()
+        if not code:
+            return
+        how = f"ended with exit code {code}" if code > 0 else f"was ended by signal {-code}"
+        said = child.last_words()
+        raise AgentError(
+            f"the agent's program {how}" + (f": {said}" if said else " and wrote nothing to stderr")
+        )
+
+    async def _end(self, transport: asyncio.SubprocessTransport, child: "_Child") -> None:
+        group = transport.get_pid()
+        try:
+            if not child.exited.done():
+                _signal_group(group, signal.SIGTERM)
+                await asyncio.wait({child.exited}, timeout=self._grace_s)
+        finally:
+            _signal_group(group, signal.SIGKILL)
+            transport.close()
+        await asyncio.wait({child.closed}, timeout=self._grace_s)
+
+
+class _Child(asyncio.SubprocessProtocol):
+    """A running program's output and end."""
+
+    def __init__(self, max_output: int, drain_s: float) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._room = max_output
+        self._drain_s = drain_s
+        self._stderr = b""
+        self.overflown = False
+        self.output: asyncio.Queue[bytes | None] = asyncio.Queue()
+        self.exited: asyncio.Future[None] = self._loop.create_future()
+        self.closed: asyncio.Future[None] = self._loop.create_future()
+
+    def pipe_data_received(self, fd: int, data: bytes) -> None:
+        if fd == STDERR:
+            self._stderr = (self._stderr + data)[-STDERR_KEPT:]
+        elif not self.overflown:
+            self.output.put_nowait(data[: self._room])
+            self._room -= len(data)
+            if self._room < 0:
+                self.overflown = True
+                self.output.put_nowait(None)
+
+    def process_exited(self) -> None:
+        self.exited.set_result(None)
+        # A grandchild may hold the pipes open for ever; the answer does not wait for it.
+        self._loop.call_later(self._drain_s, self.output.put_nowait, None)
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  # asyncio passes it
+        self.closed.set_result(None)
+        self.output.put_nowait(None)
+
+    def last_words(self) -> str:
+        lines = self._stderr.decode(errors="replace").split("\n")
+        shown = [cleaned for line in lines if (cleaned := one_line(line, STDERR_SHOWN))]
+        return " | ".join(shown[-STDERR_LINES:])[-STDERR_SHOWN:]
+
+
+def _signal_group(group: int, number: signal.Signals) -> None:
+    # Gone already, or all that is left of it belongs to somebody else by now.
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(group, number)
+
+
+def _input(prompt: Prompt) -> str:
+    return f"{prompt.context}\n\n{prompt.text}" if prompt.context else prompt.text
+
+
+def _prompt_variables(prompt: Prompt) -> dict[str, str]:
+    variables = {
+        "OPENCLAW_SESSION_KEY": prompt.session_key,
+        "OPENCLAW_SESSION_ID": prompt.session_id,
+        "OPENCLAW_RUN_ID": prompt.run_id,
+        "OPENCLAW_SENDER": prompt.sender_name,
+    }
+    return {name: one_line(value, 512) for name, value in variables.items()}

@@ -1,0 +1,54 @@
+"""From configuration to a host."""
+
+from openclaw_channel_octo.clock import Clock, SystemClock
+from openclaw_channel_octo.config.model import (
+    AgentConfig,
+    CommandAgentConfig,
+    EchoAgentConfig,
+    EmbeddedHostConfig,
+    OpenAIAgentConfig,
+)
+from openclaw_channel_octo.host.embedded.agents import Agent, EchoAgent
+from openclaw_channel_octo.host.embedded.host import EmbeddedHost
+
+__all__ = ["from_config"]
+
+
+def from_config(config: EmbeddedHostConfig, clock: Clock | None = None) -> EmbeddedHost:
+    """Return the embedded host a configuration describes, not yet started.
+
+    Args:
+        config: the ``host`` block.
+        clock: time, the machine's own by default.
+
+    Raises:
+        HostError: the agent id cannot name a folder.
+        ConfigError: the agent's command is empty, or its base URL is none.
+    """
+    return EmbeddedHost(
+        state_dir=config.state_dir,
+        agent_id=config.agent_id,
+        agent=_agent(config.agent),
+        clock=clock or SystemClock(),
+        timeout_s=config.timeout_seconds,
+        strict=config.strict,
+    )
+
+
+def _agent(config: AgentConfig) -> Agent:
+    match config:
+        case EchoAgentConfig():
+            return EchoAgent()
+        case CommandAgentConfig():
+            from openclaw_channel_octo.host.embedded.command import CommandAgent  # noqa: PLC0415  # what it needs only
+
+            return CommandAgent(config.command, env=config.env, cwd=config.cwd)
+        case OpenAIAgentConfig():
+            from openclaw_channel_octo.host.embedded.openai import OpenAIAgent  # noqa: PLC0415  # brings aiohttp along
+
+            return OpenAIAgent(
+                base_url=config.base_url,
+                model=config.model,
+                api_key=config.api_key,
+                system_prompt=config.system_prompt,
+            )

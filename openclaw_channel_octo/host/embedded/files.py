@@ -1,0 +1,235 @@
+"""Files that are private, locked, and never half-written."""
+
+import errno
+import fcntl
+import json
+import logging
+import os
+import stat
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from openclaw_channel_octo.errors import HostError
+
+__all__ = [
+    "OwnerLock",
+    "Stamp",
+    "append_file",
+    "dump_json",
+    "locked",
+    "private_folder",
+    "read_stamped",
+    "replace_file",
+    "stamp_of",
+]
+
+logger = logging.getLogger(__name__)
+
+LOCK_RETRY_S = 0.005
+"""Pause between two attempts at a lock somebody else holds."""
+
+
+class Stamp(NamedTuple):
+    """Identity of a file's content, as far as the file system tells."""
+
+    device: int
+    inode: int
+    size: int
+    mtime_ns: int
+
+
+def _stamp(status: os.stat_result) -> Stamp:
+    return Stamp(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+
+
+def stamp_of(path: Path) -> Stamp | None:
+    """Return the stamp of ``path``, ``None`` when there is no such file. Raises `OSError` otherwise."""
+    try:
+        return _stamp(path.stat())
+    except FileNotFoundError:
+        return None
+
+
+def read_stamped(path: Path) -> tuple[Stamp | None, bytes]:
+    """Return stamp and content of ``path``; ``(None, b"")`` when there is no such file. Raises `OSError`."""
+    try:
+        with path.open("rb") as file:
+            return _stamp(os.fstat(file.fileno())), file.read()
+    except FileNotFoundError:
+        return None, b""
+
+
+def private_folder(path: Path) -> None:
+    """Create ``path`` and missing parents with mode 0700; where ``path`` exists, take it from other users.
+
+    Parents that exist stay as they are: they may be anybody's.
+
+    Raises:
+        OSError: the folder cannot be made.
+    """
+    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
+    for folder in reversed(missing):
+        folder.mkdir(mode=0o700, exist_ok=True)
+    mode = stat.S_IMODE(path.stat().st_mode)
+    if mode & 0o077:
+        try:
+            path.chmod(mode & 0o700)
+        except PermissionError:
+            logger.warning(
+                "%s can be read by other users and is not ours to close: run chmod 700 on it", path
+            )
+
+
+def dump_json(value: Mapping[str, Any], *, indent: int | None = None) -> bytes:
+    """Return ``value`` as UTF-8 JSON with a final newline; lone surrogates are written as escapes."""
+    text = json.dumps(value, ensure_ascii=False, indent=indent)
+    try:
+        return text.encode() + b"\n"
+    except UnicodeEncodeError:
+        return json.dumps(value, indent=indent).encode() + b"\n"
+
+
+def replace_file(path: Path, data: bytes, *, before_rename: Callable[[], None] | None = None) -> Stamp:
+    """Give ``path`` the content ``data``, mode 0600, so that a crash leaves the old or the new content.
+
+    The caller holds a lock: the temporary file's name is fixed, so that a crash leaves at most one behind.
+
+    Args:
+        path: the file.
+        data: its new content.
+        before_rename: called when everything is on disk; an exception from it leaves ``path`` as it was.
+
+    Returns:
+        The stamp of the new content.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    temporary = path.with_name(f"{path.name}.tmp")
+    try:
+        stamp = _write_synced(temporary, data)
+        if before_rename is not None:
+            before_rename()
+        os.replace(temporary, path)  # noqa: PTH105  # the call tests interrupt, and the whole point of this file
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    _sync_folder(path.parent)
+    return stamp
+
+
+def _write_synced(path: Path, data: bytes) -> Stamp:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        os.fchmod(file.fileno(), 0o600)
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+        return _stamp(os.fstat(file.fileno()))
+
+
+def _sync_folder(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def append_file(path: Path, data: bytes) -> None:
+    """Append ``data`` to ``path`` (made with mode 0600) and sync it; a torn last line is ended first.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+    with os.fdopen(descriptor, "r+b", buffering=0) as file:
+        size = os.fstat(file.fileno()).st_size
+        torn = size > 0 and os.pread(file.fileno(), 1, size - 1) != b"\n"
+        file.write(b"\n" + data if torn else data)
+        os.fsync(file.fileno())
+
+
+@contextmanager
+def locked(path: Path, wait_s: float) -> Iterator[None]:
+    """Hold an exclusive advisory lock (flock) on ``path``, made where missing.
+
+    Args:
+        path: the lock file; it stays behind, empty.
+        wait_s: longest wait in seconds for another holder.
+
+    Raises:
+        TimeoutError: somebody else held it all the time.
+        OSError: the lock file cannot be opened.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        _acquire(descriptor, path, wait_s)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _acquire(descriptor: int, path: Path, wait_s: float) -> None:
+    deadline = time.monotonic() + wait_s
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                raise TimeoutError(
+                    errno.ETIMEDOUT, f"locked by another process for {wait_s:g} s", str(path)
+                ) from None
+            time.sleep(LOCK_RETRY_S)
+        else:
+            return
+
+
+class OwnerLock:
+    """Says which process owns a state folder, for as long as that process lives (design §6).
+
+    Args:
+        path: the lock file; it holds the owner's process id.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._descriptor: int | None = None
+
+    def acquire(self) -> None:
+        """Take ownership.
+
+        Raises:
+            HostError: another process has it, or the file cannot be written.
+        """
+        try:
+            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise HostError(
+                f"{self._path} cannot be opened ({error.strerror}): make its folder writable"
+            ) from error
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        except BlockingIOError:
+            owner = os.pread(descriptor, 32, 0).decode(errors="replace").strip() or "unknown"
+            os.close(descriptor)
+            raise HostError(
+                f"{self._path.parent} is in use by process {owner}: stop that process, "
+                "or give this one a state folder of its own (host.stateDir)"
+            ) from None
+        except OSError as error:
+            os.close(descriptor)
+            raise HostError(f"{self._path} cannot be locked: {error.strerror}") from error
+        self._descriptor = descriptor
+
+    def release(self) -> None:
+        """Give ownership back; does nothing where it was not taken."""
+        if self._descriptor is not None:
+            os.ftruncate(self._descriptor, 0)
+            os.close(self._descriptor)
+            self._descriptor = None

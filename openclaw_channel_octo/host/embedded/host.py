@@ -1,0 +1,354 @@
+"""The embedded host: agent turns in this process, sessions in ``sessions.json`` (design §6)."""
+
+import asyncio
+import logging
+from collections import OrderedDict
+from collections.abc import AsyncGenerator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from openclaw_channel_octo.clock import Clock
+from openclaw_channel_octo.errors import HostError, SessionStoreError
+from openclaw_channel_octo.host.base import (
+    Accepted,
+    Delta,
+    Failed,
+    Final,
+    Recovery,
+    Skipped,
+    Turn,
+    TurnEvent,
+)
+from openclaw_channel_octo.host.embedded import rows
+from openclaw_channel_octo.host.embedded.agents import Agent, AgentError, Prompt
+from openclaw_channel_octo.host.embedded.files import OwnerLock, private_folder
+from openclaw_channel_octo.host.embedded.store import SessionStore
+from openclaw_channel_octo.host.embedded.transcript import Message, Transcript, is_safe_id
+from openclaw_channel_octo.session.status import RECOVERABLE, SessionSnapshot, Status
+
+__all__ = ["EmbeddedHost"]
+
+logger = logging.getLogger(__name__)
+
+HISTORY_MESSAGES = 40
+HISTORY_CHARACTERS = 100_000
+OUTCOMES_KEPT = 256
+"""Ended runs whose outcome is replayed when their id comes again."""
+
+STOPPED = {
+    Status.TIMEOUT: "the run took longer than its budget of {:g} s",
+    Status.KILLED: "the run was aborted",
+    Status.INTERRUPTED: "the host was stopped during the run",
+}
+
+AGENT_STOP_S = 10.0
+"""Real seconds an agent may take to end after it was told to."""
+
+
+class _Run:
+    """A run under way."""
+
+    def __init__(self, turn: Turn, clock: Clock) -> None:
+        self.turn = turn
+        self.events: asyncio.Queue[TurnEvent | None] = asyncio.Queue()
+        self.stopped: asyncio.Future[Status] = asyncio.get_running_loop().create_future()
+        self.last_progress_at = clock.wall_ms()
+        self.task: asyncio.Task[None] | None = None
+        self._clock = clock
+        self._pieces: list[str] = []
+
+    @property
+    def text(self) -> str:
+        """What the agent has written so far, without empty lines around it."""
+        return "".join(self._pieces).rstrip().lstrip("\r\n")
+
+    def take(self, piece: str) -> None:
+        """Take a piece of the answer; what comes after the run was stopped is dropped."""
+        if self.stopped.done():
+            return
+        self.last_progress_at = self._clock.wall_ms()
+        if piece:
+            self._pieces.append(piece)
+            self.events.put_nowait(Delta(piece))
+
+    def stop(self, status: Status) -> None:
+        """Ask the run to end with ``status``; the first request counts."""
+        if not self.stopped.done():
+            self.stopped.set_result(status)
+
+    async def ended(self) -> None:
+        """Wait until nothing of the run is left."""
+        if self.task is not None:
+            await asyncio.wait({self.task})
+
+
+class EmbeddedHost:
+    """Runs one agent and keeps its sessions under ``<state_dir>/agents/<agent_id>/sessions/``.
+
+    One process owns a state folder. A run ends ``done``, ``failed``, ``timeout`` (over the budget),
+    ``killed`` (aborted, or its stream closed) or ``interrupted`` (the host was stopped, or its process died).
+
+    Args:
+        state_dir: made where missing, mode 0700.
+        agent_id: names the folder of the sessions; letters, digits, ``.``, ``_``, ``-``.
+        agent: answers the prompts.
+        clock: time.
+        timeout_s: the budget in seconds of ``clock`` of a run whose turn sets none.
+        strict: behave as old gateways do: a session whose last run ended badly skips every turn until it
+            is recovered.
+
+    Raises:
+        HostError: the agent id cannot name a folder.
+    """
+
+    queues_turns = False
+
+    def __init__(
+        self,
+        *,
+        state_dir: Path,
+        agent_id: str,
+        agent: Agent,
+        clock: Clock,
+        timeout_s: float = 600.0,
+        strict: bool = False,
+    ) -> None:
+        if not is_safe_id(agent_id):
+            raise HostError("the agent id cannot name a folder: use letters, digits, '.', '_' and '-'")
+        self._folder = state_dir / "agents" / agent_id / "sessions"
+        self._owner = OwnerLock(state_dir / "host.lock")
+        self._store = SessionStore(self._folder / "sessions.json", clock=clock)
+        self._agent = agent
+        self._clock = clock
+        self._timeout_s = timeout_s
+        self._strict = strict
+        self._started = False
+        self._active: dict[str, _Run] = {}
+        self._outcomes: OrderedDict[str, Final | Failed] = OrderedDict()
+
+    async def start(self) -> None:
+        """Make the folders, take the state folder, mark runs of a dead process as interrupted.
+
+        Raises:
+            HostError: another process owns the state folder, or it cannot be used.
+        """
+        await asyncio.to_thread(self._take_folder)
+        try:
+            await self._store.open()
+            await self._store.sweep(partial(rows.mark_orphan, now_ms=self._clock.wall_ms()))
+        except SessionStoreError:
+            self._owner.release()
+            raise
+        self._started = True
+
+    async def stop(self) -> None:
+        """End what runs, leaving it ``interrupted``; write what is unwritten; give the state folder back."""
+        self._started = False
+        runs = list(self._active.values())
+        for run in runs:
+            run.stop(Status.INTERRUPTED)
+        for run in runs:
+            await run.ended()
+        await self._store.close()
+        self._owner.release()
+
+    async def describe(self, session_key: str) -> SessionSnapshot | None:
+        """Return the session's state, ``None`` when there is no such session. Raises `HostError`."""
+        entry = await self._store.get(session_key)
+        if entry is None:
+            return None
+        run = self._active.get(session_key.casefold())
+        return rows.snapshot(session_key, entry, None if run is None else run.last_progress_at)
+
+    async def recover(self, snapshot: SessionSnapshot) -> Recovery:
+        """Clear the lifecycle fields if session id and last run id still are the snapshot's (design §5).
+
+        A run under way in this process is never touched: that is a conflict. Raises `HostError`.
+        """
+        if snapshot.session_key.casefold() in self._active:
+            return Recovery.CONFLICT
+        edit = partial(rows.recover, seen=snapshot, session_id=self._clock.new_id())
+        return await self._store.update(snapshot.session_key, edit)
+
+    async def run(self, turn: Turn) -> AsyncGenerator[TurnEvent, None]:
+        """Run a turn; a run id that ended before gets the same end again, without a run.
+
+        A second turn of a session with a run under way is skipped. Closing the stream kills the run.
+
+        Raises:
+            HostError: the host is not started.
+        """
+        if not self._started:
+            raise HostError("the embedded host is not running: start it before its first turn")
+        known = self._outcomes.get(turn.run_id)
+        if known is not None:
+            yield Accepted(turn.run_id)
+            yield known
+            return
+        key = turn.session_key.casefold()
+        if key in self._active:
+            yield Skipped(f"busy with run {self._active[key].turn.run_id}")
+            return
+        run = self._active[key] = _Run(turn, self._clock)
+        run.task = asyncio.create_task(self._drive(run, key))
+        try:
+            while (event := await run.events.get()) is not None:
+                yield event
+            await run.task
+        finally:
+            run.stop(Status.KILLED)
+            await run.ended()
+
+    async def abort(self, session_key: str, run_id: str) -> bool:
+        """Kill the run and wait for its end; return whether it was under way."""
+        run = self._active.get(session_key.casefold())
+        if run is None or run.turn.run_id != run_id:
+            return False
+        run.stop(Status.KILLED)
+        await run.ended()
+        return True
+
+    async def reset(self, session_key: str) -> SessionSnapshot:
+        """Kill what runs and give the conversation a new, empty memory; the old transcript stays on disk.
+
+        Raises:
+            HostError: the host is not started.
+        """
+        run = self._active.get(session_key.casefold())
+        if run is not None:
+            await self.abort(session_key, run.turn.run_id)
+        session_id, now_ms = self._clock.new_id(), self._clock.wall_ms()
+        await self._store.update(session_key, partial(rows.renew, session_id=session_id, now_ms=now_ms))
+        return SessionSnapshot(session_key=session_key, session_id=session_id, updated_at=now_ms)
+
+    def _take_folder(self) -> None:
+        try:
+            private_folder(self._folder)
+        except OSError as error:
+            raise HostError(
+                f"{error.filename} cannot be made ({error.strerror}): choose another host.stateDir"
+            ) from error
+        self._owner.acquire()
+
+    async def _drive(self, run: _Run, key: str) -> None:
+        try:
+            if self._strict and (status := await self._recoverable_status(run.turn.session_key)):
+                run.events.put_nowait(Skipped(f"session {status}"))
+                return
+            outcome = await self._play(run)
+            self._outcomes[run.turn.run_id] = outcome
+            if len(self._outcomes) > OUTCOMES_KEPT:
+                self._outcomes.popitem(last=False)
+            run.events.put_nowait(outcome)
+        finally:
+            del self._active[key]
+            run.events.put_nowait(None)
+
+    async def _recoverable_status(self, session_key: str) -> str | None:
+        entry = await self._store.get(session_key)
+        status = None if entry is None else entry.get("status")
+        return status if isinstance(status, str) and status in RECOVERABLE else None
+
+    async def _play(self, run: _Run) -> Final | Failed:
+        turn = run.turn
+        start = partial(
+            rows.start_run, run_id=turn.run_id, session_id=self._clock.new_id(), now_ms=self._clock.wall_ms()
+        )
+        transcript = Transcript(self._folder, await self._store.update(turn.session_key, start))
+        # Unless the agent gets to an end of its own, the loop is being torn down around us.
+        status, error = Status.INTERRUPTED, STOPPED[Status.INTERRUPTED]
+        try:
+            prompt = await asyncio.to_thread(self._prompt, turn, transcript)
+            run.events.put_nowait(Accepted(turn.run_id))
+            status, error = await self._answer(run, prompt)
+        finally:
+            await self._conclude(run, transcript, status, error)
+        if status == Status.DONE:
+            return Final(run.text)
+        shown = Status.KILLED if status == Status.INTERRUPTED else status
+        return Failed(shown.value, error, run.text)
+
+    def _prompt(self, turn: Turn, transcript: Transcript) -> Prompt:
+        request = Message(role="user", text=turn.text, sender=turn.sender.name)
+        history: tuple[Message, ...] = ()
+        try:
+            history = transcript.history(messages=HISTORY_MESSAGES, characters=HISTORY_CHARACTERS)
+            transcript.append(request, row_id=self._clock.new_id(), now_ms=self._clock.wall_ms())
+        except OSError as error:
+            _warn_transcript(transcript, error)
+        return Prompt(
+            text=turn.text,
+            sender_name=turn.sender.name,
+            context=turn.context,
+            history=history,
+            media=turn.media,
+            conversation=turn.conversation,
+            session_key=turn.session_key,
+            session_id=transcript.session_id,
+            run_id=turn.run_id,
+        )
+
+    async def _answer(self, run: _Run, prompt: Prompt) -> tuple[Status, str]:
+        """Let the agent answer until it ends, the budget is used up, or the run is stopped."""
+        agent = asyncio.create_task(self._pump(run, prompt))
+        budget_s = run.turn.budget_s or self._timeout_s
+        budget = asyncio.create_task(self._clock.sleep(budget_s))
+        first: set[asyncio.Future[Any]] = {agent, budget, run.stopped}
+        try:
+            await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
+            if agent.done():
+                return _own_end(agent, run.turn.run_id)
+            run.stop(Status.TIMEOUT)
+        finally:
+            budget.cancel()
+            await _end_agent(agent, run.turn.run_id)
+        status = run.stopped.result()
+        return status, STOPPED[status].format(budget_s)
+
+    async def _pump(self, run: _Run, prompt: Prompt) -> None:
+        async for piece in self._agent.reply(prompt):
+            run.take(piece)
+
+    async def _conclude(self, run: _Run, transcript: Transcript, status: Status, error: str) -> None:
+        answer = Message(
+            role="assistant",
+            text=run.text,
+            error=error,
+            aborted=status in {Status.KILLED, Status.INTERRUPTED},
+        )
+        now_ms = self._clock.wall_ms()
+        try:
+            await asyncio.to_thread(transcript.append, answer, row_id=self._clock.new_id(), now_ms=now_ms)
+        except OSError as problem:
+            _warn_transcript(transcript, problem)
+        end = partial(rows.end_run, run_id=run.turn.run_id, status=status, error=error, now_ms=now_ms)
+        await self._store.update(run.turn.session_key, end)
+
+
+async def _end_agent(agent: asyncio.Task[None], run_id: str) -> None:
+    if agent.done():
+        return
+    agent.cancel()
+    _, pending = await asyncio.wait({agent}, timeout=AGENT_STOP_S)
+    if pending:
+        logger.error("the agent of run %s does not end when told to; it is left behind", run_id)
+    elif not agent.cancelled() and (error := agent.exception()) is not None:
+        logger.warning("the agent of run %s broke while it was stopped", run_id, exc_info=error)
+
+
+def _own_end(agent: asyncio.Task[None], run_id: str) -> tuple[Status, str]:
+    if agent.cancelled():
+        return Status.FAILED, "the agent cancelled itself"
+    match agent.exception():
+        case None:
+            return Status.DONE, ""
+        case AgentError() as error:
+            return Status.FAILED, str(error)
+        case error:
+            logger.error("the agent of run %s broke", run_id, exc_info=error)
+            return Status.FAILED, f"the agent broke with {type(error).__name__}: see the log"
+
+
+def _warn_transcript(transcript: Transcript, error: OSError) -> None:
+    logger.warning("%s cannot be used (%s): the turn goes on without it", transcript.path, error.strerror)

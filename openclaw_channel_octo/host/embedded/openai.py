@@ -1,0 +1,212 @@
+"""An agent behind any OpenAI-compatible ``/chat/completions`` endpoint."""
+
+import json
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from http import HTTPStatus
+from typing import Any
+
+import aiohttp
+from pydantic import SecretStr
+from yarl import URL
+
+from openclaw_channel_octo.errors import ConfigError
+from openclaw_channel_octo.host.embedded.agents import MAX_OUTPUT, AgentError, Prompt, one_line
+from openclaw_channel_octo.host.embedded.sse import SseParser
+from openclaw_channel_octo.host.embedded.transcript import Message
+
+__all__ = ["OpenAIAgent"]
+
+CONNECT_S = 30.0
+SILENCE_S = 300.0
+"""Longest pause of an endpoint in the middle of an answer; slow local models think for minutes."""
+
+MAX_ERROR_BODY = 16 * 1024
+MAX_DETAIL = 300
+MAX_NAME = 64
+
+
+class OpenAIAgent:
+    """Asks a model endpoint; streams the answer where the endpoint does.
+
+    Args:
+        base_url: up to and without ``/chat/completions``, such as ``http://127.0.0.1:11434/v1``.
+        model: the model's name there.
+        api_key: sent as bearer token; ``None`` for endpoints without one.
+        system_prompt: the first message of every request, left out when empty.
+        history_limit: most earlier messages of the conversation in a request.
+
+    Raises:
+        ConfigError: the base URL is no HTTP address.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        model: str,
+        api_key: SecretStr | None = None,
+        system_prompt: str = "",
+        history_limit: int = 20,
+    ) -> None:
+        self._url = _endpoint(base_url)
+        self._model = model
+        self._key = api_key.get_secret_value() if api_key is not None else ""
+        self._system_prompt = system_prompt
+        self._history_limit = history_limit
+
+    def __repr__(self) -> str:
+        return f"OpenAIAgent({str(self._url.origin())!r}, {self._model!r})"
+
+    async def reply(self, prompt: Prompt) -> AsyncIterator[str]:
+        """Yield the answer as the model writes it.
+
+        Raises:
+            AgentError: the endpoint cannot be reached, refuses the request, reports an error, or its answer
+                breaks off or makes no sense.
+        """
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S, sock_read=SILENCE_S)
+        headers = {"Authorization": f"Bearer {self._key}"} if self._key else {}
+        body = {"model": self._model, "messages": self._messages(prompt), "stream": True}
+        try:
+            async with (
+                aiohttp.ClientSession(timeout=timeout) as session,
+                session.post(self._url, json=body, headers=headers, allow_redirects=False) as response,
+                aclosing(self._answer(response)) as answer,
+            ):
+                async for text in answer:
+                    yield text
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise AgentError(
+                f"the model endpoint failed: {self._detail(str(error)) or type(error).__name__}"
+            ) from error
+
+    async def _answer(self, response: aiohttp.ClientResponse) -> AsyncGenerator[str, None]:
+        if response.status != HTTPStatus.OK:
+            raise AgentError(await self._refusal(response))
+        if response.content_type != "text/event-stream":
+            yield self._whole(await _read(response, MAX_OUTPUT))
+            return
+        finished, room = False, MAX_OUTPUT
+        async with aclosing(_events(response)) as events:
+            async for data in events:
+                if data.strip() == "[DONE]":
+                    return
+                text, ended = self._piece(data)
+                finished = finished or ended
+                room -= len(text)
+                if room < 0:
+                    raise AgentError(f"the model's answer is longer than {MAX_OUTPUT} characters")
+                yield text
+        if not finished:
+            raise AgentError(
+                "the model's answer broke off: the stream ended without saying that it is complete"
+            )
+
+    def _messages(self, prompt: Prompt) -> list[dict[str, str]]:
+        grouped = prompt.conversation != "direct"
+        messages = [{"role": "system", "content": self._system_prompt}] if self._system_prompt else []
+        recent = prompt.history[-self._history_limit :] if self._history_limit else ()
+        messages += [{"role": message.role, "content": _spoken(message, grouped)} for message in recent]
+        request = _spoken(Message(role="user", text=prompt.text, sender=prompt.sender_name), grouped)
+        content = f"{prompt.context}\n\n{request}" if prompt.context else request
+        return [*messages, {"role": "user", "content": content}]
+
+    async def _refusal(self, response: aiohttp.ClientResponse) -> str:
+        status = response.status
+        if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
+            return f"the model endpoint refuses the API key (HTTP {status}): check the configured key"
+        detail = self._error_text(await _read(response, MAX_ERROR_BODY))
+        limited = status == HTTPStatus.TOO_MANY_REQUESTS
+        what = "is rate-limiting us or the quota is used up" if limited else "answered with an error"
+        return f"the model endpoint {what} (HTTP {status})" + (f": {detail}" if detail else "")
+
+    def _error_text(self, body: bytes) -> str:
+        try:
+            answer = json.loads(body)
+        except (ValueError, RecursionError):
+            return ""  # a proxy's page says nothing about the model
+        return self._describe(_object(answer).get("error"))
+
+    def _describe(self, error: Any) -> str:
+        message = _object(error).get("message", error)
+        return self._detail(message) if isinstance(message, str) else ""
+
+    def _detail(self, text: str) -> str:
+        return one_line(text.replace(self._key, "***") if self._key else text, MAX_DETAIL)
+
+    def _whole(self, body: bytes) -> str:
+        answer = self._decode(body.decode(errors="replace"))
+        choice = _choice(answer)
+        if choice is None:
+            raise AgentError("the model's answer holds no choices: is this an OpenAI-compatible endpoint?")
+        return _text(_object(choice.get("message")).get("content"))
+
+    def _piece(self, data: str) -> tuple[str, bool]:
+        """Return the text of a part of the stream and whether the answer is complete with it."""
+        if not data.strip():
+            return "", False
+        choice = _choice(self._decode(data))
+        if choice is None:
+            return "", False
+        delta = choice.get("delta") or choice.get("message")
+        return _text(_object(delta).get("content")), choice.get("finish_reason") is not None
+
+    def _decode(self, text: str) -> dict[str, Any]:
+        try:
+            answer = _object(json.loads(text))
+        except (ValueError, RecursionError):
+            raise AgentError(
+                "the model's answer is not JSON: is this an OpenAI-compatible endpoint?"
+            ) from None
+        if answer.get("error"):
+            raise AgentError(f"the model reports an error: {self._describe(answer['error']) or 'no details'}")
+        return answer
+
+
+def _endpoint(base_url: str) -> URL:
+    try:
+        url = URL(base_url)
+    except ValueError:
+        url = URL()
+    if url.scheme not in {"http", "https"} or not url.host:
+        raise ConfigError("the model's base URL must begin with http:// or https:// and name a host")
+    path = url.path.rstrip("/").removesuffix("/chat/completions") + "/chat/completions"
+    return url.with_path(path).with_query(url.query)
+
+
+async def _events(response: aiohttp.ClientResponse) -> AsyncGenerator[str, None]:
+    parser = SseParser()
+    async for data in response.content.iter_any():
+        for event in parser.feed(data):
+            yield event
+    for event in parser.end():
+        yield event
+
+
+async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:
+    body = bytearray()
+    async for data in response.content.iter_any():
+        body += data
+        if len(body) > limit:
+            return bytes(body[:limit])
+    return bytes(body)
+
+
+def _object(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _choice(answer: dict[str, Any]) -> dict[str, Any] | None:
+    choices = answer.get("choices")
+    return _object(choices[0]) if isinstance(choices, list) and choices else None
+
+
+def _text(content: Any) -> str:
+    if isinstance(content, list):
+        return "".join(_text(_object(part).get("text")) for part in content)
+    return content if isinstance(content, str) else ""
+
+
+def _spoken(message: Message, grouped: bool) -> str:
+    name = one_line(message.sender, MAX_NAME)
+    return f"{name}: {message.text}" if grouped and name and message.role == "user" else message.text

@@ -1,0 +1,184 @@
+"""Transcripts: what was said in a session, one JSON record a line (openclaw-host §2.1)."""
+
+import json
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from openclaw_channel_octo.errors import SessionStoreError
+from openclaw_channel_octo.host.embedded.files import append_file, dump_json
+
+__all__ = ["Message", "Transcript", "is_safe_id"]
+
+TAIL_BYTES = 8 * 1024 * 1024
+"""Most bytes read from the end of a transcript."""
+
+_SAFE_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
+
+
+def is_safe_id(name: str) -> bool:
+    """Return whether ``name`` can be part of a file name and never leaves its folder."""
+    return _SAFE_ID.fullmatch(name) is not None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """One message of a conversation.
+
+    Attributes:
+        role: ``user`` or ``assistant``.
+        text: what was said; for a failed answer what had been written by then.
+        sender: display name of the person, empty when unknown. Untrusted text.
+        error: what went wrong, for an assistant message of a failed run.
+        aborted: whether the run was stopped rather than broken.
+    """
+
+    role: str
+    text: str
+    sender: str = ""
+    error: str = ""
+    aborted: bool = False
+
+
+class Transcript:
+    """The transcript of one session. Blocking: call it in a thread.
+
+    Args:
+        folder: where ``sessions.json`` lies.
+        session_id: names the file ``<session_id>.jsonl``.
+
+    Raises:
+        SessionStoreError: the session id cannot be a file name.
+    """
+
+    def __init__(self, folder: Path, session_id: str) -> None:
+        if not is_safe_id(session_id):
+            raise SessionStoreError("a session id in sessions.json cannot be a file name: reset that session")
+        self.session_id = session_id
+        self.path = folder / f"{session_id}.jsonl"
+
+    def append(self, message: Message, *, row_id: str, now_ms: int) -> None:
+        """Add a message, after the header where the file is new.
+
+        Args:
+            message: what was said.
+            row_id: fresh id of the record.
+            now_ms: Unix milliseconds.
+
+        Raises:
+            OSError: the file cannot be written.
+        """
+        records = [] if self.path.exists() else [self._header(now_ms)]
+        parent = next((row["id"] for row in self._newest_first() if isinstance(row.get("id"), str)), None)
+        records.append(
+            {
+                "type": "message",
+                "id": row_id,
+                "parentId": parent if parent != self.session_id else None,
+                "timestamp": _iso(now_ms),
+                "message": _encode(message, now_ms),
+            }
+        )
+        append_file(self.path, b"".join(dump_json(record) for record in records))
+
+    def history(self, *, messages: int, characters: int) -> tuple[Message, ...]:
+        """Return the end of the conversation, oldest first; lines that cannot be read are passed over.
+
+        Args:
+            messages: most messages.
+            characters: most characters of text in all of them.
+
+        Raises:
+            OSError: the file is there and cannot be read.
+        """
+        found: list[Message] = []
+        for row in self._newest_first():
+            message = _decode(row)
+            if message is None:
+                continue
+            characters -= len(message.text)
+            if len(found) == messages or characters < 0:
+                break
+            found.append(message)
+        return tuple(reversed(found))
+
+    def _header(self, now_ms: int) -> dict[str, Any]:
+        return {
+            "type": "session",
+            "version": 3,
+            "id": self.session_id,
+            "timestamp": _iso(now_ms),
+            "cwd": str(self.path.parent),
+        }
+
+    def _newest_first(self) -> Iterator[dict[str, Any]]:
+        for line in reversed(self._tail().split(b"\n")):
+            try:
+                row = json.loads(line)
+            except (ValueError, RecursionError):
+                continue
+            if isinstance(row, dict):
+                yield row
+
+    def _tail(self) -> bytes:
+        try:
+            with self.path.open("rb") as file:
+                size = file.seek(0, os.SEEK_END)
+                file.seek(max(0, size - TAIL_BYTES))
+                return file.read(TAIL_BYTES)
+        except FileNotFoundError:
+            return b""
+
+
+def _iso(now_ms: int) -> str:
+    moment = datetime.fromtimestamp(now_ms / 1000, UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _encode(message: Message, now_ms: int) -> dict[str, Any]:
+    encoded: dict[str, Any] = {
+        "role": message.role,
+        "content": [{"type": "text", "text": message.text}] if message.text else [],
+        "timestamp": now_ms,
+    }
+    if message.sender:
+        encoded["senderName"] = message.sender
+    if message.role == "assistant":
+        encoded["stopReason"] = "stop"
+    if message.error:
+        encoded |= {"stopReason": "aborted" if message.aborted else "error", "errorMessage": message.error}
+    return encoded
+
+
+def _decode(row: dict[str, Any]) -> Message | None:
+    body = row.get("message")
+    if row.get("type") != "message" or not isinstance(body, dict):
+        return None
+    role, text = body.get("role"), _text(body.get("content"))
+    if role not in {"user", "assistant"} or not text:
+        return None
+    sender, error = body.get("senderName"), body.get("errorMessage")
+    return Message(
+        role=role,
+        text=text,
+        sender=sender if isinstance(sender, str) else "",
+        error=error if isinstance(error, str) else "",
+        aborted=body.get("stopReason") == "aborted",
+    )
+
+
+def _text(content: Any) -> str:
+    match content:
+        case str():
+            return content
+        case list():
+            parts = [
+                part.get("text") for part in content if isinstance(part, dict) and part.get("type") == "text"
+            ]
+            return "\n".join(part for part in parts if isinstance(part, str))
+        case _:
+            return ""

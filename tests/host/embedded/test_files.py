@@ -1,0 +1,131 @@
+"""Private folders, locks and whole files."""
+
+import os
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from openclaw_channel_octo.errors import HostError
+from openclaw_channel_octo.host.embedded.files import (
+    OwnerLock,
+    append_file,
+    locked,
+    private_folder,
+    replace_file,
+    stamp_of,
+)
+
+OWNER = """
+import sys
+from pathlib import Path
+from openclaw_channel_octo.host.embedded.files import OwnerLock
+lock = OwnerLock(Path(sys.argv[1]))
+lock.acquire()
+print("owned", flush=True)
+sys.stdin.read()
+"""
+
+
+@contextmanager
+def another_owner(path: Path) -> Iterator[subprocess.Popen[bytes]]:
+    command = [sys.executable, "-c", OWNER, str(path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"owned\n"
+        yield process
+        process.kill()
+
+
+def test_a_second_process_is_told_who_owns_the_state_and_what_to_do(tmp_path: Path) -> None:
+    path = tmp_path / "host.lock"
+    with another_owner(path) as process, pytest.raises(HostError) as caught:
+        OwnerLock(path).acquire()
+    assert f"in use by process {process.pid}: stop that process" in str(caught.value)
+    assert "host.stateDir" in str(caught.value)
+
+
+def test_the_lock_of_a_killed_process_is_free(tmp_path: Path) -> None:
+    path = tmp_path / "host.lock"
+    with another_owner(path) as process:
+        process.kill()
+        process.wait()
+        lock = OwnerLock(path)
+        lock.acquire()
+        assert path.read_text() == f"{os.getpid()}\n"
+        lock.release()
+
+
+def test_a_released_lock_can_be_taken_again_and_names_nobody(tmp_path: Path) -> None:
+    lock = OwnerLock(tmp_path / "host.lock")
+    lock.release()
+    for _ in range(2):
+        lock.acquire()
+        lock.release()
+    assert (tmp_path / "host.lock").read_text() == ""
+
+
+def test_a_lock_file_that_cannot_be_opened_is_a_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(HostError, match="cannot be opened"):
+        OwnerLock(tmp_path / "no" / "host.lock").acquire()
+
+
+def test_missing_parents_are_made_private_and_existing_ones_stay_as_they_are(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    private_folder(tmp_path / "a" / "b")
+    modes = [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in (".", "a", "a/b")]
+    assert modes == [0o755, 0o700, 0o700]
+
+
+def test_a_folder_that_is_not_ours_to_close_is_warned_about(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(_self: Path, _mode: int) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    tmp_path.chmod(0o755)
+    monkeypatch.setattr(Path, "chmod", refuse)
+    private_folder(tmp_path)
+    assert "chmod 700" in caplog.text
+
+
+def test_a_failed_replacement_leaves_the_old_file_and_nothing_beside_it(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    replace_file(path, b"old")
+
+    def refuse() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        replace_file(path, b"new", before_rename=refuse)
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_stamp_of_a_replaced_file_is_the_stamp_it_has(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    assert stamp_of(path) is None
+    stamp = replace_file(path, b"content")
+    assert stamp_of(path) == stamp
+
+
+def test_appending_makes_a_private_file_and_ends_a_torn_line(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    append_file(path, b"one\n")
+    append_file(path, b"tw")
+    append_file(path, b"three\n")
+    assert path.read_bytes() == b"one\ntw\nthree\n"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_a_held_lock_is_waited_for_only_so_long(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    held = locked(path, 1.0)
+    with held, pytest.raises(TimeoutError, match="locked by another process"), locked(path, 0.001):
+        pass
+    with locked(path, 0.001):
+        pass

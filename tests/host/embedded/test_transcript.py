@@ -1,0 +1,163 @@
+"""Transcripts keep what was said, whatever happened to the file."""
+
+import json
+import stat
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from openclaw_channel_octo.errors import SessionStoreError
+from openclaw_channel_octo.host.embedded import transcript as transcript_module
+from openclaw_channel_octo.host.embedded.transcript import Message, Transcript, is_safe_id
+
+NOW = 1_700_000_000_123
+
+
+def user(text: str, sender: str = "") -> Message:
+    return Message(role="user", text=text, sender=sender)
+
+
+def assistant(text: str) -> Message:
+    return Message(role="assistant", text=text)
+
+
+def records(transcript: Transcript) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in transcript.path.read_text().splitlines()]
+
+
+def everything(transcript: Transcript) -> tuple[Message, ...]:
+    return transcript.history(messages=1000, characters=1_000_000)
+
+
+def test_a_new_transcript_begins_with_a_header_and_links_its_records(tmp_path: Path) -> None:
+    transcript = Transcript(tmp_path, "s1")
+    transcript.append(user("hi", "Alice"), row_id="r1", now_ms=NOW)
+    transcript.append(assistant("hello"), row_id="r2", now_ms=NOW + 1)
+    header, first, second = records(transcript)
+    assert header == {
+        "type": "session",
+        "version": 3,
+        "id": "s1",
+        "timestamp": "2023-11-14T22:13:20.123Z",
+        "cwd": str(tmp_path),
+    }
+    assert (first["type"], first["id"], first["parentId"]) == ("message", "r1", None)
+    assert (second["id"], second["parentId"], second["timestamp"]) == ("r2", "r1", "2023-11-14T22:13:20.124Z")
+    assert first["message"] == {
+        "role": "user",
+        "content": [{"type": "text", "text": "hi"}],
+        "timestamp": NOW,
+        "senderName": "Alice",
+    }
+    assert second["message"]["stopReason"] == "stop"
+    assert stat.S_IMODE(transcript.path.stat().st_mode) == 0o600
+
+
+def test_history_gives_the_messages_back_in_order(tmp_path: Path) -> None:
+    transcript = Transcript(tmp_path, "s1")
+    said = (user("hi", "Alice"), assistant("hello\nthere"), user("第二 😀"))
+    for number, message in enumerate(said):
+        transcript.append(message, row_id=f"r{number}", now_ms=NOW)
+    assert everything(transcript) == said
+
+
+def test_there_is_no_history_without_a_file(tmp_path: Path) -> None:
+    assert everything(Transcript(tmp_path, "s1")) == ()
+
+
+@pytest.mark.parametrize(
+    ("messages", "characters", "expected"),
+    [(2, 100, ["ccc", "dddd"]), (0, 100, []), (9, 7, ["ccc", "dddd"]), (9, 6, ["dddd"]), (9, 3, [])],
+)
+def test_history_is_limited_in_messages_and_characters_from_the_end(
+    tmp_path: Path, messages: int, characters: int, expected: list[str]
+) -> None:
+    transcript = Transcript(tmp_path, "s1")
+    for text in ("a", "bb", "ccc", "dddd"):
+        transcript.append(user(text), row_id=text, now_ms=NOW)
+    history = transcript.history(messages=messages, characters=characters)
+    assert [message.text for message in history] == expected
+
+
+def test_a_failed_answer_keeps_what_was_written_and_why_it_ended(tmp_path: Path) -> None:
+    transcript = Transcript(tmp_path, "s1")
+    broken = Message(role="assistant", text="half an ans", error="exit code 3")
+    aborted = Message(role="assistant", text="so far", error="the run was aborted", aborted=True)
+    silent = Message(role="assistant", text="", error="exit code 3")
+    for number, message in enumerate((broken, aborted, silent)):
+        transcript.append(message, row_id=f"r{number}", now_ms=NOW)
+    assert [row["message"]["stopReason"] for row in records(transcript)[1:]] == ["error", "aborted", "error"]
+    assert records(transcript)[3]["message"]["content"] == []
+    assert everything(transcript) == (broken, aborted)
+
+
+def test_broken_lines_and_other_records_are_passed_over(tmp_path: Path) -> None:
+    transcript = Transcript(tmp_path, "s1")
+    transcript.append(user("before"), row_id="r1", now_ms=NOW)
+    blocks = b'{"type": "text", "text": "a"}, {"type": "text", "text": "b"}'
+    lines = [
+        b'{"type": "message", "mess',
+        b"\xff\xfe\x00",
+        b"[1]",
+        b"",
+        b'{"type": "compaction", "summary": "x"}',
+        b'{"type": "message", "message": "text"}',
+        b'{"type": "message", "message": {"role": "toolResult", "content": "secret"}}',
+        b'{"type": "message", "message": {"role": "user", "content": 7}}',
+        b'{"type": "message", "message": {"role": "user", "content": "plain"}}',
+        b'{"type": "message", "message": {"role": "assistant", "content": [{"type": "thinking"}, %s]}}'
+        % blocks,
+    ]
+    with transcript.path.open("ab") as file:
+        file.write(b"\n".join(lines) + b"\n")
+    transcript.append(user("after"), row_id="r2", now_ms=NOW)
+    assert [message.text for message in everything(transcript)] == ["before", "plain", "a\nb", "after"]
+
+
+def test_a_torn_last_line_does_not_swallow_the_next_record(tmp_path: Path) -> None:
+    transcript = Transcript(tmp_path, "s1")
+    transcript.append(user("before"), row_id="r1", now_ms=NOW)
+    with transcript.path.open("ab") as file:
+        file.write(b'{"type": "message", "id": "torn')
+    transcript.append(user("after"), row_id="r2", now_ms=NOW)
+    assert [message.text for message in everything(transcript)] == ["before", "after"]
+    assert json.loads(transcript.path.read_text().splitlines()[-1])["parentId"] == "r1"
+
+
+def test_only_the_end_of_a_huge_transcript_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transcript_module, "TAIL_BYTES", 1000)
+    transcript = Transcript(tmp_path, "s1")
+    for number in range(50):
+        transcript.append(user(f"message {number}"), row_id=f"r{number}", now_ms=NOW)
+    texts = [message.text for message in everything(transcript)]
+    assert 0 < len(texts) < 10
+    assert texts[-1] == "message 49"
+
+
+@pytest.mark.parametrize("session_id", ["", ".", "..", "../x", "a/b", "a\0b", "-x", "a b", "x" * 129, "é"])
+def test_a_session_id_that_cannot_be_a_file_name_is_refused(tmp_path: Path, session_id: str) -> None:
+    assert not is_safe_id(session_id)
+    with pytest.raises(SessionStoreError, match="reset that session"):
+        Transcript(tmp_path, session_id)
+
+
+@given(st.binary(max_size=500))
+def test_any_bytes_in_the_file_give_a_history_and_can_be_appended_to(raw: bytes) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        transcript = Transcript(Path(folder), "s1")
+        transcript.path.write_bytes(raw)
+        everything(transcript)
+        transcript.append(user("after"), row_id="r", now_ms=NOW)
+        assert everything(transcript)[-1] == user("after")
+
+
+@given(st.text(min_size=1), st.text())
+def test_any_text_comes_back_as_it_was_said(text: str, sender: str) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        transcript = Transcript(Path(folder), "s1")
+        transcript.append(user(text, sender), row_id="r", now_ms=NOW)
+        assert everything(transcript) == (user(text, sender),)
