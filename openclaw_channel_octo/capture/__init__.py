@@ -1,0 +1,1 @@
+"""The `.wkcap` format: recordings of real traffic that tests replay."""

@@ -1,0 +1,339 @@
+"""The `.wkcap` file: a header and timed records of one bot's traffic, as msgpack objects (design §10)."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO, Final, Literal, Self
+
+import msgpack
+from pydantic import ValidationError
+
+from openclaw_channel_octo.capture.header import BINARY_PROTOCOL, CaptureHeader
+from openclaw_channel_octo.errors import CaptureError
+
+__all__ = [
+    "ApiCall",
+    "Capture",
+    "CaptureWriter",
+    "FromServer",
+    "OtherRecord",
+    "Record",
+    "SocketControl",
+    "ToServer",
+    "read_capture",
+]
+
+MAX_OBJECT_BYTES: Final = 32 * 1024 * 1024
+"""Largest msgpack object taken: a page of history whose messages are as large as the server stores them."""
+
+MAX_DATA_BYTES: Final = 8 * 1024 * 1024
+"""Largest byte string or text in an object; the largest packet seen has 1.4 MB (protocol §14)."""
+
+MAX_ITEMS: Final = 100_000
+"""Most elements of an array or entries of a map."""
+
+_READ_SIZE: Final = 256 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FromServer:
+    """A WebSocket message the server sent.
+
+    Attributes:
+        at_us: microseconds since the recording began.
+        data: bytes of a binary message, text of a text message.
+    """
+
+    at_us: int
+    data: bytes | str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToServer:
+    """A WebSocket message the client sent; a CONNECT carries ``TOKEN`` in place of its token.
+
+    Attributes:
+        at_us: microseconds since the recording began.
+        data: bytes of a binary message, text of a text message.
+    """
+
+    at_us: int
+    data: bytes | str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SocketControl:
+    """Something that happened to the socket itself.
+
+    Attributes:
+        at_us: microseconds since the recording began.
+        event: ``open``, ``close`` or ``refused``.
+        details: what else was noted; a close code is 1006 always and says nothing.
+    """
+
+    at_us: int
+    event: str
+    details: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiCall:
+    """One HTTP request and its answer.
+
+    Attributes:
+        at_us: microseconds since the recording began.
+        api: ``rest`` for the bot API, ``imapi`` for the IM server's own.
+        method: HTTP method.
+        path: path without query.
+        query: query parameters.
+        body: JSON body of the request, ``None`` without one.
+        status: HTTP status of the answer.
+        response: JSON body of the answer.
+        direction: as recorded, normally ``out``.
+    """
+
+    at_us: int
+    api: Literal["rest", "imapi"]
+    method: str
+    path: str
+    query: Mapping[str, Any]
+    body: Any
+    status: int
+    response: Any
+    direction: str = "out"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OtherRecord:
+    """A record of a stream this package does not know.
+
+    Attributes:
+        at_us: microseconds since the recording began.
+        stream: the stream's name.
+        direction: ``in``, ``out`` or ``ctl``.
+        data: whatever was recorded.
+    """
+
+    at_us: int
+    stream: str
+    direction: str
+    data: Any
+
+
+Record = FromServer | ToServer | SocketControl | ApiCall | OtherRecord
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capture:
+    """A capture read into memory.
+
+    Attributes:
+        header: what was recorded.
+        records: every whole record, in file order.
+        torn: whether the file ends in the middle of a record, as after a crash of the recorder.
+    """
+
+    header: CaptureHeader
+    records: tuple[Record, ...]
+    torn: bool
+
+
+def read_capture(path: Path, *, for_replay: bool = False) -> Capture:
+    """Read a capture.
+
+    Args:
+        path: the file.
+        for_replay: refuse recordings of other protocols than ``wukongim-binary``.
+
+    Returns:
+        The header and every whole record; a torn tail is not an error.
+
+    Raises:
+        CaptureError: the file cannot be read, is no capture, or holds something that is no record.
+    """
+    try:
+        with path.open("rb") as file:
+            return _read(file, path.name, for_replay=for_replay)
+    except OSError as error:
+        raise CaptureError(f"cannot read {path.name}: {error.strerror or error}") from error
+
+
+def _read(file: BinaryIO, name: str, *, for_replay: bool) -> Capture:
+    objects = _Objects(file, name)
+    first = next(objects, None)
+    if first is None:
+        raise CaptureError(f"{name} is no capture: it ends before its header is complete")
+    header = _header(first, name)
+    if for_replay and header.protocol != BINARY_PROTOCOL:
+        raise CaptureError(
+            f"{name} is a recording of {header.protocol}; only {BINARY_PROTOCOL} can be replayed"
+        )
+    records = tuple(_record(item, f"{name}, record {number}") for number, item in enumerate(objects, 1))
+    return Capture(header=header, records=records, torn=objects.torn)
+
+
+class _Objects(Iterator[Any]):
+    """The msgpack objects of a file, read under explicit limits."""
+
+    def __init__(self, file: BinaryIO, name: str) -> None:
+        self._file = file
+        self._name = name
+        self._fed = 0
+        self._whole = 0
+        self._count = 0
+        self._unpacker = msgpack.Unpacker(
+            raw=False,
+            strict_map_key=True,
+            max_buffer_size=MAX_OBJECT_BYTES,
+            max_bin_len=MAX_DATA_BYTES,
+            max_str_len=MAX_DATA_BYTES,
+            max_array_len=MAX_ITEMS,
+            max_map_len=MAX_ITEMS,
+            max_ext_len=0,
+        )
+
+    @property
+    def torn(self) -> bool:
+        """Whether bytes of an unfinished object are left; meaningful once the iteration has ended."""
+        return self._fed != self._whole
+
+    def __next__(self) -> Any:
+        try:
+            item = self._unpack()
+        except (ValueError, msgpack.UnpackException) as error:
+            raise CaptureError(self._complaint()) from error
+        self._count += 1
+        self._whole = self._unpacker.tell()
+        return item
+
+    def _unpack(self) -> Any:
+        while True:
+            try:
+                return self._unpacker.unpack()
+            except msgpack.OutOfData:
+                chunk = self._file.read(_READ_SIZE)
+                if not chunk:
+                    raise StopIteration from None
+                if self._fed - self._whole > MAX_OBJECT_BYTES:
+                    raise ValueError("an object without end") from None
+            self._unpacker.feed(chunk)
+            self._fed += len(chunk)
+
+    def _complaint(self) -> str:
+        if self._count == 0:
+            return f"{self._name} is no capture: it does not begin with a msgpack header"
+        return (
+            f"{self._name} is damaged after record {self._count - 1}: no msgpack, or larger than any record"
+        )
+
+
+def _header(item: Any, name: str) -> CaptureHeader:
+    if not isinstance(item, dict) or item.get("format") != "wkcap":
+        raise CaptureError(f"{name} is no capture: its header does not say wkcap")
+    if item.get("version") != 1:
+        raise CaptureError(
+            f"{name} is a capture of version {item.get('version')!r:.20}; this package reads version 1"
+        )
+    try:
+        return CaptureHeader.model_validate(item)
+    except ValidationError as error:
+        wrong = error.errors(include_input=False, include_url=False)[0]
+        place = ".".join(str(part) for part in wrong["loc"])
+        raise CaptureError(f"the header of {name} is wrong at {place}: {wrong['msg']}") from None
+
+
+def _record(item: Any, place: str) -> Record:
+    match item:
+        case [int() as at_us, "ws", "in" | "out" as direction, bytes() | str() as data]:
+            return (FromServer if direction == "in" else ToServer)(at_us=at_us, data=data)
+        case [int() as at_us, "ws", "ctl", {"event": str() as event}]:
+            details = {name: value for name, value in item[3].items() if name != "event"}
+            return SocketControl(at_us=at_us, event=event, details=details)
+        case [int() as at_us, "rest" | "imapi" as api, str() as direction, dict() as data]:
+            return _api_call(at_us, api, direction, data, place)
+        case [int(), "ws" | "rest" | "imapi", *_]:
+            raise CaptureError(f"{place}: not what its stream records")
+        case [int() as at_us, str() as stream, str() as direction, data]:
+            return OtherRecord(at_us=at_us, stream=stream, direction=direction, data=data)
+        case _:
+            raise CaptureError(f"{place}: not [time, stream, direction, data]")
+
+
+def _api_call(
+    at_us: int, api: Literal["rest", "imapi"], direction: str, data: dict[str, Any], place: str
+) -> ApiCall:
+    match data:
+        case {"method": str() as method, "path": str() as path, "status": int() as status}:
+            return ApiCall(
+                at_us=at_us,
+                api=api,
+                direction=direction,
+                method=method,
+                path=path,
+                query=data.get("query") or {},
+                body=data.get("body"),
+                status=status,
+                response=data.get("response"),
+            )
+        case _:
+            raise CaptureError(f"{place}: an API call without method, path and status")
+
+
+class CaptureWriter:
+    """Writes a capture record by record; what was appended survives a crash of the process.
+
+    It writes what it is given: take tokens out before (design §10).
+
+    Args:
+        file: opened for binary writing and empty; closing it stays the caller's business unless the writer is
+            used as a context manager.
+        header: written at once.
+    """
+
+    def __init__(self, file: BinaryIO, header: CaptureHeader) -> None:
+        self._file = file
+        self._write(header.model_dump())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+    def append(self, record: Record) -> None:
+        """Write one record. Raises `OSError` when the file cannot take it."""
+        self._write(_row(record))
+
+    def extend(self, records: Iterable[Record]) -> None:
+        """Write several records in order. Raises `OSError` when the file cannot take them."""
+        for record in records:
+            self.append(record)
+
+    def _write(self, item: Any) -> None:
+        self._file.write(msgpack.packb(item, use_bin_type=True))
+        self._file.flush()
+
+
+def _row(record: Record) -> list[Any]:
+    match record:
+        case FromServer(at_us=at_us, data=data):
+            return [at_us, "ws", "in", data]
+        case ToServer(at_us=at_us, data=data):
+            return [at_us, "ws", "out", data]
+        case SocketControl(at_us=at_us, event=event, details=details):
+            return [at_us, "ws", "ctl", {"event": event, **details}]
+        case ApiCall():
+            exchange = {
+                "method": record.method,
+                "path": record.path,
+                "query": dict(record.query),
+                "body": record.body,
+                "status": record.status,
+                "response": record.response,
+            }
+            return [record.at_us, record.api, record.direction, exchange]
+        case OtherRecord(at_us=at_us, stream=stream, direction=direction, data=data):
+            return [at_us, stream, direction, data]

@@ -1,0 +1,306 @@
+"""An Octo server in the test's own process: bot API and WuKongIM socket on one port (octo-bot-api §7)."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from http import HTTPStatus
+from typing import Final, Self, TypeVar
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from openclaw_channel_octo.clock import Clock, SystemClock
+from openclaw_channel_octo.testing.api_server import ApiServer
+from openclaw_channel_octo.testing.bot_api import ApiCalls, ApiSettings
+from openclaw_channel_octo.testing.engine import OTHER_DEVICE, Delivery, Engine
+from openclaw_channel_octo.testing.faults import ANY_CALL, Fault
+from openclaw_channel_octo.testing.people import People
+from openclaw_channel_octo.testing.records import Ack, RawEvent, RawMessage, RestCall, Split
+from openclaw_channel_octo.testing.refusals import Envelope
+from openclaw_channel_octo.testing.storage import MAX_FILE_BYTES, Storage, StoredFile
+from openclaw_channel_octo.testing.world import World
+
+__all__ = ["NotReached", "OctoDouble"]
+
+_HOST: Final = "127.0.0.1"
+_SHOWN_CALLS: Final = 15
+_SHUTDOWN_S: Final = 0.05
+
+T = TypeVar("T")
+
+
+class NotReached(AssertionError):
+    """What a test waited for did not happen in time; the message lists the last calls."""
+
+
+class OctoDouble(People):
+    """An Octo deployment as a bot sees it: profile 2.2.4, on loopback.
+
+    Use it as an asynchronous context manager: entering opens the port, leaving closes every connection. People
+    act through `say`, a test looks at `chat`, `calls` and `acks`, and waits with `wait_for`.
+
+    Example::
+
+        async with OctoDouble() as octo:
+            octo.add_person("ann", "Ann")
+            octo.add_bot("helper_bot", "bf_1", name="Helper", owner="ann")
+            group = octo.add_group("g1", ["ann", "helper_bot"])
+            ...  # start a channel with octo.api_url and the token
+            await octo.wait_for(lambda: octo.online("helper_bot"))
+            await octo.say("ann", group, "sum up", mention=["helper_bot"])
+            await octo.wait_for(lambda: octo.chat(group)[1:])
+
+    Args:
+        clock: timestamps, the typing throttle, and `Slow`; the machine's clock where none is given.
+        space_id: the space stamped into direct messages; empty for a deployment without spaces.
+        bad_token_delay_s: real seconds between a refused CONNECT and the end of its connection.
+    """
+
+    def __init__(
+        self, clock: Clock | None = None, *, space_id: str = "space_default", bad_token_delay_s: float = 0.005
+    ) -> None:
+        clock = clock or SystemClock()
+        world = World(space_id=space_id)
+        engine = Engine(world, clock, self._changed, bad_token_delay_s=bad_token_delay_s)
+        self._settings = ApiSettings()
+        self._storage = Storage()
+        calls = ApiCalls(world, engine, self._storage, clock, self._settings)
+        super().__init__(world, engine, calls, clock)
+        self._server = ApiServer(calls, world, clock, self._settings, self._changed)
+        self._call_names = {ANY_CALL, *(route.name for route in self._server.routes)}
+        self._waiting: list[asyncio.Future[None]] = []
+        self._runner: web.AppRunner | None = None
+
+    async def __aenter__(self) -> Self:
+        """Open the port."""
+        app = web.Application(client_max_size=2 * MAX_FILE_BYTES, middlewares=[_plain_not_found])
+        self._server.add_to(app)
+        app.router.add_get("/ws", self._engine.serve)
+        app.router.add_put("/chat/{key:.+}", self._storage.take_upload)
+        app.router.add_get("/chat/{key:.+}", self._storage.give_download)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN_S)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, _HOST, 0).start()
+        authority = f"{_HOST}:{self._runner.addresses[0][1]}"
+        self._settings.api_url = f"http://{authority}"
+        self._settings.ws_url = f"ws://{authority}/ws"
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Break every connection and close the port."""
+        self.thaw()
+        self._engine.drop(None)
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    @property
+    def api_url(self) -> str:
+        """Where the bot API is; ``api_url + "/api"`` serves it too, as behind the reference proxy."""
+        return self._settings.api_url
+
+    @property
+    def ws_url(self) -> str:
+        """Where the socket is."""
+        return self._settings.ws_url
+
+    @property
+    def ws_url_override(self) -> str | None:
+        """What ``register`` answers in place of `ws_url`, such as an address nobody reaches."""
+        return self._settings.ws_url_override
+
+    @ws_url_override.setter
+    def ws_url_override(self, url: str | None) -> None:
+        self._settings.ws_url_override = url
+
+    @property
+    def envelope(self) -> Envelope:
+        """Which generation of the server errors look like (octo-bot-api §1.4)."""
+        return self._settings.envelope
+
+    @envelope.setter
+    def envelope(self, envelope: Envelope) -> None:
+        self._settings.envelope = envelope
+
+    @property
+    def split(self) -> Split:
+        """How outgoing packets are put into WebSocket messages."""
+        return self._engine.split
+
+    @split.setter
+    def split(self, split: Split) -> None:
+        self._engine.split = split
+
+    @property
+    def calls(self) -> Sequence[RestCall]:
+        """Every call of the bot API, in order of arrival."""
+        return self._server.calls
+
+    @property
+    def acks(self) -> Sequence[Ack]:
+        """Every RECVACK, in order of arrival."""
+        return self._engine.acks
+
+    def online(self, uid: str) -> int:
+        """Return how many connections of an account are logged in and not kicked."""
+        return len(self._engine.sessions(uid))
+
+    def kick(self, uid: str, text: str | None = OTHER_DEVICE) -> None:
+        """Kick an account's connections: DISCONNECT with reason 12, then an open socket nobody answers.
+
+        Args:
+            uid: whose connections.
+            text: the words of the DISCONNECT; ``None`` for none at all, as after the same device connected.
+        """
+        self._engine.kick(uid, text)
+
+    def drop_connections(self, uid: str | None = None) -> None:
+        """Break an account's TCP connections without a close frame, or everybody's."""
+        self._engine.drop(uid)
+
+    def freeze(self) -> None:
+        """Stop the socket server without closing anything: nothing is read, nothing leaves."""
+        self._engine.thawed.clear()
+
+    def thaw(self) -> None:
+        """Go on after `freeze`: everything that waited happens at once."""
+        self._engine.thawed.set()
+
+    def stop_sockets(self) -> None:
+        """Stop the socket server: connections break, new ones are refused; the bot API stays."""
+        self._engine.stopped = True
+        self._engine.drop(None)
+
+    def start_sockets(self) -> None:
+        """Take connections again."""
+        self._engine.stopped = False
+
+    def forget_tokens(self) -> None:
+        """Lose the socket server's tokens: every CONNECT is refused until the bot registers again."""
+        self._engine.tokens.clear()
+
+    def resend_unacked(self, uid: str | None = None) -> int:
+        """Send every stored message without a RECVACK again, over the connection it went out on.
+
+        Returns:
+            How many copies were sent.
+        """
+        return sum(session.resend() for session in self._engine.sessions(uid))
+
+    async def inject(
+        self,
+        uid: str,
+        item: RawMessage | RawEvent,
+        *,
+        copies: int = 1,
+        before_connack: bool = False,
+        stored: bool = False,
+    ) -> str:
+        """Put a packet on an account's connections exactly as it is given.
+
+        Args:
+            uid: the recipient.
+            item: the packet; whatever is ``None`` in it is filled in.
+            copies: how many times it is sent.
+            before_connack: keep it for the next connection and send it between CONNECT and CONNACK.
+            stored: also put it into the history, where `messages/sync` finds it; online or not.
+
+        Returns:
+            The message's id, or the event's.
+
+        Raises:
+            RuntimeError: it is neither for later nor stored, and the account is not connected.
+        """
+        deliver, item_id = self._prepared(uid, item, stored=stored)
+        if not stored or before_connack or self.online(uid):
+            for _ in range(copies):
+                self._engine.inject(uid, deliver, before_connack=before_connack)
+        self._changed()
+        return item_id
+
+    def fail_next(self, call: str, fault: Fault, *, times: int | None = 1) -> None:
+        """Let calls of the bot API meet a fault.
+
+        Args:
+            call: a call's name as in `RestCall.name`, or `ANY_CALL`.
+            fault: what happens.
+            times: to how many calls; ``None`` for all until `heal`.
+
+        Raises:
+            ValueError: there is no such call.
+        """
+        if call not in self._call_names:
+            raise ValueError(f"no call {call!r}; there are {', '.join(sorted(self._call_names))}")
+        self._server.faults.add(call, fault, times)
+
+    def heal(self, call: str | None = None) -> None:
+        """Forget the faults of one call, or of all; what hangs is freed by `release`."""
+        self._server.faults.clear(call)
+
+    def release(self) -> None:
+        """Let every call go on that hangs."""
+        self._server.faults.release()
+
+    def put_file(self, name: str, content: bytes) -> str:
+        """Upload a file as a person's client does; return the address to put into a payload."""
+        return f"{self.api_url}/{self._storage.put(name, content)}"
+
+    def file(self, url: str) -> StoredFile:
+        """Return an uploaded file by its address. Raises `KeyError` for one nobody uploaded."""
+        return self._storage.files[url.removeprefix(f"{self.api_url}/")]
+
+    async def wait_for(self, predicate: Callable[[], T], *, timeout: float = 10.0) -> T:  # noqa: ASYNC109  # a test's limit
+        """Return what ``predicate`` returns as soon as that is true.
+
+        It is asked again after every call, packet, delivery and connection; changes elsewhere wake nobody.
+
+        Args:
+            predicate: looks at the double.
+            timeout: real seconds.
+
+        Raises:
+            NotReached: it was never true; the message lists the last calls.
+        """
+        try:
+            async with asyncio.timeout(timeout):
+                while not (value := predicate()):
+                    changed = asyncio.get_running_loop().create_future()
+                    self._waiting.append(changed)
+                    await changed
+        except TimeoutError:
+            raise NotReached(self._report(timeout)) from None
+        return value
+
+    def _prepared(self, uid: str, item: RawMessage | RawEvent, *, stored: bool) -> tuple[Delivery, str]:
+        if isinstance(item, RawEvent):
+            return lambda session: session.push(item), item.id
+        message = self._world.raw(uid, item, timestamp=self._seconds())
+        if stored:
+            self._world.store(message)
+        return lambda session: session.deliver(message, item.channel, item.damage), str(message.message_id)
+
+    def _changed(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for changed in waiting:
+            if not changed.done():
+                changed.set_result(None)
+
+    def _report(self, timeout: float) -> str:
+        shown = self.calls[-_SHOWN_CALLS:]
+        lines = [f"  {call.name} of {call.bot or 'nobody'}: {_outcome(call.status)}" for call in shown]
+        online = sorted({session.uid for session in self._engine.sessions()})
+        head = f"not reached within {timeout:g} s; online: {', '.join(online) or 'nobody'}"
+        return "\n".join([f"{head}; the last {len(shown)} of {len(self.calls)} calls:", *lines])
+
+
+def _outcome(status: int | None) -> str:
+    if status is None:
+        return "still open"
+    return str(status) if status else "connection broken"
+
+
+@web.middleware
+async def _plain_not_found(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answer an unknown route, or a wrong method, as the server's framework does (octo-bot-api §1.4)."""
+    try:
+        return await handler(request)
+    except (web.HTTPNotFound, web.HTTPMethodNotAllowed):
+        return web.Response(status=HTTPStatus.NOT_FOUND, text="404 page not found")
