@@ -1,7 +1,8 @@
 """Fixtures every part of the suite may use."""
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
 
@@ -9,6 +10,10 @@ import aiohttp
 import pytest
 from aioresponses import aioresponses
 from hypothesis import settings
+
+from openclaw_channel_octo.clock import SystemClock
+from openclaw_channel_octo.testing.double import OctoDouble
+from tests.runtime.rig import FastClock, Rig
 
 settings.register_profile("suite", deadline=None)
 settings.load_profile("suite")
@@ -31,3 +36,24 @@ def http_mock(monkeypatch: pytest.MonkeyPatch) -> Iterator[aioresponses]:
     monkeypatch.setattr("aioresponses.core.ClientResponse", _MockedResponse)
     with aioresponses() as mock:
         yield mock
+
+
+@pytest.fixture
+async def octo() -> AsyncIterator[OctoDouble]:
+    async with OctoDouble() as double:
+        yield double
+
+
+@pytest.fixture
+async def rig(octo: OctoDouble, tmp_path: Path) -> AsyncIterator[Rig]:
+    deployment = Rig(octo, tmp_path / "state", SystemClock())
+    yield deployment
+    await deployment.stop()
+
+
+@pytest.fixture
+async def fast_rig(octo: OctoDouble, tmp_path: Path) -> AsyncIterator[Rig]:
+    """A deployment whose channel and host live fifty times as fast as the test."""
+    deployment = Rig(octo, tmp_path / "state", FastClock())
+    yield deployment
+    await deployment.stop()

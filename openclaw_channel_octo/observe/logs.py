@@ -1,0 +1,93 @@
+"""Log lines people grep for: one prefix, one trace id a message, and no secret in any of them (design §9)."""
+
+import logging
+import re
+from collections.abc import Iterator, MutableMapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+from pydantic import SecretStr
+
+__all__ = ["BotLog", "Redaction", "setup_logging", "trace_scope"]
+
+_trace: ContextVar[str] = ContextVar("octo_trace", default="")
+
+_TOKEN = re.compile(r"\b(?:bf|app|uk)_[A-Za-z0-9]{8,}\b|(?<=Bearer )\S+")
+_HIDDEN = "[hidden]"
+
+
+@contextmanager
+def trace_scope(trace: str) -> Iterator[None]:
+    """Give every `BotLog` line written inside, by this task and those it starts, the message's trace id."""
+    reset = _trace.set(trace)
+    try:
+        yield
+    finally:
+        _trace.reset(reset)
+
+
+class BotLog(logging.LoggerAdapter[logging.Logger]):
+    """A logger that writes ``[octo] [<account>]`` before and the trace id behind each line.
+
+    Args:
+        logger: where the lines go.
+        account: the bot they are about.
+    """
+
+    def __init__(self, logger: logging.Logger, account: str) -> None:
+        super().__init__(logger, {})
+        self.account = account
+
+    def process(self, msg: object, kwargs: MutableMapping[str, Any]) -> tuple[str, MutableMapping[str, Any]]:
+        """Return the line with prefix and trace id, and the same as fields for structured handlers."""
+        trace = _trace.get()
+        kwargs["extra"] = {**kwargs.get("extra", {}), "octo_account": self.account, "octo_trace": trace}
+        suffix = f" trace={trace}" if trace else ""
+        return f"[octo] [{self.account}] {msg}{suffix}", kwargs
+
+
+class Redaction(logging.Filter):
+    """Replaces bot tokens, bearer headers and the secrets it is given in every record that passes.
+
+    Args:
+        secrets: values that must never appear; short ones are ignored, they would blank ordinary words.
+    """
+
+    _SHORTEST = 6
+
+    def __init__(self, *secrets: SecretStr) -> None:
+        super().__init__()
+        values = {secret.get_secret_value() for secret in secrets}
+        self._values = [value for value in values if len(value) >= self._SHORTEST]
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Rewrite the record's text, its traceback included; always lets it pass."""
+        record.msg = self._clean(record.getMessage())
+        record.args = ()
+        if record.exc_info and not record.exc_text:
+            record.exc_text = logging.Formatter().formatException(record.exc_info)
+        if record.exc_text:
+            record.exc_text = self._clean(record.exc_text)
+        return True
+
+    def _clean(self, text: str) -> str:
+        for value in self._values:
+            text = text.replace(value, _HIDDEN)
+        return _TOKEN.sub(_HIDDEN, text)
+
+
+def setup_logging(level: str, *secrets: SecretStr) -> None:
+    """Send this package's log lines to standard error; for programs, not for hosts that configure logging.
+
+    Args:
+        level: lowest level shown, such as ``INFO``.
+        secrets: values to hide wherever they appear.
+    """
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(message)s"))
+    handler.addFilter(Redaction(*secrets))
+    root = logging.getLogger("openclaw_channel_octo")
+    root.handlers[:] = [handler]
+    root.setLevel(level)
+    root.propagate = False

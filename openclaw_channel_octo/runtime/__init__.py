@@ -1,0 +1,1 @@
+"""The running parts: sockets, lanes, turns and replies, tied together by `OctoChannel`."""

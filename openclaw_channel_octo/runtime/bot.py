@@ -1,0 +1,237 @@
+"""One bot: its API, its connection, and what its messages set in motion."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from openclaw_channel_octo.clock import Clock
+from openclaw_channel_octo.config.model import BotConfig
+from openclaw_channel_octo.errors import ApiError
+from openclaw_channel_octo.host.base import AgentHost
+from openclaw_channel_octo.message.payload import parse_payload
+from openclaw_channel_octo.observe.logs import BotLog, trace_scope
+from openclaw_channel_octo.policy.gate import DecisionKind, GatePolicy, Identity, command_of
+from openclaw_channel_octo.rest.client import BotApi
+from openclaw_channel_octo.rest.models import Registration
+from openclaw_channel_octo.runtime.busy import BusyNotices
+from openclaw_channel_octo.runtime.commands import Commands
+from openclaw_channel_octo.runtime.inbox import Inbox, Incoming, Outcome, trace_of
+from openclaw_channel_octo.runtime.lanes import Lanes
+from openclaw_channel_octo.runtime.outbox import Outbox
+from openclaw_channel_octo.runtime.presence import Presence
+from openclaw_channel_octo.runtime.runs import Runs
+from openclaw_channel_octo.runtime.sessions import SessionGuard
+from openclaw_channel_octo.runtime.supervisor import ConnectionStatus, Supervisor
+from openclaw_channel_octo.runtime.tasks import TaskSet
+from openclaw_channel_octo.runtime.transport import TransportFactory
+from openclaw_channel_octo.runtime.turn import Turns
+from openclaw_channel_octo.store.journal import Journal
+from openclaw_channel_octo.store.records import InboundRow, RowState
+
+__all__ = ["Bot", "Shared"]
+
+MOST_ATTEMPTS = 2
+"""Runs a message gets in all when processes die under it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shared:
+    """What all bots of a process use together.
+
+    Attributes:
+        host: runs turns.
+        agent_id: the agent sessions belong to.
+        host_timeout_s: the host's own run budget in seconds.
+        journal: the record of messages.
+        device_id: this installation's device id.
+        lanes: one lane for each session key, whichever bot it came through.
+        runs: runs under way.
+        clock: time.
+        open_transport: opens sockets.
+    """
+
+    host: AgentHost
+    agent_id: str
+    host_timeout_s: float
+    journal: Journal
+    device_id: str
+    lanes: Lanes
+    runs: Runs
+    clock: Clock
+    open_transport: TransportFactory
+
+
+class Bot:
+    """Runs one bot until it is stopped.
+
+    Args:
+        config: its settings.
+        shared: what it uses together with other bots.
+        api: its API.
+        log: its log.
+    """
+
+    def __init__(self, config: BotConfig, shared: Shared, api: BotApi, log: BotLog) -> None:
+        self._config = config
+        self._shared = shared
+        self._log = log
+        self._api = api
+        self._tasks = TaskSet(log)
+        self._draining = False
+        self._supervisor = Supervisor(
+            api=api,
+            clock=shared.clock,
+            open_transport=shared.open_transport,
+            device_id=shared.device_id,
+            ws_url=config.ws_url,
+            prepare=self._prepare,
+            log=log,
+        )
+        self._running: asyncio.Task[None] | None = None
+
+    @property
+    def connection(self) -> ConnectionStatus:
+        """The state of the bot's connection."""
+        return self._supervisor.status
+
+    def start(self) -> None:
+        """Connect and begin to answer."""
+        self._running = self._tasks.start(self._supervisor.run(), "supervisor")
+
+    async def disconnect(self) -> None:
+        """Stop receiving; what was received stays in the lanes."""
+        self._draining = True
+        if self._running is not None:
+            self._running.cancel()
+            await asyncio.wait({self._running})
+
+    async def close(self) -> None:
+        """End everything that still runs."""
+        await self.disconnect()
+        await self._tasks.cancel()
+        await self._api.close()
+
+    async def commit(self, events: Sequence[Incoming]) -> Sequence[Outcome]:
+        """Judge and record received packets; see `Inbox.accept`."""
+        return await self._inbox.accept(events)
+
+    def dispatch(self, outcomes: Sequence[Outcome]) -> None:
+        """Put recorded messages into their lanes, showing at once that they were read."""
+        for outcome in outcomes:
+            if outcome.row is None:
+                self._note(outcome)
+            else:
+                self._submit(outcome.row, self._config.lane_length)
+        queued = [outcome.row.id for outcome in outcomes if outcome.row is not None]
+        if queued:
+            self._tasks.start(self._shared.journal.queued(queued), "queued")
+
+    def _note(self, outcome: Outcome) -> None:
+        """Log what sets nothing in motion: chatter as people expect to find it, the rest for those who look closer."""
+        message, decision = outcome.message, outcome.decision
+        with trace_scope(trace_of(message.message_id)):
+            if decision.kind is DecisionKind.UNDECODABLE:
+                self._log.warning("undecodable message: %s", decision.reason)
+            elif decision.kind is DecisionKind.CONTEXT and outcome.payload is not None:
+                self._log.info(
+                    "recv message from=%s channel=%s type=%s",
+                    message.from_uid,
+                    message.channel_id,
+                    outcome.payload.type,
+                )
+            else:
+                self._log.debug("%s from=%s (%s)", decision.kind, message.from_uid, decision.reason)
+
+    async def _prepare(self, registration: Registration) -> "Bot":
+        """Build what needs the bot's identity, and take up the messages an earlier process left open."""
+        identity = Identity(
+            uid=registration.robot_id,
+            name=registration.name or self._config.name,
+            owner_uid=registration.owner_uid,
+        )
+        self._identity = identity
+        shared, config = self._shared, self._config
+        policy = GatePolicy(require_mention=config.require_mention, reply_triggers=config.reply_triggers)
+        self._inbox = Inbox(config.account_id, identity, shared.agent_id, policy, shared.journal)
+        self._outbox = Outbox(self._api, shared.journal, shared.clock, config.reply_chunk, self._log)
+        self._presence = Presence(self._api, shared.clock, self._tasks, self._log)
+        self._commands = Commands(shared.host, shared.runs, shared.lanes, identity.owner_uid, self._log)
+        self._busy = BusyNotices(self._outbox, shared.journal, self._tasks, config.texts.busy)
+        self._turns = self._make_turns(identity)
+        self._log.info("registered as %s (%s)", identity.uid, identity.name or "no name")
+        await self._resume()
+        return self
+
+    def _make_turns(self, identity: Identity) -> Turns:
+        shared, config = self._shared, self._config
+        budget_s = config.turn_budget_s(shared.host_timeout_s)
+        guard = SessionGuard(
+            config=config,
+            host=shared.host,
+            runs=shared.runs,
+            journal=shared.journal,
+            outbox=self._outbox,
+            presence=self._presence,
+            clock=shared.clock,
+            budget_s=budget_s,
+            log=self._log,
+        )
+        return Turns(
+            config=config,
+            identity=identity,
+            agent_id=shared.agent_id,
+            budget_s=budget_s,
+            runs=shared.runs,
+            guard=guard,
+            journal=shared.journal,
+            outbox=self._outbox,
+            presence=self._presence,
+            slots=asyncio.Semaphore(config.max_turns),
+            clock=shared.clock,
+            log=self._log,
+        )
+
+    async def _resume(self) -> None:
+        """Queue what never started, run again what showed nothing, and own up to what was half shown."""
+        for row in await self._shared.journal.unfinished(self._config.account_id):
+            if row.state is not RowState.RUNNING:
+                self._submit(row, limit=None)
+            elif await self._shared.journal.shown(row.id):
+                self._end_in_lane(row, self._turns.end_cut_off)
+            elif row.attempt >= MOST_ATTEMPTS:
+                self._end_in_lane(row, self._turns.give_up)
+            else:
+                self._submit(row, limit=None)
+
+    def _end_in_lane(self, row: InboundRow, end: Callable[[InboundRow], Awaitable[None]]) -> None:
+        """End a row in its turn: behind nothing older, and without holding up the connection."""
+        self._shared.lanes.submit(row.session_key, lambda: end(row))
+
+    def _submit(self, row: InboundRow, limit: int | None) -> None:
+        with trace_scope(row.trace):
+            payload = parse_payload(row.payload)
+            self._log.info(
+                "recv message from=%s channel=%s type=%s", row.from_uid, row.channel.id, payload.type
+            )
+            if row.decision == DecisionKind.COMMAND:
+                self._presence.begin(row.channel, row.message_id)
+                self._tasks.start(self._run_command(row), "command")
+                return
+            self._log.info("[MENTION] 收到@消息 id=%s", row.message_id)
+            if self._shared.lanes.submit(row.session_key, lambda: self._turns.handle(row), limit):
+                self._busy.over(row.session_key)
+                self._presence.begin(row.channel, row.message_id)
+            else:
+                self._busy.refuse(row)
+
+    async def _run_command(self, row: InboundRow) -> None:
+        with trace_scope(row.trace):
+            try:
+                command = command_of(parse_payload(row.payload), self._identity)
+                text = await self._commands.answer(row, command)
+                await self._outbox.reply(row, self._shared.clock.new_id(), text)
+                await self._shared.journal.settle([row.id], RowState.ANSWERED)
+            except ApiError as error:
+                await self._turns.bury(row, str(error))
+            finally:
+                self._presence.end(row.channel)

@@ -1,0 +1,163 @@
+"""The channel as a host sees it: start bots, stop them, ask how they are."""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from openclaw_channel_octo.clock import Clock, SystemClock
+from openclaw_channel_octo.config.load import select_accounts
+from openclaw_channel_octo.config.model import OctoConfig
+from openclaw_channel_octo.errors import HostError
+from openclaw_channel_octo.host.base import AgentHost
+from openclaw_channel_octo.observe.logs import BotLog
+from openclaw_channel_octo.rest.client import BotApi
+from openclaw_channel_octo.runtime.bot import Bot, Shared
+from openclaw_channel_octo.runtime.lanes import Lanes
+from openclaw_channel_octo.runtime.runs import Runs
+from openclaw_channel_octo.runtime.supervisor import ConnectionStatus
+from openclaw_channel_octo.runtime.transport import TransportFactory, open_websocket
+from openclaw_channel_octo.runtime.within import within
+from openclaw_channel_octo.store.journal import Journal
+
+__all__ = ["ChannelStatus", "OctoChannel"]
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelStatus:
+    """How the channel's bots are.
+
+    Attributes:
+        bots: connection state by account id.
+        turns: runs under way, session key to run id.
+        trouble: why the journal waits, empty when it does not.
+    """
+
+    bots: Mapping[str, ConnectionStatus]
+    turns: Mapping[str, str]
+    trouble: str
+
+
+class OctoChannel:
+    """Connects Octo bots to an agent host.
+
+    The host is started and stopped by whoever made it; the channel only uses it.
+
+    Args:
+        config: accounts, texts and limits.
+        clock: time, the machine's own by default.
+        open_transport: opens sockets, WebSockets by default.
+    """
+
+    id = "octo"
+    label = "Octo"
+
+    def __init__(
+        self,
+        config: OctoConfig,
+        *,
+        clock: Clock | None = None,
+        open_transport: TransportFactory = open_websocket,
+    ) -> None:
+        self._config = config
+        self._clock = clock or SystemClock()
+        self._open_transport = open_transport
+        self._bots: dict[str, Bot] = {}
+        self._shared: Shared | None = None
+        self._starting = asyncio.Lock()
+
+    @staticmethod
+    def config_schema() -> dict[str, Any]:
+        """Return the JSON schema of the configuration the channel takes."""
+        return OctoConfig.model_json_schema()
+
+    async def start(self, account_id: str, host: AgentHost) -> None:
+        """Connect one bot and let ``host`` answer for it; returns as soon as the bot is on its way.
+
+        A bot whose server cannot be reached keeps trying; `status` tells. Starting a started bot does nothing.
+
+        Args:
+            account_id: an account of the configuration.
+            host: runs the turns; the same for all bots of this channel.
+
+        Raises:
+            ConfigError: no such account, or it is switched off.
+            HostError: another host is in use already.
+            StoreError: the journal cannot be opened.
+        """
+        (account,) = select_accounts(self._config, [account_id])
+        async with self._starting:
+            shared = await self._open(host)
+            if account.account_id in self._bots:
+                return
+            api = BotApi(base_url=account.api_url, token=account.token, clock=self._clock)
+            bot = Bot(account, shared, api, BotLog(_log, account.account_id))
+            self._bots[account.account_id] = bot
+            bot.start()
+
+    async def stop(self, drain_s: float | None = None) -> bool:
+        """Stop receiving, let running turns end, then close everything.
+
+        Messages that wait in a lane stay in the journal and are answered after the next start.
+
+        Args:
+            drain_s: seconds running turns get, the configured time by default.
+
+        Returns:
+            Whether every running turn came to its own end.
+        """
+        shared = self._shared
+        if shared is None:
+            return True
+        try:
+            await asyncio.gather(*(bot.disconnect() for bot in self._bots.values()))
+            shared.lanes.stop_waiting()
+            return await self._drain(shared, self._config.host.drain_seconds if drain_s is None else drain_s)
+        finally:
+            self._shared = None
+            await shared.lanes.cancel()
+            await asyncio.gather(*(bot.close() for bot in self._bots.values()))
+            self._bots.clear()
+            await shared.journal.close()
+
+    def status(self) -> ChannelStatus:
+        """Return how the bots are at this moment."""
+        return ChannelStatus(
+            bots={name: bot.connection for name, bot in self._bots.items()},
+            turns=self._shared.runs.active if self._shared else {},
+            trouble=self._shared.journal.trouble if self._shared else "",
+        )
+
+    async def _open(self, host: AgentHost) -> Shared:
+        """Open what all bots share, once."""
+        if self._shared is not None:
+            if self._shared.host is not host:
+                raise HostError("this channel already works with another host; make a second channel for it")
+            return self._shared
+        settings = self._config.host
+        settings.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        journal = Journal(settings.state_dir / "octo.sqlite", self._clock)
+        await journal.open()
+        self._shared = Shared(
+            host=host,
+            agent_id=settings.agent_id,
+            host_timeout_s=settings.timeout_seconds,
+            journal=journal,
+            device_id=await journal.device_id(),
+            lanes=Lanes(),
+            runs=Runs(host, self._clock, settings.max_turns),
+            clock=self._clock,
+            open_transport=self._open_transport,
+        )
+        return self._shared
+
+    async def _drain(self, shared: Shared, seconds: float) -> bool:
+        try:
+            await within(self._clock, seconds, shared.lanes.settle())
+        except TimeoutError:
+            _log.warning("turns still ran after %.0f s of draining: %s", seconds, sorted(shared.runs.active))
+            return False
+        return True

@@ -1,0 +1,162 @@
+"""Received messages: judged by the gate, recorded in one transaction, then acknowledged (design §4 steps 2–3)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from openclaw_channel_octo.ids import ChannelRef
+from openclaw_channel_octo.message.payload import Payload, parse_payload
+from openclaw_channel_octo.policy.gate import (
+    Decision,
+    DecisionKind,
+    Envelope,
+    GatePolicy,
+    Identity,
+    conversation,
+    decide,
+)
+from openclaw_channel_octo.session.key import session_key
+from openclaw_channel_octo.store.journal import Journal
+from openclaw_channel_octo.store.records import InboundRow, NewInbound, RowState
+from openclaw_channel_octo.wire.events import InboundMessage, Received, Undecodable
+from openclaw_channel_octo.wire.packets import Flags
+
+__all__ = ["ADDRESSED", "Inbox", "Incoming", "Outcome", "trace_of"]
+
+POISON_COPIES = 3
+"""From this copy on an undecodable message is acknowledged, recorded and dropped (protocol §4.6)."""
+
+POISON_MEMORY = 1_000
+"""Undecodable messages whose copies are counted at the same time."""
+
+ADDRESSED = frozenset({DecisionKind.TURN, DecisionKind.COMMAND})
+
+Incoming = Received | Undecodable
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What became of one received packet.
+
+    Attributes:
+        message: the packet's message; of an undecodable one only its envelope.
+        decision: what it is to us.
+        payload: the parsed payload, ``None`` for an undecodable one.
+        channel: the conversation as a bot answers into it.
+        session_key: the conversation's session, empty for messages that start no turn.
+        row: the new journal row of a message that addresses the bot, else ``None``.
+        acknowledge: whether the server may forget the message.
+    """
+
+    message: InboundMessage | Undecodable
+    decision: Decision
+    payload: Payload | None
+    channel: ChannelRef
+    session_key: str
+    row: InboundRow | None = None
+    acknowledge: bool = True
+
+
+@dataclass(slots=True)
+class _Judged:
+    outcome: Outcome
+    record: NewInbound | None
+
+
+class Inbox:
+    """Judges and records what one bot receives.
+
+    Args:
+        account: the bot's account id.
+        identity: who the bot is in the chat.
+        agent_id: the agent its sessions belong to.
+        policy: what the gate has to know besides the message.
+        journal: where rows go.
+    """
+
+    def __init__(
+        self, account: str, identity: Identity, agent_id: str, policy: GatePolicy, journal: Journal
+    ) -> None:
+        self._account = account
+        self._identity = identity
+        self._agent_id = agent_id
+        self._policy = policy
+        self._journal = journal
+        self._poison: dict[int, int] = {}
+
+    async def accept(self, events: Sequence[Incoming]) -> list[Outcome]:
+        """Judge and record packets in the order they came.
+
+        Raises:
+            StoreError: nothing was recorded, so nothing may be acknowledged.
+        """
+        judged = [self._judge(event) for event in events]
+        rows = iter(await self._journal.append([item.record for item in judged if item.record is not None]))
+        return [_settled(item, next(rows)) if item.record is not None else item.outcome for item in judged]
+
+    def _judge(self, event: Incoming) -> _Judged:
+        if isinstance(event, Undecodable):
+            return self._judge_poison(event)
+        message = event.message
+        payload = parse_payload(message.payload)
+        envelope = Envelope(
+            from_uid=message.from_uid, channel_id=message.channel_id, channel_type=message.channel_type
+        )
+        channel = conversation(envelope, self._identity.uid)
+        decision = decide(envelope, payload, self._identity, self._policy)
+        key = session_key(self._agent_id, channel) if decision.kind in ADDRESSED else ""
+        outcome = Outcome(
+            message=message, decision=decision, payload=payload, channel=channel, session_key=key
+        )
+        if message.flags & Flags.NO_PERSIST and decision.kind not in ADDRESSED:
+            return _Judged(outcome, None)  # never sent again by the server, so there is nothing to remember
+        state = RowState.RECEIVED if decision.kind in ADDRESSED else RowState.CONTEXT
+        return _Judged(outcome, self._record(outcome, message.payload, message.timestamp, state))
+
+    def _judge_poison(self, event: Undecodable) -> _Judged:
+        copies = self._poison.pop(event.message_id, 0) + 1
+        given_up = copies >= POISON_COPIES
+        if not given_up:
+            self._poison[event.message_id] = copies
+            while len(self._poison) > POISON_MEMORY:
+                del self._poison[next(iter(self._poison))]
+        outcome = Outcome(
+            message=event,
+            decision=Decision(DecisionKind.UNDECODABLE, event.problem),
+            payload=None,
+            channel=ChannelRef(event.channel_id, event.channel_type),
+            session_key="",
+            acknowledge=given_up,
+        )
+        return _Judged(outcome, self._record(outcome, b"", 0, RowState.DEAD) if given_up else None)
+
+    def _record(self, outcome: Outcome, payload: bytes, timestamp: int, state: RowState) -> NewInbound:
+        message = outcome.message
+        return NewInbound(
+            account=self._account,
+            message_id=str(message.message_id),
+            message_seq=message.message_seq,
+            client_msg_no=message.client_msg_no,
+            from_uid=message.from_uid,
+            channel=outcome.channel,
+            timestamp=timestamp,
+            payload=payload,
+            decision=outcome.decision.kind,
+            reason=outcome.decision.reason,
+            session_key=outcome.session_key,
+            trace=trace_of(message.message_id),
+            state=state,
+            detail=outcome.decision.reason if state is RowState.DEAD else "",
+        )
+
+
+def trace_of(message_id: int) -> str:
+    """Return the short id that every log line of a message carries: the last eight digits of its id."""
+    return f"{message_id % 100_000_000:08d}"
+
+
+def _settled(item: _Judged, row: InboundRow | None) -> Outcome:
+    """Return the outcome after recording: a message known already is a duplicate."""
+    if row is None:
+        known = Decision(DecisionKind.DUPLICATE, "known message id")
+        return replace(item.outcome, decision=known, session_key="")
+    return replace(item.outcome, row=row) if item.outcome.session_key else item.outcome

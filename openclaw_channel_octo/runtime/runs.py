@@ -1,0 +1,194 @@
+"""Runs on the host: one turn from its start to its terminal event, under the budget and the limits."""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+
+from openclaw_channel_octo.clock import Clock
+from openclaw_channel_octo.errors import HostError
+from openclaw_channel_octo.host.base import (
+    Accepted,
+    AgentHost,
+    Block,
+    Delta,
+    Failed,
+    Final,
+    Media,
+    MediaItem,
+    Skipped,
+    ToolNote,
+    Turn,
+    TurnEvent,
+)
+from openclaw_channel_octo.runtime.within import within
+from openclaw_channel_octo.session.status import Status
+
+__all__ = ["SKIPPED", "RunEnd", "Runs"]
+
+SKIPPED = "skipped"
+"""Status of a turn the host did not run."""
+
+REMEMBERED = 1_000
+"""Own runs whose end is remembered, to see through rows that still say ``running``."""
+
+ABORT_WITHIN_S = 5.0
+"""Longest wait for a host to stop a run."""
+
+GRACE_S = 5.0
+"""How much longer than the budget a run may take before we stop it: the host's own stop is the gentler one."""
+
+Deliver = Callable[[str], Awaitable[None]]
+
+
+@dataclass(slots=True)
+class RunEnd:
+    """How a run ended.
+
+    Attributes:
+        status: ``done``, ``failed``, ``timeout``, ``killed`` or ``skipped``.
+        detail: words for the operator.
+        text: text not delivered yet: the final answer, or what a failed run had written.
+        media: files not delivered yet.
+    """
+
+    status: str
+    detail: str = ""
+    text: str = ""
+    media: tuple[MediaItem, ...] = ()
+
+
+@dataclass(slots=True)
+class _Stream:
+    """What a run has told so far."""
+
+    accepted: bool = False
+    unposted: list[str] = field(default_factory=list)
+    media: list[MediaItem] = field(default_factory=list)
+    end: Final | Failed | Skipped | None = None
+
+
+class Runs:
+    """Runs turns on one host and remembers how they ended.
+
+    Args:
+        host: runs the turns.
+        clock: time.
+        max_turns: most runs at the same time, of all bots.
+    """
+
+    def __init__(self, host: AgentHost, clock: Clock, max_turns: int) -> None:
+        self._host = host
+        self._clock = clock
+        self._slots = asyncio.Semaphore(max_turns)
+        self._ended: OrderedDict[str, str] = OrderedDict()
+        self._active: dict[str, str] = {}
+
+    @property
+    def ended(self) -> dict[str, str]:
+        """Own runs that ended, run id to status."""
+        return dict(self._ended)
+
+    @property
+    def own(self) -> frozenset[str]:
+        """Own run ids, running or ended."""
+        return frozenset(self._ended) | frozenset(self._active.values())
+
+    @property
+    def active(self) -> dict[str, str]:
+        """Runs under way, session key to run id."""
+        return dict(self._active)
+
+    async def run(
+        self, turn: Turn, budget_s: float, bot_slots: asyncio.Semaphore, deliver: Deliver
+    ) -> RunEnd:
+        """Run a turn to its end; ``deliver`` posts each finished part as it comes.
+
+        Args:
+            turn: what to run.
+            budget_s: seconds the host should allow; a little later the run is aborted from here.
+            bot_slots: the bot's own limit of runs at the same time.
+            deliver: called with the text of each `Block`.
+        """
+        async with AsyncExitStack() as slots:
+            await slots.enter_async_context(bot_slots)
+            await slots.enter_async_context(self._slots)
+            self._active[turn.session_key] = turn.run_id
+            try:
+                end = await self._bounded(turn, budget_s, deliver)
+            except asyncio.CancelledError:
+                self._remember(turn.run_id, Status.KILLED)
+                raise
+            except BaseException:
+                self._remember(turn.run_id, Status.FAILED)
+                raise
+            finally:
+                del self._active[turn.session_key]
+        self._remember(turn.run_id, Status.FAILED if end.status == SKIPPED else end.status)
+        return end
+
+    async def _bounded(self, turn: Turn, budget_s: float, deliver: Deliver) -> RunEnd:
+        seen = _Stream()
+        try:
+            await within(self._clock, budget_s + GRACE_S, self._consume(self._host.run(turn), seen, deliver))
+        except TimeoutError:
+            await self._abort(turn)
+            seen.end = Failed(Status.TIMEOUT, f"no end within {budget_s:.0f} s")
+        except HostError as error:
+            seen.end = Failed(Status.FAILED, str(error))
+        return _conclude(seen)
+
+    async def _consume(self, events: AsyncIterator[TurnEvent], seen: _Stream, deliver: Deliver) -> None:
+        try:
+            async for event in events:
+                await _take(event, seen, deliver)
+                if seen.end is not None:
+                    return
+        finally:
+            if isinstance(events, AsyncGenerator):
+                await events.aclose()
+
+    async def _abort(self, turn: Turn) -> None:
+        try:
+            await within(self._clock, ABORT_WITHIN_S, self._host.abort(turn.session_key, turn.run_id))
+        except (HostError, TimeoutError):
+            return  # the stream is closed either way; the guard sees what the host made of it
+
+    def _remember(self, run_id: str, status: str) -> None:
+        self._ended[run_id] = status
+        while len(self._ended) > REMEMBERED:
+            self._ended.popitem(last=False)
+
+
+async def _take(event: TurnEvent, seen: _Stream, deliver: Deliver) -> None:
+    match event:
+        case Accepted():
+            seen.accepted = True
+        case Delta(text=text):
+            seen.unposted.append(text)
+        case Block(text=text):
+            seen.unposted.clear()
+            await deliver(text)
+        case Media(source=source):
+            seen.media.append(source)
+        case ToolNote():
+            pass
+        case Final() | Failed() | Skipped():
+            seen.end = event
+
+
+def _conclude(seen: _Stream) -> RunEnd:
+    """Return the run's end; a stream that says nothing at all counts as skipped."""
+    match seen.end:
+        case Final(text=text, media=media):
+            return RunEnd(Status.DONE, text=text, media=(*seen.media, *media))
+        case Failed(status=status, message=message, partial=partial):
+            return RunEnd(status, message, partial or "".join(seen.unposted), tuple(seen.media))
+        case Skipped(reason=reason):
+            return RunEnd(SKIPPED, reason)
+        case None if seen.accepted:
+            lost = "the host's stream ended without a result"
+            return RunEnd(Status.FAILED, lost, "".join(seen.unposted), tuple(seen.media))
+        case None:
+            return RunEnd(SKIPPED, "the host's stream was empty")

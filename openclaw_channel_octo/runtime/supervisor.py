@@ -1,0 +1,201 @@
+"""One bot's connection, kept up for weeks: register, connect, classify the end, back off (protocol §4.3–4.9)."""
+
+import secrets
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from openclaw_channel_octo.clock import Clock
+from openclaw_channel_octo.errors import ApiError, AuthError, PermissionDenied, TransportError
+from openclaw_channel_octo.observe.logs import BotLog
+from openclaw_channel_octo.rest.client import BotApi
+from openclaw_channel_octo.rest.models import Registration
+from openclaw_channel_octo.runtime.backoff import Backoff
+from openclaw_channel_octo.runtime.link import Ending, Intake, Link, LinkEnd
+from openclaw_channel_octo.runtime.transport import TransportFactory
+from openclaw_channel_octo.wire.client import ClientConnection, Credentials
+from openclaw_channel_octo.wire.crypto import KeyPair
+from openclaw_channel_octo.wire.events import Connected
+from openclaw_channel_octo.wire.packets import ReasonCode
+
+__all__ = ["ConnectionStatus", "LinkState", "Supervisor"]
+
+HEALTHY_AFTER_S = 30.0
+"""A session this long resets the back-off (protocol §4.9)."""
+
+REJECTIONS = 3
+"""Silent drops in a row after which the token is registered again, once (protocol §4.3)."""
+
+LONG_WAIT_S = 60.0
+"""First wait after a kick and once credentials are suspect; doubles up to half an hour."""
+
+LONGEST_WAIT_S = 1_800.0
+
+_REFUSALS = (AuthError, PermissionDenied)
+
+_CREDENTIAL_REASONS = frozenset(
+    {ReasonCode.AUTH_FAILED, ReasonCode.TOKEN_LOOKUP_FAILED, ReasonCode.BANNED, ReasonCode.CLIENT_KEY_EMPTY}
+)
+
+
+class LinkState(StrEnum):
+    """What a bot's connection is doing."""
+
+    CONNECTING = "connecting"
+    ONLINE = "online"
+    KICKED = "kicked"
+    SUSPECT = "suspect"
+    PAUSED = "paused"
+    REFUSED = "refused"
+    STOPPED = "stopped"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectionStatus:
+    """A bot's connection at a glance.
+
+    Attributes:
+        state: what it is doing.
+        since_ms: since when, Unix milliseconds.
+        why: what led to it, for the operator.
+    """
+
+    state: LinkState
+    since_ms: int
+    why: str
+
+
+class Supervisor:
+    """Keeps one bot connected until it is cancelled.
+
+    Args:
+        api: the bot's API.
+        clock: time.
+        open_transport: opens sockets.
+        device_id: this installation's device id, the same at every reconnect.
+        ws_url: URL that wins over the one the server names, ``None`` to use the server's.
+        prepare: called with the first registration; returns where messages go.
+        log: the bot's log.
+    """
+
+    def __init__(  # noqa: PLR0913  # the seams tests replace; each is used once
+        self,
+        *,
+        api: BotApi,
+        clock: Clock,
+        open_transport: TransportFactory,
+        device_id: str,
+        ws_url: str | None,
+        prepare: Callable[[Registration], Awaitable[Intake]],
+        log: BotLog,
+    ) -> None:
+        self._api = api
+        self._clock = clock
+        self._open_transport = open_transport
+        self._device_id = device_id
+        self._ws_url = ws_url
+        self._prepare = prepare
+        self._log = log
+        self._short = Backoff(clock, 1.0, 60.0)
+        self._long = Backoff(clock, LONG_WAIT_S, LONGEST_WAIT_S)
+        self._rejections = 0
+        self._registered_again = False
+        self._link: Link | None = None
+        self.status = ConnectionStatus(state=LinkState.CONNECTING, since_ms=clock.wall_ms(), why="starting")
+
+    async def run(self) -> None:
+        """Connect again and again; returns only when the server refuses the bot's token for good."""
+        try:
+            registration = await self._register()
+            intake = await self._prepare(registration)
+            while True:
+                end = await self._connect(registration, intake)
+                wait_s, again = self._judge(end)
+                self._log.warning(
+                    "connection ended (%s): %s; next try in %.0f s", end.ending, end.detail, wait_s
+                )
+                await self._clock.sleep(wait_s)
+                if again:
+                    registration = await self._register()
+        except _REFUSALS as error:
+            self._become(LinkState.REFUSED, f"the server refuses this bot, ask its owner: {error}")
+            self._log.error("stopped, the server refuses this bot, ask its owner for a valid token: %s", error)
+
+    async def _register(self) -> Registration:
+        """Return the bot's credentials; only called while disconnected, because it kicks a live connection."""
+        backoff = Backoff(self._clock, 2.0, 60.0)
+        while True:
+            try:
+                return await self._api.register()
+            except _REFUSALS:
+                raise
+            except ApiError as error:
+                wait_s = backoff.next()
+                self._become(LinkState.CONNECTING, str(error))
+                self._log.warning("%s; next try in %.0f s", error, wait_s)
+                await self._clock.sleep(wait_s)
+
+    async def _connect(self, registration: Registration, intake: Intake) -> LinkEnd:
+        """Open a socket and live with it until it ends."""
+        if self.status.state is LinkState.ONLINE:
+            self._become(LinkState.CONNECTING, "connecting again")
+        url = self._ws_url or registration.ws_url
+        try:
+            transport = await self._open_transport(url)
+        except TransportError as error:
+            return LinkEnd(ending=Ending.CLOSED, detail=str(error))
+        credentials = Credentials(
+            uid=registration.robot_id,
+            token=registration.im_token.get_secret_value(),
+            device_id=self._device_id,
+        )
+        key_pair = KeyPair.from_private_bytes(secrets.token_bytes(32))
+        self._link = Link(
+            transport, ClientConnection(credentials, key_pair), self._clock, intake, self._on_online
+        )
+        return await self._link.run()
+
+    def _on_online(self, connected: Connected) -> None:
+        self._rejections = 0
+        self._become(LinkState.ONLINE, f"protocol version {connected.server_version}")
+        self._log.info(
+            "connected: protocol version %d, clock difference %d ms",
+            connected.server_version,
+            connected.time_diff_ms,
+        )
+
+    def _judge(self, end: LinkEnd) -> tuple[float, bool]:
+        """Return seconds to wait and whether to register again, and set the state people see."""
+        if end.online_s >= HEALTHY_AFTER_S:
+            self._short.reset()
+            self._registered_again = False
+        if end.online_s >= (LONGEST_WAIT_S if end.ending is Ending.KICKED else HEALTHY_AFTER_S):
+            self._long.reset()
+        if end.ending is Ending.KICKED:
+            self._become(
+                LinkState.KICKED, f"another process uses this bot or registered it again: {end.detail}"
+            )
+            return self._long.next(), False
+        if end.ending is Ending.STORE_ERROR:
+            self._become(LinkState.PAUSED, end.detail)
+            return self._short.next(), False
+        if end.ending is Ending.REJECTED:
+            return self._judge_rejection(end)
+        self._become(LinkState.CONNECTING, end.detail)
+        return self._short.next(), False
+
+    def _judge_rejection(self, end: LinkEnd) -> tuple[float, bool]:
+        """2.2 servers drop a bad token without a word; one drop proves nothing, three in a row do."""
+        self._rejections = REJECTIONS if end.reason in _CREDENTIAL_REASONS else self._rejections + 1
+        if self._rejections < REJECTIONS:
+            self._become(LinkState.CONNECTING, end.detail)
+            return self._short.next(), False
+        self._become(LinkState.SUSPECT, f"the server drops our token: {end.detail}")
+        if not self._registered_again:
+            self._registered_again = True
+            return self._short.next(), True
+        return self._long.next(), False
+
+    def _become(self, state: LinkState, why: str) -> None:
+        if (state, why) != (self.status.state, self.status.why):
+            self.status = ConnectionStatus(state=state, since_ms=self._clock.wall_ms(), why=why)

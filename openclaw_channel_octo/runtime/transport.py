@@ -1,0 +1,103 @@
+"""The socket below a connection: the contract and the WebSocket that fulfils it."""
+
+import asyncio
+import logging
+from typing import Protocol
+
+import websockets
+from websockets.asyncio.client import ClientConnection, connect
+
+from openclaw_channel_octo.errors import TransportError
+
+__all__ = ["Transport", "TransportFactory", "open_websocket"]
+
+OPEN_TIMEOUT_S = 10.0
+"""Longest wait for TCP, TLS and the WebSocket handshake together (protocol §4.2)."""
+
+MAX_MESSAGE_BYTES = 8 * 1024 * 1024
+"""Largest WebSocket message taken: a legal RECV passes the library's default of 1 MiB (protocol §14)."""
+
+
+class Transport(Protocol):
+    """An open socket that carries bytes both ways."""
+
+    async def send(self, data: bytes) -> None:
+        """Send ``data`` as one message. Raises `TransportError`."""
+        ...
+
+    async def receive(self) -> bytes:
+        """Return the next bytes. Raises `TransportError` when the peer has closed."""
+        ...
+
+    async def close(self) -> None:
+        """Close the socket at once; the peer's consent is not awaited."""
+        ...
+
+
+class TransportFactory(Protocol):
+    """Opens transports."""
+
+    async def __call__(self, url: str) -> Transport:
+        """Open a socket to ``url`` or raise `TransportError`."""
+        ...
+
+
+async def open_websocket(url: str) -> Transport:
+    """Open a WebSocket to a WuKongIM server, using the URL as it is (protocol §1.1).
+
+    Raises:
+        TransportError: nothing answers there within 10 s, or what answers is no WebSocket.
+    """
+    try:
+        socket = await connect(
+            url,
+            open_timeout=OPEN_TIMEOUT_S,
+            close_timeout=0,  # 2.2 never answers a close frame (protocol §14)
+            ping_interval=None,  # the protocol has its own PING
+            max_size=MAX_MESSAGE_BYTES,
+            compression=None,
+            proxy=None,
+            logger=_quiet_logger(),
+        )
+    except (OSError, TimeoutError, websockets.InvalidHandshake, websockets.InvalidURI, EOFError) as error:
+        raise TransportError(f"cannot open a WebSocket to {_without_query(url)}: {_words(error)}") from error
+    return _WebSocketTransport(socket)
+
+
+class _WebSocketTransport:
+    def __init__(self, socket: ClientConnection) -> None:
+        self._socket = socket
+
+    async def send(self, data: bytes) -> None:
+        try:
+            await self._socket.send(data)
+        except websockets.ConnectionClosed as error:
+            raise TransportError("the connection is closed") from error
+
+    async def receive(self) -> bytes:
+        try:
+            data = await self._socket.recv(decode=False)
+        except websockets.ConnectionClosed as error:
+            raise TransportError("the server closed the connection") from error
+        return data
+
+    async def close(self) -> None:
+        self._socket.transport.abort()
+        await self._socket.wait_closed()
+
+
+def _quiet_logger() -> logging.Logger:
+    """Return a logger that drops frames: the library's debug lines would print tokens and messages."""
+    logger = logging.getLogger("openclaw_channel_octo.websocket")
+    logger.setLevel(logging.ERROR)
+    return logger
+
+
+def _without_query(url: str) -> str:
+    return url.partition("?")[0]
+
+
+def _words(error: BaseException) -> str:
+    if isinstance(error, (TimeoutError, asyncio.TimeoutError)):
+        return f"no answer within {OPEN_TIMEOUT_S:.0f} s"
+    return str(error) or type(error).__name__

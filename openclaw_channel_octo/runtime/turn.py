@@ -1,0 +1,187 @@
+"""One message's turn, from its lane to its visible end (design §4 step 5, §5 "After the turn")."""
+
+import asyncio
+from dataclasses import dataclass
+
+from openclaw_channel_octo.clock import Clock
+from openclaw_channel_octo.config.model import BotConfig
+from openclaw_channel_octo.errors import ApiError
+from openclaw_channel_octo.host.base import MediaItem, Sender, Turn
+from openclaw_channel_octo.message.payload import parse_payload
+from openclaw_channel_octo.message.render import render
+from openclaw_channel_octo.observe.logs import BotLog, trace_scope
+from openclaw_channel_octo.policy.gate import Identity
+from openclaw_channel_octo.runtime.outbox import Outbox
+from openclaw_channel_octo.runtime.presence import Presence
+from openclaw_channel_octo.runtime.runs import SKIPPED, RunEnd, Runs
+from openclaw_channel_octo.runtime.sessions import SessionGuard
+from openclaw_channel_octo.session.key import CHANNEL, conversation_kind
+from openclaw_channel_octo.session.status import Status
+from openclaw_channel_octo.store.journal import Journal
+from openclaw_channel_octo.store.records import InboundRow, RowState
+
+__all__ = ["STOPPED_TEXT", "Turns"]
+
+CUT_MARK = " […]"
+"""Behind the text of a run that was cut short."""
+
+STOPPED_TEXT = "⏹️ Stopped."
+"""What a person reads in place of the answer they stopped."""
+
+SILENT_REPLY = "NO_REPLY"
+"""An agent's way to say that it chooses to say nothing (openclaw-host §3.6)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turns:
+    """Answers messages for one bot. Every message handed in ends answered, notified or dead.
+
+    Attributes:
+        config: the bot's settings.
+        identity: who the bot is.
+        agent_id: the agent that answers.
+        budget_s: seconds a run may take.
+        runs: runs turns on the host.
+        guard: makes the session ready.
+        journal: records what becomes of the message.
+        outbox: sends.
+        presence: shows receipt and typing.
+        slots: the bot's limit of runs at the same time.
+        clock: time and run ids.
+        log: the bot's log.
+    """
+
+    config: BotConfig
+    identity: Identity
+    agent_id: str
+    budget_s: float
+    runs: Runs
+    guard: SessionGuard
+    journal: Journal
+    outbox: Outbox
+    presence: Presence
+    slots: asyncio.Semaphore
+    clock: Clock
+    log: BotLog
+
+    async def handle(self, row: InboundRow) -> None:
+        """Take one message to its end. Presence must have begun for it; it ends here."""
+        with trace_scope(row.trace):
+            try:
+                await self._answer(row)
+            except ApiError as error:
+                await self.bury(row, str(error))
+            except Exception:  # the lane boundary: one message's failure ends there
+                self.log.exception("the turn broke")
+                await self._notify(row, self.config.texts.failed, "the turn broke, see the log")
+            finally:
+                self.presence.end(row.channel)
+
+    async def end_cut_off(self, row: InboundRow) -> None:
+        """End a message whose answer was half shown when the process died."""
+        with trace_scope(row.trace):
+            await self._notify(row, self.config.texts.cut_off)
+
+    async def _answer(self, row: InboundRow) -> None:
+        self.log.info("got runtime, checking dispatch fn: true")
+        self.log.info("route resolved: agentId=%s sessionKey=%s", self.agent_id, row.session_key)
+        shown: list[str] = []
+        end = await self._attempt(row, 1, shown)
+        if end.status == SKIPPED and self.config.guard.enabled:
+            self.log.warning("the host skipped the turn (%s); once more", end.detail)
+            end = await self._attempt(row, 2, shown)
+        await self._conclude(row, end, shown)
+
+    async def _attempt(self, row: InboundRow, number: int, shown: list[str]) -> RunEnd:
+        """Make the session ready and run the turn once under a run id of its own."""
+        if self.config.guard.enabled:
+            await self.guard.prepare(row)
+        turn = self._turn(row, row.attempt + number)
+        await self.journal.start_run(row.id, turn.run_id)
+        self.log.info("turn started runId=%s", turn.run_id)
+
+        async def deliver(text: str) -> None:
+            shown.extend(await self._post(row, turn.run_id, text))
+
+        end = await self.runs.run(turn, self.budget_s, self.slots, deliver)
+        self.log.info("turn ended status=%s%s", end.status, f" ({end.detail})" if end.detail else "")
+        if end.status == Status.DONE:
+            await self.journal.clear_failures(row.session_key)
+        if text := self._visible_text(end):
+            await deliver(text)
+        return end
+
+    def _visible_text(self, end: RunEnd) -> str:
+        text = "" if end.text.strip() == SILENT_REPLY else end.text
+        links = "\n".join(item.url for item in end.media)
+        if text.strip() and end.status != Status.DONE:
+            text = text.rstrip() + CUT_MARK
+        return "\n\n".join(part for part in (text, links) if part.strip())
+
+    async def _conclude(self, row: InboundRow, end: RunEnd, shown: list[str]) -> None:
+        """Check that something became visible, and end the row by what did."""
+        texts = self.config.texts
+        if end.status == Status.DONE:
+            chosen = end.text.strip() == SILENT_REPLY and self.config.silent_replies == "allow"
+            if shown or chosen:
+                await self.journal.settle([row.id], RowState.ANSWERED, detail="" if shown else SILENT_REPLY)
+            else:
+                await self._if_guarded(row, texts.empty, "the answer was empty")
+        elif end.status == SKIPPED:
+            await self._if_guarded(row, texts.failed, f"the host skipped the turn: {end.detail}")
+        else:
+            by_status: dict[str, str] = {Status.TIMEOUT: texts.timeout, Status.KILLED: STOPPED_TEXT}
+            await self._notify(row, by_status.get(end.status, texts.failed), end.detail)
+
+    async def _if_guarded(self, row: InboundRow, text: str, detail: str) -> None:
+        """Send the notice; with the guard switched off, stay as silent as a host without one."""
+        if self.config.guard.enabled:
+            await self._notify(row, text, detail)
+        else:
+            await self.bury(row, f"{detail} (guard disabled)")
+
+    async def _post(self, row: InboundRow, run_id: str, text: str) -> list[str]:
+        await self.presence.ready(row.channel)
+        return await self.outbox.reply(row, run_id, text)
+
+    async def _notify(self, row: InboundRow, text: str, detail: str = "") -> None:
+        await self.presence.ready(row.channel)
+        try:
+            notice_id = await self.outbox.notice(row.channel, text)
+        except ApiError as error:
+            await self.bury(row, f"{detail}; the notice failed too: {error}" if detail else str(error))
+        else:
+            await self.journal.settle([row.id], RowState.NOTIFIED, notice_id=notice_id, detail=detail)
+
+    async def give_up(self, row: InboundRow) -> None:
+        """End a message that must not be tried again: processes died under every run of it."""
+        with trace_scope(row.trace):
+            await self._notify(row, self.config.texts.failed, f"{row.attempt} processes died while it ran")
+
+    async def bury(self, row: InboundRow, detail: str) -> None:
+        """End a message as a dead letter: nothing can be shown, the operator is told why."""
+        self.log.error("dead letter: message %s got no answer: %s", row.message_id, detail)
+        await self.journal.settle([row.id], RowState.DEAD, detail=detail)
+
+    def _turn(self, row: InboundRow, attempt: int) -> Turn:
+        rendered = render(parse_payload(row.payload), own_name=self.identity.name)
+        return Turn(
+            run_id=self.clock.new_id(),
+            session_key=row.session_key,
+            agent_id=self.agent_id,
+            account_id=self.config.account_id,
+            channel=CHANNEL,
+            conversation=conversation_kind(row.channel),
+            channel_id=row.channel.id,
+            message_id=row.message_id,
+            sender=Sender(uid=row.from_uid, is_owner=row.from_uid == self.identity.owner_uid),
+            text=rendered.text,
+            context=rendered.quote,
+            media=tuple(
+                MediaItem(kind=item.kind, url=item.url, name=item.name, size=item.size)
+                for item in rendered.media
+            ),
+            budget_s=self.budget_s,
+            attempt=attempt,
+            resumed=row.attempt > 0,
+        )

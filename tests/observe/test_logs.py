@@ -1,0 +1,89 @@
+"""Log lines: the prefix people grep for, one trace id a message, no secret."""
+
+import asyncio
+import io
+import logging
+
+import pytest
+from pydantic import SecretStr
+
+from openclaw_channel_octo.observe.logs import BotLog, Redaction, setup_logging, trace_scope
+
+
+def test_a_line_carries_prefix_and_account(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        BotLog(logging.getLogger("octo-test"), "helper").info("typing sent %s", "OK")
+    assert caplog.messages == ["[octo] [helper] typing sent OK"]
+
+
+async def test_every_line_of_a_message_carries_its_trace_also_in_tasks_it_starts(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    log = BotLog(logging.getLogger("octo-test"), "helper")
+
+    async def speak(word: str) -> None:
+        log.info(word)
+
+    with caplog.at_level(logging.INFO):
+        with trace_scope("38278145"):
+            log.info("first")
+            task = asyncio.create_task(speak("later"))
+        await task
+        log.info("outside")
+    assert caplog.messages == [
+        "[octo] [helper] first trace=38278145",
+        "[octo] [helper] later trace=38278145",
+        "[octo] [helper] outside",
+    ]
+    assert [getattr(record, "octo_trace", None) for record in caplog.records] == ["38278145", "38278145", ""]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "token=bf_0123456789abcdef0123456789abcdef",
+        "Authorization: Bearer whatever-this-is",
+        "key sk-planted-secret in a sentence",
+        "app_0123456789abcdef uk_0123456789abcdef",
+    ],
+)
+def test_secrets_are_hidden_wherever_they_stand(line: str) -> None:
+    record = logging.LogRecord("x", logging.INFO, "", 0, "%s", (line,), None)
+    assert Redaction(SecretStr("sk-planted-secret")).filter(record)
+    shown = record.getMessage()
+    assert "[hidden]" in shown
+    for secret in ("0123456789abcdef", "whatever-this-is", "sk-planted-secret"):
+        assert secret not in shown
+
+
+def test_a_traceback_is_cleaned_too() -> None:
+    stream = io.StringIO()
+    handler = logging.StreamHandler(stream)
+    handler.addFilter(Redaction(SecretStr("sk-planted-secret")))
+    logger = logging.Logger("octo-test-traceback")  # noqa: LOG001  # one that nobody else shares
+    logger.addHandler(handler)
+    try:
+        int("the key sk-planted-secret is wrong")
+    except ValueError:
+        logger.exception("failed")
+    assert "sk-planted-secret" not in stream.getvalue()
+    assert "ValueError" in stream.getvalue()
+
+
+def test_short_and_empty_secrets_do_not_blank_ordinary_words() -> None:
+    record = logging.LogRecord("x", logging.INFO, "", 0, "a cat sat", (), None)
+    Redaction(SecretStr(""), SecretStr("cat")).filter(record)
+    assert record.getMessage() == "a cat sat"
+
+
+def test_setting_up_twice_writes_each_line_once(capsys: pytest.CaptureFixture[str]) -> None:
+    package = logging.getLogger("openclaw_channel_octo")
+    before = (package.handlers[:], package.level, package.propagate)
+    try:
+        setup_logging("INFO")
+        setup_logging("WARNING")
+        logging.getLogger("openclaw_channel_octo.x").warning("once")
+        logging.getLogger("openclaw_channel_octo.x").info("never")
+    finally:
+        package.handlers[:], package.level, package.propagate = before[0], before[1], before[2]
+    assert capsys.readouterr().err.count("once") == 1

@@ -1,0 +1,196 @@
+"""A whole deployment for tests: the double on loopback, a host, and the channel between them."""
+
+import asyncio
+import json
+import sqlite3
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from openclaw_channel_octo.clock import Clock, SystemClock
+from openclaw_channel_octo.config.load import parse_config
+from openclaw_channel_octo.host.base import AgentHost
+from openclaw_channel_octo.host.embedded.configure import from_config
+from openclaw_channel_octo.ids import ChannelRef
+from openclaw_channel_octo.runtime.channel import OctoChannel
+from openclaw_channel_octo.testing.double import OctoDouble
+from openclaw_channel_octo.testing.records import ChatLine, RawMessage, RestCall
+
+ANN, BEN, HELPER, OTHER = "ann", "ben", "helper_bot", "other_bot"
+TOKEN, OTHER_TOKEN = "bf_0123456789abcdef", "bf_fedcba9876543210"
+RESTART = "⚠️ Previous session failed, restarting..."
+
+
+class FastClock(SystemClock):
+    """A clock on which everything takes a fraction of its time.
+
+    Args:
+        factor: how many of its seconds pass in a real one.
+    """
+
+    def __init__(self, factor: float = 50.0) -> None:
+        self._factor = factor
+
+    def now(self) -> float:
+        """Return its monotonic seconds."""
+        return time.monotonic() * self._factor
+
+    async def sleep(self, seconds: float) -> None:
+        """Sleep for the real part of ``seconds``."""
+        await asyncio.sleep(seconds / self._factor)
+
+
+class Rig:
+    """One deployment: people in a group and a thread, bots, a state folder, and what was seen.
+
+    Args:
+        octo: the running double.
+        state_dir: the host's folder.
+        clock: the channel's clock.
+    """
+
+    def __init__(self, octo: OctoDouble, state_dir: Path, clock: Clock) -> None:
+        self.octo = octo
+        self.state_dir = state_dir
+        self.clock = clock
+        octo.add_person(ANN, "Ann")
+        octo.add_person(BEN, "Ben")
+        octo.add_bot(HELPER, TOKEN, name="Helper", owner=ANN)
+        octo.add_bot(OTHER, OTHER_TOKEN, name="Other", owner=ANN)
+        self.group = octo.add_group("g1", [ANN, BEN, HELPER, OTHER])
+        self.thread = octo.add_thread("g1", "2039626171074744320")
+        self.dm = ChannelRef(HELPER, 1)
+        self.host: AgentHost | None = None
+        self.channel: OctoChannel | None = None
+
+    def config(
+        self,
+        *,
+        agent: Mapping[str, Any] | None = None,
+        bots: Mapping[str, str] | None = None,
+        host: Mapping[str, Any] | None = None,
+        **settings: Any,
+    ) -> dict[str, Any]:
+        """Return an ``octo.json`` mapping for this deployment."""
+        tokens = bots or {"helper": TOKEN}
+        return {
+            "channels": {
+                "octo": {
+                    "apiUrl": self.octo.api_url,
+                    "accounts": {name: {"botToken": token} for name, token in tokens.items()},
+                    **settings,
+                }
+            },
+            "host": {
+                "kind": "embedded",
+                "stateDir": str(self.state_dir),
+                "agent": agent or {"kind": "echo"},
+                **(host or {}),
+            },
+        }
+
+    async def start(
+        self, config: Mapping[str, Any], host: AgentHost | None = None, online: str = HELPER
+    ) -> None:
+        """Start the channel with every configured bot and wait until the bot ``online`` is."""
+        loaded = parse_config(config, base=self.state_dir).config
+        if host is None:
+            host = from_config(loaded.host, self.clock)
+        await host.start()
+        self.host = host
+        self.channel = OctoChannel(loaded, clock=self.clock)
+        for name in loaded.accounts:
+            await self.channel.start(name, host)
+        await self.octo.wait_for(lambda: self.octo.online(online))
+
+    async def stop(self) -> None:
+        """Stop what was started."""
+        if self.channel is not None:
+            await self.channel.stop(0)
+        if self.host is not None:
+            await self.host.stop()
+        self.channel = self.host = None
+
+    async def mention(self, text: str, *, who: str = ANN, where: ChannelRef | None = None) -> str:
+        """Let a person mention the bot; return the message id."""
+        return await self.octo.say(who, where or self.group, text, mention=[HELPER])
+
+    def said(self, where: ChannelRef | None = None, who: str = HELPER) -> list[str]:
+        """Return what a bot has said in a conversation, oldest first."""
+        lines = self.octo.chat(where) if where else self.octo.chat(self.group)
+        return [line.text for line in lines if line.from_uid == who]
+
+    async def until_said(self, count: int, where: ChannelRef | None = None, who: str = HELPER) -> list[str]:
+        """Wait until the bot has said ``count`` things there and return them."""
+        await self.octo.wait_for(lambda: len(self.said(where, who)) >= count)
+        return self.said(where, who)
+
+    def calls(self, *names: str) -> list[RestCall]:
+        """Return the bot's REST calls of the given names, in order."""
+        return [call for call in self.octo.calls if call.name in names]
+
+    def rows(self) -> dict[str, tuple[str, str]]:
+        """Return the journal's rows that address a bot: message id to state and detail."""
+        db = sqlite3.connect(self.state_dir / "octo.sqlite")
+        try:
+            found = db.execute(
+                "SELECT message_id, state, detail FROM inbound WHERE session_key != '' ORDER BY id"
+            )
+            return {message_id: (state, detail) for message_id, state, detail in found}
+        finally:
+            db.close()
+
+    async def until_row(self, message_id: str, state: str) -> str:
+        """Wait until a message's row has reached ``state`` and return its detail."""
+        for _ in range(2_000):
+            row = self.rows().get(message_id)
+            if row is not None and row[0] == state:
+                return row[1]
+            await SystemClock().sleep(0.005)
+        raise AssertionError(f"row {message_id} never became {state}: {self.rows()}")
+
+    async def until_session(self, status: str) -> None:
+        """Wait until the group's session has a status."""
+        for _ in range(2_000):
+            if self.sessions_file.exists() and self.session().get("status") == status:
+                return
+            await SystemClock().sleep(0.005)
+        raise AssertionError(f"the session never became {status}: {self.session()}")
+
+    async def repeat(self, line: ChatLine) -> None:
+        """Let the server push a message of the group once more."""
+        raw = RawMessage(
+            from_uid=line.from_uid,
+            channel=self.group,
+            payload=json.dumps(line.payload).encode(),
+            message_id=int(line.message_id),
+            message_seq=line.message_seq,
+            timestamp=line.timestamp,
+        )
+        await self.octo.inject(HELPER, raw)
+
+    @property
+    def sessions_file(self) -> Path:
+        """The embedded host's sessions.json."""
+        return self.state_dir / "agents" / "main" / "sessions" / "sessions.json"
+
+    def session(self, key: str = "agent:main:octo:group:g1") -> dict[str, Any]:
+        """Return a session's entry on disk."""
+        entry = json.loads(self.sessions_file.read_text())[key]
+        assert isinstance(entry, dict)
+        return entry
+
+    def write_session(self, entry: Mapping[str, Any], key: str = "agent:main:octo:group:g1") -> None:
+        """Put an entry into sessions.json as somebody with an editor would."""
+        self.sessions_file.parent.mkdir(parents=True, exist_ok=True)
+        self.sessions_file.write_text(json.dumps({key: entry}))
+
+
+def python_agent(source: str) -> dict[str, Any]:
+    """Return the configuration of a command agent that runs ``source``; ``prompt`` holds what it was asked."""
+    return {
+        "kind": "command",
+        "command": [sys.executable, "-c", f"import sys, os, time\nprompt = sys.stdin.read()\n{source}"],
+    }

@@ -1,0 +1,106 @@
+"""Receipt and typing: at once, for every addressed message, and never in the way of the answer."""
+
+import asyncio
+import logging
+
+import pytest
+
+from openclaw_channel_octo.host.base import Accepted, Final
+from openclaw_channel_octo.testing.faults import ErrorAnswer, Hang
+from openclaw_channel_octo.testing.host import HANG, ScriptedHost
+from tests.runtime.rig import ANN, BEN, RESTART, Rig
+
+
+async def test_a_waiting_mention_is_shown_as_read_while_another_turn_runs(rig: Rig) -> None:
+    host = ScriptedHost([Accepted("r"), HANG, Final("one")], [Accepted("r"), Final("two")])
+    await rig.start(rig.config(), host)
+    first = await rig.mention("first")
+    await host.wait_for_turns(1)
+    second = await rig.mention("second", who=BEN)
+    await rig.octo.wait_for(
+        lambda: {line.message_id for line in rig.octo.chat(rig.group) if line.read_by} == {first, second}
+    )
+    assert len(host.turns) == 1
+    host.release()
+    assert await rig.until_said(2) == ["one", "two"]
+
+
+async def test_chatter_gets_neither_receipt_nor_typing(rig: Rig) -> None:
+    await rig.start(rig.config())
+    await rig.octo.say(ANN, rig.group, "not for the bot")
+    await rig.until_row(await rig.mention("for the bot"), "answered")
+    assert [call.body["message_ids"] for call in rig.calls("readReceipt")] == [list(rig.rows())]
+
+
+async def test_typing_is_repeated_every_five_seconds_until_the_answer_is_there(fast_rig: Rig) -> None:
+    host = ScriptedHost([Accepted("r"), HANG, Final("done")])
+    await fast_rig.start(fast_rig.config(), host)
+    message_id = await fast_rig.mention("long job")
+    await fast_rig.octo.wait_for(lambda: len(fast_rig.calls("typing")) >= 4)
+    host.release()
+    await fast_rig.until_row(message_id, "answered")
+    after = len(fast_rig.calls("typing"))
+    await fast_rig.clock.sleep(20)
+    assert len(fast_rig.calls("typing")) == after
+
+
+async def test_a_burst_of_mentions_types_once_and_shares_receipts(rig: Rig) -> None:
+    host = ScriptedHost([Accepted("r"), HANG, Final("0")])
+    await rig.start(rig.config(), host)
+    rig.octo.fail_next("readReceipt", Hang())
+    ids = [await rig.mention("first")]
+    await rig.octo.wait_for(lambda: rig.calls("readReceipt"))
+    ids += [await rig.mention(f"m{number}") for number in range(5)]
+    await rig.octo.wait_for(lambda: len(rig.octo.acks) >= 6)
+    rig.octo.release()
+    await rig.octo.wait_for(lambda: len(rig.calls("readReceipt")) == 2)
+    await rig.octo.wait_for(lambda: all(call.status == 200 for call in rig.calls("readReceipt")))
+    assert [call.body["message_ids"] for call in rig.calls("readReceipt")] == [ids[:1], ids[1:]]
+    assert len(rig.calls("typing")) == 1
+    await host.wait_for_turns(1)
+    host.release()
+    await rig.until_said(6)
+
+
+async def test_the_sign_comes_back_after_an_announcement(rig: Rig) -> None:
+    rig.write_session({"status": "failed", "sessionId": "s"})
+    await rig.start(rig.config())
+    await rig.until_row(await rig.mention("hello"), "answered")
+    order = [call.name for call in rig.calls("typing", "sendMessage")]
+    assert order[:2] == ["typing", "sendMessage"]
+    assert "typing" in order[2:]
+
+
+@pytest.mark.parametrize("fault", [ErrorAnswer(status=500), Hang()])
+async def test_an_answer_does_not_wait_for_signs_that_fail(fast_rig: Rig, fault: ErrorAnswer | Hang) -> None:
+    await fast_rig.start(fast_rig.config())
+    fast_rig.octo.fail_next("readReceipt", fault, times=None)
+    fast_rig.octo.fail_next("typing", fault, times=None)
+    await fast_rig.until_row(await fast_rig.mention("hello"), "answered")
+    assert fast_rig.said() == ["@Helper hello"]
+    fast_rig.octo.heal()
+    fast_rig.octo.release()
+
+
+async def test_failing_signs_are_logged_once_for_a_conversation(
+    fast_rig: Rig, caplog: pytest.LogCaptureFixture
+) -> None:
+    host = ScriptedHost([Accepted("r"), HANG, Final("done")])
+    await fast_rig.start(fast_rig.config(), host)
+    fast_rig.octo.fail_next("typing", ErrorAnswer(status=400), times=None)
+    with caplog.at_level(logging.WARNING):
+        await fast_rig.mention("hello")
+        await fast_rig.octo.wait_for(lambda: len(fast_rig.calls("typing")) >= 3)
+    host.release()
+    await fast_rig.until_said(1)
+    assert caplog.text.count("typing failed") == 1
+
+
+async def test_the_first_message_comes_after_receipt_and_typing(rig: Rig) -> None:
+    rig.write_session({"status": "failed", "sessionId": "s"})
+    await rig.start(rig.config())
+    await asyncio.gather(*(rig.mention(f"m{number}") for number in range(3)))
+    said = await rig.until_said(4)
+    assert said[0] == RESTART
+    names = [call.name for call in rig.calls("readReceipt", "typing", "sendMessage")]
+    assert set(names[:2]) == {"readReceipt", "typing"}

@@ -1,0 +1,148 @@
+"""Across a restart: nothing that was acknowledged is forgotten, nothing is said twice."""
+
+import sqlite3
+
+import pytest
+
+from openclaw_channel_octo.config.model import Texts
+from openclaw_channel_octo.errors import HostError
+from openclaw_channel_octo.host.base import Accepted, Block, Final
+from openclaw_channel_octo.testing.host import HANG, ScriptedHost
+from tests.runtime.rig import ANN, RESTART, Rig, python_agent
+
+TEXTS = Texts()
+
+
+async def test_messages_that_waited_are_answered_after_a_restart_in_their_order(rig: Rig) -> None:
+    host = ScriptedHost([Accepted("r"), HANG, Final("never shown")])
+    await rig.start(rig.config(), host)
+    first = await rig.mention("first")
+    await host.wait_for_turns(1)
+    second, third = await rig.mention("second"), await rig.mention("third")
+    await rig.until_row(second, "queued")
+    await rig.until_row(third, "queued")
+    await rig.stop()
+
+    again = ScriptedHost()
+    await rig.start(rig.config(), again)
+    assert await rig.until_said(3) == [f"echo: @Helper {word}" for word in ("first", "second", "third")]
+    assert [(turn.message_id, turn.attempt, turn.resumed) for turn in again.turns] == [
+        (first, 2, True),
+        (second, 1, False),
+        (third, 1, False),
+    ]
+    assert again.turns[0].run_id != host.turns[0].run_id
+
+
+async def test_a_lane_that_was_full_is_taken_up_whole(rig: Rig) -> None:
+    host = ScriptedHost([Accepted("r"), HANG])
+    await rig.start(rig.config(laneLength=2), host)
+    await rig.mention("0")
+    await host.wait_for_turns(1)
+    for number in (1, 2):
+        await rig.until_row(await rig.mention(str(number)), "queued")
+    await rig.stop()
+    await rig.start(rig.config(laneLength=2), ScriptedHost())
+    assert await rig.until_said(3) == [f"echo: @Helper {number}" for number in range(3)]
+
+
+async def test_an_answer_that_was_half_shown_is_owned_up_to_and_not_repeated(rig: Rig) -> None:
+    host = ScriptedHost([Accepted("r"), Block("part one"), HANG, Final("part two")])
+    await rig.start(rig.config(), host)
+    message_id = await rig.mention("go")
+    await rig.until_said(1)
+    await rig.stop()
+
+    again = ScriptedHost()
+    await rig.start(rig.config(), again)
+    await rig.until_row(message_id, "notified")
+    assert rig.said() == ["part one", TEXTS.cut_off]
+    assert again.turns == []
+
+
+async def test_a_message_under_which_two_processes_died_is_given_up_with_a_notice(rig: Rig) -> None:
+    host = ScriptedHost([Accepted("r"), HANG], [Accepted("r"), HANG])
+    await rig.start(rig.config(), host)
+    message_id = await rig.mention("poison")
+    await host.wait_for_turns(1)
+    await rig.stop()
+    await rig.start(rig.config(), host)
+    await host.wait_for_turns(2)
+    await rig.stop()
+    await rig.start(rig.config(), ScriptedHost())
+    detail = await rig.until_row(message_id, "notified")
+    assert "2 processes" in detail
+    assert rig.said() == [TEXTS.failed]
+
+
+async def test_an_answered_message_is_not_answered_again_when_the_server_repeats_it(rig: Rig) -> None:
+    await rig.start(rig.config())
+    await rig.until_row(await rig.mention("once"), "answered")
+    acks = len(rig.octo.acks)
+    await rig.stop()
+    await rig.start(rig.config())
+    line = rig.octo.chat(rig.group)[0]
+    await rig.repeat(line)
+    await rig.octo.wait_for(lambda: len(rig.octo.acks) > acks)
+    await rig.until_row(await rig.mention("twice"), "answered")
+    assert rig.said() == ["@Helper once", "@Helper twice"]
+
+
+async def test_a_turn_the_process_died_in_is_announced_and_run_again(rig: Rig) -> None:
+    await rig.start(rig.config(agent=python_agent("time.sleep(60)")))
+    message_id = await rig.mention("work")
+    await rig.until_row(message_id, "running")
+    await rig.until_session("running")
+    entry = rig.session()
+    await rig.stop()
+    rig.write_session(entry)  # as a killed process leaves it
+
+    await rig.start(rig.config())
+    await rig.until_row(message_id, "answered")
+    assert rig.said() == [RESTART, "@Helper work"]
+
+
+async def test_draining_lets_the_running_turn_end_and_keeps_what_waits(rig: Rig) -> None:
+    host = ScriptedHost([Accepted("r"), HANG, Final("finished")])
+    await rig.start(rig.config(), host)
+    running, waiting = await rig.mention("one"), await rig.mention("two")
+    await host.wait_for_turns(1)
+    await rig.until_row(waiting, "queued")
+    assert rig.channel is not None
+    host.release()
+    assert await rig.channel.stop(10)
+    assert rig.said() == ["finished"]
+    assert {message_id: row[0] for message_id, row in rig.rows().items()} == {
+        running: "answered",
+        waiting: "queued",
+    }
+
+
+async def test_a_turn_that_outlives_the_draining_is_reported_as_cut_short(fast_rig: Rig) -> None:
+    host = ScriptedHost([Accepted("r"), HANG])
+    await fast_rig.start(fast_rig.config(), host)
+    message_id = await fast_rig.mention("one")
+    await host.wait_for_turns(1)
+    assert fast_rig.channel is not None
+    assert not await fast_rig.channel.stop(2)
+    assert fast_rig.rows()[message_id][0] == "running"
+
+
+async def test_the_rows_tell_which_messages_ended_an_answer(rig: Rig) -> None:
+    await rig.start(rig.config(replyChunk=100, agent=python_agent("print('word ' * 60)")))
+    await rig.until_row(await rig.octo.say(ANN, rig.dm, "long"), "answered")
+    db = sqlite3.connect(rig.state_dir / "octo.sqlite")
+    chunks = db.execute("SELECT state, message_id, text, ref FROM delivery ORDER BY position").fetchall()
+    db.close()
+    assert len(chunks) > 2
+    lines = rig.octo.chat(rig.dm)[1:]
+    assert [(line.message_id, line.text) for line in lines] == [(row[1], row[2]) for row in chunks]
+    assert [line.payload["client_ref"] for line in lines] == [row[3] for row in chunks]
+    assert {row[0] for row in chunks} == {"sent"}
+
+
+async def test_a_second_host_for_the_same_channel_is_refused(rig: Rig) -> None:
+    await rig.start(rig.config())
+    assert rig.channel is not None
+    with pytest.raises(HostError, match="another host"):
+        await rig.channel.start("helper", ScriptedHost())

@@ -1,0 +1,234 @@
+"""No message that addresses the bot ends in silence: every way a turn can fail, over a real socket."""
+
+import asyncio
+import logging
+
+import pytest
+
+from openclaw_channel_octo.config.model import Texts
+from openclaw_channel_octo.errors import HostError
+from openclaw_channel_octo.host.base import Accepted, Block, Delta, Failed, Final, Skipped
+from openclaw_channel_octo.ids import ChannelRef
+from openclaw_channel_octo.testing.faults import ErrorAnswer, Hang, LoseAnswer, RateLimit, Refuse
+from openclaw_channel_octo.testing.host import HANG, ScriptedHost
+from tests.runtime.model_server import ModelServer
+from tests.runtime.rig import ANN, BEN, HELPER, OTHER, OTHER_TOKEN, RESTART, TOKEN, Rig, python_agent
+
+TEXTS = Texts()
+
+
+@pytest.mark.parametrize(
+    ("source", "notice", "status"),
+    [
+        ("print('no luck', file=sys.stderr); sys.exit(3)", TEXTS.failed, "failed"),
+        ("", TEXTS.empty, "done"),
+        ("print('NO_REPLY')", TEXTS.empty, "done"),
+        ("os.kill(os.getpid(), 9)", TEXTS.failed, "failed"),
+        ("time.sleep(60)", TEXTS.timeout, "timeout"),
+        ("print('half an', flush=True); time.sleep(60)", TEXTS.timeout, "timeout"),
+    ],
+    ids=["exits non-zero", "prints nothing", "says NO_REPLY", "is killed", "hangs", "hangs midway"],
+)
+async def test_an_agent_that_fails_ends_in_a_notice(rig: Rig, source: str, notice: str, status: str) -> None:
+    await rig.start(rig.config(agent=python_agent(source), host={"timeoutSeconds": 0.4}))
+    message_id = await rig.mention("please")
+    await rig.until_row(message_id, "notified")
+    said = rig.said()
+    assert said[-1] == notice
+    assert said[:-1] == (["half an […]"] if "half" in source else [])
+    assert rig.session()["status"] == status
+
+
+async def test_a_program_that_does_not_exist_ends_in_a_notice(
+    rig: Rig, caplog: pytest.LogCaptureFixture
+) -> None:
+    await rig.start(rig.config(agent={"kind": "command", "command": ["/no/such/program"]}))
+    with caplog.at_level(logging.INFO):
+        await rig.until_row(await rig.mention("please"), "notified")
+    assert rig.said() == [TEXTS.failed]
+    assert "/no/such/program" in caplog.text
+
+
+@pytest.mark.parametrize("mode", ["400", "429", "500", "drop"])
+async def test_a_model_that_fails_ends_in_a_notice(
+    rig: Rig, mode: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with ModelServer() as model:
+        model.mode = mode
+        with caplog.at_level(logging.DEBUG):
+            await rig.start(rig.config(agent=model.agent()))
+            await rig.until_row(await rig.mention("please"), "notified")
+            assert rig.said()[-1] == TEXTS.failed
+            assert rig.said()[:-1] == (["It works […]"] if mode == "drop" else [])
+            model.mode = "ok"
+            await rig.until_row(await rig.mention("again"), "answered")
+        assert rig.said()[-2:] == [RESTART, "It works"]
+        await rig.stop()
+    assert "sk-planted-secret" not in caplog.text
+
+
+async def test_an_error_notice_does_not_use_up_the_announcement(rig: Rig) -> None:
+    await rig.start(rig.config(agent=python_agent("sys.exit(1) if 'bad' in prompt else print('fine')")))
+    await rig.until_row(await rig.mention("bad"), "notified")
+    await rig.until_row(await rig.mention("good"), "answered")
+    await rig.until_row(await rig.mention("good"), "answered")
+    assert rig.said() == [TEXTS.failed, RESTART, "fine", "fine"]
+
+
+async def test_a_direct_conversation_recovers_without_an_announcement(rig: Rig) -> None:
+    await rig.start(rig.config(agent=python_agent("sys.exit(1) if 'bad' in prompt else print('fine')")))
+    await rig.until_row(await rig.octo.say(ANN, rig.dm, "bad"), "notified")
+    await rig.until_row(await rig.octo.say(ANN, rig.dm, "good"), "answered")
+    assert rig.said(ChannelRef(ANN, 1)) == [TEXTS.failed, "fine"]
+
+
+async def test_a_thread_is_a_session_of_its_own(rig: Rig) -> None:
+    await rig.start(rig.config(agent=python_agent("sys.exit(1) if 'bad' in prompt else print('fine')")))
+    await rig.until_row(await rig.mention("bad"), "notified")
+    await rig.until_row(await rig.mention("good", where=rig.thread), "answered")
+    assert rig.said(rig.thread) == ["fine"]
+    assert rig.said() == [TEXTS.failed]
+    assert rig.session(f"agent:main:octo:group:{rig.thread.id}")["status"] == "done"
+
+
+async def test_from_the_third_failure_in_a_row_the_announcement_says_so(rig: Rig) -> None:
+    await rig.start(rig.config(agent=python_agent("sys.exit(1) if 'bad' in prompt else print('fine')")))
+    for text in ("bad 1", "bad 2", "bad 3", "good", "bad 4", "good"):
+        message_id = await rig.mention(text)
+        await rig.until_row(message_id, "answered" if "good" in text else "notified")
+    third = TEXTS.third_failure % 3
+    failed = TEXTS.failed
+    assert rig.said() == [failed, RESTART, failed, RESTART, failed, third, "fine", failed, RESTART, "fine"]
+
+
+@pytest.mark.parametrize("fault", [ErrorAnswer(status=500), Refuse(), RateLimit(retry_after=30), Hang()])
+async def test_an_announcement_that_cannot_be_sent_does_not_stop_the_turn(
+    fast_rig: Rig, fault: ErrorAnswer | Refuse | RateLimit | Hang
+) -> None:
+    fast_rig.write_session({"status": "failed", "sessionId": "s1"})
+    await fast_rig.start(fast_rig.config())
+    fast_rig.octo.fail_next("sendMessage", fault)
+    await fast_rig.until_row(await fast_rig.mention("hello?"), "answered")
+    assert fast_rig.said() == ["@Helper hello?"]
+    fast_rig.octo.release()
+
+
+async def test_mentions_at_the_same_instant_share_one_announcement_and_are_answered_in_order(
+    rig: Rig,
+) -> None:
+    rig.write_session({"status": "failed", "sessionId": "s1"})
+    await rig.start(rig.config())
+    ids = [await rig.mention(f"m{number}", who=who) for number, who in enumerate((ANN, BEN, ANN, BEN))]
+    for message_id in ids:
+        await rig.until_row(message_id, "answered")
+    assert rig.said() == [RESTART, *(f"@Helper m{number}" for number in range(4))]
+
+
+async def test_two_bots_of_one_agent_in_a_group_share_session_lane_and_announcement(rig: Rig) -> None:
+    rig.write_session({"status": "failed", "sessionId": "s1"})
+    await rig.start(rig.config(bots={"helper": TOKEN, "other": OTHER_TOKEN}))
+    await rig.octo.wait_for(lambda: rig.octo.online(OTHER))
+    await rig.octo.say(ANN, rig.group, "both of you", mention=[HELPER, OTHER])
+    await rig.until_said(1, who=HELPER)
+    await rig.until_said(1, who=OTHER)
+    await rig.octo.wait_for(
+        lambda: len([1 for line in rig.octo.chat(rig.group) if line.from_uid != ANN]) == 3
+    )
+    bots_said = rig.said(who=HELPER) + rig.said(who=OTHER)
+    assert bots_said.count(RESTART) == 1
+    assert sum("both of you" in text for text in bots_said) == 2
+
+
+async def test_a_skipped_turn_is_run_once_more_and_then_reported(rig: Rig) -> None:
+    host = ScriptedHost(
+        [Skipped("busy")], [Skipped("busy")], [Skipped("busy")], [Accepted("r"), Final("here")]
+    )
+    await rig.start(rig.config(), host)
+    await rig.until_row(await rig.mention("one"), "notified")
+    await rig.until_row(await rig.mention("two"), "answered")
+    assert rig.said() == [TEXTS.failed, "here"]
+    run_ids = [turn.run_id for turn in host.turns]
+    assert len(set(run_ids)) == 4
+
+
+async def test_a_stream_without_any_event_counts_as_skipped_and_one_that_breaks_off_as_failed(
+    rig: Rig,
+) -> None:
+    host = ScriptedHost([], [Accepted("r"), Final("second try")], [Accepted("r"), Delta("he")])
+    await rig.start(rig.config(), host)
+    await rig.until_row(await rig.mention("one"), "answered")
+    await rig.until_row(await rig.mention("two"), "notified")
+    assert rig.said() == ["second try", "he […]", TEXTS.failed]
+
+
+async def test_blocks_are_posted_as_they_come_and_a_bare_final_adds_nothing(rig: Rig) -> None:
+    host = ScriptedHost([Accepted("r"), Block("one"), Delta("…"), Block("two"), Final("")])
+    await rig.start(rig.config(), host)
+    await rig.until_row(await rig.mention("go"), "answered")
+    assert rig.said() == ["one", "two"]
+
+
+async def test_a_run_that_outlives_its_budget_is_aborted_and_what_it_wrote_is_shown(fast_rig: Rig) -> None:
+    host = ScriptedHost([Accepted("r"), Delta("half "), Delta("done"), HANG])
+    await fast_rig.start(fast_rig.config(dispatchTimeoutMs=2_000), host)
+    await fast_rig.until_row(await fast_rig.mention("go"), "notified")
+    assert fast_rig.said() == ["half done […]", TEXTS.timeout]
+    assert [run_id for _, run_id in host.aborts] == [host.turns[0].run_id]
+
+
+async def test_a_host_that_breaks_with_an_unknown_error_ends_in_a_notice_and_spares_the_next_turn(
+    rig: Rig, caplog: pytest.LogCaptureFixture
+) -> None:
+    host = ScriptedHost([RuntimeError("boom")], [Accepted("r"), Final("fine")])
+    await rig.start(rig.config(), host)
+    await rig.until_row(await rig.mention("one"), "notified")
+    await rig.until_row(await rig.mention("two"), "answered")
+    assert rig.said() == [TEXTS.failed, RESTART, "fine"]
+    assert "boom" in caplog.text
+
+
+async def test_a_host_that_cannot_describe_sessions_is_asked_to_run_all_the_same(rig: Rig) -> None:
+    host = ScriptedHost([Accepted("r"), Final("fine")])
+    host.describe_error = HostError("the store is gone")
+    await rig.start(rig.config(), host)
+    await rig.until_row(await rig.mention("one"), "answered")
+    assert rig.said() == ["fine"]
+
+
+async def test_silence_is_an_answer_only_where_the_operator_allows_it(rig: Rig) -> None:
+    await rig.start(rig.config(agent=python_agent("print('NO_REPLY')"), silentReplies="allow"))
+    await rig.until_row(await rig.mention("psst"), "answered")
+    assert rig.said() == []
+
+
+async def test_a_failed_run_with_a_status_of_its_own_gets_the_matching_notice(rig: Rig) -> None:
+    host = ScriptedHost([Failed("killed", "aborted by hand")], [Failed("odd", "?")])
+    await rig.start(rig.config(), host)
+    await rig.until_row(await rig.mention("one"), "notified")
+    await rig.until_row(await rig.mention("two"), "notified")
+    assert rig.said() == ["⏹️ Stopped.", TEXTS.failed]
+
+
+async def test_an_answer_nobody_can_be_given_ends_as_a_dead_letter_with_its_reason(rig: Rig) -> None:
+    await rig.start(rig.config())
+    rig.octo.fail_next("sendMessage", ErrorAnswer(status=400, msg="bot is not a member of this group"))
+    detail = await rig.until_row(await rig.mention("one"), "dead")
+    assert "not a member" in detail
+    assert rig.said() == []
+
+
+async def test_a_send_whose_answer_is_lost_is_found_in_the_history_and_not_repeated(fast_rig: Rig) -> None:
+    await fast_rig.start(fast_rig.config())
+    fast_rig.octo.fail_next("sendMessage", LoseAnswer())
+    await fast_rig.until_row(await fast_rig.mention("one"), "answered")
+    await asyncio.sleep(0.05)
+    assert fast_rig.said() == ["@Helper one"]
+    assert len(fast_rig.calls("sendMessage")) == 1
+
+
+@pytest.mark.parametrize("fault", [Refuse(), RateLimit(retry_after=1)])
+async def test_a_send_that_was_not_carried_out_is_repeated(fast_rig: Rig, fault: Refuse | RateLimit) -> None:
+    await fast_rig.start(fast_rig.config())
+    fast_rig.octo.fail_next("sendMessage", fault, times=2)
+    await fast_rig.until_row(await fast_rig.mention("one"), "answered")
+    assert fast_rig.said() == ["@Helper one"]
