@@ -1,0 +1,265 @@
+"""Recorded traffic through the real connection, inbox and gate."""
+
+import itertools
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from openclaw_channel_octo.capture.format import (
+    Capture,
+    FromServer,
+    Record,
+    SocketControl,
+    ToServer,
+)
+from openclaw_channel_octo.capture.header import CaptureHeader
+from openclaw_channel_octo.clock import SystemClock
+from openclaw_channel_octo.errors import CaptureError, RemoteProtocolError, WireError
+from openclaw_channel_octo.message.payload import ContentType
+from openclaw_channel_octo.message.render import render
+from openclaw_channel_octo.policy.gate import DecisionKind, GatePolicy, Identity
+from openclaw_channel_octo.runtime.inbox import ADDRESSED, Inbox, Incoming, Outcome
+from openclaw_channel_octo.store.journal import Journal
+from openclaw_channel_octo.wire.buffer import Framer
+from openclaw_channel_octo.wire.client import ClientConnection, Credentials
+from openclaw_channel_octo.wire.codec import decode
+from openclaw_channel_octo.wire.crypto import KeyPair
+from openclaw_channel_octo.wire.events import Connected, Kicked, Received, Rejected, Undecodable
+from openclaw_channel_octo.wire.packets import Recvack
+
+__all__ = ["Ack", "Replay", "ReplayEvent", "replay"]
+
+AGENT_ID = "main"
+ACCOUNT = "replay"
+ANNOUNCED_VERSION = 5
+
+ReplayEvent = dict[str, Any]
+"""One line of a replay's report, fit for JSON; ``event`` names its kind."""
+
+Ack = tuple[int, int, int]
+"""A RECVACK as message id, message seq, header flags."""
+
+
+@dataclass(slots=True)
+class _Connection:
+    """One connection of the capture, played by our own core."""
+
+    number: int
+    core: ClientConnection
+    version: int
+    outcome: str = "rejected"
+    sent: list[Ack] = field(default_factory=list)
+    recorded: list[Ack] = field(default_factory=list)
+    recorder: Framer = field(default_factory=Framer)
+
+
+async def replay(capture: Capture) -> AsyncIterator[ReplayEvent]:
+    """Run a capture and yield what happened, the summary last.
+
+    Decisions are those of an account with default settings whose robot id, name and owner are the capture's.
+
+    Raises:
+        CaptureError: the capture lacks what a replay needs.
+    """
+    with TemporaryDirectory(prefix="octo-replay-") as folder:
+        async with Journal(Path(folder) / "octo.sqlite", SystemClock()) as journal:
+            run = Replay(capture.header, journal)
+            for record in capture.records:
+                for event in await run.play(record):
+                    yield event
+            yield run.summary()
+
+
+class Replay:
+    """The state of one replay.
+
+    Args:
+        header: the capture's header.
+        journal: an empty journal.
+    """
+
+    def __init__(self, header: CaptureHeader, journal: Journal) -> None:
+        account = header.account
+        uid = account.robot_id or header.client.uid
+        if not uid:
+            raise CaptureError("the capture does not say which bot it is of")
+        self._header = header
+        self._uid = uid
+        identity = Identity(uid=uid, name=account.name, owner_uid=account.owner_uid)
+        self._inbox = Inbox(ACCOUNT, identity, AGENT_ID, GatePolicy(), journal)
+        self._connections: list[_Connection] = []
+        self._live: _Connection | None = None
+        self._decisions: Counter[str] = Counter()
+        self._disagreements: list[dict[str, Any]] = []
+
+    async def play(self, record: Record) -> list[ReplayEvent]:
+        """Play one record and return what it led to."""
+        match record:
+            case SocketControl(event="open"):
+                self._open()
+            case SocketControl(event="close"):
+                return self._close()
+            case FromServer(data=data, at_us=at_us):
+                return await self._receive(_as_bytes(data), at_us / 1_000_000)
+            case ToServer(data=data):
+                self._note_recorded(_as_bytes(data))
+        return []
+
+    def summary(self) -> ReplayEvent:
+        """Return the report's last line."""
+        return {
+            "event": "summary",
+            "scenario": self._header.scenario,
+            "connections": len(self._connections),
+            "messages": sum(self._decisions.values()),
+            "decisions": {kind.value: self._decisions[kind] for kind in DecisionKind},
+            "acks": self._acks(),
+            "disagreements": self._disagreements,
+        }
+
+    def _open(self) -> None:
+        number = len(self._connections) + 1
+        keys = self._header.client_private_keys
+        if number > len(keys):
+            raise CaptureError(f"the capture holds no private key for connection {number}")
+        version = self._header.proto_version or ANNOUNCED_VERSION
+        credentials = Credentials(
+            uid=self._uid,
+            token="TOKEN",  # noqa: S106  # what captures carry in place of a token
+            device_id=self._header.client.device_id,
+            device_flag=self._header.client.device_flag,
+            version=version,
+        )
+        core = ClientConnection(credentials, KeyPair.from_private_bytes(keys[number - 1]))
+        core.connect(0, 0.0)
+        self._live = _Connection(number, core, version)
+        self._connections.append(self._live)
+
+    def _close(self) -> list[ReplayEvent]:
+        live, self._live = self._live, None
+        if live is None:
+            return []
+        return [{"event": "closed", "connection": live.number, "outcome": live.outcome}]
+
+    async def _receive(self, data: bytes, now: float) -> list[ReplayEvent]:
+        live = self._live
+        if live is None:
+            return []
+        try:
+            happened = live.core.receive(data, now)
+        except RemoteProtocolError:
+            live.outcome = "protocol-error"
+            return []
+        report: list[ReplayEvent] = []
+        messages: list[Incoming] = []
+        for event in happened:
+            match event:
+                case Connected(server_version=version):
+                    live.version, live.outcome = version, "closed"
+                    report.append({"event": "connected", "connection": live.number, "proto_version": version})
+                case Received() | Undecodable():
+                    messages.append(event)
+                case Kicked(reason=reason, text=text):
+                    live.outcome = "kicked"
+                    report += await self._accept(live, messages)
+                    messages = []
+                    report.append(
+                        {"event": "kicked", "connection": live.number, "reason": reason, "text": text}
+                    )
+                case Rejected():
+                    live.outcome = "rejected"
+        return report + await self._accept(live, messages)
+
+    async def _accept(self, live: _Connection, messages: Sequence[Incoming]) -> list[ReplayEvent]:
+        outcomes = await self._inbox.accept(messages)
+        for outcome in outcomes:
+            if outcome.acknowledge:
+                message = outcome.message
+                live.core.acknowledge(message.message_id, message.message_seq, message.flags)
+            self._compare_label(outcome)
+            self._decisions[outcome.decision.kind] += 1
+        live.sent += _acks_in(Framer(), live.core.outgoing(), live.version)
+        return [_line(outcome) for outcome in outcomes]
+
+    def _compare_label(self, outcome: Outcome) -> None:
+        label = self._header.labels.get(outcome.message.client_msg_no)
+        if label is None or label.addressed is None or outcome.decision.kind is DecisionKind.DUPLICATE:
+            return
+        if (outcome.decision.kind in ADDRESSED) is not label.addressed:
+            self._disagreements.append(
+                {
+                    "message_id": str(outcome.message.message_id),
+                    "client_msg_no": outcome.message.client_msg_no,
+                    "label": label.addressed,
+                    "why": label.why,
+                    "decision": outcome.decision.kind.value,
+                    "reason": outcome.decision.reason,
+                }
+            )
+
+    def _note_recorded(self, data: bytes) -> None:
+        if self._live is not None:
+            self._live.recorded += _acks_in(self._live.recorder, data, self._live.version)
+
+    def _acks(self) -> dict[str, Any]:
+        """Compare our RECVACKs with the recorded ones, in order; a client that never acked proves nothing."""
+        compared = [each for each in self._connections if each.recorded]
+        mismatches = [
+            {"connection": each.number, "position": position, "sent": ours, "recorded": theirs}
+            for each in compared
+            for position, (ours, theirs) in enumerate(itertools.zip_longest(each.sent, each.recorded))
+            if ours != theirs
+        ]
+        return {
+            "sent": sum(len(each.sent) for each in self._connections),
+            "recorded": sum(len(each.recorded) for each in self._connections),
+            "compared_connections": len(compared),
+            "equal": not mismatches,
+            "mismatches": mismatches,
+        }
+
+
+def _as_bytes(data: bytes | str) -> bytes:
+    """Return a WebSocket message as the stream sees it: text and binary carry no meaning (protocol §1.2)."""
+    return data.encode() if isinstance(data, str) else data
+
+
+def _acks_in(framer: Framer, data: bytes, version: int) -> list[Ack]:
+    """Return the RECVACKs among packets a client sent; bytes that are no packets hold none."""
+    framer.feed(data)
+    found: list[Ack] = []
+    try:
+        while frame := framer.next_frame():
+            packet = decode(*frame, version)
+            if isinstance(packet, Recvack):
+                found.append((packet.message_id, packet.message_seq, int(packet.flags)))
+    except WireError:
+        return found
+    return found
+
+
+def _line(outcome: Outcome) -> ReplayEvent:
+    message, payload = outcome.message, outcome.payload
+    if payload is None:
+        text = ""
+    elif payload.type == ContentType.TEXT:
+        text = payload.text
+    else:
+        text = render(payload).text
+    return {
+        "event": "message",
+        "message_id": str(message.message_id),
+        "message_seq": message.message_seq,
+        "client_msg_no": message.client_msg_no,
+        "from_uid": message.from_uid,
+        "channel_id": message.channel_id,
+        "channel_type": message.channel_type,
+        "type": payload.type if payload else None,
+        "text": text,
+        "decision": outcome.decision.kind.value,
+        "reason": outcome.decision.reason,
+        "session_key": outcome.session_key or None,
+    }

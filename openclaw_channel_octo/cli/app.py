@@ -1,0 +1,32 @@
+"""The command group and what all commands share: exit codes, output, version."""
+
+import io
+import sys
+
+import click
+
+from openclaw_channel_octo import __version__
+from openclaw_channel_octo.cli.config import config
+from openclaw_channel_octo.cli.demo import demo
+from openclaw_channel_octo.cli.replay import replay
+from openclaw_channel_octo.cli.run import run
+
+__all__ = ["main"]
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="openclaw-octo")
+def main() -> None:
+    """Octo bots for an OpenClaw-style agent host: no message to the bot ends in silence.
+
+    Begin with "openclaw-octo demo". Exit codes: 0 fine, 1 the thing checked is not fine, 2 it could not be tried.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # chats hold what an old terminal's encoding does not
+
+
+main.add_command(run)
+main.add_command(demo)
+main.add_command(replay)
+main.add_command(config)

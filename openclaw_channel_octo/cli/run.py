@@ -1,0 +1,113 @@
+"""`openclaw-octo run`: the bots of a configuration file, until somebody stops them."""
+
+import asyncio
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import click
+from pydantic import SecretStr
+
+from openclaw_channel_octo.config.load import load_config, select_accounts
+from openclaw_channel_octo.config.model import BotConfig, OctoConfig, OpenAIAgentConfig
+from openclaw_channel_octo.errors import ConfigError, OctoError
+from openclaw_channel_octo.host.embedded.configure import from_config
+from openclaw_channel_octo.observe.logs import setup_logging
+from openclaw_channel_octo.runtime.channel import OctoChannel
+
+__all__ = ["run"]
+
+CUT_SHORT = 1
+NOT_STARTED = 2
+
+
+@click.command()
+@click.option(
+    "--config",
+    "config_file",
+    required=True,
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The configuration, octo.json.",
+)
+@click.option(
+    "--account", "accounts", multiple=True, metavar="ID", help="Only this bot; may be given several times."
+)
+@click.option(
+    "--log-level",
+    type=click.Choice(["DEBUG", "INFO", "WARNING", "ERROR"], case_sensitive=False),
+    default="INFO",
+    show_default=True,
+    help="Lowest level of log lines on standard error. DEBUG shows message texts.",
+)
+def run(config_file: Path, accounts: Sequence[str], log_level: str) -> None:
+    """Run the enabled bots until SIGINT or SIGTERM.
+
+    On the first signal no new messages are taken, running turns may end (host.drainSeconds), and what waits is kept
+    for the next start. A second signal ends at once.
+
+    Exit codes: 0 stopped in order, 1 turns were cut short, 2 could not start.
+    """
+    try:
+        loaded = load_config(config_file)
+        bots = select_accounts(loaded.config, accounts)
+    except ConfigError as error:
+        for problem in error.problems:
+            click.echo(f"{config_file}: {problem}", err=True)
+        sys.exit(NOT_STARTED)
+    setup_logging(log_level.upper(), *_secrets(loaded.config, bots))
+    for warning in loaded.warnings:
+        click.echo(f"{config_file}: warning: {warning}", err=True)
+    try:
+        sys.exit(asyncio.run(_serve(loaded.config, bots)))
+    except OctoError as error:
+        click.echo(f"cannot start: {error}", err=True)
+        sys.exit(NOT_STARTED)
+
+
+async def _serve(config: OctoConfig, bots: Sequence[BotConfig]) -> int:
+    host = from_config(config.host)
+    channel = OctoChannel(config)
+    await host.start()
+    try:
+        for bot in bots:
+            await channel.start(bot.account_id, host)
+        await _signalled()
+        drained = await _stop(channel)
+    finally:
+        await channel.stop(0)
+        await host.stop()
+    return 0 if drained else CUT_SHORT
+
+
+async def _signalled() -> None:
+    """Return when the process is asked to stop."""
+    asked = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, asked.set)
+    try:
+        await asked.wait()
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+
+
+async def _stop(channel: OctoChannel) -> bool:
+    """Drain, unless a second signal comes first."""
+    stopping = asyncio.ensure_future(channel.stop())
+    impatient = asyncio.ensure_future(_signalled())
+    await asyncio.wait({stopping, impatient}, return_when=asyncio.FIRST_COMPLETED)
+    impatient.cancel()
+    if not stopping.done():
+        stopping.cancel()
+        await asyncio.wait({stopping})
+        return False
+    return stopping.result()
+
+
+def _secrets(config: OctoConfig, bots: Sequence[BotConfig]) -> Iterator[SecretStr]:
+    yield from (bot.token for bot in bots)
+    if isinstance(config.host.agent, OpenAIAgentConfig) and config.host.agent.api_key is not None:
+        yield config.host.agent.api_key

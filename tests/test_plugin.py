@@ -1,0 +1,127 @@
+"""The plugin as a host meets it: cheap to load, found by its entry point, complete in ten lines."""
+
+import asyncio
+import inspect
+import json
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pluggy
+import pytest
+
+from openclaw_channel_octo import hookspecs, plugin
+from openclaw_channel_octo.clock import SystemClock
+from openclaw_channel_octo.host.embedded.host import EmbeddedHost
+from openclaw_channel_octo.runtime.channel import OctoChannel
+from openclaw_channel_octo.testing.double import OctoDouble
+from tests.runtime.rig import ANN, HELPER, TOKEN, Rig
+
+README = Path(__file__).parents[1] / "README.md"
+
+
+def manager() -> pluggy.PluginManager:
+    plugins = pluggy.PluginManager("openclaw")
+    plugins.add_hookspecs(hookspecs)
+    return plugins
+
+
+def test_loading_the_plugin_imports_pluggy_and_nothing_heavy() -> None:
+    program = """
+import pluggy, sys
+before = set(sys.modules)
+import openclaw_channel_octo.plugin
+print(sorted(set(sys.modules) - before))
+"""
+    shown = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert shown.stdout.strip() == "['openclaw_channel_octo', 'openclaw_channel_octo.plugin']"
+
+
+def test_the_entry_point_brings_the_channel_and_the_commands() -> None:
+    plugins = manager()
+    plugins.load_setuptools_entrypoints("openclaw")
+    plugins.check_pending()
+    registry = hookspecs.ChannelRegistry()
+    plugins.hook.openclaw_register_channels(registry=registry)
+    assert list(registry) == ["octo"]
+    assert registry["octo"].label == "Octo"
+    group = click.Group("host")
+    plugins.hook.openclaw_register_commands(group=group)
+    assert "octo" in group.commands
+
+
+def test_two_plugins_with_the_same_channel_are_refused() -> None:
+    registry = hookspecs.ChannelRegistry()
+    plugin.openclaw_register_channels(registry)
+    with pytest.raises(ValueError, match="octo"):
+        plugin.openclaw_register_channels(registry)
+
+
+async def test_the_embedded_host_is_offered_only_where_the_configuration_asks_for_it(rig: Rig) -> None:
+    plugins = manager()
+    plugins.register(plugin)
+    assert plugins.hook.openclaw_agent_host(config={}) is None
+    assert isinstance(plugins.hook.openclaw_agent_host(config=rig.config()), EmbeddedHost)
+
+
+async def test_another_plugins_host_is_preferred_to_the_embedded_one(rig: Rig) -> None:
+    class Mine:
+        @hookspecs.hookimpl
+        def openclaw_agent_host(self, config: object) -> str:
+            return "mine"
+
+    plugins = manager()
+    plugins.register(plugin)
+    plugins.register(Mine())
+    assert plugins.hook.openclaw_agent_host(config=rig.config()) == "mine"
+
+
+async def test_a_created_channel_takes_the_hosts_whole_configuration(rig: Rig) -> None:
+    registry = hookspecs.ChannelRegistry()
+    plugin.openclaw_register_channels(registry)
+    assert isinstance(registry["octo"].create(rig.config()), OctoChannel)
+
+
+@pytest.mark.parametrize(
+    "spec", [value for name, value in vars(hookspecs).items() if name.startswith("openclaw_")]
+)
+def test_every_hook_explains_itself_and_each_of_its_arguments(spec: object) -> None:
+    assert callable(spec)
+    told = inspect.getdoc(spec) or ""
+    assert len(told) > 80
+    for argument in inspect.signature(spec).parameters:
+        assert f"{argument}: " in told
+    assert not inspect.iscoroutinefunction(spec)
+
+
+def embedding_example() -> str:
+    """Return the code of the README's section on embedding."""
+    section = README.read_text().partition("## In your own host")[2]
+    found = re.search(r"```python\n(.*?)```", section, re.DOTALL)
+    assert found is not None
+    return found.group(1)
+
+
+def test_the_example_has_no_more_than_ten_lines_in_its_main_function() -> None:
+    body = embedding_example().partition("async def main() -> None:\n")[2].partition("\n\n")[0]
+    assert 0 < len(body.strip().splitlines()) <= 10
+
+
+async def test_the_readmes_ten_lines_answer_a_mention(octo: OctoDouble, tmp_path: Path) -> None:
+    rig = Rig(octo, tmp_path / "state", SystemClock())
+    (tmp_path / "octo.json").write_text(json.dumps(rig.config()))
+    (tmp_path / "host.py").write_text(embedding_example())
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "host.py", cwd=tmp_path, stderr=asyncio.subprocess.PIPE
+    )
+    try:
+        await octo.wait_for(lambda: octo.online(HELPER), timeout=20)
+        await octo.say(ANN, rig.group, "hello", mention=[HELPER])
+        assert await rig.until_said(1) == ["@Helper hello"]
+    finally:
+        process.send_signal(signal.SIGINT)
+        _, errors = await process.communicate()
+    assert TOKEN.encode() not in errors
