@@ -261,5 +261,5 @@ def _line(outcome: Outcome) -> ReplayEvent:
         "text": text,
         "decision": outcome.decision.kind.value,
         "reason": outcome.decision.reason,
-        "session_key": outcome.session_key or None,
+        "session_key": outcome.session_key if outcome.decision.kind is DecisionKind.TURN else None,
     }

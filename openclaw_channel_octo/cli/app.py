@@ -21,9 +21,8 @@ def main() -> None:
 
     Begin with "openclaw-octo demo". Exit codes: 0 fine, 1 the thing checked is not fine, 2 it could not be tried.
     """
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # chats hold what an old terminal's encoding does not
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # chats hold what an old terminal's encoding does not
 
 
 main.add_command(run)

@@ -22,7 +22,7 @@ from openclaw_channel_octo.testing.double import OctoDouble
 __all__ = ["FAST", "NORMAL", "tell"]
 
 NORMAL: Final = Pace(budget_s=2.0, thinking_s=0.4, settle_s=0.15, pause_s=0.25, silence_s=0.5)
-FAST: Final = Pace(budget_s=1.0, thinking_s=0.1, settle_s=0.03, pause_s=0.0, silence_s=0.05)
+FAST: Final = Pace(budget_s=1.0, thinking_s=0.1, settle_s=0.06, pause_s=0.0, silence_s=0.05)
 
 AGENT: Final = """
 import json, sys, time

@@ -13,6 +13,7 @@ from openclaw_channel_octo.capture.format import read_capture
 from openclaw_channel_octo.capture.replay import ReplayEvent
 from openclaw_channel_octo.capture.replay import replay as replay_capture
 from openclaw_channel_octo.errors import CaptureError
+from openclaw_channel_octo.message.text import single_line
 
 __all__ = ["replay"]
 
@@ -28,6 +29,9 @@ def replay(files: Sequence[Path], as_json: bool) -> None:
 
     Uses the keys in each capture, so that every message is verified and decrypted as it was live. Where the people
     who wrote the messages said whom they meant, the decisions are compared with that.
+
+    With --json the "event" of each line is connected, message, kicked, closed, or summary; the summary comes last and
+    holds the counts, the comparison of acknowledgements and the disagreements.
 
     Exit codes: 0 all decisions agree, 1 some do not, 2 a file is broken.
     """
@@ -46,10 +50,10 @@ async def _replay(file: Path, as_json: bool) -> int:
     capture = read_capture(file, for_replay=True)
     disagreements = 0
     if not as_json:
-        click.echo(f"{file.name}: {capture.header.description}")
+        click.echo(f"{file.name}: {single_line(capture.header.description)}")
     async with aclosing(replay_capture(capture)) as events:  # type: ignore[type-var]  # an async generator
         async for event in events:
-            click.echo(json.dumps(event, ensure_ascii=False) if as_json else _words(event))
+            click.echo(json.dumps(event) if as_json else _words(event))
             if event["event"] == "summary":
                 disagreements = len(event["disagreements"])
     if capture.torn:
@@ -65,10 +69,10 @@ def _words(event: ReplayEvent) -> str:
         case "connected":
             return f"  connection {event['connection']} up, protocol version {event['proto_version']}"
         case "message":
-            text = " ".join(event["text"].split())
-            return f"  {event['decision']:<11} {event['reason']:<22} {event['from_uid'][:8] or '-':<8} {text[:60]}"
+            sender, text = single_line(event["from_uid"], 8) or "-", single_line(event["text"], 60)
+            return f"  {event['decision']:<11} {event['reason']:<22} {sender:<9} {text}"
         case "kicked":
-            return f"  connection {event['connection']} kicked, reason {event['reason']}: {event['text']}"
+            return f"  connection {event['connection']} kicked, reason {event['reason']}: {single_line(event['text'])}"
         case "closed":
             return f"  connection {event['connection']} ended: {event['outcome']}"
         case _:

@@ -1,9 +1,11 @@
 """`openclaw-octo run`: the bots of a configuration file, until somebody stops them."""
 
 import asyncio
+import logging
 import signal
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -18,8 +20,11 @@ from openclaw_channel_octo.runtime.channel import OctoChannel
 
 __all__ = ["run"]
 
+_log = logging.getLogger(__name__)
+
 CUT_SHORT = 1
 NOT_STARTED = 2
+STOPPING = (signal.SIGINT, signal.SIGTERM)
 
 
 @click.command()
@@ -51,7 +56,7 @@ def run(config_file: Path, accounts: Sequence[str], log_level: str) -> None:
     """
     try:
         loaded = load_config(config_file)
-        bots = select_accounts(loaded.config, accounts)
+        bots = _chosen(loaded.config, accounts)
     except ConfigError as error:
         for problem in error.problems:
             click.echo(f"{config_file}: {problem}", err=True)
@@ -66,38 +71,47 @@ def run(config_file: Path, accounts: Sequence[str], log_level: str) -> None:
         sys.exit(NOT_STARTED)
 
 
+def _chosen(config: OctoConfig, accounts: Sequence[str]) -> Sequence[BotConfig]:
+    bots = select_accounts(config, accounts)
+    if not bots:
+        raise ConfigError("no account is on: there is nothing to run")
+    return bots
+
+
 async def _serve(config: OctoConfig, bots: Sequence[BotConfig]) -> int:
     host = from_config(config.host)
     channel = OctoChannel(config)
-    await host.start()
-    try:
-        for bot in bots:
-            await channel.start(bot.account_id, host)
-        await _signalled()
-        drained = await _stop(channel)
-    finally:
-        await channel.stop(0)
-        await host.stop()
+    with _stop_signals() as signals:
+        await host.start()
+        try:
+            for bot in bots:
+                await channel.start(bot.account_id, host)
+            _log.info("%s: stopping; once more to end at once", (await signals.get()).name)
+            drained = await _drain(channel, signals)
+        finally:
+            await channel.stop(0)
+            await host.stop()
     return 0 if drained else CUT_SHORT
 
 
-async def _signalled() -> None:
-    """Return when the process is asked to stop."""
-    asked = asyncio.Event()
+@contextmanager
+def _stop_signals() -> Iterator["asyncio.Queue[signal.Signals]"]:
+    """Collect the signals that ask the process to stop, instead of dying of them."""
+    signals: asyncio.Queue[signal.Signals] = asyncio.Queue()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, asked.set)
+    for number in STOPPING:
+        loop.add_signal_handler(number, signals.put_nowait, number)
     try:
-        await asked.wait()
+        yield signals
     finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in STOPPING:
             loop.remove_signal_handler(number)
 
 
-async def _stop(channel: OctoChannel) -> bool:
-    """Drain, unless a second signal comes first."""
+async def _drain(channel: OctoChannel, signals: "asyncio.Queue[signal.Signals]") -> bool:
+    """Let running turns end, unless another signal comes first; return whether they did."""
     stopping = asyncio.ensure_future(channel.stop())
-    impatient = asyncio.ensure_future(_signalled())
+    impatient = asyncio.ensure_future(signals.get())
     await asyncio.wait({stopping, impatient}, return_when=asyncio.FIRST_COMPLETED)
     impatient.cancel()
     if not stopping.done():

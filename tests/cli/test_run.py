@@ -1,0 +1,263 @@
+"""The real program, in a process of its own, against the double in this one."""
+
+import asyncio
+import json
+import os
+import re
+import signal
+import sysconfig
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from openclaw_channel_octo.cli import main
+from openclaw_channel_octo.clock import SystemClock
+from openclaw_channel_octo.host.embedded.files import OwnerLock
+from openclaw_channel_octo.testing.double import OctoDouble
+from tests.runtime.rig import ANN, HELPER, OTHER, OTHER_TOKEN, TOKEN, Rig, python_agent
+
+PROGRAM = Path(sysconfig.get_path("scripts")) / "openclaw-octo"
+
+PATIENCE_S = 60.0
+"""How long a start may take on a machine that is busy with something else."""
+
+WAITING_AGENT = """
+open('started', 'w').write(str(os.getpid()))
+while not os.path.exists('go'):
+    time.sleep(0.01)
+print('at last')
+"""
+
+Start = Callable[..., Awaitable[Process]]
+
+
+@pytest.fixture
+async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
+    async with OctoDouble() as octo:
+        yield Rig(octo, tmp_path / "state", SystemClock())
+
+
+@pytest.fixture
+async def start(rig: Rig, tmp_path: Path) -> AsyncIterator[Start]:
+    """Start the program with a configuration and wait until a bot is online."""
+    started: list[Process] = []
+
+    async def run(config: Mapping[str, Any], *options: str, online: str = HELPER) -> Process:
+        file = write(tmp_path, config)
+        process = await asyncio.create_subprocess_exec(
+            PROGRAM, "run", "--config", file, *options, stdout=PIPE, stderr=PIPE
+        )
+        started.append(process)
+        if online:
+            await up(rig.octo, process, online)
+        return process
+
+    yield run
+    for process in started:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
+
+
+async def up(octo: OctoDouble, process: Process, uid: str) -> None:
+    """Wait until a bot is online; fail with the program's own words when it ends before that."""
+    exited = asyncio.create_task(process.wait())
+    online = asyncio.create_task(octo.wait_for(lambda: octo.online(uid), timeout=PATIENCE_S))
+    await asyncio.wait({exited, online}, return_when=asyncio.FIRST_COMPLETED)
+    if not online.done():
+        online.cancel()
+        _, err = await process.communicate()
+        raise AssertionError(f"ended with {process.returncode}: {err.decode()}")
+    exited.cancel()
+    assert online.result()
+
+
+def write(folder: Path, config: Mapping[str, Any]) -> Path:
+    file = folder / "octo.json"
+    file.write_text(json.dumps(config), encoding="utf-8")
+    return file
+
+
+def waiting_agent(folder: Path) -> dict[str, Any]:
+    """Return an agent that says in a file that it began, and answers once another file is there."""
+    return {**python_agent(WAITING_AGENT), "cwd": str(folder)}
+
+
+async def content(file: Path) -> str:
+    """Return what a file holds as soon as it holds something."""
+    for _ in range(2_000):
+        if file.exists() and (text := file.read_text()):
+            return text
+        await asyncio.sleep(0.005)
+    raise AssertionError(f"{file.name} was never written")
+
+
+async def ended(process: Process) -> tuple[int, str]:
+    """Return exit code and everything the program wrote to standard error."""
+    out, err = await asyncio.wait_for(process.communicate(), PATIENCE_S)
+    assert out == b""
+    assert process.returncode is not None
+    return process.returncode, err.decode()
+
+
+async def test_a_mention_is_answered_and_every_step_logged_under_one_trace_id(rig: Rig, start: Start) -> None:
+    rig.write_session({"status": "failed", "runtimeMs": 394653, "sessionId": "s1"})
+    process = await start(rig.config())
+    message_id = await rig.mention("what broke?")
+    await rig.until_row(message_id, "answered")
+    process.send_signal(signal.SIGTERM)
+    code, log = await ended(process)
+
+    assert code == 0
+    answer_id = rig.octo.chat(rig.group)[-1].message_id
+    wanted = [
+        r"recv message from=ann channel=g1 type=1",
+        rf"\[MENTION\] 收到@消息 id={message_id}",
+        r"sending readReceipt\+typing to channel=g1 type=2",
+        r"got runtime, checking dispatch fn: true",
+        r"route resolved: agentId=main sessionKey=agent:main:octo:group:g1",
+        r"typing sent OK",
+        r"readReceipt sent OK",
+        r"session status=failed runtimeMs=394653 → recover \(.+\)",
+        r"turn started runId=[0-9a-f]{32}",
+        r"turn ended status=done",
+        rf"deliver: channel=g1 \(19 chars\) messageId={answer_id}",
+    ]
+    trace = re.escape(message_id[-8:])
+    for line in wanted:
+        assert re.search(rf"INFO +\[octo\] \[helper\] {line} trace={trace}$", log, re.MULTILINE), line
+    assert "what broke" not in log
+    assert TOKEN not in log
+
+
+async def test_sigterm_takes_nothing_new_and_lets_the_running_turn_answer(
+    rig: Rig, start: Start, tmp_path: Path
+) -> None:
+    process = await start(rig.config(agent=waiting_agent(tmp_path)))
+    message_id = await rig.mention("slow one")
+    await content(tmp_path / "started")
+    process.send_signal(signal.SIGTERM)
+    await rig.octo.wait_for(lambda: not rig.octo.online(HELPER))
+    (tmp_path / "go").touch()
+
+    code, log = await ended(process)
+    assert code == 0
+    assert "SIGTERM: stopping" in log
+    assert rig.said() == ["at last"]
+    assert rig.rows()[message_id] == ("answered", "")
+    assert rig.session()["status"] == "done"
+
+
+async def test_a_second_signal_ends_at_once_and_what_it_cut_short_is_answered_after_the_next_start(
+    rig: Rig, start: Start, tmp_path: Path
+) -> None:
+    config = rig.config(agent=waiting_agent(tmp_path))
+    process = await start(config)
+    message_id = await rig.mention("endless one")
+    agent = int(await content(tmp_path / "started"))
+    process.send_signal(signal.SIGINT)
+    await rig.octo.wait_for(lambda: not rig.octo.online(HELPER))
+    process.send_signal(signal.SIGTERM)
+
+    code, _ = await ended(process)
+    assert code == 1
+    assert rig.said() == []
+    with pytest.raises(ProcessLookupError):
+        os.kill(agent, 0)
+
+    (tmp_path / "go").touch()
+    await start(config)
+    await rig.until_row(message_id, "answered")
+    assert rig.said()[-1] == "at last"
+
+
+async def test_a_turn_that_outlives_the_drain_is_cut_short(rig: Rig, start: Start, tmp_path: Path) -> None:
+    process = await start(rig.config(agent=waiting_agent(tmp_path), host={"drainSeconds": 0.05}))
+    await rig.mention("endless one")
+    await content(tmp_path / "started")
+    process.send_signal(signal.SIGTERM)
+    code, log = await ended(process)
+    assert code == 1
+    assert "turns still ran after" in log
+
+
+async def test_only_the_chosen_account_runs_and_debug_shows_no_token_either(rig: Rig, start: Start) -> None:
+    config = rig.config(bots={"helper": TOKEN, "other": OTHER_TOKEN})
+    process = await start(config, "--account", "Other", "--log-level", "debug", online=OTHER)
+    await rig.octo.say(ANN, rig.group, "hi", mention=[OTHER, HELPER])
+    await rig.until_said(1, who=OTHER)
+    process.send_signal(signal.SIGTERM)
+    code, log = await ended(process)
+    assert code == 0
+    assert {call.bot for call in rig.octo.calls} == {OTHER}
+    assert "DEBUG" in log
+    assert OTHER_TOKEN not in log
+
+
+async def test_a_state_folder_in_use_is_refused_in_one_line_that_names_the_owner(
+    rig: Rig, start: Start
+) -> None:
+    rig.state_dir.mkdir()
+    lock = OwnerLock(rig.state_dir / "host.lock")
+    lock.acquire()
+    try:
+        code, log = await ended(await start(rig.config(), online=""))
+    finally:
+        lock.release()
+    assert code == 2
+    (line,) = log.splitlines()
+    assert line.startswith(f"cannot start: {rig.state_dir} is in use by process {os.getpid()}")
+    assert rig.octo.calls == []
+
+
+def refused(folder: Path, config: Mapping[str, Any], *options: str) -> list[str]:
+    """Return the lines a program that cannot start leaves on standard error."""
+    result = CliRunner().invoke(main, ["run", "--config", str(write(folder, config)), *options])
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    return [line.removeprefix(f"{folder / 'octo.json'}: ") for line in result.stderr.splitlines()]
+
+
+def bots(**accounts: Any) -> dict[str, Any]:
+    return {"channels": {"octo": {"accounts": accounts}}, "host": {"agent": {"kind": "echo"}}}
+
+
+def test_every_mistake_of_the_configuration_is_told_at_once(tmp_path: Path) -> None:
+    config = bots(helper={"botToken": TOKEN, "laneLength": 0})
+    config["channels"]["octo"]["silentRepies"] = "allow"
+    lines = refused(tmp_path, config)
+    assert sorted(line.split(":")[0] for line in lines) == [
+        "channels.octo.accounts.helper.laneLength",
+        "channels.octo.silentRepies",
+    ]
+    assert TOKEN not in "".join(lines)
+
+
+def test_an_unknown_account_is_refused_and_the_known_ones_named(tmp_path: Path) -> None:
+    config = bots(helper={"botToken": TOKEN}, off={"botToken": TOKEN, "enabled": False})
+    assert refused(tmp_path, config, "--account", "helper", "--account", "nobody", "--account", "off") == [
+        "there is no account 'nobody'; known: helper, off",
+        'account "off" is off: channels.octo.accounts.off.enabled is false',
+    ]
+
+
+def test_a_configuration_without_a_bot_that_is_on_is_refused(tmp_path: Path) -> None:
+    lines = refused(tmp_path, bots(off={"botToken": TOKEN, "enabled": False}))
+    assert lines == ["no account is on: there is nothing to run"]
+
+
+def test_a_missing_file_is_told_in_one_line(tmp_path: Path) -> None:
+    result = CliRunner().invoke(main, ["run", "--config", str(tmp_path / "none.json")])
+    assert result.exit_code == 2
+    assert result.stderr == f"{tmp_path / 'none.json'}: cannot be read: No such file or directory\n"
+
+
+def test_help_tells_of_signals_and_exit_codes() -> None:
+    text = CliRunner().invoke(main, ["run", "--help"]).stdout
+    text = " ".join(text.split())
+    assert "second signal" in text
+    assert "Exit codes: 0" in text
