@@ -1,8 +1,9 @@
 """One bot: its API, its connection, and what its messages set in motion."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from openclaw_channel_octo.clock import Clock
 from openclaw_channel_octo.config.model import BotConfig
@@ -20,6 +21,7 @@ from openclaw_channel_octo.runtime.lanes import Lanes
 from openclaw_channel_octo.runtime.outbox import Outbox
 from openclaw_channel_octo.runtime.presence import Presence
 from openclaw_channel_octo.runtime.runs import Runs
+from openclaw_channel_octo.runtime.sequence import MessageSequence, Missed
 from openclaw_channel_octo.runtime.sessions import SessionGuard
 from openclaw_channel_octo.runtime.supervisor import ConnectionStatus, Supervisor
 from openclaw_channel_octo.runtime.tasks import TaskSet
@@ -29,9 +31,6 @@ from openclaw_channel_octo.store.journal import Journal
 from openclaw_channel_octo.store.records import InboundRow, RowState
 
 __all__ = ["Bot", "Shared"]
-
-MOST_ATTEMPTS = 2
-"""Runs a message gets in all when processes die under it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +76,7 @@ class Bot:
         self._log = log
         self._api = api
         self._tasks = TaskSet(log)
-        self._draining = False
+        self._resumed = False
         self._supervisor = Supervisor(
             api=api,
             clock=shared.clock,
@@ -85,6 +84,7 @@ class Bot:
             device_id=shared.device_id,
             ws_url=config.ws_url,
             prepare=self._prepare,
+            connected=self._connected,
             log=log,
         )
         self._running: asyncio.Task[None] | None = None
@@ -100,7 +100,6 @@ class Bot:
 
     async def disconnect(self) -> None:
         """Stop receiving; what was received stays in the lanes."""
-        self._draining = True
         if self._running is not None:
             self._running.cancel()
             await asyncio.wait({self._running})
@@ -116,12 +115,9 @@ class Bot:
         return await self._inbox.accept(events)
 
     def dispatch(self, outcomes: Sequence[Outcome]) -> None:
-        """Put recorded messages into their lanes, showing at once that they were read."""
-        for outcome in outcomes:
-            if outcome.row is None:
-                self._note(outcome)
-            else:
-                self._submit(outcome.row, self._config.lane_length)
+        """Show that recorded messages were read, and put them into their lanes in the order of their conversations."""
+        self._begin(outcomes)
+        self._sequence.take(outcomes)
         queued = [outcome.row.id for outcome in outcomes if outcome.row is not None]
         if queued:
             self._tasks.start(self._shared.journal.queued(queued), "queued")
@@ -153,14 +149,34 @@ class Bot:
         shared, config = self._shared, self._config
         policy = GatePolicy(require_mention=config.require_mention, reply_triggers=config.reply_triggers)
         self._inbox = Inbox(config.account_id, identity, shared.agent_id, policy, shared.journal)
-        self._outbox = Outbox(self._api, shared.journal, shared.clock, config.reply_chunk, self._log)
+        self._outbox = Outbox(
+            self._api, identity.uid, shared.journal, shared.clock, config.reply_chunk, self._log
+        )
         self._presence = Presence(self._api, shared.clock, self._tasks, self._log)
         self._commands = Commands(shared.host, shared.runs, shared.lanes, identity.owner_uid, self._log)
         self._busy = BusyNotices(self._outbox, shared.journal, self._tasks, config.texts.busy)
         self._turns = self._make_turns(identity)
         self._log.info("registered as %s (%s)", identity.uid, identity.name or "no name")
+        self._sequence = self._make_sequence()
+        self._sequence.restore(await shared.journal.cursors(config.account_id))
+        await self._sequence.catch_up()
         await self._resume()
         return self
+
+    def _make_sequence(self) -> MessageSequence:
+        return MessageSequence(
+            missed=Missed(self._api),
+            accept=self._fetched,
+            release=self._release,
+            save=partial(self._shared.journal.save_cursors, self._config.account_id),
+            tasks=self._tasks,
+            clock=self._shared.clock,
+            log=self._log,
+        )
+
+    def _connected(self) -> None:
+        """Fetch what was said while nobody listened; servers push nothing of it (protocol §4.8)."""
+        self._tasks.start(self._sequence.catch_up(), "catch-up")
 
     def _make_turns(self, identity: Identity) -> Turns:
         shared, config = self._shared, self._config
@@ -192,45 +208,73 @@ class Bot:
         )
 
     async def _resume(self) -> None:
-        """Queue what never started, run again what showed nothing, and own up to what was half shown."""
+        """Take up what an earlier process left open, each conversation in its order."""
         for row in await self._shared.journal.unfinished(self._config.account_id):
-            if row.state is not RowState.RUNNING:
+            self._show(row)
+            begun = row.ending or row.state is RowState.RUNNING
+            if row.decision == DecisionKind.COMMAND and not begun:
                 self._submit(row, limit=None)
-            elif await self._shared.journal.shown(row.id):
-                self._end_in_lane(row, self._turns.end_cut_off)
-            elif row.attempt >= MOST_ATTEMPTS:
-                self._end_in_lane(row, self._turns.give_up)
             else:
-                self._submit(row, limit=None)
+                work = self._turns.resume if begun else self._turns.handle
+                self._shared.lanes.submit(row.session_key, partial(work, row))
+        self._resumed = True
 
-    def _end_in_lane(self, row: InboundRow, end: Callable[[InboundRow], Awaitable[None]]) -> None:
-        """End a row in its turn: behind nothing older, and without holding up the connection."""
-        self._shared.lanes.submit(row.session_key, lambda: end(row))
-
-    def _submit(self, row: InboundRow, limit: int | None) -> None:
+    def _show(self, row: InboundRow) -> None:
+        """Show at once that a message was read, before its turn comes."""
         with trace_scope(row.trace):
             payload = parse_payload(row.payload)
             self._log.info(
                 "recv message from=%s channel=%s type=%s", row.from_uid, row.channel.id, payload.type
             )
+            if row.decision == DecisionKind.TURN:
+                self._log.info("[MENTION] 收到@消息 id=%s", row.message_id)
+            self._presence.begin(row.channel, row.message_id)
+
+    def _release(self, outcome: Outcome) -> None:
+        """Start what a message asks for, now that everything before it in its conversation is known."""
+        if outcome.row is None:
+            self._note(outcome)
+        elif self._resumed:  # until then the journal holds it, and `_resume` takes it up
+            self._submit(outcome.row, self._config.lane_length)
+
+    def _submit(self, row: InboundRow, limit: int | None) -> None:
+        with trace_scope(row.trace):
             if row.decision == DecisionKind.COMMAND:
-                self._presence.begin(row.channel, row.message_id)
                 self._tasks.start(self._run_command(row), "command")
-                return
-            self._log.info("[MENTION] 收到@消息 id=%s", row.message_id)
-            if self._shared.lanes.submit(row.session_key, lambda: self._turns.handle(row), limit):
+            elif self._shared.lanes.submit(row.session_key, partial(self._turns.handle, row), limit):
                 self._busy.over(row.session_key)
-                self._presence.begin(row.channel, row.message_id)
             else:
+                self._presence.end(row.channel)
                 self._busy.refuse(row)
+
+    async def _fetched(self, events: Sequence[Incoming]) -> Sequence[Outcome]:
+        """Record messages of the history; before the first connection old ones are not answered any more."""
+        now_s = self._shared.clock.wall_ms() // 1000
+        since_s = 0 if self._resumed else now_s - self._config.cold_start_max_age_seconds
+        outcomes = await self._inbox.accept(events, answer_since=since_s)
+        self._begin(outcomes)
+        if too_old := sum(outcome.session_key != "" and outcome.row is None for outcome in outcomes):
+            self._log.warning(
+                "%d messages to the bot are older than %d s and are not answered: openclaw-octo journal dead",
+                too_old,
+                self._config.cold_start_max_age_seconds,
+            )
+        return outcomes
+
+    def _begin(self, outcomes: Sequence[Outcome]) -> None:
+        """Show signs for new messages and take note of our own that came back."""
+        for outcome in outcomes:
+            if outcome.decision.kind is DecisionKind.ECHO:
+                self._outbox.heard(outcome.payload, outcome.message.message_id)
+            elif outcome.row is not None and self._resumed:
+                self._show(outcome.row)
 
     async def _run_command(self, row: InboundRow) -> None:
         with trace_scope(row.trace):
             try:
                 command = command_of(parse_payload(row.payload), self._identity)
                 text = await self._commands.answer(row, command)
-                await self._outbox.reply(row, self._shared.clock.new_id(), text)
-                await self._shared.journal.settle([row.id], RowState.ANSWERED)
+                await self._outbox.conclude(row, "", text, RowState.ANSWERED)
             except ApiError as error:
                 await self._turns.bury(row, str(error))
             finally:

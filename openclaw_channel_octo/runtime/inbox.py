@@ -20,13 +20,16 @@ from openclaw_channel_octo.store.records import InboundRow, NewInbound, RowState
 from openclaw_channel_octo.wire.events import InboundMessage, Received, Undecodable
 from openclaw_channel_octo.wire.packets import Flags
 
-__all__ = ["ADDRESSED", "Inbox", "Incoming", "Outcome", "trace_of"]
+__all__ = ["ADDRESSED", "TOO_OLD", "Inbox", "Incoming", "Outcome", "trace_of"]
 
 POISON_COPIES = 3
 """From this copy on an undecodable message is acknowledged, recorded and dropped (protocol §4.6)."""
 
 POISON_MEMORY = 1_000
 """Undecodable messages whose copies are counted at the same time."""
+
+TOO_OLD = "too old when it was found in the history at the start"
+"""Why a message of the history is not answered."""
 
 ADDRESSED = frozenset({DecisionKind.TURN, DecisionKind.COMMAND})
 
@@ -83,17 +86,21 @@ class Inbox:
         self._journal = journal
         self._poison: dict[int, int] = {}
 
-    async def accept(self, events: Sequence[Incoming]) -> list[Outcome]:
+    async def accept(self, events: Sequence[Incoming], *, answer_since: int = 0) -> list[Outcome]:
         """Judge and record packets in the order they came.
+
+        Args:
+            events: received packets.
+            answer_since: Unix seconds; older messages that address the bot are dead letters from the start.
 
         Raises:
             StoreError: nothing was recorded, so nothing may be acknowledged.
         """
-        judged = [self._judge(event) for event in events]
+        judged = [self._judge(event, answer_since) for event in events]
         rows = iter(await self._journal.append([item.record for item in judged if item.record is not None]))
         return [_settled(item, next(rows)) if item.record is not None else item.outcome for item in judged]
 
-    def _judge(self, event: Incoming) -> _Judged:
+    def _judge(self, event: Incoming, answer_since: int) -> _Judged:
         if isinstance(event, Undecodable):
             return self._judge_poison(event)
         message = event.message
@@ -109,8 +116,8 @@ class Inbox:
         )
         if message.flags & Flags.NO_PERSIST and decision.kind not in ADDRESSED:
             return _Judged(outcome, None)  # never sent again by the server, so there is nothing to remember
-        state = RowState.RECEIVED if decision.kind in ADDRESSED else RowState.CONTEXT
-        return _Judged(outcome, self._record(outcome, message.payload, message.timestamp, state))
+        state, detail = _beginning(decision.kind, message.timestamp, answer_since)
+        return _Judged(outcome, self._record(outcome, message.payload, message.timestamp, state, detail))
 
     def _judge_poison(self, event: Undecodable) -> _Judged:
         copies = self._poison.pop(event.message_id, 0) + 1
@@ -127,9 +134,13 @@ class Inbox:
             session_key="",
             acknowledge=given_up,
         )
-        return _Judged(outcome, self._record(outcome, b"", 0, RowState.DEAD) if given_up else None)
+        if not given_up:
+            return _Judged(outcome, None)
+        return _Judged(outcome, self._record(outcome, b"", 0, RowState.DEAD, event.problem))
 
-    def _record(self, outcome: Outcome, payload: bytes, timestamp: int, state: RowState) -> NewInbound:
+    def _record(  # one argument for each thing a row tells that an outcome does not
+        self, outcome: Outcome, payload: bytes, timestamp: int, state: RowState, detail: str
+    ) -> NewInbound:
         message = outcome.message
         return NewInbound(
             account=self._account,
@@ -145,8 +156,17 @@ class Inbox:
             session_key=outcome.session_key,
             trace=trace_of(message.message_id),
             state=state,
-            detail=outcome.decision.reason if state is RowState.DEAD else "",
+            detail=detail,
         )
+
+
+def _beginning(kind: DecisionKind, timestamp: int, answer_since: int) -> tuple[RowState, str]:
+    """Return the state a row begins in, and why where that is its end."""
+    if kind not in ADDRESSED:
+        return RowState.CONTEXT, ""
+    if timestamp < answer_since:
+        return RowState.DEAD, TOO_OLD
+    return RowState.RECEIVED, ""
 
 
 def trace_of(message_id: int) -> str:
@@ -159,4 +179,4 @@ def _settled(item: _Judged, row: InboundRow | None) -> Outcome:
     if row is None:
         known = Decision(DecisionKind.DUPLICATE, "known message id")
         return replace(item.outcome, decision=known, session_key="")
-    return replace(item.outcome, row=row) if item.outcome.session_key else item.outcome
+    return replace(item.outcome, row=row) if row.state is RowState.RECEIVED else item.outcome

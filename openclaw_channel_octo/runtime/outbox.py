@@ -1,31 +1,47 @@
 """Messages of ours on their way to the chat: split, recorded, sent in order, never twice (design §7)."""
 
 import asyncio
+from collections import OrderedDict
 from functools import partial
+from typing import TypeVar
 
 from openclaw_channel_octo.clock import Clock
 from openclaw_channel_octo.errors import AmbiguousOutcome, ApiError
 from openclaw_channel_octo.ids import ChannelRef
-from openclaw_channel_octo.message.payload import parse_payload
+from openclaw_channel_octo.message.payload import Payload, parse_payload
 from openclaw_channel_octo.message.split import split_reply
 from openclaw_channel_octo.observe.logs import BotLog
 from openclaw_channel_octo.rest.client import BotApi
 from openclaw_channel_octo.runtime.backoff import Backoff
 from openclaw_channel_octo.store.journal import Journal
-from openclaw_channel_octo.store.records import Chunk, ChunkState, InboundRow
+from openclaw_channel_octo.store.records import Chunk, ChunkState, InboundRow, RowState
 
 __all__ = ["Outbox"]
 
-TRIES = 5
-"""Sends of one message before it is given up; with the waits between them about half a minute."""
+TRIES = 8
+"""Steps, sends and searches together, before a message is given up; with the waits between them over a minute."""
 
-LOOK_BACK = 50
+LOOK_BACK = 100
 """Newest messages of a conversation searched for one whose send had no answer."""
+
+CLOCK_SLACK_S = 60
+"""How far the server's clock may be behind ours when a message is recognised by its content."""
+
+HEARD = 1_000
+"""Own messages whose echo is remembered."""
 
 LONG_TEXT = 50_000
 """Characters from which a text is split off the event loop, so that pings go on."""
 
+LOST = "its process died before the answer came"
+"""Detail of a chunk whose send was interrupted."""
+
+REF_KEY = "client_ref"
+"""Key of the payload that carries our id of a message through the server."""
+
 _TEXT = 1
+
+_V = TypeVar("_V")
 
 
 class Outbox:
@@ -33,18 +49,24 @@ class Outbox:
 
     Args:
         api: the bot's API.
+        own_uid: the bot's uid.
         journal: where each chunk is recorded before and after it is sent.
         clock: time.
         chunk_limit: longest message in UTF-16 units.
         log: the bot's log.
     """
 
-    def __init__(self, api: BotApi, journal: Journal, clock: Clock, chunk_limit: int, log: BotLog) -> None:
+    def __init__(  # it stands between chat, disk and time
+        self, api: BotApi, own_uid: str, journal: Journal, clock: Clock, chunk_limit: int, log: BotLog
+    ) -> None:
         self._api = api
+        self._own_uid = own_uid
         self._journal = journal
         self._clock = clock
         self._chunk_limit = chunk_limit
         self._log = log
+        self._heard: OrderedDict[str, str] = OrderedDict()
+        self._accepted: OrderedDict[str, None] = OrderedDict()
 
     async def reply(self, row: InboundRow, run_id: str, text: str) -> list[str]:
         """Send a part of the answer to a message; return the ids of the messages it became.
@@ -53,71 +75,144 @@ class Outbox:
             ApiError: a chunk could not be delivered; those behind it were not tried.
             StoreError: the journal did not take it.
         """
-        split = partial(split_reply, text, self._chunk_limit)
-        parts = split() if len(text) < LONG_TEXT else await asyncio.to_thread(split)
-        chunks = await self._journal.plan_chunks(row.id, run_id, parts)
+        chunks = await self._journal.plan_chunks(row.id, run_id, await self._split(text))
         return [await self._deliver_recorded(row.channel, chunk) for chunk in chunks]
 
-    async def notice(self, channel: ChannelRef, text: str) -> str:
-        """Send a notice; return its message id. Raises `ApiError` when it could not be delivered."""
-        return await self._deliver(channel, Chunk(ref=self._clock.new_id(), text=text))
+    async def conclude(
+        self, row: InboundRow, run_id: str, text: str, ending: RowState, detail: str = ""
+    ) -> str:
+        """Send the last part of an answer, or the notice in its place, and end the row; return its message id.
+
+        Raises as `reply` does.
+        """
+        chunks = await self._journal.plan_chunks(row.id, run_id, await self._split(text), ending)
+        ids = [await self._deliver_recorded(row.channel, chunk) for chunk in chunks]
+        await self._settle(row, ending, ids, detail)
+        return ids[-1]
+
+    async def finish(self, row: InboundRow) -> bool:
+        """Take up what an earlier process had begun to send for a row.
+
+        Returns:
+            Whether people have seen a part of it. A row whose last chunks were planned is ended by this.
+
+        Raises:
+            ApiError: a chunk could not be delivered.
+        """
+        ids: list[str] = []
+        for chunk in await self._journal.chunks(row.id):
+            match chunk.state:
+                case ChunkState.SENT:
+                    ids.append(chunk.message_id)
+                case ChunkState.SENDING if row.ending:
+                    ids.append(await self._deliver_recorded(row.channel, chunk, uncertain=True))
+                case ChunkState.SENDING:
+                    ids += await self._recognise(row.channel, chunk)
+                case ChunkState.PLANNED if row.ending:
+                    ids.append(await self._deliver_recorded(row.channel, chunk))
+        if row.ending:
+            await self._settle(row, RowState(row.ending), ids, "")
+        else:
+            await self._journal.drop_unsent(row.id)
+        return bool(ids)
 
     async def announce(self, channel: ChannelRef, text: str) -> None:
         """Send a notice that nothing depends on: one try, no questions. Raises `ApiError`."""
         await self._send(channel, Chunk(ref=self._clock.new_id(), text=text))
 
-    async def _deliver_recorded(self, channel: ChannelRef, chunk: Chunk) -> str:
-        await self._journal.mark_chunk(chunk.ref, ChunkState.SENDING)
+    def heard(self, payload: Payload | None, message_id: int) -> None:
+        """Note one of our own messages that came back over the socket: it stands in the chat."""
+        ref = payload.data.get(REF_KEY) if payload else None
+        if isinstance(ref, str):
+            _remember(self._heard, ref, str(message_id))
+
+    async def _split(self, text: str) -> list[str]:
+        split = partial(split_reply, text, self._chunk_limit)
+        return split() if len(text) < LONG_TEXT else await asyncio.to_thread(split)
+
+    async def _settle(self, row: InboundRow, ending: RowState, ids: list[str], detail: str) -> None:
+        notice_id = ids[-1] if ids and ending is RowState.NOTIFIED else ""
+        await self._journal.settle([row.id], ending, notice_id=notice_id, detail=detail)
+
+    async def _recognise(self, channel: ChannelRef, chunk: Chunk) -> list[str]:
+        """Return the id of a chunk that an earlier process may have sent; one that is not there is given up."""
+        backoff = Backoff(self._clock, 1.0, 16.0)
+        for attempt in range(1, TRIES + 1):
+            await self._clock.sleep(backoff.next())
+            try:
+                message_id = await self._search(channel, chunk)
+            except ApiError as error:
+                if not error.retryable or attempt == TRIES:
+                    raise
+                continue
+            state = ChunkState.SENT if message_id else ChunkState.DEAD
+            await self._journal.mark_chunk(chunk.ref, state, message_id=message_id, detail=LOST)
+            return [message_id] if message_id else []
+        return []
+
+    async def _deliver_recorded(self, channel: ChannelRef, chunk: Chunk, *, uncertain: bool = False) -> str:
+        if not uncertain:
+            await self._journal.mark_chunk(chunk.ref, ChunkState.SENDING)
         try:
-            message_id = await self._deliver(channel, chunk)
+            message_id = await self._deliver(channel, chunk, uncertain=uncertain)
         except ApiError as error:
             await self._journal.mark_chunk(chunk.ref, ChunkState.DEAD, detail=str(error))
             raise
         await self._journal.mark_chunk(chunk.ref, ChunkState.SENT, message_id=message_id)
         return message_id
 
-    async def _deliver(self, channel: ChannelRef, chunk: Chunk) -> str:
+    async def _deliver(self, channel: ChannelRef, chunk: Chunk, *, uncertain: bool) -> str:
         """Send until it is certain that the message stands in the chat once, or cannot."""
         backoff = Backoff(self._clock, 1.0, 16.0)
-        for attempt in range(1, TRIES + 1):
+        problem: ApiError = AmbiguousOutcome("sendMessage", LOST)
+        for _ in range(TRIES):
             try:
-                return await self._send(channel, chunk)
+                if not uncertain:
+                    return await self._send(channel, chunk)
+                await self._clock.sleep(
+                    backoff.next()
+                )  # an accepted message takes a moment to reach the history
+                if found := await self._search(channel, chunk):
+                    return found
+                uncertain = False
             except AmbiguousOutcome as error:
-                if attempt == TRIES:
-                    raise
-                self._log.warning("no answer to sendMessage, looking for the message: %s", error)
+                problem, uncertain = error, True
+                self._log.warning("%s; looking for the message in the chat", error)
             except ApiError as error:
-                if not error.retryable or attempt == TRIES:
+                if not error.retryable:
                     raise
-                self._log.warning("sendMessage will be tried again: %s", error)
+                problem = error
+                self._log.warning("%s; once more", error)
                 await self._clock.sleep(backoff.next())
-                continue
-            await self._clock.sleep(backoff.next())  # accepted messages take a moment to reach the history
-            if found := await self._find(channel, chunk):
-                return found
-        raise AssertionError("the last attempt returns or raises")  # pragma: no cover
+        raise problem
 
     async def _send(self, channel: ChannelRef, chunk: Chunk) -> str:
-        payload = {"type": _TEXT, "content": chunk.text, "client_ref": chunk.ref}
+        payload = {"type": _TEXT, "content": chunk.text, REF_KEY: chunk.ref}
         sent = await self._api.send_message(channel, payload)
+        _remember(self._accepted, sent.message_id, None)
         self._log.info(
             "deliver: channel=%s (%d chars) messageId=%s", channel.id, len(chunk.text), sent.message_id
         )
         return sent.message_id
 
-    async def _find(self, channel: ChannelRef, chunk: Chunk) -> str:
-        """Return the id of the message in the history, empty when it is not there.
-
-        Raises:
-            AmbiguousOutcome: the history could not be read, so sending again might double the message.
-        """
-        try:
-            history = await self._api.sync_messages(channel, limit=LOOK_BACK)
-        except ApiError as error:
-            raise AmbiguousOutcome(
-                "sendMessage", f"no answer, and the history is out of reach: {error}"
-            ) from error
-        for message in history:
-            if parse_payload(message.payload).data.get("client_ref") == chunk.ref:
+    async def _search(self, channel: ChannelRef, chunk: Chunk) -> str:
+        """Return the id of a message that may have been sent, empty when it is not in the chat. Raises `ApiError`."""
+        if heard := self._heard.get(chunk.ref):
+            return heard
+        since_s = chunk.since_ms // 1000 - CLOCK_SLACK_S
+        alike = ""
+        for message in await self._api.sync_messages(channel, limit=LOOK_BACK):
+            payload = parse_payload(message.payload)
+            if payload.data.get(REF_KEY) == chunk.ref:
                 return message.message_id
-        return ""
+            ours = message.from_uid == self._own_uid and message.timestamp >= since_s
+            keyless = REF_KEY not in payload.data and message.message_id not in self._accepted
+            if ours and keyless and payload.text == chunk.text:
+                alike = message.message_id
+        return alike
+
+
+def _remember(kept: OrderedDict[str, _V], key: str, value: _V) -> None:
+    kept[key] = value
+    while len(kept) > HEARD:
+        kept.popitem(last=False)

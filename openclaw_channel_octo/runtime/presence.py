@@ -94,9 +94,7 @@ class Presence:
 
     def _type(self, channel: ChannelRef, talk: _Conversation) -> None:
         talk.typed_at = self._clock.now()
-        talk.typing = self._tasks.start(
-            self._quietly(channel, "typing", self._api.typing(channel)), "typing"
-        )
+        talk.typing = self._tasks.start(self._quietly(channel, "typing", self._api.typing(channel)), "typing")
 
     async def _keep_typing(self, channel: ChannelRef, talk: _Conversation) -> None:
         while True:

@@ -75,6 +75,7 @@ class Supervisor:
         device_id: this installation's device id, the same at every reconnect.
         ws_url: URL that wins over the one the server names, ``None`` to use the server's.
         prepare: called with the first registration; returns where messages go.
+        connected: called after each handshake.
         log: the bot's log.
     """
 
@@ -87,6 +88,7 @@ class Supervisor:
         device_id: str,
         ws_url: str | None,
         prepare: Callable[[Registration], Awaitable[Intake]],
+        connected: Callable[[], None] = lambda: None,
         log: BotLog,
     ) -> None:
         self._api = api
@@ -95,6 +97,7 @@ class Supervisor:
         self._device_id = device_id
         self._ws_url = ws_url
         self._prepare = prepare
+        self._connected = connected
         self._log = log
         self._short = Backoff(clock, 1.0, 60.0)
         self._long = Backoff(clock, LONG_WAIT_S, LONGEST_WAIT_S)
@@ -119,7 +122,9 @@ class Supervisor:
                     registration = await self._register()
         except _REFUSALS as error:
             self._become(LinkState.REFUSED, f"the server refuses this bot, ask its owner: {error}")
-            self._log.error("stopped, the server refuses this bot, ask its owner for a valid token: %s", error)
+            self._log.error(
+                "stopped, the server refuses this bot, ask its owner for a valid token: %s", error
+            )
 
     async def _register(self) -> Registration:
         """Return the bot's credentials; only called while disconnected, because it kicks a live connection."""
@@ -163,6 +168,7 @@ class Supervisor:
             connected.server_version,
             connected.time_diff_ms,
         )
+        self._connected()
 
     def _judge(self, end: LinkEnd) -> tuple[float, bool]:
         """Return seconds to wait and whether to register again, and set the state people see."""

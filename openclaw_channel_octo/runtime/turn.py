@@ -28,6 +28,9 @@ CUT_MARK = " […]"
 STOPPED_TEXT = "⏹️ Stopped."
 """What a person reads in place of the answer they stopped."""
 
+MOST_ATTEMPTS = 2
+"""Runs a message gets in all when processes die under it."""
+
 SILENT_REPLY = "NO_REPLY"
 """An agent's way to say that it chooses to say nothing (openclaw-host §3.6)."""
 
@@ -77,22 +80,46 @@ class Turns:
             finally:
                 self.presence.end(row.channel)
 
-    async def end_cut_off(self, row: InboundRow) -> None:
-        """End a message whose answer was half shown when the process died."""
+    async def resume(self, row: InboundRow) -> None:
+        """Take up a message under which a process died: finish what was being sent, own up, or run it again."""
         with trace_scope(row.trace):
-            await self._notify(row, self.config.texts.cut_off)
+            try:
+                shown = await self.outbox.finish(row)
+            except ApiError as error:
+                await self.bury(row, str(error))
+                self.presence.end(row.channel)
+                return
+            if row.ending:
+                self.presence.end(row.channel)
+            elif shown:
+                await self._end(row, self.config.texts.cut_off, "a process died in the middle of the answer")
+            elif row.attempt >= MOST_ATTEMPTS:
+                await self._end(row, self.config.texts.failed, f"{row.attempt} processes died while it ran")
+            else:
+                await self.handle(row)
+
+    async def bury(self, row: InboundRow, detail: str) -> None:
+        """End a message as a dead letter: nothing can be shown, the operator is told why."""
+        self.log.error("dead letter: message %s got no answer: %s", row.message_id, detail)
+        await self.journal.settle([row.id], RowState.DEAD, detail=detail)
+
+    async def _end(self, row: InboundRow, text: str, detail: str) -> None:
+        try:
+            await self._notify(row, text, detail)
+        finally:
+            self.presence.end(row.channel)
 
     async def _answer(self, row: InboundRow) -> None:
         self.log.info("got runtime, checking dispatch fn: true")
         self.log.info("route resolved: agentId=%s sessionKey=%s", self.agent_id, row.session_key)
         shown: list[str] = []
-        end = await self._attempt(row, 1, shown)
+        run_id, end = await self._attempt(row, 1, shown)
         if end.status == SKIPPED and self.config.guard.enabled:
             self.log.warning("the host skipped the turn (%s); once more", end.detail)
-            end = await self._attempt(row, 2, shown)
-        await self._conclude(row, end, shown)
+            run_id, end = await self._attempt(row, 2, shown)
+        await self._conclude(row, run_id, end, shown=bool(shown))
 
-    async def _attempt(self, row: InboundRow, number: int, shown: list[str]) -> RunEnd:
+    async def _attempt(self, row: InboundRow, number: int, shown: list[str]) -> tuple[str, RunEnd]:
         """Make the session ready and run the turn once under a run id of its own."""
         if self.config.guard.enabled:
             await self.guard.prepare(row)
@@ -101,37 +128,39 @@ class Turns:
         self.log.info("turn started runId=%s", turn.run_id)
 
         async def deliver(text: str) -> None:
-            shown.extend(await self._post(row, turn.run_id, text))
+            await self.presence.ready(row.channel)
+            shown.extend(await self.outbox.reply(row, turn.run_id, text))
 
         end = await self.runs.run(turn, self.budget_s, self.slots, deliver)
         self.log.info("turn ended status=%s%s", end.status, f" ({end.detail})" if end.detail else "")
         if end.status == Status.DONE:
             await self.journal.clear_failures(row.session_key)
-        if text := self._visible_text(end):
-            await deliver(text)
-        return end
+        return turn.run_id, end
 
-    def _visible_text(self, end: RunEnd) -> str:
-        text = "" if end.text.strip() == SILENT_REPLY else end.text
-        links = "\n".join(item.url for item in end.media)
-        if text.strip() and end.status != Status.DONE:
-            text = text.rstrip() + CUT_MARK
-        return "\n\n".join(part for part in (text, links) if part.strip())
-
-    async def _conclude(self, row: InboundRow, end: RunEnd, shown: list[str]) -> None:
+    async def _conclude(self, row: InboundRow, run_id: str, end: RunEnd, *, shown: bool) -> None:
         """Check that something became visible, and end the row by what did."""
         texts = self.config.texts
-        if end.status == Status.DONE:
-            chosen = end.text.strip() == SILENT_REPLY and self.config.silent_replies == "allow"
-            if shown or chosen:
-                await self.journal.settle([row.id], RowState.ANSWERED, detail="" if shown else SILENT_REPLY)
-            else:
-                await self._if_guarded(row, texts.empty, "the answer was empty")
-        elif end.status == SKIPPED:
+        text = _visible_text(end)
+        if end.status == SKIPPED:
             await self._if_guarded(row, texts.failed, f"the host skipped the turn: {end.detail}")
+        elif end.status != Status.DONE:
+            await self._conclude_failure(row, run_id, end, text)
+        elif text:
+            await self.presence.ready(row.channel)
+            await self.outbox.conclude(row, run_id, text, RowState.ANSWERED)
+        elif shown or (end.text.strip() == SILENT_REPLY and self.config.silent_replies == "allow"):
+            await self.journal.settle([row.id], RowState.ANSWERED, detail="" if shown else SILENT_REPLY)
         else:
-            by_status: dict[str, str] = {Status.TIMEOUT: texts.timeout, Status.KILLED: STOPPED_TEXT}
-            await self._notify(row, by_status.get(end.status, texts.failed), end.detail)
+            await self._if_guarded(row, texts.empty, "the answer was empty")
+
+    async def _conclude_failure(self, row: InboundRow, run_id: str, end: RunEnd, text: str) -> None:
+        """Show what a failed run had written, with a mark, and then that it failed."""
+        texts = self.config.texts
+        if text:
+            await self.presence.ready(row.channel)
+            await self.outbox.reply(row, run_id, text)
+        by_status: dict[str, str] = {Status.TIMEOUT: texts.timeout, Status.KILLED: STOPPED_TEXT}
+        await self._notify(row, by_status.get(end.status, texts.failed), end.detail)
 
     async def _if_guarded(self, row: InboundRow, text: str, detail: str) -> None:
         """Send the notice; with the guard switched off, stay as silent as a host without one."""
@@ -140,28 +169,12 @@ class Turns:
         else:
             await self.bury(row, f"{detail} (guard disabled)")
 
-    async def _post(self, row: InboundRow, run_id: str, text: str) -> list[str]:
-        await self.presence.ready(row.channel)
-        return await self.outbox.reply(row, run_id, text)
-
-    async def _notify(self, row: InboundRow, text: str, detail: str = "") -> None:
+    async def _notify(self, row: InboundRow, text: str, detail: str) -> None:
         await self.presence.ready(row.channel)
         try:
-            notice_id = await self.outbox.notice(row.channel, text)
+            await self.outbox.conclude(row, "", text, RowState.NOTIFIED, detail)
         except ApiError as error:
-            await self.bury(row, f"{detail}; the notice failed too: {error}" if detail else str(error))
-        else:
-            await self.journal.settle([row.id], RowState.NOTIFIED, notice_id=notice_id, detail=detail)
-
-    async def give_up(self, row: InboundRow) -> None:
-        """End a message that must not be tried again: processes died under every run of it."""
-        with trace_scope(row.trace):
-            await self._notify(row, self.config.texts.failed, f"{row.attempt} processes died while it ran")
-
-    async def bury(self, row: InboundRow, detail: str) -> None:
-        """End a message as a dead letter: nothing can be shown, the operator is told why."""
-        self.log.error("dead letter: message %s got no answer: %s", row.message_id, detail)
-        await self.journal.settle([row.id], RowState.DEAD, detail=detail)
+            await self.bury(row, f"{detail}; the notice failed too: {error}")
 
     def _turn(self, row: InboundRow, attempt: int) -> Turn:
         rendered = render(parse_payload(row.payload), own_name=self.identity.name)
@@ -185,3 +198,12 @@ class Turns:
             attempt=attempt,
             resumed=row.attempt > 0,
         )
+
+
+def _visible_text(end: RunEnd) -> str:
+    """Return what of a run's end people are to read; text of a run that failed carries a mark."""
+    text = "" if end.text.strip() == SILENT_REPLY else end.text
+    if text.strip() and end.status != Status.DONE:
+        text = text.rstrip() + CUT_MARK
+    links = "\n".join(item.url for item in end.media)
+    return "\n\n".join(part for part in (text, links) if part.strip())

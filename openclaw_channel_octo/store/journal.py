@@ -3,13 +3,14 @@
 import asyncio
 import logging
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Concatenate, ParamSpec, Self, TypeVar
 
 from openclaw_channel_octo.clock import Clock
 from openclaw_channel_octo.errors import StoreError
+from openclaw_channel_octo.ids import ChannelRef
 from openclaw_channel_octo.store import sql
 from openclaw_channel_octo.store.database import open_database, wait_may_help
 from openclaw_channel_octo.store.records import Chunk, ChunkState, InboundRow, Ledger, NewInbound, RowState
@@ -19,6 +20,18 @@ __all__ = ["Journal"]
 _log = logging.getLogger(__name__)
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
+
+CURSORS = 500
+"""Conversations of one bot that are caught up with after a start, the latest ones."""
+
+KEEP_DAYS = 30
+"""Days an ended row is kept; duplicates are known for as long."""
+
+KEEP_ROWS = 200_000
+"""Rows kept at most; open ones are never deleted."""
+
+PRUNE_EVERY = 5_000
+"""Recorded rows between two deletions of old ones."""
 
 RETRY_S = 1.0
 """Wait between two tries on a full disk or a busy file."""
@@ -40,6 +53,7 @@ class Journal:
         self._clock = clock
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="octo-journal")
         self._db: sqlite3.Connection | None = None
+        self._since_prune = PRUNE_EVERY  # so that the first batch after a start clears up
         self.trouble = ""
         """Why writing waits at the moment; empty when it does not."""
 
@@ -67,7 +81,12 @@ class Journal:
 
     async def append(self, rows: Sequence[NewInbound]) -> list[InboundRow | None]:
         """Record messages in one transaction; a message known already gives ``None`` in its place."""
-        return await self._call(sql.append, rows, self._clock.wall_ms())
+        recorded = await self._call(sql.append, rows, self._clock.wall_ms())
+        self._since_prune += len(rows)
+        if self._since_prune >= PRUNE_EVERY:
+            self._since_prune = 0
+            await self.prune()
+        return recorded
 
     async def queued(self, row_ids: Iterable[int]) -> None:
         """Mark received rows as waiting in their lane."""
@@ -87,21 +106,35 @@ class Journal:
         """Return the account's rows that have not ended, oldest first."""
         return await self._call(sql.unfinished, account)
 
-    async def plan_chunks(self, row_id: int, run_id: str, texts: Sequence[str]) -> list[Chunk]:
-        """Record the messages a reply will consist of, behind those already planned for the row."""
-        chunks = [Chunk(ref=self._clock.new_id(), text=text) for text in texts]
-        await self._call(sql.plan_chunks, row_id, run_id, chunks, self._clock.wall_ms())
-        return chunks
+    async def plan_chunks(
+        self, row_id: int, run_id: str, texts: Sequence[str], ending: RowState | None = None
+    ) -> list[Chunk]:
+        """Record the messages a reply will consist of, behind those already planned for the row.
+
+        Args:
+            row_id: the row.
+            run_id: the run that wrote them, empty for a notice.
+            texts: the messages.
+            ending: set when these are the row's last: what it ends as once they are sent.
+        """
+        now_ms = self._clock.wall_ms()
+        planned = [Chunk(ref=self._clock.new_id(), text=text, since_ms=now_ms) for text in texts]
+        await self._call(sql.plan_chunks, row_id, run_id, planned, ending or "", now_ms)
+        return planned
+
+    async def chunks(self, row_id: int) -> list[Chunk]:
+        """Return the messages planned for a row, in order."""
+        return await self._call(sql.chunks, row_id)
+
+    async def drop_unsent(self, row_id: int) -> None:
+        """Give up messages that a lost run had planned and nobody has seen."""
+        await self._call(sql.drop_unsent, row_id, self._clock.wall_ms())
 
     async def mark_chunk(
         self, ref: str, state: ChunkState, *, message_id: str = "", detail: str = ""
     ) -> None:
         """Record where a chunk stands, with the server's message id once it was accepted."""
         await self._call(sql.mark_chunk, ref, state, message_id, detail, self._clock.wall_ms())
-
-    async def shown(self, row_id: int) -> bool:
-        """Return whether any part of the row's answer may have been seen by people."""
-        return await self._call(sql.shown, row_id)
 
     async def ledger(self, session_key: str) -> Ledger:
         """Return what is remembered of the session's failed runs."""
@@ -114,6 +147,18 @@ class Journal:
     async def clear_failures(self, session_key: str) -> None:
         """Forget the count of failed runs in a row."""
         await self._call(sql.clear_failures, session_key)
+
+    async def cursors(self, account: str) -> dict[ChannelRef, int]:
+        """Return how far the account's latest conversations are complete, by message number."""
+        return await self._call(sql.cursors, account, CURSORS)
+
+    async def save_cursors(self, account: str, moved: Mapping[ChannelRef, int]) -> None:
+        """Remember how far conversations are complete."""
+        await self._call(sql.save_cursors, account, moved, self._clock.wall_ms())
+
+    async def prune(self) -> int:
+        """Delete ended rows past the retention; return how many."""
+        return await self._call(sql.prune, self._clock.wall_ms() - KEEP_DAYS * 86_400_000, KEEP_ROWS)
 
     async def counts(self) -> dict[str, int]:
         """Return how many rows stand in each state."""

@@ -74,6 +74,7 @@ class InboundRow:
         id: the row's number; rows of one conversation run in this order.
         account: the bot.
         message_id: the server's id of the message.
+        message_seq: its number in the conversation.
         from_uid: who sent it.
         channel: the conversation.
         payload: the decrypted payload, bytes.
@@ -82,11 +83,13 @@ class InboundRow:
         trace: short id for log lines.
         attempt: runs started for it so far.
         state: where it stands.
+        ending: the end it has once its planned chunks are sent; empty while more may be planned.
     """
 
     id: int
     account: str
     message_id: str
+    message_seq: int
     from_uid: str
     channel: ChannelRef
     payload: bytes
@@ -95,6 +98,7 @@ class InboundRow:
     trace: str
     attempt: int
     state: RowState
+    ending: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,10 +108,16 @@ class Chunk:
     Attributes:
         ref: our id of it, sent along as ``client_ref`` so that it can be found again.
         text: what it says.
+        state: where it stands.
+        since_ms: when it came to stand there, Unix milliseconds.
+        message_id: the server's id once it was accepted.
     """
 
     ref: str
     text: str
+    state: ChunkState = ChunkState.PLANNED
+    since_ms: int = 0
+    message_id: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

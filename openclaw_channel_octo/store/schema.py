@@ -60,5 +60,17 @@ MIGRATIONS = (
         count INTEGER NOT NULL
     ) WITHOUT ROWID;
     """,
+    """
+    CREATE TABLE cursor (
+        account TEXT NOT NULL,
+        channel_id TEXT NOT NULL,
+        channel_type INTEGER NOT NULL,
+        seq INTEGER NOT NULL,
+        updated_at INTEGER NOT NULL,
+        PRIMARY KEY (account, channel_id, channel_type)
+    ) WITHOUT ROWID;
+    ALTER TABLE inbound ADD COLUMN ending TEXT NOT NULL DEFAULT '';
+    CREATE INDEX inbound_age ON inbound (received_at);
+    """,
 )
 """One script for each schema version; version N is reached by running the first N."""

@@ -1,23 +1,27 @@
 """The journal's statements, each a function that runs inside one transaction."""
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from openclaw_channel_octo.ids import ChannelRef
 from openclaw_channel_octo.store.records import Chunk, ChunkState, InboundRow, Ledger, NewInbound, RowState
 
 __all__ = [
     "append",
+    "chunks",
     "clear_failures",
     "counts",
+    "cursors",
+    "drop_unsent",
     "ledger",
     "mark_chunk",
     "meta",
     "note_episode",
     "plan_chunks",
+    "prune",
     "queued",
+    "save_cursors",
     "settle",
-    "shown",
     "start_run",
     "unfinished",
 ]
@@ -59,6 +63,7 @@ def _insert(db: sqlite3.Connection, row: NewInbound, now_ms: int) -> InboundRow 
         id=cursor.lastrowid,
         account=row.account,
         message_id=row.message_id,
+        message_seq=row.message_seq,
         from_uid=row.from_uid,
         channel=row.channel,
         payload=row.payload,
@@ -98,11 +103,12 @@ def settle(
 
 
 def unfinished(db: sqlite3.Connection, account: str) -> list[InboundRow]:
-    """Return open rows of an account, oldest first."""
+    """Return open rows of an account, each conversation in the order of its messages."""
     found = db.execute(
-        "SELECT id, account, message_id, from_uid, channel_id, channel_type, payload, decision, session_key,"
-        " trace, attempt, state FROM inbound"
-        " WHERE account = ? AND state IN ('received', 'queued', 'running') ORDER BY id",
+        "SELECT id, account, message_id, message_seq, from_uid, channel_id, channel_type, payload, decision,"
+        " session_key, trace, attempt, state, ending FROM inbound"
+        " WHERE account = ? AND state IN ('received', 'queued', 'running')"
+        " ORDER BY session_key, message_seq, id",
         (account,),
     )
     return [
@@ -110,23 +116,25 @@ def unfinished(db: sqlite3.Connection, account: str) -> list[InboundRow]:
             id=row[0],
             account=row[1],
             message_id=row[2],
-            from_uid=row[3],
-            channel=ChannelRef(row[4], row[5]),
-            payload=row[6],
-            decision=row[7],
-            session_key=row[8],
-            trace=row[9],
-            attempt=row[10],
-            state=RowState(row[11]),
+            message_seq=row[3],
+            from_uid=row[4],
+            channel=ChannelRef(row[5], row[6]),
+            payload=row[7],
+            decision=row[8],
+            session_key=row[9],
+            trace=row[10],
+            attempt=row[11],
+            state=RowState(row[12]),
+            ending=row[13],
         )
         for row in found
     ]
 
 
-def plan_chunks(
-    db: sqlite3.Connection, row_id: int, run_id: str, chunks: Sequence[Chunk], now_ms: int
+def plan_chunks(  # a statement takes what its columns need
+    db: sqlite3.Connection, row_id: int, run_id: str, chunks: Sequence[Chunk], ending: str, now_ms: int
 ) -> None:
-    """Insert chunks behind those the row has."""
+    """Insert chunks behind those the row has; with ``ending`` they are its last."""
     (taken,) = db.execute("SELECT count(*) FROM delivery WHERE inbound_id = ?", (row_id,)).fetchone()
     db.executemany(
         "INSERT INTO delivery (ref, inbound_id, run_id, position, text, state, updated_at)"
@@ -135,6 +143,29 @@ def plan_chunks(
             (chunk.ref, row_id, run_id, taken + number, chunk.text, now_ms)
             for number, chunk in enumerate(chunks)
         ],
+    )
+    if ending:
+        db.execute("UPDATE inbound SET ending = ?, updated_at = ? WHERE id = ?", (ending, now_ms, row_id))
+
+
+def chunks(db: sqlite3.Connection, row_id: int) -> list[Chunk]:
+    """Return a row's chunks in their order."""
+    found = db.execute(
+        "SELECT ref, text, state, updated_at, message_id FROM delivery WHERE inbound_id = ? ORDER BY position",
+        (row_id,),
+    )
+    return [
+        Chunk(ref=row[0], text=row[1], state=ChunkState(row[2]), since_ms=row[3], message_id=row[4])
+        for row in found
+    ]
+
+
+def drop_unsent(db: sqlite3.Connection, row_id: int, now_ms: int) -> None:
+    """Give up chunks of a lost run that never left."""
+    db.execute(
+        "UPDATE delivery SET state = 'dead', detail = 'its run was lost', updated_at = ?"
+        " WHERE inbound_id = ? AND state = 'planned'",
+        (now_ms, row_id),
     )
 
 
@@ -146,14 +177,6 @@ def mark_chunk(
         "UPDATE delivery SET state = ?, message_id = ?, detail = ?, updated_at = ? WHERE ref = ?",
         (state, message_id, detail, now_ms, ref),
     )
-
-
-def shown(db: sqlite3.Connection, row_id: int) -> bool:
-    """Return whether a chunk of the row was sent or may have been."""
-    found = db.execute(
-        "SELECT 1 FROM delivery WHERE inbound_id = ? AND state IN ('sending', 'sent') LIMIT 1", (row_id,)
-    )
-    return found.fetchone() is not None
 
 
 def ledger(db: sqlite3.Connection, session_key: str) -> Ledger:
@@ -194,3 +217,35 @@ def meta(db: sqlite3.Connection, key: str, default: str) -> str:
     db.execute("INSERT OR IGNORE INTO meta (key, value) VALUES (?, ?)", (key, default))
     (value,) = db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
     return str(value)
+
+
+def cursors(db: sqlite3.Connection, account: str, limit: int) -> dict[ChannelRef, int]:
+    """Return the latest conversations of an account and how far each is complete."""
+    found = db.execute(
+        "SELECT channel_id, channel_type, seq FROM cursor WHERE account = ? ORDER BY updated_at DESC LIMIT ?",
+        (account, limit),
+    )
+    return {ChannelRef(row[0], row[1]): row[2] for row in found}
+
+
+def save_cursors(db: sqlite3.Connection, account: str, moved: Mapping[ChannelRef, int], now_ms: int) -> None:
+    """Store how far conversations are complete; a cursor never goes back."""
+    db.executemany(
+        "INSERT INTO cursor (account, channel_id, channel_type, seq, updated_at) VALUES (?, ?, ?, ?, ?)"
+        " ON CONFLICT (account, channel_id, channel_type)"
+        " DO UPDATE SET seq = max(seq, excluded.seq), updated_at = excluded.updated_at",
+        [(account, ref.id, ref.type, seq, now_ms) for ref, seq in moved.items()],
+    )
+
+
+def prune(db: sqlite3.Connection, before_ms: int, keep: int) -> int:
+    """Delete ended rows that are too old or too many, with their chunks; return how many."""
+    ended = "state NOT IN ('received', 'queued', 'running')"
+    by_age = db.execute(f"DELETE FROM inbound WHERE {ended} AND received_at < ?", (before_ms,))  # noqa: S608  # a constant
+    by_count = db.execute(
+        f"DELETE FROM inbound WHERE {ended}"  # noqa: S608  # a constant
+        " AND id <= (SELECT id FROM inbound ORDER BY id DESC LIMIT 1 OFFSET ?)",
+        (keep,),
+    )
+    db.execute("DELETE FROM episode WHERE noted_at < ?", (before_ms,))
+    return by_age.rowcount + by_count.rowcount

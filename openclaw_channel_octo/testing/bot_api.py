@@ -36,12 +36,14 @@ class ApiSettings:
         api_url: the server's own address as `register` tells it.
         ws_url: where the socket is.
         ws_url_override: what `register` answers in its place.
+        dropped_keys: payload keys that do not survive `sendMessage`.
     """
 
     envelope: Envelope = Envelope.S
     api_url: str = ""
     ws_url: str = ""
     ws_url_override: str | None = None
+    dropped_keys: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,7 +148,10 @@ class ApiCalls:
         if group and group.disbanded and self._settings.envelope is Envelope.N:
             raise Refusal(refusals.DISBANDED, "channel_id")
         message = self._world.compose(
-            request.bot.uid, channel, rewritten(self._stamped(channel, payload)), timestamp=self._seconds()
+            request.bot.uid,
+            channel,
+            rewritten(self._stamped(channel, self._kept(payload))),
+            timestamp=self._seconds(),
         )
         message = replace(message, client_msg_no=f"{message.client_msg_no}0")
         self._engine.post(message)
@@ -267,6 +272,9 @@ class ApiCalls:
         self._engine.post(
             self._world.compose("", channel, payload, timestamp=self._seconds(), flags=_COMMAND)
         )
+
+    def _kept(self, payload: Mapping[str, Any]) -> Mapping[str, Any]:
+        return {key: value for key, value in payload.items() if key not in self._settings.dropped_keys}
 
     def _stamped(self, channel: ChannelRef, payload: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return the payload with the space a direct message belongs to, whatever the bot wrote there."""

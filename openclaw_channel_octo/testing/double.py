@@ -121,6 +121,15 @@ class OctoDouble(People):
         self._settings.envelope = envelope
 
     @property
+    def dropped_keys(self) -> frozenset[str]:
+        """Keys of payloads that do not survive `sendMessage`, as with a server that rebuilds them."""
+        return self._settings.dropped_keys
+
+    @dropped_keys.setter
+    def dropped_keys(self, keys: frozenset[str]) -> None:
+        self._settings.dropped_keys = keys
+
+    @property
     def split(self) -> Split:
         """How outgoing packets are put into WebSocket messages."""
         return self._engine.split
@@ -155,6 +164,10 @@ class OctoDouble(People):
     def drop_connections(self, uid: str | None = None) -> None:
         """Break an account's TCP connections without a close frame, or everybody's."""
         self._engine.drop(uid)
+
+    def lose_next(self, uid: str, *, times: int = 1) -> None:
+        """Let the next messages to an account get lost on their way; the history has them."""
+        self._engine.lose(uid, times)
 
     def freeze(self) -> None:
         """Stop the socket server without closing anything: nothing is read, nothing leaves."""

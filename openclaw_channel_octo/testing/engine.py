@@ -3,6 +3,7 @@
 import asyncio
 import secrets
 import string
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
@@ -73,6 +74,7 @@ class Engine:
         self._bad_token_delay_s = bad_token_delay_s
         self._sessions: list[Session] = []
         self._early: dict[str, list[Delivery]] = {}
+        self._to_lose: Counter[str] = Counter()
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
         """Serve one WebSocket until one side drops it."""
@@ -117,12 +119,19 @@ class Engine:
         if not message.flags & Flags.NO_PERSIST and recipients:
             self._world.store(message)
         for uid in recipients:
+            if self._to_lose[uid] > 0:
+                self._to_lose[uid] -= 1
+                continue
             echo = uid == message.from_uid
             seen = replace(message, flags=message.flags & ~Flags.RED_DOT) if echo else message
             for session in self.sessions(uid):
                 if session is not sender:
                     session.deliver(seen, message.channel_for(uid))
         self._changed()
+
+    def lose(self, uid: str, times: int) -> None:
+        """Store the next messages to an account without pushing them."""
+        self._to_lose[uid] += times
 
     def inject(self, uid: str, delivery: Delivery, *, before_connack: bool) -> None:
         """Put something on an account's connections, or keep it for the next one's handshake.

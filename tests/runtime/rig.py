@@ -20,6 +20,7 @@ from openclaw_channel_octo.testing.records import ChatLine, RawMessage, RestCall
 
 ANN, BEN, HELPER, OTHER = "ann", "ben", "helper_bot", "other_bot"
 TOKEN, OTHER_TOKEN = "bf_0123456789abcdef", "bf_fedcba9876543210"
+PATIENCE = 12_000  # looks, 5 ms apart: a minute, for machines that do other things too
 RESTART = "⚠️ Previous session failed, restarting..."
 
 
@@ -144,7 +145,7 @@ class Rig:
 
     async def until_row(self, message_id: str, state: str) -> str:
         """Wait until a message's row has reached ``state`` and return its detail."""
-        for _ in range(2_000):
+        for _ in range(PATIENCE):
             row = self.rows().get(message_id)
             if row is not None and row[0] == state:
                 return row[1]
@@ -153,7 +154,7 @@ class Rig:
 
     async def until_session(self, status: str) -> None:
         """Wait until the group's session has a status."""
-        for _ in range(2_000):
+        for _ in range(PATIENCE):
             if self.sessions_file.exists() and self.session().get("status") == status:
                 return
             await SystemClock().sleep(0.005)
@@ -170,6 +171,34 @@ class Rig:
             timestamp=line.timestamp,
         )
         await self.octo.inject(HELPER, raw)
+
+    def raw_mention(self, text: str, seq: int, *, timestamp: int | None = None) -> RawMessage:
+        """Return a mention in the group with a number of its own, to be injected."""
+        payload = {"type": 1, "content": f"@Helper {text}", "mention": {"uids": [HELPER]}}
+        return RawMessage(
+            from_uid=ANN,
+            channel=self.group,
+            payload=json.dumps(payload).encode(),
+            message_seq=seq,
+            timestamp=timestamp,
+        )
+
+    @staticmethod
+    def payload_of(line: ChatLine) -> bytes:
+        """Return a message's payload as it went over the wire."""
+        return json.dumps(line.payload).encode()
+
+    async def until_cursor(self, where: ChannelRef, seq: int) -> None:
+        """Wait until the journal knows a conversation to be complete up to a number."""
+        found = None
+        for _ in range(PATIENCE):
+            db = sqlite3.connect(self.state_dir / "octo.sqlite")
+            found = db.execute("SELECT seq FROM cursor WHERE channel_id = ?", (where.id,)).fetchone()
+            db.close()
+            if found is not None and found[0] >= seq:
+                return
+            await SystemClock().sleep(0.005)
+        raise AssertionError(f"the cursor never reached {seq}: {found}")
 
     @property
     def sessions_file(self) -> Path:

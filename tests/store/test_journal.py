@@ -13,7 +13,7 @@ import pytest
 
 from openclaw_channel_octo.errors import StoreError
 from openclaw_channel_octo.ids import ChannelRef
-from openclaw_channel_octo.store.journal import Journal
+from openclaw_channel_octo.store.journal import KEEP_DAYS, Journal
 from openclaw_channel_octo.store.records import ChunkState, NewInbound, RowState
 from openclaw_channel_octo.store.schema import APPLICATION_ID, MIGRATIONS
 from openclaw_channel_octo.testing.clock import ManualClock
@@ -96,16 +96,98 @@ async def test_a_row_that_runs_already_is_not_put_back_into_the_queue(journal: J
     assert (await journal.unfinished("bot"))[0].state is RowState.RUNNING
 
 
-async def test_an_answer_counts_as_shown_from_the_moment_its_first_chunk_may_have_left(journal: Journal) -> None:
+async def test_the_chunks_of_a_row_come_back_in_order_with_where_they_stand(journal: Journal) -> None:
     (row,) = await journal.append([message("1")])
     assert row is not None
-    chunks = await journal.plan_chunks(row.id, "run", ["one", "two"])
-    assert [chunk.text for chunk in chunks] == ["one", "two"]
-    assert not await journal.shown(row.id)
-    await journal.mark_chunk(chunks[0].ref, ChunkState.SENDING)
-    assert await journal.shown(row.id)
-    await journal.mark_chunk(chunks[0].ref, ChunkState.DEAD, detail="refused")
-    assert not await journal.shown(row.id)
+    first, _ = await journal.plan_chunks(row.id, "run", ["one", "two"])
+    await journal.mark_chunk(first.ref, ChunkState.SENDING)
+    await journal.mark_chunk(first.ref, ChunkState.SENT, message_id="77")
+    chunks = await journal.chunks(row.id)
+    assert [(chunk.text, chunk.state, chunk.message_id) for chunk in chunks] == [
+        ("one", ChunkState.SENT, "77"),
+        ("two", ChunkState.PLANNED, ""),
+    ]
+
+
+async def test_the_end_a_row_is_to_have_is_stored_with_its_last_chunks(journal: Journal) -> None:
+    (row,) = await journal.append([message("1")])
+    assert row is not None
+    await journal.plan_chunks(row.id, "run", ["part"])
+    assert (await journal.unfinished("bot"))[0].ending == ""
+    await journal.plan_chunks(row.id, "", ["notice"], RowState.NOTIFIED)
+    assert (await journal.unfinished("bot"))[0].ending == RowState.NOTIFIED
+
+
+async def test_what_a_lost_run_had_planned_is_given_up_but_not_what_may_have_left(journal: Journal) -> None:
+    (row,) = await journal.append([message("1")])
+    assert row is not None
+    first, _ = await journal.plan_chunks(row.id, "run", ["one", "two"])
+    await journal.mark_chunk(first.ref, ChunkState.SENDING)
+    await journal.drop_unsent(row.id)
+    assert [chunk.state for chunk in await journal.chunks(row.id)] == [ChunkState.SENDING, ChunkState.DEAD]
+
+
+async def test_cursors_are_kept_for_each_bot_and_never_go_back(path: Path) -> None:
+    thread = ChannelRef("g1____2", 5)
+    async with Journal(path, ManualClock()) as before:
+        await before.save_cursors("bot", {GROUP: 7, thread: 3})
+        await before.save_cursors("bot", {GROUP: 5})
+        await before.save_cursors("other", {GROUP: 1})
+    async with Journal(path, ManualClock()) as after:
+        assert await after.cursors("bot") == {GROUP: 7, thread: 3}
+        assert await after.cursors("nobody") == {}
+
+
+async def test_old_ended_rows_are_deleted_and_open_ones_never(path: Path) -> None:
+    clock = ManualClock()
+    async with Journal(path, clock) as journal:
+        rows = await journal.append([message("ended"), message("open")])
+        assert rows[0] is not None
+        await journal.plan_chunks(rows[0].id, "run", ["text"])
+        await journal.settle([rows[0].id], RowState.ANSWERED)
+        assert await journal.prune() == 0
+        await clock.advance((KEEP_DAYS + 1) * 86_400)
+        await journal.append([message("fresh", state=RowState.CONTEXT)])
+        assert await journal.prune() == 1
+        assert [row.message_id for row in await journal.unfinished("bot")] == ["open"]
+        assert await journal.chunks(rows[0].id) == []
+
+
+async def test_rows_beyond_the_count_are_deleted_oldest_first(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [message(str(number), state=RowState.CONTEXT) for number in range(5)]
+    await journal.append(rows)
+    monkeypatch.setattr("openclaw_channel_octo.store.journal.KEEP_ROWS", 2)
+    assert await journal.prune() == 3
+    known = await journal.append(rows)
+    assert [row is None for row in known] == [False, False, False, True, True]
+
+
+async def test_old_rows_go_by_themselves_while_new_ones_come(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("openclaw_channel_octo.store.journal.KEEP_ROWS", 10)
+    monkeypatch.setattr("openclaw_channel_octo.store.journal.PRUNE_EVERY", 20)
+    async with Journal(path, ManualClock()) as journal:
+        for number in range(100):
+            await journal.append([message(str(number), state=RowState.CONTEXT)])
+        assert (await journal.counts())["context"] <= 30
+
+
+async def test_a_file_of_the_first_schema_is_brought_up_to_date_with_its_rows(path: Path) -> None:
+    db = sqlite3.connect(path)
+    db.executescript(f"{MIGRATIONS[0]} PRAGMA user_version=1; PRAGMA application_id={APPLICATION_ID};")
+    db.execute(
+        "INSERT INTO inbound (account, message_id, message_seq, client_msg_no, from_uid, channel_id, channel_type,"
+        " timestamp, payload, decision, reason, session_key, trace, state, received_at, updated_at)"
+        " VALUES ('bot', '1', 1, '', 'ann', 'g1', 2, 0, x'', 'turn', '', 'k', 't', 'queued', 0, 0)"
+    )
+    db.commit()
+    db.close()
+    async with Journal(path, ManualClock()) as journal:
+        assert [row.message_id for row in await journal.unfinished("bot")] == ["1"]
+        await journal.save_cursors("bot", {GROUP: 1})
 
 
 async def test_later_chunks_of_a_row_stand_behind_the_earlier_ones(journal: Journal, path: Path) -> None:
@@ -195,7 +277,9 @@ async def test_a_missing_folder_is_a_clear_error(tmp_path: Path) -> None:
     await journal.close()
 
 
-async def test_a_full_disk_is_waited_out_and_nothing_is_lost(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_full_disk_is_waited_out_and_nothing_is_lost(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     clock = ManualClock()
     async with Journal(path, clock) as journal:
         await journal.append([message("1")])
@@ -220,7 +304,7 @@ import asyncio, os, signal
 from pathlib import Path
 from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.ids import ChannelRef
-from openclaw_channel_octo.store.journal import Journal
+from openclaw_channel_octo.store.journal import KEEP_DAYS, Journal
 from openclaw_channel_octo.store.records import NewInbound, RowState
 
 async def main():

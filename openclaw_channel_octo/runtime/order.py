@@ -1,0 +1,95 @@
+"""The order of one conversation's messages, by their sequence numbers (protocol §4.7)."""
+
+from typing import Generic, TypeVar
+
+__all__ = ["ChannelOrder"]
+
+_T = TypeVar("_T")
+
+
+class ChannelOrder(Generic[_T]):
+    """Puts the messages of one conversation in order, holding back what came too early. No clock, no I/O.
+
+    Args:
+        last: highest number known to be complete; the next message expected is ``last + 1``.
+    """
+
+    def __init__(self, last: int) -> None:
+        self._last = last
+        self._cursor = last
+        self._behind = False
+        self._held: dict[int, _T] = {}
+
+    @property
+    def cursor(self) -> int:
+        """Highest number up to which nothing is missing, as far as anybody can know."""
+        return self._cursor
+
+    @property
+    def behind(self) -> bool:
+        """Whether a hole was passed over because the history could not be asked."""
+        return self._behind
+
+    @property
+    def hole(self) -> int | None:
+        """Number of the first message that is held back, ``None`` when none is."""
+        return min(self._held) if self._held else None
+
+    @property
+    def held(self) -> int:
+        """How many messages are held back."""
+        return len(self._held)
+
+    def offer(self, seq: int, item: _T, *, hold: bool = False) -> list[_T]:
+        """Take a message that arrived by itself; return what may go on now, in order.
+
+        Args:
+            seq: its number.
+            item: the message.
+            hold: keep whatever is new, because missed messages are being fetched.
+        """
+        if seq <= self._last or seq in self._held:
+            return [item]  # late, or known: nothing could be put behind it any more
+        self._held[seq] = item
+        return [] if hold else self._contiguous()
+
+    def fetched(self, seq: int, item: _T) -> list[_T]:
+        """Take a message of the history, which comes in ascending order; return what may go on now, in order."""
+        ready = [self._held.pop(number) for number in sorted(self._held) if number < seq]
+        ready.append(self._held.pop(seq, item))
+        self._advance(max(seq, self._last))
+        return ready
+
+    def complete(self, before: int | None) -> list[_T]:
+        """Note that the history holds nothing else below ``before``, or at all; return what may go on now."""
+        self._behind = False
+        if before is not None:
+            self._advance(max(self._last, before - 1))
+            return self._contiguous()
+        self._cursor = self._last
+        return self.give_up() if self._held else []
+
+    def lose(self) -> list[_T]:
+        """Pass over the holes, because the history cannot be asked; return everything held, in order."""
+        self._behind = True
+        return self.give_up()
+
+    def give_up(self) -> list[_T]:
+        """Return everything held, in order; what is missing between is taken not to exist."""
+        ready = [self._held[number] for number in sorted(self._held)]
+        if self._held:
+            self._advance(max(self._held))
+        self._held.clear()
+        return ready
+
+    def _contiguous(self) -> list[_T]:
+        ready: list[_T] = []
+        while (item := self._held.pop(self._last + 1, None)) is not None:
+            ready.append(item)
+            self._advance(self._last + 1)
+        return ready
+
+    def _advance(self, seq: int) -> None:
+        self._last = seq
+        if not self._behind:
+            self._cursor = seq

@@ -1,0 +1,189 @@
+"""What arrives out of order or not at all: a short wait, then the history, then the answer, in order."""
+
+import sqlite3
+import time
+
+import pytest
+
+from openclaw_channel_octo.ids import ChannelRef
+from openclaw_channel_octo.testing.faults import ErrorAnswer, Hang
+from openclaw_channel_octo.testing.host import ScriptedHost
+from openclaw_channel_octo.testing.records import RawMessage
+from tests.runtime.rig import ANN, BEN, HELPER, Rig
+
+
+def texts(host: ScriptedHost) -> list[str]:
+    return [turn.text.removeprefix("@Helper ") for turn in host.turns]
+
+
+async def known(rig: Rig, text: str = "hello") -> None:
+    """Let the bot meet the group, so that it has a cursor there."""
+    await rig.until_row(await rig.mention(text), "answered")
+    await rig.until_cursor(rig.group, 2)
+
+
+async def test_mentions_sent_while_the_bot_was_away_are_answered_after_its_start(rig: Rig) -> None:
+    await rig.start(rig.config(), ScriptedHost())
+    await known(rig)
+    await rig.stop()
+    ids = [await rig.mention(f"m{number}") for number in range(3)]
+    await rig.octo.say(BEN, rig.group, "chatter")
+    host = ScriptedHost()
+    await rig.start(rig.config(), host)
+    for message_id in ids:
+        await rig.until_row(message_id, "answered")
+    assert texts(host) == ["m0", "m1", "m2"]
+
+
+async def test_mentions_sent_while_the_connection_was_lost_are_answered_in_their_order(fast_rig: Rig) -> None:
+    rig = fast_rig
+    host = ScriptedHost()
+    await rig.start(rig.config(), host)
+    await known(rig)
+    rig.octo.stop_sockets()
+    for number in range(3):
+        await rig.mention(f"m{number}")
+    rig.octo.start_sockets()
+    await rig.octo.wait_for(lambda: rig.octo.online(HELPER))
+    last = await rig.mention("live")
+    await rig.until_row(last, "answered")
+    assert texts(host) == ["hello", "m0", "m1", "m2", "live"]
+
+
+async def test_long_absences_are_fetched_page_by_page(rig: Rig) -> None:
+    await rig.start(rig.config(), ScriptedHost())
+    await known(rig)
+    await rig.stop()
+    for number in range(450):
+        await rig.octo.say(BEN, rig.group, f"chatter {number}")
+    asked = await rig.mention("at last")
+    host = ScriptedHost()
+    await rig.start(rig.config(), host)
+    await rig.until_row(asked, "answered")
+    pages = [call.body["start_message_seq"] for call in rig.calls("messages/sync")]
+    assert pages[-4:-1] == [3, 203, 403] or pages[:3] == [3, 203, 403]
+    await rig.until_cursor(rig.group, 454)
+
+
+async def test_a_message_that_overtook_another_waits_for_it(fast_rig: Rig) -> None:
+    rig = fast_rig
+    host = ScriptedHost()
+    await rig.start(rig.config(), host)
+    await known(rig)
+    syncs = len(rig.calls("messages/sync"))
+    for seq in (4, 3, 6, 5):
+        await rig.octo.inject(HELPER, rig.raw_mention(f"m{seq}", seq))
+    await rig.octo.wait_for(lambda: len(host.turns) == 5)
+    assert texts(host) == ["hello", "m3", "m4", "m5", "m6"]
+    assert len(rig.calls("messages/sync")) == syncs
+
+
+async def test_a_hole_that_stays_open_is_filled_from_the_history(fast_rig: Rig) -> None:
+    rig = fast_rig
+    host = ScriptedHost()
+    await rig.start(rig.config(), host)
+    await known(rig)
+    rig.octo.lose_next(HELPER)
+    await rig.mention("lost on the way")
+    await rig.mention("arrives")
+    await rig.octo.wait_for(lambda: len(host.turns) == 3)
+    assert texts(host) == ["hello", "lost on the way", "arrives"]
+
+
+@pytest.mark.parametrize("fault", [ErrorAnswer(status=400), Hang()])
+async def test_when_the_history_cannot_be_asked_what_is_there_is_answered_all_the_same(
+    fast_rig: Rig, fault: ErrorAnswer | Hang
+) -> None:
+    rig = fast_rig
+    host = ScriptedHost()
+    await rig.start(rig.config(), host)
+    await known(rig)
+    rig.octo.fail_next("messages/sync", fault, times=3)
+    await rig.octo.inject(HELPER, rig.raw_mention("behind the hole", 9))
+    await rig.octo.wait_for(lambda: len(host.turns) == 2)
+    assert texts(host) == ["hello", "behind the hole"]
+    rig.octo.release()
+
+
+async def test_what_could_not_be_fetched_is_fetched_later(fast_rig: Rig) -> None:
+    rig = fast_rig
+    host = ScriptedHost()
+    await rig.start(rig.config(), host)
+    await known(rig)
+    rig.octo.lose_next(HELPER)
+    rig.octo.fail_next("messages/sync", ErrorAnswer(status=500), times=3)
+    await rig.mention("lost on the way")
+    await rig.mention("arrives")
+    await rig.octo.wait_for(lambda: len(host.turns) == 3)
+    assert texts(host) == ["hello", "arrives", "lost on the way"]
+
+
+async def test_a_conversation_met_for_the_first_time_is_not_dug_through(rig: Rig) -> None:
+    for number in range(5):
+        await rig.octo.say(BEN, rig.group, f"before the bot came {number}")
+    host = ScriptedHost()
+    await rig.start(rig.config(), host)
+    await rig.until_row(await rig.mention("hello"), "answered")
+    assert rig.calls("messages/sync") == []
+
+
+async def test_old_mentions_found_at_a_start_are_dead_letters_and_said_to_be(
+    rig: Rig, caplog: pytest.LogCaptureFixture
+) -> None:
+    await rig.start(rig.config(), ScriptedHost())
+    await known(rig)
+    await rig.stop()
+    old = rig.raw_mention("from yesterday", 3, timestamp=int(time.time()) - 86_400)
+    old_id = await rig.octo.inject(HELPER, old, stored=True)
+    new_id = await rig.mention("from just now")
+    host = ScriptedHost()
+    await rig.start(rig.config(), host)
+    await rig.until_row(new_id, "answered")
+    assert "too old" in await rig.until_row(old_id, "dead")
+    assert texts(host) == ["from just now"]
+    assert "journal dead" in caplog.text
+
+
+async def test_own_messages_and_direct_conversations_are_caught_up_with_too(rig: Rig) -> None:
+    await rig.start(rig.config(), ScriptedHost())
+    await rig.until_row(await rig.octo.say(ANN, rig.dm, "hello"), "answered")
+    await rig.until_cursor(ChannelRef(ANN, 1), 2)
+    await rig.stop()
+    missed = await rig.octo.say(ANN, rig.dm, "are you there?")
+    host = ScriptedHost()
+    await rig.start(rig.config(), host)
+    await rig.until_row(missed, "answered")
+    assert texts(host) == ["are you there?"]
+
+
+async def test_a_group_the_bot_was_put_out_of_does_not_hold_up_the_start(rig: Rig) -> None:
+    await rig.start(rig.config(), ScriptedHost())
+    await known(rig)
+    await rig.stop()
+    rig.octo.remove_member("g1", HELPER)
+    host = ScriptedHost()
+    await rig.start(rig.config(), host)
+    await rig.until_row(await rig.octo.say(ANN, rig.dm, "still here?"), "answered")
+
+
+async def test_a_crash_between_commit_and_lane_does_not_change_the_order(rig: Rig) -> None:
+    await rig.start(rig.config(), ScriptedHost())
+    await known(rig)
+    await rig.stop()
+    db = sqlite3.connect(rig.state_dir / "octo.sqlite")
+    first, second = await rig.mention("m3"), await rig.mention("m4")
+    line = rig.octo.chat(rig.group)[-1]
+    db.execute(
+        "INSERT INTO inbound (account, message_id, message_seq, client_msg_no, from_uid, channel_id, channel_type,"
+        " timestamp, payload, decision, reason, session_key, trace, state, received_at, updated_at)"
+        " VALUES ('helper', ?, 4, '', 'ann', 'g1', 2, 0, ?, 'turn', '', 'agent:main:octo:group:g1', 't',"
+        " 'received', 0, 0)",
+        (second, RawMessage(from_uid=ANN, channel=rig.group, payload=rig.payload_of(line)).payload),
+    )
+    db.commit()
+    db.close()
+    host = ScriptedHost()
+    await rig.start(rig.config(), host)
+    await rig.until_row(first, "answered")
+    await rig.until_row(second, "answered")
+    assert texts(host) == ["m3", "m4"]

@@ -1,0 +1,140 @@
+"""Replies across lost answers and dead processes: complete, in order, never twice."""
+
+import json
+
+import pytest
+
+from openclaw_channel_octo.config.model import Texts
+from openclaw_channel_octo.host.base import Accepted, Block, Failed, Final
+from openclaw_channel_octo.testing.faults import ErrorAnswer, Hang, LoseAnswer, ProxyPage, RateLimit, Refuse
+from openclaw_channel_octo.testing.host import HANG, ScriptedHost
+from tests.runtime.rig import HELPER, Rig
+
+TEXTS = Texts()
+LONG = " ".join(f"word{number}" for number in range(60))
+
+
+async def test_an_answer_accepted_by_the_server_but_not_recorded_is_not_sent_again_after_a_restart(
+    rig: Rig,
+) -> None:
+    host = ScriptedHost([Accepted("r"), Final("the answer")])
+    await rig.start(rig.config(), host)
+    rig.octo.fail_next("sendMessage", LoseAnswer())
+    message_id = await rig.mention("go")
+    await rig.until_said(1)
+    await rig.stop()
+    again = ScriptedHost()
+    await rig.start(rig.config(), again)
+    await rig.until_row(message_id, "answered")
+    assert rig.said() == ["the answer"]
+    assert again.turns == []
+
+
+async def test_an_answer_that_never_left_is_sent_after_a_restart_without_a_second_run(rig: Rig) -> None:
+    host = ScriptedHost([Accepted("r"), Final("the answer")])
+    await rig.start(rig.config(), host)
+    rig.octo.fail_next("sendMessage", Hang())
+    message_id = await rig.mention("go")
+    await rig.octo.wait_for(lambda: rig.calls("sendMessage"))
+    await rig.stop()
+    again = ScriptedHost()
+    await rig.start(rig.config(), again)
+    await rig.until_row(message_id, "answered")
+    assert rig.said() == ["the answer"]
+    assert again.turns == []
+
+
+async def test_a_process_that_dies_between_two_chunks_leaves_an_answer_that_is_finished(rig: Rig) -> None:
+    host = ScriptedHost([Accepted("r"), Final(LONG)])
+    await rig.start(rig.config(replyChunk=100), host)
+    message_id = await rig.mention("go")
+    await rig.octo.wait_for(lambda: len(rig.calls("sendMessage")) >= 2)
+    await rig.stop()
+    assert rig.said()
+    await rig.start(rig.config(replyChunk=100), ScriptedHost())
+    await rig.until_row(message_id, "answered")
+    assert " ".join(rig.said()) == LONG
+
+
+async def test_a_block_that_was_not_seen_by_anybody_does_not_count_as_shown(rig: Rig) -> None:
+    host = ScriptedHost([Accepted("r"), Block("part"), HANG])
+    await rig.start(rig.config(), host)
+    rig.octo.fail_next("sendMessage", Hang())
+    message_id = await rig.mention("go")
+    await rig.octo.wait_for(lambda: rig.calls("sendMessage"))
+    await rig.stop()
+    again = ScriptedHost([Accepted("r"), Final("whole answer")])
+    await rig.start(rig.config(), again)
+    await rig.until_row(message_id, "answered")
+    assert rig.said() == ["whole answer"]
+
+
+async def test_a_notice_is_not_doubled_by_a_restart(rig: Rig) -> None:
+    host = ScriptedHost([Accepted("r"), Failed("failed", "no luck")])
+    await rig.start(rig.config(), host)
+    rig.octo.fail_next("sendMessage", LoseAnswer())
+    message_id = await rig.mention("go")
+    await rig.until_said(1)
+    await rig.stop()
+    again = ScriptedHost()
+    await rig.start(rig.config(), again)
+    await rig.until_row(message_id, "notified")
+    assert rig.said() == [TEXTS.failed]
+    assert again.turns == []
+
+
+async def test_a_key_the_server_drops_is_replaced_by_the_content_of_the_message(fast_rig: Rig) -> None:
+    fast_rig.octo.dropped_keys = frozenset({"client_ref"})
+    await fast_rig.start(fast_rig.config())
+    fast_rig.octo.fail_next("sendMessage", LoseAnswer())
+    await fast_rig.until_row(await fast_rig.mention("one"), "answered")
+    assert fast_rig.said() == ["@Helper one"]
+
+
+async def test_two_equal_answers_are_told_apart_where_only_their_content_is_left(fast_rig: Rig) -> None:
+    fast_rig.octo.dropped_keys = frozenset({"client_ref"})
+    host = ScriptedHost([Accepted("r"), Final("ok")], [Accepted("r"), Final("ok")])
+    await fast_rig.start(fast_rig.config(), host)
+    await fast_rig.until_row(await fast_rig.mention("first"), "answered")
+    fast_rig.octo.fail_next("sendMessage", Refuse(), times=2)
+    await fast_rig.until_row(await fast_rig.mention("second"), "answered")
+    assert fast_rig.said() == ["ok", "ok"]
+
+
+async def test_the_echo_proves_a_send_even_where_the_history_is_out_of_reach(fast_rig: Rig) -> None:
+    await fast_rig.start(fast_rig.config())
+    fast_rig.octo.fail_next("messages/sync", ErrorAnswer(status=400), times=None)
+    fast_rig.octo.fail_next("sendMessage", LoseAnswer())
+    await fast_rig.until_row(await fast_rig.mention("one"), "answered")
+    assert fast_rig.said() == ["@Helper one"]
+
+
+@pytest.mark.parametrize(
+    "fault", [ProxyPage(), RateLimit(retry_after=2), ErrorAnswer(status=500), LoseAnswer()]
+)
+async def test_chunks_keep_their_order_whatever_happens_to_one_of_them(
+    fast_rig: Rig, fault: ProxyPage | RateLimit | ErrorAnswer | LoseAnswer
+) -> None:
+    host = ScriptedHost([Accepted("r"), Final(LONG)])
+    await fast_rig.start(fast_rig.config(replyChunk=100), host)
+    fast_rig.octo.fail_next("sendMessage", fault, times=2)
+    await fast_rig.until_row(await fast_rig.mention("go"), "answered")
+    assert " ".join(fast_rig.said()) == LONG
+
+
+async def test_a_bot_put_out_of_the_group_midway_leaves_a_dead_letter_with_the_reason(rig: Rig) -> None:
+    host = ScriptedHost([Accepted("r"), Block("part"), HANG, Final("rest")])
+    await rig.start(rig.config(), host)
+    message_id = await rig.mention("go")
+    await rig.until_said(1)
+    rig.octo.remove_member("g1", HELPER)
+    host.release()
+    assert "not a member" in await rig.until_row(message_id, "dead")
+
+
+async def test_the_key_of_a_message_travels_in_its_payload_and_is_a_string(rig: Rig) -> None:
+    await rig.start(rig.config())
+    await rig.until_row(await rig.mention("go"), "answered")
+    (call,) = rig.calls("sendMessage")
+    assert isinstance(call.body["payload"]["client_ref"], str)
+    assert len(json.dumps(call.body["payload"]["client_ref"])) < 64
