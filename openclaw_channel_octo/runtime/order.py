@@ -61,24 +61,21 @@ class ChannelOrder(Generic[_T]):
         return ready
 
     def complete(self, before: int | None) -> list[_T]:
-        """Note that the history holds nothing else below ``before``, or at all; return what may go on now."""
+        """Note that the history holds nothing else below ``before``; return what may go on now.
+
+        Args:
+            before: end of the hole that was asked for, ``None`` for everything there was. What arrived while
+                the history was read may lie behind a new hole, and stays.
+        """
         self._behind = False
-        if before is not None:
-            self._advance(max(self._last, before - 1))
-            return self._contiguous()
-        self._cursor = self._last
-        return self.give_up() if self._held else []
+        self._advance(self._last if before is None else max(self._last, before - 1))
+        return self._contiguous()
 
     def lose(self) -> list[_T]:
         """Pass over the holes, because the history cannot be asked; return everything held, in order."""
         self._behind = True
-        return self.give_up()
-
-    def give_up(self) -> list[_T]:
-        """Return everything held, in order; what is missing between is taken not to exist."""
         ready = [self._held[number] for number in sorted(self._held)]
-        if self._held:
-            self._advance(max(self._held))
+        self._advance(max(self._held, default=self._last))
         self._held.clear()
         return ready
 

@@ -129,19 +129,25 @@ class MessageSequence:
         await asyncio.gather(*(self._fill(ref, channel, None) for ref, channel in channels))
 
     def _wait(self, ref: ChannelRef, channel: _Channel) -> None:
-        if channel.filling or channel.waiting:
-            return
         if channel.order.held > HELD_MOST:
-            self._pass_on(channel.order.give_up())
-            return
-        channel.waiting = True
-        self._tasks.start(self._close_hole(ref, channel), "reorder")
+            self._log.warning(
+                "too many messages of channel=%s wait for missing ones; going on without", ref.id
+            )
+            self._go_on_without(ref, channel)
+        elif not channel.filling and not channel.waiting:
+            channel.waiting = True
+            self._tasks.start(self._close_hole(ref, channel), "reorder")
+
+    def _go_on_without(self, ref: ChannelRef, channel: _Channel) -> None:
+        """Pass on what is there, and ask for the rest again later."""
+        self._pass_on(channel.order.lose())
+        self._tasks.start(self._try_again(ref, channel), "catch-up")
 
     async def _close_hole(self, ref: ChannelRef, channel: _Channel) -> None:
         """Give late messages their time, then ask for what is still missing."""
         await self._clock.sleep(WINDOW_S)
         channel.waiting = False
-        while (before := channel.order.hole) is not None and not channel.filling:
+        if (before := channel.order.hole) is not None and not channel.filling:
             channel.filling = True
             await self._fill(ref, channel, before)
 
@@ -155,13 +161,14 @@ class MessageSequence:
             self._pass_on(order.complete(before))
         except (ApiError, TimeoutError) as error:
             self._log.warning("missed messages of channel=%s could not be fetched: %s", ref.id, error)
-            self._pass_on(order.lose())
-            self._tasks.start(self._try_again(ref, channel), "catch-up")
+            self._go_on_without(ref, channel)
         else:
             self._pass_on(order.complete(before))
         finally:
             channel.filling = False
             self._store([ref])
+            if order.held:
+                self._wait(ref, channel)
 
     async def _fetch(self, ref: ChannelRef, order: ChannelOrder[Outcome], before: int | None) -> None:
         after = order.cursor

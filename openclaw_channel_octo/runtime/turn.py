@@ -83,31 +83,34 @@ class Turns:
     async def resume(self, row: InboundRow) -> None:
         """Take up a message under which a process died: finish what was being sent, own up, or run it again."""
         with trace_scope(row.trace):
+            again = False
             try:
-                shown = await self.outbox.finish(row)
+                again = await self._take_up(row)
             except ApiError as error:
                 await self.bury(row, str(error))
-                self.presence.end(row.channel)
-                return
-            if row.ending:
-                self.presence.end(row.channel)
-            elif shown:
-                await self._end(row, self.config.texts.cut_off, "a process died in the middle of the answer")
-            elif row.attempt >= MOST_ATTEMPTS:
-                await self._end(row, self.config.texts.failed, f"{row.attempt} processes died while it ran")
-            else:
+            finally:
+                if not again:
+                    self.presence.end(row.channel)
+            if again:
                 await self.handle(row)
+
+    async def _take_up(self, row: InboundRow) -> bool:
+        """Finish or end the row if it can be; return whether it has to run again."""
+        shown = await self.outbox.finish(row)
+        if row.ending:
+            return False
+        if shown:
+            await self._notify(row, self.config.texts.cut_off, "a process died in the middle of the answer")
+            return False
+        if row.attempt >= MOST_ATTEMPTS:
+            await self._notify(row, self.config.texts.failed, f"{row.attempt} processes died while it ran")
+            return False
+        return True
 
     async def bury(self, row: InboundRow, detail: str) -> None:
         """End a message as a dead letter: nothing can be shown, the operator is told why."""
         self.log.error("dead letter: message %s got no answer: %s", row.message_id, detail)
         await self.journal.settle([row.id], RowState.DEAD, detail=detail)
-
-    async def _end(self, row: InboundRow, text: str, detail: str) -> None:
-        try:
-            await self._notify(row, text, detail)
-        finally:
-            self.presence.end(row.channel)
 
     async def _answer(self, row: InboundRow) -> None:
         self.log.info("got runtime, checking dispatch fn: true")

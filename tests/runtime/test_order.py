@@ -15,12 +15,12 @@ def test_whatever_the_order_of_arrival_everything_goes_on_once_and_in_order(arri
 
 
 @given(st.lists(st.integers(1, 12), max_size=30), st.integers(0, 5))
-def test_giving_up_passes_on_each_message_once_and_what_is_left_in_order(
+def test_going_on_without_the_missing_passes_on_each_message_once_and_what_is_left_in_order(
     arrival: list[int], last: int
 ) -> None:
     order: ChannelOrder[int] = ChannelOrder(last)
     passed = [item for seq in arrival for item in order.offer(seq, seq)]
-    rest = order.give_up()
+    rest = order.lose()
     assert rest == sorted(rest)
     assert sorted(passed + rest) == sorted(arrival)
     assert order.held == 0
@@ -71,7 +71,15 @@ def test_while_missed_messages_are_fetched_everything_new_is_held() -> None:
     assert order.offer(9, "nine", hold=True) == []
     assert order.offer(5, "five", hold=True) == []
     assert order.fetched(5, "five again") == ["five"]
-    assert order.complete(None) == ["nine"]
+    assert order.complete(None) == []
+    assert (order.hole, order.cursor) == (9, 5)
+
+
+def test_what_arrived_next_in_line_while_the_history_was_read_goes_on_with_it() -> None:
+    order: ChannelOrder[str] = ChannelOrder(4)
+    order.offer(6, "six", hold=True)
+    assert order.fetched(5, "five") == ["five"]
+    assert order.complete(None) == ["six"]
 
 
 def test_a_copy_goes_on_at_once() -> None:
