@@ -46,7 +46,12 @@ def snapshot(status: str | None, **changes: object) -> SessionSnapshot:
 @pytest.mark.parametrize("status", [None, "", "idle", "done", "DONE"])
 def test_a_ready_session_runs_the_turn(kind: str, status: str | None) -> None:
     decided = plan(snapshot(status), situation(kind))
-    assert (decided.action, decided.forced, decided.announce, decided.warn) == (Action.RUN, False, False, False)
+    assert (decided.action, decided.forced, decided.announce, decided.warn) == (
+        Action.RUN,
+        False,
+        False,
+        False,
+    )
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -213,7 +218,18 @@ def test_fields_that_change_while_a_run_stays_failed_do_not_make_it_a_new_episod
 
 
 def test_every_status_and_kind_has_exactly_one_plan_and_never_waits_without_a_time() -> None:
-    statuses = [None, "idle", "done", "failed", "timeout", "interrupted", "killed", "queued", "running", "odd"]
+    statuses = [
+        None,
+        "idle",
+        "done",
+        "failed",
+        "timeout",
+        "interrupted",
+        "killed",
+        "queued",
+        "running",
+        "odd",
+    ]
     for kind, status in itertools.product(KINDS, statuses):
         decided = plan(snapshot(status, last_progress_at=NOW), situation(kind))
         assert (decided.action is Action.WAIT) == (decided.wait_ms > 0)
