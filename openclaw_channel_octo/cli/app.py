@@ -8,8 +8,10 @@ import click
 from openclaw_channel_octo import __version__
 from openclaw_channel_octo.cli.config import config
 from openclaw_channel_octo.cli.demo import demo
+from openclaw_channel_octo.cli.journal import journal
 from openclaw_channel_octo.cli.replay import replay
 from openclaw_channel_octo.cli.run import run
+from openclaw_channel_octo.cli.sessions import sessions
 
 __all__ = ["main"]
 
@@ -29,3 +31,5 @@ main.add_command(run)
 main.add_command(demo)
 main.add_command(replay)
 main.add_command(config)
+main.add_command(journal)
+main.add_command(sessions)

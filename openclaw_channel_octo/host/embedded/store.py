@@ -27,7 +27,7 @@ from openclaw_channel_octo.host.embedded.files import (
 )
 from openclaw_channel_octo.host.embedded.rows import Entry
 
-__all__ = ["SessionStore"]
+__all__ = ["SessionStore", "parse_content"]
 
 logger = logging.getLogger(__name__)
 
@@ -149,7 +149,7 @@ def _no_change(_content: Content) -> None:
     """Write what is pending, nothing new."""
 
 
-def _parse(raw: bytes) -> Content:
+def parse_content(raw: bytes) -> Content:
     """Return the content of a session file. Raises `ValueError` when it is none."""
     try:
         content = json.loads(raw.decode("utf-8-sig"))
@@ -290,7 +290,7 @@ class _SessionFile:
                 return None, {}
             try:
                 if raw.strip():
-                    return stamp, _parse(raw)
+                    return stamp, parse_content(raw)
                 problem = ""
             except ValueError as error:
                 problem = str(error)
@@ -301,7 +301,7 @@ class _SessionFile:
 
     def _read_backup(self) -> Content:
         try:
-            return _parse(read_stamped(self._backup)[1] or b"{}")
+            return parse_content(read_stamped(self._backup)[1] or b"{}")
         except (ValueError, OSError) as error:
             logger.error("%s cannot be used either: %s", self._backup, error)  # noqa: TRY400  # no stack to look at
             return {}

@@ -549,13 +549,13 @@ json_values = st.recursive(
 @given(st.dictionaries(st.text(), json_values, max_size=5))
 def test_any_content_survives_writing_and_reading(content: dict[str, Any]) -> None:
     content.pop("sessionKey", None)
-    assert json.dumps(store_module._parse(dump_json(content, indent=2))) == json.dumps(content)
+    assert json.dumps(store_module.parse_content(dump_json(content, indent=2))) == json.dumps(content)
 
 
 @given(st.binary(max_size=200))
 def test_parsing_any_bytes_gives_an_object_or_a_value_error(raw: bytes) -> None:
     try:
-        content = store_module._parse(raw)
+        content = store_module.parse_content(raw)
     except ValueError:
         return
     assert isinstance(content, dict)

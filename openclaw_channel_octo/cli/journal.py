@@ -1,0 +1,182 @@
+"""`openclaw-octo journal`: what became of each message that addressed a bot."""
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from openclaw_channel_octo.cli.store import STORE_OPTION, age
+from openclaw_channel_octo.clock import SystemClock
+from openclaw_channel_octo.errors import StoreError
+from openclaw_channel_octo.message.payload import parse_payload
+from openclaw_channel_octo.store.reader import JournalReader, JournalRow
+from openclaw_channel_octo.store.records import Chunk, RowState
+
+__all__ = ["journal"]
+
+NOT_FINE = 1
+NOT_READ = 2
+
+STATES = [state.value for state in RowState]
+
+JSON_OPTION = click.option("--json", "as_json", is_flag=True, help="One JSON object a line, for programs.")
+
+
+@click.group()
+def journal() -> None:
+    """Look up what became of messages; works while the bots run.
+
+    Every message that addresses a bot ends answered, notified (a notice stands in the chat), or dead (nothing could
+    be shown, with the reason).
+    """
+
+
+@journal.command("list")
+@STORE_OPTION
+@click.option("--state", "states", multiple=True, type=click.Choice(STATES), help="Only this state.")
+@click.option("--account", default="", metavar="ID", help="Only this bot.")
+@click.option(
+    "--limit", default=50, show_default=True, type=click.IntRange(1, 100_000), help="At most so many."
+)
+@JSON_OPTION
+def list_rows(store: Path, states: Sequence[str], account: str, limit: int, as_json: bool) -> None:
+    """Show messages, newest first."""
+    reader = _reader(store)
+    with _Errors():
+        rows = reader.rows(states=states, account=account.lower(), limit=limit)
+        counts = reader.counts()
+    _print_rows(rows, as_json)
+    if not as_json:
+        click.echo(
+            ", ".join(f"{count} {state}" for state, count in sorted(counts.items()))
+            or "The journal is empty."
+        )
+
+
+@journal.command()
+@STORE_OPTION
+@JSON_OPTION
+def dead(store: Path, as_json: bool) -> None:
+    """Show messages that got no answer, and why. Exit code 1 when there are any."""
+    with _Errors():
+        rows = _reader(store).rows(states=[RowState.DEAD], limit=100_000)
+    _print_rows(rows, as_json, reasons=True)
+    if not rows and not as_json:
+        click.echo("No dead letters.")
+    elif rows and not as_json:
+        click.echo(
+            f"{len(rows)} dead. To have one answered after all: openclaw-octo journal retry ID, then restart."
+        )
+    sys.exit(NOT_FINE if rows else 0)
+
+
+@journal.command()
+@click.argument("name", metavar="ID")
+@STORE_OPTION
+@click.option("--text", is_flag=True, help="Also show what was said.")
+@JSON_OPTION
+def show(name: str, store: Path, text: bool, as_json: bool) -> None:
+    """Show everything about one message, named by its id or by the trace id of its log lines."""
+    reader = _reader(store)
+    with _Errors():
+        rows = reader.find(name)
+        found = [(row, reader.chunks(row)) for row in rows]
+    if not found:
+        click.echo(f"no message {name} in the journal", err=True)
+        sys.exit(NOT_FINE)
+    for row, chunks in found:
+        click.echo(
+            json.dumps(_as_json(row, chunks, text=text)) if as_json else _story(row, chunks, text=text)
+        )
+
+
+@journal.command()
+@click.argument("names", metavar="ID...", nargs=-1, required=True)
+@STORE_OPTION
+def retry(names: Sequence[str], store: Path) -> None:
+    """Have dead messages answered after all, at the bot's next start. Exit code 1 when one could not be."""
+    reader = _reader(store)
+    refused = 0
+    for name in names:
+        with _Errors():
+            rows = reader.find(name)
+            done = [row for row in rows if reader.retry(row, SystemClock().wall_ms())]
+        if done:
+            click.echo(f"{name}: will be answered when the bot is started again")
+            continue
+        refused += 1
+        why = f"it is {rows[0].state}, not dead" if rows else "no such message"
+        click.echo(f"{name}: left alone, {why}", err=True)
+    sys.exit(NOT_FINE if refused else 0)
+
+
+class _Errors:
+    """Turns a journal that cannot be read into one line and an exit code."""
+
+    def __enter__(self) -> None:
+        """Begin to read."""
+
+    def __exit__(self, kind: object, error: BaseException | None, _: object) -> None:
+        """End with one clear line."""
+        if isinstance(error, StoreError):
+            click.echo(str(error), err=True)
+            sys.exit(NOT_READ)
+
+
+def _reader(store: Path) -> JournalReader:
+    return JournalReader(store / "octo.sqlite")
+
+
+def _print_rows(rows: Sequence[JournalRow], as_json: bool, *, reasons: bool = False) -> None:
+    now_ms = SystemClock().wall_ms()
+    for row in rows:
+        if as_json:
+            click.echo(json.dumps(_as_json(row, None, text=False)))
+            continue
+        when = age(row.received_at, now_ms)
+        click.echo(
+            f"{when:>7}  {row.state:<8}  {row.account:<12.12}  {row.message_id:<19}  from {row.from_uid[:12]}"
+        )
+        if reasons or row.state == RowState.DEAD:
+            click.echo(f"         {row.detail or row.reason}")
+
+
+def _as_json(row: JournalRow, chunks: Sequence[Chunk] | None, *, text: bool) -> dict[str, Any]:
+    shown = asdict(row)
+    payload = shown.pop("payload")
+    if text:
+        shown["text"] = parse_payload(payload).text
+    if chunks is not None:
+        shown["chunks"] = [
+            {"state": chunk.state, "message_id": chunk.message_id} | ({"text": chunk.text} if text else {})
+            for chunk in chunks
+        ]
+    return shown
+
+
+def _story(row: JournalRow, chunks: Sequence[Chunk], *, text: bool) -> str:
+    """Return a message's life in words."""
+    now_ms = SystemClock().wall_ms()
+    lines = [
+        f"message {row.message_id} (trace {row.trace})",
+        f"  from {row.from_uid or 'the system'} in {row.channel_id}",
+        f"  to bot {row.account}, {age(row.received_at, now_ms)} ago",
+        f"  the gate said {row.decision}: {row.reason}",
+    ]
+    if text:
+        lines.append(f"  it says: {parse_payload(row.payload).text}")
+    if row.session_key:
+        lines.append(f"  session {row.session_key}, {row.attempt} runs, the last {row.run_id or 'none'}")
+    lines.append(
+        f"  {row.state} since {age(row.updated_at, now_ms)}{': ' + row.detail if row.detail else ''}"
+    )
+    if row.notice_id:
+        lines.append(f"  ended by the notice {row.notice_id}")
+    for number, chunk in enumerate(chunks, 1):
+        words = f": {chunk.text}" if text else f", {len(chunk.text)} characters"
+        lines.append(f"  part {number} of the answer is {chunk.state} {chunk.message_id}{words}")
+    return "\n".join(lines)

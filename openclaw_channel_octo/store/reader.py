@@ -1,0 +1,154 @@
+"""The journal for people who look at it, also while a bot writes it."""
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from openclaw_channel_octo.errors import StoreError
+from openclaw_channel_octo.store import sql
+from openclaw_channel_octo.store.records import Chunk, RowState
+from openclaw_channel_octo.store.schema import APPLICATION_ID, MIGRATIONS
+
+__all__ = ["JournalReader", "JournalRow"]
+
+_BUSY_S = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JournalRow:
+    """One message of the journal, as it is stored; times are Unix milliseconds.
+
+    Attributes:
+        id: the row's number.
+        account: the bot.
+        message_id: the server's id of the message.
+        message_seq: its number in the conversation.
+        from_uid: who sent it.
+        channel_id: the conversation.
+        channel_type: its type (protocol §2.9).
+        payload: what was said, bytes.
+        decision: what the gate said.
+        reason: why.
+        session_key: the session it belongs to, empty for messages to somebody else.
+        trace: the id its log lines carry.
+        state: where it stands.
+        attempt: runs started for it.
+        run_id: the last of them.
+        notice_id: message id of the notice that ended it.
+        detail: why it ended as it did.
+        received_at: when it was recorded.
+        updated_at: when it last changed.
+    """
+
+    id: int
+    account: str
+    message_id: str
+    message_seq: int
+    from_uid: str
+    channel_id: str
+    channel_type: int
+    payload: bytes
+    decision: str
+    reason: str
+    session_key: str
+    trace: str
+    state: str
+    attempt: int
+    run_id: str
+    notice_id: str
+    detail: str
+    received_at: int
+    updated_at: int
+
+
+_COLUMNS = ", ".join(field.name for field in fields(JournalRow))
+
+
+class JournalReader:
+    """Looks into a journal without ever blocking its writer.
+
+    Args:
+        path: the database file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def rows(self, *, states: Sequence[str] = (), account: str = "", limit: int = 50) -> list[JournalRow]:
+        """Return messages that address a bot, and dead letters, newest first. Raises `StoreError`.
+
+        Args:
+            states: only these, all of them by default.
+            account: only this bot.
+            limit: at most so many.
+        """
+        wanted = tuple(states) or tuple(RowState)
+        marks = ", ".join("?" * len(wanted))
+        query = (
+            f"SELECT {_COLUMNS} FROM inbound WHERE (session_key != '' OR state = 'dead')"  # noqa: S608  # names of ours
+            f" AND state IN ({marks}) AND (? = '' OR account = ?) ORDER BY id DESC LIMIT ?"
+        )
+        with self._opened("ro") as db:
+            return [_row(found) for found in db.execute(query, (*wanted, account, account, limit))]
+
+    def find(self, name: str) -> list[JournalRow]:
+        """Return the messages with an id, or with a trace id. Raises `StoreError`."""
+        query = f"SELECT {_COLUMNS} FROM inbound WHERE message_id = ? OR trace = ? ORDER BY id"  # noqa: S608  # as above
+        with self._opened("ro") as db:
+            return [_row(found) for found in db.execute(query, (name, name))]
+
+    def chunks(self, row: JournalRow) -> list[Chunk]:
+        """Return the messages sent, or planned, for a row. Raises `StoreError`."""
+        with self._opened("ro") as db:
+            return sql.chunks(db, row.id)
+
+    def counts(self) -> dict[str, int]:
+        """Return how many rows stand in each state. Raises `StoreError`."""
+        with self._opened("ro") as db:
+            return sql.counts(db)
+
+    def retry(self, row: JournalRow, now_ms: int) -> bool:
+        """Let the bot answer a dead letter at its next start; return whether it still was one. Raises `StoreError`."""
+        with self._opened("rw") as db, db:
+            db.execute("BEGIN IMMEDIATE")
+            changed = db.execute(
+                "UPDATE inbound SET state = 'received', detail = '', ending = '', attempt = 0, updated_at = ?"
+                " WHERE id = ? AND state = 'dead' AND session_key != ''",
+                (now_ms, row.id),
+            )
+            return changed.rowcount == 1
+
+    @contextmanager
+    def _opened(self, mode: str) -> Iterator[sqlite3.Connection]:
+        if not self._path.exists():
+            raise StoreError(
+                f"there is no journal at {self._path}: give the state folder of the bots with --store"
+            )
+        try:
+            uri = f"{self._path.resolve().as_uri()}?mode={mode}"
+            with closing(sqlite3.connect(uri, uri=True, timeout=_BUSY_S, isolation_level=None)) as db:
+                self._check(db)
+                yield db
+        except sqlite3.Error as error:
+            raise StoreError(f"the journal {self._path} cannot be read: {error}") from error
+
+    def _check(self, db: sqlite3.Connection) -> None:
+        (owner,) = db.execute("PRAGMA application_id").fetchone()
+        (version,) = db.execute("PRAGMA user_version").fetchone()
+        if owner != APPLICATION_ID:
+            raise StoreError(f"{self._path} is no journal of this package")
+        if version != len(MIGRATIONS):
+            older = (
+                "start the bots once, that brings it up to date"
+                if version < len(MIGRATIONS)
+                else "use that one"
+            )
+            raise StoreError(
+                f"the journal {self._path} was written by another version of this package: {older}"
+            )
+
+
+def _row(found: Sequence[object]) -> JournalRow:
+    return JournalRow(**dict(zip((field.name for field in fields(JournalRow)), found, strict=True)))  # type: ignore[arg-type]  # columns by name

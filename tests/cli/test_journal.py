@@ -1,0 +1,102 @@
+"""`openclaw-octo journal` on journals that real bots wrote."""
+
+import json
+import sqlite3
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from openclaw_channel_octo.cli import main
+from openclaw_channel_octo.testing.faults import ErrorAnswer
+from openclaw_channel_octo.testing.host import ScriptedHost
+from tests.runtime.rig import BEN, Rig
+
+
+def call(*words: str) -> Result:
+    return CliRunner().invoke(main, ["journal", *words])
+
+
+async def filled(rig: Rig) -> tuple[str, str]:
+    """Leave an answered and a dead message behind; the bot keeps running."""
+    await rig.start(rig.config(replyChunk=100), ScriptedHost())
+    answered = await rig.mention("the question " * 20)
+    await rig.until_row(answered, "answered")
+    rig.octo.fail_next("sendMessage", ErrorAnswer(status=400, msg="bot is not a member of this group"))
+    dead = await rig.mention("nobody hears this")
+    await rig.until_row(dead, "dead")
+    await rig.octo.say(BEN, rig.group, "chatter is not listed")
+    return answered, dead
+
+
+async def test_the_list_names_what_became_of_each_message_newest_first(rig: Rig) -> None:
+    answered, dead = await filled(rig)
+    result = call("list", "--store", str(rig.state_dir))
+    assert result.exit_code == 0
+    assert result.output.index(dead) < result.output.index(answered)
+    assert "not a member" in result.output
+    assert "the question" not in result.output
+    only = call("list", "--store", str(rig.state_dir), "--state", "answered", "--json")
+    (row,) = [json.loads(line) for line in only.output.splitlines()]
+    assert (row["message_id"], row["state"]) == (answered, "answered")
+    assert "payload" not in row
+
+
+async def test_dead_letters_come_with_their_reasons_and_what_to_do(rig: Rig) -> None:
+    _, dead = await filled(rig)
+    result = call("dead", "--store", str(rig.state_dir))
+    assert result.exit_code == 1
+    assert dead in result.output
+    assert "not a member" in result.output
+    assert "journal retry" in result.output
+
+
+async def test_show_tells_one_messages_story_by_id_or_trace_and_its_text_only_when_asked(rig: Rig) -> None:
+    answered, _ = await filled(rig)
+    by_id = call("show", answered, "--store", str(rig.state_dir))
+    by_trace = call("show", answered[-8:], "--store", str(rig.state_dir))
+    assert by_id.output == by_trace.output
+    assert "part 1 of the answer is sent" in by_id.output
+    assert "the question" not in by_id.output
+    assert "the question" in call("show", answered, "--store", str(rig.state_dir), "--text").output
+    shown = json.loads(call("show", answered, "--store", str(rig.state_dir), "--json").output)
+    said = {line.message_id for line in rig.octo.chat(rig.group)}
+    assert {chunk["message_id"] for chunk in shown["chunks"]} <= said
+    assert "text" not in shown
+
+
+async def test_a_dead_message_is_answered_after_retry_and_restart(rig: Rig) -> None:
+    answered, dead = await filled(rig)
+    assert call("retry", dead, "--store", str(rig.state_dir)).exit_code == 0
+    refused = call("retry", answered, "999", "--store", str(rig.state_dir))
+    assert refused.exit_code == 1
+    assert "it is answered, not dead" in refused.stderr
+    assert "no such message" in refused.stderr
+    await rig.stop()
+    await rig.start(rig.config(), ScriptedHost())
+    await rig.until_row(dead, "answered")
+    assert rig.said()[-1] == "echo: @Helper nobody hears this"
+    none = call("dead", "--store", str(rig.state_dir))
+    assert (none.exit_code, none.output) == (0, "No dead letters.\n")
+
+
+def test_an_unknown_message_is_said_to_be(tmp_path: Path) -> None:
+    assert call("show", "1", "--store", str(tmp_path)).exit_code == 2
+
+
+@pytest.mark.parametrize("kind", ["missing", "foreign", "newer", "garbage"])
+def test_a_file_that_is_no_journal_of_ours_is_one_clear_line(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "octo.sqlite"
+    if kind == "garbage":
+        path.write_bytes(b"no database at all " * 100)
+    elif kind != "missing":
+        db = sqlite3.connect(path)
+        db.execute("CREATE TABLE t (a)")
+        if kind == "newer":
+            db.executescript(f"PRAGMA application_id={0x4F43544F}; PRAGMA user_version=99;")
+        db.commit()
+        db.close()
+    result = call("list", "--store", str(tmp_path))
+    assert result.exit_code == 2
+    assert len(result.stderr.strip().splitlines()) == 1
+    assert str(path) in result.stderr

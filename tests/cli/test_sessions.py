@@ -1,0 +1,86 @@
+"""`openclaw-octo sessions`: what is wrong, in words, without touching anything."""
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from openclaw_channel_octo.cli import main
+
+NOW = time.time_ns() // 1_000_000
+SESSIONS = {
+    "agent:main:octo:group:bad": {"status": "failed", "abortedLastRun": False, "runtimeMs": 394653},
+    "agent:main:octo:direct:ann": {"status": "timeout", "sessionId": "s", "lastRunError": "took too long"},
+    "agent:main:octo:group:good": {"status": "done", "sessionId": "s", "updatedAt": NOW - 7_200_000},
+    "agent:main:octo:group:busy": {"status": "running", "sessionId": "s", "startedAt": NOW - 1_000},
+    "agent:main:octo:group:stuck": {"status": "running", "lastRunId": "r", "startedAt": NOW - 9_000_000},
+    "agent:main:octo:group:odd": "not an object",
+}
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    folder = tmp_path / "agents" / "main" / "sessions"
+    folder.mkdir(parents=True)
+    (folder / "sessions.json").write_text(json.dumps(SESSIONS))
+    return tmp_path
+
+
+def call(*words: str) -> Result:
+    return CliRunner().invoke(main, ["sessions", *words])
+
+
+def test_show_without_a_key_explains_the_sessions_that_are_not_fine(store: Path) -> None:
+    result = call("show", "--store", str(store))
+    assert result.exit_code == 1
+    bad, stuck = (
+        result.output.partition(f"group:{name}\n")[2].split("\nagent:")[0] for name in ("bad", "stuck")
+    )
+    assert "announced in the group" in bad
+    assert "394.7 s" in bad
+    assert "aborted" in stuck
+    direct = result.output.partition("direct:ann\n")[2].split("\nagent:")[0]
+    assert "took too long" in direct
+    assert "announced" not in direct
+    assert "group:good" not in result.output
+    assert "group:busy" not in result.output
+
+
+def test_show_with_a_key_explains_that_session_whatever_its_status(store: Path) -> None:
+    result = call("show", "--store", str(store), "--session", "agent:main:octo:group:good")
+    assert result.exit_code == 0
+    assert "the next message is answered" in result.output
+    busy = call("show", "--store", str(store), "--session", "agent:main:octo:group:busy", "--json")
+    assert "waits" in json.loads(busy.output)["verdict"]
+    assert call("show", "--store", str(store), "--session", "agent:main:octo:group:none").exit_code == 1
+
+
+def test_list_shows_all_of_them_and_changes_nothing(store: Path) -> None:
+    file = store / "agents" / "main" / "sessions" / "sessions.json"
+    before = (file.read_bytes(), file.stat().st_mtime_ns, sorted(store.rglob("*")))
+    result = call("list", "--store", str(store))
+    assert result.exit_code == 0
+    assert all(key in result.output for key in SESSIONS)
+    assert "2 h" in result.output
+    assert before == (file.read_bytes(), file.stat().st_mtime_ns, sorted(store.rglob("*")))
+    assert call("list", "--store", str(store), "--agent", "other").output == "0 sessions\n"
+
+
+def test_a_store_without_trouble_says_so(tmp_path: Path) -> None:
+    assert call("show", "--store", str(tmp_path)).output == "All 0 sessions are fine.\n"
+
+
+@pytest.mark.parametrize("content", ["{broken", "[]"])
+def test_sessions_that_cannot_be_read_are_one_clear_line(store: Path, content: str) -> None:
+    (store / "agents" / "main" / "sessions" / "sessions.json").write_text(content)
+    result = call("show", "--store", str(store))
+    assert result.exit_code == 2
+    assert len(result.stderr.strip().splitlines()) == 1
+
+
+def test_a_folder_that_is_not_there_is_one_clear_line(tmp_path: Path) -> None:
+    result = call("list", "--store", str(tmp_path / "absent"))
+    assert result.exit_code == 2
+    assert "--store" in result.stderr
