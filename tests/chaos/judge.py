@@ -1,0 +1,136 @@
+"""Says from the chat alone whether every message got exactly one end, in order."""
+
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+
+from openclaw_channel_octo.config.model import GuardConfig, Texts
+from openclaw_channel_octo.testing.records import ChatLine
+
+__all__ = ["Conversation", "Verdict", "judge"]
+
+TEXTS = Texts()
+NOTICES = (TEXTS.failed, TEXTS.timeout, TEXTS.empty, TEXTS.cut_off)
+ANNOUNCEMENTS = (GuardConfig().notice_text, TEXTS.third_failure.partition("%d")[0])
+ANSWER = re.compile(r"answer to #(\d+)\b")
+LAST_WORD = re.compile(r"end of #(\d+)\b")
+
+
+@dataclass(slots=True)
+class Conversation:
+    """One conversation as people saw it.
+
+    Attributes:
+        name: for the report.
+        asked: numbers of the messages that address the bot, in the conversation's order.
+        lines: what stands in the chat, oldest first.
+        bot: the bot's uid.
+        deaths: how many lines stood there at each death of the process.
+    """
+
+    name: str
+    asked: list[int] = field(default_factory=list)
+    lines: Sequence[ChatLine] = ()
+    bot: str = ""
+    deaths: Collection[int] = ()
+
+
+@dataclass(slots=True)
+class Verdict:
+    """What was wrong, by kind; each entry names conversation and message."""
+
+    silent: list[str] = field(default_factory=list)
+    twice: list[str] = field(default_factory=list)
+    disordered: list[str] = field(default_factory=list)
+    doubled: list[str] = field(default_factory=list)
+
+    @property
+    def fine(self) -> bool:
+        """Whether nothing was wrong."""
+        return not (self.silent or self.twice or self.disordered or self.doubled)
+
+    def __str__(self) -> str:
+        counts = {name: getattr(self, name) for name in ("silent", "twice", "disordered", "doubled")}
+        return "\n".join(f"{len(found)} {name}: {'; '.join(found[:10])}" for name, found in counts.items())
+
+
+def judge(conversations: Sequence[Conversation]) -> Verdict:
+    """Return what was wrong in all conversations.
+
+    Notices do not name their message, but a lane is first in, first out: between the answers to two messages there
+    must be exactly as many notices as there are unanswered messages between those two.
+    """
+    verdict = Verdict()
+    for conversation in conversations:
+        _Walk(conversation, verdict).walk()
+    return verdict
+
+
+class _Walk:
+    """Goes through one conversation line by line."""
+
+    def __init__(self, conversation: Conversation, verdict: Verdict) -> None:
+        self._talk = conversation
+        self._verdict = verdict
+        self._next = 0
+        self._notices = 0
+        self._answered: set[int] = set()
+        self._ended: set[int] = set()
+        self._announced_at: int | None = None
+
+    def walk(self) -> None:
+        for position, line in enumerate(self._talk.lines):
+            if line.from_uid == self._talk.bot:
+                self._line(position, line.text)
+        self._close(len(self._talk.asked), "the end")
+        for number in sorted(self._answered - self._ended):
+            self._verdict.silent.append(f"{self._talk.name}: the answer to #{number} stops midway")
+
+    def _line(self, position: int, text: str) -> None:
+        if text in NOTICES:
+            self._notices += 1
+            self._announced_at = None
+        elif text.startswith(ANNOUNCEMENTS):
+            self._announcement(position)
+        elif match := ANSWER.match(text):
+            self._answer(int(match[1]))
+            self._announced_at = None
+        if match := LAST_WORD.search(text):
+            if int(match[1]) in self._ended:
+                self._verdict.twice.append(f"{self._talk.name}: the end of #{match[1]} twice")
+            self._ended.add(int(match[1]))
+
+    def _announcement(self, position: int) -> None:
+        """Two announcements with no end between them belong to two failed runs only if a process died between them."""
+        since = self._announced_at
+        if since is not None and not any(since < death <= position for death in self._talk.deaths):
+            self._verdict.doubled.append(
+                f"{self._talk.name}: announced at line {since} and again at {position}"
+            )
+        self._announced_at = position
+
+    def _answer(self, number: int) -> None:
+        if number in self._answered:
+            self._verdict.twice.append(f"{self._talk.name}: #{number}")
+            return
+        self._answered.add(number)
+        index = self._talk.asked.index(number)
+        if index < self._next:
+            self._verdict.disordered.append(f"{self._talk.name}: #{number} behind a later one")
+            return
+        self._close(index, f"#{number}")
+        self._next = index + 1
+
+    def _close(self, index: int, until: str) -> None:
+        """Hold the notices since the last answer against the messages they have to stand for."""
+        unanswered = self._talk.asked[self._next : index]
+        if self._notices < len(unanswered):
+            missing = ", ".join(f"#{number}" for number in unanswered)
+            self._verdict.silent.append(
+                f"{self._talk.name}: {self._notices} notices for {missing} before {until}"
+            )
+        elif self._notices > len(unanswered):
+            self._verdict.doubled.append(
+                f"{self._talk.name}: {self._notices} notices for {len(unanswered)} messages before {until}"
+            )
+        self._notices = 0

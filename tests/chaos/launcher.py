@@ -1,0 +1,105 @@
+"""Starts the real program with a fast clock, a point to die at, or a planted bug, all from outside the package."""
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from openclaw_channel_octo.cli import main
+from openclaw_channel_octo.clock import SystemClock
+from openclaw_channel_octo.host.embedded.host import EmbeddedHost
+from openclaw_channel_octo.rest.client import BotApi
+from openclaw_channel_octo.runtime.link import Link
+from openclaw_channel_octo.runtime.outbox import Outbox
+from openclaw_channel_octo.runtime.runs import Runs
+from openclaw_channel_octo.runtime.sequence import MessageSequence
+from openclaw_channel_octo.store.journal import Journal
+
+SPEED = 20.0
+"""How many seconds of the program's clock pass in a real one."""
+
+Method = Callable[..., Awaitable[Any]]
+
+POINTS: dict[str, tuple[type, str, bool]] = {
+    "after the commit, before the ack": (Journal, "append", True),
+    "after the ack, before the lanes": (Link, "_acknowledge", True),
+    "after the episode is noted, before the announcement": (Journal, "note_episode", True),
+    "after the announcement, before the recovery": (Outbox, "announce", True),
+    "after the recovery, before the turn": (EmbeddedHost, "recover", True),
+    "after the turn is marked as running": (Journal, "start_run", True),
+    "after the run, before its answer is planned": (Runs, "run", True),
+    "after the answer is planned, before it is sent": (Journal, "plan_chunks", True),
+    "before a message is sent": (BotApi, "send_message", False),
+    "after a message was accepted, before that is recorded": (BotApi, "send_message", True),
+    "after a chunk is recorded": (Journal, "mark_chunk", True),
+    "before the row is settled": (Journal, "settle", False),
+    "after the row is settled": (Journal, "settle", True),
+    "after the cursors are saved": (Journal, "save_cursors", True),
+}
+"""Name of each point, the method it lies at, and whether behind its call or before it."""
+
+
+def replaced(owner: type, name: str, method: Callable[..., Any]) -> None:
+    """Put another method in the place of one of the package's."""
+    setattr(owner, name, method)
+
+
+def speed_up() -> None:
+    """Let the program's waits take a fraction of their time."""
+
+    def now(_: SystemClock) -> float:
+        return time.monotonic() * SPEED
+
+    async def sleep(_: SystemClock, seconds: float) -> None:
+        await asyncio.sleep(seconds / SPEED)
+
+    replaced(SystemClock, "now", now)
+    replaced(SystemClock, "sleep", sleep)
+
+
+def die_at(point: str, passage: int) -> None:
+    """Kill this process at the n-th passage of a point."""
+    owner, name, behind = POINTS[point]
+    original: Method = getattr(owner, name)
+    left = passage
+
+    async def passing(*args: Any, **kwargs: Any) -> Any:
+        nonlocal left
+        left -= 1
+        if not left and not behind:
+            os.kill(os.getpid(), signal.SIGKILL)
+        result = await original(*args, **kwargs)
+        if not left and behind:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return result
+
+    replaced(owner, name, passing)
+
+
+def plant(bug: str) -> None:
+    """Break the program in a way the judge has to notice."""
+
+    async def finds_nothing(*_: Any) -> str:
+        return ""
+
+    async def does_nothing(*_: Any) -> None:
+        return None
+
+    if bug == "no look-up before a resend":
+        replaced(Outbox, "_search", finds_nothing)
+    elif bug == "missed messages are not fetched":
+        replaced(MessageSequence, "catch_up", does_nothing)
+    else:
+        raise ValueError(bug)
+
+
+if __name__ == "__main__":
+    speed_up()
+    if point := os.environ.get("CHAOS_POINT"):
+        die_at(point, int(os.environ["CHAOS_PASSAGE"]))
+    if bug := os.environ.get("CHAOS_BUG"):
+        plant(bug)
+    sys.exit(main())

@@ -1,0 +1,84 @@
+"""The short form of `make chaos`: the real program, killed at every named point and at random moments."""
+
+from pathlib import Path
+
+import pytest
+
+from openclaw_channel_octo.config.model import Texts
+from openclaw_channel_octo.testing.records import ChatLine
+from tests.chaos.judge import Conversation, Verdict, judge
+from tests.chaos.launcher import POINTS
+from tests.chaos.world import Chaos, Plan
+
+RESTART = "⚠️ Previous session failed, restarting..."
+FAILED = Texts().failed
+
+
+def talk(asked: list[int], *said: str, deaths: tuple[int, ...] = ()) -> Verdict:
+    lines = [
+        ChatLine(
+            message_id=str(number),
+            message_seq=number,
+            timestamp=0,
+            from_uid="bot",
+            name="",
+            text=text,
+            payload={},
+        )
+        for number, text in enumerate(said)
+    ]
+    return judge([Conversation("g", asked, lines, "bot", deaths)])
+
+
+def answer(number: int) -> str:
+    return f"answer to #{number} end of #{number}"
+
+
+def test_the_judge_is_content_with_answers_notices_and_announcements_in_their_places() -> None:
+    assert talk([1, 2, 3], answer(1), FAILED, RESTART, answer(3)).fine
+    assert talk([1], RESTART, RESTART, answer(1), deaths=(1,)).fine
+    assert talk([4], "answer to #4 and so", "on end of #4").fine
+
+
+@pytest.mark.parametrize(
+    ("asked", "said", "kind"),
+    [
+        ([1, 2], [answer(2)], "silent"),
+        ([1], [], "silent"),
+        ([1], ["answer to #1 and so"], "silent"),
+        ([1], [answer(1), answer(1)], "twice"),
+        ([1, 2], [answer(2), answer(1)], "disordered"),
+        ([1, 2], [FAILED, FAILED, answer(2)], "doubled"),
+        ([1], [answer(1), FAILED], "doubled"),
+        ([1], [RESTART, RESTART, answer(1)], "doubled"),
+    ],
+)
+def test_the_judge_names_what_is_wrong(asked: list[int], said: list[str], kind: str) -> None:
+    verdict = talk(asked, *said)
+    assert getattr(verdict, kind)
+    assert kind in str(verdict)
+
+
+async def test_killed_at_every_named_point_the_program_loses_doubles_and_swaps_nothing(
+    tmp_path: Path,
+) -> None:
+    chaos = Chaos(Plan(seed=7, kills=4, messages=(2, 5)), tmp_path)
+    verdict = await chaos.run()
+    assert verdict.fine, f"{verdict}\n{(tmp_path / 'log').read_text()[-3000:]}"
+    assert chaos.deaths == len(POINTS) + 4
+
+
+@pytest.mark.parametrize(
+    ("bug", "points", "kind"),
+    [
+        (
+            "no look-up before a resend",
+            ("after a message was accepted, before that is recorded",) * 3,
+            "twice",
+        ),
+        ("missed messages are not fetched", (), "silent"),
+    ],
+)
+async def test_a_planted_bug_is_caught(tmp_path: Path, bug: str, points: tuple[str, ...], kind: str) -> None:
+    plan = Plan(seed=3, kills=0 if points else 4, points=points, bug=bug, messages=(3, 5))
+    assert getattr(await Chaos(plan, tmp_path).run(), kind)

@@ -1,0 +1,236 @@
+"""A deployment that is killed again and again while people talk to it."""
+
+import asyncio
+import json
+import os
+import random
+import signal
+import sqlite3
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from openclaw_channel_octo.ids import ChannelRef
+from openclaw_channel_octo.testing.double import OctoDouble
+from openclaw_channel_octo.testing.faults import ErrorAnswer, Fault, LoseAnswer, ProxyPage, RateLimit, Refuse
+from tests.chaos.judge import Conversation, Verdict, judge
+from tests.chaos.launcher import POINTS
+
+__all__ = ["Chaos", "Plan"]
+
+ROOT = Path(__file__).parents[2]
+BOT, TOKEN = "helper_bot", "bf_0123456789abcdef"
+PEOPLE = ("ann", "ben")
+SETTLE_S = 120
+
+SEND_FAULTS: tuple[Fault, ...] = (
+    LoseAnswer(),
+    Refuse(),
+    RateLimit(retry_after=1),
+    ProxyPage(),
+    ErrorAnswer(status=500),
+)
+SYNC_FAULTS: tuple[Fault, ...] = (Refuse(), ErrorAnswer(status=500))
+
+AGENT = """
+import re, sys, time
+number = re.search(r"#(\\d+)", sys.stdin.read())[1]
+n = int(number)
+if n % 17 == 0:
+    sys.exit(1)
+if n % 23 == 0:
+    sys.exit(0)
+time.sleep((n % 5) * 0.01)
+print(f"answer to #{n}", "and so on " * (30 if n % 4 == 0 else 1), f"end of #{n}")
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What happens.
+
+    Attributes:
+        seed: everything random follows from it.
+        kills: how often the process is killed at a random moment.
+        points: named points to die at, each once.
+        bug: a planted bug, empty for none.
+        messages: fewest and most messages in one life.
+    """
+
+    seed: int
+    kills: int
+    points: tuple[str, ...] = tuple(POINTS)
+    bug: str = ""
+    messages: tuple[int, int] = (4, 14)
+
+
+@dataclass(slots=True)
+class Chaos:
+    """Plays a plan.
+
+    Args:
+        plan: what happens.
+        folder: for the state, the configuration and the program's log.
+        progress: called after each death with the number of deaths and of addressed messages.
+    """
+
+    plan: Plan
+    folder: Path
+    progress: Callable[[int, int], None] = lambda _deaths, _asked: None
+    asked: int = 0
+    deaths: int = 0
+    _talks: dict[str, Conversation] = field(default_factory=dict)
+    _process: asyncio.subprocess.Process | None = None
+
+    async def run(self) -> Verdict:
+        """Play the plan to its end and judge what people saw."""
+        luck = random.Random(self.plan.seed)
+        async with OctoDouble() as octo:
+            channels = self._people(octo)
+            self._write_files(octo)
+            try:
+                await self._start()
+                await octo.wait_for(lambda: octo.online(BOT), timeout=60)
+                for place in [*channels, None]:
+                    for who in PEOPLE:
+                        await self._say(octo, who, place)
+                await self._quiet()
+                await self._lives(octo, luck, channels)
+                octo.heal()
+                await self._start()
+                await self._quiet()
+                return judge(self._seen(octo, channels))
+            finally:
+                await self._kill()
+
+    async def _lives(self, octo: OctoDouble, luck: random.Random, channels: list[ChannelRef]) -> None:
+        deaths: list[str | None] = [*self.plan.points, *([None] * self.plan.kills)]
+        luck.shuffle(deaths)
+        for point in deaths:
+            await self._start(point, luck.randint(1, 4))
+            for _ in range(luck.randint(*self.plan.messages)):
+                await self._say(octo, luck.choice(PEOPLE), luck.choice([*channels, None]))
+                self._disturb(octo, luck)
+                await asyncio.sleep(luck.random() * 0.12)
+            await self._die(point, luck)
+            for talk in self._talks.values():
+                talk.deaths = [*talk.deaths, len(self._lines(octo, talk.name))]
+            if luck.random() < 0.5:
+                await self._say(octo, luck.choice(PEOPLE), luck.choice([*channels, None]))
+            self.deaths += 1
+            self.progress(self.deaths, self.asked)
+
+    async def _die(self, point: str | None, luck: random.Random) -> None:
+        """Let the process reach its point, or kill it at some moment."""
+        process = self._process
+        assert process is not None
+        try:
+            await asyncio.wait_for(process.wait(), 3.0 if point else luck.random() * 1.5)
+        except TimeoutError:
+            await self._kill()
+
+    def _disturb(self, octo: OctoDouble, luck: random.Random) -> None:
+        if luck.random() < 0.1:
+            octo.fail_next("sendMessage", luck.choice(SEND_FAULTS))
+        if luck.random() < 0.03:
+            octo.fail_next("messages/sync", luck.choice(SYNC_FAULTS))
+        if luck.random() < 0.05:
+            octo.drop_connections(BOT)
+        if luck.random() < 0.05:
+            octo.lose_next(BOT)
+
+    def _people(self, octo: OctoDouble) -> list[ChannelRef]:
+        for uid in PEOPLE:
+            octo.add_person(uid, uid.title())
+        octo.add_bot(BOT, TOKEN, name="Helper", owner="ann")
+        groups = [octo.add_group(f"g{number}", [*PEOPLE, BOT]) for number in range(3)]
+        return [*groups, octo.add_thread("g0", "2039626171074744320")]
+
+    async def _say(self, octo: OctoDouble, who: str, place: ChannelRef | None) -> None:
+        """Let a person address the bot, in a group or thread or, without a place, directly."""
+        self.asked += 1
+        if place is None:
+            name = f"direct {who}"
+            await octo.say(who, ChannelRef(BOT, 1), f"#{self.asked}")
+        else:
+            name = place.id
+            await octo.say(who, place, f"#{self.asked}", mention=[BOT])
+        self._talks.setdefault(name, Conversation(name, bot=BOT)).asked.append(self.asked)
+
+    def _lines(self, octo: OctoDouble, name: str) -> list[object]:
+        if name.startswith("direct "):
+            return list(octo.chat(ChannelRef(name.removeprefix("direct "), 1), BOT))
+        return list(octo.chat(ChannelRef(name, 5 if "____" in name else 2)))
+
+    def _seen(self, octo: OctoDouble, channels: list[ChannelRef]) -> list[Conversation]:
+        for channel in channels:
+            self._talks[channel.id].lines = octo.chat(channel)
+        for who in PEOPLE:
+            self._talks[f"direct {who}"].lines = octo.chat(ChannelRef(who, 1), BOT)
+        return list(self._talks.values())
+
+    def _write_files(self, octo: OctoDouble) -> None:
+        (self.folder / "agent.py").write_text(AGENT)
+        config = {
+            "channels": {
+                "octo": {
+                    "apiUrl": octo.api_url,
+                    "replyChunk": 100,
+                    "laneLength": 10_000,  # a busy notice stands for several messages: the judge could not count it
+                    "accounts": {"helper": {"botToken": TOKEN}},
+                }
+            },
+            "host": {
+                "stateDir": str(self.folder / "state"),
+                "agent": {"kind": "command", "command": [sys.executable, str(self.folder / "agent.py")]},
+                "timeoutSeconds": 60,
+            },
+        }
+        (self.folder / "octo.json").write_text(json.dumps(config))
+
+    async def _start(self, point: str | None = None, passage: int = 1) -> None:
+        await self._kill()
+        env = {**os.environ, "PYTHONPATH": str(ROOT), "CHAOS_BUG": self.plan.bug}
+        if point:
+            env |= {"CHAOS_POINT": point, "CHAOS_PASSAGE": str(passage)}
+        with (self.folder / "log").open("ab") as log:
+            self._process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "tests.chaos.launcher",
+                "run",
+                "--config",
+                str(self.folder / "octo.json"),
+                env=env,
+                cwd=ROOT,
+                stdout=log,
+                stderr=log,
+            )
+
+    async def _kill(self) -> None:
+        if self._process is not None and self._process.returncode is None:
+            self._process.send_signal(signal.SIGKILL)
+            await self._process.wait()
+
+    async def _quiet(self) -> None:
+        """Wait until nothing is open any more; only patience looks into the journal, the judge does not."""
+        calm = 0
+        for _ in range(SETTLE_S * 10):
+            await asyncio.sleep(0.1)
+            calm = calm + 1 if not self._open_rows() else 0
+            if calm == 15:  # what is fetched late shows within this time
+                return
+
+    def _open_rows(self) -> int:
+        try:
+            db = sqlite3.connect(f"file:{self.folder}/state/octo.sqlite?mode=ro", uri=True)
+        except sqlite3.OperationalError:
+            return 1
+        try:
+            query = "SELECT count(*) FROM inbound WHERE state IN ('received', 'queued', 'running')"
+            return int(db.execute(query).fetchone()[0])
+        except sqlite3.OperationalError:
+            return 1
+        finally:
+            db.close()
