@@ -18,7 +18,7 @@ from openclaw_channel_octo.config.model import (
 
 __all__ = ["Findings", "is_token", "join"]
 
-_TOKEN = re.compile(r"\b(?:bf|app|uk)_[0-9a-f]{16,}", re.IGNORECASE)
+_TOKEN = re.compile(r"(?:bf|app|uk)_[0-9a-f]{16,}", re.IGNORECASE)
 _LONGEST_KEY = 60
 
 Model = TypeVar("Model", bound=FrozenModel)

@@ -19,6 +19,7 @@ from openclaw_channel_octo.errors import ConfigError
 
 __all__ = ["Loaded", "UnreadableConfigError", "load_config", "parse_config", "report", "select_accounts"]
 
+_TOO_DEEP = "is nested too deeply to be a configuration"
 _JSON5_HINT = "if it is JSON5, first: pip install 'openclaw-channel-octo[json5]'"
 
 
@@ -108,7 +109,10 @@ def select_accounts(config: OctoConfig, ids: Sequence[str]) -> tuple[BotConfig, 
 def _parsed(raw: object, around: Surroundings, findings: Findings) -> Loaded:
     host: EmbeddedHostConfig | None = None
     accounts: dict[str, BotConfig] = {}
-    root = _as_dicts(raw)
+    try:
+        root = _as_dicts(raw)
+    except RecursionError:
+        raise ConfigError(_TOO_DEEP) from None
     if _has_only(root, "", ("channels", "host"), findings):
         host = read_host(root.get("host", {}), around, findings)
         channels = root.get("channels", {})
@@ -172,6 +176,8 @@ def _decoded(text: str, findings: Findings) -> Any:
         trouble = f"line {error.lineno}, column {error.colno}"
     except ValueError:
         trouble = "a number is too long"
+    except RecursionError:
+        raise UnreadableConfigError(_TOO_DEEP) from None
     if trouble:
         twice.clear()
         raw = _json5(text, unique, f"is not JSON ({trouble})")
@@ -187,6 +193,8 @@ def _json5(text: str, unique: Callable[[list[tuple[str, Any]]], dict[str, Any]],
         raise UnreadableConfigError(f"{otherwise}; {_JSON5_HINT}") from None
     try:
         return loads(text, object_pairs_hook=unique)
+    except RecursionError:
+        raise UnreadableConfigError(f"{otherwise}; as JSON5 it {_TOO_DEEP}") from None
     except ValueError as error:
         found = re.match(r"<string>:(\d+) .* at column (\d+)$", str(error), re.DOTALL)
     where = f" (line {found[1]}, column {found[2]})" if found else ""

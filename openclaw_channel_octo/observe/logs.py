@@ -13,7 +13,7 @@ __all__ = ["BotLog", "Redaction", "setup_logging", "trace_scope"]
 
 _trace: ContextVar[str] = ContextVar("octo_trace", default="")
 
-_TOKEN = re.compile(r"\b(?:bf|app|uk)_[A-Za-z0-9]{8,}\b|(?<=Bearer )\S+")
+_TOKEN = re.compile(r"(?:bf|app|uk)_[A-Za-z0-9]{16,}|\b(?:bf|app|uk)_[A-Za-z0-9]{8,}|(?<=Bearer )\S+")
 _HIDDEN = "[hidden]"
 
 

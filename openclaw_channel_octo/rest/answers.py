@@ -33,7 +33,7 @@ _DEFAULT_RETRY_AFTER_S = 1.0
 _QUOTED_CHARS = 120
 _NOT_JSON: Final = object()
 _ERROR_STATUSES = range(400, 600)
-_TOKEN = re.compile(r"\b(?:bf|app|uk)_[0-9A-Za-z]{16,}")
+_TOKEN = re.compile(r"(?:bf|app|uk)_[0-9A-Za-z]{16,}")
 
 _CODE_PREFIX = "err.server.bot_api."
 _CODES: Mapping[int, str] = {

@@ -28,6 +28,9 @@ DESCRIBE_WITHIN_S = 5.0
 PATIENCE_S = 60.0
 """How much longer than a run's budget a silent run may stand."""
 
+RECOVERY_TRIES = 2
+"""Recoveries of a session somebody else keeps changing before the turn runs without one."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Look:
@@ -76,17 +79,21 @@ class SessionGuard:
     async def prepare(self, row: InboundRow) -> None:
         """Return when the message's session may run a turn: recovered, announced, or simply free."""
         since_ms = self._clock.wall_ms()
-        told = ""
+        told, tries = "", RECOVERY_TRIES
         while True:
             look = await self._look(row, since_ms)
             if look.plan.reason != told:
                 told = look.plan.reason
                 self._report(look)
-            if look.plan.action is not Action.WAIT:
-                break
-            await self._clock.sleep(look.plan.wait_ms / 1000)
-        if look.snapshot is not None and look.plan.forced:
-            await self._recover(row, look.snapshot, look.plan, since_ms)
+            if look.plan.action is Action.WAIT:
+                await self._clock.sleep(look.plan.wait_ms / 1000)
+                continue
+            if look.snapshot is None or not look.plan.forced:
+                return
+            await self._announce(row, look.plan)
+            tries -= 1
+            if await self._clear(row, look.snapshot, look.plan) is Recovery.RECOVERED or not tries:
+                return
 
     async def _look(self, row: InboundRow, since_ms: int) -> _Look:
         try:
@@ -114,16 +121,6 @@ class SessionGuard:
         runtime = look.snapshot.runtime_ms if look.snapshot else None
         write = self._log.warning if look.plan.warn else self._log.info
         write("session status=%s runtimeMs=%s → %s (%s)", status, runtime, look.plan.action, look.plan.reason)
-
-    async def _recover(self, row: InboundRow, snapshot: SessionSnapshot, todo: Plan, since_ms: int) -> None:
-        await self._announce(row, todo)
-        if await self._clear(row, snapshot, todo) is Recovery.RECOVERED:
-            return
-        again = await self._look(row, since_ms)
-        self._report(again)
-        if again.snapshot is not None and again.plan.forced:
-            await self._announce(row, again.plan)
-            await self._clear(row, again.snapshot, again.plan)
 
     async def _clear(self, row: InboundRow, snapshot: SessionSnapshot, todo: Plan) -> Recovery:
         try:

@@ -10,6 +10,7 @@ TOKEN = "bf_0123456789abcdef0123456789abcdef"
 @pytest.mark.parametrize("prefix", ["bf_", "app_", "uk_", "BF_"])
 def test_the_three_kinds_of_key_are_recognised(prefix: str) -> None:
     assert is_token(f"x {prefix}0123456789abcdef0123456789abcdef")
+    assert is_token(f"令牌x{prefix}0123456789abcdef0123456789abcdef无效")
 
 
 @pytest.mark.parametrize("text", ["bf_", "app_translator", "my_bf_bot", "/run/secrets/octo"])

@@ -230,3 +230,18 @@ def test_whatever_is_written_it_loads_or_is_refused_with_one_line_for_each_mista
     except ConfigError as error:
         told = error.problems or ("",)
     assert all(len(line.splitlines()) == 1 for line in told)
+
+
+@pytest.mark.parametrize("opening", ['{"a":', "[", "{a:"])
+def test_a_file_nested_too_deeply_is_refused_in_one_line(written: Written, opening: str) -> None:
+    closing = "]" if opening == "[" else "}"
+    (problem,) = refused(written(opening * 5_000 + "1" + closing * 5_000))
+    assert "nested too deeply" in problem
+
+
+def test_a_mapping_nested_too_deeply_is_refused(tmp_path: Path) -> None:
+    deep: dict[str, Any] = {}
+    for _ in range(5_000):
+        deep = {"channels": deep}
+    with pytest.raises(ConfigError, match="nested too deeply"):
+        parse_config(deep, base=tmp_path)

@@ -45,6 +45,8 @@ async def test_every_line_of_a_message_carries_its_trace_also_in_tasks_it_starts
         "Authorization: Bearer whatever-this-is",
         "key sk-planted-secret in a sentence",
         "app_0123456789abcdef uk_0123456789abcdef",
+        "令牌bf_0123456789abcdef无效",
+        "bf_0123456789abcdef_suffix prefixbf_0123456789abcdef",
     ],
 )
 def test_secrets_are_hidden_wherever_they_stand(line: str) -> None:

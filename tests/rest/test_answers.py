@@ -307,3 +307,9 @@ def test_every_answer_is_a_value_or_an_api_error(
         read(call, answer(status, body, Retry_After=retry_after), shape)
     except ApiError as error:
         assert str(error).isprintable()  # noqa: PT017  # which of the two comes is what hypothesis varies
+
+
+@pytest.mark.parametrize("around", ["{}", "bad{}", "{}无效", "令牌{}_x"])
+def test_a_token_is_hidden_whatever_it_is_glued_to(around: str) -> None:
+    token = "bf_" + "0a" * 16
+    assert token not in str(error_of(Call.SEND, older(400, around.format(token))))

@@ -14,6 +14,9 @@ Entry = dict[str, Any]
 MAX_ERROR = 1_000
 """Most characters of ``lastRunError``."""
 
+LARGEST_NUMBER = 2**53
+"""Numbers beyond it, infinity and NaN among them, are no times of this file's writers."""
+
 ORPHAN_ERROR = "the process ended while this run was active"
 
 
@@ -24,7 +27,9 @@ def _text(entry: Entry, field: str) -> str | None:
 
 def _number(entry: Entry, field: str) -> int | None:
     value = entry.get(field)
-    return int(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return None
+    return int(value) if abs(value) <= LARGEST_NUMBER else None
 
 
 def snapshot(session_key: str, entry: Entry, last_progress_at: int | None = None) -> SessionSnapshot:
@@ -96,7 +101,7 @@ def end_run(entry: Entry, *, run_id: str, status: Status, error: str, now_ms: in
 
 def mark_orphan(entry: Entry, *, now_ms: int) -> None:
     """Mark a run that lost its process as interrupted. How long it ran is not known and not claimed."""
-    if entry.get("status") not in {Status.RUNNING, Status.QUEUED}:
+    if _text(entry, "status") not in {Status.RUNNING, Status.QUEUED}:
         return
     entry |= {
         "status": Status.INTERRUPTED.value,

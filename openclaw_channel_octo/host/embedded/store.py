@@ -42,6 +42,9 @@ SETTLE_READS = 5
 
 SETTLE_PAUSE_S = 0.01
 
+DEEPEST = 64
+"""Most levels of objects and lists in the file; entries are copied level by level, on a stack that ends."""
+
 Result = TypeVar("Result")
 Content = dict[str, Any]
 
@@ -157,8 +160,22 @@ def parse_content(raw: bytes) -> Content:
         raise ValueError("nested too deeply") from None
     if not isinstance(content, dict):
         raise ValueError(f"a {type(content).__name__} where an object is expected")  # noqa: TRY004  # one error for all
+    if _is_deep(content):
+        raise ValueError("nested too deeply")
     key = content.get("sessionKey")
     return {key: content} if isinstance(key, str) else content
+
+
+def _is_deep(content: Content) -> bool:
+    level: list[Any] = [content]
+    for _ in range(DEEPEST):
+        level = [
+            inner
+            for outer in level
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+            if isinstance(inner, dict | list)
+        ]
+    return bool(level)
 
 
 class _BrokenFileError(Exception):

@@ -159,7 +159,7 @@ def _decode(row: dict[str, Any]) -> Message | None:
     if row.get("type") != "message" or not isinstance(body, dict):
         return None
     role, text = body.get("role"), _text(body.get("content"))
-    if role not in {"user", "assistant"} or not text:
+    if not isinstance(role, str) or role not in {"user", "assistant"} or not text:
         return None
     sender, error = body.get("senderName"), body.get("errorMessage")
     return Message(

@@ -24,9 +24,13 @@ def test_the_entry_of_the_bug_report_reads_as_a_failed_session_without_ids() -> 
         ("startedAt", "yesterday", None),
         ("startedAt", True, None),
         ("startedAt", 12.0, 12),
+        ("startedAt", float("inf"), None),
+        ("startedAt", float("nan"), None),
+        ("startedAt", 10**400, None),
         ("lastRunError", ["x"], None),
         ("status", None, None),
         ("status", 7, "7"),
+        ("status", ["running"], "['running']"),
         ("status", "strange", "strange"),
     ],
 )
@@ -157,3 +161,10 @@ def test_a_renewed_session_has_a_new_id_and_keeps_its_settings() -> None:
         "modelOverride": "m",
         "somethingNew": {"a": 1},
     }
+
+
+@pytest.mark.parametrize("status", [["running"], {"running": True}])
+def test_a_status_that_is_no_text_is_no_lost_run(status: Any) -> None:
+    entry = {"status": status}
+    rows.mark_orphan(entry, now_ms=1)
+    assert entry == {"status": status}

@@ -116,10 +116,19 @@ async def test_an_empty_file_means_no_sessions_and_is_warned_about(
     await store.close()
 
 
-BROKEN = [b'{"agent:main:main": {"sta', b"[1, 2]", b"null", b"\xff\xfe\x00", b"not json", b"[" * 100_000]
+DEEP = b'{"a":' * 600 + b"1" + b"}" * 600
+BROKEN = [
+    b'{"agent:main:main": {"sta',
+    b"[1, 2]",
+    b"null",
+    b"\xff\xfe\x00",
+    b"not json",
+    b"[" * 100_000,
+    DEEP,
+]
 
 
-@pytest.mark.parametrize("content", BROKEN, ids=["torn", "list", "null", "bytes", "text", "deep"])
+@pytest.mark.parametrize("content", BROKEN, ids=["torn", "list", "null", "bytes", "text", "deeper", "deep"])
 async def test_a_broken_file_is_set_aside_at_start_and_said_so(
     path: Path, clock: ManualClock, content: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -161,3 +161,12 @@ def test_any_text_comes_back_as_it_was_said(text: str, sender: str) -> None:
         transcript = Transcript(Path(folder), "s1")
         transcript.append(user(text, sender), row_id="r", now_ms=NOW)
         assert everything(transcript) == (user(text, sender),)
+
+
+@pytest.mark.parametrize("role", [["user"], {"user": 1}, None])
+def test_a_line_whose_role_is_no_text_is_passed_over(tmp_path: Path, role: Any) -> None:
+    transcript = Transcript(tmp_path, "s1")
+    transcript.append(user("kept"), row_id="r1", now_ms=NOW)
+    line = {"type": "message", "message": {"role": role, "content": "odd"}}
+    transcript.path.write_text(transcript.path.read_text() + json.dumps(line) + "\n")
+    assert everything(transcript) == (user("kept"),)
