@@ -1,0 +1,268 @@
+"""Days in seconds: many bots, a bad network, and after all of it nothing has grown and nothing was forgotten."""
+
+import asyncio
+import gc
+import logging
+import os
+import random
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+import pytest
+
+from openclaw_channel_octo.config.load import parse_config
+from openclaw_channel_octo.config.model import Texts
+from openclaw_channel_octo.errors import ApiError
+from openclaw_channel_octo.host.base import Accepted, Failed, Turn
+from openclaw_channel_octo.runtime.channel import OctoChannel
+from openclaw_channel_octo.runtime.supervisor import LinkState
+from openclaw_channel_octo.testing.clock import ManualClock
+from openclaw_channel_octo.testing.host import HANG, ScriptedHost, Step, echo
+from tests.runtime.memory_octo import MemoryAccount, MemoryOcto, lost_answer, unavailable
+from tests.runtime.rig import RESTART
+
+BOTS = int(os.environ.get("SOAK_BOTS", "20"))
+"""How many bots live through the day. A bot's day costs a quarter of a second, most of it for its 2,880 pings: the
+200 of a real soak take most of a minute, which is more than every run of the suite should cost."""
+
+HOURS = 24
+HOUR_S = 3_600.0
+TEXTS = Texts()
+ANNOUNCEMENTS = frozenset({RESTART, *(TEXTS.third_failure % count for count in range(1, 1_000))})
+
+CONNECTS_PER_HOUR = 40
+"""Most sockets a bot may ask for in an hour: a server that is down sees one a minute, a kick makes them rarer."""
+
+REGISTERS_PER_HOUR = 2
+"""Once at the start, once after the server forgot the token."""
+
+REMEMBERED = 8
+"""Length of the memories for echoes and ended runs here; at their real length a day would not fill them."""
+
+OBJECTS_PER_BOT, BLOCKS_PER_BOT = 10, 40
+"""Growth between hour 2 and hour 24 that is noise; one object or string kept for each message would make it 66."""
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+
+class InlineExecutor(Executor):
+    """Runs work where it is handed in, so that the manual clock never overtakes the journal."""
+
+    def __init__(self, *_: object, **__: object) -> None:
+        super().__init__()
+
+    def submit(self, work: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> Future[_T]:
+        done: Future[_T] = Future()
+        try:
+            done.set_result(work(*args, **kwargs))
+        except Exception as error:  # noqa: BLE001  # an executor hands every error to its future
+            done.set_exception(error)
+        return done
+
+
+class SoakClock(ManualClock):
+    """A manual clock that settles exactly: nothing here waits for anything but the event loop itself."""
+
+    def __init__(self, chance: random.Random) -> None:
+        super().__init__()
+        self._chance = chance
+
+    def jitter(self, low: float, high: float) -> float:
+        return self._chance.uniform(low, high)
+
+    async def settle(self) -> None:
+        loop: Any = asyncio.get_running_loop()
+        await asyncio.sleep(0)
+        while loop._ready:  # noqa: ASYNC110  # an idle loop fires no event one could wait for
+            await asyncio.sleep(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """What a process holds on to."""
+
+    tasks: int
+    files: int
+    objects: int
+    blocks: int
+
+
+def level() -> Level:
+    gc.collect()
+    files = Path("/proc/self/fd")
+    return Level(
+        tasks=len(asyncio.all_tasks()),
+        files=len(list(files.iterdir())) if files.exists() else 0,
+        objects=len(gc.get_objects()),
+        blocks=sys.getallocatedblocks(),
+    )
+
+
+def script(turn: Turn) -> list[Step]:
+    """Do what the message asks for."""
+    if " fails " in turn.text:
+        return [Accepted(turn.run_id), Failed("failed", "no luck")]
+    if " hangs " in turn.text:
+        return [Accepted(turn.run_id), HANG]
+    return list(echo(turn))
+
+
+class Soak:
+    """One deployment's days.
+
+    Args:
+        octo: the chat.
+        clock: time.
+        chance: draws the schedule.
+    """
+
+    def __init__(self, octo: MemoryOcto, clock: SoakClock, chance: random.Random) -> None:
+        self._octo = octo
+        self._clock = clock
+        self._chance = chance
+        self._asked = 0
+
+    @property
+    def asked(self) -> int:
+        """How many messages have addressed a bot."""
+        return self._asked
+
+    async def meet(self) -> None:
+        """Let every bot meet its group: nobody can know of messages missed in a conversation never heard of."""
+        await self._clock.advance(60)
+        for account in self._octo.accounts:
+            self._mention(account, "works")
+        await self._clock.advance(60)
+
+    async def hour(self) -> None:
+        """Play an hour: half of it is bad, then everybody is asked once more, then it is quiet."""
+        begin = self._clock.now()
+        for at_s, act in sorted(self._schedule(), key=lambda entry: entry[0]):
+            await self._clock.advance(begin + at_s - self._clock.now())
+            act()
+        await self._clock.advance(begin + HOUR_S - self._clock.now())
+
+    def _schedule(self) -> Iterator[tuple[float, Callable[[], None]]]:
+        for account in self._octo.accounts:
+            yield self._moment(), self._fault(account)
+            yield self._moment(), partial(account.say, "chatter")
+            for _ in range(2):
+                yield self._moment(), partial(self._mention, account)
+            yield 2_700.0, partial(self._last, account)
+
+    def _moment(self) -> float:
+        return self._chance.uniform(0, 1_800)
+
+    def _mention(self, account: MemoryAccount, kind: str = "") -> None:
+        self._asked += 1
+        kind = kind or self._chance.choices(("works", "fails", "hangs"), (18, 3, 1))[0]
+        text = f"this {kind} {self._asked}"
+        ends = {"works": f"echo: @Helper {text}", "fails": TEXTS.failed, "hangs": TEXTS.timeout}
+        account.say(text, ends_with=ends[kind])
+
+    def _last(self, account: MemoryAccount) -> None:
+        """Ask for the last time: only what comes behind it tells that an earlier message was lost on its way."""
+        account.lose = 0
+        self._mention(account, "works")
+
+    def _fault(self, account: MemoryAccount) -> Callable[[], None]:
+        def meet(call: str, *errors: ApiError) -> Callable[[], None]:
+            return lambda: account.faults.setdefault(call, []).extend(errors)
+
+        return self._chance.choice(
+            (
+                account.break_connection,
+                account.fall_silent,
+                account.kick,
+                account.forget_token,
+                account.send_garbage,
+                account.repeat_last,
+                lambda: account.go_down(self._chance.uniform(60, 600)),
+                lambda: setattr(account, "lose", 1),
+                meet("sendMessage", lost_answer()),
+                meet("sendMessage", unavailable("sendMessage"), unavailable("sendMessage")),
+                meet("messages/sync", unavailable("messages/sync")),
+                meet("typing", unavailable("typing")),
+            )
+        )
+
+
+@pytest.fixture
+def without_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let nothing go on beside the event loop, and keep the memories short."""
+    monkeypatch.setattr("openclaw_channel_octo.store.journal.ThreadPoolExecutor", InlineExecutor)
+    monkeypatch.setattr("openclaw_channel_octo.runtime.outbox.HEARD", REMEMBERED)
+    monkeypatch.setattr("openclaw_channel_octo.runtime.runs.REMEMBERED", REMEMBERED)
+
+
+async def started(octo: MemoryOcto, host: ScriptedHost, state_dir: Path) -> OctoChannel:
+    """Return a channel on which every bot of the chat was started."""
+    accounts = {account.uid: {"botToken": account.token} for account in octo.accounts}
+    config = {
+        "channels": {"octo": {"apiUrl": "http://octo.test", "accounts": accounts}},
+        "host": {"kind": "embedded", "stateDir": str(state_dir), "agent": {"kind": "echo"}},
+    }
+    loaded = parse_config(config, base=state_dir).config
+    channel = OctoChannel(loaded, clock=octo.clock, open_transport=octo.open)
+    for name in accounts:
+        await channel.start(name, host)
+    assert channel._shared is not None
+    assert channel._shared.journal._db is not None
+    channel._shared.journal._db.execute("PRAGMA synchronous=OFF")  # the disk is not what is looked at here
+    return channel
+
+
+def check_hour(octo: MemoryOcto) -> None:
+    """Check that everybody was answered once, and that no server was stormed."""
+    for account in octo.accounts:
+        assert account.unexpected == []
+        assert account.open_ends.total() == 0
+        assert account.online
+        assert account.traffic["connect"] <= CONNECTS_PER_HOUR
+        assert account.traffic["register"] <= REGISTERS_PER_HOUR
+        account.traffic.clear()
+
+
+async def test_after_24_hours_of_faults_nothing_has_grown_nobody_was_left_unanswered_and_no_server_stormed(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    without_threads: None,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.ERROR, "openclaw_channel_octo")  # pytest would hold on to every record
+    chance = random.Random(7)
+    clock = SoakClock(chance)
+    octo = MemoryOcto(clock, BOTS, ANNOUNCEMENTS)
+    monkeypatch.setattr("openclaw_channel_octo.runtime.channel.BotApi", octo.api)
+    host = ScriptedHost(default=script, clock=clock)
+    channel = await started(octo, host, tmp_path)
+    soak = Soak(octo, clock, chance)
+    levels: dict[int, Level] = {}
+
+    await soak.meet()
+    for hour in range(1, HOURS + 1):
+        await soak.hour()
+        check_hour(octo)
+        for remembered in (host.turns, host.aborts, host.recoveries):
+            remembered.clear()
+        if hour in {2, HOURS}:
+            levels[hour] = level()
+
+    assert {bot.state for bot in channel.status().bots.values()} == {LinkState.ONLINE}
+    assert channel._shared is not None
+    counts = await channel._shared.journal.counts()
+    await channel.stop(0)
+    assert counts.keys() == {"answered", "notified", "context"}
+    assert counts["answered"] + counts["notified"] == soak.asked
+    assert caplog.records == []
+
+    early, late = levels[2], levels[HOURS]
+    assert (late.tasks, late.files) == (early.tasks, early.files)
+    assert late.objects - early.objects <= OBJECTS_PER_BOT * BOTS
+    assert late.blocks - early.blocks <= BLOCKS_PER_BOT * BOTS
