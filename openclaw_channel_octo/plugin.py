@@ -43,7 +43,8 @@ def openclaw_agent_host(config: "Mapping[str, Any]") -> "AgentHost | None":
     from openclaw_channel_octo.config.load import parse_config  # noqa: PLC0415  # as above
     from openclaw_channel_octo.host.embedded.configure import from_config  # noqa: PLC0415  # as above
 
-    return from_config(parse_config(config, base=Path()).config.host)
+    parsed = parse_config(config, base=Path()).config
+    return from_config(parsed.host, secrets=parsed.secrets())
 
 
 def _create(config: "Mapping[str, Any]") -> "Channel":

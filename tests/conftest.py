@@ -30,6 +30,14 @@ class _MockedResponse(aiohttp.ClientResponse):
         super().__init__(*args, **kwargs)
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _own_leases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep the leases of the suite's bots, and of the programs it starts, out of the user's own folder."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("runtime")))
+        yield
+
+
 @pytest.fixture
 def http_mock(monkeypatch: pytest.MonkeyPatch) -> Iterator[aioresponses]:
     """Answer every aiohttp request from a script; bodies above 128 kB need a loopback server instead."""

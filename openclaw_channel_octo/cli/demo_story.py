@@ -183,7 +183,7 @@ async def _deployed(octo: OctoDouble, state_dir: Path, pace: Pace, *, guarded: b
     mapping = _configuration(octo.api_url, state_dir, pace, guarded=guarded)
     config = parse_config(mapping, base=state_dir, env={}).config
     host = from_config(config.host)
-    channel = OctoChannel(config)
+    channel = OctoChannel(config, leases=config.host.state_dir)
     await host.start()
     try:
         await channel.start(ACCOUNT, host)

@@ -9,10 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import click
-from pydantic import SecretStr
 
 from openclaw_channel_octo.config.load import load_config, select_accounts
-from openclaw_channel_octo.config.model import BotConfig, OctoConfig, OpenAIAgentConfig
+from openclaw_channel_octo.config.model import BotConfig, OctoConfig
 from openclaw_channel_octo.errors import ConfigError, OctoError
 from openclaw_channel_octo.host.embedded.configure import from_config
 from openclaw_channel_octo.observe.logs import setup_logging
@@ -61,7 +60,7 @@ def run(config_file: Path, accounts: Sequence[str], log_level: str) -> None:
         for problem in error.problems:
             click.echo(f"{config_file}: {problem}", err=True)
         sys.exit(NOT_STARTED)
-    setup_logging(log_level.upper(), *_secrets(loaded.config, bots))
+    setup_logging(log_level.upper(), *loaded.config.secrets())
     for warning in loaded.warnings:
         click.echo(f"{config_file}: warning: {warning}", err=True)
     try:
@@ -79,7 +78,7 @@ def _chosen(config: OctoConfig, accounts: Sequence[str]) -> Sequence[BotConfig]:
 
 
 async def _serve(config: OctoConfig, bots: Sequence[BotConfig]) -> int:
-    host = from_config(config.host)
+    host = from_config(config.host, secrets=config.secrets())
     channel = OctoChannel(config)
     with _stop_signals() as signals:
         await host.start()
@@ -119,9 +118,3 @@ async def _drain(channel: OctoChannel, signals: "asyncio.Queue[signal.Signals]")
         await asyncio.wait({stopping})
         return False
     return stopping.result()
-
-
-def _secrets(config: OctoConfig, bots: Sequence[BotConfig]) -> Iterator[SecretStr]:
-    yield from (bot.token for bot in bots)
-    if isinstance(config.host.agent, OpenAIAgentConfig) and config.host.agent.api_key is not None:
-        yield config.host.agent.api_key

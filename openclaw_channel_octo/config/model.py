@@ -134,7 +134,7 @@ class BotSettings(FrozenModel):
         enabled: off switch; an account is on only if the channel and the account are.
         name: label for status displays, possibly empty.
         api_url: base of the bot API, without a trailing slash; paths are appended.
-        ws_url: overrides the socket address the server names at registration.
+        ws_url: overrides the socket address the server names at registration; its query may be secret.
         require_mention: whether groups and threads must address the bot.
         reply_triggers: whether a person's reply to a message of the bot addresses it.
         silent_replies: whether an agent may decline to answer, or people are told that nothing came.
@@ -150,7 +150,7 @@ class BotSettings(FrozenModel):
     enabled: bool = True
     name: Annotated[str, Field(max_length=200)] = ""
     api_url: HttpBase = "http://localhost:8090/api"
-    ws_url: WsUrl | None = None
+    ws_url: Annotated[WsUrl | None, Field(repr=False)] = None
     require_mention: bool = True
     reply_triggers: bool = True
     silent_replies: Literal["notify", "allow"] = "notify"
@@ -271,3 +271,9 @@ class OctoConfig(FrozenModel):
 
     host: EmbeddedHostConfig
     accounts: Mapping[str, BotConfig]
+
+    def secrets(self) -> tuple[SecretStr, ...]:
+        """Return the tokens and keys, for those who have to hide them."""
+        key = self.host.agent.api_key if isinstance(self.host.agent, OpenAIAgentConfig) else None
+        found = (*(bot.token for bot in self.accounts.values()), *(() if key is None else (key,)))
+        return tuple(secret for secret in found if secret.get_secret_value())

@@ -4,7 +4,7 @@ import re
 import stat
 import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Literal
@@ -14,9 +14,10 @@ from pydantic import AfterValidator, Field, SecretStr
 from openclaw_channel_octo.config.findings import Findings, is_token
 from openclaw_channel_octo.config.model import FrozenModel
 
-__all__ = ["FoundSecret", "Surroundings", "read_secret"]
+__all__ = ["FoundSecret", "Surroundings", "read_secret", "secret_variables"]
 
 _PROGRAM_LIMIT_S = 10.0
+_SECRET_NAME = re.compile(r"AUTH|CRED|KEY|PASS|SECRET|TOKEN", re.IGNORECASE)
 _LARGEST_SECRET = 64 * 1024
 
 
@@ -31,7 +32,7 @@ class Surroundings:
     """
 
     base: Path
-    env: Mapping[str, str]
+    env: Mapping[str, str] = field(repr=False)
     run_programs: bool = True
 
     def path(self, text: str) -> Path:
@@ -78,13 +79,18 @@ _Command = Annotated[tuple[_Argument, ...], Field(min_length=1, strict=False)]
 
 class _ExecRef(FrozenModel):
     source: Literal["exec"]
-    command: _Command
+    command: _Command = Field(repr=False)
 
 
 _Ref = _EnvRef | _FileRef | _ExecRef
 _SOURCES: Mapping[str, type[FrozenModel]] = MappingProxyType(
     {"env": _EnvRef, "file": _FileRef, "exec": _ExecRef}
 )
+
+
+def secret_variables(env: Mapping[str, str]) -> tuple[SecretStr, ...]:
+    """Return the values of those environment variables whose names say that they are secret."""
+    return tuple(SecretStr(value) for name, value in env.items() if _SECRET_NAME.search(name))
 
 
 class _UnreadableError(Exception):

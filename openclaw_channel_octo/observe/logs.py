@@ -9,7 +9,9 @@ from typing import Any
 
 from pydantic import SecretStr
 
-__all__ = ["BotLog", "Redaction", "setup_logging", "trace_scope"]
+__all__ = ["BotLog", "Redaction", "redacted", "setup_logging", "trace_scope"]
+
+_PACKAGE = "openclaw_channel_octo"
 
 _trace: ContextVar[str] = ContextVar("octo_trace", default="")
 
@@ -77,8 +79,29 @@ class Redaction(logging.Filter):
         return _TOKEN.sub(_HIDDEN, text)
 
 
+@contextmanager
+def redacted(*secrets: SecretStr) -> Iterator[None]:
+    """Clean what this package logs, its tracebacks included, before any handler of the host sees it.
+
+    Args:
+        secrets: values to hide besides what looks like a token.
+    """
+    names = [name for name in logging.root.manager.loggerDict if name.startswith(f"{_PACKAGE}.")]
+    loggers = [logging.getLogger(name) for name in names]
+    redaction = Redaction(*secrets)
+    for logger in loggers:
+        logger.addFilter(redaction)
+    try:
+        yield
+    finally:
+        for logger in loggers:
+            logger.removeFilter(redaction)
+
+
 def setup_logging(level: str, *secrets: SecretStr) -> None:
-    """Send this package's log lines to standard error; for programs, not for hosts that configure logging.
+    """Send log lines to standard error: this package's, and what the event loop complains about.
+
+    For programs, not for hosts that configure logging.
 
     Args:
         level: lowest level shown, such as ``INFO``.
@@ -87,7 +110,8 @@ def setup_logging(level: str, *secrets: SecretStr) -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(message)s"))
     handler.addFilter(Redaction(*secrets))
-    root = logging.getLogger("openclaw_channel_octo")
-    root.handlers[:] = [handler]
-    root.setLevel(level)
-    root.propagate = False
+    for name in (_PACKAGE, "asyncio"):
+        root = logging.getLogger(name)
+        root.handlers[:] = [handler]
+        root.propagate = False
+    logging.getLogger(_PACKAGE).setLevel(level)

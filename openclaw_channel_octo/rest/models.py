@@ -94,7 +94,7 @@ class Registration(_Model):
     robot_id: _Id
     name: _Text = ""
     im_token: Annotated[SecretStr, Field(min_length=1)]
-    ws_url: _Text = ""
+    ws_url: Annotated[_Text, Field(repr=False)] = ""
     api_url: _Text = ""
     owner_uid: _Text = ""
     owner_channel_id: _Text = ""

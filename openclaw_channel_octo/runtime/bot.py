@@ -7,7 +7,7 @@ from functools import partial
 
 from openclaw_channel_octo.clock import Clock
 from openclaw_channel_octo.config.model import BotConfig
-from openclaw_channel_octo.errors import ApiError
+from openclaw_channel_octo.errors import ApiError, StoreError
 from openclaw_channel_octo.host.base import AgentHost
 from openclaw_channel_octo.message.payload import parse_payload
 from openclaw_channel_octo.observe.logs import BotLog, trace_scope
@@ -23,14 +23,18 @@ from openclaw_channel_octo.runtime.presence import Presence
 from openclaw_channel_octo.runtime.runs import Runs
 from openclaw_channel_octo.runtime.sequence import MessageSequence, Missed
 from openclaw_channel_octo.runtime.sessions import SessionGuard
-from openclaw_channel_octo.runtime.supervisor import ConnectionStatus, Supervisor
+from openclaw_channel_octo.runtime.supervisor import ConnectionStatus, LinkState, Supervisor
 from openclaw_channel_octo.runtime.tasks import TaskSet
 from openclaw_channel_octo.runtime.transport import TransportFactory
 from openclaw_channel_octo.runtime.turn import Turns
 from openclaw_channel_octo.store.journal import Journal
+from openclaw_channel_octo.store.leases import Lease
 from openclaw_channel_octo.store.records import InboundRow, RowState
 
 __all__ = ["Bot", "Shared"]
+
+LEASE_EVERY_S = 2.0
+"""How often a bot that another process runs is asked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,14 +71,17 @@ class Bot:
         config: its settings.
         shared: what it uses together with other bots.
         api: its API.
+        lease: the right to connect it.
         log: its log.
     """
 
-    def __init__(self, config: BotConfig, shared: Shared, api: BotApi, log: BotLog) -> None:
+    def __init__(self, config: BotConfig, shared: Shared, api: BotApi, lease: Lease, log: BotLog) -> None:
         self._config = config
         self._shared = shared
         self._log = log
         self._api = api
+        self._lease = lease
+        self._elsewhere: ConnectionStatus | None = None
         self._tasks = TaskSet(log)
         self._resumed = False
         self._supervisor = Supervisor(
@@ -92,11 +99,11 @@ class Bot:
     @property
     def connection(self) -> ConnectionStatus:
         """The state of the bot's connection."""
-        return self._supervisor.status
+        return self._elsewhere or self._supervisor.status
 
     def start(self) -> None:
-        """Connect and begin to answer."""
-        self._running = self._tasks.start(self._supervisor.run(), "supervisor")
+        """Connect and begin to answer, once no other process on this machine runs the bot."""
+        self._running = self._tasks.start(self._run(), "supervisor")
 
     async def disconnect(self) -> None:
         """Stop receiving; what was received stays in the lanes."""
@@ -109,6 +116,7 @@ class Bot:
         await self.disconnect()
         await self._tasks.cancel()
         await self._api.close()
+        await self._lease.release()
 
     async def commit(self, events: Sequence[Incoming]) -> Sequence[Outcome]:
         """Judge and record received packets; see `Inbox.accept`."""
@@ -121,6 +129,23 @@ class Bot:
         queued = [outcome.row.id for outcome in outcomes if outcome.row is not None]
         if queued:
             self._tasks.start(self._shared.journal.queued(queued), "queued")
+
+    async def _run(self) -> None:
+        try:
+            while not await self._lease.acquire():
+                self._wait_for(self._lease.holder())
+                await self._shared.clock.sleep(LEASE_EVERY_S)
+        except StoreError as error:
+            self._log.warning("%s; two processes with this bot would kick each other", error)
+        self._elsewhere = None
+        await self._supervisor.run()
+
+    def _wait_for(self, holder: str) -> None:
+        if self._elsewhere is None:
+            why = f"{holder} on this machine runs this bot; waiting until it ends"
+            self._log.warning("%s", why)
+            now_ms = self._shared.clock.wall_ms()
+            self._elsewhere = ConnectionStatus(state=LinkState.PAUSED, since_ms=now_ms, why=why)
 
     def _note(self, outcome: Outcome) -> None:
         """Log what sets nothing in motion: chatter as people expect to find it, the rest for those who look closer."""

@@ -3,7 +3,9 @@
 import asyncio
 import logging
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from openclaw_channel_octo.clock import Clock, SystemClock
@@ -11,7 +13,7 @@ from openclaw_channel_octo.config.load import select_accounts
 from openclaw_channel_octo.config.model import OctoConfig
 from openclaw_channel_octo.errors import HostError
 from openclaw_channel_octo.host.base import AgentHost
-from openclaw_channel_octo.observe.logs import BotLog
+from openclaw_channel_octo.observe.logs import BotLog, redacted
 from openclaw_channel_octo.rest.client import BotApi
 from openclaw_channel_octo.runtime.bot import Bot, Shared
 from openclaw_channel_octo.runtime.lanes import Lanes
@@ -20,6 +22,7 @@ from openclaw_channel_octo.runtime.supervisor import ConnectionStatus
 from openclaw_channel_octo.runtime.transport import TransportFactory, open_websocket
 from openclaw_channel_octo.runtime.within import within
 from openclaw_channel_octo.store.journal import Journal
+from openclaw_channel_octo.store.leases import FileLease, lease_folder
 
 __all__ = ["ChannelStatus", "OctoChannel"]
 
@@ -50,6 +53,7 @@ class OctoChannel:
         config: accounts, texts and limits.
         clock: time, the machine's own by default.
         open_transport: opens sockets, WebSockets by default.
+        leases: folder in which processes tell each other which bots they run, the user's own by default.
     """
 
     id = "octo"
@@ -61,13 +65,16 @@ class OctoChannel:
         *,
         clock: Clock | None = None,
         open_transport: TransportFactory = open_websocket,
+        leases: Path | None = None,
     ) -> None:
         self._config = config
         self._clock = clock or SystemClock()
         self._open_transport = open_transport
+        self._leases = leases or lease_folder()
         self._bots: dict[str, Bot] = {}
         self._shared: Shared | None = None
         self._starting = asyncio.Lock()
+        self._hidden = ExitStack()
 
     @staticmethod
     def config_schema() -> dict[str, Any]:
@@ -94,7 +101,8 @@ class OctoChannel:
             if account.account_id in self._bots:
                 return
             api = BotApi(base_url=account.api_url, token=account.token, clock=self._clock)
-            bot = Bot(account, shared, api, BotLog(_log, account.account_id))
+            lease = FileLease(self._leases, f"{account.api_url} {account.token.get_secret_value()}")
+            bot = Bot(account, shared, api, lease, BotLog(_log, account.account_id))
             self._bots[account.account_id] = bot
             bot.start()
 
@@ -121,6 +129,7 @@ class OctoChannel:
             await shared.lanes.cancel()
             await asyncio.gather(*(bot.close() for bot in self._bots.values()))
             self._bots.clear()
+            self._hidden.close()
             await shared.journal.close()
 
     def status(self) -> ChannelStatus:
@@ -141,6 +150,7 @@ class OctoChannel:
         settings.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         journal = Journal(settings.state_dir / "octo.sqlite", self._clock)
         await journal.open()
+        self._hidden.enter_context(redacted(*self._config.secrets()))
         self._shared = Shared(
             host=host,
             agent_id=settings.agent_id,

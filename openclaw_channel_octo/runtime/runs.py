@@ -1,10 +1,11 @@
 """Runs on the host: one turn from its start to its terminal event, under the budget and the limits."""
 
 import asyncio
-from collections import OrderedDict
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections import ChainMap, OrderedDict
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from openclaw_channel_octo.clock import Clock
 from openclaw_channel_octo.errors import HostError
@@ -86,14 +87,15 @@ class Runs:
         self._active: dict[str, str] = {}
 
     @property
-    def ended(self) -> dict[str, str]:
-        """Own runs that ended, run id to status."""
-        return dict(self._ended)
+    def ended(self) -> Mapping[str, str]:
+        """Own runs that ended, run id to status; a view, because every turn asks for it."""
+        return MappingProxyType(self._ended)
 
     @property
-    def own(self) -> frozenset[str]:
-        """Own run ids, running or ended."""
-        return frozenset(self._ended) | frozenset(self._active.values())
+    def own(self) -> Collection[str]:
+        """Own run ids, running or ended; a view of the ended ones."""
+        running: dict[str, str] = dict.fromkeys(self._active.values(), Status.RUNNING)
+        return ChainMap(running, self._ended)
 
     @property
     def active(self) -> dict[str, str]:

@@ -59,7 +59,9 @@ async def open_websocket(url: str) -> Transport:
             proxy=None,
             logger=_quiet_logger(),
         )
-    except (OSError, TimeoutError, websockets.InvalidHandshake, websockets.InvalidURI, EOFError) as error:
+    except (websockets.InvalidURI, ValueError):  # their words quote the whole URL
+        raise TransportError(f"{_without_query(url)} is no WebSocket address") from None
+    except (OSError, TimeoutError, websockets.InvalidHandshake, EOFError) as error:
         raise TransportError(f"cannot open a WebSocket to {_without_query(url)}: {_words(error)}") from error
     return _WebSocketTransport(socket)
 

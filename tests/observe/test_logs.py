@@ -7,7 +7,7 @@ import logging
 import pytest
 from pydantic import SecretStr
 
-from openclaw_channel_octo.observe.logs import BotLog, Redaction, setup_logging, trace_scope
+from openclaw_channel_octo.observe.logs import BotLog, Redaction, redacted, setup_logging, trace_scope
 
 
 def test_a_line_carries_prefix_and_account(caplog: pytest.LogCaptureFixture) -> None:
@@ -79,13 +79,25 @@ def test_short_and_empty_secrets_do_not_blank_ordinary_words() -> None:
 
 
 def test_setting_up_twice_writes_each_line_once(capsys: pytest.CaptureFixture[str]) -> None:
-    package = logging.getLogger("openclaw_channel_octo")
-    before = (package.handlers[:], package.level, package.propagate)
+    loggers = [logging.getLogger(name) for name in ("openclaw_channel_octo", "asyncio")]
+    before = [(logger.handlers[:], logger.level, logger.propagate) for logger in loggers]
     try:
         setup_logging("INFO")
         setup_logging("WARNING")
         logging.getLogger("openclaw_channel_octo.x").warning("once")
         logging.getLogger("openclaw_channel_octo.x").info("never")
     finally:
-        package.handlers[:], package.level, package.propagate = before[0], before[1], before[2]
+        for logger, (handlers, level, propagate) in zip(loggers, before, strict=True):
+            logger.handlers[:], logger.level, logger.propagate = handlers, level, propagate
     assert capsys.readouterr().err.count("once") == 1
+
+
+def test_a_host_that_configures_logging_itself_gets_clean_records_while_it_is_asked_for(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    logger = logging.getLogger("openclaw_channel_octo.observe.test")
+    with redacted(SecretStr("sk-planted-secret")):
+        logger.error("the key %s is wrong", "sk-planted-secret")
+    logger.error("afterwards")
+    assert caplog.messages == ["the key [hidden] is wrong", "afterwards"]
+    assert logger.filters == []

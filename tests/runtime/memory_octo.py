@@ -103,7 +103,7 @@ class MemoryAccount:
         self.faults: dict[str, list[ApiError]] = {}
         """Errors of the next calls of the bot API, by name; an `AmbiguousOutcome` comes after the deed."""
         self.traffic: Counter[str] = Counter()
-        """How often it tried to connect and to register."""
+        """How often it tried to connect, to register, and to show that it is typing."""
         self.open_ends: Counter[str] = Counter()
         """Texts people still wait for."""
         self.unexpected: list[str] = []
@@ -242,6 +242,7 @@ class MemoryApi:
         return SentMessage(message_id=message_id)
 
     async def typing(self, channel: ChannelRef) -> None:
+        self._account.traffic["typing"] += 1
         self._raise("typing")
 
     async def read_receipt(self, channel: ChannelRef, message_ids: Sequence[str]) -> None:

@@ -98,7 +98,7 @@ class Rig:
         """Start the channel with every configured bot and wait until the bot ``online`` is."""
         loaded = parse_config(config, base=self.state_dir).config
         if host is None:
-            host = from_config(loaded.host, self.clock)
+            host = from_config(loaded.host, self.clock, secrets=loaded.secrets())
         await host.start()
         self.host = host
         self.channel = OctoChannel(loaded, clock=self.clock)

@@ -1,14 +1,18 @@
 """Across a restart: nothing that was acknowledged is forgotten, nothing is said twice."""
 
+import os
 import sqlite3
 
 import pytest
 
+from openclaw_channel_octo.config.load import parse_config
 from openclaw_channel_octo.config.model import Texts
 from openclaw_channel_octo.errors import HostError
 from openclaw_channel_octo.host.base import Accepted, Block, Final
+from openclaw_channel_octo.runtime.channel import OctoChannel
+from openclaw_channel_octo.runtime.supervisor import LinkState
 from openclaw_channel_octo.testing.host import HANG, ScriptedHost
-from tests.runtime.rig import ANN, RESTART, Rig, python_agent
+from tests.runtime.rig import ANN, HELPER, RESTART, Rig, python_agent
 
 TEXTS = Texts()
 
@@ -146,3 +150,26 @@ async def test_a_second_host_for_the_same_channel_is_refused(rig: Rig) -> None:
     assert rig.channel is not None
     with pytest.raises(HostError, match="another host"):
         await rig.channel.start("helper", ScriptedHost())
+
+
+async def test_a_bot_that_another_process_runs_waits_and_takes_over_when_that_ends(fast_rig: Rig) -> None:
+    await fast_rig.start(fast_rig.config(), ScriptedHost())
+    first = fast_rig.channel
+    assert first is not None
+    second = OctoChannel(
+        parse_config(
+            fast_rig.config(host={"stateDir": str(fast_rig.state_dir / "other")}), base=fast_rig.state_dir
+        ).config,
+        clock=fast_rig.clock,
+    )
+    await second.start("helper", ScriptedHost())
+    registers = len(fast_rig.calls("register"))
+    await fast_rig.clock.sleep(10)
+    waiting = second.status().bots["helper"]
+    assert waiting.state is LinkState.PAUSED
+    assert f"process {os.getpid()}" in waiting.why
+    assert len(fast_rig.calls("register")) == registers
+    await first.stop(0)
+    await fast_rig.octo.wait_for(lambda: len(fast_rig.calls("register")) > registers)
+    await fast_rig.octo.wait_for(lambda: fast_rig.octo.online(HELPER))
+    await second.stop(0)

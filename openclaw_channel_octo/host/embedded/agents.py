@@ -1,17 +1,38 @@
 """What an agent is, and the one that needs nothing: the echo."""
 
-from collections.abc import AsyncIterator
+import json
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 from typing import Protocol
+
+from pydantic import SecretStr
 
 from openclaw_channel_octo.errors import HostError
 from openclaw_channel_octo.host.base import MediaItem
 from openclaw_channel_octo.host.embedded.transcript import Message
 
-__all__ = ["MAX_OUTPUT", "Agent", "AgentError", "EchoAgent", "Prompt", "one_line"]
+__all__ = [
+    "MAX_OUTPUT",
+    "Agent",
+    "AgentError",
+    "EchoAgent",
+    "Prompt",
+    "one_line",
+    "without_quotes",
+    "without_secrets",
+]
 
 MAX_OUTPUT = 4 * 1024 * 1024
 """Most bytes of one answer."""
+
+SHORTEST_SECRET = 6
+"""Characters below which a value is no secret but an ordinary word."""
+
+QUOTE_BYTES = 9
+"""Bytes from which on words shared with a conversation count as taken from it."""
+
+QUOTE_MARK = "[…]"
+"""Stands where `without_quotes` left something out."""
 
 
 class AgentError(HostError):
@@ -63,6 +84,45 @@ class EchoAgent:
     async def reply(self, prompt: Prompt) -> AsyncIterator[str]:
         """Yield the text of the request."""
         yield prompt.text
+
+
+def without_secrets(text: str, secrets: Iterable[SecretStr]) -> str:
+    """Return ``text`` with stars for every secret in it; values too short to be one are left alone."""
+    values = {secret.get_secret_value() for secret in secrets}
+    for value in sorted(values, key=len, reverse=True):
+        if len(value) >= SHORTEST_SECRET:
+            text = text.replace(value, "***")
+    return text
+
+
+def without_quotes(text: str, said: Iterable[str]) -> str:
+    """Return ``text`` without the words of a conversation that it quotes.
+
+    Args:
+        text: an error's words, one line, maybe cut at either end.
+        said: messages; every piece of them of `QUOTE_BYTES` bytes and more counts as a quote, as it was
+            said and as JSON escapes it.
+    """
+    spoken = " ".join(said)
+    source = one_line(f"{spoken} {json.dumps(spoken)}", 2 * MAX_OUTPUT)
+    kept, at = [], 0
+    while at < len(text):
+        end = at + _quoted(text[at:], source)
+        if end == at:
+            kept.append(text[at])
+            end += 1
+        elif kept[-1:] != [QUOTE_MARK]:
+            kept.append(QUOTE_MARK)
+        at = end
+    return "".join(kept)
+
+
+def _quoted(text: str, source: str) -> int:
+    """Return how many characters at the beginning of ``text`` stand in ``source``, 0 for too few."""
+    end = 0
+    while end < len(text) and text[: end + 1] in source:
+        end += 1
+    return end if len(text[:end].strip().encode(errors="replace")) >= QUOTE_BYTES else 0
 
 
 def one_line(text: str, limit: int) -> str:

@@ -4,13 +4,22 @@ import asyncio
 import codecs
 import os
 import signal
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import cast
 
+from pydantic import SecretStr
+
+from openclaw_channel_octo.config.secrets import secret_variables
 from openclaw_channel_octo.errors import ConfigError
-from openclaw_channel_octo.host.embedded.agents import MAX_OUTPUT, AgentError, Prompt, one_line
+from openclaw_channel_octo.host.embedded.agents import (
+    MAX_OUTPUT,
+    AgentError,
+    Prompt,
+    one_line,
+    without_secrets,
+)
 
 __all__ = ["CommandAgent"]
 
@@ -56,6 +65,7 @@ class CommandAgent:
             raise ConfigError("the agent's command is empty: give a program and its arguments")
         self._command = tuple(command)
         self._env = dict(env or {})
+        self._secrets = (*map(SecretStr, self._env.values()), *secret_variables(os.environ))
         self._cwd = cwd
         self._max_output = max_output
         self._grace_s = grace_s
@@ -110,7 +120,7 @@ class CommandAgent:
         if not code:
             return
         how = f"ended with exit code {code}" if code > 0 else f"was ended by signal {-code}"
-        said = child.last_words()
+        said = child.last_words(self._secrets)
         raise AgentError(
             f"the agent's program {how}" + (f": {said}" if said else " and wrote nothing to stderr")
         )
@@ -159,8 +169,8 @@ class _Child(asyncio.SubprocessProtocol):
         self.closed.set_result(None)
         self.output.put_nowait(None)
 
-    def last_words(self) -> str:
-        lines = self._stderr.decode(errors="replace").split("\n")
+    def last_words(self, secrets: Iterable[SecretStr]) -> str:
+        lines = without_secrets(self._stderr.decode(errors="replace"), secrets).split("\n")
         shown = [cleaned for line in lines if (cleaned := one_line(line, STDERR_SHOWN))]
         return " | ".join(shown[-STDERR_LINES:])[-STDERR_SHOWN:]
 

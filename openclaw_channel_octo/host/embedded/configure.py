@@ -1,5 +1,9 @@
 """From configuration to a host."""
 
+from collections.abc import Iterable
+
+from pydantic import SecretStr
+
 from openclaw_channel_octo.clock import Clock, SystemClock
 from openclaw_channel_octo.config.model import (
     AgentConfig,
@@ -14,12 +18,15 @@ from openclaw_channel_octo.host.embedded.host import EmbeddedHost
 __all__ = ["from_config"]
 
 
-def from_config(config: EmbeddedHostConfig, clock: Clock | None = None) -> EmbeddedHost:
+def from_config(
+    config: EmbeddedHostConfig, clock: Clock | None = None, *, secrets: Iterable[SecretStr] = ()
+) -> EmbeddedHost:
     """Return the embedded host a configuration describes, not yet started.
 
     Args:
         config: the ``host`` block.
         clock: time, the machine's own by default.
+        secrets: values no error of an agent may show, such as `OctoConfig.secrets`.
 
     Raises:
         HostError: the agent id cannot name a folder.
@@ -32,6 +39,7 @@ def from_config(config: EmbeddedHostConfig, clock: Clock | None = None) -> Embed
         clock=clock or SystemClock(),
         timeout_s=config.timeout_seconds,
         strict=config.strict,
+        secrets=secrets,
     )
 
 

@@ -3,10 +3,12 @@
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable
 from functools import partial
 from pathlib import Path
 from typing import Any
+
+from pydantic import SecretStr
 
 from openclaw_channel_octo.clock import Clock
 from openclaw_channel_octo.errors import HostError, SessionStoreError
@@ -21,7 +23,13 @@ from openclaw_channel_octo.host.base import (
     TurnEvent,
 )
 from openclaw_channel_octo.host.embedded import rows
-from openclaw_channel_octo.host.embedded.agents import Agent, AgentError, Prompt
+from openclaw_channel_octo.host.embedded.agents import (
+    Agent,
+    AgentError,
+    Prompt,
+    without_quotes,
+    without_secrets,
+)
 from openclaw_channel_octo.host.embedded.files import OwnerLock, private_folder
 from openclaw_channel_octo.host.embedded.store import SessionStore
 from openclaw_channel_octo.host.embedded.transcript import Message, Transcript, is_safe_id
@@ -97,6 +105,7 @@ class EmbeddedHost:
         timeout_s: the budget in seconds of ``clock`` of a run whose turn sets none.
         strict: behave as old gateways do: a session whose last run ended badly skips every turn until it
             is recovered.
+        secrets: values no error may show, whatever the agent says.
 
     Raises:
         HostError: the agent id cannot name a folder.
@@ -104,7 +113,7 @@ class EmbeddedHost:
 
     queues_turns = False
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # settings, each with a name at every call
         self,
         *,
         state_dir: Path,
@@ -113,6 +122,7 @@ class EmbeddedHost:
         clock: Clock,
         timeout_s: float = 600.0,
         strict: bool = False,
+        secrets: Iterable[SecretStr] = (),
     ) -> None:
         if not is_safe_id(agent_id):
             raise HostError("the agent id cannot name a folder: use letters, digits, '.', '_' and '-'")
@@ -123,6 +133,7 @@ class EmbeddedHost:
         self._clock = clock
         self._timeout_s = timeout_s
         self._strict = strict
+        self._secrets = tuple(secrets)
         self._started = False
         self._active: dict[str, _Run] = {}
         self._outcomes: OrderedDict[str, Final | Failed] = OrderedDict()
@@ -298,13 +309,24 @@ class EmbeddedHost:
         try:
             await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
             if agent.done():
-                return _own_end(agent, run.turn.run_id)
+                status, error = _own_end(agent, run.turn.run_id)
+                return status, self._fit_to_show(error, prompt)
             run.stop(Status.TIMEOUT)
         finally:
             budget.cancel()
             await _end_agent(agent, run.turn.run_id)
         status = run.stopped.result()
         return status, STOPPED[status].format(budget_s)
+
+    def _fit_to_show(self, error: str, prompt: Prompt) -> str:
+        """Return an agent's error without secrets and without what was said: it goes into logs and states."""
+        said = (
+            prompt.text,
+            prompt.context,
+            prompt.sender_name,
+            *(message.text for message in prompt.history),
+        )
+        return without_quotes(without_secrets(error, self._secrets), said)
 
     async def _pump(self, run: _Run, prompt: Prompt) -> None:
         async for piece in self._agent.reply(prompt):
