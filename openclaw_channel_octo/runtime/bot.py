@@ -14,6 +14,7 @@ from openclaw_channel_octo.observe.logs import BotLog, trace_scope
 from openclaw_channel_octo.policy.gate import DecisionKind, GatePolicy, Identity, command_of
 from openclaw_channel_octo.rest.client import BotApi
 from openclaw_channel_octo.rest.models import Registration
+from openclaw_channel_octo.runtime.backoff import Backoff
 from openclaw_channel_octo.runtime.busy import BusyNotices
 from openclaw_channel_octo.runtime.commands import Commands
 from openclaw_channel_octo.runtime.inbox import Inbox, Incoming, Outcome, trace_of
@@ -138,7 +139,15 @@ class Bot:
         except StoreError as error:
             self._log.warning("%s; two processes with this bot would kick each other", error)
         self._elsewhere = None
-        await self._supervisor.run()
+        backoff = Backoff(self._shared.clock, 1.0, 60.0)
+        while True:
+            try:
+                await self._supervisor.run()
+            except Exception:  # noqa: BLE001  # the bot boundary: what nobody foresaw must not leave a bot dead
+                self._log.exception("the bot broke; it begins again")
+                await self._shared.clock.sleep(backoff.next())
+            else:
+                return
 
     def _wait_for(self, holder: str) -> None:
         if self._elsewhere is None:
@@ -164,7 +173,9 @@ class Bot:
                 self._log.debug("%s from=%s (%s)", decision.kind, message.from_uid, decision.reason)
 
     async def _prepare(self, registration: Registration) -> "Bot":
-        """Build what needs the bot's identity, and take up the messages an earlier process left open."""
+        """Build what needs the bot's identity, and take up the messages an earlier process left open, once."""
+        if self._resumed:
+            return self
         identity = Identity(
             uid=registration.robot_id,
             name=registration.name or self._config.name,

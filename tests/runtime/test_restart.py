@@ -11,6 +11,7 @@ from openclaw_channel_octo.errors import HostError
 from openclaw_channel_octo.host.base import Accepted, Block, Final
 from openclaw_channel_octo.runtime.channel import OctoChannel
 from openclaw_channel_octo.runtime.supervisor import LinkState
+from openclaw_channel_octo.runtime.transport import Transport, open_websocket
 from openclaw_channel_octo.testing.host import HANG, ScriptedHost
 from tests.runtime.rig import ANN, HELPER, RESTART, Rig, python_agent
 
@@ -173,3 +174,28 @@ async def test_a_bot_that_another_process_runs_waits_and_takes_over_when_that_en
     await fast_rig.octo.wait_for(lambda: len(fast_rig.calls("register")) > registers)
     await fast_rig.octo.wait_for(lambda: fast_rig.octo.online(HELPER))
     await second.stop(0)
+
+
+async def test_a_bot_that_breaks_begins_again_and_answers_each_message_once(
+    fast_rig: Rig, caplog: pytest.LogCaptureFixture
+) -> None:
+    rig, breaks = fast_rig, [RuntimeError("nobody foresaw this")]
+
+    async def open_transport(url: str) -> Transport:
+        if breaks and rig.calls("sendMessage"):
+            raise breaks.pop()
+        return await open_websocket(url)
+
+    host = ScriptedHost()
+    rig.channel = OctoChannel(
+        parse_config(rig.config(), base=rig.state_dir).config, clock=rig.clock, open_transport=open_transport
+    )
+    await rig.channel.start("helper", host)
+    await rig.octo.wait_for(lambda: rig.octo.online(HELPER))
+    await rig.until_row(await rig.mention("before"), "answered")
+    rig.octo.drop_connections(HELPER)
+    await rig.octo.wait_for(lambda: not rig.octo.online(HELPER))
+    await rig.octo.wait_for(lambda: rig.octo.online(HELPER))
+    await rig.until_row(await rig.mention("after"), "answered")
+    assert rig.said() == ["echo: @Helper before", "echo: @Helper after"]
+    assert "nobody foresaw this" in caplog.text
