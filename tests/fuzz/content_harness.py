@@ -146,8 +146,8 @@ def _check_rendering(payload: Payload, size: int, limit: int) -> None:
 
 
 def make_reply(rng: Random) -> bytes:
-    pieces = rng.choices(REPLIES, k=rng.randrange(1, 40))
-    text = "".join(piece * rng.choice((1, 1, 2, 30)) for piece in pieces)
+    pieces = rng.choices(REPLIES, k=rng.randrange(1, 30))
+    text = "".join(piece * rng.choice((1, 1, 2, 12)) for piece in pieces)
     return rng.randbytes(1) + text.encode()
 
 
@@ -163,5 +163,5 @@ def check_reply(data: bytes) -> None:
 
 HARNESSES = (
     Harness(name="content", make=make_content, check=check_content, share=12),
-    Harness(name="reply", make=make_reply, check=check_reply, share=3),
+    Harness(name="reply", make=make_reply, check=check_reply, share=2),
 )

@@ -2,7 +2,6 @@
 
 import atexit
 import json
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache, partial
@@ -153,9 +152,8 @@ PIECES = (
 
 @cache
 def folder() -> Path:
-    """Return a folder of this process's own, on a file system in memory where there is one."""
-    memory = Path("/dev/shm")
-    place = TemporaryDirectory(prefix="octo-fuzz-", dir=memory if os.access(memory, os.W_OK) else None)
+    """Return a folder of this process's own; it goes when the process ends, or its parent."""
+    place = TemporaryDirectory(prefix="octo-fuzz-")
     atexit.register(place.cleanup)
     return Path(place.name)
 

@@ -117,11 +117,16 @@ def json_maker(seeds: Sequence[Any], words: Sequence[str] = (), *, head: int = 0
         value = _varied(rng, rng.choice(seeds), values, words)
         for _ in range(rng.randrange(3)):
             value = _varied(rng, value, values, words)
-        return (front + json.dumps(value, ensure_ascii=rng.random() < 0.5).encode(errors="replace"))[
-            : 4 * LARGEST
-        ]
+        return (front + _text(rng, value))[: 4 * LARGEST]
 
     return make
+
+
+def _text(rng: Random, value: Any) -> bytes:
+    try:
+        return json.dumps(value, ensure_ascii=rng.random() < 0.5).encode(errors="replace")
+    except RecursionError:
+        return b"[" * LARGEST
 
 
 def _parts(value: Any) -> list[Any]:

@@ -6,6 +6,7 @@ import os
 import resource
 import signal
 import sys
+import tempfile
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
+from tempfile import TemporaryDirectory
 from types import FrameType
 
 from tests.fuzz import content_harness, files_harness, rest_harness, wire_harness
@@ -138,13 +140,16 @@ def _work(name: str, seed: str, count: int) -> Result:
     return run_chunk(HARNESSES[name], seed, count)
 
 
-def _prepare() -> None:
+def _prepare(folder: str) -> None:
+    tempfile.tempdir = folder
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     os.fsync = lambda _descriptor: None  # type: ignore[assignment]  # nothing written here has to last
 
 
 def run(inputs: int, seed: int, names: Sequence[str] = ()) -> dict[str, Result]:
     """Run the long mode: every core, a progress line, failing inputs written to `FAILURES`.
+
+    SIGINT ends it early, with the results so far.
 
     Args:
         inputs: how many in all.
@@ -155,12 +160,22 @@ def run(inputs: int, seed: int, names: Sequence[str] = ()) -> dict[str, Result]:
     work = plan(inputs, chosen, seed)
     results = {harness.name: Result(harness.name) for harness in chosen}
     total, began = sum(count for _, _, count in work), time.monotonic()
-    with ProcessPoolExecutor(os.cpu_count(), initializer=_prepare) as pool:
-        for done in as_completed([pool.submit(_work, *part) for part in work]):
-            result = done.result()
-            keep(result)
-            results[result.name].add(result)
-            _show_progress(results, total, time.monotonic() - began)
+    memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # files in memory are the fastest
+    with (
+        TemporaryDirectory(prefix="octo-fuzz-", dir=memory) as folder,
+        ProcessPoolExecutor(os.cpu_count(), initializer=_prepare, initargs=(folder,)) as pool,
+    ):
+        parts = [pool.submit(_work, *part) for part in work]
+        try:
+            for done in as_completed(parts):
+                result = done.result()
+                keep(result)
+                results[result.name].add(result)
+                _show_progress(results, total, time.monotonic() - began)
+        except KeyboardInterrupt:
+            sys.stderr.write("stopped\n")
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
     return results
 
 

@@ -119,7 +119,10 @@ def without_quotes(text: str, said: Iterable[str]) -> str:
 
 def _quoted(text: str, source: str) -> int:
     """Return how many characters at the beginning of ``text`` stand in ``source``, 0 for too few."""
-    end = 0
+    start = text[:QUOTE_BYTES].encode(errors="replace")[:QUOTE_BYTES].decode(errors="ignore")
+    end = len(start)
+    if text[:end] not in source:
+        return 0
     while end < len(text) and text[: end + 1] in source:
         end += 1
     return end if len(text[:end].strip().encode(errors="replace")) >= QUOTE_BYTES else 0

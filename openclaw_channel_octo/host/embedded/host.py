@@ -310,7 +310,7 @@ class EmbeddedHost:
             await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
             if agent.done():
                 status, error = _own_end(agent, run.turn.run_id)
-                return status, self._fit_to_show(error, prompt)
+                return status, await asyncio.to_thread(self._fit_to_show, error, prompt) if error else ""
             run.stop(Status.TIMEOUT)
         finally:
             budget.cancel()
