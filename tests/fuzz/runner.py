@@ -129,7 +129,7 @@ def plan(inputs: int, harnesses: Sequence[Harness], seed: int) -> list[tuple[str
     total = sum(harness.share for harness in harnesses)
     parts = []
     for harness in harnesses:
-        left = max(1, inputs * harness.share // total)
+        left = -(-inputs * harness.share // total)
         for number, start in enumerate(range(0, left, CHUNK)):
             key = (number / left, harness.name, f"{seed}/{harness.name}/{number}", min(CHUNK, left - start))
             parts.append(key)

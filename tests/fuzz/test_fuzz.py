@@ -64,6 +64,6 @@ def test_bugs_and_hangs_are_found_kept_and_can_be_replayed(
 def test_the_work_is_the_number_of_inputs_asked_for_in_shares() -> None:
     work = plan(1_000_000, list(HARNESSES.values()), 7)
     done = {name: sum(count for harness, _, count in work if harness == name) for name in HARNESSES}
-    assert 999_900 <= sum(done.values()) <= 1_000_000
+    assert 1_000_000 <= sum(done.values()) < 1_000_000 + len(HARNESSES)
     assert done["codec"] == pytest.approx(20 * done["config-text"], rel=0.01)
     assert len({seed for _, seed, _ in work}) == len(work)
