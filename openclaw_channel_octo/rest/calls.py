@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 
-__all__ = ["POLICIES", "Call", "CallPolicy"]
+__all__ = ["POLICIES", "Call", "CallPolicy", "Queue"]
 
 
 class Call(StrEnum):
@@ -24,30 +24,40 @@ class Call(StrEnum):
     USER_INFO = "userInfo"
 
 
+class Queue(StrEnum):
+    """What a call waits behind when many are made at once: only calls of its own kind."""
+
+    SIGNS = "signs"
+    MESSAGES = "messages"
+    READS = "reads"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallPolicy:
-    """How often a call is repeated without asking the caller.
+    """How often a call is repeated without asking the caller, and what it waits behind.
 
     Attributes:
         on_failure: further attempts after a network error or a server failure.
         on_limit: further attempts after a rate limit, which is refused before the server does anything.
         repeatable: whether doing it twice is the same as doing it once; false makes an unknown outcome an
             `AmbiguousOutcome` instead of an `Unavailable`.
+        queue: which calls share a bound with it.
     """
 
     on_failure: int
     on_limit: int
     repeatable: bool = True
+    queue: Queue = Queue.READS
 
 
 _READ = CallPolicy(on_failure=2, on_limit=2)
-_PERIODIC = CallPolicy(on_failure=0, on_limit=0)  # the next one is due in seconds anyway
+_PERIODIC = CallPolicy(on_failure=0, on_limit=0, queue=Queue.SIGNS)  # the next one is due in seconds anyway
 
 POLICIES: Mapping[Call, CallPolicy] = MappingProxyType(
     {
         # Registering kicks live connections, so only its caller knows when a second try does no harm.
         Call.REGISTER: CallPolicy(on_failure=0, on_limit=2),
-        Call.SEND: CallPolicy(on_failure=0, on_limit=2, repeatable=False),
+        Call.SEND: CallPolicy(on_failure=0, on_limit=2, repeatable=False, queue=Queue.MESSAGES),
         Call.TYPING: _PERIODIC,
         Call.READ_RECEIPT: _PERIODIC,
         Call.HEARTBEAT: _PERIODIC,

@@ -16,6 +16,7 @@ from openclaw_channel_octo.ids import ChannelRef, ChannelType
 from openclaw_channel_octo.rest import models
 from openclaw_channel_octo.rest.answers import Answer, read, unanswered, unusable
 from openclaw_channel_octo.rest.calls import POLICIES, Call
+from openclaw_channel_octo.rest.origin import Origin
 from openclaw_channel_octo.rest.retry import RetryBudget
 
 __all__ = ["MAX_HISTORY_ROWS", "MAX_PAYLOAD_BYTES", "MAX_READ_IDS", "BotApi"]
@@ -52,7 +53,7 @@ class BotApi:
         base_url: the server's ``http`` or ``https`` address, with a path prefix where there is one.
         token: the bot token.
         clock: waits and their jitter.
-        session: a session of the caller's to use instead of an own one; it is then not closed here.
+        origin: the server as other bots use it too, an own one by default; the caller's is not closed here.
         timeout_s: seconds one attempt may take, a third of it for the connection.
 
     Raises:
@@ -65,14 +66,14 @@ class BotApi:
         base_url: str,
         token: SecretStr,
         clock: Clock,
-        session: aiohttp.ClientSession | None = None,
+        origin: Origin | None = None,
         timeout_s: float = 30.0,
     ) -> None:
         self._base = _checked_base(base_url)
         self._token = _checked_token(token)
         self._clock = clock
-        self._session = session
-        self._owns_session = session is None
+        self._origin = origin or Origin()
+        self._owns_origin = origin is None
         # The connection ends in its own time-out first, so that a total one means the request was on its way.
         self._timeout = aiohttp.ClientTimeout(total=timeout_s, connect=timeout_s / 3)
 
@@ -88,9 +89,9 @@ class BotApi:
         await self.close()
 
     async def close(self) -> None:
-        """Close the connections, unless the session is the caller's."""
-        if self._owns_session and self._session is not None:
-            await self._session.close()
+        """Close the connections, unless other bots share them."""
+        if self._owns_origin:
+            await self._origin.close()
 
     async def register(self, agent_version: str = "", plugin_version: str = "") -> models.Registration:
         """Fetch the credentials for the IM server (octo-bot-api §2.1).
@@ -223,7 +224,8 @@ class BotApi:
     ) -> Answer:
         # Raised outside the handlers: aiohttp's errors hold the request, and with it the token.
         try:
-            return await self._exchange(path, data, params)
+            async with self._origin.slot(call):
+                return await self._exchange(path, data, params)
         except _NEVER_LEFT as error:
             failure = unanswered(call, self._reason(error), may_have_arrived=False)
         except (aiohttp.ClientError, OSError) as error:
@@ -233,7 +235,7 @@ class BotApi:
         raise failure
 
     async def _exchange(self, path: str, data: bytes | None, params: Mapping[str, str] | None) -> Answer:
-        async with self._opened().request(
+        async with self._origin.session().request(
             "GET" if data is None else "POST",
             f"{self._base}{path}",
             params=params,
@@ -254,12 +256,6 @@ class BotApi:
             "Content-Type": "application/json",
             "User-Agent": _USER_AGENT,
         }
-
-    def _opened(self) -> aiohttp.ClientSession:
-        """Return the session, made on first use because it belongs to the running loop."""
-        if self._session is None:
-            self._session = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), trust_env=False)
-        return self._session
 
     def _reason(self, error: Exception) -> str:
         return f"{type(error).__name__} at {self._base}; check apiUrl and the network"

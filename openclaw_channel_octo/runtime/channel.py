@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from openclaw_channel_octo.clock import Clock, SystemClock
 from openclaw_channel_octo.config.load import select_accounts
@@ -15,6 +16,7 @@ from openclaw_channel_octo.errors import HostError
 from openclaw_channel_octo.host.base import AgentHost
 from openclaw_channel_octo.observe.logs import BotLog, redacted
 from openclaw_channel_octo.rest.client import BotApi
+from openclaw_channel_octo.rest.origin import Origin
 from openclaw_channel_octo.runtime.bot import Bot, Shared
 from openclaw_channel_octo.runtime.lanes import Lanes
 from openclaw_channel_octo.runtime.runs import Runs
@@ -72,6 +74,7 @@ class OctoChannel:
         self._open_transport = open_transport
         self._leases = leases or lease_folder()
         self._bots: dict[str, Bot] = {}
+        self._origins: dict[tuple[str, str], Origin] = {}
         self._shared: Shared | None = None
         self._starting = asyncio.Lock()
         self._hidden = ExitStack()
@@ -100,7 +103,8 @@ class OctoChannel:
             shared = await self._open(host)
             if account.account_id in self._bots:
                 return
-            api = BotApi(base_url=account.api_url, token=account.token, clock=self._clock)
+            origin = self._origins.setdefault(urlsplit(account.api_url)[:2], Origin())
+            api = BotApi(base_url=account.api_url, token=account.token, clock=self._clock, origin=origin)
             lease = FileLease(self._leases, f"{account.api_url} {account.token.get_secret_value()}")
             bot = Bot(account, shared, api, lease, BotLog(_log, account.account_id))
             self._bots[account.account_id] = bot
@@ -128,7 +132,9 @@ class OctoChannel:
             self._shared = None
             await shared.lanes.cancel()
             await asyncio.gather(*(bot.close() for bot in self._bots.values()))
+            await asyncio.gather(*(origin.close() for origin in self._origins.values()))
             self._bots.clear()
+            self._origins.clear()
             self._hidden.close()
             await shared.journal.close()
 

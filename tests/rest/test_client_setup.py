@@ -47,14 +47,6 @@ def test_a_token_that_cannot_travel_in_a_header_is_a_config_error_that_shows_not
     assert "bf" not in str(caught.value)
 
 
-async def test_a_session_of_the_caller_stays_open(http_mock: aioresponses) -> None:
-    http_mock.post(f"{BASE}/v1/bot/heartbeat", payload={"status": 200})
-    async with aiohttp.ClientSession() as session:
-        async with BotApi(base_url=BASE, token=SecretStr(TOKEN), clock=SystemClock(), session=session) as api:
-            await api.heartbeat()
-        assert not session.closed
-
-
 async def test_a_client_that_was_never_used_closes_without_fuss() -> None:
     api = new_api()
 

@@ -1,0 +1,43 @@
+"""One server as all bots of a process use it: one pool of connections, and a bound on requests at once."""
+
+import asyncio
+
+import aiohttp
+
+from openclaw_channel_octo.rest.calls import POLICIES, Call, Queue
+
+__all__ = ["AT_ONCE", "Origin"]
+
+AT_ONCE = 16
+"""Requests of each queue on their way at the same time."""
+
+
+class Origin:
+    """Shares connections to one server between bots, and keeps each kind of request within its bound.
+
+    Signs, messages and reads have a bound each, so that none of them waits behind another: a typing indicator
+    never stands behind the history that many bots fetch after the server came back.
+    """
+
+    def __init__(self) -> None:
+        self._session: aiohttp.ClientSession | None = None
+        self._slots = {queue: asyncio.Semaphore(AT_ONCE) for queue in Queue}
+
+    def slot(self, call: Call) -> asyncio.Semaphore:
+        """Return what one attempt of ``call`` holds while it is on its way; first come, first served."""
+        return self._slots[POLICIES[call].queue]
+
+    def session(self) -> aiohttp.ClientSession:
+        """Return the session, made on first use because it belongs to the running loop."""
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=0),  # the slots are the limit
+                cookie_jar=aiohttp.DummyCookieJar(),
+                trust_env=False,
+            )
+        return self._session
+
+    async def close(self) -> None:
+        """Close the connections."""
+        if self._session is not None:
+            await self._session.close()

@@ -1,0 +1,98 @@
+"""Many bots and one server: bounded requests, and no kind of call behind another."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+from pydantic import SecretStr
+
+from openclaw_channel_octo.clock import SystemClock
+from openclaw_channel_octo.ids import ChannelRef, ChannelType
+from openclaw_channel_octo.rest.client import BotApi
+from openclaw_channel_octo.rest.origin import AT_ONCE, Origin
+
+GROUP = ChannelRef("9b1e", ChannelType.GROUP)
+CALLS = 40
+
+
+class SlowOcto:
+    """A server whose history does not answer until it is let go."""
+
+    def __init__(self) -> None:
+        self.go = asyncio.Event()
+        self.full = asyncio.Event()
+        self.asked = Counter[str]()
+        self.now = 0
+        self.most = 0
+
+    async def answer(self, request: web.Request) -> web.Response:
+        call = request.path.removeprefix("/v1/bot/")
+        self.asked[call] += 1
+        if call == "messages/sync":
+            self.now += 1
+            self.most = max(self.most, self.now)
+            if self.now == AT_ONCE:
+                self.full.set()
+            await self.go.wait()
+            self.now -= 1
+            return web.json_response({"messages": []})
+        return web.json_response({"message_id": 1} if call == "sendMessage" else {"status": 200})
+
+
+@asynccontextmanager
+async def many_bots(origin: Origin) -> AsyncIterator[tuple[SlowOcto, list[BotApi]]]:
+    octo = SlowOcto()
+    app = web.Application()
+    app.router.add_post("/{path:.*}", octo.answer)
+    async with TestServer(app, host="127.0.0.1") as server:
+        base = str(server.make_url("/")).rstrip("/")
+        token = SecretStr("bf_" + "0f" * 16)
+        yield octo, [BotApi(base_url=base, token=token, clock=SystemClock(), origin=origin) for _ in range(4)]
+        await origin.close()
+
+
+async def test_all_bots_together_ask_no_more_at_once_than_the_bound_and_every_call_has_its_turn() -> None:
+    async with many_bots(Origin()) as (octo, bots):
+        asked = [asyncio.create_task(bots[number % 4].sync_messages(GROUP)) for number in range(CALLS)]
+        await octo.full.wait()
+        octo.go.set()
+        assert await asyncio.gather(*asked) == [[]] * CALLS
+        assert octo.asked["messages/sync"] == CALLS
+        assert octo.most == AT_ONCE
+
+
+async def test_signs_and_messages_pass_a_crowd_that_waits_for_history() -> None:
+    async with many_bots(Origin()) as (octo, bots):
+        asked = [asyncio.create_task(bots[number % 4].sync_messages(GROUP)) for number in range(CALLS)]
+        await octo.full.wait()
+        await bots[0].typing(GROUP)
+        await bots[1].read_receipt(GROUP, ["7"])
+        await bots[2].send_message(GROUP, {"type": 1, "content": "hello"})
+        assert octo.asked == {"messages/sync": AT_ONCE, "typing": 1, "readReceipt": 1, "sendMessage": 1}
+        octo.go.set()
+        await asyncio.gather(*asked)
+
+
+async def test_a_call_that_is_given_up_leaves_its_place_to_others() -> None:
+    async with many_bots(Origin()) as (octo, bots):
+        for _ in range(2):
+            octo.full.clear()
+            asked = [asyncio.create_task(bots[0].sync_messages(GROUP)) for _ in range(AT_ONCE)]
+            await octo.full.wait()
+            for task in asked:
+                task.cancel()
+            await asyncio.gather(*asked, return_exceptions=True)
+            octo.now = 0
+        octo.go.set()
+        assert await bots[0].sync_messages(GROUP) == []
+
+
+async def test_a_bot_that_leaves_does_not_take_the_connections_of_the_others_along() -> None:
+    async with many_bots(Origin()) as (octo, bots):
+        await bots[0].typing(GROUP)
+        await bots[0].close()
+        await bots[1].typing(GROUP)
+        assert octo.asked["typing"] == 2
