@@ -17,12 +17,13 @@ from openclaw_channel_octo.rest.models import Registration
 from openclaw_channel_octo.runtime.backoff import Backoff
 from openclaw_channel_octo.runtime.busy import BusyNotices
 from openclaw_channel_octo.runtime.commands import Commands
+from openclaw_channel_octo.runtime.history import History
 from openclaw_channel_octo.runtime.inbox import Inbox, Incoming, Outcome, trace_of
 from openclaw_channel_octo.runtime.lanes import Lanes
 from openclaw_channel_octo.runtime.outbox import Outbox
 from openclaw_channel_octo.runtime.presence import Presence
 from openclaw_channel_octo.runtime.runs import Runs
-from openclaw_channel_octo.runtime.sequence import MessageSequence, Missed
+from openclaw_channel_octo.runtime.sequence import MessageSequence
 from openclaw_channel_octo.runtime.sessions import SessionGuard
 from openclaw_channel_octo.runtime.supervisor import ConnectionStatus, LinkState, Supervisor
 from openclaw_channel_octo.runtime.tasks import TaskSet
@@ -195,24 +196,32 @@ class Bot:
         self._log.info("registered as %s (%s)", identity.uid, identity.name or "no name")
         self._sequence = self._make_sequence()
         self._sequence.restore(await shared.journal.cursors(config.account_id))
-        await self._sequence.catch_up()
+        await self._catch_up()
         await self._resume()
+        self._tasks.start(self._sequence.keep_up(self._online), "keep-up")
         return self
 
     def _make_sequence(self) -> MessageSequence:
         return MessageSequence(
-            missed=Missed(self._api),
+            history=History(self._api, self._identity),
             accept=self._fetched,
             release=self._release,
             save=partial(self._shared.journal.save_cursors, self._config.account_id),
             tasks=self._tasks,
+            max_age_s=self._config.cold_start_max_age_seconds,
             clock=self._shared.clock,
             log=self._log,
         )
 
     def _connected(self) -> None:
         """Fetch what was said while nobody listened; servers push nothing of it (protocol §4.8)."""
-        self._tasks.start(self._sequence.catch_up(), "catch-up")
+        self._tasks.start(self._catch_up(), "catch-up")
+
+    async def _catch_up(self) -> None:
+        await asyncio.gather(self._sequence.catch_up(), self._sequence.meet())
+
+    def _online(self) -> bool:
+        return self._supervisor.status.state is LinkState.ONLINE
 
     def _make_turns(self, identity: Identity) -> Turns:
         shared, config = self._shared, self._config

@@ -71,6 +71,16 @@ class ChannelOrder(Generic[_T]):
         self._advance(self._last if before is None else max(self._last, before - 1))
         return self._contiguous()
 
+    def begin(self, last: int) -> list[_T]:
+        """Take the conversation up behind ``last``; return what may go on now, in order."""
+        ready = [self._held.pop(number) for number in sorted(self._held) if number <= last]
+        self._advance(max(last, self._last))
+        return ready + self._contiguous()
+
+    def resume(self) -> list[_T]:
+        """Return what was only held because the history was being read."""
+        return self._contiguous()
+
     def lose(self) -> list[_T]:
         """Pass over the holes, because the history cannot be asked; return everything held, in order."""
         self._behind = True

@@ -1,24 +1,24 @@
 """Order and completeness: a short reorder window, then the history fills what is missing (protocol §4.7, §4.8)."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from openclaw_channel_octo.clock import Clock
-from openclaw_channel_octo.errors import ApiError, NotFound, PermissionDenied
+from openclaw_channel_octo.errors import ApiError, NotFound, PermissionDenied, StoreError
 from openclaw_channel_octo.ids import ChannelRef
 from openclaw_channel_octo.observe.logs import BotLog
 from openclaw_channel_octo.policy.gate import DecisionKind
-from openclaw_channel_octo.rest.client import BotApi
-from openclaw_channel_octo.rest.models import HistoryMessage
-from openclaw_channel_octo.runtime.inbox import Incoming, Outcome
+from openclaw_channel_octo.runtime.history import PAGE, History
+from openclaw_channel_octo.runtime.inbox import Outcome
 from openclaw_channel_octo.runtime.order import ChannelOrder
 from openclaw_channel_octo.runtime.tasks import TaskSet
 from openclaw_channel_octo.runtime.within import within
-from openclaw_channel_octo.wire.events import InboundMessage, Received
-from openclaw_channel_octo.wire.packets import Flags, Setting
+from openclaw_channel_octo.wire.events import Received
+from openclaw_channel_octo.wire.packets import Flags
 
-__all__ = ["MessageSequence", "Missed"]
+__all__ = ["MessageSequence"]
 
 WINDOW_S = 0.3
 """How long a message waits for one with a smaller number before the history is asked."""
@@ -29,34 +29,26 @@ FETCH_WITHIN_S = 10.0
 RETRY_S = 30.0
 """Wait before the history is asked again after it could not be."""
 
-PAGE = 200
-"""Messages asked for at once, the most the server gives (octo-bot-api §2.4)."""
-
 AT_ONCE = 4
 """Conversations caught up with at the same time."""
+
+CHECK_EVERY_S = 180.0
+"""How often a quiet connection is checked for messages the server never pushed."""
+
+CHECK_WITHIN_S = 2.0
+"""Longest time such a check of one conversation may hold up its new messages."""
 
 HELD_MOST = 256
 """Messages of one conversation held back at most."""
 
 _UNNUMBERED = Flags.NO_PERSIST | Flags.SYNC_ONCE
 
-Accept = Callable[[Sequence[Incoming]], Awaitable[Sequence[Outcome]]]
+_NO_PLACE = frozenset({DecisionKind.IGNORED, DecisionKind.UNDECODABLE})
+"""What does not count as heard: the history may hold an undecodable message readable."""
 
+_GONE = (PermissionDenied, NotFound)
 
-class Missed:
-    """Reads missed messages of conversations from the server.
-
-    Args:
-        api: the bot's API.
-    """
-
-    def __init__(self, api: BotApi) -> None:
-        self._api = api
-
-    async def page(self, channel: ChannelRef, after: int, before: int | None) -> list[Received]:
-        """Return up to `PAGE` messages numbered above ``after`` and below ``before``, ascending. Raises `ApiError`."""
-        rows = await self._api.sync_messages(channel, start=after + 1, end=before or 0, limit=PAGE)
-        return [_received(channel, row) for row in rows]
+Accept = Callable[[Sequence[Received]], Awaitable[Sequence[Outcome]]]
 
 
 @dataclass(slots=True)
@@ -71,11 +63,12 @@ class MessageSequence:
     """Passes one bot's recorded messages on in the order of their conversations, fetching what is missing.
 
     Args:
-        missed: reads the history.
+        history: what the server remembers.
         accept: judges and records messages of the history, dropping known ones.
         release: takes each message when its turn has come; must not block.
         save: stores the cursors that moved.
         tasks: owner of the work in the background.
+        max_age_s: how old the messages of a conversation nobody here has heard of may be to be looked at.
         clock: time.
         log: the bot's log.
     """
@@ -83,19 +76,21 @@ class MessageSequence:
     def __init__(  # noqa: PLR0913  # the four doors between the socket, the history, the journal and the lanes
         self,
         *,
-        missed: Missed,
+        history: History,
         accept: Accept,
         release: Callable[[Outcome], None],
         save: Callable[[Mapping[ChannelRef, int]], Awaitable[None]],
         tasks: TaskSet,
+        max_age_s: int,
         clock: Clock,
         log: BotLog,
     ) -> None:
-        self._missed = missed
+        self._history = history
         self._accept = accept
         self._release = release
         self._save = save
         self._tasks = tasks
+        self._max_age_s = max_age_s
         self._clock = clock
         self._log = log
         self._channels: dict[ChannelRef, _Channel] = {}
@@ -113,6 +108,8 @@ class MessageSequence:
             seq = _number(outcome)
             if not seq:
                 self._release(outcome)
+                if outcome.decision.kind is DecisionKind.UNDECODABLE:
+                    self._tasks.start(self._look_up(outcome.channel), "look-up")
                 continue
             channel = self._channels.setdefault(outcome.channel, _Channel(ChannelOrder(seq - 1)))
             self._pass_on(channel.order.offer(seq, outcome, hold=channel.filling))
@@ -127,6 +124,30 @@ class MessageSequence:
         for _, channel in channels:
             channel.filling = True
         await asyncio.gather(*(self._fill(ref, channel, None) for ref, channel in channels))
+
+    async def meet(self) -> None:
+        """Look at the end of conversations nobody here has heard of: words to the bot may be in it."""
+        try:
+            listed = await within(self._clock, FETCH_WITHIN_S, self._history.conversations())
+        except (ApiError, TimeoutError) as error:
+            self._log.warning("the bot's groups could not be listed: %s", error)
+            return
+        new = [ref for ref in listed if ref not in self._channels]
+        await asyncio.gather(*(self._begin(ref) for ref in new))
+
+    async def keep_up(self, online: Callable[[], bool]) -> None:
+        """Check now and then for messages that were never pushed, one conversation after the other; never returns.
+
+        Args:
+            online: tells whether the connection is up; while it is not, the next one catches up anyway.
+        """
+        while True:
+            await self._clock.sleep(CHECK_EVERY_S * self._clock.jitter(0.8, 1.2))
+            if online():
+                await self.meet()
+            for ref, channel in list(self._channels.items()):
+                if online() and not channel.filling:
+                    await self._check(ref, channel)
 
     def _wait(self, ref: ChannelRef, channel: _Channel) -> None:
         if channel.order.held > HELD_MOST:
@@ -156,7 +177,7 @@ class MessageSequence:
         order = channel.order
         try:
             await within(self._clock, FETCH_WITHIN_S, self._fetch(ref, order, before))
-        except (PermissionDenied, NotFound) as error:
+        except _GONE as error:
             self._log.info("no history of channel=%s any more: %s", ref.id, error)
             self._pass_on(order.complete(before))
         except (ApiError, TimeoutError) as error:
@@ -165,16 +186,65 @@ class MessageSequence:
         else:
             self._pass_on(order.complete(before))
         finally:
-            channel.filling = False
-            self._store([ref])
-            if order.held:
-                self._wait(ref, channel)
+            self._open(ref, channel)
+
+    async def _begin(self, ref: ChannelRef) -> None:
+        """Take up a conversation where it is now; one that cannot be read stays unknown."""
+        channel = self._channels[ref] = _Channel(ChannelOrder(0), filling=True)
+        order = channel.order
+        try:
+            await within(self._clock, FETCH_WITHIN_S, self._fetch_ending(ref, order))
+        except (ApiError, StoreError, TimeoutError) as error:
+            level = logging.INFO if isinstance(error, _GONE) else logging.WARNING
+            self._log.log(level, "the history of channel=%s could not be read: %s", ref.id, error)
+            if order.hole is None:
+                del self._channels[ref]
+                return
+            self._pass_on(order.begin(order.hole - 1))
+        self._open(ref, channel)
+
+    async def _fetch_ending(self, ref: ChannelRef, order: ChannelOrder[Outcome]) -> None:
+        since = self._clock.wall_ms() // 1000 - self._max_age_s
+        async with self._slots:
+            ending = await self._history.ending(ref, since)
+        outcomes = await self._accept(ending.messages)
+        self._pass_on(order.begin(ending.after))
+        for outcome in outcomes:
+            self._pass_on(order.fetched(outcome.message.message_seq, outcome))
+        self._pass_on(order.resume())
+
+    async def _look_up(self, ref: ChannelRef) -> None:
+        """Look for a message that cannot be decrypted: the history may hold it readable (protocol §4.6)."""
+        if (channel := self._channels.get(ref)) is None:
+            await self._begin(ref)
+        elif not channel.filling:
+            channel.filling = True
+            await self._fill(ref, channel, None)
+
+    async def _check(self, ref: ChannelRef, channel: _Channel) -> None:
+        channel.filling = True
+        try:
+            await within(self._clock, CHECK_WITHIN_S, self._fetch(ref, channel.order, None))
+        except (ApiError, StoreError, TimeoutError) as error:
+            self._log.debug("channel=%s could not be checked: %s", ref.id, error)
+            self._pass_on(channel.order.resume())
+        else:
+            self._pass_on(channel.order.complete(None))
+        finally:
+            self._open(ref, channel)
+
+    def _open(self, ref: ChannelRef, channel: _Channel) -> None:
+        """Let new messages through again."""
+        channel.filling = False
+        self._store([ref])
+        if channel.order.held:
+            self._wait(ref, channel)
 
     async def _fetch(self, ref: ChannelRef, order: ChannelOrder[Outcome], before: int | None) -> None:
         after = order.cursor
         while True:
             async with self._slots:
-                page = await self._missed.page(ref, after, before)
+                page = await self._history.page(ref, after, before)
             fresh = [message for message in page if message.message.message_seq > after]
             for outcome in await self._accept(fresh):
                 self._pass_on(order.fetched(outcome.message.message_seq, outcome))
@@ -209,33 +279,8 @@ class MessageSequence:
 def _number(outcome: Outcome) -> int:
     """Return the message's number in its conversation's log, 0 for one that has none there (protocol §4.7)."""
     message = outcome.message
-    if message.flags & _UNNUMBERED or not outcome.acknowledge:
+    if message.flags & _UNNUMBERED or not outcome.channel.id:
         return 0
-    if outcome.decision.kind is DecisionKind.IGNORED or not outcome.channel.id:
+    if outcome.decision.kind in _NO_PLACE:
         return 0
     return message.message_seq
-
-
-def _received(channel: ChannelRef, row: HistoryMessage) -> Received:
-    """Return a message of the history as if it had just arrived; the channel is the one that was asked for."""
-    flags = Flags.NONE
-    if row.no_persist:
-        flags |= Flags.NO_PERSIST
-    if row.red_dot:
-        flags |= Flags.RED_DOT
-    if row.sync_once:
-        flags |= Flags.SYNC_ONCE
-    return Received(
-        message=InboundMessage(
-            message_id=int(row.message_id),
-            message_seq=row.message_seq,
-            client_msg_no=row.client_msg_no,
-            from_uid=row.from_uid,
-            channel_id=channel.id,
-            channel_type=channel.type,
-            timestamp=row.timestamp,
-            payload=row.payload,
-            setting=Setting(row.setting),
-            flags=flags,
-        )
-    )

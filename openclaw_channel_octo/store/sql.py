@@ -28,8 +28,21 @@ __all__ = [
 
 
 def append(db: sqlite3.Connection, rows: Sequence[NewInbound], now_ms: int) -> list[InboundRow | None]:
-    """Insert rows that are not known yet; known ones give ``None``."""
-    return [_insert(db, row, now_ms) for row in rows]
+    """Insert rows that are not known yet; known ones give ``None``.
+
+    A message that was given up because nobody could read it is new again once a readable copy comes.
+    """
+    return [_insert(db, row, now_ms) or _insert_readable(db, row, now_ms) for row in rows]
+
+
+def _insert_readable(db: sqlite3.Connection, row: NewInbound, now_ms: int) -> InboundRow | None:
+    if not row.payload:
+        return None
+    given_up = db.execute(
+        "DELETE FROM inbound WHERE account = ? AND message_id = ? AND state = 'dead' AND length(payload) = 0",
+        (row.account, row.message_id),
+    )
+    return _insert(db, row, now_ms) if given_up.rowcount else None
 
 
 def _insert(db: sqlite3.Connection, row: NewInbound, now_ms: int) -> InboundRow | None:

@@ -11,7 +11,8 @@ from pydantic import SecretStr
 from openclaw_channel_octo.clock import Clock
 from openclaw_channel_octo.errors import AmbiguousOutcome, ApiError, TransportError, Unavailable
 from openclaw_channel_octo.ids import ChannelRef, ChannelType
-from openclaw_channel_octo.rest.models import HistoryMessage, Registration, SentMessage
+from openclaw_channel_octo.rest.models import Group, HistoryMessage, Registration, SentMessage
+from openclaw_channel_octo.rest.origin import Origin
 from openclaw_channel_octo.wire.crypto import KeyPair
 from openclaw_channel_octo.wire.packets import Flags
 from openclaw_channel_octo.wire.server import ConnectRequested, ServerConnection
@@ -252,7 +253,11 @@ class MemoryApi:
         self, channel: ChannelRef, *, start: int = 0, end: int = 0, limit: int = 50
     ) -> list[HistoryMessage]:
         self._raise("messages/sync")
-        return self._account.history(start, end, limit)
+        return self._account.history(start, end, limit) if channel == self._account.group else []
+
+    async def groups(self) -> list[Group]:
+        self._raise("groups")
+        return [Group(group_no=self._account.group.id)]
 
     async def close(self) -> None:
         """There is nothing to close."""
@@ -287,7 +292,7 @@ class MemoryOcto:
         """Open a socket as `open_websocket` does."""
         return self._by_uid[url.rpartition("/")[2]].opened()
 
-    def api(self, *, base_url: str, token: SecretStr, clock: Clock) -> MemoryApi:
+    def api(self, *, base_url: str, token: SecretStr, clock: Clock, origin: Origin) -> MemoryApi:
         """Make a bot's API as `BotApi` is made."""
         return MemoryApi(self._by_token[token.get_secret_value()])
 

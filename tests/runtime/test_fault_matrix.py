@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -289,15 +290,31 @@ async def test_a_message_that_is_undecodable_three_times_is_acknowledged_and_sho
     rig = bench.rig
     await rig.start(rig.config(), ScriptedHost())
     await rig.until_row(await rig.mention("before"), "answered")
-    rig.octo.lose_next(HELPER)
-    poison = await rig.mention("unreadable")
+    poison = replace(rig.raw_mention("unreadable", 3), message_id=7, damage=Damage.MSG_KEY)
     for copies in range(3):
-        assert poison not in {ack.message_id for ack in rig.octo.acks}, copies
-        await bench.push(bench.asked()[-1], damage=Damage.MSG_KEY)
-    await rig.octo.wait_for(lambda: poison in {ack.message_id for ack in rig.octo.acks})
-    assert "message key" in bench.dead_letter(poison)
+        assert "7" not in {ack.message_id for ack in rig.octo.acks}, copies
+        await rig.octo.inject(HELPER, poison)
+    await rig.octo.wait_for(lambda: "7" in {ack.message_id for ack in rig.octo.acks})
+    assert "message key" in bench.dead_letter("7")
     await rig.until_row(await rig.mention("after"), "answered")
     assert rig.said() == ["echo: @Helper before", "echo: @Helper after"]
+
+
+@pytest.mark.parametrize("copies", [1, 3])
+@pytest.mark.parametrize("met", [True, False])
+async def test_an_undecodable_message_that_the_history_holds_readable_is_answered(
+    bench: Bench, copies: int, met: bool
+) -> None:
+    rig = bench.rig
+    await rig.start(rig.config(), ScriptedHost())
+    if met:
+        await rig.until_row(await rig.mention("before"), "answered")
+    rig.octo.lose_next(HELPER)
+    damaged = await rig.mention("damaged on its way")
+    for _ in range(copies):
+        await bench.push(bench.asked()[-1], damage=Damage.MSG_KEY)
+    await rig.until_row(damaged, "answered")
+    assert rig.said()[-1:] == ["echo: @Helper damaged on its way"]
 
 
 class RecordedTransport:
@@ -355,8 +372,8 @@ async def test_what_people_wrote_into_a_recorded_frozen_server_is_answered_once(
     octo.add_person(person, "Cleo")
     octo.add_bot(uid, "bf_recorded0000000", name="Helper", owner=person)
     group = octo.add_group(messages[0].channel_id, [person, uid])
-    for message in messages:
-        await octo.inject(uid, stored_copy(message, group), stored=True)
+    before, *frozen = messages
+    await octo.inject(uid, stored_copy(before, group), stored=True)
     bench.recorded = RecordedTransport(capture, bench.clock, 60 if thaws else 20)
 
     with monkeypatch.context() as patch:
@@ -364,6 +381,8 @@ async def test_what_people_wrote_into_a_recorded_frozen_server_is_answered_once(
         config = rig.config(bots={"helper": "bf_recorded0000000"})
         online = asyncio.create_task(rig.start(config, ScriptedHost(), online=uid))
         await rig.until_said(1, group, uid)
+    for message in frozen:
+        await octo.inject(uid, stored_copy(message, group), stored=True)
     bench.clock.skip(26)
     if thaws:
         await rig.until_said(2, group, uid)

@@ -1,0 +1,93 @@
+"""The server's history as the runtime reads it: which conversations there are, and what was said in them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from openclaw_channel_octo.ids import ChannelRef, ChannelType
+from openclaw_channel_octo.policy.gate import Identity
+from openclaw_channel_octo.rest.client import BotApi
+from openclaw_channel_octo.rest.models import HistoryMessage
+from openclaw_channel_octo.wire.events import InboundMessage, Received
+from openclaw_channel_octo.wire.packets import Flags, Setting
+
+__all__ = ["PAGE", "Ending", "History"]
+
+PAGE = 200
+"""Messages asked for at once, the most the server gives (octo-bot-api §2.4)."""
+
+FIRST_LOOK = 50
+"""Messages looked at in a conversation nobody here has heard of."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """The end of a conversation.
+
+    Attributes:
+        after: number of the message before the first of ``messages``; what lies there needs no answer.
+        messages: what was said since, ascending.
+    """
+
+    after: int
+    messages: Sequence[Received]
+
+
+class History:
+    """Reads what the bot could have heard. Every method raises `ApiError`.
+
+    Args:
+        api: the bot's API.
+        identity: who the bot is in the chat.
+    """
+
+    def __init__(self, api: BotApi, identity: Identity) -> None:
+        self._api = api
+        self._identity = identity
+
+    async def conversations(self) -> list[ChannelRef]:
+        """Return the conversations that can be listed: the bot's groups and the one with its owner."""
+        groups = [ChannelRef(group.group_no, ChannelType.GROUP) for group in await self._api.groups()]
+        owner = self._identity.owner_uid
+        return groups + ([ChannelRef(owner, ChannelType.PERSON)] if owner else [])
+
+    async def page(self, channel: ChannelRef, after: int, before: int | None) -> list[Received]:
+        """Return up to `PAGE` messages numbered above ``after`` and below ``before``, ascending."""
+        rows = await self._api.sync_messages(channel, start=after + 1, end=before or 0, limit=PAGE)
+        return [_received(channel, row) for row in rows]
+
+    async def ending(self, channel: ChannelRef, since: int) -> Ending:
+        """Return what was said since the bot itself last spoke, at most the newest `FIRST_LOOK` messages.
+
+        Args:
+            channel: the conversation.
+            since: Unix seconds; older messages are left alone.
+        """
+        rows = await self._api.sync_messages(channel, limit=FIRST_LOOK)
+        seen = [row for row in rows if row.from_uid == self._identity.uid or row.timestamp < since]
+        after = seen[-1].message_seq if seen else rows[0].message_seq - 1 if rows else 0
+        return Ending(after, [_received(channel, row) for row in rows if row.message_seq > after])
+
+
+def _received(channel: ChannelRef, row: HistoryMessage) -> Received:
+    """Return a message of the history as if it had just arrived; the channel is the one that was asked for."""
+    flags = Flags.NONE
+    if row.no_persist:
+        flags |= Flags.NO_PERSIST
+    if row.red_dot:
+        flags |= Flags.RED_DOT
+    if row.sync_once:
+        flags |= Flags.SYNC_ONCE
+    return Received(
+        message=InboundMessage(
+            message_id=int(row.message_id),
+            message_seq=row.message_seq,
+            client_msg_no=row.client_msg_no,
+            from_uid=row.from_uid,
+            channel_id=channel.id,
+            channel_type=channel.type,
+            timestamp=row.timestamp,
+            payload=row.payload,
+            setting=Setting(row.setting),
+            flags=flags,
+        )
+    )
