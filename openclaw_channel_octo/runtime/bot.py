@@ -147,8 +147,6 @@ class Bot:
             except Exception:  # noqa: BLE001  # the bot boundary: what nobody foresaw must not leave a bot dead
                 self._log.exception("the bot broke; it begins again")
                 await self._shared.clock.sleep(backoff.next())
-            else:
-                return
 
     def _wait_for(self, holder: str) -> None:
         if self._elsewhere is None:

@@ -104,8 +104,8 @@ class Link:
 
     async def run(self) -> LinkEnd:
         """Run until the connection ends; what was received by then is recorded before this returns."""
-        self._connection.connect(self._clock.wall_ms(), self._clock.now())
         try:
+            self._connection.connect(self._clock.wall_ms(), self._clock.now())
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._record(), name="octo:record")
                 beat = group.create_task(self._beat(), name="octo:beat")

@@ -31,6 +31,9 @@ LONG_WAIT_S = 60.0
 
 LONGEST_WAIT_S = 1_800.0
 
+REFUSED_WAIT_S = 300.0
+"""First wait before a bot the API refuses is registered again: only its owner can change that; doubles likewise."""
+
 _REFUSALS = (AuthError, PermissionDenied)
 
 _CREDENTIAL_REASONS = frozenset(
@@ -103,11 +106,11 @@ class Supervisor:
         self._long = Backoff(clock, LONG_WAIT_S, LONGEST_WAIT_S)
         self._rejections = 0
         self._registered_again = False
-        self._link: Link | None = None
         self.status = ConnectionStatus(state=LinkState.CONNECTING, since_ms=clock.wall_ms(), why="starting")
 
     async def run(self) -> None:
-        """Connect again and again; returns only when the server refuses the bot's token for good."""
+        """Register, then connect again and again until it is cancelled."""
+        self._become(LinkState.CONNECTING, "starting")
         try:
             registration = await self._register()
             intake = await self._prepare(registration)
@@ -120,30 +123,35 @@ class Supervisor:
                 await self._clock.sleep(wait_s)
                 if again:
                     registration = await self._register()
-        except _REFUSALS as error:
-            self._become(LinkState.REFUSED, f"the server refuses this bot, ask its owner: {error}")
-            self._log.error(
-                "stopped, the server refuses this bot, ask its owner for a valid token: %s", error
-            )
+        finally:
+            self._become(LinkState.STOPPED, "stopped")
 
     async def _register(self) -> Registration:
         """Return the bot's credentials; only called while disconnected, because it kicks a live connection."""
-        backoff = Backoff(self._clock, 2.0, 60.0)
+        soon = Backoff(self._clock, 2.0, 60.0)
+        late = Backoff(self._clock, REFUSED_WAIT_S, LONGEST_WAIT_S)
         while True:
             try:
-                return await self._api.register()
-            except _REFUSALS:
-                raise
+                registration = await self._api.register()
+            except _REFUSALS as error:
+                wait_s = late.next()
+                self._become(LinkState.REFUSED, f"the server refuses this bot, ask its owner: {error}")
+                self._log.error("%s; next try in %.0f s", self.status.why, wait_s)
             except ApiError as error:
-                wait_s = backoff.next()
-                self._become(LinkState.CONNECTING, str(error))
+                wait_s = soon.next()
+                self._become(self._offline(), str(error))
                 self._log.warning("%s; next try in %.0f s", error, wait_s)
-                await self._clock.sleep(wait_s)
+            else:
+                self._become(self._offline(), "registered, connecting")
+                return registration
+            await self._clock.sleep(wait_s)
+
+    def _offline(self) -> LinkState:
+        """Return the state of a bot that registers: its first time, or because its token was dropped."""
+        return LinkState.SUSPECT if self._registered_again else LinkState.CONNECTING
 
     async def _connect(self, registration: Registration, intake: Intake) -> LinkEnd:
         """Open a socket and live with it until it ends."""
-        if self.status.state is LinkState.ONLINE:
-            self._become(LinkState.CONNECTING, "connecting again")
         url = self._ws_url or registration.ws_url
         try:
             transport = await self._open_transport(url)
@@ -155,10 +163,8 @@ class Supervisor:
             device_id=self._device_id,
         )
         key_pair = KeyPair.from_private_bytes(secrets.token_bytes(32))
-        self._link = Link(
-            transport, ClientConnection(credentials, key_pair), self._clock, intake, self._on_online
-        )
-        return await self._link.run()
+        connection = ClientConnection(credentials, key_pair)
+        return await Link(transport, connection, self._clock, intake, self._on_online).run()
 
     def _on_online(self, connected: Connected) -> None:
         self._rejections = 0
@@ -192,7 +198,10 @@ class Supervisor:
 
     def _judge_rejection(self, end: LinkEnd) -> tuple[float, bool]:
         """2.2 servers drop a bad token without a word; one drop proves nothing, three in a row do."""
-        self._rejections = REJECTIONS if end.reason in _CREDENTIAL_REASONS else self._rejections + 1
+        if end.reason in _CREDENTIAL_REASONS:
+            self._rejections = REJECTIONS
+        else:  # a server that names another reason does not blame the token
+            self._rejections = 0 if end.reason else self._rejections + 1
         if self._rejections < REJECTIONS:
             self._become(LinkState.CONNECTING, end.detail)
             return self._short.next(), False
@@ -203,5 +212,5 @@ class Supervisor:
         return self._long.next(), False
 
     def _become(self, state: LinkState, why: str) -> None:
-        if (state, why) != (self.status.state, self.status.why):
-            self.status = ConnectionStatus(state=state, since_ms=self._clock.wall_ms(), why=why)
+        since_ms = self.status.since_ms if state is self.status.state else self._clock.wall_ms()
+        self.status = ConnectionStatus(state=state, since_ms=since_ms, why=why)

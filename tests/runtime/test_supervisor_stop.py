@@ -1,0 +1,230 @@
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from openclaw_channel_octo.config.load import parse_config, select_accounts
+from openclaw_channel_octo.errors import StoreError
+from openclaw_channel_octo.observe.logs import BotLog
+from openclaw_channel_octo.runtime.bot import Bot, Shared
+from openclaw_channel_octo.runtime.lanes import Lanes
+from openclaw_channel_octo.runtime.runs import Runs
+from openclaw_channel_octo.runtime.supervisor import LinkState
+from openclaw_channel_octo.store.journal import Journal
+from openclaw_channel_octo.testing.clock import ManualClock
+from openclaw_channel_octo.testing.host import ScriptedHost
+from tests.runtime.scripted_wire import (
+    BAD_TOKEN,
+    DOWN,
+    HOUR_S,
+    NOBODY,
+    WALL_MS,
+    Account,
+    CountingApi,
+    Network,
+    Wire,
+    accept,
+    assert_status,
+    drop,
+    ignore,
+    seconds,
+)
+
+
+@pytest.fixture
+async def bot() -> AsyncIterator[Account]:
+    """A bot that is not started yet."""
+    account = Account()
+    yield account
+    if account.running is not None and not account.running.done():
+        await account.stop()
+
+
+async def registering(bot: Account) -> None:
+    bot.api.hang = True
+    await bot.start()
+
+
+async def waiting_to_register(bot: Account) -> None:
+    bot.api.usual = DOWN
+    await bot.start()
+
+
+async def refused(bot: Account) -> None:
+    bot.api.usual = BAD_TOKEN
+    await bot.start()
+
+
+async def opening(bot: Account) -> None:
+    bot.network.hang = True
+    await bot.start()
+
+
+async def waiting_for_connack(bot: Account) -> None:
+    bot.network.usual = ignore
+    await bot.start()
+
+
+async def backing_off(bot: Account) -> None:
+    bot.network.usual = NOBODY
+    await bot.start()
+
+
+async def online(bot: Account) -> None:
+    await bot.start()
+
+
+async def kicked(bot: Account) -> None:
+    await bot.start()
+    bot.network.wires[0].kick()
+    await bot.clock.settle()
+
+
+async def suspect(bot: Account) -> None:
+    bot.network.usual = drop
+    await bot.start()
+    await bot.clock.advance(60)
+
+
+async def paused(bot: Account) -> None:
+    await bot.start()
+    bot.intake.full = True
+    bot.network.wires[0].push(7)
+    await bot.clock.settle()
+
+
+@pytest.mark.parametrize(
+    ("reach", "state"),
+    [
+        (registering, LinkState.CONNECTING),
+        (waiting_to_register, LinkState.CONNECTING),
+        (refused, LinkState.REFUSED),
+        (opening, LinkState.CONNECTING),
+        (waiting_for_connack, LinkState.CONNECTING),
+        (backing_off, LinkState.CONNECTING),
+        (online, LinkState.ONLINE),
+        (kicked, LinkState.KICKED),
+        (suspect, LinkState.SUSPECT),
+        (paused, LinkState.PAUSED),
+    ],
+)
+async def test_stopping_ends_promptly_closes_the_socket_and_leaves_no_task(
+    bot: Account, reach: Callable[[Account], Awaitable[None]], state: LinkState
+) -> None:
+    await reach(bot)
+    assert bot.status.state is state
+    await bot.stop()
+    assert_status(bot, LinkState.STOPPED, bot.clock.now(), "stopped")
+
+
+async def test_a_bot_that_broke_is_not_called_online(bot: Account) -> None:
+    def broken(_: Wire) -> None:
+        raise RuntimeError("nobody foresaw this")
+
+    await bot.start()
+    bot.network.usual = broken
+    bot.network.wires[0].drop()
+    await bot.clock.advance(1)
+    assert bot.running is not None
+    with pytest.raises(ExceptionGroup, match="TaskGroup"):
+        bot.running.result()
+    assert bot.status.state is LinkState.STOPPED
+    bot.network.usual = accept
+    bot.api.hang = True
+    await bot.start()
+    assert_status(bot, LinkState.CONNECTING, 1, "starting")
+
+
+class ScriptedLease:
+    """A lease another process holds until a test says otherwise."""
+
+    def __init__(self) -> None:
+        self.free = False
+        self.asked = 0
+        self.error: StoreError | None = None
+
+    async def acquire(self) -> bool:
+        self.asked += 1
+        if self.error is not None:
+            raise self.error
+        return self.free
+
+    async def release(self) -> None:
+        self.free = True
+
+    def holder(self) -> str:
+        return "process 4711"
+
+
+@pytest.fixture
+def lease() -> ScriptedLease:
+    return ScriptedLease()
+
+
+@pytest.fixture
+async def leased(lease: ScriptedLease, tmp_path: Path) -> AsyncIterator[tuple[Bot, CountingApi, ManualClock]]:
+    """A bot whose lease is in a test's hands, and which registers for ever once it has it."""
+    clock = ManualClock(wall_ms=WALL_MS)
+    api = CountingApi(clock)
+    api.hang = True
+    accounts = {"helper": {"botToken": "bf_0123456789abcdef"}}
+    octo = {"channels": {"octo": {"apiUrl": "http://octo.test", "accounts": accounts}}}
+    (config,) = select_accounts(parse_config(octo, base=tmp_path).config, ["helper"])
+    host = ScriptedHost()
+    shared = Shared(
+        host=host,
+        agent_id="main",
+        host_timeout_s=600,
+        journal=Journal(tmp_path / "octo.sqlite", clock),
+        device_id="device",
+        lanes=Lanes(),
+        runs=Runs(host, clock, 1),
+        clock=clock,
+        open_transport=Network(clock).open,
+    )
+    bot = Bot(config, shared, api, lease, BotLog(logging.getLogger("test"), "helper"))
+    yield bot, api, clock
+    await bot.close()
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+async def test_a_bot_whose_lease_is_held_waits_says_who_holds_it_and_takes_over(
+    lease: ScriptedLease, leased: tuple[Bot, CountingApi, ManualClock]
+) -> None:
+    bot, api, clock = leased
+    await clock.advance(5)
+    bot.start()
+    await clock.advance(HOUR_S)
+    assert (bot.connection.state, seconds(bot.connection)) == (LinkState.PAUSED, 5)
+    assert "process 4711 on this machine runs this bot" in bot.connection.why
+    assert api.registered_at == []
+    lease.free = True
+    await clock.advance(2)
+    assert (len(api.registered_at), bot.connection.state) == (1, LinkState.CONNECTING)
+
+
+async def test_a_bot_that_waits_for_its_lease_stops_at_once(
+    lease: ScriptedLease, leased: tuple[Bot, CountingApi, ManualClock]
+) -> None:
+    bot, api, clock = leased
+    bot.start()
+    await clock.advance(60)
+    await bot.disconnect()
+    asked = lease.asked
+    await clock.advance(60)
+    assert (lease.asked, api.registered_at) == (asked, [])
+
+
+async def test_a_bot_that_can_have_no_lease_here_warns_and_connects(
+    lease: ScriptedLease,
+    leased: tuple[Bot, CountingApi, ManualClock],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    bot, api, clock = leased
+    lease.error = StoreError("no lease can be kept in /nowhere")
+    bot.start()
+    await clock.settle()
+    assert len(api.registered_at) == 1
+    assert "no lease can be kept in /nowhere; two processes" in caplog.text
