@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test lint types unit chaos fuzz clean
+.PHONY: demo test lint types unit chaos fuzz bench clean
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed; call: make PYTHON=python3.11 ...")'
@@ -35,6 +35,10 @@ chaos: $(STAMP)
 # SEED=… FUZZ_INPUTS=… make fuzz
 fuzz: $(STAMP)
 	$(BIN)/python -m tests.fuzz
+
+# every benchmark against its floor; BENCH="packets store" for some, BENCH=--write to renew docs/performance.md
+bench: $(STAMP)
+	$(BIN)/python -m tests.bench $(BENCH)
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

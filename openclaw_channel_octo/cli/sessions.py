@@ -12,7 +12,7 @@ import click
 from openclaw_channel_octo.cli.store import STORE_OPTION, age
 from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.host.embedded import rows
-from openclaw_channel_octo.host.embedded.store import parse_content
+from openclaw_channel_octo.host.embedded.content import parse_content
 from openclaw_channel_octo.session.guard import Action, Situation, plan
 from openclaw_channel_octo.session.status import RECOVERABLE, SessionSnapshot, Status
 

@@ -3,22 +3,28 @@
 import asyncio
 import copy
 import errno
-import json
 import logging
 import shutil
 import stat
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from openclaw_channel_octo.clock import Clock, SystemClock
 from openclaw_channel_octo.errors import SessionStoreError
+from openclaw_channel_octo.host.embedded.content import (
+    Content,
+    dump_content,
+    entry_text,
+    find,
+    folded_names,
+    parse_content,
+)
 from openclaw_channel_octo.host.embedded.files import (
     Stamp,
-    dump_json,
     locked,
     private_folder,
     read_stamped,
@@ -27,7 +33,7 @@ from openclaw_channel_octo.host.embedded.files import (
 )
 from openclaw_channel_octo.host.embedded.rows import Entry
 
-__all__ = ["SessionStore", "parse_content"]
+__all__ = ["SessionStore"]
 
 logger = logging.getLogger(__name__)
 
@@ -42,11 +48,7 @@ SETTLE_READS = 5
 
 SETTLE_PAUSE_S = 0.01
 
-DEEPEST = 64
-"""Most levels of objects and lists in the file; entries are copied level by level, on a stack that ends."""
-
 Result = TypeVar("Result")
-Content = dict[str, Any]
 
 
 class SessionStore:
@@ -116,21 +118,8 @@ class SessionStore:
         return await asyncio.shield(asyncio.get_running_loop().run_in_executor(self._thread, work))
 
 
-def _find(content: Mapping[str, Any], key: str) -> str | None:
-    if key in content:
-        return key
-    folded = key.casefold()
-    for name in content:
-        if name.casefold() == folded:
-            return name
-    for name, entry in content.items():
-        if isinstance(entry, dict) and str(entry.get("sessionKey", "")).casefold() == folded:
-            return name
-    return None
-
-
 def _edit_one(content: Content, *, key: str, edit: Callable[[Entry], Result]) -> Result:
-    name = _find(content, key) or key
+    name = find(content, key) or key
     current = content.get(name)
     entry = copy.deepcopy(current) if isinstance(current, dict) else {}
     before = copy.deepcopy(entry)
@@ -150,32 +139,6 @@ def _edit_each(content: Content, *, edit: Callable[[Entry], None]) -> None:
 
 def _no_change(_content: Content) -> None:
     """Write what is pending, nothing new."""
-
-
-def parse_content(raw: bytes) -> Content:
-    """Return the content of a session file. Raises `ValueError` when it is none."""
-    try:
-        content = json.loads(raw.decode("utf-8-sig"))
-    except RecursionError:
-        raise ValueError("nested too deeply") from None
-    if not isinstance(content, dict):
-        raise ValueError(f"a {type(content).__name__} where an object is expected")  # noqa: TRY004  # one error for all
-    if _is_deep(content):
-        raise ValueError("nested too deeply")
-    key = content.get("sessionKey")
-    return {key: content} if isinstance(key, str) else content
-
-
-def _is_deep(content: Content) -> bool:
-    level: list[Any] = [content]
-    for _ in range(DEEPEST):
-        level = [
-            inner
-            for outer in level
-            for inner in (outer.values() if isinstance(outer, dict) else outer)
-            if isinstance(inner, dict | list)
-        ]
-    return bool(level)
 
 
 class _BrokenFileError(Exception):
@@ -199,6 +162,9 @@ class _SessionFile:
         self._backup = path.with_name(f"{path.name}.bak")
         self._clock = clock
         self._disk: Content = {}
+        self._texts: dict[str, tuple[object, bytes]] = {}
+        self._names: dict[str, str] = {}
+        self._names_of: Content = self._disk
         self._pending: Content = {}
         self._stamp: Stamp | None = None
         self._opened = False
@@ -219,12 +185,22 @@ class _SessionFile:
         self._opened = True
 
     def get(self, key: str) -> Entry | None:
-        content = self.read()
-        name = _find(content, key)
+        """Return a copy of one entry; costs the same however many there are."""
+        self._settle()
+        if key in self._pending or key in self._disk:
+            name: str | None = key
+        else:
+            name = find(self._pending, key) or self._named(key.casefold())
         if name is None:
             return None
-        entry = content[name]
+        entry = self._pending[name] if name in self._pending else self._disk[name]
         return copy.deepcopy(entry) if isinstance(entry, dict) else {}
+
+    def _named(self, folded: str) -> str | None:
+        """Return under which name the file has a key that it does not have as it was asked for."""
+        if self._names_of is not self._disk:
+            self._names, self._names_of = folded_names(self._disk), self._disk
+        return self._names.get(folded)
 
     def all(self) -> dict[str, Entry]:
         content = self.read()
@@ -234,6 +210,11 @@ class _SessionFile:
 
     def read(self) -> Content:
         """Return the current content, after writing what is pending."""
+        self._settle()
+        return self._view()
+
+    def _settle(self) -> None:
+        """Take over what somebody else wrote, and write what is pending."""
         try:
             self._refresh()
             settled = not self._pending
@@ -241,7 +222,6 @@ class _SessionFile:
             settled = False
         if not settled:
             self.transact(_no_change)
-        return self._view()
 
     def transact(self, change: Callable[[Content], Result]) -> Result:
         """Apply ``change``, which replaces entries and never alters one in place, and write the file."""
@@ -284,7 +264,11 @@ class _SessionFile:
 
     def _changes(self, content: Content) -> Content:
         before = self._view()
-        return {key: entry for key, entry in content.items() if key not in before or before[key] != entry}
+        return {
+            key: entry
+            for key, entry in content.items()
+            if key not in before or (before[key] is not entry and before[key] != entry)
+        }
 
     def _refresh(self) -> None:
         """Take over what somebody else wrote; of two changes to one entry the one on disk wins."""
@@ -356,7 +340,7 @@ class _SessionFile:
         return aside
 
     def _write(self, content: Content) -> None:
-        data = dump_json(content, indent=2)
+        data = self._serialized(content)
         self._require_writable()
         replace_file(self._backup, data)
         self._stamp = replace_file(self._path, data, before_rename=self._require_unedited)
@@ -364,6 +348,17 @@ class _SessionFile:
         if self._failing:
             self._failing = False
             logger.info("%s is written again", self._path)
+
+    def _serialized(self, content: Content) -> bytes:
+        """Return the file's bytes; an entry that is the same object as at the last writing keeps its text."""
+        texts = self._texts
+        self._texts = {
+            name: known
+            if (known := texts.get(name)) and known[0] is entry
+            else (entry, entry_text(name, entry))
+            for name, entry in content.items()
+        }
+        return dump_content({name: text for name, (_, text) in self._texts.items()})
 
     def _require_writable(self) -> None:
         if self._path.exists() and not self._path.stat().st_mode & stat.S_IWUSR:

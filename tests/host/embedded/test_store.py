@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from openclaw_channel_octo.errors import SessionStoreError
 from openclaw_channel_octo.host.embedded import store as store_module
+from openclaw_channel_octo.host.embedded.content import dump_content, entry_text, parse_content
 from openclaw_channel_octo.host.embedded.files import dump_json
 from openclaw_channel_octo.host.embedded.rows import Entry
 from openclaw_channel_octo.host.embedded.store import SessionStore
@@ -558,13 +559,23 @@ json_values = st.recursive(
 @given(st.dictionaries(st.text(), json_values, max_size=5))
 def test_any_content_survives_writing_and_reading(content: dict[str, Any]) -> None:
     content.pop("sessionKey", None)
-    assert json.dumps(store_module.parse_content(dump_json(content, indent=2))) == json.dumps(content)
+    assert json.dumps(parse_content(dump_json(content, indent=2))) == json.dumps(content)
 
 
 @given(st.binary(max_size=200))
 def test_parsing_any_bytes_gives_an_object_or_a_value_error(raw: bytes) -> None:
     try:
-        content = store_module.parse_content(raw)
+        content = parse_content(raw)
     except ValueError:
         return
     assert isinstance(content, dict)
+
+
+WORDS = st.text(st.characters(exclude_categories=["Cs"]))
+
+
+@given(st.dictionaries(WORDS, st.recursive(st.none() | WORDS | st.integers(), st.lists, max_leaves=5)))
+def test_a_file_written_entry_by_entry_is_the_file_written_at_once(content: dict[str, Any]) -> None:
+    texts = {name: entry_text(name, entry) for name, entry in content.items()}
+    assert json.loads(dump_content(texts)) == content
+    assert dump_content(texts) == dump_json(content, indent=2)

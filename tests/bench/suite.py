@@ -1,0 +1,17 @@
+"""Every benchmark with its size for a real run."""
+
+from collections.abc import Callable, Mapping
+
+from tests.bench import chatter, idle, imports, packets, presence, store
+from tests.bench.measure import Row
+
+__all__ = ["BENCHMARKS"]
+
+BENCHMARKS: Mapping[str, tuple[Callable[[int], list[Row]], int]] = {
+    "packets": (packets.run, 10_000),
+    "chatter": (chatter.run, 20_000),
+    "presence": (presence.run, 300),
+    "store": (store.run, 100_000),
+    "idle": (idle.run, 1_000),
+    "imports": (imports.run, 15),
+}

@@ -1,0 +1,34 @@
+"""Every benchmark runs; what it measures is for `make bench` to show, on a machine that does nothing else."""
+
+import pytest
+
+from tests.bench.__main__ import main, table
+from tests.bench.measure import Row
+from tests.bench.suite import BENCHMARKS
+
+TINY = {"packets": 100, "chatter": 300, "presence": 10, "store": 1_000, "idle": 3, "imports": 1}
+
+
+@pytest.mark.parametrize("name", BENCHMARKS)
+def test_a_benchmark_runs_and_gives_measures(name: str) -> None:
+    run, _ = BENCHMARKS[name]
+    rows = run(TINY[name])
+    assert rows
+    assert all(row.ours > 0 for row in rows)
+
+
+def test_the_table_tells_what_missed_its_aim() -> None:
+    rows = [
+        Row(what="a", floor="b", ours=3.0, base=2.0, unit="µs", most=1.5),
+        Row(what="c", floor="d", ours=3.1, base=2.0, unit="µs", most=1.5, most_ours=4.0),
+        Row(what="e", floor="–", ours=1.0, base=0.0, unit="ms"),
+    ]
+    text = table(rows)
+    assert "| a | b | 3 µs | 2 µs | 1.50 × | ≤ 1.5 ×: met |" in text
+    assert "≤ 1.5 ×, ≤ 4 µs: **missed** |" in text
+    assert "| e | – | 1 ms | – | – | – |" in text
+
+
+def test_a_benchmark_nobody_has_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["speed"]) == 2
+    assert "speed" in capsys.readouterr().err
