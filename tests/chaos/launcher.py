@@ -6,16 +6,17 @@ import signal
 import sys
 import time
 from collections.abc import Awaitable, Callable
+from types import SimpleNamespace
 from typing import Any
 
 from openclaw_channel_octo.cli import main
 from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.host.embedded.host import EmbeddedHost
 from openclaw_channel_octo.rest.client import BotApi
+from openclaw_channel_octo.runtime.history import History
 from openclaw_channel_octo.runtime.link import Link
 from openclaw_channel_octo.runtime.outbox import Outbox
 from openclaw_channel_octo.runtime.runs import Runs
-from openclaw_channel_octo.runtime.sequence import MessageSequence
 from openclaw_channel_octo.store.journal import Journal
 
 SPEED = 20.0
@@ -80,13 +81,25 @@ def die_at(point: str, passage: int) -> None:
 
 
 def look_away() -> None:
-    """Let the program never ask the history for what it has missed."""
+    """Let the program find nothing in the history."""
 
-    async def does_nothing(*_: Any) -> None:
-        return None
+    async def finds_nothing(*_: Any) -> list[Any]:
+        return []
 
-    for name in ("catch_up", "meet", "keep_up"):
-        replaced(MessageSequence, name, does_nothing)
+    for name in ("conversations", "page"):
+        replaced(History, name, finds_nothing)
+
+
+def acknowledge_first() -> None:
+    """Let the program acknowledge what arrives before it is recorded."""
+
+    async def record(link: Any) -> None:
+        while batch := await link._next_batch():
+            arrived = [SimpleNamespace(message=event.message, acknowledge=True) for event in batch]
+            await link._acknowledge(arrived)
+            link._intake.dispatch(await link._intake.commit(batch))
+
+    replaced(Link, "_record", record)
 
 
 def plant(bug: str) -> None:
@@ -95,12 +108,16 @@ def plant(bug: str) -> None:
     async def finds_nothing(*_: Any) -> str:
         return ""
 
-    if bug == "no look-up before a resend":
-        replaced(Outbox, "_search", finds_nothing)
-    elif bug == "missed messages are not fetched":
-        look_away()
-    else:
-        raise ValueError(bug)
+    match bug:
+        case "no look-up before a resend":
+            replaced(Outbox, "_search", finds_nothing)
+        case "missed messages are not fetched":
+            look_away()
+        case "acknowledged before the commit, and missed messages are not fetched":
+            look_away()
+            acknowledge_first()
+        case _:
+            raise ValueError(bug)
 
 
 if __name__ == "__main__":

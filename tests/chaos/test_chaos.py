@@ -82,3 +82,22 @@ async def test_killed_at_every_named_point_the_program_loses_doubles_and_swaps_n
 async def test_a_planted_bug_is_caught(tmp_path: Path, bug: str, points: tuple[str, ...], kind: str) -> None:
     plan = Plan(seed=3, kills=0 if points else 4, points=points, bug=bug, messages=(3, 5))
     assert getattr(await Chaos(plan, tmp_path).run(), kind)
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["acknowledged first", "committed first"])
+async def test_without_the_history_only_the_order_of_commit_and_ack_keeps_a_message(
+    tmp_path: Path, first: bool
+) -> None:
+    bug = "missed messages are not fetched"
+    if first:
+        bug = f"acknowledged before the commit, and {bug}"
+    plan = Plan(
+        seed=5,
+        kills=0,
+        points=("after the ack, before the lanes",) * 3,
+        bug=bug,
+        messages=(3, 5),
+        pushed_again=True,
+    )
+    verdict = await Chaos(plan, tmp_path).run()
+    assert verdict.silent if first else verdict.fine, f"{verdict}\n{(tmp_path / 'log').read_text()[-3000:]}"

@@ -14,6 +14,7 @@ from pathlib import Path
 from openclaw_channel_octo.ids import ChannelRef
 from openclaw_channel_octo.testing.double import OctoDouble
 from openclaw_channel_octo.testing.faults import ErrorAnswer, Fault, LoseAnswer, ProxyPage, RateLimit, Refuse
+from openclaw_channel_octo.testing.records import ChatLine, RawMessage
 from tests.chaos.judge import Conversation, Verdict, judge
 from tests.chaos.launcher import POINTS
 
@@ -56,6 +57,8 @@ class Plan:
         points: named points to die at, each once.
         bug: a planted bug, empty for none.
         messages: fewest and most messages in one life.
+        pushed_again: whether the server pushes what was never acknowledged again after each start, as 2.2 does
+            not, and the network is good.
     """
 
     seed: int
@@ -63,6 +66,7 @@ class Plan:
     points: tuple[str, ...] = tuple(POINTS)
     bug: str = ""
     messages: tuple[int, int] = (4, 14)
+    pushed_again: bool = False
 
 
 @dataclass(slots=True)
@@ -99,6 +103,7 @@ class Chaos:
                 await self._lives(octo, luck, channels)
                 octo.heal()
                 await self._start()
+                await self._push_again(octo)
                 await self._quiet()
                 return judge(self._seen(octo, channels))
             finally:
@@ -109,6 +114,7 @@ class Chaos:
         luck.shuffle(deaths)
         for point in deaths:
             await self._start(point, luck.randint(1, 4))
+            await self._push_again(octo)
             for _ in range(luck.randint(*self.plan.messages)):
                 await self._say(octo, luck.choice(PEOPLE), luck.choice([*channels, None]))
                 self._disturb(octo, luck)
@@ -131,6 +137,8 @@ class Chaos:
             await self._kill()
 
     def _disturb(self, octo: OctoDouble, luck: random.Random) -> None:
+        if self.plan.pushed_again:
+            return
         if luck.random() < 0.1:
             octo.fail_next("sendMessage", luck.choice(SEND_FAULTS))
         if luck.random() < 0.03:
@@ -158,10 +166,16 @@ class Chaos:
             await octo.say(who, place, f"#{self.asked}", mention=[BOT])
         self._talks.setdefault(name, Conversation(name, bot=BOT)).asked.append(self.asked)
 
-    def _lines(self, octo: OctoDouble, name: str) -> list[object]:
+    def _lines(self, octo: OctoDouble, name: str) -> list[ChatLine]:
+        place = self._place(name)
+        return list(octo.chat(place, BOT) if place.type == 1 else octo.chat(place))
+
+    @staticmethod
+    def _place(name: str) -> ChannelRef:
+        """Return a conversation as the bot sees it."""
         if name.startswith("direct "):
-            return list(octo.chat(ChannelRef(name.removeprefix("direct "), 1), BOT))
-        return list(octo.chat(ChannelRef(name, 5 if "____" in name else 2)))
+            return ChannelRef(name.removeprefix("direct "), 1)
+        return ChannelRef(name, 5 if "____" in name else 2)
 
     def _seen(self, octo: OctoDouble, channels: list[ChannelRef]) -> list[Conversation]:
         for channel in channels:
@@ -208,6 +222,16 @@ class Chaos:
                 stderr=log,
             )
 
+    async def _push_again(self, octo: OctoDouble) -> None:
+        if not self.plan.pushed_again:
+            return
+        await octo.wait_for(lambda: octo.online(BOT), timeout=60)
+        known = {ack.message_id for ack in octo.acks}
+        for name in self._talks:
+            for line in self._lines(octo, name):
+                if line.from_uid != BOT and line.message_id not in known:
+                    await octo.inject(BOT, _copy(line, self._place(name)))
+
     async def _kill(self) -> None:
         if self._process is not None and self._process.returncode is None:
             self._process.send_signal(signal.SIGKILL)
@@ -234,3 +258,14 @@ class Chaos:
             return 1
         finally:
             db.close()
+
+
+def _copy(line: ChatLine, place: ChannelRef) -> RawMessage:
+    return RawMessage(
+        from_uid=line.from_uid,
+        channel=place,
+        payload=json.dumps(line.payload).encode(),
+        message_id=int(line.message_id),
+        message_seq=line.message_seq,
+        timestamp=line.timestamp,
+    )
