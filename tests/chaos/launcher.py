@@ -93,12 +93,19 @@ def look_away() -> None:
 def acknowledge_first() -> None:
     """Let the program acknowledge what arrives before it is recorded."""
 
+    acknowledge: Method = Link._acknowledge
+
+    async def acknowledged(*args: Any) -> None:
+        await acknowledge(*args)
+        await asyncio.sleep(0.05)  # until it has left: what dies with the process was never acknowledged
+
     async def record(link: Any) -> None:
         while batch := await link._next_batch():
             arrived = [SimpleNamespace(message=event.message, acknowledge=True) for event in batch]
             await link._acknowledge(arrived)
             link._intake.dispatch(await link._intake.commit(batch))
 
+    replaced(Link, "_acknowledge", acknowledged)
     replaced(Link, "_record", record)
 
 
@@ -122,8 +129,8 @@ def plant(bug: str) -> None:
 
 if __name__ == "__main__":
     speed_up()
-    if point := os.environ.get("CHAOS_POINT"):
-        die_at(point, int(os.environ["CHAOS_PASSAGE"]))
     if bug := os.environ.get("CHAOS_BUG"):
         plant(bug)
+    if point := os.environ.get("CHAOS_POINT"):
+        die_at(point, int(os.environ["CHAOS_PASSAGE"]))
     sys.exit(main())
