@@ -200,13 +200,15 @@ class Bot:
         return self
 
     def _make_sequence(self) -> MessageSequence:
+        config = self._config
         return MessageSequence(
             history=History(self._api, self._identity),
             accept=self._fetched,
             release=self._release,
             save=partial(self._shared.journal.save_cursors, self._config.account_id),
             tasks=self._tasks,
-            max_age_s=self._config.cold_start_max_age_seconds,
+            # Where nobody has to mention the bot, all the talk from before it came would be for it.
+            max_age_s=config.cold_start_max_age_seconds if config.require_mention else 0,
             clock=self._shared.clock,
             log=self._log,
         )

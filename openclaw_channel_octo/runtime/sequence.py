@@ -195,7 +195,7 @@ class MessageSequence:
         try:
             await within(self._clock, FETCH_WITHIN_S, self._fetch_ending(ref, order))
         except (ApiError, StoreError, TimeoutError) as error:
-            level = logging.INFO if isinstance(error, _GONE) else logging.WARNING
+            level = logging.DEBUG if isinstance(error, _GONE) else logging.WARNING
             self._log.log(level, "the history of channel=%s could not be read: %s", ref.id, error)
             if order.hole is None:
                 del self._channels[ref]

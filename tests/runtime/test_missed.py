@@ -143,6 +143,17 @@ async def test_what_an_earlier_program_has_answered_or_is_too_old_is_left_alone_
     assert len(rig.rows()) == 2
 
 
+async def test_where_nobody_has_to_mention_it_the_bot_does_not_answer_the_talk_from_before_it_came(
+    rig: Rig,
+) -> None:
+    old = rig.raw_mention("before it came", 1, timestamp=int(time.time()) - 60)
+    await rig.octo.inject(HELPER, old, stored=True)
+    host = ScriptedHost()
+    await rig.start(rig.config(requireMention=False), host)
+    await rig.until_row(await rig.octo.say(BEN, rig.group, "hello"), "answered")
+    assert texts(host) == ["hello"]
+
+
 async def test_a_group_the_bot_was_put_into_while_it_was_away_is_found(fast_rig: Rig) -> None:
     rig = fast_rig
     host = ScriptedHost()
