@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test lint types unit chaos fuzz bench clean
+.PHONY: demo test test-gateway lint types unit chaos fuzz bench clean
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed; call: make PYTHON=python3.11 ...")'
@@ -35,6 +35,10 @@ chaos: $(STAMP)
 # SEED=… FUZZ_INPUTS=… make fuzz
 fuzz: $(STAMP)
 	$(BIN)/python -m tests.fuzz
+
+# starts real OpenClaw gateways, with Node and OpenClaw from npm in .cache/; needs npm, some minutes and a gigabyte of memory
+test-gateway: $(STAMP)
+	OCTO_LIVE_GATEWAY=1 $(BIN)/python -m pytest tests/live
 
 # every benchmark against its floor; BENCH="packets store" for some, BENCH=--write to renew docs/performance.md
 bench: $(STAMP)

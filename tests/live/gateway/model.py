@@ -1,0 +1,222 @@
+"""A stub model server that speaks the OpenAI chat API and fails the way a test asks it to."""
+
+import asyncio
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Self, assert_never
+
+from aiohttp import web
+
+MODEL = "stub-1"
+_TOOL_CALL = ("exec", {"command": "echo from the tool"})
+# What the gateway itself writes into messages of the user's role: facts about the session, the time, the runtime.
+_ADDED = re.compile(
+    r"<<<BEGIN_OPENCLAW_INTERNAL_CONTEXT>>>.*?<<<END_OPENCLAW_INTERNAL_CONTEXT>>>"
+    r"|^\[\w{3} \d{4}-\d\d-\d\d \d\d:\d\d \w+\] "
+    r"|\n\nRuntime: agent=.*\Z",
+    re.DOTALL,
+)
+_WISH = re.compile(r"\[stub:(?P<mode>[a-z0-9]+)(?: (?P<seconds>[0-9.]+))?\]")
+
+
+class Mode(StrEnum):
+    """What the stub does with a request."""
+
+    OK = "ok"
+    SLOW = "slow"
+    HANG = "hang"
+    EMPTY = "empty"
+    HTTP_400 = "http400"
+    HTTP_401 = "http401"
+    HTTP_429 = "http429"
+    HTTP_500 = "http500"
+    TOOL = "tool"
+
+
+_FAILURES = {
+    Mode.HTTP_400: (400, "invalid_request_error", "the stub refuses this request"),
+    Mode.HTTP_401: (401, "authentication_error", "the stub knows no such key"),
+    Mode.HTTP_429: (429, "rate_limit_error", "the stub is asked too often"),
+    Mode.HTTP_500: (500, "server_error", "the stub broke"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelRequest:
+    """One request the model got.
+
+    Attributes:
+        mode: what the stub did with it.
+        seconds: how long it waited first, in mode slow.
+        text: the last thing a user said, without what the gateway adds to it.
+        messages: the whole conversation as sent.
+        tools: names of the tools offered.
+        stream: whether the answer was asked for as events.
+        after_tool: whether a tool's outcome stands behind that text.
+    """
+
+    mode: Mode
+    seconds: float
+    text: str
+    messages: tuple[Mapping[str, Any], ...]
+    tools: tuple[str, ...]
+    stream: bool
+    after_tool: bool
+
+
+class StubModel:
+    """A model on a free port of loopback; an async context manager.
+
+    A user's text chooses the mode of its own turn with ``[stub:http400]`` or ``[stub:slow 2]``; other texts
+    get ``mode``. A hanging request answers after ``release()``.
+
+    Attributes:
+        mode: what happens to requests that choose nothing.
+        seconds: how long mode slow waits.
+        answer: the text of every good answer; None echoes what the user said.
+        tool_call: name and arguments of the tool that mode tool calls once before it answers.
+        requests: what was asked so far, oldest first.
+    """
+
+    def __init__(self) -> None:
+        self.mode = Mode.OK
+        self.seconds = 2.0
+        self.answer: str | None = None
+        self.tool_call: tuple[str, Mapping[str, Any]] = _TOOL_CALL
+        self.requests: list[ModelRequest] = []
+        self.url = ""
+        self._released = asyncio.Event()
+        self._runner: web.AppRunner | None = None
+
+    async def __aenter__(self) -> Self:
+        """Listen; ``url`` is the base URL for a provider's configuration from here on."""
+        app = web.Application(client_max_size=64 * 1024 * 1024)
+        app.router.add_get("/v1/models", self._models)
+        app.router.add_post("/v1/chat/completions", self._complete)
+        # A caller that gives up takes its waiting handler with it.
+        self._runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=1.0)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
+        self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}/v1"
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Answer what hangs and stop listening."""
+        self.release()
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    def release(self) -> None:
+        """Let the requests that hang now go on to a good answer."""
+        self._released.set()
+        self._released = asyncio.Event()
+
+    async def _models(self, _: web.Request) -> web.Response:
+        return web.json_response({"object": "list", "data": [{"id": MODEL, "object": "model"}]})
+
+    async def _complete(self, http: web.Request) -> web.StreamResponse:
+        body = await http.json()
+        asked = self._understand(body)
+        self.requests.append(asked)
+        match asked.mode:
+            case Mode.OK:
+                return await _say(http, body, self._text(asked))
+            case Mode.SLOW:
+                await asyncio.sleep(asked.seconds)
+                return await _say(http, body, self._text(asked))
+            case Mode.HANG:
+                await self._released.wait()
+                return await _say(http, body, self._text(asked))
+            case Mode.EMPTY:
+                return await _say(http, body, "")
+            case Mode.TOOL if not asked.after_tool:
+                return await _answer(http, body, [{"tool_calls": [self._call()]}], "tool_calls")
+            case Mode.TOOL:
+                return await _say(http, body, self._text(asked))
+            case Mode.HTTP_400 | Mode.HTTP_401 | Mode.HTTP_429 | Mode.HTTP_500:
+                return _failure(asked.mode)
+            case _:
+                assert_never(asked.mode)
+
+    def _understand(self, body: Mapping[str, Any]) -> ModelRequest:
+        messages = tuple(body["messages"])
+        text, since = _last_said(messages)
+        wish = _WISH.search(text)
+        return ModelRequest(
+            mode=Mode(wish["mode"]) if wish else self.mode,
+            seconds=float(wish["seconds"]) if wish and wish["seconds"] else self.seconds,
+            text=text,
+            messages=messages,
+            tools=tuple(tool["function"]["name"] for tool in body.get("tools") or ()),
+            stream=bool(body.get("stream")),
+            after_tool=any(message["role"] == "tool" for message in since),
+        )
+
+    def _text(self, asked: ModelRequest) -> str:
+        return self.answer if self.answer is not None else f"echo: {asked.text}"
+
+    def _call(self) -> dict[str, Any]:
+        name, arguments = self.tool_call
+        function = {"name": name, "arguments": json.dumps(arguments)}
+        return {"index": 0, "id": f"call_{len(self.requests)}", "type": "function", "function": function}
+
+
+def _last_said(messages: Sequence[Mapping[str, Any]]) -> tuple[str, Sequence[Mapping[str, Any]]]:
+    """Return the last text of a person, and the messages behind it."""
+    for at in range(len(messages) - 1, -1, -1):
+        if messages[at]["role"] == "user" and (text := _plain(messages[at]["content"])):
+            return text, messages[at + 1 :]
+    return "", ()
+
+
+def _plain(content: str | list[Mapping[str, Any]] | None) -> str:
+    """Return what a person said in a message, whose content may come in parts."""
+    if not isinstance(content, str):
+        content = "\n".join(part["text"] for part in content or () if part["type"] == "text")
+    return _ADDED.sub("", content).strip()
+
+
+def _failure(mode: Mode) -> web.Response:
+    status, kind, message = _FAILURES[mode]
+    return web.json_response({"error": {"message": message, "type": kind, "code": None}}, status=status)
+
+
+async def _say(http: web.Request, body: Mapping[str, Any], text: str) -> web.StreamResponse:
+    """Answer ``text``, in a few pieces where pieces are wanted."""
+    return await _answer(http, body, [{"content": piece} for piece in _pieces(text)], "stop")
+
+
+def _pieces(text: str) -> Iterator[str]:
+    size = max(1, -(-len(text) // 4))
+    return (text[at : at + size] for at in range(0, len(text), size))
+
+
+async def _answer(
+    http: web.Request, body: Mapping[str, Any], deltas: list[dict[str, Any]], finish: str
+) -> web.StreamResponse:
+    usage = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
+    head = {"id": "chatcmpl-stub", "created": 0, "model": MODEL}
+    if not body.get("stream"):
+        content = "".join(delta.get("content", "") for delta in deltas)
+        calls = [call for delta in deltas for call in delta.get("tool_calls", ())]
+        message = {"role": "assistant", "content": content} | ({"tool_calls": calls} if calls else {})
+        choice = {"index": 0, "message": message, "finish_reason": finish}
+        return web.json_response({**head, "object": "chat.completion", "choices": [choice], "usage": usage})
+    response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+    with suppress(ConnectionResetError):  # a caller that gave up meanwhile
+        await response.prepare(http)
+        for delta in [{"role": "assistant", "content": ""}, *deltas]:
+            await _event(response, head, [{"index": 0, "delta": delta, "finish_reason": None}])
+        await _event(response, head, [{"index": 0, "delta": {}, "finish_reason": finish}])
+        await _event(response, {**head, "usage": usage}, [])
+        await response.write(b"data: [DONE]\n\n")
+    return response
+
+
+async def _event(response: web.StreamResponse, head: Mapping[str, Any], choices: list[Any]) -> None:
+    chunk = json.dumps({**head, "object": "chat.completion.chunk", "choices": choices})
+    await response.write(f"data: {chunk}\n\n".encode())
