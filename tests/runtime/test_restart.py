@@ -199,3 +199,18 @@ async def test_a_bot_that_breaks_begins_again_and_answers_each_message_once(
     await rig.until_row(await rig.mention("after"), "answered")
     assert rig.said() == ["echo: @Helper before", "echo: @Helper after"]
     assert "nobody foresaw this" in caplog.text
+
+
+async def test_a_host_that_is_restarted_under_the_bot_leaves_no_message_without_an_end(rig: Rig) -> None:
+    await rig.start(
+        rig.config(agent=python_agent("time.sleep(60 if 'slow' in prompt else 0)\nprint('done')"))
+    )
+    assert rig.host is not None
+    running = await rig.mention("slow")
+    await rig.until_session("running")
+    await rig.host.stop()
+    await rig.until_row(running, "notified")
+    await rig.until_row(await rig.mention("while it is down"), "notified")
+    await rig.host.start()
+    await rig.until_row(await rig.mention("after"), "answered")
+    assert rig.said() == ["⏹️ Stopped.", TEXTS.failed, RESTART, "done"]
