@@ -13,10 +13,12 @@ from aiohttp import web
 
 MODEL = "stub-1"
 _TOOL_CALL = ("exec", {"command": "echo from the tool"})
-# What the gateway itself writes into messages of the user's role: facts about the session, the time, the runtime.
+# What the gateway itself writes into messages of the user's role: facts, the time, the runtime, calls to try again.
+_TIME = r"\[\w{3} \d{4}-\d\d-\d\d \d\d:\d\d \w+\] "
 _ADDED = re.compile(
     r"<<<BEGIN_OPENCLAW_INTERNAL_CONTEXT>>>.*?<<<END_OPENCLAW_INTERNAL_CONTEXT>>>"
-    r"|^\[\w{3} \d{4}-\d\d-\d\d \d\d:\d\d \w+\] "
+    rf"|^({_TIME})?The previous attempt did not produce a user-visible answer\..*\Z"
+    rf"|^{_TIME}"
     r"|\n\nRuntime: agent=.*\Z",
     re.DOTALL,
 )
