@@ -4,7 +4,13 @@ import asyncio
 import random
 import time
 import uuid
-from typing import Protocol
+from collections.abc import Coroutine
+from typing import Any, Protocol, TypeVar
+
+__all__ = ["Backoff", "Clock", "SystemClock", "within"]
+
+_T = TypeVar("_T")
+_JITTER = 0.25
 
 
 class Clock(Protocol):
@@ -53,3 +59,48 @@ class SystemClock:
     def new_id(self) -> str:
         """Return a random UUID as 32 hexadecimal characters."""
         return uuid.uuid4().hex
+
+
+async def within(clock: Clock, seconds: float, work: Coroutine[Any, Any, _T]) -> _T:
+    """Return what ``work`` returns, or cancel it after ``seconds`` of the clock.
+
+    Raises:
+        TimeoutError: the time was up; ``work`` has ended by then, its clean-up included.
+    """
+    task = asyncio.ensure_future(work)
+    limit = asyncio.ensure_future(clock.sleep(seconds))
+    try:
+        await asyncio.wait({task, limit}, return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            return task.result()
+        raise TimeoutError
+    finally:
+        limit.cancel()
+        task.cancel()
+        await asyncio.wait({task, limit})
+
+
+class Backoff:
+    """Doubling waits with ±25 % jitter (protocol §4.9).
+
+    Args:
+        clock: gives the jitter.
+        first: seconds of the first wait.
+        cap: longest wait in seconds.
+    """
+
+    def __init__(self, clock: Clock, first: float, cap: float) -> None:
+        self._clock = clock
+        self._first = first
+        self._cap = cap
+        self._attempts = 0
+
+    def next(self) -> float:
+        """Return the seconds to wait now; each call doubles the next one up to the cap."""
+        wait = min(self._cap, self._first * 2.0 ** min(self._attempts, 30))
+        self._attempts += 1
+        return wait * self._clock.jitter(1 - _JITTER, 1 + _JITTER)
+
+    def reset(self) -> None:
+        """Begin again with the first wait."""
+        self._attempts = 0

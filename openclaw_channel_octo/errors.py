@@ -21,7 +21,9 @@
     │   └── AmbiguousOutcome      a request that may or may not have been carried out
     ├── StoreError             the journal cannot be read or written
     ├── HostError              the agent host cannot do what was asked
-    │   └── SessionStoreError     sessions.json cannot be read or written
+    │   ├── SessionStoreError     sessions.json cannot be read or written
+    │   ├── HostUnavailable       nothing answers, or it is restarting: waiting helps
+    │   └── HostRefused           the host does not let us in: the operator has to act
     └── CaptureError           a file that is no capture
 
 No message in this tree ever holds a token, a secret or a payload's text.
@@ -163,6 +165,16 @@ class HostError(OctoError):
 
 class SessionStoreError(HostError):
     """The host's session store cannot be read or written."""
+
+
+class HostUnavailable(HostError):
+    """The agent host cannot be reached or is restarting."""
+
+    retryable = True
+
+
+class HostRefused(HostError):
+    """The agent host does not let us in, or not do this; the message says what the operator has to do."""
 
 
 class CaptureError(OctoError):

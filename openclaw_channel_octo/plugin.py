@@ -41,10 +41,10 @@ def openclaw_agent_host(config: "Mapping[str, Any]") -> "AgentHost | None":
     from pathlib import Path  # noqa: PLC0415  # as above
 
     from openclaw_channel_octo.config.load import parse_config  # noqa: PLC0415  # as above
-    from openclaw_channel_octo.host.embedded.configure import from_config  # noqa: PLC0415  # as above
+    from openclaw_channel_octo.host.configure import host_from_config  # noqa: PLC0415  # as above
 
     parsed = parse_config(config, base=Path()).config
-    return from_config(parsed.host, secrets=parsed.secrets())
+    return host_from_config(parsed.host, secrets=parsed.secrets())
 
 
 def _create(config: "Mapping[str, Any]") -> "Channel":

@@ -317,7 +317,7 @@ def _objects(folder: Path) -> Iterator[object]:
             loaded,
             loaded.config,
             loaded.config.host,
-            loaded.config.host.agent,
+            getattr(loaded.config.host, "agent", None),
             report_text(loaded.config),
         )
         yield from loaded.config.accounts.values()

@@ -22,6 +22,7 @@ from openclaw_channel_octo.message.payload import ContentType
 from openclaw_channel_octo.message.render import render
 from openclaw_channel_octo.policy.gate import DecisionKind, GatePolicy, Identity
 from openclaw_channel_octo.runtime.inbox import ADDRESSED, Inbox, Incoming, Outcome
+from openclaw_channel_octo.session.route import Routing
 from openclaw_channel_octo.store.journal import Journal
 from openclaw_channel_octo.wire.buffer import Framer
 from openclaw_channel_octo.wire.client import ClientConnection, Credentials
@@ -32,7 +33,6 @@ from openclaw_channel_octo.wire.packets import Recvack
 
 __all__ = ["Ack", "Replay", "ReplayEvent", "replay"]
 
-AGENT_ID = "main"
 ACCOUNT = "replay"
 ANNOUNCED_VERSION = 5
 
@@ -89,7 +89,7 @@ class Replay:
         self._header = header
         self._uid = uid
         identity = Identity(uid=uid, name=account.name, owner_uid=account.owner_uid)
-        self._inbox = Inbox(ACCOUNT, identity, AGENT_ID, GatePolicy(), journal)
+        self._inbox = Inbox(ACCOUNT, identity, Routing(), GatePolicy(), journal)
         self._connections: list[_Connection] = []
         self._live: _Connection | None = None
         self._decisions: Counter[str] = Counter()

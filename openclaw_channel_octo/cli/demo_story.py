@@ -14,7 +14,7 @@ from openclaw_channel_octo.cli.demo_screen import Screen
 from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.config.load import parse_config
 from openclaw_channel_octo.config.model import GuardConfig
-from openclaw_channel_octo.host.embedded.configure import from_config
+from openclaw_channel_octo.host.configure import host_from_config
 from openclaw_channel_octo.runtime.channel import OctoChannel
 from openclaw_channel_octo.store.journal import Journal
 from openclaw_channel_octo.testing.double import OctoDouble
@@ -182,7 +182,7 @@ async def _deployed(octo: OctoDouble, state_dir: Path, pace: Pace, *, guarded: b
     """Run host and channel as ``openclaw-octo run`` does."""
     mapping = _configuration(octo.api_url, state_dir, pace, guarded=guarded)
     config = parse_config(mapping, base=state_dir, env={}).config
-    host = from_config(config.host)
+    host = host_from_config(config.host)
     channel = OctoChannel(config, leases=config.host.state_dir)
     await host.start()
     try:

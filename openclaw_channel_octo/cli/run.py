@@ -13,7 +13,7 @@ import click
 from openclaw_channel_octo.config.load import load_config, select_accounts
 from openclaw_channel_octo.config.model import BotConfig, OctoConfig
 from openclaw_channel_octo.errors import ConfigError, OctoError
-from openclaw_channel_octo.host.embedded.configure import from_config
+from openclaw_channel_octo.host.configure import host_from_config
 from openclaw_channel_octo.observe.logs import setup_logging
 from openclaw_channel_octo.runtime.channel import OctoChannel
 
@@ -78,7 +78,7 @@ def _chosen(config: OctoConfig, accounts: Sequence[str]) -> Sequence[BotConfig]:
 
 
 async def _serve(config: OctoConfig, bots: Sequence[BotConfig]) -> int:
-    host = from_config(config.host, secrets=config.secrets())
+    host = host_from_config(config.host, secrets=config.secrets())
     channel = OctoChannel(config)
     with _stop_signals() as signals:
         await host.start()

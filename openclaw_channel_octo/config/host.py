@@ -4,7 +4,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from openclaw_channel_octo.config.findings import Findings, join
-from openclaw_channel_octo.config.model import AGENT_KINDS, EchoAgentConfig, EmbeddedHostConfig, FrozenModel
+from openclaw_channel_octo.config.model import (
+    AGENT_KINDS,
+    EchoAgentConfig,
+    EmbeddedHostConfig,
+    FrozenModel,
+    GatewayHostConfig,
+)
+from openclaw_channel_octo.config.openclaw import OpenClawConfig
 from openclaw_channel_octo.config.secrets import Surroundings, read_secret
 
 __all__ = ["read_host"]
@@ -13,22 +20,49 @@ HOST_PATH = "host"
 _AGENT_PATH = "host.agent"
 
 
-def read_host(raw: object, around: Surroundings, findings: Findings) -> EmbeddedHostConfig | None:
-    """Return the host's settings, or ``None`` with every mistake in ``findings``."""
+def read_host(
+    raw: object, gateway: OpenClawConfig | None, around: Surroundings, findings: Findings
+) -> EmbeddedHostConfig | GatewayHostConfig | None:
+    """Return the host's settings, or ``None`` with every mistake in ``findings``.
+
+    Args:
+        raw: the block.
+        gateway: what was read from the gateway's own file, ``None`` where none is named.
+        around: what the block refers to.
+        findings: takes mistakes and warnings.
+    """
     if not findings.is_object(raw, HOST_PATH):
         return None
+    state_dir = _folder(raw.get("stateDir", _default_state_dir(around)), around)
     if raw.get("kind") == "gateway":
-        text = 'this release has no "gateway" host yet: use "embedded", or load the plugin into your host'
-        findings.problem(f"{HOST_PATH}.kind", text)
-        return None
+        return _gateway(dict(raw) | {"stateDir": state_dir}, gateway, around, findings)
     agent: FrozenModel | None = EchoAgentConfig()
     if "agent" in raw:
         agent = _agent(raw["agent"], around, findings)
     else:
         findings.warn(_AGENT_PATH, "not set: bots answer with an echo of what they are told")
-    state_dir = _folder(raw.get("stateDir", _default_state_dir(around)), around)
     block = dict(raw) | {"stateDir": state_dir, "agent": agent or EchoAgentConfig()}
     return findings.validate(EmbeddedHostConfig, block, HOST_PATH)
+
+
+def _gateway(
+    block: dict[str, Any], gateway: OpenClawConfig | None, around: Surroundings, findings: Findings
+) -> GatewayHostConfig | None:
+    """Return the settings of a gateway: what the block says, else what the gateway's own file says."""
+    if "routing" in block:
+        findings.unknown(HOST_PATH, "routing", sorted(set(GatewayHostConfig.model_fields) - {"routing"}))
+        del block["routing"]
+    for name in ("token", "password"):
+        if name in block:
+            found = read_secret(block.pop(name), join(HOST_PATH, name), around, findings)
+            block[name] = found.value if found else None
+        elif gateway is not None and "url" not in block:
+            block[name] = getattr(gateway, name)
+    if "openclawConfig" in block:
+        block["openclawConfig"] = _folder(block["openclawConfig"], around)
+    if gateway is not None:
+        block = {"url": gateway.url} | block | {"routing": gateway.routing}
+    return findings.validate(GatewayHostConfig, block, HOST_PATH)
 
 
 def _agent(raw: object, around: Surroundings, findings: Findings) -> FrozenModel | None:

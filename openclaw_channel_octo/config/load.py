@@ -4,7 +4,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,8 @@ from typing import Any
 from openclaw_channel_octo.config.channel import CHANNEL_PATH, ChannelReader
 from openclaw_channel_octo.config.findings import Findings, join
 from openclaw_channel_octo.config.host import read_host
-from openclaw_channel_octo.config.model import BotConfig, EmbeddedHostConfig, OctoConfig
+from openclaw_channel_octo.config.model import BotConfig, EmbeddedHostConfig, GatewayHostConfig, OctoConfig
+from openclaw_channel_octo.config.openclaw import OpenClawConfig, read_openclaw
 from openclaw_channel_octo.config.report import report
 from openclaw_channel_octo.config.secrets import Surroundings
 from openclaw_channel_octo.errors import ConfigError
@@ -40,11 +41,18 @@ class Loaded:
     warnings: tuple[str, ...]
 
 
-def load_config(path: Path, *, env: Mapping[str, str] = os.environ, run_programs: bool = True) -> Loaded:
+def load_config(
+    path: Path | None,
+    *,
+    openclaw: Path | None = None,
+    env: Mapping[str, str] = os.environ,
+    run_programs: bool = True,
+) -> Loaded:
     """Return the configuration in the file ``path``, secrets fetched.
 
     Args:
-        path: a JSON file; JSON5 where the ``json5`` package is installed.
+        path: a JSON file; JSON5 where the ``json5`` package is installed; ``None`` where ``openclaw`` says it all.
+        openclaw: a gateway's own file: its gateway is the host, its ``channels.octo`` block the base of ours.
         env: environment variables.
         run_programs: false to only name the programs of ``exec`` references; their secrets stay empty.
 
@@ -53,9 +61,13 @@ def load_config(path: Path, *, env: Mapping[str, str] = os.environ, run_programs
         ConfigError: something in it is wrong; holds every mistake.
     """
     findings = Findings()
-    raw = _decoded(_text(path), findings)
-    around = Surroundings(base=path.absolute().parent, env=env, run_programs=run_programs)
-    return _parsed(raw, around, findings)
+    raw = {} if path is None else _decoded(_text(path), findings)
+    base = Path.cwd() if path is None else path.absolute().parent
+    if openclaw is not None and isinstance(raw, Mapping):
+        host = raw.get("host", {})
+        block = host if isinstance(host, Mapping) else {}
+        raw = {**raw, "host": {**block, "kind": "gateway", "openclawConfig": str(openclaw.absolute())}}
+    return _parsed(raw, Surroundings(base=base, env=env, run_programs=run_programs), findings)
 
 
 def parse_config(
@@ -107,22 +119,56 @@ def select_accounts(config: OctoConfig, ids: Sequence[str]) -> tuple[BotConfig, 
 
 
 def _parsed(raw: object, around: Surroundings, findings: Findings) -> Loaded:
-    host: EmbeddedHostConfig | None = None
+    host: EmbeddedHostConfig | GatewayHostConfig | None = None
     accounts: dict[str, BotConfig] = {}
     try:
         root = _as_dicts(raw)
     except RecursionError:
         raise ConfigError(_TOO_DEEP) from None
     if _has_only(root, "", ("channels", "host"), findings):
-        host = read_host(root.get("host", {}), around, findings)
+        gateway = _gateway_file(root.get("host", {}), around, findings)
+        host = read_host(root.get("host", {}), gateway, around, findings)
         channels = root.get("channels", {})
         if _has_only(channels, "channels", ("octo",), findings):
-            accounts = _accounts(channels, around, findings)
+            accounts = _accounts(_over(gateway, channels), around, findings)
     if findings.problems or host is None:
         raise ConfigError(*findings.problems)
     if not any(bot.enabled for bot in accounts.values()):
         findings.warn(CHANNEL_PATH, "no account is on: nothing would run")
     return Loaded(config=OctoConfig(host=host, accounts=accounts), warnings=tuple(findings.warnings))
+
+
+def _gateway_file(host: Any, around: Surroundings, findings: Findings) -> OpenClawConfig | None:
+    """Return what stands in the gateway's own file, if the host block names one; it is only ever read."""
+    named = (
+        host.get("openclawConfig") if isinstance(host, Mapping) and host.get("kind") == "gateway" else None
+    )
+    if not isinstance(named, str) or not named:
+        return None
+    file = around.path(named)
+    about_file = Findings()
+    try:
+        raw = _decoded(_text(file), about_file)
+        found = read_openclaw(raw, replace(around, base=file.parent), about_file)
+    except UnreadableConfigError as error:
+        findings.problem("host.openclawConfig", f"{file} {error}")
+        return None
+    findings.problems += [f"{file}: {problem}" for problem in about_file.problems]
+    findings.warnings += [f"{file}: {warning}" for warning in about_file.warnings]
+    return found
+
+
+def _over(gateway: OpenClawConfig | None, channels: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return our channels block laid over the one in the gateway's own file, key by key."""
+    if gateway is None or gateway.channel is None:
+        return channels
+    return {"octo": _laid_over(gateway.channel, channels.get("octo", {}))}
+
+
+def _laid_over(below: Any, above: Any) -> Any:
+    if not isinstance(below, Mapping) or not isinstance(above, Mapping):
+        return above
+    return {**below, **{key: _laid_over(below.get(key), value) for key, value in above.items()}}
 
 
 def _accounts(channels: Mapping[str, Any], around: Surroundings, findings: Findings) -> dict[str, BotConfig]:

@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, Strict
 from pydantic.alias_generators import to_camel
 
+from openclaw_channel_octo.session.route import Routing
+
 __all__ = [
     "AGENT_KINDS",
     "AgentConfig",
@@ -19,7 +21,9 @@ __all__ = [
     "EchoAgentConfig",
     "EmbeddedHostConfig",
     "FrozenModel",
+    "GatewayHostConfig",
     "GuardConfig",
+    "HostConfig",
     "OctoConfig",
     "OpenAIAgentConfig",
     "Texts",
@@ -237,28 +241,66 @@ AGENT_KINDS: Mapping[str, type[FrozenModel]] = MappingProxyType(
 """The agents of the embedded host by their ``kind``."""
 
 
-class EmbeddedHostConfig(FrozenModel):
-    """The host inside this package (design §6).
+class HostConfig(FrozenModel):
+    """What every kind of host has (design §8).
 
     Attributes:
-        kind: ``embedded``, the only host of this release.
-        state_dir: folder of sessions, transcripts and journal; absolute after loading.
-        agent_id: the agent that answers, lower case; part of session keys and of paths in `state_dir`.
-        agent: what runs a turn.
+        state_dir: folder of the journal and of what the host itself keeps; absolute after loading.
         timeout_seconds: seconds a turn may take where a bot sets no ``dispatchTimeoutMs``.
-        strict: whether a failed session skips every turn, as old gateways do; for tests and comparison.
         max_turns: turns of all bots at once.
         drain_seconds: seconds running turns get to finish when the process is asked to stop.
     """
 
-    kind: Literal["embedded"] = "embedded"
     state_dir: Path
-    agent_id: Annotated[str, AfterValidator(_agent_id)] = "main"
-    agent: AgentConfig = EchoAgentConfig()
     timeout_seconds: Annotated[float, Field(gt=0, le=_LONGEST_WAIT_S, allow_inf_nan=False)] = 600.0
-    strict: bool = False
     max_turns: Annotated[int, Field(ge=1, le=10_000)] = 32
     drain_seconds: Annotated[float, Field(ge=0, le=_LONGEST_WAIT_S, allow_inf_nan=False)] = 30.0
+
+
+class EmbeddedHostConfig(HostConfig):
+    """The host inside this package (design §6).
+
+    Attributes:
+        kind: ``embedded``.
+        agent_id: the agent that answers, lower case; part of session keys and of paths in ``state_dir``.
+        agent: what runs a turn.
+        strict: whether a failed session skips every turn, as old gateways do; for tests and comparison.
+    """
+
+    kind: Literal["embedded"] = "embedded"
+    agent_id: Annotated[str, AfterValidator(_agent_id)] = "main"
+    agent: AgentConfig = EchoAgentConfig()
+    strict: bool = False
+
+    @property
+    def routing(self) -> Routing:
+        """Which agent and session a conversation belongs to: one agent, a session for every conversation."""
+        return Routing(default_agent=self.agent_id, dm_scope="per-channel-peer")
+
+
+class GatewayHostConfig(HostConfig):
+    """A running OpenClaw gateway (openclaw-host §4).
+
+    Attributes:
+        kind: ``gateway``.
+        url: where it listens, ``ws://`` or ``wss://``.
+        token: its shared token, ``None`` where it takes none or a password.
+        password: its password, likewise.
+        scopes: what this client asks leave for; ``operator.admin`` is needed for ``/reset`` alone.
+        openclaw_config: the gateway's own file, read for url, secrets, bots and routing; ``None`` to read none.
+        routing: which agent and session a conversation belongs to, as the gateway itself resolves it.
+    """
+
+    kind: Literal["gateway"] = "gateway"
+    url: WsUrl = "ws://127.0.0.1:18789"
+    token: SecretStr | None = None
+    password: SecretStr | None = None
+    scopes: Annotated[tuple[str, ...], Field(strict=False, min_length=1)] = (
+        "operator.read",
+        "operator.write",
+    )
+    openclaw_config: Path | None = None
+    routing: Routing = Routing()
 
 
 class OctoConfig(FrozenModel):
@@ -269,11 +311,16 @@ class OctoConfig(FrozenModel):
         accounts: every configured bot, also those that are off, by lower-case account id.
     """
 
-    host: EmbeddedHostConfig
+    host: Annotated[EmbeddedHostConfig | GatewayHostConfig, Field(discriminator="kind")]
     accounts: Mapping[str, BotConfig]
 
     def secrets(self) -> tuple[SecretStr, ...]:
         """Return the tokens and keys, for those who have to hide them."""
-        key = self.host.agent.api_key if isinstance(self.host.agent, OpenAIAgentConfig) else None
-        found = (*(bot.token for bot in self.accounts.values()), *(() if key is None else (key,)))
-        return tuple(secret for secret in found if secret.get_secret_value())
+        found = (*(bot.token for bot in self.accounts.values()), *_secrets_of(self.host))
+        return tuple(secret for secret in found if secret is not None and secret.get_secret_value())
+
+
+def _secrets_of(host: EmbeddedHostConfig | GatewayHostConfig) -> tuple[SecretStr | None, ...]:
+    if isinstance(host, GatewayHostConfig):
+        return (host.token, host.password)
+    return (host.agent.api_key,) if isinstance(host.agent, OpenAIAgentConfig) else ()

@@ -12,6 +12,7 @@ from openclaw_channel_octo.config.model import (
     BotConfig,
     CommandAgentConfig,
     EmbeddedHostConfig,
+    GatewayHostConfig,
     OctoConfig,
     OpenAIAgentConfig,
 )
@@ -46,7 +47,11 @@ def _bot(bot: BotConfig) -> dict[str, Any]:
     return {"botToken": token, **settings}
 
 
-def _host(host: EmbeddedHostConfig) -> dict[str, Any]:
+def _host(host: EmbeddedHostConfig | GatewayHostConfig) -> dict[str, Any]:
+    if isinstance(host, GatewayHostConfig):
+        settings = host.model_dump(mode="json", by_alias=True, exclude={"token", "password", "routing"})
+        settings["url"] = _without_query(host.url)
+        return {**settings, "token": _secret(host.token), "password": _secret(host.password)}
     settings = host.model_dump(mode="json", by_alias=True, exclude={"agent"})
     return {**settings, "agent": _agent(host.agent)}
 

@@ -81,6 +81,8 @@ class Turn:
         budget_s: longest the run may take in seconds, ``None`` for the host's own limit.
         attempt: 1 for the first run of this message, counting up.
         resumed: whether an earlier run of the same message was lost with a process.
+        lost_since_ms: set where that run was started under this very run id and may still be known to the host
+            (`AgentHost.keeps_runs`): when it was, Unix milliseconds.
     """
 
     run_id: str
@@ -98,6 +100,7 @@ class Turn:
     budget_s: float | None = None
     attempt: int = 1
     resumed: bool = False
+    lost_since_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,8 +185,18 @@ class AgentHost(Protocol):
     queues_turns: bool
     """Whether the host itself orders turns of one session, so that a foreign run is no reason to wait."""
 
+    keeps_runs: bool
+    """Whether runs go on without this process, so that one it lost is taken up under its own run id."""
+
     async def start(self) -> None:
         """Take ownership of the host's state. Raises `HostError` when that is not possible."""
+        ...
+
+    async def ready(self) -> None:
+        """Return when turns can be run, at once where they always can.
+
+        Raises `HostError` when an operator has to act before they can.
+        """
         ...
 
     async def stop(self) -> None:
@@ -202,7 +215,10 @@ class AgentHost(Protocol):
         ...
 
     def run(self, turn: Turn) -> AsyncIterator[TurnEvent]:
-        """Run a turn; the stream ends after exactly one terminal event. Closing the stream aborts the run."""
+        """Run a turn; the stream ends after exactly one terminal event.
+
+        Closing the stream ends the run where it lives in this process; where the host keeps it, `abort` ends it.
+        """
         ...
 
     async def abort(self, session_key: str, run_id: str) -> bool:

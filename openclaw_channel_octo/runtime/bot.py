@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from openclaw_channel_octo.clock import Clock
+from openclaw_channel_octo.clock import Backoff, Clock
 from openclaw_channel_octo.config.model import BotConfig
 from openclaw_channel_octo.errors import ApiError, StoreError
 from openclaw_channel_octo.host.base import AgentHost
@@ -14,7 +14,6 @@ from openclaw_channel_octo.observe.logs import BotLog, trace_scope
 from openclaw_channel_octo.policy.gate import DecisionKind, GatePolicy, Identity, command_of
 from openclaw_channel_octo.rest.client import BotApi
 from openclaw_channel_octo.rest.models import Registration
-from openclaw_channel_octo.runtime.backoff import Backoff
 from openclaw_channel_octo.runtime.busy import BusyNotices
 from openclaw_channel_octo.runtime.commands import Commands
 from openclaw_channel_octo.runtime.history import History
@@ -29,6 +28,7 @@ from openclaw_channel_octo.runtime.supervisor import ConnectionStatus, LinkState
 from openclaw_channel_octo.runtime.tasks import TaskSet
 from openclaw_channel_octo.runtime.transport import TransportFactory
 from openclaw_channel_octo.runtime.turn import Turns
+from openclaw_channel_octo.session.route import Routing
 from openclaw_channel_octo.store.journal import Journal
 from openclaw_channel_octo.store.leases import Lease
 from openclaw_channel_octo.store.records import InboundRow, RowState
@@ -45,7 +45,7 @@ class Shared:
 
     Attributes:
         host: runs turns.
-        agent_id: the agent sessions belong to.
+        routing: which agent and session a conversation belongs to.
         host_timeout_s: the host's own run budget in seconds.
         journal: the record of messages.
         device_id: this installation's device id.
@@ -56,7 +56,7 @@ class Shared:
     """
 
     host: AgentHost
-    agent_id: str
+    routing: Routing
     host_timeout_s: float
     journal: Journal
     device_id: str
@@ -183,7 +183,7 @@ class Bot:
         self._identity = identity
         shared, config = self._shared, self._config
         policy = GatePolicy(require_mention=config.require_mention, reply_triggers=config.reply_triggers)
-        self._inbox = Inbox(config.account_id, identity, shared.agent_id, policy, shared.journal)
+        self._inbox = Inbox(config.account_id, identity, shared.routing, policy, shared.journal)
         self._outbox = Outbox(
             self._api, identity.uid, shared.journal, shared.clock, config.reply_chunk, self._log
         )
@@ -240,7 +240,7 @@ class Bot:
         return Turns(
             config=config,
             identity=identity,
-            agent_id=shared.agent_id,
+            routing=shared.routing,
             budget_s=budget_s,
             runs=shared.runs,
             guard=guard,

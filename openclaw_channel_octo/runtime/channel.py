@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from openclaw_channel_octo.clock import Clock, SystemClock
+from openclaw_channel_octo.clock import Clock, SystemClock, within
 from openclaw_channel_octo.config.load import select_accounts
 from openclaw_channel_octo.config.model import OctoConfig
 from openclaw_channel_octo.errors import HostError
@@ -22,7 +22,6 @@ from openclaw_channel_octo.runtime.lanes import Lanes
 from openclaw_channel_octo.runtime.runs import Runs
 from openclaw_channel_octo.runtime.supervisor import ConnectionStatus
 from openclaw_channel_octo.runtime.transport import TransportFactory, open_websocket
-from openclaw_channel_octo.runtime.within import within
 from openclaw_channel_octo.store.journal import Journal
 from openclaw_channel_octo.store.leases import FileLease, lease_folder
 
@@ -159,7 +158,7 @@ class OctoChannel:
         self._hidden.enter_context(redacted(*self._config.secrets()))
         self._shared = Shared(
             host=host,
-            agent_id=settings.agent_id,
+            routing=settings.routing,
             host_timeout_s=settings.timeout_seconds,
             journal=journal,
             device_id=await journal.device_id(),

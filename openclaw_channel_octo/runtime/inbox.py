@@ -14,7 +14,7 @@ from openclaw_channel_octo.policy.gate import (
     conversation,
     decide,
 )
-from openclaw_channel_octo.session.key import session_key
+from openclaw_channel_octo.session.route import Routing
 from openclaw_channel_octo.store.journal import Journal
 from openclaw_channel_octo.store.records import InboundRow, NewInbound, RowState
 from openclaw_channel_octo.wire.events import InboundMessage, Received, Undecodable
@@ -71,17 +71,17 @@ class Inbox:
     Args:
         account: the bot's account id.
         identity: who the bot is in the chat.
-        agent_id: the agent its sessions belong to.
+        routing: which session a conversation belongs to.
         policy: what the gate has to know besides the message.
         journal: where rows go.
     """
 
     def __init__(
-        self, account: str, identity: Identity, agent_id: str, policy: GatePolicy, journal: Journal
+        self, account: str, identity: Identity, routing: Routing, policy: GatePolicy, journal: Journal
     ) -> None:
         self._account = account
         self._identity = identity
-        self._agent_id = agent_id
+        self._routing = routing
         self._policy = policy
         self._journal = journal
         self._poison: dict[int, int] = {}
@@ -110,7 +110,8 @@ class Inbox:
         )
         channel = conversation(envelope, self._identity.uid)
         decision = decide(envelope, payload, self._identity, self._policy)
-        key = session_key(self._agent_id, channel) if decision.kind in ADDRESSED else ""
+        addressed = decision.kind in ADDRESSED
+        key = self._routing.route(self._account, channel).session_key if addressed else ""
         outcome = Outcome(
             message=message, decision=decision, payload=payload, channel=channel, session_key=key
         )

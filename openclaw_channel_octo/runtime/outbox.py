@@ -5,14 +5,13 @@ from collections import OrderedDict
 from functools import partial
 from typing import TypeVar
 
-from openclaw_channel_octo.clock import Clock
+from openclaw_channel_octo.clock import Backoff, Clock
 from openclaw_channel_octo.errors import AmbiguousOutcome, ApiError
 from openclaw_channel_octo.ids import ChannelRef
 from openclaw_channel_octo.message.payload import Payload, parse_payload
 from openclaw_channel_octo.message.split import split_reply
 from openclaw_channel_octo.observe.logs import BotLog
 from openclaw_channel_octo.rest.client import BotApi
-from openclaw_channel_octo.runtime.backoff import Backoff
 from openclaw_channel_octo.store.journal import Journal
 from openclaw_channel_octo.store.records import Chunk, ChunkState, InboundRow, RowState
 

@@ -5,13 +5,12 @@ from collections.abc import Awaitable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from openclaw_channel_octo.clock import Clock
+from openclaw_channel_octo.clock import Clock, within
 from openclaw_channel_octo.errors import ApiError
 from openclaw_channel_octo.ids import ChannelRef
 from openclaw_channel_octo.observe.logs import BotLog
 from openclaw_channel_octo.rest.client import BotApi
 from openclaw_channel_octo.runtime.tasks import TaskSet
-from openclaw_channel_octo.runtime.within import within
 
 __all__ = ["Presence"]
 

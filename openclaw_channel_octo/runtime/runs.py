@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from openclaw_channel_octo.clock import Clock
+from openclaw_channel_octo.clock import Clock, within
 from openclaw_channel_octo.errors import HostError
 from openclaw_channel_octo.host.base import (
     Accepted,
@@ -23,7 +23,6 @@ from openclaw_channel_octo.host.base import (
     Turn,
     TurnEvent,
 )
-from openclaw_channel_octo.runtime.within import within
 from openclaw_channel_octo.session.status import Status
 
 __all__ = ["SKIPPED", "RunEnd", "Runs"]
@@ -36,6 +35,9 @@ REMEMBERED = 1_000
 
 ABORT_WITHIN_S = 5.0
 """Longest wait for a host to stop a run."""
+
+HOST_WITHIN_S = 3_600.0
+"""Longest wait for a host that cannot be reached; messages of that age are not answered after a start either."""
 
 GRACE_S = 5.0
 """How much longer than the budget a run may take before we stop it: the host's own stop is the gentler one."""
@@ -101,6 +103,21 @@ class Runs:
     def active(self) -> dict[str, str]:
         """Runs under way, session key to run id."""
         return dict(self._active)
+
+    @property
+    def outlive_us(self) -> bool:
+        """Whether runs go on in the host when this process dies (`AgentHost.keeps_runs`)."""
+        return self._host.keeps_runs
+
+    async def ready(self) -> RunEnd | None:
+        """Return when the host takes turns; the end of the turn when it does not for too long."""
+        try:
+            await within(self._clock, HOST_WITHIN_S, self._host.ready())
+        except TimeoutError:
+            return RunEnd(Status.FAILED, f"no agent host for {HOST_WITHIN_S / 60:.0f} minutes")
+        except HostError as error:
+            return RunEnd(Status.FAILED, str(error))
+        return None
 
     async def run(
         self, turn: Turn, budget_s: float, bot_slots: asyncio.Semaphore, deliver: Deliver

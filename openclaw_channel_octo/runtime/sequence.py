@@ -5,7 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from openclaw_channel_octo.clock import Clock
+from openclaw_channel_octo.clock import Clock, within
 from openclaw_channel_octo.errors import ApiError, NotFound, PermissionDenied, StoreError
 from openclaw_channel_octo.ids import ChannelRef
 from openclaw_channel_octo.observe.logs import BotLog
@@ -14,7 +14,6 @@ from openclaw_channel_octo.runtime.history import PAGE, History
 from openclaw_channel_octo.runtime.inbox import Outcome
 from openclaw_channel_octo.runtime.order import ChannelOrder
 from openclaw_channel_octo.runtime.tasks import TaskSet
-from openclaw_channel_octo.runtime.within import within
 from openclaw_channel_octo.wire.events import Received
 from openclaw_channel_octo.wire.packets import Flags
 

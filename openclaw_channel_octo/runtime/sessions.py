@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from openclaw_channel_octo.clock import Clock
+from openclaw_channel_octo.clock import Clock, within
 from openclaw_channel_octo.config.model import BotConfig
 from openclaw_channel_octo.errors import ApiError, HostError
 from openclaw_channel_octo.host.base import AgentHost, Recovery
@@ -10,7 +10,6 @@ from openclaw_channel_octo.observe.logs import BotLog
 from openclaw_channel_octo.runtime.outbox import Outbox
 from openclaw_channel_octo.runtime.presence import Presence
 from openclaw_channel_octo.runtime.runs import Runs
-from openclaw_channel_octo.runtime.within import within
 from openclaw_channel_octo.session.guard import THIRD_FAILURE, Action, Plan, Situation, fail_open, plan
 from openclaw_channel_octo.session.key import conversation_kind
 from openclaw_channel_octo.session.status import SessionSnapshot

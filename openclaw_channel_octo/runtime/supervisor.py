@@ -5,12 +5,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from openclaw_channel_octo.clock import Clock
+from openclaw_channel_octo.clock import Backoff, Clock
 from openclaw_channel_octo.errors import ApiError, AuthError, PermissionDenied, TransportError
 from openclaw_channel_octo.observe.logs import BotLog
 from openclaw_channel_octo.rest.client import BotApi
 from openclaw_channel_octo.rest.models import Registration
-from openclaw_channel_octo.runtime.backoff import Backoff
 from openclaw_channel_octo.runtime.link import Ending, Intake, Link, LinkEnd
 from openclaw_channel_octo.runtime.transport import TransportFactory
 from openclaw_channel_octo.wire.client import ClientConnection, Credentials

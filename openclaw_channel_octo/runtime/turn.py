@@ -16,6 +16,7 @@ from openclaw_channel_octo.runtime.presence import Presence
 from openclaw_channel_octo.runtime.runs import SKIPPED, RunEnd, Runs
 from openclaw_channel_octo.runtime.sessions import SessionGuard
 from openclaw_channel_octo.session.key import CHANNEL, conversation_kind
+from openclaw_channel_octo.session.route import Routing
 from openclaw_channel_octo.session.status import Status
 from openclaw_channel_octo.store.journal import Journal
 from openclaw_channel_octo.store.records import InboundRow, RowState
@@ -31,6 +32,9 @@ STOPPED_TEXT = "⏹️ Stopped."
 MOST_ATTEMPTS = 2
 """Runs a message gets in all when processes die under it."""
 
+MOST_LOOKS = 10
+"""Processes that may die under one run that a host keeps."""
+
 SILENT_REPLY = "NO_REPLY"
 """An agent's way to say that it chooses to say nothing (openclaw-host §3.6)."""
 
@@ -42,7 +46,7 @@ class Turns:
     Attributes:
         config: the bot's settings.
         identity: who the bot is.
-        agent_id: the agent that answers.
+        routing: which agent answers a conversation.
         budget_s: seconds a run may take.
         runs: runs turns on the host.
         guard: makes the session ready.
@@ -56,7 +60,7 @@ class Turns:
 
     config: BotConfig
     identity: Identity
-    agent_id: str
+    routing: Routing
     budget_s: float
     runs: Runs
     guard: SessionGuard
@@ -102,7 +106,7 @@ class Turns:
         if shown:
             await self._notify(row, self.config.texts.cut_off, "a process died in the middle of the answer")
             return False
-        if row.attempt >= MOST_ATTEMPTS:
+        if row.attempt >= (MOST_LOOKS if self.runs.outlive_us else MOST_ATTEMPTS):
             await self._notify(row, self.config.texts.failed, f"{row.attempt} processes died while it ran")
             return False
         return True
@@ -114,8 +118,11 @@ class Turns:
 
     async def _answer(self, row: InboundRow) -> None:
         self.log.info("got runtime, checking dispatch fn: true")
-        self.log.info("route resolved: agentId=%s sessionKey=%s", self.agent_id, row.session_key)
+        self.log.info("route resolved: agentId=%s sessionKey=%s", self._agent_id(row), row.session_key)
         shown: list[str] = []
+        if (unready := await self.runs.ready()) is not None:
+            await self._conclude(row, "", unready, shown=False)
+            return
         run_id, end = await self._attempt(row, 1, shown)
         if end.status == SKIPPED and self.config.guard.enabled:
             self.log.warning("the host skipped the turn (%s); once more", end.detail)
@@ -124,9 +131,10 @@ class Turns:
 
     async def _attempt(self, row: InboundRow, number: int, shown: list[str]) -> tuple[str, RunEnd]:
         """Make the session ready and run the turn once under a run id of its own."""
-        if self.config.guard.enabled:
+        taken_up = number == 1 and row.run_id != "" and self.runs.outlive_us
+        if self.config.guard.enabled and not taken_up:
             await self.guard.prepare(row)
-        turn = self._turn(row, row.attempt + number)
+        turn = self._turn(row, row.attempt + number, taken_up=taken_up)
         await self.journal.start_run(row.id, turn.run_id)
         self.log.info("turn started runId=%s", turn.run_id)
 
@@ -179,12 +187,15 @@ class Turns:
         except ApiError as error:
             await self.bury(row, f"{detail}; the notice failed too: {error}")
 
-    def _turn(self, row: InboundRow, attempt: int) -> Turn:
+    def _agent_id(self, row: InboundRow) -> str:
+        return self.routing.route(self.config.account_id, row.channel).agent_id
+
+    def _turn(self, row: InboundRow, attempt: int, *, taken_up: bool) -> Turn:
         rendered = render(parse_payload(row.payload), own_name=self.identity.name)
         return Turn(
-            run_id=self.clock.new_id(),
+            run_id=row.run_id if taken_up else self.clock.new_id(),
             session_key=row.session_key,
-            agent_id=self.agent_id,
+            agent_id=self._agent_id(row),
             account_id=self.config.account_id,
             channel=CHANNEL,
             conversation=conversation_kind(row.channel),
@@ -200,6 +211,7 @@ class Turns:
             budget_s=self.budget_s,
             attempt=attempt,
             resumed=row.attempt > 0,
+            lost_since_ms=row.since_ms if taken_up else 0,
         )
 
 

@@ -84,6 +84,8 @@ class InboundRow:
         attempt: runs started for it so far.
         state: where it stands.
         ending: the end it has once its planned chunks are sent; empty while more may be planned.
+        run_id: its last run, empty before the first.
+        since_ms: when it came to stand where it stands, Unix milliseconds; for a running row, when its run began.
     """
 
     id: int
@@ -99,6 +101,8 @@ class InboundRow:
     attempt: int
     state: RowState
     ending: str = ""
+    run_id: str = ""
+    since_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

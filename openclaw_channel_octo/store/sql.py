@@ -97,11 +97,11 @@ def queued(db: sqlite3.Connection, row_ids: Sequence[int], now_ms: int) -> None:
 
 
 def start_run(db: sqlite3.Connection, row_id: int, run_id: str, now_ms: int) -> None:
-    """Move a row to ``running``."""
+    """Move a row to ``running``; a run that is taken up again keeps the time it began."""
     db.execute(
-        "UPDATE inbound SET state = 'running', attempt = attempt + 1, run_id = ?, updated_at = ?"
-        " WHERE id = ?",
-        (run_id, now_ms, row_id),
+        "UPDATE inbound SET state = 'running', attempt = attempt + 1, run_id = :run,"
+        " updated_at = CASE WHEN run_id = :run THEN updated_at ELSE :now END WHERE id = :id",
+        {"run": run_id, "now": now_ms, "id": row_id},
     )
 
 
@@ -119,7 +119,7 @@ def unfinished(db: sqlite3.Connection, account: str) -> list[InboundRow]:
     """Return open rows of an account, each conversation in the order of its messages."""
     found = db.execute(
         "SELECT id, account, message_id, message_seq, from_uid, channel_id, channel_type, payload, decision,"
-        " session_key, trace, attempt, state, ending FROM inbound"
+        " session_key, trace, attempt, state, ending, run_id, updated_at FROM inbound"
         " WHERE account = ? AND state IN ('received', 'queued', 'running')"
         " ORDER BY session_key, message_seq, id",
         (account,),
@@ -139,6 +139,8 @@ def unfinished(db: sqlite3.Connection, account: str) -> list[InboundRow]:
             attempt=row[11],
             state=RowState(row[12]),
             ending=row[13],
+            run_id=row[14],
+            since_ms=row[15],
         )
         for row in found
     ]

@@ -79,6 +79,7 @@ class ScriptedHost:
     """
 
     queues_turns = False
+    keeps_runs = False
 
     def __init__(
         self,
@@ -105,6 +106,11 @@ class ScriptedHost:
         """How many of the next recoveries answer that the session has changed."""
         self.ignores_abort = False
         """Whether an aborted run goes on all the same."""
+        self.reachable = asyncio.Event()
+        """Cleared while the host takes no turns; `ready` waits for it."""
+        self.reachable.set()
+        self.ready_error: Exception | None = None
+        """Raised by `ready` as long as it is set."""
         self._scripts = deque(scripts)
         self._clock = clock or SystemClock()
         self._runs: dict[str, _Run] = {}
@@ -134,6 +140,12 @@ class ScriptedHost:
         async with asyncio.timeout(timeout), self._asked:
             await self._asked.wait_for(lambda: len(self.turns) >= count)
         return self.turns[count - 1]
+
+    async def ready(self) -> None:
+        """Return when `reachable` is set."""
+        if self.ready_error is not None:
+            raise self.ready_error
+        await self.reachable.wait()
 
     async def start(self) -> None:
         """Note that the channel has started its host."""

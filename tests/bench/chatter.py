@@ -13,6 +13,7 @@ from openclaw_channel_octo.errors import TransportError
 from openclaw_channel_octo.policy.gate import GatePolicy, Identity
 from openclaw_channel_octo.runtime.inbox import Inbox, Incoming, Outcome
 from openclaw_channel_octo.runtime.link import Link
+from openclaw_channel_octo.session.route import Routing
 from openclaw_channel_octo.store.database import open_database
 from openclaw_channel_octo.store.journal import Journal
 from openclaw_channel_octo.wire.client import ClientConnection, Credentials
@@ -100,7 +101,7 @@ async def _ours(path: Path, count: int) -> float:
     clock = SystemClock()
     socket = PreparedSocket(count)
     async with Journal(path, clock) as journal:
-        inbox = Inbox("helper", Identity(uid="helper_bot", name="Helper"), "main", GatePolicy(), journal)
+        inbox = Inbox("helper", Identity(uid="helper_bot", name="Helper"), Routing(), GatePolicy(), journal)
         connection = ClientConnection(Credentials(uid="helper_bot", token="t", device_id="d"), OURS)
         await Link(socket, connection, clock, Recorder(inbox), lambda _: None).run()
         assert await journal.counts() == {"context": count}

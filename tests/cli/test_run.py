@@ -16,7 +16,7 @@ from click.testing import CliRunner
 
 from openclaw_channel_octo.cli import main
 from openclaw_channel_octo.clock import SystemClock
-from openclaw_channel_octo.host.embedded.files import OwnerLock
+from openclaw_channel_octo.host.files import OwnerLock
 from openclaw_channel_octo.testing.double import OctoDouble
 from tests.runtime.rig import ANN, HELPER, OTHER, OTHER_TOKEN, TOKEN, Rig, python_agent
 

@@ -5,7 +5,14 @@ from typing import Any
 import pytest
 
 from openclaw_channel_octo.config.load import Loaded
-from openclaw_channel_octo.config.model import CommandAgentConfig, EchoAgentConfig, OpenAIAgentConfig
+from openclaw_channel_octo.config.model import (
+    CommandAgentConfig,
+    EchoAgentConfig,
+    EmbeddedHostConfig,
+    GatewayHostConfig,
+    OpenAIAgentConfig,
+)
+from openclaw_channel_octo.config.report import report_text
 
 OCTO = {"botToken": "bf_PLANTED0token0never0to0be0shown"}
 
@@ -13,8 +20,13 @@ Parse = Callable[..., Loaded]
 Problems = Callable[..., tuple[str, ...]]
 
 
+def embedded(loaded: Loaded) -> EmbeddedHostConfig:
+    assert isinstance(loaded.config.host, EmbeddedHostConfig)
+    return loaded.config.host
+
+
 def test_every_host_setting_has_the_default_of_the_design(parse: Parse) -> None:
-    host = parse(OCTO).config.host
+    host = embedded(parse(OCTO))
     assert (host.kind, host.agent_id, host.strict) == ("embedded", "main", False)
     assert (host.timeout_seconds, host.max_turns, host.drain_seconds) == (600, 32, 30)
     assert host.agent == EchoAgentConfig()
@@ -22,7 +34,7 @@ def test_every_host_setting_has_the_default_of_the_design(parse: Parse) -> None:
 
 def test_an_agent_that_was_not_chosen_is_the_echo_and_is_told(parse: Parse) -> None:
     loaded = parse(OCTO, {})
-    assert loaded.config.host.agent == EchoAgentConfig()
+    assert embedded(loaded).agent == EchoAgentConfig()
     assert loaded.warnings == ("host.agent: not set: bots answer with an echo of what they are told",)
 
 
@@ -47,7 +59,7 @@ def test_relative_folders_start_from_the_files_own_and_a_tilde_from_home(
     parse: Parse, tmp_path: Path
 ) -> None:
     agent = {"kind": "command", "command": ["agent"], "cwd": "~/work"}
-    host = parse(OCTO, {"stateDir": "state", "agent": agent}).config.host
+    host = embedded(parse(OCTO, {"stateDir": "state", "agent": agent}))
     assert host.state_dir == tmp_path / "state"
     assert isinstance(host.agent, CommandAgentConfig)
     assert host.agent.cwd == Path("/home/op/work")
@@ -55,7 +67,7 @@ def test_relative_folders_start_from_the_files_own_and_a_tilde_from_home(
 
 def test_a_command_agent_keeps_its_words_apart(parse: Parse) -> None:
     agent = {"kind": "command", "command": ["agent", "--quiet", "a b"], "env": {"LANG": "C"}}
-    found = parse(OCTO, {"agent": agent}).config.host.agent
+    found = embedded(parse(OCTO, {"agent": agent})).agent
     assert isinstance(found, CommandAgentConfig)
     assert found.command == ("agent", "--quiet", "a b")
     assert dict(found.env) == {"LANG": "C"}
@@ -69,7 +81,7 @@ def test_an_openai_agent_takes_its_key_from_a_reference(parse: Parse) -> None:
         "model": "m",
         "apiKey": {"source": "env", "id": "KEY"},
     }
-    found = parse(OCTO, {"agent": agent}, {"KEY": "sk-PLANTED"}).config.host.agent
+    found = embedded(parse(OCTO, {"agent": agent}, {"KEY": "sk-PLANTED"})).agent
     assert isinstance(found, OpenAIAgentConfig)
     assert found.api_key is not None
     assert found.api_key.get_secret_value() == "sk-PLANTED"
@@ -78,7 +90,7 @@ def test_an_openai_agent_takes_its_key_from_a_reference(parse: Parse) -> None:
 
 def test_an_openai_agent_needs_no_key(parse: Parse) -> None:
     agent = {"kind": "openai", "baseUrl": "http://localhost:11434/v1", "model": "m"}
-    found = parse(OCTO, {"agent": agent}).config.host.agent
+    found = embedded(parse(OCTO, {"agent": agent})).agent
     assert isinstance(found, OpenAIAgentConfig)
     assert found.api_key is None
 
@@ -93,12 +105,6 @@ def test_without_its_own_timeout_a_bot_has_the_hosts(parse: Parse) -> None:
     loaded = parse(OCTO, {"timeoutSeconds": 0.5})
     bot, host = loaded.config.accounts["default"], loaded.config.host
     assert bot.turn_budget_s(host.timeout_seconds) == 0.5
-
-
-def test_the_gateway_host_is_refused_with_what_to_do_instead(problems: Problems) -> None:
-    assert problems(OCTO, {"kind": "gateway", "url": "ws://x"}) == (
-        'host.kind: this release has no "gateway" host yet: use "embedded", or load the plugin into your host',
-    )
 
 
 @pytest.mark.parametrize(
@@ -159,3 +165,44 @@ def test_a_mistake_in_the_host_block_names_its_path_and_what_is_allowed(
 def test_a_wrong_agent_does_not_hide_other_mistakes_of_the_host(problems: Problems) -> None:
     found = problems(OCTO, {"agent": {"kind": "x"}, "maxTurns": 0})
     assert [line.split(":")[0] for line in found] == ["host.agent.kind", "host.maxTurns"]
+
+
+TOKEN = "0123456789abcdef-PLANTED"
+
+
+def gateway(loaded: Loaded) -> GatewayHostConfig:
+    assert isinstance(loaded.config.host, GatewayHostConfig)
+    return loaded.config.host
+
+
+def test_a_gateway_on_this_machine_needs_only_its_token(parse: Parse) -> None:
+    host = gateway(parse(OCTO, {"kind": "gateway", "token": TOKEN}))
+    assert host.url == "ws://127.0.0.1:18789"
+    assert host.token is not None
+    assert host.token.get_secret_value() == TOKEN
+    assert host.scopes == ("operator.read", "operator.write")
+
+
+def test_a_gateways_token_may_be_a_reference_and_is_among_the_secrets(parse: Parse) -> None:
+    host = {"kind": "gateway", "url": "wss://gw.example", "token": {"source": "env", "id": "GW"}}
+    loaded = parse(OCTO, host, {"GW": TOKEN})
+    assert TOKEN in [secret.get_secret_value() for secret in loaded.config.secrets()]
+    assert TOKEN not in report_text(loaded.config)
+    assert TOKEN not in repr(loaded)
+
+
+@pytest.mark.parametrize(
+    ("host", "problem"),
+    [
+        ({"kind": "gateway", "url": "http://x"}, "host.url: must be a URL that begins with ws:// or wss://"),
+        ({"kind": "gateway", "scopes": []}, "host.scopes: must have at least 1 entry"),
+        ({"kind": "gateway", "agent": {"kind": "echo"}}, "host.agent: unknown key"),
+        ({"kind": "gateway", "routing": {}}, "host.routing: unknown key"),
+        ({"kind": "gateway", "openclawConfig": "gone.json"}, "host.openclawConfig: /"),
+        ({"kind": "gatewy"}, "host.kind"),
+    ],
+)
+def test_mistakes_in_a_gateway_block_name_their_place(
+    problems: Problems, host: dict[str, Any], problem: str
+) -> None:
+    assert [one for one in problems(OCTO, host) if one.startswith(problem)]

@@ -167,7 +167,7 @@ def test_a_loaded_configuration_cannot_be_changed(parse: Parse) -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         loaded.warnings = ()  # type: ignore[misc]  # what the test is about
     with pytest.raises(ValueError, match="frozen"):
-        loaded.config.host.strict = True  # type: ignore[misc]  # what the test is about
+        loaded.config.host.max_turns = 1  # type: ignore[misc]  # what the test is about
 
 
 @pytest.fixture

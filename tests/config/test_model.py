@@ -17,7 +17,8 @@ def test_a_host_builds_the_configuration_in_python_by_python_names(tmp_path: Pat
     bot = BotConfig(account_id="a", token=SecretStr("bf_x"), require_mention=False)
     config = OctoConfig(host=host, accounts={"a": bot})
     assert config.accounts["a"].enabled
-    assert config.host.agent == CommandAgentConfig(command=("agent",))
+    assert config.host == host
+    assert host.agent == CommandAgentConfig(command=("agent",))
 
 
 def test_no_secret_stands_in_the_repr_of_a_model(tmp_path: Path) -> None:

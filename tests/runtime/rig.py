@@ -12,7 +12,7 @@ from typing import Any
 from openclaw_channel_octo.clock import Clock, SystemClock
 from openclaw_channel_octo.config.load import parse_config
 from openclaw_channel_octo.host.base import AgentHost
-from openclaw_channel_octo.host.embedded.configure import from_config
+from openclaw_channel_octo.host.configure import host_from_config
 from openclaw_channel_octo.ids import ChannelRef
 from openclaw_channel_octo.runtime.channel import OctoChannel
 from openclaw_channel_octo.testing.double import OctoDouble
@@ -98,7 +98,7 @@ class Rig:
         """Start the channel with every configured bot and wait until the bot ``online`` is."""
         loaded = parse_config(config, base=self.state_dir).config
         if host is None:
-            host = from_config(loaded.host, self.clock, secrets=loaded.secrets())
+            host = host_from_config(loaded.host, self.clock, secrets=loaded.secrets())
         await host.start()
         self.host = host
         self.channel = OctoChannel(loaded, clock=self.clock)

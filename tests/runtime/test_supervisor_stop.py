@@ -12,6 +12,7 @@ from openclaw_channel_octo.runtime.bot import Bot, Shared
 from openclaw_channel_octo.runtime.lanes import Lanes
 from openclaw_channel_octo.runtime.runs import Runs
 from openclaw_channel_octo.runtime.supervisor import LinkState
+from openclaw_channel_octo.session.route import Routing
 from openclaw_channel_octo.store.journal import Journal
 from openclaw_channel_octo.testing.clock import ManualClock
 from openclaw_channel_octo.testing.host import ScriptedHost
@@ -175,7 +176,7 @@ async def leased(lease: ScriptedLease, tmp_path: Path) -> AsyncIterator[tuple[Bo
     host = ScriptedHost()
     shared = Shared(
         host=host,
-        agent_id="main",
+        routing=Routing(),
         host_timeout_s=600,
         journal=Journal(tmp_path / "octo.sqlite", clock),
         device_id="device",

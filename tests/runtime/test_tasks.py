@@ -3,8 +3,8 @@ import logging
 
 import pytest
 
+from openclaw_channel_octo.clock import Backoff
 from openclaw_channel_octo.observe.logs import BotLog
-from openclaw_channel_octo.runtime.backoff import Backoff
 from openclaw_channel_octo.runtime.tasks import TaskSet
 from openclaw_channel_octo.testing.clock import ManualClock
 

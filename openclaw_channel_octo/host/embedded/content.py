@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from openclaw_channel_octo.host.embedded.files import dump_json
+from openclaw_channel_octo.host.files import dump_json
 
 __all__ = ["Content", "dump_content", "entry_text", "find", "folded_names", "parse_content"]
 

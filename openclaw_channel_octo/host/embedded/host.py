@@ -30,9 +30,9 @@ from openclaw_channel_octo.host.embedded.agents import (
     without_quotes,
     without_secrets,
 )
-from openclaw_channel_octo.host.embedded.files import OwnerLock, private_folder
 from openclaw_channel_octo.host.embedded.store import SessionStore
 from openclaw_channel_octo.host.embedded.transcript import Message, Transcript, is_safe_id
+from openclaw_channel_octo.host.files import OwnerLock, private_folder
 from openclaw_channel_octo.session.status import RECOVERABLE, SessionSnapshot, Status
 
 __all__ = ["EmbeddedHost"]
@@ -112,6 +112,7 @@ class EmbeddedHost:
     """
 
     queues_turns = False
+    keeps_runs = False
 
     def __init__(  # noqa: PLR0913  # settings, each with a name at every call
         self,
@@ -163,6 +164,9 @@ class EmbeddedHost:
             await run.ended()
         await self._store.close()
         self._owner.release()
+
+    async def ready(self) -> None:
+        """Return at once: this host is ready whenever it is started."""
 
     async def describe(self, session_key: str) -> SessionSnapshot | None:
         """Return the session's state, ``None`` when there is no such session. Raises `HostError`."""

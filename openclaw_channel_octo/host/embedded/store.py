@@ -23,7 +23,8 @@ from openclaw_channel_octo.host.embedded.content import (
     folded_names,
     parse_content,
 )
-from openclaw_channel_octo.host.embedded.files import (
+from openclaw_channel_octo.host.embedded.rows import Entry
+from openclaw_channel_octo.host.files import (
     Stamp,
     locked,
     private_folder,
@@ -31,7 +32,6 @@ from openclaw_channel_octo.host.embedded.files import (
     replace_file,
     stamp_of,
 )
-from openclaw_channel_octo.host.embedded.rows import Entry
 
 __all__ = ["SessionStore"]
 

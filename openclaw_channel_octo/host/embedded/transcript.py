@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from openclaw_channel_octo.errors import SessionStoreError
-from openclaw_channel_octo.host.embedded.files import append_file, dump_json
+from openclaw_channel_octo.host.files import append_file, dump_json
 
 __all__ = ["Message", "Transcript", "is_safe_id"]
 

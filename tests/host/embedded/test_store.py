@@ -20,9 +20,9 @@ from hypothesis import strategies as st
 from openclaw_channel_octo.errors import SessionStoreError
 from openclaw_channel_octo.host.embedded import store as store_module
 from openclaw_channel_octo.host.embedded.content import dump_content, entry_text, parse_content
-from openclaw_channel_octo.host.embedded.files import dump_json
 from openclaw_channel_octo.host.embedded.rows import Entry
 from openclaw_channel_octo.host.embedded.store import SessionStore
+from openclaw_channel_octo.host.files import dump_json
 from openclaw_channel_octo.testing.clock import ManualClock
 
 KEY = "agent:main:octo:group:g1"

@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from openclaw_channel_octo.runtime.within import within
+from openclaw_channel_octo.clock import within
 from openclaw_channel_octo.testing.clock import ManualClock
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from openclaw_channel_octo.errors import HostError
-from openclaw_channel_octo.host.embedded.files import (
+from openclaw_channel_octo.host.files import (
     OwnerLock,
     append_file,
     locked,
@@ -23,7 +23,7 @@ from openclaw_channel_octo.host.embedded.files import (
 OWNER = """
 import sys
 from pathlib import Path
-from openclaw_channel_octo.host.embedded.files import OwnerLock
+from openclaw_channel_octo.host.files import OwnerLock
 lock = OwnerLock(Path(sys.argv[1]))
 lock.acquire()
 print("owned", flush=True)

@@ -1,0 +1,54 @@
+"""From configuration to the host it asks for."""
+
+from collections.abc import Iterable
+
+from pydantic import SecretStr
+
+from openclaw_channel_octo import __version__
+from openclaw_channel_octo.clock import Clock, SystemClock
+from openclaw_channel_octo.config.model import EmbeddedHostConfig, GatewayHostConfig
+from openclaw_channel_octo.host.base import AgentHost
+
+__all__ = ["DEVICE_FILE", "host_from_config"]
+
+DEVICE_FILE = "gateway-device.json"
+"""Name of the device identity's file in the state folder."""
+
+
+def host_from_config(
+    config: EmbeddedHostConfig | GatewayHostConfig,
+    clock: Clock | None = None,
+    *,
+    secrets: Iterable[SecretStr] = (),
+) -> AgentHost:
+    """Return the host a configuration describes, not yet started.
+
+    Args:
+        config: the ``host`` block.
+        clock: time, the machine's own by default.
+        secrets: values no error of an agent may show, such as `OctoConfig.secrets`.
+
+    Raises:
+        HostError: the embedded host's agent id cannot name a folder.
+        ConfigError: its agent's command is empty, or its base URL is none.
+    """
+    if isinstance(config, GatewayHostConfig):
+        return _gateway(config, clock or SystemClock())
+    from openclaw_channel_octo.host.embedded.configure import from_config  # noqa: PLC0415  # what is asked for only
+
+    return from_config(config, clock, secrets=secrets)
+
+
+def _gateway(config: GatewayHostConfig, clock: Clock) -> AgentHost:
+    from openclaw_channel_octo.host.gateway.host import GatewayHost  # noqa: PLC0415  # what is asked for only
+    from openclaw_channel_octo.host.gateway.identity import DeviceFile  # noqa: PLC0415  # as above
+    from openclaw_channel_octo.host.gateway.protocol import Login  # noqa: PLC0415  # as above
+
+    login = Login(
+        scopes=config.scopes,
+        token=config.token.get_secret_value() if config.token else "",
+        password=config.password.get_secret_value() if config.password else "",
+        version=__version__,
+    )
+    device = DeviceFile(config.state_dir / DEVICE_FILE)
+    return GatewayHost(url=config.url, login=login, device=device, clock=clock)

@@ -1,0 +1,1 @@
+"""A running OpenClaw gateway as the host: its WebSocket protocol, version 4 (openclaw-host §4)."""

@@ -1,0 +1,355 @@
+"""One WebSocket to a gateway for everybody who needs it: kept open, asked, listened to (openclaw-host §4)."""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any
+
+import websockets
+from websockets.asyncio.client import ClientConnection, connect
+
+from openclaw_channel_octo.clock import Backoff, Clock, within
+from openclaw_channel_octo.errors import HostError, HostRefused, HostUnavailable
+from openclaw_channel_octo.host.gateway.frames import Event, Fault, Response, Retry
+from openclaw_channel_octo.host.gateway.identity import DeviceFile, DeviceIdentity
+from openclaw_channel_octo.host.gateway.protocol import Gap, GatewayProtocol, Hello, Login, Opened, Refused
+
+__all__ = ["ConnectionStatus", "Exchange", "GatewayConnection", "LinkState"]
+
+_log = logging.getLogger(__name__)
+
+OPEN_WITHIN_S = 10.0
+"""Longest wait for TCP, TLS, the WebSocket handshake and the gateway's welcome together."""
+
+CALL_WITHIN_S = 30.0
+"""Longest wait for a plain answer."""
+
+LARGEST_MESSAGE = 64 * 1024 * 1024
+"""Largest message taken, in bytes; a gateway buffers up to 50 MiB for a client."""
+
+FIRST_RETRY_S, LAST_RETRY_S = 0.5, 15.0
+REFUSED_RETRY_S = 60.0
+"""How often a gateway that refuses us is asked again: somebody may have approved the device by then."""
+
+
+class LinkState(StrEnum):
+    """How the connection is."""
+
+    CONNECTING = "connecting"
+    ONLINE = "online"
+    REFUSED = "refused"
+    STOPPED = "stopped"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectionStatus:
+    """The state of the connection.
+
+    Attributes:
+        state: see `LinkState`.
+        since_ms: since when, Unix milliseconds.
+        why: what went wrong, for the operator; empty when nothing did.
+    """
+
+    state: LinkState
+    since_ms: int
+    why: str = ""
+
+
+class Exchange:
+    """One request and its answers, as they come."""
+
+    def __init__(self) -> None:
+        self._answers: asyncio.Queue[Response | None] = asyncio.Queue()
+
+    def put(self, answer: Response | None) -> None:
+        """Take the next answer; ``None`` when the connection is lost."""
+        self._answers.put_nowait(answer)
+
+    async def next(self) -> Response:
+        """Return the next answer.
+
+        Raises:
+            HostUnavailable: the connection was lost before it came.
+        """
+        answer = await self._answers.get()
+        if answer is None:
+            self.put(None)
+            raise HostUnavailable("the connection to the gateway was lost")
+        return answer
+
+
+class GatewayConnection:
+    """Keeps one connection to a gateway open until it is stopped.
+
+    Args:
+        url: where the gateway listens, ``ws://`` or ``wss://``.
+        login: what is shown to get in.
+        device: this installation's identity.
+        clock: time, request ids.
+        heard: called with every event, in order; must not block.
+        opened: called with the gateway's welcome after every connect, before any event.
+    """
+
+    def __init__(  # settings and two ears, each with a name at the one call
+        self,
+        *,
+        url: str,
+        login: Login,
+        device: DeviceFile,
+        clock: Clock,
+        heard: Callable[[Event | Gap], None],
+        opened: Callable[[Hello], None],
+    ) -> None:
+        self._url = url
+        self._login = login
+        self._device = device
+        self._identity: DeviceIdentity | None = None
+        self._clock = clock
+        self._heard = heard
+        self._opened = opened
+        self._hello: Hello | None = None
+        self._protocol: GatewayProtocol | None = None
+        self._socket: ClientConnection | None = None
+        self._exchanges: dict[str, Exchange] = {}
+        self._changed = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self.booted_ms = 0
+        """When the gateway was started, Unix milliseconds of this machine's clock."""
+        self.status = ConnectionStatus(state=LinkState.STOPPED, since_ms=clock.wall_ms())
+
+    async def start(self) -> None:
+        """Begin to connect; returns when the first attempt has come to an end, good or bad.
+
+        Raises:
+            HostRefused: the gateway is there and does not let us in.
+            HostError: the device identity cannot be read or written.
+        """
+        self._identity = await asyncio.to_thread(self._device.load)
+        self._become(LinkState.CONNECTING)
+        self._task = asyncio.get_running_loop().create_task(self._run(), name="octo:gateway")
+        while self.status.state is LinkState.CONNECTING and not self.status.why:
+            await self._change()
+        if self.status.state is LinkState.REFUSED:
+            why = self.status.why
+            await self.stop()
+            raise HostRefused(why)
+
+    async def stop(self) -> None:
+        """Close the connection; who still waits for an answer learns that it is lost."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait({self._task})
+            self._task = None
+        self._become(LinkState.STOPPED)
+
+    async def ready(self) -> Hello:
+        """Return the gateway's welcome as soon as there is a connection, waiting as long as it takes.
+
+        Raises:
+            HostRefused: the gateway does not let us in.
+            HostError: the connection is stopped.
+        """
+        while True:
+            match self.status.state:
+                case LinkState.ONLINE if self._hello is not None:
+                    return self._hello
+                case LinkState.REFUSED:
+                    raise HostRefused(self.status.why)
+                case LinkState.STOPPED:
+                    raise HostError("the gateway host is stopped: start it before its first turn")
+            await self._change()
+
+    @asynccontextmanager
+    async def exchange(self, method: str, params: Mapping[str, Any]) -> AsyncGenerator[Exchange]:
+        """Send a request and give its answers until the block is left; later ones are dropped.
+
+        Raises:
+            HostUnavailable: there is no connection.
+        """
+        protocol = self._protocol
+        if protocol is None or self.status.state is not LinkState.ONLINE:
+            raise HostUnavailable(f"no connection to the gateway at {self._url}")
+        request_id = protocol.request(method, params)
+        exchange = self._exchanges[request_id] = Exchange()
+        try:
+            await self._flush()
+            yield exchange
+        finally:
+            self._exchanges.pop(request_id, None)
+
+    async def call(
+        self, method: str, params: Mapping[str, Any], within_s: float = CALL_WITHIN_S
+    ) -> Mapping[str, Any]:
+        """Return the payload of the only answer to a request.
+
+        Raises:
+            HostUnavailable: there is no connection, it was lost, no answer came in time, or the gateway restarts.
+            HostRefused: we may not do this, or it wants something from the operator.
+            HostError: the gateway does not do it.
+        """
+        async with self.exchange(method, params) as exchange:
+            try:
+                answer = await within(self._clock, within_s, exchange.next())
+            except TimeoutError:
+                raise HostUnavailable(
+                    f"{method}: the gateway gave no answer within {within_s:.0f} s"
+                ) from None
+        if answer.fault is not None:
+            raise answer.fault.error(method)
+        return answer.payload
+
+    async def _run(self) -> None:
+        backoff = Backoff(self._clock, FIRST_RETRY_S, LAST_RETRY_S)
+        while True:
+            try:
+                await self._connect_once(backoff)
+            except _Refusal as refusal:
+                await self._after_refusal(refusal.fault, backoff)
+            except HostUnavailable as error:
+                self._become(LinkState.CONNECTING, str(error))
+                await self._clock.sleep(backoff.next())
+
+    async def _connect_once(self, backoff: Backoff) -> None:
+        """Hold one connection from its opening to its loss."""
+        protocol = GatewayProtocol(self._login_now(), self._identity, self._clock.new_id)
+        try:
+            socket = await self._open()
+        except (OSError, TimeoutError, websockets.InvalidHandshake, EOFError) as error:
+            raise HostUnavailable(f"no gateway answers at {self._url}: {_words(error)}") from error
+        self._protocol, self._socket = protocol, socket
+        try:
+            await within(self._clock, OPEN_WITHIN_S, self._enter(socket, protocol))
+            backoff.reset()
+            while True:
+                self._take(protocol, await socket.recv())
+        except TimeoutError:
+            raise HostUnavailable(f"what answers at {self._url} does not behave like a gateway") from None
+        except websockets.ConnectionClosed as error:
+            raise HostUnavailable(
+                f"the gateway at {self._url} closed the connection{_close_words(error)}"
+            ) from error
+        except ValueError:
+            raise HostUnavailable(
+                f"what answers at {self._url} does not speak the gateway's protocol"
+            ) from None
+        finally:
+            self._protocol = self._socket = self._hello = None
+            self._lose_all()
+            await socket.close()
+
+    async def _open(self) -> ClientConnection:
+        try:
+            return await connect(
+                self._url,
+                open_timeout=OPEN_WITHIN_S,
+                close_timeout=1.0,
+                max_size=LARGEST_MESSAGE,
+                compression=None,
+                proxy=None,
+                logger=_quiet_logger(),
+            )
+        except (websockets.InvalidURI, ValueError):
+            raise HostUnavailable(f"{self._url} is no WebSocket address") from None
+
+    async def _enter(self, socket: ClientConnection, protocol: GatewayProtocol) -> None:
+        """Get through the handshake."""
+        while self._hello is None:
+            for happening in protocol.receive(await socket.recv()):
+                match happening:
+                    case Refused(fault):
+                        raise _Refusal(fault)
+                    case Opened(hello):
+                        self._hello = hello
+                        self.booted_ms = self._clock.wall_ms() - hello.uptime_ms
+                        await self._keep_token(hello)
+            await self._flush()
+        self._opened(self._hello)
+        self._become(LinkState.ONLINE)
+
+    def _take(self, protocol: GatewayProtocol, message: str | bytes) -> None:
+        for happening in protocol.receive(message):
+            match happening:
+                case Response():
+                    if (exchange := self._exchanges.get(happening.id)) is not None:
+                        exchange.put(happening)
+                case Event() | Gap():
+                    self._heard(happening)
+
+    async def _flush(self) -> None:
+        protocol, socket = self._protocol, self._socket
+        if protocol is None or socket is None:
+            raise HostUnavailable(f"no connection to the gateway at {self._url}")
+        try:
+            for message in protocol.to_send():
+                await socket.send(message)
+        except websockets.ConnectionClosed as error:
+            raise HostUnavailable("the connection to the gateway was lost") from error
+
+    async def _after_refusal(self, fault: Fault, backoff: Backoff) -> None:
+        if fault.retry is Retry.LATER:
+            self._become(LinkState.CONNECTING, f"the gateway is starting ({fault.reason})")
+            await self._clock.sleep(fault.retry_after_ms / 1000 or backoff.next())
+            return
+        if self._device.token(self._url) and self._identity is not None:
+            # A token the gateway took back only stands in the way of the one the operator has set.
+            await asyncio.to_thread(self._device.keep_token, self._identity, self._url, "")
+        self._become(LinkState.REFUSED, str(fault.error(f"connecting to {self._url}")))
+        await self._clock.sleep(REFUSED_RETRY_S)
+        self._become(LinkState.CONNECTING, self.status.why)
+
+    def _login_now(self) -> Login:
+        """Return the login, with this device's own token where the operator set no secret."""
+        if self._login.token or self._login.password:
+            return self._login
+        return replace(self._login, device_token=self._device.token(self._url))
+
+    async def _keep_token(self, hello: Hello) -> None:
+        if hello.device_token and self._identity is not None:
+            await asyncio.to_thread(self._device.keep_token, self._identity, self._url, hello.device_token)
+
+    def _lose_all(self) -> None:
+        exchanges, self._exchanges = self._exchanges, {}
+        for exchange in exchanges.values():
+            exchange.put(None)
+
+    def _become(self, state: LinkState, why: str = "") -> None:
+        if (self.status.state, self.status.why) == (state, why):
+            return
+        since_ms = self.status.since_ms if self.status.state is state else self._clock.wall_ms()
+        if why and why != self.status.why:
+            _log.warning("%s", why)
+        elif state is LinkState.ONLINE and self._hello is not None:
+            _log.info("connected to the gateway at %s, release %s", self._url, self._hello.version)
+        self.status = ConnectionStatus(state=state, since_ms=since_ms, why=why)
+        changed, self._changed = self._changed, asyncio.Event()
+        changed.set()
+
+    async def _change(self) -> None:
+        await self._changed.wait()
+
+
+class _Refusal(Exception):
+    """The gateway did not let us in."""
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(fault.reason)
+        self.fault = fault
+
+
+def _quiet_logger() -> logging.Logger:
+    """Return a logger that drops frames: the library's debug lines would print tokens and messages."""
+    logger = logging.getLogger("openclaw_channel_octo.websocket")
+    logger.setLevel(logging.ERROR)
+    return logger
+
+
+def _words(error: BaseException) -> str:
+    return f"no answer within {OPEN_WITHIN_S:.0f} s" if isinstance(error, TimeoutError) else str(error)
+
+
+def _close_words(error: websockets.ConnectionClosed) -> str:
+    return f" ({error.rcvd.code} {error.rcvd.reason})" if error.rcvd is not None else ""

@@ -1,0 +1,206 @@
+"""The frames of the gateway protocol, version 4: JSON objects, one in each text message (openclaw-host §4.1)."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from openclaw_channel_octo.errors import HostError, HostRefused, HostUnavailable
+
+__all__ = ["Event", "Fault", "Frame", "Response", "Retry", "encode_request", "mapping", "parse_frame", "text"]
+
+
+class Retry(StrEnum):
+    """What trying again can do about a fault."""
+
+    LATER = "later"
+    """The same request succeeds when the gateway has started."""
+    OPERATOR = "operator"
+    """Nothing changes until the operator acts."""
+    NEVER = "never"
+    """The request itself is what the gateway does not take."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """Why the gateway did not do what it was asked (openclaw-host §4.1).
+
+    Attributes:
+        code: the error's code, such as ``UNAVAILABLE``.
+        message: the gateway's words; may name people's texts, so only for the operator's log.
+        details: the error's details; their ``code`` or ``reason`` tells faults of one code apart.
+        retryable: whether the gateway says that waiting helps.
+        retry_after_ms: how long it asks to wait, in milliseconds.
+    """
+
+    code: str
+    message: str = ""
+    details: Mapping[str, Any] = field(default_factory=dict)
+    retryable: bool = False
+    retry_after_ms: int = 0
+
+    @property
+    def reason(self) -> str:
+        """What tells this fault apart: the details' code or reason, else the code itself."""
+        return text(self.details.get("code")) or text(self.details.get("reason")) or self.code
+
+    @property
+    def retry(self) -> Retry:
+        """What trying again can do about it."""
+        if self.retryable:
+            return Retry.LATER
+        if self.reason in _REMEDIES or self.missing_scope:
+            return Retry.OPERATOR
+        return Retry.NEVER
+
+    @property
+    def missing_scope(self) -> str:
+        """The scope the request needs and the connection does not have; empty when it is another fault."""
+        scope = text(self.details.get("missingScope"))
+        # 2026.5.22 says it in words only.
+        return scope or self.message.partition("missing scope: ")[2]
+
+    def error(self, doing: str) -> HostError:
+        """Return the fault as an error that says what to do.
+
+        Args:
+            doing: what was asked for, the subject of the sentence.
+        """
+        if self.retry is Retry.LATER:
+            return HostUnavailable(f"{doing}: the gateway is restarting ({self.reason})")
+        if self.retry is Retry.OPERATOR:
+            return HostRefused(f"{doing}: {self.remedy}")
+        return HostError(f"{doing}: {self.message or self.reason} ({self.reason})")
+
+    @property
+    def remedy(self) -> str:
+        """What the operator has to do about it."""
+        if self.missing_scope:
+            return (
+                f"the gateway did not grant the scope {self.missing_scope}: "
+                "add it to host.scopes, and approve the device again if the gateway asks for it"
+            )
+        if self.reason in _PAIRING:
+            request = text(self.details.get("requestId")) or "--latest"
+            return (
+                "the gateway does not know this device yet: "
+                f"run on its machine: openclaw devices approve {request}"
+            )
+        return _REMEDIES.get(self.reason, self.message or self.reason)
+
+
+_PAIRING = frozenset({"PAIRING_REQUIRED", "NOT_PAIRED"})
+_WRONG = (
+    "the gateway refuses the {0}: compare host.{0}, or gateway.auth.{0} in its openclaw.json, with its own"
+)
+_NONE = "the gateway wants a {0}: set host.{0}, or let host.openclawConfig point to its openclaw.json"
+_UNSET = "the gateway itself has no {0}: set gateway.auth.{0} in its openclaw.json"
+_SIGNATURE = "the gateway refuses this device's signature: check both clocks, else move the device file away"
+_REMEDIES: Mapping[str, str] = dict.fromkeys(_PAIRING, "") | {
+    "AUTH_TOKEN_MISSING": _NONE.format("token"),
+    "AUTH_TOKEN_MISMATCH": _WRONG.format("token"),
+    "AUTH_TOKEN_NOT_CONFIGURED": _UNSET.format("token"),
+    "AUTH_DEVICE_TOKEN_MISMATCH": _WRONG.format("token"),
+    "AUTH_PASSWORD_MISSING": _NONE.format("password"),
+    "AUTH_PASSWORD_MISMATCH": _WRONG.format("password"),
+    "AUTH_PASSWORD_NOT_CONFIGURED": _UNSET.format("password"),
+    "AUTH_RATE_LIMITED": "the gateway saw too many wrong tokens from here: correct host.token, then wait some minutes",
+    "AUTH_REQUIRED": _NONE.format("token"),
+    "AUTH_UNAUTHORIZED": _WRONG.format("token"),
+    "DEVICE_IDENTITY_REQUIRED": _NONE.format("token"),
+    "DEVICE_AUTH_INVALID": _SIGNATURE,
+    "DEVICE_AUTH_SIGNATURE_INVALID": _SIGNATURE,
+    "DEVICE_AUTH_SIGNATURE_EXPIRED": _SIGNATURE,
+    "DEVICE_AUTH_NONCE_MISMATCH": _SIGNATURE,
+    "DEVICE_AUTH_PUBLIC_KEY_INVALID": _SIGNATURE,
+    "DEVICE_AUTH_DEVICE_ID_MISMATCH": _SIGNATURE,
+    "PROTOCOL_MISMATCH": "the gateway does not speak protocol 4: run release 2026.5.22 or later there",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Response:
+    """The gateway's answer to a request; some requests get two.
+
+    Attributes:
+        id: of the request.
+        payload: what it brings, empty where it brings no object.
+        fault: why it failed, ``None`` when it did not.
+    """
+
+    id: str
+    payload: Mapping[str, Any]
+    fault: Fault | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Something the gateway tells unasked.
+
+    Attributes:
+        name: the event's name.
+        payload: what it says, empty where it says no object.
+        seq: its number on this connection, ``None`` where it has none.
+    """
+
+    name: str
+    payload: Mapping[str, Any]
+    seq: int | None = None
+
+
+Frame = Response | Event
+
+
+def encode_request(request_id: str, method: str, params: Mapping[str, Any]) -> str:
+    """Return the text of a request frame."""
+    return json.dumps({"type": "req", "id": request_id, "method": method, "params": params})
+
+
+def parse_frame(message: str | bytes) -> Frame | None:
+    """Return the frame in a message, ``None`` for a kind this client has no use for.
+
+    Raises:
+        ValueError: the message is no frame at all.
+    """
+    try:
+        frame = json.loads(message)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    if not isinstance(frame, Mapping) or not isinstance(frame.get("type"), str):
+        raise ValueError("no frame")  # noqa: TRY004  # a wrong content, not a wrong type of argument
+    match frame["type"]:
+        case "res":
+            return _response(frame)
+        case "event":
+            seq = frame.get("seq")
+            name = text(frame.get("event"))
+            number = seq if isinstance(seq, int) else None
+            return Event(name=name, payload=mapping(frame.get("payload")), seq=number)
+        case _:
+            return None
+
+
+def _response(frame: Mapping[str, Any]) -> Response:
+    fault = None
+    if frame.get("ok") is not True:
+        error = mapping(frame.get("error"))
+        after = error.get("retryAfterMs")
+        fault = Fault(
+            code=text(error.get("code")) or "UNKNOWN",
+            message=text(error.get("message")),
+            details=mapping(error.get("details")),
+            retryable=error.get("retryable") is True,
+            retry_after_ms=after if isinstance(after, int) and after > 0 else 0,
+        )
+    return Response(id=text(frame.get("id")), payload=mapping(frame.get("payload")), fault=fault)
+
+
+def mapping(value: object) -> Mapping[str, Any]:
+    """Return ``value`` where it is a JSON object, else an empty one: the other side's word is not trusted."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def text(value: object) -> str:
+    """Return ``value`` where it is a string, else an empty one."""
+    return value if isinstance(value, str) else ""

@@ -1,0 +1,220 @@
+"""A running OpenClaw gateway as the agent host (openclaw-host §4, design §6)."""
+
+import asyncio
+import logging
+from collections import OrderedDict
+from collections.abc import AsyncGenerator, Mapping
+from typing import Any
+
+from openclaw_channel_octo.clock import Clock
+from openclaw_channel_octo.errors import HostError, HostRefused, HostUnavailable
+from openclaw_channel_octo.host.base import Recovery, Turn, TurnEvent
+from openclaw_channel_octo.host.gateway.connection import ConnectionStatus, GatewayConnection
+from openclaw_channel_octo.host.gateway.frames import Event, mapping, text
+from openclaw_channel_octo.host.gateway.identity import DeviceFile
+from openclaw_channel_octo.host.gateway.protocol import Gap, Hello, Login, release_of
+from openclaw_channel_octo.host.gateway.runs import GatewayRun
+from openclaw_channel_octo.host.gateway.sessions import SessionView, snapshot_of
+from openclaw_channel_octo.session.status import RECOVERABLE, SessionSnapshot
+
+__all__ = ["FIXED_IN", "GatewayHost"]
+
+_log = logging.getLogger(__name__)
+
+FIXED_IN = (2026, 7, 1)
+"""First release that clears a failed session away by itself when a new run comes (openclaw-host §0 line 6)."""
+
+WRITE_SCOPE = "operator.write"
+ADMIN_SCOPE = "operator.admin"
+RUNS_REMEMBERED = 2_000
+"""Sessions whose last run of ours is remembered: releases before 2026.7 do not tell it in their rows."""
+
+
+class GatewayHost:
+    """Runs turns in a gateway over one connection for all bots; the gateway keeps the sessions and orders the turns.
+
+    Args:
+        url: where the gateway listens, ``ws://`` or ``wss://``.
+        login: what is shown to get in.
+        device: this installation's identity.
+        clock: time and ids.
+    """
+
+    queues_turns = True
+    keeps_runs = True
+
+    def __init__(self, *, url: str, login: Login, device: DeviceFile, clock: Clock) -> None:
+        self._clock = clock
+        self._connection = GatewayConnection(
+            url=url, login=login, device=device, clock=clock, heard=self._hear, opened=self._opened
+        )
+        self._runs: dict[str, GatewayRun] = {}
+        self._last_runs: OrderedDict[str, str] = OrderedDict()
+        self._view = SessionView()
+        self._subscribed = False
+        self._subscribing: asyncio.Task[None] | None = None
+        self._old = False
+
+    @property
+    def status(self) -> ConnectionStatus:
+        """The state of the connection to the gateway."""
+        return self._connection.status
+
+    async def start(self) -> None:
+        """Connect; a gateway that cannot be reached yet is waited for in the background.
+
+        Raises:
+            HostRefused: the gateway does not let us in.
+            HostError: the device identity cannot be read or written.
+        """
+        await self._connection.start()
+
+    async def stop(self) -> None:
+        """Close the connection; runs go on in the gateway and are taken up at the next start."""
+        if self._subscribing is not None:
+            self._subscribing.cancel()
+            await asyncio.wait({self._subscribing})
+        await self._connection.stop()
+
+    async def ready(self) -> None:
+        """Return when the gateway takes turns, waiting as long as it takes.
+
+        Raises:
+            HostRefused: the gateway does not let us in, or not do what a bot needs.
+        """
+        hello = await self._connection.ready()
+        if hello.scopes and WRITE_SCOPE not in hello.scopes:
+            raise HostRefused(
+                f"the gateway did not grant the scope {WRITE_SCOPE}: it cannot run turns for us"
+            )
+
+    async def describe(self, session_key: str) -> SessionSnapshot | None:
+        """Return the session's state: as its events told it, else as the gateway answers when asked.
+
+        Raises:
+            HostError: the gateway cannot be asked.
+        """
+        row = self._view.get(session_key) if self._subscribed else None
+        if row is None:
+            payload = await self._connection.call("sessions.describe", {"key": session_key})
+            if not (row := mapping(payload.get("session"))):
+                return None
+            if self._view.get(session_key) is None:  # an event may have told of something newer meanwhile
+                self._view.put(session_key, row)
+        if not row.get("lastRunId"):
+            row = {**row, "lastRunId": self._last_runs.get(session_key.casefold())}
+        return snapshot_of(session_key, row)
+
+    async def recover(self, snapshot: SessionSnapshot) -> Recovery:
+        """Make room for a new run: from 2026.7.1 on the run's fresh id does that by itself.
+
+        An older gateway may hold the failed run's place; what still holds it is told to end. Raises `HostError`.
+        """
+        if self._old and snapshot.status in RECOVERABLE:
+            await self._connection.call("sessions.abort", {"key": snapshot.session_key})
+        return Recovery.RECOVERED
+
+    async def run(self, turn: Turn) -> AsyncGenerator[TurnEvent, None]:
+        """Run a turn; letting go of the stream leaves the run to the gateway, where `abort` reaches it."""
+        run = GatewayRun(turn, self._connection, self._clock)
+        self._runs[turn.run_id] = run
+        self._remember(turn)
+        driver = asyncio.create_task(run.drive(), name=f"octo:gateway:{turn.run_id}")
+        try:
+            while (event := await run.events.get()) is not None:
+                yield event
+            await driver
+        finally:
+            del self._runs[turn.run_id]
+            driver.cancel()
+            await asyncio.wait({driver})
+
+    async def abort(self, session_key: str, run_id: str) -> bool:
+        """Tell the gateway to end a run; return whether it was under way. Raises `HostError`."""
+        run = self._runs.get(run_id)
+        if run is not None:
+            run.aborted = True
+        params = {"key": session_key, "runId": run.key if run is not None else run_id}
+        answer = await self._connection.call("sessions.abort", params)
+        return text(answer.get("status")) == "aborted"
+
+    async def reset(self, session_key: str) -> SessionSnapshot:
+        """Give the conversation a new, empty memory.
+
+        Raises:
+            HostRefused: the gateway did not grant the scope this needs.
+            HostError: the gateway does not do it.
+        """
+        hello = await self._connection.ready()
+        if ADMIN_SCOPE not in hello.scopes:
+            raise HostRefused(
+                f"starting a conversation anew needs the scope {ADMIN_SCOPE}: add it to host.scopes"
+            )
+        payload = await self._connection.call("sessions.reset", {"key": session_key, "reason": "reset"})
+        self._view.change({"sessionKey": session_key, "reason": "reset"})
+        return snapshot_of(session_key, mapping(payload.get("entry")))
+
+    async def ask(self, method: str, params: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the gateway's answer to any request, for tools that look at it. Raises `HostError`."""
+        return await self._connection.call(method, params)
+
+    async def hello(self) -> Hello:
+        """Return what the gateway said of itself at the last connect. Raises `HostError`."""
+        return await self._connection.ready()
+
+    def _opened(self, hello: Hello) -> None:
+        """Begin a connection: nothing that was known of sessions holds, until events are subscribed."""
+        self._view.clear()
+        self._subscribed = False
+        release = release_of(hello.version)
+        if release and release < FIXED_IN and not self._old:
+            _log.warning(
+                "gateway release %s can hold on to a failed run and drop the next message: 2026.7.1 and later do not",
+                hello.version,
+            )
+        self._old = bool(release) and release < FIXED_IN
+        if self._subscribing is not None:
+            self._subscribing.cancel()
+        self._subscribing = asyncio.get_running_loop().create_task(
+            self._subscribe(), name="octo:gateway:subscribe"
+        )
+
+    async def _subscribe(self) -> None:
+        """Ask for the sessions' events; without them every session is asked for when it is needed."""
+        await self._connection.ready()
+        try:
+            await self._connection.call("sessions.subscribe", {})
+        except HostUnavailable:
+            return  # the next connect asks again
+        except HostError as error:
+            _log.warning("no events of sessions from this gateway, they are asked for one by one: %s", error)
+            return
+        self._view.clear()
+        self._subscribed = True
+
+    def _hear(self, event: Event | Gap) -> None:
+        match event:
+            case Gap(missed):
+                _log.warning("%d events of the gateway were lost", missed)
+                self._view.clear()
+            case Event(name="sessions.changed"):
+                self._view.change(event.payload)
+            case Event(name="chat" | "agent"):
+                self._hear_run(event)
+
+    def _hear_run(self, event: Event) -> None:
+        key = text(event.payload.get("sessionKey")).casefold()
+        run_id = text(event.payload.get("runId"))
+        for run in self._runs.values():
+            if run_id == run.key or (key and key == run.turn.session_key.casefold()):
+                run.hear(event.name, event.payload)
+                return
+        if not run_id.startswith(self._last_runs.get(key, run_id)):
+            del self._last_runs[key]
+
+    def _remember(self, turn: Turn) -> None:
+        key = turn.session_key.casefold()
+        self._last_runs[key] = turn.run_id
+        self._last_runs.move_to_end(key)
+        while len(self._last_runs) > RUNS_REMEMBERED:
+            self._last_runs.popitem(last=False)

@@ -1,0 +1,175 @@
+"""Who we are to a gateway: an Ed25519 device key and the token the gateway gave this device (openclaw-host §4.3)."""
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from openclaw_channel_octo.errors import HostError
+from openclaw_channel_octo.host.files import dump_json, private_folder, replace_file
+
+__all__ = ["DeviceFile", "DeviceIdentity", "Proof"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proof:
+    """What a device signs when it connects.
+
+    Attributes:
+        client_id: ``client.id`` of the connect request.
+        client_mode: ``client.mode``.
+        role: the role asked for.
+        scopes: the scopes asked for, in the order they are sent.
+        signed_at: the challenge's time, Unix milliseconds.
+        token: the token sent along, empty when there is none.
+        nonce: the challenge's nonce.
+        platform: ``client.platform``.
+        family: ``client.deviceFamily``, empty when it is not sent.
+    """
+
+    client_id: str
+    client_mode: str
+    role: str
+    scopes: Sequence[str]
+    signed_at: int
+    token: str
+    nonce: str
+    platform: str
+    family: str = ""
+
+    def text(self, device_id: str) -> str:
+        """Return the signed text, form ``v3`` (openclaw-host §4.3)."""
+        return "|".join(
+            (
+                "v3",
+                device_id,
+                self.client_id,
+                self.client_mode,
+                self.role,
+                ",".join(self.scopes),
+                str(self.signed_at),
+                self.token,
+                self.nonce,
+                self.platform.lower(),
+                self.family.lower(),
+            )
+        )
+
+
+class DeviceIdentity:
+    """One device key.
+
+    Args:
+        key: its private half.
+    """
+
+    def __init__(self, key: Ed25519PrivateKey) -> None:
+        self._key = key
+        raw = key.public_key().public_bytes_raw()
+        self.id = hashlib.sha256(raw).hexdigest()
+        self.public_key = _base64url(raw)
+
+    @classmethod
+    def generate(cls) -> Self:
+        """Return a fresh identity."""
+        return cls(Ed25519PrivateKey.generate())
+
+    @classmethod
+    def from_pem(cls, pem: str) -> Self:
+        """Return the identity of a private key in PEM form. Raises `ValueError`."""
+        try:
+            key = serialization.load_pem_private_key(pem.encode(), password=None)
+        except (TypeError, UnsupportedAlgorithm) as error:
+            raise ValueError("no usable private key") from error
+        if not isinstance(key, Ed25519PrivateKey):
+            raise ValueError("no Ed25519 key")  # noqa: TRY004  # a wrong content, not a wrong type of argument
+        return cls(key)
+
+    def pem(self) -> str:
+        """Return the private key in PEM form: a secret."""
+        return self._key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        ).decode()
+
+    def sign(self, proof: Proof) -> dict[str, Any]:
+        """Return the ``device`` block of a connect request."""
+        return {
+            "id": self.id,
+            "publicKey": self.public_key,
+            "signature": _base64url(self._key.sign(proof.text(self.id).encode())),
+            "signedAt": proof.signed_at,
+            "nonce": proof.nonce,
+        }
+
+
+class DeviceFile:
+    """Keeps the identity and the tokens gateways issued to it, mode 0600.
+
+    Args:
+        path: the file; made with a fresh identity where there is none.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._tokens: dict[str, str] = {}
+
+    def load(self) -> DeviceIdentity:
+        """Return the identity, made and stored at the first call.
+
+        Raises:
+            HostError: the file cannot be read or written, or holds something else.
+        """
+        try:
+            content = json.loads(self._path.read_bytes())
+            identity = DeviceIdentity.from_pem(content["privateKey"])
+            self._tokens = {str(url): str(token) for url, token in content.get("tokens", {}).items()}
+        except FileNotFoundError:
+            identity = DeviceIdentity.generate()
+            self._write(identity)
+        except OSError as error:
+            raise HostError(f"{self._path} cannot be read: {error.strerror}") from error
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise HostError(
+                f"{self._path} is not the device identity it should be: move it away, "
+                "and a new one is made that has to be paired again"
+            ) from None
+        return identity
+
+    def token(self, url: str) -> str:
+        """Return the token the gateway at ``url`` gave this device, empty when it gave none."""
+        return self._tokens.get(url, "")
+
+    def keep_token(self, identity: DeviceIdentity, url: str, token: str) -> None:
+        """Store the token of the gateway at ``url``; an empty one forgets it. Raises `HostError`."""
+        if self.token(url) == token:
+            return
+        self._tokens.pop(url, None)
+        if token:
+            self._tokens[url] = token
+        self._write(identity)
+
+    def _write(self, identity: DeviceIdentity) -> None:
+        content: Mapping[str, Any] = {
+            "version": 1,
+            "deviceId": identity.id,
+            "privateKey": identity.pem(),
+            "tokens": self._tokens,
+        }
+        try:
+            private_folder(self._path.parent)
+            replace_file(self._path, dump_json(content, indent=2))
+        except OSError as error:
+            raise HostError(
+                f"{self._path} cannot be written ({error.strerror}): make its folder writable"
+            ) from error
+
+
+def _base64url(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()

@@ -1,0 +1,172 @@
+"""How a run ended, read from what the gateway says about it (openclaw-host §4.4, §4.6)."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from openclaw_channel_octo.host.base import Failed, Final, MediaItem, Skipped
+from openclaw_channel_octo.host.gateway.frames import Response, mapping, text
+from openclaw_channel_octo.session.status import Status
+
+__all__ = ["End", "Verdict", "end_of", "end_of_wait", "judge", "message_text", "started"]
+
+End = Final | Failed | Skipped
+
+STARTED = frozenset({"accepted", "in_flight", "started", "pending"})
+NOT_BEGUN = "SESSION_WORK_START_CHANGED"
+"""In the words about a run that did not begin, because its session changed under it (openclaw-host §1.8)."""
+_CLOCK_SLACK_MS = 2_000
+
+
+def started(answer: Response) -> bool:
+    """Return whether an answer to ``agent`` only says that the run is under way."""
+    return answer.fault is None and text(answer.payload.get("status")) in STARTED
+
+
+def end_of(answer: Response, *, aborted: bool) -> End | None:
+    """Return the end an answer to ``agent`` tells, ``None`` when the gateway only did not take the request now.
+
+    Only a run that ended well has an answer in its payloads: 2026.5.22 repeats the session's previous answer in those
+    of a run that timed out.
+
+    Args:
+        answer: the last answer.
+        aborted: whether we asked for the run's abort.
+    """
+    status = text(answer.payload.get("status"))
+    words = text(answer.payload.get("summary")) or (answer.fault.message if answer.fault else "")
+    if aborted:
+        return Failed(Status.KILLED, "the run was aborted")
+    match status:
+        case "ok":
+            return _final(mapping(answer.payload.get("result")))
+        case "timeout" if (
+            text(answer.payload.get("stopReason")) == "rpc" and "timeoutPhase" not in answer.payload
+        ):
+            return Failed(Status.KILLED, "somebody aborted the run")
+        case "timeout":
+            return Failed(Status.TIMEOUT, "the gateway ended the run: it took too long")
+        case "":
+            return _not_started(answer)
+        case _ if NOT_BEGUN in words:
+            return Skipped(words)
+        case _:
+            return Failed(Status.FAILED, _told(mapping(answer.payload.get("result"))) or words)
+
+
+def end_of_wait(payload: Mapping[str, Any]) -> End | None:
+    """Return the end that an answer to ``agent.wait`` tells, ``None`` when it tells none or not its text.
+
+    ``timeout`` without an end time is the wait's own, or that of a run nobody knows (openclaw-host §4.6).
+    """
+    status, reply = text(payload.get("status")), mapping(payload.get("terminalReply"))
+    match status:
+        case "ok" if text(reply.get("disposition")) in {"visible", "empty"}:
+            return Final(text(reply.get("text")))
+        case "error":
+            return Failed(Status.FAILED, text(payload.get("error")) or "the run failed")
+        case "timeout" if payload.get("endedAt") is not None:
+            return Failed(Status.TIMEOUT, "the gateway ended the run: it took too long")
+        case _:
+            return None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a session's history says about a run.
+
+    Attributes:
+        asked: whether the run's question stands there.
+        answer: what stands behind it, empty when nothing does.
+    """
+
+    asked: bool
+    answer: str
+
+
+def judge(messages: Sequence[Any], *, run_id: str, question: str, since_ms: int) -> Verdict:
+    """Find a run's question in a session's history, and the answer behind it (openclaw-host §4.7).
+
+    Args:
+        messages: the history, oldest first.
+        run_id: the run; runs that took its place have ids that begin with it and a dot.
+        question: what was asked; releases before 2026.7 keep no run id with it.
+        since_ms: when it was asked, Unix milliseconds.
+    """
+    rows = [mapping(message) for message in messages]
+    asked = [at for at, row in enumerate(rows) if _asks(row, run_id, question, since_ms)]
+    if not asked:
+        return Verdict(asked=False, answer="")
+    answer = ""
+    for row in rows[asked[-1] + 1 :]:
+        if text(row.get("role")) == "user" and not _of_the_system(row):
+            break
+        if text(row.get("role")) == "assistant" and text(row.get("stopReason")) in {"", "stop", "length"}:
+            answer = message_text(row) or answer
+    return Verdict(asked=True, answer=answer)
+
+
+def message_text(message: Mapping[str, Any]) -> str:
+    """Return the text of a message, whose content is a string or a list of blocks."""
+    content = message.get("content")
+    if isinstance(content, str):
+        return content.strip()
+    blocks = [mapping(block) for block in content] if isinstance(content, list) else []
+    return "".join(text(block.get("text")) for block in blocks if text(block.get("type")) == "text").strip()
+
+
+def _asks(row: Mapping[str, Any], run_id: str, question: str, since_ms: int) -> bool:
+    if text(row.get("role")) != "user":
+        return False
+    key = text(row.get("idempotencyKey")) or text(mapping(row.get("__openclaw")).get("idempotencyKey"))
+    if key:
+        return key == f"{run_id}:user" or (key.startswith(f"{run_id}.") and key.endswith(":user"))
+    at = row.get("timestamp")
+    recent = isinstance(at, (int, float)) and at >= since_ms - _CLOCK_SLACK_MS
+    return recent and question.strip() in message_text(row)
+
+
+def _of_the_system(row: Mapping[str, Any]) -> bool:
+    """Return whether a user's row is the gateway's own call to go on after a restart."""
+    return "[System] " in message_text(row)
+
+
+def _final(result: Mapping[str, Any]) -> End:
+    payloads = list(_payloads(result))
+    good = [payload for payload in payloads if payload.get("isError") is not True]
+    if payloads and not good:
+        return Failed(Status.FAILED, _told(result))
+    said = [text(payload.get("text")).strip() for payload in good if payload.get("isReasoning") is not True]
+    links = dict.fromkeys(url for payload in good for url in _links(payload))
+    media = tuple(MediaItem(kind="file", url=url) for url in links)
+    return Final("\n\n".join(part for part in said if part), media)
+
+
+def _payloads(result: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    payloads = result.get("payloads")
+    return (mapping(payload) for payload in payloads) if isinstance(payloads, list) else iter(())
+
+
+def _links(payload: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the files of a payload that people can reach: a path on the gateway's machine is none of theirs."""
+    several = payload.get("mediaUrls")
+    for url in (payload.get("mediaUrl"), *(several if isinstance(several, list) else ())):
+        if text(url).startswith(("http://", "https://")):
+            yield text(url)
+
+
+def _told(result: Mapping[str, Any]) -> str:
+    return " ".join(
+        text(payload.get("text")) for payload in _payloads(result) if payload.get("isError") is True
+    )
+
+
+def _not_started(answer: Response) -> End | None:
+    fault = answer.fault
+    if fault is None:
+        return Failed(Status.FAILED, "the gateway's answer tells no end")
+    if fault.retryable:
+        return None
+    if fault.code == "UNAVAILABLE":
+        return Skipped(fault.message or fault.reason)
+    return Failed(Status.FAILED, str(fault.error("agent")))

@@ -1,0 +1,39 @@
+"""What an agent behind a gateway is told: the message, who wrote it, and where (openclaw-host §4.8)."""
+
+from openclaw_channel_octo.host.base import MediaItem, Turn
+
+__all__ = ["question_of", "system_prompt_of"]
+
+_LONGEST_NAME = 64
+
+
+def question_of(turn: Turn) -> str:
+    """Return the text of the run.
+
+    In groups it begins with who wrote it: to a gateway, every message comes from this client.
+    """
+    asked = turn.text or "(no text)"
+    if turn.conversation != "direct":
+        asked = f"[{_sender(turn)}] {asked}"
+    files = "\n".join(_file(item) for item in turn.media)
+    return "\n\n".join(part for part in (turn.context, asked, files) if part)
+
+
+def system_prompt_of(turn: Turn) -> str:
+    """Return what an agent has to know about a group or thread to read its messages."""
+    return (
+        f"You take part in a {turn.conversation} of the team chat Octo (id {turn.channel_id}). "
+        "Several people write here; each message begins with its sender in square brackets. "
+        "Your answer is posted there as it is: do not use a messaging tool for it."
+    )
+
+
+def _sender(turn: Turn) -> str:
+    """Return the sender as one line that nobody's chosen name can break out of."""
+    name = " ".join(turn.sender.name.replace("[", "(").replace("]", ")").split())[:_LONGEST_NAME]
+    return f"{name} ({turn.sender.uid})" if name else turn.sender.uid
+
+
+def _file(item: MediaItem) -> str:
+    name = f" {item.name}" if item.name else ""
+    return f"[{item.kind}{name}: {item.url}]"

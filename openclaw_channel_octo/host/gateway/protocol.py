@@ -1,0 +1,250 @@
+"""The client's side of one connection to a gateway, without a socket or a clock (openclaw-host §4.1, §4.2)."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from openclaw_channel_octo.host.gateway.frames import (
+    Event,
+    Fault,
+    Response,
+    encode_request,
+    mapping,
+    parse_frame,
+    text,
+)
+from openclaw_channel_octo.host.gateway.identity import DeviceIdentity, Proof
+
+__all__ = [
+    "Gap",
+    "GatewayProtocol",
+    "Happening",
+    "Hello",
+    "Login",
+    "Opened",
+    "Phase",
+    "Refused",
+    "release_of",
+]
+
+PROTOCOL = 4
+CLIENT_ID = "gateway-client"
+CLIENT_MODE = "backend"
+CLIENT_PLATFORM = "linux"
+ROLE = "operator"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Login:
+    """What is shown to get in.
+
+    Attributes:
+        scopes: the scopes asked for (openclaw-host §4.3).
+        token: the gateway's shared token, empty for none.
+        password: its password, empty for none.
+        device_token: the token it gave this device, empty for none.
+        version: this client's version, for the gateway's log.
+    """
+
+    scopes: tuple[str, ...]
+    token: str = ""
+    password: str = ""
+    device_token: str = ""
+    version: str = "0"
+
+    def auth(self) -> dict[str, str]:
+        """Return the ``auth`` block of a connect request."""
+        offered = {"token": self.token, "password": self.password, "deviceToken": self.device_token}
+        return {kind: secret for kind, secret in offered.items() if secret}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hello:
+    """What the gateway says of itself when it lets us in.
+
+    Attributes:
+        version: its release, such as ``2026.9.6``.
+        boot_id: changes with every start of the gateway; empty before 2026.9.
+        uptime_ms: how long it has run.
+        methods: what can be asked of it.
+        scopes: the scopes it granted.
+        device_token: a token for this device, empty where it gave none.
+        default_agent: the agent that answers where no other is chosen.
+        max_payload: largest frame it takes, in bytes.
+    """
+
+    version: str
+    boot_id: str
+    uptime_ms: int
+    methods: frozenset[str]
+    scopes: frozenset[str]
+    device_token: str
+    default_agent: str
+    max_payload: int
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The gateway let us in."""
+
+    hello: Hello
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The gateway did not let us in; it closes the connection."""
+
+    fault: Fault
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Events were lost before the next one: what was built from events is stale."""
+
+    missed: int
+
+
+Happening = Opened | Refused | Gap | Response | Event
+
+
+class Phase(StrEnum):
+    """How far a connection is."""
+
+    CHALLENGE = "challenge"
+    """Waiting for the gateway's challenge."""
+    CONNECT = "connect"
+    """Asked to be let in."""
+    OPEN = "open"
+    REFUSED = "refused"
+
+
+class GatewayProtocol:
+    """One connection: feed it messages, send what it has to send.
+
+    Args:
+        login: what is shown to get in.
+        identity: the device that signs, ``None`` to connect without one.
+        new_id: makes request ids.
+    """
+
+    def __init__(self, login: Login, identity: DeviceIdentity | None, new_id: Callable[[], str]) -> None:
+        self._login = login
+        self._identity = identity
+        self._new_id = new_id
+        self._outgoing: list[str] = []
+        self._connect_id = ""
+        self._last_seq: int | None = None
+        self.phase = Phase.CHALLENGE
+
+    def receive(self, message: str | bytes) -> Sequence[Happening]:
+        """Take one message and return what it means, in order.
+
+        Raises:
+            ValueError: it is no frame of this protocol.
+        """
+        frame = parse_frame(message)
+        match frame:
+            case None:
+                return ()
+            case Event(name="connect.challenge") if self.phase is Phase.CHALLENGE:
+                self._connect(frame.payload)
+                return ()
+            case Response() if frame.id == self._connect_id and self.phase is Phase.CONNECT:
+                return (self._connected(frame),)
+            case Event():
+                return (*self._missed(frame), frame)
+            case _:
+                return (frame,)
+
+    def request(self, method: str, params: Mapping[str, Any]) -> str:
+        """Queue a request and return its id."""
+        request_id = self._new_id()
+        self._outgoing.append(encode_request(request_id, method, params))
+        return request_id
+
+    def to_send(self) -> Sequence[str]:
+        """Return the messages to send now, each exactly once."""
+        ready, self._outgoing = self._outgoing, []
+        return ready
+
+    def _connect(self, challenge: Mapping[str, Any]) -> None:
+        client = {
+            "id": CLIENT_ID,
+            "version": self._login.version,
+            "platform": CLIENT_PLATFORM,
+            "mode": CLIENT_MODE,
+        }
+        params: dict[str, Any] = {
+            "minProtocol": PROTOCOL,
+            "maxProtocol": PROTOCOL,
+            "client": client,
+            "role": ROLE,
+            "scopes": list(self._login.scopes),
+            "caps": [],
+            "auth": self._login.auth(),
+        }
+        if self._identity is not None:
+            params["device"] = self._identity.sign(self._proof(challenge))
+        self._connect_id = self.request("connect", params)
+        self.phase = Phase.CONNECT
+
+    def _proof(self, challenge: Mapping[str, Any]) -> Proof:
+        signed_at = challenge.get("ts")
+        return Proof(
+            client_id=CLIENT_ID,
+            client_mode=CLIENT_MODE,
+            role=ROLE,
+            scopes=self._login.scopes,
+            signed_at=signed_at if isinstance(signed_at, int) else 0,
+            token=self._login.token or self._login.device_token,
+            nonce=text(challenge.get("nonce")),
+            platform=CLIENT_PLATFORM,
+        )
+
+    def _connected(self, answer: Response) -> Happening:
+        if answer.fault is not None:
+            self.phase = Phase.REFUSED
+            return Refused(answer.fault)
+        self.phase = Phase.OPEN
+        return Opened(_hello(answer.payload))
+
+    def _missed(self, event: Event) -> Sequence[Gap]:
+        """Return a gap where numbers of this connection's events are missing before ``event``."""
+        if event.seq is None:
+            return ()
+        last, self._last_seq = self._last_seq, event.seq
+        missed = 0 if last is None else event.seq - last - 1
+        return (Gap(missed),) if missed > 0 else ()
+
+
+def _hello(payload: Mapping[str, Any]) -> Hello:
+    server, auth = mapping(payload.get("server")), mapping(payload.get("auth"))
+    snapshot, policy = mapping(payload.get("snapshot")), mapping(payload.get("policy"))
+    defaults = mapping(snapshot.get("sessionDefaults"))
+    return Hello(
+        version=text(server.get("version")),
+        boot_id=text(server.get("bootId")),
+        uptime_ms=_number(snapshot.get("uptimeMs")),
+        methods=_names(mapping(payload.get("features")).get("methods")),
+        scopes=_names(auth.get("scopes")),
+        device_token=text(auth.get("deviceToken")),
+        default_agent=text(defaults.get("defaultAgentId")),
+        max_payload=_number(policy.get("maxPayload")),
+    )
+
+
+def _names(value: object) -> frozenset[str]:
+    return (
+        frozenset(name for name in value if isinstance(name, str)) if isinstance(value, list) else frozenset()
+    )
+
+
+def _number(value: object) -> int:
+    return value if isinstance(value, int) else 0
+
+
+def release_of(version: str) -> tuple[int, ...]:
+    """Return a release such as ``2026.9.6-1`` as numbers that compare: ``(2026, 9, 6)``; empty where it is none."""
+    numbers = version.partition("-")[0].split(".")
+    return tuple(int(number) for number in numbers) if all(number.isdecimal() for number in numbers) else ()

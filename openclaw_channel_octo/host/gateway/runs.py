@@ -1,0 +1,236 @@
+"""One run on a gateway, from its request to its end, whatever happens to the connection (openclaw-host §4.6, §4.7)."""
+
+import asyncio
+import logging
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from openclaw_channel_octo.clock import Clock, within
+from openclaw_channel_octo.errors import HostRefused, HostUnavailable
+from openclaw_channel_octo.host.base import Accepted, Delta, Failed, Final, Turn, TurnEvent
+from openclaw_channel_octo.host.gateway.connection import GatewayConnection
+from openclaw_channel_octo.host.gateway.frames import mapping, text
+from openclaw_channel_octo.host.gateway.outcome import (
+    End,
+    end_of,
+    end_of_wait,
+    judge,
+    message_text,
+    started,
+)
+from openclaw_channel_octo.host.gateway.prompt import question_of, system_prompt_of
+from openclaw_channel_octo.session.status import Status
+
+__all__ = ["GatewayRun"]
+
+_log = logging.getLogger(__name__)
+
+RECOVERY_STARTS_WITHIN_S = 30.0
+"""How long a restarted gateway gets to take up a session it left running; real ones took 3 to 14 s."""
+
+WAIT_MS = 30_000
+"""Longest single ``agent.wait``."""
+
+HISTORY_LIMIT = 50
+SETTLE_TRIES, SETTLE_EVERY_S = 10, 0.3
+"""Looks at what an ended run left behind: its record follows its last event a moment later."""
+
+_BUSY = frozenset({"running", "queued"})
+_TERMINAL = frozenset({"final", "error", "aborted"})
+
+
+class GatewayRun:
+    """Asks a gateway for one run and finds out how it ended.
+
+    A run whose connection was lost is looked for: under its own id where the gateway still is the same, by session
+    key and history where it was started again and may have taken the run up under another id. Only a run that left no
+    trace, or ended without an answer while the gateway died, is asked for again.
+
+    Args:
+        turn: what to run.
+        connection: to the gateway.
+        clock: time and ids.
+    """
+
+    def __init__(self, turn: Turn, connection: GatewayConnection, clock: Clock) -> None:
+        self.turn = turn
+        self.key = turn.run_id
+        self.events: asyncio.Queue[TurnEvent | None] = asyncio.Queue()
+        self.aborted = False
+        self._connection = connection
+        self._clock = clock
+        self._question = question_of(turn)
+        self._sent_ms = turn.lost_since_ms
+        self._told: asyncio.Queue[Mapping[str, Any]] = asyncio.Queue()
+        self._elsewhere = False
+        self._text = ""
+
+    async def drive(self) -> None:
+        """Run to the end; everything that happens goes to ``events``, ``None`` last."""
+        try:
+            self.events.put_nowait(await self._end())
+        finally:
+            self.events.put_nowait(None)
+
+    def hear(self, name: str, payload: Mapping[str, Any]) -> None:
+        """Take an event of this run, or one of its session while the run is looked for there."""
+        run_id = text(payload.get("runId"))
+        if run_id == self.key:
+            if name == "chat" and text(payload.get("state")) == "delta":
+                self._grow(message_text(mapping(payload.get("message"))))
+        elif self._elsewhere:
+            self._told.put_nowait(payload if name == "chat" else {})
+
+    def _grow(self, so_far: str) -> None:
+        """Take the text as far as it is written; a part of it that changed later shows only in the end."""
+        if so_far.startswith(self._text):
+            self.events.put_nowait(Delta(so_far[len(self._text) :]))
+        self._text = so_far
+
+    async def _end(self) -> End:
+        lost = self.turn.lost_since_ms > 0
+        while True:
+            try:
+                await self._connection.ready()
+                if lost and (end := await self._bring_home()) is not None:
+                    return end
+                lost = True
+                return await self._ask()
+            except HostRefused as error:
+                return Failed(Status.FAILED, str(error), self._text)
+            except _NotNow as not_now:
+                lost = self._sent_ms > 0
+                await self._clock.sleep(not_now.wait_s)
+            except HostUnavailable as error:
+                _log.warning("run %s: %s; looking for it when the gateway is back", self.turn.run_id, error)
+                lost = self._sent_ms > 0
+                await self._clock.sleep(SETTLE_EVERY_S)
+
+    async def _ask(self) -> End:
+        """Request the run, or its outcome where the gateway knows its key already."""
+        asked_before, self._sent_ms = self._sent_ms, self._sent_ms or self._clock.wall_ms()
+        for _ in range(SETTLE_TRIES):
+            async with self._connection.exchange("agent", self._params()) as exchange:
+                answer = await exchange.next()
+                if started(answer):
+                    self.events.put_nowait(Accepted(self.turn.run_id))
+                if text(answer.payload.get("status")) == "accepted":
+                    answer = await exchange.next()
+            if not started(answer):
+                end = end_of(answer, aborted=self.aborted)
+                if end is None:
+                    self._sent_ms = asked_before
+                    raise _NotNow(answer.fault.retry_after_ms / 1000 if answer.fault else 0)
+                return self._with_text(end)
+            if (end := await self._follow()) is not None:
+                return self._with_text(end)
+            await self._clock.sleep(SETTLE_EVERY_S)
+        return await self._from_history() or Failed(
+            Status.FAILED, "the gateway ended the run and tells no outcome"
+        )
+
+    async def _follow(self) -> End | None:
+        """Wait for a run that is under way; ``None`` when it has ended and its text has to be asked for."""
+        while True:
+            params = {"runId": self.key, "timeoutMs": WAIT_MS}
+            payload = await self._connection.call("agent.wait", params, within_s=WAIT_MS / 1000 + 15)
+            if self.aborted and text(payload.get("status")) != "pending":
+                return Failed(Status.KILLED, "the run was aborted")
+            if (end := end_of_wait(payload)) is not None:
+                return end
+            if text(payload.get("status")) == "ok":
+                return None
+
+    async def _bring_home(self) -> End | None:
+        """Find out what became of a run whose connection was lost; ``None`` when it has to be asked for."""
+        if self._connection.booted_ms < self._sent_ms:
+            # The same gateway knows the run by its key, for a while; its history knows it for good.
+            return await self._from_history()
+        end = await self._taken_up() or await self._from_history()
+        if end is None:
+            self.key = f"{self.turn.run_id}.{self._clock.new_id()[:8]}"
+            self._sent_ms = 0
+        return end
+
+    async def _taken_up(self) -> End | None:
+        """Wait for what a restarted gateway does about the session; ``None`` when that is nothing (any more)."""
+        self._told = asyncio.Queue()
+        self._elsewhere = True
+        try:
+            patience_s: float | None = RECOVERY_STARTS_WITHIN_S
+            while await self._busy():
+                told = await self._next_told(patience_s)
+                if told is None:
+                    return None  # the row is left over; nobody takes it up
+                patience_s = None
+                if text(told.get("state")) in _TERMINAL:
+                    return await self._settled(told)
+        finally:
+            self._elsewhere = False
+        return None
+
+    async def _next_told(self, patience_s: float | None) -> Mapping[str, Any] | None:
+        """Return the session's next event, ``None`` when none came in time; without patience, look again at times."""
+        try:
+            return await within(self._clock, patience_s or WAIT_MS / 1000, self._told.get())
+        except TimeoutError:
+            return {} if patience_s is None else None
+
+    async def _busy(self) -> bool:
+        row = await self._connection.call("sessions.describe", {"key": self.turn.session_key})
+        return text(mapping(row.get("session")).get("status")) in _BUSY
+
+    async def _settled(self, told: Mapping[str, Any]) -> End:
+        """Return what a run under a foreign id came to, from the event that ended it or the history behind it."""
+        match text(told.get("state")):
+            case "aborted":
+                return Failed(Status.KILLED, "somebody aborted the run")
+            case "error":
+                words = text(told.get("errorMessage")) or "the run failed after a restart of the gateway"
+                return await self._from_history() or Failed(Status.FAILED, words)
+        for _ in range(SETTLE_TRIES):
+            if (end := await self._from_history()) is not None:
+                return end
+            await self._clock.sleep(SETTLE_EVERY_S)
+        return Final(message_text(mapping(told.get("message"))))
+
+    async def _from_history(self) -> End | None:
+        """Return the answer that stands behind the question in the session's history."""
+        params = {"sessionKey": self.turn.session_key, "limit": HISTORY_LIMIT}
+        payload = await self._connection.call("chat.history", params)
+        messages = payload.get("messages")
+        verdict = judge(
+            messages if isinstance(messages, list) else (),
+            run_id=self.turn.run_id,
+            question=self._question,
+            since_ms=self._sent_ms,
+        )
+        return Final(verdict.answer) if verdict.answer else None
+
+    def _with_text(self, end: End) -> End:
+        """Give a failed run what it had written by then."""
+        return Failed(end.status, end.message, self._text) if isinstance(end, Failed) else end
+
+    def _params(self) -> dict[str, Any]:
+        turn = self.turn
+        params: dict[str, Any] = {
+            "message": self._question,
+            "sessionKey": turn.session_key,
+            "idempotencyKey": self.key,
+            "deliver": False,
+            "inputProvenance": {"kind": "external_user", "sourceChannel": turn.channel},
+        }
+        if turn.budget_s is not None:
+            params["timeout"] = max(1, math.ceil(turn.budget_s))
+        if turn.conversation != "direct":
+            params |= {"groupId": turn.channel_id, "extraSystemPrompt": system_prompt_of(turn)}
+        return params
+
+
+class _NotNow(Exception):
+    """The gateway takes no runs at the moment."""
+
+    def __init__(self, wait_s: float) -> None:
+        super().__init__(f"in {wait_s:g} s")
+        self.wait_s = wait_s or SETTLE_EVERY_S

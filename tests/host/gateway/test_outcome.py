@@ -1,0 +1,169 @@
+"""From a gateway's words to the end of a run: recorded answers, and the traps of both releases."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from openclaw_channel_octo.host.base import Failed, Final, MediaItem, Skipped
+from openclaw_channel_octo.host.gateway.frames import Fault, Response, parse_frame
+from openclaw_channel_octo.host.gateway.outcome import end_of, end_of_wait, judge, message_text, started
+from openclaw_channel_octo.session.status import Status
+from tests.host.gateway.transcripts import answers
+
+
+def response(frame: Mapping[str, Any]) -> Response:
+    parsed = parse_frame(json.dumps(frame))
+    assert isinstance(parsed, Response)
+    return parsed
+
+
+def done(payload: Mapping[str, Any], fault: Fault | None = None) -> Response:
+    return Response(id="1", payload=payload, fault=fault)
+
+
+def test_recorded_runs_end_as_the_session_row_said() -> None:
+    ends = {
+        params["idempotencyKey"]: end_of(response(got[-1]), aborted=False)
+        for params, got in answers("s2-failed-then-ok", "agent")
+    }
+    assert ends["s2-a"] == Final("STUB-REPLY[ok] to 3 messages")
+    assert isinstance(ends["s2-b"], Failed)
+    assert ends["s2-b"].status == Status.FAILED
+    assert "rejected the request" in ends["s2-b"].message
+    assert ends["s2-c"] == Final("STUB-REPLY[ok] to 6 messages")
+    assert isinstance(ends["s2-d"], Failed)
+    assert ends["s2-d"].status == Status.TIMEOUT
+    assert ends["s2-e"] == Final("STUB-REPLY[ok] to 9 messages")
+
+
+def test_the_first_of_two_recorded_answers_only_says_that_the_run_began() -> None:
+    for _, got in answers("s2-failed-then-ok", "agent"):
+        assert [started(response(frame)) for frame in got] == [True, False]
+
+
+def test_recorded_waits_tell_the_answer_too() -> None:
+    ends = [end_of_wait(got[0]["payload"]) for _, got in answers("s2-failed-then-ok", "agent.wait")]
+    assert [type(end) for end in ends] == [Final, Failed, Final, Failed, Final]
+
+
+def test_a_timed_out_run_of_2026_5_22_does_not_repeat_the_previous_answer() -> None:
+    result = {"payloads": [{"text": "the previous answer", "mediaUrl": None}]}
+    payload = {"status": "timeout", "summary": "aborted", "stopReason": "rpc", "timeoutPhase": "provider"}
+    end = end_of(done({**payload, "result": result}), aborted=False)
+    assert end == Failed(Status.TIMEOUT, "the gateway ended the run: it took too long")
+
+
+def test_a_run_somebody_aborted_is_killed_not_timed_out() -> None:
+    end = end_of(done({"status": "timeout", "summary": "aborted", "stopReason": "rpc"}), aborted=False)
+    assert isinstance(end, Failed)
+    assert end.status == Status.KILLED
+
+
+def test_what_we_aborted_is_killed_whatever_the_gateway_says() -> None:
+    end = end_of(done({"status": "ok", "result": {"payloads": [{"text": "late"}]}}), aborted=True)
+    assert isinstance(end, Failed)
+    assert end.status == Status.KILLED
+
+
+def test_several_payloads_are_one_answer_without_reasoning_and_repeated_files() -> None:
+    payloads = [
+        {"text": "one", "mediaUrl": "https://files/a.png"},
+        {"text": "thinking", "isReasoning": True},
+        {"text": " two ", "mediaUrls": ["https://files/a.png", "/root/secret.txt"]},
+        {"text": "tool broke", "isError": True},
+        "nonsense",
+    ]
+    end = end_of(done({"status": "ok", "result": {"payloads": payloads}}), aborted=False)
+    assert end == Final("one\n\ntwo", (MediaItem(kind="file", url="https://files/a.png"),))
+
+
+@pytest.mark.parametrize("result", [{}, {"payloads": []}, {"payloads": None}, {"payloads": [{"text": None}]}])
+def test_an_ok_without_words_is_an_empty_answer(result: Mapping[str, Any]) -> None:
+    assert end_of(done({"status": "ok", "result": result}), aborted=False) == Final("")
+
+
+def test_an_ok_that_is_all_errors_failed() -> None:
+    result = {"payloads": [{"text": "the tool broke", "isError": True}]}
+    end = end_of(done({"status": "ok", "result": result}), aborted=False)
+    assert end == Failed(Status.FAILED, "the tool broke")
+
+
+def test_an_empty_answer_of_2026_9_6_is_a_failure() -> None:
+    result = {"payloads": [{"text": "⚠️ Agent couldn't generate a response.", "isError": True}]}
+    end = end_of(done({"status": "error", "summary": "failed", "result": result}), aborted=False)
+    assert isinstance(end, Failed)
+    assert end.status == Status.FAILED
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind"),
+    [
+        (Fault(code="UNAVAILABLE", retryable=True, details={"reason": "gateway-restarting"}), type(None)),
+        (Fault(code="UNAVAILABLE", message="changed while starting work"), Skipped),
+        (Fault(code="INVALID_REQUEST", message="no such agent"), Failed),
+        (Fault(code="FORBIDDEN", details={"missingScope": "operator.write"}), Failed),
+    ],
+)
+def test_a_run_that_did_not_start_is_tried_again_only_where_that_can_help(fault: Fault, kind: type) -> None:
+    assert isinstance(end_of(done({}, fault), aborted=False), kind)
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {"status": "timeout"},
+        {"status": "timeout", "timeoutPhase": "queue"},
+        {"status": "pending"},
+        {"status": "ok", "endedAt": 1},
+        {},
+    ],
+)
+def test_a_wait_that_tells_no_end_is_none(payload: Mapping[str, Any]) -> None:
+    assert end_of_wait(payload) is None
+
+
+def user(words: str, key: str = "", at: int = 10_000) -> dict[str, Any]:
+    return {"role": "user", "content": words, "timestamp": at} | (
+        {"idempotencyKey": f"{key}:user"} if key else {}
+    )
+
+
+def agent(words: str, stop: str = "stop") -> dict[str, Any]:
+    return {"role": "assistant", "content": [{"type": "text", "text": words}], "stopReason": stop}
+
+
+SYSTEM = user("[System] Your previous turn was interrupted by a gateway restart.", "r-9")
+
+
+@pytest.mark.parametrize(
+    ("messages", "asked", "answer"),
+    [
+        ([], False, ""),
+        ([user("hello", "r-1")], True, ""),
+        ([user("hello", "r-1"), agent("hi")], True, "hi"),
+        ([user("hello", "r-1"), SYSTEM, agent("hi after all")], True, "hi after all"),
+        ([user("hello", "r-1"), agent("let me look", "toolUse"), agent("found")], True, "found"),
+        ([user("hello", "r-1"), agent("", "error")], True, ""),
+        ([user("hello", "r-1"), user("something else", "r-2"), agent("to that")], True, ""),
+        ([user("hello", "r-0"), agent("to another")], False, ""),
+        ([user("hello", "r-1.ab12"), agent("of the second run")], True, "of the second run"),
+        ([user("hello", "r-1"), user("hello", "r-1.ab12"), agent("second")], True, "second"),
+        ([user("hello", "r-12"), agent("another run's")], False, ""),
+        ([user("hello"), agent("hi")], True, "hi"),
+        ([user("hello", at=1), agent("of yesterday")], False, ""),
+        ([user("[Queued] [Mon 10:00] hello\n\n[System] Your previous turn"), agent("hi")], True, "hi"),
+        (["nonsense", None, user("hello", "r-1"), agent("hi")], True, "hi"),
+    ],
+)
+def test_an_answer_is_found_behind_its_own_question(messages: list[Any], *, asked: bool, answer: str) -> None:
+    verdict = judge(messages, run_id="r-1", question="hello", since_ms=10_000)
+    assert (verdict.asked, verdict.answer) == (asked, answer)
+
+
+def test_content_is_a_string_or_blocks() -> None:
+    blocks = [{"type": "text", "text": "a"}, {"type": "toolCall"}, {"type": "text", "text": "b"}]
+    assert message_text({"content": blocks}) == "ab"
+    assert message_text({"content": " a "}) == "a"
+    assert message_text({"content": 7}) == ""
