@@ -8,6 +8,7 @@ import click
 from openclaw_channel_octo import __version__
 from openclaw_channel_octo.cli.config import config
 from openclaw_channel_octo.cli.demo import demo
+from openclaw_channel_octo.cli.gateway import gateway
 from openclaw_channel_octo.cli.journal import journal
 from openclaw_channel_octo.cli.replay import replay
 from openclaw_channel_octo.cli.run import run
@@ -33,3 +34,4 @@ main.add_command(replay)
 main.add_command(config)
 main.add_command(journal)
 main.add_command(sessions)
+main.add_command(gateway)

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import click
 
-from openclaw_channel_octo.config.load import load_config, select_accounts
+from openclaw_channel_octo.cli.files import CONFIG_OPTION, OPENCLAW_OPTION, load_named
+from openclaw_channel_octo.config.load import select_accounts
 from openclaw_channel_octo.config.model import BotConfig, OctoConfig
 from openclaw_channel_octo.errors import ConfigError, OctoError
 from openclaw_channel_octo.host.configure import host_from_config
@@ -27,14 +28,8 @@ STOPPING = (signal.SIGINT, signal.SIGTERM)
 
 
 @click.command()
-@click.option(
-    "--config",
-    "config_file",
-    required=True,
-    metavar="FILE",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="The configuration, octo.json.",
-)
+@CONFIG_OPTION
+@OPENCLAW_OPTION
 @click.option(
     "--account", "accounts", multiple=True, metavar="ID", help="Only this bot; may be given several times."
 )
@@ -45,24 +40,25 @@ STOPPING = (signal.SIGINT, signal.SIGTERM)
     show_default=True,
     help="Lowest level of log lines on standard error. DEBUG shows message texts.",
 )
-def run(config_file: Path, accounts: Sequence[str], log_level: str) -> None:
-    """Run the enabled bots until SIGINT or SIGTERM.
+def run(config_file: Path | None, openclaw: Path | None, accounts: Sequence[str], log_level: str) -> None:
+    """Run the enabled bots until SIGINT or SIGTERM, on the host that octo.json names or in an OpenClaw gateway.
 
     On the first signal no new messages are taken, running turns may end (host.drainSeconds), and what waits is kept
     for the next start. A second signal ends at once.
 
     Exit codes: 0 stopped in order, 1 turns were cut short, 2 could not start.
     """
+    named = config_file or openclaw
     try:
-        loaded = load_config(config_file)
+        loaded = load_named(config_file, openclaw)
         bots = _chosen(loaded.config, accounts)
     except ConfigError as error:
         for problem in error.problems:
-            click.echo(f"{config_file}: {problem}", err=True)
+            click.echo(f"{named}: {problem}", err=True)
         sys.exit(NOT_STARTED)
     setup_logging(log_level.upper(), *loaded.config.secrets())
     for warning in loaded.warnings:
-        click.echo(f"{config_file}: warning: {warning}", err=True)
+        click.echo(f"{named}: warning: {warning}", err=True)
     try:
         sys.exit(asyncio.run(_serve(loaded.config, bots)))
     except OctoError as error:

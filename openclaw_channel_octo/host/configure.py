@@ -1,6 +1,7 @@
 """From configuration to the host it asks for."""
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
@@ -9,7 +10,10 @@ from openclaw_channel_octo.clock import Clock, SystemClock
 from openclaw_channel_octo.config.model import EmbeddedHostConfig, GatewayHostConfig
 from openclaw_channel_octo.host.base import AgentHost
 
-__all__ = ["DEVICE_FILE", "host_from_config"]
+if TYPE_CHECKING:
+    from openclaw_channel_octo.host.gateway.host import GatewayHost
+
+__all__ = ["DEVICE_FILE", "gateway_from_config", "host_from_config"]
 
 DEVICE_FILE = "gateway-device.json"
 """Name of the device identity's file in the state folder."""
@@ -33,13 +37,14 @@ def host_from_config(
         ConfigError: its agent's command is empty, or its base URL is none.
     """
     if isinstance(config, GatewayHostConfig):
-        return _gateway(config, clock or SystemClock())
+        return gateway_from_config(config, clock)
     from openclaw_channel_octo.host.embedded.configure import from_config  # noqa: PLC0415  # what is asked for only
 
     return from_config(config, clock, secrets=secrets)
 
 
-def _gateway(config: GatewayHostConfig, clock: Clock) -> AgentHost:
+def gateway_from_config(config: GatewayHostConfig, clock: Clock | None = None) -> "GatewayHost":
+    """Return the gateway a configuration describes as a host, not yet connected."""
     from openclaw_channel_octo.host.gateway.host import GatewayHost  # noqa: PLC0415  # what is asked for only
     from openclaw_channel_octo.host.gateway.identity import DeviceFile  # noqa: PLC0415  # as above
     from openclaw_channel_octo.host.gateway.protocol import Login  # noqa: PLC0415  # as above
@@ -51,4 +56,4 @@ def _gateway(config: GatewayHostConfig, clock: Clock) -> AgentHost:
         version=__version__,
     )
     device = DeviceFile(config.state_dir / DEVICE_FILE)
-    return GatewayHost(url=config.url, login=login, device=device, clock=clock)
+    return GatewayHost(url=config.url, login=login, device=device, clock=clock or SystemClock())

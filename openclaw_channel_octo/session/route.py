@@ -1,11 +1,54 @@
-"""Which agent and which session a conversation belongs to."""
+"""Which agent and which session a conversation belongs to, as an OpenClaw gateway resolves it (openclaw-host §2.4, §3.4)."""
 
-from dataclasses import dataclass
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
-from openclaw_channel_octo.ids import ChannelRef
-from openclaw_channel_octo.session.key import session_key
+from openclaw_channel_octo.ids import ChannelRef, ChannelType, split_thread
+from openclaw_channel_octo.session.key import CHANNEL
 
-__all__ = ["Route", "Routing"]
+__all__ = ["ANY", "DM_SCOPES", "GROUP_SCOPES", "Binding", "Peer", "Route", "Routing", "canonical_id"]
+
+ANY = "*"
+"""Matches every account, or every peer of a kind."""
+
+DM_SCOPES = ("main", "per-peer", "per-channel-peer", "per-account-channel-peer")
+GROUP_SCOPES = ("per-group", "main")
+
+_DEFAULT_ACCOUNT = "default"
+_LONGEST_ID = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """The other side of a conversation.
+
+    Attributes:
+        kind: ``direct`` or ``group``.
+        id: the person's uid, or the group's or thread's id.
+    """
+
+    kind: str
+    id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Binding:
+    """One rule that sends conversations of this channel to an agent.
+
+    Attributes:
+        agent_id: the agent.
+        account_id: the account it is for, `ANY` for all.
+        peer: the conversation it is for, its id `ANY` for all of its kind; ``None`` for every conversation.
+        dm_scope: the scope its direct messages get, ``None`` for the usual one.
+        group_scope: the scope its groups get, likewise.
+    """
+
+    agent_id: str
+    account_id: str = _DEFAULT_ACCOUNT
+    peer: Peer | None = None
+    dm_scope: str | None = None
+    group_scope: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,11 +66,93 @@ class Route:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Routing:
-    """Placeholder."""
+    """The rules of one host.
+
+    Attributes:
+        default_agent: answers where no binding matches.
+        bindings: rules for this channel, in the order they are written.
+        dm_scope: which session direct messages share, one of `DM_SCOPES`.
+        group_scope: which session a group has, one of `GROUP_SCOPES`.
+        main_key: last part of the key of an agent's main session.
+        links: one person's uids under one name, ``uid`` or ``octo:uid`` to the name, both lower case.
+        lower_groups: whether group ids are lower-cased, as a gateway does for a channel it has no plugin of.
+    """
 
     default_agent: str = "main"
-    dm_scope: str = "main"
+    bindings: tuple[Binding, ...] = ()
+    dm_scope: str = "per-channel-peer"
+    group_scope: str = "per-group"
+    main_key: str = "main"
+    links: Mapping[str, str] = field(default_factory=dict)
+    lower_groups: bool = False
 
-    def route(self, account_id: str, channel: ChannelRef) -> Route:  # noqa: ARG002
-        """Return the route."""
-        return Route(agent_id=self.default_agent, session_key=session_key(self.default_agent, channel))
+    def route(self, account_id: str, channel: ChannelRef) -> Route:
+        """Return the route of a conversation.
+
+        Args:
+            account_id: the bot's account.
+            channel: the conversation as the bot answers into it; for a direct one ``channel.id`` is the person's uid.
+        """
+        peer = Peer("direct" if channel.type == ChannelType.PERSON else "group", channel.id)
+        thread = split_thread(channel.id) if channel.type == ChannelType.THREAD else None
+        binding = self._binding(canonical_id(account_id), peer, thread.group_no if thread else "")
+        agent_id = canonical_id(binding.agent_id if binding else self.default_agent) or "main"
+        scope = binding or Binding(agent_id=agent_id)
+        key = (
+            self._direct(account_id, peer.id, scope) if peer.kind == "direct" else self._group(peer.id, scope)
+        )
+        return Route(agent_id=agent_id, session_key=f"agent:{agent_id}:{key}")
+
+    def agents_of(self, account_id: str) -> frozenset[str]:
+        """Return every agent that can get messages of an account."""
+        account_id = canonical_id(account_id)
+        bound = {binding.agent_id for binding in self.bindings if binding.account_id in (ANY, account_id)}
+        return frozenset(canonical_id(agent_id) or "main" for agent_id in bound | {self.default_agent})
+
+    def _binding(self, account_id: str, peer: Peer, group_no: str) -> Binding | None:
+        """Return the rule that matches best: this peer, its group, all peers of its kind, the account, the channel."""
+        rules = [rule for rule in self.bindings if rule.account_id in (ANY, account_id)]
+        wanted = [peer, *([Peer("group", group_no)] if group_no else []), Peer(peer.kind, ANY)]
+        for one in wanted:
+            for rule in rules:
+                if rule.peer == one:
+                    return rule
+        general = [rule for rule in rules if rule.peer is None]
+        return next(_own_first(general), None)
+
+    def _direct(self, account_id: str, uid: str, scope: Binding) -> str:
+        dm_scope = scope.dm_scope or self.dm_scope
+        linked = self.links.get(uid.lower()) or self.links.get(f"{CHANNEL}:{uid}".lower())
+        person = (linked if linked and dm_scope != "main" else uid).lower()
+        match dm_scope:
+            case "per-account-channel-peer":
+                return f"{CHANNEL}:{canonical_id(account_id)}:direct:{person}"
+            case "per-channel-peer":
+                return f"{CHANNEL}:direct:{person}"
+            case "per-peer":
+                return f"direct:{person}"
+            case _:
+                return self.main_key.lower()
+
+    def _group(self, group_id: str, scope: Binding) -> str:
+        if (scope.group_scope or self.group_scope) == "main":
+            return self.main_key.lower()
+        return f"{CHANNEL}:group:{group_id.lower() if self.lower_groups else group_id}"
+
+
+def canonical_id(text: str) -> str:
+    """Return an account or agent id as gateways compare them: lower case, 64 of ``a-z 0-9 _ -`` at most.
+
+    An account id that is blank is the default one.
+    """
+    lowered = text.strip().lower()
+    if not lowered:
+        return _DEFAULT_ACCOUNT
+    if re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,63}", lowered):
+        return lowered
+    return re.sub(r"[^a-z0-9_-]+", "-", lowered).lstrip("-").rstrip("-")[:_LONGEST_ID]
+
+
+def _own_first(rules: list[Binding]) -> Iterator[Binding]:
+    yield from (rule for rule in rules if rule.account_id != ANY)
+    yield from (rule for rule in rules if rule.account_id == ANY)

@@ -64,6 +64,7 @@ class GatewayRun:
         self._sent_ms = turn.lost_since_ms
         self._told: asyncio.Queue[Mapping[str, Any]] = asyncio.Queue()
         self._elsewhere = False
+        self._accepted = False
         self._text = ""
 
     async def drive(self) -> None:
@@ -82,8 +83,14 @@ class GatewayRun:
         elif self._elsewhere:
             self._told.put_nowait(payload if name == "chat" else {})
 
+    def _accept(self) -> None:
+        if not self._accepted:
+            self._accepted = True
+            self.events.put_nowait(Accepted(self.turn.run_id))
+
     def _grow(self, so_far: str) -> None:
         """Take the text as far as it is written; a part of it that changed later shows only in the end."""
+        self._accept()
         if so_far.startswith(self._text):
             self.events.put_nowait(Delta(so_far[len(self._text) :]))
         self._text = so_far
@@ -114,7 +121,7 @@ class GatewayRun:
             async with self._connection.exchange("agent", self._params()) as exchange:
                 answer = await exchange.next()
                 if started(answer):
-                    self.events.put_nowait(Accepted(self.turn.run_id))
+                    self._accept()
                 if text(answer.payload.get("status")) == "accepted":
                     answer = await exchange.next()
             if not started(answer):

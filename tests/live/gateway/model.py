@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -59,6 +60,7 @@ class ModelRequest:
         tools: names of the tools offered.
         stream: whether the answer was asked for as events.
         after_tool: whether a tool's outcome stands behind that text.
+        at: when it came, monotonic seconds.
     """
 
     mode: Mode
@@ -68,13 +70,14 @@ class ModelRequest:
     tools: tuple[str, ...]
     stream: bool
     after_tool: bool
+    at: float
 
 
 class StubModel:
     """A model on a free port of loopback; an async context manager.
 
-    A user's text chooses the mode of its own turn with ``[stub:http400]`` or ``[stub:slow 2]``; other texts
-    get ``mode``. A hanging request answers after ``release()``.
+    A user's text chooses the mode of its own turn with ``[stub:http400]`` or ``[stub:slow 2]``, the last of several
+    counts; other texts get ``mode``. A hanging request answers after ``release()``.
 
     Attributes:
         mode: what happens to requests that choose nothing.
@@ -92,6 +95,7 @@ class StubModel:
         self.requests: list[ModelRequest] = []
         self.url = ""
         self._released = asyncio.Event()
+        self._asked = asyncio.Event()
         self._runner: web.AppRunner | None = None
 
     async def __aenter__(self) -> Self:
@@ -117,6 +121,10 @@ class StubModel:
         self._released.set()
         self._released = asyncio.Event()
 
+    async def next_request(self) -> None:
+        """Return when the model is asked again."""
+        await self._asked.wait()
+
     async def _models(self, _: web.Request) -> web.Response:
         return web.json_response({"object": "list", "data": [{"id": MODEL, "object": "model"}]})
 
@@ -124,6 +132,8 @@ class StubModel:
         body = await http.json()
         asked = self._understand(body)
         self.requests.append(asked)
+        self._asked.set()
+        self._asked = asyncio.Event()
         match asked.mode:
             case Mode.OK:
                 return await _say(http, body, self._text(asked))
@@ -147,7 +157,8 @@ class StubModel:
     def _understand(self, body: Mapping[str, Any]) -> ModelRequest:
         messages = tuple(body["messages"])
         text, since = _last_said(messages)
-        wish = _WISH.search(text)
+        # The gateway puts the text of an aborted run before that of the next one.
+        wish = next(reversed(list(_WISH.finditer(text))), None)
         return ModelRequest(
             mode=Mode(wish["mode"]) if wish else self.mode,
             seconds=float(wish["seconds"]) if wish and wish["seconds"] else self.seconds,
@@ -155,6 +166,7 @@ class StubModel:
             messages=messages,
             tools=tuple(tool["function"]["name"] for tool in body.get("tools") or ()),
             stream=bool(body.get("stream")),
+            at=time.monotonic(),
             after_tool=any(message["role"] == "tool" for message in since),
         )
 

@@ -217,6 +217,7 @@ class RealGateway:
                     "model": {"primary": f"stub/{MODEL}"},
                     "skipBootstrap": True,
                     "timeoutSeconds": run_budget_s,
+                    "maxConcurrent": 32,
                 }
             },
             "models": {"mode": "replace", "providers": {"stub": provider}},

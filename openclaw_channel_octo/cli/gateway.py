@@ -1,0 +1,177 @@
+"""`openclaw-octo gateway check`: whether an OpenClaw gateway is ready to answer for the bots."""
+
+import asyncio
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+from openclaw_channel_octo.cli.files import CONFIG_OPTION, OPENCLAW_OPTION, load_named
+from openclaw_channel_octo.clock import SystemClock, within
+from openclaw_channel_octo.config.model import GatewayHostConfig, OctoConfig
+from openclaw_channel_octo.errors import ConfigError, HostError
+from openclaw_channel_octo.host.configure import gateway_from_config
+from openclaw_channel_octo.host.gateway.host import ADMIN_SCOPE, FIXED_IN, WRITE_SCOPE, GatewayHost
+from openclaw_channel_octo.host.gateway.protocol import Hello, release_of
+from openclaw_channel_octo.observe.logs import setup_logging
+from openclaw_channel_octo.session.key import CHANNEL
+from openclaw_channel_octo.session.status import RECOVERABLE
+
+__all__ = ["gateway"]
+
+NOT_FINE, NOT_TRIED = 1, 2
+CONNECT_WITHIN_S = 15.0
+MOST_SESSIONS = 1_000
+NEEDED = ("agent", "agent.wait", "chat.history", "sessions.abort", "sessions.describe", "sessions.subscribe")
+
+
+@dataclass(slots=True, kw_only=True)
+class Findings:
+    """What a check saw.
+
+    Attributes:
+        url: of the gateway.
+        release: the gateway's.
+        scopes: granted ones.
+        agents: ids of its agents.
+        routes: account id to the agent that answers its direct messages.
+        sessions: key and status of the channel's sessions.
+        problems: what would go wrong, one sentence each.
+        notes: what to know.
+    """
+
+    url: str
+    release: str = ""
+    scopes: Sequence[str] = ()
+    agents: Sequence[str] = ()
+    sessions: Sequence[tuple[str, str]] = ()
+    problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+@click.group()
+def gateway() -> None:
+    """Look at the OpenClaw gateway that runs the turns."""
+
+
+@gateway.command()
+@CONFIG_OPTION
+@OPENCLAW_OPTION
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
+def check(config_file: Path | None, openclaw: Path | None, *, as_json: bool) -> None:
+    """Connect to the gateway and tell what would keep the bots from answering. Changes nothing there.
+
+    Exit codes: 0 fine, 1 something would go wrong, 2 no gateway could be asked.
+    """
+    setup_logging("ERROR")
+    try:
+        config = load_named(config_file, openclaw).config
+    except ConfigError as error:
+        for problem in error.problems:
+            click.echo(f"{config_file or openclaw}: {problem}", err=True)
+        raise click.exceptions.Exit(NOT_TRIED) from None
+    if not isinstance(config.host, GatewayHostConfig):
+        _fail(
+            f'{config_file}: host.kind is "{config.host.kind}": there is no gateway to check', as_json=as_json
+        )
+    try:
+        found = asyncio.run(_look(config, config.host))
+    except HostError as error:
+        _fail(str(error), as_json=as_json)
+    click.echo(json.dumps(_as_json(found), ensure_ascii=False, indent=2) if as_json else _as_text(found))
+    raise click.exceptions.Exit(NOT_FINE if found.problems else 0)
+
+
+def _fail(problem: str, *, as_json: bool) -> NoReturn:
+    if as_json:
+        click.echo(json.dumps({"ok": False, "problems": [problem]}, ensure_ascii=False, indent=2))
+    else:
+        click.echo(problem, err=True)
+    raise click.exceptions.Exit(NOT_TRIED)
+
+
+async def _look(config: OctoConfig, settings: GatewayHostConfig) -> Findings:
+    host = gateway_from_config(settings)
+    await host.start()
+    try:
+        hello = await within(SystemClock(), CONNECT_WITHIN_S, host.hello())
+        found = Findings(url=settings.url, release=hello.version, scopes=sorted(hello.scopes))
+        _judge(hello, found)
+        await _agents(host, config, settings, found)
+        await _sessions(host, found)
+    except TimeoutError:
+        raise HostError(host.status.why or f"no gateway answers at {settings.url}") from None
+    finally:
+        await host.stop()
+    return found
+
+
+def _judge(hello: Hello, found: Findings) -> None:
+    """Tell what the gateway's welcome says about what will not work."""
+    release = release_of(hello.version)
+    if release and release < FIXED_IN:
+        found.notes.append(
+            f"release {hello.version} can hold on to a failed run; the bot clears it, 2026.7.1 and later need no help"
+        )
+    if missing := [method for method in NEEDED if method not in hello.methods]:
+        found.problems.append(f"the gateway does not offer {', '.join(missing)}: update it")
+    if WRITE_SCOPE not in hello.scopes:
+        found.problems.append(f"the scope {WRITE_SCOPE} was not granted: no turn can run")
+    if ADMIN_SCOPE not in hello.scopes:
+        found.notes.append(f"without the scope {ADMIN_SCOPE} the command /reset does not work (host.scopes)")
+
+
+async def _agents(
+    host: GatewayHost, config: OctoConfig, settings: GatewayHostConfig, found: Findings
+) -> None:
+    answer = await host.ask("agents.list", {})
+    found.agents = [str(agent.get("id")) for agent in _objects(answer.get("agents"))]
+    wanted = {name: agent for name in config.accounts for agent in settings.routing.agents_of(name)}
+    for account_id, agent_id in wanted.items():
+        if agent_id not in found.agents:
+            found.problems.append(
+                f"account {account_id} is routed to the agent {agent_id}, which the gateway does not have"
+            )
+
+
+async def _sessions(host: GatewayHost, found: Findings) -> None:
+    answer = await host.ask("sessions.list", {"limit": MOST_SESSIONS})
+    rows = [row for row in _objects(answer.get("sessions")) if f":{CHANNEL}:" in str(row.get("key"))]
+    found.sessions = [(str(row.get("key")), str(row.get("status") or "new")) for row in rows]
+    for key, status in found.sessions:
+        if status in RECOVERABLE:
+            found.notes.append(f"{key} is {status}: the next mention restarts it")
+
+
+def _objects(value: object) -> list[Mapping[str, Any]]:
+    return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list) else []
+
+
+def _as_json(found: Findings) -> dict[str, Any]:
+    return {
+        "ok": not found.problems,
+        "url": found.url,
+        "release": found.release,
+        "scopes": found.scopes,
+        "agents": found.agents,
+        "sessions": [{"key": key, "status": status} for key, status in found.sessions],
+        "problems": found.problems,
+        "notes": found.notes,
+    }
+
+
+def _as_text(found: Findings) -> str:
+    lines = [
+        f"gateway   {found.url}, release {found.release}",
+        f"scopes    {', '.join(found.scopes) or 'none'}",
+        f"agents    {', '.join(found.agents) or 'none'}",
+        f"sessions  {len(found.sessions)} of channel {CHANNEL}",
+        *(f"  {status:<9} {key}" for key, status in found.sessions),
+        *(f"note: {note}" for note in found.notes),
+        *(f"problem: {problem}" for problem in found.problems),
+        "not ready" if found.problems else "ready",
+    ]
+    return "\n".join(lines)

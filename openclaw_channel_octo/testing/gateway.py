@@ -1,0 +1,251 @@
+"""A fake OpenClaw gateway for tests: protocol version 4 on a loopback socket, without Node (openclaw-host §4)."""
+
+import asyncio
+import json
+from collections.abc import Callable, Mapping
+from typing import Any, Self
+
+import websockets
+from websockets.asyncio.server import Server, ServerConnection, serve
+
+from openclaw_channel_octo.clock import Clock, SystemClock
+from openclaw_channel_octo.testing import gateway_frames as frames
+from openclaw_channel_octo.testing.gateway_runs import (
+    Asked,
+    Break,
+    Client,
+    GatewayRuns,
+    Hang,
+    Reply,
+    Say,
+    TimeOut,
+)
+
+__all__ = ["Asked", "Break", "FakeGateway", "Hang", "Reply", "Say", "TimeOut"]
+
+_DEVICE_TOKEN = "device-token"  # noqa: S105  # of a fake
+
+
+class FakeGateway:
+    """A gateway in this process; an async context manager that listens on a free port of loopback.
+
+    Args:
+        version: the release it says it is; before 2026.7 it keeps no run ids in rows and histories.
+        token: the shared token clients must show.
+        agents: ids of its agents, the default one first.
+        scopes: the scopes it grants of those asked for.
+        recovers: whether it takes up runs a `kill` interrupted, under new run ids, once a client is there again.
+        clock: the times in rows and events.
+
+    Attributes:
+        runs: its runs and sessions.
+        connects: how many connections were let in.
+        calls: the methods it was asked, in order.
+        refusing: a key of `gateway_frames.FAULTS`: what every connect is answered; empty to let in.
+        draining: whether runs are refused as while a gateway shuts down.
+    """
+
+    def __init__(  # settings, each with a name at every call
+        self,
+        *,
+        version: str = "2026.9.6",
+        token: str = "gateway-token",  # noqa: S107  # of a fake
+        agents: tuple[str, ...] = ("main",),
+        scopes: tuple[str, ...] = ("operator.read", "operator.write", "operator.admin"),
+        recovers: bool = True,
+        clock: Clock | None = None,
+    ) -> None:
+        self.version = version
+        self.token = token
+        self.connects = 0
+        self.calls: list[str] = []
+        self.refusing = ""
+        self.draining = False
+        self._agents = agents
+        self._granted = frozenset(scopes)
+        self._recovers = recovers
+        self._clock = clock or SystemClock()
+        self._connected = asyncio.Event()
+        self.runs = GatewayRuns(version, self._clock, self.tell, self._somebody)
+        self._port = 0
+        self._boot = ""
+        self._booted_ms = 0
+        self._server: Server | None = None
+        self._clients: set[Client] = set()
+        self._waits: set[asyncio.Task[None]] = set()
+
+    @property
+    def url(self) -> str:
+        """Where clients connect; the same after every start."""
+        return f"ws://127.0.0.1:{self._port}"
+
+    @property
+    def asked(self) -> list[Asked]:
+        """Every run that was asked for and taken, oldest first."""
+        return self.runs.asked
+
+    @property
+    def sessions(self) -> dict[str, dict[str, Any]]:
+        """Rows by session key."""
+        return self.runs.sessions
+
+    def answer(self, reply: Callable[[Asked], Reply]) -> None:
+        """Set what becomes of the runs from now on."""
+        self.runs.reply = reply
+
+    async def __aenter__(self) -> Self:
+        """Start it."""
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """End everything."""
+        await self.kill()
+
+    async def start(self) -> None:
+        """Listen, again after `kill` or `terminate`: a new boot that has forgotten every outcome."""
+        self._boot = self._clock.new_id() if self.runs.keeps_keys else ""
+        self._booted_ms = self._clock.wall_ms()
+        self.draining = False
+        self._connected.clear()
+        self._server = await serve(self._serve, "127.0.0.1", self._port, compression=None)
+        self._port = next(iter(self._server.sockets)).getsockname()[1]
+        if self._recovers:
+            self.runs.take_up()
+
+    async def kill(self) -> None:
+        """End as SIGKILL does: connections are cut, runs stop, their rows stay ``running``."""
+        self.drop_connections()
+        for task in self._waits:
+            task.cancel()
+        if self._server is not None:
+            self._server.close()
+            await self._server.wait_closed()
+            self._server = None
+        await self.runs.stop()
+
+    async def terminate(self) -> None:
+        """End as SIGTERM does: new runs are refused, those under way may end, then everybody is told."""
+        self.draining = True
+        await self.runs.settle()
+        for client in list(self._clients):
+            await client.tell("shutdown", {"reason": "gateway stopping"})
+            await client.socket.close(1012, "service restart")
+        await self.kill()
+
+    def drop_connections(self) -> None:
+        """Cut every connection; runs go on."""
+        for client in self._clients:
+            client.socket.transport.abort()
+        self._clients.clear()
+
+    def skip_events(self, count: int) -> None:
+        """Leave a hole in the numbers of every connection's events."""
+        for client in self._clients:
+            client.seq += count
+
+    async def tell(self, event: str, payload: Mapping[str, Any]) -> None:
+        """Send an event to everybody; ``sessions.changed`` to those who asked for it."""
+        for client in list(self._clients):
+            if event != "sessions.changed" or client.subscribed:
+                await client.tell(event, payload)
+
+    async def _somebody(self) -> None:
+        await self._connected.wait()
+
+    async def _serve(self, socket: ServerConnection) -> None:
+        client = None
+        try:
+            client = await self._welcome(socket)
+            if client is not None:
+                async for message in socket:
+                    await self._take(client, json.loads(message))
+        except websockets.ConnectionClosed:
+            return  # the other side's way to end
+        finally:
+            if client is not None:
+                self._clients.discard(client)
+
+    async def _welcome(self, socket: ServerConnection) -> Client | None:
+        nonce = self._clock.new_id()
+        challenge = {"nonce": nonce, "ts": self._clock.wall_ms()}
+        await socket.send(json.dumps({"type": "event", "event": "connect.challenge", "payload": challenge}))
+        request = json.loads(await socket.recv())
+        params = request["params"]
+        client = Client(socket, self._granted & frozenset(params.get("scopes", ())))
+        if why := self.refusing or self._objection(params, nonce):
+            await client.refuse(request["id"], frames.FAULTS[why])
+            await socket.close(1013 if why == "starting" else 1008, why)
+            return None
+        payload = frames.hello(
+            version=self.version,
+            boot_id=self._boot,
+            uptime_ms=self._clock.wall_ms() - self._booted_ms,
+            scopes=sorted(client.scopes),
+            device_token=_DEVICE_TOKEN if params.get("device") else "",
+            agent_id=self._agents[0],
+        )
+        await client.answer(request["id"], payload)
+        self._clients.add(client)
+        self.connects += 1
+        self._connected.set()
+        return client
+
+    def _objection(self, params: Mapping[str, Any], nonce: str) -> str:
+        """Return why a connect is refused, empty to let it in."""
+        if not params["minProtocol"] <= 4 <= params["maxProtocol"]:  # noqa: PLR2004  # the protocol's version
+            return "protocol"
+        auth = params.get("auth") or {}
+        if not auth:
+            return "no token"
+        if auth.get("token") != self.token and auth.get("deviceToken") != _DEVICE_TOKEN:
+            return "token"
+        device = params.get("device")
+        return "signature" if device and device["nonce"] != nonce else ""
+
+    async def _take(self, client: Client, request: Mapping[str, Any]) -> None:
+        method, params, request_id = request["method"], request.get("params", {}), request["id"]
+        self.calls.append(method)
+        if (scope := frames.scope_of(method)) not in client.scopes:
+            await client.refuse(request_id, frames.missing_scope(scope))
+        elif method == "agent":
+            await self._ask(client, request_id, params)
+        elif method == "agent.wait":
+            task = asyncio.create_task(self.runs.wait(client, request_id, params))
+            self._waits.add(task)
+            task.add_done_callback(self._waits.discard)
+        elif method in frames.METHODS:
+            await client.answer(request_id, await self._plain(client, method, params))
+        else:
+            await client.refuse(request_id, frames.fault("INVALID_REQUEST", f"unknown method: {method}"))
+
+    async def _ask(self, client: Client, request_id: str, params: Mapping[str, Any]) -> None:
+        agent_id = params["sessionKey"].split(":")[1]
+        if self.draining:
+            await client.refuse(request_id, frames.FAULTS["restarting"])
+        elif agent_id not in self._agents:
+            words = f'Agent "{agent_id}" no longer exists in configuration'
+            await client.refuse(request_id, frames.fault("INVALID_REQUEST", words))
+        else:
+            await self.runs.ask(client, request_id, params)
+
+    async def _plain(self, client: Client, method: str, params: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Answer what needs one look."""
+        key = str(params.get("key") or params.get("sessionKey") or "").lower()
+        match method:
+            case "sessions.subscribe":
+                client.subscribed = True
+                return {"subscribed": True}
+            case "sessions.describe":
+                return {"session": self.sessions.get(key)}
+            case "sessions.list":
+                return {"sessions": list(self.sessions.values()), "count": len(self.sessions)}
+            case "chat.history":
+                limit = params.get("limit", 200)
+                return {"sessionKey": key, "messages": self.runs.histories[key][-limit:]}
+            case "agents.list":
+                return {"defaultId": self._agents[0], "agents": [{"id": agent} for agent in self._agents]}
+            case "sessions.reset":
+                return {"ok": True, "key": key, "entry": self.runs.reset(key)}
+            case _:
+                return await self.runs.abort(key, params.get("runId"))
