@@ -23,7 +23,8 @@ from openclaw_channel_octo.session.status import RECOVERABLE
 __all__ = ["gateway"]
 
 NOT_FINE, NOT_TRIED = 1, 2
-CONNECT_WITHIN_S = 15.0
+CONNECT_WITHIN_S = 5.0
+"""How long a gateway gets that is just starting."""
 MOST_SESSIONS = 1_000
 NEEDED = ("agent", "agent.wait", "chat.history", "sessions.abort", "sessions.describe", "sessions.subscribe")
 
@@ -37,7 +38,6 @@ class Findings:
         release: the gateway's.
         scopes: granted ones.
         agents: ids of its agents.
-        routes: account id to the agent that answers its direct messages.
         sessions: key and status of the channel's sessions.
         problems: what would go wrong, one sentence each.
         notes: what to know.
@@ -129,8 +129,8 @@ async def _agents(
 ) -> None:
     answer = await host.ask("agents.list", {})
     found.agents = [str(agent.get("id")) for agent in _objects(answer.get("agents"))]
-    wanted = {name: agent for name in config.accounts for agent in settings.routing.agents_of(name)}
-    for account_id, agent_id in wanted.items():
+    wanted = [(name, agent) for name in config.accounts for agent in settings.routing.agents_of(name)]
+    for account_id, agent_id in sorted(wanted):
         if agent_id not in found.agents:
             found.problems.append(
                 f"account {account_id} is routed to the agent {agent_id}, which the gateway does not have"

@@ -1,4 +1,4 @@
-"""Which agent and which session a conversation belongs to, as an OpenClaw gateway resolves it (openclaw-host §2.4, §3.4)."""
+"""Which agent and session a conversation belongs to, as a gateway resolves it (openclaw-host §2.4, §3.4)."""
 
 import re
 from collections.abc import Iterator, Mapping

@@ -121,6 +121,8 @@ class GatewayRuns:
         self.sessions: dict[str, dict[str, Any]] = {}
         self.histories: dict[str, list[dict[str, Any]]] = defaultdict(list)
         self.keeps_keys = version >= FIRST_WITH_KEYS
+        self.answers_aborted = True
+        """Whether an aborted run gets its second answer; 2026.5.22 leaves some without."""
         self._clock = clock
         self._tell = tell
         self._connected = connected
@@ -198,8 +200,8 @@ class GatewayRuns:
         row = self.sessions.setdefault(
             asked.session_key, {"key": asked.session_key, "sessionId": self._clock.new_id()}
         )
-        for field in ("endedAt", "runtimeMs", "lastRunError", "lastRunId"):
-            row.pop(field, None)
+        for name in ("endedAt", "runtimeMs", "lastRunError", "lastRunId"):
+            row.pop(name, None)
         row |= {"status": "running", "startedAt": now_ms, "updatedAt": now_ms, "abortedLastRun": False}
         question = frames.user_row(asked.message, asked.run_id, now_ms, with_key=self.keeps_keys)
         self.histories[asked.session_key].append(question)
@@ -307,5 +309,6 @@ class GatewayRuns:
         payload = {"runId": found.run_id, "status": "timeout", "summary": "aborted", "stopReason": "rpc"}
         self.sessions[key]["abortedLastRun"] = True
         await self._close(found, "killed", payload, None, "")
-        await self._answer_caller(found.run_id)
+        if self.answers_aborted:
+            await self._answer_caller(found.run_id)
         return {"ok": True, "abortedRunId": found.run_id, "status": "aborted"}

@@ -8,7 +8,7 @@ from openclaw_channel_octo.host.base import Failed, Final, MediaItem, Skipped
 from openclaw_channel_octo.host.gateway.frames import Response, mapping, text
 from openclaw_channel_octo.session.status import Status
 
-__all__ = ["End", "Verdict", "end_of", "end_of_wait", "judge", "message_text", "started"]
+__all__ = ["End", "Verdict", "end_of", "end_of_event", "end_of_wait", "judge", "message_text", "started"]
 
 End = Final | Failed | Skipped
 
@@ -31,7 +31,7 @@ def end_of(answer: Response, *, aborted: bool) -> End | None:
 
     Args:
         answer: the last answer.
-        aborted: whether we asked for the run's abort.
+        aborted: whether the run's abort was asked for, by us or somebody else.
     """
     status = text(answer.payload.get("status"))
     words = text(answer.payload.get("summary")) or (answer.fault.message if answer.fault else "")
@@ -69,6 +69,19 @@ def end_of_wait(payload: Mapping[str, Any]) -> End | None:
             return Failed(Status.TIMEOUT, "the gateway ended the run: it took too long")
         case _:
             return None
+
+
+def end_of_event(payload: Mapping[str, Any]) -> End:
+    """Return the end that a ``chat`` event in the state ``final``, ``error`` or ``aborted`` tells."""
+    match text(payload.get("state")):
+        case "aborted":
+            return Failed(Status.KILLED, "somebody aborted the run")
+        case "error" if text(payload.get("errorKind")) == "timeout":
+            return Failed(Status.TIMEOUT, "the gateway ended the run: it took too long")
+        case "error":
+            return Failed(Status.FAILED, text(payload.get("errorMessage")) or "the run failed")
+        case _:
+            return Final(message_text(mapping(payload.get("message"))))
 
 
 @dataclass(frozen=True, slots=True)

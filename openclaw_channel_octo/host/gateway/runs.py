@@ -9,11 +9,12 @@ from typing import Any
 from openclaw_channel_octo.clock import Clock, within
 from openclaw_channel_octo.errors import HostRefused, HostUnavailable
 from openclaw_channel_octo.host.base import Accepted, Delta, Failed, Final, Turn, TurnEvent
-from openclaw_channel_octo.host.gateway.connection import GatewayConnection
-from openclaw_channel_octo.host.gateway.frames import mapping, text
+from openclaw_channel_octo.host.gateway.connection import Exchange, GatewayConnection
+from openclaw_channel_octo.host.gateway.frames import Response, mapping, text
 from openclaw_channel_octo.host.gateway.outcome import (
     End,
     end_of,
+    end_of_event,
     end_of_wait,
     judge,
     message_text,
@@ -35,6 +36,9 @@ WAIT_MS = 30_000
 HISTORY_LIMIT = 50
 SETTLE_TRIES, SETTLE_EVERY_S = 10, 0.3
 """Looks at what an ended run left behind: its record follows its last event a moment later."""
+
+ANSWER_WITHIN_S = 3.0
+"""How much later than the event of a run's end the answer that tells it may come."""
 
 _BUSY = frozenset({"running", "queued"})
 _TERMINAL = frozenset({"final", "error", "aborted"})
@@ -63,6 +67,7 @@ class GatewayRun:
         self._question = question_of(turn)
         self._sent_ms = turn.lost_since_ms
         self._told: asyncio.Queue[Mapping[str, Any]] = asyncio.Queue()
+        self._over: asyncio.Future[Mapping[str, Any]] = asyncio.get_running_loop().create_future()
         self._elsewhere = False
         self._accepted = False
         self._text = ""
@@ -78,10 +83,20 @@ class GatewayRun:
         """Take an event of this run, or one of its session while the run is looked for there."""
         run_id = text(payload.get("runId"))
         if run_id == self.key:
-            if name == "chat" and text(payload.get("state")) == "delta":
-                self._grow(message_text(mapping(payload.get("message"))))
+            if name == "chat":
+                self._hear_own(payload)
         elif self._elsewhere:
             self._told.put_nowait(payload if name == "chat" else {})
+
+    def _hear_own(self, payload: Mapping[str, Any]) -> None:
+        state = text(payload.get("state"))
+        if state == "delta":
+            self._grow(message_text(mapping(payload.get("message"))))
+        elif state == "aborted":
+            self.aborted = True  # 2026.5.22 calls it a timeout in its answer
+        if state in _TERMINAL and not self._over.done() and end_of_event(payload) != Final():
+            # An empty final says little: 2026.5.22 sends one before it tells that the model failed.
+            self._over.set_result(payload)
 
     def _accept(self) -> None:
         if not self._accepted:
@@ -123,7 +138,10 @@ class GatewayRun:
                 if started(answer):
                     self._accept()
                 if text(answer.payload.get("status")) == "accepted":
-                    answer = await exchange.next()
+                    last = await self._last(exchange)
+                    if last is None:
+                        return self._with_text(end_of_event(self._over.result()))
+                    answer = last
             if not started(answer):
                 end = end_of(answer, aborted=self.aborted)
                 if end is None:
@@ -136,6 +154,24 @@ class GatewayRun:
         return await self._from_history() or Failed(
             Status.FAILED, "the gateway ended the run and tells no outcome"
         )
+
+    async def _last(self, exchange: Exchange) -> Response | None:
+        """Return the answer that tells the run's end; ``None`` when its event came and the answer does not follow.
+
+        2026.5.22 gives some aborted runs no second answer.
+        """
+        answer = asyncio.ensure_future(exchange.next())
+        first: set[asyncio.Future[Any]] = {answer, self._over}
+        try:
+            await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
+            if answer.done():
+                return answer.result()
+            answer.cancel()
+            return await within(self._clock, ANSWER_WITHIN_S, exchange.next())
+        except TimeoutError:
+            return None
+        finally:
+            answer.cancel()
 
     async def _follow(self) -> End | None:
         """Wait for a run that is under way; ``None`` when it has ended and its text has to be asked for."""
@@ -157,6 +193,7 @@ class GatewayRun:
         end = await self._taken_up() or await self._from_history()
         if end is None:
             self.key = f"{self.turn.run_id}.{self._clock.new_id()[:8]}"
+            self._over = asyncio.get_running_loop().create_future()
             self._sent_ms = 0
         return end
 
@@ -190,17 +227,13 @@ class GatewayRun:
 
     async def _settled(self, told: Mapping[str, Any]) -> End:
         """Return what a run under a foreign id came to, from the event that ended it or the history behind it."""
-        match text(told.get("state")):
-            case "aborted":
-                return Failed(Status.KILLED, "somebody aborted the run")
-            case "error":
-                words = text(told.get("errorMessage")) or "the run failed after a restart of the gateway"
-                return await self._from_history() or Failed(Status.FAILED, words)
-        for _ in range(SETTLE_TRIES):
-            if (end := await self._from_history()) is not None:
-                return end
+        end = end_of_event(told)
+        tries = SETTLE_TRIES if isinstance(end, Final) else 1
+        for _ in range(tries):
+            if (answer := await self._from_history()) is not None:
+                return answer
             await self._clock.sleep(SETTLE_EVERY_S)
-        return Final(message_text(mapping(told.get("message"))))
+        return end
 
     async def _from_history(self) -> End | None:
         """Return the answer that stands behind the question in the session's history."""

@@ -162,6 +162,20 @@ async def test_an_aborted_run_is_killed_and_its_late_text_is_dropped(tmp_path: P
     assert end.status == Status.KILLED
 
 
+async def test_a_run_somebody_else_aborts_ends_by_its_event_where_no_answer_comes(
+    tmp_path: Path, clock: Clock
+) -> None:
+    async with FakeGateway(version=OLD) as gateway, hosted(gateway, tmp_path, clock) as host:
+        gateway.runs.answers_aborted = False
+        gateway.answer(lambda _: Hang())
+        running = asyncio.create_task(end_of(host, turn()))
+        await until(lambda: gateway.sessions)
+        await host.ask("sessions.abort", {"key": KEY, "runId": "run-1"})
+        end = await running
+    assert isinstance(end, Failed)
+    assert end.status == Status.KILLED
+
+
 @pytest.mark.parametrize("version", ["2026.9.6", OLD])
 async def test_a_run_survives_the_loss_of_the_connection(version: str, tmp_path: Path, clock: Clock) -> None:
     async with FakeGateway(version=version) as gateway, hosted(gateway, tmp_path, clock) as host:

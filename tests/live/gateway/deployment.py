@@ -60,8 +60,8 @@ class Deployment:
             "token": self.gateway.token,
             "stateDir": str(self.rig.state_dir),
             "timeoutSeconds": timeout_s,
-            **host,
-        }
+        } | host
+        config["host"] = {key: value for key, value in config["host"].items() if value is not None}
         await self.rig.start(config)
 
     async def stop(self) -> None:

@@ -123,6 +123,16 @@ class RealGateway:
         """Ask it to end with SIGTERM, kill what is left after ``limit_s``; it drains runs for up to 315 s."""
         await self._end(signal.SIGTERM, limit_s=limit_s)
 
+    async def openclaw(self, *arguments: str) -> None:
+        """Run a command of the gateway's own command line to its end. Raises `GatewayFailed`."""
+        if self._installed is None:
+            raise GatewayFailed("there is no gateway to ask")
+        process = await self._openclaw(self._installed, *arguments)
+        code = await process.wait()
+        _kill_group(process.pid)
+        if code != 0:
+            raise GatewayFailed(f"openclaw {arguments[0]} ended with code {code}\n{self.log_tail()}")
+
     def log_tail(self, lines: int = _TAIL_LINES) -> str:
         """Return the last lines it printed."""
         return "\n".join((self.folder / "gateway.log").read_text(errors="replace").splitlines()[-lines:])

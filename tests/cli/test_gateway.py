@@ -1,0 +1,161 @@
+"""`openclaw-octo gateway check`, and `run --openclaw`: what an operator reads."""
+
+import asyncio
+import json
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from openclaw_channel_octo.cli import gateway as gateway_command
+from openclaw_channel_octo.cli import main
+from openclaw_channel_octo.testing.gateway import FakeGateway
+
+BOT = "bf_0123456789abcdef"
+RUN = "from openclaw_channel_octo.cli import main; main()"
+
+
+@pytest.fixture
+async def gateway() -> AsyncIterator[FakeGateway]:
+    async with FakeGateway(agents=("main", "work")) as running:
+        yield running
+
+
+def configured(folder: Path, gateway: FakeGateway, **host: Any) -> Path:
+    settings = {
+        "kind": "gateway",
+        "url": gateway.url,
+        "token": gateway.token,
+        "stateDir": str(folder / "state"),
+    }
+    file = folder / "octo.json"
+    file.write_text(json.dumps({"channels": {"octo": {"botToken": BOT}}, "host": settings | host}))
+    return file
+
+
+def openclaw(folder: Path, gateway: FakeGateway, **blocks: Any) -> Path:
+    port = int(gateway.url.rpartition(":")[2])
+    content = {
+        "gateway": {"port": port, "auth": {"token": gateway.token}},
+        "channels": {"octo": {"botToken": BOT}},
+    }
+    file = folder / "openclaw.json"
+    file.write_text(json.dumps(content | blocks))
+    return file
+
+
+async def invoke(*arguments: str, home: Path) -> Result:
+    runner = CliRunner(env={"XDG_STATE_HOME": str(home), "HOME": str(home)})
+    return await asyncio.to_thread(runner.invoke, main, arguments)
+
+
+async def test_a_gateway_that_is_ready_is_shown_with_its_sessions(
+    gateway: FakeGateway, tmp_path: Path
+) -> None:
+    gateway.sessions["agent:main:octo:group:g1"] = {"key": "agent:main:octo:group:g1", "status": "failed"}
+    gateway.sessions["agent:main:main"] = {"key": "agent:main:main", "status": "done"}
+    result = await invoke("gateway", "check", "--config", str(configured(tmp_path, gateway)), home=tmp_path)
+    assert result.exit_code == 0
+    assert result.stdout.splitlines() == [
+        f"gateway   {gateway.url}, release 2026.9.6",
+        "scopes    operator.read, operator.write",
+        "agents    main, work",
+        "sessions  1 of channel octo",
+        "  failed    agent:main:octo:group:g1",
+        "note: without the scope operator.admin the command /reset does not work (host.scopes)",
+        "note: agent:main:octo:group:g1 is failed: the next mention restarts it",
+        "ready",
+    ]
+
+
+async def test_the_gateways_own_file_is_all_it_takes(gateway: FakeGateway, tmp_path: Path) -> None:
+    result = await invoke(
+        "gateway", "check", "--openclaw", str(openclaw(tmp_path, gateway)), "--json", home=tmp_path
+    )
+    assert result.exit_code == 0
+    found = json.loads(result.stdout)
+    assert (found["ok"], found["release"], found["agents"]) == (True, "2026.9.6", ["main", "work"])
+
+
+async def test_an_agent_that_bindings_name_and_the_gateway_does_not_have_is_a_problem(
+    gateway: FakeGateway, tmp_path: Path
+) -> None:
+    bindings = [{"agentId": "gone", "match": {"channel": "octo", "accountId": "*"}}]
+    file = openclaw(tmp_path, gateway, bindings=bindings)
+    result = await invoke("gateway", "check", "--openclaw", str(file), home=tmp_path)
+    assert result.exit_code == 1
+    assert (
+        "problem: account default is routed to the agent gone, which the gateway does not have"
+        in result.stdout
+    )
+    assert result.stdout.splitlines()[-1] == "not ready"
+
+
+async def test_an_old_release_is_told_of(tmp_path: Path) -> None:
+    async with FakeGateway(version="2026.5.22") as gateway:
+        result = await invoke(
+            "gateway", "check", "--config", str(configured(tmp_path, gateway)), home=tmp_path
+        )
+    assert result.exit_code == 0
+    assert "release 2026.5.22 can hold on to a failed run" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("refusing", "what_to_do"),
+    [("token", "compare host.token"), ("pairing", "openclaw devices approve request-1")],
+)
+async def test_a_refusal_says_what_to_do_and_shows_no_secret(
+    gateway: FakeGateway, tmp_path: Path, refusing: str, what_to_do: str
+) -> None:
+    gateway.refusing = refusing
+    result = await invoke("gateway", "check", "--config", str(configured(tmp_path, gateway)), home=tmp_path)
+    assert result.exit_code == 2
+    assert what_to_do in result.stderr
+    assert gateway.token not in result.output
+    assert BOT not in result.output
+
+
+async def test_a_gateway_that_does_not_run_is_named_with_its_address(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gateway_command, "CONNECT_WITHIN_S", 0.05)
+    gateway = FakeGateway()
+    await gateway.start()
+    await gateway.kill()
+    result = await invoke("gateway", "check", "--config", str(configured(tmp_path, gateway)), home=tmp_path)
+    assert result.exit_code == 2
+    assert f"no gateway answers at {gateway.url}" in result.stderr
+
+
+async def test_an_embedded_host_has_no_gateway_to_check(tmp_path: Path) -> None:
+    file = tmp_path / "octo.json"
+    file.write_text(json.dumps({"channels": {"octo": {"botToken": BOT}}}))
+    result = await invoke("gateway", "check", "--config", str(file), home=tmp_path)
+    assert result.exit_code == 2
+    assert "there is no gateway to check" in result.stderr
+
+
+@pytest.mark.parametrize("command", [("run",), ("gateway", "check")])
+async def test_a_command_without_any_file_says_which_ones_it_takes(
+    command: tuple[str, ...], tmp_path: Path
+) -> None:
+    result = await invoke(*command, home=tmp_path)
+    assert result.exit_code == 2
+    assert "--config octo.json, or --openclaw openclaw.json" in result.stderr
+
+
+async def test_run_ends_at_once_where_the_gateway_does_not_let_it_in(
+    gateway: FakeGateway, tmp_path: Path
+) -> None:
+    gateway.refusing = "token"
+    command = (sys.executable, "-c", RUN, "run", "--config")
+    process = await asyncio.create_subprocess_exec(
+        *command, str(configured(tmp_path, gateway)), stderr=asyncio.subprocess.PIPE
+    )
+    _, told = await process.communicate()
+    assert process.returncode == 2
+    assert b"cannot start: connecting to" in told
+    assert b"compare host.token" in told

@@ -1,0 +1,222 @@
+"""Reading a gateway's own file: address, secrets, bots, routing; and that it is never written."""
+
+import json
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from openclaw_channel_octo.config.findings import Findings
+from openclaw_channel_octo.config.load import load_config
+from openclaw_channel_octo.config.model import GatewayHostConfig
+from openclaw_channel_octo.config.openclaw import OpenClawConfig, read_openclaw
+from openclaw_channel_octo.config.secrets import Surroundings
+from openclaw_channel_octo.errors import ConfigError
+from openclaw_channel_octo.ids import ChannelRef, ChannelType
+from openclaw_channel_octo.session.route import ANY, Binding, Peer
+
+TOKEN = "gw-PLANTED-token"
+BOT = "bf_PLANTED0token0never0to0be0shown"
+DM = ChannelRef("ann", ChannelType.PERSON)
+
+
+def read(raw: object, env: Mapping[str, str] | None = None) -> tuple[OpenClawConfig | None, Findings]:
+    findings = Findings()
+    return read_openclaw(raw, Surroundings(base=Path("/"), env=env or {}), findings), findings
+
+
+def found(raw: object, env: Mapping[str, str] | None = None) -> OpenClawConfig:
+    config, findings = read(raw, env)
+    assert config is not None, findings.problems
+    return config
+
+
+def secret(raw: object, env: Mapping[str, str] | None = None) -> str | None:
+    token = found(raw, env).token
+    return token.get_secret_value() if token else None
+
+
+def test_an_empty_file_means_a_gateway_with_every_default() -> None:
+    config = found({})
+    assert (config.url, config.token, config.password, config.channel) == (
+        "ws://127.0.0.1:18789",
+        None,
+        None,
+        None,
+    )
+    assert (
+        config.routing.route("helper", DM).session_key == "agent:main:main"
+    )  # a gateway's default for people
+
+
+@pytest.mark.parametrize(
+    ("gateway", "env", "url"),
+    [
+        ({"port": 19000}, {}, "ws://127.0.0.1:19000"),
+        ({"port": 19000}, {"OPENCLAW_GATEWAY_PORT": "19001"}, "ws://127.0.0.1:19001"),
+        ({"tls": {"enabled": True}}, {}, "wss://127.0.0.1:18789"),
+        ({"mode": "remote", "remote": {"url": "wss://gw.example:443"}}, {}, "wss://gw.example:443"),
+        ({"mode": "local", "remote": {"url": "wss://gw.example:443"}}, {}, "ws://127.0.0.1:18789"),
+    ],
+)
+def test_the_address_is_where_the_gateway_listens(gateway: Any, env: Mapping[str, str], url: str) -> None:
+    assert found({"gateway": gateway}, env).url == url
+
+
+@pytest.mark.parametrize(
+    ("gateway", "env"),
+    [
+        ({"auth": {"mode": "token", "token": TOKEN}}, {}),
+        ({"auth": {"token": "${GW_TOKEN}"}}, {"GW_TOKEN": TOKEN}),
+        (
+            {"auth": {"token": {"source": "env", "provider": "default", "id": "GW_TOKEN"}}},
+            {"GW_TOKEN": TOKEN},
+        ),
+        ({}, {"OPENCLAW_GATEWAY_TOKEN": TOKEN}),
+        ({"mode": "remote", "remote": {"url": "wss://x", "token": TOKEN}, "auth": {"token": "of here"}}, {}),
+    ],
+)
+def test_the_token_is_found_wherever_the_gateway_finds_it(gateway: Any, env: Mapping[str, str]) -> None:
+    assert secret({"gateway": gateway}, env) == TOKEN
+
+
+def test_a_password_is_only_used_where_the_gateway_asks_for_one() -> None:
+    config = found({"gateway": {"auth": {"mode": "password", "password": "geheim", "token": TOKEN}}})
+    assert config.token is None
+    assert config.password is not None
+    assert config.password.get_secret_value() == "geheim"
+
+
+def test_rules_of_this_channel_are_read_and_those_it_cannot_match_left_out() -> None:
+    bindings = [
+        {"agentId": "Work", "match": {"channel": "octo", "accountId": "Helper"}},
+        {"agentId": "all", "match": {"channel": "OCTO", "accountId": "*", "peer": {"kind": "dm", "id": "*"}}},
+        {
+            "agentId": "g",
+            "match": {"channel": "octo", "peer": {"kind": "channel", "id": 7}},
+            "session": {"groupScope": "main"},
+        },
+        {"agentId": "x", "match": {"channel": "telegram"}},
+        {"agentId": "x", "match": {"channel": "octo", "guildId": "1"}},
+        {"agentId": "x", "type": "acp", "match": {"channel": "octo"}},
+        {"agentId": "x"},
+        "nonsense",
+    ]
+    assert found({"bindings": bindings}).routing.bindings == (
+        Binding(agent_id="work", account_id="helper"),
+        Binding(agent_id="all", account_id=ANY, peer=Peer("direct", ANY)),
+        Binding(agent_id="g", account_id="default", peer=Peer("group", "7"), group_scope="main"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("agents", "default"),
+    [
+        ({}, "main"),
+        ({"list": [{"id": "a"}, {"id": "B", "default": True}]}, "b"),
+        ({"list": [{"id": "a"}, {"id": "b"}]}, "a"),
+        ({"entries": {"one": {}, "two": {"default": True}}}, "two"),
+    ],
+)
+def test_the_default_agent_is_the_marked_one_else_the_first(agents: Any, default: str) -> None:
+    assert found({"agents": agents}).routing.default_agent == default
+
+
+def test_session_scopes_and_links_are_read() -> None:
+    session = {
+        "dmScope": "per-peer",
+        "mainKey": "Home",
+        "identityLinks": {"anna": ["octo:ANN", "telegram:1"]},
+    }
+    routing = found({"session": session}).routing
+    assert routing.route("helper", DM).session_key == "agent:main:direct:anna"
+    assert routing.main_key == "home"
+
+
+@pytest.mark.parametrize(
+    ("raw", "problem"),
+    [
+        ([], ": must be an object"),
+        ({"gateway": []}, "gateway: must be an object"),
+        ({"gateway": {"port": "x"}}, "gateway.port: must be a port number"),
+        ({"gateway": {"port": 70000}}, "gateway.port: must be a port number"),
+        ({"gateway": {"mode": "remote"}}, "gateway.remote.url: missing"),
+        (
+            {"gateway": {"auth": {"token": "${GONE}"}}},
+            "gateway.auth.token: the environment variable GONE is not set",
+        ),
+        ({"session": {"dmScope": "all"}}, "session.dmScope: must be one of main, per-peer"),
+        ({"channels": {"octo": 1}}, "channels.octo: must be an object"),
+        ({"$include": "other.json"}, "$include: is not followed"),
+    ],
+)
+def test_a_mistake_names_its_place(raw: object, problem: str) -> None:
+    config, findings = read(raw)
+    assert config is None
+    assert [line for line in findings.problems if problem in line or line.startswith(problem[2:])]
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=10,
+)
+BLOCKS = st.sampled_from(["gateway", "agents", "bindings", "session", "channels"])
+
+
+@given(st.dictionaries(BLOCKS, JSON | st.lists(st.fixed_dictionaries({"match": JSON})), max_size=5))
+def test_whatever_a_file_holds_it_is_read_or_refused_with_words(raw: Mapping[str, Any]) -> None:
+    config, findings = read(raw)
+    assert config is not None or findings.problems
+
+
+def test_the_gateways_file_is_the_base_and_ours_lies_over_it(tmp_path: Path) -> None:
+    octo = {"apiUrl": "http://a.example", "requireMention": False, "accounts": {"x": {"botToken": BOT}}}
+    openclaw = {"gateway": {"port": 19001, "auth": {"token": TOKEN}}, "channels": {"octo": octo}}
+    (tmp_path / "openclaw.json").write_text(json.dumps(openclaw))
+    ours = {"channels": {"octo": {"apiUrl": "http://b.example"}}, "host": {"stateDir": "state"}}
+    (tmp_path / "octo.json").write_text(json.dumps(ours))
+    loaded = load_config(tmp_path / "octo.json", openclaw=tmp_path / "openclaw.json", env={})
+    assert isinstance(loaded.config.host, GatewayHostConfig)
+    assert loaded.config.host.url == "ws://127.0.0.1:19001"
+    assert loaded.config.host.state_dir == tmp_path / "state"
+    bot = loaded.config.accounts["x"]
+    assert (bot.api_url, bot.require_mention, bot.token.get_secret_value()) == (
+        "http://b.example",
+        False,
+        BOT,
+    )
+
+
+def test_a_gateways_file_that_has_the_bots_is_enough_and_is_left_as_it_is(tmp_path: Path) -> None:
+    file = tmp_path / "openclaw.json"
+    content = {
+        "gateway": {"auth": {"token": TOKEN}},
+        "channels": {"octo": {"botToken": BOT}},
+        "plugins": {"x": 1},
+    }
+    file.write_text(json.dumps(content))
+    file.chmod(0o400)
+    before = file.stat()
+    loaded = load_config(None, openclaw=file, env={"HOME": str(tmp_path)})
+    assert loaded.config.accounts["default"].enabled
+    assert stat.S_IMODE(file.stat().st_mode) == 0o400
+    assert file.stat().st_mtime_ns == before.st_mtime_ns
+
+
+def test_a_mistake_in_the_gateways_file_names_that_file(tmp_path: Path) -> None:
+    file = tmp_path / "openclaw.json"
+    file.write_text('{"gateway": {"port": true}}')
+    with pytest.raises(ConfigError) as error:
+        load_config(None, openclaw=file, env={"HOME": str(tmp_path)})
+    assert f"{file}: gateway.port: must be a port number" in error.value.problems
+
+
+def test_no_secret_of_the_file_stands_in_a_repr() -> None:
+    config = found({"gateway": {"auth": {"token": TOKEN}}, "channels": {"octo": {"botToken": BOT}}})
+    assert TOKEN not in repr(config)
+    assert BOT not in repr(config)
