@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from tests.bench import chatter, idle, imports, packets, presence, store
+from tests.bench import chatter, gateway, idle, imports, packets, presence, store
 from tests.bench.measure import Row
 
 __all__ = ["BENCHMARKS"]
@@ -11,6 +11,7 @@ BENCHMARKS: Mapping[str, tuple[Callable[[int], list[Row]], int]] = {
     "packets": (packets.run, 10_000),
     "chatter": (chatter.run, 20_000),
     "presence": (presence.run, 300),
+    "gateway": (gateway.run, 50),
     "store": (store.run, 100_000),
     "idle": (idle.run, 1_000),
     "imports": (imports.run, 15),
