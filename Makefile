@@ -36,7 +36,8 @@ chaos: $(STAMP)
 fuzz: $(STAMP)
 	$(BIN)/python -m tests.fuzz
 
-# starts real OpenClaw gateways, with Node and OpenClaw from npm in .cache/; needs npm, some minutes and a gigabyte of memory
+# starts real OpenClaw gateways, with Node and OpenClaw from npm in .cache/; needs npm, ten minutes and a gigabyte of memory;
+# OCTO_GATEWAY_TABLE=1 renews the tables in docs/gateway.md
 test-gateway: $(STAMP)
 	OCTO_LIVE_GATEWAY=1 $(BIN)/python -m pytest tests/live
 

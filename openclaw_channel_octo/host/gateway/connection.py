@@ -30,6 +30,7 @@ CALL_WITHIN_S = 30.0
 LARGEST_MESSAGE = 64 * 1024 * 1024
 """Largest message taken, in bytes; a gateway buffers up to 50 MiB for a client."""
 
+_TOKEN_REFUSED = frozenset({"AUTH_DEVICE_TOKEN_MISMATCH", "AUTH_TOKEN_MISMATCH"})
 FIRST_RETRY_S, LAST_RETRY_S = 0.5, 15.0
 REFUSED_RETRY_S = 60.0
 """How often a gateway that refuses us is asked again: somebody may have approved the device by then."""
@@ -131,6 +132,7 @@ class GatewayConnection:
         self._identity = await asyncio.to_thread(self._device.load)
         self._become(LinkState.CONNECTING)
         self._task = asyncio.get_running_loop().create_task(self._run(), name="octo:gateway")
+        self._task.add_done_callback(self._ended)
         while self.status.state is LinkState.CONNECTING and not self.status.why:
             await self._change()
         if self.status.state is LinkState.REFUSED:
@@ -160,7 +162,9 @@ class GatewayConnection:
                 case LinkState.REFUSED:
                     raise HostRefused(self.status.why)
                 case LinkState.STOPPED:
-                    raise HostError("the gateway host is stopped: start it before its first turn")
+                    raise HostError(
+                        self.status.why or "the gateway host is stopped: start it before its first turn"
+                    )
             await self._change()
 
     @asynccontextmanager
@@ -209,7 +213,7 @@ class GatewayConnection:
                 await self._connect_once(backoff)
             except _Refusal as refusal:
                 await self._after_refusal(refusal.fault, backoff)
-            except HostUnavailable as error:
+            except HostError as error:
                 self._become(LinkState.CONNECTING, str(error))
                 await self._clock.sleep(backoff.next())
 
@@ -265,7 +269,8 @@ class GatewayConnection:
                     case Opened(hello):
                         self._hello = hello
                         self.booted_ms = self._clock.wall_ms() - hello.uptime_ms
-                        await self._keep_token(hello)
+                        if hello.device_token:
+                            await self._keep_token(hello.device_token)
             await self._flush()
         self._opened(self._hello)
         self._become(LinkState.ONLINE)
@@ -294,9 +299,8 @@ class GatewayConnection:
             self._become(LinkState.CONNECTING, f"the gateway is starting ({fault.reason})")
             await self._clock.sleep(fault.retry_after_ms / 1000 or backoff.next())
             return
-        if self._device.token(self._url) and self._identity is not None:
-            # A token the gateway took back only stands in the way of the one the operator has set.
-            await asyncio.to_thread(self._device.keep_token, self._identity, self._url, "")
+        if fault.reason in _TOKEN_REFUSED and not (self._login.token or self._login.password):
+            await self._keep_token("")
         self._become(LinkState.REFUSED, str(fault.error(f"connecting to {self._url}")))
         await self._clock.sleep(REFUSED_RETRY_S)
         self._become(LinkState.CONNECTING, self.status.why)
@@ -307,9 +311,20 @@ class GatewayConnection:
             return self._login
         return replace(self._login, device_token=self._device.token(self._url))
 
-    async def _keep_token(self, hello: Hello) -> None:
-        if hello.device_token and self._identity is not None:
-            await asyncio.to_thread(self._device.keep_token, self._identity, self._url, hello.device_token)
+    async def _keep_token(self, token: str) -> None:
+        """Store this device's token, an empty one to forget it; without a disk it lasts as long as the process."""
+        if self._identity is None:
+            return
+        try:
+            await asyncio.to_thread(self._device.keep_token, self._identity, self._url, token)
+        except HostError as error:
+            _log.warning("%s", error)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """Tell of a failure nobody foresaw, so that turns fail instead of waiting for a dead connection."""
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("the connection to the gateway broke", exc_info=error)
+            self._become(LinkState.STOPPED, "the connection to the gateway broke: see the log")
 
     def _lose_all(self) -> None:
         exchanges, self._exchanges = self._exchanges, {}

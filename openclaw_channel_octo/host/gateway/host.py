@@ -83,7 +83,7 @@ class GatewayHost:
             HostRefused: the gateway does not let us in, or not do what a bot needs.
         """
         hello = await self._connection.ready()
-        if hello.scopes and WRITE_SCOPE not in hello.scopes:
+        if not {WRITE_SCOPE, ADMIN_SCOPE} & hello.scopes:
             raise HostRefused(
                 f"the gateway did not grant the scope {WRITE_SCOPE}: it cannot run turns for us"
             )

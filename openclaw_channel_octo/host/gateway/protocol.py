@@ -1,7 +1,7 @@
 """The client's side of one connection to a gateway, without a socket or a clock (openclaw-host §4.1, §4.2)."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -48,9 +48,9 @@ class Login:
     """
 
     scopes: tuple[str, ...]
-    token: str = ""
-    password: str = ""
-    device_token: str = ""
+    token: str = field(default="", repr=False)
+    password: str = field(default="", repr=False)
+    device_token: str = field(default="", repr=False)
     version: str = "0"
 
     def auth(self) -> dict[str, str]:
@@ -79,7 +79,7 @@ class Hello:
     uptime_ms: int
     methods: frozenset[str]
     scopes: frozenset[str]
-    device_token: str
+    device_token: str = field(repr=False)
     default_agent: str
     max_payload: int
 

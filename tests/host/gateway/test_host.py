@@ -453,3 +453,22 @@ async def test_a_stopped_host_takes_no_turns(tmp_path: Path, clock: Clock) -> No
             pass
         with pytest.raises(HostError):
             await events_of(host, turn())
+
+
+async def test_no_token_is_ever_logged_whatever_the_gateway_does(
+    tmp_path: Path, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG", logger="")
+    async with FakeGateway(token="PLANTED-token") as gateway:
+        async with hosted(gateway, tmp_path, clock) as host:
+            await end_of(host, turn())
+            gateway.drop_connections()
+            await end_of(host, turn(run_id="run-2"))
+        gateway.refusing = "token"
+        with pytest.raises(HostRefused) as refused:
+            async with hosted(gateway, tmp_path, clock):
+                pass
+    seen = caplog.text + str(refused.value) + repr(Login(scopes=SCOPES, token="PLANTED-token"))
+    assert "PLANTED" not in seen
+    assert "device-token" not in seen
+    assert "PRIVATE KEY" not in seen

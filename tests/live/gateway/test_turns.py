@@ -44,6 +44,8 @@ async def test_group_thread_and_direct_messages_are_answered_by_the_agents_the_b
             await deployment.start(url=None, token=None, openclawConfig=str(deployment.gateway.config_path))
             await talk(deployment)
             rows = (await deployment.host.ask("sessions.list", {"limit": 100}))["sessions"]
+            good = await check(deployment, deployment.gateway.token)
+            bad = await check(deployment, "wrong")
     except CannotInstall as missing:
         pytest.skip(str(missing))
     assert {row["key"]: row.get("status") for row in rows} == {
@@ -52,6 +54,10 @@ async def test_group_thread_and_direct_messages_are_answered_by_the_agents_the_b
         "agent:main:octo:group:g1____2039626171074744320": "done",
         "agent:main:octo:direct:ann": "done",
     }
+    assert (good["ok"], good["release"], good["agents"]) == (True, version, ["main", "work"])
+    assert {row["key"] for row in good["sessions"]} == {row["key"] for row in rows}
+    assert not bad["ok"]
+    assert "compare host.token" in bad["problems"][0]
 
 
 async def talk(deployment: Deployment) -> None:
@@ -69,27 +75,6 @@ async def talk(deployment: Deployment) -> None:
     assert await rig.until_said(1, person) == ["echo: for you alone"]
     await rig.octo.say(ANN, rig.dm, "look it up [stub:tool]")
     assert len(await rig.until_said(2, person)) == 2
-
-
-@pytest.mark.parametrize("version", VERSIONS)
-async def test_the_check_says_ready_or_what_is_wrong(version: str, tmp_path: Path) -> None:
-    try:
-        async with deployed(version, tmp_path) as deployment:
-            await deployment.start()
-            group = deployment.group()
-            await deployment.rig.mention("hello", where=group)
-            await deployment.rig.until_said(1, group)
-            await deployment.stop()
-            good = await check(deployment, deployment.gateway.token)
-            bad = await check(deployment, "wrong")
-    except CannotInstall as missing:
-        pytest.skip(str(missing))
-    assert good["ok"]
-    assert good["release"] == version
-    assert good["agents"] == ["main"]
-    assert good["sessions"] == [{"key": "agent:main:octo:group:cell1", "status": "done"}]
-    assert not bad["ok"]
-    assert "compare host.token" in bad["problems"][0]
 
 
 async def check(deployment: Deployment, token: str) -> dict[str, Any]:
