@@ -1,11 +1,11 @@
 """From configuration to the host it asks for."""
 
 from collections.abc import Iterable
+from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
-from openclaw_channel_octo import __version__
 from openclaw_channel_octo.clock import Clock, SystemClock
 from openclaw_channel_octo.config.model import EmbeddedHostConfig, GatewayHostConfig
 from openclaw_channel_octo.host.base import AgentHost
@@ -53,7 +53,7 @@ def gateway_from_config(config: GatewayHostConfig, clock: Clock | None = None) -
         scopes=config.scopes,
         token=config.token.get_secret_value() if config.token else "",
         password=config.password.get_secret_value() if config.password else "",
-        version=__version__,
+        version=version("openclaw-channel-octo"),
     )
     device = DeviceFile(config.state_dir / DEVICE_FILE)
     return GatewayHost(url=config.url, login=login, device=device, clock=clock or SystemClock())
