@@ -7,6 +7,7 @@ A host implements `AgentHost`. A channel hands it one `Turn` for each inbound me
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from openclaw_channel_octo.session.status import SessionSnapshot
@@ -52,13 +53,17 @@ class MediaItem:
         kind: ``image``, ``gif``, ``voice``, ``video`` or ``file``.
         url: where it lies, as the sender wrote it; not fetched, not trusted.
         name: file name as the sender wrote it, possibly empty.
-        size: bytes as the sender claims, ``None`` when unknown.
+        size: bytes as the sender claims, ``None`` when unknown; those of the file where it was fetched.
+        path: the fetched file on this machine, ``None`` where it was not fetched. It does not stay for long.
+        mime: the fetched file's type as its server said, possibly empty.
     """
 
     kind: str
     url: str
     name: str = ""
     size: int | None = None
+    path: Path | None = None
+    mime: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

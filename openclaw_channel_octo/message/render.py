@@ -70,11 +70,18 @@ class Rendered:
         text: what was said, never blank.
         media: files that came with it, in order.
         quote: the message it answers, to be shown as context; empty when it quotes nothing.
+        quoted_media: files of that message.
     """
 
     text: str
     quote: str = ""
     media: tuple[MediaRef, ...] = ()
+    quoted_media: tuple[MediaRef, ...] = ()
+
+    @property
+    def files(self) -> tuple[MediaRef, ...]:
+        """Its own files and those of the message it answers, in this order, `MEDIA_LIMIT` at most."""
+        return (*self.media, *self.quoted_media)[:MEDIA_LIMIT]
 
 
 def render(payload: Payload, *, own_name: str = "") -> Rendered:
@@ -87,17 +94,21 @@ def render(payload: Payload, *, own_name: str = "") -> Rendered:
     Text comes back unchanged unless it is blank. A quote stands apart from the message, so that nobody can put
     words into the request by being quoted; it names its author by uid, else by name (reference-behaviour §c.6).
     """
-    body = _body(payload)
-    return Rendered(text=body.text, media=body.media, quote=_quote(payload.reply, own_name))
-
-
-def _quote(reply: Reply | None, own_name: str) -> str:
+    body, reply = _body(payload), payload.reply
     if reply is None or not reply.payload:
-        return ""
+        return Rendered(text=body.text, media=body.media)
+    quoted = _body(read_payload(reply.payload))
+    return Rendered(
+        text=body.text,
+        media=body.media,
+        quote=f"[Quoted message from {_author(reply, own_name)}]: {clip(quoted.text, QUOTE_BYTES)}",
+        quoted_media=quoted.media,
+    )
+
+
+def _author(reply: Reply, own_name: str) -> str:
     own = bool(own_name) and reply.from_name == own_name
-    author = own_name if own else reply.from_uid or reply.from_name
-    quoted = clip(_body(read_payload(reply.payload)).text, QUOTE_BYTES)
-    return f"[Quoted message from {single_line(author) or 'unknown'}]: {quoted}"
+    return single_line(own_name if own else reply.from_uid or reply.from_name) or "unknown"
 
 
 def _body(payload: Payload) -> Rendered:

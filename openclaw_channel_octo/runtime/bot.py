@@ -4,21 +4,25 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 from openclaw_channel_octo.clock import Backoff, Clock
 from openclaw_channel_octo.config.model import BotConfig
 from openclaw_channel_octo.errors import ApiError, StoreError
 from openclaw_channel_octo.host.base import AgentHost
 from openclaw_channel_octo.message.payload import parse_payload
+from openclaw_channel_octo.message.render import render
 from openclaw_channel_octo.observe.logs import BotLog, trace_scope
 from openclaw_channel_octo.policy.gate import DecisionKind, GatePolicy, Identity, command_of
 from openclaw_channel_octo.rest.client import BotApi
+from openclaw_channel_octo.rest.media import MediaFetcher
 from openclaw_channel_octo.rest.models import Registration
 from openclaw_channel_octo.runtime.busy import BusyNotices
 from openclaw_channel_octo.runtime.commands import Commands
 from openclaw_channel_octo.runtime.history import History
 from openclaw_channel_octo.runtime.inbox import Inbox, Incoming, Outcome, trace_of
 from openclaw_channel_octo.runtime.lanes import Lanes
+from openclaw_channel_octo.runtime.media import Intake
 from openclaw_channel_octo.runtime.outbox import Outbox
 from openclaw_channel_octo.runtime.presence import Presence
 from openclaw_channel_octo.runtime.runs import Runs
@@ -48,6 +52,7 @@ class Shared:
         routing: which agent and session a conversation belongs to.
         host_timeout_s: the host's own run budget in seconds.
         journal: the record of messages.
+        media_folder: where fetched files go.
         device_id: this installation's device id.
         lanes: one lane for each session key, whichever bot it came through.
         runs: runs under way.
@@ -59,11 +64,22 @@ class Shared:
     routing: Routing
     host_timeout_s: float
     journal: Journal
+    media_folder: Path
     device_id: str
     lanes: Lanes
     runs: Runs
     clock: Clock
     open_transport: TransportFactory
+
+
+def _fetcher(config: BotConfig, shared: Shared) -> MediaFetcher:
+    return MediaFetcher(
+        folder=shared.media_folder,
+        api_url=config.api_url,
+        token=config.token,
+        clock=shared.clock,
+        max_bytes=config.media_max_mb * 1024 * 1024,
+    )
 
 
 class Bot:
@@ -86,6 +102,7 @@ class Bot:
         self._elsewhere: ConnectionStatus | None = None
         self._tasks = TaskSet(log)
         self._resumed = False
+        self._fetcher = _fetcher(config, shared) if config.media_max_mb else None
         self._supervisor = Supervisor(
             api=api,
             clock=shared.clock,
@@ -118,6 +135,8 @@ class Bot:
         await self.disconnect()
         await self._tasks.cancel()
         await self._api.close()
+        if self._fetcher is not None:
+            await self._fetcher.close()
         await self._lease.release()
 
     async def commit(self, events: Sequence[Incoming]) -> Sequence[Outcome]:
@@ -188,6 +207,7 @@ class Bot:
             self._api, identity.uid, shared.journal, shared.clock, config.reply_chunk, self._log
         )
         self._presence = Presence(self._api, shared.clock, self._tasks, self._log)
+        self._media = Intake(self._fetcher, self._tasks, shared.clock)
         self._commands = Commands(shared.host, shared.runs, shared.lanes, identity.owner_uid, self._log)
         self._busy = BusyNotices(self._outbox, shared.journal, self._tasks, config.texts.busy)
         self._turns = self._make_turns(identity)
@@ -197,6 +217,7 @@ class Bot:
         await self._catch_up()
         await self._resume()
         self._tasks.start(self._sequence.keep_up(self._online), "keep-up")
+        self._tasks.start(self._media.keep_swept(), "sweep")
         return self
 
     def _make_sequence(self) -> MessageSequence:
@@ -247,6 +268,7 @@ class Bot:
             journal=shared.journal,
             outbox=self._outbox,
             presence=self._presence,
+            media=self._media,
             slots=asyncio.Semaphore(config.max_turns),
             clock=shared.clock,
             log=self._log,
@@ -273,6 +295,7 @@ class Bot:
             )
             if row.decision == DecisionKind.TURN:
                 self._log.info("[MENTION] 收到@消息 id=%s", row.message_id)
+                self._media.begin(row.id, render(payload).files)
             self._presence.begin(row.channel, row.message_id)
 
     def _release(self, outcome: Outcome) -> None:
@@ -290,6 +313,7 @@ class Bot:
                 self._busy.over(row.session_key)
             else:
                 self._presence.end(row.channel)
+                self._media.drop(row.id)
                 self._busy.refuse(row)
 
     async def _fetched(self, events: Sequence[Incoming]) -> Sequence[Outcome]:

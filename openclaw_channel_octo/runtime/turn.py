@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from openclaw_channel_octo.clock import Clock
 from openclaw_channel_octo.config.model import BotConfig
 from openclaw_channel_octo.errors import ApiError
-from openclaw_channel_octo.host.base import MediaItem, Sender, Turn
+from openclaw_channel_octo.host.base import Sender, Turn
 from openclaw_channel_octo.message.payload import parse_payload
-from openclaw_channel_octo.message.render import render
+from openclaw_channel_octo.message.render import Rendered, render
 from openclaw_channel_octo.observe.logs import BotLog, trace_scope
 from openclaw_channel_octo.policy.gate import Identity
+from openclaw_channel_octo.runtime.media import Intake, Taken
 from openclaw_channel_octo.runtime.outbox import Outbox
 from openclaw_channel_octo.runtime.presence import Presence
 from openclaw_channel_octo.runtime.runs import SKIPPED, RunEnd, Runs
@@ -53,6 +54,7 @@ class Turns:
         journal: records what becomes of the message.
         outbox: sends.
         presence: shows receipt and typing.
+        media: fetches files.
         slots: the bot's limit of runs at the same time.
         clock: time and run ids.
         log: the bot's log.
@@ -67,6 +69,7 @@ class Turns:
     journal: Journal
     outbox: Outbox
     presence: Presence
+    media: Intake
     slots: asyncio.Semaphore
     clock: Clock
     log: BotLog
@@ -123,18 +126,22 @@ class Turns:
         if (unready := await self.runs.ready()) is not None:
             await self._conclude(row, "", unready, shown=False)
             return
-        run_id, end = await self._attempt(row, 1, shown)
+        rendered = render(parse_payload(row.payload), own_name=self.identity.name)
+        asked = _Asked(rendered, await self.media.take(row.id, rendered.files))
+        run_id, end = await self._attempt(row, asked, 1, shown)
         if end.status == SKIPPED and self.config.guard.enabled:
             self.log.warning("the host skipped the turn (%s); once more", end.detail)
-            run_id, end = await self._attempt(row, 2, shown)
+            run_id, end = await self._attempt(row, asked, 2, shown)
         await self._conclude(row, run_id, end, shown=bool(shown))
 
-    async def _attempt(self, row: InboundRow, number: int, shown: list[str]) -> tuple[str, RunEnd]:
+    async def _attempt(
+        self, row: InboundRow, asked: "_Asked", number: int, shown: list[str]
+    ) -> tuple[str, RunEnd]:
         """Make the session ready and run the turn once under a run id of its own."""
         taken_up = number == 1 and row.run_id != "" and self.runs.outlive_us
         if self.config.guard.enabled and not taken_up:
             await self.guard.prepare(row)
-        turn = self._turn(row, row.attempt + number, taken_up=taken_up)
+        turn = self._turn(row, asked, row.attempt + number, taken_up=taken_up)
         await self.journal.start_run(row.id, turn.run_id)
         self.log.info("turn started runId=%s", turn.run_id)
 
@@ -190,8 +197,7 @@ class Turns:
     def _agent_id(self, row: InboundRow) -> str:
         return self.routing.route(self.config.account_id, row.channel).agent_id
 
-    def _turn(self, row: InboundRow, attempt: int, *, taken_up: bool) -> Turn:
-        rendered = render(parse_payload(row.payload), own_name=self.identity.name)
+    def _turn(self, row: InboundRow, asked: "_Asked", attempt: int, *, taken_up: bool) -> Turn:
         return Turn(
             run_id=row.run_id if taken_up else self.clock.new_id(),
             session_key=row.session_key,
@@ -202,17 +208,22 @@ class Turns:
             channel_id=row.channel.id,
             message_id=row.message_id,
             sender=Sender(uid=row.from_uid, is_owner=row.from_uid == self.identity.owner_uid),
-            text=rendered.text,
-            context=rendered.quote,
-            media=tuple(
-                MediaItem(kind=item.kind, url=item.url, name=item.name, size=item.size)
-                for item in rendered.media
-            ),
+            text="\n\n".join(part for part in (asked.rendered.text, asked.files.text) if part),
+            context=asked.rendered.quote,
+            media=asked.files.media,
             budget_s=self.budget_s,
             attempt=attempt,
             resumed=row.attempt > 0,
             lost_since_ms=row.since_ms if taken_up else 0,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What a message says, and the files it brought."""
+
+    rendered: Rendered
+    files: Taken
 
 
 def _visible_text(end: RunEnd) -> str:

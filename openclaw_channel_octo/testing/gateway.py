@@ -119,10 +119,19 @@ class FakeGateway:
         for task in self._waits:
             task.cancel()
         if self._server is not None:
-            self._server.close()
-            await self._server.wait_closed()
+            await self._stop_listening(self._server)
             self._server = None
         await self.runs.stop()
+
+    async def _stop_listening(self, server: Server) -> None:
+        """Close the server after the connections it is just accepting: asyncio would leave those open."""
+        loop = asyncio.get_running_loop()
+        for listener in server.sockets:
+            loop.remove_reader(listener.fileno())
+        for _ in range(3):
+            await asyncio.sleep(0)
+        server.close()
+        await server.wait_closed()
 
     async def terminate(self) -> None:
         """End as SIGTERM does: new runs are refused, those under way may end, then everybody is told."""

@@ -15,7 +15,7 @@ def question_of(turn: Turn) -> str:
     asked = turn.text or "(no text)"
     if turn.conversation != "direct":
         asked = f"[{_sender(turn)}] {asked}"
-    files = "\n".join(_file(item) for item in turn.media)
+    files = "\n".join(_file(item) for item in turn.media if item.url not in turn.text)
     return "\n\n".join(part for part in (turn.context, asked, files) if part)
 
 

@@ -1,0 +1,98 @@
+"""Files of addressed messages: fetched as soon as the message is recorded, beside its lane (design §4 step 6)."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from openclaw_channel_octo.clock import Clock, within
+from openclaw_channel_octo.host.base import MediaItem
+from openclaw_channel_octo.message.inline import INLINE_BYTES, inlined, is_text_like, missing
+from openclaw_channel_octo.message.render import MediaRef
+from openclaw_channel_octo.rest.media import FetchedFile, MediaFetcher, MediaRefused
+from openclaw_channel_octo.runtime.tasks import TaskSet
+
+__all__ = ["Intake", "Taken"]
+
+FETCH_WITHIN_S = 60.0
+"""Longest time the files of one message may take together."""
+SWEEP_EVERY_S = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """The files of one message.
+
+    Attributes:
+        media: every file in order, fetched or not.
+        text: contents of small text files, and why a file is missing; empty where there is neither.
+    """
+
+    media: tuple[MediaItem, ...] = ()
+    text: str = ""
+
+
+class Intake:
+    """Fetches the files of messages, each message's together and under one limit of time.
+
+    Args:
+        fetcher: fetches; ``None`` where files are not wanted.
+        tasks: owns the downloads.
+        clock: time.
+    """
+
+    def __init__(self, fetcher: MediaFetcher | None, tasks: TaskSet, clock: Clock) -> None:
+        self._fetcher = fetcher
+        self._tasks = tasks
+        self._clock = clock
+        self._under_way: dict[int, asyncio.Task[Taken]] = {}
+
+    def begin(self, row_id: int, media: Sequence[MediaRef]) -> None:
+        """Start to fetch a message's files, unless it has none."""
+        if media and row_id not in self._under_way:
+            self._under_way[row_id] = self._tasks.start(self._fetch_all(tuple(media)), "media")
+
+    async def take(self, row_id: int, media: Sequence[MediaRef]) -> Taken:
+        """Return a message's files as soon as they are there, or their time is up."""
+        self.begin(row_id, media)
+        task = self._under_way.pop(row_id, None)
+        return Taken() if task is None else await task
+
+    def drop(self, row_id: int) -> None:
+        """Stop fetching for a message that gets no turn."""
+        if (task := self._under_way.pop(row_id, None)) is not None:
+            task.cancel()
+
+    async def keep_swept(self) -> None:
+        """Remove old files now and then, for good."""
+        while self._fetcher is not None:
+            await self._fetcher.sweep()
+            await self._clock.sleep(SWEEP_EVERY_S)
+
+    async def _fetch_all(self, media: Sequence[MediaRef]) -> Taken:
+        deadline = self._clock.now() + FETCH_WITHIN_S
+        found = await asyncio.gather(*(self._fetch(ref, deadline) for ref in media))
+        texts = [text for _, text in found if text]
+        return Taken(tuple(item for item, _ in found), "\n".join(texts))
+
+    async def _fetch(self, ref: MediaRef, deadline: float) -> tuple[MediaItem, str]:
+        """Return one file, and what the text has to say about it."""
+        plain = MediaItem(kind=ref.kind, url=ref.url, name=ref.name, size=ref.size)
+        if self._fetcher is None:
+            return plain, ""
+        try:
+            left_s = max(0.0, deadline - self._clock.now())
+            file = await within(self._clock, left_s, self._fetcher.fetch(ref.url, ref.name))
+        except MediaRefused as refused:
+            return plain, missing(ref.kind, ref.name, str(refused))
+        except TimeoutError:
+            return plain, missing(ref.kind, ref.name, "超时")
+        item = MediaItem(
+            kind=ref.kind, url=ref.url, name=ref.name, size=file.size, path=file.path, mime=file.mime
+        )
+        return item, await asyncio.to_thread(_content, ref, file)
+
+
+def _content(ref: MediaRef, file: FetchedFile) -> str:
+    if ref.kind != "file" or file.size > INLINE_BYTES or not is_text_like(ref.name):
+        return ""
+    return inlined(ref.name, file.path.read_bytes())

@@ -1,0 +1,229 @@
+"""Files of strangers: what is fetched, what is not, and where the bot's token goes; proved by what the servers saw."""
+
+import asyncio
+import gzip
+import os
+import socket
+import stat
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+from aiohttp.abc import AbstractResolver, ResolveResult
+from pydantic import SecretStr
+
+from openclaw_channel_octo.clock import SystemClock
+from openclaw_channel_octo.rest.media import MediaFetcher, MediaRefused
+
+TOKEN = "bf_0123456789abcdef"
+LIMIT = 1024 * 1024
+PNG = b"\x89PNG\r\n\x1a\n" + b"0" * 100
+
+
+class Site:
+    """A server on loopback that remembers what it was asked."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[str, str]] = []
+        self.redirects: dict[str, str] = {}
+        self.port = 0
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        self.seen.append((request.path_qs, request.headers.get("Authorization", "")))
+        if request.path in self.redirects:
+            raise web.HTTPFound(self.redirects[request.path])
+        match request.path.rpartition("/")[2]:
+            case "a.png":
+                return web.Response(body=PNG, content_type="image/png")
+            case "big":
+                return web.Response(body=b"x" * (LIMIT + 1))
+            case "endless":
+                return await self._endless(request)
+            case "bomb":
+                packed = gzip.compress(b"0" * 50_000_000)
+                return web.Response(body=packed, headers={"Content-Encoding": "gzip"})
+            case _:
+                raise web.HTTPNotFound
+
+    async def _endless(self, request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        try:
+            while True:
+                await response.write(b"x" * 65_536)
+        except (ConnectionResetError, asyncio.CancelledError):
+            return response
+
+
+@asynccontextmanager
+async def site() -> AsyncIterator[Site]:
+    server = Site()
+    app = web.Application()
+    app.router.add_get("/{path:.*}", server.answer)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    server.port = runner.addresses[0][1]
+    try:
+        yield server
+    finally:
+        await runner.cleanup()
+
+
+class Names(AbstractResolver):
+    """Knows a few names; what it says is public is reached on loopback all the same."""
+
+    def __init__(self, known: Mapping[str, str]) -> None:
+        self._known = known
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        result: ResolveResult = {
+            "hostname": host,
+            "host": self._known[host],
+            "port": port,
+            "family": socket.AF_INET,
+            "proto": 0,
+            "flags": 0,
+        }
+        return [result]
+
+    async def close(self) -> None:
+        """There is nothing to close."""
+
+
+@asynccontextmanager
+async def fetcher(
+    folder: Path, api: str, names: Mapping[str, str] | None = None
+) -> AsyncIterator[MediaFetcher]:
+    found = MediaFetcher(
+        folder=folder / "media",
+        api_url=api,
+        token=SecretStr(TOKEN),
+        clock=SystemClock(),
+        max_bytes=LIMIT,
+        resolver=Names(names) if names is not None else None,
+    )
+    try:
+        yield found
+    finally:
+        await found.close()
+
+
+async def refused(found: MediaFetcher, url: str) -> str:
+    with pytest.raises(MediaRefused) as error:
+        await found.fetch(url, "x.png")
+    return str(error.value)
+
+
+async def test_a_file_of_the_api_is_fetched_with_the_token_into_a_private_place(tmp_path: Path) -> None:
+    async with site() as api, fetcher(tmp_path, api.url) as found:
+        file = await found.fetch("file/preview/chat/a.png", "../../etc/a.PNG")
+        assert api.seen == [("/file/chat/a.png", f"Bearer {TOKEN}")]
+    assert file.path.read_bytes() == PNG
+    assert (file.size, file.mime) == (len(PNG), "image/png")
+    assert file.path.parent == tmp_path / "media"
+    assert file.path.suffix == ".png"
+    assert stat.S_IMODE(file.path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(file.path.parent.stat().st_mode) == 0o700
+
+
+async def test_another_call_of_the_api_never_gets_the_token(tmp_path: Path) -> None:
+    async with site() as api, fetcher(tmp_path, api.url) as found:
+        await refused(found, f"{api.url}/v1/bot/groups")
+        assert api.seen == [("/v1/bot/groups", "")]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.1:{port}/a.png",
+        "http://[::ffff:127.0.0.1]:{port}/a.png",
+        "http://localhost:{port}/a.png",
+        "http://2130706433:{port}/a.png",
+        "http://0x7f.1:{port}/a.png",
+        "http://127.1:{port}/a.png",
+    ],
+)
+async def test_nothing_inside_the_network_is_asked(tmp_path: Path, url: str) -> None:
+    async with site() as inside, fetcher(tmp_path, "http://octo.example:1") as found:
+        assert await refused(found, url.format(port=inside.port)) in {"地址不允许访问", "下载失败"}
+        assert inside.seen == []
+
+
+async def test_a_name_that_leads_inside_is_not_followed(tmp_path: Path) -> None:
+    names = {"rebound.example": "127.0.0.1"}
+    async with site() as inside, fetcher(tmp_path, "http://octo.example:1", names) as found:
+        await refused(found, f"http://rebound.example:{inside.port}/a.png")
+        assert inside.seen == []
+
+
+async def test_every_redirect_is_checked_and_carries_no_token_elsewhere(tmp_path: Path) -> None:
+    async with site() as api, site() as inside, fetcher(tmp_path, api.url) as found:
+        api.redirects = {"/file/out": f"{inside.url}/a.png", "/file/in": f"{api.url}/file/a.png"}
+        await refused(found, "file/out")
+        assert inside.seen == []
+        file = await found.fetch("file/in", "a.png")
+        assert file.size == len(PNG)
+        assert {token for _, token in api.seen} == {f"Bearer {TOKEN}"}
+
+
+async def test_redirects_in_a_circle_end(tmp_path: Path) -> None:
+    async with site() as api, fetcher(tmp_path, api.url) as found:
+        api.redirects = {"/file/x": "/file/x"}
+        assert await refused(found, "file/x") == "重定向过多"
+        assert len(api.seen) == 6
+
+
+@pytest.mark.parametrize(
+    ("path", "why"),
+    [
+        ("file/big", "超过最大下载限制 1 MB"),
+        ("file/endless", "超过最大下载限制 1 MB"),
+        ("file/gone", "下载失败: HTTP 404"),
+        ("file:///etc/passwd", "地址无效"),
+        ("", "地址无效"),
+    ],
+)
+async def test_what_cannot_be_had_says_why_and_leaves_nothing_behind(
+    tmp_path: Path, path: str, why: str
+) -> None:
+    async with site() as api, fetcher(tmp_path, api.url) as found:
+        assert await refused(found, path) == why
+    assert list((tmp_path / "media").glob("*")) == []
+
+
+async def test_packed_content_stays_packed(tmp_path: Path) -> None:
+    async with site() as api, fetcher(tmp_path, api.url) as found:
+        file = await found.fetch("file/bomb", "x")
+        assert file.size < 100_000
+
+
+async def test_a_server_that_is_not_there_is_a_failure_without_its_address(tmp_path: Path) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    async with fetcher(tmp_path, f"http://127.0.0.1:{port}") as found:
+        assert await refused(found, "file/a.png") == "下载失败"
+
+
+async def test_old_files_are_swept_and_young_ones_and_links_stay(tmp_path: Path) -> None:
+    async with site() as api, fetcher(tmp_path, api.url) as found:
+        old, young = await found.fetch("file/a.png", "a"), await found.fetch("file/a.png", "b")
+        hour_ago = time.time() - 3_700
+        os.utime(old.path, (hour_ago, hour_ago))
+        target = tmp_path / "outside"
+        target.write_text("mine")
+        (tmp_path / "media" / "link").symlink_to(target)
+        assert await found.sweep() == 1
+    assert not old.path.exists()
+    assert young.path.exists()
+    assert target.read_text() == "mine"
