@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any, Self
 
@@ -41,6 +42,7 @@ class FakeGateway:
         runs: its runs and sessions.
         connects: how many connections were let in.
         calls: the methods it was asked, in order.
+        password: a password that lets in as the token does; empty for none.
         refusing: a key of `gateway_frames.FAULTS`: what every connect is answered; empty to let in.
         draining: whether runs are refused as while a gateway shuts down.
     """
@@ -59,6 +61,7 @@ class FakeGateway:
         self.token = token
         self.connects = 0
         self.calls: list[str] = []
+        self.password = ""
         self.refusing = ""
         self.draining = False
         self._agents = agents
@@ -73,6 +76,9 @@ class FakeGateway:
         self._server: Server | None = None
         self._clients: set[Client] = set()
         self._waits: set[asyncio.Task[None]] = set()
+        self._paired: set[str] = set()
+        self._starting = 0
+        self._numbers: Counter[str] = Counter()
 
     @property
     def url(self) -> str:
@@ -89,9 +95,13 @@ class FakeGateway:
         """Rows by session key."""
         return self.runs.sessions
 
-    def answer(self, reply: Callable[[Asked], Reply]) -> None:
-        """Set what becomes of the runs from now on."""
-        self.runs.reply = reply
+    def answer(
+        self, reply: Reply | str | Callable[[Asked], Reply], *, session_key: str | None = None
+    ) -> None:
+        """Set what becomes of the runs from now on, of one session's where a key is given; a text is said."""
+        scripted = reply if callable(reply) else lambda _: Say(reply) if isinstance(reply, str) else reply
+        before, key = self.runs.reply, (session_key or "").lower()
+        self.runs.reply = lambda asked: (scripted if key in {"", asked.session_key} else before)(asked)
 
     async def __aenter__(self) -> Self:
         """Start it."""
@@ -102,8 +112,12 @@ class FakeGateway:
         """End everything."""
         await self.kill()
 
-    async def start(self) -> None:
-        """Listen, again after `kill` or `terminate`: a new boot that has forgotten every outcome."""
+    async def start(self, *, startup_sidecars: int = 0) -> None:
+        """Listen, again after `kill` or `terminate`: a new boot that has forgotten every outcome.
+
+        The first ``startup_sidecars`` connects are told to come again, as while a real one starts up.
+        """
+        self._starting = startup_sidecars
         self._boot = self._clock.new_id() if self.runs.keeps_keys else ""
         self._booted_ms = self._clock.wall_ms()
         self.draining = False
@@ -153,10 +167,17 @@ class FakeGateway:
         for client in self._clients:
             client.seq += count
 
+    async def tick(self) -> None:
+        """Send the sign of life a real one sends every half minute."""
+        await self.tell("tick", {"ts": self._clock.wall_ms()})
+
     async def tell(self, event: str, payload: Mapping[str, Any]) -> None:
-        """Send an event to everybody; ``sessions.changed`` to those who asked for it."""
+        """Send an event to everybody who may hear it; ``sessions.changed`` to those who asked for it."""
+        if event in {"agent", "chat"}:
+            self._numbers[payload["runId"]] += 1
+            payload = {**payload, "seq": self._numbers[payload["runId"]]}
         for client in list(self._clients):
-            if event != "sessions.changed" or client.subscribed:
+            if _hears(client, event):
                 await client.tell(event, payload)
 
     async def _somebody(self) -> None:
@@ -177,40 +198,70 @@ class FakeGateway:
 
     async def _welcome(self, socket: ServerConnection) -> Client | None:
         nonce = self._clock.new_id()
-        challenge = {"nonce": nonce, "ts": self._clock.wall_ms()}
+        challenge = {"nonce": nonce, "ts": self._clock.wall_ms(), "capabilities": []}
         await socket.send(json.dumps({"type": "event", "event": "connect.challenge", "payload": challenge}))
         request = json.loads(await socket.recv())
-        params = request["params"]
+        params = request.get("params", {})
         client = Client(socket, self._granted & frozenset(params.get("scopes", ())))
-        if why := self.refusing or self._objection(params, nonce):
-            await client.refuse(request["id"], frames.FAULTS[why])
-            await socket.close(1013 if why == "starting" else 1008, why)
+        if why := self._refusal(request, nonce):
+            error = frames.FAULTS[why]
+            await client.refuse(request["id"], error)
+            await socket.close(frames.close_code(why), error["message"])
             return None
-        payload = frames.hello(
-            version=self.version,
-            boot_id=self._boot,
-            uptime_ms=self._clock.wall_ms() - self._booted_ms,
-            scopes=sorted(client.scopes),
-            device_token=_DEVICE_TOKEN if params.get("device") else "",
-            agent_id=self._agents[0],
-        )
-        await client.answer(request["id"], payload)
+        await client.answer(request["id"], self._hello(client, params))
         self._clients.add(client)
         self.connects += 1
         self._connected.set()
         return client
 
+    def _hello(self, client: Client, params: Mapping[str, Any]) -> dict[str, Any]:
+        device, now_ms = params.get("device"), self._clock.wall_ms()
+        server = {"version": self.version, "connId": self._clock.new_id()}
+        auth: dict[str, Any] = {"method": self._way_in(params), "scopes": sorted(client.scopes)}
+        if self._boot:
+            server["bootId"] = self._boot
+        if device:
+            self._paired.add(device["id"])
+            auth |= {"deviceToken": _DEVICE_TOKEN, "issuedAtMs": now_ms}
+        return frames.hello(
+            server=server, uptime_ms=now_ms - self._booted_ms, auth=auth, agent_id=self._agents[0]
+        )
+
+    def _refusal(self, request: Mapping[str, Any], nonce: str) -> str:
+        """Return why a connection is refused, empty to let it in."""
+        if self.refusing:
+            return self.refusing
+        if request["method"] != "connect":
+            return "first frame"
+        if self._starting > 0:
+            self._starting -= 1
+            return "starting"
+        return self._objection(request["params"], nonce)
+
     def _objection(self, params: Mapping[str, Any], nonce: str) -> str:
-        """Return why a connect is refused, empty to let it in."""
+        """Return what is wrong with a connect request, empty when nothing is."""
         if not params["minProtocol"] <= 4 <= params["maxProtocol"]:  # noqa: PLR2004  # the protocol's version
             return "protocol"
-        auth = params.get("auth") or {}
-        if not auth:
+        if params["client"]["id"] not in frames.CLIENT_IDS:
+            return "client id"
+        if params["client"]["mode"] not in frames.CLIENT_MODES:
+            return "client mode"
+        if not params.get("auth"):
             return "no token"
-        if auth.get("token") != self.token and auth.get("deviceToken") != _DEVICE_TOKEN:
-            return "token"
         device = params.get("device")
-        return "signature" if device and device["nonce"] != nonce else ""
+        return (device and frames.device_fault(params, device, nonce)) or (
+            "" if self._way_in(params) else "token"
+        )
+
+    def _way_in(self, params: Mapping[str, Any]) -> str:
+        """Return the secret that lets a client in, empty when it shows none that fits."""
+        auth, device = params["auth"], params.get("device") or {}
+        if auth.get("token") == self.token:
+            return "token"
+        if self.password and auth.get("password") == self.password:
+            return "password"
+        known = auth.get("deviceToken") == _DEVICE_TOKEN and device.get("id") in self._paired
+        return "device-token" if known else ""
 
     async def _take(self, client: Client, request: Mapping[str, Any]) -> None:
         method, params, request_id = request["method"], request.get("params", {}), request["id"]
@@ -223,20 +274,33 @@ class FakeGateway:
             task = asyncio.create_task(self.runs.wait(client, request_id, params))
             self._waits.add(task)
             task.add_done_callback(self._waits.discard)
+        elif method == "sessions.reset" and self._changed(params["key"], params.get("expectedSessionId")):
+            error = frames.fault("INVALID_REQUEST", f"Session {params['key']} changed before reset. Retry.")
+            await client.refuse(request_id, {**error, "details": {"reason": "session-changed"}})
         elif method in frames.METHODS:
             await client.answer(request_id, await self._plain(client, method, params))
         else:
             await client.refuse(request_id, frames.fault("INVALID_REQUEST", f"unknown method: {method}"))
 
     async def _ask(self, client: Client, request_id: str, params: Mapping[str, Any]) -> None:
-        agent_id = params["sessionKey"].split(":")[1]
+        key = params["sessionKey"]
+        if not key.startswith("agent:"):
+            key = f"agent:{self._agents[0]}:{key}"
+        agent_id = key.split(":")[1]
         if self.draining:
             await client.refuse(request_id, frames.FAULTS["restarting"])
         elif agent_id not in self._agents:
             words = f'Agent "{agent_id}" no longer exists in configuration'
             await client.refuse(request_id, frames.fault("INVALID_REQUEST", words))
+        elif self._changed(key, params.get("expectedExistingSessionId")):
+            words = f'Session "{key}" changed before expected work could start.'
+            await client.refuse(request_id, frames.fault("UNAVAILABLE", words))
         else:
-            await self.runs.ask(client, request_id, params)
+            await self.runs.ask(client, request_id, {**params, "sessionKey": key})
+
+    def _changed(self, key: str, expected: str | None) -> bool:
+        """Return whether a session is not the one a request expects."""
+        return expected is not None and self.sessions.get(key.lower(), {}).get("sessionId") != expected
 
     async def _plain(self, client: Client, method: str, params: Mapping[str, Any]) -> Mapping[str, Any]:
         """Answer what needs one look."""
@@ -248,13 +312,27 @@ class FakeGateway:
             case "sessions.describe":
                 return {"session": self.sessions.get(key)}
             case "sessions.list":
-                return {"sessions": list(self.sessions.values()), "count": len(self.sessions)}
+                return frames.listing(list(self.sessions.values()), params, self._clock.wall_ms())
             case "chat.history":
-                limit = params.get("limit", 200)
-                return {"sessionKey": key, "messages": self.runs.histories[key][-limit:]}
+                return frames.history(self.sessions.get(key, {}), self.runs.histories[key], params)
             case "agents.list":
                 return {"defaultId": self._agents[0], "agents": [{"id": agent} for agent in self._agents]}
             case "sessions.reset":
-                return {"ok": True, "key": key, "entry": self.runs.reset(key)}
+                return {"ok": True, "key": key, "entry": self.runs.reset(key), "resolved": {}}
+            case "health":
+                return {"ok": True, "ts": self._clock.wall_ms(), "defaultAgentId": self._agents[0]}
             case _:
-                return await self.runs.abort(key, params.get("runId"))
+                return await self._abort(method, key, params.get("runId"))
+
+    async def _abort(self, method: str, key: str, run_id: str | None) -> Mapping[str, Any]:
+        told = await self.runs.abort(key, run_id)
+        if method == "sessions.abort":
+            return told
+        ended = [told["abortedRunId"]] if told["abortedRunId"] else []
+        return {"ok": True, "aborted": bool(ended), "runIds": ended}
+
+
+def _hears(client: Client, event: str) -> bool:
+    if event == "sessions.changed":
+        return client.subscribed
+    return event not in {"agent", "chat"} or "operator.read" in client.scopes

@@ -234,7 +234,8 @@ async def test_a_host_out_of_reach_for_too_long_ends_the_turn_in_a_notice(rig: R
     host.reachable.clear()
     await rig.start(rig.config(), host)
     message_id = await rig.mention("please")
-    await until(lambda: rig.calls("typing"))
+    await until(lambda: rig.calls("typing") and host.reachable._waiters)
+    await clock.settle()
     assert rig.rows()[message_id][0] != "notified"
     await clock.advance(HOST_WITHIN_S + 1)
     await rig.until_row(message_id, "notified")
