@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pydantic import SecretStr
@@ -17,6 +17,7 @@ from openclaw_channel_octo.session.route import (
     Binding,
     Peer,
     Routing,
+    canonical_account,
     canonical_id,
 )
 
@@ -24,7 +25,11 @@ __all__ = ["OpenClawConfig", "read_openclaw"]
 
 DEFAULT_PORT = 18789
 _LARGEST_PORT = 65_535
+_PORT = re.compile(r"[0-9]{1,5}")
 _VARIABLE = re.compile(r"\$(\$?)\{([A-Z_][A-Z0-9_]*)\}")
+_PORT_IN_ENV = re.compile(r"(?:[^:]+:|\[[^\]]+\]:)?([0-9]{1,5})")
+_BLOCKS = ("gateway", "agents", "bindings", "session", "channels")
+_NO_INCLUDE = "is not followed: name a file that holds gateway, agents, bindings, session and channels itself"
 _KINDS = {"direct": "direct", "dm": "direct", "group": "group", "channel": "group"}
 
 Block = Mapping[str, Any]
@@ -50,6 +55,11 @@ class OpenClawConfig:
     routing: Routing
     agents: tuple[str, ...] = ()
 
+    @property
+    def default_agent(self) -> str:
+        """The agent that answers where no binding matches."""
+        return self.routing.default_agent
+
 
 def read_openclaw(raw: object, around: Surroundings, findings: Findings) -> OpenClawConfig | None:
     """Return what the file says, or ``None`` with every mistake in ``findings``.
@@ -64,11 +74,16 @@ def read_openclaw(raw: object, around: Surroundings, findings: Findings) -> Open
     if not findings.is_object(raw, ""):
         return None
     if "$include" in raw:
-        text = "is not followed: name a file that holds gateway, session, bindings and channels itself"
-        findings.problem("$include", text)
+        findings.problem("$include", _NO_INCLUDE)
         return None
     before = len(findings.problems)
-    reader = _Reader(raw, around, findings)
+    around = replace(around, env=_inline_variables(raw.get("env")) | dict(around.env))
+    try:
+        blocks = {key: _substituted(raw[key], around.env) for key in _BLOCKS if key in raw}
+    except RecursionError:
+        findings.problem("", "is nested too deeply")
+        return None
+    reader = _Reader(blocks, around, findings)
     found = OpenClawConfig(
         url=reader.url(),
         token=reader.secret("token"),
@@ -87,33 +102,37 @@ class _Reader:
         self._findings = findings
         self._gateway = self._block(raw, "gateway", "")
         self._remote = self._gateway.get("mode") == "remote"
+        self._place = "remote" if self._remote else "auth"
+        self._access = self._block(self._gateway, self._place, "gateway")
+        self._agents = self._block(raw, "agents", "")
+        self._roster = dict(self._entries())
 
     def url(self) -> str:
         """Return the address: the remote one in mode ``remote``, else the port on this machine."""
         if self._remote:
-            url = self._block(self._gateway, "remote", "gateway").get("url")
-            if isinstance(url, str) and url:
-                return self._filled(url, "gateway.remote.url")
-            self._findings.problem("gateway.remote.url", "missing, although gateway.mode is remote")
+            url = self._access.get("url")
+            if isinstance(url, str) and url and not _VARIABLE.search(url):
+                return url
+            text = "missing, or its environment variable is not set, although gateway.mode is remote"
+            self._findings.problem("gateway.remote.url", text)
         tls = self._block(self._gateway, "tls", "gateway").get("enabled") is True
         return f"{'wss' if tls else 'ws'}://127.0.0.1:{self._port()}"
 
     def secret(self, kind: str) -> SecretStr | None:
         """Return the gateway's ``token`` or ``password``, from the file, else from the environment."""
-        place = "gateway.remote" if self._remote else "gateway.auth"
-        block = self._block(self._gateway, place.partition(".")[2], "gateway")
-        if block.get("mode") not in (None, kind):
+        if self._access.get("mode") not in (None, kind):
             return None
-        value = block.get(kind)
-        if isinstance(value, str):
-            value = self._filled(value, f"{place}.{kind}")
-        if not value:
-            found = self._around.env.get(f"OPENCLAW_GATEWAY_{kind.upper()}", "").strip()
-            return SecretStr(found) if found else None
-        if isinstance(value, Mapping):
-            value = {key: part for key, part in value.items() if key != "provider"}
-        secret = read_secret(value, f"{place}.{kind}", self._around, self._findings)
-        return secret.value if secret else None
+        path = f"gateway.{self._place}.{kind}"
+        variable = f"OPENCLAW_GATEWAY_{kind.upper()}"
+        named = self._around.env.get(variable, "").strip()
+        value = self._access.get(kind)
+        foreign = isinstance(value, Mapping) and value.get("source") != "env"
+        if value and not foreign:
+            secret = read_secret(value, path, self._around, self._findings)
+            return secret.value if secret else None
+        if value and not named:
+            self._findings.problem(path, f"secret providers of a gateway are not asked: set {variable}")
+        return SecretStr(named) if named else None
 
     def channel(self) -> Block | None:
         """Return the channel's own block."""
@@ -122,61 +141,94 @@ class _Reader:
 
     def agents(self) -> tuple[str, ...]:
         """Return the configured agents' ids."""
-        return tuple(agent_id for agent_id, _ in self._agents())
+        return tuple(self._roster)
 
     def routing(self) -> Routing:
         """Return the rules by which the gateway itself would resolve conversations."""
         session = self._block(self._raw, "session", "")
-        agents = list(self._agents())
-        chosen = next((agent_id for agent_id, agent in agents if agent.get("default") is True), "")
-        main_key = session.get("mainKey")
+        bindings = tuple(self._bindings())
         return Routing(
-            default_agent=chosen or (agents[0][0] if agents else "main"),
-            bindings=tuple(self._bindings()),
+            default_agent=self._owner() or self._first_for_want_of_an_owner(bindings),
+            bindings=bindings,
             dm_scope=self._scope(session, "dmScope", DM_SCOPES, "session") or "main",
             group_scope=self._scope(session, "groupScope", GROUP_SCOPES, "session") or "per-group",
-            main_key=main_key.strip().lower() if isinstance(main_key, str) and main_key.strip() else "main",
             links=dict(_links(session.get("identityLinks"))),
             lower_groups=True,
         )
 
-    def _agents(self) -> Iterator[tuple[str, Block]]:
+    def _entries(self) -> Iterator[tuple[str, Block]]:
         """Yield the agents: a list of objects with ids, or, in newer files, an object of them by id."""
-        agents = self._block(self._raw, "agents", "")
-        entries, listed = agents.get("entries"), agents.get("list")
-        if isinstance(entries, Mapping):
-            for key, agent in entries.items():
+        if self._agents.get("entries") is not None:
+            for key, agent in self._block(self._agents, "entries", "agents").items():
                 yield canonical_id(str(key)), agent if isinstance(agent, Mapping) else {}
-        elif isinstance(listed, list):
-            for agent in listed:
-                if isinstance(agent, Mapping) and isinstance(agent.get("id"), str) and agent["id"].strip():
-                    yield canonical_id(agent["id"]), agent
+            return
+        for number, agent in enumerate(self._list(self._agents, "list", "agents")):
+            if not isinstance(agent, Mapping):
+                continue
+            self._check_whole(agent, f"agents.list[{number}]")
+            if isinstance(agent.get("id"), str) and agent["id"].strip():
+                yield canonical_id(agent["id"]), agent
+
+    def _owner(self) -> str:
+        """Return the agent that answers where no binding matches; empty where the gateway would ask for one."""
+        if len(self._roster) <= 1:
+            return next(iter(self._roster), "main")
+        if self._agents.get("ownership") == "explicit":
+            defaults = self._block(self._agents, "defaults", "agents")
+            system = self._block(defaults, "systemAgent", "agents.defaults")
+            named = canonical_id(str(system.get("agentId", "")))
+            return named if named in self._roster else ""
+        marked = (agent_id for agent_id, agent in self._roster.items() if agent.get("default") is True)
+        return next(marked, next(iter(self._roster)))
+
+    def _first_for_want_of_an_owner(self, bindings: tuple[Binding, ...]) -> str:
+        """Return the first agent, after telling what a gateway refuses: conversations that no rule covers."""
+        first = next(iter(self._roster))
+        accounts = {rule.account_id for rule in bindings if rule.peer is None}
+        rule = '{"agentId": "…", "match": {"channel": "octo", "accountId": "*"}}'
+        if not accounts:
+            self._findings.problem(
+                "agents", f"none of them owns what no binding names: add {rule} to bindings"
+            )
+        elif ANY not in accounts:
+            text = f"accounts that no binding names are answered by {first}: add {rule} to bindings to choose"
+            self._findings.warn("agents", text)
+        return first
 
     def _bindings(self) -> Iterator[Binding]:
         """Yield this channel's rules; those that ask for what Octo does not have never match and are left out."""
-        bindings = self._raw.get("bindings")
-        for number, raw in enumerate(bindings if isinstance(bindings, list) else ()):
+        for number, raw in enumerate(self._list(self._raw, "bindings", "")):
             path = f"bindings[{number}]"
             if not isinstance(raw, Mapping) or raw.get("type", "route") != "route":
                 continue
+            self._check_whole(raw, path)
             match = self._block(raw, "match", path)
-            if str(match.get("channel", "")).strip().lower() != CHANNEL or _asks_for_more(match):
-                continue
-            peer = _peer(match.get("peer"))
-            if match.get("peer") is not None and peer is None:
-                self._findings.warn(
-                    join(path, "match", "peer"), "names no conversation; this binding never matches"
-                )
-                continue
-            account = str(match.get("accountId") or "").strip()
-            session = self._block(raw, "session", path)
-            yield Binding(
-                agent_id=canonical_id(str(raw.get("agentId", ""))),
-                account_id=account if account == ANY else canonical_id(account),
-                peer=peer,
-                dm_scope=self._scope(session, "dmScope", DM_SCOPES, join(path, "session")),
-                group_scope=self._scope(session, "groupScope", GROUP_SCOPES, join(path, "session")),
-            )
+            if str(match.get("channel", "")).strip().lower() == CHANNEL and not _asks_for_more(match):
+                yield from self._binding(raw, match, path)
+
+    def _binding(self, raw: Block, match: Block, path: str) -> Iterator[Binding]:
+        peer = _peer(match.get("peer"))
+        if match.get("peer") is not None and peer is None:
+            text = "names no conversation; this binding never matches"
+            self._findings.warn(join(path, "match", "peer"), text)
+            return
+        account = str(match.get("accountId") or "").strip()
+        session = self._block(raw, "session", path)
+        yield Binding(
+            agent_id=self._configured(raw.get("agentId"), path),
+            account_id=account if account == ANY else canonical_account(account),
+            peer=peer,
+            dm_scope=self._scope(session, "dmScope", DM_SCOPES, join(path, "session")),
+            group_scope=self._scope(session, "groupScope", GROUP_SCOPES, join(path, "session")),
+        )
+
+    def _configured(self, raw: object, path: str) -> str:
+        """Return an agent's id; empty, which is the default agent, where the file lists agents but not this one."""
+        agent_id = canonical_id(raw) if isinstance(raw, str) else ""
+        if not self._roster or agent_id in self._roster or agent_id == "main":
+            return agent_id
+        self._findings.warn(join(path, "agentId"), "is no agent of this file: the default one answers")
+        return ""
 
     def _scope(self, block: Block, key: str, known: tuple[str, ...], path: str) -> str | None:
         scope = block.get(key)
@@ -186,34 +238,67 @@ class _Reader:
         return None
 
     def _port(self) -> int:
-        raw = self._around.env.get("OPENCLAW_GATEWAY_PORT") or self._gateway.get("port", DEFAULT_PORT)
-        text = str(raw)
-        if text.isdecimal() and 0 < int(text) <= _LARGEST_PORT:
+        named = _PORT_IN_ENV.fullmatch(self._around.env.get("OPENCLAW_GATEWAY_PORT", "").strip())
+        if named and 0 < int(named[1]) <= _LARGEST_PORT:
+            return int(named[1])
+        text = str(self._gateway.get("port", DEFAULT_PORT))
+        if _PORT.fullmatch(text) and 0 < int(text) <= _LARGEST_PORT:
             return int(text)
         self._findings.problem("gateway.port", "must be a port number")
         return DEFAULT_PORT
 
-    def _filled(self, text: str, path: str) -> str:
-        """Return ``text`` with ``${NAME}`` replaced by environment variables, as the gateway does."""
-
-        def value(found: re.Match[str]) -> str:
-            if found[1]:
-                return found[0][1:]
-            if not self._around.env.get(found[2]):
-                self._findings.problem(path, f"the environment variable {found[2]} is not set")
-            return self._around.env.get(found[2], "")
-
-        return _VARIABLE.sub(value, text)
-
     def _block(self, block: Block, key: str, path: str) -> Block:
         value = block.get(key)
-        if value is None:
+        if value is None or not self._findings.is_object(value, join(path, key)):
             return {}
-        return value if self._findings.is_object(value, join(path, key)) else {}
+        self._check_whole(value, join(path, key))
+        return value
+
+    def _list(self, block: Block, key: str, path: str) -> list[Any]:
+        value = block.get(key)
+        if value is None or isinstance(value, list):
+            return value or []
+        if isinstance(value, Mapping) and "$include" in value:
+            self._check_whole(value, join(path, key))
+        else:
+            self._findings.problem(join(path, key), "must be a list: [ … ]")
+        return []
+
+    def _check_whole(self, block: Block, path: str) -> None:
+        if "$include" in block:
+            self._findings.problem(join(path, "$include"), _NO_INCLUDE)
+
+
+def _inline_variables(raw: object) -> dict[str, str]:
+    """Return the variables a file brings itself; the process environment goes before them."""
+    block = raw if isinstance(raw, Mapping) else {}
+    inner = block.get("vars")
+    named = {**(inner if isinstance(inner, Mapping) else {}), **block}
+    return {
+        str(key): value
+        for key, value in named.items()
+        if isinstance(value, str) and value.strip() and not _VARIABLE.search(value)
+    }
+
+
+def _substituted(value: Any, env: Mapping[str, str]) -> Any:
+    """Return ``value`` with every ``${NAME}`` in it replaced by the environment variable, as the gateway does.
+
+    A text that is nothing but a variable that is not set becomes the reference to it: who needs it will tell.
+    """
+    if isinstance(value, str):
+        whole = _VARIABLE.fullmatch(value)
+        if whole and not whole[1] and not env.get(whole[2]):
+            return {"source": "env", "id": whole[2]}
+        return _VARIABLE.sub(lambda one: one[0][1:] if one[1] else env.get(one[2]) or one[0], value)
+    if isinstance(value, Mapping):
+        return {key: _substituted(inner, env) for key, inner in value.items()}
+    return [_substituted(inner, env) for inner in value] if isinstance(value, list) else value
 
 
 def _asks_for_more(match: Block) -> bool:
-    return any(match.get(key) for key in ("guildId", "teamId", "roles"))
+    spaces = any(str(match.get(key) or "").strip() for key in ("guildId", "teamId"))
+    return spaces or bool(match.get("roles"))
 
 
 def _peer(raw: object) -> Peer | None:

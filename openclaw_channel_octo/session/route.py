@@ -7,7 +7,17 @@ from dataclasses import dataclass, field
 from openclaw_channel_octo.ids import ChannelRef, ChannelType, split_thread
 from openclaw_channel_octo.session.key import CHANNEL
 
-__all__ = ["ANY", "DM_SCOPES", "GROUP_SCOPES", "Binding", "Peer", "Route", "Routing", "canonical_id"]
+__all__ = [
+    "ANY",
+    "DM_SCOPES",
+    "GROUP_SCOPES",
+    "Binding",
+    "Peer",
+    "Route",
+    "Routing",
+    "canonical_account",
+    "canonical_id",
+]
 
 ANY = "*"
 """Matches every account, or every peer of a kind."""
@@ -17,6 +27,7 @@ GROUP_SCOPES = ("per-group", "main")
 
 _DEFAULT_ACCOUNT = "default"
 _LONGEST_ID = 64
+_MAIN = "main"  # a gateway reads session.mainKey and goes by this all the same
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +48,7 @@ class Binding:
     """One rule that sends conversations of this channel to an agent.
 
     Attributes:
-        agent_id: the agent.
+        agent_id: the agent, empty for the default one.
         account_id: the account it is for, `ANY` for all.
         peer: the conversation it is for, its id `ANY` for all of its kind; ``None`` for every conversation.
         dm_scope: the scope its direct messages get, ``None`` for the usual one.
@@ -73,16 +84,15 @@ class Routing:
         bindings: rules for this channel, in the order they are written.
         dm_scope: which session direct messages share, one of `DM_SCOPES`.
         group_scope: which session a group has, one of `GROUP_SCOPES`.
-        main_key: last part of the key of an agent's main session.
-        links: one person's uids under one name, ``uid`` or ``octo:uid`` to the name, both lower case.
-        lower_groups: whether group ids are lower-cased, as a gateway does for a channel it has no plugin of.
+        links: one person's uids under one name, ``uid`` or ``octo:uid`` in lower case to the name; of two entries for
+            one person the first counts.
+        lower_groups: whether group ids are lower-cased, as every gateway does for this channel.
     """
 
     default_agent: str = "main"
     bindings: tuple[Binding, ...] = ()
     dm_scope: str = "per-channel-peer"
     group_scope: str = "per-group"
-    main_key: str = "main"
     links: Mapping[str, str] = field(default_factory=dict)
     lower_groups: bool = False
 
@@ -95,8 +105,9 @@ class Routing:
         """
         peer = Peer("direct" if channel.type == ChannelType.PERSON else "group", channel.id)
         thread = split_thread(channel.id) if channel.type == ChannelType.THREAD else None
-        binding = self._binding(canonical_id(account_id), peer, thread.group_no if thread else "")
-        agent_id = canonical_id(binding.agent_id if binding else self.default_agent) or "main"
+        binding = self._binding(canonical_account(account_id), peer, thread.group_no if thread else "")
+        named = canonical_id(binding.agent_id) if binding else ""
+        agent_id = named or canonical_id(self.default_agent) or "main"
         scope = binding or Binding(agent_id=agent_id)
         key = (
             self._direct(account_id, peer.id, scope) if peer.kind == "direct" else self._group(peer.id, scope)
@@ -105,9 +116,12 @@ class Routing:
 
     def agents_of(self, account_id: str) -> frozenset[str]:
         """Return every agent that can get messages of an account."""
-        account_id = canonical_id(account_id)
-        bound = {binding.agent_id for binding in self.bindings if binding.account_id in (ANY, account_id)}
-        return frozenset(canonical_id(agent_id) or "main" for agent_id in bound | {self.default_agent})
+        account_id = canonical_account(account_id)
+        default = canonical_id(self.default_agent) or "main"
+        bound = {
+            canonical_id(rule.agent_id) for rule in self.bindings if rule.account_id in (ANY, account_id)
+        }
+        return frozenset(agent_id or default for agent_id in bound | {default})
 
     def _binding(self, account_id: str, peer: Peer, group_no: str) -> Binding | None:
         """Return the rule that matches best: this peer, its group, all peers of its kind, the account, the channel."""
@@ -122,35 +136,38 @@ class Routing:
 
     def _direct(self, account_id: str, uid: str, scope: Binding) -> str:
         dm_scope = scope.dm_scope or self.dm_scope
-        linked = self.links.get(uid.lower()) or self.links.get(f"{CHANNEL}:{uid}".lower())
-        person = (linked if linked and dm_scope != "main" else uid).lower()
+        spellings = (uid.lower(), f"{CHANNEL}:{uid}".lower())
+        person = next((name for linked, name in self.links.items() if linked in spellings), uid).lower()
         match dm_scope:
             case "per-account-channel-peer":
-                return f"{CHANNEL}:{canonical_id(account_id)}:direct:{person}"
+                return f"{CHANNEL}:{canonical_account(account_id)}:direct:{person}"
             case "per-channel-peer":
                 return f"{CHANNEL}:direct:{person}"
             case "per-peer":
                 return f"direct:{person}"
             case _:
-                return self.main_key.lower()
+                return _MAIN
 
     def _group(self, group_id: str, scope: Binding) -> str:
         if (scope.group_scope or self.group_scope) == "main":
-            return self.main_key.lower()
+            return _MAIN
         return f"{CHANNEL}:group:{group_id.lower() if self.lower_groups else group_id}"
 
 
 def canonical_id(text: str) -> str:
     """Return an account or agent id as gateways compare them: lower case, 64 of ``a-z 0-9 _ -`` at most.
 
-    An account id that is blank is the default one.
+    Empty where nothing of it is left.
     """
     lowered = text.strip().lower()
-    if not lowered:
-        return _DEFAULT_ACCOUNT
     if re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,63}", lowered):
         return lowered
     return re.sub(r"[^a-z0-9_-]+", "-", lowered).lstrip("-").rstrip("-")[:_LONGEST_ID]
+
+
+def canonical_account(text: str) -> str:
+    """Return an account id as gateways compare them; one of which nothing is left is the default one."""
+    return canonical_id(text) or _DEFAULT_ACCOUNT
 
 
 def _own_first(rules: list[Binding]) -> Iterator[Binding]:

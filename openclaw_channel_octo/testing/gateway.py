@@ -45,6 +45,7 @@ class FakeGateway:
         password: a password that lets in as the token does; empty for none.
         refusing: a key of `gateway_frames.FAULTS`: what every connect is answered; empty to let in.
         draining: whether runs are refused as while a gateway shuts down.
+        sees_pictures: whether the model takes pictures; requests with any are refused otherwise.
     """
 
     def __init__(  # settings, each with a name at every call
@@ -64,6 +65,7 @@ class FakeGateway:
         self.password = ""
         self.refusing = ""
         self.draining = False
+        self.sees_pictures = True
         self._agents = agents
         self._granted = frozenset(scopes)
         self._recovers = recovers
@@ -295,6 +297,9 @@ class FakeGateway:
         elif self._changed(key, params.get("expectedExistingSessionId")):
             words = f'Session "{key}" changed before expected work could start.'
             await client.refuse(request_id, frames.fault("UNAVAILABLE", words))
+        elif params.get("attachments") and not self.sees_pictures:
+            words = "UnsupportedAttachmentError: active model does not accept image inputs"
+            await client.refuse(request_id, frames.fault("INVALID_REQUEST", words))
         else:
             await self.runs.ask(client, request_id, {**params, "sessionKey": key})
 

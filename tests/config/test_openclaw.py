@@ -58,8 +58,16 @@ def test_an_empty_file_means_a_gateway_with_every_default() -> None:
     [
         ({"port": 19000}, {}, "ws://127.0.0.1:19000"),
         ({"port": 19000}, {"OPENCLAW_GATEWAY_PORT": "19001"}, "ws://127.0.0.1:19001"),
+        ({"port": 19000}, {"OPENCLAW_GATEWAY_PORT": "127.0.0.1:19001"}, "ws://127.0.0.1:19001"),
+        ({"port": 19000}, {"OPENCLAW_GATEWAY_PORT": "[::1]:19001"}, "ws://127.0.0.1:19001"),
+        ({"port": 19000}, {"OPENCLAW_GATEWAY_PORT": "no port"}, "ws://127.0.0.1:19000"),
         ({"tls": {"enabled": True}}, {}, "wss://127.0.0.1:18789"),
         ({"mode": "remote", "remote": {"url": "wss://gw.example:443"}}, {}, "wss://gw.example:443"),
+        (
+            {"mode": "remote", "remote": {"url": "wss://${GW_HOST}:443"}},
+            {"GW_HOST": "gw.example"},
+            "wss://gw.example:443",
+        ),
         ({"mode": "local", "remote": {"url": "wss://gw.example:443"}}, {}, "ws://127.0.0.1:18789"),
     ],
 )
@@ -77,11 +85,58 @@ def test_the_address_is_where_the_gateway_listens(gateway: Any, env: Mapping[str
             {"GW_TOKEN": TOKEN},
         ),
         ({}, {"OPENCLAW_GATEWAY_TOKEN": TOKEN}),
+        (
+            {"auth": {"token": {"source": "exec", "provider": "vault", "id": "gateway/token"}}},
+            {"OPENCLAW_GATEWAY_TOKEN": TOKEN},
+        ),
         ({"mode": "remote", "remote": {"url": "wss://x", "token": TOKEN}, "auth": {"token": "of here"}}, {}),
     ],
 )
 def test_the_token_is_found_wherever_the_gateway_finds_it(gateway: Any, env: Mapping[str, str]) -> None:
     assert secret({"gateway": gateway}, env) == TOKEN
+
+
+@pytest.mark.parametrize("source", ["exec", "file", "store"])
+@pytest.mark.parametrize("provider", [{}, {"provider": "vault"}])
+def test_what_a_provider_of_the_gateway_keeps_is_not_taken_for_a_program_or_a_file(
+    tmp_path: Path, source: str, provider: Mapping[str, str]
+) -> None:
+    program = tmp_path / "token"
+    program.write_text(f"#!/bin/sh\ntouch {tmp_path}/was-run\necho {TOKEN}\n")
+    program.chmod(0o700)
+    reference = {"source": source, "id": str(program), **provider}
+    config, findings = read({"gateway": {"auth": {"token": reference}}})
+    assert config is None
+    assert findings.problems == [
+        "gateway.auth.token: secret providers of a gateway are not asked: set OPENCLAW_GATEWAY_TOKEN"
+    ]
+    assert not (tmp_path / "was-run").exists()
+
+
+def test_variables_are_filled_in_wherever_this_channel_reads() -> None:
+    raw = {
+        "env": {"GROUP": "of the file", "vars": {"BOT": BOT, "GROUP": "g9"}},
+        "channels": {
+            "octo": {"botToken": "${BOT}", "apiUrl": "http://${HOST}", "texts": ["$${BOT}", "${BOT"]}
+        },
+        "bindings": [
+            {"agentId": "a", "match": {"channel": "octo", "peer": {"kind": "group", "id": "${GROUP}"}}}
+        ],
+    }
+    config = found(raw, {"HOST": "octo.example", "GROUP": "g7"})
+    assert config.channel == {
+        "botToken": BOT,
+        "apiUrl": "http://octo.example",
+        "texts": ["${BOT}", "${BOT"],
+    }
+    assert config.routing.bindings == (Binding(agent_id="a", peer=Peer("group", "g7")),)
+
+
+def test_a_variable_that_is_not_set_is_asked_for_only_where_it_is_needed() -> None:
+    accounts = {"on": {"botToken": BOT}, "off": {"enabled": False, "botToken": "${GONE}"}}
+    config = found({"channels": {"octo": {"accounts": accounts}}, "tools": {"key": "${GONE_TOO}"}})
+    assert config.channel is not None
+    assert config.channel["accounts"]["off"]["botToken"] == {"source": "env", "id": "GONE"}
 
 
 def test_a_password_is_only_used_where_the_gateway_asks_for_one() -> None:
@@ -120,10 +175,48 @@ def test_rules_of_this_channel_are_read_and_those_it_cannot_match_left_out() -> 
         ({"list": [{"id": "a"}, {"id": "B", "default": True}]}, "b"),
         ({"list": [{"id": "a"}, {"id": "b"}]}, "a"),
         ({"entries": {"one": {}, "two": {"default": True}}}, "two"),
+        ({"ownership": "explicit", "entries": {"one": {}}}, "one"),
+        (
+            {
+                "ownership": "explicit",
+                "entries": {"one": {}, "two": {}},
+                "defaults": {"systemAgent": {"agentId": "Two"}},
+            },
+            "two",
+        ),
     ],
 )
-def test_the_default_agent_is_the_marked_one_else_the_first(agents: Any, default: str) -> None:
-    assert found({"agents": agents}).routing.default_agent == default
+def test_the_default_agent_is_the_owner_the_marked_one_or_the_first(agents: Any, default: str) -> None:
+    assert found({"agents": agents}).default_agent == default
+
+
+UNOWNED = {"ownership": "explicit", "entries": {"one": {}, "two": {}}}
+
+
+def rule(agent: str, **match: object) -> dict[str, Any]:
+    return {"agentId": agent, "match": {"channel": "octo", **match}}
+
+
+def test_agents_none_of_whom_owns_the_rest_need_a_rule_for_the_rest() -> None:
+    only_a_group = rule("two", accountId="*", peer={"kind": "group", "id": "g"})
+    config, findings = read({"agents": UNOWNED, "bindings": [only_a_group]})
+    assert config is None
+    assert findings.problems[0].startswith("agents: none of them owns what no binding names: add")
+    config, findings = read({"agents": UNOWNED, "bindings": [rule("two", accountId="helper")]})
+    assert config is not None
+    assert findings.warnings[0].startswith("agents: accounts that no binding names are answered by one")
+    config, findings = read({"agents": UNOWNED, "bindings": [rule("two", accountId="*")]})
+    assert config is not None
+    assert not findings.warnings
+    assert config.routing.route("helper", DM).agent_id == "two"
+
+
+def test_a_rule_for_an_agent_the_file_does_not_have_leads_to_the_default_one() -> None:
+    agents = {"list": [{"id": "a"}, {"id": "b", "default": True}]}
+    config, findings = read({"agents": agents, "bindings": [rule("gone", accountId="*")]})
+    assert config is not None
+    assert config.routing.route("helper", DM).agent_id == "b"
+    assert findings.warnings == ["bindings[0].agentId: is no agent of this file: the default one answers"]
 
 
 def test_session_scopes_and_links_are_read() -> None:
@@ -134,7 +227,10 @@ def test_session_scopes_and_links_are_read() -> None:
     }
     routing = found({"session": session}).routing
     assert routing.route("helper", DM).session_key == "agent:main:direct:anna"
-    assert routing.main_key == "home"
+
+
+def test_the_main_session_is_called_main_whatever_the_file_calls_it() -> None:
+    assert found({"session": {"mainKey": "Home"}}).routing.route("h", DM).session_key == "agent:main:main"
 
 
 @pytest.mark.parametrize(
@@ -151,7 +247,16 @@ def test_session_scopes_and_links_are_read() -> None:
         ),
         ({"session": {"dmScope": "all"}}, "session.dmScope: must be one of main, per-peer"),
         ({"channels": {"octo": 1}}, "channels.octo: must be an object"),
+        ({"bindings": {}}, "bindings: must be a list"),
+        ({"agents": {"list": {}}}, "agents.list: must be a list"),
+        ({"gateway": {"mode": "remote", "remote": {"url": "${GONE}"}}}, "gateway.remote.url: missing"),
         ({"$include": "other.json"}, "$include: is not followed"),
+        ({"gateway": {"auth": {"$include": "x"}}}, "gateway.auth.$include: is not followed"),
+        ({"agents": {"$include": "x"}}, "agents.$include: is not followed"),
+        ({"agents": {"list": [{"$include": "x"}]}}, "agents.list[0]"),
+        ({"bindings": {"$include": "x"}}, "bindings.$include: is not followed"),
+        ({"bindings": [{"$include": "x"}]}, "bindings[0]"),
+        ({"channels": {"octo": {"$include": "x"}}}, "channels.octo.$include: is not followed"),
     ],
 )
 def test_a_mistake_names_its_place(raw: object, problem: str) -> None:

@@ -6,7 +6,16 @@ from hypothesis import strategies as st
 
 from openclaw_channel_octo.ids import ChannelRef, ChannelType
 from openclaw_channel_octo.session.key import session_key
-from openclaw_channel_octo.session.route import ANY, DM_SCOPES, Binding, Peer, Route, Routing, canonical_id
+from openclaw_channel_octo.session.route import (
+    ANY,
+    DM_SCOPES,
+    Binding,
+    Peer,
+    Route,
+    Routing,
+    canonical_account,
+    canonical_id,
+)
 
 GROUP = ChannelRef("G1", ChannelType.GROUP)
 THREAD = ChannelRef("G1____77", ChannelType.THREAD)
@@ -33,9 +42,13 @@ def test_direct_messages_share_sessions_as_their_scope_says(scope: str, key: str
     assert Routing(dm_scope=scope).route("Helper 1", DM).session_key == key
 
 
+def test_an_account_of_which_no_letter_is_left_is_the_default_one() -> None:
+    routing = Routing(dm_scope="per-account-channel-peer", bindings=(Binding(agent_id="a"),))
+    assert routing.route("--", DM).session_key == "agent:a:octo:default:direct:ann"
+
+
 def test_groups_may_all_be_the_main_session() -> None:
-    routing = Routing(group_scope="main", main_key="Home")
-    assert routing.route("helper", GROUP).session_key == "agent:main:home"
+    assert Routing(group_scope="main").route("helper", GROUP).session_key == "agent:main:main"
 
 
 def test_a_linked_person_is_one_person_except_in_the_main_session() -> None:
@@ -44,6 +57,12 @@ def test_a_linked_person_is_one_person_except_in_the_main_session() -> None:
     bob = ChannelRef("BOB", ChannelType.PERSON)
     assert Routing(links=links, dm_scope="per-peer").route("h", bob).session_key == "agent:main:direct:robert"
     assert Routing(links=links, dm_scope="main").route("h", bob).session_key == "agent:main:main"
+
+
+@pytest.mark.parametrize("spellings", [("ann", "octo:ann"), ("octo:ann", "ann")])
+def test_of_two_names_for_one_person_the_first_counts(spellings: tuple[str, str]) -> None:
+    links = dict(zip(spellings, ("first", "second"), strict=True))
+    assert Routing(links=links).route("h", DM).session_key == "agent:main:octo:direct:first"
 
 
 EVERYWHERE = Binding(agent_id="everywhere", account_id=ANY)
@@ -83,6 +102,12 @@ def test_a_rule_may_bring_scopes_of_its_own() -> None:
     assert routing.route("h", GROUP).session_key == "agent:a:main"
 
 
+def test_a_rule_without_an_agent_leads_to_the_default_one() -> None:
+    routing = Routing(default_agent="Work", bindings=(Binding(agent_id="", account_id=ANY),))
+    assert routing.route("h", GROUP).agent_id == "work"
+    assert routing.agents_of("h") == {"work"}
+
+
 def test_every_agent_an_account_can_reach_is_named() -> None:
     routing = Routing(bindings=(GROUPS, ACCOUNT, Binding(agent_id="x", account_id="other")))
     assert routing.agents_of("Helper") == {"main", "groups", "account"}
@@ -90,10 +115,11 @@ def test_every_agent_an_account_can_reach_is_named() -> None:
 
 @pytest.mark.parametrize(
     ("text", "found"),
-    [("", "default"), (" Main ", "main"), ("Team Röd 1", "team-r-d-1"), ("--", ""), ("a" * 70, "a" * 64)],
+    [("", ""), (" Main ", "main"), ("Team Röd 1", "team-r-d-1"), ("--", ""), ("a" * 70, "a" * 64)],
 )
 def test_ids_are_compared_as_gateways_do(text: str, found: str) -> None:
     assert canonical_id(text) == found
+    assert canonical_account(text) == (found or "default")
 
 
 @given(st.text(), st.text(min_size=1), st.sampled_from(list(ChannelType)), st.sampled_from(DM_SCOPES))

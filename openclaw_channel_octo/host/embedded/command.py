@@ -36,8 +36,9 @@ class CommandAgent:
 
     The program gets the context, if there is any, a blank line, and the request on standard input as UTF-8;
     what it writes to standard output is the answer. It inherits this process's environment, with ``env`` and
-    ``OPENCLAW_SESSION_KEY``, ``OPENCLAW_SESSION_ID``, ``OPENCLAW_RUN_ID``, ``OPENCLAW_SENDER`` on top. It
-    leads a process group of its own; whatever is left of that group when the answer has ended is killed.
+    ``OPENCLAW_SESSION_KEY``, ``OPENCLAW_SESSION_ID``, ``OPENCLAW_RUN_ID``, ``OPENCLAW_SENDER`` and
+    ``OPENCLAW_MEDIA`` (paths of files that came along, separated by ``os.pathsep``) on top. It leads a process
+    group of its own; whatever is left of that group when the answer has ended is killed.
 
     Args:
         command: program and arguments; no shell is involved.
@@ -192,4 +193,5 @@ def _prompt_variables(prompt: Prompt) -> dict[str, str]:
         "OPENCLAW_RUN_ID": prompt.run_id,
         "OPENCLAW_SENDER": prompt.sender_name,
     }
-    return {name: one_line(value, 512) for name, value in variables.items()}
+    files = os.pathsep.join(str(item.path) for item in prompt.media if item.path is not None)
+    return {name: one_line(value, 512) for name, value in variables.items()} | {"OPENCLAW_MEDIA": files}

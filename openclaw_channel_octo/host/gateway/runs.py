@@ -3,12 +3,13 @@
 import asyncio
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from openclaw_channel_octo.clock import Clock, within
 from openclaw_channel_octo.errors import HostRefused, HostUnavailable
 from openclaw_channel_octo.host.base import Accepted, Delta, Failed, Final, Turn, TurnEvent
+from openclaw_channel_octo.host.gateway.attachments import UNSUPPORTED, attachments
 from openclaw_channel_octo.host.gateway.connection import Exchange, GatewayConnection
 from openclaw_channel_octo.host.gateway.frames import Response, mapping, text
 from openclaw_channel_octo.host.gateway.outcome import (
@@ -132,28 +133,39 @@ class GatewayRun:
     async def _ask(self) -> End:
         """Request the run, or its outcome where the gateway knows its key already."""
         asked_before, self._sent_ms = self._sent_ms, self._sent_ms or self._clock.wall_ms()
+        pictures = await asyncio.to_thread(attachments, self.turn.media)
         for _ in range(SETTLE_TRIES):
-            async with self._connection.exchange("agent", self._params()) as exchange:
-                answer = await exchange.next()
-                if started(answer):
-                    self._accept()
-                if text(answer.payload.get("status")) == "accepted":
-                    last = await self._last(exchange)
-                    if last is None:
-                        return self._with_text(end_of_event(self._over.result()))
-                    answer = last
+            answer = await self._request(pictures)
+            if answer is None:
+                return self._with_text(end_of_event(self._over.result()))
+            if pictures and answer.fault is not None and UNSUPPORTED in answer.fault.message:
+                pictures = []  # the model takes none; their addresses stand in the text
+                continue
             if not started(answer):
-                end = end_of(answer, aborted=self.aborted)
-                if end is None:
-                    self._sent_ms = asked_before
-                    raise _NotNow(answer.fault.retry_after_ms / 1000 if answer.fault else 0)
-                return self._with_text(end)
+                return self._with_text(self._end_told(answer, asked_before))
             if (end := await self._follow()) is not None:
                 return self._with_text(end)
             await self._clock.sleep(SETTLE_EVERY_S)
-        return await self._from_history() or Failed(
-            Status.FAILED, "the gateway ended the run and tells no outcome"
-        )
+        lost = Failed(Status.FAILED, "the gateway ended the run and tells no outcome")
+        return await self._from_history() or lost
+
+    async def _request(self, pictures: Sequence[Mapping[str, str]]) -> Response | None:
+        """Send the request and return its last answer, ``None`` where only an event told the run's end."""
+        async with self._connection.exchange("agent", self._params(pictures)) as exchange:
+            answer = await exchange.next()
+            if started(answer):
+                self._accept()
+            if text(answer.payload.get("status")) == "accepted":
+                return await self._last(exchange)
+            return answer
+
+    def _end_told(self, answer: Response, asked_before: int) -> End:
+        """Return the end an answer tells; a gateway that takes no runs now was not asked at all."""
+        end = end_of(answer, aborted=self.aborted)
+        if end is None:
+            self._sent_ms = asked_before
+            raise _NotNow(answer.fault.retry_after_ms / 1000 if answer.fault else 0)
+        return end
 
     async def _last(self, exchange: Exchange) -> Response | None:
         """Return the answer that tells the run's end; ``None`` when its event came and the answer does not follow.
@@ -252,7 +264,7 @@ class GatewayRun:
         """Give a failed run what it had written by then."""
         return Failed(end.status, end.message, self._text) if isinstance(end, Failed) else end
 
-    def _params(self) -> dict[str, Any]:
+    def _params(self, pictures: Sequence[Mapping[str, str]]) -> dict[str, Any]:
         turn = self.turn
         params: dict[str, Any] = {
             "message": self._question,
@@ -261,6 +273,8 @@ class GatewayRun:
             "deliver": False,
             "inputProvenance": {"kind": "external_user", "sourceChannel": turn.channel},
         }
+        if pictures:
+            params["attachments"] = pictures
         if turn.budget_s is not None:
             params["timeout"] = max(1, math.ceil(turn.budget_s))
         if turn.conversation != "direct":

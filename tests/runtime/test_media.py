@@ -1,0 +1,128 @@
+"""Files that come with a message: fetched beside the lane, given to the agent, told of where they are missing."""
+
+import asyncio
+import json
+import logging
+from pathlib import Path
+
+import pytest
+
+from openclaw_channel_octo.ids import ChannelRef
+from openclaw_channel_octo.message.payload import parse_payload
+from openclaw_channel_octo.message.render import MediaRef, render
+from openclaw_channel_octo.observe.logs import BotLog
+from openclaw_channel_octo.rest.media import FetchedFile, MediaFetcher, MediaRefused
+from openclaw_channel_octo.runtime.media import FETCH_WITHIN_S, Intake
+from openclaw_channel_octo.runtime.tasks import TaskSet
+from openclaw_channel_octo.testing.clock import ManualClock
+from openclaw_channel_octo.testing.host import ScriptedHost
+from tests.rest.test_media import PNG, site
+from tests.runtime.rig import ANN, HELPER, Rig, python_agent
+
+
+class Shelf(MediaFetcher):
+    """Files that are there, are not there, or take for ever."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.asked: list[str] = []
+
+    async def fetch(self, url: str, name: str) -> FetchedFile:
+        self.asked.append(url)
+        if url.startswith("slow"):
+            await asyncio.Event().wait()
+        if url.startswith("gone"):
+            raise MediaRefused("下载失败: HTTP 404")
+        path = self.folder / f"{len(self.asked)}"
+        path.write_bytes(b"a\nb" if name.endswith(".txt") else PNG)
+        return FetchedFile(path=path, size=path.stat().st_size, mime="x/y")
+
+
+def intake(folder: Path, clock: ManualClock) -> tuple[Intake, Shelf]:
+    shelf = Shelf(folder)
+    return Intake(shelf, TaskSet(BotLog(logging.getLogger("test"), "helper")), clock), shelf
+
+
+async def test_files_keep_their_order_and_a_missing_one_is_named(tmp_path: Path) -> None:
+    media, _ = intake(tmp_path, ManualClock())
+    refs = [
+        MediaRef(kind="image", url="a.png", name="a.png"),
+        MediaRef(kind="file", url="gone", name="b.pdf"),
+        MediaRef(kind="file", url="c", name="c.txt"),
+    ]
+    taken = await media.take(1, refs)
+    assert [item.url for item in taken.media] == ["a.png", "gone", "c"]
+    assert [item.path is not None for item in taken.media] == [True, False, True]
+    assert (
+        taken.text
+        == "[文件: b.pdf - 下载失败: HTTP 404]\n[文件: c.txt]\n--- 文件内容 ---\na\nb\n--- 文件结束 ---"
+    )
+
+
+async def test_a_file_that_takes_too_long_is_given_up_and_the_others_are_there(tmp_path: Path) -> None:
+    clock = ManualClock()
+    media, _ = intake(tmp_path, clock)
+    refs = [MediaRef(kind="video", url="slow"), MediaRef(kind="image", url="a.png")]
+    taking = asyncio.create_task(media.take(1, refs))
+    await clock.sleepers(1)
+    await clock.settle()
+    await clock.advance(FETCH_WITHIN_S + 1)
+    taken = await taking
+    assert taken.text == "[视频 - 超时]"
+    assert taken.media[1].path is not None
+
+
+async def test_what_was_begun_early_is_not_fetched_twice(tmp_path: Path) -> None:
+    media, shelf = intake(tmp_path, ManualClock())
+    refs = [MediaRef(kind="image", url="a.png")]
+    media.begin(1, refs)
+    await media.take(1, refs)
+    assert shelf.asked == ["a.png"]
+
+
+async def test_an_agent_gets_the_file_and_the_text_of_a_small_one(rig: Rig) -> None:
+    async with site() as files:
+        await rig.start(rig.config(agent=python_agent(SHOW_FILES), apiUrl=rig.octo.api_url))
+        payload = {"type": 8, "url": f"{files.url}/a.png", "name": "notes.txt"}
+        await rig.octo.say(ANN, rig.dm, payload)
+        (said,) = await rig.until_said(1, ChannelRef(ANN, 1))
+        # Loopback is nobody's business to fetch from, and people read why.
+        assert said == f"no file\n[文件: notes.txt] {files.url}/a.png\n\n[文件: notes.txt - 地址不允许访问]"
+        assert files.seen == []
+
+
+async def test_a_quoted_picture_is_fetched_too(tmp_path: Path) -> None:
+    payload = {
+        "type": 1,
+        "content": "what is this?",
+        "reply": {"from_uid": "ben", "payload": {"type": 2, "url": "quoted.png"}},
+    }
+    rendered = render(parse_payload(json.dumps(payload).encode()))
+    media, _ = intake(tmp_path, ManualClock())
+    taken = await media.take(1, rendered.files)
+    assert [item.url for item in taken.media] == ["quoted.png"]
+
+
+async def test_twenty_files_in_a_busy_group_do_not_delay_the_sign_of_a_mention(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetched: list[str] = []
+
+    async def never(self: MediaFetcher, url: str, name: str) -> FetchedFile:
+        fetched.append(url)
+        await asyncio.Event().wait()
+        raise AssertionError(name)
+
+    monkeypatch.setattr(MediaFetcher, "fetch", never)
+    await rig.start(rig.config(), ScriptedHost())
+    for number in range(20):
+        await rig.octo.say(ANN, rig.group, {"type": 8, "url": f"file/{number}.bin", "name": "x.bin"})
+    picture = {"type": 2, "url": "file/a.png", "caption": "look", "mention": {"uids": [HELPER]}}
+    await rig.octo.say(ANN, rig.group, picture)
+    await rig.octo.wait_for(lambda: rig.calls("typing") and rig.calls("readReceipt"))
+    assert fetched == ["file/a.png"]  # the others were for nobody
+    await rig.mention("and this?", where=rig.thread)
+    assert await rig.until_said(1, rig.thread)
+
+
+SHOW_FILES = "print(os.environ['OPENCLAW_MEDIA'] or 'no file'); print(prompt)"
