@@ -2,8 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from openclaw_channel_octo.clock import Clock, within
 from openclaw_channel_octo.errors import ApiError, NotFound, PermissionDenied, StoreError
@@ -46,6 +47,8 @@ _NO_PLACE = frozenset({DecisionKind.IGNORED, DecisionKind.UNDECODABLE})
 """What does not count as heard: the history may hold an undecodable message readable."""
 
 _GONE = (PermissionDenied, NotFound)
+
+_T = TypeVar("_T")
 
 Accept = Callable[[Sequence[Received]], Awaitable[Sequence[Outcome]]]
 
@@ -175,7 +178,7 @@ class MessageSequence:
         """Fetch the messages of a hole, or everything new; the caller has set ``filling``."""
         order = channel.order
         try:
-            await within(self._clock, FETCH_WITHIN_S, self._fetch(ref, order, before))
+            await self._fetch(ref, order, before, FETCH_WITHIN_S)
         except _GONE as error:
             self._log.info("no history of channel=%s any more: %s", ref.id, error)
             self._pass_on(order.complete(before))
@@ -192,7 +195,7 @@ class MessageSequence:
         channel = self._channels[ref] = _Channel(ChannelOrder(0), filling=True)
         order = channel.order
         try:
-            await within(self._clock, FETCH_WITHIN_S, self._fetch_ending(ref, order))
+            await self._fetch_ending(ref, order)
         except (ApiError, StoreError, TimeoutError) as error:
             level = logging.DEBUG if isinstance(error, _GONE) else logging.WARNING
             self._log.log(level, "the history of channel=%s could not be read: %s", ref.id, error)
@@ -204,8 +207,7 @@ class MessageSequence:
 
     async def _fetch_ending(self, ref: ChannelRef, order: ChannelOrder[Outcome]) -> None:
         since = self._clock.wall_ms() // 1000 - self._max_age_s
-        async with self._slots:
-            ending = await self._history.ending(ref, since)
+        ending = await self._read(self._history.ending(ref, since), self._clock.now() + FETCH_WITHIN_S)
         outcomes = await self._accept(ending.messages)
         self._pass_on(order.begin(ending.after))
         for outcome in outcomes:
@@ -223,7 +225,7 @@ class MessageSequence:
     async def _check(self, ref: ChannelRef, channel: _Channel) -> None:
         channel.filling = True
         try:
-            await within(self._clock, CHECK_WITHIN_S, self._fetch(ref, channel.order, None))
+            await self._fetch(ref, channel.order, None, CHECK_WITHIN_S)
         except (ApiError, StoreError, TimeoutError) as error:
             self._log.debug("channel=%s could not be checked: %s", ref.id, error)
             self._pass_on(channel.order.resume())
@@ -239,17 +241,34 @@ class MessageSequence:
         if channel.order.held:
             self._wait(ref, channel)
 
-    async def _fetch(self, ref: ChannelRef, order: ChannelOrder[Outcome], before: int | None) -> None:
-        after = order.cursor
+    async def _fetch(
+        self, ref: ChannelRef, order: ChannelOrder[Outcome], before: int | None, limit_s: float
+    ) -> None:
+        """Fetch, record and pass on what is missing.
+
+        Only the reading has a limit: what is recorded must be passed on, or it would wait for the next start.
+        """
+        after, deadline = order.cursor, self._clock.now() + limit_s
         while True:
-            async with self._slots:
-                page = await self._history.page(ref, after, before)
+            page = await self._read(self._history.page(ref, after, before), deadline)
             fresh = [message for message in page if message.message.message_seq > after]
             for outcome in await self._accept(fresh):
                 self._pass_on(order.fetched(outcome.message.message_seq, outcome))
             if len(page) < PAGE or not fresh:
                 return
             after = fresh[-1].message.message_seq
+
+    async def _read(self, asking: Coroutine[Any, Any, _T], deadline: float) -> _T:
+        """Return what the history says, a few conversations at a time. Raises `ApiError`, `TimeoutError`."""
+
+        async def ask() -> _T:
+            async with self._slots:
+                return await asking
+
+        try:
+            return await within(self._clock, max(0.0, deadline - self._clock.now()), ask())
+        finally:
+            asking.close()  # one that never got its slot
 
     async def _try_again(self, ref: ChannelRef, channel: _Channel) -> None:
         await self._clock.sleep(RETRY_S)

@@ -174,7 +174,8 @@ class GatewayRuns:
         else:
             asked = Asked(message=params["message"], session_key=key, run_id=run_id, params=params)
             self.asked.append(asked)
-            accepted = {"runId": run_id, "sessionKey": key, "status": "accepted"}
+            agent_id = key.split(":")[1]
+            accepted = {"runId": run_id, "sessionKey": key, "agentId": agent_id, "status": "accepted"}
             await client.answer(request_id, {**accepted, "acceptedAt": self._clock.wall_ms()})
             self._callers[run_id] = (client, request_id)
             self._begin(asked)
@@ -206,6 +207,7 @@ class GatewayRuns:
         question = frames.user_row(asked.message, asked.run_id, now_ms, with_key=self.keeps_keys)
         self.histories[asked.session_key].append(question)
         await self._lifecycle(asked, "start")
+        await self._row_changed(asked, "start")
 
     async def _finish(self, asked: Asked, reply: Say | Break | TimeOut) -> None:
         match reply:
@@ -228,8 +230,8 @@ class GatewayRuns:
 
     async def _speak(self, asked: Asked, text: str) -> None:
         half = len(text) // 2
-        for part in (text[:half], text) if half else ():
-            event = frames.chat_event(asked.run_id, asked.session_key, "delta", part)
+        for delta, part in ((text[:half], text[:half]), (text[half:], text)) if half else ():
+            event = frames.chat_event(asked.run_id, asked.session_key, "delta", part, deltaText=delta)
             await self._tell("chat", event)
         if text:
             self.histories[asked.session_key].append(frames.assistant_row(text, self._clock.wall_ms()))
@@ -250,23 +252,26 @@ class GatewayRuns:
         self._ends[asked.run_id] = (payload, error)
         state = {"done": "final", "killed": "aborted"}.get(status, "error")
         more = {"errorMessage": text} if state == "error" else {}
-        await self._tell(
-            "chat",
-            frames.chat_event(
-                asked.run_id, asked.session_key, state, text if state == "final" else "", **more
-            ),
-        )
+        said = text if state == "final" else ""
         await self._lifecycle(asked, "end" if status == "done" else "error")
+        await self._tell("chat", frames.chat_event(asked.run_id, asked.session_key, state, said, **more))
+        await self._row_changed(asked, "end" if status == "done" else "error")
 
     async def _lifecycle(self, asked: Asked, phase: str) -> None:
-        now_ms, key = self._clock.wall_ms(), asked.session_key
-        await self._tell(
-            "agent", frames.agent_event(asked.run_id, key, "lifecycle", {"phase": phase}, now_ms)
+        event = frames.agent_event(
+            asked.run_id, asked.session_key, "lifecycle", {"phase": phase}, self._clock.wall_ms()
         )
-        row = self.sessions[key]
-        await self._tell(
-            "sessions.changed", frames.changed(key, row, now_ms, phase=phase, runId=asked.run_id)
+        await self._tell("agent", event | {"sessionId": self.sessions[asked.session_key]["sessionId"]})
+
+    async def _row_changed(self, asked: Asked, phase: str) -> None:
+        row = frames.changed(
+            asked.session_key,
+            self.sessions[asked.session_key],
+            self._clock.wall_ms(),
+            phase=phase,
+            runId=asked.run_id,
         )
+        await self._tell("sessions.changed", row)
 
     async def _answer_caller(self, run_id: str) -> None:
         if (caller := self._callers.pop(run_id, None)) is not None:

@@ -2,10 +2,14 @@
 
 import sqlite3
 import time
+from collections.abc import Sequence
 
 import pytest
 
 from openclaw_channel_octo.ids import ChannelRef
+from openclaw_channel_octo.runtime.sequence import FETCH_WITHIN_S
+from openclaw_channel_octo.store.journal import Journal
+from openclaw_channel_octo.store.records import InboundRow, NewInbound
 from openclaw_channel_octo.testing.faults import ErrorAnswer, Hang
 from openclaw_channel_octo.testing.host import ScriptedHost
 from openclaw_channel_octo.testing.records import RawMessage
@@ -263,3 +267,29 @@ async def test_a_crash_between_commit_and_lane_does_not_change_the_order(rig: Ri
     await rig.until_row(first, "answered")
     await rig.until_row(second, "answered")
     assert texts(host) == ["m3", "m4"]
+
+
+@pytest.mark.parametrize("met", [True, False])
+async def test_a_disk_slower_than_the_time_for_fetching_loses_no_message(
+    fast_rig: Rig, monkeypatch: pytest.MonkeyPatch, met: bool
+) -> None:
+    """What is recorded is passed on: a message on the disk that nobody works on would wait for the next start."""
+    rig = fast_rig
+    host = ScriptedHost()
+    await rig.start(rig.config(), host)
+    if met:
+        await known(rig)
+    else:
+        await rig.octo.wait_for(lambda: len(rig.calls("groups")) == 2)
+    append = Journal.append
+
+    async def slow(self: Journal, rows: Sequence[NewInbound]) -> list[InboundRow | None]:
+        recorded = await append(self, rows)
+        await rig.clock.sleep(FETCH_WITHIN_S + 5)
+        return recorded
+
+    monkeypatch.setattr(Journal, "append", slow)
+    rig.octo.lose_next(HELPER)
+    lost = await rig.mention("lost on the way")
+    await rig.until_row(lost, "answered")
+    assert texts(host)[-1] == "lost on the way"

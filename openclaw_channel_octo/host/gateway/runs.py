@@ -222,6 +222,9 @@ class GatewayRun:
                 patience_s = None
                 if text(told.get("state")) in _TERMINAL:
                     return await self._settled(told)
+            while not self._told.empty():  # the row changes once the end was told
+                if text((told := self._told.get_nowait()).get("state")) in _TERMINAL:
+                    return await self._settled(told)
         finally:
             self._elsewhere = False
         return None
