@@ -27,7 +27,6 @@ _WITHOUT_EFFECT = frozenset(
         "docsApiUrl",
         "eventWaitSeconds",
         "heartbeatIntervalMs",
-        "historyLimit",
         "historyPromptTemplate",
         "onBehalfOf",
         "pollIntervalMs",

@@ -148,6 +148,7 @@ class BotSettings(FrozenModel):
         max_turns: turns of this bot at once.
         lane_length: messages of one conversation that may wait.
         cold_start_max_age_seconds: messages sent longer than this before a start are not answered any more.
+        history_limit: earlier messages of a group that come with a mention, those since the last answer; 0 for none.
         media_max_mb: largest file that is fetched for an agent, in MiB; 0 fetches none.
         reply_chunk: longest single message of an answer, in UTF-16 units.
     """
@@ -165,6 +166,7 @@ class BotSettings(FrozenModel):
     max_turns: Annotated[int, Field(ge=1, le=1_000)] = 8
     lane_length: Annotated[int, Field(ge=1, le=10_000)] = 20
     cold_start_max_age_seconds: Annotated[int, Field(ge=0, le=_LONGEST_WAIT_S)] = 3_600
+    history_limit: Annotated[int, Field(ge=0, le=200)] = 20
     media_max_mb: Annotated[int, Field(ge=0, le=500)] = 20
     reply_chunk: Annotated[int, Field(ge=100, le=20_000)] = 3_500
 

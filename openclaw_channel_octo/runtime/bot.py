@@ -25,6 +25,7 @@ from openclaw_channel_octo.runtime.lanes import Lanes
 from openclaw_channel_octo.runtime.media import Intake
 from openclaw_channel_octo.runtime.outbox import Outbox
 from openclaw_channel_octo.runtime.presence import Presence
+from openclaw_channel_octo.runtime.roster import Roster
 from openclaw_channel_octo.runtime.runs import Runs
 from openclaw_channel_octo.runtime.sequence import MessageSequence
 from openclaw_channel_octo.runtime.sessions import SessionGuard
@@ -207,6 +208,7 @@ class Bot:
             self._api, identity.uid, shared.journal, shared.clock, config.reply_chunk, self._log
         )
         self._presence = Presence(self._api, shared.clock, self._tasks, self._log)
+        self._roster = Roster(self._api, self._tasks, shared.clock, self._log)
         self._media = Intake(self._fetcher, self._tasks, shared.clock)
         self._commands = Commands(shared.host, shared.runs, shared.lanes, identity.owner_uid, self._log)
         self._busy = BusyNotices(self._outbox, shared.journal, self._tasks, config.texts.busy)
@@ -269,6 +271,7 @@ class Bot:
             outbox=self._outbox,
             presence=self._presence,
             media=self._media,
+            roster=self._roster,
             slots=asyncio.Semaphore(config.max_turns),
             clock=shared.clock,
             log=self._log,
@@ -296,6 +299,7 @@ class Bot:
             if row.decision == DecisionKind.TURN:
                 self._log.info("[MENTION] 收到@消息 id=%s", row.message_id)
                 self._media.begin(row.id, render(payload).files)
+                self._roster.warm(row.channel, row.from_uid)
             self._presence.begin(row.channel, row.message_id)
 
     def _release(self, outcome: Outcome) -> None:

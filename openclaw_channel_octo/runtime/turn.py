@@ -1,19 +1,22 @@
 """One message's turn, from its lane to its visible end (design §4 step 5, §5 "After the turn")."""
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from openclaw_channel_octo.clock import Clock
 from openclaw_channel_octo.config.model import BotConfig
 from openclaw_channel_octo.errors import ApiError
 from openclaw_channel_octo.host.base import Sender, Turn
+from openclaw_channel_octo.message.history import Said, history_block
 from openclaw_channel_octo.message.payload import parse_payload
-from openclaw_channel_octo.message.render import Rendered, render
+from openclaw_channel_octo.message.render import render
 from openclaw_channel_octo.observe.logs import BotLog, trace_scope
 from openclaw_channel_octo.policy.gate import Identity
 from openclaw_channel_octo.runtime.media import Intake, Taken
 from openclaw_channel_octo.runtime.outbox import Outbox
 from openclaw_channel_octo.runtime.presence import Presence
+from openclaw_channel_octo.runtime.roster import Roster
 from openclaw_channel_octo.runtime.runs import SKIPPED, RunEnd, Runs
 from openclaw_channel_octo.runtime.sessions import SessionGuard
 from openclaw_channel_octo.session.key import CHANNEL, conversation_kind
@@ -55,6 +58,7 @@ class Turns:
         outbox: sends.
         presence: shows receipt and typing.
         media: fetches files.
+        roster: knows names.
         slots: the bot's limit of runs at the same time.
         clock: time and run ids.
         log: the bot's log.
@@ -70,6 +74,7 @@ class Turns:
     outbox: Outbox
     presence: Presence
     media: Intake
+    roster: Roster
     slots: asyncio.Semaphore
     clock: Clock
     log: BotLog
@@ -126,13 +131,31 @@ class Turns:
         if (unready := await self.runs.ready()) is not None:
             await self._conclude(row, "", unready, shown=False)
             return
-        rendered = render(parse_payload(row.payload), own_name=self.identity.name)
-        asked = _Asked(rendered, await self.media.take(row.id, rendered.files))
+        asked = await self._asked(row)
         run_id, end = await self._attempt(row, asked, 1, shown)
         if end.status == SKIPPED and self.config.guard.enabled:
             self.log.warning("the host skipped the turn (%s); once more", end.detail)
             run_id, end = await self._attempt(row, asked, 2, shown)
         await self._conclude(row, run_id, end, shown=bool(shown))
+
+    async def _asked(self, row: InboundRow) -> "_Asked":
+        """Return what a message says, with its files and what was said around it."""
+        rendered = render(parse_payload(row.payload), own_name=self.identity.name)
+        names = await self.roster.names(row.channel, row.from_uid)
+        context = (await self._history(row, names), rendered.quote)
+        return _Asked(
+            text=rendered.text,
+            context="\n\n".join(part for part in context if part),
+            name=names.get(row.from_uid, ""),
+            files=await self.media.take(row.id, rendered.files),
+        )
+
+    async def _history(self, row: InboundRow, names: Mapping[str, str]) -> str:
+        if conversation_kind(row.channel) == "direct" or not self.config.history_limit:
+            return ""
+        found = await self.journal.said_since_answer(row, self.config.history_limit)
+        said = [Said(uid, render(parse_payload(payload)).text) for uid, payload in found]
+        return history_block(said, names)
 
     async def _attempt(
         self, row: InboundRow, asked: "_Asked", number: int, shown: list[str]
@@ -207,9 +230,11 @@ class Turns:
             conversation=conversation_kind(row.channel),
             channel_id=row.channel.id,
             message_id=row.message_id,
-            sender=Sender(uid=row.from_uid, is_owner=row.from_uid == self.identity.owner_uid),
-            text="\n\n".join(part for part in (asked.rendered.text, asked.files.text) if part),
-            context=asked.rendered.quote,
+            sender=Sender(
+                uid=row.from_uid, name=asked.name, is_owner=row.from_uid == self.identity.owner_uid
+            ),
+            text="\n\n".join(part for part in (asked.text, asked.files.text) if part),
+            context=asked.context,
             media=asked.files.media,
             budget_s=self.budget_s,
             attempt=attempt,
@@ -220,9 +245,11 @@ class Turns:
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """What a message says, and the files it brought."""
+    """What a message says, what was said around it, who says it, and the files it brought."""
 
-    rendered: Rendered
+    text: str
+    context: str
+    name: str
     files: Taken
 
 

@@ -102,6 +102,15 @@ class Journal:
         """End rows: ``answered``, ``notified`` with the notice's message id, or ``dead`` with a reason."""
         await self._call(sql.settle, tuple(row_ids), state, notice_id, detail, self._clock.wall_ms())
 
+    async def said_since_answer(self, row: InboundRow, limit: int) -> list[tuple[str, bytes]]:
+        """Return sender and payload of what was said in a conversation, not to the bot, since it last answered there.
+
+        Args:
+            row: the message to be answered; what came after it is left out.
+            limit: most messages, the newest.
+        """
+        return await self._call(sql.said_since_answer, row.account, row.channel, row.message_seq, limit)
+
     async def unfinished(self, account: str) -> list[InboundRow]:
         """Return the account's rows that have not ended, oldest first."""
         return await self._call(sql.unfinished, account)

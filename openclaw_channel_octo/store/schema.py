@@ -72,5 +72,8 @@ MIGRATIONS = (
     ALTER TABLE inbound ADD COLUMN ending TEXT NOT NULL DEFAULT '';
     CREATE INDEX inbound_age ON inbound (received_at);
     """,
+    """
+    CREATE INDEX inbound_conversation ON inbound (account, channel_id, channel_type, message_seq);
+    """,
 )
 """One script for each schema version; version N is reached by running the first N."""

@@ -20,6 +20,7 @@ __all__ = [
     "plan_chunks",
     "prune",
     "queued",
+    "said_since_answer",
     "save_cursors",
     "settle",
     "start_run",
@@ -113,6 +114,27 @@ def settle(
         "UPDATE inbound SET state = ?, notice_id = ?, detail = ?, updated_at = ? WHERE id = ?",
         [(state, notice_id, detail, now_ms, row_id) for row_id in row_ids],
     )
+
+
+_HERE = "account = :account AND channel_id = :id AND channel_type = :type AND message_seq < :seq"
+
+
+def said_since_answer(
+    db: sqlite3.Connection, account: str, channel: ChannelRef, seq: int, limit: int
+) -> list[tuple[str, bytes]]:
+    """Return sender and payload of what was said before a message and not to the bot, oldest first.
+
+    It begins behind the last message that was answered, or that asked the bot to forget.
+    """
+    found = db.execute(
+        f"SELECT from_uid, payload FROM inbound WHERE {_HERE} AND decision = 'context' AND message_seq >"  # noqa: S608  # constants
+        f" coalesce((SELECT max(message_seq) FROM inbound WHERE {_HERE}"
+        " AND (decision = 'turn' AND state = 'answered'"
+        " OR decision = 'command' AND instr(payload, CAST('/reset' AS BLOB)))), 0)"
+        " ORDER BY message_seq DESC LIMIT :limit",
+        {"account": account, "id": channel.id, "type": channel.type, "seq": seq, "limit": limit},
+    )
+    return [(row[0], row[1]) for row in reversed(found.fetchall())]
 
 
 def unfinished(db: sqlite3.Connection, account: str) -> list[InboundRow]:

@@ -42,10 +42,11 @@ def test_a_good_file_shows_its_effective_settings(check: Check, tmp_path: Path) 
 
 
 def test_warnings_are_shown_and_do_not_fail(check: Check) -> None:
-    result = check(good(historyLimit=5))
+    result = check(good(historyPromptTemplate="x"))
     assert result.exit_code == 0
     assert (
-        "  warning: channels.octo.historyLimit: known, but without effect here" in result.stdout.splitlines()
+        "  warning: channels.octo.historyPromptTemplate: known, but without effect here"
+        in result.stdout.splitlines()
     )
 
 

@@ -196,7 +196,6 @@ def test_an_account_that_is_no_object_is_a_mistake(problems: Problems) -> None:
         "docsApiUrl",
         "eventWaitSeconds",
         "heartbeatIntervalMs",
-        "historyLimit",
         "historyPromptTemplate",
         "onBehalfOf",
         "pollIntervalMs",

@@ -11,7 +11,14 @@ from pydantic import SecretStr
 from openclaw_channel_octo.clock import Clock
 from openclaw_channel_octo.errors import AmbiguousOutcome, ApiError, TransportError, Unavailable
 from openclaw_channel_octo.ids import ChannelRef, ChannelType
-from openclaw_channel_octo.rest.models import Group, HistoryMessage, Registration, SentMessage
+from openclaw_channel_octo.rest.models import (
+    Group,
+    GroupMember,
+    HistoryMessage,
+    Registration,
+    SentMessage,
+    UserInfo,
+)
 from openclaw_channel_octo.rest.origin import Origin
 from openclaw_channel_octo.wire.crypto import KeyPair
 from openclaw_channel_octo.wire.packets import Flags
@@ -258,6 +265,14 @@ class MemoryApi:
     async def groups(self) -> list[Group]:
         self._raise("groups")
         return [Group(group_no=self._account.group.id)]
+
+    async def group_members(self, group_no: str) -> list[GroupMember]:
+        self._raise("members")
+        return [GroupMember(uid="ann", name="Ann")]
+
+    async def user_info(self, uid: str) -> UserInfo:
+        self._raise("user/info")
+        return UserInfo(uid=uid, name="Ann")
 
     async def close(self) -> None:
         """There is nothing to close."""

@@ -143,6 +143,17 @@ class Rig:
         finally:
             db.close()
 
+    def recorded(self) -> int:
+        """Return how many messages of people the journal holds, whether they address a bot or not."""
+        db = sqlite3.connect(self.state_dir / "octo.sqlite")
+        try:
+            (count,) = db.execute(
+                "SELECT count(*) FROM inbound WHERE decision IN ('turn', 'context')"
+            ).fetchone()
+            return int(count)
+        finally:
+            db.close()
+
     async def until_row(self, message_id: str, state: str) -> str:
         """Wait until a message's row has reached ``state`` and return its detail."""
         for _ in range(PATIENCE):

@@ -50,9 +50,9 @@ async def test_a_mention_a_thread_and_a_direct_message_are_answered_in_sessions_
 ) -> None:
     await rig.start(on(rig, gateway))
     await rig.mention("in the group")
-    assert await rig.until_said(1) == ["echo: [ann] @Helper in the group"]
+    assert await rig.until_said(1) == ["echo: [Ann (ann)] @Helper in the group"]
     await rig.mention("in the thread", where=rig.thread)
-    assert await rig.until_said(1, rig.thread) == ["echo: [ann] @Helper in the thread"]
+    assert await rig.until_said(1, rig.thread) == ["echo: [Ann (ann)] @Helper in the thread"]
     await rig.octo.say(ANN, rig.dm, "for you alone")
     assert await rig.until_said(1, ChannelRef(ANN, 1)) == ["echo: for you alone"]
     assert [asked.params["sessionKey"] for asked in gateway.asked] == [
@@ -95,7 +95,9 @@ async def test_mentions_sent_while_the_gateway_is_down_are_answered_in_order_whe
     await until(lambda: len(rig.calls("typing")) > 0)
     assert rig.said() == []
     await gateway.start()
-    assert await rig.until_said(3) == [f"echo: [ann] @Helper {text}" for text in ("one", "two", "three")]
+    assert await rig.until_said(3) == [
+        f"echo: [Ann (ann)] @Helper {text}" for text in ("one", "two", "three")
+    ]
 
 
 async def test_a_gateway_killed_under_a_turn_and_taking_it_up_gives_one_answer(

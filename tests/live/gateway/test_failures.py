@@ -44,7 +44,7 @@ class Case:
 
 def answer_to(text: str) -> str:
     """Return what the stub answers a mention."""
-    return f"echo: [ann] @Helper {text}"
+    return f"echo: [Ann (ann)] @Helper {text}"
 
 
 def announced(deployment: Deployment) -> bool | None:
