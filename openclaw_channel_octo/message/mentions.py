@@ -6,6 +6,8 @@ from openclaw_channel_octo.message.payload import Entity, Mention
 from openclaw_channel_octo.message.text import utf16_length, utf16_slice
 
 __all__ = [
+    "ends_name",
+    "is_word",
     "mentions_typed_name",
     "strip_leading_mention",
     "utf16_length",
@@ -45,7 +47,7 @@ def mentions_typed_name(text: str, name: str) -> bool:
         return False
     start = text.find(word)
     while start != -1:
-        if not _is_word(text[start - 1 : start]) and _ends_name(text, start + len(word)):
+        if not is_word(text[start - 1 : start]) and ends_name(text, start + len(word)):
             return True
         start = text.find(word, start + 1)
     return False
@@ -66,7 +68,7 @@ def strip_leading_mention(text: str, name: str, entities: Iterable[Entity] = ())
     while text.startswith("@", at):
         if marked := lengths.get(units):
             end = at + len(utf16_slice(text[at : at + marked], 0, marked) or word)
-        elif word != "@" and text.startswith(word, at) and _ends_name(text, at + len(word)):
+        elif word != "@" and text.startswith(word, at) and ends_name(text, at + len(word)):
             end = at + len(word)
         else:
             break
@@ -82,11 +84,12 @@ def _skip_space(text: str, start: int) -> int:
     return start
 
 
-def _ends_name(text: str, end: int) -> bool:
+def ends_name(text: str, end: int) -> bool:
+    """Return whether a name that goes as far as ``end`` is not the beginning of a longer word or a domain."""
     following = text[end : end + 1]
-    return not _is_word(following) and following not in {".", "-"}
+    return not is_word(following) and following not in {".", "-"}
 
 
-def _is_word(character: str) -> bool:
+def is_word(character: str) -> bool:
     """Return whether one character, or none, continues a word. Signs such as ``½`` do not."""
     return character == "_" or character.isalpha() or character.isdecimal()

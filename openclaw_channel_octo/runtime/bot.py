@@ -204,11 +204,17 @@ class Bot:
         shared, config = self._shared, self._config
         policy = GatePolicy(require_mention=config.require_mention, reply_triggers=config.reply_triggers)
         self._inbox = Inbox(config.account_id, identity, shared.routing, policy, shared.journal)
+        self._roster = Roster(self._api, self._tasks, shared.clock, self._log)
         self._outbox = Outbox(
-            self._api, identity.uid, shared.journal, shared.clock, config.reply_chunk, self._log
+            api=self._api,
+            own_uid=identity.uid,
+            journal=shared.journal,
+            clock=shared.clock,
+            chunk_limit=config.reply_chunk,
+            names=self._roster.known,
+            log=self._log,
         )
         self._presence = Presence(self._api, shared.clock, self._tasks, self._log)
-        self._roster = Roster(self._api, self._tasks, shared.clock, self._log)
         self._media = Intake(self._fetcher, self._tasks, shared.clock)
         self._commands = Commands(shared.host, shared.runs, shared.lanes, identity.owner_uid, self._log)
         self._busy = BusyNotices(self._outbox, shared.journal, self._tasks, config.texts.busy)

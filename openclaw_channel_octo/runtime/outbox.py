@@ -2,14 +2,15 @@
 
 import asyncio
 from collections import OrderedDict
+from collections.abc import Callable, Mapping
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from openclaw_channel_octo.clock import Backoff, Clock
 from openclaw_channel_octo.errors import AmbiguousOutcome, ApiError
-from openclaw_channel_octo.ids import ChannelRef
+from openclaw_channel_octo.ids import ChannelRef, ChannelType
+from openclaw_channel_octo.message.address import addressed, split_addressed
 from openclaw_channel_octo.message.payload import Payload, parse_payload
-from openclaw_channel_octo.message.split import split_reply
 from openclaw_channel_octo.observe.logs import BotLog
 from openclaw_channel_octo.rest.client import BotApi
 from openclaw_channel_octo.store.journal import Journal
@@ -52,17 +53,27 @@ class Outbox:
         journal: where each chunk is recorded before and after it is sent.
         clock: time.
         chunk_limit: longest message in UTF-16 units.
+        names: tells the display names by uid that are known of a conversation; an answer can call only these.
         log: the bot's log.
     """
 
-    def __init__(  # it stands between chat, disk and time
-        self, api: BotApi, own_uid: str, journal: Journal, clock: Clock, chunk_limit: int, log: BotLog
+    def __init__(  # noqa: PLR0913  # it stands between chat, disk and time
+        self,
+        *,
+        api: BotApi,
+        own_uid: str,
+        journal: Journal,
+        clock: Clock,
+        chunk_limit: int,
+        names: Callable[[ChannelRef], Mapping[str, str]],
+        log: BotLog,
     ) -> None:
         self._api = api
         self._own_uid = own_uid
         self._journal = journal
         self._clock = clock
         self._chunk_limit = chunk_limit
+        self._names = names
         self._log = log
         self._heard: OrderedDict[str, str] = OrderedDict()
         self._accepted: OrderedDict[str, None] = OrderedDict()
@@ -74,7 +85,7 @@ class Outbox:
             ApiError: a chunk could not be delivered; those behind it were not tried.
             StoreError: the journal did not take it.
         """
-        chunks = await self._journal.plan_chunks(row.id, run_id, await self._split(text))
+        chunks = await self._journal.plan_chunks(row.id, run_id, await self._split(row.channel, text))
         return [await self._deliver_recorded(row.channel, chunk) for chunk in chunks]
 
     async def conclude(
@@ -84,7 +95,8 @@ class Outbox:
 
         Raises as `reply` does.
         """
-        chunks = await self._journal.plan_chunks(row.id, run_id, await self._split(text), ending)
+        texts = await self._split(row.channel, text)
+        chunks = await self._journal.plan_chunks(row.id, run_id, texts, ending)
         ids = [await self._deliver_recorded(row.channel, chunk) for chunk in chunks]
         await self._settle(row, ending, ids, detail)
         return ids[-1]
@@ -125,9 +137,15 @@ class Outbox:
         if isinstance(ref, str):
             _remember(self._heard, ref, str(message_id))
 
-    async def _split(self, text: str) -> list[str]:
-        split = partial(split_reply, text, self._chunk_limit)
+    async def _split(self, channel: ChannelRef, text: str) -> list[str]:
+        split = partial(split_addressed, text, self._members(channel), self._chunk_limit)
         return split() if len(text) < LONG_TEXT else await asyncio.to_thread(split)
+
+    def _members(self, channel: ChannelRef) -> Mapping[str, str]:
+        """Return whom a message there can call: nobody in a direct conversation, and never the bot itself."""
+        if channel.type == ChannelType.PERSON:
+            return {}
+        return {uid: name for uid, name in self._names(channel).items() if uid != self._own_uid}
 
     async def _settle(self, row: InboundRow, ending: RowState, ids: list[str], detail: str) -> None:
         notice_id = ids[-1] if ids and ending is RowState.NOTIFIED else ""
@@ -186,7 +204,10 @@ class Outbox:
         raise problem
 
     async def _send(self, channel: ChannelRef, chunk: Chunk) -> str:
-        payload = {"type": _TEXT, "content": chunk.text, REF_KEY: chunk.ref}
+        message = addressed(chunk.text, self._members(channel))
+        payload: dict[str, Any] = {"type": _TEXT, "content": message.text, REF_KEY: chunk.ref}
+        if message.mention:
+            payload["mention"] = message.mention
         sent = await self._api.send_message(channel, payload)
         _remember(self._accepted, sent.message_id, None)
         self._log.info(
@@ -199,6 +220,7 @@ class Outbox:
         if heard := self._heard.get(chunk.ref):
             return heard
         since_s = chunk.since_ms // 1000 - CLOCK_SLACK_S
+        wire_text = addressed(chunk.text, self._members(channel)).text
         alike = ""
         for message in await self._api.sync_messages(channel, limit=LOOK_BACK):
             payload = parse_payload(message.payload)
@@ -206,7 +228,7 @@ class Outbox:
                 return message.message_id
             ours = message.from_uid == self._own_uid and message.timestamp >= since_s
             keyless = REF_KEY not in payload.data and message.message_id not in self._accepted
-            if ours and keyless and payload.text == chunk.text:
+            if ours and keyless and payload.text == wire_text:
                 alike = message.message_id
         return alike
 

@@ -70,7 +70,11 @@ class Roster:
                 await within(self._clock, WAIT_S, _wait(asking))
             except TimeoutError:
                 self._log.info("names in %s are not known yet", place.id)
-        known = self._known.get(place)
+        return self.known(channel)
+
+    def known(self, channel: ChannelRef) -> Mapping[str, str]:
+        """Return the names that are known now, without asking for any."""
+        known = self._known.get(_place(channel))
         return known.names if known else {}
 
     def _stale(self, place: ChannelRef, uid: str) -> bool:

@@ -116,3 +116,24 @@ async def test_a_turn_waits_for_names_only_so_long(rig: Rig) -> None:
     assert host.turns[-1].sender.name == ""
     assert WAIT_S < 5
     assert HELPER
+
+
+async def test_an_answer_calls_people_of_the_group_and_nobody_else(rig: Rig) -> None:
+    host = ScriptedHost([Final("@Ben please ask @[ann:Ann], not @Nobody or @all")])
+    await rig.start(rig.config(), host)
+    await rig.until_row(await rig.mention("who knows?"), "answered")
+    (call,) = rig.calls("sendMessage")
+    payload = call.body["payload"]
+    assert payload["content"] == "@Ben please ask @Ann, not @Nobody or @all"
+    assert payload["mention"] == {
+        "uids": ["ben", "ann"],
+        "entities": [{"uid": "ben", "offset": 0, "length": 4}, {"uid": "ann", "offset": 16, "length": 4}],
+    }
+
+
+async def test_an_answer_in_a_direct_conversation_calls_nobody(rig: Rig) -> None:
+    await rig.start(rig.config(), ScriptedHost([Final("@Ann yes")]))
+    await rig.octo.say(ANN, rig.dm, "hello?")
+    await rig.until_said(1, ChannelRef(ANN, 1))
+    (call,) = rig.calls("sendMessage")
+    assert "mention" not in call.body["payload"]

@@ -1,6 +1,7 @@
 """From a person's mention to the answer through a real gateway, and how the gateway lets us in."""
 
 import asyncio
+import base64
 import json
 import os
 import socket
@@ -12,9 +13,11 @@ from click.testing import CliRunner
 
 from openclaw_channel_octo.cli import main
 from openclaw_channel_octo.errors import HostRefused
+from openclaw_channel_octo.host.base import Final, MediaItem, Sender, Turn
 from openclaw_channel_octo.ids import ChannelRef
 from tests.live.gateway.deployment import Deployment, deployed
 from tests.live.gateway.install import VERSIONS, CannotInstall
+from tests.live.gateway.model import MODEL
 from tests.live.gateway.test_failures import answer_to
 from tests.runtime.rig import ANN
 
@@ -23,6 +26,10 @@ pytestmark = pytest.mark.skipif(
     reason="starts a real OpenClaw gateway from npm: set OCTO_LIVE_GATEWAY=1 or call `make test-gateway`",
 )
 
+PNG = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
+"""A picture of one pixel."""
 AGENTS = {
     "agents": {"list": [{"id": "main", "default": True}, {"id": "work"}]},
     "bindings": [
@@ -128,3 +135,49 @@ def outside_address() -> str:
             return ""
         address = str(probe.getsockname()[0])
     return "" if address.startswith("127.") else address
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_a_picture_reaches_a_model_that_sees_and_is_left_out_for_one_that_does_not(
+    version: str, tmp_path: Path
+) -> None:
+    seeing = {
+        "id": MODEL,
+        "name": MODEL,
+        "contextWindow": 128_000,
+        "maxTokens": 4096,
+        "input": ["text", "image"],
+    }
+    config = {"models": {"providers": {"stub": {"models": [seeing]}}}}
+    picture = tmp_path / "a.png"
+    picture.write_bytes(PNG)
+    item = MediaItem(kind="image", url="https://octo.example/a.png", size=len(PNG), path=picture)
+    shown = []
+    try:
+        for settings in (config, None):
+            async with deployed(version, tmp_path, config=settings) as deployment:
+                await deployment.start()
+                events = [event async for event in deployment.host.run(asking(item))]
+                assert isinstance(events[-1], Final)
+                shown.append("image_url" in json.dumps(deployment.model.requests[-1].messages))
+    except CannotInstall as missing:
+        pytest.skip(str(missing))
+    assert shown == [True, False]
+
+
+def asking(item: MediaItem) -> Turn:
+    """Return a turn with a picture."""
+    return Turn(
+        run_id="picture-1",
+        session_key="agent:main:octo:direct:ann",
+        agent_id="main",
+        account_id="helper",
+        channel="octo",
+        conversation="direct",
+        channel_id=ANN,
+        message_id="1",
+        sender=Sender(uid=ANN),
+        text="what is this?",
+        media=(item,),
+        budget_s=60.0,
+    )

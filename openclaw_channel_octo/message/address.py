@@ -1,0 +1,140 @@
+"""Mentions in answers: which ``@name`` of an agent's text names somebody who is there (protocol §6.2)."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from openclaw_channel_octo.message.mentions import ends_name, is_word
+from openclaw_channel_octo.message.split import split_reply
+from openclaw_channel_octo.message.text import single_line, utf16_length
+
+__all__ = ["MOST_MENTIONS", "Addressed", "addressed", "split_addressed"]
+
+MOST_MENTIONS = 50
+"""People one message may call; more are shown as text."""
+
+_MARK = re.compile(r"@\[([^\[\]:\n]{1,128}):([^\[\]\n]{1,128})\]")
+_CODE = re.compile(r"(?P<fence>```|~~~).*?(?:(?P=fence)|\Z)|`[^`\n]*`", re.DOTALL)
+_PRIVATE_USE = range(0xE000, 0xF8FF)
+
+
+@dataclass(frozen=True, slots=True)
+class _Span:
+    """A mention in an agent's text: where it stands, whom it names (nobody: empty), and what people see."""
+
+    start: int
+    end: int
+    uid: str
+    shown: str
+
+
+@dataclass(frozen=True, slots=True)
+class Addressed:
+    """A message as it is sent.
+
+    Attributes:
+        text: with every mention as people see it.
+        mention: the payload's ``mention`` block, empty where nobody is named.
+    """
+
+    text: str
+    mention: Mapping[str, Any]
+
+
+def addressed(text: str, names: Mapping[str, str]) -> Addressed:
+    """Return an agent's text as a message of a conversation.
+
+    ``@[uid:name]`` names a member by uid, ``@name`` one by a display name that only they have; both count only for
+    people of this conversation, outside code, and never for everybody at once.
+
+    Args:
+        text: what the agent wrote.
+        names: display names of the conversation's members by uid.
+    """
+    parts: list[str] = []
+    entities: list[dict[str, Any]] = []
+    units = end = 0
+    for span in _spans(text, names):
+        before = text[end : span.start]
+        units += utf16_length(before)
+        length = utf16_length(span.shown)
+        if span.uid and len(entities) < MOST_MENTIONS:
+            entities.append({"uid": span.uid, "offset": units, "length": length})
+        parts += [before, span.shown]
+        units += length
+        end = span.end
+    uids = list(dict.fromkeys(entity["uid"] for entity in entities))
+    mention = {"uids": uids, "entities": entities} if entities else {}
+    return Addressed("".join([*parts, text[end:]]), mention)
+
+
+def split_addressed(text: str, names: Mapping[str, str], limit: int) -> list[str]:
+    """Return an answer cut into messages, none of them in the middle of a mention that fits into one.
+
+    Mentions stay as the agent wrote them, for `addressed`. Raises as `split_reply`.
+    """
+    spans = _spans(text, names)
+    if (
+        not spans
+        or any(ord(character) in _PRIVATE_USE for character in text)
+        or len(spans) > len(_PRIVATE_USE)
+    ):
+        return split_reply(text, limit)
+    whole: dict[str, str] = {}
+    parts: list[str] = []
+    end = 0
+    for number, span in enumerate(spans):
+        sign = chr(_PRIVATE_USE[number])
+        whole[sign] = text[span.start : span.end]
+        parts += [text[end : span.start], sign * utf16_length(whole[sign])]
+        end = span.end
+    return [_restored(chunk, whole) for chunk in split_reply("".join([*parts, text[end:]]), limit)]
+
+
+def _restored(chunk: str, whole: Mapping[str, str]) -> str:
+    def back(found: re.Match[str]) -> str:
+        return whole[found[0][0]]
+
+    return re.sub(r"([\ue000-\uf8fe])\1*", back, chunk)
+
+
+def _spans(text: str, names: Mapping[str, str]) -> Sequence[_Span]:
+    """Return the mentions of a text in order, none inside another."""
+    code = [found.span() for found in _CODE.finditer(text)]
+    found: list[_Span] = []
+    end = 0
+    for span in _candidates(text, names):
+        if span.start >= end and not any(start <= span.start < stop for start, stop in code):
+            found.append(span)
+            end = span.end
+    return found
+
+
+def _candidates(text: str, names: Mapping[str, str]) -> Iterator[_Span]:
+    by_name = _unique_names(names)
+    at = text.find("@")
+    while at != -1:
+        if marked := _MARK.match(text, at):
+            uid, name = marked[1].strip(), single_line(marked[2])
+            known = names.get(uid, "")
+            yield _Span(at, marked.end(), uid if uid in names else "", f"@{single_line(known) or name}")
+        elif not is_word(text[at - 1 : at] if at else ""):
+            name = next((name for name in by_name if _is_named(text, at + 1, name)), "")
+            if name:
+                yield _Span(at, at + 1 + len(name), by_name[name], f"@{name}")
+        at = text.find("@", at + 1)
+
+
+def _is_named(text: str, start: int, name: str) -> bool:
+    return text.startswith(name, start) and ends_name(text, start + len(name))
+
+
+def _unique_names(names: Mapping[str, str]) -> dict[str, str]:
+    """Return uids by display name, longest first, leaving out names that several people have."""
+    counts = Counter(names.values())
+    alone = {
+        name: uid for uid, name in names.items() if name and counts[name] == 1 and name == single_line(name)
+    }
+    return dict(sorted(alone.items(), key=lambda item: -len(item[0])))
