@@ -113,28 +113,26 @@ def _spans(text: str, names: Mapping[str, str]) -> Sequence[_Span]:
 
 
 def _candidates(text: str, names: Mapping[str, str]) -> Iterator[_Span]:
-    by_name = _unique_names(names)
     at = text.find("@")
+    uids = _uids_by_name(names) if at != -1 else {}
+    lengths = sorted({len(name) for name in uids}, reverse=True)  # few, however many the names
     while at != -1:
         if marked := _MARK.match(text, at):
             uid, name = marked[1].strip(), single_line(marked[2])
             known = names.get(uid, "")
             yield _Span(at, marked.end(), uid if uid in names else "", f"@{single_line(known) or name}")
         elif not is_word(text[at - 1 : at] if at else ""):
-            name = next((name for name in by_name if _is_named(text, at + 1, name)), "")
-            if name:
-                yield _Span(at, at + 1 + len(name), by_name[name], f"@{name}")
+            words = (text[at + 1 : at + 1 + length] for length in lengths)
+            if name := next(
+                (word for word in words if word in uids and ends_name(text, at + 1 + len(word))), ""
+            ):
+                yield _Span(at, at + 1 + len(name), uids[name], f"@{name}")
         at = text.find("@", at + 1)
 
 
-def _is_named(text: str, start: int, name: str) -> bool:
-    return text.startswith(name, start) and ends_name(text, start + len(name))
-
-
-def _unique_names(names: Mapping[str, str]) -> dict[str, str]:
-    """Return uids by display name, longest first, leaving out names that several people have."""
+def _uids_by_name(names: Mapping[str, str]) -> dict[str, str]:
+    """Return uids by display name, without names that several people have."""
     counts = Counter(names.values())
-    alone = {
+    return {
         name: uid for uid, name in names.items() if name and counts[name] == 1 and name == single_line(name)
     }
-    return dict(sorted(alone.items(), key=lambda item: -len(item[0])))

@@ -21,7 +21,7 @@ STRANGER_AFTER_S = 60.0
 """Youngest list that is renewed because somebody is not on it."""
 WAIT_S = 3.0
 """Longest a turn waits for names."""
-CONVERSATIONS = 500
+CONVERSATIONS = 200
 
 
 @dataclass(slots=True)
