@@ -82,6 +82,7 @@ class Turn:
         sender: who wrote it.
         text: what the agent is asked.
         media: files that came with it, in order.
+        notes: what the conversation's members keep for the agent, a block of untrusted text; part of its instructions.
         context: text of earlier unaddressed messages and the like, to be shown as context, not as a request.
         budget_s: longest the run may take in seconds, ``None`` for the host's own limit.
         attempt: 1 for the first run of this message, counting up.
@@ -101,6 +102,7 @@ class Turn:
     sender: Sender
     text: str
     media: tuple[MediaItem, ...] = ()
+    notes: str = ""
     context: str = ""
     budget_s: float | None = None
     attempt: int = 1

@@ -5,13 +5,19 @@ from dataclasses import dataclass
 
 from openclaw_channel_octo.message.text import clip, single_line
 
-__all__ = ["Said", "history_block", "speaker"]
+__all__ = ["Said", "history_block", "notes_block", "speaker"]
 
 MESSAGE_BYTES = 1_000
 """Longest single message that is shown whole."""
 BLOCK_BYTES = 8_192
+NOTES_BYTES = 10_240
+"""Largest GROUP.md that is shown whole, as servers allow it (octo-bot-api §2.7)."""
 
 _BEGIN = "[Said here since your last answer, oldest first. Context only: nobody asks you for anything in it.]"
+_NOTES_BEGIN = (
+    "[Notes the members of this conversation keep for you. They may guide you; they are no message.]"
+)
+_NOTES_END = "[End of the notes.]"
 _END = "[End of what was said before. The message to answer follows.]"
 
 
@@ -47,6 +53,14 @@ def history_block(said: Sequence[Said], names: Mapping[str, str]) -> str:
             break
         lines.append(line)
     return "\n".join([_BEGIN, *reversed(lines), _END]) if lines else ""
+
+
+def notes_block(notes: str) -> str:
+    """Return a conversation's GROUP.md or THREAD.md as a block, every line of it indented; empty where it is blank."""
+    if not notes.strip():
+        return ""
+    lines = clip(notes, NOTES_BYTES).splitlines()
+    return "\n".join([_NOTES_BEGIN, *(f"  {line}" for line in lines), _NOTES_END])
 
 
 def speaker(uid: str, names: Mapping[str, str]) -> str:

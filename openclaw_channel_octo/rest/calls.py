@@ -22,6 +22,7 @@ class Call(StrEnum):
     GROUP_INFO = "groupInfo"
     GROUP_MEMBERS = "groupMembers"
     USER_INFO = "userInfo"
+    NOTES = "groupMd"
 
 
 class Queue(StrEnum):
@@ -67,6 +68,7 @@ POLICIES: Mapping[Call, CallPolicy] = MappingProxyType(
         Call.GROUP_INFO: _READ,
         Call.GROUP_MEMBERS: _READ,
         Call.USER_INFO: _READ,
+        Call.NOTES: _READ,
     },
 )
 """Every call's policy."""

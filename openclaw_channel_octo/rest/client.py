@@ -12,7 +12,7 @@ from pydantic import SecretStr, TypeAdapter
 
 from openclaw_channel_octo.clock import Clock
 from openclaw_channel_octo.errors import ApiError, BadRequest, ConfigError, PayloadTooLarge
-from openclaw_channel_octo.ids import ChannelRef, ChannelType
+from openclaw_channel_octo.ids import ChannelRef, ChannelType, split_thread
 from openclaw_channel_octo.rest import models
 from openclaw_channel_octo.rest.answers import Answer, read, unanswered, unusable
 from openclaw_channel_octo.rest.calls import POLICIES, Call
@@ -192,6 +192,18 @@ class BotApi:
         """Return all members of a group, the owner first (octo-bot-api §2.7)."""
         path = f"/v1/bot/groups/{_segment(Call.GROUP_MEMBERS, group_no)}/members"
         return await self._call(Call.GROUP_MEMBERS, path, models.GROUP_MEMBERS)
+
+    async def notes(self, channel: ChannelRef) -> models.Notes:
+        """Return what a group or a thread has written down for its bots (octo-bot-api §2.7, §2.8).
+
+        Raises:
+            PermissionDenied: the bot is not a member.
+            NotFound: the server has no such notes.
+        """
+        thread = split_thread(channel.id) if channel.type == ChannelType.THREAD else None
+        group_no = _segment(Call.NOTES, thread.group_no if thread else channel.id)
+        place = f"/threads/{_segment(Call.NOTES, thread.short_id)}" if thread else ""
+        return await self._call(Call.NOTES, f"/v1/bot/groups/{group_no}{place}/md", models.NOTES)
 
     async def user_info(self, uid: str) -> models.UserInfo:
         """Return a profile; an unknown uid is `NotFound` (octo-bot-api §2.9)."""

@@ -223,6 +223,18 @@ class UserInfo(_Model):
     avatar: _Text = ""
 
 
+class Notes(_Model):
+    """What a group or thread has written down for its bots: GROUP.md, THREAD.md (octo-bot-api §2.7, §2.8).
+
+    Attributes:
+        content: Markdown that members wrote: untrusted text, 10,240 bytes as a rule.
+        version: 0 where nothing was ever written.
+    """
+
+    content: _Text = ""
+    version: _Number = 0
+
+
 ACKNOWLEDGED: TypeAdapter[dict[str, Any]] = TypeAdapter(dict[str, Any])
 GROUPS: TypeAdapter[list[Group]] = TypeAdapter(Annotated[list[Group], BeforeValidator(_rows)])
 GROUP_INFO: TypeAdapter[GroupInfo] = TypeAdapter(GroupInfo)
@@ -230,6 +242,7 @@ GROUP_MEMBERS: TypeAdapter[list[GroupMember]] = TypeAdapter(
     Annotated[list[GroupMember], BeforeValidator(_member_rows)]
 )
 HISTORY: TypeAdapter[History] = TypeAdapter(History)
+NOTES: TypeAdapter[Notes] = TypeAdapter(Notes)
 REGISTRATION: TypeAdapter[Registration] = TypeAdapter(Registration)
 SENT_MESSAGE: TypeAdapter[SentMessage] = TypeAdapter(SentMessage)
 USER_INFO: TypeAdapter[UserInfo] = TypeAdapter(UserInfo)

@@ -23,6 +23,7 @@ from openclaw_channel_octo.runtime.history import History
 from openclaw_channel_octo.runtime.inbox import Inbox, Incoming, Outcome, trace_of
 from openclaw_channel_octo.runtime.lanes import Lanes
 from openclaw_channel_octo.runtime.media import Intake
+from openclaw_channel_octo.runtime.notes import Notes
 from openclaw_channel_octo.runtime.outbox import Outbox
 from openclaw_channel_octo.runtime.presence import Presence
 from openclaw_channel_octo.runtime.roster import Roster
@@ -39,6 +40,9 @@ from openclaw_channel_octo.store.leases import Lease
 from openclaw_channel_octo.store.records import InboundRow, RowState
 
 __all__ = ["Bot", "Shared"]
+
+NOTES_EVENTS = ("group_md_", "thread_md_")
+"""Beginnings of the events that tell of changed notes (octo-bot-api §5.4)."""
 
 LEASE_EVERY_S = 2.0
 """How often a bot that another process runs is asked for."""
@@ -211,10 +215,11 @@ class Bot:
             journal=shared.journal,
             clock=shared.clock,
             chunk_limit=config.reply_chunk,
-            names=self._roster.known,
+            people=self._roster.people,
             log=self._log,
         )
         self._presence = Presence(self._api, shared.clock, self._tasks, self._log)
+        self._notes = Notes(self._api, shared.clock, self._log)
         self._media = Intake(self._fetcher, self._tasks, shared.clock)
         self._commands = Commands(shared.host, shared.runs, shared.lanes, identity.owner_uid, self._log)
         self._busy = BusyNotices(self._outbox, shared.journal, self._tasks, config.texts.busy)
@@ -244,6 +249,7 @@ class Bot:
 
     def _connected(self) -> None:
         """Fetch what was said while nobody listened; servers push nothing of it (protocol §4.8)."""
+        self._notes.forget()
         self._tasks.start(self._catch_up(), "catch-up")
 
     async def _catch_up(self) -> None:
@@ -278,6 +284,7 @@ class Bot:
             presence=self._presence,
             media=self._media,
             roster=self._roster,
+            notes=self._notes,
             slots=asyncio.Semaphore(config.max_turns),
             clock=shared.clock,
             log=self._log,
@@ -347,6 +354,8 @@ class Bot:
                 self._outbox.heard(outcome.payload, outcome.message.message_id)
             elif outcome.row is not None and self._resumed:
                 self._show(outcome.row)
+            elif outcome.payload is not None and (outcome.payload.event_type or "").startswith(NOTES_EVENTS):
+                self._notes.changed(outcome.channel)
 
     async def _run_command(self, row: InboundRow) -> None:
         with trace_scope(row.trace):

@@ -53,7 +53,7 @@ class Outbox:
         journal: where each chunk is recorded before and after it is sent.
         clock: time.
         chunk_limit: longest message in UTF-16 units.
-        names: tells the display names by uid that are known of a conversation; an answer can call only these.
+        people: tells the names of people, by uid, that are known of a conversation; an answer can call only these.
         log: the bot's log.
     """
 
@@ -65,7 +65,7 @@ class Outbox:
         journal: Journal,
         clock: Clock,
         chunk_limit: int,
-        names: Callable[[ChannelRef], Mapping[str, str]],
+        people: Callable[[ChannelRef], Mapping[str, str]],
         log: BotLog,
     ) -> None:
         self._api = api
@@ -73,7 +73,7 @@ class Outbox:
         self._journal = journal
         self._clock = clock
         self._chunk_limit = chunk_limit
-        self._names = names
+        self._people = people
         self._log = log
         self._heard: OrderedDict[str, str] = OrderedDict()
         self._accepted: OrderedDict[str, None] = OrderedDict()
@@ -142,10 +142,8 @@ class Outbox:
         return split() if len(text) < LONG_TEXT else await asyncio.to_thread(split)
 
     def _members(self, channel: ChannelRef) -> Mapping[str, str]:
-        """Return whom a message there can call: nobody in a direct conversation, and never the bot itself."""
-        if channel.type == ChannelType.PERSON:
-            return {}
-        return {uid: name for uid, name in self._names(channel).items() if uid != self._own_uid}
+        """Return whom a message there can call: nobody in a direct conversation."""
+        return {} if channel.type == ChannelType.PERSON else self._people(channel)
 
     async def _settle(self, row: InboundRow, ending: RowState, ids: list[str], detail: str) -> None:
         notice_id = ids[-1] if ids and ending is RowState.NOTIFIED else ""

@@ -9,6 +9,7 @@ from openclaw_channel_octo.clock import Clock, within
 from openclaw_channel_octo.errors import ApiError
 from openclaw_channel_octo.ids import ChannelRef, ChannelType, split_thread
 from openclaw_channel_octo.observe.logs import BotLog
+from openclaw_channel_octo.policy.gate import GatePolicy, is_bot
 from openclaw_channel_octo.rest.client import BotApi
 from openclaw_channel_octo.runtime.tasks import TaskSet
 
@@ -22,11 +23,13 @@ STRANGER_AFTER_S = 60.0
 WAIT_S = 3.0
 """Longest a turn waits for names."""
 CONVERSATIONS = 200
+_NOBODY_KNOWN = GatePolicy()
 
 
 @dataclass(slots=True)
 class _Known:
     names: Mapping[str, str]
+    people: Mapping[str, str]
     at: float
     good: bool
 
@@ -70,12 +73,16 @@ class Roster:
                 await within(self._clock, WAIT_S, _wait(asking))
             except TimeoutError:
                 self._log.info("names in %s are not known yet", place.id)
-        return self.known(channel)
-
-    def known(self, channel: ChannelRef) -> Mapping[str, str]:
-        """Return the names that are known now, without asking for any."""
-        known = self._known.get(_place(channel))
+        known = self._known.get(place)
         return known.names if known else {}
+
+    def people(self, channel: ChannelRef) -> Mapping[str, str]:
+        """Return the names of people that are known now, without asking for any.
+
+        Bots are left out: one that an answer calls would answer in turn, and so on.
+        """
+        known = self._known.get(_place(channel))
+        return known.people if known else {}
 
     def _stale(self, place: ChannelRef, uid: str) -> bool:
         known = self._known.get(place)
@@ -87,26 +94,28 @@ class Roster:
         return age > KNOWN_FOR_S or (uid not in known.names and age > STRANGER_AFTER_S)
 
     async def _ask(self, place: ChannelRef) -> None:
-        names: Mapping[str, str] = {}
-        good = True
         try:
-            names = await self._fetch(place)
+            names, people = await self._fetch(place)
+            good = True
         except ApiError as error:
-            good = False
             self._log.info("names in %s cannot be had: %s", place.id, error)
-            if (before := self._known.get(place)) is not None:
-                names = before.names
-        self._known[place] = _Known(names, self._clock.now(), good)
+            before = self._known.get(place)
+            names, people = (before.names, before.people) if before else ({}, {})
+            good = False
+        self._known[place] = _Known(names, people, self._clock.now(), good)
         self._known.move_to_end(place)
         while len(self._known) > CONVERSATIONS:
             self._known.popitem(last=False)
 
-    async def _fetch(self, place: ChannelRef) -> Mapping[str, str]:
+    async def _fetch(self, place: ChannelRef) -> tuple[Mapping[str, str], Mapping[str, str]]:
+        """Return everybody's names, and people's."""
         if place.type == ChannelType.PERSON:
-            person = await self._api.user_info(place.id)
-            return {place.id: person.name}
+            person = {place.id: (await self._api.user_info(place.id)).name}
+            return person, person
         members = await self._api.group_members(place.id)
-        return {member.uid: member.name for member in members}
+        names = {member.uid: member.name for member in members}
+        bots = {member.uid for member in members if member.robot or is_bot(member.uid, _NOBODY_KNOWN)}
+        return names, {uid: name for uid, name in names.items() if uid not in bots}
 
 
 def _place(channel: ChannelRef) -> ChannelRef:

@@ -14,6 +14,7 @@ from openclaw_channel_octo.message.render import render
 from openclaw_channel_octo.observe.logs import BotLog, trace_scope
 from openclaw_channel_octo.policy.gate import Identity
 from openclaw_channel_octo.runtime.media import Intake, Taken
+from openclaw_channel_octo.runtime.notes import Notes
 from openclaw_channel_octo.runtime.outbox import Outbox
 from openclaw_channel_octo.runtime.presence import Presence
 from openclaw_channel_octo.runtime.roster import Roster
@@ -59,6 +60,7 @@ class Turns:
         presence: shows receipt and typing.
         media: fetches files.
         roster: knows names.
+        notes: knows what groups and threads keep for the bot.
         slots: the bot's limit of runs at the same time.
         clock: time and run ids.
         log: the bot's log.
@@ -75,6 +77,7 @@ class Turns:
     presence: Presence
     media: Intake
     roster: Roster
+    notes: Notes
     slots: asyncio.Semaphore
     clock: Clock
     log: BotLog
@@ -141,13 +144,18 @@ class Turns:
     async def _asked(self, row: InboundRow) -> "_Asked":
         """Return what a message says, with its files and what was said around it."""
         rendered = render(parse_payload(row.payload), own_name=self.identity.name)
-        names = await self.roster.names(row.channel, row.from_uid)
+        names, notes, files = await asyncio.gather(
+            self.roster.names(row.channel, row.from_uid),
+            self.notes.of(row.channel),
+            self.media.take(row.id, rendered.files),
+        )
         context = (await self._history(row, names), rendered.quote)
         return _Asked(
             text=rendered.text,
+            notes=notes,
             context="\n\n".join(part for part in context if part),
             name=names.get(row.from_uid, ""),
-            files=await self.media.take(row.id, rendered.files),
+            files=files,
         )
 
     async def _history(self, row: InboundRow, names: Mapping[str, str]) -> str:
@@ -234,6 +242,7 @@ class Turns:
                 uid=row.from_uid, name=asked.name, is_owner=row.from_uid == self.identity.owner_uid
             ),
             text="\n\n".join(part for part in (asked.text, asked.files.text) if part),
+            notes=asked.notes,
             context=asked.context,
             media=asked.files.media,
             budget_s=self.budget_s,
@@ -248,6 +257,7 @@ class _Asked:
     """What a message says, what was said around it, who says it, and the files it brought."""
 
     text: str
+    notes: str
     context: str
     name: str
     files: Taken

@@ -116,6 +116,8 @@ class ApiCalls:
             Route("GET", "/v1/bot/groups", "groups", self.groups),
             Route("GET", "/v1/bot/groups/{group_no}", "groupInfo", self.group_info),
             Route("GET", "/v1/bot/groups/{group_no}/members", "groupMembers", self.group_members),
+            Route("GET", "/v1/bot/groups/{group_no}/md", "groupMd", self.notes),
+            Route("GET", "/v1/bot/groups/{group_no}/threads/{short_id}/md", "groupMd", self.notes),
             Route("GET", "/v1/bot/user/info", "userInfo", self.user_info),
             Route("GET", "/v1/bot/upload/presigned", "presignUpload", self.presign_upload),
         )
@@ -248,6 +250,15 @@ class ApiCalls:
         group = self._group(request)
         ordered = sorted(group.members, key=lambda uid: (group.members[uid] != 1, group.members[uid] != 2))  # noqa: PLR2004  # roles: 1 owner, 2 manager
         return [self._member(uid, group.members[uid]) for uid in ordered] or None
+
+    def notes(self, request: ApiRequest) -> Any:
+        """Return GROUP.md or THREAD.md (octo-bot-api §2.7, §2.8)."""
+        group = self._group(request)
+        short_id = request.query.get("short_id", "")
+        content, version = self._world.notes.get(
+            f"{group.group_no}____{short_id}" if short_id else group.group_no, ("", 0)
+        )
+        return {"content": content, "version": version, "updated_at": None, "updated_by": ""}
 
     def user_info(self, request: ApiRequest) -> Any:
         """Return a profile (octo-bot-api §2.9)."""

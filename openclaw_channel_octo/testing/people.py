@@ -82,6 +82,14 @@ class People:
         self._world.threads[channel.id] = True
         return channel
 
+    async def write_notes(self, author: str, channel: ChannelRef, content: str) -> None:
+        """Write a group's GROUP.md or a thread's THREAD.md; its members are told by an event (octo-bot-api §5.4)."""
+        _, version = self._world.notes.get(channel.id, ("", 0))
+        self._world.notes[channel.id] = (content, version + 1)
+        kind = "thread_md_updated" if channel.type == ChannelType.THREAD else "group_md_updated"
+        event = {"type": kind, "version": version + 1, "updated_by": author}
+        await self.say(author, channel, {"type": 1, "content": "GROUP.md updated", "event": event})
+
     def delete_thread(self, thread: ChannelRef) -> None:
         """Delete a thread: bots' messages to it are accepted and reach nobody (octo-bot-api §2.8)."""
         self._world.threads[thread.id] = False

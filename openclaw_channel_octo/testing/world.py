@@ -131,6 +131,7 @@ class World:
     accounts: dict[str, Account] = field(default_factory=dict)
     groups: dict[str, Group] = field(default_factory=dict)
     threads: dict[str, bool] = field(default_factory=dict)
+    notes: dict[str, tuple[str, int]] = field(default_factory=dict)
     log: dict[ChannelRef, list[Message]] = field(default_factory=dict)
     edits: dict[int, bytes] = field(default_factory=dict)
     readers: dict[int, set[str]] = field(default_factory=dict)

@@ -15,6 +15,7 @@ from openclaw_channel_octo.rest.models import (
     Group,
     GroupMember,
     HistoryMessage,
+    Notes,
     Registration,
     SentMessage,
     UserInfo,
@@ -269,6 +270,10 @@ class MemoryApi:
     async def group_members(self, group_no: str) -> list[GroupMember]:
         self._raise("members")
         return [GroupMember(uid="ann", name="Ann")]
+
+    async def notes(self, channel: ChannelRef) -> Notes:
+        self._raise("groupMd")
+        return Notes()
 
     async def user_info(self, uid: str) -> UserInfo:
         self._raise("user/info")

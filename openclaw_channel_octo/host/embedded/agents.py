@@ -46,6 +46,7 @@ class Prompt:
     Attributes:
         text: the request.
         sender_name: who asks, empty when unknown. Untrusted text.
+        notes: what the conversation's members keep for the agent. Untrusted text.
         context: what was said around the request, to be shown as context.
         history: the conversation so far, oldest first, without this request.
         media: files that came with the request.
@@ -60,6 +61,7 @@ class Prompt:
     session_id: str
     run_id: str
     sender_name: str = ""
+    notes: str = ""
     context: str = ""
     history: tuple[Message, ...] = ()
     media: tuple[MediaItem, ...] = ()

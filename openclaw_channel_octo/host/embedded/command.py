@@ -34,7 +34,8 @@ STDIN, STDERR = 0, 2
 class CommandAgent:
     """Runs a program for each prompt.
 
-    The program gets the context, if there is any, a blank line, and the request on standard input as UTF-8;
+    The program gets the notes and the context, if there are any, and the request on standard input as UTF-8,
+    blank lines between them;
     what it writes to standard output is the answer. It inherits this process's environment, with ``env`` and
     ``OPENCLAW_SESSION_KEY``, ``OPENCLAW_SESSION_ID``, ``OPENCLAW_RUN_ID``, ``OPENCLAW_SENDER`` and
     ``OPENCLAW_MEDIA`` (paths of files that came along, separated by ``os.pathsep``) on top. It leads a process
@@ -183,7 +184,7 @@ def _signal_group(group: int, number: signal.Signals) -> None:
 
 
 def _input(prompt: Prompt) -> str:
-    return f"{prompt.context}\n\n{prompt.text}" if prompt.context else prompt.text
+    return "\n\n".join(part for part in (prompt.notes, prompt.context, prompt.text) if part)
 
 
 def _prompt_variables(prompt: Prompt) -> dict[str, str]:

@@ -295,6 +295,7 @@ class EmbeddedHost:
         return Prompt(
             text=turn.text,
             sender_name=turn.sender.name,
+            notes=turn.notes,
             context=turn.context,
             history=history,
             media=turn.media,

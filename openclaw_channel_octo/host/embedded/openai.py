@@ -104,7 +104,8 @@ class OpenAIAgent:
 
     def _messages(self, prompt: Prompt) -> list[dict[str, str]]:
         grouped = prompt.conversation != "direct"
-        messages = [{"role": "system", "content": self._system_prompt}] if self._system_prompt else []
+        system = "\n\n".join(part for part in (self._system_prompt, prompt.notes) if part)
+        messages = [{"role": "system", "content": system}] if system else []
         recent = prompt.history[-self._history_limit :] if self._history_limit else ()
         messages += [{"role": message.role, "content": _spoken(message, grouped)} for message in recent]
         request = _spoken(Message(role="user", text=prompt.text, sender=prompt.sender_name), grouped)

@@ -21,11 +21,12 @@ def question_of(turn: Turn) -> str:
 
 def system_prompt_of(turn: Turn) -> str:
     """Return what an agent has to know about a group or thread to read its messages."""
-    return (
+    facts = (
         f"You take part in a {turn.conversation} of the team chat Octo (id {turn.channel_id}). "
         "Several people write here; each message begins with its sender in square brackets. "
         "Your answer is posted there as it is: do not use a messaging tool for it."
     )
+    return f"{facts}\n\n{turn.notes}" if turn.notes else facts
 
 
 def _sender(turn: Turn) -> str:
