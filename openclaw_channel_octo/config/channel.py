@@ -20,7 +20,6 @@ _WITHOUT_EFFECT = frozenset(
         "cardDisplay",
         "cardInteraction",
         "cardProgress",
-        "cdnUrl",
         "commands",
         "docTaskProgress",
         "docTasks",

@@ -138,6 +138,7 @@ class BotSettings(FrozenModel):
         enabled: off switch; an account is on only if the channel and the account are.
         name: label for status displays, possibly empty.
         api_url: base of the bot API, without a trailing slash; paths are appended.
+        cdn_url: where the deployment keeps its files, if not with the API; may lie inside the network.
         ws_url: overrides the socket address the server names at registration; its query may be secret.
         require_mention: whether groups and threads must address the bot.
         reply_triggers: whether a person's reply to a message of the bot addresses it.
@@ -156,6 +157,7 @@ class BotSettings(FrozenModel):
     enabled: bool = True
     name: Annotated[str, Field(max_length=200)] = ""
     api_url: HttpBase = "http://localhost:8090/api"
+    cdn_url: HttpBase | None = None
     ws_url: Annotated[WsUrl | None, Field(repr=False)] = None
     require_mention: bool = True
     reply_triggers: bool = True

@@ -17,14 +17,13 @@ _EMBEDDED = (
 """IPv6 ranges that carry an IPv4 address: NAT64, 6to4 and the old compatible form."""
 
 
-def media_url(url: str, api_url: str) -> str:
+def media_url(url: str, files_url: str) -> str:
     """Return the absolute address of a file a message names, empty where it names none that can be fetched.
 
-    A relative one lies below the API's own ``file/`` (reference-behaviour §c.5).
-
     Args:
-        url: as the sender wrote it.
-        api_url: base of the bot API, without a trailing slash.
+        url: as the sender wrote it; ``file/preview/`` and ``file/`` before a relative one are left out
+            (reference-behaviour §c.5).
+        files_url: what relative ones lie below, without a trailing slash.
     """
     url = url.strip()
     if not url or not url.isprintable() or " " in url or "\\" in url:
@@ -42,7 +41,7 @@ def media_url(url: str, api_url: str) -> str:
         if path.startswith(prefix):
             path = path[len(prefix) :]
             break
-    return f"{api_url}/file/{path}" if path and ".." not in path.split("?")[0].split("/") else ""
+    return f"{files_url}/{path}" if path and ".." not in path.split("?")[0].split("/") else ""
 
 
 def origin_of(url: str) -> tuple[str, str, int]:

@@ -85,12 +85,14 @@ class MediaFetcher:
         folder: where files go; made with mode 0700.
         api_url: base of the bot API.
         token: the bot's token.
+        cdn_url: where the deployment keeps its files, if not with the API: relative addresses lie below it, and it may
+            be inside the network.
         clock: for sweeping.
         max_bytes: largest file.
         resolver: finds addresses of names, the system's by default.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # settings, each with a name at every call
         self,
         *,
         folder: Path,
@@ -98,6 +100,7 @@ class MediaFetcher:
         token: SecretStr,
         clock: Clock,
         max_bytes: int,
+        cdn_url: str = "",
         resolver: AbstractResolver | None = None,
     ) -> None:
         self._folder = folder
@@ -105,6 +108,8 @@ class MediaFetcher:
         self._token = token
         self._clock = clock
         self._max_bytes = max_bytes
+        self._files_url = cdn_url or f"{api_url}/file"
+        self._own = frozenset(origin_of(url) for url in (api_url, cdn_url) if url)
         self._resolver = resolver
         self._session: aiohttp.ClientSession | None = None
 
@@ -118,7 +123,7 @@ class MediaFetcher:
         Raises:
             MediaRefused: it may not be fetched, is too large, or did not come.
         """
-        address = media_url(url, self._api_url)
+        address = media_url(url, self._files_url)
         if not address:
             raise MediaRefused("地址无效")
         try:
@@ -165,11 +170,10 @@ class MediaFetcher:
         return headers
 
     def _is_own(self, url: str) -> bool:
-        return origin_of(url) == origin_of(self._api_url)
+        return origin_of(url) in self._own
 
     def _is_own_host(self, host: str, port: int) -> bool:
-        _, own_host, own_port = origin_of(self._api_url)
-        return (host.lower(), port) == (own_host, own_port)
+        return any((host.lower(), port) == own[1:] for own in self._own)
 
     async def _take(self, answer: aiohttp.ClientResponse, name: str) -> FetchedFile:
         if answer.status != _OK:

@@ -84,6 +84,7 @@ def _fetcher(config: BotConfig, shared: Shared) -> MediaFetcher:
         token=config.token,
         clock=shared.clock,
         max_bytes=config.media_max_mb * 1024 * 1024,
+        cdn_url=config.cdn_url or "",
     )
 
 

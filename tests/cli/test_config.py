@@ -79,11 +79,11 @@ def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
 
 
 def test_json_carries_settings_and_warnings(check: Check) -> None:
-    result = check(good(cdnUrl="x"), "--json")
+    result = check(good(historyPromptTemplate="x"), "--json")
     assert result.exit_code == 0
     content = json.loads(result.stdout)
     assert content["ok"] is True
-    assert content["warnings"] == ["channels.octo.cdnUrl: known, but without effect here"]
+    assert content["warnings"] == ["channels.octo.historyPromptTemplate: known, but without effect here"]
     assert content["accounts"]["default"]["botToken"] == "[set] (configuration file)"
     assert content["host"]["maxTurns"] == 32
 

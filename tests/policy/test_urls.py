@@ -36,7 +36,7 @@ API = "https://octo.example/api"
     ],
 )
 def test_an_address_leads_to_a_file_or_nowhere(url: str, absolute: str) -> None:
-    assert media_url(url, API) == absolute
+    assert media_url(url, f"{API}/file") == absolute
 
 
 @pytest.mark.parametrize(

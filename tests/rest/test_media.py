@@ -102,7 +102,7 @@ class Names(AbstractResolver):
 
 @asynccontextmanager
 async def fetcher(
-    folder: Path, api: str, names: Mapping[str, str] | None = None
+    folder: Path, api: str, names: Mapping[str, str] | None = None, cdn: str = ""
 ) -> AsyncIterator[MediaFetcher]:
     found = MediaFetcher(
         folder=folder / "media",
@@ -110,6 +110,7 @@ async def fetcher(
         token=SecretStr(TOKEN),
         clock=SystemClock(),
         max_bytes=LIMIT,
+        cdn_url=cdn,
         resolver=Names(names) if names is not None else None,
     )
     try:
@@ -227,3 +228,12 @@ async def test_old_files_are_swept_and_young_ones_and_links_stay(tmp_path: Path)
     assert not old.path.exists()
     assert young.path.exists()
     assert target.read_text() == "mine"
+
+
+async def test_the_deployments_own_file_server_may_lie_inside_and_gets_no_token(tmp_path: Path) -> None:
+    async with site() as api, site() as cdn, fetcher(tmp_path, api.url, cdn=f"{cdn.url}/bucket") as found:
+        api.redirects = {"/file/a.png": f"{cdn.url}/elsewhere/a.png"}
+        await found.fetch("file/preview/a.png", "a.png")
+        await found.fetch(f"{api.url}/file/a.png", "a.png")
+        assert cdn.seen == [("/bucket/a.png", ""), ("/elsewhere/a.png", "")]
+        assert api.seen == [("/file/a.png", f"Bearer {TOKEN}")]
