@@ -7,7 +7,7 @@ import re
 import socket
 import stat
 from collections.abc import AsyncIterator, Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -181,11 +181,10 @@ class MediaFetcher:
         if (answer.content_length or 0) > self._max_bytes:
             raise MediaRefused(self._too_large())
         path = await asyncio.to_thread(self._place, name)
-        try:
+        with ExitStack() as undo:
+            undo.callback(path.unlink, missing_ok=True)
             size = await self._write(path, answer.content.iter_chunked(CHUNK))
-        except BaseException:
-            path.unlink(missing_ok=True)
-            raise
+            undo.pop_all()
         return FetchedFile(path=path, size=size, mime=answer.content_type.lower())
 
     async def _write(self, path: Path, chunks: AsyncIterator[bytes]) -> int:
