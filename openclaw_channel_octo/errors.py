@@ -24,6 +24,8 @@
     │   ├── SessionStoreError     sessions.json cannot be read or written
     │   ├── HostUnavailable       nothing answers, or it is restarting: waiting helps
     │   └── HostRefused           the host does not let us in: the operator has to act
+    ├── TargetError            a target that names no conversation; nothing was sent
+    ├── RequestDenied          the person who asks the bot for something may not have it
     └── CaptureError           a file that is no capture
 
 No message in this tree ever holds a token, a secret or a payload's text.
@@ -175,6 +177,14 @@ class HostUnavailable(HostError):
 
 class HostRefused(HostError):
     """The agent host does not let us in, or not do this; the message says what the operator has to do."""
+
+
+class TargetError(OctoError):
+    """A target names no conversation; nothing was sent or read."""
+
+
+class RequestDenied(OctoError):
+    """The person for whom the bot was to send or read something may not have it; the message says why."""
 
 
 class CaptureError(OctoError):
