@@ -21,7 +21,10 @@ __all__ = [
     "Record",
     "SocketControl",
     "ToServer",
+    "pack_header",
+    "pack_record",
     "read_capture",
+    "socket_bytes",
 ]
 
 MAX_OBJECT_BYTES: Final = 32 * 1024 * 1024
@@ -293,7 +296,7 @@ class CaptureWriter:
 
     def __init__(self, file: BinaryIO, header: CaptureHeader) -> None:
         self._file = file
-        self._write(header.model_dump())
+        self._write(pack_header(header))
 
     def __enter__(self) -> Self:
         return self
@@ -305,16 +308,36 @@ class CaptureWriter:
 
     def append(self, record: Record) -> None:
         """Write one record. Raises `OSError` when the file cannot take it."""
-        self._write(_row(record))
+        self._write(pack_record(record))
 
     def extend(self, records: Iterable[Record]) -> None:
         """Write several records in order. Raises `OSError` when the file cannot take them."""
         for record in records:
             self.append(record)
 
-    def _write(self, item: Any) -> None:
-        self._file.write(msgpack.packb(item, use_bin_type=True))
+    def _write(self, data: bytes) -> None:
+        self._file.write(data)
         self._file.flush()
+
+
+def socket_bytes(data: bytes | str) -> bytes:
+    """Return a WebSocket message as the stream sees it: text and binary carry no meaning (protocol §1.2)."""
+    return data.encode() if isinstance(data, str) else data
+
+
+def pack_header(header: CaptureHeader) -> bytes:
+    """Return the first bytes of a capture."""
+    return _packed(header.model_dump())
+
+
+def pack_record(record: Record) -> bytes:
+    """Return the bytes of one record, to be written behind those before it."""
+    return _packed(_row(record))
+
+
+def _packed(item: Any) -> bytes:
+    data: bytes = msgpack.packb(item, use_bin_type=True)
+    return data
 
 
 def _row(record: Record) -> list[Any]:

@@ -14,6 +14,7 @@ from openclaw_channel_octo.capture.format import (
     Record,
     SocketControl,
     ToServer,
+    socket_bytes,
 )
 from openclaw_channel_octo.capture.header import CaptureHeader
 from openclaw_channel_octo.clock import SystemClock
@@ -103,9 +104,9 @@ class Replay:
             case SocketControl(event="close"):
                 return self._close()
             case FromServer(data=data, at_us=at_us):
-                return await self._receive(_as_bytes(data), at_us / 1_000_000)
+                return await self._receive(socket_bytes(data), at_us / 1_000_000)
             case ToServer(data=data):
-                self._note_recorded(_as_bytes(data))
+                self._note_recorded(socket_bytes(data))
         return []
 
     def summary(self) -> ReplayEvent:
@@ -220,11 +221,6 @@ class Replay:
             "equal": not mismatches,
             "mismatches": mismatches,
         }
-
-
-def _as_bytes(data: bytes | str) -> bytes:
-    """Return a WebSocket message as the stream sees it: text and binary carry no meaning (protocol §1.2)."""
-    return data.encode() if isinstance(data, str) else data
 
 
 def _acks_in(framer: Framer, data: bytes, version: int) -> list[Ack]:

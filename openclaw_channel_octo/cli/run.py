@@ -4,19 +4,23 @@ import asyncio
 import logging
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import click
 
+from openclaw_channel_octo.capture.record import Limits, Recorder
 from openclaw_channel_octo.cli.files import CONFIG_OPTION, OPENCLAW_OPTION, load_named
+from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.config.load import select_accounts
 from openclaw_channel_octo.config.model import BotConfig, OctoConfig
 from openclaw_channel_octo.errors import ConfigError, OctoError
 from openclaw_channel_octo.host.configure import host_from_config
 from openclaw_channel_octo.observe.logs import setup_logging
 from openclaw_channel_octo.runtime.channel import OctoChannel
+from openclaw_channel_octo.runtime.transport import Tap
 
 __all__ = ["run"]
 
@@ -40,7 +44,35 @@ STOPPING = (signal.SIGINT, signal.SIGTERM)
     show_default=True,
     help="Lowest level of log lines on standard error. DEBUG shows message texts.",
 )
-def run(config_file: Path | None, openclaw: Path | None, accounts: Sequence[str], log_level: str) -> None:
+@click.option(
+    "--record",
+    "record_to",
+    metavar="DIR",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Record what the bots send and receive, for 'capture' and 'replay'. Tokens never reach the disk.",
+)
+@click.option("--mask-text", is_flag=True, help="Record x in place of what people and bots write.")
+@click.option(
+    "--record-mb", type=click.IntRange(min=1), default=100, show_default=True, help="Megabytes for each bot."
+)
+@click.option(
+    "--record-minutes",
+    type=click.IntRange(min=1),
+    default=1440,
+    show_default=True,
+    help="How long to record.",
+)
+def run(  # noqa: PLR0913  # its options
+    *,
+    config_file: Path | None,
+    openclaw: Path | None,
+    accounts: Sequence[str],
+    log_level: str,
+    record_to: Path | None,
+    mask_text: bool,
+    record_mb: int,
+    record_minutes: int,
+) -> None:
     """Run the enabled bots until SIGINT or SIGTERM, on the host that octo.json names or in an OpenClaw gateway.
 
     On the first signal no new messages are taken, running turns may end (host.drainSeconds), and what waits is kept
@@ -59,8 +91,19 @@ def run(config_file: Path | None, openclaw: Path | None, accounts: Sequence[str]
     setup_logging(log_level.upper(), *loaded.config.secrets())
     for warning in loaded.warnings:
         click.echo(f"{named}: warning: {warning}", err=True)
+    tap = None
+    if record_to is not None:
+        limits = Limits(max_bytes=record_mb * 1024 * 1024, max_s=record_minutes * 60.0)
+        tap = partial(
+            Recorder,
+            record_to,
+            clock=SystemClock(),
+            limits=limits,
+            secrets=loaded.config.secrets(),
+            mask_text=mask_text,
+        )
     try:
-        sys.exit(asyncio.run(_serve(loaded.config, bots)))
+        sys.exit(asyncio.run(_serve(loaded.config, bots, tap)))
     except OctoError as error:
         click.echo(f"cannot start: {error}", err=True)
         sys.exit(NOT_STARTED)
@@ -73,9 +116,9 @@ def _chosen(config: OctoConfig, accounts: Sequence[str]) -> Sequence[BotConfig]:
     return bots
 
 
-async def _serve(config: OctoConfig, bots: Sequence[BotConfig]) -> int:
+async def _serve(config: OctoConfig, bots: Sequence[BotConfig], tap: Callable[[str], Tap] | None) -> int:
     host = host_from_config(config.host, secrets=config.secrets())
-    channel = OctoChannel(config)
+    channel = OctoChannel(config, tap=tap)
     with _stop_signals() as signals:
         await host.start()
         try:

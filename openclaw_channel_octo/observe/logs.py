@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
-__all__ = ["BotLog", "Redaction", "redacted", "setup_logging", "trace_scope"]
+__all__ = ["BotLog", "Redaction", "Secrets", "redacted", "setup_logging", "trace_scope"]
 
 _PACKAGE = "openclaw_channel_octo"
 
@@ -49,34 +49,48 @@ class BotLog(logging.LoggerAdapter[logging.Logger]):
         return f"[octo] [{self.account}] {msg}{suffix}", kwargs
 
 
-class Redaction(logging.Filter):
-    """Replaces bot tokens, bearer headers and the secrets it is given in every record that passes.
+class Secrets:
+    """What must never be written down: values that are known, and whatever looks like a token or a bearer header.
 
     Args:
-        secrets: values that must never appear; short ones are ignored, they would blank ordinary words.
+        secrets: known values; short ones are ignored, they would blank ordinary words.
     """
 
     _SHORTEST = 6
 
     def __init__(self, *secrets: SecretStr) -> None:
-        super().__init__()
         values = {secret.get_secret_value() for secret in secrets}
-        self._values = [value for value in values if len(value) >= self._SHORTEST]
+        self._values = sorted(
+            (value for value in values if len(value) >= self._SHORTEST), key=len, reverse=True
+        )
+
+    def hidden(self, text: str, mark: str = _HIDDEN) -> str:
+        """Return ``text`` with ``mark`` in place of every secret."""
+        for value in self._values:
+            text = text.replace(value, mark)
+        return _TOKEN.sub(mark, text)
+
+
+class Redaction(logging.Filter):
+    """Replaces bot tokens, bearer headers and the secrets it is given in every record that passes.
+
+    Args:
+        secrets: values that must never appear; see `Secrets`.
+    """
+
+    def __init__(self, *secrets: SecretStr) -> None:
+        super().__init__()
+        self._secrets = Secrets(*secrets)
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Rewrite the record's text, its traceback included; always lets it pass."""
-        record.msg = self._clean(record.getMessage())
+        record.msg = self._secrets.hidden(record.getMessage())
         record.args = ()
         if record.exc_info and not record.exc_text:
             record.exc_text = logging.Formatter().formatException(record.exc_info)
         if record.exc_text:
-            record.exc_text = self._clean(record.exc_text)
+            record.exc_text = self._secrets.hidden(record.exc_text)
         return True
-
-    def _clean(self, text: str) -> str:
-        for value in self._values:
-            text = text.replace(value, _HIDDEN)
-        return _TOKEN.sub(_HIDDEN, text)
 
 
 @contextmanager

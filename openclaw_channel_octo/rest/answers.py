@@ -25,7 +25,7 @@ from openclaw_channel_octo.errors import (
 )
 from openclaw_channel_octo.rest.calls import POLICIES, Call
 
-__all__ = ["Answer", "ProxyRefusal", "read", "unanswered", "unusable"]
+__all__ = ["Answer", "Exchange", "ProxyRefusal", "read", "unanswered", "unusable"]
 
 T = TypeVar("T")
 
@@ -88,6 +88,27 @@ class ProxyRefusal(Unavailable):
     """
 
     retry_after: float = _DEFAULT_RETRY_AFTER_S
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exchange:
+    """One request and what came back, for those who record traffic. Holds secrets.
+
+    Attributes:
+        method: HTTP method.
+        path: below the API's address, without query.
+        query: parameters.
+        body: the request's JSON, empty without one.
+        status: HTTP status, 0 where no answer came.
+        response: the answer's body.
+    """
+
+    method: str
+    path: str
+    query: Mapping[str, str]
+    body: bytes
+    status: int
+    response: bytes
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Self, TypeVar
 from urllib.parse import quote, urlsplit
@@ -14,7 +14,7 @@ from openclaw_channel_octo.clock import Clock
 from openclaw_channel_octo.errors import ApiError, BadRequest, ConfigError, PayloadTooLarge
 from openclaw_channel_octo.ids import ChannelRef, ChannelType, split_thread
 from openclaw_channel_octo.rest import models
-from openclaw_channel_octo.rest.answers import Answer, read, unanswered, unusable
+from openclaw_channel_octo.rest.answers import Answer, Exchange, read, unanswered, unusable
 from openclaw_channel_octo.rest.calls import POLICIES, Call
 from openclaw_channel_octo.rest.origin import Origin
 from openclaw_channel_octo.rest.retry import RetryBudget
@@ -55,6 +55,7 @@ class BotApi:
         clock: waits and their jitter.
         origin: the server as other bots use it too, an own one by default; the caller's is not closed here.
         timeout_s: seconds one attempt may take, a third of it for the connection.
+        tap: is shown every attempt with its answer, secrets included.
 
     Raises:
         ConfigError: ``base_url`` is no such address, or the token cannot be one.
@@ -68,12 +69,14 @@ class BotApi:
         clock: Clock,
         origin: Origin | None = None,
         timeout_s: float = 30.0,
+        tap: Callable[[Exchange], None] | None = None,
     ) -> None:
         self._base = _checked_base(base_url)
         self._token = _checked_token(token)
         self._clock = clock
         self._origin = origin or Origin()
         self._owns_origin = origin is None
+        self._tap = tap
         # The connection ends in its own time-out first, so that a total one means the request was on its way.
         self._timeout = aiohttp.ClientTimeout(total=timeout_s, connect=timeout_s / 3)
 
@@ -244,6 +247,7 @@ class BotApi:
             failure = unanswered(call, self._reason(error), may_have_arrived=True)
         except _AnswerTooLargeError as error:
             failure = unusable(call, "the answer is larger than any answer of the API", error.args[0])
+        self._show(path, data, params, 0, b"")
         raise failure
 
     async def _exchange(self, path: str, data: bytes | None, params: Mapping[str, str] | None) -> Answer:
@@ -259,7 +263,20 @@ class BotApi:
             body = await _whole_body(response)
             if response.status >= HTTPStatus.BAD_REQUEST:  # an error's words may quote the request
                 body = body.replace(self._token.get_secret_value().encode(), b"***")
+            self._show(path, data, params, response.status, body)
             return Answer(response.status, response.headers, body)
+
+    def _show(  # what an exchange consists of
+        self, path: str, data: bytes | None, params: Mapping[str, str] | None, status: int, answer: bytes
+    ) -> None:
+        if self._tap is not None:
+            method = "GET" if data is None else "POST"
+            sent = data or b""
+            self._tap(
+                Exchange(
+                    method=method, path=path, query=params or {}, body=sent, status=status, response=answer
+                )
+            )
 
     def _headers(self) -> dict[str, str]:
         return {

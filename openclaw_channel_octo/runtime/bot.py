@@ -32,7 +32,7 @@ from openclaw_channel_octo.runtime.sequence import MessageSequence
 from openclaw_channel_octo.runtime.sessions import SessionGuard
 from openclaw_channel_octo.runtime.supervisor import ConnectionStatus, LinkState, Supervisor
 from openclaw_channel_octo.runtime.tasks import TaskSet
-from openclaw_channel_octo.runtime.transport import TransportFactory
+from openclaw_channel_octo.runtime.transport import Tap, TransportFactory
 from openclaw_channel_octo.runtime.turn import Turns
 from openclaw_channel_octo.session.route import Routing
 from openclaw_channel_octo.store.journal import Journal
@@ -97,14 +97,24 @@ class Bot:
         api: its API.
         lease: the right to connect it.
         log: its log.
+        tap: sees what it sends and receives, ``None`` where nobody looks.
     """
 
-    def __init__(self, config: BotConfig, shared: Shared, api: BotApi, lease: Lease, log: BotLog) -> None:
+    def __init__(  # its parts and what it is told
+        self,
+        config: BotConfig,
+        shared: Shared,
+        api: BotApi,
+        lease: Lease,
+        log: BotLog,
+        tap: Tap | None = None,
+    ) -> None:
         self._config = config
         self._shared = shared
         self._log = log
         self._api = api
         self._lease = lease
+        self._tap = tap
         self._elsewhere: ConnectionStatus | None = None
         self._tasks = TaskSet(log)
         self._resumed = False
@@ -118,6 +128,7 @@ class Bot:
             prepare=self._prepare,
             connected=self._connected,
             log=log,
+            tap=tap,
         )
         self._running: asyncio.Task[None] | None = None
 
@@ -143,6 +154,8 @@ class Bot:
         await self._api.close()
         if self._fetcher is not None:
             await self._fetcher.close()
+        if self._tap is not None:
+            await self._tap.close()
         await self._lease.release()
 
     async def commit(self, events: Sequence[Incoming]) -> Sequence[Outcome]:

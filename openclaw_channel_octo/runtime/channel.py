@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +21,7 @@ from openclaw_channel_octo.runtime.bot import Bot, Shared
 from openclaw_channel_octo.runtime.lanes import Lanes
 from openclaw_channel_octo.runtime.runs import Runs
 from openclaw_channel_octo.runtime.supervisor import ConnectionStatus
-from openclaw_channel_octo.runtime.transport import TransportFactory, open_websocket
+from openclaw_channel_octo.runtime.transport import Tap, TransportFactory, open_websocket
 from openclaw_channel_octo.store.journal import Journal
 from openclaw_channel_octo.store.leases import FileLease, lease_folder
 
@@ -55,6 +55,7 @@ class OctoChannel:
         clock: time, the machine's own by default.
         open_transport: opens sockets, WebSockets by default.
         leases: folder in which processes tell each other which bots they run, the user's own by default.
+        tap: gives each bot, by account id, somebody who sees what it sends and receives.
     """
 
     id = "octo"
@@ -67,11 +68,13 @@ class OctoChannel:
         clock: Clock | None = None,
         open_transport: TransportFactory = open_websocket,
         leases: Path | None = None,
+        tap: Callable[[str], Tap] | None = None,
     ) -> None:
         self._config = config
         self._clock = clock or SystemClock()
         self._open_transport = open_transport
         self._leases = leases or lease_folder()
+        self._tap = tap
         self._bots: dict[str, Bot] = {}
         self._origins: dict[tuple[str, str], Origin] = {}
         self._shared: Shared | None = None
@@ -103,9 +106,16 @@ class OctoChannel:
             if account.account_id in self._bots:
                 return
             origin = self._origins.setdefault(urlsplit(account.api_url)[:2], Origin())
-            api = BotApi(base_url=account.api_url, token=account.token, clock=self._clock, origin=origin)
+            tap = self._tap(account.account_id) if self._tap else None
+            api = BotApi(
+                base_url=account.api_url,
+                token=account.token,
+                clock=self._clock,
+                origin=origin,
+                tap=tap.call if tap else None,
+            )
             lease = FileLease(self._leases, f"{account.api_url} {account.token.get_secret_value()}")
-            bot = Bot(account, shared, api, lease, BotLog(_log, account.account_id))
+            bot = Bot(account, shared, api, lease, BotLog(_log, account.account_id), tap)
             self._bots[account.account_id] = bot
             bot.start()
 

@@ -11,7 +11,7 @@ from openclaw_channel_octo.observe.logs import BotLog
 from openclaw_channel_octo.rest.client import BotApi
 from openclaw_channel_octo.rest.models import Registration
 from openclaw_channel_octo.runtime.link import Ending, Intake, Link, LinkEnd
-from openclaw_channel_octo.runtime.transport import TransportFactory
+from openclaw_channel_octo.runtime.transport import Tap, TransportFactory
 from openclaw_channel_octo.wire.client import ClientConnection, Credentials
 from openclaw_channel_octo.wire.crypto import KeyPair
 from openclaw_channel_octo.wire.events import Connected
@@ -79,6 +79,7 @@ class Supervisor:
         prepare: called with the first registration; returns where messages go.
         connected: called after each handshake.
         log: the bot's log.
+        tap: sees what passes the sockets, ``None`` where nobody looks.
     """
 
     def __init__(  # noqa: PLR0913  # the seams tests replace; each is used once
@@ -92,9 +93,11 @@ class Supervisor:
         prepare: Callable[[Registration], Awaitable[Intake]],
         connected: Callable[[], None] = lambda: None,
         log: BotLog,
+        tap: Tap | None = None,
     ) -> None:
         self._api = api
         self._clock = clock
+        self._tap = tap
         self._open_transport = open_transport
         self._device_id = device_id
         self._ws_url = ws_url
@@ -161,8 +164,10 @@ class Supervisor:
             token=registration.im_token.get_secret_value(),
             device_id=self._device_id,
         )
-        key_pair = KeyPair.from_private_bytes(secrets.token_bytes(32))
-        connection = ClientConnection(credentials, key_pair)
+        private_key = secrets.token_bytes(32)
+        if self._tap is not None:
+            transport = self._tap.socket(transport, private_key)
+        connection = ClientConnection(credentials, KeyPair.from_private_bytes(private_key))
         return await Link(transport, connection, self._clock, intake, self._on_online).run()
 
     def _on_online(self, connected: Connected) -> None:

@@ -8,8 +8,9 @@ import websockets
 from websockets.asyncio.client import ClientConnection, connect
 
 from openclaw_channel_octo.errors import TransportError
+from openclaw_channel_octo.rest.answers import Exchange
 
-__all__ = ["Transport", "TransportFactory", "open_websocket"]
+__all__ = ["Tap", "Transport", "TransportFactory", "open_websocket"]
 
 OPEN_TIMEOUT_S = 10.0
 """Longest wait for TCP, TLS and the WebSocket handshake together (protocol §4.2)."""
@@ -39,6 +40,27 @@ class TransportFactory(Protocol):
 
     async def __call__(self, url: str) -> Transport:
         """Open a socket to ``url`` or raise `TransportError`."""
+        ...
+
+
+class Tap(Protocol):
+    """Sees what one bot sends and receives. Nothing it does may fail or wait."""
+
+    def socket(self, transport: Transport, private_key: bytes) -> Transport:
+        """Return the transport to use in place of a fresh one.
+
+        Args:
+            transport: open, nothing sent yet.
+            private_key: the connection's X25519 key, 32 bytes.
+        """
+        ...
+
+    def call(self, exchange: Exchange) -> None:
+        """Take note of one REST call and its answer."""
+        ...
+
+    async def close(self) -> None:
+        """End; the bot has stopped."""
         ...
 
 

@@ -1,0 +1,138 @@
+"""Captures made smaller, or fit to be shown to others; what comes out replays like what went in."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+
+from openclaw_channel_octo.capture.clean import Cleaner, SocketCleaner
+from openclaw_channel_octo.capture.format import (
+    ApiCall,
+    Capture,
+    FromServer,
+    OtherRecord,
+    Record,
+    SocketControl,
+    ToServer,
+    socket_bytes,
+)
+from openclaw_channel_octo.capture.header import CaptureHeader
+from openclaw_channel_octo.capture.socket import Side
+from openclaw_channel_octo.errors import CaptureError
+from openclaw_channel_octo.wire.buffer import Framer, frame
+from openclaw_channel_octo.wire.packets import PacketType
+
+__all__ = ["cut", "redact"]
+
+_NO_KEY = bytes(32)
+_HANDSHAKE = frozenset({PacketType.CONNECT, PacketType.CONNACK})
+
+
+def cut(capture: Capture, start_s: float, end_s: float) -> Capture:
+    """Return what happened in a span of time, with the handshake of the connection that was up when it began.
+
+    Args:
+        capture: the whole.
+        start_s: seconds since the recording began.
+        end_s: likewise; what happened then is not in it any more.
+
+    Raises:
+        CaptureError: nothing was recorded in that span, or it begins in the middle of a packet.
+    """
+    start_us, end_us = int(start_s * 1_000_000), end_s * 1_000_000
+    before = [record for record in capture.records if record.at_us < start_us]
+    inside = [record for record in capture.records if start_us <= record.at_us < end_us]
+    if not inside:
+        raise CaptureError(f"nothing was recorded from {start_s:g} s to {end_s:g} s")
+    opened = _opened(before)
+    keys = capture.header.client_private_keys[len(opened) - bool(_live(before)) :]
+    header = capture.header.model_copy(update={"client_private_keys": keys[: _opens(before, inside)]})
+    shifted = [replace(record, at_us=max(0, record.at_us - start_us)) for record in [*_live(before), *inside]]
+    return Capture(header=header, records=tuple(shifted), torn=False)
+
+
+def redact(capture: Capture, cleaner: Cleaner) -> Capture:
+    """Return a capture without secrets, with masked texts where the cleaner masks.
+
+    Args:
+        capture: any capture of the binary protocol.
+        cleaner: says what has to go.
+
+    Raises:
+        CaptureError: a record of a kind nobody here can clean.
+    """
+    records = tuple(_clean_records(capture, cleaner))
+    return Capture(header=_clean_header(capture.header, cleaner), records=records, torn=capture.torn)
+
+
+def _clean_records(capture: Capture, cleaner: Cleaner) -> Iterator[Record]:
+    keys = iter(capture.header.client_private_keys)
+    socket = SocketCleaner(cleaner, _NO_KEY)
+    for record in capture.records:
+        if isinstance(record, SocketControl) and record.event == "open":
+            socket = SocketCleaner(cleaner, next(keys, _NO_KEY))
+        if not isinstance(record, FromServer | ToServer):
+            yield _clean_other(record, cleaner)
+        else:
+            side = Side.SERVER if isinstance(record, FromServer) else Side.CLIENT
+            if clean := socket.clean(side, socket_bytes(record.data)):
+                yield replace(record, data=clean)
+
+
+def _clean_other(record: Record, cleaner: Cleaner) -> Record:
+    match record:
+        case SocketControl():
+            return replace(record, details=cleaner.json(record.details))
+        case ApiCall():
+            query, body = cleaner.json(record.query), cleaner.json(record.body)
+            return replace(record, query=query, body=body, response=cleaner.json(record.response))
+        case OtherRecord(stream=stream):
+            raise CaptureError(f'records of "{stream}" cannot be cleaned: nobody here knows what is in them')
+    return record
+
+
+def _clean_header(header: CaptureHeader, cleaner: Cleaner) -> CaptureHeader:
+    labels = {
+        number: label.model_copy(update={"text": cleaner.json(label.text), "why": cleaner.content(label.why)})
+        for number, label in header.labels.items()
+    }
+    said = {"notes": cleaner.content(header.notes), "description": cleaner.content(header.description)}
+    return header.model_copy(update={"labels": labels, **said})
+
+
+def _opened(records: Iterable[Record]) -> list[Record]:
+    return [record for record in records if isinstance(record, SocketControl) and record.event == "open"]
+
+
+def _opens(before: Sequence[Record], inside: Sequence[Record]) -> int:
+    return len(_opened([*_live(before), *inside]))
+
+
+def _live(before: Sequence[Record]) -> list[Record]:
+    """Return how the connection came up that is open behind ``before``, empty where none is."""
+    since: list[Record] = []
+    for record in before:
+        if isinstance(record, SocketControl):
+            since = [record] if record.event == "open" else []
+        elif since and isinstance(record, FromServer | ToServer):
+            since.append(record)
+    sides = (ToServer, Framer()), (FromServer, Framer())
+    kept: list[Record] = since[:1]
+    for record in since[1:]:
+        framer = next(framer for side, framer in sides if isinstance(record, side))
+        if isinstance(record, FromServer | ToServer) and (
+            data := _handshake(framer, socket_bytes(record.data))
+        ):
+            kept.append(replace(record, data=data))
+    if any(len(framer) for _, framer in sides):
+        raise CaptureError("the span begins in the middle of a packet; begin a little earlier or later")
+    return kept
+
+
+def _handshake(framer: Framer, data: bytes) -> bytes:
+    """Return what of a message's bytes is handshake."""
+    framer.feed(data)
+    found = bytearray()
+    while packet := framer.next_frame():
+        header, body = packet
+        if header >> 4 in _HANDSHAKE:
+            found += frame(header >> 4, header & 0x0F, body)
+    return bytes(found)
