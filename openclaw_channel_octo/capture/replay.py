@@ -21,8 +21,8 @@ from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.errors import CaptureError, RemoteProtocolError, WireError
 from openclaw_channel_octo.message.payload import ContentType
 from openclaw_channel_octo.message.render import render
-from openclaw_channel_octo.policy.gate import DecisionKind, GatePolicy, Identity
-from openclaw_channel_octo.runtime.inbox import ADDRESSED, Inbox, Incoming, Outcome
+from openclaw_channel_octo.policy.gate import ADDRESSED, DecisionKind, GatePolicy, Identity
+from openclaw_channel_octo.runtime.inbox import Inbox, Incoming, Outcome
 from openclaw_channel_octo.session.route import Routing
 from openclaw_channel_octo.store.journal import Journal
 from openclaw_channel_octo.wire.buffer import Framer
@@ -116,7 +116,11 @@ class Replay:
             "scenario": self._header.scenario,
             "connections": len(self._connections),
             "messages": sum(self._decisions.values()),
-            "decisions": {kind.value: self._decisions[kind] for kind in DecisionKind},
+            "decisions": {
+                kind.value: self._decisions[kind]
+                for kind in DecisionKind
+                if kind is not DecisionKind.REFUSED  # a replay lets everybody in
+            },
             "acks": self._acks(),
             "disagreements": self._disagreements,
         }

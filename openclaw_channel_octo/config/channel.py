@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
+from openclaw_channel_octo.config.access import contradictions, nobody_left
 from openclaw_channel_octo.config.findings import Findings, is_token, join
 from openclaw_channel_octo.config.model import BotConfig, BotSettings
 from openclaw_channel_octo.config.secrets import FoundSecret, Surroundings, read_secret
@@ -120,6 +121,8 @@ class ChannelReader:
         if common is None or settings is None or token is None:
             return None
         resolved = BotSettings.model_validate(_merged(common, settings), by_alias=True, by_name=False)
+        if not off:
+            self._check_access(resolved, path)
         return BotConfig.model_validate(
             dict(resolved)
             | {
@@ -130,6 +133,12 @@ class ChannelReader:
                 "token_source": token.source,
             }
         )
+
+    def _check_access(self, settings: BotSettings, path: str) -> None:
+        for key, text in contradictions(settings):
+            self._findings.problem(join(path, key), text)
+        for key, text in nobody_left(settings):
+            self._findings.warn(join(path, key), text)
 
     def _token(self, own: Block, path: str, *, on: bool, single: bool) -> FoundSecret | None:
         place, block = (path, own) if "botToken" in own else (CHANNEL_PATH, self._raw)

@@ -3,18 +3,13 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
-from typing import Any, TypeGuard, TypeVar
+from typing import Any, TypeGuard, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from openclaw_channel_octo.config.model import (
-    BotSettings,
-    EmbeddedHostConfig,
-    FrozenModel,
-    GuardConfig,
-    Texts,
-)
+from openclaw_channel_octo.config.base import FrozenModel
+from openclaw_channel_octo.config.model import BotSettings, EmbeddedHostConfig, GuardConfig, Texts
 
 __all__ = ["Findings", "is_token", "join"]
 
@@ -118,11 +113,14 @@ def _aliases(model: type[BaseModel]) -> Iterator[str]:
 
 
 def _model_at(model: type[BaseModel], keys: Iterable[object]) -> type[BaseModel]:
+    inner: Any = model
     for key in keys:
-        inner = next(field.annotation for field in model.model_fields.values() if field.alias == key)
         if isinstance(inner, type) and issubclass(inner, BaseModel):
             model = inner
-    return model
+            inner = next(field.annotation for field in inner.model_fields.values() if field.alias == key)
+        else:
+            inner = get_args(inner)[-1]  # what a mapping holds under any key
+    return inner if isinstance(inner, type) and issubclass(inner, BaseModel) else model
 
 
 def _plain(key: str) -> str:

@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
+from openclaw_channel_octo.config.base import FrozenModel
 from openclaw_channel_octo.config.findings import Findings, join
 from openclaw_channel_octo.config.model import (
     AGENT_KINDS,
     EchoAgentConfig,
     EmbeddedHostConfig,
-    FrozenModel,
     GatewayHostConfig,
 )
 from openclaw_channel_octo.config.openclaw import OpenClawConfig

@@ -7,9 +7,10 @@ from types import MappingProxyType
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, Strict
-from pydantic.alias_generators import to_camel
+from pydantic import AfterValidator, Field, SecretStr, Strict
 
+from openclaw_channel_octo.config.access import AccessSettings
+from openclaw_channel_octo.config.base import LONGEST_TEXT, FrozenModel, visible
 from openclaw_channel_octo.session.route import Routing
 
 __all__ = [
@@ -20,7 +21,6 @@ __all__ = [
     "CommandAgentConfig",
     "EchoAgentConfig",
     "EmbeddedHostConfig",
-    "FrozenModel",
     "GatewayHostConfig",
     "GuardConfig",
     "HostConfig",
@@ -30,27 +30,6 @@ __all__ = [
 ]
 
 _LONGEST_WAIT_S = 2_147_483
-_LONGEST_TEXT = 2_000
-
-
-class FrozenModel(BaseModel):
-    """Base of the models: camelCase in files, snake_case in Python, nothing coerced, no input in errors."""
-
-    model_config = ConfigDict(
-        alias_generator=to_camel,
-        validate_by_alias=True,
-        validate_by_name=True,
-        extra="forbid",
-        frozen=True,
-        hide_input_in_errors=True,
-        strict=True,
-    )
-
-
-def _visible(text: str) -> str:
-    if not text.strip():
-        raise ValueError("must not be blank: people would see nothing")
-    return text
 
 
 def _counting(text: str) -> str:
@@ -89,7 +68,7 @@ def _agent_id(name: str) -> str:
     return name
 
 
-Notice = Annotated[str, Field(max_length=_LONGEST_TEXT), AfterValidator(_visible)]
+Notice = Annotated[str, Field(max_length=LONGEST_TEXT), AfterValidator(visible)]
 HttpBase = Annotated[str, AfterValidator(_http_base)]
 WsUrl = Annotated[str, AfterValidator(_ws_url)]
 
@@ -118,6 +97,7 @@ class Texts(FrozenModel):
         busy: the conversation's lane is full.
         cut_off: a restart cut the answer off.
         third_failure: third failure in a row and later; ``%d`` stands for the count.
+        refused: the person may not talk to the bot here.
     """
 
     failed: Notice = "⚠️ Something went wrong while I was working on that. Please try again."
@@ -129,10 +109,13 @@ class Texts(FrozenModel):
         "⚠️ This conversation has failed %d times in a row. "
         "An operator can look with: openclaw-octo sessions show"
     )
+    refused: Notice = "🔒 I may not answer you here. Please ask my owner to let you in."
 
 
-class BotSettings(FrozenModel):
+class BotSettings(AccessSettings):
     """Settings that the channel block and each account block may hold (reference-behaviour §a.1).
+
+    Who may talk to the bot: see `AccessSettings`.
 
     Attributes:
         enabled: off switch; an account is on only if the channel and the account are.

@@ -11,8 +11,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, SecretStr
 
+from openclaw_channel_octo.config.base import FrozenModel
 from openclaw_channel_octo.config.findings import Findings, is_token
-from openclaw_channel_octo.config.model import FrozenModel
 
 __all__ = ["FoundSecret", "Surroundings", "read_secret", "secret_variables"]
 

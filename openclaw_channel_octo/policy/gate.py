@@ -1,9 +1,8 @@
 """The gate: what a received message is to the bot, and whether it addresses it (design §4)."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Literal
 
 from openclaw_channel_octo.ids import (
     ChannelRef,
@@ -14,8 +13,11 @@ from openclaw_channel_octo.ids import (
 )
 from openclaw_channel_octo.message.mentions import mentions_typed_name, strip_leading_mention, valid_entities
 from openclaw_channel_octo.message.payload import SYSTEM_TYPES, ContentType, Entity, Payload
+from openclaw_channel_octo.policy.access import AccessPolicy
 
 __all__ = [
+    "ADDRESSED",
+    "BLOCKED",
     "COMMANDS",
     "Decision",
     "DecisionKind",
@@ -34,6 +36,13 @@ COMMANDS = frozenset({"/help", "/status", "/reset", "/stop"})
 BOTFATHER = "botfather"
 """The account that makes bots (octo-bot-api §6.1)."""
 
+BLOCKED = "blocked"
+"""Why a message of somebody the bot does not hear is ignored."""
+
+NOT_REQUIRED = "no mention required"
+PREFERRED = "no mention preference"
+
+_UNMENTIONED = frozenset({NOT_REQUIRED, PREFERRED})
 _FIRST_WORD = re.compile(r"\S+")
 _CONVERSATIONS = frozenset(ChannelType)
 
@@ -45,6 +54,8 @@ class DecisionKind(StrEnum):
     """Addresses the bot: the agent is asked."""
     COMMAND = "command"
     """Addresses the bot, and is one of `COMMANDS`."""
+    REFUSED = "refused"
+    """Addresses the bot, but its sender may not talk to it here."""
     CONTEXT = "context"
     """Said in a conversation of the bot, to somebody else."""
     CONTROL = "control"
@@ -57,6 +68,10 @@ class DecisionKind(StrEnum):
     """Known already; decided by the inbox."""
     UNDECODABLE = "undecodable"
     """Cannot be decrypted; decided by the inbox."""
+
+
+ADDRESSED = frozenset({DecisionKind.TURN, DecisionKind.COMMAND})
+"""What the bot acts upon."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,14 +115,14 @@ class GatePolicy:
         reply_triggers: whether a person's reply to one of the bot's messages addresses it.
         no_mention: whether the group has agreed that this bot answers people without a mention.
         known_bots: accounts that are bots whatever their uid looks like.
-        access: who may talk to the bot; everyone.
+        access: who may talk to the bot.
     """
 
     require_mention: bool = True
     reply_triggers: bool = True
     no_mention: bool = False
     known_bots: frozenset[str] = frozenset()
-    access: Literal["open"] = "open"
+    access: AccessPolicy = field(default_factory=AccessPolicy)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,20 +139,23 @@ def decide(envelope: Envelope, payload: Payload, identity: Identity, policy: Gat
 
     A direct message from a person always addresses the bot, its payload readable or not. In groups and
     threads the rules lean towards answering: an id in ``uids`` counts even where the entities say otherwise
-    (design §4, reference-behaviour §c.8).
+    (design §4, reference-behaviour §c.8). Who may not talk to the bot is refused only where they address it;
+    where nobody has to, what they say is talk among people.
     """
     if unspoken := _unspoken(envelope, payload, identity):
         return unspoken
-    from_bot = is_bot(_bare(envelope.from_uid), policy)
-    if envelope.channel_type == ChannelType.PERSON:
-        return _direct(envelope, payload, identity, from_bot=from_bot)
-    if reason := _named(payload, identity):
-        return _addressed(payload, identity, reason, from_bot=from_bot)
-    if from_bot:
-        return Decision(DecisionKind.CONTEXT, "not named by bot")
-    if reason := _meant_by_person(payload, identity, policy):
-        return _addressed(payload, identity, reason, from_bot=False)
-    return Decision(DecisionKind.CONTEXT, "no mention")
+    if policy.access.blocks(envelope.from_uid, identity.owner_uid):
+        return Decision(DecisionKind.IGNORED, BLOCKED)
+    decision = _spoken(envelope, payload, identity, policy)
+    if decision.kind not in ADDRESSED:
+        return decision
+    channel = conversation(envelope, identity.uid)
+    refusal = policy.access.refusal(channel, envelope.from_uid, identity.owner_uid)
+    if not refusal:
+        return decision
+    if decision.reason in _UNMENTIONED:
+        return Decision(DecisionKind.CONTEXT, "no mention")
+    return Decision(DecisionKind.REFUSED, refusal)
 
 
 def conversation(envelope: Envelope, own_uid: str) -> ChannelRef:
@@ -167,6 +185,20 @@ def command_of(payload: Payload, identity: Identity) -> str:
     entities = _own_entities(payload, identity)
     word = _FIRST_WORD.match(strip_leading_mention(payload.text, identity.name, entities))
     return word[0] if word and word[0] in COMMANDS else ""
+
+
+def _spoken(envelope: Envelope, payload: Payload, identity: Identity, policy: GatePolicy) -> Decision:
+    """Return the decision on something said, whoever may say it."""
+    from_bot = is_bot(_bare(envelope.from_uid), policy)
+    if envelope.channel_type == ChannelType.PERSON:
+        return _direct(envelope, payload, identity, from_bot=from_bot)
+    if reason := _named(payload, identity):
+        return _addressed(payload, identity, reason, from_bot=from_bot)
+    if from_bot:
+        return Decision(DecisionKind.CONTEXT, "not named by bot")
+    if reason := _meant_by_person(payload, identity, policy):
+        return _addressed(payload, identity, reason, from_bot=False)
+    return Decision(DecisionKind.CONTEXT, "no mention")
 
 
 def _unspoken(envelope: Envelope, payload: Payload, identity: Identity) -> Decision | None:
@@ -212,8 +244,8 @@ def _meant_by_person(payload: Payload, identity: Identity, policy: GatePolicy) -
     if payload.type == ContentType.TEXT and mentions_typed_name(payload.text, identity.name):
         return "typed name"
     if not policy.require_mention:
-        return "no mention required"
-    return "no mention preference" if policy.no_mention else ""
+        return NOT_REQUIRED
+    return PREFERRED if policy.no_mention else ""
 
 
 def _addressed(payload: Payload, identity: Identity, reason: str, *, from_bot: bool) -> Decision:

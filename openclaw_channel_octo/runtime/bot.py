@@ -17,13 +17,14 @@ from openclaw_channel_octo.policy.gate import DecisionKind, GatePolicy, Identity
 from openclaw_channel_octo.rest.client import BotApi
 from openclaw_channel_octo.rest.media import MediaFetcher
 from openclaw_channel_octo.rest.models import Registration
-from openclaw_channel_octo.runtime.busy import BusyNotices
+from openclaw_channel_octo.runtime.admission import Admission
 from openclaw_channel_octo.runtime.commands import Commands
 from openclaw_channel_octo.runtime.history import History
 from openclaw_channel_octo.runtime.inbox import Inbox, Incoming, Outcome, trace_of
 from openclaw_channel_octo.runtime.lanes import Lanes
 from openclaw_channel_octo.runtime.media import Intake
 from openclaw_channel_octo.runtime.notes import Notes
+from openclaw_channel_octo.runtime.notices import Notices
 from openclaw_channel_octo.runtime.outbox import Outbox
 from openclaw_channel_octo.runtime.presence import Presence
 from openclaw_channel_octo.runtime.roster import Roster
@@ -220,7 +221,11 @@ class Bot:
         )
         self._identity = identity
         shared, config = self._shared, self._config
-        policy = GatePolicy(require_mention=config.require_mention, reply_triggers=config.reply_triggers)
+        policy = GatePolicy(
+            require_mention=config.require_mention,
+            reply_triggers=config.reply_triggers,
+            access=config.access,
+        )
         self._inbox = Inbox(config.account_id, identity, shared.routing, policy, shared.journal)
         self._roster = Roster(self._api, self._tasks, shared.clock, self._log)
         self._outbox = Outbox(
@@ -236,7 +241,8 @@ class Bot:
         self._notes = Notes(self._api, shared.clock, self._log)
         self._media = Intake(self._fetcher, self._tasks, shared.clock)
         self._commands = Commands(shared.host, shared.runs, shared.lanes, identity.owner_uid, self._log)
-        self._busy = BusyNotices(self._outbox, shared.journal, self._tasks, config.texts.busy)
+        notices = Notices(self._outbox, shared.journal, self._tasks, shared.clock)
+        self._admission = Admission(config.texts, notices)
         self._turns = self._make_turns(identity)
         self._log.info("registered as %s (%s)", identity.uid, identity.name or "no name")
         self._sequence = self._make_sequence()
@@ -307,8 +313,11 @@ class Bot:
     async def _resume(self) -> None:
         """Take up what an earlier process left open, each conversation in its order."""
         for row in await self._shared.journal.unfinished(self._config.account_id):
-            self._show(row)
             begun = row.ending or row.state is RowState.RUNNING
+            if row.decision == DecisionKind.REFUSED:
+                self._admission.refuse(row)
+                continue
+            self._show(row)
             if row.decision == DecisionKind.COMMAND and not begun:
                 self._submit(row, limit=None)
             else:
@@ -338,14 +347,16 @@ class Bot:
 
     def _submit(self, row: InboundRow, limit: int | None) -> None:
         with trace_scope(row.trace):
-            if row.decision == DecisionKind.COMMAND:
+            if row.decision == DecisionKind.REFUSED:
+                self._admission.refuse(row)
+            elif row.decision == DecisionKind.COMMAND:
                 self._tasks.start(self._run_command(row), "command")
             elif self._shared.lanes.submit(row.session_key, partial(self._turns.handle, row), limit):
-                self._busy.over(row.session_key)
+                self._admission.room(row)
             else:
                 self._presence.end(row.channel)
                 self._media.drop(row.id)
-                self._busy.refuse(row)
+                self._admission.busy(row)
 
     async def _fetched(self, events: Sequence[Incoming]) -> Sequence[Outcome]:
         """Record messages of the history; before the first connection old ones are not answered any more."""
@@ -366,8 +377,9 @@ class Bot:
         for outcome in outcomes:
             if outcome.decision.kind is DecisionKind.ECHO:
                 self._outbox.heard(outcome.payload, outcome.message.message_id)
-            elif outcome.row is not None and self._resumed:
-                self._show(outcome.row)
+            elif outcome.row is not None:
+                if self._resumed and outcome.decision.kind is not DecisionKind.REFUSED:
+                    self._show(outcome.row)
             elif outcome.payload is not None and (outcome.payload.event_type or "").startswith(NOTES_EVENTS):
                 self._notes.changed(outcome.channel)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from openclaw_channel_octo.ids import ChannelRef
 from openclaw_channel_octo.message.payload import Payload, parse_payload
 from openclaw_channel_octo.policy.gate import (
+    ADDRESSED,
     Decision,
     DecisionKind,
     Envelope,
@@ -20,7 +21,7 @@ from openclaw_channel_octo.store.records import InboundRow, NewInbound, RowState
 from openclaw_channel_octo.wire.events import InboundMessage, Received, Undecodable
 from openclaw_channel_octo.wire.packets import Flags
 
-__all__ = ["ADDRESSED", "TOO_OLD", "Inbox", "Incoming", "Outcome", "trace_of"]
+__all__ = ["TOO_OLD", "Inbox", "Incoming", "Outcome", "trace_of"]
 
 POISON_COPIES = 3
 """From this copy on an undecodable message is acknowledged, recorded and dropped (protocol §4.6)."""
@@ -31,7 +32,8 @@ POISON_MEMORY = 1_000
 TOO_OLD = "too old when it was found in the history at the start"
 """Why a message of the history is not answered."""
 
-ADDRESSED = frozenset({DecisionKind.TURN, DecisionKind.COMMAND})
+_TO_THE_BOT = ADDRESSED | {DecisionKind.REFUSED}
+"""What has to come to an end people can see."""
 
 Incoming = Received | Undecodable
 
@@ -110,12 +112,12 @@ class Inbox:
         )
         channel = conversation(envelope, self._identity.uid)
         decision = decide(envelope, payload, self._identity, self._policy)
-        addressed = decision.kind in ADDRESSED
+        addressed = decision.kind in _TO_THE_BOT
         key = self._routing.route(self._account, channel).session_key if addressed else ""
         outcome = Outcome(
             message=message, decision=decision, payload=payload, channel=channel, session_key=key
         )
-        if message.flags & Flags.NO_PERSIST and decision.kind not in ADDRESSED:
+        if message.flags & Flags.NO_PERSIST and not addressed:
             return _Judged(outcome, None)  # never sent again by the server, so there is nothing to remember
         state, detail = _beginning(decision.kind, message.timestamp, answer_since)
         return _Judged(outcome, self._record(outcome, message.payload, message.timestamp, state, detail))
@@ -163,7 +165,7 @@ class Inbox:
 
 def _beginning(kind: DecisionKind, timestamp: int, answer_since: int) -> tuple[RowState, str]:
     """Return the state a row begins in, and why where that is its end."""
-    if kind not in ADDRESSED:
+    if kind not in _TO_THE_BOT:
         return RowState.CONTEXT, ""
     if timestamp < answer_since:
         return RowState.DEAD, TOO_OLD

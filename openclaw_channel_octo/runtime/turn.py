@@ -162,7 +162,12 @@ class Turns:
         if conversation_kind(row.channel) == "direct" or not self.config.history_limit:
             return ""
         found = await self.journal.said_since_answer(row, self.config.history_limit)
-        said = [Said(uid, render(parse_payload(payload)).text) for uid, payload in found]
+        access, owner = self.config.access, self.identity.owner_uid
+        said = [
+            Said(uid, render(parse_payload(payload)).text)
+            for uid, payload in found
+            if not access.blocks(uid, owner)  # they may have been blocked since
+        ]
         return history_block(said, names)
 
     async def _attempt(

@@ -102,6 +102,15 @@ class Journal:
         """End rows: ``answered``, ``notified`` with the notice's message id, or ``dead`` with a reason."""
         await self._call(sql.settle, tuple(row_ids), state, notice_id, detail, self._clock.wall_ms())
 
+    async def earlier_notice(self, row: InboundRow, since_ms: int) -> str:
+        """Return the message id of the notice that refused the same person there for the same reason, empty for none.
+
+        Args:
+            row: what they say now.
+            since_ms: Unix milliseconds; older notices do not count.
+        """
+        return await self._call(sql.earlier_notice, row, since_ms)
+
     async def said_since_answer(self, row: InboundRow, limit: int) -> list[tuple[str, bytes]]:
         """Return sender and payload of what was said in a conversation, not to the bot, since it last answered there.
 

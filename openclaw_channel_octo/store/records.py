@@ -78,7 +78,8 @@ class InboundRow:
         from_uid: who sent it.
         channel: the conversation.
         payload: the decrypted payload, bytes.
-        decision: ``turn`` or ``command``.
+        decision: ``turn``, ``command`` or ``refused``.
+        reason: why the gate decided so.
         session_key: the conversation's session.
         trace: short id for log lines.
         attempt: runs started for it so far.
@@ -96,6 +97,7 @@ class InboundRow:
     channel: ChannelRef
     payload: bytes
     decision: str
+    reason: str
     session_key: str
     trace: str
     attempt: int

@@ -75,5 +75,8 @@ MIGRATIONS = (
     """
     CREATE INDEX inbound_conversation ON inbound (account, channel_id, channel_type, message_seq);
     """,
+    """
+    CREATE INDEX inbound_refused ON inbound (account, from_uid, channel_id) WHERE decision = 'refused';
+    """,
 )
 """One script for each schema version; version N is reached by running the first N."""

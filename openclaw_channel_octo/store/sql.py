@@ -13,6 +13,7 @@ __all__ = [
     "counts",
     "cursors",
     "drop_unsent",
+    "earlier_notice",
     "ledger",
     "mark_chunk",
     "meta",
@@ -82,6 +83,7 @@ def _insert(db: sqlite3.Connection, row: NewInbound, now_ms: int) -> InboundRow 
         channel=row.channel,
         payload=row.payload,
         decision=row.decision,
+        reason=row.reason,
         session_key=row.session_key,
         trace=row.trace,
         attempt=0,
@@ -116,6 +118,18 @@ def settle(
     )
 
 
+def earlier_notice(db: sqlite3.Connection, row: InboundRow, since_ms: int) -> str:
+    """Return the message id of the latest notice a person was given there for the same reason, empty for none."""
+    found = db.execute(
+        "SELECT delivery.message_id FROM inbound JOIN delivery ON delivery.inbound_id = inbound.id"
+        " WHERE decision = 'refused' AND account = ? AND from_uid = ? AND channel_id = ? AND channel_type = ?"
+        " AND reason = ? AND delivery.state = 'sent' AND delivery.updated_at > ?"
+        " ORDER BY delivery.updated_at DESC LIMIT 1",
+        (row.account, row.from_uid, row.channel.id, row.channel.type, row.reason, since_ms),
+    ).fetchone()
+    return str(found[0]) if found else ""
+
+
 _HERE = "account = :account AND channel_id = :id AND channel_type = :type AND message_seq < :seq"
 
 
@@ -141,7 +155,7 @@ def unfinished(db: sqlite3.Connection, account: str) -> list[InboundRow]:
     """Return open rows of an account, each conversation in the order of its messages."""
     found = db.execute(
         "SELECT id, account, message_id, message_seq, from_uid, channel_id, channel_type, payload, decision,"
-        " session_key, trace, attempt, state, ending, run_id, updated_at FROM inbound"
+        " session_key, trace, attempt, state, ending, run_id, updated_at, reason FROM inbound"
         " WHERE account = ? AND state IN ('received', 'queued', 'running')"
         " ORDER BY session_key, message_seq, id",
         (account,),
@@ -163,6 +177,7 @@ def unfinished(db: sqlite3.Connection, account: str) -> list[InboundRow]:
             ending=row[13],
             run_id=row[14],
             since_ms=row[15],
+            reason=row[16],
         )
         for row in found
     ]

@@ -37,6 +37,7 @@ def test_every_setting_has_the_default_of_the_design(parse: Parse) -> None:
         "cut_off": "⚠️ I was interrupted; the answer above may be incomplete.",
         "third_failure": "⚠️ This conversation has failed %d times in a row. "
         "An operator can look with: openclaw-octo sessions show",
+        "refused": "🔒 I may not answer you here. Please ask my owner to let you in.",
     }
 
 

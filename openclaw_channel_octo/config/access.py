@@ -1,0 +1,131 @@
+"""Who may talk to a bot, as it is configured (openclaw-host §3.4)."""
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from openclaw_channel_octo.config.base import FrozenModel
+from openclaw_channel_octo.ids import split_space
+from openclaw_channel_octo.policy.access import ANYONE, AccessPolicy, DmPolicy, GroupAccess, GroupPolicy
+
+__all__ = ["AccessSettings", "GroupSettings", "contradictions", "nobody_left"]
+
+_LONGEST_ID = 200
+
+
+def _entry(text: str) -> str:
+    if not text or text.split() != [text]:
+        raise ValueError("must be an id without spaces")
+    if ":" in text:
+        raise ValueError('must be a bare id, without a prefix such as "octo:" or "accessGroup:"')
+    return text
+
+
+def _bare_uid(text: str) -> str:
+    return split_space(_entry(text))[1]
+
+
+def _person(text: str) -> str:
+    if text == ANYONE:
+        raise ValueError(
+            'must name people: to shut everybody out, set dmPolicy and groupPolicy to "disabled"'
+        )
+    return _bare_uid(text)
+
+
+Uid = Annotated[str, Field(max_length=_LONGEST_ID), AfterValidator(_bare_uid)]
+Person = Annotated[str, Field(max_length=_LONGEST_ID), AfterValidator(_person)]
+GroupNo = Annotated[str, Field(max_length=_LONGEST_ID), AfterValidator(_entry)]
+Uids = Annotated[tuple[Uid, ...], Field(strict=False)]
+People = Annotated[tuple[Person, ...], Field(strict=False)]
+
+
+class GroupSettings(FrozenModel):
+    """What differs in one group.
+
+    Attributes:
+        enabled: whether the bot answers there at all.
+        allow_from: who may talk to it there, whatever the policy; ``None`` leaves it to the policy.
+    """
+
+    enabled: bool = True
+    allow_from: Uids | None = None
+
+
+class AccessSettings(FrozenModel):
+    """Who may talk to a bot; by default everybody. The bot's owner always may.
+
+    Lists hold uids as the server has them, with or without a space prefix; ``*`` stands for everybody.
+
+    Attributes:
+        dm_policy: who may write to it directly.
+        allow_from: people allowed by the DM policy ``allowlist``.
+        group_policy: who may talk to it in groups and threads.
+        group_allow_from: people allowed by the group policy ``allowlist``; ``None`` for those of ``allow_from``.
+        groups: the only groups it answers in, by group number; ``*`` stands for all others.
+        block_from: people it does not hear, and says nothing to.
+    """
+
+    dm_policy: DmPolicy = "open"
+    allow_from: Uids = ()
+    group_policy: GroupPolicy = "open"
+    group_allow_from: Uids | None = None
+    groups: Mapping[GroupNo, GroupSettings] = Field(default_factory=dict)
+    block_from: People = ()
+
+    @property
+    def access(self) -> AccessPolicy:
+        """What the gate goes by."""
+        listed = self.allow_from if self.group_allow_from is None else self.group_allow_from
+        return AccessPolicy(
+            dm=self.dm_policy,
+            group=self.group_policy,
+            allow_from=frozenset(self.allow_from),
+            group_allow_from=frozenset(listed),
+            groups={
+                group_no: GroupAccess(
+                    enabled=group.enabled,
+                    allow_from=None if group.allow_from is None else frozenset(group.allow_from),
+                )
+                for group_no, group in self.groups.items()
+            },
+            block_from=frozenset(self.block_from),
+        )
+
+
+def contradictions(settings: AccessSettings) -> Iterator[tuple[str, str]]:
+    """Yield key and mistake where a list looks as if it shut people out and does not."""
+    used_in_groups = settings.group_policy == "allowlist" and settings.group_allow_from is None
+    if settings.dm_policy == "open" and _narrow(settings.allow_from) and not used_in_groups:
+        yield (
+            "allowFrom",
+            'has no effect while dmPolicy is "open": set that to "allowlist", or add "*" here',
+        )
+    if settings.group_policy == "open" and _narrow(settings.group_allow_from or ()):
+        yield (
+            "groupAllowFrom",
+            'has no effect while groupPolicy is "open": set that to "allowlist", or add "*" here',
+        )
+
+
+def nobody_left(settings: AccessSettings) -> Iterator[tuple[str, str]]:
+    """Yield key and remark where nobody but the bot's owner is left, or a person is both allowed and blocked."""
+    access = settings.access
+    if access.dm == "allowlist" and not access.allow_from:
+        yield "allowFrom", 'is empty while dmPolicy is "allowlist": only the bot\'s owner may write to it'
+    own_lists = any(group.allow_from for group in access.groups.values())
+    if access.group == "allowlist" and not access.group_allow_from and not own_lists:
+        yield (
+            "groupAllowFrom",
+            (
+                'is empty while groupPolicy is "allowlist": only the bot\'s owner may talk to it in groups '
+                '(to let in everybody of the groups in "groups", set groupPolicy to "open")'
+            ),
+        )
+    for uid in sorted(access.block_from & (access.allow_from | access.group_allow_from)):
+        yield "blockFrom", f'blocks "{uid}", who is allowed elsewhere: blocked wins'
+
+
+def _narrow(people: tuple[str, ...]) -> bool:
+    return bool(people) and ANYONE not in people

@@ -1,0 +1,100 @@
+"""Who may talk to a bot (openclaw-host §3.4)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from openclaw_channel_octo.ids import ChannelRef, ChannelType, split_space, split_thread
+
+__all__ = ["ANYONE", "AccessPolicy", "DmPolicy", "GroupAccess", "GroupPolicy"]
+
+ANYONE = "*"
+"""Entry of a list that stands for everybody, or for every group."""
+
+DmPolicy = Literal["open", "allowlist", "disabled"]
+GroupPolicy = Literal["open", "allowlist", "disabled"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupAccess:
+    """What differs in one group.
+
+    Attributes:
+        enabled: whether the bot answers there at all.
+        allow_from: who may talk to it there, whatever the policy; ``None`` leaves it to the policy.
+    """
+
+    enabled: bool = True
+    allow_from: frozenset[str] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccessPolicy:
+    """Who may talk to one bot; by default everybody. People are bare uids, in the case the server has them.
+
+    The bot's owner may always talk to it.
+
+    Attributes:
+        dm: who may write to it directly.
+        group: who may talk to it in groups and threads.
+        allow_from: people allowed under the DM policy ``allowlist``.
+        group_allow_from: people allowed under the group policy ``allowlist``.
+        groups: the only groups the bot answers in, with their threads; empty for all of them.
+        block_from: people the bot does not hear.
+    """
+
+    dm: DmPolicy = "open"
+    group: GroupPolicy = "open"
+    allow_from: frozenset[str] = frozenset()
+    group_allow_from: frozenset[str] = frozenset()
+    groups: Mapping[str, GroupAccess] = field(default_factory=dict)
+    block_from: frozenset[str] = frozenset()
+
+    def blocks(self, uid: str, owner_uid: str) -> bool:
+        """Return whether the bot does not hear somebody at all; their uid may carry a space prefix."""
+        bare = split_space(uid)[1]
+        return bare in self.block_from and bare != owner_uid
+
+    def refusal(self, channel: ChannelRef, uid: str, owner_uid: str) -> str:
+        """Return why somebody may not talk to the bot, empty when they may.
+
+        Args:
+            channel: the conversation.
+            uid: who speaks, with or without a space prefix.
+            owner_uid: whose bot it is, empty when unknown.
+        """
+        bare = split_space(uid)[1]
+        if owner_uid and bare == owner_uid:
+            return ""
+        if channel.type == ChannelType.PERSON:
+            return self._direct_refusal(bare)
+        return self._group_refusal(channel, bare)
+
+    def _direct_refusal(self, uid: str) -> str:
+        if self.dm == "disabled":
+            return "direct messages are disabled"
+        if self.dm == "open" or _listed(uid, self.allow_from):
+            return ""
+        return "not in allowFrom"
+
+    def _group_refusal(self, channel: ChannelRef, uid: str) -> str:
+        if self.group == "disabled":
+            return "groups are disabled"
+        thread = split_thread(channel.id) if channel.type == ChannelType.THREAD else None
+        everywhere = self.groups.get(ANYONE)
+        here = self.groups.get(thread.group_no if thread else channel.id, everywhere)
+        if self.groups and here is None:
+            return "the group is not in groups"
+        if here is not None and not here.enabled:
+            return "the group is switched off"
+        lists = [group.allow_from for group in (here, everywhere) if group is not None]
+        own = next((listed for listed in lists if listed is not None), None)
+        if own is not None:
+            return "" if _listed(uid, own) else "not in the group's allowFrom"
+        if self.group == "open" or _listed(uid, self.group_allow_from):
+            return ""
+        return "not in groupAllowFrom"
+
+
+def _listed(uid: str, people: frozenset[str]) -> bool:
+    return ANYONE in people or uid in people

@@ -1,0 +1,46 @@
+"""Messages that address the bot and get no turn: who is told what, and how often."""
+
+from openclaw_channel_octo.config.model import Texts
+from openclaw_channel_octo.runtime.notices import Notice, Notices
+from openclaw_channel_octo.store.records import InboundRow
+
+__all__ = ["Admission"]
+
+REFUSAL_STANDS_S = 86_400.0
+"""Seconds after which somebody who may not talk to the bot is told so again."""
+
+LANE_FULL = "lane full"
+"""Why a message of somebody who may talk got no turn."""
+
+
+class Admission:
+    """Turns messages of one bot away.
+
+    Args:
+        texts: what people read.
+        notices: sends it.
+    """
+
+    def __init__(self, texts: Texts, notices: Notices) -> None:
+        self._texts = texts
+        self._notices = notices
+
+    def refuse(self, row: InboundRow) -> None:
+        """End a message of somebody who may not talk to the bot; they are told once a day in a conversation."""
+        self._notices.end(
+            row,
+            Notice(
+                text=self._texts.refused,
+                reason=row.reason,
+                burst=(row.channel, row.from_uid, row.reason),
+                stands_s=REFUSAL_STANDS_S,
+            ),
+        )
+
+    def busy(self, row: InboundRow) -> None:
+        """End a message its lane has no room for."""
+        self._notices.end(row, Notice(text=self._texts.busy, reason=LANE_FULL, burst=row.session_key))
+
+    def room(self, row: InboundRow) -> None:
+        """Note that a lane has taken a message: the next one it has no room for begins a new burst."""
+        self._notices.over(row.session_key)

@@ -1,0 +1,96 @@
+"""Notices in place of an answer: one for each burst, ending every message it stands for."""
+
+import asyncio
+from collections.abc import Hashable
+from dataclasses import dataclass
+
+from openclaw_channel_octo.clock import Clock
+from openclaw_channel_octo.errors import ApiError
+from openclaw_channel_octo.runtime.outbox import Outbox
+from openclaw_channel_octo.runtime.tasks import TaskSet
+from openclaw_channel_octo.store.journal import Journal
+from openclaw_channel_octo.store.records import InboundRow, RowState
+
+__all__ = ["Notice", "Notices"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """What people read where a message gets no answer.
+
+    Attributes:
+        text: what it says.
+        reason: why there is no answer, for the journal.
+        burst: messages with the same value share one notice, until `Notices.over`.
+        stands_s: seconds for which the same sender is not told again there, restarts included; 0 for a burst only.
+    """
+
+    text: str
+    reason: str
+    burst: Hashable
+    stands_s: float = 0.0
+
+
+class Notices:
+    """Ends messages of one bot with a notice instead of an answer.
+
+    Args:
+        outbox: sends the notices.
+        journal: records how the messages ended.
+        tasks: owner of the work.
+        clock: time.
+    """
+
+    def __init__(self, outbox: Outbox, journal: Journal, tasks: TaskSet, clock: Clock) -> None:
+        self._outbox = outbox
+        self._journal = journal
+        self._tasks = tasks
+        self._clock = clock
+        self._bursts: dict[Hashable, asyncio.Task[str]] = {}
+
+    def end(self, row: InboundRow, notice: Notice) -> None:
+        """End a message; the first of a burst sends the notice."""
+        told = self._bursts.get(notice.burst)
+        if told is None:
+            told = self._tasks.start(self._tell(row, notice), "notice")
+            self._bursts[notice.burst] = told
+            if notice.stands_s:
+                told.add_done_callback(lambda _: self.over(notice.burst))  # the journal knows from here on
+        else:
+            self._tasks.start(self._end_with(row, told, notice.reason), "notice-end")
+
+    def over(self, burst: Hashable) -> None:
+        """Note that a burst has ended: the next message that gets no answer sends a notice again."""
+        self._bursts.pop(burst, None)
+
+    async def _tell(self, row: InboundRow, notice: Notice) -> str:
+        """End the message that caused the notice; return the notice's id, empty when it could not be sent."""
+        try:
+            if row.ending:
+                await self._outbox.finish(row)
+                return await self._earlier(row, notice)
+            if earlier := await self._earlier(row, notice):
+                await self._journal.settle(
+                    [row.id], RowState.NOTIFIED, notice_id=earlier, detail=notice.reason
+                )
+                return earlier
+            return await self._outbox.conclude(row, "", notice.text, RowState.NOTIFIED, notice.reason)
+        except ApiError as error:
+            detail = f"{notice.reason}, and no notice: {error}"
+            await self._journal.settle([row.id], RowState.DEAD, detail=detail)
+            return ""
+
+    async def _earlier(self, row: InboundRow, notice: Notice) -> str:
+        if not notice.stands_s:
+            return ""
+        since_ms = self._clock.wall_ms() - int(notice.stands_s * 1_000)
+        return await self._journal.earlier_notice(row, since_ms)
+
+    async def _end_with(self, row: InboundRow, told: asyncio.Task[str], reason: str) -> None:
+        """End a further message of the burst with the same notice."""
+        if notice_id := await asyncio.shield(told):
+            await self._journal.settle([row.id], RowState.NOTIFIED, notice_id=notice_id, detail=reason)
+        else:
+            await self._journal.settle(
+                [row.id], RowState.DEAD, detail=f"{reason}, and no notice could be sent"
+            )

@@ -1,0 +1,164 @@
+"""Who may talk to a bot: what people see, what is asked of the server, and how the rows end."""
+
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from openclaw_channel_octo.clock import SystemClock
+from openclaw_channel_octo.config.model import Texts
+from openclaw_channel_octo.ids import ChannelRef
+from openclaw_channel_octo.testing.double import OctoDouble
+from openclaw_channel_octo.testing.faults import ErrorAnswer, LoseAnswer
+from openclaw_channel_octo.testing.host import ScriptedHost
+from tests.runtime.rig import ANN, BEN, HELPER, Rig
+
+REFUSED = Texts().refused
+CLOSED: dict[str, Any] = {"dmPolicy": "allowlist", "groupPolicy": "allowlist"}
+BLOCKED: dict[str, Any] = {"blockFrom": [BEN]}
+DM_BEN = ChannelRef(BEN, 1)
+
+
+class Tomorrow(SystemClock):
+    """The machine's clock, a day ahead."""
+
+    def wall_ms(self) -> int:
+        return super().wall_ms() + 86_400_000
+
+
+def notices(rig: Rig) -> dict[str, str]:
+    """Return the notice that ended each row."""
+    with sqlite3.connect(rig.state_dir / "octo.sqlite") as db:
+        return dict(db.execute("SELECT message_id, notice_id FROM inbound WHERE state = 'notified'"))
+
+
+def verdicts(rig: Rig) -> list[tuple[str, str, str]]:
+    """Return decision, reason and state of every message of a person, in order."""
+    with sqlite3.connect(rig.state_dir / "octo.sqlite") as db:
+        query = "SELECT decision, reason, state FROM inbound WHERE decision != 'echo' ORDER BY id"
+        return list(db.execute(query))
+
+
+async def until_recorded(rig: Rig, count: int) -> None:
+    await rig.octo.wait_for(lambda: len(verdicts(rig)) >= count)
+
+
+async def test_somebody_not_on_the_list_gets_one_notice_for_all_they_say_and_no_sign(rig: Rig) -> None:
+    host = ScriptedHost()
+    await rig.start(rig.config(**CLOSED), host)
+    asked = [await rig.mention(f"please {number}", who=BEN) for number in range(3)]
+    for message_id in asked:
+        assert await rig.until_row(message_id, "notified") == "not in groupAllowFrom"
+    asked.append(await rig.mention("/reset", who=BEN))
+    await rig.until_row(asked[-1], "notified")
+    assert rig.said() == [REFUSED]
+    (line,) = [line for line in rig.octo.chat(rig.group) if line.from_uid == HELPER]
+    assert notices(rig) == dict.fromkeys(asked, line.message_id)
+    assert rig.calls("readReceipt", "typing") == []
+    assert host.turns == []
+
+
+async def test_the_owner_talks_to_a_closed_bot_everywhere(rig: Rig) -> None:
+    await rig.start(rig.config(dmPolicy="disabled", groupPolicy="disabled"), ScriptedHost())
+    await rig.until_row(await rig.mention("hello"), "answered")
+    await rig.until_row(await rig.octo.say(ANN, rig.dm, "hello"), "answered")
+
+
+async def test_each_conversation_has_a_notice_of_its_own(rig: Rig) -> None:
+    await rig.start(rig.config(**CLOSED), ScriptedHost())
+    await rig.until_row(await rig.mention("x", who=BEN), "notified")
+    await rig.until_row(await rig.mention("x", who=BEN, where=rig.thread), "notified")
+    await rig.until_row(await rig.octo.say(BEN, rig.dm, "x"), "notified")
+    assert [rig.said(where) for where in (rig.group, rig.thread, DM_BEN)] == [[REFUSED]] * 3
+
+
+async def test_the_notice_is_not_repeated_after_a_restart_but_on_the_next_day(
+    octo: OctoDouble, tmp_path: Path
+) -> None:
+    rig = Rig(octo, tmp_path / "state", SystemClock())
+    for clock, expected in ((SystemClock(), 1), (SystemClock(), 1), (Tomorrow(), 2)):
+        rig.clock = clock
+        await rig.start(rig.config(**CLOSED), ScriptedHost())
+        await rig.until_row(await rig.octo.say(BEN, rig.dm, "let me in"), "notified")
+        assert rig.said(DM_BEN) == [REFUSED] * expected
+        await rig.stop()
+
+
+async def test_a_notice_that_cannot_be_sent_leaves_a_dead_letter_and_the_next_message_tries_again(
+    rig: Rig,
+) -> None:
+    await rig.start(rig.config(**CLOSED), ScriptedHost())
+    rig.octo.fail_next("sendMessage", ErrorAnswer(status=400))
+    detail = await rig.until_row(await rig.mention("one", who=BEN), "dead")
+    assert detail.startswith("not in groupAllowFrom, and no notice: ")
+    await rig.until_row(await rig.mention("two", who=BEN), "notified")
+    assert rig.said() == [REFUSED]
+
+
+async def test_a_notice_cut_off_by_a_restart_is_looked_for_and_not_sent_twice(rig: Rig) -> None:
+    await rig.start(rig.config(**CLOSED), ScriptedHost())
+    rig.octo.fail_next("sendMessage", LoseAnswer())
+    asked = await rig.mention("one", who=BEN)
+    await rig.octo.wait_for(lambda: bool(rig.said()))
+    await rig.stop()
+    await rig.start(rig.config(**CLOSED), ScriptedHost())
+    await rig.until_row(asked, "notified")
+    await rig.until_row(await rig.mention("two", who=BEN), "notified")
+    assert rig.said() == [REFUSED]
+
+
+async def test_a_list_that_lets_somebody_in_counts_from_the_next_start(rig: Rig) -> None:
+    await rig.start(rig.config(**CLOSED), ScriptedHost())
+    await rig.until_row(await rig.mention("x", who=BEN), "notified")
+    await rig.stop()
+    await rig.start(rig.config(groupPolicy="allowlist", groupAllowFrom=[BEN]), ScriptedHost())
+    await rig.until_row(await rig.mention("y", who=BEN), "answered")
+    assert rig.said() == [REFUSED, "echo: @Helper y"]
+
+
+async def test_what_people_on_no_list_ask_the_bot_is_not_told_to_the_agent_their_talk_is(rig: Rig) -> None:
+    host = ScriptedHost()
+    await rig.start(rig.config(**CLOSED), host)
+    await rig.until_row(await rig.mention("delete everything", who=BEN), "notified")
+    await rig.octo.say(BEN, rig.group, "lunch?")
+    await rig.until_row(await rig.mention("well?"), "answered")
+    assert "lunch?" in host.turns[0].context
+    assert "delete everything" not in host.turns[0].context
+
+
+async def test_where_nobody_has_to_mention_the_bot_talk_of_others_is_no_request(rig: Rig) -> None:
+    host = ScriptedHost()
+    await rig.start(rig.config(requireMention=False, **CLOSED), host)
+    await rig.octo.say(BEN, rig.group, "lunch?")
+    await rig.until_row(await rig.octo.say(ANN, rig.group, "one o'clock"), "answered")
+    assert [turn.text for turn in host.turns] == ["one o'clock"]
+    assert rig.said() == ["echo: one o'clock"]
+
+
+@pytest.mark.parametrize("text", ["@Helper hi", "/help"])
+async def test_a_blocked_sender_gets_nothing_at_all(rig: Rig, text: str) -> None:
+    host = ScriptedHost()
+    await rig.start(rig.config(**BLOCKED), host)
+    await rig.mention(text, who=BEN)
+    await rig.octo.say(BEN, rig.dm, text)
+    await until_recorded(rig, 2)
+    assert verdicts(rig) == [("ignored", "blocked", "context")] * 2
+    assert rig.calls("sendMessage", "readReceipt", "typing") == []
+    await rig.until_row(await rig.mention("are you there"), "answered")
+    assert [turn.sender.uid for turn in host.turns] == [ANN]
+
+
+async def test_a_blocked_senders_words_never_reach_the_agent(rig: Rig) -> None:
+    host = ScriptedHost()
+    await rig.start(rig.config(), host)
+    await rig.octo.say(BEN, rig.group, "said before the block")
+    await until_recorded(rig, 1)
+    await rig.stop()
+    await rig.start(rig.config(**BLOCKED), host)
+    await rig.octo.say(BEN, rig.group, "said after it")
+    await rig.octo.say(ANN, rig.group, "said by somebody else")
+    await rig.until_row(await rig.mention("sum up"), "answered")
+    assert "said by somebody else" in host.turns[0].context
+    assert "said before the block" not in host.turns[0].context
+    assert "said after it" not in host.turns[0].context
