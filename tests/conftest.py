@@ -13,6 +13,7 @@ from hypothesis import settings
 
 from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.testing.double import OctoDouble
+from tests.runtime.asking import people_a_city
 from tests.runtime.rig import FastClock, Rig
 
 settings.register_profile("suite", deadline=None)
@@ -65,3 +66,10 @@ async def fast_rig(octo: OctoDouble, tmp_path: Path) -> AsyncIterator[Rig]:
     deployment = Rig(octo, tmp_path / "state", FastClock())
     yield deployment
     await deployment.stop()
+
+
+@pytest.fixture
+def city(rig: Rig) -> Rig:
+    """The deployment with a group of Ann's, one of Ben's, and a stranger to both."""
+    people_a_city(rig)
+    return rig

@@ -13,6 +13,7 @@ from openclaw_channel_octo.cli.store import STORE_OPTION, age
 from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.errors import StoreError
 from openclaw_channel_octo.message.payload import parse_payload
+from openclaw_channel_octo.store.audit import AuditEntry
 from openclaw_channel_octo.store.reader import JournalReader, JournalRow
 from openclaw_channel_octo.store.records import Chunk, RowState
 
@@ -114,6 +115,24 @@ def retry(names: Sequence[str], store: Path) -> None:
     sys.exit(NOT_FINE if refused else 0)
 
 
+@journal.command()
+@STORE_OPTION
+@click.option("--account", default="", metavar="ID", help="Only this bot.")
+@click.option(
+    "--limit", default=50, show_default=True, type=click.IntRange(1, 100_000), help="At most so many."
+)
+@JSON_OPTION
+def audit(store: Path, account: str, limit: int, as_json: bool) -> None:
+    """Show what agents and hosts had the bots do beside answering, for whom, and what came of it, newest first."""
+    with _Errors():
+        entries = _reader(store).audit(account=account.lower(), limit=limit)
+    now_ms = SystemClock().wall_ms()
+    for entry in entries:
+        click.echo(json.dumps(asdict(entry)) if as_json else _audit_line(entry, now_ms))
+    if not entries and not as_json:
+        click.echo("Nothing was asked for.")
+
+
 class _Errors:
     """Turns a journal that cannot be read into one line and an exit code."""
 
@@ -143,6 +162,14 @@ def _print_rows(rows: Sequence[JournalRow], as_json: bool, *, reasons: bool = Fa
         )
         if reasons or row.state == RowState.DEAD:
             click.echo(f"         {row.detail or row.reason}")
+
+
+def _audit_line(entry: AuditEntry, now_ms: int) -> str:
+    where = f" {entry.target}" if entry.target else ""
+    return (
+        f"{age(entry.at, now_ms):>7}  {entry.outcome:<6}  {entry.account:<12.12}  {entry.action}{where}"
+        f" for {entry.requester}{': ' + entry.detail if entry.detail else ''}"
+    )
 
 
 def _as_json(row: JournalRow, chunks: Sequence[Chunk] | None, *, text: bool) -> dict[str, Any]:

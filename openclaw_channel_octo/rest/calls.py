@@ -23,6 +23,8 @@ class Call(StrEnum):
     GROUP_MEMBERS = "groupMembers"
     USER_INFO = "userInfo"
     NOTES = "groupMd"
+    THREADS = "threads"
+    RESOLVE = "resolveTargets"
 
 
 class Queue(StrEnum):
@@ -69,6 +71,8 @@ POLICIES: Mapping[Call, CallPolicy] = MappingProxyType(
         Call.GROUP_MEMBERS: _READ,
         Call.USER_INFO: _READ,
         Call.NOTES: _READ,
+        Call.THREADS: _READ,
+        Call.RESOLVE: _READ,
     },
 )
 """Every call's policy."""

@@ -208,6 +208,16 @@ class BotApi:
         place = f"/threads/{_segment(Call.NOTES, thread.short_id)}" if thread else ""
         return await self._call(Call.NOTES, f"/v1/bot/groups/{group_no}{place}/md", models.NOTES)
 
+    async def threads(self, group_no: str) -> list[models.ThreadInfo]:
+        """Return a group's active threads, at most 100 (octo-bot-api §2.8)."""
+        path = f"/v1/bot/groups/{_segment(Call.THREADS, group_no)}/threads"
+        return await self._call(Call.THREADS, path, models.THREADS)
+
+    async def named_targets(self, name: str, limit: int = 20) -> models.NamedTargets:
+        """Return the bot's groups and threads that a name may mean; `NotFound` on older servers (octo-bot-api §2.7)."""
+        params = {"name": name, "kind": "all", "limit": str(limit)}
+        return await self._call(Call.RESOLVE, "/v1/bot/resolve/targets", models.TARGETS, params=params)
+
     async def user_info(self, uid: str) -> models.UserInfo:
         """Return a profile; an unknown uid is `NotFound` (octo-bot-api §2.9)."""
         return await self._call(Call.USER_INFO, "/v1/bot/user/info", models.USER_INFO, params={"uid": uid})

@@ -15,14 +15,19 @@ __all__ = [
     "HISTORY",
     "REGISTRATION",
     "SENT_MESSAGE",
+    "TARGETS",
+    "THREADS",
     "USER_INFO",
+    "Candidate",
     "Group",
     "GroupInfo",
     "GroupMember",
     "History",
     "HistoryMessage",
+    "NamedTargets",
     "Registration",
     "SentMessage",
+    "ThreadInfo",
     "UserInfo",
 ]
 
@@ -51,6 +56,11 @@ def _rows(value: Any) -> Any:
 def _member_rows(value: Any) -> Any:
     """Accept the bare list of today and the ``{"members": […]}`` of older servers (octo-bot-api §2.7)."""
     return _rows(value.get("members") if isinstance(value, dict) else value)
+
+
+def _thread_rows(value: Any) -> Any:
+    """Accept the bare list and the ``{"list": […]}`` of a paged answer (octo-bot-api §2.8)."""
+    return _rows(value.get("list") if isinstance(value, dict) else value)
 
 
 def _payload_bytes(value: Any) -> Any:
@@ -235,6 +245,52 @@ class Notes(_Model):
     version: _Number = 0
 
 
+class ThreadInfo(_Model):
+    """A thread of a group (octo-bot-api §2.8).
+
+    Attributes:
+        channel_id: its id as a conversation, ``group____short``.
+        name: display name, chosen by its creator: untrusted text.
+        creator_uid: who made it.
+        status: 1 active, 2 archived, 3 deleted.
+    """
+
+    channel_id: _Id
+    name: _Text = ""
+    creator_uid: _Text = ""
+    status: _Number = 1
+
+
+class Candidate(_Model):
+    """A group or thread that a name may mean (octo-bot-api §2.7).
+
+    Attributes:
+        kind: ``group`` or ``thread``.
+        channel_id: its id as a conversation.
+        name: display name: untrusted text.
+        parent_name: of a thread, its group's name: untrusted text.
+    """
+
+    kind: _Text = ""
+    channel_id: _Id
+    name: _Text = ""
+    parent_name: _Text = ""
+
+
+class NamedTargets(_Model):
+    """What a name may mean, exact names first (octo-bot-api §2.7).
+
+    Attributes:
+        candidates: those the server listed.
+        total: how many there are.
+        truncated: whether there are more than it would count.
+    """
+
+    candidates: Annotated[tuple[Candidate, ...], BeforeValidator(_rows)] = ()
+    total: _Number = 0
+    truncated: _Flag = False
+
+
 ACKNOWLEDGED: TypeAdapter[dict[str, Any]] = TypeAdapter(dict[str, Any])
 GROUPS: TypeAdapter[list[Group]] = TypeAdapter(Annotated[list[Group], BeforeValidator(_rows)])
 GROUP_INFO: TypeAdapter[GroupInfo] = TypeAdapter(GroupInfo)
@@ -245,4 +301,8 @@ HISTORY: TypeAdapter[History] = TypeAdapter(History)
 NOTES: TypeAdapter[Notes] = TypeAdapter(Notes)
 REGISTRATION: TypeAdapter[Registration] = TypeAdapter(Registration)
 SENT_MESSAGE: TypeAdapter[SentMessage] = TypeAdapter(SentMessage)
+TARGETS: TypeAdapter[NamedTargets] = TypeAdapter(NamedTargets)
+THREADS: TypeAdapter[list[ThreadInfo]] = TypeAdapter(
+    Annotated[list[ThreadInfo], BeforeValidator(_thread_rows)]
+)
 USER_INFO: TypeAdapter[UserInfo] = TypeAdapter(UserInfo)

@@ -25,7 +25,9 @@ from openclaw_channel_octo.runtime.lanes import Lanes
 from openclaw_channel_octo.runtime.media import Intake
 from openclaw_channel_octo.runtime.notes import Notes
 from openclaw_channel_octo.runtime.notices import Notices
+from openclaw_channel_octo.runtime.outbound import OutboundBot
 from openclaw_channel_octo.runtime.outbox import Outbox
+from openclaw_channel_octo.runtime.places import Places
 from openclaw_channel_octo.runtime.presence import Presence
 from openclaw_channel_octo.runtime.roster import Roster
 from openclaw_channel_octo.runtime.runs import Runs
@@ -119,6 +121,8 @@ class Bot:
         self._elsewhere: ConnectionStatus | None = None
         self._tasks = TaskSet(log)
         self._resumed = False
+        self.outbound: OutboundBot | None = None
+        """What others can have the bot do; ``None`` before it first knew who it is."""
         self._fetcher = _fetcher(config, shared) if config.media_max_mb else None
         self._supervisor = Supervisor(
             api=api,
@@ -244,6 +248,15 @@ class Bot:
         notices = Notices(self._outbox, shared.journal, self._tasks, shared.clock)
         self._admission = Admission(config.texts, notices)
         self._turns = self._make_turns(identity)
+        self.outbound = OutboundBot(
+            account_id=config.account_id,
+            own_uid=identity.uid,
+            api=self._api,
+            places=Places(self._api, shared.clock),
+            roster=self._roster,
+            journal=shared.journal,
+            clock=shared.clock,
+        )
         self._log.info("registered as %s (%s)", identity.uid, identity.name or "no name")
         self._sequence = self._make_sequence()
         self._sequence.restore(await shared.journal.cursors(config.account_id))

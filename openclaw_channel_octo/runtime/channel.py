@@ -5,6 +5,7 @@ import logging
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -12,13 +13,15 @@ from urllib.parse import urlsplit
 from openclaw_channel_octo.clock import Clock, SystemClock, within
 from openclaw_channel_octo.config.load import select_accounts
 from openclaw_channel_octo.config.model import OctoConfig
-from openclaw_channel_octo.errors import HostError
-from openclaw_channel_octo.host.base import AgentHost
+from openclaw_channel_octo.errors import ConfigError, HostError
+from openclaw_channel_octo.host.base import AgentHost, Turn
 from openclaw_channel_octo.observe.logs import BotLog, redacted
+from openclaw_channel_octo.policy.authority import Requester
 from openclaw_channel_octo.rest.client import BotApi
 from openclaw_channel_octo.rest.origin import Origin
 from openclaw_channel_octo.runtime.bot import Bot, Shared
 from openclaw_channel_octo.runtime.lanes import Lanes
+from openclaw_channel_octo.runtime.outbound import Outbound, OutboundBot, requester_of
 from openclaw_channel_octo.runtime.runs import Runs
 from openclaw_channel_octo.runtime.supervisor import ConnectionStatus
 from openclaw_channel_octo.runtime.transport import Tap, TransportFactory, open_websocket
@@ -147,6 +150,33 @@ class OctoChannel:
             self._hidden.close()
             await shared.journal.close()
 
+    def outbound(self, turn: Turn) -> Outbound:
+        """Return what the agent of a turn may do in the chat beside answering, for the person who asked it.
+
+        Bot, person and conversation are those of the turn, whatever an agent writes; it ends with the run.
+
+        Raises:
+            ConfigError: the turn's account is none of this configuration.
+            HostError: that bot does not run here.
+        """
+        shared, bot = self._running(turn.account_id)
+        return Outbound(bot, requester_of(turn), turn.run_id, partial(shared.runs.is_open, turn.run_id))
+
+    def operator_outbound(self, account_id: str = "") -> Outbound:
+        """Return the same for jobs that nobody in the chat asked for, such as those of a timetable.
+
+        It reaches every conversation of the bot: never hand it to an agent.
+
+        Args:
+            account_id: the bot, in any case; may be left out where there is only one.
+
+        Raises:
+            ConfigError: no such account; the message lists those there are.
+            HostError: the bot does not run, or has not reached its server yet.
+        """
+        _, bot = self._running(account_id)
+        return Outbound(bot, Requester.operator(), "", lambda: True)
+
     def status(self) -> ChannelStatus:
         """Return how the bots are at this moment."""
         return ChannelStatus(
@@ -154,6 +184,17 @@ class OctoChannel:
             turns=self._shared.runs.active if self._shared else {},
             trouble=self._shared.journal.trouble if self._shared else "",
         )
+
+    def _running(self, account_id: str) -> tuple[Shared, OutboundBot]:
+        if not account_id and len(self._config.accounts) > 1:
+            raise ConfigError(f"which account? there are {', '.join(self._config.accounts)}")
+        (account,) = select_accounts(self._config, [account_id or next(iter(self._config.accounts), "")])
+        bot = self._bots.get(account.account_id)
+        if self._shared is None or bot is None:
+            raise HostError(f"the bot {account.account_id} does not run: start it first")
+        if bot.outbound is None:
+            raise HostError(f"the bot {account.account_id} has not reached its server yet: try again later")
+        return self._shared, bot.outbound
 
     async def _open(self, host: AgentHost) -> Shared:
         """Open what all bots share, once."""

@@ -104,6 +104,10 @@ class Runs:
         """Runs under way, session key to run id."""
         return dict(self._active)
 
+    def is_open(self, run_id: str) -> bool:
+        """Return whether a run of ours is under way."""
+        return run_id in self._active.values()
+
     @property
     def outlive_us(self) -> bool:
         """Whether runs go on in the host when this process dies (`AgentHost.keeps_runs`)."""

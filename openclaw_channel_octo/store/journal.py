@@ -11,7 +11,8 @@ from typing import Concatenate, ParamSpec, Self, TypeVar
 from openclaw_channel_octo.clock import Clock
 from openclaw_channel_octo.errors import StoreError
 from openclaw_channel_octo.ids import ChannelRef
-from openclaw_channel_octo.store import sql
+from openclaw_channel_octo.store import audit, sql
+from openclaw_channel_octo.store.audit import AuditEntry, AuditOutcome
 from openclaw_channel_octo.store.database import open_database, wait_may_help
 from openclaw_channel_octo.store.records import Chunk, ChunkState, InboundRow, Ledger, NewInbound, RowState
 
@@ -177,6 +178,14 @@ class Journal:
     async def prune(self) -> int:
         """Delete ended rows past the retention; return how many."""
         return await self._call(sql.prune, self._clock.wall_ms() - KEEP_DAYS * 86_400_000, KEEP_ROWS)
+
+    async def begin_audit(self, entry: AuditEntry) -> int:
+        """Record a request before anything is done for it; return its number."""
+        return await self._call(audit.begin, entry)
+
+    async def end_audit(self, number: int, target: str, outcome: AuditOutcome, detail: str) -> None:
+        """Record what came of a request, and the conversation it turned out to be about."""
+        await self._call(audit.end, number, target, outcome, detail)
 
     async def counts(self) -> dict[str, int]:
         """Return how many rows stand in each state."""

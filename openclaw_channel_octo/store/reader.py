@@ -7,7 +7,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from openclaw_channel_octo.errors import StoreError
-from openclaw_channel_octo.store import sql
+from openclaw_channel_octo.store import audit, sql
+from openclaw_channel_octo.store.audit import AuditEntry
 from openclaw_channel_octo.store.records import Chunk, RowState
 from openclaw_channel_octo.store.schema import APPLICATION_ID, MIGRATIONS
 
@@ -108,6 +109,11 @@ class JournalReader:
         """Return how many rows stand in each state. Raises `StoreError`."""
         with self._opened("ro") as db:
             return sql.counts(db)
+
+    def audit(self, *, account: str = "", limit: int = 50) -> list[AuditEntry]:
+        """Return what was asked of the bots beside their answers, newest first. Raises `StoreError`."""
+        with self._opened("ro") as db:
+            return audit.entries(db, account, limit)
 
     def retry(self, row: JournalRow, now_ms: int) -> bool:
         """Let the bot answer a dead letter at its next start; return whether it still was one. Raises `StoreError`."""

@@ -78,5 +78,19 @@ MIGRATIONS = (
     """
     CREATE INDEX inbound_refused ON inbound (account, from_uid, channel_id) WHERE decision = 'refused';
     """,
+    """
+    CREATE TABLE audit (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        at INTEGER NOT NULL,
+        account TEXT NOT NULL,
+        requester TEXT NOT NULL,
+        run_id TEXT NOT NULL,
+        action TEXT NOT NULL,
+        target TEXT NOT NULL,
+        outcome TEXT NOT NULL CHECK (outcome IN ('begun', 'done', 'denied', 'failed')),
+        detail TEXT NOT NULL
+    );
+    CREATE INDEX audit_age ON audit (at);
+    """,
 )
 """One script for each schema version; version N is reached by running the first N."""

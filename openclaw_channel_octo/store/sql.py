@@ -4,6 +4,7 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 
 from openclaw_channel_octo.ids import ChannelRef
+from openclaw_channel_octo.store import audit
 from openclaw_channel_octo.store.records import Chunk, ChunkState, InboundRow, Ledger, NewInbound, RowState
 
 __all__ = [
@@ -300,4 +301,5 @@ def prune(db: sqlite3.Connection, before_ms: int, keep: int) -> int:
         (keep,),
     )
     db.execute("DELETE FROM episode WHERE noted_at < ?", (before_ms,))
+    audit.prune(db, before_ms, keep)
     return by_age.rowcount + by_count.rowcount

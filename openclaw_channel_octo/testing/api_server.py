@@ -121,6 +121,8 @@ class ApiServer:
             answer = _json(route.handler(await self._authorised(route, request)))
         except Refusal as refusal:
             answer = self._error(refusal.problem, refusal.details)
+        except web.HTTPNotFound as no_route:
+            answer = web.Response(status=no_route.status, text=no_route.text)
         if isinstance(fault, LoseAnswer):
             raise _Broken
         return answer

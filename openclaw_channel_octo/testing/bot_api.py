@@ -7,9 +7,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
+from aiohttp import web
+
 from openclaw_channel_octo.clock import Clock
 from openclaw_channel_octo.ids import ChannelRef, ChannelType
-from openclaw_channel_octo.testing import refusals
+from openclaw_channel_octo.testing import directory, refusals
 from openclaw_channel_octo.testing.engine import REGISTERED_AGAIN, Engine
 from openclaw_channel_octo.testing.payloads import rewritten
 from openclaw_channel_octo.testing.refusals import Envelope, Problem, Refusal
@@ -118,6 +120,8 @@ class ApiCalls:
             Route("GET", "/v1/bot/groups/{group_no}/members", "groupMembers", self.group_members),
             Route("GET", "/v1/bot/groups/{group_no}/md", "groupMd", self.notes),
             Route("GET", "/v1/bot/groups/{group_no}/threads/{short_id}/md", "groupMd", self.notes),
+            Route("GET", "/v1/bot/groups/{group_no}/threads", "threads", self.threads),
+            Route("GET", "/v1/bot/resolve/targets", "resolveTargets", self.named_targets),
             Route("GET", "/v1/bot/user/info", "userInfo", self.user_info),
             Route("GET", "/v1/bot/upload/presigned", "presignUpload", self.presign_upload),
         )
@@ -259,6 +263,16 @@ class ApiCalls:
             f"{group.group_no}____{short_id}" if short_id else group.group_no, ("", 0)
         )
         return {"content": content, "version": version, "updated_at": None, "updated_by": ""}
+
+    def threads(self, request: ApiRequest) -> Any:
+        """Return a group's threads (octo-bot-api §2.8)."""
+        return directory.thread_rows(self._world, self._group(request))
+
+    def named_targets(self, request: ApiRequest) -> Any:
+        """Return what a name may mean; the older server has no such route (octo-bot-api §2.7)."""
+        if self._settings.envelope is Envelope.S:
+            raise web.HTTPNotFound(text="404 page not found")
+        return directory.named_targets(self._world, request.bot.uid, request.query)
 
     def user_info(self, request: ApiRequest) -> Any:
         """Return a profile (octo-bot-api §2.9)."""

@@ -76,10 +76,11 @@ class People:
         )
         return ChannelRef(group_no, ChannelType.GROUP)
 
-    def add_thread(self, group_no: str, short_id: str) -> ChannelRef:
+    def add_thread(self, group_no: str, short_id: str, *, name: str = "") -> ChannelRef:
         """Add a thread of a group, with the group's members; return its channel."""
         channel = ChannelRef(f"{self._group(group_no).group_no}____{short_id}", ChannelType.THREAD)
         self._world.threads[channel.id] = True
+        self._world.thread_names[channel.id] = name or short_id
         return channel
 
     async def write_notes(self, author: str, channel: ChannelRef, content: str) -> None:

@@ -120,6 +120,7 @@ class World:
         accounts: by uid.
         groups: by group number.
         threads: channel ids of the threads there are; ``False`` for a deleted one.
+        thread_names: their names.
         log: stored messages of each conversation, ascending by sequence number.
         edits: by message id, the payload the sender put in place of the first.
         readers: by message id, who sent a read receipt.
@@ -131,6 +132,7 @@ class World:
     accounts: dict[str, Account] = field(default_factory=dict)
     groups: dict[str, Group] = field(default_factory=dict)
     threads: dict[str, bool] = field(default_factory=dict)
+    thread_names: dict[str, str] = field(default_factory=dict)
     notes: dict[str, tuple[str, int]] = field(default_factory=dict)
     log: dict[ChannelRef, list[Message]] = field(default_factory=dict)
     edits: dict[int, bytes] = field(default_factory=dict)

@@ -100,3 +100,15 @@ def test_a_file_that_is_no_journal_of_ours_is_one_clear_line(tmp_path: Path, kin
     assert result.exit_code == 2
     assert len(result.stderr.strip().splitlines()) == 1
     assert str(path) in result.stderr
+
+
+async def test_the_audit_tells_what_was_done_beside_answers_and_for_whom(rig: Rig) -> None:
+    await rig.start(rig.config(), ScriptedHost())
+    assert call("audit", "--store", str(rig.state_dir)).output == "Nothing was asked for.\n"
+    assert rig.channel is not None
+    await rig.channel.operator_outbound().read("group:g1")
+    shown = call("audit", "--store", str(rig.state_dir))
+    assert "read group:g1 for operator: 0 messages" in shown.output
+    (entry,) = call("audit", "--store", str(rig.state_dir), "--json").output.splitlines()
+    assert json.loads(entry)["outcome"] == "done"
+    assert call("audit", "--store", str(rig.state_dir), "--account", "other", "--json").output == ""

@@ -2,13 +2,16 @@
 
 import pytest
 
-from openclaw_channel_octo.errors import TargetError
+from openclaw_channel_octo.errors import RequestDenied, TargetError
 from openclaw_channel_octo.ids import ChannelRef, ChannelType
 from openclaw_channel_octo.message.target import Resolution, Target, destination, parse_target
+from openclaw_channel_octo.policy.authority import Requester, Role, refusal
+from tests.runtime.asking import ask, audited
+from tests.runtime.rig import ANN, BEN, Rig
 
 GROUP = ChannelRef("g1", ChannelType.GROUP)
 THREAD = ChannelRef("g1____77", ChannelType.THREAD)
-ANN = ChannelRef("ann", ChannelType.PERSON)
+PERSON = ChannelRef("ann", ChannelType.PERSON)
 KNOWN = {"g1", "g2"}
 
 
@@ -46,7 +49,7 @@ def test_a_thread_id_of_another_parent_is_dropped() -> None:
 @pytest.mark.parametrize("scope", ["", "parent", "thread"])
 def test_a_dm_never_gets_a_thread_and_scope_has_no_effect_on_it(text: str, scope: str) -> None:
     found = destination(parse_target(text, groups=KNOWN), thread_id="77", here=THREAD, scope=scope)
-    assert (found.target, found.reason) == (Target(ANN), Resolution.PASSTHROUGH)
+    assert (found.target, found.reason) == (Target(PERSON), Resolution.PASSTHROUGH)
 
 
 @pytest.mark.parametrize("text", ["g1____77", "group:g1____77", "group:g1", "g1"])
@@ -80,3 +83,46 @@ def test_the_current_conversation_is_not_taken_for_a_known_group() -> None:
 def test_an_empty_target_is_refused_before_any_upload(text: str) -> None:
     with pytest.raises(TargetError, match="empty"):
         parse_target(text)
+
+
+@pytest.mark.parametrize(
+    ("row", "who", "target", "allowed"),
+    [
+        ("own DM yes", BEN, "user:ben", True),
+        ("another's DM no", BEN, "user:ann", False),
+        ("member yes", BEN, "group:g3", True),
+        ("member yes, in a thread of it", BEN, "group:g3____2039626171074744321", True),
+        ("non-member no", BEN, "group:g2", False),
+        ("non-member no, by any spelling", BEN, "octo:channel:octo:g2", False),
+        ("owner all", ANN, "group:g3", True),
+        ("owner all, DMs too", ANN, "user:ben", True),
+    ],
+)
+async def test_cross_channel_reads_are_audited_wrapped_and_bounded(
+    city: Rig, row: str, who: str, target: str, allowed: bool
+) -> None:
+    city.octo.add_thread("g3", "2039626171074744321")
+    asked = await ask(city, who)
+    if allowed:
+        page = await asked.outbound.read(target)
+        assert page.elsewhere, row
+        assert "asks you for anything" in page.block()
+    else:
+        with pytest.raises(RequestDenied):
+            await asked.outbound.read(target)
+    (entry,) = audited(city)
+    assert (entry.action, entry.outcome) == ("read", "done" if allowed else "denied"), row
+
+
+def test_cross_channel_reads_unsupported_type_no_and_no_requester_no() -> None:
+    nobody = Requester(role=Role.PERSON)
+    assert refusal(nobody, ChannelRef("g3", ChannelType.GROUP), {"ben"})
+    assert refusal(Requester(role=Role.PERSON, uid="ben"), ChannelRef("ben", 3), {"ben"})
+
+
+async def test_a_person_and_a_group_of_the_same_id_are_two_conversations(city: Rig) -> None:
+    city.octo.add_group("ben", ["ann", "helper_bot"])
+    asked = await ask(city, BEN, ChannelRef("helper_bot", ChannelType.PERSON))
+    assert not (await asked.outbound.read("user:ben")).elsewhere
+    with pytest.raises(RequestDenied):
+        await asked.outbound.read("group:ben")

@@ -106,6 +106,17 @@ def test_null_lists_are_empty(rows: Any) -> None:
     assert models.GROUP_MEMBERS.validate_python({"members": rows}) == []
 
 
+def test_threads_may_come_bare_or_as_a_page() -> None:
+    rows = [{"channel_id": "g____1", "name": "Launch", "status": 1}]
+    bare = models.THREADS.validate_python(rows)
+    assert bare == models.THREADS.validate_python({"count": 1, "list": rows})
+    assert models.THREADS.validate_python(None) == models.THREADS.validate_python({"list": None}) == []
+
+
+def test_what_a_name_may_mean_can_be_nothing() -> None:
+    assert models.TARGETS.validate_python({"candidates": None, "total": 0}).candidates == ()
+
+
 def test_members_may_come_bare_or_wrapped() -> None:
     rows = [
         {"uid": 7, "name": "Ann", "role": 1, "robot": 0},

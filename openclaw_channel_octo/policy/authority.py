@@ -1,0 +1,83 @@
+"""Who may have a bot read and send outside of an answer (reference-behaviour §g.4, §i, §2.5).
+
+The rule: a bot does for a person what that person could do without it. The decision is docs/decisions/0012.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from enum import StrEnum
+
+from openclaw_channel_octo.ids import ChannelRef, ChannelType
+
+__all__ = ["Requester", "Role", "needs_roster", "refusal"]
+
+
+class Role(StrEnum):
+    """What somebody who asks is to the bot."""
+
+    OPERATOR = "operator"
+    """Who runs the program, or a job of theirs: nobody in the chat."""
+    OWNER = "owner"
+    PERSON = "person"
+    BOT = "bot"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Requester:
+    """For whom a bot is to do something.
+
+    Attributes:
+        role: what they are to the bot.
+        uid: who they are, empty for an operator.
+        conversation: where they asked, ``None`` for an operator.
+    """
+
+    role: Role
+    uid: str = ""
+    conversation: ChannelRef | None = None
+
+    @classmethod
+    def operator(cls) -> "Requester":
+        """Return the one who runs the program; for jobs nobody in the chat asked for."""
+        return cls(role=Role.OPERATOR)
+
+    @property
+    def name(self) -> str:
+        """The uid, or ``operator``: for records."""
+        return self.uid or self.role.value
+
+    @property
+    def unbounded(self) -> bool:
+        """Whether they may reach every conversation of the bot."""
+        return self.role in {Role.OPERATOR, Role.OWNER}
+
+
+def needs_roster(requester: Requester, channel: ChannelRef) -> bool:
+    """Return whether the members of the conversation's group decide."""
+    if requester.unbounded or requester.role is Role.BOT or channel == requester.conversation:
+        return False
+    return channel.type in {ChannelType.GROUP, ChannelType.THREAD}
+
+
+def refusal(requester: Requester, channel: ChannelRef, people: Collection[str] | None = None) -> str:
+    """Return why a conversation is out of reach for somebody, empty when it is not.
+
+    Conversations are compared by kind and id: a person's uid that is also a group's number opens nothing.
+
+    Args:
+        requester: for whom.
+        channel: the conversation.
+        people: uids of the people in its group where `needs_roster` asks for them, ``None`` when they cannot be had.
+    """
+    if requester.unbounded or channel == requester.conversation:
+        return ""
+    if requester.role is Role.BOT:
+        return "another bot may only use the conversation it writes in"
+    if channel.type == ChannelType.PERSON:
+        own = requester.uid != "" and channel.id == requester.uid
+        return "" if own else "a direct conversation is open only to the person in it and to the bot's owner"
+    if channel.type not in {ChannelType.GROUP, ChannelType.THREAD}:
+        return "this is no conversation of people"
+    if people is None:
+        return "the group's members cannot be looked up, so only the bot's owner may; try again later"
+    return "" if requester.uid in people else "whoever asks has to be in that group, or be the bot's owner"
