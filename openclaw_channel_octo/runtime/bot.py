@@ -2,14 +2,11 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
-from openclaw_channel_octo.clock import Backoff, Clock
+from openclaw_channel_octo.clock import Backoff
 from openclaw_channel_octo.config.model import BotConfig
 from openclaw_channel_octo.errors import ApiError, StoreError
-from openclaw_channel_octo.host.base import AgentHost
 from openclaw_channel_octo.message.payload import parse_payload
 from openclaw_channel_octo.message.render import render
 from openclaw_channel_octo.observe.logs import BotLog, trace_scope
@@ -21,7 +18,6 @@ from openclaw_channel_octo.runtime.admission import Admission
 from openclaw_channel_octo.runtime.commands import Commands
 from openclaw_channel_octo.runtime.history import History
 from openclaw_channel_octo.runtime.inbox import Inbox, Incoming, Outcome, trace_of
-from openclaw_channel_octo.runtime.lanes import Lanes
 from openclaw_channel_octo.runtime.media import Intake
 from openclaw_channel_octo.runtime.notes import Notes
 from openclaw_channel_octo.runtime.notices import Notices
@@ -30,54 +26,23 @@ from openclaw_channel_octo.runtime.outbox import Outbox
 from openclaw_channel_octo.runtime.places import Places
 from openclaw_channel_octo.runtime.presence import Presence
 from openclaw_channel_octo.runtime.roster import Roster
-from openclaw_channel_octo.runtime.runs import Runs
 from openclaw_channel_octo.runtime.sequence import MessageSequence
 from openclaw_channel_octo.runtime.sessions import SessionGuard
+from openclaw_channel_octo.runtime.shared import Shared
 from openclaw_channel_octo.runtime.supervisor import ConnectionStatus, LinkState, Supervisor
 from openclaw_channel_octo.runtime.tasks import TaskSet
-from openclaw_channel_octo.runtime.transport import Tap, TransportFactory
+from openclaw_channel_octo.runtime.transport import Tap
 from openclaw_channel_octo.runtime.turn import Turns
-from openclaw_channel_octo.session.route import Routing
-from openclaw_channel_octo.store.journal import Journal
 from openclaw_channel_octo.store.leases import Lease
 from openclaw_channel_octo.store.records import InboundRow, RowState
 
-__all__ = ["Bot", "Shared"]
+__all__ = ["Bot"]
 
 NOTES_EVENTS = ("group_md_", "thread_md_")
 """Beginnings of the events that tell of changed notes (octo-bot-api §5.4)."""
 
 LEASE_EVERY_S = 2.0
 """How often a bot that another process runs is asked for."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shared:
-    """What all bots of a process use together.
-
-    Attributes:
-        host: runs turns.
-        routing: which agent and session a conversation belongs to.
-        host_timeout_s: the host's own run budget in seconds.
-        journal: the record of messages.
-        media_folder: where fetched files go.
-        device_id: this installation's device id.
-        lanes: one lane for each session key, whichever bot it came through.
-        runs: runs under way.
-        clock: time.
-        open_transport: opens sockets.
-    """
-
-    host: AgentHost
-    routing: Routing
-    host_timeout_s: float
-    journal: Journal
-    media_folder: Path
-    device_id: str
-    lanes: Lanes
-    runs: Runs
-    clock: Clock
-    open_transport: TransportFactory
 
 
 def _fetcher(config: BotConfig, shared: Shared) -> MediaFetcher:

@@ -19,10 +19,11 @@ from openclaw_channel_octo.observe.logs import BotLog, redacted
 from openclaw_channel_octo.policy.authority import Requester
 from openclaw_channel_octo.rest.client import BotApi
 from openclaw_channel_octo.rest.origin import Origin
-from openclaw_channel_octo.runtime.bot import Bot, Shared
+from openclaw_channel_octo.runtime.bot import Bot
 from openclaw_channel_octo.runtime.lanes import Lanes
 from openclaw_channel_octo.runtime.outbound import Outbound, OutboundBot, requester_of
 from openclaw_channel_octo.runtime.runs import Runs
+from openclaw_channel_octo.runtime.shared import Shared
 from openclaw_channel_octo.runtime.supervisor import ConnectionStatus
 from openclaw_channel_octo.runtime.transport import Tap, TransportFactory, open_websocket
 from openclaw_channel_octo.store.journal import Journal

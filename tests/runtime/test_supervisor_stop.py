@@ -8,9 +8,10 @@ import pytest
 from openclaw_channel_octo.config.load import parse_config, select_accounts
 from openclaw_channel_octo.errors import StoreError
 from openclaw_channel_octo.observe.logs import BotLog
-from openclaw_channel_octo.runtime.bot import Bot, Shared
+from openclaw_channel_octo.runtime.bot import Bot
 from openclaw_channel_octo.runtime.lanes import Lanes
 from openclaw_channel_octo.runtime.runs import Runs
+from openclaw_channel_octo.runtime.shared import Shared
 from openclaw_channel_octo.runtime.supervisor import LinkState
 from openclaw_channel_octo.session.route import Routing
 from openclaw_channel_octo.store.journal import Journal

@@ -1,0 +1,43 @@
+"""What all bots of a process use together."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from openclaw_channel_octo.clock import Clock
+from openclaw_channel_octo.host.base import AgentHost
+from openclaw_channel_octo.runtime.lanes import Lanes
+from openclaw_channel_octo.runtime.runs import Runs
+from openclaw_channel_octo.runtime.transport import TransportFactory
+from openclaw_channel_octo.session.route import Routing
+from openclaw_channel_octo.store.journal import Journal
+
+__all__ = ["Shared"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shared:
+    """What all bots of a process use together.
+
+    Attributes:
+        host: runs turns.
+        routing: which agent and session a conversation belongs to.
+        host_timeout_s: the host's own run budget in seconds.
+        journal: the record of messages.
+        media_folder: where fetched files go.
+        device_id: this installation's device id.
+        lanes: one lane for each session key, whichever bot it came through.
+        runs: runs under way.
+        clock: time.
+        open_transport: opens sockets.
+    """
+
+    host: AgentHost
+    routing: Routing
+    host_timeout_s: float
+    journal: Journal
+    media_folder: Path
+    device_id: str
+    lanes: Lanes
+    runs: Runs
+    clock: Clock
+    open_transport: TransportFactory
