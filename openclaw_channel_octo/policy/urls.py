@@ -1,24 +1,40 @@
-"""Which addresses may be fetched for a stranger: none that lies inside anybody's network (reference-behaviour §2.4)."""
+"""Which addresses may be fetched for a stranger: none that lies inside anybody's network (reference-behaviour §2.4).
 
+Addresses are read once, into a `yarl.URL`, and judged in the very form in which they are asked for: what one parser
+takes for a name (``１２７.0.0.1``, ``file/%2e%2e``), another turns into an address inside.
+"""
+
+import re
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
-from urllib.parse import urlsplit
+from urllib.parse import unquote
 
-__all__ = ["is_file_of", "is_public", "literal_address", "media_url", "origin_of"]
+from yarl import URL
+
+__all__ = ["fetchable", "is_file_of", "is_public", "literal_address", "media_url", "origin_of", "redirected"]
+
+URL_LENGTH = 8_192
+"""Longest address that is fetched; signed ones have some thousand characters."""
 
 _PREVIEW = ("file/preview/", "file/")
 _FILE_PATHS = ("/file/", "/v1/file/", "/v1/bot/file/", "/v1/botfile/")
-_PORTS = {"http": 80, "https": 443}
-_EMBEDDED = (
-    ip_network("64:ff9b::/96"),
-    ip_network("64:ff9b:1::/48"),
-    ip_network("2002::/16"),
-    ip_network("::/96"),
+_SCHEMES = frozenset({"http", "https"})
+_NUMBER = re.compile(r"(?:[0-9]+|0[xX][0-9A-Fa-f]*)")
+_DECODINGS = 3
+"""How many times a server might decode a path."""
+
+_GLOBAL_V6 = ip_network("2000::/3")
+_NAT64 = ip_network("64:ff9b::/96")
+_INSIDE = (
+    ip_network("192.0.0.0/24"),  # protocol assignments; one cloud's metadata
+    ip_network("168.63.129.16/32"),  # another cloud's machine agent, in a public range
+    ip_network("2001::/23"),  # protocol assignments, Teredo among them
+    ip_network("3fff::/20"),  # documentation
 )
-"""IPv6 ranges that carry an IPv4 address: NAT64, 6to4 and the old compatible form."""
+"""Ranges that not every version of Python counts as private."""
 
 
-def media_url(url: str, files_url: str) -> str:
-    """Return the absolute address of a file a message names, empty where it names none that can be fetched.
+def media_url(url: str, files_url: str) -> URL | None:
+    """Return the absolute address of a file a message names, ``None`` where it names none that can be fetched.
 
     Args:
         url: as the sender wrote it; ``file/preview/`` and ``file/`` before a relative one are left out
@@ -26,44 +42,59 @@ def media_url(url: str, files_url: str) -> str:
         files_url: what relative ones lie below, without a trailing slash.
     """
     url = url.strip()
-    if not url or not url.isprintable() or " " in url or "\\" in url:
-        return ""
-    try:
-        parts = urlsplit(url)
-        absolute = bool(parts.scheme or parts.netloc)
-        if absolute:
-            plain = parts.scheme in _PORTS and not parts.username and not parts.password
-            return url if plain and parts.hostname and parts.port != 0 else ""
-    except ValueError:
-        return ""
+    found = _parsed(url)
+    if found is None or found.scheme or found.raw_host:
+        return found if found is not None and fetchable(found) else None
     path = url.lstrip("/")
     for prefix in _PREVIEW:
         if path.startswith(prefix):
             path = path[len(prefix) :]
             break
-    return f"{files_url}/{path}" if path and ".." not in path.split("?")[0].split("/") else ""
+    below = re.split(r"[?#]", path)[0]
+    return None if not below or _climbs(below) else _parsed(f"{files_url}/{path}")
 
 
-def origin_of(url: str) -> tuple[str, str, int]:
-    """Return scheme, host and port of an ``http`` or ``https`` URL, lower case, ports filled in."""
-    parts = urlsplit(url)
+def redirected(url: URL, location: str) -> URL | None:
+    """Return where a redirect leads, ``None`` where that cannot be fetched."""
+    found = _parsed(location.strip())
+    if found is None or not found.raw_path_qs:
+        return None
+    target = url.join(found)
+    return target if fetchable(target) else None
+
+
+def fetchable(url: URL) -> bool:
+    """Return whether this is a plain HTTP address: no credentials, and no number in place of an address or a name.
+
+    Resolvers read ``2130706433``, ``0177.0.0.1`` and ``127.1`` as addresses, which no check of an address sees.
+    """
+    host = url.raw_host or ""
     return (
-        parts.scheme.lower(),
-        (parts.hostname or "").lower(),
-        parts.port or _PORTS.get(parts.scheme.lower(), 0),
+        url.scheme in _SCHEMES
+        and url.raw_user is None
+        and url.raw_password is None
+        and bool(url.port)
+        and host.isascii()
+        and (bool(literal_address(host)) or not _NUMBER.fullmatch(host.rstrip(".").rpartition(".")[2]))
+        and bool(host.strip("."))
     )
 
 
-def is_file_of(url: str, api_url: str) -> bool:
-    """Return whether a URL is a file of the API itself, for which a bot shows its token.
+def origin_of(url: URL) -> tuple[str, str, int]:
+    """Return scheme, host and port of an ``http`` or ``https`` address, lower case, ports filled in."""
+    return url.scheme, (url.raw_host or "").lower(), url.port or 0
+
+
+def is_file_of(url: URL, api_url: URL) -> bool:
+    """Return whether an address is a file of the API itself, for which a bot shows its token.
 
     Other calls of the API are none: a person could have them made, and read what they answer, by sending their address.
     """
-    below = urlsplit(url).path.removeprefix(urlsplit(api_url).path)
+    base = api_url.raw_path.rstrip("/")
     return (
         origin_of(url) == origin_of(api_url)
-        and below.startswith(_FILE_PATHS)
-        and ".." not in below.split("/")
+        and url.raw_path.startswith(tuple(base + path for path in _FILE_PATHS))
+        and not _climbs(url.raw_path)
     )
 
 
@@ -88,7 +119,10 @@ def is_public(address: str) -> bool:
         inner = _inner(found)
         if inner is not None:
             return is_public(str(inner))
-    return found.is_global and not found.is_multicast and not found.is_reserved
+        if found not in _GLOBAL_V6:
+            return False
+    special = any(found in network for network in _INSIDE) or found.is_multicast or found.is_reserved
+    return found.is_global and not special
 
 
 def _inner(address: IPv6Address) -> IPv4Address | None:
@@ -96,6 +130,22 @@ def _inner(address: IPv6Address) -> IPv4Address | None:
         return address.ipv4_mapped
     if address.sixtofour is not None:
         return address.sixtofour
-    if any(address in network for network in _EMBEDDED) and int(address) > 1:
-        return IPv4Address(int(address) & 0xFFFFFFFF)
-    return None
+    return IPv4Address(int(address) & 0xFFFFFFFF) if address in _NAT64 else None
+
+
+def _parsed(url: str) -> URL | None:
+    if not url or len(url) > URL_LENGTH or not url.isprintable() or " " in url or "\\" in url:
+        return None
+    try:
+        return URL(url)
+    except ValueError:
+        return None
+
+
+def _climbs(path: str) -> bool:
+    """Return whether a path leaves its folder, however often a server may decode it."""
+    for _ in range(_DECODINGS):
+        if any(part.partition(";")[0] == ".." for part in re.split(r"[/\\]", path)):
+            return True
+        path = unquote(path)
+    return False

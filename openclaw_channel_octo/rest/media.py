@@ -2,39 +2,45 @@
 
 import asyncio
 import logging
-import os
-import re
-import socket
-import stat
-from collections.abc import AsyncIterator, Callable
-from contextlib import ExitStack, suppress
+from collections.abc import AsyncIterator, Iterable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
-from urllib.parse import urljoin, urlsplit
 
 import aiohttp
-from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.abc import AbstractResolver
 from pydantic import SecretStr
+from yarl import URL
 
 from openclaw_channel_octo.clock import Clock
 from openclaw_channel_octo.errors import OctoError
-from openclaw_channel_octo.policy.urls import is_file_of, is_public, literal_address, media_url, origin_of
+from openclaw_channel_octo.policy.urls import (
+    fetchable,
+    is_file_of,
+    is_public,
+    literal_address,
+    media_url,
+    origin_of,
+    redirected,
+)
+from openclaw_channel_octo.rest.media_folder import MediaFolder, ending_of
+from openclaw_channel_octo.rest.resolver import GuardedResolver, SystemResolver
 
-__all__ = ["FetchedFile", "MediaFetcher", "MediaRefused"]
+__all__ = ["Budget", "FetchedFile", "MediaFetcher", "MediaRefused"]
 
 _log = logging.getLogger(__name__)
 
 REDIRECTS = 5
 CHUNK = 256 * 1024
-KEEP_S = 3_600.0
-"""How long a fetched file stays on the disk."""
 CONNECT_S = 10.0
 SILENT_S = 20.0
 """Longest pause of a server in the middle of a file."""
+FROM_ONE_SERVER, AT_ONCE = 8, 64
+"""Files on their way to one bot: a server that keeps us waiting holds up its own files only."""
+MEGABYTE = 1024 * 1024
 _REDIRECT_STATUSES = frozenset({301, 302, 303, 307, 308})
 _OK = 200
-_SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,8}$")
 
 
 class MediaRefused(OctoError):
@@ -56,30 +62,24 @@ class FetchedFile:
     mime: str
 
 
-class _Guarded(AbstractResolver):
-    """Resolves names to public addresses only, except for the deployment's own origin."""
+@dataclass(slots=True)
+class Budget:
+    """Bytes that the files of one message may still take together."""
 
-    def __init__(self, own: Callable[[str, int], bool], inner: AbstractResolver) -> None:
-        self._own = own
-        self._inner = inner
+    left: int
 
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        found = await self._inner.resolve(host, port, family)
-        if not self._own(host, port) and not all(is_public(result["host"]) for result in found):
-            raise OSError("not a public address")
-        return found
-
-    async def close(self) -> None:
-        await self._inner.close()
+    def take(self, size: int) -> None:
+        """Take some. Raises `MediaRefused` where there are not enough."""
+        if size > self.left:
+            raise MediaRefused("本条消息的文件合计超过下载限制")
+        self.left -= size
 
 
 class MediaFetcher:
     """Fetches files into a private folder.
 
-    The bot's token goes to files of the API's own origin and nowhere else; redirects are followed one by one, each
-    checked like the first address; nothing is unpacked on the way.
+    The bot's token goes to files of the API's own origin and nowhere else, and no longer once a redirect has left it;
+    redirects are followed one by one, each checked like the first address; nothing is unpacked on the way.
 
     Args:
         folder: where files go; made with mode 0700.
@@ -103,129 +103,137 @@ class MediaFetcher:
         cdn_url: str = "",
         resolver: AbstractResolver | None = None,
     ) -> None:
-        self._folder = folder
-        self._api_url = api_url
+        self._folder = MediaFolder(folder, clock)
+        self._api = URL(api_url)
         self._token = token
-        self._clock = clock
         self._max_bytes = max_bytes
-        self._files_url = cdn_url or f"{api_url}/file"
-        self._own = frozenset(origin_of(url) for url in (api_url, cdn_url) if url)
-        self._resolver = resolver
+        self._files_url = (cdn_url or f"{api_url}/file").rstrip("/")
+        self._own = frozenset(origin_of(URL(url)) for url in (api_url, cdn_url) if url)
+        self._resolver = GuardedResolver(self._is_own_host, resolver or SystemResolver())
         self._session: aiohttp.ClientSession | None = None
 
-    async def fetch(self, url: str, name: str) -> FetchedFile:
+    async def fetch(self, url: str, name: str, budget: Budget | None = None) -> FetchedFile:
         """Fetch one file.
 
         Args:
             url: as the sender wrote it.
             name: the sender's name for it; only its ending is used.
+            budget: what the files of the same message may take together; ``None`` for one file alone.
 
         Raises:
             MediaRefused: it may not be fetched, is too large, or did not come.
         """
         address = media_url(url, self._files_url)
-        if not address:
+        if address is None:
             raise MediaRefused("地址无效")
+        if self._folder.is_full():
+            _log.warning(
+                "files that people send take up too much room: none is fetched until old ones are swept"
+            )
+            raise MediaRefused("暂时没有存储空间，请稍后重发")
         try:
-            return await self._follow(address, name)
+            return await self._follow(address, name, budget or Budget(self._max_bytes))
         except MediaRefused:
             raise
         except TimeoutError:
             raise MediaRefused("超时") from None
-        except (aiohttp.ClientError, OSError) as error:
+        except (
+            aiohttp.ClientError,
+            OSError,
+            ValueError,
+        ) as error:  # ValueError: an answer no client can read
             _log.info("a file was not fetched: %s", type(error).__name__)
             raise MediaRefused("下载失败") from None
 
+    async def keep(self, paths: Iterable[Path]) -> bool:
+        """Keep files from being swept for another hour; return whether all of them are still there."""
+        return await asyncio.to_thread(self._folder.keep, tuple(paths))
+
     async def sweep(self) -> int:
-        """Remove files that were fetched more than an hour ago, or by a process that died; return how many."""
-        return await asyncio.to_thread(self._sweep)
+        """Remove files nobody needed for an hour, whichever process left them; return how many."""
+        return await asyncio.to_thread(self._folder.sweep)
 
     async def close(self) -> None:
         """Close the connections."""
         if self._session is not None:
             await self._session.close()
+        await self._resolver.close()
 
-    async def _follow(self, url: str, name: str) -> FetchedFile:
+    async def _follow(self, url: URL, name: str, budget: Budget) -> FetchedFile:
+        at_home = True
         for _ in range(REDIRECTS + 1):
             self._check(url)
-            async with self._opened().get(url, headers=self._headers(url), allow_redirects=False) as answer:
+            at_home = at_home and is_file_of(url, self._api)
+            headers = self._headers(with_token=at_home)
+            async with self._opened().get(url, headers=headers, allow_redirects=False) as answer:
                 if answer.status not in _REDIRECT_STATUSES:
-                    return await self._take(answer, name)
-                url = urljoin(url, answer.headers.get("Location", ""))
+                    return await self._take(answer, name, budget)
+                target = redirected(url, answer.headers.get("Location", ""))
+            if target is None:
+                raise MediaRefused("重定向地址无效")
+            url = target
         raise MediaRefused("重定向过多")
 
-    def _check(self, url: str) -> None:
+    def _check(self, url: URL) -> None:
         """Refuse what no resolver sees: other schemes, and addresses written out."""
-        parts = urlsplit(url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username:
+        if not fetchable(url):
             raise MediaRefused("地址无效")
-        literal = literal_address(parts.hostname)
-        if literal and not is_public(literal) and not self._is_own(url):
+        literal = literal_address(url.raw_host or "")
+        if literal and not is_public(literal) and origin_of(url) not in self._own:
             raise MediaRefused("地址不允许访问")
 
-    def _headers(self, url: str) -> dict[str, str]:
+    def _headers(self, *, with_token: bool) -> dict[str, str]:
         headers = {"Accept-Encoding": "identity"}
-        if is_file_of(url, self._api_url):
+        if with_token:
             headers["Authorization"] = f"Bearer {self._token.get_secret_value()}"
         return headers
-
-    def _is_own(self, url: str) -> bool:
-        return origin_of(url) in self._own
 
     def _is_own_host(self, host: str, port: int) -> bool:
         return any((host.lower(), port) == own[1:] for own in self._own)
 
-    async def _take(self, answer: aiohttp.ClientResponse, name: str) -> FetchedFile:
+    async def _take(self, answer: aiohttp.ClientResponse, name: str, budget: Budget) -> FetchedFile:
         if answer.status != _OK:
             raise MediaRefused(f"下载失败: HTTP {answer.status}")
+        if answer.headers.get("Content-Encoding", "identity").strip().lower() != "identity":
+            raise MediaRefused("下载失败: 服务器返回了压缩内容")
         if (answer.content_length or 0) > self._max_bytes:
             raise MediaRefused(self._too_large())
-        path = await asyncio.to_thread(self._place, name)
+        mime = answer.content_type.lower()
+        path = await asyncio.to_thread(self._folder.place, ending_of(name, mime, answer.url.name))
         with ExitStack() as undo:
             undo.callback(path.unlink, missing_ok=True)
-            size = await self._write(path, answer.content.iter_chunked(CHUNK))
+            size = await self._write(path, answer.content.iter_chunked(CHUNK), budget)
             undo.pop_all()
-        return FetchedFile(path=path, size=size, mime=answer.content_type.lower())
+        return FetchedFile(path=path, size=size, mime=mime)
 
-    async def _write(self, path: Path, chunks: AsyncIterator[bytes]) -> int:
+    async def _write(self, path: Path, chunks: AsyncIterator[bytes], budget: Budget) -> int:
         size = 0
         with path.open("wb") as file:
             async for chunk in chunks:
                 size += len(chunk)
                 if size > self._max_bytes:
                     raise MediaRefused(self._too_large())
+                budget.take(len(chunk))
                 await asyncio.to_thread(_put, file, chunk)
+        if not size:
+            raise MediaRefused("文件为空")
+        self._folder.taken(size)
         return size
 
     def _too_large(self) -> str:
-        return f"超过最大下载限制 {self._max_bytes // (1024 * 1024)} MB"
-
-    def _place(self, name: str) -> Path:
-        """Make an empty private file whose name nobody else chose; only a harmless ending of theirs is kept."""
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        suffix = _SUFFIX.search(name)
-        path = self._folder / f"{self._clock.new_id()}{suffix[0].lower() if suffix else ''}"
-        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600))
-        return path
-
-    def _sweep(self) -> int:
-        old = self._clock.wall_ms() / 1000 - KEEP_S
-        swept = 0
-        for path in self._folder.glob("*") if self._folder.is_dir() else ():
-            with suppress(FileNotFoundError):
-                found = path.lstat()
-                if stat.S_ISREG(found.st_mode) and found.st_mtime < old:
-                    path.unlink()
-                    swept += 1
-        return swept
+        return f"超过最大下载限制 {self._max_bytes // MEGABYTE} MB"
 
     def _opened(self) -> aiohttp.ClientSession:
         """Return the session, made on first use because it belongs to the running loop."""
         if self._session is None:
-            resolver = _Guarded(self._is_own_host, self._resolver or aiohttp.ThreadedResolver())
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(resolver=resolver, use_dns_cache=False, limit=8),
-                timeout=aiohttp.ClientTimeout(total=None, connect=CONNECT_S, sock_read=SILENT_S),
+                connector=aiohttp.TCPConnector(
+                    resolver=self._resolver,
+                    use_dns_cache=False,
+                    limit=AT_ONCE,
+                    limit_per_host=FROM_ONE_SERVER,
+                ),
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S, sock_read=SILENT_S),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=False,
                 trust_env=False,

@@ -8,13 +8,15 @@ from openclaw_channel_octo.clock import Clock, within
 from openclaw_channel_octo.host.base import MediaItem
 from openclaw_channel_octo.message.inline import INLINE_BYTES, inlined, is_text_like, missing
 from openclaw_channel_octo.message.render import MediaRef
-from openclaw_channel_octo.rest.media import FetchedFile, MediaFetcher, MediaRefused
+from openclaw_channel_octo.rest.media import Budget, FetchedFile, MediaFetcher, MediaRefused
 from openclaw_channel_octo.runtime.tasks import TaskSet
 
 __all__ = ["Intake", "Taken"]
 
 FETCH_WITHIN_S = 60.0
 """Longest time the files of one message may take together."""
+TOGETHER_BYTES = 100 * 1024 * 1024
+"""Bytes the files of one message may have together."""
 SWEEP_EVERY_S = 600.0
 
 
@@ -55,10 +57,16 @@ class Intake:
         """Return a message's files as soon as they are there, or their time is up."""
         self.begin(row_id, media)
         task = self._under_way.pop(row_id, None)
-        return Taken() if task is None else await task
+        if task is None:
+            return Taken()
+        taken = await task
+        paths = [item.path for item in taken.media if item.path is not None]
+        if self._fetcher is None or not paths or await self._fetcher.keep(paths):
+            return taken
+        return await self._fetch_all(media)  # swept while the message waited for its turn
 
     def drop(self, row_id: int) -> None:
-        """Stop fetching for a message that gets no turn."""
+        """Stop fetching for a message that gets no turn, or whose turn is over."""
         if (task := self._under_way.pop(row_id, None)) is not None:
             task.cancel()
 
@@ -70,18 +78,19 @@ class Intake:
 
     async def _fetch_all(self, media: Sequence[MediaRef]) -> Taken:
         deadline = self._clock.now() + FETCH_WITHIN_S
-        found = await asyncio.gather(*(self._fetch(ref, deadline) for ref in media))
+        budget = Budget(TOGETHER_BYTES)
+        found = await asyncio.gather(*(self._fetch(ref, deadline, budget) for ref in media))
         texts = [text for _, text in found if text]
         return Taken(tuple(item for item, _ in found), "\n".join(texts))
 
-    async def _fetch(self, ref: MediaRef, deadline: float) -> tuple[MediaItem, str]:
+    async def _fetch(self, ref: MediaRef, deadline: float, budget: Budget) -> tuple[MediaItem, str]:
         """Return one file, and what the text has to say about it."""
         plain = MediaItem(kind=ref.kind, url=ref.url, name=ref.name, size=ref.size)
         if self._fetcher is None:
             return plain, ""
         try:
             left_s = max(0.0, deadline - self._clock.now())
-            file = await within(self._clock, left_s, self._fetcher.fetch(ref.url, ref.name))
+            file = await within(self._clock, left_s, self._fetcher.fetch(ref.url, ref.name, budget))
         except MediaRefused as refused:
             return plain, missing(ref.kind, ref.name, str(refused))
         except TimeoutError:

@@ -93,6 +93,7 @@ class Turns:
                 self.log.exception("the turn broke")
                 await self._notify(row, self.config.texts.failed, "the turn broke, see the log")
             finally:
+                self.media.drop(row.id)
                 self.presence.end(row.channel)
 
     async def resume(self, row: InboundRow) -> None:
@@ -105,6 +106,7 @@ class Turns:
                 await self.bury(row, str(error))
             finally:
                 if not again:
+                    self.media.drop(row.id)
                     self.presence.end(row.channel)
             if again:
                 await self.handle(row)

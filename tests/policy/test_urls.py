@@ -5,8 +5,9 @@ from ipaddress import IPv4Address, IPv6Address
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from yarl import URL
 
-from openclaw_channel_octo.policy.urls import is_file_of, is_public, literal_address, media_url
+from openclaw_channel_octo.policy.urls import is_file_of, is_public, literal_address, media_url, redirected
 
 API = "https://octo.example/api"
 
@@ -15,14 +16,30 @@ API = "https://octo.example/api"
     ("url", "absolute"),
     [
         ("https://cdn.example/a.png?x=1", "https://cdn.example/a.png?x=1"),
-        ("HTTP://cdn.example/a", "HTTP://cdn.example/a"),
+        ("HTTP://cdn.example/a", "http://cdn.example/a"),
+        ("https://[2606:4700::1]/a", "https://[2606:4700::1]/a"),
+        ("chat/季度.png?a=b%2Fc", f"{API}/file/chat/%E5%AD%A3%E5%BA%A6.png?a=b/c"),
         ("file/preview/chat/1/a.png", f"{API}/file/chat/1/a.png"),
         ("/file/chat/a.png", f"{API}/file/chat/a.png"),
         ("chat/a.png", f"{API}/file/chat/a.png"),
         ("", ""),
         ("file/", ""),
         ("file/../../v1/bot/groups", ""),
+        ("file/%2e%2e/%2e%2e/v1/bot/groups", ""),
+        ("file/%252e%252e/v1/bot/groups", ""),
+        ("file/..%2f..%2fv1/bot/groups", ""),
+        ("file/..;x/v1/bot/groups", ""),
+        ("file/a.png?next=../../b", f"{API}/file/a.png?next=../../b"),
         ("file:///etc/passwd", ""),
+        ("data:image/png;base64,AAAA", ""),
+        ("https://:pw@evil.example/x", ""),
+        ("https://127.0.0.1./x", ""),
+        ("https://2130706433/x", ""),
+        ("https://0x7f.1/x", ""),
+        ("https://a.0x/x", ""),
+        ("https://0177.0.0.1/x", ""),
+        ("https://./x", ""),
+        ("https://x.example/" + "a" * 9_000, ""),
         ("ftp://x/y", ""),
         ("//evil.example/x", ""),
         ("https://user:pw@evil.example/x", ""),
@@ -36,7 +53,35 @@ API = "https://octo.example/api"
     ],
 )
 def test_an_address_leads_to_a_file_or_nowhere(url: str, absolute: str) -> None:
-    assert media_url(url, f"{API}/file") == absolute
+    assert str(media_url(url, f"{API}/file") or "") == absolute
+
+
+@pytest.mark.parametrize("host", ["１２７.0.0.1", "127。0。0。1", "①27.0.0.1", "127.0.0.1"])
+def test_digits_of_any_script_are_the_address_they_are_asked_for_as(host: str) -> None:
+    found = media_url(f"http://{host}/a", API)
+    assert found is not None
+    assert literal_address(found.raw_host or "") == "127.0.0.1"
+
+
+@pytest.mark.parametrize(
+    ("location", "target"),
+    [
+        ("/b?x=1", "https://a.example/b?x=1"),
+        ("b", "https://a.example/f/b"),
+        ("//c.example/b", "https://c.example/b"),
+        ("http://c.example/b", "http://c.example/b"),
+        ("", ""),
+        ("file:///etc/passwd", ""),
+        ("gopher://c.example/b", ""),
+        ("http://u:p@c.example/b", ""),
+        ("http://[::1", ""),
+        ("http://c.example:99999/", ""),
+        ("http://2130706433/", ""),
+        ("http://c.example/a b", ""),
+    ],
+)
+def test_a_redirect_leads_to_another_http_address_or_nowhere(location: str, target: str) -> None:
+    assert str(redirected(URL("https://a.example/f/a"), location) or "") == target
 
 
 @pytest.mark.parametrize(
@@ -62,6 +107,16 @@ def test_an_address_leads_to_a_file_or_nowhere(url: str, absolute: str) -> None:
         "64:ff9b::7f00:1",
         "2002:7f00:1::",
         "::7f00:1",
+        "::ffff:0:7f00:1",
+        "64:ff9b:1:7f00:0:100:808:808",
+        "2001:0:7f00:1::1",
+        "fec0::1",
+        "3fff::1",
+        "2001:db8::1",
+        "192.0.0.192",
+        "168.63.129.16",
+        "100.100.100.200",
+        "fd00:ec2::254",
         "nonsense",
         "",
     ],
@@ -100,10 +155,17 @@ def test_a_host_that_is_an_address_is_known_as_one(host: str, literal: str) -> N
         ("https://OCTO.example:443/api/file/a", True),
         (f"{API}/v1/bot/groups", False),
         (f"{API}/file/../v1/bot/groups", False),
+        (f"{API}/file/%2e%2e/v1/bot/groups", False),
+        (f"{API}/file/%252e%252e/v1/bot/groups", False),
+        (f"{API}/file/..%2fv1/bot/groups", False),
+        (f"{API}/file/..%5cv1/bot/groups", False),
+        (f"{API}/file/..;/v1/bot/groups", False),
+        ("https://octo.example/file/chat/a.png", False),
+        ("https://octo.example/apifile/chat/a.png", False),
         ("http://octo.example/api/file/a", False),
         ("https://octo.example:8443/api/file/a", False),
         ("https://cdn.example/api/file/a", False),
     ],
 )
 def test_only_files_of_the_api_itself_are_the_bots_own(url: str, *, own: bool) -> None:
-    assert is_file_of(url, API) is own
+    assert is_file_of(URL(url), URL(API)) is own

@@ -16,7 +16,8 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from pydantic import SecretStr
 
 from openclaw_channel_octo.clock import SystemClock
-from openclaw_channel_octo.rest.media import MediaFetcher, MediaRefused
+from openclaw_channel_octo.rest.media import Budget, MediaFetcher, MediaRefused
+from openclaw_channel_octo.rest.media_folder import ending_of
 
 TOKEN = "bf_0123456789abcdef"
 LIMIT = 1024 * 1024
@@ -37,11 +38,15 @@ class Site:
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         self.seen.append((request.path_qs, request.headers.get("Authorization", "")))
-        if request.path in self.redirects:
-            raise web.HTTPFound(self.redirects[request.path])
+        if (target := self.redirects.get(request.path)) is not None:
+            return web.Response(status=302, headers={"Location": target} if target else {})
         match request.path.rpartition("/")[2]:
             case "a.png":
                 return web.Response(body=PNG, content_type="image/png")
+            case "empty":
+                return web.Response()
+            case "short":
+                return await self._short(request)
             case "big":
                 return web.Response(body=b"x" * (LIMIT + 1))
             case "endless":
@@ -51,6 +56,15 @@ class Site:
                 return web.Response(body=packed, headers={"Content-Encoding": "gzip"})
             case _:
                 raise web.HTTPNotFound
+
+    async def _short(self, request: web.Request) -> web.StreamResponse:
+        """Promise more than there is, and hang up."""
+        response = web.StreamResponse(headers={"Content-Length": "1000"})
+        await response.prepare(request)
+        await response.write(b"x" * 10)
+        if request.transport is not None:
+            request.transport.close()
+        return response
 
     async def _endless(self, request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse()
@@ -152,11 +166,24 @@ async def test_another_call_of_the_api_never_gets_the_token(tmp_path: Path) -> N
         "http://2130706433:{port}/a.png",
         "http://0x7f.1:{port}/a.png",
         "http://127.1:{port}/a.png",
+        "http://0177.0.0.1:{port}/a.png",
+        "http://127.0.0.1.:{port}/a.png",
+        "http://localhost.:{port}/a.png",
+        "http://ⓛocalhost:{port}/a.png",
+        "http://１２７.0.0.1:{port}/a.png",
+        "http://127。0。0。1:{port}/a.png",
+        "http://0:{port}/a.png",
+        "http://[::]:{port}/a.png",
+        "http://[::ffff:127.0.0.1%25lo]:{port}/a.png",
     ],
 )
 async def test_nothing_inside_the_network_is_asked(tmp_path: Path, url: str) -> None:
     async with site() as inside, fetcher(tmp_path, "http://octo.example:1") as found:
-        assert await refused(found, url.format(port=inside.port)) in {"地址不允许访问", "下载失败"}
+        assert await refused(found, url.format(port=inside.port)) in {
+            "地址不允许访问",
+            "地址无效",
+            "下载失败",
+        }
         assert inside.seen == []
 
 
@@ -177,6 +204,43 @@ async def test_every_redirect_is_checked_and_carries_no_token_elsewhere(tmp_path
         assert {token for _, token in api.seen} == {f"Bearer {TOKEN}"}
 
 
+@pytest.mark.parametrize("path", ["file/%2e%2e/v1/bot/groups", "{api}/file/%2e%2e/v1/bot/groups"])
+async def test_a_path_that_climbs_out_of_the_files_never_gets_the_token(tmp_path: Path, path: str) -> None:
+    async with site() as api, fetcher(tmp_path, f"{api.url}/api") as found:
+        await refused(found, path.format(api=f"{api.url}/api"))
+        assert TOKEN not in str(api.seen)
+
+
+async def test_after_a_redirect_to_elsewhere_the_token_stays_at_home(tmp_path: Path) -> None:
+    names = {"away.example": "1.1.1.1"}
+    async with site() as api, site() as away, fetcher(tmp_path, api.url, names) as found:
+        found._own |= {("http", "127.0.0.1", away.port)}  # stands for a server of the open internet
+        api.redirects = {"/file/out": f"{away.url}/back"}
+        away.redirects = {"/back": f"{api.url}/file/a.png"}
+        await found.fetch("file/out", "a.png")
+        assert away.seen == [("/back", "")]
+        assert api.seen == [("/file/out", f"Bearer {TOKEN}"), ("/file/a.png", "")]
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        "",
+        "http://[::1",
+        "http://x:99999/",
+        "file:///etc/passwd",
+        "gopher://x/",
+        "http://u:p@x/",
+        "//2130706433/",
+    ],
+)
+async def test_a_redirect_to_nowhere_is_refused(tmp_path: Path, location: str) -> None:
+    async with site() as api, fetcher(tmp_path, api.url) as found:
+        api.redirects = {"/file/x": location}
+        assert await refused(found, "file/x") == "重定向地址无效"
+        assert len(api.seen) == 1
+
+
 async def test_redirects_in_a_circle_end(tmp_path: Path) -> None:
     async with site() as api, fetcher(tmp_path, api.url) as found:
         api.redirects = {"/file/x": "/file/x"}
@@ -190,6 +254,8 @@ async def test_redirects_in_a_circle_end(tmp_path: Path) -> None:
         ("file/big", "超过最大下载限制 1 MB"),
         ("file/endless", "超过最大下载限制 1 MB"),
         ("file/gone", "下载失败: HTTP 404"),
+        ("file/empty", "文件为空"),
+        ("file/short", "下载失败"),
         ("file:///etc/passwd", "地址无效"),
         ("", "地址无效"),
     ],
@@ -202,10 +268,58 @@ async def test_what_cannot_be_had_says_why_and_leaves_nothing_behind(
     assert list((tmp_path / "media").glob("*")) == []
 
 
-async def test_packed_content_stays_packed(tmp_path: Path) -> None:
+async def test_packed_content_nobody_asked_for_is_refused_and_never_unpacked(tmp_path: Path) -> None:
     async with site() as api, fetcher(tmp_path, api.url) as found:
-        file = await found.fetch("file/bomb", "x")
-        assert file.size < 100_000
+        assert await refused(found, "file/bomb") == "下载失败: 服务器返回了压缩内容"
+    assert list((tmp_path / "media").glob("*")) == []
+
+
+async def test_files_of_one_message_share_a_budget(tmp_path: Path) -> None:
+    async with site() as api, fetcher(tmp_path, api.url) as found:
+        budget = Budget(len(PNG) + 1)
+        await found.fetch("file/a.png", "a", budget)
+        with pytest.raises(MediaRefused, match="合计超过下载限制"):
+            await found.fetch("file/a.png", "b", budget)
+    assert len(list((tmp_path / "media").glob("*"))) == 1
+
+
+async def test_a_full_folder_takes_no_more_until_it_is_swept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("openclaw_channel_octo.rest.media_folder.FULL_BYTES", 100)
+    async with site() as api, fetcher(tmp_path, api.url) as found:
+        file = await found.fetch("file/a.png", "a")
+        assert await refused(found, "file/a.png") == "暂时没有存储空间，请稍后重发"
+        os.utime(file.path, (0, 0))
+        await found.sweep()
+        await found.fetch("file/a.png", "a")
+
+
+async def test_a_file_that_is_still_needed_is_not_swept(tmp_path: Path) -> None:
+    async with site() as api, fetcher(tmp_path, api.url) as found:
+        file = await found.fetch("file/a.png", "a")
+        os.utime(file.path, (0, 0))
+        assert await found.keep([file.path])
+        assert await found.sweep() == 0
+        file.path.unlink()
+        assert not await found.keep([file.path])
+
+
+@pytest.mark.parametrize(
+    ("name", "mime", "segment", "ending"),
+    [
+        ("photo.PNG", "text/plain", "x.exe", ".png"),
+        ("", "image/jpeg", "x", ".jpg"),
+        ("photo", "application/octet-stream", "季度.pdf", ".pdf"),
+        ("../../a\0", "", "", ""),
+        ("a.sh\n", "", "", ""),
+        ("a." + "x" * 300, "made/up", "a.b c", ""),
+    ],
+)
+def test_a_fetched_file_is_called_by_the_senders_ending_else_by_its_type_or_address(
+    name: str, mime: str, segment: str, ending: str
+) -> None:
+    assert ending_of(name, mime, segment) == ending
 
 
 async def test_a_server_that_is_not_there_is_a_failure_without_its_address(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from openclaw_channel_octo.ids import ChannelRef
 from openclaw_channel_octo.message.payload import parse_payload
 from openclaw_channel_octo.message.render import MediaRef, render
 from openclaw_channel_octo.observe.logs import BotLog
-from openclaw_channel_octo.rest.media import FetchedFile, MediaFetcher, MediaRefused
+from openclaw_channel_octo.rest.media import Budget, FetchedFile, MediaFetcher, MediaRefused
 from openclaw_channel_octo.runtime.media import FETCH_WITHIN_S, Intake
 from openclaw_channel_octo.runtime.tasks import TaskSet
 from openclaw_channel_octo.testing.clock import ManualClock
@@ -27,7 +28,10 @@ class Shelf(MediaFetcher):
         self.folder = folder
         self.asked: list[str] = []
 
-    async def fetch(self, url: str, name: str) -> FetchedFile:
+    async def keep(self, paths: Iterable[Path]) -> bool:
+        return all(path.exists() for path in paths)
+
+    async def fetch(self, url: str, name: str, budget: Budget | None = None) -> FetchedFile:
         self.asked.append(url)
         if url.startswith("slow"):
             await asyncio.Event().wait()
@@ -80,6 +84,18 @@ async def test_what_was_begun_early_is_not_fetched_twice(tmp_path: Path) -> None
     assert shelf.asked == ["a.png"]
 
 
+async def test_a_file_that_was_swept_while_its_message_waited_is_fetched_again(tmp_path: Path) -> None:
+    media, shelf = intake(tmp_path, ManualClock())
+    refs = [MediaRef(kind="image", url="a.png")]
+    media.begin(1, refs)
+    await media._under_way[1]
+    (tmp_path / "1").unlink()
+    taken = await media.take(1, refs)
+    assert shelf.asked == ["a.png", "a.png"]
+    assert taken.media[0].path is not None
+    assert taken.media[0].path.exists()
+
+
 async def test_an_agent_gets_the_file_and_the_text_of_a_small_one(rig: Rig) -> None:
     async with site() as files:
         await rig.start(rig.config(agent=python_agent(SHOW_FILES), apiUrl=rig.octo.api_url))
@@ -108,7 +124,7 @@ async def test_twenty_files_in_a_busy_group_do_not_delay_the_sign_of_a_mention(
 ) -> None:
     fetched: list[str] = []
 
-    async def never(self: MediaFetcher, url: str, name: str) -> FetchedFile:
+    async def never(self: MediaFetcher, url: str, name: str, budget: Budget) -> FetchedFile:
         fetched.append(url)
         await asyncio.Event().wait()
         raise AssertionError(name)
