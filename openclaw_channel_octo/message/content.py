@@ -8,12 +8,14 @@ from pydantic import BeforeValidator, Field
 
 from openclaw_channel_octo.message.lenient import LenientModel, Number, Object, Size, Text
 
-__all__ = ["BLOCK_LIMIT", "Contact", "File", "Forward", "Location", "RichText", "System"]
+__all__ = ["BLOCK_LIMIT", "Block", "Contact", "File", "Forward", "Location", "RichText", "System"]
 
 BLOCK_LIMIT = 200
 """Blocks of a rich text that are read."""
 
 _PEOPLE_LIMIT = 1_000
+_MESSAGE_LIMIT = 100
+"""Messages of one forward that are looked at; fewer are shown."""
 
 
 def _objects(value: object) -> Iterator[dict[str, Any]]:
@@ -70,7 +72,10 @@ class Forward(LenientModel):
     """Type 11: messages of another conversation; each may be a forward again."""
 
     users: People = ()
-    msgs: Annotated[tuple[dict[str, Any], ...], BeforeValidator(lambda value: tuple(_objects(value)))] = ()
+    msgs: Annotated[
+        tuple[dict[Any, Any], ...],
+        BeforeValidator(lambda value: tuple(islice(_objects(value), _MESSAGE_LIMIT))),
+    ] = ()
 
     def messages(self) -> Iterator[tuple[str, dict[str, Any]]]:
         """Yield each message's sender, by name where it is known, and its payload."""

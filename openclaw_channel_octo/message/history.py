@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from openclaw_channel_octo.message.text import clip, single_line
+from openclaw_channel_octo.message.text import clip, label, readable
 
 __all__ = ["Said", "history_block", "notes_block", "speaker"]
 
@@ -59,12 +59,12 @@ def notes_block(notes: str) -> str:
     """Return a conversation's GROUP.md or THREAD.md as a block, every line of it indented; empty where it is blank."""
     if not notes.strip():
         return ""
-    lines = clip(notes, NOTES_BYTES).splitlines()
+    lines = readable(clip(notes, NOTES_BYTES)).splitlines()
     return "\n".join([_NOTES_BEGIN, *(f"  {line}" for line in lines), _NOTES_END])
 
 
 def speaker(uid: str, names: Mapping[str, str]) -> str:
     """Return who wrote something, on one line: ``name (uid)``, or the uid where no name is known."""
-    name = single_line(names.get(uid, ""), 64)
-    shown = single_line(uid, 128) or "unknown"
+    name = label(names.get(uid, ""), 64)
+    shown = label(uid, 128) or "unknown"
     return f"{name} ({shown})" if name and name != uid else shown

@@ -1,8 +1,11 @@
 """What of a fetched file goes into the text for an agent, and how a missing one is told (reference-behaviour §c.5)."""
 
-from openclaw_channel_octo.message.text import file_name
+import codecs
+from unicodedata import category
 
-__all__ = ["INLINE_BYTES", "inlined", "is_text_like", "missing"]
+from openclaw_channel_octo.message.text import file_name, indented
+
+__all__ = ["INLINE_BYTES", "inlined", "is_text_like", "missing", "unshown"]
 
 INLINE_BYTES = 20 * 1024
 """Largest file whose content goes into the text."""
@@ -20,21 +23,35 @@ def is_text_like(name: str) -> bool:
 
 
 def inlined(name: str, content: bytes) -> str:
-    """Return a file's content between two marks it cannot break out of; empty where it is no UTF-8 text.
+    """Return a file's content between two marks it cannot break out of; empty where it is no text.
+
+    Every line of the file is set in, so that none of them can pass for a mark or for words of somebody else.
 
     Args:
         name: the sender's name of the file.
-        content: at most `INLINE_BYTES` are taken.
+        content: the whole file; nothing is shown of one larger than `INLINE_BYTES`.
     """
-    if len(content) > INLINE_BYTES or b"\0" in content:
+    text = _decoded(content) if len(content) <= INLINE_BYTES else ""
+    if not text.strip():
         return ""
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return ""
-    # A line of the file that looks like a mark would let it speak for somebody else.
-    safe = "\n".join(f"> {line}" if line.strip().startswith("---") else line for line in text.splitlines())
-    return f"[文件: {file_name(name)}]\n{_BEGIN}\n{safe}\n{_END}"
+    return f"[文件: {file_name(name)}]\n{_BEGIN}\n  {indented(text.rstrip())}\n{_END}"
+
+
+def _decoded(content: bytes) -> str:
+    """Return a text file's text, empty where it is none: UTF-8, UTF-16 with its mark, or GB 18030."""
+    marked = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    for encoding in ("utf-16",) if marked else ("utf-8-sig", "gb18030"):
+        try:
+            text = content.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+        return text if all(_is_text(character) for character in text) else ""
+    return ""
+
+
+def _is_text(character: str) -> bool:
+    """Return whether a character belongs into a text: neither a control character nor one that no script has."""
+    return character in "\t\n\r\f" or category(character) not in {"Cc", "Cn", "Co", "Cs"}
 
 
 def missing(kind: str, name: str, why: str) -> str:
@@ -42,3 +59,9 @@ def missing(kind: str, name: str, why: str) -> str:
     label = _LABELS.get(kind, "文件")
     shown = file_name(name)
     return f"[{label}{f': {shown}' if shown else ''} - {why}]"
+
+
+def unshown(name: str, size: int) -> str:
+    """Return the line that tells why a text file's content is not in the text."""
+    why = f"{size} 字节，超过 {INLINE_BYTES} 字节" if size > INLINE_BYTES else "不是可识别的文本"
+    return f"[文件: {file_name(name)} - 内容未显示: {why}]"

@@ -5,18 +5,35 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 
-from openclaw_channel_octo.message.content import Contact, File, Forward, Location, RichText, System
+from openclaw_channel_octo.message.content import Block, Contact, File, Forward, Location, RichText, System
 from openclaw_channel_octo.message.payload import SYSTEM_TYPES, ContentType, Payload, Reply, read_payload
-from openclaw_channel_octo.message.text import CUT_MARK, clip, file_name, single_line
+from openclaw_channel_octo.message.text import (
+    CUT_MARK,
+    clip,
+    file_name,
+    indented,
+    is_visible,
+    label,
+    own_words,
+    readable,
+    single_line,
+    url_text,
+)
 
 __all__ = ["MediaRef", "Rendered", "render"]
 
+TEXT_BYTES = 65_536
+"""Longest message that is shown whole. A longer one would fill the memory of its conversation and end every later
+turn there with it; who has more to say sends a file."""
 QUOTE_BYTES = 4_096
 FORWARD_BYTES = 8_192
 FORWARD_MESSAGES = 50
 FORWARD_DEPTH = 3
 MEDIA_LIMIT = 20
 URL_LIMIT = 2_048
+"""Characters of an address that are shown."""
+FETCH_LIMIT = 8_192
+"""Characters of an address that are kept to fetch it."""
 SYSTEM_BYTES = 4_096
 
 _EMPTY = "[空消息]"
@@ -51,7 +68,7 @@ class MediaRef:
 
     Attributes:
         kind: ``image``, ``gif``, ``voice``, ``video`` or ``file``.
-        url: where it lies, as the sender wrote it: maybe relative, not trusted.
+        url: where it lies, as the sender wrote it but on one line: maybe relative, not trusted.
         name: file name fit for display, without any path; may be empty.
         size: bytes as the sender claims, ``None`` when unknown.
     """
@@ -91,34 +108,46 @@ def render(payload: Payload, *, own_name: str = "") -> Rendered:
         payload: the message.
         own_name: the bot's display name; a quote of that author bears it, so an agent knows its own words.
 
-    Text comes back unchanged unless it is blank. A quote stands apart from the message, so that nobody can put
-    words into the request by being quoted; it names its author by uid, else by name (reference-behaviour §c.6).
+    Text comes back unchanged but for its line ends, control characters and lines that imitate a block of ours,
+    cut where it is longer than `TEXT_BYTES`. A quote stands apart from the message, so that nobody can put words
+    into the request by being quoted; it names its author by uid, else by name, and its further lines are set in
+    (reference-behaviour §c.6).
     """
     body, reply = _body(payload), payload.reply
+    text = own_words(_shortened(body.text))
     if reply is None or not reply.payload:
-        return Rendered(text=body.text, media=body.media)
+        return Rendered(text=text, media=body.media)
     quoted = _body(read_payload(reply.payload))
     return Rendered(
-        text=body.text,
+        text=text,
         media=body.media,
-        quote=f"[Quoted message from {_author(reply, own_name)}]: {clip(quoted.text, QUOTE_BYTES)}",
+        quote=f"[Quoted message from {_author(reply, own_name)}]: {indented(clip(quoted.text, QUOTE_BYTES))}",
         quoted_media=quoted.media,
     )
 
 
 def _author(reply: Reply, own_name: str) -> str:
     own = bool(own_name) and reply.from_name == own_name
-    return single_line(own_name if own else reply.from_uid or reply.from_name) or "unknown"
+    return label(own_name if own else reply.from_uid or reply.from_name) or "unknown"
+
+
+def _shortened(text: str) -> str:
+    """Return the text, cut with a line that says how much is missing where it is too long for an agent."""
+    size = len(text.encode())
+    if size <= TEXT_BYTES:
+        return text
+    return f"{clip(text, TEXT_BYTES)}\n[消息过长: 共 {size} 字节，仅显示前 {TEXT_BYTES} 字节]"
 
 
 def _body(payload: Payload) -> Rendered:
     if payload.problem is not None:
         return Rendered(text=f"[无法解析的消息: {payload.problem}]")
-    return _RENDERERS.get(payload.type or 0, _marked)(payload)
+    body = _RENDERERS.get(payload.type or 0, _marked)(payload)
+    return Rendered(text=readable(body.text), media=body.media)
 
 
 def _text(payload: Payload) -> Rendered:
-    return Rendered(text=payload.text if payload.text.strip() else _EMPTY)
+    return Rendered(text=payload.text if is_visible(payload.text) else _EMPTY)
 
 
 def _file(payload: Payload) -> Rendered:
@@ -127,24 +156,28 @@ def _file(payload: Payload) -> Rendered:
     name = file_name(file.name)
     if kind == "file" and name:
         marker = f"[文件: {name}]"
-    line = _line(marker, single_line(file.url, URL_LIMIT))
+    line = _line(marker, url_text(file.url, URL_LIMIT))
     caption = (file.caption or payload.text).strip()
-    media = (
-        (MediaRef(kind=kind, url=file.url, name=name, size=file.size),) if kind and file.url.strip() else ()
-    )
+    media = (_media(kind, file),) if kind and file.url.strip() else ()
     return Rendered(text=f"{line}\n{caption}" if caption else line, media=media)
+
+
+def _media(kind: str, file: File | Block) -> MediaRef:
+    return MediaRef(
+        kind=kind, url=single_line(file.url, FETCH_LIMIT), name=file_name(file.name), size=file.size
+    )
 
 
 def _location(payload: Payload) -> Rendered:
     place = Location.model_validate(payload.data)
     where = single_line(place.coordinates())
     marker = f"[位置信息: {where}]" if where else "[位置信息]"
-    return Rendered(text=_line(marker, single_line(place.title), single_line(place.address)))
+    return Rendered(text=_line(marker, label(place.title), label(place.address)))
 
 
 def _contact(payload: Payload) -> Rendered:
     contact = Contact.model_validate(payload.data)
-    name, uid = single_line(contact.name), single_line(contact.uid)
+    name, uid = label(contact.name), label(contact.uid)
     who = f"{name} ({uid})" if name and uid else name or uid
     return Rendered(text=f"[名片: {who}]" if who else "[名片]")
 
@@ -162,8 +195,8 @@ def _forward_lines(payload: Payload, depth: int) -> Iterator[str]:
     for sender, data in Forward.model_validate(payload.data).messages():
         message = read_payload(data)
         nested = message.type == ContentType.FORWARD
-        text = _FORWARD if nested else _body(message).text.replace("\n", f"\n{margin}  ")
-        yield f"{margin}{single_line(sender) or 'unknown'}: {text}"
+        text = _FORWARD if nested else indented(_body(message).text, f"{margin}  ")
+        yield f"{margin}{label(sender) or 'unknown'}: {text}"
         if nested and depth < FORWARD_DEPTH:
             yield from _forward_lines(message, depth + 1)
 
@@ -171,26 +204,26 @@ def _forward_lines(payload: Payload, depth: int) -> Iterator[str]:
 def _rich_text(payload: Payload) -> Rendered:
     blocks = RichText.model_validate(payload.data).content
     joined = "".join(_IMAGE if block.type == "image" else block.text for block in blocks)
-    text = next((text for text in (payload.plain, joined, payload.text) if text.strip()), "[富文本]")
-    images = (block for block in blocks if block.type == "image" and block.url.strip())
-    media = (
-        MediaRef(kind="image", url=block.url, name=file_name(block.name), size=block.size) for block in images
-    )
-    return Rendered(text=text, media=tuple(islice(media, MEDIA_LIMIT)))
+    text = next((text for text in (payload.plain, joined, payload.text) if is_visible(text)), "[富文本]")
+    images = [block for block in blocks if block.type == "image" and block.url.strip()]
+    if len(images) > MEDIA_LIMIT:
+        text = f"{_shortened(text)}\n[图片: 共 {len(images)} 张，仅获取前 {MEDIA_LIMIT} 张]"
+    return Rendered(text=text, media=tuple(_media("image", block) for block in images[:MEDIA_LIMIT]))
 
 
 def _card(payload: Payload) -> Rendered:
-    return Rendered(text=payload.plain if payload.plain.strip() else "[卡片]")
+    return Rendered(text=payload.plain if is_visible(payload.plain) else "[卡片]")
 
 
 def _system(payload: Payload) -> Rendered:
-    names = [single_line(person.name) for person in System.model_validate(payload.data).extra]
+    names = [label(person.name) for person in System.model_validate(payload.data).extra]
 
     def name_of(placeholder: re.Match[str]) -> str:
         index = int(placeholder[1])
         return names[index] if index < len(names) else placeholder[0]
 
-    return Rendered(text=_line("[系统消息]", _PLACEHOLDER.sub(name_of, clip(payload.text, SYSTEM_BYTES))))
+    told = clip(_PLACEHOLDER.sub(name_of, clip(payload.text, SYSTEM_BYTES)), SYSTEM_BYTES)
+    return Rendered(text=_line("[系统消息]", told))
 
 
 def _marked(payload: Payload) -> Rendered:

@@ -2,7 +2,21 @@
 
 import re
 
-__all__ = ["CUT_MARK", "clip", "file_name", "single_line", "utf16_length", "utf16_slice", "well_formed"]
+__all__ = [
+    "CUT_MARK",
+    "clip",
+    "file_name",
+    "indented",
+    "is_visible",
+    "label",
+    "own_words",
+    "readable",
+    "single_line",
+    "url_text",
+    "utf16_length",
+    "utf16_slice",
+    "well_formed",
+]
 
 CUT_MARK = "… [已截断]"
 """Stands where `clip` or a list limit left something out."""
@@ -10,8 +24,21 @@ CUT_MARK = "… [已截断]"
 NAME_LIMIT = 200
 """Characters shown of a file name."""
 
-_BIDI = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
+_HIDDEN = re.compile(
+    "[\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e0fff]"
+)
+"""What changes a line without being seen: directions, zero widths, tags. Joiners stay: emoji and Persian need them."""
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_LINE_END = re.compile("\r\n|[\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
+_UNREADABLE = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x9f]")
+_HEADER = re.compile(
+    r"^(?=[\s\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]*"
+    r"(?:\[(?:quoted message from|said here|notes the members|end of (?:the notes|what was said))"
+    r"|-{3,} *文件(?:内容|结束)))",
+    re.IGNORECASE | re.MULTILINE,
+)
+_OF_HEADERS = str.maketrans("[]【】:：", "()()  ")
+_IN_URLS = str.maketrans({" ": "%20", "[": "%5B", "]": "%5D"})
 
 
 def utf16_length(text: str) -> int:
@@ -47,15 +74,45 @@ def well_formed(text: str) -> str:
 
 def single_line(text: str, limit: int = NAME_LIMIT) -> str:
     """Return at most ``limit`` characters of the text on one line, without control and bidi characters."""
-    visible = _BIDI.sub("", _CONTROL.sub(" ", text[: 4 * limit]))
+    visible = _HIDDEN.sub("", _CONTROL.sub(" ", text[: 4 * limit]))
     line = " ".join(visible.split())
     return line if len(line) <= limit else f"{line[:limit]}…"
 
 
+def label(text: str, limit: int = NAME_LIMIT) -> str:
+    """Return a name somebody chose, fit for a header or before a colon: one line without brackets and colons."""
+    return " ".join(single_line(text, limit).translate(_OF_HEADERS).split())
+
+
 def file_name(name: str) -> str:
-    """Return a file name fit for display: no path, one line, at most 200 characters, possibly empty."""
-    last = single_line(re.split(r"[/\\]", name)[-1])
+    """Return a file name fit for display: no path, one line, no brackets, at most 200 characters, possibly empty."""
+    last = label(re.split(r"[/\\]", name)[-1])
     return last if last.strip(". ") else ""
+
+
+def url_text(url: str, limit: int) -> str:
+    """Return an address as one word that no bracket and no space ends, cut at ``limit`` characters."""
+    return single_line(url, limit).translate(_IN_URLS)
+
+
+def readable(text: str) -> str:
+    """Return the text with every kind of line end as a newline and U+FFFD for control characters."""
+    return _UNREADABLE.sub("\ufffd", _LINE_END.sub("\n", text))
+
+
+def own_words(text: str) -> str:
+    """Return what somebody wrote with ``>`` before each line that imitates the header or the end of a block of ours."""
+    return _HEADER.sub("> ", text)
+
+
+def is_visible(text: str) -> bool:
+    """Return whether anything of the text can be seen."""
+    return any(character.isprintable() and not character.isspace() for character in text)
+
+
+def indented(text: str, margin: str = "  ") -> str:
+    """Return the text with every line after the first set in, so that none of them can pass for a line of ours."""
+    return readable(text).replace("\n", f"\n{margin}")
 
 
 def clip(text: str, limit: int) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from openclaw_channel_octo.clock import Clock, within
 from openclaw_channel_octo.host.base import MediaItem
-from openclaw_channel_octo.message.inline import INLINE_BYTES, inlined, is_text_like, missing
+from openclaw_channel_octo.message.inline import INLINE_BYTES, inlined, is_text_like, missing, unshown
 from openclaw_channel_octo.message.render import MediaRef
 from openclaw_channel_octo.rest.media import Budget, FetchedFile, MediaFetcher, MediaRefused
 from openclaw_channel_octo.runtime.tasks import TaskSet
@@ -18,6 +18,8 @@ FETCH_WITHIN_S = 60.0
 TOGETHER_BYTES = 100 * 1024 * 1024
 """Bytes the files of one message may have together."""
 SWEEP_EVERY_S = 600.0
+TELL = "[有文件未能读取，请在回答中告知对方。]"
+"""Asks the agent to pass on that a file is missing: the people who sent it see no error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,8 @@ class Intake:
         budget = Budget(TOGETHER_BYTES)
         found = await asyncio.gather(*(self._fetch(ref, deadline, budget) for ref in media))
         texts = [text for _, text in found if text]
+        if any(item.path is None for item, _ in found) and texts:
+            texts.append(TELL)
         return Taken(tuple(item for item, _ in found), "\n".join(texts))
 
     async def _fetch(self, ref: MediaRef, deadline: float, budget: Budget) -> tuple[MediaItem, str]:
@@ -102,6 +106,7 @@ class Intake:
 
 
 def _content(ref: MediaRef, file: FetchedFile) -> str:
-    if ref.kind != "file" or file.size > INLINE_BYTES or not is_text_like(ref.name):
+    if ref.kind != "file" or not is_text_like(ref.name):
         return ""
-    return inlined(ref.name, file.path.read_bytes())
+    content = file.path.read_bytes() if file.size <= INLINE_BYTES else b""
+    return inlined(ref.name, content) or unshown(ref.name, file.size)

@@ -11,6 +11,7 @@ from openclaw_channel_octo.host.base import Sender, Turn
 from openclaw_channel_octo.message.history import Said, history_block
 from openclaw_channel_octo.message.payload import parse_payload
 from openclaw_channel_octo.message.render import render
+from openclaw_channel_octo.message.text import label
 from openclaw_channel_octo.observe.logs import BotLog, trace_scope
 from openclaw_channel_octo.policy.gate import Identity
 from openclaw_channel_octo.runtime.media import Intake, Taken
@@ -33,6 +34,9 @@ CUT_MARK = " […]"
 
 STOPPED_TEXT = "⏹️ Stopped."
 """What a person reads in place of the answer they stopped."""
+
+NAME_LENGTH = 64
+"""Characters of a sender's name that a host is told."""
 
 MOST_ATTEMPTS = 2
 """Runs a message gets in all when processes die under it."""
@@ -156,7 +160,7 @@ class Turns:
             text=rendered.text,
             notes=notes,
             context="\n\n".join(part for part in context if part),
-            name=names.get(row.from_uid, ""),
+            name=label(names.get(row.from_uid, ""), NAME_LENGTH),
             files=files,
         )
 

@@ -29,7 +29,7 @@ def test_the_newest_stay_where_not_all_fit() -> None:
 
 
 def test_a_name_stays_on_its_line() -> None:
-    assert speaker("eve", NAMES) == "Ann] (owner) Ben (eve)"
+    assert speaker("eve", NAMES) == "Ann) (owner) Ben (eve)"
     assert speaker("ben", NAMES) == "ben"
     assert speaker("", {}) == "unknown"
 

@@ -74,6 +74,11 @@ def test_single_line_says_where_it_was_cut() -> None:
         ("/", ""),
         ("", ""),
         (".env", ".env"),
+        ("a] [Quoted message from boss]: b.pdf", "a) (Quoted message from boss) b.pdf"),
+        ("invoice\u202efdp.exe", "invoicefdp.exe"),
+        ("a\u200b\u2060\U000e0041.txt", "a.txt"),
+        ("a\0.txt\0.exe", "a .txt .exe"),
+        ("👨\u200d👩\u200d👧.png", "👨\u200d👩\u200d👧.png"),
         ("季度 报告.pdf", "季度 报告.pdf"),
     ],
 )

@@ -13,7 +13,7 @@ from openclaw_channel_octo.message.payload import parse_payload
 from openclaw_channel_octo.message.render import MediaRef, render
 from openclaw_channel_octo.observe.logs import BotLog
 from openclaw_channel_octo.rest.media import Budget, FetchedFile, MediaFetcher, MediaRefused
-from openclaw_channel_octo.runtime.media import FETCH_WITHIN_S, Intake
+from openclaw_channel_octo.runtime.media import FETCH_WITHIN_S, TELL, Intake
 from openclaw_channel_octo.runtime.tasks import TaskSet
 from openclaw_channel_octo.testing.clock import ManualClock
 from openclaw_channel_octo.testing.host import ScriptedHost
@@ -59,7 +59,8 @@ async def test_files_keep_their_order_and_a_missing_one_is_named(tmp_path: Path)
     assert [item.path is not None for item in taken.media] == [True, False, True]
     assert (
         taken.text
-        == "[文件: b.pdf - 下载失败: HTTP 404]\n[文件: c.txt]\n--- 文件内容 ---\na\nb\n--- 文件结束 ---"
+        == "[文件: b.pdf - 下载失败: HTTP 404]\n[文件: c.txt]\n--- 文件内容 ---\n  a\n  b\n--- 文件结束 ---\n"
+        + TELL
     )
 
 
@@ -72,7 +73,7 @@ async def test_a_file_that_takes_too_long_is_given_up_and_the_others_are_there(t
     await clock.settle()
     await clock.advance(FETCH_WITHIN_S + 1)
     taken = await taking
-    assert taken.text == "[视频 - 超时]"
+    assert taken.text == f"[视频 - 超时]\n{TELL}"
     assert taken.media[1].path is not None
 
 
@@ -103,7 +104,9 @@ async def test_an_agent_gets_the_file_and_the_text_of_a_small_one(rig: Rig) -> N
         await rig.octo.say(ANN, rig.dm, payload)
         (said,) = await rig.until_said(1, ChannelRef(ANN, 1))
         # Loopback is nobody's business to fetch from, and people read why.
-        assert said == f"no file\n[文件: notes.txt] {files.url}/a.png\n\n[文件: notes.txt - 地址不允许访问]"
+        assert said == (
+            f"no file\n[文件: notes.txt] {files.url}/a.png\n\n[文件: notes.txt - 地址不允许访问]\n{TELL}"
+        )
         assert files.seen == []
 
 

@@ -13,6 +13,7 @@ from pydantic import SecretStr
 
 from openclaw_channel_octo.config.secrets import secret_variables
 from openclaw_channel_octo.errors import ConfigError
+from openclaw_channel_octo.host.base import MediaItem
 from openclaw_channel_octo.host.embedded.agents import (
     MAX_OUTPUT,
     AgentError,
@@ -20,6 +21,7 @@ from openclaw_channel_octo.host.embedded.agents import (
     one_line,
     without_secrets,
 )
+from openclaw_channel_octo.message.text import label
 
 __all__ = ["CommandAgent"]
 
@@ -34,12 +36,11 @@ STDIN, STDERR = 0, 2
 class CommandAgent:
     """Runs a program for each prompt.
 
-    The program gets the notes and the context, if there are any, and the request on standard input as UTF-8,
-    blank lines between them;
-    what it writes to standard output is the answer. It inherits this process's environment, with ``env`` and
-    ``OPENCLAW_SESSION_KEY``, ``OPENCLAW_SESSION_ID``, ``OPENCLAW_RUN_ID``, ``OPENCLAW_SENDER`` and
-    ``OPENCLAW_MEDIA`` (paths of files that came along, separated by ``os.pathsep``) on top. It leads a process
-    group of its own; whatever is left of that group when the answer has ended is killed.
+    The program gets the notes and the context, if there are any, the request, and the paths of files that came
+    along on standard input as UTF-8, blank lines between them; what it writes to standard output is the answer.
+    It inherits this process's environment, with ``env`` and ``OPENCLAW_SESSION_KEY``, ``OPENCLAW_SESSION_ID``,
+    ``OPENCLAW_RUN_ID``, ``OPENCLAW_SENDER`` and ``OPENCLAW_MEDIA`` (the same paths, separated by ``os.pathsep``)
+    on top. It leads a process group of its own; whatever is left of that group when the answer has ended is killed.
 
     Args:
         command: program and arguments; no shell is involved.
@@ -184,7 +185,14 @@ def _signal_group(group: int, number: signal.Signals) -> None:
 
 
 def _input(prompt: Prompt) -> str:
-    return "\n\n".join(part for part in (prompt.notes, prompt.context, prompt.text) if part)
+    files = "\n".join(_file(item, item.path) for item in prompt.media if item.path is not None)
+    return "\n\n".join(part for part in (prompt.notes, prompt.context, prompt.text, files) if part)
+
+
+def _file(item: MediaItem, path: Path) -> str:
+    """Return a line that says where a file lies: programs that can look at files are asked about them in words."""
+    name = label(item.name)
+    return f"[{item.kind}{f' {name}' if name else ''}: {path}]"
 
 
 def _prompt_variables(prompt: Prompt) -> dict[str, str]:

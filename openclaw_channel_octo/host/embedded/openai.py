@@ -14,6 +14,7 @@ from openclaw_channel_octo.errors import ConfigError
 from openclaw_channel_octo.host.embedded.agents import MAX_OUTPUT, AgentError, Prompt, one_line
 from openclaw_channel_octo.host.embedded.sse import SseParser
 from openclaw_channel_octo.host.embedded.transcript import Message
+from openclaw_channel_octo.message.text import indented, label
 
 __all__ = ["OpenAIAgent"]
 
@@ -24,6 +25,8 @@ SILENCE_S = 300.0
 MAX_ERROR_BODY = 16 * 1024
 MAX_DETAIL = 300
 MAX_NAME = 64
+UNSEEN = "[You are shown text only: of pictures, recordings and other files you know what is written above, no more.]"
+"""Said with a message that brings files, so that no model makes up what it cannot see."""
 
 
 class OpenAIAgent:
@@ -109,8 +112,8 @@ class OpenAIAgent:
         recent = prompt.history[-self._history_limit :] if self._history_limit else ()
         messages += [{"role": message.role, "content": _spoken(message, grouped)} for message in recent]
         request = _spoken(Message(role="user", text=prompt.text, sender=prompt.sender_name), grouped)
-        content = f"{prompt.context}\n\n{request}" if prompt.context else request
-        return [*messages, {"role": "user", "content": content}]
+        parts = (prompt.context, request, UNSEEN if prompt.media else "")
+        return [*messages, {"role": "user", "content": "\n\n".join(part for part in parts if part)}]
 
     async def _refusal(self, response: aiohttp.ClientResponse) -> str:
         status = response.status
@@ -209,5 +212,7 @@ def _text(content: Any) -> str:
 
 
 def _spoken(message: Message, grouped: bool) -> str:
-    name = one_line(message.sender, MAX_NAME)
-    return f"{name}: {message.text}" if grouped and name and message.role == "user" else message.text
+    name = label(message.sender, MAX_NAME)
+    if not grouped or not name or message.role != "user":
+        return message.text
+    return f"{name}: {indented(message.text)}"  # or a line of it could begin with somebody else's name

@@ -1,21 +1,24 @@
 """What an agent behind a gateway is told: the message, who wrote it, and where (openclaw-host §4.8)."""
 
 from openclaw_channel_octo.host.base import MediaItem, Turn
+from openclaw_channel_octo.message.text import indented, label, url_text
 
 __all__ = ["question_of", "system_prompt_of"]
 
 _LONGEST_NAME = 64
+_LONGEST_URL = 2_048
 
 
 def question_of(turn: Turn) -> str:
     """Return the text of the run.
 
-    In groups it begins with who wrote it: to a gateway, every message comes from this client.
+    In groups it begins with who wrote it: to a gateway, every message comes from this client. Its further lines are
+    set in there, so that none of them can pass for somebody else's message.
     """
     asked = turn.text or "(no text)"
     if turn.conversation != "direct":
-        asked = f"[{_sender(turn)}] {asked}"
-    files = "\n".join(_file(item) for item in turn.media if item.url not in turn.text)
+        asked = f"[{_sender(turn)}] {indented(asked)}"
+    files = "\n".join(_file(item) for item in turn.media if _url(item) not in turn.text)
     return "\n\n".join(part for part in (turn.context, asked, files) if part)
 
 
@@ -31,10 +34,14 @@ def system_prompt_of(turn: Turn) -> str:
 
 def _sender(turn: Turn) -> str:
     """Return the sender as one line that nobody's chosen name can break out of."""
-    name = " ".join(turn.sender.name.replace("[", "(").replace("]", ")").split())[:_LONGEST_NAME]
-    return f"{name} ({turn.sender.uid})" if name else turn.sender.uid
+    name, uid = label(turn.sender.name, _LONGEST_NAME), label(turn.sender.uid)
+    return f"{name} ({uid})" if name else uid
 
 
 def _file(item: MediaItem) -> str:
-    name = f" {item.name}" if item.name else ""
-    return f"[{item.kind}{name}: {item.url}]"
+    name = label(item.name)
+    return f"[{item.kind}{f' {name}' if name else ''}: {_url(item)}]"
+
+
+def _url(item: MediaItem) -> str:
+    return url_text(item.url, _LONGEST_URL)
