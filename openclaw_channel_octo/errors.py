@@ -26,7 +26,9 @@
     │   └── HostRefused           the host does not let us in: the operator has to act
     ├── TargetError            a target that names no conversation; nothing was sent
     ├── RequestDenied          the person who asks the bot for something may not have it
-    └── CaptureError           a file that is no capture
+    ├── CaptureError           a file that is no capture
+    └── ControlError           a running process was asked something and says no, or none runs
+        └── NotRunning            no process answers for this state folder
 
 No message in this tree ever holds a token, a secret or a payload's text.
 """
@@ -189,3 +191,23 @@ class RequestDenied(OctoError):
 
 class CaptureError(OctoError):
     """The file is not a capture we can read."""
+
+
+class ControlError(OctoError):
+    """A request over the control socket was not carried out.
+
+    Args:
+        code: one of the protocol's words for it, such as ``unknown-call`` (docs/control.md).
+        detail: what went wrong and what to do.
+    """
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(detail)
+        self.code = code
+
+
+class NotRunning(ControlError):
+    """No process answers on the control socket of this state folder."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__("not-running", detail)

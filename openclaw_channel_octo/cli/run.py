@@ -4,8 +4,8 @@ import asyncio
 import logging
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -16,10 +16,12 @@ from openclaw_channel_octo.cli.files import CONFIG_OPTION, OPENCLAW_OPTION, load
 from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.config.load import select_accounts
 from openclaw_channel_octo.config.model import BotConfig, OctoConfig
-from openclaw_channel_octo.errors import ConfigError, OctoError
+from openclaw_channel_octo.errors import ConfigError, HostError, OctoError
 from openclaw_channel_octo.host.configure import host_from_config
-from openclaw_channel_octo.observe.logs import setup_logging
+from openclaw_channel_octo.observe.logs import Secrets, setup_logging
 from openclaw_channel_octo.runtime.channel import OctoChannel
+from openclaw_channel_octo.runtime.control import ControlServer
+from openclaw_channel_octo.runtime.control_calls import register_calls
 from openclaw_channel_octo.runtime.transport import Tap
 
 __all__ = ["run"]
@@ -122,14 +124,31 @@ async def _serve(config: OctoConfig, bots: Sequence[BotConfig], tap: Callable[[s
     with _stop_signals() as signals:
         await host.start()
         try:
-            for bot in bots:
-                await channel.start(bot.account_id, host)
-            _log.info("%s: stopping; once more to end at once", (await signals.get()).name)
-            drained = await _drain(channel, signals)
+            async with _controlled(config, channel):
+                for bot in bots:
+                    await channel.start(bot.account_id, host)
+                _log.info("%s: stopping; once more to end at once", (await signals.get()).name)
+                drained = await _drain(channel, signals)
         finally:
             await channel.stop(0)
             await host.stop()
     return 0 if drained else CUT_SHORT
+
+
+@asynccontextmanager
+async def _controlled(config: OctoConfig, channel: OctoChannel) -> AsyncIterator[None]:
+    """Answer on the control socket meanwhile; the bots run without it where there can be none."""
+    hide = Secrets(*config.secrets()).hidden
+    server = ControlServer(config.host.state_dir, SystemClock(), hide)
+    register_calls(server, channel, config.host.kind)
+    try:
+        await server.start()
+    except (HostError, OSError) as error:
+        _log.warning("no control socket, 'sessions repair' and 'status' cannot ask this process: %s", error)
+    try:
+        yield
+    finally:
+        await server.stop()
 
 
 @contextmanager

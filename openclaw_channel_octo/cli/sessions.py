@@ -1,41 +1,36 @@
-"""`openclaw-octo sessions`: the embedded host's sessions, read and never changed."""
+"""`openclaw-octo sessions`: what sessions will do with the next message, and their repair without a restart."""
 
 import json
 import sys
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import click
 
+from openclaw_channel_octo.cli.control import ask
+from openclaw_channel_octo.cli.session_files import FoundSession, is_fine, is_owned, read_sessions, todo_of
+from openclaw_channel_octo.cli.session_repair import Fix, fix_files, fix_through, kept_elsewhere
 from openclaw_channel_octo.cli.store import STORE_OPTION, age
 from openclaw_channel_octo.clock import SystemClock
-from openclaw_channel_octo.host.embedded import rows
-from openclaw_channel_octo.host.embedded.content import parse_content
-from openclaw_channel_octo.session.guard import Action, Situation, plan
-from openclaw_channel_octo.session.status import RECOVERABLE, SessionSnapshot, Status
+from openclaw_channel_octo.errors import ControlError, HostError, NotRunning
+from openclaw_channel_octo.session.guard import Action, Plan
+from openclaw_channel_octo.session.status import SessionSnapshot
 
 __all__ = ["sessions"]
 
 NOT_FINE = 1
 NOT_READ = 2
-PATIENCE_MS = 660_000
-"""Time without progress after which a running session is called stuck: the default budget and a minute."""
 
 JSON_OPTION = click.option("--json", "as_json", is_flag=True, help="One JSON object a line, for programs.")
 AGENT_OPTION = click.option("--agent", default="", metavar="ID", help="Only this agent's sessions.")
-
-
-@dataclass(frozen=True, slots=True)
-class _Found:
-    agent: str
-    snapshot: SessionSnapshot
+KEY_OPTION = click.option("--session", "key", default="", metavar="KEY", help="Only this session.")
 
 
 @click.group()
 def sessions() -> None:
-    """Look at the sessions of the embedded host; works while the bots run, and changes nothing."""
+    """Look at the sessions of the embedded host, and repair them; works while the bots run."""
 
 
 @sessions.command("list")
@@ -46,7 +41,7 @@ def list_sessions(store: Path, agent: str, as_json: bool) -> None:
     """Show every session and its status."""
     found = _load(store, agent)
     for each in found:
-        click.echo(json.dumps(_as_json(each)) if as_json else _line(each))
+        click.echo(json.dumps(_as_json(each, {})) if as_json else _line(each))
     if not as_json:
         click.echo(f"{len(found)} sessions")
 
@@ -54,86 +49,126 @@ def list_sessions(store: Path, agent: str, as_json: bool) -> None:
 @sessions.command()
 @STORE_OPTION
 @AGENT_OPTION
-@click.option("--session", "key", default="", metavar="KEY", help="This session, whatever its status.")
+@KEY_OPTION
 @JSON_OPTION
 def show(store: Path, agent: str, key: str, as_json: bool) -> None:
     """Explain whether sessions will answer the next message; without --session those that are not fine.
 
+    While the bots run they are asked: what they know of runs and waiting messages is shown too.
+
     Exit codes: 0 all are fine, 1 some are not (or there is no such session), 2 the sessions cannot be read.
     """
-    found = [
-        each for each in _load(store, agent) if not key or each.snapshot.session_key.lower() == key.lower()
-    ]
+    found = [each for each in _load(store, agent) if not key or each.named(key)]
+    shown = found if key else [each for each in found if not is_fine(each.snapshot)]
+    views = [(each, _live(store, each.snapshot.session_key)) for each in shown]
     if key and not found:
-        click.echo(f"no session {key} in {store}", err=True)
-        sys.exit(NOT_FINE)
-    troubled = [each for each in found if not _is_fine(each.snapshot)]
-    for each in found if key else troubled:
-        click.echo(json.dumps(_as_json(each)) if as_json else _explain(each))
+        view = _live(store, key)
+        if not view.get("snapshot"):
+            click.echo(f"no session {key} in {store}", err=True)
+            sys.exit(NOT_FINE)
+        views = [(FoundSession("", SessionSnapshot(**view["snapshot"])), view)]
+    troubled = [each for each, _ in views if not is_fine(each.snapshot)]
+    for each, view in views:
+        click.echo(json.dumps(_as_json(each, view)) if as_json else _explain(store, each, view))
     if not troubled and not key and not as_json:
         click.echo(f"All {len(found)} sessions are fine.")
     sys.exit(NOT_FINE if troubled else 0)
 
 
-def _load(store: Path, agent: str) -> list[_Found]:
+@sessions.command()
+@STORE_OPTION
+@AGENT_OPTION
+@KEY_OPTION
+@click.option("--dry-run", is_flag=True, help="Only show what would be done.")
+@JSON_OPTION
+def repair(store: Path, agent: str, key: str, dry_run: bool, as_json: bool) -> None:
+    """Clear what failed and stuck runs left behind, so that the next message is answered; no restart is needed.
+
+    Exactly what recovery clears is cleared; memory, settings and unknown fields stay. While the bots run they do it
+    themselves. Where none run, the file is changed under its lock, and a copy of it is kept beside it.
+
+    Exit codes: 0 done, or nothing to do; 1 a session could not be repaired, or there is no such session; 2 the
+    sessions cannot be read or written.
+    """
     try:
-        return sorted(_read(store, agent), key=lambda each: (each.agent, each.snapshot.session_key))
+        fixes = _fixes(store, agent, key, dry_run=dry_run)
+    except (HostError, ControlError, OSError, ValueError) as error:
+        click.echo(f"nothing was repaired: {error}", err=True)
+        sys.exit(NOT_READ)
+    for fix in fixes:
+        click.echo(json.dumps(asdict(fix)) if as_json else fix.line(dry_run=dry_run))
+    if not fixes and not key and not as_json:
+        click.echo("Nothing to repair.")
+    if not fixes and key:
+        click.echo(f"no session {key} in {store}", err=True)
+        sys.exit(NOT_FINE)
+    sys.exit(NOT_FINE if any(fix.failed for fix in fixes) else 0)
+
+
+def _fixes(store: Path, agent: str, key: str, *, dry_run: bool) -> Sequence[Fix]:
+    """Have sessions repaired by the process that has them, or where there is none, here."""
+    if where := kept_elsewhere(store):
+        raise HostError(where)
+    try:
+        ask(store, "ping")
+    except NotRunning:
+        return fix_files(store, agent, key, dry_run=dry_run)
+    return fix_through(store, agent, key, dry_run=dry_run)
+
+
+def _live(store: Path, key: str) -> dict[str, Any]:
+    """Return what a running process says about a session; empty where none runs or it cannot say."""
+    try:
+        return dict(ask(store, "session.show", {"session": key}))
+    except ControlError:
+        return {}
+
+
+def _load(store: Path, agent: str) -> list[FoundSession]:
+    try:
+        return read_sessions(store, agent)
     except (OSError, ValueError) as error:
         click.echo(f"the sessions in {store} cannot be read: {error}", err=True)
         sys.exit(NOT_READ)
 
 
-def _read(store: Path, agent: str) -> Iterator[_Found]:
-    if not store.is_dir():
-        raise FileNotFoundError(f"no folder {store}; give the bots' state folder with --store")
-    for file in store.glob("agents/*/sessions/sessions.json"):
-        owner = file.parts[-3]
-        if agent and owner != agent:
-            continue
-        for key, entry in parse_content(file.read_bytes() or b"{}").items():
-            yield _Found(owner, rows.snapshot(key, entry if isinstance(entry, dict) else {}))
+def _plan(each: FoundSession, view: dict[str, Any]) -> Plan:
+    """Return what the guard will do with the next message, as the running bots say, else as the file says."""
+    return Plan(**view["plan"]) if view else todo_of(each.snapshot)
 
 
-def _is_fine(snapshot: SessionSnapshot) -> bool:
-    known = {None, *Status}
-    return snapshot.status in known and snapshot.status not in RECOVERABLE and not _is_stuck(snapshot)
-
-
-def _is_stuck(snapshot: SessionSnapshot) -> bool:
-    seen = snapshot.started_at or snapshot.updated_at or 0
-    return snapshot.status == Status.RUNNING and SystemClock().wall_ms() - seen > PATIENCE_MS
-
-
-def _verdict(snapshot: SessionSnapshot) -> str:
-    """Return in words what the guard will do with the next message."""
-    now_ms = SystemClock().wall_ms()
-    kind = "direct" if ":direct:" in snapshot.session_key else "group"
-    todo = plan(
-        snapshot, Situation(now_ms=now_ms, kind=kind, patience_ms=PATIENCE_MS, waiting_since_ms=now_ms)
-    )
+def _verdict(todo: Plan) -> str:
     match todo.action:
-        case Action.RUN:
-            return "the next message is answered"
         case Action.WAIT:
             return "a run is under way; the next message waits for it"
         case Action.RECOVER:
             told = "the restart is announced in the group, " if todo.announce else ""
             stuck = "the stuck run is aborted, " if todo.abort_run_id else ""
             return f"at the next message {stuck}{told}the session is recovered with its memory, and the bot answers"
+        case _:
+            return "the next message is answered"
 
 
-def _line(each: _Found) -> str:
+def _line(each: FoundSession) -> str:
     snapshot = each.snapshot
     when = age(snapshot.updated_at, SystemClock().wall_ms()) if snapshot.updated_at else "-"
     return f"{snapshot.status or 'new':<12} {when:>7}  {snapshot.session_key}"
 
 
-def _explain(each: _Found) -> str:
+def _explain(store: Path, each: FoundSession, view: dict[str, Any]) -> str:
     snapshot = each.snapshot
-    lines = [
-        snapshot.session_key,
-        f"  status {snapshot.status or 'new'}: {_verdict(snapshot)}",
-    ]
+    todo = _plan(each, view)
+    lines = [snapshot.session_key, f"  status {snapshot.status or 'new'}: {_verdict(todo)}"]
+    if todo.action is Action.WAIT and not view and is_owned(store) is False:
+        lines[1] = (
+            f"  status {snapshot.status}: no process runs it any more; at their next start the bots take note of that,"
+            " recover it with its memory, and answer"
+        )
+    if run := view.get("run"):
+        since = age(run["since_ms"], SystemClock().wall_ms())
+        lines.append(f"  {run['account_id']} has worked on message {run['message_id']} for {since}")
+    if waiting := view.get("waiting"):
+        lines.append(f"  messages that wait there: {waiting}")
     if snapshot.runtime_ms is not None:
         lines.append(f"  the last run took {snapshot.runtime_ms / 1000:.1f} s")
     if snapshot.last_run_error:
@@ -141,5 +176,7 @@ def _explain(each: _Found) -> str:
     return "\n".join(lines)
 
 
-def _as_json(each: _Found) -> dict[str, Any]:
-    return {"agent": each.agent, **asdict(each.snapshot), "verdict": _verdict(each.snapshot)}
+def _as_json(each: FoundSession, view: dict[str, Any]) -> dict[str, Any]:
+    live: dict[str, Any] = {name: view[name] for name in ("run", "waiting") if name in view}
+    verdict = _verdict(_plan(each, view))
+    return {"agent": each.agent, **asdict(each.snapshot), **live, "verdict": verdict}

@@ -216,7 +216,7 @@ class OwnerLock:
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
         except BlockingIOError:
-            owner = os.pread(descriptor, 32, 0).decode(errors="replace").strip() or "unknown"
+            owner = _written_owner(descriptor)
             os.close(descriptor)
             raise HostError(
                 f"{self._path.parent} is in use by process {owner}: stop that process, "
@@ -227,9 +227,33 @@ class OwnerLock:
             raise HostError(f"{self._path} cannot be locked: {error.strerror}") from error
         self._descriptor = descriptor
 
+    def holder(self) -> str:
+        """Return the id of the process that has it, empty when none has; changes nothing.
+
+        Raises:
+            HostError: the file cannot be read.
+        """
+        try:
+            descriptor = os.open(self._path, os.O_RDONLY)
+        except FileNotFoundError:
+            return ""
+        except OSError as error:
+            raise HostError(f"{self._path} cannot be read: {error.strerror}") from error
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return _written_owner(descriptor)
+        finally:
+            os.close(descriptor)
+        return ""
+
     def release(self) -> None:
         """Give ownership back; does nothing where it was not taken."""
         if self._descriptor is not None:
             os.ftruncate(self._descriptor, 0)
             os.close(self._descriptor)
             self._descriptor = None
+
+
+def _written_owner(descriptor: int) -> str:
+    return os.pread(descriptor, 32, 0).decode(errors="replace").strip() or "unknown"

@@ -22,7 +22,8 @@ from openclaw_channel_octo.rest.origin import Origin
 from openclaw_channel_octo.runtime.bot import Bot
 from openclaw_channel_octo.runtime.lanes import Lanes
 from openclaw_channel_octo.runtime.outbound import Outbound, OutboundBot, requester_of
-from openclaw_channel_octo.runtime.runs import Runs
+from openclaw_channel_octo.runtime.repair import Repair, SessionView, look, repair
+from openclaw_channel_octo.runtime.runs import ActiveRun, Runs
 from openclaw_channel_octo.runtime.shared import Shared
 from openclaw_channel_octo.runtime.supervisor import ConnectionStatus
 from openclaw_channel_octo.runtime.transport import Tap, TransportFactory, open_websocket
@@ -40,12 +41,14 @@ class ChannelStatus:
 
     Attributes:
         bots: connection state by account id.
-        turns: runs under way, session key to run id.
+        turns: runs under way, by session key.
+        lanes: messages that wait behind the one being worked on, by session key.
         trouble: why the journal waits, empty when it does not.
     """
 
     bots: Mapping[str, ConnectionStatus]
-    turns: Mapping[str, str]
+    turns: Mapping[str, ActiveRun]
+    lanes: Mapping[str, int]
     trouble: str
 
 
@@ -183,8 +186,30 @@ class OctoChannel:
         return ChannelStatus(
             bots={name: bot.connection for name, bot in self._bots.items()},
             turns=self._shared.runs.active if self._shared else {},
+            lanes=self._shared.lanes.depths if self._shared else {},
             trouble=self._shared.journal.trouble if self._shared else "",
         )
+
+    async def look(self, session_key: str) -> SessionView:
+        """Return what the next message of a session will meet. Raises `HostError`, also where no bot was started."""
+        return await look(self._opened(), self._config, session_key)
+
+    async def repair(self, session_key: str, *, dry_run: bool = False) -> Repair:
+        """Do now for a failed or stuck session what its next message would do first: recover it.
+
+        Args:
+            session_key: the session.
+            dry_run: only tell what would be done.
+
+        Raises:
+            HostError: the host cannot do it, or no bot was started.
+        """
+        return await repair(self._opened(), self._config, session_key, dry_run=dry_run)
+
+    def _opened(self) -> Shared:
+        if self._shared is None:
+            raise HostError("no bot was started here")
+        return self._shared
 
     def _running(self, account_id: str) -> tuple[Shared, OutboundBot]:
         if not account_id and len(self._config.accounts) > 1:

@@ -73,7 +73,7 @@ class Commands:
         return f"Session: {status}\nWaiting messages: {self._lanes.depth(key)}"
 
     async def _stop(self, key: str) -> str:
-        run_id = self._runs.active.get(key)
-        if run_id and await self._host.abort(key, run_id):
+        run = self._runs.active.get(key)
+        if run and await self._host.abort(key, run.run_id):
             return "Stopping."
         return "Nothing is running here."

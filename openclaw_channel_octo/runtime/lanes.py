@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 __all__ = ["Lanes", "Work"]
@@ -54,6 +54,11 @@ class Lanes:
         """Return how many items wait in a lane."""
         lane = self._lanes.get(key)
         return len(lane.waiting) if lane else 0
+
+    @property
+    def depths(self) -> Mapping[str, int]:
+        """How many items wait, by key, of every lane with work."""
+        return {key: len(lane.waiting) for key, lane in self._lanes.items()}
 
     @property
     def active(self) -> int:

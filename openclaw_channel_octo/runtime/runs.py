@@ -25,7 +25,7 @@ from openclaw_channel_octo.host.base import (
 )
 from openclaw_channel_octo.session.status import Status
 
-__all__ = ["SKIPPED", "RunEnd", "Runs"]
+__all__ = ["SKIPPED", "ActiveRun", "RunEnd", "Runs"]
 
 SKIPPED = "skipped"
 """Status of a turn the host did not run."""
@@ -43,6 +43,23 @@ GRACE_S = 5.0
 """How much longer than the budget a run may take before we stop it: the host's own stop is the gentler one."""
 
 Deliver = Callable[[str], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActiveRun:
+    """A run under way.
+
+    Attributes:
+        run_id: its id.
+        account_id: the bot it answers for.
+        message_id: the message it answers.
+        since_ms: when it began, Unix milliseconds.
+    """
+
+    run_id: str
+    account_id: str
+    message_id: str
+    since_ms: int
 
 
 @dataclass(slots=True)
@@ -86,7 +103,7 @@ class Runs:
         self._clock = clock
         self._slots = asyncio.Semaphore(max_turns)
         self._ended: OrderedDict[str, str] = OrderedDict()
-        self._active: dict[str, str] = {}
+        self._active: dict[str, ActiveRun] = {}
 
     @property
     def ended(self) -> Mapping[str, str]:
@@ -96,17 +113,17 @@ class Runs:
     @property
     def own(self) -> Collection[str]:
         """Own run ids, running or ended; a view of the ended ones."""
-        running: dict[str, str] = dict.fromkeys(self._active.values(), Status.RUNNING)
+        running: dict[str, str] = {run.run_id: Status.RUNNING for run in self._active.values()}
         return ChainMap(running, self._ended)
 
     @property
-    def active(self) -> dict[str, str]:
-        """Runs under way, session key to run id."""
+    def active(self) -> Mapping[str, ActiveRun]:
+        """Runs under way by session key."""
         return dict(self._active)
 
     def is_open(self, run_id: str) -> bool:
         """Return whether a run of ours is under way."""
-        return run_id in self._active.values()
+        return any(run.run_id == run_id for run in self._active.values())
 
     @property
     def outlive_us(self) -> bool:
@@ -137,7 +154,12 @@ class Runs:
         async with AsyncExitStack() as slots:
             await slots.enter_async_context(bot_slots)
             await slots.enter_async_context(self._slots)
-            self._active[turn.session_key] = turn.run_id
+            self._active[turn.session_key] = ActiveRun(
+                run_id=turn.run_id,
+                account_id=turn.account_id,
+                message_id=turn.message_id,
+                since_ms=self._clock.wall_ms(),
+            )
             try:
                 end = await self._bounded(turn, budget_s, deliver)
             except asyncio.CancelledError:

@@ -2,7 +2,7 @@
 
 from openclaw_channel_octo.ids import ChannelRef, ChannelType
 
-__all__ = ["conversation_kind", "session_key"]
+__all__ = ["conversation_kind", "kind_of", "session_key"]
 
 CHANNEL = "octo"
 
@@ -27,3 +27,8 @@ def session_key(agent_id: str, channel: ChannelRef) -> str:
     if channel.type == ChannelType.PERSON:
         return f"agent:{agent_id.lower()}:{CHANNEL}:direct:{channel.id.lower()}"
     return f"agent:{agent_id.lower()}:{CHANNEL}:group:{channel.id}"
+
+
+def kind_of(key: str) -> str:
+    """Return ``direct`` or ``group`` for a session key that is all somebody knows; threads count as groups."""
+    return "direct" if ":direct:" in key.lower() else "group"

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from openclaw_channel_octo.errors import StoreError
 
-__all__ = ["FileLease", "Lease", "lease_folder"]
+__all__ = ["FileLease", "Lease", "lease_folder", "own_folder"]
 
 
 class Lease(Protocol):
@@ -71,7 +71,7 @@ class FileLease:
         if self._held is not None:
             return True
         try:
-            _private(self._folder)
+            own_folder(self._folder)
             db = sqlite3.connect(self._path, timeout=0, isolation_level=None, check_same_thread=False)
         except (OSError, sqlite3.Error) as error:
             raise StoreError(f"no lease can be kept in {self._folder}: {error}") from error
@@ -96,8 +96,8 @@ def lease_folder(env: Mapping[str, str] = os.environ) -> Path:
     return Path(tempfile.gettempdir()) / f"openclaw-octo-{os.getuid()}"
 
 
-def _private(folder: Path) -> None:
-    """Make the folder, and make sure that nobody else put it there."""
+def own_folder(folder: Path) -> None:
+    """Make the folder, and make sure that nobody else put it there. Raises `OSError`."""
     folder.mkdir(mode=0o700, exist_ok=True)
     found = folder.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():

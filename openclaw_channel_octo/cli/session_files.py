@@ -1,0 +1,80 @@
+"""The embedded host's sessions as their files tell them, read and never changed."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from openclaw_channel_octo.clock import SystemClock
+from openclaw_channel_octo.host.embedded import rows
+from openclaw_channel_octo.host.embedded.content import parse_content
+from openclaw_channel_octo.host.files import OwnerLock
+from openclaw_channel_octo.session.guard import Plan, Situation, plan
+from openclaw_channel_octo.session.key import kind_of
+from openclaw_channel_octo.session.status import RECOVERABLE, SessionSnapshot, Status
+
+__all__ = ["FoundSession", "is_fine", "is_owned", "read_sessions", "session_files", "todo_of"]
+
+PATIENCE_MS = 660_000
+"""Time without progress after which a running session is called stuck: the default budget and a minute."""
+
+
+@dataclass(frozen=True, slots=True)
+class FoundSession:
+    """A session of a file.
+
+    Attributes:
+        agent: whose session it is, empty where a running host told of it.
+        snapshot: what is known of it.
+    """
+
+    agent: str
+    snapshot: SessionSnapshot
+
+    def named(self, key: str) -> bool:
+        """Return whether this is the session of a key, in any case."""
+        return self.snapshot.session_key.casefold() == key.casefold()
+
+
+def session_files(store: Path, agent: str) -> list[tuple[str, Path]]:
+    """Return agents and their files, of one agent or with an empty name of all. Raises `FileNotFoundError`."""
+    if not store.is_dir():
+        raise FileNotFoundError(f"no folder {store}; give the bots' state folder with --store")
+    files = sorted(store.glob("agents/*/sessions/sessions.json"))
+    return [(file.parts[-3], file) for file in files if not agent or file.parts[-3] == agent]
+
+
+def read_sessions(store: Path, agent: str) -> list[FoundSession]:
+    """Return the sessions of one agent, or with an empty name of all, in order. Raises `OSError`, `ValueError`."""
+    return sorted(_read(store, agent), key=lambda each: (each.agent, each.snapshot.session_key))
+
+
+def _read(store: Path, agent: str) -> Iterator[FoundSession]:
+    for owner, file in session_files(store, agent):
+        for key, entry in parse_content(file.read_bytes() or b"{}").items():
+            yield FoundSession(owner, rows.snapshot(key, entry if isinstance(entry, dict) else {}))
+
+
+def is_fine(snapshot: SessionSnapshot) -> bool:
+    """Return whether the next message is answered, at once or after a run under way."""
+    known = {None, *Status}
+    return snapshot.status in known and snapshot.status not in RECOVERABLE and not _is_stuck(snapshot)
+
+
+def _is_stuck(snapshot: SessionSnapshot) -> bool:
+    seen = snapshot.started_at or snapshot.updated_at or 0
+    return snapshot.status == Status.RUNNING and SystemClock().wall_ms() - seen > PATIENCE_MS
+
+
+def todo_of(snapshot: SessionSnapshot) -> Plan:
+    """Return what the guard will do with the next message, as far as the file tells."""
+    now_ms = SystemClock().wall_ms()
+    kind = kind_of(snapshot.session_key)
+    return plan(
+        snapshot, Situation(now_ms=now_ms, kind=kind, patience_ms=PATIENCE_MS, waiting_since_ms=now_ms)
+    )
+
+
+def is_owned(store: Path) -> bool | None:
+    """Return whether a host has the folder, ``None`` where no host of ours ever had it. Raises `HostError`."""
+    lock = store / "host.lock"
+    return bool(OwnerLock(lock).holder()) if lock.exists() else None

@@ -1,0 +1,105 @@
+"""Repair of a ``sessions.json`` that no process works with: what its owner would clear, and nothing else."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from openclaw_channel_octo.clock import Clock
+from openclaw_channel_octo.errors import SessionStoreError
+from openclaw_channel_octo.host.embedded import rows
+from openclaw_channel_octo.host.embedded.content import Content, dump_content, entry_text, parse_content
+from openclaw_channel_octo.host.embedded.store import LOCK_WAIT_S
+from openclaw_channel_octo.host.files import OwnerLock, locked, read_stamped, replace_file, stamp_of
+from openclaw_channel_octo.session.status import SessionSnapshot
+
+__all__ = ["RepairedFile", "repair_file", "unowned"]
+
+
+@dataclass(frozen=True, slots=True)
+class RepairedFile:
+    """What was done to one file.
+
+    Attributes:
+        sessions: the sessions that were cleared, as they were before.
+        backup: the file as it was before, beside it; ``None`` where nothing was changed.
+    """
+
+    sessions: tuple[SessionSnapshot, ...]
+    backup: Path | None
+
+
+@contextmanager
+def unowned(state_dir: Path) -> Iterator[None]:
+    """Hold a state folder so that no host takes it meanwhile. Raises `HostError` where one has it."""
+    owner = OwnerLock(state_dir / "host.lock")
+    owner.acquire()
+    try:
+        yield
+    finally:
+        owner.release()
+
+
+def repair_file(path: Path, chosen: Callable[[SessionSnapshot], bool], clock: Clock) -> RepairedFile:
+    """Clear the lifecycle fields of the chosen sessions; every other field and session stays.
+
+    The caller holds the folder (`unowned`), so a run that the file says is under way is none.
+
+    Args:
+        path: ``sessions.json``.
+        chosen: says of a session whether to clear it.
+        clock: names the backup, and makes ids for sessions without one.
+
+    Raises:
+        SessionStoreError: the file cannot be read or written, or holds no sessions; it is as it was.
+    """
+    try:
+        with locked(path.with_name(f"{path.name}.lock"), LOCK_WAIT_S):
+            return _repair(path, chosen, clock)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise SessionStoreError(f"{path} is left as it is: {reason}") from error
+
+
+def _repair(path: Path, chosen: Callable[[SessionSnapshot], bool], clock: Clock) -> RepairedFile:
+    stamp, raw = read_stamped(path)
+    content = parse_content(raw) if raw.strip() else {}
+    cleared = tuple(_clear(content, chosen, clock))
+    if not cleared:
+        return RepairedFile((), None)
+    backup = _backup(path, raw, clock)
+
+    def unedited() -> None:
+        if stamp_of(path) != stamp:
+            raise ValueError("somebody edited it meanwhile, try again")
+
+    replace_file(path, _dumped(content), before_rename=unedited)
+    return RepairedFile(cleared, backup)
+
+
+def _clear(
+    content: Content, chosen: Callable[[SessionSnapshot], bool], clock: Clock
+) -> Iterator[SessionSnapshot]:
+    for key, entry in content.items():
+        if not isinstance(entry, dict):
+            continue
+        before = rows.snapshot(key, entry)
+        if chosen(before):
+            rows.recover(entry, before, session_id=clock.new_id())
+            yield before
+
+
+def _dumped(content: dict[str, Any]) -> bytes:
+    return dump_content({key: entry_text(key, entry) for key, entry in content.items()})
+
+
+def _backup(path: Path, raw: bytes, clock: Clock) -> Path:
+    """Keep the file's bytes beside it, mode 0600, under a name that tells when."""
+    when = datetime.fromtimestamp(clock.wall_ms() / 1000, UTC).strftime("%Y%m%dT%H%M%S.%fZ")
+    backup = path.with_name(f"{path.name}.before-repair-{when}")
+    if backup.exists():
+        raise ValueError(f"there is a backup of this moment already, {backup.name}")
+    replace_file(backup, raw)
+    return backup

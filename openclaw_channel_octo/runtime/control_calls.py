@@ -1,0 +1,49 @@
+"""What the control socket can ask of a running channel (docs/control.md)."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import asdict
+from functools import partial
+from typing import Any
+
+from openclaw_channel_octo import __version__
+from openclaw_channel_octo.errors import ControlError
+from openclaw_channel_octo.runtime.channel import OctoChannel
+from openclaw_channel_octo.runtime.control import ControlServer
+
+__all__ = ["register_calls"]
+
+
+def register_calls(server: ControlServer, channel: OctoChannel, host_kind: str) -> None:
+    """Let ``server`` answer for a channel.
+
+    Args:
+        server: the socket.
+        channel: the bots.
+        host_kind: who runs the turns, such as ``embedded``.
+    """
+    server.register("status", partial(_status, channel, host_kind))
+    server.register("session.show", partial(_show, channel))
+    server.register("session.repair", partial(_repair, channel))
+
+
+async def _status(channel: OctoChannel, host_kind: str, _: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {"pid": os.getpid(), "version": __version__, "host": host_kind, **asdict(channel.status())}
+
+
+async def _show(channel: OctoChannel, params: Mapping[str, Any]) -> Mapping[str, Any]:
+    return asdict(await channel.look(_text(params, "session")))
+
+
+async def _repair(channel: OctoChannel, params: Mapping[str, Any]) -> Mapping[str, Any]:
+    dry_run = params.get("dry_run", False)
+    if not isinstance(dry_run, bool):
+        raise ControlError("bad-params", "dry_run must be true or false")
+    return asdict(await channel.repair(_text(params, "session"), dry_run=dry_run))
+
+
+def _text(params: Mapping[str, Any], name: str) -> str:
+    value = params.get(name)
+    if not isinstance(value, str) or not value:
+        raise ControlError("bad-params", f"{name} must be a text that is not empty")
+    return value
