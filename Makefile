@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-gateway lint types unit chaos fuzz bench clean
+.PHONY: demo test test-gateway lint types unit golden chaos fuzz bench clean
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed; call: make PYTHON=python3.11 ...")'
@@ -28,6 +28,10 @@ types: $(STAMP)
 
 unit: $(STAMP)
 	$(BIN)/pytest
+
+# what agents get to read, written anew into tests/golden; read the difference before you commit it
+golden: $(STAMP)
+	OCTO_GOLDEN=write $(BIN)/pytest tests/golden
 
 chaos: $(STAMP)
 	$(BIN)/python -m tests.chaos

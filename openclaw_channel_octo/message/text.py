@@ -111,8 +111,11 @@ def is_visible(text: str) -> bool:
 
 
 def indented(text: str, margin: str = "  ") -> str:
-    """Return the text with every line after the first set in, so that none of them can pass for a line of ours."""
-    return readable(text).replace("\n", f"\n{margin}")
+    """Return the text with every line after the first set in, so that none of them can pass for a line of ours.
+
+    What cannot be seen is left out: nobody tells an agent what people do not read.
+    """
+    return _HIDDEN.sub("", readable(text)).replace("\n", f"\n{margin}")
 
 
 def clip(text: str, limit: int) -> str:
