@@ -53,10 +53,18 @@ class OctoDouble(People):
         clock: timestamps, the typing throttle, and `Slow`; the machine's clock where none is given.
         space_id: the space stamped into direct messages; empty for a deployment without spaces.
         bad_token_delay_s: real seconds between a refused CONNECT and the end of its connection.
+        port: where to listen on loopback, any free one by default.
+        also: adds routes of its own to the server before the port is opened.
     """
 
     def __init__(
-        self, clock: Clock | None = None, *, space_id: str = "space_default", bad_token_delay_s: float = 0.005
+        self,
+        clock: Clock | None = None,
+        *,
+        space_id: str = "space_default",
+        bad_token_delay_s: float = 0.005,
+        port: int = 0,
+        also: Callable[[Self, web.Application], None] | None = None,
     ) -> None:
         clock = clock or SystemClock()
         world = World(space_id=space_id)
@@ -68,6 +76,8 @@ class OctoDouble(People):
         self._server = ApiServer(calls, world, clock, self._settings, self._changed)
         self._call_names = {ANY_CALL, *(route.name for route in self._server.routes)}
         self._waiting: list[asyncio.Future[None]] = []
+        self._port = port
+        self._also = also
         self._runner: web.AppRunner | None = None
 
     async def __aenter__(self) -> Self:
@@ -77,9 +87,11 @@ class OctoDouble(People):
         app.router.add_get("/ws", self._engine.serve)
         app.router.add_put("/chat/{key:.+}", self._storage.take_upload)
         app.router.add_get("/chat/{key:.+}", self._storage.give_download)
+        if self._also is not None:
+            self._also(self, app)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN_S)
         await self._runner.setup()
-        await web.TCPSite(self._runner, _HOST, 0).start()
+        await web.TCPSite(self._runner, _HOST, self._port).start()
         authority = f"{_HOST}:{self._runner.addresses[0][1]}"
         self._settings.api_url = f"http://{authority}"
         self._settings.ws_url = f"ws://{authority}/ws"
@@ -275,12 +287,16 @@ class OctoDouble(People):
         try:
             async with asyncio.timeout(timeout):
                 while not (value := predicate()):
-                    changed = asyncio.get_running_loop().create_future()
-                    self._waiting.append(changed)
-                    await changed
+                    await self.changed()
         except TimeoutError:
             raise NotReached(self._report(timeout)) from None
         return value
+
+    def changed(self) -> "asyncio.Future[None]":
+        """Return what is done after the next call, packet, delivery or connection."""
+        changed = asyncio.get_running_loop().create_future()
+        self._waiting.append(changed)
+        return changed
 
     def _prepared(self, uid: str, item: RawMessage | RawEvent, *, stored: bool) -> tuple[Delivery, str]:
         if isinstance(item, RawEvent):

@@ -157,6 +157,22 @@ class People:
         }
         self._calls.command(channel, "typing", param)
 
+    def accounts(self) -> list[Account]:
+        """Return everybody, people and bots, in the order they were added."""
+        return list(self._world.accounts.values())
+
+    def channels(self) -> list[tuple[ChannelRef, str, list[str]]]:
+        """Return groups and threads, each with its name and the uids of its members."""
+        found = [
+            (ChannelRef(group.group_no, ChannelType.GROUP), group.name, list(group.members))
+            for group in self._world.groups.values()
+        ]
+        for channel_id in (name for name, alive in self._world.threads.items() if alive):
+            channel = ChannelRef(channel_id, ChannelType.THREAD)
+            if group := self._world.group_of(channel):
+                found.append((channel, f"thread in {group.name}", list(group.members)))
+        return found
+
     def chat(self, channel: ChannelRef, other: str = "") -> list[ChatLine]:
         """Return a conversation as people see it, oldest line first.
 

@@ -1,0 +1,65 @@
+"""`openclaw-octo double`: the stand-in for an Octo server, for the tests of programs in any language."""
+
+import asyncio
+import signal
+import sys
+from typing import Any
+
+import click
+
+__all__ = ["double"]
+
+NOT_STARTED = 2
+
+
+@click.command()
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=8090, show_default=True, help="0 takes any free one."
+)
+@click.option("--token", default="bf_double", show_default=True, help="The bot's token.")
+@click.option("--bot", "uid", default="helper_bot", show_default=True, help="The bot's uid.")
+def double(port: int, token: str, uid: str) -> None:
+    """Serve a stand-in for an Octo server on this machine, until it is stopped.
+
+    It speaks the bot API and WuKongIM's socket as version 2.2.4 does, and holds a bot, two people, a group and a thread.
+    Its page lets people talk and things go wrong; a script does the same with POST /_double/do/NAME, and what can be
+    done stands in GET /_double/actions. Nothing is kept when it ends.
+
+    Exit codes: 0 stopped, 2 the port is taken.
+    """
+    try:
+        asyncio.run(_serve(port, token, uid))
+    except OSError as error:
+        click.echo(f"cannot listen on port {port}: {error.strerror or error}", err=True)
+        sys.exit(NOT_STARTED)
+
+
+async def _serve(port: int, token: str, uid: str) -> None:
+    from openclaw_channel_octo.clock import SystemClock  # noqa: PLC0415  # a whole server: only here
+    from openclaw_channel_octo.testing.double import OctoDouble  # noqa: PLC0415  # as above
+    from openclaw_channel_octo.testing.remote import PREFIX, Remote  # noqa: PLC0415  # as above
+
+    clock = SystemClock()
+
+    def controls(octo: OctoDouble, app: Any) -> None:
+        Remote(octo, clock).add_to(app)
+
+    stopped = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    async with OctoDouble(clock, port=port, also=controls) as octo:
+        octo.add_person("ann", "Ann")
+        octo.add_person("ben", "Ben")
+        octo.add_bot(uid, token, name="Helper", owner="ann")
+        group = octo.add_group("g1", ["ann", "ben", uid], name="Group")
+        octo.add_thread(group.id, "2039626171074744320")
+        click.echo(f"apiUrl     {octo.api_url}")
+        click.echo(f"socket     {octo.ws_url}")
+        click.echo(f"botToken   {token} ({uid}, in the group {group.id} with ann and ben)")
+        click.echo(f"page       {octo.api_url}{PREFIX}")
+        said = f'{{"from":"ann","channel":"{group.id}","text":"hello","mention":["{uid}"]}}'
+        click.echo(
+            f"script     curl -H 'Content-Type: application/json' -d '{said}' {octo.api_url}{PREFIX}/do/say"
+        )
+        click.echo("Ctrl-C ends it.")
+        await stopped.wait()

@@ -1,0 +1,257 @@
+"""What can be done to a double from outside, each as a JSON object that is checked strictly."""
+
+import json
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from openclaw_channel_octo.ids import ChannelRef, ChannelType
+from openclaw_channel_octo.testing import faults
+from openclaw_channel_octo.testing.double import OctoDouble
+from openclaw_channel_octo.testing.faults import ANY_CALL, Fault
+from openclaw_channel_octo.testing.records import RawMessage
+from openclaw_channel_octo.testing.refusals import Envelope
+
+__all__ = ["ACTIONS", "Action"]
+
+_Id = Annotated[str, Field(min_length=1, max_length=200)]
+_Times = Annotated[int, Field(ge=1, le=1_000)]
+_Kind = Literal[1, 2, 5]
+
+
+class Action(BaseModel):
+    """One thing that can be done; the docstring of a child says what, its fields what it has to be told."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, populate_by_name=True)
+
+    async def do(self, octo: OctoDouble) -> Any:
+        """Do it to ``octo``; return what there is to answer. Raises what the double raises for wrong arguments."""
+        raise NotImplementedError
+
+
+class Say(Action):
+    """Say something as a person, or send any payload."""
+
+    from_uid: _Id = Field(alias="from")
+    channel: _Id
+    type: _Kind = 2
+    text: str = ""
+    mention: list[str] = []
+    payload: dict[str, Any] | None = None
+
+    async def do(self, octo: OctoDouble) -> str:
+        channel = ChannelRef(self.channel, ChannelType(self.type))
+        content = self.text if self.payload is None else self.payload
+        return await octo.say(self.from_uid, channel, content, mention=self.mention)
+
+
+class AddPerson(Action):
+    """Add a person; a stranger is nobody's friend, so that bots cannot write to them."""
+
+    uid: _Id
+    name: str
+    stranger: bool = False
+
+    async def do(self, octo: OctoDouble) -> None:
+        octo.add_person(self.uid, self.name, stranger=self.stranger)
+
+
+class AddBot(Action):
+    """Add a bot with its token."""
+
+    uid: _Id
+    token: _Id
+    name: str = ""
+    owner: str = ""
+
+    async def do(self, octo: OctoDouble) -> None:
+        octo.add_bot(self.uid, self.token, name=self.name, owner=self.owner)
+
+
+class AddGroup(Action):
+    """Add a group; its first member owns it."""
+
+    group: _Id
+    members: list[str]
+    name: str = ""
+
+    async def do(self, octo: OctoDouble) -> None:
+        octo.add_group(self.group, self.members, name=self.name)
+
+
+class AddThread(Action):
+    """Add a thread to a group."""
+
+    group: _Id
+    short_id: _Id
+
+    async def do(self, octo: OctoDouble) -> str:
+        return octo.add_thread(self.group, self.short_id).id
+
+
+class Member(Action):
+    """Put an account into a group, or take it out."""
+
+    group: _Id
+    uid: _Id
+    here: bool = True
+
+    async def do(self, octo: OctoDouble) -> None:
+        (octo.add_member if self.here else octo.remove_member)(self.group, self.uid)
+
+
+class Disband(Action):
+    """Disband a group: nothing reaches its members any more."""
+
+    group: _Id
+
+    async def do(self, octo: OctoDouble) -> None:
+        octo.disband(self.group)
+
+
+class Fail(Action):
+    """Let calls of the bot API fail: the next ones, or with times 0 all until they are healed."""
+
+    call: str = ANY_CALL
+    fault: Literal[
+        "ErrorAnswer", "ProxyPage", "RateLimit", "JsonAnswer", "Hang", "Slow", "LoseAnswer", "Refuse"
+    ]
+    times: Annotated[int, Field(ge=0, le=1_000)] = 1
+    settings: dict[str, Any] = {}
+
+    async def do(self, octo: OctoDouble) -> None:
+        fault: Fault = getattr(faults, self.fault)(**self.settings)
+        octo.fail_next(self.call, fault, times=self.times or None)
+
+
+class Heal(Action):
+    """Forget the faults of one call, or of all, and let go on what hangs."""
+
+    call: str = ""
+
+    async def do(self, octo: OctoDouble) -> None:
+        octo.heal(self.call or None)
+        octo.release()
+
+
+class Kick(Action):
+    """Kick an account's connections, as another device does."""
+
+    uid: _Id
+
+    async def do(self, octo: OctoDouble) -> None:
+        octo.kick(self.uid)
+
+
+class Drop(Action):
+    """Break TCP connections without a close frame: one account's, or everybody's."""
+
+    uid: str = ""
+
+    async def do(self, octo: OctoDouble) -> None:
+        octo.drop_connections(self.uid or None)
+
+
+class Lose(Action):
+    """Let the next messages to an account get lost on their way; the history has them."""
+
+    uid: _Id
+    times: _Times = 1
+
+    async def do(self, octo: OctoDouble) -> None:
+        octo.lose_next(self.uid, times=self.times)
+
+
+class Repeat(Action):
+    """Deliver the newest message of a conversation once more, as a server that lost an acknowledgement."""
+
+    uid: _Id
+    channel: _Id
+    type: _Kind = 2
+
+    async def do(self, octo: OctoDouble) -> str:
+        channel = ChannelRef(self.channel, ChannelType(self.type))
+        line = octo.chat(channel, self.uid)[-1]
+        copy = RawMessage(
+            from_uid=line.from_uid,
+            channel=channel,
+            payload=json.dumps(line.payload, ensure_ascii=False).encode(),
+            message_id=int(line.message_id),
+            message_seq=line.message_seq,
+            timestamp=line.timestamp,
+        )
+        return await octo.inject(self.uid, copy)
+
+
+class Resend(Action):
+    """Send every stored message without a RECVACK again."""
+
+    async def do(self, octo: OctoDouble) -> int:
+        return octo.resend_unacked()
+
+
+class Sockets(Action):
+    """Stop the socket server, so that connections break and new ones are refused; or start it again."""
+
+    up: bool
+
+    async def do(self, octo: OctoDouble) -> None:
+        (octo.start_sockets if self.up else octo.stop_sockets)()
+
+
+class Freeze(Action):
+    """Freeze the socket server, so that nothing is read and nothing leaves; or let it go on."""
+
+    on: bool
+
+    async def do(self, octo: OctoDouble) -> None:
+        (octo.freeze if self.on else octo.thaw)()
+
+
+class ForgetTokens(Action):
+    """Lose the socket server's tokens: every CONNECT is refused until the bot registers again."""
+
+    async def do(self, octo: OctoDouble) -> None:
+        octo.forget_tokens()
+
+
+class WsUrl(Action):
+    """Say what register names as the socket's address; empty for the right one."""
+
+    url: str = ""
+
+    async def do(self, octo: OctoDouble) -> None:
+        octo.ws_url_override = self.url or None
+
+
+class Errors(Action):
+    """Choose which generation of the server errors look like."""
+
+    envelope: Literal["S", "N"]
+
+    async def do(self, octo: OctoDouble) -> None:
+        octo.envelope = Envelope(self.envelope)
+
+
+ACTIONS: Final[dict[str, type[Action]]] = {
+    "say": Say,
+    "add-person": AddPerson,
+    "add-bot": AddBot,
+    "add-group": AddGroup,
+    "add-thread": AddThread,
+    "member": Member,
+    "disband": Disband,
+    "fail": Fail,
+    "heal": Heal,
+    "kick": Kick,
+    "drop": Drop,
+    "lose": Lose,
+    "repeat": Repeat,
+    "resend": Resend,
+    "sockets": Sockets,
+    "freeze": Freeze,
+    "forget-tokens": ForgetTokens,
+    "ws-url": WsUrl,
+    "errors": Errors,
+}
+"""Every action by the name it has in an address."""
