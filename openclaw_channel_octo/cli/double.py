@@ -21,7 +21,7 @@ NOT_STARTED = 2
 def double(port: int, token: str, uid: str) -> None:
     """Serve a stand-in for an Octo server on this machine, until it is stopped.
 
-    It speaks the bot API and WuKongIM's socket as version 2.2.4 does, and holds a bot, two people, a group and a thread.
+    It speaks the bot API and WuKongIM's socket as version 2.2.4 does. In it are a bot, two people, a group, a thread.
     Its page lets people talk and things go wrong; a script does the same with POST /_double/do/NAME, and what can be
     done stands in GET /_double/actions. Nothing is kept when it ends.
 

@@ -171,7 +171,10 @@ class Repeat(Action):
 
     async def do(self, octo: OctoDouble) -> str:
         channel = ChannelRef(self.channel, ChannelType(self.type))
-        line = octo.chat(channel, self.uid)[-1]
+        lines = octo.chat(channel, self.uid)
+        if not lines:
+            raise ValueError(f"nothing has been said in {self.channel!r} yet")
+        line = lines[-1]
         copy = RawMessage(
             from_uid=line.from_uid,
             channel=channel,

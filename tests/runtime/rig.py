@@ -96,6 +96,11 @@ class Rig:
         self, config: Mapping[str, Any], host: AgentHost | None = None, online: str = HELPER
     ) -> None:
         """Start the channel with every configured bot and wait until the bot ``online`` is."""
+        await self.start_blind(config, host)
+        await self.octo.wait_for(lambda: self.octo.online(online))
+
+    async def start_blind(self, config: Mapping[str, Any], host: AgentHost | None = None) -> None:
+        """Start the channel with every configured bot, wherever they connect."""
         loaded = parse_config(config, base=self.state_dir).config
         if host is None:
             host = host_from_config(loaded.host, self.clock, secrets=loaded.secrets())
@@ -104,7 +109,6 @@ class Rig:
         self.channel = OctoChannel(loaded, clock=self.clock)
         for name in loaded.accounts:
             await self.channel.start(name, host)
-        await self.octo.wait_for(lambda: self.octo.online(online))
 
     async def stop(self) -> None:
         """Stop what was started."""
