@@ -30,16 +30,31 @@ class Site:
     def __init__(self) -> None:
         self.seen: list[tuple[str, str]] = []
         self.redirects: dict[str, str] = {}
+        self.hanging = False
+        self._more = asyncio.Event()
         self.port = 0
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
+    async def asked(self, times: int) -> None:
+        """Wait until the server was asked so many times."""
+        async with asyncio.timeout(10):
+            while len(self.seen) < times:
+                self._more.clear()
+                await self._more.wait()
+
     async def answer(self, request: web.Request) -> web.StreamResponse:
         self.seen.append((request.path_qs, request.headers.get("Authorization", "")))
+        self._more.set()
+        if self.hanging:
+            await asyncio.Event().wait()
         if (target := self.redirects.get(request.path)) is not None:
             return web.Response(status=302, headers={"Location": target} if target else {})
+        return await self._given(request)
+
+    async def _given(self, request: web.Request) -> web.StreamResponse:
         match request.path.rpartition("/")[2]:
             case "a.png":
                 return web.Response(body=PNG, content_type="image/png")

@@ -6,8 +6,6 @@ import logging
 from collections.abc import Iterable
 from pathlib import Path
 
-import pytest
-
 from openclaw_channel_octo.ids import ChannelRef
 from openclaw_channel_octo.message.payload import parse_payload
 from openclaw_channel_octo.message.render import MediaRef, render
@@ -16,9 +14,8 @@ from openclaw_channel_octo.rest.media import Budget, FetchedFile, MediaFetcher, 
 from openclaw_channel_octo.runtime.media import FETCH_WITHIN_S, TELL, Intake
 from openclaw_channel_octo.runtime.tasks import TaskSet
 from openclaw_channel_octo.testing.clock import ManualClock
-from openclaw_channel_octo.testing.host import ScriptedHost
 from tests.rest.test_media import PNG, site
-from tests.runtime.rig import ANN, HELPER, Rig, python_agent
+from tests.runtime.rig import ANN, Rig, python_agent
 
 
 class Shelf(MediaFetcher):
@@ -120,28 +117,6 @@ async def test_a_quoted_picture_is_fetched_too(tmp_path: Path) -> None:
     media, _ = intake(tmp_path, ManualClock())
     taken = await media.take(1, rendered.files)
     assert [item.url for item in taken.media] == ["quoted.png"]
-
-
-async def test_twenty_files_in_a_busy_group_do_not_delay_the_sign_of_a_mention(
-    rig: Rig, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    fetched: list[str] = []
-
-    async def never(self: MediaFetcher, url: str, name: str, budget: Budget) -> FetchedFile:
-        fetched.append(url)
-        await asyncio.Event().wait()
-        raise AssertionError(name)
-
-    monkeypatch.setattr(MediaFetcher, "fetch", never)
-    await rig.start(rig.config(), ScriptedHost())
-    for number in range(20):
-        await rig.octo.say(ANN, rig.group, {"type": 8, "url": f"file/{number}.bin", "name": "x.bin"})
-    picture = {"type": 2, "url": "file/a.png", "caption": "look", "mention": {"uids": [HELPER]}}
-    await rig.octo.say(ANN, rig.group, picture)
-    await rig.octo.wait_for(lambda: rig.calls("typing") and rig.calls("readReceipt"))
-    assert fetched == ["file/a.png"]  # the others were for nobody
-    await rig.mention("and this?", where=rig.thread)
-    assert await rig.until_said(1, rig.thread)
 
 
 SHOW_FILES = "print(os.environ['OPENCLAW_MEDIA'] or 'no file'); print(prompt)"
