@@ -15,6 +15,7 @@ from openclaw_channel_octo.cli.journal import journal
 from openclaw_channel_octo.cli.replay import replay
 from openclaw_channel_octo.cli.run import run
 from openclaw_channel_octo.cli.sessions import sessions
+from openclaw_channel_octo.cli.status import status
 
 __all__ = ["main"]
 
@@ -36,6 +37,7 @@ main.add_command(double)
 main.add_command(replay)
 main.add_command(capture)
 main.add_command(config)
+main.add_command(status)
 main.add_command(journal)
 main.add_command(sessions)
 main.add_command(gateway)

@@ -1,13 +1,13 @@
 """Asking the process that runs the bots of a state folder, over its control socket."""
 
-import asyncio
 import json
+import socket
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from openclaw_channel_octo.errors import ControlError, NotRunning
-from openclaw_channel_octo.runtime.control import LINE_BYTES, VERSION, socket_path
+from openclaw_channel_octo.runtime.control import VERSION, socket_path
 
 __all__ = ["ask"]
 
@@ -21,35 +21,32 @@ def ask(store: Path, call: str, params: Mapping[str, Any] | None = None, *, time
         store: the state folder.
         call: its name.
         params: what it takes, JSON values.
-        timeout_s: real seconds to wait for the answer.
+        timeout_s: seconds to wait for the answer.
 
     Raises:
         NotRunning: nobody answers there.
         ControlError: the process says no, or says nothing in time.
     """
-    return asyncio.run(
-        _ask(store, {"v": VERSION, "id": 1, "call": call, "params": dict(params or {})}, timeout_s)
-    )
+    request = json.dumps({"v": VERSION, "id": 1, "call": call, "params": dict(params or {})})
+    with socket.socket(socket.AF_UNIX) as connection:
+        _connect(connection, socket_path(store))
+        try:
+            connection.settimeout(timeout_s)
+            connection.sendall(request.encode() + b"\n")
+            with connection.makefile("rb") as answers:
+                return _result(answers.readline())
+        except TimeoutError:
+            raise ControlError("timeout", f"no answer to {call} within {timeout_s:g} s") from None
+        except (OSError, ValueError) as error:
+            raise ControlError("failed", f"the bots gave no answer to {call}: {_reason(error)}") from error
 
 
-async def _ask(store: Path, request: Mapping[str, Any], timeout_s: float) -> Any:
-    path = socket_path(store)
+def _connect(connection: socket.socket, path: Path) -> None:
+    connection.settimeout(CONNECT_S)
     try:
-        async with asyncio.timeout(CONNECT_S):
-            reader, writer = await asyncio.open_unix_connection(path, limit=2 * LINE_BYTES)
-    except (OSError, TimeoutError) as error:
+        connection.connect(str(path))
+    except OSError as error:
         raise NotRunning(f"nothing answers at {path}: {_reason(error)}") from error
-    try:
-        async with asyncio.timeout(timeout_s):
-            writer.write(json.dumps(request).encode() + b"\n")
-            await writer.drain()
-            return _result(await reader.readline())
-    except TimeoutError:
-        raise ControlError("timeout", f"no answer to {request['call']} within {timeout_s:g} s") from None
-    except (OSError, ValueError) as error:
-        raise ControlError("failed", f"the process at {path} gave no answer: {_reason(error)}") from error
-    finally:
-        writer.transport.abort()
 
 
 def _reason(error: BaseException) -> str:

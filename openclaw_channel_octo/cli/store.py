@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-__all__ = ["STORE_OPTION", "age", "store_folder"]
+__all__ = ["STORE_OPTION", "age", "plain", "store_folder"]
 
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"))
 
@@ -32,3 +32,8 @@ def age(then_ms: int, now_ms: int) -> str:
         if seconds >= size:
             return f"{seconds // size} {unit}"
     return f"{seconds} s"
+
+
+def plain(text: str) -> str:
+    """Return a text of somebody else's as one line that no terminal takes for commands."""
+    return "".join(char if char.isprintable() else " " for char in text)

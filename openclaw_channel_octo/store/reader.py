@@ -1,7 +1,7 @@
 """The journal for people who look at it, also while a bot writes it."""
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -12,7 +12,7 @@ from openclaw_channel_octo.store.audit import AuditEntry
 from openclaw_channel_octo.store.records import Chunk, RowState
 from openclaw_channel_octo.store.schema import APPLICATION_ID, MIGRATIONS
 
-__all__ = ["JournalReader", "JournalRow"]
+__all__ = ["AccountOverview", "JournalReader", "JournalRow"]
 
 _BUSY_S = 5.0
 
@@ -63,6 +63,24 @@ class JournalRow:
     received_at: int
     updated_at: int
 
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountOverview:
+    """A bot's messages at a glance.
+
+    Attributes:
+        counts: messages by state.
+        oldest_open: the first message to the bot that has no end yet.
+        last_failure: the last one that ended without an answer, whether people were told of that or nobody.
+    """
+
+    counts: Mapping[str, int]
+    oldest_open: JournalRow | None
+    last_failure: JournalRow | None
+
+
+_OLDEST_OPEN = "state IN ('received', 'queued', 'running') ORDER BY id"
+_LAST_FAILURE = "(state = 'dead' OR state = 'notified' AND decision = 'turn') ORDER BY id DESC"
 
 _COLUMNS = ", ".join(field.name for field in fields(JournalRow))
 
@@ -115,6 +133,24 @@ class JournalReader:
         with self._opened("ro") as db:
             return audit.entries(db, account, limit)
 
+    def overview(self) -> dict[str, AccountOverview]:
+        """Return every bot's messages at a glance, by account. Raises `StoreError`."""
+        found: dict[str, dict[str, int]] = {}
+        with self._opened("ro") as db, db:
+            db.execute("BEGIN")
+            for account, state, count in db.execute(
+                "SELECT account, state, count(*) FROM inbound GROUP BY account, state ORDER BY account, state"
+            ):
+                found.setdefault(account, {})[state] = count
+            return {
+                account: AccountOverview(
+                    counts=counts,
+                    oldest_open=_first(db, account, _OLDEST_OPEN),
+                    last_failure=_first(db, account, _LAST_FAILURE),
+                )
+                for account, counts in found.items()
+            }
+
     def retry(self, row: JournalRow, now_ms: int) -> bool:
         """Let the bot answer a dead letter at its next start; return whether it still was one. Raises `StoreError`."""
         with self._opened("rw") as db, db:
@@ -154,6 +190,12 @@ class JournalReader:
             raise StoreError(
                 f"the journal {self._path} was written by another version of this package: {older}"
             )
+
+
+def _first(db: sqlite3.Connection, account: str, which: str) -> JournalRow | None:
+    query = f"SELECT {_COLUMNS} FROM inbound WHERE account = ? AND {which} LIMIT 1"  # noqa: S608  # constants
+    found = db.execute(query, (account,)).fetchone()
+    return _row(found) if found else None
 
 
 def _row(found: Sequence[object]) -> JournalRow:

@@ -1,11 +1,8 @@
 """`openclaw-octo sessions repair`: what people did with an editor and a restart, by the program itself."""
 
-import asyncio
 import json
 import stat
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
-from functools import partial
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +10,11 @@ import pytest
 from click.testing import CliRunner, Result
 
 from openclaw_channel_octo.cli import main
-from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.host.base import Accepted, Final
 from openclaw_channel_octo.host.files import OwnerLock
-from openclaw_channel_octo.runtime.control import ControlServer
-from openclaw_channel_octo.runtime.control_calls import register_calls
 from openclaw_channel_octo.session.status import RECOVERY_CLEARS
 from openclaw_channel_octo.testing.host import HANG, ScriptedHost
+from tests.cli.asking import command, controlled
 from tests.runtime.rig import RESTART, Rig
 
 BAD, GOOD, DIRECT = "agent:main:octo:group:g1", "agent:main:octo:group:good", "agent:main:octo:direct:ann"
@@ -160,20 +155,8 @@ def test_a_run_of_a_dead_process_is_explained_as_what_it_is(store: Path) -> None
     assert "no process runs it any more" in result.output
 
 
-@asynccontextmanager
-async def controlled(rig: Rig, kind: str = "embedded") -> AsyncIterator[None]:
-    assert rig.channel is not None
-    server = ControlServer(rig.state_dir, SystemClock())
-    register_calls(server, rig.channel, kind)
-    await server.start()
-    try:
-        yield
-    finally:
-        await server.stop()
-
-
 async def run(*words: str) -> Result:
-    return await asyncio.get_running_loop().run_in_executor(None, partial(call, *words))
+    return await command("sessions", *words)
 
 
 async def test_a_running_host_repairs_its_session_itself_and_no_restart_is_announced(fast_rig: Rig) -> None:

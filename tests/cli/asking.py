@@ -1,0 +1,33 @@
+"""What the tests of commands that ask running bots share."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+
+from click.testing import CliRunner, Result
+
+from openclaw_channel_octo.cli import main
+from openclaw_channel_octo.clock import SystemClock
+from openclaw_channel_octo.runtime.control import ControlServer
+from openclaw_channel_octo.runtime.control_calls import register_calls
+from tests.runtime.rig import Rig
+
+
+@asynccontextmanager
+async def controlled(rig: Rig, kind: str = "embedded") -> AsyncIterator[None]:
+    """Let a rig's channel answer on its control socket, as the program does."""
+    assert rig.channel is not None
+    server = ControlServer(rig.state_dir, SystemClock())
+    register_calls(server, rig.channel, kind)
+    await server.start()
+    try:
+        yield
+    finally:
+        await server.stop()
+
+
+async def command(*words: str) -> Result:
+    """Carry out a command beside the running loop and return what it did."""
+    run = partial(CliRunner().invoke, main, [*words])
+    return await asyncio.get_running_loop().run_in_executor(None, run)

@@ -1,0 +1,155 @@
+"""`openclaw-octo status`: the bots at a glance, running or not."""
+
+import asyncio
+import json
+import os
+import pty
+import signal
+import sysconfig
+from asyncio.subprocess import PIPE
+from pathlib import Path
+from typing import Any
+
+from openclaw_channel_octo.host.base import Accepted, Failed, Final
+from openclaw_channel_octo.host.files import OwnerLock
+from openclaw_channel_octo.testing.host import HANG, ScriptedHost
+from tests.cli.asking import command, controlled
+from tests.runtime.rig import OTHER_TOKEN, TOKEN, Rig
+
+PROGRAM = Path(sysconfig.get_path("scripts")) / "openclaw-octo"
+
+
+async def told(rig: Rig, code: int = 0) -> dict[str, Any]:
+    result = await command("status", "--store", str(rig.state_dir), "--json")
+    assert result.exit_code == code, result.output
+    found = json.loads(result.output)
+    assert isinstance(found, dict)
+    return found
+
+
+async def test_a_running_turn_its_age_what_waits_and_the_last_failure_are_shown(fast_rig: Rig) -> None:
+    host = ScriptedHost(
+        [Failed("failed", "the model said no\x1b[2J")], [Accepted("r"), HANG, Final("at last")]
+    )
+    await fast_rig.start(fast_rig.config(), host)
+    failed = await fast_rig.mention("first")
+    await fast_rig.until_row(failed, "notified")
+    running = await fast_rig.mention("second")
+    await host.wait_for_turns(2)
+    await fast_rig.until_row(await fast_rig.mention("third"), "queued")
+    async with controlled(fast_rig):
+        found = await told(fast_rig)
+        text = (await command("status", "--store", str(fast_rig.state_dir))).output
+        host.release()
+    bot = found["bots"]["helper"]
+    assert found["running"]
+    assert found["pid"] == os.getpid()
+    assert bot["connection"]["state"] == "online"
+    assert bot["journal"] == {"context": 2, "notified": 1, "queued": 1, "running": 1}
+    assert bot["oldest_open"]["message_id"] == running
+    assert bot["last_failure"]["message_id"] == failed
+    assert [run["message_id"] for run in found["turns"].values()] == [running]
+    assert list(found["lanes"].values()) == [1]
+
+    assert "helper: online for 0 s" in text
+    assert f"works on message {running} for 0 s, 1 waiting  agent:main:octo:group:g1" in text
+    assert f"message {failed}, people were told: the model said no [2J" in text
+    assert "\x1b" not in text
+    assert not any(secret in text + json.dumps(found) for secret in (TOKEN, "first", "second"))
+
+
+async def test_a_bot_that_is_not_online_is_told_with_the_reason(fast_rig: Rig) -> None:
+    await fast_rig.start(fast_rig.config(bots={"helper": TOKEN, "stranger": OTHER_TOKEN[:-1]}))
+    channel = fast_rig.channel
+    assert channel is not None
+    await fast_rig.octo.wait_for(lambda: channel.status().bots["stranger"].state == "refused")
+    async with controlled(fast_rig):
+        found = await told(fast_rig, code=1)
+    assert found["bots"]["helper"]["connection"]["state"] == "online"
+    assert found["bots"]["stranger"]["connection"]["state"] == "refused"
+    assert "ask its owner" in found["bots"]["stranger"]["connection"]["why"]
+
+
+async def test_without_a_process_the_journal_is_shown_and_left_as_it_is(fast_rig: Rig) -> None:
+    await fast_rig.start(fast_rig.config())
+    await fast_rig.until_row(await fast_rig.mention("hello"), "answered")
+    await fast_rig.stop()
+    before = {path: path.stat().st_mtime_ns for path in fast_rig.state_dir.rglob("*") if path.is_file()}
+    found = await told(fast_rig, code=1)
+    assert not found["running"]
+    assert found["bots"]["helper"] == {
+        "connection": None,
+        "journal": {"answered": 1, "context": 1},
+        "oldest_open": None,
+        "last_failure": None,
+    }
+    text = (await command("status", "--store", str(fast_rig.state_dir))).output
+    assert text.startswith("No process runs these bots")
+    assert before == {path: path.stat().st_mtime_ns for path in before}
+
+
+async def test_a_process_that_cannot_be_asked_is_named(fast_rig: Rig) -> None:
+    await fast_rig.start(fast_rig.config())
+    await fast_rig.stop()
+    owner = OwnerLock(fast_rig.state_dir / "host.lock")
+    owner.acquire()
+    found = await told(fast_rig, code=1)
+    owner.release()
+    assert f"process {os.getpid()} has this folder" in found["problem"]
+
+
+async def test_a_folder_without_a_journal_is_one_clear_line(tmp_path: Path) -> None:
+    result = await command("status", "--store", str(tmp_path))
+    assert result.exit_code == 2
+    assert len(result.stderr.splitlines()) == 1
+    assert "--store" in result.stderr
+
+
+async def test_watch_prints_frames_for_programs_and_ends_cleanly_on_ctrl_c(fast_rig: Rig) -> None:
+    await fast_rig.start(fast_rig.config())
+    await fast_rig.stop()
+    watching = await asyncio.create_subprocess_exec(
+        PROGRAM,
+        "status",
+        "--store",
+        fast_rig.state_dir,
+        "--watch",
+        "--every",
+        "0.1",
+        stdout=PIPE,
+        stderr=PIPE,
+    )
+    assert watching.stdout is not None
+    frames = 0
+    while frames < 3:
+        frames += (await watching.stdout.readline()).startswith(b"No process runs")
+    watching.send_signal(signal.SIGINT)
+    out, err = await watching.communicate()
+    assert (watching.returncode, err) == (0, b"")
+    assert b"\x1b" not in out
+
+
+async def test_watch_redraws_a_terminal(fast_rig: Rig) -> None:
+    await fast_rig.start(fast_rig.config())
+    await fast_rig.stop()
+    ours, theirs = pty.openpty()
+    watching = await asyncio.create_subprocess_exec(
+        PROGRAM,
+        "status",
+        "--store",
+        fast_rig.state_dir,
+        "--watch",
+        "--every",
+        "0.1",
+        stdout=theirs,
+        stderr=PIPE,
+        env={**os.environ, "TERM": "xterm"},
+    )
+    os.close(theirs)
+    seen = b""
+    while seen.count(b"\x1b[H\x1b[2J") < 2:
+        seen += await asyncio.get_running_loop().run_in_executor(None, os.read, ours, 4096)
+    watching.send_signal(signal.SIGINT)
+    _, err = await watching.communicate()
+    os.close(ours)
+    assert (watching.returncode, err) == (0, b"")
