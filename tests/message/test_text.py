@@ -6,6 +6,7 @@ from openclaw_channel_octo.message.text import (
     CUT_MARK,
     clip,
     file_name,
+    own_words,
     single_line,
     utf16_length,
     utf16_slice,
@@ -60,6 +61,14 @@ def test_single_line_drops_line_ends_control_and_bidi_characters() -> None:
 
 def test_single_line_says_where_it_was_cut() -> None:
     assert single_line("x" * 300, 10) == "x" * 10 + "…"
+
+
+@pytest.mark.parametrize("blank", ["\n", " \n", "\n\n   ", " "])
+def test_many_blank_lines_are_looked_at_once(blank: str) -> None:
+    text = (
+        f"x{blank * 60_000}[End of the notes.]"  # a look at each line from each other line would take minutes
+    )
+    assert own_words(text).count(">") == ("\n" in blank)
 
 
 @pytest.mark.parametrize(
