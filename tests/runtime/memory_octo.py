@@ -312,7 +312,9 @@ class MemoryOcto:
         """Open a socket as `open_websocket` does."""
         return self._by_uid[url.rpartition("/")[2]].opened()
 
-    def api(self, *, base_url: str, token: SecretStr, clock: Clock, origin: Origin) -> MemoryApi:
+    def api(
+        self, *, base_url: str, token: SecretStr, clock: Clock, origin: Origin, tap: object = None
+    ) -> MemoryApi:
         """Make a bot's API as `BotApi` is made."""
         return MemoryApi(self._by_token[token.get_secret_value()])
 
