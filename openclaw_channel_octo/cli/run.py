@@ -8,21 +8,27 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from openclaw_channel_octo.capture.record import Limits, Recorder
 from openclaw_channel_octo.cli.files import CONFIG_OPTION, OPENCLAW_OPTION, load_named
+from openclaw_channel_octo.cli.metrics import meter_for, metrics_served
 from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.config.load import select_accounts
 from openclaw_channel_octo.config.model import BotConfig, OctoConfig
 from openclaw_channel_octo.errors import ConfigError, HostError, OctoError
 from openclaw_channel_octo.host.configure import host_from_config
 from openclaw_channel_octo.observe.logs import Secrets, setup_logging
+from openclaw_channel_octo.observe.metrics import NO_METER
 from openclaw_channel_octo.runtime.channel import OctoChannel
 from openclaw_channel_octo.runtime.control import ControlServer
 from openclaw_channel_octo.runtime.control_calls import register_calls
 from openclaw_channel_octo.runtime.transport import Tap
+
+if TYPE_CHECKING:
+    from openclaw_channel_octo.observe.prometheus import PrometheusMeter
 
 __all__ = ["run"]
 
@@ -45,6 +51,13 @@ STOPPING = (signal.SIGINT, signal.SIGTERM)
     default="INFO",
     show_default=True,
     help="Lowest level of log lines on standard error. DEBUG shows message texts.",
+)
+@click.option(
+    "--log-format",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="Text for people, or one JSON object a line.",
 )
 @click.option(
     "--record",
@@ -70,6 +83,7 @@ def run(  # noqa: PLR0913  # its options
     openclaw: Path | None,
     accounts: Sequence[str],
     log_level: str,
+    log_format: str,
     record_to: Path | None,
     mask_text: bool,
     record_mb: int,
@@ -86,11 +100,12 @@ def run(  # noqa: PLR0913  # its options
     try:
         loaded = load_named(config_file, openclaw)
         bots = _chosen(loaded.config, accounts)
+        meter = meter_for(loaded.config.metrics)
     except ConfigError as error:
         for problem in error.problems:
             click.echo(f"{named}: {problem}", err=True)
         sys.exit(NOT_STARTED)
-    setup_logging(log_level.upper(), *loaded.config.secrets())
+    setup_logging(log_level.upper(), *loaded.config.secrets(), as_json=log_format == "json")
     for warning in loaded.warnings:
         click.echo(f"{named}: warning: {warning}", err=True)
     tap = None
@@ -105,7 +120,7 @@ def run(  # noqa: PLR0913  # its options
             mask_text=mask_text,
         )
     try:
-        sys.exit(asyncio.run(_serve(loaded.config, bots, tap)))
+        sys.exit(asyncio.run(_serve(loaded.config, bots, tap, meter)))
     except OctoError as error:
         click.echo(f"cannot start: {error}", err=True)
         sys.exit(NOT_STARTED)
@@ -118,13 +133,18 @@ def _chosen(config: OctoConfig, accounts: Sequence[str]) -> Sequence[BotConfig]:
     return bots
 
 
-async def _serve(config: OctoConfig, bots: Sequence[BotConfig], tap: Callable[[str], Tap] | None) -> int:
+async def _serve(
+    config: OctoConfig,
+    bots: Sequence[BotConfig],
+    tap: Callable[[str], Tap] | None,
+    meter: "PrometheusMeter | None",
+) -> int:
     host = host_from_config(config.host, secrets=config.secrets())
-    channel = OctoChannel(config, tap=tap)
+    channel = OctoChannel(config, tap=tap, meter=meter or NO_METER)
     with _stop_signals() as signals:
         await host.start()
         try:
-            async with _controlled(config, channel):
+            async with _controlled(config, channel), metrics_served(config.metrics, meter, channel.status):
                 for bot in bots:
                     await channel.start(bot.account_id, host)
                 _log.info("%s: stopping; once more to end at once", (await signals.get()).name)

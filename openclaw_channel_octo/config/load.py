@@ -12,6 +12,7 @@ from typing import Any
 from openclaw_channel_octo.config.channel import CHANNEL_PATH, ChannelReader
 from openclaw_channel_octo.config.findings import Findings, join
 from openclaw_channel_octo.config.host import read_host
+from openclaw_channel_octo.config.metrics import MetricsConfig
 from openclaw_channel_octo.config.model import BotConfig, EmbeddedHostConfig, GatewayHostConfig, OctoConfig
 from openclaw_channel_octo.config.openclaw import OpenClawConfig, read_openclaw
 from openclaw_channel_octo.config.report import report
@@ -120,14 +121,17 @@ def select_accounts(config: OctoConfig, ids: Sequence[str]) -> tuple[BotConfig, 
 
 def _parsed(raw: object, around: Surroundings, findings: Findings) -> Loaded:
     host: EmbeddedHostConfig | GatewayHostConfig | None = None
+    metrics: MetricsConfig | None = None
     accounts: dict[str, BotConfig] = {}
     try:
         root = _as_dicts(raw)
     except RecursionError:
         raise ConfigError(_TOO_DEEP) from None
-    if _has_only(root, "", ("channels", "host"), findings):
+    if _has_only(root, "", ("channels", "host", "metrics"), findings):
         gateway = _gateway_file(root.get("host", {}), around, findings)
         host = read_host(root.get("host", {}), gateway, around, findings)
+        if "metrics" in root and findings.is_object(root["metrics"], "metrics"):
+            metrics = findings.validate(MetricsConfig, root["metrics"], "metrics")
         channels = root.get("channels", {})
         if _has_only(channels, "channels", ("octo",), findings):
             accounts = _accounts(_over(gateway, channels), around, findings)
@@ -135,7 +139,9 @@ def _parsed(raw: object, around: Surroundings, findings: Findings) -> Loaded:
         raise ConfigError(*findings.problems)
     if not any(bot.enabled for bot in accounts.values()):
         findings.warn(CHANNEL_PATH, "no account is on: nothing would run")
-    return Loaded(config=OctoConfig(host=host, accounts=accounts), warnings=tuple(findings.warnings))
+    return Loaded(
+        config=OctoConfig(host=host, accounts=accounts, metrics=metrics), warnings=tuple(findings.warnings)
+    )
 
 
 def _gateway_file(host: Any, around: Surroundings, findings: Findings) -> OpenClawConfig | None:

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field, SecretStr, Strict
 
 from openclaw_channel_octo.config.access import AccessSettings
 from openclaw_channel_octo.config.base import LONGEST_TEXT, FrozenModel, visible
+from openclaw_channel_octo.config.metrics import MetricsConfig
 from openclaw_channel_octo.session.route import Routing
 
 __all__ = [
@@ -298,10 +299,12 @@ class OctoConfig(FrozenModel):
     Attributes:
         host: who runs the turns.
         accounts: every configured bot, also those that are off, by lower-case account id.
+        metrics: where numbers about the bots can be read, ``None`` for nowhere.
     """
 
     host: Annotated[EmbeddedHostConfig | GatewayHostConfig, Field(discriminator="kind")]
     accounts: Mapping[str, BotConfig]
+    metrics: MetricsConfig | None = None
 
     def secrets(self) -> tuple[SecretStr, ...]:
         """Return the tokens and keys, for those who have to hide them."""

@@ -1,15 +1,17 @@
 """Log lines people grep for: one prefix, one trace id a message, and no secret in any of them (design §9)."""
 
+import json
 import logging
 import re
 from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import SecretStr
 
-__all__ = ["BotLog", "Redaction", "Secrets", "redacted", "setup_logging", "trace_scope"]
+__all__ = ["BotLog", "JsonLines", "Redaction", "Secrets", "redacted", "setup_logging", "trace_scope"]
 
 _PACKAGE = "openclaw_channel_octo"
 
@@ -112,7 +114,32 @@ def redacted(*secrets: SecretStr) -> Iterator[None]:
             logger.removeFilter(redaction)
 
 
-def setup_logging(level: str, *secrets: SecretStr) -> None:
+class JsonLines(logging.Formatter):
+    """Writes a record as one line of JSON: time, level, logger, account, trace, message, exception if there is one.
+
+    Account and trace are empty for lines that are about no bot, or no message.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the record's line; prefix and trace id of the text form are fields of their own here."""
+        account, trace = getattr(record, "octo_account", ""), getattr(record, "octo_trace", "")
+        message = record.getMessage().removeprefix(f"[octo] [{account}] ").removesuffix(f" trace={trace}")
+        line = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "logger": record.name,
+            "account": account,
+            "trace": trace,
+            "message": message,
+        }
+        if record.exc_info and not record.exc_text:
+            record.exc_text = self.formatException(record.exc_info)
+        if record.exc_text:
+            line["exception"] = record.exc_text
+        return json.dumps(line, ensure_ascii=False)
+
+
+def setup_logging(level: str, *secrets: SecretStr, as_json: bool = False) -> None:
     """Send log lines to standard error: this package's, and what the event loop complains about.
 
     For programs, not for hosts that configure logging.
@@ -120,9 +147,11 @@ def setup_logging(level: str, *secrets: SecretStr) -> None:
     Args:
         level: lowest level shown, such as ``INFO``.
         secrets: values to hide wherever they appear.
+        as_json: one JSON object a line (`JsonLines`) instead of text.
     """
     handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(message)s"))
+    text = logging.Formatter("%(asctime)s %(levelname)-7s %(message)s")
+    handler.setFormatter(JsonLines() if as_json else text)
     handler.addFilter(Redaction(*secrets))
     for name in (_PACKAGE, "asyncio"):
         root = logging.getLogger(name)

@@ -56,12 +56,13 @@ class BotApi:
         origin: the server as other bots use it too, an own one by default; the caller's is not closed here.
         timeout_s: seconds one attempt may take, a third of it for the connection.
         tap: is shown every attempt with its answer, secrets included.
+        told: is told of every attempt: the call, and ``ok`` or the name of the error.
 
     Raises:
         ConfigError: ``base_url`` is no such address, or the token cannot be one.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # where it speaks to, how, and who watches
         self,
         *,
         base_url: str,
@@ -70,7 +71,9 @@ class BotApi:
         origin: Origin | None = None,
         timeout_s: float = 30.0,
         tap: Callable[[Exchange], None] | None = None,
+        told: Callable[[str, str], None] | None = None,
     ) -> None:
+        self._told = told or _not_told
         self._base = _checked_base(base_url)
         self._token = _checked_token(token)
         self._clock = clock
@@ -236,12 +239,16 @@ class BotApi:
         budget = RetryBudget(POLICIES[call], self._clock.jitter)
         while True:
             try:
-                return read(call, await self._attempt(call, path, data, params), shape)
+                answer = read(call, await self._attempt(call, path, data, params), shape)
             except ApiError as error:
+                self._told(call, type(error).__name__)
                 wait_s = budget.wait_after(error)
                 if wait_s is None:
                     raise
                 _log.debug("%s, next attempt in %.1f s", error, wait_s)
+            else:
+                self._told(call, "ok")
+                return answer
             await self._clock.sleep(wait_s)
 
     async def _attempt(
@@ -298,6 +305,10 @@ class BotApi:
 
     def _reason(self, error: Exception) -> str:
         return f"{type(error).__name__} at {self._base}; check apiUrl and the network"
+
+
+def _not_told(_call: str, _outcome: str) -> None:
+    """Tell nobody."""
 
 
 async def _whole_body(response: aiohttp.ClientResponse) -> bytes:

@@ -18,6 +18,7 @@ from openclaw_channel_octo.runtime.admission import Admission
 from openclaw_channel_octo.runtime.commands import Commands
 from openclaw_channel_octo.runtime.history import History
 from openclaw_channel_octo.runtime.inbox import Inbox, Incoming, Outcome, trace_of
+from openclaw_channel_octo.runtime.measures import Measures
 from openclaw_channel_octo.runtime.media import Intake
 from openclaw_channel_octo.runtime.notes import Notes
 from openclaw_channel_octo.runtime.notices import Notices
@@ -85,6 +86,7 @@ class Bot:
         self._tap = tap
         self._elsewhere: ConnectionStatus | None = None
         self._tasks = TaskSet(log)
+        self._measures = Measures(shared.meter, shared.clock, config.account_id)
         self._resumed = False
         self.outbound: OutboundBot | None = None
         """What others can have the bot do; ``None`` before it first knew who it is."""
@@ -130,7 +132,9 @@ class Bot:
 
     async def commit(self, events: Sequence[Incoming]) -> Sequence[Outcome]:
         """Judge and record received packets; see `Inbox.accept`."""
-        return await self._inbox.accept(events)
+        outcomes = await self._inbox.accept(events)
+        self._measures.received(events, outcomes)
+        return outcomes
 
     def dispatch(self, outcomes: Sequence[Outcome]) -> None:
         """Show that recorded messages were read, and put them into their lanes in the order of their conversations."""
@@ -205,8 +209,9 @@ class Bot:
             chunk_limit=config.reply_chunk,
             people=self._roster.people,
             log=self._log,
+            measures=self._measures,
         )
-        self._presence = Presence(self._api, shared.clock, self._tasks, self._log)
+        self._presence = Presence(self._api, shared.clock, self._tasks, self._log, self._measures)
         self._notes = Notes(self._api, shared.clock, self._log)
         self._media = Intake(self._fetcher, self._tasks, shared.clock)
         self._commands = Commands(shared.host, shared.runs, shared.lanes, identity.owner_uid, self._log)
@@ -269,6 +274,7 @@ class Bot:
             clock=shared.clock,
             budget_s=budget_s,
             log=self._log,
+            measures=self._measures,
         )
         return Turns(
             config=config,
@@ -286,6 +292,7 @@ class Bot:
             slots=asyncio.Semaphore(config.max_turns),
             clock=shared.clock,
             log=self._log,
+            measures=self._measures,
         )
 
     async def _resume(self) -> None:
@@ -341,6 +348,7 @@ class Bot:
         now_s = self._shared.clock.wall_ms() // 1000
         since_s = 0 if self._resumed else now_s - self._config.cold_start_max_age_seconds
         outcomes = await self._inbox.accept(events, answer_since=since_s)
+        self._measures.received(events, outcomes)
         self._begin(outcomes)
         if too_old := sum(outcome.session_key != "" and outcome.row is None for outcome in outcomes):
             self._log.warning(

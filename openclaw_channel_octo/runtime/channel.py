@@ -16,11 +16,13 @@ from openclaw_channel_octo.config.model import OctoConfig
 from openclaw_channel_octo.errors import ConfigError, HostError
 from openclaw_channel_octo.host.base import AgentHost, Turn
 from openclaw_channel_octo.observe.logs import BotLog, redacted
+from openclaw_channel_octo.observe.metrics import NO_METER, Meter
 from openclaw_channel_octo.policy.authority import Requester
 from openclaw_channel_octo.rest.client import BotApi
 from openclaw_channel_octo.rest.origin import Origin
 from openclaw_channel_octo.runtime.bot import Bot
 from openclaw_channel_octo.runtime.lanes import Lanes
+from openclaw_channel_octo.runtime.measures import Measures
 from openclaw_channel_octo.runtime.outbound import Outbound, OutboundBot, requester_of
 from openclaw_channel_octo.runtime.repair import Repair, SessionView, look, repair
 from openclaw_channel_octo.runtime.runs import ActiveRun, Runs
@@ -63,6 +65,7 @@ class OctoChannel:
         open_transport: opens sockets, WebSockets by default.
         leases: folder in which processes tell each other which bots they run, the user's own by default.
         tap: gives each bot, by account id, somebody who sees what it sends and receives.
+        meter: takes counts and durations, nobody by default.
     """
 
     id = "octo"
@@ -76,7 +79,9 @@ class OctoChannel:
         open_transport: TransportFactory = open_websocket,
         leases: Path | None = None,
         tap: Callable[[str], Tap] | None = None,
+        meter: Meter = NO_METER,
     ) -> None:
+        self._meter = meter
         self._config = config
         self._clock = clock or SystemClock()
         self._open_transport = open_transport
@@ -120,6 +125,7 @@ class OctoChannel:
                 clock=self._clock,
                 origin=origin,
                 tap=tap.call if tap else None,
+                told=Measures(self._meter, self._clock, account.account_id).called,
             )
             lease = FileLease(self._leases, f"{account.api_url} {account.token.get_secret_value()}")
             bot = Bot(account, shared, api, lease, BotLog(_log, account.account_id), tap)
@@ -244,6 +250,7 @@ class OctoChannel:
             runs=Runs(host, self._clock, settings.max_turns),
             clock=self._clock,
             open_transport=self._open_transport,
+            meter=self._meter,
         )
         return self._shared
 

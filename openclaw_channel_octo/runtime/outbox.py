@@ -13,6 +13,7 @@ from openclaw_channel_octo.message.address import addressed, split_addressed
 from openclaw_channel_octo.message.payload import Payload, parse_payload
 from openclaw_channel_octo.observe.logs import BotLog
 from openclaw_channel_octo.rest.client import BotApi
+from openclaw_channel_octo.runtime.measures import Measures
 from openclaw_channel_octo.store.journal import Journal
 from openclaw_channel_octo.store.records import Chunk, ChunkState, InboundRow, RowState
 
@@ -55,6 +56,7 @@ class Outbox:
         chunk_limit: longest message in UTF-16 units.
         people: tells the names of people, by uid, that are known of a conversation; an answer can call only these.
         log: the bot's log.
+        measures: told of answers that were sent.
     """
 
     def __init__(  # noqa: PLR0913  # it stands between chat, disk and time
@@ -67,7 +69,9 @@ class Outbox:
         chunk_limit: int,
         people: Callable[[ChannelRef], Mapping[str, str]],
         log: BotLog,
+        measures: Measures,
     ) -> None:
+        self._measures = measures
         self._api = api
         self._own_uid = own_uid
         self._journal = journal
@@ -86,7 +90,7 @@ class Outbox:
             StoreError: the journal did not take it.
         """
         chunks = await self._journal.plan_chunks(row.id, run_id, await self._split(row.channel, text))
-        return [await self._deliver_recorded(row.channel, chunk) for chunk in chunks]
+        return [await self._deliver_recorded(row, chunk) for chunk in chunks]
 
     async def conclude(
         self, row: InboundRow, run_id: str, text: str, ending: RowState, detail: str = ""
@@ -97,7 +101,7 @@ class Outbox:
         """
         texts = await self._split(row.channel, text)
         chunks = await self._journal.plan_chunks(row.id, run_id, texts, ending)
-        ids = [await self._deliver_recorded(row.channel, chunk) for chunk in chunks]
+        ids = [await self._deliver_recorded(row, chunk) for chunk in chunks]
         await self._settle(row, ending, ids, detail)
         return ids[-1]
 
@@ -116,11 +120,11 @@ class Outbox:
                 case ChunkState.SENT:
                     ids.append(chunk.message_id)
                 case ChunkState.SENDING if row.ending:
-                    ids.append(await self._deliver_recorded(row.channel, chunk, uncertain=True))
+                    ids.append(await self._deliver_recorded(row, chunk, uncertain=True))
                 case ChunkState.SENDING:
                     ids += await self._recognise(row.channel, chunk)
                 case ChunkState.PLANNED if row.ending:
-                    ids.append(await self._deliver_recorded(row.channel, chunk))
+                    ids.append(await self._deliver_recorded(row, chunk))
         if row.ending:
             await self._settle(row, RowState(row.ending), ids, "")
         else:
@@ -165,14 +169,15 @@ class Outbox:
             return [message_id] if message_id else []
         return []
 
-    async def _deliver_recorded(self, channel: ChannelRef, chunk: Chunk, *, uncertain: bool = False) -> str:
+    async def _deliver_recorded(self, row: InboundRow, chunk: Chunk, *, uncertain: bool = False) -> str:
         if not uncertain:
             await self._journal.mark_chunk(chunk.ref, ChunkState.SENDING)
         try:
-            message_id = await self._deliver(channel, chunk, uncertain=uncertain)
+            message_id = await self._deliver(row.channel, chunk, uncertain=uncertain)
         except ApiError as error:
             await self._journal.mark_chunk(chunk.ref, ChunkState.DEAD, detail=str(error))
             raise
+        self._measures.replied(row.id)
         await self._journal.mark_chunk(chunk.ref, ChunkState.SENT, message_id=message_id)
         return message_id
 

@@ -10,6 +10,7 @@ from openclaw_channel_octo.errors import ApiError
 from openclaw_channel_octo.ids import ChannelRef
 from openclaw_channel_octo.observe.logs import BotLog
 from openclaw_channel_octo.rest.client import BotApi
+from openclaw_channel_octo.runtime.measures import Measures
 from openclaw_channel_octo.runtime.tasks import TaskSet
 
 __all__ = ["Presence"]
@@ -45,9 +46,11 @@ class Presence:
         clock: time.
         tasks: owner of the requests under way.
         log: the bot's log.
+        measures: told of typing signs that were shown.
     """
 
-    def __init__(self, api: BotApi, clock: Clock, tasks: TaskSet, log: BotLog) -> None:
+    def __init__(self, api: BotApi, clock: Clock, tasks: TaskSet, log: BotLog, measures: Measures) -> None:
+        self._measures = measures
         self._api = api
         self._clock = clock
         self._tasks = tasks
@@ -116,6 +119,8 @@ class Presence:
         else:
             self._complained.discard((channel, what))
             self._log.info("%s sent OK", what)
+            if what == "typing":
+                self._measures.typed(channel)
 
 
 async def _all_done(tasks: list[asyncio.Task[None]]) -> None:

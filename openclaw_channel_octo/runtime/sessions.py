@@ -7,6 +7,7 @@ from openclaw_channel_octo.config.model import BotConfig
 from openclaw_channel_octo.errors import ApiError, HostError
 from openclaw_channel_octo.host.base import AgentHost, Recovery
 from openclaw_channel_octo.observe.logs import BotLog
+from openclaw_channel_octo.runtime.measures import Measures
 from openclaw_channel_octo.runtime.outbox import Outbox
 from openclaw_channel_octo.runtime.presence import Presence
 from openclaw_channel_octo.runtime.runs import Runs
@@ -50,6 +51,7 @@ class SessionGuard:
         clock: time.
         budget_s: a run's budget in seconds.
         log: the bot's log.
+        measures: told of announcements.
     """
 
     def __init__(  # noqa: PLR0913  # it stands where all these meet; a bag of them would only hide that
@@ -64,7 +66,9 @@ class SessionGuard:
         clock: Clock,
         budget_s: float,
         log: BotLog,
+        measures: Measures,
     ) -> None:
+        self._measures = measures
         self._config = config
         self._host = host
         self._runs = runs
@@ -145,6 +149,8 @@ class SessionGuard:
             self._log.warning("the restart could not be announced: %s", error)
         except TimeoutError:
             self._log.warning("the restart could not be announced within %.0f s", ANNOUNCE_WITHIN_S)
+        else:
+            self._measures.announced()
         self._presence.again(row.channel)
 
     async def _announcement(self, row: InboundRow) -> str:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from openclaw_channel_octo.clock import Clock
 from openclaw_channel_octo.host.base import AgentHost
+from openclaw_channel_octo.observe.metrics import NO_METER, Meter
 from openclaw_channel_octo.runtime.lanes import Lanes
 from openclaw_channel_octo.runtime.runs import Runs
 from openclaw_channel_octo.runtime.transport import TransportFactory
@@ -29,6 +30,7 @@ class Shared:
         runs: runs under way.
         clock: time.
         open_transport: opens sockets.
+        meter: takes counts and durations.
     """
 
     host: AgentHost
@@ -41,3 +43,4 @@ class Shared:
     runs: Runs
     clock: Clock
     open_transport: TransportFactory
+    meter: Meter = NO_METER

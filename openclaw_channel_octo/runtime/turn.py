@@ -14,6 +14,7 @@ from openclaw_channel_octo.message.render import render
 from openclaw_channel_octo.message.text import label
 from openclaw_channel_octo.observe.logs import BotLog, trace_scope
 from openclaw_channel_octo.policy.gate import Identity
+from openclaw_channel_octo.runtime.measures import Measures
 from openclaw_channel_octo.runtime.media import Intake, Taken
 from openclaw_channel_octo.runtime.notes import Notes
 from openclaw_channel_octo.runtime.outbox import Outbox
@@ -68,6 +69,7 @@ class Turns:
         slots: the bot's limit of runs at the same time.
         clock: time and run ids.
         log: the bot's log.
+        measures: told how turns ended.
     """
 
     config: BotConfig
@@ -85,6 +87,7 @@ class Turns:
     slots: asyncio.Semaphore
     clock: Clock
     log: BotLog
+    measures: Measures
 
     async def handle(self, row: InboundRow) -> None:
         """Take one message to its end. Presence must have begun for it; it ends here."""
@@ -193,6 +196,7 @@ class Turns:
 
         end = await self.runs.run(turn, self.budget_s, self.slots, deliver)
         self.log.info("turn ended status=%s%s", end.status, f" ({end.detail})" if end.detail else "")
+        self.measures.ended(end.status)
         if end.status == Status.DONE:
             await self.journal.clear_failures(row.session_key)
         return turn.run_id, end

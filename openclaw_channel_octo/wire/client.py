@@ -334,6 +334,7 @@ class ClientConnection:
                 problem=str(error),
             )
         return Received(
+            at=self._last_inbound,
             message=InboundMessage(
                 message_id=recv.message_id,
                 message_seq=recv.message_seq,
@@ -350,7 +351,7 @@ class ClientConnection:
                 stream_flag=recv.stream_flag,
                 stream_no=recv.stream_no,
                 stream_id=recv.stream_id,
-            )
+            ),
         )
 
     def _plaintext(self, recv: Recv) -> bytes:

@@ -1,6 +1,6 @@
 """What a client connection tells its owner."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from openclaw_channel_octo.wire.packets import Event, Flags, Setting
 
@@ -86,9 +86,15 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Received:
-    """A message arrived. Acknowledge it once it is safe on this side (protocol §4.6)."""
+    """A message arrived. Acknowledge it once it is safe on this side (protocol §4.6).
+
+    Attributes:
+        message: what arrived.
+        at: when, monotonic seconds of the clock the connection is given; 0 for one that was fetched.
+    """
 
     message: InboundMessage
+    at: float = field(default=0.0, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

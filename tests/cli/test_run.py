@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 from click.testing import CliRunner
 
@@ -18,6 +19,7 @@ from openclaw_channel_octo.cli import main
 from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.host.files import OwnerLock
 from openclaw_channel_octo.testing.double import OctoDouble
+from tests.cli.asking import command
 from tests.runtime.rig import ANN, HELPER, OTHER, OTHER_TOKEN, TOKEN, Rig, python_agent
 
 PROGRAM = Path(sysconfig.get_path("scripts")) / "openclaw-octo"
@@ -132,6 +134,38 @@ async def test_a_mention_is_answered_and_every_step_logged_under_one_trace_id(ri
         assert re.search(rf"INFO +\[octo\] \[helper\] {line} trace={trace}$", log, re.MULTILINE), line
     assert "what broke" not in log
     assert TOKEN not in log
+
+
+async def test_json_logs_status_and_metrics_of_the_program_hold_no_secret(rig: Rig, start: Start) -> None:
+    rig.write_session({"status": "failed", "sessionId": "s1"})
+    config = {**rig.config(), "metrics": {"listen": "127.0.0.1:0"}}
+    process = await start(config, "--log-format", "json")
+    repaired = await command("sessions", "repair", "--store", str(rig.state_dir))
+    message_id = await rig.mention("what broke?")
+    await rig.until_row(message_id, "answered")
+    status = await command("status", "--store", str(rig.state_dir), "--json")
+    assert process.stderr is not None
+    lines: list[dict[str, str]] = []
+    while not lines or not lines[-1]["message"].startswith("turn ended"):
+        lines.append(json.loads(await process.stderr.readline()))
+    (where,) = [found[1] for line in lines if (found := re.fullmatch(r"metrics at (\S+)", line["message"]))]
+    async with aiohttp.ClientSession() as http, http.get(where) as answer:
+        metrics = await answer.text()
+    process.send_signal(signal.SIGTERM)
+    code, rest = await ended(process)
+    lines += [json.loads(line) for line in rest.splitlines()]
+
+    assert (code, repaired.exit_code, status.exit_code) == (0, 0, 0)
+    assert rig.said() == ["@Helper what broke?"]  # repaired before: no restart to announce
+    assert json.loads(status.output)["pid"] == process.pid
+    assert 'octo_messages_total{account="helper",decision="turn"} 1.0' in metrics
+    about = [line for line in lines if line["trace"] == message_id[-8:]]
+    assert {line["account"] for line in about} == {"helper"}
+    assert "recv message from=ann channel=g1 type=1" in [line["message"] for line in about]
+    for told in (json.dumps(lines), metrics, status.output, repaired.output):
+        assert TOKEN not in told
+        assert "what broke" not in told
+    assert not (rig.state_dir / "control.sock").exists()
 
 
 async def test_sigterm_takes_nothing_new_and_lets_the_running_turn_answer(

@@ -2,7 +2,12 @@
 
 import asyncio
 import io
+import json
 import logging
+import sys
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
 
 import pytest
 from pydantic import SecretStr
@@ -101,3 +106,52 @@ def test_a_host_that_configures_logging_itself_gets_clean_records_while_it_is_as
     logger.error("afterwards")
     assert caplog.messages == ["the key [hidden] is wrong", "afterwards"]
     assert logger.filters == []
+
+
+def json_line(
+    monkeypatch: pytest.MonkeyPatch, write: Callable[[logging.Logger], None], *secrets: SecretStr
+) -> Any:
+    """Return the one line that a program with JSON logs writes."""
+    stream = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", stream)
+    package = logging.getLogger("openclaw_channel_octo")
+    before = package.handlers[:], package.propagate, package.level
+    try:
+        setup_logging("INFO", *secrets, as_json=True)
+        write(logging.getLogger("openclaw_channel_octo.test"))
+    finally:
+        package.handlers[:], package.propagate, package.level = before
+        logging.getLogger("asyncio").handlers.clear()
+        logging.getLogger("asyncio").propagate = True
+    (line,) = stream.getvalue().splitlines()
+    return json.loads(line)
+
+
+def test_a_json_line_has_prefix_and_trace_as_fields(monkeypatch: pytest.MonkeyPatch) -> None:
+    def write(logger: logging.Logger) -> None:
+        with trace_scope("38278145"):
+            BotLog(logger, "helper").info("deliver: %s", "ok\nnext")
+
+    line = json_line(monkeypatch, write)
+    assert datetime.fromisoformat(line.pop("time")).tzinfo is not None
+    assert line == {
+        "level": "INFO",
+        "logger": "openclaw_channel_octo.test",
+        "account": "helper",
+        "trace": "38278145",
+        "message": "deliver: ok\nnext",
+    }
+
+
+def test_a_json_line_holds_its_traceback_and_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    def write(logger: logging.Logger) -> None:
+        try:
+            raise ValueError("with sk-planted-secret \udcff inside")  # noqa: TRY301  # what is to be logged
+        except ValueError:
+            logger.exception("it broke for bf_0123456789abcdef")
+
+    line = json_line(monkeypatch, write, SecretStr("sk-planted-secret"))
+    assert (line["account"], line["trace"]) == ("", "")
+    assert "ValueError: with [hidden]" in line["exception"]
+    assert "0123456789abcdef" not in json.dumps(line)
+    assert "sk-planted-secret" not in line["exception"]

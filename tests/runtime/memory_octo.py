@@ -313,7 +313,7 @@ class MemoryOcto:
         return self._by_uid[url.rpartition("/")[2]].opened()
 
     def api(
-        self, *, base_url: str, token: SecretStr, clock: Clock, origin: Origin, tap: object = None
+        self, *, base_url: str, token: SecretStr, clock: Clock, origin: Origin, **_watchers: object
     ) -> MemoryApi:
         """Make a bot's API as `BotApi` is made."""
         return MemoryApi(self._by_token[token.get_secret_value()])

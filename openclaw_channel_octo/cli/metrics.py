@@ -1,0 +1,61 @@
+"""The metrics of a running program, where its configuration asks for them."""
+
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from openclaw_channel_octo.config.metrics import MetricsConfig
+from openclaw_channel_octo.errors import ConfigError
+from openclaw_channel_octo.runtime.channel import ChannelStatus
+from openclaw_channel_octo.runtime.gauges import gauges_of
+
+if TYPE_CHECKING:
+    from openclaw_channel_octo.observe.prometheus import PrometheusMeter
+
+__all__ = ["meter_for", "metrics_served"]
+
+_log = logging.getLogger(__name__)
+
+
+def meter_for(config: MetricsConfig | None) -> "PrometheusMeter | None":
+    """Return who collects, ``None`` where nobody is to.
+
+    Raises:
+        ConfigError: the library for it is not installed.
+    """
+    if config is None:
+        return None
+    try:
+        from openclaw_channel_octo.observe.prometheus import PrometheusMeter  # noqa: PLC0415  # an extra
+    except ImportError:
+        raise ConfigError(
+            "metrics: needs a library, first: pip install 'openclaw-channel-octo[metrics]'"
+        ) from None
+    return PrometheusMeter()
+
+
+@asynccontextmanager
+async def metrics_served(
+    config: MetricsConfig | None, meter: "PrometheusMeter | None", status: Callable[[], ChannelStatus]
+) -> AsyncIterator[None]:
+    """Show the metrics meanwhile; the bots run without where their address cannot be had."""
+    if config is None or meter is None:
+        yield
+        return
+    from openclaw_channel_octo.observe.prometheus import serve_metrics  # noqa: PLC0415  # an extra
+
+    meter.watch(lambda: gauges_of(status()))
+    try:
+        server = await serve_metrics(meter, config.host, config.port)
+    except OSError as error:
+        _log.error(
+            "no metrics: %s cannot be listened on (%s)", config.listen, error.strerror
+        )  # no stack to look at
+        yield
+        return
+    _log.info("metrics at http://%s:%d/metrics", config.host, server.addresses[0][1])
+    try:
+        yield
+    finally:
+        await server.cleanup()

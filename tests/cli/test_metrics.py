@@ -1,0 +1,165 @@
+"""Metrics as Prometheus reads them, from the real program and from a channel in this process."""
+
+import json
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from click.testing import CliRunner
+from prometheus_client.parser import text_string_to_metric_families
+
+from openclaw_channel_octo.cli import main
+from openclaw_channel_octo.cli.metrics import metrics_served
+from openclaw_channel_octo.config.load import parse_config
+from openclaw_channel_octo.config.metrics import MetricsConfig
+from openclaw_channel_octo.errors import ConfigError
+from openclaw_channel_octo.host.base import Accepted, Failed, Final
+from openclaw_channel_octo.observe.prometheus import PrometheusMeter
+from openclaw_channel_octo.runtime.channel import OctoChannel
+from openclaw_channel_octo.runtime.gauges import gauges_of
+from openclaw_channel_octo.testing.faults import ErrorAnswer
+from openclaw_channel_octo.testing.host import HANG, ScriptedHost
+from tests.runtime.rig import HELPER, TOKEN, Rig
+
+SESSION = "agent:main:octo:group:g1"
+
+
+@pytest.fixture
+async def meter(fast_rig: Rig) -> PrometheusMeter:
+    """Return what collects for a channel with one failed session, which is on the air."""
+    made = PrometheusMeter()
+    config = parse_config(fast_rig.config(), base=fast_rig.state_dir).config
+    host = ScriptedHost(
+        [Accepted("r"), Final("fine")],
+        [Accepted("r"), Failed("failed", "boom")],
+        [Accepted("r"), HANG, Final("at last")],
+    )
+    channel = OctoChannel(config, clock=fast_rig.clock, meter=made)
+    fast_rig.host, fast_rig.channel = host, channel
+    await host.start()
+    await channel.start("helper", host)
+    await fast_rig.octo.wait_for(lambda: fast_rig.octo.online(HELPER))
+    made.watch(lambda: gauges_of(channel.status()))
+    return made
+
+
+def samples(text: str) -> dict[str, float]:
+    """Return every sample under its name with the labels that are not the account."""
+    return {
+        sample.name
+        + "".join(f" {value}" for name, value in sample.labels.items() if name != "account"): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+async def test_what_happened_is_counted_and_what_is_now_is_shown(
+    fast_rig: Rig, meter: PrometheusMeter
+) -> None:
+    host = fast_rig.host
+    assert isinstance(host, ScriptedHost)
+    for text in ("one", "two"):
+        message_id = await fast_rig.mention(text)
+        await fast_rig.until_row(message_id, "answered" if text == "one" else "notified")
+    await fast_rig.octo.say("ann", fast_rig.group, "chatter")
+    await fast_rig.mention("three")
+    await host.wait_for_turns(3)
+    await fast_rig.until_row(await fast_rig.mention("four"), "queued")
+    await fast_rig.octo.wait_for(lambda: samples(meter.text().decode())["octo_messages_total context"] >= 1)
+    text = meter.text().decode()
+    found = samples(text)
+    host.release()
+
+    assert found["octo_messages_total turn"] == 4
+    assert found["octo_turns_total done"] == 1
+    assert found["octo_turns_total failed"] == 1
+    assert found["octo_announcements_total"] == 1
+    assert found["octo_rest_calls_total register ok"] == 1
+    assert found["octo_rest_calls_total sendMessage ok"] == 3  # an answer, a notice, an announcement
+    assert found["octo_receive_to_reply_seconds_count"] == 2
+    assert found["octo_receive_to_typing_seconds_count"] >= 2
+    assert found["octo_receive_to_typing_seconds_sum"] > 0
+    assert found["octo_connection_state online"] == 1
+    assert found["octo_connection_state connecting"] == 0
+    assert (found["octo_turns_running"], found["octo_lanes"], found["octo_lane_waiting"]) == (1, 1, 1)
+    assert found["octo_journal_waiting"] == 0
+    assert not [word for word in (TOKEN, "ann", "g1", "one", "boom", SESSION) if f'"{word}' in text]
+
+
+async def test_a_failed_call_is_counted_by_its_error(fast_rig: Rig, meter: PrometheusMeter) -> None:
+    fast_rig.octo.fail_next("typing", ErrorAnswer(status=500), times=None)
+    await fast_rig.until_row(await fast_rig.mention("hello"), "answered")
+    found = samples(meter.text().decode())
+    assert found["octo_rest_calls_total typing Unavailable"] >= 1
+    assert "octo_receive_to_typing_seconds_count" not in found
+
+
+async def test_an_address_that_is_taken_costs_the_metrics_and_not_the_bots(
+    fast_rig: Rig, meter: PrometheusMeter, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert fast_rig.channel is not None
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        config = MetricsConfig(listen=f"127.0.0.1:{taken.getsockname()[1]}")
+        async with metrics_served(config, meter, fast_rig.channel.status):
+            await fast_rig.until_row(await fast_rig.mention("hello"), "answered")
+    assert "no metrics: 127.0.0.1:" in caplog.text
+
+
+async def test_the_endpoint_answers_prometheus_and_nothing_else(
+    fast_rig: Rig, meter: PrometheusMeter
+) -> None:
+    assert fast_rig.channel is not None
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    config = MetricsConfig(listen=f"127.0.0.1:{port}")
+    async with (
+        metrics_served(config, PrometheusMeter(), fast_rig.channel.status),
+        aiohttp.ClientSession() as http,
+    ):
+        async with http.get(f"http://127.0.0.1:{port}/metrics") as answer:
+            assert answer.headers["Content-Type"].startswith("text/plain")
+            assert 'octo_connection_state{account="helper",state="online"} 1.0' in await answer.text()
+        async with http.get(f"http://127.0.0.1:{port}/") as answer:
+            assert answer.status == 404
+
+
+@pytest.mark.parametrize(
+    "listen",
+    ["9464", "localhost", ":9464", "127.0.0.1:http", "127.0.0.1:99999", "::1:9464", "a b:1", 9464, ""],
+)
+def test_an_address_that_is_none_is_a_mistake_of_the_configuration(tmp_path: Path, listen: Any) -> None:
+    config = {"channels": {"octo": {"botToken": TOKEN}}, "metrics": {"listen": listen}}
+    with pytest.raises(ConfigError, match=r"metrics\.listen"):
+        parse_config(config, base=tmp_path)
+
+
+def test_addresses_of_both_kinds_are_taken_and_shown(tmp_path: Path) -> None:
+    found = MetricsConfig(listen="[::1]:9464")
+    assert (found.host, found.port) == ("::1", 9464)
+    config = {"channels": {"octo": {"botToken": TOKEN}}, "metrics": {"listen": "127.0.0.1:9464"}}
+    assert parse_config(config, base=tmp_path).config.metrics == MetricsConfig(listen="127.0.0.1:9464")
+    with pytest.raises(ConfigError, match=r"metrics\.lisen"):
+        parse_config({**config, "metrics": {"lisen": "127.0.0.1:9464"}}, base=tmp_path)
+
+
+def test_without_the_library_the_program_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "openclaw_channel_octo.observe.prometheus", None)
+    file = tmp_path / "octo.json"
+    file.write_text(
+        json.dumps({"channels": {"octo": {"botToken": TOKEN}}, "metrics": {"listen": "127.0.0.1:0"}})
+    )
+    result = CliRunner().invoke(main, ["run", "--config", str(file)])
+    assert result.exit_code == 2
+    assert "openclaw-channel-octo[metrics]" in result.stderr
+
+
+def test_the_library_is_not_loaded_where_nobody_asks_for_metrics() -> None:
+    program = "import sys, openclaw_channel_octo.cli.run as _; print('prometheus_client' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
