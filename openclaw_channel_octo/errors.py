@@ -14,6 +14,7 @@
     │   ├── PermissionDenied      the bot may not do this here (kicked, not a friend, disbanded)
     │   ├── NotFound
     │   ├── BadRequest
+    │   │   └── FileTypeRefused    the server takes no files of this type
     │   ├── PayloadTooLarge       refused before any request was made
     │   ├── RateLimited
     │   ├── Unavailable           502, 503, 504, a proxy's HTML page, or no connection at all
@@ -112,6 +113,10 @@ class NotFound(ApiError):
 
 class BadRequest(ApiError):
     """The server refuses the request as it stands."""
+
+
+class FileTypeRefused(BadRequest):
+    """The server takes no files with this ending (octo-bot-api §2.10)."""
 
 
 class PayloadTooLarge(ApiError):

@@ -108,10 +108,16 @@ class ChannelReader:
             if key in _WITHOUT_EFFECT:
                 self._findings.warn(join(path, key), "known, but without effect here")
             elif key not in _READ_APART or (key == "accounts" and path != CHANNEL_PATH):
-                block[key] = value
+                block[key] = self._folders(value) if key == "mediaRoots" else value
         known = _WITHOUT_EFFECT | (_READ_APART if path == CHANNEL_PATH else {"botToken"})
         valid = self._findings.validate(BotSettings, block, path, known)
         return None if valid is None else block
+
+    def _folders(self, raw: object) -> object:
+        """Return paths as `Surroundings.path` reads them; what is no list of texts is left to the model."""
+        if not isinstance(raw, list):
+            return raw
+        return [self._around.path(text) if isinstance(text, str) and text else text for text in raw]
 
     def _bot(self, account_id: str, path: str, own: Block, *, single: bool) -> BotConfig | None:
         common, settings = self._common, self._settings(own, path)

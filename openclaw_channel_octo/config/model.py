@@ -69,6 +69,12 @@ def _agent_id(name: str) -> str:
     return name
 
 
+def _media_root(folder: Path) -> Path:
+    if not folder.is_absolute() or folder == Path(folder.anchor):
+        raise ValueError("must be a folder below the root: everything in it can be sent to people")
+    return folder
+
+
 Notice = Annotated[str, Field(max_length=LONGEST_TEXT), AfterValidator(visible)]
 HttpBase = Annotated[str, AfterValidator(_http_base)]
 WsUrl = Annotated[str, AfterValidator(_ws_url)]
@@ -97,6 +103,7 @@ class Texts(FrozenModel):
         empty: the turn ended without an answer.
         busy: the conversation's lane is full.
         cut_off: a restart cut the answer off.
+        file_failed: begins the line in the place of a file that could not be sent; name and reason follow.
         third_failure: third failure in a row and later; ``%d`` stands for the count.
         refused: the person may not talk to the bot here.
     """
@@ -106,6 +113,7 @@ class Texts(FrozenModel):
     empty: Notice = "⚠️ I finished, but had nothing to say."
     busy: Notice = "⏳ Still busy with earlier messages; I will not get to this one."
     cut_off: Notice = "⚠️ I was interrupted; the answer above may be incomplete."
+    file_failed: Notice = "⚠️ I could not send a file:"
     third_failure: Annotated[Notice, AfterValidator(_counting)] = (
         "⚠️ This conversation has failed %d times in a row. "
         "An operator can look with: openclaw-octo sessions show"
@@ -135,6 +143,7 @@ class BotSettings(AccessSettings):
         cold_start_max_age_seconds: messages sent longer than this before a start are not answered any more.
         history_limit: earlier messages of a group that come with a mention, those since the last answer; 0 for none.
         media_max_mb: largest file that is fetched for an agent, in MiB; 0 fetches none.
+        media_roots: folders from which an agent may send files, absolute after loading.
         reply_chunk: longest single message of an answer, in UTF-16 units.
     """
 
@@ -154,6 +163,7 @@ class BotSettings(AccessSettings):
     cold_start_max_age_seconds: Annotated[int, Field(ge=0, le=_LONGEST_WAIT_S)] = 3_600
     history_limit: Annotated[int, Field(ge=0, le=200)] = 20
     media_max_mb: Annotated[int, Field(ge=0, le=500)] = 20
+    media_roots: Annotated[tuple[Annotated[Path, AfterValidator(_media_root)], ...], Field(strict=False)] = ()
     reply_chunk: Annotated[int, Field(ge=100, le=20_000)] = 3_500
 
 

@@ -51,10 +51,12 @@ class MediaItem:
 
     Attributes:
         kind: ``image``, ``gif``, ``voice``, ``video`` or ``file``.
-        url: where it lies, as the sender wrote it; not fetched, not trusted.
+        url: where it lies, as the sender wrote it; not fetched, not trusted. Of an answer: ``http``, ``https``,
+            ``file`` or ``data`` address, or a path.
         name: file name as the sender wrote it, possibly empty.
         size: bytes as the sender claims, ``None`` when unknown; those of the file where it was fetched.
-        path: the fetched file on this machine, ``None`` where it was not fetched. It does not stay for long.
+        path: the file on this machine: that of a message where it was fetched, and does not stay for long; that of
+            an answer where it lies below ``mediaRoots`` or in `Turn.output`. ``None`` where only ``url`` leads to it.
         mime: the fetched file's type as its server said, possibly empty.
     """
 
@@ -84,6 +86,8 @@ class Turn:
         media: files that came with it, in order.
         notes: what the conversation's members keep for the agent, a block of untrusted text; part of its instructions.
         context: text of earlier unaddressed messages and the like, to be shown as context, not as a request.
+        output: folder of this run alone, made by whoever writes there first: an answer may name files in it by
+            ``MediaItem.path``; ``None`` where there is none.
         budget_s: longest the run may take in seconds, ``None`` for the host's own limit.
         attempt: 1 for the first run of this message, counting up.
         resumed: whether an earlier run of the same message was lost with a process.
@@ -104,6 +108,7 @@ class Turn:
     media: tuple[MediaItem, ...] = ()
     notes: str = ""
     context: str = ""
+    output: Path | None = None
     budget_s: float | None = None
     attempt: int = 1
     resumed: bool = False

@@ -8,7 +8,7 @@ from typing import Any
 
 from openclaw_channel_octo.message.mentions import ends_name, is_word
 from openclaw_channel_octo.message.split import split_reply
-from openclaw_channel_octo.message.text import single_line, utf16_length
+from openclaw_channel_octo.message.text import code_spans, single_line, utf16_length
 
 __all__ = ["MOST_MENTIONS", "Addressed", "addressed", "split_addressed"]
 
@@ -16,7 +16,6 @@ MOST_MENTIONS = 50
 """People one message may call; more are shown as text."""
 
 _MARK = re.compile(r"@\[([^\[\]:\n]{1,128}):([^\[\]\n]{1,128})\]")
-_CODE = re.compile(r"(?P<fence>```|~~~).*?(?:(?P=fence)|\Z)|`[^`\n]*`", re.DOTALL)
 _PRIVATE_USE = range(0xE000, 0xF8FF)
 
 
@@ -102,7 +101,7 @@ def _restored(chunk: str, whole: Mapping[str, str]) -> str:
 
 def _spans(text: str, names: Mapping[str, str]) -> Sequence[_Span]:
     """Return the mentions of a text in order, none inside another."""
-    code = [found.span() for found in _CODE.finditer(text)]
+    code = code_spans(text)
     found: list[_Span] = []
     end = 0
     for span in _candidates(text, names):

@@ -5,6 +5,7 @@ import re
 __all__ = [
     "CUT_MARK",
     "clip",
+    "code_spans",
     "file_name",
     "indented",
     "is_visible",
@@ -24,6 +25,7 @@ CUT_MARK = "… [已截断]"
 NAME_LIMIT = 200
 """Characters shown of a file name."""
 
+_CODE = re.compile(r"(?P<fence>```|~~~).*?(?:(?P=fence)|\Z)|`[^`\n]*`", re.DOTALL)
 _HIDDEN = re.compile(
     "[\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e0fff]"
 )
@@ -39,6 +41,11 @@ _HEADER = re.compile(
 )
 _OF_HEADERS = str.maketrans("[]【】:：", "()()  ")
 _IN_URLS = str.maketrans({" ": "%20", "[": "%5B", "]": "%5D"})
+
+
+def code_spans(text: str) -> list[tuple[int, int]]:
+    """Return where Markdown's code stands in a text, fences and inline: start and end of each piece, in order."""
+    return [found.span() for found in _CODE.finditer(text)]
 
 
 def utf16_length(text: str) -> int:

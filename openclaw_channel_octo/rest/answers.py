@@ -18,6 +18,7 @@ from openclaw_channel_octo.errors import (
     AuthError,
     BadAnswer,
     BadRequest,
+    FileTypeRefused,
     NotFound,
     PermissionDenied,
     RateLimited,
@@ -51,6 +52,8 @@ _STATUS_BY_CODE: Mapping[str, int] = MappingProxyType(
     {f"{_CODE_PREFIX}{name}": status for status, names in _CODES.items() for name in names.split()}
     | {"err.shared.rate.limited": 429, "err.shared.internal": 500}
 )
+_FILE_TYPE = frozenset({f"{_CODE_PREFIX}file_type_unsupported", "不支持的文件类型"})
+"""The code, and the text of servers without codes, for a file that is not taken (octo-bot-api §2.10)."""
 _BEFORE_THE_HANDLER = frozenset({f"{_CODE_PREFIX}auth_check_failed"})
 
 _STATUS_BY_TEXT: Mapping[str, int] = MappingProxyType(
@@ -196,6 +199,8 @@ def _failure(call: Call, answer: Answer) -> ApiError:
     if meaning >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return _server_failure(call, answer, envelope)
     kind, words = _KINDS.get(meaning, (BadRequest, "the server refuses the request"))
+    if _FILE_TYPE & {envelope.code, envelope.msg}:
+        kind = FileTypeRefused
     return kind(call, words + said, status=answer.status, code=_one_line(envelope.code))
 
 

@@ -13,6 +13,7 @@ class Call(StrEnum):
 
     REGISTER = "register"
     SEND = "sendMessage"
+    EDIT = "editMessage"
     TYPING = "typing"
     READ_RECEIPT = "readReceipt"
     HEARTBEAT = "heartbeat"
@@ -25,6 +26,8 @@ class Call(StrEnum):
     NOTES = "groupMd"
     THREADS = "threads"
     RESOLVE = "resolveTargets"
+    PRESIGN = "presignUpload"
+    UPLOAD = "upload"
 
 
 class Queue(StrEnum):
@@ -45,12 +48,15 @@ class CallPolicy:
         repeatable: whether doing it twice is the same as doing it once; false makes an unknown outcome an
             `AmbiguousOutcome` instead of an `Unavailable`.
         queue: which calls share a bound with it.
+        may_appear: whether what the server does not find may be there a moment later, so that this counts as a
+            failure of the server.
     """
 
     on_failure: int
     on_limit: int
     repeatable: bool = True
     queue: Queue = Queue.READS
+    may_appear: bool = False
 
 
 _READ = CallPolicy(on_failure=2, on_limit=2)
@@ -61,6 +67,8 @@ POLICIES: Mapping[Call, CallPolicy] = MappingProxyType(
         # Registering kicks live connections, so only its caller knows when a second try does no harm.
         Call.REGISTER: CallPolicy(on_failure=0, on_limit=2),
         Call.SEND: CallPolicy(on_failure=0, on_limit=2, repeatable=False, queue=Queue.MESSAGES),
+        # A message is stored a moment after it was accepted: three tries in some two seconds (octo-bot-api §2.5).
+        Call.EDIT: CallPolicy(on_failure=2, on_limit=2, queue=Queue.MESSAGES, may_appear=True),
         Call.TYPING: _PERIODIC,
         Call.READ_RECEIPT: _PERIODIC,
         Call.HEARTBEAT: _PERIODIC,
@@ -73,6 +81,8 @@ POLICIES: Mapping[Call, CallPolicy] = MappingProxyType(
         Call.NOTES: _READ,
         Call.THREADS: _READ,
         Call.RESOLVE: _READ,
+        Call.PRESIGN: _READ,
+        Call.UPLOAD: CallPolicy(on_failure=2, on_limit=2),
     },
 )
 """Every call's policy."""

@@ -19,10 +19,12 @@ from openclaw_channel_octo.rest.calls import POLICIES, Call
 from openclaw_channel_octo.rest.origin import Origin
 from openclaw_channel_octo.rest.retry import RetryBudget
 
-__all__ = ["MAX_HISTORY_ROWS", "MAX_PAYLOAD_BYTES", "MAX_READ_IDS", "BotApi"]
+__all__ = ["MAX_FILE_BYTES", "MAX_HISTORY_ROWS", "MAX_PAYLOAD_BYTES", "MAX_READ_IDS", "BotApi"]
 
 MAX_PAYLOAD_BYTES = 256 * 1024
 """Largest payload as the server writes it; far below what kills the IM server (octo-bot-api §4.2)."""
+MAX_FILE_BYTES = 100 * 1024 * 1024
+"""Largest file the server signs an upload for, this size included (octo-bot-api §2.10)."""
 MAX_HISTORY_ROWS = 200
 """Largest page of history (octo-bot-api §2.4)."""
 MAX_READ_IDS = 100
@@ -127,14 +129,44 @@ class BotApi:
             AmbiguousOutcome: the message may exist; look for it in the echo or in history first.
             PermissionDenied: the bot is not a member, not a friend, or the group is disbanded.
         """
+        _require_small(Call.SEND, payload)
         body = _addressed(Call.SEND, channel) | {"payload": dict(payload)}
-        size = _stored_size(body["payload"])
-        if size > MAX_PAYLOAD_BYTES:
-            detail = (
-                f"the payload takes {size} bytes as the server stores it, the limit is {MAX_PAYLOAD_BYTES}: "
-            )
-            raise PayloadTooLarge(Call.SEND, detail + "split the text or send it as a file")
         return await self._call(Call.SEND, "/v1/bot/sendMessage", models.SENT_MESSAGE, body=body)
+
+    async def edit_message(self, channel: ChannelRef, message_id: str, payload: Mapping[str, Any]) -> None:
+        """Put a whole new payload in the place of one of the bot's own messages (octo-bot-api §2.5).
+
+        A message that was sent a moment ago may not be stored yet: it is tried three times within some two seconds.
+
+        Args:
+            channel: where the message stands.
+            message_id: decimal digits.
+            payload: complete, ``type`` included; ids in it must be strings.
+
+        Raises:
+            PayloadTooLarge: nothing was sent.
+            NotFound: there is no such message here.
+            PermissionDenied: it is not the bot's own, or the bot is not in the conversation any more.
+        """
+        _require_small(Call.EDIT, payload)
+        content = _encoded(payload).decode()
+        body = _addressed(Call.EDIT, channel) | {"message_id": message_id, "content_edit": content}
+        await self._call(Call.EDIT, "/v1/bot/message/edit", models.ACKNOWLEDGED, body=body)
+
+    async def presign_upload(self, name: str, size: int) -> models.UploadTicket:
+        """Ask where and how a file is to be put (octo-bot-api §2.10).
+
+        Args:
+            name: file name; its ending decides about the type, and whether the server takes it.
+            size: bytes, 1 to `MAX_FILE_BYTES`.
+
+        Raises:
+            FileTypeRefused: the server takes no files with this ending.
+        """
+        if not 1 <= size <= MAX_FILE_BYTES:
+            raise BadRequest(Call.PRESIGN, f"a file of {size} bytes, 1 to {MAX_FILE_BYTES} can be sent")
+        params = {"filename": name, "fileSize": str(size)}
+        return await self._call(Call.PRESIGN, "/v1/bot/upload/presigned", models.UPLOAD_TICKET, params=params)
 
     async def typing(self, channel: ChannelRef) -> None:
         """Show the bot as typing for some seconds; never repeated by itself (octo-bot-api §3.1)."""
@@ -364,6 +396,14 @@ def _encoded(content: Mapping[str, Any]) -> bytes:
     """Return compact UTF-8 JSON; lone surrogates, which UTF-8 cannot hold, become question marks."""
     text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return text.encode("utf-8", "replace")
+
+
+def _require_small(call: Call, payload: Mapping[str, Any]) -> None:
+    """Refuse a payload that could harm the IM server (octo-bot-api §4.1)."""
+    size = _stored_size(payload)
+    if size > MAX_PAYLOAD_BYTES:
+        detail = f"the payload takes {size} bytes as the server stores it, the limit is {MAX_PAYLOAD_BYTES}: "
+        raise PayloadTooLarge(call, detail + "split the text or send it as a file")
 
 
 def _stored_size(payload: Mapping[str, Any]) -> int:

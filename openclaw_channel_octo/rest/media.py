@@ -44,7 +44,16 @@ _OK = 200
 
 
 class MediaRefused(OctoError):
-    """A file was not fetched; the message is for people: short, and free of addresses of this network."""
+    """A file was not fetched; the message is for people: short, and free of addresses of this network.
+
+    Args:
+        why: as agents know it from the reference (reference-behaviour §c.5).
+        plain: the same in English, for notices.
+    """
+
+    def __init__(self, why: str, plain: str = "it could not be fetched") -> None:
+        super().__init__(why)
+        self.plain = plain
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +93,8 @@ class MediaFetcher:
     Args:
         folder: where files go; made with mode 0700.
         api_url: base of the bot API.
-        token: the bot's token.
+        token: the bot's token; ``None`` for addresses that an agent names: what the bot may see is not for every chat
+            it writes to, so the API is a server like any other then.
         cdn_url: where the deployment keeps its files, if not with the API: relative addresses lie below it, and it may
             be inside the network.
         clock: for sweeping.
@@ -97,7 +107,7 @@ class MediaFetcher:
         *,
         folder: Path,
         api_url: str,
-        token: SecretStr,
+        token: SecretStr | None,
         clock: Clock,
         max_bytes: int,
         cdn_url: str = "",
@@ -108,7 +118,7 @@ class MediaFetcher:
         self._token = token
         self._max_bytes = max_bytes
         self._files_url = (cdn_url or f"{api_url}/file").rstrip("/")
-        self._own = frozenset(origin_of(URL(url)) for url in (api_url, cdn_url) if url)
+        self._own = frozenset(origin_of(URL(url)) for url in (api_url if token else "", cdn_url) if url)
         self._resolver = GuardedResolver(self._is_own_host, resolver or SystemResolver())
         self._session: aiohttp.ClientSession | None = None
 
@@ -125,18 +135,18 @@ class MediaFetcher:
         """
         address = media_url(url, self._files_url)
         if address is None:
-            raise MediaRefused("地址无效")
+            raise MediaRefused("地址无效", "its address is not valid")
         if self._folder.is_full():
             _log.warning(
                 "files that people send take up too much room: none is fetched until old ones are swept"
             )
-            raise MediaRefused("暂时没有存储空间，请稍后重发")
+            raise MediaRefused("暂时没有存储空间，请稍后重发", "there is no room for it at the moment")
         try:
             return await self._follow(address, name, budget or Budget(self._max_bytes))
         except MediaRefused:
             raise
         except TimeoutError:
-            raise MediaRefused("超时") from None
+            raise MediaRefused("超时", "it took too long") from None
         except (
             aiohttp.ClientError,
             OSError,
@@ -170,21 +180,21 @@ class MediaFetcher:
                     return await self._take(answer, name, budget)
                 target = redirected(url, answer.headers.get("Location", ""))
             if target is None:
-                raise MediaRefused("重定向地址无效")
+                raise MediaRefused("重定向地址无效", "its address leads to one that is not valid")
             url = target
-        raise MediaRefused("重定向过多")
+        raise MediaRefused("重定向过多", "its address leads from one to the next without end")
 
     def _check(self, url: URL) -> None:
         """Refuse what no resolver sees: other schemes, and addresses written out."""
         if not fetchable(url):
-            raise MediaRefused("地址无效")
+            raise MediaRefused("地址无效", "its address is not valid")
         literal = literal_address(url.raw_host or "")
         if literal and not is_public(literal) and origin_of(url) not in self._own:
-            raise MediaRefused("地址不允许访问")
+            raise MediaRefused("地址不允许访问", "its address may not be fetched")
 
     def _headers(self, *, with_token: bool) -> dict[str, str]:
         headers = {"Accept-Encoding": "identity"}
-        if with_token:
+        if with_token and self._token is not None:
             headers["Authorization"] = f"Bearer {self._token.get_secret_value()}"
         return headers
 
@@ -193,11 +203,11 @@ class MediaFetcher:
 
     async def _take(self, answer: aiohttp.ClientResponse, name: str, budget: Budget) -> FetchedFile:
         if answer.status != _OK:
-            raise MediaRefused(f"下载失败: HTTP {answer.status}")
+            raise MediaRefused(f"下载失败: HTTP {answer.status}", f"its server answers {answer.status}")
         if answer.headers.get("Content-Encoding", "identity").strip().lower() != "identity":
             raise MediaRefused("下载失败: 服务器返回了压缩内容")
         if (answer.content_length or 0) > self._max_bytes:
-            raise MediaRefused(self._too_large())
+            raise self._too_large()
         mime = answer.content_type.lower()
         path = await asyncio.to_thread(self._folder.place, ending_of(name, mime, answer.url.name))
         with ExitStack() as undo:
@@ -212,16 +222,17 @@ class MediaFetcher:
             async for chunk in chunks:
                 size += len(chunk)
                 if size > self._max_bytes:
-                    raise MediaRefused(self._too_large())
+                    raise self._too_large()
                 budget.take(len(chunk))
                 await asyncio.to_thread(_put, file, chunk)
         if not size:
-            raise MediaRefused("文件为空")
+            raise MediaRefused("文件为空", "it is empty")
         self._folder.taken(size)
         return size
 
-    def _too_large(self) -> str:
-        return f"超过最大下载限制 {self._max_bytes // MEGABYTE} MB"
+    def _too_large(self) -> MediaRefused:
+        limit = f"{self._max_bytes // MEGABYTE} MB"
+        return MediaRefused(f"超过最大下载限制 {limit}", f"it is larger than {limit}")
 
     def _opened(self) -> aiohttp.ClientSession:
         """Return the session, made on first use because it belongs to the running loop."""

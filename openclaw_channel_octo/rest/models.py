@@ -17,6 +17,7 @@ __all__ = [
     "SENT_MESSAGE",
     "TARGETS",
     "THREADS",
+    "UPLOAD_TICKET",
     "USER_INFO",
     "Candidate",
     "Group",
@@ -28,6 +29,7 @@ __all__ = [
     "Registration",
     "SentMessage",
     "ThreadInfo",
+    "UploadTicket",
     "UserInfo",
 ]
 
@@ -291,6 +293,27 @@ class NamedTargets(_Model):
     truncated: _Flag = False
 
 
+_Header = Annotated[_Text, Field(pattern=r"^[^\r\n\x00]*$")]
+
+
+class UploadTicket(_Model):
+    """Leave to put one file into the deployment's storage (octo-bot-api §2.10).
+
+    Attributes:
+        upload_url: where to, with a signature: a secret for as long as it lasts.
+        download_url: where people find the file afterwards.
+        content_type: header of the upload, signed.
+        content_disposition: likewise.
+        expires_in: seconds the signature lasts, 0 where the server does not say.
+    """
+
+    upload_url: Annotated[str, Field(alias="uploadUrl", pattern=r"^https?://[^/?#@\s]+[/?]", repr=False)]
+    download_url: Annotated[str, Field(alias="downloadUrl", min_length=1)]
+    content_type: Annotated[_Header, Field(alias="contentType")] = ""
+    content_disposition: Annotated[_Header, Field(alias="contentDisposition")] = ""
+    expires_in: Annotated[_Number, Field(alias="expiresIn")] = 0
+
+
 ACKNOWLEDGED: TypeAdapter[dict[str, Any]] = TypeAdapter(dict[str, Any])
 GROUPS: TypeAdapter[list[Group]] = TypeAdapter(Annotated[list[Group], BeforeValidator(_rows)])
 GROUP_INFO: TypeAdapter[GroupInfo] = TypeAdapter(GroupInfo)
@@ -305,4 +328,5 @@ TARGETS: TypeAdapter[NamedTargets] = TypeAdapter(NamedTargets)
 THREADS: TypeAdapter[list[ThreadInfo]] = TypeAdapter(
     Annotated[list[ThreadInfo], BeforeValidator(_thread_rows)]
 )
+UPLOAD_TICKET: TypeAdapter[UploadTicket] = TypeAdapter(UploadTicket)
 USER_INFO: TypeAdapter[UserInfo] = TypeAdapter(UserInfo)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from openclaw_channel_octo.errors import ApiError, RateLimited, Unavailable
+from openclaw_channel_octo.errors import ApiError, NotFound, RateLimited, Unavailable
 from openclaw_channel_octo.rest.answers import ProxyRefusal
 from openclaw_channel_octo.rest.calls import CallPolicy
 
@@ -23,6 +23,7 @@ class RetryBudget:
 
     def __init__(self, policy: CallPolicy, jitter: Callable[[float, float], float]) -> None:
         self._jitter = jitter
+        self._may_appear = policy.may_appear
         self._limits_left = policy.on_limit
         self._failures_left = policy.on_failure
         self._backoff_s = _FIRST_BACKOFF_S
@@ -38,6 +39,8 @@ class RetryBudget:
             case RateLimited(retry_after=hint_s) | ProxyRefusal(retry_after=hint_s):
                 wait_s = self._after_limit(hint_s)
             case Unavailable():
+                wait_s = self._after_failure()
+            case NotFound() if self._may_appear:
                 wait_s = self._after_failure()
             case _:
                 return None

@@ -15,6 +15,7 @@ from openclaw_channel_octo.rest.client import BotApi
 from openclaw_channel_octo.rest.media import MediaFetcher
 from openclaw_channel_octo.rest.models import Registration
 from openclaw_channel_octo.runtime.admission import Admission
+from openclaw_channel_octo.runtime.attachments import attachments_of
 from openclaw_channel_octo.runtime.commands import Commands
 from openclaw_channel_octo.runtime.history import History
 from openclaw_channel_octo.runtime.inbox import Inbox, Incoming, Outcome, trace_of
@@ -48,7 +49,7 @@ LEASE_EVERY_S = 2.0
 
 def _fetcher(config: BotConfig, shared: Shared) -> MediaFetcher:
     return MediaFetcher(
-        folder=shared.media_folder,
+        folder=shared.state_dir / "media",
         api_url=config.api_url,
         token=config.token,
         clock=shared.clock,
@@ -91,6 +92,7 @@ class Bot:
         self.outbound: OutboundBot | None = None
         """What others can have the bot do; ``None`` before it first knew who it is."""
         self._fetcher = _fetcher(config, shared) if config.media_max_mb else None
+        self._files = attachments_of(config, api, shared.state_dir, shared.clock, log)
         self._supervisor = Supervisor(
             api=api,
             clock=shared.clock,
@@ -208,6 +210,8 @@ class Bot:
             clock=shared.clock,
             chunk_limit=config.reply_chunk,
             people=self._roster.people,
+            files=self._files,
+            file_failed=config.texts.file_failed,
             log=self._log,
             measures=self._measures,
         )
@@ -234,6 +238,7 @@ class Bot:
         await self._resume()
         self._tasks.start(self._sequence.keep_up(self._online), "keep-up")
         self._tasks.start(self._media.keep_swept(), "sweep")
+        self._tasks.start(self._files.keep_swept(), "sweep")
         return self
 
     def _make_sequence(self) -> MessageSequence:
@@ -287,6 +292,7 @@ class Bot:
             outbox=self._outbox,
             presence=self._presence,
             media=self._media,
+            outputs=self._files.outputs,
             roster=self._roster,
             notes=self._notes,
             slots=asyncio.Semaphore(config.max_turns),

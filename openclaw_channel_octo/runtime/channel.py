@@ -244,7 +244,7 @@ class OctoChannel:
             routing=settings.routing,
             host_timeout_s=settings.timeout_seconds,
             journal=journal,
-            media_folder=settings.state_dir / "media",
+            state_dir=settings.state_dir,
             device_id=await journal.device_id(),
             lanes=Lanes(),
             runs=Runs(host, self._clock, settings.max_turns),

@@ -1,23 +1,32 @@
 """Messages of ours on their way to the chat: split, recorded, sent in order, never twice (design §7)."""
 
 import asyncio
+import json
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
 from openclaw_channel_octo.clock import Backoff, Clock
 from openclaw_channel_octo.errors import AmbiguousOutcome, ApiError
+from openclaw_channel_octo.host.base import MediaItem
 from openclaw_channel_octo.ids import ChannelRef, ChannelType
 from openclaw_channel_octo.message.address import addressed, split_addressed
+from openclaw_channel_octo.message.outgoing import file_note
 from openclaw_channel_octo.message.payload import Payload, parse_payload
 from openclaw_channel_octo.observe.logs import BotLog
 from openclaw_channel_octo.rest.client import BotApi
+from openclaw_channel_octo.runtime.attachments import Attachments
+from openclaw_channel_octo.runtime.jail import FileRefused
 from openclaw_channel_octo.runtime.measures import Measures
 from openclaw_channel_octo.store.journal import Journal
-from openclaw_channel_octo.store.records import Chunk, ChunkState, InboundRow, RowState
+from openclaw_channel_octo.store.records import Chunk, ChunkState, InboundRow, Part, RowState
 
-__all__ = ["Outbox"]
+__all__ = ["Outbox", "Said"]
+
+Said = str | MediaItem | Sequence[str | MediaItem]
+"""What an answer, or a part of it, consists of: texts and files in order."""
 
 TRIES = 8
 """Steps, sends and searches together, before a message is given up; with the waits between them over a minute."""
@@ -55,6 +64,8 @@ class Outbox:
         clock: time.
         chunk_limit: longest message in UTF-16 units.
         people: tells the names of people, by uid, that are known of a conversation; an answer can call only these.
+        files: uploads files of answers.
+        file_failed: how the line begins that stands in the place of a file that could not be sent.
         log: the bot's log.
         measures: told of answers that were sent.
     """
@@ -68,6 +79,8 @@ class Outbox:
         clock: Clock,
         chunk_limit: int,
         people: Callable[[ChannelRef], Mapping[str, str]],
+        files: Attachments,
+        file_failed: str,
         log: BotLog,
         measures: Measures,
     ) -> None:
@@ -78,32 +91,56 @@ class Outbox:
         self._clock = clock
         self._chunk_limit = chunk_limit
         self._people = people
+        self._files = files
+        self._file_failed = file_failed
         self._log = log
         self._heard: OrderedDict[str, str] = OrderedDict()
         self._accepted: OrderedDict[str, None] = OrderedDict()
 
-    async def reply(self, row: InboundRow, run_id: str, text: str) -> list[str]:
+    async def reply(self, row: InboundRow, run_id: str, said: Said) -> list[str]:
         """Send a part of the answer to a message; return the ids of the messages it became.
+
+        Args:
+            row: the message.
+            run_id: the run that wrote it, empty for a notice.
+            said: texts and files in order; a file that cannot be sent becomes a line that says why.
 
         Raises:
             ApiError: a chunk could not be delivered; those behind it were not tried.
             StoreError: the journal did not take it.
         """
-        chunks = await self._journal.plan_chunks(row.id, run_id, await self._split(row.channel, text))
+        parts = await self._parts(row.channel, run_id, said)
+        chunks = await self._journal.plan_chunks(row.id, run_id, parts)
         return [await self._deliver_recorded(row, chunk) for chunk in chunks]
 
     async def conclude(
-        self, row: InboundRow, run_id: str, text: str, ending: RowState, detail: str = ""
+        self, row: InboundRow, run_id: str, said: Said, ending: RowState, detail: str = ""
     ) -> str:
         """Send the last part of an answer, or the notice in its place, and end the row; return its message id.
 
         Raises as `reply` does.
         """
-        texts = await self._split(row.channel, text)
-        chunks = await self._journal.plan_chunks(row.id, run_id, texts, ending)
+        parts = await self._parts(row.channel, run_id, said)
+        chunks = await self._journal.plan_chunks(row.id, run_id, parts, ending)
         ids = [await self._deliver_recorded(row, chunk) for chunk in chunks]
         await self._settle(row, ending, ids, detail)
         return ids[-1]
+
+    async def post(self, channel: ChannelRef, said: Said) -> list[str]:
+        """Send something that answers no message; return the ids of the messages it became.
+
+        A send without an answer is looked for in the chat before it is repeated, as in `reply`; but nothing is
+        recorded, so that a process that dies takes what was not sent along.
+
+        Raises:
+            ApiError: a part could not be delivered; those behind it were not tried.
+        """
+        now_ms = self._clock.wall_ms()
+        ids = []
+        for part in await self._parts(channel, "", said):
+            chunk = Chunk(ref=self._clock.new_id(), text=part.text, file=part.file, since_ms=now_ms)
+            ids.append(await self._deliver(channel, await self._ready(chunk), uncertain=False))
+        return ids
 
     async def finish(self, row: InboundRow) -> bool:
         """Take up what an earlier process had begun to send for a row.
@@ -141,6 +178,30 @@ class Outbox:
         if isinstance(ref, str):
             _remember(self._heard, ref, str(message_id))
 
+    async def _parts(self, channel: ChannelRef, run_id: str, said: Said) -> list[Part]:
+        parts: list[Part] = []
+        for piece in [said] if isinstance(said, str | MediaItem) else said:
+            if isinstance(piece, MediaItem):
+                parts.append(await self._files.plan(piece, run_id))
+            else:
+                parts += [Part(text=text) for text in await self._split(channel, piece)]
+        return parts
+
+    async def _ready(self, chunk: Chunk) -> Chunk:
+        """Return a chunk as it can be sent: its file uploaded, or a line in its place."""
+        if not chunk.file:
+            return chunk
+        try:
+            payload = json.dumps(await self._files.payload(chunk.file))
+        except FileRefused as refused:
+            return self._without_file(chunk, str(refused))
+        return replace(chunk, file="", payload=payload)
+
+    def _without_file(self, chunk: Chunk, reason: str) -> Chunk:
+        self._log.warning("a file of the answer is not sent: %s", reason)
+        note = file_note(self._file_failed, chunk.text, reason)
+        return replace(chunk, text=note, file="", payload="")
+
     async def _split(self, channel: ChannelRef, text: str) -> list[str]:
         split = partial(split_addressed, text, self._members(channel), self._chunk_limit)
         return split() if len(text) < LONG_TEXT else await asyncio.to_thread(split)
@@ -170,6 +231,9 @@ class Outbox:
         return []
 
     async def _deliver_recorded(self, row: InboundRow, chunk: Chunk, *, uncertain: bool = False) -> str:
+        if chunk.file:
+            chunk = await self._ready(chunk)
+            await self._journal.revise_chunk(chunk.ref, chunk)
         if not uncertain:
             await self._journal.mark_chunk(chunk.ref, ChunkState.SENDING)
         try:
@@ -207,16 +271,19 @@ class Outbox:
         raise problem
 
     async def _send(self, channel: ChannelRef, chunk: Chunk) -> str:
-        message = addressed(chunk.text, self._members(channel))
-        payload: dict[str, Any] = {"type": _TEXT, "content": message.text, REF_KEY: chunk.ref}
-        if message.mention:
-            payload["mention"] = message.mention
-        sent = await self._api.send_message(channel, payload)
+        payload = json.loads(chunk.payload) if chunk.payload else self._text_payload(channel, chunk.text)
+        if chunk.reply:
+            payload["reply"] = json.loads(chunk.reply)
+        sent = await self._api.send_message(channel, payload | {REF_KEY: chunk.ref})
         _remember(self._accepted, sent.message_id, None)
-        self._log.info(
-            "deliver: channel=%s (%d chars) messageId=%s", channel.id, len(chunk.text), sent.message_id
-        )
+        what = "file" if chunk.payload else f"{len(chunk.text)} chars"
+        self._log.info("deliver: channel=%s (%s) messageId=%s", channel.id, what, sent.message_id)
         return sent.message_id
+
+    def _text_payload(self, channel: ChannelRef, text: str) -> dict[str, Any]:
+        message = addressed(text, self._members(channel))
+        mention = {"mention": message.mention} if message.mention else {}
+        return {"type": _TEXT, "content": message.text, **mention}
 
     async def _search(self, channel: ChannelRef, chunk: Chunk) -> str:
         """Return the id of a message that may have been sent, empty when it is not in the chat. Raises `ApiError`."""
@@ -224,6 +291,7 @@ class Outbox:
             return heard
         since_s = chunk.since_ms // 1000 - CLOCK_SLACK_S
         wire_text = addressed(chunk.text, self._members(channel)).text
+        url = json.loads(chunk.payload)["url"] if chunk.payload else ""
         alike = ""
         for message in await self._api.sync_messages(channel, limit=LOOK_BACK):
             payload = parse_payload(message.payload)
@@ -231,7 +299,8 @@ class Outbox:
                 return message.message_id
             ours = message.from_uid == self._own_uid and message.timestamp >= since_s
             keyless = REF_KEY not in payload.data and message.message_id not in self._accepted
-            if ours and keyless and payload.text == wire_text:
+            same = payload.data.get("url") == url if url else payload.text == wire_text
+            if ours and keyless and same:
                 alike = message.message_id
         return alike
 

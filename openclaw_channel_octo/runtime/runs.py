@@ -42,7 +42,7 @@ HOST_WITHIN_S = 3_600.0
 GRACE_S = 5.0
 """How much longer than the budget a run may take before we stop it: the host's own stop is the gentler one."""
 
-Deliver = Callable[[str], Awaitable[None]]
+Deliver = Callable[[str | MediaItem], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +70,7 @@ class RunEnd:
         status: ``done``, ``failed``, ``timeout``, ``killed`` or ``skipped``.
         detail: words for the operator.
         text: text not delivered yet: the final answer, or what a failed run had written.
-        media: files not delivered yet.
+        media: files of the final answer.
     """
 
     status: str
@@ -85,7 +85,6 @@ class _Stream:
 
     accepted: bool = False
     unposted: list[str] = field(default_factory=list)
-    media: list[MediaItem] = field(default_factory=list)
     end: Final | Failed | Skipped | None = None
 
 
@@ -149,7 +148,7 @@ class Runs:
             turn: what to run.
             budget_s: seconds the host should allow; a little later the run is aborted from here.
             bot_slots: the bot's own limit of runs at the same time.
-            deliver: called with the text of each `Block`.
+            deliver: called with the text of each `Block` and the file of each `Media`.
         """
         async with AsyncExitStack() as slots:
             await slots.enter_async_context(bot_slots)
@@ -216,7 +215,7 @@ async def _take(event: TurnEvent, seen: _Stream, deliver: Deliver) -> None:
             seen.unposted.clear()
             await deliver(text)
         case Media(source=source):
-            seen.media.append(source)
+            await deliver(source)
         case ToolNote():
             pass
         case Final() | Failed() | Skipped():
@@ -227,13 +226,13 @@ def _conclude(seen: _Stream) -> RunEnd:
     """Return the run's end; a stream that says nothing at all counts as skipped."""
     match seen.end:
         case Final(text=text, media=media):
-            return RunEnd(Status.DONE, text=text, media=(*seen.media, *media))
+            return RunEnd(Status.DONE, text=text, media=media)
         case Failed(status=status, message=message, partial=partial):
-            return RunEnd(status, message, partial or "".join(seen.unposted), tuple(seen.media))
+            return RunEnd(status, message, partial or "".join(seen.unposted))
         case Skipped(reason=reason):
             return RunEnd(SKIPPED, reason)
         case None if seen.accepted:
             lost = "the host's stream ended without a result"
-            return RunEnd(Status.FAILED, lost, "".join(seen.unposted), tuple(seen.media))
+            return RunEnd(Status.FAILED, lost, "".join(seen.unposted))
         case None:
             return RunEnd(SKIPPED, "the host's stream was empty")

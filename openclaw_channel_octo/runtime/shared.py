@@ -24,7 +24,7 @@ class Shared:
         routing: which agent and session a conversation belongs to.
         host_timeout_s: the host's own run budget in seconds.
         journal: the record of messages.
-        media_folder: where fetched files go.
+        state_dir: the host's folder; fetched files, and those of answers, lie in it.
         device_id: this installation's device id.
         lanes: one lane for each session key, whichever bot it came through.
         runs: runs under way.
@@ -37,7 +37,7 @@ class Shared:
     routing: Routing
     host_timeout_s: float
     journal: Journal
-    media_folder: Path
+    state_dir: Path
     device_id: str
     lanes: Lanes
     runs: Runs

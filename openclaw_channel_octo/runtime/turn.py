@@ -1,19 +1,21 @@
 """One message's turn, from its lane to its visible end (design §4 step 5, §5 "After the turn")."""
 
 import asyncio
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from openclaw_channel_octo.clock import Clock
 from openclaw_channel_octo.config.model import BotConfig
 from openclaw_channel_octo.errors import ApiError
-from openclaw_channel_octo.host.base import Sender, Turn
+from openclaw_channel_octo.host.base import MediaItem, Sender, Turn
 from openclaw_channel_octo.message.history import Said, history_block
+from openclaw_channel_octo.message.outgoing import file_note
 from openclaw_channel_octo.message.payload import parse_payload
 from openclaw_channel_octo.message.render import render
 from openclaw_channel_octo.message.text import label
 from openclaw_channel_octo.observe.logs import BotLog, trace_scope
 from openclaw_channel_octo.policy.gate import Identity
+from openclaw_channel_octo.runtime.attachments import Outputs
 from openclaw_channel_octo.runtime.measures import Measures
 from openclaw_channel_octo.runtime.media import Intake, Taken
 from openclaw_channel_octo.runtime.notes import Notes
@@ -42,6 +44,9 @@ NAME_LENGTH = 64
 MOST_ATTEMPTS = 2
 """Runs a message gets in all when processes die under it."""
 
+MOST_FILES = 20
+"""Files of one answer; the others are named in one line."""
+
 MOST_LOOKS = 10
 """Processes that may die under one run that a host keeps."""
 
@@ -64,6 +69,7 @@ class Turns:
         outbox: sends.
         presence: shows receipt and typing.
         media: fetches files.
+        outputs: folders for files of answers.
         roster: knows names.
         notes: knows what groups and threads keep for the bot.
         slots: the bot's limit of runs at the same time.
@@ -82,6 +88,7 @@ class Turns:
     outbox: Outbox
     presence: Presence
     media: Intake
+    outputs: Outputs
     roster: Roster
     notes: Notes
     slots: asyncio.Semaphore
@@ -139,16 +146,17 @@ class Turns:
     async def _answer(self, row: InboundRow) -> None:
         self.log.info("got runtime, checking dispatch fn: true")
         self.log.info("route resolved: agentId=%s sessionKey=%s", self._agent_id(row), row.session_key)
-        shown: list[str] = []
+        answer = _Answer()
         if (unready := await self.runs.ready()) is not None:
-            await self._conclude(row, "", unready, shown=False)
+            await self._conclude(row, "", unready, answer)
             return
         asked = await self._asked(row)
-        run_id, end = await self._attempt(row, asked, 1, shown)
+        run_id, end = await self._attempt(row, asked, 1, answer)
         if end.status == SKIPPED and self.config.guard.enabled:
             self.log.warning("the host skipped the turn (%s); once more", end.detail)
-            run_id, end = await self._attempt(row, asked, 2, shown)
-        await self._conclude(row, run_id, end, shown=bool(shown))
+            run_id, end = await self._attempt(row, asked, 2, answer)
+        await self._conclude(row, run_id, end, answer)
+        await self.outputs.discard(run_id)
 
     async def _asked(self, row: InboundRow) -> "_Asked":
         """Return what a message says, with its files and what was said around it."""
@@ -180,7 +188,7 @@ class Turns:
         return history_block(said, names)
 
     async def _attempt(
-        self, row: InboundRow, asked: "_Asked", number: int, shown: list[str]
+        self, row: InboundRow, asked: "_Asked", number: int, answer: "_Answer"
     ) -> tuple[str, RunEnd]:
         """Make the session ready and run the turn once under a run id of its own."""
         taken_up = number == 1 and row.run_id != "" and self.runs.outlive_us
@@ -190,9 +198,10 @@ class Turns:
         await self.journal.start_run(row.id, turn.run_id)
         self.log.info("turn started runId=%s", turn.run_id)
 
-        async def deliver(text: str) -> None:
-            await self.presence.ready(row.channel)
-            shown.extend(await self.outbox.reply(row, turn.run_id, text))
+        async def deliver(piece: str | MediaItem) -> None:
+            if said := answer.new([piece], self.config.texts.file_failed):
+                await self.presence.ready(row.channel)
+                answer.shown += await self.outbox.reply(row, turn.run_id, said)
 
         end = await self.runs.run(turn, self.budget_s, self.slots, deliver)
         self.log.info("turn ended status=%s%s", end.status, f" ({end.detail})" if end.detail else "")
@@ -201,7 +210,7 @@ class Turns:
             await self.journal.clear_failures(row.session_key)
         return turn.run_id, end
 
-    async def _conclude(self, row: InboundRow, run_id: str, end: RunEnd, *, shown: bool) -> None:
+    async def _conclude(self, row: InboundRow, run_id: str, end: RunEnd, answer: "_Answer") -> None:
         """Check that something became visible, and end the row by what did."""
         texts = self.config.texts
         text = _visible_text(end)
@@ -209,11 +218,13 @@ class Turns:
             await self._if_guarded(row, texts.failed, f"the host skipped the turn: {end.detail}")
         elif end.status != Status.DONE:
             await self._conclude_failure(row, run_id, end, text)
-        elif text:
+        elif said := answer.new([text, *end.media] if text else end.media, texts.file_failed):
             await self.presence.ready(row.channel)
-            await self.outbox.conclude(row, run_id, text, RowState.ANSWERED)
-        elif shown or (end.text.strip() == SILENT_REPLY and self.config.silent_replies == "allow"):
-            await self.journal.settle([row.id], RowState.ANSWERED, detail="" if shown else SILENT_REPLY)
+            await self.outbox.conclude(row, run_id, said, RowState.ANSWERED)
+        elif answer.shown or (end.text.strip() == SILENT_REPLY and self.config.silent_replies == "allow"):
+            await self.journal.settle(
+                [row.id], RowState.ANSWERED, detail="" if answer.shown else SILENT_REPLY
+            )
         else:
             await self._if_guarded(row, texts.empty, "the answer was empty")
 
@@ -244,8 +255,9 @@ class Turns:
         return self.routing.route(self.config.account_id, row.channel).agent_id
 
     def _turn(self, row: InboundRow, asked: "_Asked", attempt: int, *, taken_up: bool) -> Turn:
+        run_id = row.run_id if taken_up else self.clock.new_id()
         return Turn(
-            run_id=row.run_id if taken_up else self.clock.new_id(),
+            run_id=run_id,
             session_key=row.session_key,
             agent_id=self._agent_id(row),
             account_id=self.config.account_id,
@@ -260,6 +272,7 @@ class Turns:
             notes=asked.notes,
             context=asked.context,
             media=asked.files.media,
+            output=self.outputs.of(run_id),
             budget_s=self.budget_s,
             attempt=attempt,
             resumed=row.attempt > 0,
@@ -278,10 +291,44 @@ class _Asked:
     files: Taken
 
 
+@dataclass(slots=True)
+class _Answer:
+    """What people have seen of an answer.
+
+    Attributes:
+        shown: ids of its messages.
+        files: where the files come from that were named in it.
+    """
+
+    shown: list[str] = field(default_factory=list)
+    files: set[str] = field(default_factory=set)
+
+    def new(self, said: Sequence[str | MediaItem], file_failed: str) -> list[str | MediaItem]:
+        """Return what of a part is to be sent: each file once, and only so many of them.
+
+        Args:
+            said: texts and files in order.
+            file_failed: begins the line that stands for the files that are too many.
+        """
+        fresh: list[str | MediaItem] = []
+        for piece in said:
+            if isinstance(piece, str):
+                fresh.append(piece)
+                continue
+            source = str(piece.path or piece.url.strip())
+            if source in self.files or len(self.files) > MOST_FILES:
+                continue
+            self.files.add(source)
+            too_many = len(self.files) > MOST_FILES
+            fresh.append(
+                file_note(file_failed, "", f"more than {MOST_FILES} in one answer") if too_many else piece
+            )
+        return fresh
+
+
 def _visible_text(end: RunEnd) -> str:
     """Return what of a run's end people are to read; text of a run that failed carries a mark."""
     text = "" if end.text.strip() == SILENT_REPLY else end.text
     if text.strip() and end.status != Status.DONE:
         text = text.rstrip() + CUT_MARK
-    links = "\n".join(item.url for item in end.media)
-    return "\n\n".join(part for part in (text, links) if part.strip())
+    return text if text.strip() else ""

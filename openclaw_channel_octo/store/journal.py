@@ -14,7 +14,15 @@ from openclaw_channel_octo.ids import ChannelRef
 from openclaw_channel_octo.store import audit, sql
 from openclaw_channel_octo.store.audit import AuditEntry, AuditOutcome
 from openclaw_channel_octo.store.database import open_database, wait_may_help
-from openclaw_channel_octo.store.records import Chunk, ChunkState, InboundRow, Ledger, NewInbound, RowState
+from openclaw_channel_octo.store.records import (
+    Chunk,
+    ChunkState,
+    InboundRow,
+    Ledger,
+    NewInbound,
+    Part,
+    RowState,
+)
 
 __all__ = ["Journal"]
 
@@ -126,18 +134,21 @@ class Journal:
         return await self._call(sql.unfinished, account)
 
     async def plan_chunks(
-        self, row_id: int, run_id: str, texts: Sequence[str], ending: RowState | None = None
+        self, row_id: int, run_id: str, parts: Sequence[Part], ending: RowState | None = None
     ) -> list[Chunk]:
         """Record the messages a reply will consist of, behind those already planned for the row.
 
         Args:
             row_id: the row.
             run_id: the run that wrote them, empty for a notice.
-            texts: the messages.
+            parts: the messages.
             ending: set when these are the row's last: what it ends as once they are sent.
         """
         now_ms = self._clock.wall_ms()
-        planned = [Chunk(ref=self._clock.new_id(), text=text, since_ms=now_ms) for text in texts]
+        planned = [
+            Chunk(ref=self._clock.new_id(), text=part.text, file=part.file, reply=part.reply, since_ms=now_ms)
+            for part in parts
+        ]
         await self._call(sql.plan_chunks, row_id, run_id, planned, ending or "", now_ms)
         return planned
 
@@ -148,6 +159,10 @@ class Journal:
     async def drop_unsent(self, row_id: int) -> None:
         """Give up messages that a lost run had planned and nobody has seen."""
         await self._call(sql.drop_unsent, row_id, self._clock.wall_ms())
+
+    async def revise_chunk(self, ref: str, part: Part) -> None:
+        """Record what a chunk's file became: a message that shows it, or a text in its place."""
+        await self._call(sql.revise_chunk, ref, part, self._clock.wall_ms())
 
     async def mark_chunk(
         self, ref: str, state: ChunkState, *, message_id: str = "", detail: str = ""

@@ -5,7 +5,7 @@ from enum import StrEnum
 
 from openclaw_channel_octo.ids import ChannelRef
 
-__all__ = ["Chunk", "ChunkState", "InboundRow", "Ledger", "NewInbound", "RowState"]
+__all__ = ["Chunk", "ChunkState", "InboundRow", "Ledger", "NewInbound", "Part", "RowState"]
 
 
 class RowState(StrEnum):
@@ -108,19 +108,34 @@ class InboundRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Chunk:
+class Part:
+    """What one message of a reply is to be.
+
+    Attributes:
+        text: what it says; for a file its name, for an operator.
+        file: a file that is still to be uploaded, as JSON for whoever uploads it; empty for text.
+        payload: the message that shows the file once it is uploaded, JSON.
+        reply: the quote it begins with, JSON; empty for none.
+    """
+
+    text: str
+    file: str = ""
+    payload: str = ""
+    reply: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chunk(Part):
     """One message of a reply.
 
     Attributes:
         ref: our id of it, sent along as ``client_ref`` so that it can be found again.
-        text: what it says.
         state: where it stands.
         since_ms: when it came to stand there, Unix milliseconds.
         message_id: the server's id once it was accepted.
     """
 
     ref: str
-    text: str
     state: ChunkState = ChunkState.PLANNED
     since_ms: int = 0
     message_id: str = ""

@@ -92,5 +92,10 @@ MIGRATIONS = (
     );
     CREATE INDEX audit_age ON audit (at);
     """,
+    """
+    ALTER TABLE delivery ADD COLUMN file TEXT NOT NULL DEFAULT '';
+    ALTER TABLE delivery ADD COLUMN payload TEXT NOT NULL DEFAULT '';
+    ALTER TABLE delivery ADD COLUMN reply TEXT NOT NULL DEFAULT '';
+    """,
 )
 """One script for each schema version; version N is reached by running the first N."""

@@ -5,7 +5,15 @@ from collections.abc import Mapping, Sequence
 
 from openclaw_channel_octo.ids import ChannelRef
 from openclaw_channel_octo.store import audit
-from openclaw_channel_octo.store.records import Chunk, ChunkState, InboundRow, Ledger, NewInbound, RowState
+from openclaw_channel_octo.store.records import (
+    Chunk,
+    ChunkState,
+    InboundRow,
+    Ledger,
+    NewInbound,
+    Part,
+    RowState,
+)
 
 __all__ = [
     "append",
@@ -22,6 +30,7 @@ __all__ = [
     "plan_chunks",
     "prune",
     "queued",
+    "revise_chunk",
     "said_since_answer",
     "save_cursors",
     "settle",
@@ -190,10 +199,10 @@ def plan_chunks(  # a statement takes what its columns need
     """Insert chunks behind those the row has; with ``ending`` they are its last."""
     (taken,) = db.execute("SELECT count(*) FROM delivery WHERE inbound_id = ?", (row_id,)).fetchone()
     db.executemany(
-        "INSERT INTO delivery (ref, inbound_id, run_id, position, text, state, updated_at)"
-        " VALUES (?, ?, ?, ?, ?, 'planned', ?)",
+        "INSERT INTO delivery (ref, inbound_id, run_id, position, text, file, reply, state, updated_at)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, 'planned', ?)",
         [
-            (chunk.ref, row_id, run_id, taken + number, chunk.text, now_ms)
+            (chunk.ref, row_id, run_id, taken + number, chunk.text, chunk.file, chunk.reply, now_ms)
             for number, chunk in enumerate(chunks)
         ],
     )
@@ -204,11 +213,21 @@ def plan_chunks(  # a statement takes what its columns need
 def chunks(db: sqlite3.Connection, row_id: int) -> list[Chunk]:
     """Return a row's chunks in their order."""
     found = db.execute(
-        "SELECT ref, text, state, updated_at, message_id FROM delivery WHERE inbound_id = ? ORDER BY position",
+        "SELECT ref, text, state, updated_at, message_id, file, payload, reply FROM delivery"
+        " WHERE inbound_id = ? ORDER BY position",
         (row_id,),
     )
     return [
-        Chunk(ref=row[0], text=row[1], state=ChunkState(row[2]), since_ms=row[3], message_id=row[4])
+        Chunk(
+            ref=row[0],
+            text=row[1],
+            state=ChunkState(row[2]),
+            since_ms=row[3],
+            message_id=row[4],
+            file=row[5],
+            payload=row[6],
+            reply=row[7],
+        )
         for row in found
     ]
 
@@ -219,6 +238,14 @@ def drop_unsent(db: sqlite3.Connection, row_id: int, now_ms: int) -> None:
         "UPDATE delivery SET state = 'dead', detail = 'its run was lost', updated_at = ?"
         " WHERE inbound_id = ? AND state = 'planned'",
         (now_ms, row_id),
+    )
+
+
+def revise_chunk(db: sqlite3.Connection, ref: str, part: Part, now_ms: int) -> None:
+    """Put what became of a chunk's file in its place."""
+    db.execute(
+        "UPDATE delivery SET text = ?, file = ?, payload = ?, updated_at = ? WHERE ref = ?",
+        (part.text, part.file, part.payload, now_ms, ref),
     )
 
 

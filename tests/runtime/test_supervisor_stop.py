@@ -178,7 +178,7 @@ async def leased(lease: ScriptedLease, tmp_path: Path) -> AsyncIterator[tuple[Bo
     shared = Shared(
         host=host,
         routing=Routing(),
-        media_folder=tmp_path / "media",
+        state_dir=tmp_path,
         host_timeout_s=600,
         journal=Journal(tmp_path / "octo.sqlite", clock),
         device_id="device",

@@ -14,7 +14,7 @@ import pytest
 from openclaw_channel_octo.errors import StoreError
 from openclaw_channel_octo.ids import ChannelRef
 from openclaw_channel_octo.store.journal import KEEP_DAYS, Journal
-from openclaw_channel_octo.store.records import ChunkState, NewInbound, RowState
+from openclaw_channel_octo.store.records import ChunkState, NewInbound, Part, RowState
 from openclaw_channel_octo.store.schema import APPLICATION_ID, MIGRATIONS
 from openclaw_channel_octo.testing.clock import ManualClock
 
@@ -99,7 +99,7 @@ async def test_a_row_that_runs_already_is_not_put_back_into_the_queue(journal: J
 async def test_the_chunks_of_a_row_come_back_in_order_with_where_they_stand(journal: Journal) -> None:
     (row,) = await journal.append([message("1")])
     assert row is not None
-    first, _ = await journal.plan_chunks(row.id, "run", ["one", "two"])
+    first, _ = await journal.plan_chunks(row.id, "run", [Part(text="one"), Part(text="two")])
     await journal.mark_chunk(first.ref, ChunkState.SENDING)
     await journal.mark_chunk(first.ref, ChunkState.SENT, message_id="77")
     chunks = await journal.chunks(row.id)
@@ -112,16 +112,16 @@ async def test_the_chunks_of_a_row_come_back_in_order_with_where_they_stand(jour
 async def test_the_end_a_row_is_to_have_is_stored_with_its_last_chunks(journal: Journal) -> None:
     (row,) = await journal.append([message("1")])
     assert row is not None
-    await journal.plan_chunks(row.id, "run", ["part"])
+    await journal.plan_chunks(row.id, "run", [Part(text="part")])
     assert (await journal.unfinished("bot"))[0].ending == ""
-    await journal.plan_chunks(row.id, "", ["notice"], RowState.NOTIFIED)
+    await journal.plan_chunks(row.id, "", [Part(text="notice")], RowState.NOTIFIED)
     assert (await journal.unfinished("bot"))[0].ending == RowState.NOTIFIED
 
 
 async def test_what_a_lost_run_had_planned_is_given_up_but_not_what_may_have_left(journal: Journal) -> None:
     (row,) = await journal.append([message("1")])
     assert row is not None
-    first, _ = await journal.plan_chunks(row.id, "run", ["one", "two"])
+    first, _ = await journal.plan_chunks(row.id, "run", [Part(text="one"), Part(text="two")])
     await journal.mark_chunk(first.ref, ChunkState.SENDING)
     await journal.drop_unsent(row.id)
     assert [chunk.state for chunk in await journal.chunks(row.id)] == [ChunkState.SENDING, ChunkState.DEAD]
@@ -143,7 +143,7 @@ async def test_old_ended_rows_are_deleted_and_open_ones_never(path: Path) -> Non
     async with Journal(path, clock) as journal:
         rows = await journal.append([message("ended"), message("open")])
         assert rows[0] is not None
-        await journal.plan_chunks(rows[0].id, "run", ["text"])
+        await journal.plan_chunks(rows[0].id, "run", [Part(text="text")])
         await journal.settle([rows[0].id], RowState.ANSWERED)
         assert await journal.prune() == 0
         await clock.advance((KEEP_DAYS + 1) * 86_400)
@@ -193,8 +193,8 @@ async def test_a_file_of_the_first_schema_is_brought_up_to_date_with_its_rows(pa
 async def test_later_chunks_of_a_row_stand_behind_the_earlier_ones(journal: Journal, path: Path) -> None:
     (row,) = await journal.append([message("1")])
     assert row is not None
-    await journal.plan_chunks(row.id, "run", ["one"])
-    await journal.plan_chunks(row.id, "run", ["two", "three"])
+    await journal.plan_chunks(row.id, "run", [Part(text="one")])
+    await journal.plan_chunks(row.id, "run", [Part(text="two"), Part(text="three")])
     with sqlite3.connect(path) as db:
         found = db.execute("SELECT text FROM delivery ORDER BY position").fetchall()
     db.close()

@@ -1,0 +1,328 @@
+"""Files of answers: found, described, put into the deployment's storage (octo-bot-api §2.10)."""
+
+import asyncio
+import base64
+import binascii
+import io
+import json
+import os
+import shutil
+import wave
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+from urllib.parse import unquote, unquote_to_bytes, urlsplit
+
+from openclaw_channel_octo.clock import Clock, within
+from openclaw_channel_octo.config.model import BotConfig
+from openclaw_channel_octo.errors import ApiError, FileTypeRefused
+from openclaw_channel_octo.host.base import MediaItem
+from openclaw_channel_octo.message.outgoing import OutgoingFile, file_payload, kind_of, named
+from openclaw_channel_octo.message.payload import ContentType
+from openclaw_channel_octo.observe.logs import BotLog
+from openclaw_channel_octo.rest.client import MAX_FILE_BYTES, BotApi
+from openclaw_channel_octo.rest.media import MediaFetcher, MediaRefused
+from openclaw_channel_octo.rest.upload import SourceChanged, Uploader
+from openclaw_channel_octo.runtime.jail import FileRefused, OpenFile, opened_inside
+from openclaw_channel_octo.store.records import Part
+
+__all__ = ["Attachments", "Outputs", "attachments_of"]
+
+WITHIN_S = 300.0
+"""Longest time one file may take, to be fetched and to be uploaded."""
+
+MAX_DATA_BYTES = 10 * 1024 * 1024
+"""Largest file inside a ``data:`` address."""
+
+INVALID = "its address is not valid"
+TOO_LARGE_DATA = f"it is larger than {MAX_DATA_BYTES // (1024 * 1024)} MB"
+
+KEEP_S = 86_400.0
+"""How long output folders of lost turns stay."""
+
+SWEEP_EVERY_S = 3_600.0
+
+HEAD = 1024 * 1024
+"""Bytes looked at to tell a picture's size; a camera's own picture may stand before it."""
+
+_PICTURES = (b"\x89PNG", b"\xff\xd8", b"GIF8", b"RIFF", b"BM")
+"""How pictures begin whose header is read; nothing that would have to be parsed as a document."""
+
+
+class Outputs:
+    """The folders in which agents leave files for their answer, one for each run, and nobody else's business.
+
+    Args:
+        folder: where they lie; made by whoever writes there first, mode 0700.
+        clock: for sweeping.
+    """
+
+    def __init__(self, folder: Path, clock: Clock) -> None:
+        self._folder = folder
+        self._clock = clock
+
+    def of(self, run_id: str) -> Path:
+        """Return a run's folder, which need not exist."""
+        return self._folder / run_id
+
+    async def discard(self, run_id: str) -> None:
+        """Remove a run's folder with everything in it."""
+        if run_id:
+            await asyncio.to_thread(shutil.rmtree, self.of(run_id), ignore_errors=True)
+
+    async def sweep(self) -> None:
+        """Remove folders that processes left behind."""
+        await asyncio.to_thread(self._sweep)
+
+    def _sweep(self) -> None:
+        old = self._clock.wall_ms() / 1000 - KEEP_S
+        for path in self._folder.glob("*") if self._folder.is_dir() else ():
+            with suppress(OSError):
+                if path.lstat().st_mtime < old:
+                    shutil.rmtree(path, ignore_errors=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A file that is at hand, and the type its server gave it."""
+
+    source: OpenFile
+    mime: str = ""
+
+
+class Attachments:
+    """Turns files of answers into messages.
+
+    Args:
+        uploader: puts them into the storage.
+        fetcher: gets those that lie elsewhere; one that shows no token.
+        spool: folder for files that came inside an address; swept by the fetcher, whose folder it is.
+        roots: folders of the operator from which files may be sent.
+        outputs: the folders of the runs.
+        clock: time.
+        log: the bot's log.
+    """
+
+    def __init__(  # noqa: PLR0913  # it stands between disk, network and chat
+        self,
+        *,
+        uploader: Uploader,
+        fetcher: MediaFetcher,
+        spool: Path,
+        roots: Sequence[Path],
+        outputs: Outputs,
+        clock: Clock,
+        log: BotLog,
+    ) -> None:
+        self._uploader = uploader
+        self._fetcher = fetcher
+        self._spool = spool
+        self._roots = tuple(roots)
+        self.outputs = outputs
+        self._clock = clock
+        self._log = log
+
+    async def plan(self, item: MediaItem, run_id: str) -> Part:
+        """Return a file as a part of an answer, with all that another process needs to send it.
+
+        Args:
+            item: the file, by ``path`` or ``url``.
+            run_id: the run whose folder it may lie in, and relative paths do; empty outside a run.
+        """
+        source = str(item.path) if item.path is not None else item.url.strip()
+        output = str(self.outputs.of(run_id)) if run_id else ""
+        noted = {"source": source, "kind": item.kind, "mime": item.mime, "output": output}
+        if source[:5].lower() == "data:":
+            noted |= await asyncio.to_thread(self._spooled, source)
+            source = ""
+        noted["name"] = named(item.name or _last_step(source), noted["mime"])
+        return Part(text=noted["name"], file=json.dumps(noted))
+
+    async def payload(self, file: str) -> dict[str, Any]:
+        """Upload a file; return the message that shows it.
+
+        Args:
+            file: of the part that `plan` returned.
+
+        Raises:
+            FileRefused: it cannot be sent; the message says why, for people.
+        """
+        noted: dict[str, str] = json.loads(file)
+        if refused := noted.get("refused"):
+            raise FileRefused(refused)
+        try:
+            return await within(self._clock, WITHIN_S, self._payload(noted))
+        except TimeoutError:
+            raise FileRefused("it took too long") from None
+        except MediaRefused as error:
+            raise FileRefused(error.plain) from None
+        except SourceChanged as error:
+            raise FileRefused(str(error)) from None
+        except FileTypeRefused:
+            raise FileRefused("this server takes no files of its type") from None
+        except ApiError as error:
+            self._log.warning("a file was not uploaded: %s", error)
+            raise FileRefused("the upload failed") from None
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._uploader.close()
+        await self._fetcher.close()
+
+    async def keep_swept(self) -> None:
+        """Remove what lost answers left behind, now and then, for good."""
+        while True:
+            await self._fetcher.sweep()
+            await self.outputs.sweep()
+            await self._clock.sleep(SWEEP_EVERY_S)
+
+    async def _payload(self, noted: Mapping[str, str]) -> dict[str, Any]:
+        async with self._at_hand(noted) as found:
+            if not found.source.size:
+                raise FileRefused("it is empty")
+            if found.source.size > MAX_FILE_BYTES:
+                raise FileRefused(f"it is larger than {MAX_FILE_BYTES // (1024 * 1024)} MB")
+            name = named(noted["name"], found.mime)
+            kind = kind_of(name, noted["kind"])
+            width, height, seconds = await asyncio.to_thread(_measured, found.source, kind, name)
+            url = await self._upload(name, found.source)
+            return file_payload(
+                OutgoingFile(
+                    url=url,
+                    name=name,
+                    size=found.source.size,
+                    kind=kind,
+                    width=width,
+                    height=height,
+                    seconds=seconds,
+                )
+            )
+
+    async def _upload(self, name: str, source: OpenFile) -> str:
+        """Upload under the file's own name, a text whose type the server does not take as ``.txt``."""
+        try:
+            return await self._uploader.upload(name, source)
+        except FileTypeRefused:
+            # Never a program: the server refuses those on purpose.
+            if not await asyncio.to_thread(_is_text, source):
+                raise
+        return await self._uploader.upload(f"{name}.txt", source)
+
+    @asynccontextmanager
+    async def _at_hand(self, noted: Mapping[str, str]) -> AsyncIterator[_Found]:
+        """Open the file, fetching it where it is not here. Raises `FileRefused` and `MediaRefused`."""
+        source, output = noted["source"], noted["output"]
+        scheme = source.partition(":")[0].lower()
+        if scheme in {"http", "https"}:
+            fetched = await self._fetcher.fetch(source, noted["name"])
+            try:
+                with opened_inside(str(fetched.path), [self._spool]) as file:
+                    yield _Found(file, fetched.mime)
+            finally:
+                with suppress(OSError):
+                    await asyncio.to_thread(fetched.path.unlink)
+            return
+        path = _local(source) if scheme == "file" else source
+        roots = [*self._roots, *([Path(output)] if output else [])]
+        if noted.get("spooled"):
+            roots = [self._spool]
+        elif output and not path.startswith("/"):
+            path = f"{output}/{path}"
+        with opened_inside(path, roots) as file:
+            yield _Found(file)
+
+    def _spooled(self, address: str) -> dict[str, str]:
+        """Write the content of a ``data:`` address into a file of ours; return what `plan` notes of it."""
+        head, comma, body = address[5:].partition(",")
+        mime, *options = head.split(";")
+        if not comma or len(body) > 2 * MAX_DATA_BYTES:
+            return {"source": "", "refused": TOO_LARGE_DATA if comma else INVALID}
+        try:
+            raw = unquote_to_bytes(body)
+            content = base64.b64decode(raw, validate=True) if "base64" in options else raw
+        except (binascii.Error, ValueError):
+            return {"source": "", "refused": INVALID}
+        if len(content) > MAX_DATA_BYTES:
+            return {"source": "", "refused": TOO_LARGE_DATA}
+        try:
+            return {"source": str(self._write(content)), "spooled": "yes", "mime": mime}
+        except OSError as error:
+            self._log.warning("a file of an answer was not kept: %s", error.strerror)
+            return {"source": "", "refused": "there is no room for it"}
+
+    def _write(self, content: bytes) -> Path:
+        self._spool.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path = self._spool / self._clock.new_id()
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+        return path
+
+
+def attachments_of(config: BotConfig, api: BotApi, state_dir: Path, clock: Clock, log: BotLog) -> Attachments:
+    """Return what sends a bot's files.
+
+    Args:
+        config: the bot's settings.
+        api: the bot's API.
+        state_dir: folder of the host's state; files on their way and output folders lie in it.
+        clock: time.
+        log: the bot's log.
+    """
+    spool = state_dir / "outgoing"
+    fetcher = MediaFetcher(
+        folder=spool,
+        api_url=config.api_url,
+        token=None,
+        clock=clock,
+        max_bytes=MAX_FILE_BYTES,
+        cdn_url=config.cdn_url or "",
+    )
+    return Attachments(
+        uploader=Uploader(api, clock),
+        fetcher=fetcher,
+        spool=spool,
+        roots=config.media_roots,
+        outputs=Outputs(state_dir / "output", clock),
+        clock=clock,
+        log=log,
+    )
+
+
+def _local(address: str) -> str:
+    parts = urlsplit(address)
+    return unquote(parts.path) if parts.netloc in {"", "localhost"} else ""
+
+
+def _last_step(source: str) -> str:
+    """Return the file name at the end of a path or an address."""
+    with suppress(ValueError):
+        return PurePosixPath(unquote(urlsplit(source).path) if ":" in source else source).name
+    return ""
+
+
+def _is_text(source: OpenFile) -> bool:
+    head = source.head(8192)
+    if b"\0" in head:
+        return False
+    try:
+        head.decode()
+    except UnicodeDecodeError as error:
+        return error.reason == "unexpected end of data"  # the piece ends inside a character
+    return True
+
+
+def _measured(source: OpenFile, kind: ContentType, name: str) -> tuple[int, int, int]:
+    """Return a picture's width and height and a recording's seconds, 0 for whatever is not known."""
+    head = source.head(HEAD)
+    if kind in {ContentType.IMAGE, ContentType.GIF} and head.startswith(_PICTURES):
+        import imagesize  # noqa: PLC0415  # costs more than many answers; few have pictures
+
+        width, height = imagesize.get(io.BytesIO(head))
+        return (int(width), int(height), 0) if width > 0 and height > 0 else (0, 0, 0)
+    if kind is ContentType.VOICE and name.lower().endswith(".wav"):
+        with suppress(wave.Error, EOFError, ZeroDivisionError), wave.open(io.BytesIO(head)) as sound:
+            return 0, 0, max(1, round(sound.getnframes() / sound.getframerate()))
+    return 0, 0, 0

@@ -1,0 +1,120 @@
+"""Files an answer may send: opened inside given folders and nowhere else (reference-behaviour §2.4, 51)."""
+
+import asyncio
+import errno
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+
+from openclaw_channel_octo.errors import OctoError
+from openclaw_channel_octo.rest.upload import SourceChanged
+
+__all__ = ["FileRefused", "OpenFile", "opened_inside"]
+
+OUTSIDE = "it is not in a folder I may send files from"
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_INSIDE = _FOLDER | os.O_NOFOLLOW
+# Not blocking: a pipe that takes a file's place must not hold up the answer.
+_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+_REASONS = {
+    errno.ENOENT: "it is not there",
+    errno.ENOTDIR: "it is not there",
+    errno.ELOOP: "it is a link, which I do not follow",
+}
+
+
+class FileRefused(OctoError):
+    """A file is not sent; the message is for people, short and without any path."""
+
+
+class OpenFile:
+    """A file that was found inside; whatever is put in its place afterwards is not read.
+
+    Args:
+        descriptor: the open file, closed by `opened_inside`.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self.size = os.fstat(descriptor).st_size
+        """Bytes when it was opened; what is added later is not read."""
+
+    async def read(self, offset: int, length: int) -> bytes:
+        """Return exactly these bytes. Raises `SourceChanged` where they are gone or cannot be read."""
+        return await asyncio.to_thread(self._read, offset, length)
+
+    def head(self, length: int) -> bytes:
+        """Return the file's first bytes, fewer where it is shorter. Raises `OSError`."""
+        return os.pread(self._descriptor, length, 0)
+
+    def _read(self, offset: int, length: int) -> bytes:
+        parts: list[bytes] = []
+        while length:
+            try:
+                part = os.pread(self._descriptor, length, offset)
+            except OSError as error:
+                raise SourceChanged(f"it cannot be read any more: {error.strerror}") from error
+            if not part:
+                raise SourceChanged("it became shorter while it was being sent")
+            parts.append(part)
+            offset += len(part)
+            length -= len(part)
+        return b"".join(parts)
+
+
+@contextmanager
+def opened_inside(path: str, roots: Sequence[Path]) -> Iterator[OpenFile]:
+    """Open a file below one of the folders.
+
+    Every step below the folder is taken from the one before it and follows no link, so that nothing can be
+    exchanged between the check and the use. The folders themselves may be reached through links.
+
+    Args:
+        path: absolute.
+        roots: absolute folders, the operator's choice.
+
+    Raises:
+        FileRefused: it is not inside, is no ordinary file, or cannot be opened.
+    """
+    root, steps = _inside(path, roots)
+    try:
+        descriptor = _walk(root, steps)
+    except OSError as error:
+        raise FileRefused(_REASONS.get(error.errno or 0, "it cannot be read")) from None
+    except ValueError:  # a name no file can have
+        raise FileRefused(_REASONS[errno.ENOENT]) from None
+    try:
+        yield OpenFile(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _inside(path: str, roots: Sequence[Path]) -> tuple[Path, tuple[str, ...]]:
+    wanted = PurePosixPath(path)
+    if ".." not in wanted.parts:
+        for root in roots:
+            for spelling in (root, root.resolve()):
+                if wanted.is_relative_to(spelling) and (steps := wanted.relative_to(spelling).parts):
+                    return spelling, steps
+    raise FileRefused(OUTSIDE)
+
+
+def _walk(root: Path, steps: tuple[str, ...]) -> int:
+    """Return the open file at the end of the steps. Raises `OSError` and `FileRefused`."""
+    folder = os.open(root, _FOLDER)
+    try:
+        for step in steps[:-1]:
+            below = os.open(step, _INSIDE, dir_fd=folder)
+            os.close(folder)
+            folder = below
+        if not stat.S_ISREG(os.stat(steps[-1], dir_fd=folder, follow_symlinks=False).st_mode):
+            raise FileRefused("it is not an ordinary file")
+        descriptor = os.open(steps[-1], _FILE, dir_fd=folder)
+    finally:
+        os.close(folder)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):  # exchanged in this moment
+        os.close(descriptor)
+        raise FileRefused("it is not an ordinary file")
+    return descriptor
