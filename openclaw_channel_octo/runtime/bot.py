@@ -128,6 +128,7 @@ class Bot:
         await self._api.close()
         if self._fetcher is not None:
             await self._fetcher.close()
+        await self._files.close()
         if self._tap is not None:
             await self._tap.close()
         await self._lease.release()

@@ -8,6 +8,7 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from aiohttp import hdrs, web
+from aiohttp.typedefs import Handler
 
 from openclaw_channel_octo.clock import Clock
 from openclaw_channel_octo.testing import refusals
@@ -73,6 +74,24 @@ class ApiServer:
         for route in self.routes:
             for prefix in _PREFIXES:
                 app.router.add_route(route.method, prefix + route.path, self._handler(route))
+
+    def with_faults(self, name: str, handler: Handler) -> Handler:
+        """Return a handler beside the API, such as the storage's, that meets the faults planned under a name."""
+
+        async def handle(request: web.Request) -> web.StreamResponse:
+            fault = self.faults.take(name)
+            try:
+                await self._meet(fault)
+                answer = self._prepared(fault) or await handler(request)
+                broken = isinstance(fault, LoseAnswer)
+            except _Broken:
+                answer, broken = web.Response(), True
+            if broken and request.transport is not None:
+                request.transport.abort()
+            self._changed()
+            return answer
+
+        return handle
 
     def _handler(self, route: Route) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
         async def handle(request: web.Request) -> web.StreamResponse:

@@ -25,6 +25,9 @@ _HOST: Final = "127.0.0.1"
 _SHOWN_CALLS: Final = 15
 _SHUTDOWN_S: Final = 0.05
 
+UPLOAD: Final = "upload"
+"""In `OctoDouble.fail_next`: a file put into the storage."""
+
 T = TypeVar("T")
 
 
@@ -74,7 +77,7 @@ class OctoDouble(People):
         calls = ApiCalls(world, engine, self._storage, clock, self._settings)
         super().__init__(world, engine, calls, clock)
         self._server = ApiServer(calls, world, clock, self._settings, self._changed)
-        self._call_names = {ANY_CALL, *(route.name for route in self._server.routes)}
+        self._call_names = {ANY_CALL, UPLOAD, *(route.name for route in self._server.routes)}
         self._waiting: list[asyncio.Future[None]] = []
         self._port = port
         self._also = also
@@ -85,7 +88,7 @@ class OctoDouble(People):
         app = web.Application(client_max_size=2 * MAX_FILE_BYTES, middlewares=[_plain_not_found])
         self._server.add_to(app)
         app.router.add_get("/ws", self._engine.serve)
-        app.router.add_put("/chat/{key:.+}", self._storage.take_upload)
+        app.router.add_put("/chat/{key:.+}", self._server.with_faults(UPLOAD, self._storage.take_upload))
         app.router.add_get("/chat/{key:.+}", self._storage.give_download)
         if self._also is not None:
             self._also(self, app)

@@ -14,6 +14,7 @@ from openclaw_channel_octo.errors import (
     AuthError,
     BadAnswer,
     BadRequest,
+    FileTypeRefused,
     NotFound,
     PermissionDenied,
     RateLimited,
@@ -96,9 +97,10 @@ MEANINGS = {
     PermissionDenied: "not_group_member group_disbanded not_group_admin cannot_remove_privileged "
     "not_space_member app_bot_unsupported app_bot_dm_only not_friend conversation_not_started "
     "message_edit_forbidden obo_not_authorized bot_unavailable",
+    FileTypeRefused: "file_type_unsupported",
     NotFound: "group_not_found message_not_found user_not_found obo_grant_not_found",
     BadRequest: "request_invalid limit_exceeded content_too_large file_too_large payload_too_large "
-    "file_type_unsupported member_not_human thread_channel_not_accepted bot_not_provisioned "
+    "member_not_human thread_channel_not_accepted bot_not_provisioned "
     "obo_reserved_field",
     Unavailable: "auth_check_failed upstream_failed query_failed store_failed send_failed upload_failed "
     "im_token_failed obo_internal message_not_delivered",
