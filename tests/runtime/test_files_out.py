@@ -3,6 +3,7 @@
 import base64
 import os
 import struct
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from openclaw_channel_octo.errors import ConfigError
 from openclaw_channel_octo.host.base import Accepted, Block, Final, Media, MediaItem
 from openclaw_channel_octo.testing.faults import ErrorAnswer, Hang, LoseAnswer, Refuse
 from openclaw_channel_octo.testing.host import HANG, ScriptedHost
-from tests.runtime.rig import HELPER, Rig
+from tests.runtime.rig import HELPER, Rig, python_agent
 
 NOTE = "⚠️ I could not send a file:"
 PNG = b"\x89PNG\r\n\x1a\n" + struct.pack(">I4sIIBBBBB", 13, b"IHDR", 640, 480, 8, 2, 0, 0, 0) + b"\0" * 40
@@ -36,7 +37,7 @@ def item(source: object, **keys: Any) -> MediaItem:
     return MediaItem(kind=keys.pop("kind", "file"), url=str(source), **keys)
 
 
-def payloads(rig: Rig) -> list[dict[str, Any]]:
+def payloads(rig: Rig) -> list[Mapping[str, Any]]:
     return [line.payload for line in rig.octo.chat(rig.group) if line.from_uid == HELPER]
 
 
@@ -45,7 +46,7 @@ def shown(rig: Rig) -> list[str]:
     return [found.get("name") or found["content"] for found in payloads(rig)]
 
 
-def stored(rig: Rig, payload: dict[str, Any]) -> bytes:
+def stored(rig: Rig, payload: Mapping[str, Any]) -> bytes:
     return rig.octo.file(payload["url"]).content
 
 
@@ -272,6 +273,21 @@ async def test_a_run_does_not_get_at_the_folder_of_another(rig: Rig, shared: Pat
         rig, shared, Final("", (item(other / "theirs.txt"), item("../another-run/theirs.txt")))
     )
     assert [line.startswith(NOTE) for line in seen] == [True, True]
+
+
+async def test_a_program_sends_what_it_made_by_naming_it_in_a_line(rig: Rig, shared: Path) -> None:
+    source = (
+        "folder = os.environ['OPENCLAW_OUTPUT']\n"
+        "assert os.stat(folder).st_mode & 0o777 == 0o700\n"
+        "open(folder + '/made.txt', 'w').write('made')\n"
+        "print('Here it is:')\nprint('MEDIA:made.txt')\nprint('MEDIA:/etc/hostname')"
+    )
+    await rig.start(rig.config(agent=python_agent(source)))
+    await rig.until_row(await rig.mention("go"), "answered")
+    said, made, refused = shown(rig)
+    assert (said, made) == ("Here it is:", "made.txt")
+    assert refused == f"{NOTE} `hostname` (it is not in a folder I may send files from)"
+    assert stored(rig, payloads(rig)[1]) == b"made"
 
 
 def test_a_whole_disk_is_no_folder_to_send_from(rig: Rig) -> None:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from pydantic import SecretStr
@@ -54,6 +55,7 @@ class Prompt:
         session_key: the conversation.
         session_id: its memory.
         run_id: this run.
+        output: folder for files of the answer, made by the agent; ``None`` where there is none.
     """
 
     text: str
@@ -66,6 +68,7 @@ class Prompt:
     history: tuple[Message, ...] = ()
     media: tuple[MediaItem, ...] = ()
     conversation: str = "direct"
+    output: Path | None = None
 
 
 class Agent(Protocol):

@@ -21,6 +21,7 @@ from openclaw_channel_octo.host.embedded.agents import (
     one_line,
     without_secrets,
 )
+from openclaw_channel_octo.host.files import private_folder
 from openclaw_channel_octo.message.text import label
 
 __all__ = ["CommandAgent"]
@@ -39,8 +40,9 @@ class CommandAgent:
     The program gets the notes and the context, if there are any, the request, and the paths of files that came
     along on standard input as UTF-8, blank lines between them; what it writes to standard output is the answer.
     It inherits this process's environment, with ``env`` and ``OPENCLAW_SESSION_KEY``, ``OPENCLAW_SESSION_ID``,
-    ``OPENCLAW_RUN_ID``, ``OPENCLAW_SENDER`` and ``OPENCLAW_MEDIA`` (the same paths, separated by ``os.pathsep``)
-    on top. It leads a process group of its own; whatever is left of that group when the answer has ended is killed.
+    ``OPENCLAW_RUN_ID``, ``OPENCLAW_SENDER``, ``OPENCLAW_MEDIA`` (the same paths, separated by ``os.pathsep``) and
+    ``OPENCLAW_OUTPUT`` on top, a folder of its own for files of the answer, which names them in lines ``MEDIA:<name>``.
+    It leads a process group of its own; whatever is left of that group when the answer has ended is killed.
 
     Args:
         command: program and arguments; no shell is involved.
@@ -94,6 +96,7 @@ class CommandAgent:
 
     async def _start(self, prompt: Prompt) -> "tuple[asyncio.SubprocessTransport, _Child]":
         loop = asyncio.get_running_loop()
+        await self._make_output(prompt)
         try:
             transport, child = await loop.subprocess_exec(
                 lambda: _Child(self._max_output, self._drain_s),
@@ -108,6 +111,14 @@ class CommandAgent:
         stdin.write(_input(prompt).encode(errors="replace"))
         stdin.close()  # after what was written; a program that does not read it may end all the same
         return transport, child
+
+    async def _make_output(self, prompt: Prompt) -> None:
+        if prompt.output is None:
+            return
+        try:
+            await asyncio.to_thread(private_folder, prompt.output)
+        except OSError as error:
+            raise AgentError(f"the folder for the agent's files cannot be made: {error.strerror}") from error
 
     def _start_problem(self, error: OSError) -> str:
         if self._cwd is not None and not self._cwd.is_dir():
@@ -203,4 +214,5 @@ def _prompt_variables(prompt: Prompt) -> dict[str, str]:
         "OPENCLAW_SENDER": prompt.sender_name,
     }
     files = os.pathsep.join(str(item.path) for item in prompt.media if item.path is not None)
-    return {name: one_line(value, 512) for name, value in variables.items()} | {"OPENCLAW_MEDIA": files}
+    folders = {"OPENCLAW_MEDIA": files, "OPENCLAW_OUTPUT": str(prompt.output or "")}
+    return {name: one_line(value, 512) for name, value in variables.items()} | folders

@@ -17,6 +17,7 @@ from openclaw_channel_octo.host.base import (
     Delta,
     Failed,
     Final,
+    MediaItem,
     Recovery,
     Skipped,
     Turn,
@@ -33,6 +34,7 @@ from openclaw_channel_octo.host.embedded.agents import (
 from openclaw_channel_octo.host.embedded.store import SessionStore
 from openclaw_channel_octo.host.embedded.transcript import Message, Transcript, is_safe_id
 from openclaw_channel_octo.host.files import OwnerLock, private_folder
+from openclaw_channel_octo.message.medialines import named_files
 from openclaw_channel_octo.session.status import RECOVERABLE, SessionSnapshot, Status
 
 __all__ = ["EmbeddedHost"]
@@ -280,9 +282,10 @@ class EmbeddedHost:
         finally:
             await self._conclude(run, transcript, status, error)
         if status == Status.DONE:
-            return Final(run.text)
+            answer = named_files(run.text)
+            return Final(answer.text, tuple(MediaItem(kind="file", url=source) for source in answer.sources))
         shown = Status.KILLED if status == Status.INTERRUPTED else status
-        return Failed(shown.value, error, run.text)
+        return Failed(shown.value, error, named_files(run.text).text)
 
     def _prompt(self, turn: Turn, transcript: Transcript) -> Prompt:
         request = Message(role="user", text=turn.text, sender=turn.sender.name)
@@ -299,6 +302,7 @@ class EmbeddedHost:
             context=turn.context,
             history=history,
             media=turn.media,
+            output=turn.output,
             conversation=turn.conversation,
             session_key=turn.session_key,
             session_id=transcript.session_id,

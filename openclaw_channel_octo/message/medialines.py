@@ -1,0 +1,59 @@
+"""Files that an agent names in its answer, as OpenClaw's agents do: lines that begin with ``MEDIA:``."""
+
+import re
+from dataclasses import dataclass
+
+from openclaw_channel_octo.message.text import code_spans
+
+__all__ = ["Named", "named_files"]
+
+_LINE = re.compile(r"^[ \t]*MEDIA:[ \t]*(.+?)[ \t]*$", re.MULTILINE)
+_ADDRESS = re.compile(r"(?:https?://|file://|data:)\S", re.IGNORECASE)
+_PATH = re.compile(r"\.{0,2}/\S|[^\s:]+\.[A-Za-z0-9]{1,12}$")
+_QUOTES = {"`": "`", '"': '"', "'": "'", "<": ">"}
+_SHORTEST_QUOTED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """An answer without the lines that name files.
+
+    Attributes:
+        text: what is left, possibly blank.
+        sources: addresses and paths in order, each once.
+    """
+
+    text: str
+    sources: tuple[str, ...]
+
+
+def named_files(text: str) -> Named:
+    """Take the files out of an answer.
+
+    A line counts outside code, where what follows ``MEDIA:`` is an ``http``, ``https``, ``file`` or ``data``
+    address or looks like a path, maybe in quotes; any other line stays as it is.
+    """
+    if "MEDIA:" not in text:
+        return Named(text, ())
+    code = code_spans(text)
+    kept: list[str] = []
+    sources: list[str] = []
+    end = 0
+    for line in _LINE.finditer(text):
+        source = _unquoted(line[1])
+        names = _ADDRESS.match(source) or _PATH.match(source)
+        if not names or any(start <= line.start() < stop for start, stop in code):
+            continue
+        sources.append(source)
+        kept.append(text[end : line.start()])
+        end = min(line.end() + 1, len(text))
+    return Named("".join([*kept, text[end:]]), tuple(dict.fromkeys(sources)))
+
+
+def _unquoted(source: str) -> str:
+    closing = _QUOTES.get(source[0])
+    return (
+        source[1:-1].strip()
+        if closing and len(source) >= _SHORTEST_QUOTED and source[-1] == closing
+        else source
+    )
