@@ -161,10 +161,10 @@ def _payloads(result: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 
 
 def _links(payload: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the files of a payload that people can reach: a path on the gateway's machine is none of theirs."""
+    """Yield the files of a payload; a path is one of the gateway's machine, which may be this one."""
     several = payload.get("mediaUrls")
     for url in (payload.get("mediaUrl"), *(several if isinstance(several, list) else ())):
-        if text(url).startswith(("http://", "https://")):
+        if text(url).strip():
             yield text(url)
 
 

@@ -76,7 +76,11 @@ def test_several_payloads_are_one_answer_without_reasoning_and_repeated_files() 
         "nonsense",
     ]
     end = end_of(done({"status": "ok", "result": {"payloads": payloads}}), aborted=False)
-    assert end == Final("one\n\ntwo", (MediaItem(kind="file", url="https://files/a.png"),))
+    files = (
+        "https://files/a.png",
+        "/root/secret.txt",
+    )  # whether a path may be sent is the channel's to judge
+    assert end == Final("one\n\ntwo", tuple(MediaItem(kind="file", url=url) for url in files))
 
 
 @pytest.mark.parametrize("result", [{}, {"payloads": []}, {"payloads": None}, {"payloads": [{"text": None}]}])
