@@ -348,6 +348,7 @@ class Bot:
             else:
                 self._presence.end(row.channel)
                 self._media.drop(row.id)
+                self._measures.forget(row.id)
                 self._admission.busy(row)
 
     async def _fetched(self, events: Sequence[Incoming]) -> Sequence[Outcome]:
@@ -385,4 +386,5 @@ class Bot:
             except ApiError as error:
                 await self._turns.bury(row, str(error))
             finally:
+                self._measures.forget(row.id)
                 self._presence.end(row.channel)

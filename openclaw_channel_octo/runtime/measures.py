@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from openclaw_channel_octo.clock import Clock
 from openclaw_channel_octo.ids import ChannelRef
 from openclaw_channel_octo.observe.metrics import Meter
+from openclaw_channel_octo.policy.gate import ADDRESSED
 from openclaw_channel_octo.runtime.inbox import Incoming, Outcome
 from openclaw_channel_octo.runtime.runs import SKIPPED
 from openclaw_channel_octo.session.status import Status
@@ -46,8 +47,8 @@ class Measures:
         """Count messages by decision, and begin to measure those that get an answer."""
         for event, outcome in zip(events, outcomes, strict=True):
             self._meter.count("messages", account=self._account, decision=outcome.decision.kind.value)
-            if outcome.row is not None and isinstance(event, Received) and event.at:
-                self._waits[outcome.row.id] = _Wait(event.at, outcome.channel)
+            if outcome.row is not None and outcome.decision.kind in ADDRESSED and _time_of(event):
+                self._waits[outcome.row.id] = _Wait(_time_of(event), outcome.channel)
         while len(self._waits) > PENDING:
             self._waits.popitem(last=False)
 
@@ -62,6 +63,10 @@ class Measures:
         """Take the time to the first message of an answer, or of the notice in its place."""
         if (wait := self._waits.pop(row_id, None)) is not None:
             self._observe("receive_to_reply", wait)
+
+    def forget(self, row_id: int) -> None:
+        """Measure a message no longer: it has come to its end, also where that was no message of its own."""
+        self._waits.pop(row_id, None)
 
     def ended(self, status: str) -> None:
         """Count a turn by how it ended."""
@@ -78,3 +83,8 @@ class Measures:
 
     def _observe(self, name: str, wait: _Wait) -> None:
         self._meter.observe(name, max(0.0, self._clock.now() - wait.since), account=self._account)
+
+
+def _time_of(event: Incoming) -> float:
+    """Return when a message came, 0 for one that was fetched: how long people waited for that is not known."""
+    return event.at if isinstance(event, Received) else 0.0

@@ -107,6 +107,7 @@ class Turns:
                 self.log.exception("the turn broke")
                 await self._notify(row, self.config.texts.failed, "the turn broke, see the log")
             finally:
+                self.measures.forget(row.id)
                 self.media.drop(row.id)
                 self.presence.end(row.channel)
 
