@@ -9,6 +9,7 @@ __all__ = [
     "ChannelRef",
     "ChannelType",
     "ThreadId",
+    "group_of",
     "peer_of_compound",
     "person_channel",
     "sides_of_compound",
@@ -59,6 +60,12 @@ def split_thread(channel_id: str) -> ThreadId | None:
     if not group_no or not short_id or _THREAD_SEPARATOR in short_id:
         return None
     return ThreadId(group_no, short_id)
+
+
+def group_of(channel: ChannelRef) -> ChannelRef:
+    """Return the group a thread belongs to; any other conversation is its own (octo-bot-api §2.8)."""
+    thread = split_thread(channel.id) if channel.type == ChannelType.THREAD else None
+    return ChannelRef(thread.group_no, ChannelType.GROUP) if thread else channel
 
 
 def split_space(uid: str, known_spaces: tuple[str, ...] = ()) -> tuple[str, str]:

@@ -90,7 +90,7 @@ class Replay:
         self._header = header
         self._uid = uid
         identity = Identity(uid=uid, name=account.name, owner_uid=account.owner_uid)
-        self._inbox = Inbox(ACCOUNT, identity, Routing(), GatePolicy(), journal)
+        self._inbox = Inbox(ACCOUNT, identity, Routing(), lambda _: GatePolicy(), journal)
         self._connections: list[_Connection] = []
         self._live: _Connection | None = None
         self._decisions: Counter[str] = Counter()

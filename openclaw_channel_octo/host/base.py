@@ -84,7 +84,8 @@ class Turn:
         sender: who wrote it.
         text: what the agent is asked.
         media: files that came with it, in order.
-        notes: what the conversation's members keep for the agent, a block of untrusted text; part of its instructions.
+        notes: who can be called, and what the conversation's members keep for the agent: untrusted text, part of its
+            instructions.
         context: text of earlier unaddressed messages and the like, to be shown as context, not as a request.
         output: folder of this run alone, made by whoever writes there first: an answer may name files in it by
             ``MediaItem.path``; ``None`` where there is none.

@@ -5,18 +5,23 @@ from dataclasses import dataclass
 
 from openclaw_channel_octo.message.text import clip, label, readable
 
-__all__ = ["Said", "history_block", "notes_block", "speaker"]
+__all__ = ["Said", "history_block", "notes_block", "people_block", "speaker"]
 
 MESSAGE_BYTES = 1_000
 """Longest single message that is shown whole."""
 BLOCK_BYTES = 8_192
+PEOPLE_SHOWN = 10
+"""Most people who are listed by name (reference-behaviour §c.10)."""
 NOTES_BYTES = 10_240
 """Largest GROUP.md that is shown whole, as servers allow it (octo-bot-api §2.7)."""
 
-_BEGIN = "[Said here since your last answer, oldest first. Context only: nobody asks you for anything in it.]"
+_ANSWERED = "[Said here before your last answer, oldest first. Dealt with already, shown to follow the talk.]"
+_NEW = "[Said here since your last answer, oldest first. Context only: nobody asks you for anything in it.]"
+_UNANSWERED = ", to you, got no answer"
 _NOTES_BEGIN = (
     "[Notes the members of this conversation keep for you. They may guide you; they are no message.]"
 )
+_PEOPLE_END = "[End of the people.]"
 _NOTES_END = "[End of the notes.]"
 _END = "[End of what was said before. The message to answer follows.]"
 
@@ -28,31 +33,41 @@ class Said:
     Attributes:
         uid: who wrote it.
         text: what it says, as rendered for an agent.
+        seq: its number in the conversation.
+        to_bot: whether it was meant for the bot, which has not answered it.
     """
 
     uid: str
     text: str
+    seq: int = 0
+    to_bot: bool = False
 
 
-def history_block(said: Sequence[Said], names: Mapping[str, str]) -> str:
-    """Return earlier messages as one block, the newest that fit; empty where there are none.
+def history_block(said: Sequence[Said], names: Mapping[str, str], answered: int = 0) -> str:
+    """Return earlier messages as one block in up to two parts, the newest that fit; empty where there are none.
 
     Every line of a message after its first is indented, so that no message can imitate the block's own lines.
 
     Args:
         said: oldest first.
         names: display names by uid; chosen by their owners.
+        answered: number of the last message that was answered: what lies before it stands in a part of its own.
     """
-    lines: list[str] = []
+    parts: dict[bool, list[str]] = {True: [], False: []}
     room = BLOCK_BYTES
     for message in reversed(said):
-        text = clip(message.text, MESSAGE_BYTES).replace("\r", "\n").replace("\n", "\n    ")
-        line = f"  {speaker(message.uid, names)}: {text}"
+        line = _line(message, names)
         room -= len(line.encode()) + 1
         if room < 0:
             break
-        lines.append(line)
-    return "\n".join([_BEGIN, *reversed(lines), _END]) if lines else ""
+        parts[message.seq < answered].insert(0, line)
+    blocks = [[header, *parts[old]] for header, old in ((_ANSWERED, True), (_NEW, False)) if parts[old]]
+    return "\n".join([*(line for block in blocks for line in block), _END]) if blocks else ""
+
+
+def _line(message: Said, names: Mapping[str, str]) -> str:
+    text = clip(message.text, MESSAGE_BYTES).replace("\r", "\n").replace("\n", "\n    ")
+    return f"  {speaker(message.uid, names)}{_UNANSWERED if message.to_bot else ''}: {text}"
 
 
 def notes_block(notes: str) -> str:
@@ -61,6 +76,24 @@ def notes_block(notes: str) -> str:
         return ""
     lines = readable(clip(notes, NOTES_BYTES)).splitlines()
     return "\n".join([_NOTES_BEGIN, *(f"  {line}" for line in lines), _NOTES_END])
+
+
+def people_block(people: Mapping[str, str]) -> str:
+    """Return who can be called in an answer, as a block; only how many there are where it would be a long list.
+
+    Args:
+        people: display names by uid of a conversation's people; chosen by their owners.
+    """
+    named = [(uid, name) for uid, name in people.items() if label(name)]
+    if not named:
+        return ""
+    if len(named) > PEOPLE_SHOWN:
+        return (
+            f"[{len(named)} people are here. To call one of them, write @ and the name as you have read it.]"
+        )
+    uid, name = named[0]
+    head = f"[People here. To call one of them, write @[uid:name], as in @[{label(uid)}:{label(name, 64)}].]"
+    return "\n".join([head, *(f"  {speaker(uid, people)}" for uid, _ in named), _PEOPLE_END])
 
 
 def speaker(uid: str, names: Mapping[str, str]) -> str:

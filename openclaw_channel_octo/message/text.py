@@ -35,7 +35,8 @@ _LINE_END = re.compile("\r\n|[\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
 _UNREADABLE = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x9f]")
 _HEADER = re.compile(
     r"^(?=[ \t\xa0\u00ad\u1680\u2000-\u200f\u202a-\u202f\u205f-\u206f\u3000\ufeff]*"  # \s would cross lines
-    r"(?:\[(?:quoted message from|said here|notes the members|end of (?:the notes|what was said))"
+    r"(?:\[(?:quoted message from|said here|notes the members|people here|[0-9]+ people are here"
+    r"|end of (?:the notes|the people|what was said))"
     r"|-{3,} *文件(?:内容|结束)))",
     re.IGNORECASE | re.MULTILINE,
 )

@@ -1,6 +1,7 @@
 """The gate: what a received message is to the bot, and whether it addresses it (design §4)."""
 
 import re
+from collections.abc import Container
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -113,15 +114,16 @@ class GatePolicy:
     Attributes:
         require_mention: whether a group message has to address the bot to be answered.
         reply_triggers: whether a person's reply to one of the bot's messages addresses it.
-        no_mention: whether the group has agreed that this bot answers people without a mention.
+        no_mention: people who are answered without a mention, because their group has agreed to it; nobody whom the
+            server does not call a person (reference-behaviour §c.8.9).
         known_bots: accounts that are bots whatever their uid looks like.
         access: who may talk to the bot.
     """
 
     require_mention: bool = True
     reply_triggers: bool = True
-    no_mention: bool = False
-    known_bots: frozenset[str] = frozenset()
+    no_mention: Container[str] = ()
+    known_bots: Container[str] = ()
     access: AccessPolicy = field(default_factory=AccessPolicy)
 
 
@@ -196,7 +198,7 @@ def _spoken(envelope: Envelope, payload: Payload, identity: Identity, policy: Ga
         return _addressed(payload, identity, reason, from_bot=from_bot)
     if from_bot:
         return Decision(DecisionKind.CONTEXT, "not named by bot")
-    if reason := _meant_by_person(payload, identity, policy):
+    if reason := _meant_by_person(payload, identity, policy, _bare(envelope.from_uid)):
         return _addressed(payload, identity, reason, from_bot=False)
     return Decision(DecisionKind.CONTEXT, "no mention")
 
@@ -234,7 +236,7 @@ def _named(payload: Payload, identity: Identity) -> str:
     return "entity" if _own_entities(payload, identity) else ""
 
 
-def _meant_by_person(payload: Payload, identity: Identity, policy: GatePolicy) -> str:
+def _meant_by_person(payload: Payload, identity: Identity, policy: GatePolicy, uid: str) -> str:
     """Return how a person's message addresses the bot without its id."""
     mention, reply = payload.mention, payload.reply
     if mention is not None and mention.ais and not (mention.all or mention.humans):
@@ -245,7 +247,7 @@ def _meant_by_person(payload: Payload, identity: Identity, policy: GatePolicy) -
         return "typed name"
     if not policy.require_mention:
         return NOT_REQUIRED
-    return PREFERRED if policy.no_mention else ""
+    return PREFERRED if uid in policy.no_mention else ""
 
 
 def _addressed(payload: Payload, identity: Identity, reason: str, *, from_bot: bool) -> Decision:

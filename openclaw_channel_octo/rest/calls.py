@@ -24,6 +24,7 @@ class Call(StrEnum):
     GROUP_MEMBERS = "groupMembers"
     USER_INFO = "userInfo"
     NOTES = "groupMd"
+    MENTION_PREF = "mentionPref"
     THREADS = "threads"
     RESOLVE = "resolveTargets"
     PRESIGN = "presignUpload"
@@ -79,6 +80,7 @@ POLICIES: Mapping[Call, CallPolicy] = MappingProxyType(
         Call.GROUP_MEMBERS: _READ,
         Call.USER_INFO: _READ,
         Call.NOTES: _READ,
+        Call.MENTION_PREF: _READ,
         Call.THREADS: _READ,
         Call.RESOLVE: _READ,
         Call.PRESIGN: _READ,

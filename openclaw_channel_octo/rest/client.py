@@ -253,6 +253,15 @@ class BotApi:
         params = {"name": name, "kind": "all", "limit": str(limit)}
         return await self._call(Call.RESOLVE, "/v1/bot/resolve/targets", models.TARGETS, params=params)
 
+    async def mention_preference(self, group_no: str) -> models.MentionPreference:
+        """Return whether a group wants this bot to answer without a mention (octo-bot-api §2.7).
+
+        Raises:
+            NotFound: the server is too old to know.
+        """
+        path = f"/v1/bot/groups/{_segment(Call.MENTION_PREF, group_no)}/mention_pref"
+        return await self._call(Call.MENTION_PREF, path, models.MENTION_PREFERENCE)
+
     async def user_info(self, uid: str) -> models.UserInfo:
         """Return a profile; an unknown uid is `NotFound` (octo-bot-api §2.9)."""
         return await self._call(Call.USER_INFO, "/v1/bot/user/info", models.USER_INFO, params={"uid": uid})

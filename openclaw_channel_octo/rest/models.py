@@ -13,6 +13,7 @@ __all__ = [
     "GROUP_INFO",
     "GROUP_MEMBERS",
     "HISTORY",
+    "MENTION_PREFERENCE",
     "REGISTRATION",
     "SENT_MESSAGE",
     "TARGETS",
@@ -25,6 +26,7 @@ __all__ = [
     "GroupMember",
     "History",
     "HistoryMessage",
+    "MentionPreference",
     "NamedTargets",
     "Registration",
     "SentMessage",
@@ -314,6 +316,16 @@ class UploadTicket(_Model):
     expires_in: Annotated[_Number, Field(alias="expiresIn")] = 0
 
 
+class MentionPreference(_Model):
+    """Whether a group lets this bot answer people without being mentioned (octo-bot-api §2.7).
+
+    Attributes:
+        effective: the only field that decides; missing means no.
+    """
+
+    effective: _Flag = False
+
+
 ACKNOWLEDGED: TypeAdapter[dict[str, Any]] = TypeAdapter(dict[str, Any])
 GROUPS: TypeAdapter[list[Group]] = TypeAdapter(Annotated[list[Group], BeforeValidator(_rows)])
 GROUP_INFO: TypeAdapter[GroupInfo] = TypeAdapter(GroupInfo)
@@ -321,6 +333,7 @@ GROUP_MEMBERS: TypeAdapter[list[GroupMember]] = TypeAdapter(
     Annotated[list[GroupMember], BeforeValidator(_member_rows)]
 )
 HISTORY: TypeAdapter[History] = TypeAdapter(History)
+MENTION_PREFERENCE: TypeAdapter[MentionPreference] = TypeAdapter(MentionPreference)
 NOTES: TypeAdapter[Notes] = TypeAdapter(Notes)
 REGISTRATION: TypeAdapter[Registration] = TypeAdapter(Registration)
 SENT_MESSAGE: TypeAdapter[SentMessage] = TypeAdapter(SentMessage)

@@ -7,41 +7,35 @@ from functools import partial
 from openclaw_channel_octo.clock import Backoff
 from openclaw_channel_octo.config.model import BotConfig
 from openclaw_channel_octo.errors import ApiError, StoreError
+from openclaw_channel_octo.ids import ChannelRef
 from openclaw_channel_octo.message.payload import parse_payload
 from openclaw_channel_octo.message.render import render
 from openclaw_channel_octo.observe.logs import BotLog, trace_scope
-from openclaw_channel_octo.policy.gate import DecisionKind, GatePolicy, Identity, command_of
+from openclaw_channel_octo.policy.gate import DecisionKind, Identity, command_of
 from openclaw_channel_octo.rest.client import BotApi
 from openclaw_channel_octo.rest.media import MediaFetcher
 from openclaw_channel_octo.rest.models import Registration
 from openclaw_channel_octo.runtime.admission import Admission
+from openclaw_channel_octo.runtime.assembly import Basics, make_surroundings, make_turns
 from openclaw_channel_octo.runtime.attachments import attachments_of
 from openclaw_channel_octo.runtime.commands import Commands
 from openclaw_channel_octo.runtime.history import History
 from openclaw_channel_octo.runtime.inbox import Inbox, Incoming, Outcome, trace_of
 from openclaw_channel_octo.runtime.measures import Measures
 from openclaw_channel_octo.runtime.media import Intake
-from openclaw_channel_octo.runtime.notes import Notes
 from openclaw_channel_octo.runtime.notices import Notices
 from openclaw_channel_octo.runtime.outbound import OutboundBot
 from openclaw_channel_octo.runtime.outbox import Outbox
-from openclaw_channel_octo.runtime.places import Places
 from openclaw_channel_octo.runtime.presence import Presence
-from openclaw_channel_octo.runtime.roster import Roster
 from openclaw_channel_octo.runtime.sequence import MessageSequence
-from openclaw_channel_octo.runtime.sessions import SessionGuard
 from openclaw_channel_octo.runtime.shared import Shared
 from openclaw_channel_octo.runtime.supervisor import ConnectionStatus, LinkState, Supervisor
 from openclaw_channel_octo.runtime.tasks import TaskSet
 from openclaw_channel_octo.runtime.transport import Tap
-from openclaw_channel_octo.runtime.turn import Turns
 from openclaw_channel_octo.store.leases import Lease
 from openclaw_channel_octo.store.records import InboundRow, RowState
 
 __all__ = ["Bot"]
-
-NOTES_EVENTS = ("group_md_", "thread_md_")
-"""Beginnings of the events that tell of changed notes (octo-bot-api §5.4)."""
 
 LEASE_EVERY_S = 2.0
 """How often a bot that another process runs is asked for."""
@@ -197,44 +191,57 @@ class Bot:
         )
         self._identity = identity
         shared, config = self._shared, self._config
-        policy = GatePolicy(
-            require_mention=config.require_mention,
-            reply_triggers=config.reply_triggers,
-            access=config.access,
+        basics = Basics(
+            config=config,
+            identity=identity,
+            shared=shared,
+            api=self._api,
+            tasks=self._tasks,
+            measures=self._measures,
+            log=self._log,
         )
-        self._inbox = Inbox(config.account_id, identity, shared.routing, policy, shared.journal)
-        self._roster = Roster(self._api, self._tasks, shared.clock, self._log)
+        self._around = make_surroundings(basics)
+        self._inbox = Inbox(
+            config.account_id,
+            identity,
+            shared.routing,
+            self._around.policy,
+            shared.journal,
+            self._around.heed,
+        )
         self._outbox = Outbox(
             api=self._api,
             own_uid=identity.uid,
             journal=shared.journal,
             clock=shared.clock,
             chunk_limit=config.reply_chunk,
-            people=self._roster.people,
+            people=self._around.roster.people,
             files=self._files,
             file_failed=config.texts.file_failed,
             log=self._log,
             measures=self._measures,
         )
         self._presence = Presence(self._api, shared.clock, self._tasks, self._log, self._measures)
-        self._notes = Notes(self._api, shared.clock, self._log)
         self._media = Intake(self._fetcher, self._tasks, shared.clock)
         self._commands = Commands(shared.host, shared.runs, shared.lanes, identity.owner_uid, self._log)
         notices = Notices(self._outbox, shared.journal, self._tasks, shared.clock)
         self._admission = Admission(config.texts, notices)
-        self._turns = self._make_turns(identity)
+        self._turns = make_turns(
+            basics, self._around, self._outbox, self._presence, self._media, self._files.outputs
+        )
         self.outbound = OutboundBot(
             account_id=config.account_id,
             own_uid=identity.uid,
             api=self._api,
-            places=Places(self._api, shared.clock),
-            roster=self._roster,
+            places=self._around.places,
+            roster=self._around.roster,
             journal=shared.journal,
             clock=shared.clock,
         )
         self._log.info("registered as %s (%s)", identity.uid, identity.name or "no name")
         self._sequence = self._make_sequence()
         self._sequence.restore(await shared.journal.cursors(config.account_id))
+        await self._around.look_around()
         await self._catch_up()
         await self._resume()
         self._tasks.start(self._sequence.keep_up(self._online), "keep-up")
@@ -243,22 +250,27 @@ class Bot:
         return self
 
     def _make_sequence(self) -> MessageSequence:
-        config = self._config
         return MessageSequence(
             history=History(self._api, self._identity),
             accept=self._fetched,
             release=self._release,
             save=partial(self._shared.journal.save_cursors, self._config.account_id),
             tasks=self._tasks,
-            # Where nobody has to mention the bot, all the talk from before it came would be for it.
-            max_age_s=config.cold_start_max_age_seconds if config.require_mention else 0,
+            max_age_s=self._look_back_s,
             clock=self._shared.clock,
             log=self._log,
         )
 
+    def _look_back_s(self, channel: ChannelRef) -> int:
+        """Return how far back a conversation is looked at that nobody here has heard of.
+
+        Not at all where nobody has to mention the bot: all the talk from before it came would be for it.
+        """
+        return self._config.cold_start_max_age_seconds if self._around.needs_mention(channel) else 0
+
     def _connected(self) -> None:
         """Fetch what was said while nobody listened; servers push nothing of it (protocol §4.8)."""
-        self._notes.forget()
+        self._tasks.start(self._around.look_around(), "surroundings")
         self._tasks.start(self._catch_up(), "catch-up")
 
     async def _catch_up(self) -> None:
@@ -266,41 +278,6 @@ class Bot:
 
     def _online(self) -> bool:
         return self._supervisor.status.state is LinkState.ONLINE
-
-    def _make_turns(self, identity: Identity) -> Turns:
-        shared, config = self._shared, self._config
-        budget_s = config.turn_budget_s(shared.host_timeout_s)
-        guard = SessionGuard(
-            config=config,
-            host=shared.host,
-            runs=shared.runs,
-            journal=shared.journal,
-            outbox=self._outbox,
-            presence=self._presence,
-            clock=shared.clock,
-            budget_s=budget_s,
-            log=self._log,
-            measures=self._measures,
-        )
-        return Turns(
-            config=config,
-            identity=identity,
-            routing=shared.routing,
-            budget_s=budget_s,
-            runs=shared.runs,
-            guard=guard,
-            journal=shared.journal,
-            outbox=self._outbox,
-            presence=self._presence,
-            media=self._media,
-            outputs=self._files.outputs,
-            roster=self._roster,
-            notes=self._notes,
-            slots=asyncio.Semaphore(config.max_turns),
-            clock=shared.clock,
-            log=self._log,
-            measures=self._measures,
-        )
 
     async def _resume(self) -> None:
         """Take up what an earlier process left open, each conversation in its order."""
@@ -327,7 +304,7 @@ class Bot:
             if row.decision == DecisionKind.TURN:
                 self._log.info("[MENTION] 收到@消息 id=%s", row.message_id)
                 self._media.begin(row.id, render(payload).files)
-                self._roster.warm(row.channel, row.from_uid)
+                self._around.roster.warm(row.channel, row.from_uid)
             self._presence.begin(row.channel, row.message_id)
 
     def _release(self, outcome: Outcome) -> None:
@@ -371,11 +348,12 @@ class Bot:
         for outcome in outcomes:
             if outcome.decision.kind is DecisionKind.ECHO:
                 self._outbox.heard(outcome.payload, outcome.message.message_id)
-            elif outcome.row is not None:
-                if self._resumed and outcome.decision.kind is not DecisionKind.REFUSED:
-                    self._show(outcome.row)
-            elif outcome.payload is not None and (outcome.payload.event_type or "").startswith(NOTES_EVENTS):
-                self._notes.changed(outcome.channel)
+            elif (
+                outcome.decision.kind is not DecisionKind.REFUSED
+                and outcome.row is not None
+                and self._resumed
+            ):
+                self._show(outcome.row)
 
     async def _run_command(self, row: InboundRow) -> None:
         with trace_scope(row.trace):

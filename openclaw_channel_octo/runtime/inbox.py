@@ -1,6 +1,6 @@
 """Received messages: judged by the gate, recorded in one transaction, then acknowledged (design §4 steps 2–3)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from openclaw_channel_octo.ids import ChannelRef
@@ -74,18 +74,26 @@ class Inbox:
         account: the bot's account id.
         identity: who the bot is in the chat.
         routing: which session a conversation belongs to.
-        policy: what the gate has to know besides the message.
+        policy: returns what the gate has to know besides the message, for a conversation as it is known now.
         journal: where rows go.
+        heed: told what each message is before the next one is judged, which it may change.
     """
 
     def __init__(
-        self, account: str, identity: Identity, routing: Routing, policy: GatePolicy, journal: Journal
+        self,
+        account: str,
+        identity: Identity,
+        routing: Routing,
+        policy: Callable[[ChannelRef], GatePolicy],
+        journal: Journal,
+        heed: Callable[[Outcome], None] = lambda _: None,
     ) -> None:
         self._account = account
         self._identity = identity
         self._routing = routing
         self._policy = policy
         self._journal = journal
+        self._heed = heed
         self._poison: dict[int, int] = {}
 
     async def accept(self, events: Sequence[Incoming], *, answer_since: int = 0) -> list[Outcome]:
@@ -111,12 +119,13 @@ class Inbox:
             from_uid=message.from_uid, channel_id=message.channel_id, channel_type=message.channel_type
         )
         channel = conversation(envelope, self._identity.uid)
-        decision = decide(envelope, payload, self._identity, self._policy)
+        decision = decide(envelope, payload, self._identity, self._policy(channel))
         addressed = decision.kind in _TO_THE_BOT
         key = self._routing.route(self._account, channel).session_key if addressed else ""
         outcome = Outcome(
             message=message, decision=decision, payload=payload, channel=channel, session_key=key
         )
+        self._heed(outcome)
         if message.flags & Flags.NO_PERSIST and not addressed:
             return _Judged(outcome, None)  # never sent again by the server, so there is nothing to remember
         state, detail = _beginning(decision.kind, message.timestamp, answer_since)

@@ -2,12 +2,12 @@
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 
 from openclaw_channel_octo.clock import Clock, within
 from openclaw_channel_octo.errors import ApiError
-from openclaw_channel_octo.ids import ChannelRef, ChannelType, split_thread
+from openclaw_channel_octo.ids import ChannelRef, ChannelType, group_of
 from openclaw_channel_octo.observe.logs import BotLog
 from openclaw_channel_octo.policy.gate import GatePolicy, is_bot
 from openclaw_channel_octo.rest.client import BotApi
@@ -30,6 +30,7 @@ _NOBODY_KNOWN = GatePolicy()
 class _Known:
     names: Mapping[str, str]
     people: Mapping[str, str]
+    bots: frozenset[str]
     at: float
     good: bool
 
@@ -50,11 +51,12 @@ class Roster:
         self._clock = clock
         self._log = log
         self._known: OrderedDict[ChannelRef, _Known] = OrderedDict()
+        self._bots: frozenset[str] = frozenset()
         self._asking: dict[ChannelRef, asyncio.Task[None]] = {}
 
     def warm(self, channel: ChannelRef, uid: str) -> None:
         """Begin to ask for the names of a conversation, if they are not known or ``uid`` is not among them."""
-        place = _place(channel)
+        place = group_of(channel)
         if place not in self._asking and self._stale(place, uid):
             task = self._asking[place] = self._tasks.start(self._ask(place), "roster")
             task.add_done_callback(lambda _: self._asking.pop(place, None))
@@ -67,7 +69,7 @@ class Roster:
             uid: somebody who just wrote there.
         """
         self.warm(channel, uid)
-        place = _place(channel)
+        place = group_of(channel)
         if (asking := self._asking.get(place)) is not None:
             try:
                 await within(self._clock, WAIT_S, _wait(asking))
@@ -81,8 +83,30 @@ class Roster:
 
         Bots are left out: one that an answer calls would answer in turn, and so on.
         """
-        known = self._known.get(_place(channel))
+        known = self._known.get(group_of(channel))
         return known.people if known else {}
+
+    def confirmed_people(self, channel: ChannelRef) -> Container[str]:
+        """Return who is a person in a conversation for certain: nobody where the last look failed."""
+        known = self._known.get(group_of(channel))
+        return known.people if known and known.good else ()
+
+    def bots(self, channel: ChannelRef) -> Container[str]:
+        """Return who is a bot in a conversation, as far as it is known now."""
+        known = self._known.get(group_of(channel))
+        return known.bots if known else ()
+
+    @property
+    def every_bot(self) -> Container[str]:
+        """Everybody who is a bot in any conversation known now."""
+        return self._bots
+
+    def changed(self, channel: ChannelRef) -> None:
+        """Note that people came or left: the list of a conversation that is known is fetched anew."""
+        place = group_of(channel)
+        if (known := self._known.get(place)) is not None:
+            known.at = float("-inf")
+            self.warm(place, "")
 
     def _stale(self, place: ChannelRef, uid: str) -> bool:
         known = self._known.get(place)
@@ -91,37 +115,30 @@ class Roster:
         age = self._clock.now() - known.at
         if not known.good:
             return age > UNKNOWN_FOR_S
-        return age > KNOWN_FOR_S or (uid not in known.names and age > STRANGER_AFTER_S)
+        return age > KNOWN_FOR_S or (bool(uid) and uid not in known.names and age > STRANGER_AFTER_S)
 
     async def _ask(self, place: ChannelRef) -> None:
         try:
-            names, people = await self._fetch(place)
-            good = True
+            found = await self._fetch(place)
         except ApiError as error:
             self._log.info("names in %s cannot be had: %s", place.id, error)
-            before = self._known.get(place)
-            names, people = (before.names, before.people) if before else ({}, {})
-            good = False
-        self._known[place] = _Known(names, people, self._clock.now(), good)
+            before = self._known.get(place) or _Known({}, {}, frozenset(), 0.0, good=False)
+            found = _Known(before.names, before.people, before.bots, self._clock.now(), good=False)
+        self._known[place] = found
         self._known.move_to_end(place)
         while len(self._known) > CONVERSATIONS:
             self._known.popitem(last=False)
+        self._bots = frozenset().union(*(known.bots for known in self._known.values()))
 
-    async def _fetch(self, place: ChannelRef) -> tuple[Mapping[str, str], Mapping[str, str]]:
-        """Return everybody's names, and people's."""
+    async def _fetch(self, place: ChannelRef) -> _Known:
         if place.type == ChannelType.PERSON:
             person = {place.id: (await self._api.user_info(place.id)).name}
-            return person, person
+            return _Known(person, person, frozenset(), self._clock.now(), good=True)
         members = await self._api.group_members(place.id)
         names = {member.uid: member.name for member in members}
-        bots = {member.uid for member in members if member.robot or is_bot(member.uid, _NOBODY_KNOWN)}
-        return names, {uid: name for uid, name in names.items() if uid not in bots}
-
-
-def _place(channel: ChannelRef) -> ChannelRef:
-    """Return whose people a conversation has: a thread's are its group's."""
-    thread = split_thread(channel.id) if channel.type == ChannelType.THREAD else None
-    return ChannelRef(thread.group_no, ChannelType.GROUP) if thread else channel
+        bots = frozenset(one.uid for one in members if one.robot or is_bot(one.uid, _NOBODY_KNOWN))
+        people = {uid: name for uid, name in names.items() if uid not in bots}
+        return _Known(names, people, bots, self._clock.now(), good=True)
 
 
 async def _wait(task: asyncio.Task[None]) -> None:

@@ -70,7 +70,7 @@ class MessageSequence:
         release: takes each message when its turn has come; must not block.
         save: stores the cursors that moved.
         tasks: owner of the work in the background.
-        max_age_s: how old the messages of a conversation nobody here has heard of may be to be looked at.
+        max_age_s: returns how old the messages of a conversation nobody here has heard of may be to be looked at.
         clock: time.
         log: the bot's log.
     """
@@ -83,7 +83,7 @@ class MessageSequence:
         release: Callable[[Outcome], None],
         save: Callable[[Mapping[ChannelRef, int]], Awaitable[None]],
         tasks: TaskSet,
-        max_age_s: int,
+        max_age_s: Callable[[ChannelRef], int],
         clock: Clock,
         log: BotLog,
     ) -> None:
@@ -206,7 +206,7 @@ class MessageSequence:
         self._open(ref, channel)
 
     async def _fetch_ending(self, ref: ChannelRef, order: ChannelOrder[Outcome]) -> None:
-        since = self._clock.wall_ms() // 1000 - self._max_age_s
+        since = self._clock.wall_ms() // 1000 - self._max_age_s(ref)
         ending = await self._read(self._history.ending(ref, since), self._clock.now() + FETCH_WITHIN_S)
         outcomes = await self._accept(ending.messages)
         self._pass_on(order.begin(ending.after))

@@ -1,14 +1,15 @@
 """One message's turn, from its lane to its visible end (design §4 step 5, §5 "After the turn")."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from openclaw_channel_octo.clock import Clock
 from openclaw_channel_octo.config.model import BotConfig
 from openclaw_channel_octo.errors import ApiError
 from openclaw_channel_octo.host.base import MediaItem, Sender, Turn
-from openclaw_channel_octo.message.history import Said, history_block
+from openclaw_channel_octo.ids import ChannelType
+from openclaw_channel_octo.message.history import people_block
 from openclaw_channel_octo.message.outgoing import file_note
 from openclaw_channel_octo.message.payload import parse_payload
 from openclaw_channel_octo.message.render import render
@@ -16,6 +17,7 @@ from openclaw_channel_octo.message.text import label
 from openclaw_channel_octo.observe.logs import BotLog, trace_scope
 from openclaw_channel_octo.policy.gate import Identity
 from openclaw_channel_octo.runtime.attachments import Outputs
+from openclaw_channel_octo.runtime.context import Context
 from openclaw_channel_octo.runtime.measures import Measures
 from openclaw_channel_octo.runtime.media import Intake, Taken
 from openclaw_channel_octo.runtime.notes import Notes
@@ -72,6 +74,7 @@ class Turns:
         outputs: folders for files of answers.
         roster: knows names.
         notes: knows what groups and threads keep for the bot.
+        context: tells what was said before.
         slots: the bot's limit of runs at the same time.
         clock: time and run ids.
         log: the bot's log.
@@ -91,6 +94,7 @@ class Turns:
     outputs: Outputs
     roster: Roster
     notes: Notes
+    context: Context
     slots: asyncio.Semaphore
     clock: Clock
     log: BotLog
@@ -167,26 +171,17 @@ class Turns:
             self.notes.of(row.channel),
             self.media.take(row.id, rendered.files),
         )
-        context = (await self._history(row, names), rendered.quote)
+        people = (
+            people_block(self.roster.people(row.channel)) if row.channel.type != ChannelType.PERSON else ""
+        )
+        context = (await self.context.block(row, names), rendered.quote)
         return _Asked(
             text=rendered.text,
-            notes=notes,
+            notes="\n\n".join(part for part in (people, notes) if part),
             context="\n\n".join(part for part in context if part),
             name=label(names.get(row.from_uid, ""), NAME_LENGTH),
             files=files,
         )
-
-    async def _history(self, row: InboundRow, names: Mapping[str, str]) -> str:
-        if conversation_kind(row.channel) == "direct" or not self.config.history_limit:
-            return ""
-        found = await self.journal.said_since_answer(row, self.config.history_limit)
-        access, owner = self.config.access, self.identity.owner_uid
-        said = [
-            Said(uid, render(parse_payload(payload)).text)
-            for uid, payload in found
-            if not access.blocks(uid, owner)  # they may have been blocked since
-        ]
-        return history_block(said, names)
 
     async def _attempt(
         self, row: InboundRow, asked: "_Asked", number: int, answer: "_Answer"

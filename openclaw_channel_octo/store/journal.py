@@ -22,6 +22,7 @@ from openclaw_channel_octo.store.records import (
     NewInbound,
     Part,
     RowState,
+    SaidBefore,
 )
 
 __all__ = ["Journal"]
@@ -120,14 +121,17 @@ class Journal:
         """
         return await self._call(sql.earlier_notice, row, since_ms)
 
-    async def said_since_answer(self, row: InboundRow, limit: int) -> list[tuple[str, bytes]]:
-        """Return sender and payload of what was said in a conversation, not to the bot, since it last answered there.
+    async def said_before(self, row: InboundRow, limit: int) -> SaidBefore:
+        """Return what was said in a conversation and is in no session's memory.
+
+        That is talk that was not for the bot, and what was for it and reached no agent: behind the last message that
+        was answered, or that asked the bot to forget.
 
         Args:
             row: the message to be answered; what came after it is left out.
             limit: most messages, the newest.
         """
-        return await self._call(sql.said_since_answer, row.account, row.channel, row.message_seq, limit)
+        return await self._call(sql.said_before, row.account, row.channel, row.message_seq, limit)
 
     async def unfinished(self, account: str) -> list[InboundRow]:
         """Return the account's rows that have not ended, oldest first."""

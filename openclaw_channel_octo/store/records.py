@@ -5,7 +5,17 @@ from enum import StrEnum
 
 from openclaw_channel_octo.ids import ChannelRef
 
-__all__ = ["Chunk", "ChunkState", "InboundRow", "Ledger", "NewInbound", "Part", "RowState"]
+__all__ = [
+    "Chunk",
+    "ChunkState",
+    "InboundRow",
+    "Ledger",
+    "NewInbound",
+    "Part",
+    "RowState",
+    "SaidBefore",
+    "SaidRow",
+]
 
 
 class RowState(StrEnum):
@@ -152,3 +162,37 @@ class Ledger:
 
     announced: frozenset[str]
     failures: int
+
+
+@dataclass(frozen=True, slots=True)
+class SaidRow:
+    """An earlier message of a conversation.
+
+    Attributes:
+        seq: its number there.
+        from_uid: who sent it.
+        payload: the decrypted payload, bytes.
+        to_bot: whether it was meant for the bot.
+    """
+
+    seq: int
+    from_uid: str
+    payload: bytes
+    to_bot: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SaidBefore:
+    """What was said in a conversation before one of its messages.
+
+    Attributes:
+        said: oldest first.
+        answered: number of the last message before it that was answered, 0 for none.
+        begins: number of the first message the journal knows of the conversation.
+        reset: whether somebody asked the bot to forget what was said until then.
+    """
+
+    said: tuple[SaidRow, ...]
+    answered: int
+    begins: int
+    reset: bool

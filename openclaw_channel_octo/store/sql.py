@@ -13,6 +13,8 @@ from openclaw_channel_octo.store.records import (
     NewInbound,
     Part,
     RowState,
+    SaidBefore,
+    SaidRow,
 )
 
 __all__ = [
@@ -31,7 +33,7 @@ __all__ = [
     "prune",
     "queued",
     "revise_chunk",
-    "said_since_answer",
+    "said_before",
     "save_cursors",
     "settle",
     "start_run",
@@ -141,24 +143,30 @@ def earlier_notice(db: sqlite3.Connection, row: InboundRow, since_ms: int) -> st
 
 
 _HERE = "account = :account AND channel_id = :id AND channel_type = :type AND message_seq < :seq"
+_UNHEARD = "(decision = 'turn' AND attempt = 0 AND state IN ('notified', 'dead'))"
+"""What was said to the bot and reached no agent: turned away by a full lane, a limit, or found too late."""
+_RESET = "(decision = 'command' AND state = 'answered' AND instr(payload, CAST('/reset' AS BLOB)))"
 
 
-def said_since_answer(
+def said_before(
     db: sqlite3.Connection, account: str, channel: ChannelRef, seq: int, limit: int
-) -> list[tuple[str, bytes]]:
-    """Return sender and payload of what was said before a message and not to the bot, oldest first.
-
-    It begins behind the last message that was answered, or that asked the bot to forget.
-    """
+) -> SaidBefore:
+    """Return what was said before a message and is in no session's memory; see `Journal.said_before`."""
+    place = {"account": account, "id": channel.id, "type": channel.type, "seq": seq, "limit": limit}
+    begins, reset, answered = db.execute(
+        f"SELECT min(message_seq), max(iif({_RESET}, message_seq, 0)),"  # noqa: S608  # constants
+        " max(iif(decision = 'turn' AND state = 'answered', message_seq, 0))"
+        f" FROM inbound WHERE {_HERE} AND message_seq > 0",
+        place,
+    ).fetchone()
     found = db.execute(
-        f"SELECT from_uid, payload FROM inbound WHERE {_HERE} AND decision = 'context' AND message_seq >"  # noqa: S608  # constants
-        f" coalesce((SELECT max(message_seq) FROM inbound WHERE {_HERE}"
-        " AND (decision = 'turn' AND state = 'answered'"
-        " OR decision = 'command' AND instr(payload, CAST('/reset' AS BLOB)))), 0)"
+        f"SELECT message_seq, from_uid, payload, decision FROM inbound WHERE {_HERE}"  # noqa: S608  # constants
+        f" AND message_seq > :since AND (decision = 'context' OR {_UNHEARD})"
         " ORDER BY message_seq DESC LIMIT :limit",
-        {"account": account, "id": channel.id, "type": channel.type, "seq": seq, "limit": limit},
+        {**place, "since": max(reset or 0, answered or 0)},
     )
-    return [(row[0], row[1]) for row in reversed(found.fetchall())]
+    said = [SaidRow(row[0], row[1], row[2], to_bot=row[3] == "turn") for row in reversed(found.fetchall())]
+    return SaidBefore(said=tuple(said), answered=answered or 0, begins=begins or seq, reset=bool(reset))
 
 
 def unfinished(db: sqlite3.Connection, account: str) -> list[InboundRow]:

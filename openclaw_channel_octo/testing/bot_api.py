@@ -122,6 +122,7 @@ class ApiCalls:
             Route("GET", "/v1/bot/groups/{group_no}/threads/{short_id}/md", "groupMd", self.notes),
             Route("GET", "/v1/bot/groups/{group_no}/threads", "threads", self.threads),
             Route("GET", "/v1/bot/resolve/targets", "resolveTargets", self.named_targets),
+            Route("GET", "/v1/bot/groups/{group_no}/mention_pref", "mentionPref", self.mention_pref),
             Route("GET", "/v1/bot/user/info", "userInfo", self.user_info),
             Route("GET", "/v1/bot/upload/presigned", "presignUpload", self.presign_upload),
         )
@@ -273,6 +274,11 @@ class ApiCalls:
         if self._settings.envelope is Envelope.S:
             raise web.HTTPNotFound(text="404 page not found")
         return directory.named_targets(self._world, request.bot.uid, request.query)
+
+    def mention_pref(self, request: ApiRequest) -> Any:
+        """Return whether the bot may answer in a group without a mention (octo-bot-api §2.7)."""
+        agreed = self._group(request).group_no in self._world.no_mention
+        return {"no_mention": int(agreed), "group_allow_no_mention": 1, "effective": agreed}
 
     def user_info(self, request: ApiRequest) -> Any:
         """Return a profile (octo-bot-api §2.9)."""

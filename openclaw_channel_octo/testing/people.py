@@ -83,13 +83,30 @@ class People:
         self._world.thread_names[channel.id] = name or short_id
         return channel
 
-    async def write_notes(self, author: str, channel: ChannelRef, content: str) -> None:
-        """Write a group's GROUP.md or a thread's THREAD.md; its members are told by an event (octo-bot-api §5.4)."""
+    async def write_notes(self, author: str, channel: ChannelRef, content: str, event: str = "") -> None:
+        """Write a group's GROUP.md or a thread's THREAD.md; its members are told by an event (octo-bot-api §5.4).
+
+        Args:
+            author: who writes.
+            channel: the group or thread.
+            content: all of it.
+            event: the event's type where it is not the usual one, such as ``group_md_deleted``.
+        """
         _, version = self._world.notes.get(channel.id, ("", 0))
         self._world.notes[channel.id] = (content, version + 1)
         kind = "thread_md_updated" if channel.type == ChannelType.THREAD else "group_md_updated"
-        event = {"type": kind, "version": version + 1, "updated_by": author}
-        await self.say(author, channel, {"type": 1, "content": "GROUP.md updated", "event": event})
+        told = {"type": event or kind, "version": version + 1, "updated_by": author}
+        await self.say(author, channel, {"type": 1, "content": "GROUP.md updated", "event": told})
+
+    def agree_no_mention(self, group: ChannelRef, *, on: bool = True) -> None:
+        """Let a group's bots answer without a mention, or not any more; nobody is told."""
+        (self._world.no_mention.add if on else self._world.no_mention.discard)(group.id)
+
+    async def prefer_no_mention(self, author: str, group: ChannelRef, *, on: bool = True) -> None:
+        """Do the same as a person in the client: an event tells the bots (octo-bot-api §5.4)."""
+        self.agree_no_mention(group, on=on)
+        event = {"type": "mention_pref_updated", "group_no": group.id}
+        await self.say(author, group, {"type": 1, "content": "mention preference", "event": event})
 
     def delete_thread(self, thread: ChannelRef) -> None:
         """Delete a thread: bots' messages to it are accepted and reach nobody (octo-bot-api §2.8)."""

@@ -121,6 +121,8 @@ class World:
         groups: by group number.
         threads: channel ids of the threads there are; ``False`` for a deleted one.
         thread_names: their names.
+        notes: by channel id, what a group or thread keeps for its bots, and its version.
+        no_mention: groups whose bots may answer without a mention.
         log: stored messages of each conversation, ascending by sequence number.
         edits: by message id, the payload the sender put in place of the first.
         readers: by message id, who sent a read receipt.
@@ -134,6 +136,7 @@ class World:
     threads: dict[str, bool] = field(default_factory=dict)
     thread_names: dict[str, str] = field(default_factory=dict)
     notes: dict[str, tuple[str, int]] = field(default_factory=dict)
+    no_mention: set[str] = field(default_factory=set)
     log: dict[ChannelRef, list[Message]] = field(default_factory=dict)
     edits: dict[int, bytes] = field(default_factory=dict)
     readers: dict[int, set[str]] = field(default_factory=dict)

@@ -26,6 +26,7 @@ ACK_BYTES = 14
 
 BATCH = 256
 AIM_PER_SECOND = 10_000
+POLICY = GatePolicy()
 CHATTER = json.dumps(json.loads(PAYLOAD) | {"mention": {}, "content": "see you at lunch"}).encode()
 
 
@@ -101,7 +102,9 @@ async def _ours(path: Path, count: int) -> float:
     clock = SystemClock()
     socket = PreparedSocket(count)
     async with Journal(path, clock) as journal:
-        inbox = Inbox("helper", Identity(uid="helper_bot", name="Helper"), Routing(), GatePolicy(), journal)
+        inbox = Inbox(
+            "helper", Identity(uid="helper_bot", name="Helper"), Routing(), lambda _: POLICY, journal
+        )
         connection = ClientConnection(Credentials(uid="helper_bot", token="t", device_id="d"), OURS)
         await Link(socket, connection, clock, Recorder(inbox), lambda _: None).run()
         assert await journal.counts() == {"context": count}

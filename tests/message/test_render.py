@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openclaw_channel_octo.message.history import Said, history_block, notes_block
+from openclaw_channel_octo.message.history import Said, history_block, notes_block, people_block
 from openclaw_channel_octo.message.inline import inlined
 from openclaw_channel_octo.message.payload import ContentType, Payload, parse_payload, read_payload
 from openclaw_channel_octo.message.render import (
@@ -69,8 +69,10 @@ def test_a_huge_text_is_cut_and_the_agent_is_told_how_much_is_missing() -> None:
 
 
 BLOCKS = (
-    history_block([Said("u1", "x")], {}),
+    history_block([Said("u1", "x", seq=1), Said("u1", "x", seq=3)], {}, answered=2),
     notes_block("x"),
+    people_block({"u1": "Ann"}),
+    people_block({f"u{number}": f"Ann {number}" for number in range(11)}),
     render(
         read_payload({"type": 1, "reply": {"from_uid": "boss", "payload": {"type": 1, "content": "x"}}})
     ).quote,

@@ -185,7 +185,7 @@ def test_bad_payload_in_a_group_is_context(raw: bytes) -> None:
     ],
 )
 def test_another_bot_does_not_address_us_without_our_id(sender: str, payload: dict[str, Any]) -> None:
-    for policy in (DEFAULTS, GatePolicy(require_mention=False, no_mention=True)):
+    for policy in (DEFAULTS, GatePolicy(require_mention=False, no_mention={OTHER, HOOK})):
         assert in_group(payload, sender=sender, policy=policy).kind is DecisionKind.CONTEXT
 
 
@@ -218,11 +218,16 @@ def test_replies_do_not_trigger_where_that_is_switched_off() -> None:
     )
 
 
+def test_only_those_the_server_calls_people_are_answered_without_a_mention() -> None:
+    policy = GatePolicy(no_mention={"somebody else"})
+    assert in_group(text("morning all"), policy=policy) == Decision(DecisionKind.CONTEXT, "no mention")
+
+
 @pytest.mark.parametrize(
     ("policy", "reason"),
     [
         (GatePolicy(require_mention=False), "no mention required"),
-        (GatePolicy(no_mention=True), "no mention preference"),
+        (GatePolicy(no_mention={ANN}), "no mention preference"),
     ],
 )
 def test_every_message_of_a_person_is_a_turn_where_no_mention_is_needed(

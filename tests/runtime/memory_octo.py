@@ -15,6 +15,7 @@ from openclaw_channel_octo.rest.models import (
     Group,
     GroupMember,
     HistoryMessage,
+    MentionPreference,
     Notes,
     Registration,
     SentMessage,
@@ -270,6 +271,10 @@ class MemoryApi:
     async def group_members(self, group_no: str) -> list[GroupMember]:
         self._raise("members")
         return [GroupMember(uid="ann", name="Ann")]
+
+    async def mention_preference(self, group_no: str) -> MentionPreference:
+        self._raise("mentionPref")
+        return MentionPreference()
 
     async def notes(self, channel: ChannelRef) -> Notes:
         self._raise("groupMd")

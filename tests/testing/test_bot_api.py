@@ -91,7 +91,7 @@ async def test_calls_without_fields_take_an_empty_body(api: Api, route: str) -> 
         ("/v1/bot/stream/start", "POST"),
         ("/v1/bot/sendMessage", "GET"),
         ("/v2", "GET"),
-        ("/v1/bot/groups/g1/mention_pref", "GET"),
+        ("/v1/bot/obo-grant", "GET"),
     ],
 )
 async def test_an_unknown_route_is_a_plain_404(api: Api, path: str, method: str) -> None:

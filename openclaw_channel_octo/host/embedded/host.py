@@ -288,7 +288,7 @@ class EmbeddedHost:
         return Failed(shown.value, error, named_files(run.text).text)
 
     def _prompt(self, turn: Turn, transcript: Transcript) -> Prompt:
-        request = Message(role="user", text=turn.text, sender=turn.sender.name)
+        request = Message(role="user", text=turn.text, sender=turn.sender.name, context=turn.context)
         history: tuple[Message, ...] = ()
         try:
             history = transcript.history(messages=HISTORY_MESSAGES, characters=HISTORY_CHARACTERS)
@@ -333,7 +333,7 @@ class EmbeddedHost:
             prompt.text,
             prompt.context,
             prompt.sender_name,
-            *(message.text for message in prompt.history),
+            *(part for message in prompt.history for part in (message.text, message.context)),
         )
         return without_quotes(without_secrets(error, self._secrets), said)
 

@@ -111,8 +111,8 @@ class OpenAIAgent:
         messages = [{"role": "system", "content": system}] if system else []
         recent = prompt.history[-self._history_limit :] if self._history_limit else ()
         messages += [{"role": message.role, "content": _spoken(message, grouped)} for message in recent]
-        request = _spoken(Message(role="user", text=prompt.text, sender=prompt.sender_name), grouped)
-        parts = (prompt.context, request, UNSEEN if prompt.media else "")
+        request = Message(role="user", text=prompt.text, sender=prompt.sender_name, context=prompt.context)
+        parts = (_spoken(request, grouped), UNSEEN if prompt.media else "")
         return [*messages, {"role": "user", "content": "\n\n".join(part for part in parts if part)}]
 
     async def _refusal(self, response: aiohttp.ClientResponse) -> str:
@@ -212,7 +212,9 @@ def _text(content: Any) -> str:
 
 
 def _spoken(message: Message, grouped: bool) -> str:
+    """Return a message as the model gets it, behind what was shown around it."""
     name = label(message.sender, MAX_NAME)
-    if not grouped or not name or message.role != "user":
-        return message.text
-    return f"{name}: {indented(message.text)}"  # or a line of it could begin with somebody else's name
+    text = message.text
+    if grouped and name and message.role == "user":
+        text = f"{name}: {indented(text)}"  # or a line of it could begin with somebody else's name
+    return f"{message.context}\n\n{text}" if message.context else text

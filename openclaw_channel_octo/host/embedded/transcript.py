@@ -33,6 +33,7 @@ class Message:
         role: ``user`` or ``assistant``.
         text: what was said; for a failed answer what had been written by then.
         sender: display name of the person, empty when unknown. Untrusted text.
+        context: what was shown around it, as a block of its own; part of the session's memory from then on.
         error: what went wrong, for an assistant message of a failed run.
         aborted: whether the run was stopped rather than broken.
     """
@@ -40,6 +41,7 @@ class Message:
     role: str
     text: str
     sender: str = ""
+    context: str = ""
     error: str = ""
     aborted: bool = False
 
@@ -100,7 +102,7 @@ class Transcript:
             message = _decode(row)
             if message is None:
                 continue
-            characters -= len(message.text)
+            characters -= len(message.text) + len(message.context)
             if len(found) == messages or characters < 0:
                 break
             found.append(message)
@@ -147,6 +149,8 @@ def _encode(message: Message, now_ms: int) -> dict[str, Any]:
     }
     if message.sender:
         encoded["senderName"] = message.sender
+    if message.context:
+        encoded["context"] = message.context
     if message.role == "assistant":
         encoded["stopReason"] = "stop"
     if message.error:
@@ -161,14 +165,18 @@ def _decode(row: dict[str, Any]) -> Message | None:
     role, text = body.get("role"), _text(body.get("content"))
     if not isinstance(role, str) or role not in {"user", "assistant"} or not text:
         return None
-    sender, error = body.get("senderName"), body.get("errorMessage")
     return Message(
         role=role,
         text=text,
-        sender=sender if isinstance(sender, str) else "",
-        error=error if isinstance(error, str) else "",
+        sender=_string(body.get("senderName")),
+        context=_string(body.get("context")),
+        error=_string(body.get("errorMessage")),
         aborted=body.get("stopReason") == "aborted",
     )
+
+
+def _string(value: Any) -> str:
+    return value if isinstance(value, str) else ""
 
 
 def _text(content: Any) -> str:

@@ -1,0 +1,124 @@
+"""What a bot knows of its conversations besides their messages: who is there, what they agreed on, what they noted."""
+
+import asyncio
+from dataclasses import dataclass, replace
+from typing import Any
+
+from openclaw_channel_octo.clock import Clock, within
+from openclaw_channel_octo.errors import ApiError
+from openclaw_channel_octo.ids import ChannelRef, ChannelType, group_of
+from openclaw_channel_octo.message.payload import ContentType, Payload
+from openclaw_channel_octo.observe.logs import BotLog
+from openclaw_channel_octo.policy.gate import DecisionKind, GatePolicy
+from openclaw_channel_octo.runtime.inbox import Outcome
+from openclaw_channel_octo.runtime.notes import Notes
+from openclaw_channel_octo.runtime.places import Places
+from openclaw_channel_octo.runtime.preferences import Preferences
+from openclaw_channel_octo.runtime.roster import Roster
+
+__all__ = ["Surroundings"]
+
+NOTES_EVENTS = ("group_md_", "thread_md_")
+"""Beginnings of the events that tell of changed notes (octo-bot-api §5.4)."""
+
+PREFERENCE_EVENT = "mention_pref_updated"
+MEMBER_COMMAND = "memberUpdate"
+MEMBER_TYPES = frozenset({1001, 1002, 1003, 1005, 1007, 1008, 1021})
+"""System messages after which other people, or people with other names, are in a group (octo-bot-api §5.3)."""
+
+LOOK_WITHIN_S = 5.0
+"""Longest wait for what is asked about all groups together."""
+
+GROUPS_AT_ONCE = 4
+"""Groups looked at side by side after a connect."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What is known around messages, kept fresh by what arrives.
+
+    Attributes:
+        settings: what the gate knows of every conversation.
+        places: the bot's groups.
+        roster: who is there.
+        preferences: who is answered without a mention.
+        notes: what members keep for the bot.
+        clock: time.
+        log: the bot's log.
+    """
+
+    settings: GatePolicy
+    places: Places
+    roster: Roster
+    preferences: Preferences
+    notes: Notes
+    clock: Clock
+    log: BotLog
+
+    def policy(self, channel: ChannelRef) -> GatePolicy:
+        """Return what the gate has to know for a message of a conversation; never waits."""
+        if channel.type == ChannelType.PERSON:
+            return replace(self.settings, known_bots=self.roster.every_bot)
+        agreed = self.preferences.agreed(group_of(channel).id)
+        people = self.roster.confirmed_people(channel) if agreed else ()
+        return replace(self.settings, known_bots=self.roster.bots(channel), no_mention=people)
+
+    def needs_mention(self, channel: ChannelRef) -> bool:
+        """Return whether not everything said in a conversation is for the bot."""
+        if channel.type == ChannelType.PERSON:
+            return True
+        return self.settings.require_mention and not self.preferences.agreed(group_of(channel).id)
+
+    def heed(self, outcome: Outcome) -> None:
+        """Note what a received message tells of its conversation."""
+        payload = outcome.payload
+        if payload is None or outcome.channel.type == ChannelType.PERSON:
+            return
+        if outcome.decision.kind is DecisionKind.CONTROL:
+            self._heed_signal(outcome.channel, payload)
+        elif outcome.decision.kind is DecisionKind.CONTEXT:
+            self.roster.warm(outcome.channel, outcome.message.from_uid)
+            self.preferences.warm(group_of(outcome.channel).id)
+
+    async def look_around(self) -> None:
+        """Ask for what has to be known before people speak, within `LOOK_WITHIN_S`; the rest comes later."""
+        self.notes.forget()
+        self.preferences.doubt()
+        try:
+            await within(self.clock, LOOK_WITHIN_S, self._look())
+        except TimeoutError:
+            self.log.info("not all groups could be looked at in %.0f s", LOOK_WITHIN_S)
+
+    async def _look(self) -> None:
+        slots = asyncio.Semaphore(GROUPS_AT_ONCE)
+
+        async def look_at(group_no: str) -> None:
+            async with slots:
+                asking = self.preferences.warm(group_no)
+                await self.roster.names(ChannelRef(group_no, ChannelType.GROUP), "")
+                if asking is not None:
+                    await asyncio.wait({asking})
+
+        try:
+            groups = await self.places.groups()
+        except ApiError as error:
+            self.log.info("the groups cannot be listed now: %s", error)
+            return
+        await asyncio.gather(*(look_at(group.group_no) for group in groups))
+
+    def _heed_signal(self, channel: ChannelRef, payload: Payload) -> None:
+        event = payload.event_type or ""
+        if event.startswith(NOTES_EVENTS):
+            self.notes.changed(channel)
+        elif event == PREFERENCE_EVENT:
+            self.preferences.changed(group_of(channel).id)
+        elif payload.type in MEMBER_TYPES:
+            self.roster.changed(channel)
+        elif payload.type == ContentType.COMMAND and payload.data.get("cmd") == MEMBER_COMMAND:
+            self.roster.changed(ChannelRef(_group_no(payload.data.get("param")), ChannelType.GROUP))
+
+
+def _group_no(param: Any) -> str:
+    """Return the group a command names; its packet may come over another channel (octo-bot-api §5.5)."""
+    found = param.get("group_no") if isinstance(param, dict) else None
+    return found if isinstance(found, str) else ""
