@@ -1,14 +1,24 @@
 """Targets as agents write them, and the conversation each one means (reference-behaviour §g.3, §g.4)."""
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from openclaw_channel_octo.errors import TargetError
 from openclaw_channel_octo.ids import ChannelRef, ChannelType, sides_of_compound, split_space, split_thread
+from openclaw_channel_octo.message.address import addressed
 
-__all__ = ["PARENT_SCOPE", "Destination", "Resolution", "Target", "destination", "is_bare", "parse_target"]
+__all__ = [
+    "PARENT_SCOPE",
+    "Destination",
+    "Resolution",
+    "Target",
+    "calling",
+    "destination",
+    "is_bare",
+    "parse_target",
+]
 
 PARENT_SCOPE = "parent"
 """The one scope there is: the group itself, although the turn runs in one of its threads."""
@@ -109,7 +119,7 @@ def parse_target(text: str, *, groups: Collection[str] = (), own_uid: str = "") 
 def is_bare(text: str) -> bool:
     """Return whether only the groups a bot is in can tell what a target means."""
     rest, kinds = _peeled(text)
-    return not kinds and "____" not in rest
+    return rest != "" and not kinds and "____" not in rest
 
 
 def destination(
@@ -140,6 +150,25 @@ def destination(
             return Destination(replace(target, channel=here), Resolution.THREAD_CONTEXT_REWRITE)
     named_thread = target.channel.type == ChannelType.THREAD
     return Destination(target, Resolution.EXPLICIT_TARGET if named_thread else Resolution.PASSTHROUGH)
+
+
+def calling(text: str, uids: Sequence[str], people: Mapping[str, str]) -> str:
+    """Return a text that calls people at its beginning, those left out that it calls anyway; see `addressed`.
+
+    Args:
+        text: what is to be sent.
+        uids: whom to call.
+        people: display names of those who can be called there, by uid.
+
+    Raises:
+        TargetError: somebody is not among them.
+    """
+    if strangers := [uid for uid in uids if uid not in people]:
+        raise TargetError(
+            f"nobody of that conversation can be called as {', '.join(strangers)}; nothing was sent"
+        )
+    there = addressed(text, people).mention.get("uids", ())
+    return " ".join([*(f"@[{uid}:{uid}]" for uid in uids if uid not in there), text])
 
 
 def _peeled(text: str) -> tuple[str, set[ChannelType]]:

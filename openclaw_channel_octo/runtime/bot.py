@@ -24,9 +24,9 @@ from openclaw_channel_octo.runtime.inbox import Inbox, Incoming, Outcome, trace_
 from openclaw_channel_octo.runtime.measures import Measures
 from openclaw_channel_octo.runtime.media import Intake
 from openclaw_channel_octo.runtime.notices import Notices
-from openclaw_channel_octo.runtime.outbound import OutboundBot
 from openclaw_channel_octo.runtime.outbox import Outbox
 from openclaw_channel_octo.runtime.presence import Presence
+from openclaw_channel_octo.runtime.requests import OutboundBot
 from openclaw_channel_octo.runtime.sequence import MessageSequence
 from openclaw_channel_octo.runtime.shared import Shared
 from openclaw_channel_octo.runtime.supervisor import ConnectionStatus, LinkState, Supervisor
@@ -235,6 +235,7 @@ class Bot:
             api=self._api,
             places=self._around.places,
             roster=self._around.roster,
+            outbox=self._outbox,
             journal=shared.journal,
             clock=shared.clock,
         )

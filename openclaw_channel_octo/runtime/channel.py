@@ -5,7 +5,6 @@ import logging
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,7 +12,7 @@ from urllib.parse import urlsplit
 from openclaw_channel_octo.clock import Clock, SystemClock, within
 from openclaw_channel_octo.config.load import select_accounts
 from openclaw_channel_octo.config.model import OctoConfig
-from openclaw_channel_octo.errors import ConfigError, HostError
+from openclaw_channel_octo.errors import ConfigError, HostError, RequestDenied
 from openclaw_channel_octo.host.base import AgentHost, Turn
 from openclaw_channel_octo.observe.logs import BotLog, redacted
 from openclaw_channel_octo.observe.metrics import NO_METER, Meter
@@ -23,8 +22,9 @@ from openclaw_channel_octo.rest.origin import Origin
 from openclaw_channel_octo.runtime.bot import Bot
 from openclaw_channel_octo.runtime.lanes import Lanes
 from openclaw_channel_octo.runtime.measures import Measures
-from openclaw_channel_octo.runtime.outbound import Outbound, OutboundBot, requester_of
+from openclaw_channel_octo.runtime.outbound import Outbound
 from openclaw_channel_octo.runtime.repair import Repair, SessionView, look, repair
+from openclaw_channel_octo.runtime.requests import OutboundBot, requester_of
 from openclaw_channel_octo.runtime.runs import ActiveRun, Runs
 from openclaw_channel_octo.runtime.shared import Shared
 from openclaw_channel_octo.runtime.supervisor import ConnectionStatus
@@ -168,9 +168,13 @@ class OctoChannel:
         Raises:
             ConfigError: the turn's account is none of this configuration.
             HostError: that bot does not run here.
+            RequestDenied: the run has ended, or never began.
         """
         shared, bot = self._running(turn.account_id)
-        return Outbound(bot, requester_of(turn), turn.run_id, partial(shared.runs.is_open, turn.run_id))
+        run = shared.runs.open_run(turn.run_id)
+        if run is None:
+            raise RequestDenied("the turn has ended, and with it what its agent may do in the chat")
+        return Outbound(bot, requester_of(turn), run)
 
     def operator_outbound(self, account_id: str = "") -> Outbound:
         """Return the same for jobs that nobody in the chat asked for, such as those of a timetable.
@@ -185,7 +189,7 @@ class OctoChannel:
             HostError: the bot does not run, or has not reached its server yet.
         """
         _, bot = self._running(account_id)
-        return Outbound(bot, Requester.operator(), "", lambda: True)
+        return Outbound(bot, Requester.operator())
 
     def status(self) -> ChannelStatus:
         """Return how the bots are at this moment."""

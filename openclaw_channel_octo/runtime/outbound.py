@@ -1,27 +1,20 @@
 """What a host or an agent can have a bot do beside answering (reference-behaviour §g.3, §g.4, §i)."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
-from openclaw_channel_octo.clock import Clock
-from openclaw_channel_octo.errors import ApiError, NotFound, RequestDenied, TargetError
-from openclaw_channel_octo.host.base import Turn
+from openclaw_channel_octo.errors import ApiError, BadRequest, NotFound, RequestDenied, TargetError
 from openclaw_channel_octo.ids import ChannelRef, ChannelType
-from openclaw_channel_octo.message.excerpt import excerpt, excerpt_block
-from openclaw_channel_octo.message.history import Said
+from openclaw_channel_octo.message.excerpt import excerpt
 from openclaw_channel_octo.message.payload import parse_payload
 from openclaw_channel_octo.message.render import render
-from openclaw_channel_octo.message.target import Target, is_bare, parse_target
+from openclaw_channel_octo.message.target import Target, calling, destination, is_bare, parse_target
 from openclaw_channel_octo.policy.authority import Requester, Role, needs_roster, refusal
-from openclaw_channel_octo.policy.gate import GatePolicy, is_bot
-from openclaw_channel_octo.rest.client import BotApi
 from openclaw_channel_octo.rest.models import Candidate, Group, GroupMember, HistoryMessage, ThreadInfo
 from openclaw_channel_octo.runtime.audit import Audit, Record
-from openclaw_channel_octo.runtime.places import Places
-from openclaw_channel_octo.runtime.roster import Roster
-from openclaw_channel_octo.store.journal import Journal
+from openclaw_channel_octo.runtime.requests import Found, OutboundBot, ReadMessage, ReadPage, SendReceipt
+from openclaw_channel_octo.runtime.runs import OpenRun
 
-__all__ = ["Found", "Outbound", "OutboundBot", "ReadMessage", "ReadPage", "requester_of"]
+__all__ = ["Outbound"]
 
 READ_LIMIT = 20
 MOST_HERE = 100
@@ -29,104 +22,8 @@ MOST_HERE = 100
 MOST_ELSEWHERE = 50
 MOST_CANDIDATES = 50
 
-_TYPES = {"direct": ChannelType.PERSON, "group": ChannelType.GROUP, "thread": ChannelType.THREAD}
-
-
-def requester_of(turn: Turn) -> Requester:
-    """Return for whom the agent of a turn acts: the person whose message started it."""
-    uid = turn.sender.uid
-    role = Role.BOT if is_bot(uid, GatePolicy()) else Role.PERSON
-    return Requester(
-        role=Role.OWNER if turn.sender.is_owner else role,
-        uid=uid,
-        conversation=ChannelRef(turn.channel_id, _TYPES[turn.conversation]),
-    )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OutboundBot:
-    """What a bot lends to those who speak through it.
-
-    Attributes:
-        account_id: its account.
-        own_uid: its uid in the chat.
-        api: its API.
-        places: where it is.
-        roster: who is who.
-        journal: where requests are recorded.
-        clock: time.
-    """
-
-    account_id: str
-    own_uid: str
-    api: BotApi
-    places: Places
-    roster: Roster
-    journal: Journal
-    clock: Clock
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReadMessage:
-    """One message that was read. Name and text are the words of people: untrusted.
-
-    Attributes:
-        message_id: the server's id.
-        message_seq: its number in the conversation, for ``before`` and ``after``.
-        timestamp: Unix seconds.
-        from_uid: who wrote it, empty for the system.
-        from_name: that person's display name, empty when unknown.
-        text: what it says, cut at 500 characters; what is no text as a line that says what it is.
-    """
-
-    message_id: str
-    message_seq: int
-    timestamp: int
-    from_uid: str
-    from_name: str
-    text: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReadPage:
-    """Messages of a conversation, as they were sent: the server's history knows no edits and no recalls.
-
-    Attributes:
-        target: the conversation.
-        messages: oldest first.
-        has_more: whether there are more in the direction that was read.
-        elsewhere: whether this is another conversation than the turn's, so that its words must never be taken for
-            a request; `block` says so to a model.
-    """
-
-    target: Target
-    messages: tuple[ReadMessage, ...]
-    has_more: bool
-    elsewhere: bool
-
-    def block(self) -> str:
-        """Return the messages as text for a model."""
-        names = {message.from_uid: message.from_name for message in self.messages}
-        said = [Said(message.from_uid, message.text) for message in self.messages]
-        return excerpt_block(said, names, elsewhere=self.elsewhere)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
-    """What a name may mean.
-
-    Attributes:
-        candidates: groups and threads, exact names first.
-        complete: whether these are all.
-    """
-
-    candidates: tuple[Candidate, ...]
-    complete: bool
-
-    @property
-    def only(self) -> Candidate | None:
-        """The one conversation the name means; ``None`` where it may mean another one too, or none."""
-        return self.candidates[0] if self.complete and len(self.candidates) == 1 else None
+DISBANDED = 2
+"""Status of a group whose members get nothing any more (octo-bot-api §2.7)."""
 
 
 class Outbound:
@@ -139,23 +36,47 @@ class Outbound:
     Args:
         bot: the bot.
         requester: for whom.
-        run_id: the run whose agent asks, empty for an operator.
-        is_open: tells whether that run still goes on; with it ends what its agent may do.
+        run: the run whose agent asks, ``None`` for an operator; with it ends what its agent may do.
     """
 
-    def __init__(
-        self, bot: OutboundBot, requester: Requester, run_id: str, is_open: Callable[[], bool]
-    ) -> None:
+    def __init__(self, bot: OutboundBot, requester: Requester, run: OpenRun | None = None) -> None:
         self._bot = bot
         self._requester = requester
-        self._is_open = is_open
+        self._run = run
         self._audit = Audit(
             journal=bot.journal,
             clock=bot.clock,
             account_id=bot.account_id,
             requester=requester,
-            run_id=run_id,
+            run_id=run.run_id if run else "",
         )
+
+    async def send_text(
+        self, target: str, text: str, *, thread_id: str | int | None = None, scope: str = ""
+    ) -> SendReceipt:
+        """Send a message; a long one becomes several.
+
+        In the conversation of the turn it is a part of the answer, so that an agent that has said all it wanted may
+        end without a word. A send whose outcome is unknown is looked for in the chat before it is repeated.
+
+        Args:
+            target: see `parse_target`; people named behind ``@`` are called at the beginning of the text.
+            text: Markdown; ``@name`` and ``@[uid:name]`` call people of that conversation.
+            thread_id: see `destination`.
+            scope: see `destination`.
+        """
+        async with self._audit.record("send") as record:
+            if not text.strip():
+                raise BadRequest("sendMessage", "the text is empty; nothing was sent")
+            found = destination(
+                await self._named(target, record), here=self._here, thread_id=thread_id, scope=scope
+            )
+            record.target = str(found.target)
+            await self._require(found.target)
+            text = await self._calling(found.target, text)
+            ids = await self._post(found.target.channel, text)
+            record.detail = f"messages {', '.join(ids)}, {found.reason}"
+            return SendReceipt(message_ids=tuple(ids), target=found.target, reason=found.reason)
 
     async def read(
         self, target: str, *, limit: int = READ_LIMIT, before: int = 0, after: int = 0
@@ -170,7 +91,7 @@ class Outbound:
         """
         async with self._audit.record("read") as record:
             named = await self._reach(target, record)
-            elsewhere = named.channel != self._requester.conversation
+            elsewhere = named.channel != self._here
             wanted = max(1, min(limit, MOST_ELSEWHERE if elsewhere else MOST_HERE))
             rows = await self._rows(named.channel, wanted + 1, before, after)
             kept = rows[:wanted] if after else rows[-wanted:]
@@ -246,18 +167,49 @@ class Outbound:
             record.detail = f"{len(found.candidates)} candidates"
             return found
 
+    @property
+    def _here(self) -> ChannelRef | None:
+        return self._requester.conversation
+
     async def _reach(self, text: str, record: Record) -> Target:
         """Return the conversation a target names, once it is certain that the requester may reach it."""
+        named = await self._named(text, record)
+        await self._require(named)
+        return named
+
+    async def _named(self, text: str, record: Record) -> Target:
         self._require_open()
         groups = {group.group_no for group in await self._bot.places.groups()} if is_bare(text) else ()
         named = parse_target(text, groups=groups, own_uid=self._bot.own_uid)
         record.target = str(named)
-        people = None
-        if needs_roster(self._requester, named.channel):
-            people = await self._people(named.group_no)
-        if why := refusal(self._requester, named.channel, people):
-            raise RequestDenied(why)
         return named
+
+    async def _require(self, target: Target) -> None:
+        """Raise `RequestDenied` where the requester may not reach a conversation."""
+        people = None
+        if needs_roster(self._requester, target.channel):
+            people = await self._people(target.group_no)
+        if why := refusal(self._requester, target.channel, people):
+            raise RequestDenied(why)
+
+    async def _calling(self, target: Target, text: str) -> str:
+        """Return a text that calls the people its target names; nobody but people of that conversation."""
+        if target.group_no and (target.mentions or "@" in text):
+            await self._bot.roster.names(target.channel, next(iter(target.mentions), ""))
+        return calling(text, target.mentions, self._bot.roster.people(target.channel))
+
+    async def _post(self, channel: ChannelRef, text: str) -> Sequence[str]:
+        if self._run is not None and channel == self._here:
+            return await self._run.post(text)
+        if channel.type != ChannelType.PERSON:
+            await self._require_alive(channel)
+        return await self._bot.outbox.post(channel, text)
+
+    async def _require_alive(self, channel: ChannelRef) -> None:
+        """Raise where a message would be accepted and reach nobody (octo-bot-api §4.2)."""
+        info = await self._bot.api.group_info(Target(channel).group_no)
+        if info.status == DISBANDED:
+            raise BadRequest("sendMessage", "the group is disbanded: nobody would get it; nothing was sent")
 
     async def _reach_group(self, text: str, record: Record) -> Target:
         named = await self._reach(text, record)
@@ -273,7 +225,7 @@ class Outbound:
             return None
 
     def _require_open(self) -> None:
-        if not self._is_open():
+        if self._run is not None and not self._run.is_open:
             raise RequestDenied("the turn has ended, and with it what its agent may do in the chat")
 
     async def _rows(self, channel: ChannelRef, count: int, before: int, after: int) -> list[HistoryMessage]:

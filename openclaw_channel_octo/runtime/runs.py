@@ -2,13 +2,13 @@
 
 import asyncio
 from collections import ChainMap, OrderedDict
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from openclaw_channel_octo.clock import Clock, within
-from openclaw_channel_octo.errors import HostError
+from openclaw_channel_octo.errors import HostError, RequestDenied
 from openclaw_channel_octo.host.base import (
     Accepted,
     AgentHost,
@@ -25,7 +25,7 @@ from openclaw_channel_octo.host.base import (
 )
 from openclaw_channel_octo.session.status import Status
 
-__all__ = ["SKIPPED", "ActiveRun", "RunEnd", "Runs"]
+__all__ = ["SKIPPED", "ActiveRun", "OpenRun", "RunEnd", "Runs"]
 
 SKIPPED = "skipped"
 """Status of a turn the host did not run."""
@@ -42,7 +42,8 @@ HOST_WITHIN_S = 3_600.0
 GRACE_S = 5.0
 """How much longer than the budget a run may take before we stop it: the host's own stop is the gentler one."""
 
-Deliver = Callable[[str | MediaItem], Awaitable[None]]
+Deliver = Callable[[str | MediaItem], Awaitable[Sequence[str]]]
+"""Posts a part of an answer; returns the ids of the messages it became."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +89,35 @@ class _Stream:
     end: Final | Failed | Skipped | None = None
 
 
+class OpenRun:
+    """A run that is under way, for those who speak in its name beside its stream.
+
+    Args:
+        run_id: the run.
+        deliver: posts a part of its answer.
+    """
+
+    def __init__(self, run_id: str, deliver: Deliver) -> None:
+        self.run_id = run_id
+        self.is_open = True
+        """Whether it still goes on; what it has to say after its end is dropped."""
+        self._deliver = deliver
+        self._turns = asyncio.Lock()
+
+    async def post(self, said: str | MediaItem) -> Sequence[str]:
+        """Post a part of the answer, one at a time. Raises `RequestDenied` after the run's end, else as the outbox."""
+        async with self._turns:
+            if not self.is_open:
+                raise RequestDenied("the turn has ended; nothing was sent")
+            return await self._deliver(said)
+
+    async def close(self) -> None:
+        """Take nothing more, and wait for what is on its way: it decides whether people saw an answer."""
+        self.is_open = False
+        async with self._turns:
+            pass
+
+
 class Runs:
     """Runs turns on one host and remembers how they ended.
 
@@ -103,6 +133,7 @@ class Runs:
         self._slots = asyncio.Semaphore(max_turns)
         self._ended: OrderedDict[str, str] = OrderedDict()
         self._active: dict[str, ActiveRun] = {}
+        self._open: dict[str, OpenRun] = {}
 
     @property
     def ended(self) -> Mapping[str, str]:
@@ -120,9 +151,9 @@ class Runs:
         """Runs under way by session key."""
         return dict(self._active)
 
-    def is_open(self, run_id: str) -> bool:
-        """Return whether a run of ours is under way."""
-        return any(run.run_id == run_id for run in self._active.values())
+    def open_run(self, run_id: str) -> OpenRun | None:
+        """Return a run of ours that is under way."""
+        return self._open.get(run_id)
 
     @property
     def outlive_us(self) -> bool:
@@ -159,8 +190,10 @@ class Runs:
                 message_id=turn.message_id,
                 since_ms=self._clock.wall_ms(),
             )
+            opened = self._open[turn.run_id] = OpenRun(turn.run_id, deliver)
             try:
-                end = await self._bounded(turn, budget_s, deliver)
+                end = await self._bounded(turn, budget_s, opened.post)
+                await opened.close()
             except asyncio.CancelledError:
                 self._remember(turn.run_id, Status.KILLED)
                 raise
@@ -168,7 +201,8 @@ class Runs:
                 self._remember(turn.run_id, Status.FAILED)
                 raise
             finally:
-                del self._active[turn.session_key]
+                opened.is_open = False
+                del self._active[turn.session_key], self._open[turn.run_id]
         self._remember(turn.run_id, Status.FAILED if end.status == SKIPPED else end.status)
         return end
 

@@ -194,10 +194,13 @@ class Turns:
         await self.journal.start_run(row.id, turn.run_id)
         self.log.info("turn started runId=%s", turn.run_id)
 
-        async def deliver(piece: str | MediaItem) -> None:
+        async def deliver(piece: str | MediaItem) -> Sequence[str]:
+            ids: list[str] = []
             if said := answer.new([piece], self.config.texts.file_failed):
                 await self.presence.ready(row.channel)
-                answer.shown += await self.outbox.reply(row, turn.run_id, said)
+                ids = await self.outbox.reply(row, turn.run_id, said)
+                answer.shown += ids
+            return ids
 
         end = await self.runs.run(turn, self.budget_s, self.slots, deliver)
         self.log.info("turn ended status=%s%s", end.status, f" ({end.detail})" if end.detail else "")

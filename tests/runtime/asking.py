@@ -26,14 +26,13 @@ class Asked:
         return [call.name for call in calls if call.name not in {"typing", "readReceipt"}]
 
 
-async def ask(rig: Rig, who: str, where: ChannelRef | None = None, host: ScriptedHost | None = None) -> Asked:
-    """Let somebody start a turn; return what its agent can do."""
+async def ask(rig: Rig, who: str, where: ChannelRef | None = None, *, final: str = "done") -> Asked:
+    """Let somebody start a turn; return what its agent can do. Released, it ends with ``final``."""
     if rig.channel is None:
-        host = host or ScriptedHost()
-        await rig.start(rig.config(), host)
+        await rig.start(rig.config(), ScriptedHost())
     assert isinstance(rig.host, ScriptedHost)
     assert rig.channel is not None
-    rig.host.script(Accepted("r"), HANG, Final("done"))
+    rig.host.script(Accepted("r"), HANG, Final(final))
     count = len(rig.host.turns)
     await rig.mention("go", who=who, where=where)
     turn = await rig.host.wait_for_turns(count + 1)
