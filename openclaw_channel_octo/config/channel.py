@@ -185,6 +185,6 @@ def _account_path(account_id: str) -> str:
 
 def _merged(common: Block, own: Block) -> dict[str, Any]:
     merged = {**common, **own}
-    for key in ("guard", "texts"):
+    for key in ("guard", "texts", "rateLimit", "botLoopProtection"):
         merged[key] = {**common.get(key, {}), **own.get(key, {})}
     return merged

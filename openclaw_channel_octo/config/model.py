@@ -106,6 +106,8 @@ class Texts(FrozenModel):
         file_failed: begins the line in the place of a file that could not be sent; name and reason follow.
         third_failure: third failure in a row and later; ``%d`` stands for the count.
         refused: the person may not talk to the bot here.
+        limited: somebody asks more than the bot answers.
+        loop: the bot has stopped answering another bot.
     """
 
     failed: Notice = "⚠️ Something went wrong while I was working on that. Please try again."
@@ -119,6 +121,36 @@ class Texts(FrozenModel):
         "An operator can look with: openclaw-octo sessions show"
     )
     refused: Notice = "🔒 I may not answer you here. Please ask my owner to let you in."
+    limited: Notice = "⏳ That is more than I can take in at once. Please write to me again in a minute."
+    loop: Notice = "🔁 Another bot and I keep answering each other. I stop until a person writes here."
+
+
+class RateLimitConfig(FrozenModel):
+    """How much a bot answers; its owner meets no limit.
+
+    Attributes:
+        person_per_minute: messages of one person, 0 for any number.
+        conversation_per_minute: messages in one conversation, 0 for any number.
+    """
+
+    person_per_minute: Annotated[int, Field(ge=0, le=100_000)] = 30
+    conversation_per_minute: Annotated[int, Field(ge=0, le=100_000)] = 120
+
+
+class LoopProtectionConfig(FrozenModel):
+    """When bots that answer each other are stopped; a person's message there starts the count anew.
+
+    Attributes:
+        enabled: whether they are.
+        max_events_per_window: turns one other bot may set off within the window in a conversation.
+        window_seconds: the window.
+        cooldown_seconds: how long the other bot is not listened to, unless a person speaks before.
+    """
+
+    enabled: bool = True
+    max_events_per_window: Annotated[int, Field(ge=1, le=1_000)] = 6
+    window_seconds: Annotated[int, Field(ge=1, le=86_400)] = 600
+    cooldown_seconds: Annotated[int, Field(ge=1, le=86_400)] = 600
 
 
 class BotSettings(AccessSettings):
@@ -138,6 +170,8 @@ class BotSettings(AccessSettings):
         dispatch_timeout_ms: milliseconds a turn may take; ``None`` leaves it to the host's budget.
         guard: see `GuardConfig`.
         texts: see `Texts`.
+        rate_limit: see `RateLimitConfig`.
+        bot_loop_protection: see `LoopProtectionConfig`.
         max_turns: turns of this bot at once.
         lane_length: messages of one conversation that may wait.
         cold_start_max_age_seconds: messages sent longer than this before a start are not answered any more.
@@ -158,6 +192,8 @@ class BotSettings(AccessSettings):
     dispatch_timeout_ms: Annotated[int, Field(ge=1_000, le=_LONGEST_WAIT_S * 1_000)] | None = None
     guard: GuardConfig = GuardConfig()
     texts: Texts = Texts()
+    rate_limit: RateLimitConfig = RateLimitConfig()
+    bot_loop_protection: LoopProtectionConfig = LoopProtectionConfig()
     max_turns: Annotated[int, Field(ge=1, le=1_000)] = 8
     lane_length: Annotated[int, Field(ge=1, le=10_000)] = 20
     cold_start_max_age_seconds: Annotated[int, Field(ge=0, le=_LONGEST_WAIT_S)] = 3_600

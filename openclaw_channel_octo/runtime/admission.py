@@ -1,6 +1,11 @@
 """Messages that address the bot and get no turn: who is told what, and how often."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 from openclaw_channel_octo.config.model import Texts
+from openclaw_channel_octo.runtime.inbox import Outcome
+from openclaw_channel_octo.runtime.limits import Limits
 from openclaw_channel_octo.runtime.notices import Notice, Notices
 from openclaw_channel_octo.store.records import InboundRow
 
@@ -19,11 +24,17 @@ class Admission:
     Args:
         texts: what people read.
         notices: sends it.
+        limits: says what is too much.
     """
 
-    def __init__(self, texts: Texts, notices: Notices) -> None:
+    def __init__(self, texts: Texts, notices: Notices, limits: Limits) -> None:
         self._texts = texts
         self._notices = notices
+        self._limits = limits
+
+    def admit(self, outcomes: Sequence[Outcome]) -> list[Outcome]:
+        """Return recorded messages; those that are too many have no row any more, and end with a notice."""
+        return [self._admitted(outcome) for outcome in outcomes]
 
     def refuse(self, row: InboundRow) -> None:
         """End a message of somebody who may not talk to the bot; they are told once a day in a conversation."""
@@ -36,6 +47,13 @@ class Admission:
                 stands_s=REFUSAL_STANDS_S,
             ),
         )
+
+    def _admitted(self, outcome: Outcome) -> Outcome:
+        notice = self._limits.excess(outcome)
+        if notice is None or outcome.row is None:
+            return outcome
+        self._notices.end(outcome.row, notice)
+        return replace(outcome, row=None, session_key="")
 
     def busy(self, row: InboundRow) -> None:
         """End a message its lane has no room for."""

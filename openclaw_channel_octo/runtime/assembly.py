@@ -7,11 +7,14 @@ from openclaw_channel_octo.config.model import BotConfig
 from openclaw_channel_octo.observe.logs import BotLog
 from openclaw_channel_octo.policy.gate import GatePolicy, Identity
 from openclaw_channel_octo.rest.client import BotApi
+from openclaw_channel_octo.runtime.admission import Admission
 from openclaw_channel_octo.runtime.attachments import Outputs
 from openclaw_channel_octo.runtime.context import Context
+from openclaw_channel_octo.runtime.limits import Limits
 from openclaw_channel_octo.runtime.measures import Measures
 from openclaw_channel_octo.runtime.media import Intake
 from openclaw_channel_octo.runtime.notes import Notes
+from openclaw_channel_octo.runtime.notices import Notices
 from openclaw_channel_octo.runtime.outbox import Outbox
 from openclaw_channel_octo.runtime.places import Places
 from openclaw_channel_octo.runtime.preferences import Preferences
@@ -23,7 +26,7 @@ from openclaw_channel_octo.runtime.surroundings import Surroundings
 from openclaw_channel_octo.runtime.tasks import TaskSet
 from openclaw_channel_octo.runtime.turn import Turns
 
-__all__ = ["Basics", "make_surroundings", "make_turns"]
+__all__ = ["Basics", "make_admission", "make_surroundings", "make_turns"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +68,14 @@ def make_surroundings(basics: Basics) -> Surroundings:
         clock=clock,
         log=basics.log,
     )
+
+
+def make_admission(basics: Basics, around: Surroundings, outbox: Outbox) -> Admission:
+    """Return what turns messages away."""
+    shared = basics.shared
+    notices = Notices(outbox, shared.journal, basics.tasks, shared.clock)
+    limits = Limits(basics.config, basics.identity, around.is_bot, notices.over)
+    return Admission(basics.config.texts, notices, limits)
 
 
 def make_turns(  # the parts

@@ -15,15 +15,13 @@ from openclaw_channel_octo.policy.gate import DecisionKind, Identity, command_of
 from openclaw_channel_octo.rest.client import BotApi
 from openclaw_channel_octo.rest.media import MediaFetcher
 from openclaw_channel_octo.rest.models import Registration
-from openclaw_channel_octo.runtime.admission import Admission
-from openclaw_channel_octo.runtime.assembly import Basics, make_surroundings, make_turns
+from openclaw_channel_octo.runtime.assembly import Basics, make_admission, make_surroundings, make_turns
 from openclaw_channel_octo.runtime.attachments import attachments_of
 from openclaw_channel_octo.runtime.commands import Commands
 from openclaw_channel_octo.runtime.history import History
 from openclaw_channel_octo.runtime.inbox import Inbox, Incoming, Outcome, trace_of
 from openclaw_channel_octo.runtime.measures import Measures
 from openclaw_channel_octo.runtime.media import Intake
-from openclaw_channel_octo.runtime.notices import Notices
 from openclaw_channel_octo.runtime.outbox import Outbox
 from openclaw_channel_octo.runtime.presence import Presence
 from openclaw_channel_octo.runtime.requests import OutboundBot
@@ -135,6 +133,7 @@ class Bot:
 
     def dispatch(self, outcomes: Sequence[Outcome]) -> None:
         """Show that recorded messages were read, and put them into their lanes in the order of their conversations."""
+        outcomes = self._admission.admit(outcomes)
         self._begin(outcomes)
         self._sequence.take(outcomes)
         queued = [outcome.row.id for outcome in outcomes if outcome.row is not None]
@@ -224,8 +223,7 @@ class Bot:
         self._presence = Presence(self._api, shared.clock, self._tasks, self._log, self._measures)
         self._media = Intake(self._fetcher, self._tasks, shared.clock)
         self._commands = Commands(shared.host, shared.runs, shared.lanes, identity.owner_uid, self._log)
-        notices = Notices(self._outbox, shared.journal, self._tasks, shared.clock)
-        self._admission = Admission(config.texts, notices)
+        self._admission = make_admission(basics, self._around, self._outbox)
         self._turns = make_turns(
             basics, self._around, self._outbox, self._presence, self._media, self._files.outputs
         )
@@ -333,8 +331,10 @@ class Bot:
         """Record messages of the history; before the first connection old ones are not answered any more."""
         now_s = self._shared.clock.wall_ms() // 1000
         since_s = 0 if self._resumed else now_s - self._config.cold_start_max_age_seconds
-        outcomes = await self._inbox.accept(events, answer_since=since_s)
+        outcomes: Sequence[Outcome] = await self._inbox.accept(events, answer_since=since_s)
         self._measures.received(events, outcomes)
+        if self._resumed:  # until then `_resume` takes every row up
+            outcomes = self._admission.admit(outcomes)
         self._begin(outcomes)
         if too_old := sum(outcome.session_key != "" and outcome.row is None for outcome in outcomes):
             self._log.warning(

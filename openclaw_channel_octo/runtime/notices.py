@@ -13,6 +13,9 @@ from openclaw_channel_octo.store.records import InboundRow, RowState
 
 __all__ = ["Notice", "Notices"]
 
+BURSTS = 5_000
+"""Bursts remembered, the latest ones; one that is forgotten may get a second notice."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
@@ -54,6 +57,8 @@ class Notices:
         if told is None:
             told = self._tasks.start(self._tell(row, notice), "notice")
             self._bursts[notice.burst] = told
+            while len(self._bursts) > BURSTS:
+                del self._bursts[next(iter(self._bursts))]
             if notice.stands_s:
                 told.add_done_callback(lambda _: self.over(notice.burst))  # the journal knows from here on
         else:

@@ -39,7 +39,11 @@ def test_every_setting_has_the_default_of_the_design(parse: Parse) -> None:
         "third_failure": "⚠️ This conversation has failed %d times in a row. "
         "An operator can look with: openclaw-octo sessions show",
         "refused": "🔒 I may not answer you here. Please ask my owner to let you in.",
+        "limited": "⏳ That is more than I can take in at once. Please write to me again in a minute.",
+        "loop": "🔁 Another bot and I keep answering each other. I stop until a person writes here.",
     }
+    assert (bot.rate_limit.person_per_minute, bot.rate_limit.conversation_per_minute) == (30, 120)
+    assert bot.bot_loop_protection.enabled
 
 
 def test_an_accounts_value_wins_over_the_channels_which_wins_over_the_default(parse: Parse) -> None:

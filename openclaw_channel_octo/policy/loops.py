@@ -1,0 +1,75 @@
+"""Bots that answer each other: turns another bot sets off are counted, for each pair and conversation."""
+
+from collections import OrderedDict, deque
+from dataclasses import dataclass
+
+from openclaw_channel_octo.ids import ChannelRef
+
+__all__ = ["CONVERSATIONS", "LoopCounter", "LoopLimits"]
+
+CONVERSATIONS = 1_000
+"""Conversations remembered, the latest ones."""
+
+OTHERS = 50
+"""Other bots counted in one conversation, the latest ones."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoopLimits:
+    """When two bots are stopped.
+
+    Attributes:
+        events: turns one other bot may set off within the window while no person speaks; 0 for any number.
+        window_s: seconds.
+        cooldown_s: seconds after which it is listened to again, unless a person spoke before.
+    """
+
+    events: int = 6
+    window_s: float = 600.0
+    cooldown_s: float = 600.0
+
+
+class LoopCounter:
+    """Counts for one bot.
+
+    Args:
+        limits: when to stop.
+    """
+
+    def __init__(self, limits: LoopLimits) -> None:
+        self._limits = limits
+        self._seen: OrderedDict[ChannelRef, OrderedDict[str, deque[float]]] = OrderedDict()
+
+    def person(self, channel: ChannelRef) -> None:
+        """Note that a person spoke: whatever bots do there from now on is counted anew."""
+        self._seen.pop(channel, None)
+
+    def admit(self, channel: ChannelRef, bot: str, at_s: float) -> bool:
+        """Return whether another bot's message may set off a turn, and count it if so.
+
+        Args:
+            channel: where.
+            bot: the other bot's uid.
+            at_s: when, in seconds of any clock that never goes back.
+        """
+        limits = self._limits
+        if not limits.events:
+            return True
+        turns = self._turns(channel, bot)
+        stopped = len(turns) == limits.events and at_s - turns[-1] < limits.cooldown_s
+        if stopped and turns[-1] - turns[0] < limits.window_s:
+            return False
+        turns.append(at_s)
+        return True
+
+    def _turns(self, channel: ChannelRef, bot: str) -> deque[float]:
+        """Return when a bot set off its latest turns in a conversation; the calls keep both lists bounded."""
+        others = self._seen.setdefault(channel, OrderedDict())
+        self._seen.move_to_end(channel)
+        turns = others.setdefault(bot, deque(maxlen=self._limits.events))
+        others.move_to_end(bot)
+        while len(self._seen) > CONVERSATIONS:
+            self._seen.popitem(last=False)
+        while len(others) > OTHERS:
+            others.popitem(last=False)
+        return turns
