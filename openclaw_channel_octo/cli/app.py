@@ -12,6 +12,7 @@ from openclaw_channel_octo.cli.demo import demo
 from openclaw_channel_octo.cli.double import double
 from openclaw_channel_octo.cli.gateway import gateway
 from openclaw_channel_octo.cli.journal import journal
+from openclaw_channel_octo.cli.pairing import pairing
 from openclaw_channel_octo.cli.replay import replay
 from openclaw_channel_octo.cli.run import run
 from openclaw_channel_octo.cli.sessions import sessions
@@ -40,4 +41,5 @@ main.add_command(config)
 main.add_command(status)
 main.add_command(journal)
 main.add_command(sessions)
+main.add_command(pairing)
 main.add_command(gateway)

@@ -9,22 +9,16 @@ from typing import Any
 
 import click
 
-from openclaw_channel_octo.cli.store import STORE_OPTION, age
+from openclaw_channel_octo.cli.store import JSON_OPTION, NOT_FINE, STORE_OPTION, StoreErrors, age, journal_in
 from openclaw_channel_octo.clock import SystemClock
-from openclaw_channel_octo.errors import StoreError
 from openclaw_channel_octo.message.payload import parse_payload
 from openclaw_channel_octo.store.audit import AuditEntry
-from openclaw_channel_octo.store.reader import JournalReader, JournalRow
+from openclaw_channel_octo.store.reader import JournalRow
 from openclaw_channel_octo.store.records import Chunk, RowState
 
 __all__ = ["journal"]
 
-NOT_FINE = 1
-NOT_READ = 2
-
 STATES = [state.value for state in RowState]
-
-JSON_OPTION = click.option("--json", "as_json", is_flag=True, help="One JSON object a line, for programs.")
 
 
 @click.group()
@@ -46,8 +40,8 @@ def journal() -> None:
 @JSON_OPTION
 def list_rows(store: Path, states: Sequence[str], account: str, limit: int, as_json: bool) -> None:
     """Show messages, newest first."""
-    reader = _reader(store)
-    with _Errors():
+    reader = journal_in(store)
+    with StoreErrors():
         rows = reader.rows(states=states, account=account.lower(), limit=limit)
         counts = reader.counts()
     _print_rows(rows, as_json)
@@ -63,8 +57,8 @@ def list_rows(store: Path, states: Sequence[str], account: str, limit: int, as_j
 @JSON_OPTION
 def dead(store: Path, as_json: bool) -> None:
     """Show messages that got no answer, and why. Exit code 1 when there are any."""
-    with _Errors():
-        rows = _reader(store).rows(states=[RowState.DEAD], limit=100_000)
+    with StoreErrors():
+        rows = journal_in(store).rows(states=[RowState.DEAD], limit=100_000)
     _print_rows(rows, as_json, reasons=True)
     if not rows and not as_json:
         click.echo("No dead letters.")
@@ -82,8 +76,8 @@ def dead(store: Path, as_json: bool) -> None:
 @JSON_OPTION
 def show(name: str, store: Path, text: bool, as_json: bool) -> None:
     """Show everything about one message, named by its id or by the trace id of its log lines."""
-    reader = _reader(store)
-    with _Errors():
+    reader = journal_in(store)
+    with StoreErrors():
         rows = reader.find(name)
         found = [(row, reader.chunks(row)) for row in rows]
     if not found:
@@ -100,10 +94,10 @@ def show(name: str, store: Path, text: bool, as_json: bool) -> None:
 @STORE_OPTION
 def retry(names: Sequence[str], store: Path) -> None:
     """Have dead messages answered after all, at the bot's next start. Exit code 1 when one could not be."""
-    reader = _reader(store)
+    reader = journal_in(store)
     refused = 0
     for name in names:
-        with _Errors():
+        with StoreErrors():
             rows = reader.find(name)
             done = [row for row in rows if reader.retry(row, SystemClock().wall_ms())]
         if done:
@@ -124,30 +118,13 @@ def retry(names: Sequence[str], store: Path) -> None:
 @JSON_OPTION
 def audit(store: Path, account: str, limit: int, as_json: bool) -> None:
     """Show what agents and hosts had the bots do beside answering, for whom, and what came of it, newest first."""
-    with _Errors():
-        entries = _reader(store).audit(account=account.lower(), limit=limit)
+    with StoreErrors():
+        entries = journal_in(store).audit(account=account.lower(), limit=limit)
     now_ms = SystemClock().wall_ms()
     for entry in entries:
         click.echo(json.dumps(asdict(entry)) if as_json else _audit_line(entry, now_ms))
     if not entries and not as_json:
         click.echo("Nothing was asked for.")
-
-
-class _Errors:
-    """Turns a journal that cannot be read into one line and an exit code."""
-
-    def __enter__(self) -> None:
-        """Begin to read."""
-
-    def __exit__(self, kind: object, error: BaseException | None, _: object) -> None:
-        """End with one clear line."""
-        if isinstance(error, StoreError):
-            click.echo(str(error), err=True)
-            sys.exit(NOT_READ)
-
-
-def _reader(store: Path) -> JournalReader:
-    return JournalReader(store / "octo.sqlite")
 
 
 def _print_rows(rows: Sequence[JournalRow], as_json: bool, *, reasons: bool = False) -> None:

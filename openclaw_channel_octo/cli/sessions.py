@@ -12,7 +12,7 @@ import click
 from openclaw_channel_octo.cli.control import ask
 from openclaw_channel_octo.cli.session_files import FoundSession, is_fine, is_owned, read_sessions, todo_of
 from openclaw_channel_octo.cli.session_repair import Fix, fix_files, fix_through, kept_elsewhere
-from openclaw_channel_octo.cli.store import STORE_OPTION, age
+from openclaw_channel_octo.cli.store import JSON_OPTION, NOT_FINE, NOT_READ, STORE_OPTION, age
 from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.errors import ControlError, HostError, NotRunning
 from openclaw_channel_octo.session.guard import Action, Plan
@@ -20,10 +20,6 @@ from openclaw_channel_octo.session.status import SessionSnapshot
 
 __all__ = ["sessions"]
 
-NOT_FINE = 1
-NOT_READ = 2
-
-JSON_OPTION = click.option("--json", "as_json", is_flag=True, help="One JSON object a line, for programs.")
 AGENT_OPTION = click.option("--agent", default="", metavar="ID", help="Only this agent's sessions.")
 KEY_OPTION = click.option("--session", "key", default="", metavar="KEY", help="Only this session.")
 

@@ -1,11 +1,28 @@
 """What the commands that look into a state folder share."""
 
 import os
+import sys
 from pathlib import Path
 
 import click
 
-__all__ = ["STORE_OPTION", "age", "plain", "store_folder"]
+from openclaw_channel_octo.errors import StoreError
+from openclaw_channel_octo.store.reader import JournalReader
+
+__all__ = [
+    "JSON_OPTION",
+    "NOT_FINE",
+    "NOT_READ",
+    "STORE_OPTION",
+    "StoreErrors",
+    "age",
+    "journal_in",
+    "plain",
+    "store_folder",
+]
+
+NOT_FINE = 1
+NOT_READ = 2
 
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"))
 
@@ -23,6 +40,26 @@ STORE_OPTION = click.option(
     default=store_folder,
     help="The bots' state folder, host.stateDir in the configuration.",
 )
+
+JSON_OPTION = click.option("--json", "as_json", is_flag=True, help="One JSON object a line, for programs.")
+
+
+class StoreErrors:
+    """Turns a journal that cannot be read into one line and an exit code."""
+
+    def __enter__(self) -> None:
+        """Begin to read."""
+
+    def __exit__(self, kind: object, error: BaseException | None, _: object) -> None:
+        """End with one clear line."""
+        if isinstance(error, StoreError):
+            click.echo(str(error), err=True)
+            sys.exit(NOT_READ)
+
+
+def journal_in(store: Path) -> JournalReader:
+    """Return the journal of a state folder, for looking into it."""
+    return JournalReader(store / "octo.sqlite")
 
 
 def age(then_ms: int, now_ms: int) -> str:

@@ -60,7 +60,7 @@ class AccessSettings(FrozenModel):
 
     Attributes:
         dm_policy: who may write to it directly.
-        allow_from: people allowed by the DM policy ``allowlist``.
+        allow_from: people allowed by the DM policies ``allowlist`` and ``pairing``.
         group_policy: who may talk to it in groups and threads.
         group_allow_from: people allowed by the group policy ``allowlist``; ``None`` for those of ``allow_from``.
         groups: the only groups it answers in, by group number; ``*`` stands for all others.

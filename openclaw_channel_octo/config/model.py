@@ -39,6 +39,12 @@ def _counting(text: str) -> str:
     return text
 
 
+def _with_code(text: str) -> str:
+    if text.count("%") != 1 or "%s" not in text:
+        raise ValueError("must contain %s, the code, exactly once and no other %")
+    return text
+
+
 def _url(url: str, *schemes: str) -> str:
     expected = " or ".join(f"{scheme}://" for scheme in schemes)
     wanted = f"must be a URL that begins with {expected} and names a host"
@@ -108,6 +114,7 @@ class Texts(FrozenModel):
         refused: the person may not talk to the bot here.
         limited: somebody asks more than the bot answers.
         loop: the bot has stopped answering another bot.
+        pairing: the person may, once the owner lets them in; ``%s`` stands for the code that does it.
     """
 
     failed: Notice = "⚠️ Something went wrong while I was working on that. Please try again."
@@ -123,6 +130,10 @@ class Texts(FrozenModel):
     refused: Notice = "🔒 I may not answer you here. Please ask my owner to let you in."
     limited: Notice = "⏳ That is more than I can take in at once. Please write to me again in a minute."
     loop: Notice = "🔁 Another bot and I keep answering each other. I stop until a person writes here."
+    pairing: Annotated[Notice, AfterValidator(_with_code)] = (
+        "🔒 I do not know you yet. If my owner runs this within an hour, you can write to me here: "
+        "openclaw-octo pairing approve %s"
+    )
 
 
 class RateLimitConfig(FrozenModel):

@@ -6,12 +6,15 @@ from typing import Literal
 
 from openclaw_channel_octo.ids import ChannelRef, ChannelType, split_space, split_thread
 
-__all__ = ["ANYONE", "AccessPolicy", "DmPolicy", "GroupAccess", "GroupPolicy"]
+__all__ = ["ANYONE", "NOT_PAIRED", "AccessPolicy", "DmPolicy", "GroupAccess", "GroupPolicy"]
 
 ANYONE = "*"
 """Entry of a list that stands for everybody, or for every group."""
 
-DmPolicy = Literal["open", "allowlist", "disabled"]
+NOT_PAIRED = "not paired"
+"""Why a direct message of somebody is refused who can ask to be let in."""
+
+DmPolicy = Literal["open", "pairing", "allowlist", "disabled"]
 GroupPolicy = Literal["open", "allowlist", "disabled"]
 
 
@@ -37,7 +40,8 @@ class AccessPolicy:
     Attributes:
         dm: who may write to it directly.
         group: who may talk to it in groups and threads.
-        allow_from: people allowed under the DM policy ``allowlist``.
+        allow_from: people allowed under the DM policies ``allowlist`` and ``pairing``.
+        paired: people the owner has let in under the DM policy ``pairing``; this opens no group.
         group_allow_from: people allowed under the group policy ``allowlist``.
         groups: the only groups the bot answers in, with their threads; empty for all of them.
         block_from: people the bot does not hear.
@@ -46,6 +50,7 @@ class AccessPolicy:
     dm: DmPolicy = "open"
     group: GroupPolicy = "open"
     allow_from: frozenset[str] = frozenset()
+    paired: frozenset[str] = frozenset()
     group_allow_from: frozenset[str] = frozenset()
     groups: Mapping[str, GroupAccess] = field(default_factory=dict)
     block_from: frozenset[str] = frozenset()
@@ -75,6 +80,8 @@ class AccessPolicy:
             return "direct messages are disabled"
         if self.dm == "open" or _listed(uid, self.allow_from):
             return ""
+        if self.dm == "pairing":
+            return "" if uid in self.paired else NOT_PAIRED
         return "not in allowFrom"
 
     def _group_refusal(self, channel: ChannelRef, uid: str) -> str:

@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from openclaw_channel_octo.config.model import Texts
+from openclaw_channel_octo.policy.access import NOT_PAIRED
 from openclaw_channel_octo.runtime.inbox import Outcome
 from openclaw_channel_octo.runtime.limits import Limits
 from openclaw_channel_octo.runtime.notices import Notice, Notices
+from openclaw_channel_octo.runtime.pairing import Pairing
 from openclaw_channel_octo.store.records import InboundRow
 
 __all__ = ["Admission"]
@@ -25,12 +27,14 @@ class Admission:
         texts: what people read.
         notices: sends it.
         limits: says what is too much.
+        pairing: what those read who can ask to be let in.
     """
 
-    def __init__(self, texts: Texts, notices: Notices, limits: Limits) -> None:
+    def __init__(self, texts: Texts, notices: Notices, limits: Limits, pairing: Pairing) -> None:
         self._texts = texts
         self._notices = notices
         self._limits = limits
+        self._pairing = pairing
 
     def admit(self, outcomes: Sequence[Outcome]) -> list[Outcome]:
         """Return recorded messages; those that are too many have no row any more, and end with a notice."""
@@ -38,6 +42,9 @@ class Admission:
 
     def refuse(self, row: InboundRow) -> None:
         """End a message of somebody who may not talk to the bot; they are told once a day in a conversation."""
+        if row.reason == NOT_PAIRED:
+            self._notices.end(row, self._pairing.notice(row))
+            return
         self._notices.end(
             row,
             Notice(

@@ -16,6 +16,7 @@ from openclaw_channel_octo.runtime.media import Intake
 from openclaw_channel_octo.runtime.notes import Notes
 from openclaw_channel_octo.runtime.notices import Notices
 from openclaw_channel_octo.runtime.outbox import Outbox
+from openclaw_channel_octo.runtime.pairing import Pairing
 from openclaw_channel_octo.runtime.places import Places
 from openclaw_channel_octo.runtime.preferences import Preferences
 from openclaw_channel_octo.runtime.presence import Presence
@@ -75,7 +76,8 @@ def make_admission(basics: Basics, around: Surroundings, outbox: Outbox) -> Admi
     shared = basics.shared
     notices = Notices(outbox, shared.journal, basics.tasks, shared.clock)
     limits = Limits(basics.config, basics.identity, around.is_bot, notices.over)
-    return Admission(basics.config.texts, notices, limits)
+    texts = basics.config.texts
+    return Admission(texts, notices, limits, Pairing(texts, shared.journal, shared.clock))
 
 
 def make_turns(  # the parts

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from openclaw_channel_octo.ids import ChannelRef
+from openclaw_channel_octo.ids import ChannelRef, ChannelType
 from openclaw_channel_octo.message.payload import Payload, parse_payload
 from openclaw_channel_octo.policy.gate import (
     ADDRESSED,
@@ -106,11 +106,23 @@ class Inbox:
         Raises:
             StoreError: nothing was recorded, so nothing may be acknowledged.
         """
-        judged = [self._judge(event, answer_since) for event in events]
+        paired = await self._paired(events)
+        judged = [self._judge(event, answer_since, paired) for event in events]
         rows = iter(await self._journal.append([item.record for item in judged if item.record is not None]))
         return [_settled(item, next(rows)) if item.record is not None else item.outcome for item in judged]
 
-    def _judge(self, event: Incoming, answer_since: int) -> _Judged:
+    async def _paired(self, events: Sequence[Incoming]) -> frozenset[str]:
+        """Return who was let in to direct messages, read anew where it decides: other programs let people in."""
+        direct = (
+            ChannelRef(event.message.channel_id, ChannelType.PERSON)
+            for event in events
+            if isinstance(event, Received) and event.message.channel_type == ChannelType.PERSON
+        )
+        if any(self._policy(channel).access.dm == "pairing" for channel in direct):
+            return await self._journal.paired(self._account)
+        return frozenset()
+
+    def _judge(self, event: Incoming, answer_since: int, paired: frozenset[str]) -> _Judged:
         if isinstance(event, Undecodable):
             return self._judge_poison(event)
         message = event.message
@@ -119,7 +131,10 @@ class Inbox:
             from_uid=message.from_uid, channel_id=message.channel_id, channel_type=message.channel_type
         )
         channel = conversation(envelope, self._identity.uid)
-        decision = decide(envelope, payload, self._identity, self._policy(channel))
+        policy = self._policy(channel)
+        if paired:
+            policy = replace(policy, access=replace(policy.access, paired=paired))
+        decision = decide(envelope, payload, self._identity, policy)
         addressed = decision.kind in _TO_THE_BOT
         key = self._routing.route(self._account, channel).session_key if addressed else ""
         outcome = Outcome(

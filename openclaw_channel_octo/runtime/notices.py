@@ -1,7 +1,7 @@
 """Notices in place of an answer: one for each burst, ending every message it stands for."""
 
 import asyncio
-from collections.abc import Hashable
+from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass
 
 from openclaw_channel_octo.clock import Clock
@@ -22,13 +22,13 @@ class Notice:
     """What people read where a message gets no answer.
 
     Attributes:
-        text: what it says.
+        text: what it says, or what finds that out once it is certain that the notice is sent.
         reason: why there is no answer, for the journal.
         burst: messages with the same value share one notice, until `Notices.over`.
         stands_s: seconds for which the same sender is not told again there, restarts included; 0 for a burst only.
     """
 
-    text: str
+    text: str | Callable[[], Awaitable[str]]
     reason: str
     burst: Hashable
     stands_s: float = 0.0
@@ -79,7 +79,8 @@ class Notices:
                     [row.id], RowState.NOTIFIED, notice_id=earlier, detail=notice.reason
                 )
                 return earlier
-            return await self._outbox.conclude(row, "", notice.text, RowState.NOTIFIED, notice.reason)
+            text = notice.text if isinstance(notice.text, str) else await notice.text()
+            return await self._outbox.conclude(row, "", text, RowState.NOTIFIED, notice.reason)
         except ApiError as error:
             detail = f"{notice.reason}, and no notice: {error}"
             await self._journal.settle([row.id], RowState.DEAD, detail=detail)

@@ -11,7 +11,7 @@ from typing import Concatenate, ParamSpec, Self, TypeVar
 from openclaw_channel_octo.clock import Clock
 from openclaw_channel_octo.errors import StoreError
 from openclaw_channel_octo.ids import ChannelRef
-from openclaw_channel_octo.store import audit, sql
+from openclaw_channel_octo.store import audit, pairing, sql
 from openclaw_channel_octo.store.audit import AuditEntry, AuditOutcome
 from openclaw_channel_octo.store.database import open_database, wait_may_help
 from openclaw_channel_octo.store.records import (
@@ -193,6 +193,23 @@ class Journal:
     async def save_cursors(self, account: str, moved: Mapping[ChannelRef, int]) -> None:
         """Remember how far conversations are complete."""
         await self._call(sql.save_cursors, account, moved, self._clock.wall_ms())
+
+    async def paired(self, account: str) -> frozenset[str]:
+        """Return the people an operator has let in to a bot's direct messages, as of now."""
+        return await self._call(pairing.paired, account)
+
+    async def pairing_code(self, account: str, uid: str, fresh: str) -> str:
+        """Return the code with which somebody can be let in, good for an hour from now.
+
+        Args:
+            account: the bot.
+            uid: who asks.
+            fresh: becomes their code where they have none.
+
+        Returns:
+            The code, empty where too many others wait to be let in.
+        """
+        return await self._call(pairing.request, account, uid, fresh, self._clock.wall_ms())
 
     async def prune(self) -> int:
         """Delete ended rows past the retention; return how many."""

@@ -7,8 +7,9 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from openclaw_channel_octo.errors import StoreError
-from openclaw_channel_octo.store import audit, sql
+from openclaw_channel_octo.store import audit, pairing, sql
 from openclaw_channel_octo.store.audit import AuditEntry
+from openclaw_channel_octo.store.pairing import Approval, Pairing
 from openclaw_channel_octo.store.records import Chunk, RowState
 from openclaw_channel_octo.store.schema import APPLICATION_ID, MIGRATIONS
 
@@ -161,6 +162,29 @@ class JournalReader:
                 (now_ms, row.id),
             )
             return changed.rowcount == 1
+
+    def pairings(self, *, account: str = "", now_ms: int) -> list[Pairing]:
+        """Return who was let in and who waits for it. Raises `StoreError`."""
+        with self._opened("ro") as db:
+            return pairing.entries(db, account, now_ms)
+
+    def approve(self, code: str, *, account: str = "", now_ms: int) -> Approval:
+        """Let the person with a code write to the bot; counts from their next message. Raises `StoreError`.
+
+        Args:
+            code: as it stands in the chat.
+            account: only this bot.
+            now_ms: Unix milliseconds.
+        """
+        with self._opened("rw") as db, db:
+            db.execute("BEGIN IMMEDIATE")
+            return pairing.approve(db, code, account, now_ms)
+
+    def revoke(self, uid: str, *, account: str = "") -> list[str]:
+        """Shut somebody out again, and drop what they asked for; return the accounts. Raises `StoreError`."""
+        with self._opened("rw") as db, db:
+            db.execute("BEGIN IMMEDIATE")
+            return pairing.revoke(db, uid, account)
 
     @contextmanager
     def _opened(self, mode: str) -> Iterator[sqlite3.Connection]:

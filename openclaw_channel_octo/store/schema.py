@@ -97,5 +97,22 @@ MIGRATIONS = (
     ALTER TABLE delivery ADD COLUMN payload TEXT NOT NULL DEFAULT '';
     ALTER TABLE delivery ADD COLUMN reply TEXT NOT NULL DEFAULT '';
     """,
+    """
+    CREATE TABLE pairing_request (
+        account TEXT NOT NULL,
+        uid TEXT NOT NULL,
+        code TEXT NOT NULL,
+        requested_at INTEGER NOT NULL,
+        expires_at INTEGER NOT NULL,
+        PRIMARY KEY (account, uid)
+    ) WITHOUT ROWID;
+    CREATE TABLE paired (
+        account TEXT NOT NULL,
+        uid TEXT NOT NULL,
+        approved_at INTEGER NOT NULL,
+        PRIMARY KEY (account, uid)
+    ) WITHOUT ROWID;
+    CREATE TABLE pairing_miss (at INTEGER NOT NULL);
+    """,
 )
 """One script for each schema version; version N is reached by running the first N."""

@@ -70,7 +70,9 @@ def test_an_accounts_lists_replace_those_of_the_channel(parse: Parse) -> None:
 @pytest.mark.parametrize(
     ("keys", "problem"),
     [
-        ({"dmPolicy": "closed"}, "dmPolicy: must be 'open', 'allowlist'"),
+        ({"dmPolicy": "closed"}, "dmPolicy: must be 'open', 'pairing', 'allowlist'"),
+        ({"texts": {"pairing": "ask Ann"}}, "texts.pairing: must contain %s, the code, exactly once"),
+        ({"texts": {"pairing": "%s or %d"}}, "texts.pairing: must contain %s, the code, exactly once"),
         ({"allowFrom": "ann"}, "allowFrom: must be a list of strings"),
         ({"allowFrom": [7]}, "allowFrom.0: must be a string"),
         ({"allowFrom": [""]}, "allowFrom.0: must be an id without spaces"),
@@ -103,6 +105,8 @@ def test_mistakes_are_told_with_their_place(problems: Problems, keys: dict[str, 
         {"allowFrom": ["ann", "*"], "groupAllowFrom": ["*"]},
         {"allowFrom": ["ann"], "groupPolicy": "allowlist"},
         {"dmPolicy": "disabled", "allowFrom": ["ann"]},
+        {"dmPolicy": "pairing"},
+        {"dmPolicy": "pairing", "allowFrom": ["ann"]},
         {"groups": {"g1": {}}},
     ],
 )

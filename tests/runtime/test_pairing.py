@@ -1,0 +1,250 @@
+"""People let in to a bot's direct messages: what they read, what the operator does, what lasts."""
+
+import json
+import logging
+import re
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from openclaw_channel_octo.clock import SystemClock
+from openclaw_channel_octo.config.model import Texts
+from openclaw_channel_octo.ids import ChannelRef
+from openclaw_channel_octo.testing.double import OctoDouble
+from openclaw_channel_octo.testing.faults import ErrorAnswer
+from openclaw_channel_octo.testing.host import ScriptedHost
+from tests.cli.asking import command
+from tests.runtime.rig import BEN, HELPER, OTHER, OTHER_TOKEN, TOKEN, Rig
+
+PAIRING: dict[str, Any] = {"dmPolicy": "pairing"}
+DM_BEN = ChannelRef(BEN, 1)
+CODE = re.compile(r"pairing approve ([A-Z0-9]{8})$")
+
+
+class MovedClock(SystemClock):
+    """The machine's clock with a time of day that tests move."""
+
+    ahead_s = 0
+
+    def wall_ms(self) -> int:
+        return super().wall_ms() + self.ahead_s * 1_000
+
+
+@pytest.fixture
+def clock(rig: Rig) -> MovedClock:
+    moved = MovedClock()
+    rig.clock = moved
+    return moved
+
+
+def code_in(text: str) -> str:
+    found = CODE.search(text)
+    assert found is not None, text
+    return found[1]
+
+
+async def asked_by(rig: Rig, who: str = BEN, text: str = "let me in") -> str:
+    """Let somebody write who was not let in; return what they read last."""
+    await rig.until_row(await rig.octo.say(who, rig.dm, text), "notified")
+    return rig.said(ChannelRef(who, 1))[-1]
+
+
+async def pairing(rig: Rig, *words: str) -> tuple[int, str, str]:
+    """Carry out `openclaw-octo pairing` beside the bots; return exit code, output and errors."""
+    result = await command("pairing", *words, "--store", str(rig.state_dir))
+    return result.exit_code, result.stdout, result.stderr
+
+
+def tables(rig: Rig) -> tuple[list[Any], list[Any]]:
+    with sqlite3.connect(rig.state_dir / "octo.sqlite") as db:
+        waiting = list(db.execute("SELECT account, uid, code FROM pairing_request"))
+        return waiting, list(db.execute("SELECT account, uid FROM paired"))
+
+
+async def test_a_stranger_gets_one_code_and_is_answered_once_the_owner_has_used_it(rig: Rig) -> None:
+    host = ScriptedHost()
+    await rig.start(rig.config(**PAIRING), host)
+    first = await rig.octo.say(BEN, rig.dm, "hello?")
+    assert await rig.until_row(first, "notified") == "not paired"
+    await asked_by(rig, text="hello??")
+    (told,) = rig.said(DM_BEN)
+    assert host.turns == []
+    assert rig.calls("readReceipt", "typing") == []
+    assert await pairing(rig, "approve", code_in(told)) == (0, "ben may now write to helper\n", "")
+    await rig.until_row(await rig.octo.say(BEN, rig.dm, "and now?"), "answered")
+    assert rig.said(DM_BEN) == [told, "echo: and now?"]
+
+
+async def test_both_messages_before_the_approval_ended_with_the_one_notice(rig: Rig) -> None:
+    await rig.start(rig.config(**PAIRING), ScriptedHost())
+    ids = [await rig.octo.say(BEN, rig.dm, text) for text in ("one", "two")]
+    for message_id in ids:
+        await rig.until_row(message_id, "notified")
+    (line,) = [line for line in rig.octo.chat(DM_BEN) if line.from_uid == HELPER]
+    with sqlite3.connect(rig.state_dir / "octo.sqlite") as db:
+        found = dict(db.execute("SELECT message_id, notice_id FROM inbound WHERE state = 'notified'"))
+    assert found == dict.fromkeys(ids, line.message_id)
+
+
+async def test_who_was_let_in_stays_so_after_a_restart_and_a_code_given_before_it_still_counts(
+    rig: Rig,
+) -> None:
+    await rig.start(rig.config(**PAIRING), ScriptedHost())
+    told = await asked_by(rig)
+    await rig.stop()
+    assert (await pairing(rig, "approve", code_in(told).lower()))[0] == 0
+    for _ in range(2):
+        await rig.start(rig.config(**PAIRING), ScriptedHost())
+        await rig.until_row(await rig.octo.say(BEN, rig.dm, "hi"), "answered")
+        await rig.stop()
+
+
+async def test_a_restart_gives_no_second_code_within_the_hour(rig: Rig) -> None:
+    for _ in range(2):
+        await rig.start(rig.config(**PAIRING), ScriptedHost())
+        await asked_by(rig)
+        await rig.stop()
+    assert len(rig.said(DM_BEN)) == 1
+
+
+async def test_a_code_is_fresh_again_after_an_hour_and_the_old_one_is_worth_nothing(
+    rig: Rig, clock: MovedClock
+) -> None:
+    clock.ahead_s = -3_601
+    await rig.start(rig.config(**PAIRING), ScriptedHost())
+    old = code_in(await asked_by(rig))
+    exit_code, _, error = await pairing(rig, "approve", old)
+    assert exit_code == 1
+    assert "older than an hour" in error
+    clock.ahead_s = 0
+    fresh = code_in(await asked_by(rig))
+    assert fresh != old
+    assert (await pairing(rig, "approve", fresh))[0] == 0
+
+
+async def test_a_code_lets_one_person_in_once(rig: Rig) -> None:
+    await rig.start(rig.config(**PAIRING), ScriptedHost())
+    code = code_in(await asked_by(rig))
+    assert (await pairing(rig, "approve", code))[0] == 0
+    assert (await pairing(rig, "approve", code))[0] == 1
+
+
+async def test_at_most_three_wait_at_a_time_and_the_next_is_refused_as_others_are(rig: Rig) -> None:
+    await rig.start(rig.config(**PAIRING), ScriptedHost())
+    people = [f"stranger{number}" for number in range(4)]
+    for uid in people:
+        rig.octo.add_person(uid, uid)
+    told = [await asked_by(rig, uid) for uid in people]
+    codes = {code_in(text) for text in told[:3]}
+    assert len(codes) == 3
+    assert told[3] == Texts().refused
+    assert {row[2] for row in tables(rig)[0]} == codes
+
+
+async def test_a_notice_that_failed_leaves_the_code_for_the_next_message(rig: Rig) -> None:
+    await rig.start(rig.config(**PAIRING), ScriptedHost())
+    rig.octo.fail_next("sendMessage", ErrorAnswer(status=400))
+    await rig.until_row(await rig.octo.say(BEN, rig.dm, "one"), "dead")
+    ((_, _, made),) = tables(rig)[0]
+    assert code_in(await asked_by(rig)) == made
+
+
+async def test_being_let_in_opens_no_group(rig: Rig) -> None:
+    await rig.start(rig.config(groupPolicy="allowlist", **PAIRING), ScriptedHost())
+    await pairing(rig, "approve", code_in(await asked_by(rig)))
+    assert await rig.until_row(await rig.mention("hi", who=BEN), "notified") == "not in groupAllowFrom"
+
+
+async def test_the_owner_and_listed_people_need_no_code(rig: Rig) -> None:
+    await rig.start(rig.config(dmPolicy="pairing", allowFrom=[BEN]), ScriptedHost())
+    for uid in ("ann", BEN):
+        await rig.until_row(await rig.octo.say(uid, rig.dm, "hi"), "answered")
+    assert tables(rig) == ([], [])
+
+
+async def test_somebody_blocked_gets_no_code(rig: Rig) -> None:
+    await rig.start(rig.config(blockFrom=[BEN], **PAIRING), ScriptedHost())
+    await rig.octo.say(BEN, rig.dm, "hi")
+    await rig.until_row(await rig.mention("hi"), "answered")
+    assert rig.said(DM_BEN) == []
+    assert tables(rig) == ([], [])
+
+
+async def test_revoking_counts_from_the_next_message(rig: Rig, clock: MovedClock) -> None:
+    clock.ahead_s = -60
+    await rig.start(rig.config(**PAIRING), ScriptedHost())
+    told = await asked_by(rig)
+    await pairing(rig, "approve", code_in(told))
+    await rig.until_row(await rig.octo.say(BEN, rig.dm, "hi"), "answered")
+    assert await pairing(rig, "revoke", BEN) == (0, "ben may no longer write to helper\n", "")
+    clock.ahead_s = 0
+    assert await asked_by(rig) == "echo: hi"
+    clock.ahead_s = 3_600
+    assert code_in(await asked_by(rig)) != code_in(told)
+    assert (await pairing(rig, "revoke", BEN))[0] == 0
+    assert (await pairing(rig, "revoke", BEN))[0] == 1
+
+
+async def test_each_bot_lets_in_people_of_its_own(octo: OctoDouble, tmp_path: Path) -> None:
+    rig = Rig(octo, tmp_path / "state", SystemClock())
+    bots = {"helper": TOKEN, "other": OTHER_TOKEN}
+    await rig.start(rig.config(bots=bots, **PAIRING), ScriptedHost())
+    await octo.wait_for(lambda: octo.online(OTHER))
+    code = code_in(await asked_by(rig))
+    assert (await pairing(rig, "approve", code, "--account", "other"))[0] == 1
+    assert (await pairing(rig, "approve", code, "--account", "Helper"))[0] == 0
+    await rig.until_row(await octo.say(BEN, rig.dm, "hi"), "answered")
+    await rig.until_row(await octo.say(BEN, ChannelRef(OTHER, 1), "hi"), "notified")
+    await rig.stop()
+
+
+async def test_the_list_shows_who_waits_and_who_was_let_in(rig: Rig) -> None:
+    await rig.start(rig.config(**PAIRING), ScriptedHost())
+    assert await pairing(rig, "list") == (0, "Nobody waits, and nobody was let in.\n", "")
+    code = code_in(await asked_by(rig))
+    assert f"pending   helper        ben  code {code}\n" in (await pairing(rig, "list"))[1]
+    (waiting,) = map(json.loads, (await pairing(rig, "list", "--json"))[1].splitlines())
+    assert waiting["expires_at"] - waiting["since"] == 3_600_000
+    assert (waiting["account"], waiting["uid"], waiting["state"], waiting["code"]) == (
+        "helper",
+        BEN,
+        "pending",
+        code,
+    )
+    approved = json.loads((await pairing(rig, "approve", code, "--json"))[1])
+    assert approved == {"verdict": "approved", "account": "helper", "uid": BEN}
+    (let_in,) = map(json.loads, (await pairing(rig, "list", "--json"))[1].splitlines())
+    assert (let_in["uid"], let_in["state"], let_in["code"]) == (BEN, "approved", "")
+    assert (await pairing(rig, "list", "--account", "other", "--json"))[1] == ""
+
+
+async def test_after_ten_wrong_codes_even_the_right_one_has_to_wait_an_hour(
+    rig: Rig, clock: MovedClock
+) -> None:
+    clock.ahead_s = -60
+    await rig.start(rig.config(**PAIRING), ScriptedHost())
+    code = code_in(await asked_by(rig))
+    for _ in range(10):
+        assert "mistyped" in (await pairing(rig, "approve", "AAAAAAAA"))[2]
+    exit_code, _, error = await pairing(rig, "approve", code)
+    assert (exit_code, error.split(":")[0]) == (1, "too many wrong codes within the last hour")
+    assert tables(rig)[1] == []
+    with sqlite3.connect(rig.state_dir / "octo.sqlite") as db:
+        db.execute("UPDATE pairing_miss SET at = at - 3600000")
+    db.close()
+    assert (await pairing(rig, "approve", code))[0] == 0
+
+
+async def test_codes_stay_out_of_the_log(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    await rig.start(rig.config(**PAIRING), ScriptedHost())
+    code = code_in(await asked_by(rig))
+    assert "deliver: " in caplog.text
+    assert code not in caplog.text
+
+
+async def test_the_text_is_the_operators_to_choose(rig: Rig) -> None:
+    await rig.start(rig.config(texts={"pairing": "Zeig das Ann: %s."}, **PAIRING), ScriptedHost())
+    assert re.fullmatch(r"Zeig das Ann: [A-Z0-9]{8}\.", await asked_by(rig))
