@@ -2,7 +2,6 @@
 
 import errno
 import os
-from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,18 +21,9 @@ from openclaw_channel_octo.host.configure import host_from_config
 from openclaw_channel_octo.rest.answers import Exchange
 from openclaw_channel_octo.runtime.channel import OctoChannel
 from openclaw_channel_octo.testing.clock import ManualClock
-from openclaw_channel_octo.testing.double import OctoDouble
 from tests.runtime.rig import ANN, HELPER, TOKEN, Rig
 
 PASSWORD = "hunter2-hunter2"
-
-
-@pytest.fixture
-async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
-    async with OctoDouble() as octo:
-        rig = Rig(octo, tmp_path / "state", SystemClock())
-        yield rig
-        await rig.stop()
 
 
 async def recorded(rig: Rig, folder: Path, **how: Any) -> None:

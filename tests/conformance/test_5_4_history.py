@@ -1,7 +1,6 @@
 """Reference §5.4, history: the rows by their own words, and what holds for every history."""
 
 import json
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -14,20 +13,11 @@ from openclaw_channel_octo.ids import ChannelRef
 from openclaw_channel_octo.message.history import Said, history_block
 from openclaw_channel_octo.store.journal import Journal
 from openclaw_channel_octo.store.records import InboundRow, NewInbound, RowState
-from openclaw_channel_octo.testing.double import OctoDouble
 from openclaw_channel_octo.testing.host import ScriptedHost
 from tests.runtime.rig import BEN, Rig
 
 GROUP = ChannelRef("g1", 2)
 NEW, OLD = "since your last answer", "before your last answer"
-
-
-@pytest.fixture
-async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
-    async with OctoDouble() as octo:
-        rig = Rig(octo, tmp_path / "state", SystemClock())
-        yield rig
-        await rig.stop()
 
 
 def block(*numbers: int, answered: int = 0) -> str:

@@ -1,32 +1,22 @@
 """Reference §5.6, dispatch: what people see when blocks, finals, warnings and errors come in any order."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.config.load import parse_config
 from openclaw_channel_octo.config.model import Texts
 from openclaw_channel_octo.errors import ConfigError, HostError
 from openclaw_channel_octo.host.base import Accepted, Block, Delta, Failed, Final, Media, MediaItem
 from openclaw_channel_octo.host.gateway.frames import Response
 from openclaw_channel_octo.host.gateway.outcome import end_of
-from openclaw_channel_octo.testing.double import OctoDouble
 from openclaw_channel_octo.testing.faults import Hang
 from openclaw_channel_octo.testing.host import ScriptedHost, Step
 from tests.runtime.rig import FastClock, Rig
 
 TEXTS = Texts()
 OK = Accepted("r")
-
-
-@pytest.fixture
-async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
-    async with OctoDouble() as octo:
-        rig = Rig(octo, tmp_path / "state", SystemClock())
-        yield rig
-        await rig.stop()
 
 
 ROWS: list[tuple[str, Sequence[Step], list[str]]] = [

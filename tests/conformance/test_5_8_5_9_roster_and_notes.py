@@ -1,25 +1,12 @@
 """Reference §5.8 (members, roster, caches) and §5.9 (GROUP.md, THREAD.md), and the roster rows of §5.3."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
 import pytest
 
-from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.message.address import addressed
 from openclaw_channel_octo.message.history import PEOPLE_SHOWN, people_block
-from openclaw_channel_octo.testing.double import OctoDouble
 from openclaw_channel_octo.testing.faults import ErrorAnswer
 from openclaw_channel_octo.testing.host import ScriptedHost
 from tests.runtime.rig import ANN, Rig
-
-
-@pytest.fixture
-async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
-    async with OctoDouble() as octo:
-        rig = Rig(octo, tmp_path / "state", SystemClock())
-        yield rig
-        await rig.stop()
 
 
 def people(count: int) -> dict[str, str]:

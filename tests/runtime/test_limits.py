@@ -1,26 +1,12 @@
 """Too much at once: what people see, and that it ends."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from pathlib import Path
 
-import pytest
-
-from openclaw_channel_octo.clock import SystemClock
-from openclaw_channel_octo.testing.double import OctoDouble
 from openclaw_channel_octo.testing.host import ScriptedHost
 from tests.runtime.rig import ANN, BEN, HELPER, OTHER, OTHER_TOKEN, PATIENCE, TOKEN, Rig
 
 SLOW = "⏳ That is more than I can take in at once. Please write to me again in a minute."
 LOOP = "🔁 Another bot and I keep answering each other. I stop until a person writes here."
-
-
-@pytest.fixture
-async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
-    async with OctoDouble() as octo:
-        rig = Rig(octo, tmp_path / "state", SystemClock())
-        yield rig
-        await rig.stop()
 
 
 async def settled(rig: Rig, *message_ids: str) -> list[str]:
