@@ -36,7 +36,11 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 
 
 class Channel(Protocol):
-    """A channel made by a plugin: connects accounts of one chat system to a host."""
+    """A channel made by a plugin: connects accounts of one chat system to a host.
+
+    A channel may offer more than this. That of Octo lends agents' tools what they can do beside answering:
+    ``outbound(turn)`` while a turn runs, ``operator_outbound(account_id)`` for jobs nobody in the chat asked for.
+    """
 
     id: str
     """The channel's id, the key of its block under ``channels`` in the configuration."""

@@ -3,11 +3,19 @@
 from collections.abc import Sequence
 
 from openclaw_channel_octo.errors import ApiError, BadRequest, NotFound, RequestDenied, TargetError
+from openclaw_channel_octo.host.base import MediaItem
 from openclaw_channel_octo.ids import ChannelRef, ChannelType
 from openclaw_channel_octo.message.excerpt import excerpt
 from openclaw_channel_octo.message.payload import parse_payload
 from openclaw_channel_octo.message.render import render
-from openclaw_channel_octo.message.target import Target, calling, destination, is_bare, parse_target
+from openclaw_channel_octo.message.target import (
+    Destination,
+    Target,
+    calling,
+    destination,
+    is_bare,
+    parse_target,
+)
 from openclaw_channel_octo.policy.authority import Requester, Role, needs_roster, refusal
 from openclaw_channel_octo.rest.models import Candidate, Group, GroupMember, HistoryMessage, ThreadInfo
 from openclaw_channel_octo.runtime.audit import Audit, Record
@@ -21,6 +29,7 @@ MOST_HERE = 100
 """Most messages of one read in the conversation of the turn."""
 MOST_ELSEWHERE = 50
 MOST_CANDIDATES = 50
+SOURCE_CHARS = 200
 
 DISBANDED = 2
 """Status of a group whose members get nothing any more (octo-bot-api §2.7)."""
@@ -65,18 +74,46 @@ class Outbound:
             thread_id: see `destination`.
             scope: see `destination`.
         """
-        async with self._audit.record("send") as record:
+        return await self._send("send", target, text, (), thread_id=thread_id, scope=scope)
+
+    async def send_media(
+        self,
+        target: str,
+        files: Sequence[MediaItem],
+        *,
+        text: str = "",
+        thread_id: str | int | None = None,
+        scope: str = "",
+    ) -> SendReceipt:
+        """Send files, after a text if there is one. One that cannot be sent does not keep the others back.
+
+        Args:
+            target: as in `send_text`.
+            files: as in an answer; inside a turn also those in `Turn.output`.
+            text: said before them, may be empty.
+            thread_id: see `destination`.
+            scope: see `destination`.
+        """
+        if not files:
+            raise BadRequest("sendMessage", "there is no file; nothing was sent")
+        return await self._send("send-media", target, text, files, thread_id=thread_id, scope=scope)
+
+    async def edit(self, target: str, message_id: str, text: str, *, scope: str = "") -> None:
+        """Put another text in the place of one of the bot's own messages.
+
+        Args:
+            target: where the message stands, as in `send_text`.
+            message_id: which, from a `SendReceipt` or a `ReadMessage`.
+            text: the whole new text; it has to fit one message.
+            scope: see `destination`.
+        """
+        async with self._audit.record("edit") as record:
             if not text.strip():
-                raise BadRequest("sendMessage", "the text is empty; nothing was sent")
-            found = destination(
-                await self._named(target, record), here=self._here, thread_id=thread_id, scope=scope
-            )
-            record.target = str(found.target)
-            await self._require(found.target)
+                raise BadRequest("editMessage", "the text is empty; nothing was changed")
+            found = await self._bound(target, record, None, scope)
+            record.detail = f"message {message_id}"
             text = await self._calling(found.target, text)
-            ids = await self._post(found.target.channel, text)
-            record.detail = f"messages {', '.join(ids)}, {found.reason}"
-            return SendReceipt(message_ids=tuple(ids), target=found.target, reason=found.reason)
+            await self._bot.outbox.edit(found.target.channel, message_id, text)
 
     async def read(
         self, target: str, *, limit: int = READ_LIMIT, before: int = 0, after: int = 0
@@ -198,12 +235,52 @@ class Outbound:
             await self._bot.roster.names(target.channel, next(iter(target.mentions), ""))
         return calling(text, target.mentions, self._bot.roster.people(target.channel))
 
-    async def _post(self, channel: ChannelRef, text: str) -> Sequence[str]:
-        if self._run is not None and channel == self._here:
-            return await self._run.post(text)
-        if channel.type != ChannelType.PERSON:
-            await self._require_alive(channel)
-        return await self._bot.outbox.post(channel, text)
+    async def _bound(self, text: str, record: Record, thread_id: str | int | None, scope: str) -> Destination:
+        """Return where a message to a target goes, once it is certain that the requester may write there."""
+        found = destination(
+            await self._named(text, record), here=self._here, thread_id=thread_id, scope=scope
+        )
+        record.target = str(found.target)
+        await self._require(found.target)
+        return found
+
+    async def _send(
+        self,
+        action: str,
+        target: str,
+        text: str,
+        files: Sequence[MediaItem],
+        *,
+        thread_id: str | int | None,
+        scope: str,
+    ) -> SendReceipt:
+        async with self._audit.record(action) as record:
+            if not text.strip() and not files:
+                raise BadRequest("sendMessage", "the text is empty; nothing was sent")
+            found = await self._bound(target, record, thread_id, scope)
+            channel = found.target.channel
+            text = await self._calling(found.target, text)
+            if channel != self._here and channel.type != ChannelType.PERSON:
+                await self._require_alive(channel)
+            ids = list(await self._post(channel, text)) if text.strip() else []
+            failed: list[tuple[str, str]] = []
+            for file in files:
+                posted = await self._post(channel, file)
+                ids += posted
+                reasons = filter(None, map(self._bot.outbox.missing_file, posted))
+                failed += [(_source(file), reason) for reason in reasons]
+            record.detail = f"messages {', '.join(ids)}, {found.reason}, {len(failed)} files failed"
+            return SendReceipt(
+                message_ids=tuple(ids), target=found.target, reason=found.reason, failed_media=tuple(failed)
+            )
+
+    async def _post(self, channel: ChannelRef, said: str | MediaItem) -> Sequence[str]:
+        if self._run is None:
+            return await self._bot.outbox.post(channel, said)
+        if channel == self._here:
+            return await self._run.post(said)
+        self._require_open()
+        return await self._bot.outbox.post(channel, said, self._run.run_id)
 
     async def _require_alive(self, channel: ChannelRef) -> None:
         """Raise where a message would be accepted and reach nobody (octo-bot-api §4.2)."""
@@ -293,3 +370,8 @@ def _by_name(name: str, groups: Sequence[Group]) -> Found:
     alike.sort(key=lambda group: group.name.casefold() != wanted)
     candidates = tuple(Candidate(kind="group", channel_id=group.group_no, name=group.name) for group in alike)
     return Found(candidates=candidates, complete=False)  # threads have names too, and cannot be asked for
+
+
+def _source(file: MediaItem) -> str:
+    """Return what a file is called when it is told of; an address may hold the whole file."""
+    return file.name or str(file.path or file.url)[:SOURCE_CHARS]

@@ -9,12 +9,13 @@ from functools import partial
 from typing import Any, TypeVar
 
 from openclaw_channel_octo.clock import Backoff, Clock
-from openclaw_channel_octo.errors import AmbiguousOutcome, ApiError
+from openclaw_channel_octo.errors import AmbiguousOutcome, ApiError, BadRequest
 from openclaw_channel_octo.host.base import MediaItem
 from openclaw_channel_octo.ids import ChannelRef, ChannelType
 from openclaw_channel_octo.message.address import addressed, split_addressed
 from openclaw_channel_octo.message.outgoing import file_note
 from openclaw_channel_octo.message.payload import Payload, parse_payload
+from openclaw_channel_octo.message.text import utf16_length
 from openclaw_channel_octo.observe.logs import BotLog
 from openclaw_channel_octo.rest.client import BotApi
 from openclaw_channel_octo.runtime.attachments import Attachments
@@ -96,6 +97,7 @@ class Outbox:
         self._log = log
         self._heard: OrderedDict[str, str] = OrderedDict()
         self._accepted: OrderedDict[str, None] = OrderedDict()
+        self._notes: OrderedDict[str, str] = OrderedDict()
 
     async def reply(self, row: InboundRow, run_id: str, said: Said) -> list[str]:
         """Send a part of the answer to a message; return the ids of the messages it became.
@@ -126,21 +128,43 @@ class Outbox:
         await self._settle(row, ending, ids, detail)
         return ids[-1]
 
-    async def post(self, channel: ChannelRef, said: Said) -> list[str]:
+    async def post(self, channel: ChannelRef, said: Said, run_id: str = "") -> list[str]:
         """Send something that answers no message; return the ids of the messages it became.
 
         A send without an answer is looked for in the chat before it is repeated, as in `reply`; but nothing is
         recorded, so that a process that dies takes what was not sent along.
+
+        Args:
+            channel: where.
+            said: as in `reply`.
+            run_id: the run whose folder files may lie in, empty for none.
 
         Raises:
             ApiError: a part could not be delivered; those behind it were not tried.
         """
         now_ms = self._clock.wall_ms()
         ids = []
-        for part in await self._parts(channel, "", said):
+        for part in await self._parts(channel, run_id, said):
             chunk = Chunk(ref=self._clock.new_id(), text=part.text, file=part.file, since_ms=now_ms)
             ids.append(await self._deliver(channel, await self._ready(chunk), uncertain=False))
+            self._name_note(chunk.ref, ids[-1])
         return ids
+
+    async def edit(self, channel: ChannelRef, message_id: str, text: str) -> None:
+        """Put another text in the place of one of the bot's messages.
+
+        Raises:
+            ApiError: it is too long for one message, not the bot's own, or not there.
+        """
+        if utf16_length(text) > self._chunk_limit:
+            raise BadRequest(
+                "editMessage", f"more than {self._chunk_limit} characters do not fit one message"
+            )
+        await self._api.edit_message(channel, message_id, self._text_payload(channel, text))
+
+    def missing_file(self, message_id: str) -> str:
+        """Return why a message of ours is a line in the place of a file, empty for every other message."""
+        return self._notes.get(message_id, "")
 
     async def finish(self, row: InboundRow) -> bool:
         """Take up what an earlier process had begun to send for a row.
@@ -199,8 +223,14 @@ class Outbox:
 
     def _without_file(self, chunk: Chunk, reason: str) -> Chunk:
         self._log.warning("a file of the answer is not sent: %s", reason)
+        _remember(self._notes, chunk.ref, reason)
         note = file_note(self._file_failed, chunk.text, reason)
         return replace(chunk, text=note, file="", payload="")
+
+    def _name_note(self, ref: str, message_id: str) -> None:
+        """Let a line in the place of a file be known by its message id."""
+        if reason := self._notes.pop(ref, ""):
+            _remember(self._notes, message_id, reason)
 
     async def _split(self, channel: ChannelRef, text: str) -> list[str]:
         split = partial(split_addressed, text, self._members(channel), self._chunk_limit)
@@ -242,6 +272,7 @@ class Outbox:
             await self._journal.mark_chunk(chunk.ref, ChunkState.DEAD, detail=str(error))
             raise
         self._measures.replied(row.id)
+        self._name_note(chunk.ref, message_id)
         await self._journal.mark_chunk(chunk.ref, ChunkState.SENT, message_id=message_id)
         return message_id
 

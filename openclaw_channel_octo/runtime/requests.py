@@ -66,11 +66,13 @@ class SendReceipt:
         message_ids: of the messages it became, in order.
         target: where it went.
         reason: why there.
+        failed_media: name or source of each file that could not be sent, and why; a line in its place tells people.
     """
 
     message_ids: tuple[str, ...]
     target: Target
     reason: Resolution
+    failed_media: tuple[tuple[str, str], ...] = ()
 
     @property
     def rewritten(self) -> bool:

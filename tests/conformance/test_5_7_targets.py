@@ -3,9 +3,11 @@
 import pytest
 
 from openclaw_channel_octo.errors import RequestDenied, TargetError
+from openclaw_channel_octo.host.base import MediaItem
 from openclaw_channel_octo.ids import ChannelRef, ChannelType
 from openclaw_channel_octo.message.target import Resolution, Target, destination, parse_target
 from openclaw_channel_octo.policy.authority import Requester, Role, refusal
+from openclaw_channel_octo.testing.faults import JsonAnswer
 from tests.runtime.asking import ask, audited
 from tests.runtime.rig import ANN, BEN, Rig
 
@@ -13,6 +15,10 @@ GROUP = ChannelRef("g1", ChannelType.GROUP)
 THREAD = ChannelRef("g1____77", ChannelType.THREAD)
 PERSON = ChannelRef("ann", ChannelType.PERSON)
 KNOWN = {"g1", "g2"}
+PIXEL = (
+    "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJ"
+    "AAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
+)
 
 
 @pytest.mark.parametrize(
@@ -126,3 +132,25 @@ async def test_a_person_and_a_group_of_the_same_id_are_two_conversations(city: R
     assert not (await asked.outbound.read("user:ben")).elsewhere
     with pytest.raises(RequestDenied):
         await asked.outbound.read("group:ben")
+
+
+@pytest.mark.parametrize("target", ["group:g1", "octo:channel:g1", "g1"])
+async def test_a_reroute_covers_text_and_media_only(city: Rig, target: str) -> None:
+    asked = await ask(city, BEN, city.thread)
+    picture = MediaItem(kind="image", url=PIXEL, name="p.png")
+    text = await asked.outbound.send_text(target, "hello @[ben:Ben]")
+    media = await asked.outbound.send_media(target, [picture])
+    assert [receipt.target.channel for receipt in (text, media)] == [city.thread] * 2
+    lines = city.octo.chat(city.thread)[-2:]
+    assert lines[0].payload["mention"]["uids"] == [BEN]
+    assert lines[1].payload["type"] == 2
+    assert city.said() == []
+
+
+async def test_a_text_send_without_message_id_in_the_answer_is_no_success(fast_rig: Rig) -> None:
+    asked = await ask(fast_rig, BEN)
+    fast_rig.octo.fail_next("sendMessage", JsonAnswer({"status": 200}))
+    receipt = await asked.outbound.send_text("group:g1", "hello")
+    assert fast_rig.said() == ["hello"]
+    assert len(fast_rig.calls("sendMessage")) == 2
+    assert receipt.message_ids[0] == fast_rig.octo.chat(fast_rig.group)[-1].message_id

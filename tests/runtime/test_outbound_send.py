@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from openclaw_channel_octo.config.model import Texts
-from openclaw_channel_octo.errors import ApiError, BadRequest, RequestDenied, TargetError
+from openclaw_channel_octo.errors import ApiError, BadRequest, PermissionDenied, RequestDenied, TargetError
+from openclaw_channel_octo.host.base import MediaItem
 from openclaw_channel_octo.ids import ChannelRef
 from openclaw_channel_octo.message.target import Resolution
 from openclaw_channel_octo.testing.faults import ErrorAnswer, Hang, LoseAnswer
@@ -144,7 +145,7 @@ async def test_an_operator_sends_anywhere_and_has_no_conversation(city: Rig) -> 
     receipt = await city.channel.operator_outbound().send_text("g2", "good morning")
     assert city.said(ChannelRef("g2", 2)) == ["good morning"]
     (entry,) = audited(city)
-    assert entry.detail == f"messages {receipt.message_ids[0]}, passthrough"
+    assert entry.detail == f"messages {receipt.message_ids[0]}, passthrough, 0 files failed"
     assert "morning" not in str(entry)
 
 
@@ -209,3 +210,71 @@ async def test_an_empty_target_or_text_is_refused_before_anything_happens(
     with pytest.raises((TargetError, BadRequest), match="empty"):
         await asked.outbound.send_text(target, text)
     assert asked.calls() == []
+
+
+def a_file(asked: Asked, name: str, content: bytes = b"words") -> MediaItem:
+    """Leave a file in the run's own folder, as agents do."""
+    folder = asked.host.turns[-1].output
+    assert folder is not None
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_bytes(content)
+    return MediaItem(kind="file", url="", path=folder / name)
+
+
+@pytest.mark.parametrize("target", ["group:g1", "group:g3"])
+async def test_files_go_out_after_their_text_and_one_that_fails_keeps_none_back(
+    city: Rig, target: str
+) -> None:
+    asked = await quiet(city, BEN)
+    files = [a_file(asked, "a.txt"), MediaItem(kind="file", url="/etc/hostname"), a_file(asked, "b.txt")]
+    receipt = await asked.outbound.send_media(target, files, text="two files")
+    where = ChannelRef(target.partition(":")[2], 2)
+    lines = [line for line in city.octo.chat(where) if line.from_uid == HELPER]
+    assert lines[0].text == "two files"
+    assert [line.payload.get("name") for line in lines[1:]] == ["a.txt", None, "b.txt"]
+    assert [line.message_id for line in lines] == list(receipt.message_ids)
+    ((source, reason),) = receipt.failed_media
+    assert source == "/etc/hostname"
+    assert reason
+    assert audited(city)[0].detail.endswith("1 files failed")
+
+
+async def test_a_file_shown_by_a_tool_is_an_answer_too(city: Rig) -> None:
+    asked = await quiet(city, BEN, city.thread)
+    receipt = await asked.outbound.send_media("group:g1", [a_file(asked, "a.txt")])
+    assert (receipt.rewritten, receipt.failed_media) == (True, ())
+    asked.host.release()
+    await city.until_row(asked.host.turns[-1].message_id, "answered")
+    assert [line.payload.get("name") for line in city.octo.chat(city.thread)][-1] == "a.txt"
+
+
+@pytest.mark.parametrize("target", ["group:g2", "user:ann", ""])
+async def test_no_file_is_uploaded_for_a_send_that_is_refused(city: Rig, target: str) -> None:
+    asked = await ask(city, BEN)
+    with pytest.raises((RequestDenied, TargetError)):
+        await asked.outbound.send_media(target, [a_file(asked, "a.txt")])
+    assert city.calls("presignUpload", "sendMessage") == []
+    with pytest.raises(BadRequest, match="no file"):
+        await asked.outbound.send_media("group:g1", [])
+
+
+async def test_a_message_is_put_right_afterwards(city: Rig) -> None:
+    asked = await ask(city, BEN)
+    receipt = await asked.outbound.send_text("group:g1", "tomorow")
+    await asked.outbound.edit("group:g1", receipt.message_ids[0], "tomorrow, @Ben")
+    line = city.octo.chat(city.group)[-1]
+    assert (line.text, line.edited, line.payload["mention"]["uids"]) == ("tomorrow, @Ben", True, [BEN])
+    assert audited(city)[0].action == "edit"
+
+
+async def test_only_own_messages_in_reach_are_changed_and_into_one_message(city: Rig) -> None:
+    asked = await ask(city, BEN)
+    theirs = asked.host.turns[-1].message_id
+    with pytest.raises(PermissionDenied):
+        await asked.outbound.edit("group:g1", theirs, "words in your mouth")
+    with pytest.raises(RequestDenied):
+        await asked.outbound.edit("group:g2", theirs, "x")
+    for text in (" ", "x" * 4_000):
+        with pytest.raises(BadRequest):
+            await asked.outbound.edit("group:g1", theirs, text)
+    assert len(city.calls("editMessage")) == 1
