@@ -9,6 +9,7 @@ from openclaw_channel_octo import __version__
 from openclaw_channel_octo.cli.capture import capture
 from openclaw_channel_octo.cli.config import config
 from openclaw_channel_octo.cli.demo import demo
+from openclaw_channel_octo.cli.doctor.command import doctor
 from openclaw_channel_octo.cli.double import double
 from openclaw_channel_octo.cli.gateway import gateway
 from openclaw_channel_octo.cli.journal import journal
@@ -33,6 +34,7 @@ def main() -> None:
 
 
 main.add_command(run)
+main.add_command(doctor)
 main.add_command(demo)
 main.add_command(double)
 main.add_command(replay)

@@ -20,7 +20,7 @@ from openclaw_channel_octo.observe.logs import setup_logging
 from openclaw_channel_octo.session.key import CHANNEL
 from openclaw_channel_octo.session.status import RECOVERABLE
 
-__all__ = ["gateway"]
+__all__ = ["gateway", "look"]
 
 NOT_FINE, NOT_TRIED = 1, 2
 CONNECT_WITHIN_S = 5.0
@@ -78,7 +78,7 @@ def check(config_file: Path | None, openclaw: Path | None, *, as_json: bool) -> 
             f'{config_file}: host.kind is "{config.host.kind}": there is no gateway to check', as_json=as_json
         )
     try:
-        found = asyncio.run(_look(config, config.host))
+        found = asyncio.run(look(config, config.host))
     except HostError as error:
         _fail(str(error), as_json=as_json)
     click.echo(json.dumps(_as_json(found), ensure_ascii=False, indent=2) if as_json else _as_text(found))
@@ -93,7 +93,8 @@ def _fail(problem: str, *, as_json: bool) -> NoReturn:
     raise click.exceptions.Exit(NOT_TRIED)
 
 
-async def _look(config: OctoConfig, settings: GatewayHostConfig) -> Findings:
+async def look(config: OctoConfig, settings: GatewayHostConfig) -> Findings:
+    """Return what a gateway says about itself. Raises `HostError` where none can be asked."""
     host = gateway_from_config(settings)
     await host.start()
     try:

@@ -1,0 +1,1 @@
+"""`openclaw-octo doctor`: why a bot is silent."""

@@ -1,0 +1,249 @@
+"""One bot: its server, its token, its socket, and whether somebody else uses it."""
+
+import asyncio
+import secrets
+import socket
+from collections.abc import AsyncIterator
+from urllib.parse import urlsplit
+
+from openclaw_channel_octo.cli.doctor.findings import Finding, error, fine, skipped, warning
+from openclaw_channel_octo.clock import SystemClock, within
+from openclaw_channel_octo.config.model import BotConfig
+from openclaw_channel_octo.errors import (
+    ApiError,
+    AuthError,
+    PermissionDenied,
+    RemoteProtocolError,
+    StoreError,
+    TransportError,
+)
+from openclaw_channel_octo.rest.client import BotApi
+from openclaw_channel_octo.rest.models import Registration
+from openclaw_channel_octo.runtime.transport import Transport, open_websocket
+from openclaw_channel_octo.store.leases import FileLease, lease_folder
+from openclaw_channel_octo.wire.client import ClientConnection, Credentials
+from openclaw_channel_octo.wire.crypto import KeyPair
+from openclaw_channel_octo.wire.events import Connected, ConnectionEvent, Kicked, Rejected
+from openclaw_channel_octo.wire.packets import ReasonCode
+
+__all__ = ["check_bot"]
+
+NAME_WITHIN_S = 5.0
+API_WITHIN_S = 10.0
+HANDSHAKE_WITHIN_S = 10.0
+QUIET_S = 2.0
+"""How long a fresh connection has to live to be nobody else's too."""
+CLOCK_SLACK_S = 60.0
+
+_NEW_TOKEN = "ask the bot's owner for its token (BotFather: /token) and put it into botToken"  # noqa: S105  # advice
+
+
+async def check_bot(bot: BotConfig, *, register: bool | None) -> list[Finding]:
+    """Return what is found about one bot.
+
+    Args:
+        bot: its settings.
+        register: whether to log in, which kicks a living connection of the bot; ``None`` does so only where no process
+            on this machine runs it.
+    """
+    return [found async for found in _check(bot, register)]
+
+
+async def _check(bot: BotConfig, register: bool | None) -> AsyncIterator[Finding]:
+    subject = f"{bot.account_id}: server"
+    if problem := await _name(bot.api_url):
+        yield error(subject, problem, "check apiUrl and the name service of this machine")
+        return
+    clock = SystemClock()
+    async with BotApi(base_url=bot.api_url, token=bot.token, clock=clock, timeout_s=API_WITHIN_S) as api:
+        refused = False
+        async for found in _api(bot, api):
+            refused = refused or found.level > found.level.WARNING
+            yield found
+        if refused:
+            yield skipped(f"{bot.account_id}: connection", "the server has to answer first")
+            return
+        async for found in _connection(bot, api, register):
+            yield found
+
+
+async def _name(url: str) -> str:
+    """Return why the host of an address cannot be found, empty when it can."""
+    host = urlsplit(url).hostname or ""
+    looking = asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    try:
+        await within(SystemClock(), NAME_WITHIN_S, _wait(looking))
+    except TimeoutError:
+        return f"the name {host} is not told within {NAME_WITHIN_S:.0f} s"
+    except OSError:
+        return f"the name {host} is not known here"
+    return ""
+
+
+async def _wait(looking: "asyncio.Future[object] | object") -> None:
+    await looking  # type: ignore[misc]  # a coroutine or a future, as the loop likes
+
+
+async def _api(bot: BotConfig, api: BotApi) -> AsyncIterator[Finding]:
+    subject = f"{bot.account_id}: server"
+    try:
+        groups = await api.groups()
+    except AuthError as refusal:
+        yield error(f"{bot.account_id}: token", f"the server refuses it: {refusal}", _NEW_TOKEN)
+    except PermissionDenied as refusal:
+        yield error(
+            f"{bot.account_id}: token", str(refusal), "ask the bot's owner whether it is switched off"
+        )
+    except ApiError as problem:
+        yield error(
+            subject,
+            str(problem),
+            "check apiUrl: port, path (/api behind the usual proxy), network",
+        )
+    else:
+        yield fine(subject, f"{bot.api_url} answers and takes the token")
+        is_app = bot.token.get_secret_value().startswith("app_")
+        if not groups and not is_app:
+            advice = "somebody has to add it to a group; until then only direct messages reach it"
+            yield warning(f"{bot.account_id}: groups", "the bot is in no group", advice)
+        else:
+            yield fine(f"{bot.account_id}: groups", "App Bots have none" if is_app else f"{len(groups)}")
+
+
+async def _connection(bot: BotConfig, api: BotApi, register: bool | None) -> AsyncIterator[Finding]:
+    subject = f"{bot.account_id}: connection"
+    if register is False:
+        yield skipped(subject, "--no-register")
+        return
+    lease = FileLease(lease_folder(), f"{bot.api_url} {bot.token.get_secret_value()}")
+    try:
+        free = await lease.acquire()
+    except StoreError as problem:
+        free = True
+        yield warning(subject, str(problem), "without it two processes with this bot kick each other")
+    try:
+        if not free and not register:
+            holder = lease.holder()
+            yield fine(f"{bot.account_id}: process", f"{holder} on this machine runs this bot")
+            yield skipped(subject, f"logging in would kick {holder}; --register does it all the same")
+            return
+        async for found in _login(bot, api):
+            yield found
+    finally:
+        await lease.release()
+
+
+async def _login(bot: BotConfig, api: BotApi) -> AsyncIterator[Finding]:
+    try:
+        registration = await api.register()
+    except AuthError as refusal:
+        yield error(f"{bot.account_id}: token", f"the server refuses it: {refusal}", _NEW_TOKEN)
+        return
+    except ApiError as problem:
+        advice = "the server's own log says why; the IM server behind it may be down"
+        yield error(f"{bot.account_id}: registration", str(problem), advice)
+        return
+    yield fine(
+        f"{bot.account_id}: registration", f"it is {registration.robot_id} ({registration.name or 'no name'})"
+    )
+    transport, found = await _open(bot, registration)
+    yield found
+    if transport is not None:
+        try:
+            for found in await _handshake(bot, registration, transport):
+                yield found
+        finally:
+            await transport.close()
+
+
+async def _open(bot: BotConfig, registration: Registration) -> tuple[Transport | None, Finding]:
+    subject = f"{bot.account_id}: socket"
+    url = bot.ws_url or registration.ws_url
+    shown = url.partition("?")[0]
+    try:
+        transport = await open_websocket(url)
+    except TransportError as problem:
+        advice = "check wsUrl" if bot.ws_url else await _other_address(bot, url)
+        return None, error(subject, str(problem), advice)
+    return transport, fine(subject, f"{shown} is a WebSocket")
+
+
+async def _other_address(bot: BotConfig, url: str) -> str:
+    """Return what to do about an address the server names and nobody reaches (octo-bot-api §2.1)."""
+    api = urlsplit(bot.api_url)
+    other = f"{'wss' if api.scheme == 'https' else 'ws'}://{api.netloc}/ws"
+    if other != url:
+        try:
+            await (await open_websocket(other)).close()
+        except TransportError:
+            return f"the server names this address; if the socket is elsewhere, set wsUrl (there is none at {other})"
+        return f'the server names a wrong address; set "wsUrl": "{other}", where there is one'
+    return "the server names this address; if the socket is elsewhere, set wsUrl"
+
+
+async def _handshake(bot: BotConfig, registration: Registration, transport: Transport) -> list[Finding]:
+    subject = f"{bot.account_id}: login"
+    credentials = Credentials(
+        uid=registration.robot_id, token=registration.im_token.get_secret_value(), device_id="doctor"
+    )
+    connection = ClientConnection(credentials, KeyPair.from_private_bytes(secrets.token_bytes(32)))
+    clock = SystemClock()
+    connection.connect(clock.wall_ms(), clock.now())
+    try:
+        await transport.send(connection.outgoing())
+        first = await within(
+            clock, HANDSHAKE_WITHIN_S, _next(connection, transport, (Connected, Rejected, Kicked))
+        )
+    except TimeoutError:
+        return [
+            error(subject, f"no answer within {HANDSHAKE_WITHIN_S:.0f} s", "is this the IM server's socket?")
+        ]
+    except (TransportError, RemoteProtocolError) as problem:
+        advice = (
+            "servers drop a token they do not know without a word; /disconnect in BotFather does that too"
+        )
+        return [error(subject, str(problem), advice)]
+    if isinstance(first, Connected):
+        return [fine(subject, "the socket takes the bot"), *await _after(bot, connection, transport, first)]
+    return [error(subject, _refusal(first), _NEW_TOKEN)]
+
+
+async def _after(
+    bot: BotConfig, connection: ClientConnection, transport: Transport, connected: Connected
+) -> list[Finding]:
+    off_s = connected.time_diff_ms / 1_000
+    subject = f"{bot.account_id}: clock"
+    advice = "set this machine's clock, or the server's: ages of messages are told by it"
+    found = [fine(subject, f"{off_s:.1f} s from the server's")]
+    if abs(off_s) > CLOCK_SLACK_S:
+        found = [warning(subject, f"{off_s:.0f} s from the server's", advice)]
+    try:
+        await within(SystemClock(), QUIET_S, _next(connection, transport, (Kicked,)))
+    except TimeoutError:
+        return found
+    except (TransportError, RemoteProtocolError) as problem:
+        return [*found, error(f"{bot.account_id}: login", str(problem), "look at the IM server's log")]
+    words = "somebody else connected with this bot at once"
+    return [
+        *found,
+        error(f"{bot.account_id}: login", words, "stop the other program, or give it a bot of its own"),
+    ]
+
+
+async def _next(
+    connection: ClientConnection, transport: Transport, wanted: tuple[type[ConnectionEvent], ...]
+) -> ConnectionEvent:
+    while True:
+        for event in connection.receive(await transport.receive(), SystemClock().now()):
+            if isinstance(event, wanted):
+                return event
+
+
+def _refusal(event: ConnectionEvent) -> str:
+    if not isinstance(event, Rejected | Kicked):
+        return "the server ended the connection"
+    try:
+        name = ReasonCode(event.reason).name.lower().replace("_", " ")
+    except ValueError:
+        name = "unknown"
+    return f"the IM server refuses the bot: reason {event.reason}, {name}"

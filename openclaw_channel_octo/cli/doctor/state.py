@@ -1,0 +1,100 @@
+"""What lies on the disk: the state folder, its sessions, its journal."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from openclaw_channel_octo.cli.doctor.findings import Finding, error, fine, warning
+from openclaw_channel_octo.cli.session_files import is_fine, read_sessions
+from openclaw_channel_octo.cli.store import plain
+from openclaw_channel_octo.errors import HostError, StoreError
+from openclaw_channel_octo.host.files import OwnerLock
+from openclaw_channel_octo.store.reader import JournalReader
+
+__all__ = ["check_state"]
+
+LITTLE_BYTES = 500 * 1024 * 1024
+FULL_BYTES = 50 * 1024 * 1024
+OTHERS = 0o077
+SHOWN = 3
+DISK, FOLDER, SESSIONS, JOURNAL = "disk", "state folder", "sessions", "journal"
+
+
+def check_state(folder: Path) -> list[Finding]:
+    """Return what is found about a state folder; changes nothing there."""
+    return list(_check(folder))
+
+
+def _check(folder: Path) -> Iterator[Finding]:
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        yield error(FOLDER, f"{there} cannot be written to", "make it this user's, or change host.stateDir")
+        return
+    yield _disk(there)
+    if there != folder:
+        yield fine(FOLDER, f"{folder} will be made")
+        return
+    yield _folder(folder)
+    yield from _sessions(folder)
+    yield from _journal(folder / "octo.sqlite")
+
+
+def _disk(folder: Path) -> Finding:
+    free = shutil.disk_usage(folder).free
+    words = f"{free / 1024 / 1024:,.0f} MB are free"
+    if free < FULL_BYTES:
+        return error(DISK, words, "make room: messages are not taken while the journal cannot be written")
+    if free < LITTLE_BYTES:
+        return warning(DISK, words, "make room before it is full")
+    return fine(DISK, words)
+
+
+def _folder(folder: Path) -> Finding:
+    try:
+        holder = OwnerLock(folder / "host.lock").holder()
+    except HostError as problem:
+        return error(FOLDER, str(problem), "make it this user's")
+    if folder.stat().st_mode & OTHERS:
+        advice = f"chmod 700 {folder}: what people wrote lies there"
+        return warning(FOLDER, f"{folder} is open to other users of this machine", advice)
+    return fine(
+        FOLDER, f"process {holder} works with {folder}" if holder else f"{folder}, used by nobody now"
+    )
+
+
+def _sessions(folder: Path) -> Iterator[Finding]:
+    try:
+        found = read_sessions(folder, "")
+    except (OSError, ValueError) as problem:
+        words = f"sessions.json cannot be read: {getattr(problem, 'strerror', None) or problem}"
+        yield error(
+            SESSIONS, words, "put a backup in its place, or move it away: conversations then begin anew"
+        )
+        return
+    bad = [one.snapshot for one in found if not is_fine(one.snapshot)]
+    if bad:
+        some = ", ".join(f"{plain(one.session_key)} is {one.status}" for one in bad[:SHOWN])
+        more = f" and {len(bad) - SHOWN} more" if len(bad) > SHOWN else ""
+        advice = "the next message restarts them; at once: openclaw-octo sessions repair"
+        yield warning(SESSIONS, f"{some}{more}", advice)
+    else:
+        yield fine(SESSIONS, f"{len(found)}, none failed or stuck")
+
+
+def _journal(file: Path) -> Iterator[Finding]:
+    if not file.exists():
+        yield fine(JOURNAL, "none yet")
+        return
+    try:
+        dead = JournalReader(file).counts().get("dead", 0)
+    except StoreError as problem:
+        yield error(
+            JOURNAL, str(problem), "stop the bots and move the file away; what it remembers is lost with it"
+        )
+        return
+    if dead:
+        advice = "openclaw-octo journal dead tells why, journal retry answers them after all"
+        yield warning(JOURNAL, f"{dead} messages got no answer and no notice", advice)
+    else:
+        yield fine(JOURNAL, "no message went without an end")

@@ -1,0 +1,439 @@
+"""Thirty-odd ways to break a bot: the doctor names each one in its first line."""
+
+import asyncio
+import json
+import os
+import shutil
+import socket
+import sqlite3
+import sys
+from collections import namedtuple
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+from click.testing import CliRunner, Result
+
+from openclaw_channel_octo.cli import main
+from openclaw_channel_octo.clock import SystemClock
+from openclaw_channel_octo.testing.double import OctoDouble
+from openclaw_channel_octo.testing.faults import ErrorAnswer, ProxyPage
+from openclaw_channel_octo.testing.host import ScriptedHost
+from tests.runtime.rig import HELPER, TOKEN, Rig
+
+KEY = "sk-planted-secret-key"
+AGENT = {"kind": "command", "command": [sys.executable, "-c", "print('hi')"]}
+Config = dict[str, Any]
+Usage = namedtuple("Usage", "total used free")  # noqa: PYI024  # what shutil returns
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("openclaw_channel_octo.cli.doctor.bot.QUIET_S", 0.1)
+    monkeypatch.setattr("openclaw_channel_octo.cli.doctor.bot.HANDSHAKE_WITHIN_S", 0.5)
+    monkeypatch.setattr("openclaw_channel_octo.runtime.transport.OPEN_TIMEOUT_S", 0.5)
+    monkeypatch.setattr("openclaw_channel_octo.cli.gateway.CONNECT_WITHIN_S", 0.3)
+
+
+async def examined(rig: Rig, config: Config | str, *options: str) -> Result:
+    """Run the doctor on a configuration while the double lives."""
+    file = rig.state_dir.parent / "octo.json"
+    file.write_text(config if isinstance(config, str) else json.dumps(config))
+    rig.state_dir.mkdir(mode=0o700, exist_ok=True)
+    arguments = ["doctor", "--config", str(file), *options]
+    result = await asyncio.to_thread(CliRunner().invoke, main, arguments)
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    assert TOKEN not in result.output
+    assert KEY not in result.output
+    return result
+
+
+def free_port() -> int:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return int(taken.getsockname()[1])
+
+
+async def test_a_healthy_bot_is_told_so_in_a_few_lines(rig: Rig) -> None:
+    result = await examined(rig, rig.config(agent=AGENT))
+
+    assert result.exit_code == 0
+    assert all(line.startswith("✓") for line in result.output.splitlines())
+    for words in ("takes the token", "helper: groups: 1", "the socket takes the bot", "from the server's"):
+        assert words in result.output
+
+
+async def test_a_running_bot_is_left_alone(rig: Rig) -> None:
+    config = rig.config(agent=AGENT)
+    await rig.start(config, ScriptedHost())
+    registered = len(rig.calls("register"))
+
+    result = await examined(rig, config)
+
+    assert result.exit_code == 0
+    assert f"process {os.getpid()} on this machine runs this bot" in result.output
+    assert f"logging in would kick process {os.getpid()}" in result.output
+    assert len(rig.calls("register")) == registered
+    await rig.mention("still there?")
+    assert await rig.until_said(1)
+
+
+async def test_without_register_nobody_is_kicked(rig: Rig) -> None:
+    result = await examined(rig, rig.config(agent=AGENT), "--no-register")
+
+    assert result.exit_code == 0
+    assert "connection: not looked at: --no-register" in result.output
+    assert not rig.calls("register")
+
+
+async def test_programs_get_one_object(rig: Rig) -> None:
+    rig.octo.remove_member("g1", HELPER)
+    result = await examined(rig, rig.config(agent=AGENT), "--json")
+
+    told = json.loads(result.output)
+    assert told["worst"] == "warning"
+    assert told["findings"][0]["subject"] == "helper: groups"
+    assert set(told["findings"][0]) == {"level", "subject", "words", "advice", "skipped"}
+
+
+def raw(text: str) -> Callable[[Rig, Config], Any]:
+    return lambda _rig, _config: text
+
+
+def channel(**settings: Any) -> Callable[[Rig, Config], Any]:
+    def change(_: Rig, config: Config) -> None:
+        config["channels"]["octo"] |= settings
+
+    return change
+
+
+def account(**settings: Any) -> Callable[[Rig, Config], Any]:
+    def change(_: Rig, config: Config) -> None:
+        config["channels"]["octo"]["accounts"]["helper"] = settings
+
+    return change
+
+
+def host(**settings: Any) -> Callable[[Rig, Config], Any]:
+    def change(_: Rig, config: Config) -> None:
+        config["host"] |= settings
+
+    return change
+
+
+def fails(call: str, fault: Any) -> Callable[[Rig, Config], Any]:
+    return lambda rig, _config: rig.octo.fail_next(call, fault, times=None)
+
+
+def in_state(name: str, content: bytes | str, mode: int = 0o600) -> Callable[[Rig, Config], Any]:
+    def change(rig: Rig, _: Config) -> None:
+        rig.state_dir.mkdir(exist_ok=True, mode=0o700)
+        file = rig.state_dir / name
+        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        file.write_bytes(content if isinstance(content, bytes) else content.encode())
+        file.chmod(mode)
+
+    return change
+
+
+def session(**entry: Any) -> Callable[[Rig, Config], Any]:
+    text = json.dumps({"agent:main:octo:group:g1": {"sessionId": "s1", **entry}})
+    return in_state("agents/main/sessions/sessions.json", text)
+
+
+def journal_version(rig: Rig, _: Config) -> None:
+    rig.state_dir.mkdir(exist_ok=True, mode=0o700)
+    with sqlite3.connect(rig.state_dir / "octo.sqlite") as db:
+        db.execute("PRAGMA application_id = 1329812559")
+        db.execute("PRAGMA user_version = 9999")
+        db.execute("CREATE TABLE inbound (id INTEGER)")
+
+
+def not_executable(rig: Rig, config: Config) -> None:
+    program = rig.state_dir.parent / "agent"
+    program.write_text("#!/bin/sh\n")
+    config["host"]["agent"] = {"kind": "command", "command": [str(program)]}
+
+
+def state_below_a_file(rig: Rig, config: Config) -> None:
+    (rig.state_dir.parent / "file").write_text("")
+    config["host"]["stateDir"] = str(rig.state_dir.parent / "file" / "state")
+
+
+def open_folder(rig: Rig, _: Config) -> None:
+    rig.state_dir.mkdir()
+    rig.state_dir.chmod(0o755)
+
+
+def page_for_a_socket(rig: Rig, _: Config) -> None:
+    rig.octo.ws_url_override = f"ws{rig.octo.api_url.removeprefix('http')}/v1/ping"
+
+
+def nowhere_for_a_socket(rig: Rig, _: Config) -> None:
+    rig.octo.ws_url_override = f"ws://127.0.0.1:{free_port()}"
+
+
+WAYS: list[tuple[str, Callable[[Rig, Config], Any], int, str]] = [
+    ("bad JSON", raw("{"), 2, "✗ configuration: "),
+    ("an unknown key", channel(requireMentions=True), 2, "✗ configuration: channels.octo.requireMentions"),
+    ("no token", account(), 2, "✗ configuration: channels.octo.accounts.helper.botToken: missing"),
+    (
+        "a secret that is not set",
+        account(botToken={"source": "env", "id": "NO_SUCH_VARIABLE_HERE"}),
+        2,
+        "✗ configuration: channels.octo.accounts.helper.botToken",
+    ),
+    ("a user's key", account(botToken="uk_0123456789abcdef"), 2, "is a user's API key"),
+    ("everything switched off", channel(enabled=False), 2, "✗ configuration: no account is on"),
+    (
+        "a host nobody knows",
+        channel(apiUrl="http://no-such-host.invalid/api"),
+        2,
+        "✗ helper: server: the name no-such-host.invalid is not known here",
+    ),
+    (
+        "a port nobody listens on",
+        channel(apiUrl=f"http://127.0.0.1:{free_port()}"),
+        2,
+        "✗ helper: server: groups:",
+    ),
+    ("a page instead of JSON", fails("groups", ProxyPage(200)), 2, "✗ helper: server: groups:"),
+    ("a proxy's error page", fails("groups", ProxyPage(502)), 2, "✗ helper: server: groups:"),
+    (
+        "a wrong path",
+        lambda rig, config: channel(apiUrl=f"{rig.octo.api_url}/wrong")(rig, config),
+        2,
+        "✗ helper: server: groups:",
+    ),
+    (
+        "a revoked token",
+        lambda rig, _: rig.octo.change_token(HELPER, "bf_new0123456789ab"),
+        2,
+        "✗ helper: token:",
+    ),
+    ("a server that is broken", fails("groups", ErrorAnswer(status=500)), 2, "✗ helper: server: groups:"),
+    ("a bot switched off", fails("groups", ErrorAnswer(status=403, code="bot_unavailable")), 2, "✗ helper: "),
+    (
+        "registration fails",
+        fails("register", ErrorAnswer(status=500)),
+        2,
+        "✗ helper: registration: register:",
+    ),
+    ("registration refused", fails("register", ErrorAnswer(status=401)), 2, "✗ helper: token:"),
+    (
+        "a socket address that leads nowhere",
+        nowhere_for_a_socket,
+        2,
+        "✗ helper: socket: cannot open a WebSocket",
+    ),
+    ("a page instead of a socket", page_for_a_socket, 2, "✗ helper: socket: cannot open a WebSocket"),
+    (
+        "a configured socket that leads nowhere",
+        channel(wsUrl=f"ws://127.0.0.1:{free_port()}/?key={KEY}"),
+        2,
+        "✗ helper: socket: cannot open a WebSocket",
+    ),
+    (
+        "a socket server that stands still",
+        lambda rig, _: rig.octo.freeze(),
+        2,
+        "✗ helper: socket: cannot open a WebSocket",
+    ),
+    (
+        "no group",
+        lambda rig, _: rig.octo.remove_member("g1", HELPER),
+        1,
+        "! helper: groups: the bot is in no group",
+    ),
+    (
+        "an agent that is not there",
+        host(agent={"kind": "command", "command": ["/no/such/agent"]}),
+        2,
+        "✗ agent: /no/such/agent is not there",
+    ),
+    ("an agent that must not be run", not_executable, 2, "must not be run by this user"),
+    (
+        "an agent's folder that is not there",
+        host(agent={**AGENT, "cwd": "/no/such/folder"}),
+        2,
+        "✗ agent: its folder /no/such/folder is not there",
+    ),
+    (
+        "an endpoint that is not there",
+        host(
+            agent={
+                "kind": "openai",
+                "baseUrl": f"http://127.0.0.1:{free_port()}/v1",
+                "model": "m",
+                "apiKey": KEY,
+            }
+        ),
+        2,
+        "does not answer: ClientConnectorError",
+    ),
+    ("the echo agent", host(agent={"kind": "echo"}), 1, "! agent: the echo agent repeats what it is told"),
+    (
+        "a gateway that is not there",
+        lambda rig, config: config.update(
+            host={"kind": "gateway", "stateDir": str(rig.state_dir), "url": f"ws://127.0.0.1:{free_port()}"}
+        ),
+        2,
+        "✗ gateway: ",
+    ),
+    (
+        "a session file that is no JSON",
+        in_state("agents/main/sessions/sessions.json", "{broken"),
+        2,
+        "✗ sessions: sessions.json cannot be read",
+    ),
+    ("a failed session", session(status="failed"), 1, "! sessions: agent:main:octo:group:g1 is failed"),
+    (
+        "a session that runs for ever",
+        session(status="running", startedAt=1_000, updatedAt=1_000),
+        1,
+        "! sessions: agent:main:octo:group:g1 is running",
+    ),
+    ("a damaged journal", in_state("octo.sqlite", b"this is no database" * 100), 2, "✗ journal: "),
+    ("a journal of a later version", journal_version, 2, "✗ journal: "),
+    ("a state folder that cannot be made", state_below_a_file, 2, "✗ state folder: "),
+    ("a state folder open to others", open_folder, 1, "! state folder: "),
+]
+
+
+@pytest.mark.parametrize(("broken", "code", "first"), [way[1:] for way in WAYS], ids=[way[0] for way in WAYS])
+async def test_what_is_broken_is_named_first_with_what_to_do(
+    rig: Rig, broken: Callable[[Rig, Config], Any], code: int, first: str
+) -> None:
+    config: Config = rig.config(agent=AGENT)
+    text = broken(rig, config)
+    result = await examined(rig, text if isinstance(text, str) else config)
+    rig.octo.thaw()
+
+    line, advice = result.output.splitlines()[:2]
+    assert first in line
+    assert advice.startswith("    → ")
+    assert result.exit_code == code
+
+
+async def test_a_wrong_socket_address_comes_with_the_right_one(rig: Rig) -> None:
+    nowhere_for_a_socket(rig, {})
+    result = await examined(rig, rig.config(agent=AGENT))
+
+    assert f'set "wsUrl": "{rig.octo.ws_url}"' in result.output
+
+
+async def test_another_program_with_the_same_bot_is_noticed(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("openclaw_channel_octo.cli.doctor.bot.QUIET_S", 20.0)
+
+    async def steal() -> None:
+        await rig.octo.wait_for(lambda: rig.octo.online(HELPER))
+        rig.octo.kick(HELPER)
+
+    thief = asyncio.create_task(steal())
+    result = await examined(rig, rig.config(agent=AGENT))
+    await thief
+
+    assert result.exit_code == 2
+    assert "somebody else connected with this bot at once" in result.output.splitlines()[0]
+
+
+class Behind(SystemClock):
+    """A server's clock that is an hour wrong."""
+
+    def wall_ms(self) -> int:
+        return super().wall_ms() - 3_600_000
+
+
+async def test_a_clock_that_is_an_hour_off_is_named(tmp_path: Path) -> None:
+    async with OctoDouble(Behind()) as octo:
+        rig = Rig(octo, tmp_path / "state", SystemClock())
+        result = await examined(rig, rig.config(agent=AGENT))
+
+    assert result.exit_code == 1
+    assert result.output.startswith("! helper: clock: ")
+    assert "3600 s" in result.output.splitlines()[0]
+
+
+@pytest.mark.parametrize(("free", "code", "mark"), [(10 * 1024 * 1024, 2, "✗"), (300 * 1024 * 1024, 1, "!")])
+async def test_a_disk_that_is_full_or_nearly(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, free: int, code: int, mark: str
+) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(free, 0, free))
+    result = await examined(rig, rig.config(agent=AGENT))
+
+    assert result.exit_code == code
+    assert result.output.startswith(f"{mark} disk: ")
+
+
+async def test_messages_nobody_answered_are_counted(rig: Rig) -> None:
+    config = rig.config(agent=AGENT)
+    await rig.start(config, ScriptedHost())
+    rig.octo.fail_next("sendMessage", ErrorAnswer(status=403, code="not_group_member"), times=None)
+    await rig.until_row(await rig.mention("nobody can answer this"), "dead")
+    await rig.stop()
+    rig.octo.heal()
+
+    result = await examined(rig, config)
+
+    assert result.exit_code == 1
+    assert "! journal: 1 messages got no answer and no notice" in result.output.splitlines()[0]
+
+
+async def test_a_socket_that_says_nothing_is_named(rig: Rig) -> None:
+    async def silent(request: web.Request) -> web.WebSocketResponse:
+        answer = web.WebSocketResponse()
+        await answer.prepare(request)
+        async for _ in answer:
+            pass
+        return answer
+
+    async with serving("/ws", silent) as url:
+        rig.octo.ws_url_override = f"ws{url.removeprefix('http')}/ws"
+        result = await examined(rig, rig.config(agent=AGENT))
+
+    assert result.exit_code == 2
+    assert "✗ helper: login: no answer within" in result.output.splitlines()[0]
+
+
+@asynccontextmanager
+async def serving(path: str, handler: Callable[[web.Request], Any]) -> AsyncIterator[str]:
+    app = web.Application()
+    app.router.add_get(path, handler)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    try:
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
+
+
+@pytest.mark.parametrize(
+    ("answer", "code", "words"),
+    [
+        (lambda: web.json_response({"error": "no"}, status=401), 2, "refuses the key (HTTP 401)"),
+        (lambda: web.json_response({"data": [{"id": "other"}]}), 2, "has no model mine"),
+        (lambda: web.Response(text="<html>", content_type="text/html"), 2, "answers no JSON"),
+        (lambda: web.Response(status=404), 1, "lists no models (HTTP 404)"),
+        (lambda: web.json_response({"data": [{"id": "mine"}]}), 0, "answers and has the model mine"),
+    ],
+    ids=["a refused key", "an unknown model", "a page", "no list", "all is well"],
+)
+async def test_an_endpoint_is_asked_for_its_models(
+    rig: Rig, answer: Callable[[], web.Response], code: int, words: str
+) -> None:
+    async def models(_: web.Request) -> web.Response:
+        return answer()
+
+    async with serving("/v1/models", models) as url:
+        agent = {"kind": "openai", "baseUrl": f"{url}/v1", "model": "mine", "apiKey": KEY}
+        result = await examined(rig, rig.config(agent=agent))
+
+    assert result.exit_code == code
+    assert words in result.output
