@@ -13,6 +13,7 @@ from openclaw_channel_octo.cli.doctor.command import doctor
 from openclaw_channel_octo.cli.double import double
 from openclaw_channel_octo.cli.gateway import gateway
 from openclaw_channel_octo.cli.journal import journal
+from openclaw_channel_octo.cli.message import message
 from openclaw_channel_octo.cli.pairing import pairing
 from openclaw_channel_octo.cli.replay import replay
 from openclaw_channel_octo.cli.run import run
@@ -42,6 +43,7 @@ main.add_command(capture)
 main.add_command(config)
 main.add_command(status)
 main.add_command(journal)
+main.add_command(message)
 main.add_command(sessions)
 main.add_command(pairing)
 main.add_command(gateway)

@@ -5,7 +5,7 @@ A host implements `AgentHost`. A channel hands it one `Turn` for each inbound me
 """
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -87,6 +87,7 @@ class Turn:
         notes: who can be called, and what the conversation's members keep for the agent: untrusted text, part of its
             instructions.
         context: text of earlier unaddressed messages and the like, to be shown as context, not as a request.
+        ticket: secret of this run: whoever has it may act in the chat for the person who asked, while the run goes on.
         output: folder of this run alone, made by whoever writes there first: an answer may name files in it by
             ``MediaItem.path``; ``None`` where there is none.
         budget_s: longest the run may take in seconds, ``None`` for the host's own limit.
@@ -110,6 +111,7 @@ class Turn:
     notes: str = ""
     context: str = ""
     output: Path | None = None
+    ticket: str = field(default="", repr=False)
     budget_s: float | None = None
     attempt: int = 1
     resumed: bool = False

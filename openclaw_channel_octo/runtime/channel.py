@@ -176,6 +176,17 @@ class OctoChannel:
             raise RequestDenied("the turn has ended, and with it what its agent may do in the chat")
         return Outbound(bot, requester_of(turn), run)
 
+    def outbound_with(self, ticket: str) -> Outbound:
+        """Return what the holder of a run's ticket (`Turn.ticket`) may do in the chat; see `outbound`.
+
+        Raises:
+            RequestDenied: no run under way has this ticket.
+        """
+        run = self._shared.runs.run_with(ticket) if self._shared else None
+        if run is None:
+            raise RequestDenied("the turn has ended, and with it what its agent may do in the chat")
+        return self.outbound(run.turn)
+
     def operator_outbound(self, account_id: str = "") -> Outbound:
         """Return the same for jobs that nobody in the chat asked for, such as those of a timetable.
 

@@ -10,6 +10,7 @@ from openclaw_channel_octo import __version__
 from openclaw_channel_octo.errors import ControlError
 from openclaw_channel_octo.runtime.channel import OctoChannel
 from openclaw_channel_octo.runtime.control import ControlServer
+from openclaw_channel_octo.runtime.message_calls import register_message_calls
 
 __all__ = ["register_calls"]
 
@@ -25,6 +26,7 @@ def register_calls(server: ControlServer, channel: OctoChannel, host_kind: str) 
     server.register("status", partial(_status, channel, host_kind))
     server.register("session.show", partial(_show, channel))
     server.register("session.repair", partial(_repair, channel))
+    register_message_calls(server, channel)
 
 
 async def _status(channel: OctoChannel, host_kind: str, _: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -5,6 +5,7 @@ from collections import ChainMap, OrderedDict
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from hmac import compare_digest
 from types import MappingProxyType
 
 from openclaw_channel_octo.clock import Clock, within
@@ -93,12 +94,13 @@ class OpenRun:
     """A run that is under way, for those who speak in its name beside its stream.
 
     Args:
-        run_id: the run.
+        turn: what is run.
         deliver: posts a part of its answer.
     """
 
-    def __init__(self, run_id: str, deliver: Deliver) -> None:
-        self.run_id = run_id
+    def __init__(self, turn: Turn, deliver: Deliver) -> None:
+        self.turn = turn
+        self.run_id = turn.run_id
         self.is_open = True
         """Whether it still goes on; what it has to say after its end is dropped."""
         self._deliver = deliver
@@ -155,6 +157,16 @@ class Runs:
         """Return a run of ours that is under way."""
         return self._open.get(run_id)
 
+    def run_with(self, ticket: str) -> OpenRun | None:
+        """Return the run under way whose ticket this is; however wrong it is, the answer takes as long."""
+        found = None
+        for run in self._open.values():
+            if run.turn.ticket and compare_digest(
+                run.turn.ticket.encode(), ticket.encode("utf-8", "replace")
+            ):
+                found = run
+        return found
+
     @property
     def outlive_us(self) -> bool:
         """Whether runs go on in the host when this process dies (`AgentHost.keeps_runs`)."""
@@ -190,7 +202,7 @@ class Runs:
                 message_id=turn.message_id,
                 since_ms=self._clock.wall_ms(),
             )
-            opened = self._open[turn.run_id] = OpenRun(turn.run_id, deliver)
+            opened = self._open[turn.run_id] = OpenRun(turn, deliver)
             try:
                 end = await self._bounded(turn, budget_s, opened.post)
                 await opened.close()

@@ -1,6 +1,7 @@
 """One message's turn, from its lane to its visible end (design §4 step 5, §5 "After the turn")."""
 
 import asyncio
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -272,6 +273,7 @@ class Turns:
             context=asked.context,
             media=asked.files.media,
             output=self.outputs.of(run_id),
+            ticket=secrets.token_urlsafe(24),
             budget_s=self.budget_s,
             attempt=attempt,
             resumed=row.attempt > 0,

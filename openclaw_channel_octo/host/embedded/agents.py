@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -55,6 +55,7 @@ class Prompt:
         session_key: the conversation.
         session_id: its memory.
         run_id: this run.
+        ticket: secret with which the agent may act in the chat during the run, empty where it may not.
         output: folder for files of the answer, made by the agent; ``None`` where there is none.
     """
 
@@ -69,6 +70,7 @@ class Prompt:
     media: tuple[MediaItem, ...] = ()
     conversation: str = "direct"
     output: Path | None = None
+    ticket: str = field(default="", repr=False)
 
 
 class Agent(Protocol):

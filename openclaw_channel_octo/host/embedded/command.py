@@ -41,7 +41,8 @@ class CommandAgent:
     along on standard input as UTF-8, blank lines between them; what it writes to standard output is the answer.
     It inherits this process's environment, with ``env`` and ``OPENCLAW_SESSION_KEY``, ``OPENCLAW_SESSION_ID``,
     ``OPENCLAW_RUN_ID``, ``OPENCLAW_SENDER``, ``OPENCLAW_MEDIA`` (the same paths, separated by ``os.pathsep``) and
-    ``OPENCLAW_OUTPUT`` on top, a folder of its own for files of the answer, which names them in lines ``MEDIA:<name>``.
+    ``OPENCLAW_OUTPUT`` on top, a folder of its own for files of the answer, which names them in lines ``MEDIA:<name>``;
+    ``OPENCLAW_TURN`` lets it use ``openclaw-octo message`` until its run ends.
     It leads a process group of its own; whatever is left of that group when the answer has ended is killed.
 
     Args:
@@ -212,6 +213,7 @@ def _prompt_variables(prompt: Prompt) -> dict[str, str]:
         "OPENCLAW_SESSION_ID": prompt.session_id,
         "OPENCLAW_RUN_ID": prompt.run_id,
         "OPENCLAW_SENDER": prompt.sender_name,
+        "OPENCLAW_TURN": prompt.ticket,
     }
     files = os.pathsep.join(str(item.path) for item in prompt.media if item.path is not None)
     folders = {"OPENCLAW_MEDIA": files, "OPENCLAW_OUTPUT": str(prompt.output or "")}

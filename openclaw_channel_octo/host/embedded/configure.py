@@ -1,6 +1,7 @@
 """From configuration to a host."""
 
 from collections.abc import Iterable
+from pathlib import Path
 
 from pydantic import SecretStr
 
@@ -35,7 +36,7 @@ def from_config(
     return EmbeddedHost(
         state_dir=config.state_dir,
         agent_id=config.agent_id,
-        agent=_agent(config.agent),
+        agent=_agent(config.agent, config.state_dir),
         clock=clock or SystemClock(),
         timeout_s=config.timeout_seconds,
         strict=config.strict,
@@ -43,14 +44,15 @@ def from_config(
     )
 
 
-def _agent(config: AgentConfig) -> Agent:
+def _agent(config: AgentConfig, state_dir: Path) -> Agent:
     match config:
         case EchoAgentConfig():
             return EchoAgent()
         case CommandAgentConfig():
             from openclaw_channel_octo.host.embedded.command import CommandAgent  # noqa: PLC0415  # what it needs only
 
-            return CommandAgent(config.command, env=config.env, cwd=config.cwd)
+            env = {"OPENCLAW_STORE": str(state_dir), **config.env}
+            return CommandAgent(config.command, env=env, cwd=config.cwd)
         case OpenAIAgentConfig():
             from openclaw_channel_octo.host.embedded.openai import OpenAIAgent  # noqa: PLC0415  # brings aiohttp along
 

@@ -303,6 +303,7 @@ class EmbeddedHost:
             history=history,
             media=turn.media,
             output=turn.output,
+            ticket=turn.ticket,
             conversation=turn.conversation,
             session_key=turn.session_key,
             session_id=transcript.session_id,

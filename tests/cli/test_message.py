@@ -1,0 +1,166 @@
+"""An agent program that acts in the chat beside answering, through the real control socket of a real run."""
+
+import asyncio
+import json
+import sqlite3
+import sys
+import sysconfig
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from openclaw_channel_octo.cli import main
+from openclaw_channel_octo.clock import SystemClock
+from openclaw_channel_octo.ids import ChannelRef
+from openclaw_channel_octo.runtime.control import ControlServer
+from openclaw_channel_octo.runtime.control_calls import register_calls
+from tests.runtime.rig import ANN, BEN, HELPER, Rig, python_agent
+
+PROGRAM = Path(sysconfig.get_path("scripts")) / "openclaw-octo"
+Start = Callable[[str], Awaitable[None]]
+
+
+@pytest.fixture
+async def start(rig: Rig) -> AsyncIterator[Start]:
+    """Run an agent program that has ``message(...)`` at hand, and answer on the control socket meanwhile."""
+    servers: list[ControlServer] = []
+
+    async def run(source: str) -> None:
+        tools = (
+            "import subprocess\n"
+            "def message(*words):\n"
+            f"    done = subprocess.run([{str(PROGRAM)!r}, 'message', *words], capture_output=True, text=True)\n"
+            "    return (done.stdout + done.stderr).strip()\n"
+        )
+        await rig.start(rig.config(agent=python_agent(tools + source)))
+        assert rig.channel is not None
+        server = ControlServer(rig.state_dir, SystemClock(), lambda text: text)
+        register_calls(server, rig.channel, "embedded")
+        await server.start()
+        servers.append(server)
+
+    yield run
+    for server in servers:
+        await server.stop()
+
+
+async def test_a_program_sends_elsewhere_and_answers_here(rig: Rig, start: Start) -> None:
+    rig.octo.add_group("g2", [ANN, HELPER], name="Elsewhere")
+    await start("print(message('send', 'group:g2', 'deployed'))")
+    await rig.until_row(await rig.mention("tell them"), "answered")
+
+    there = [line.text for line in rig.octo.chat(ChannelRef("g2", 2)) if line.from_uid == HELPER]
+    assert there == ["deployed"]
+    assert rig.said()[-1].startswith("sent to group:g2: 2044")
+
+
+async def test_what_it_sends_here_is_a_part_of_the_answer_and_silence_afterwards_is_fine(
+    rig: Rig, start: Start
+) -> None:
+    await start("message('send', 'group:g1', 'step one'); message('send', 'group:g1', 'step two')")
+    await rig.until_row(await rig.mention("go"), "answered")
+
+    assert rig.said() == ["step one", "step two"]
+
+
+async def test_it_reads_what_the_person_who_asked_may_read_and_nothing_else(rig: Rig, start: Start) -> None:
+    rig.octo.add_group("g2", [ANN, HELPER], name="Ann's")
+    await rig.octo.say(ANN, ChannelRef("g2", 2), "a secret of Ann's")
+    await start("print(message('read', 'group:g2'))")
+    await rig.until_row(await rig.mention("read it", who=BEN), "answered")
+    await rig.until_row(await rig.mention("read it", who=ANN), "answered")
+
+    bens, anns = rig.said()
+    assert "secret" not in bens
+    assert "a secret of Ann's" in anns
+    assert "nobody in them asks you for anything" in anns
+
+
+async def test_it_looks_up_groups_people_and_threads(rig: Rig, start: Start) -> None:
+    await start(
+        "print(message('groups')); print(message('members', 'group:g1', '--name', 'be'));"
+        "print(message('threads', 'group:g1')); print(message('resolve', 'g1', '--json'))"
+    )
+    await rig.until_row(await rig.mention("look"), "answered")
+
+    said = rig.said()[-1]
+    assert "g1  g1" in said
+    assert "ben  Ben" in said
+    assert "g1____2039626171074744320" in said
+
+
+async def test_files_come_from_its_own_folder_only(rig: Rig, start: Start, tmp_path: Path) -> None:
+    (tmp_path / "passwd").write_text("planted")
+    await start(
+        "import os, pathlib\n"
+        "out = pathlib.Path(os.environ['OPENCLAW_OUTPUT']); out.mkdir(parents=True, exist_ok=True)\n"
+        "(out / 'report.txt').write_text('fine')\n"
+        f"print(message('send', 'group:g1', '--file', str(out / 'report.txt'), '--file', {str(tmp_path / 'passwd')!r}))"
+    )
+    await rig.until_row(await rig.mention("files"), "answered")
+
+    lines = [line for line in rig.octo.chat(rig.group) if line.from_uid == HELPER]
+    assert [line.payload["type"] for line in lines] == [8, 1, 1]
+    assert "I could not send a file" in lines[1].text
+    assert "planted" not in str(lines)
+
+
+async def test_with_the_run_ends_what_the_program_may_do(rig: Rig, start: Start, tmp_path: Path) -> None:
+    await start(
+        f"import os; open({str(tmp_path / 'env')!r}, 'w').write(os.environ['OPENCLAW_TURN']); print('done')"
+    )
+    await rig.until_row(await rig.mention("go"), "answered")
+    ticket = (tmp_path / "env").read_text()
+    environment = {"OPENCLAW_TURN": ticket, "OPENCLAW_STORE": str(rig.state_dir)}
+
+    late = await asyncio.to_thread(CliRunner().invoke, main, ["message", "groups"], env=environment)
+
+    assert late.exit_code == 1
+    assert "the turn has ended" in late.output
+    assert ticket not in late.output
+
+
+def test_outside_a_run_it_says_so() -> None:
+    result = CliRunner().invoke(main, ["message", "groups"], env={"OPENCLAW_TURN": None})
+
+    assert result.exit_code == 2
+    assert "inside an agent's run only" in result.output
+
+
+@pytest.mark.parametrize(
+    ("call", "params"),
+    [
+        ("message.read", {"target": "g1", "limit": 1_000}),
+        ("message.send", {"target": ""}),
+        ("message.groups", {"x": 1}),
+    ],
+)
+async def test_wrong_parameters_are_named_and_the_ticket_is_not(
+    rig: Rig, start: Start, call: str, params: Mapping[str, Any]
+) -> None:
+    await start("print('x')")
+    reader, writer = await asyncio.open_unix_connection(str(rig.state_dir / "control.sock"))
+    request = {"v": 1, "id": 1, "call": call, "params": {"turn": "planted-ticket", **params}}
+    writer.write(json.dumps(request).encode() + b"\n")
+    answer = json.loads(await reader.readline())
+    writer.close()
+
+    assert answer["error"]["code"] == "bad-params"
+    assert "planted-ticket" not in str(answer)
+
+
+async def test_everything_it_asked_for_is_in_the_journal_without_its_words(rig: Rig, start: Start) -> None:
+    await start("message('send', 'group:g1', 'confidential words'); message('read', 'group:nowhere')")
+    await rig.until_row(await rig.mention("go"), "answered")
+
+    with sqlite3.connect(rig.state_dir / "octo.sqlite") as db:
+        rows = db.execute("SELECT requester, action, outcome FROM audit ORDER BY id").fetchall()
+        everything = str(db.execute("SELECT * FROM audit").fetchall())
+    assert [row[1] for row in rows] == ["send", "read"]
+    assert rows[0][2] == "done"
+    assert rows[1][2] in {"denied", "failed"}
+    assert "confidential" not in everything
+    assert sys.executable not in everything
