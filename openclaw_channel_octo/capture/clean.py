@@ -17,7 +17,7 @@ from pydantic import SecretStr
 from openclaw_channel_octo.capture.socket import Seen, Side, SocketReader
 from openclaw_channel_octo.message.text import utf16_length
 from openclaw_channel_octo.observe.logs import Secrets
-from openclaw_channel_octo.policy.gate import COMMANDS
+from openclaw_channel_octo.policy.commands import APPROVE, COMMANDS, VERDICTS
 from openclaw_channel_octo.wire.codec import encode
 from openclaw_channel_octo.wire.packets import Connect, Disconnect, Event, Packet, Recv, Send
 
@@ -88,8 +88,10 @@ class Cleaner:
     def __init__(self, *secrets: SecretStr, mask_text: bool = False, own_name: str = "") -> None:
         self._secrets = Secrets(*secrets)
         self.masks = mask_text
-        kept = sorted({*_SCHEMES, *COMMANDS, *filter(None, [own_name])}, key=len, reverse=True)
-        self._kept = re.compile("(" + "|".join(map(re.escape, kept)) + ")")
+        kept = sorted({*_SCHEMES, *COMMANDS, APPROVE, *filter(None, [own_name])}, key=len, reverse=True)
+        verdicts = "|".join(map(re.escape, sorted(VERDICTS, key=len, reverse=True)))
+        approval = rf"\Aapprove(?=\s)|(?<=\s)(?:{verdicts})(?=\s*\Z)"
+        self._kept = re.compile("(" + "|".join([*map(re.escape, kept), approval]) + ")")
 
     def text(self, text: str) -> str:
         """Return a text that is no content, such as an id or an error's words, without secrets."""

@@ -9,7 +9,7 @@ from openclaw_channel_octo.config.base import FrozenModel
 from openclaw_channel_octo.ids import split_space
 from openclaw_channel_octo.policy.access import ANYONE, AccessPolicy, DmPolicy, GroupAccess, GroupPolicy
 
-__all__ = ["AccessSettings", "GroupSettings", "contradictions", "nobody_left"]
+__all__ = ["AccessSettings", "CommandSettings", "GroupSettings", "contradictions", "nobody_left"]
 
 _LONGEST_ID = 200
 
@@ -53,6 +53,16 @@ class GroupSettings(FrozenModel):
     allow_from: Uids | None = None
 
 
+class CommandSettings(FrozenModel):
+    """Who may command a bot beside its owner.
+
+    Attributes:
+        allow_from: people who may stop, reset and approve where others take part; ``*`` is everybody.
+    """
+
+    allow_from: Uids = ()
+
+
 class AccessSettings(FrozenModel):
     """Who may talk to a bot; by default everybody. The bot's owner always may.
 
@@ -65,6 +75,7 @@ class AccessSettings(FrozenModel):
         group_allow_from: people allowed by the group policy ``allowlist``; ``None`` for those of ``allow_from``.
         groups: the only groups it answers in, by group number; ``*`` stands for all others.
         block_from: people it does not hear, and says nothing to.
+        commands: see `CommandSettings`.
     """
 
     dm_policy: DmPolicy = "open"
@@ -73,6 +84,7 @@ class AccessSettings(FrozenModel):
     group_allow_from: Uids | None = None
     groups: Mapping[GroupNo, GroupSettings] = Field(default_factory=dict)
     block_from: People = ()
+    commands: CommandSettings = CommandSettings()
 
     @property
     def access(self) -> AccessPolicy:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from difflib import get_close_matches
 from typing import Any
 
 from pydantic import SecretStr
@@ -21,7 +22,6 @@ _WITHOUT_EFFECT = frozenset(
         "cardDisplay",
         "cardInteraction",
         "cardProgress",
-        "commands",
         "docTaskProgress",
         "docTasks",
         "docsApiUrl",
@@ -108,10 +108,25 @@ class ChannelReader:
             if key in _WITHOUT_EFFECT:
                 self._findings.warn(join(path, key), "known, but without effect here")
             elif key not in _READ_APART or (key == "accounts" and path != CHANNEL_PATH):
-                block[key] = self._folders(value) if key == "mediaRoots" else value
+                block[key] = self._prepared(key, value, path)
         known = _WITHOUT_EFFECT | (_READ_APART if path == CHANNEL_PATH else {"botToken"})
         valid = self._findings.validate(BotSettings, block, path, known)
         return None if valid is None else block
+
+    def _prepared(self, key: str, value: object, path: str) -> object:
+        """Return a value as the model takes it."""
+        if key == "mediaRoots":
+            return self._folders(value)
+        if key == "commands" and isinstance(value, Mapping):
+            return self._commands(value, join(path, key))
+        return value
+
+    def _commands(self, raw: Block, path: str) -> Block:
+        """Return what of a block of commands has an effect; what looks like it and is not is left to the model."""
+        idle = [key for key in raw if not get_close_matches(str(key).lower(), ["allowfrom"])]
+        for key in idle:
+            self._findings.warn(join(path, key), "known, but without effect here")
+        return {key: value for key, value in raw.items() if key not in idle}
 
     def _folders(self, raw: object) -> object:
         """Return paths as `Surroundings.path` reads them; what is no list of texts is left to the model."""
@@ -185,6 +200,6 @@ def _account_path(account_id: str) -> str:
 
 def _merged(common: Block, own: Block) -> dict[str, Any]:
     merged = {**common, **own}
-    for key in ("guard", "texts", "rateLimit", "botLoopProtection"):
+    for key in ("guard", "texts", "commands", "rateLimit", "botLoopProtection"):
         merged[key] = {**common.get(key, {}), **own.get(key, {})}
     return merged

@@ -15,6 +15,7 @@ from openclaw_channel_octo.session.status import SessionSnapshot
 __all__ = [
     "Accepted",
     "AgentHost",
+    "AsksApprovals",
     "Block",
     "Delta",
     "Failed",
@@ -243,3 +244,11 @@ class AgentHost(Protocol):
     async def reset(self, session_key: str) -> SessionSnapshot:
         """Give the conversation a new, empty memory; return the new session. Raises `HostError`."""
         ...
+
+
+@runtime_checkable
+class AsksApprovals(Protocol):
+    """What an `AgentHost` also is where agents ask people for leave before they do something."""
+
+    approvals_in: str
+    """Where people decide, in words for the chat."""

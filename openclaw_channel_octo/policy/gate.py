@@ -1,6 +1,5 @@
 """The gate: what a received message is to the bot, and whether it addresses it (design §4)."""
 
-import re
 from collections.abc import Container
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -15,11 +14,11 @@ from openclaw_channel_octo.ids import (
 from openclaw_channel_octo.message.mentions import mentions_typed_name, strip_leading_mention, valid_entities
 from openclaw_channel_octo.message.payload import SYSTEM_TYPES, ContentType, Entity, Payload
 from openclaw_channel_octo.policy.access import AccessPolicy
+from openclaw_channel_octo.policy.commands import command_in
 
 __all__ = [
     "ADDRESSED",
     "BLOCKED",
-    "COMMANDS",
     "Decision",
     "DecisionKind",
     "Envelope",
@@ -31,9 +30,6 @@ __all__ = [
     "is_bot",
 ]
 
-COMMANDS = frozenset({"/help", "/status", "/reset", "/stop"})
-"""What a person may tell the channel itself instead of asking the agent."""
-
 BOTFATHER = "botfather"
 """The account that makes bots (octo-bot-api §6.1)."""
 
@@ -44,7 +40,6 @@ NOT_REQUIRED = "no mention required"
 PREFERRED = "no mention preference"
 
 _UNMENTIONED = frozenset({NOT_REQUIRED, PREFERRED})
-_FIRST_WORD = re.compile(r"\S+")
 _CONVERSATIONS = frozenset(ChannelType)
 
 
@@ -54,7 +49,7 @@ class DecisionKind(StrEnum):
     TURN = "turn"
     """Addresses the bot: the agent is asked."""
     COMMAND = "command"
-    """Addresses the bot, and is one of `COMMANDS`."""
+    """Addresses the bot, and is for the channel itself (`policy.commands`)."""
     REFUSED = "refused"
     """Addresses the bot, but its sender may not talk to it here."""
     CONTEXT = "context"
@@ -180,13 +175,18 @@ def is_bot(uid: str, policy: GatePolicy) -> bool:
     return uid in policy.known_bots or uid == BOTFATHER or uid.endswith("_bot") or uid.startswith("iwh_")
 
 
-def command_of(payload: Payload, identity: Identity) -> str:
-    """Return the command that a text consists of behind leading mentions of the bot, else an empty string."""
+def command_of(payload: Payload, identity: Identity, *, direct: bool) -> str:
+    """Return the command that a text consists of behind leading mentions of the bot, else an empty string.
+
+    Args:
+        payload: what was said.
+        identity: who the bot is.
+        direct: whether it was said in a direct conversation.
+    """
     if payload.type != ContentType.TEXT:
         return ""
     entities = _own_entities(payload, identity)
-    word = _FIRST_WORD.match(strip_leading_mention(payload.text, identity.name, entities))
-    return word[0] if word and word[0] in COMMANDS else ""
+    return command_in(strip_leading_mention(payload.text, identity.name, entities), direct=direct)
 
 
 def _spoken(envelope: Envelope, payload: Payload, identity: Identity, policy: GatePolicy) -> Decision:
@@ -226,7 +226,8 @@ def _direct(envelope: Envelope, payload: Payload, identity: Identity, *, from_bo
         return Decision(DecisionKind.IGNORED, "not our conversation")
     if from_bot:
         return Decision(DecisionKind.CONTEXT, "bot in dm")
-    return _addressed(payload, identity, "dm", from_bot=False)
+    command = command_of(payload, identity, direct=True)
+    return Decision(DecisionKind.COMMAND if command else DecisionKind.TURN, "dm", command)
 
 
 def _named(payload: Payload, identity: Identity) -> str:
@@ -251,7 +252,7 @@ def _meant_by_person(payload: Payload, identity: Identity, policy: GatePolicy, u
 
 
 def _addressed(payload: Payload, identity: Identity, reason: str, *, from_bot: bool) -> Decision:
-    command = "" if from_bot else command_of(payload, identity)
+    command = "" if from_bot else command_of(payload, identity, direct=False)
     return Decision(DecisionKind.COMMAND if command else DecisionKind.TURN, reason, command)
 
 

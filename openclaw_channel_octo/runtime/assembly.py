@@ -5,10 +5,12 @@ from dataclasses import dataclass
 
 from openclaw_channel_octo.config.model import BotConfig
 from openclaw_channel_octo.observe.logs import BotLog
+from openclaw_channel_octo.policy.commands import Commanders
 from openclaw_channel_octo.policy.gate import GatePolicy, Identity
 from openclaw_channel_octo.rest.client import BotApi
 from openclaw_channel_octo.runtime.admission import Admission
 from openclaw_channel_octo.runtime.attachments import Outputs
+from openclaw_channel_octo.runtime.commands import Commands
 from openclaw_channel_octo.runtime.context import Context
 from openclaw_channel_octo.runtime.limits import Limits
 from openclaw_channel_octo.runtime.measures import Measures
@@ -27,7 +29,7 @@ from openclaw_channel_octo.runtime.surroundings import Surroundings
 from openclaw_channel_octo.runtime.tasks import TaskSet
 from openclaw_channel_octo.runtime.turn import Turns
 
-__all__ = ["Basics", "make_admission", "make_surroundings", "make_turns"]
+__all__ = ["Basics", "make_admission", "make_commands", "make_surroundings", "make_turns"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +80,14 @@ def make_admission(basics: Basics, around: Surroundings, outbox: Outbox) -> Admi
     limits = Limits(basics.config, basics.identity, around.is_bot, notices.over)
     texts = basics.config.texts
     return Admission(texts, notices, limits, Pairing(texts, shared.journal, shared.clock))
+
+
+def make_commands(basics: Basics) -> Commands:
+    """Return what answers commands."""
+    shared = basics.shared
+    listed = frozenset(basics.config.commands.allow_from)
+    commanders = Commanders(basics.identity.owner_uid, listed)
+    return Commands(shared.host, shared.runs, shared.lanes, commanders, shared.routing, basics.log)
 
 
 def make_turns(  # the parts

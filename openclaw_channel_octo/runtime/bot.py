@@ -7,7 +7,7 @@ from functools import partial
 from openclaw_channel_octo.clock import Backoff
 from openclaw_channel_octo.config.model import BotConfig
 from openclaw_channel_octo.errors import ApiError, StoreError
-from openclaw_channel_octo.ids import ChannelRef
+from openclaw_channel_octo.ids import ChannelRef, ChannelType
 from openclaw_channel_octo.message.payload import parse_payload
 from openclaw_channel_octo.message.render import render
 from openclaw_channel_octo.observe.logs import BotLog, trace_scope
@@ -15,9 +15,14 @@ from openclaw_channel_octo.policy.gate import DecisionKind, Identity, command_of
 from openclaw_channel_octo.rest.client import BotApi
 from openclaw_channel_octo.rest.media import MediaFetcher
 from openclaw_channel_octo.rest.models import Registration
-from openclaw_channel_octo.runtime.assembly import Basics, make_admission, make_surroundings, make_turns
+from openclaw_channel_octo.runtime.assembly import (
+    Basics,
+    make_admission,
+    make_commands,
+    make_surroundings,
+    make_turns,
+)
 from openclaw_channel_octo.runtime.attachments import attachments_of
-from openclaw_channel_octo.runtime.commands import Commands
 from openclaw_channel_octo.runtime.history import History
 from openclaw_channel_octo.runtime.inbox import Inbox, Incoming, Outcome, trace_of
 from openclaw_channel_octo.runtime.measures import Measures
@@ -222,7 +227,7 @@ class Bot:
         )
         self._presence = Presence(self._api, shared.clock, self._tasks, self._log, self._measures)
         self._media = Intake(self._fetcher, self._tasks, shared.clock)
-        self._commands = Commands(shared.host, shared.runs, shared.lanes, identity.owner_uid, self._log)
+        self._commands = make_commands(basics)
         self._admission = make_admission(basics, self._around, self._outbox)
         self._turns = make_turns(
             basics, self._around, self._outbox, self._presence, self._media, self._files.outputs
@@ -230,6 +235,7 @@ class Bot:
         self.outbound = OutboundBot(
             account_id=config.account_id,
             own_uid=identity.uid,
+            blocks=partial(config.access.blocks, owner_uid=identity.owner_uid),
             api=self._api,
             places=self._around.places,
             roster=self._around.roster,
@@ -359,7 +365,8 @@ class Bot:
     async def _run_command(self, row: InboundRow) -> None:
         with trace_scope(row.trace):
             try:
-                command = command_of(parse_payload(row.payload), self._identity)
+                direct = row.channel.type == ChannelType.PERSON
+                command = command_of(parse_payload(row.payload), self._identity, direct=direct)
                 text = await self._commands.answer(row, command)
                 await self._outbox.conclude(row, "", text, RowState.ANSWERED)
             except ApiError as error:

@@ -31,6 +31,8 @@ MOST_ELSEWHERE = 50
 MOST_CANDIDATES = 50
 SOURCE_CHARS = 200
 
+UNHEARD = "[a message of somebody this bot does not hear]"
+
 DISBANDED = 2
 """Status of a group whose members get nothing any more (octo-bot-api §2.7)."""
 
@@ -319,14 +321,15 @@ class Outbound:
 
     async def _messages(self, channel: ChannelRef, rows: Sequence[HistoryMessage]) -> tuple[ReadMessage, ...]:
         names = await self._bot.roster.names(channel, rows[-1].from_uid) if rows else {}
+        unheard = {row.from_uid for row in rows if self._bot.blocks(row.from_uid)}
         return tuple(
             ReadMessage(
                 message_id=row.message_id,
                 message_seq=row.message_seq,
                 timestamp=row.timestamp,
                 from_uid=row.from_uid,
-                from_name=names.get(row.from_uid, ""),
-                text=excerpt(render(parse_payload(row.payload)).text),
+                from_name="" if row.from_uid in unheard else names.get(row.from_uid, ""),
+                text=UNHEARD if row.from_uid in unheard else excerpt(render(parse_payload(row.payload)).text),
             )
             for row in rows
         )

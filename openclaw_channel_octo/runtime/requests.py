@@ -1,5 +1,6 @@
 """Who asks a bot for something beside its answers, and what they get (reference-behaviour §g.4)."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from openclaw_channel_octo.clock import Clock
@@ -40,6 +41,7 @@ class OutboundBot:
     Attributes:
         account_id: its account.
         own_uid: its uid in the chat.
+        blocks: tells whether it does not hear somebody.
         api: its API.
         places: where it is.
         roster: who is who.
@@ -50,6 +52,7 @@ class OutboundBot:
 
     account_id: str
     own_uid: str
+    blocks: Callable[[str], bool]
     api: BotApi
     places: Places
     roster: Roster
@@ -89,8 +92,9 @@ class ReadMessage:
         message_seq: its number in the conversation, for ``before`` and ``after``.
         timestamp: Unix seconds.
         from_uid: who wrote it, empty for the system.
-        from_name: that person's display name, empty when unknown.
-        text: what it says, cut at 500 characters; what is no text as a line that says what it is.
+        from_name: that person's display name, empty when unknown or where the bot does not hear them.
+        text: what it says, cut at 500 characters; what is no text, or said by somebody the bot does not hear, as a line
+            that says so.
     """
 
     message_id: str

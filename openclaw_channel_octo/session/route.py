@@ -114,6 +114,11 @@ class Routing:
         )
         return Route(agent_id=agent_id, session_key=f"agent:{agent_id}:{key}")
 
+    def shares_direct(self, account_id: str, channel: ChannelRef) -> bool:
+        """Return whether a direct conversation has one session with those of others, the agent's main one."""
+        found = self.route(account_id, channel)
+        return channel.type == ChannelType.PERSON and found.session_key == f"agent:{found.agent_id}:{_MAIN}"
+
     def agents_of(self, account_id: str) -> frozenset[str]:
         """Return every agent that can get messages of an account."""
         account_id = canonical_account(account_id)

@@ -73,6 +73,13 @@ def test_an_accounts_lists_replace_those_of_the_channel(parse: Parse) -> None:
         ({"dmPolicy": "closed"}, "dmPolicy: must be 'open', 'pairing', 'allowlist'"),
         ({"texts": {"pairing": "ask Ann"}}, "texts.pairing: must contain %s, the code, exactly once"),
         ({"texts": {"pairing": "%s or %d"}}, "texts.pairing: must contain %s, the code, exactly once"),
+        (
+            {"commands": {"allowfrom": ["ann"]}},
+            "commands.allowfrom: unknown key; did you mean allowFrom?",
+        ),
+        ({"commands": {"allowFrom": "ann"}}, "commands.allowFrom: must be a list of strings"),
+        ({"commands": {"allowFrom": ["octo:ann"]}}, "commands.allowFrom.0: must be a bare id"),
+        ({"commands": 1}, "commands: must be an object"),
         ({"allowFrom": "ann"}, "allowFrom: must be a list of strings"),
         ({"allowFrom": [7]}, "allowFrom.0: must be a string"),
         ({"allowFrom": [""]}, "allowFrom.0: must be an id without spaces"),
@@ -137,6 +144,22 @@ def test_settings_that_leave_nobody_are_remarked_upon(
 ) -> None:
     (found,) = warnings(parse, **keys)
     assert found.startswith(f"channels.octo.{warning}")
+
+
+def test_those_who_may_command_are_listed_for_the_channel_or_for_an_account(parse: Parse) -> None:
+    accounts_of = {
+        "a": {"botToken": TOKEN},
+        "b": {"botToken": f"{TOKEN}2", "commands": {"allowFrom": ["ben"]}},
+    }
+    octo = {"commands": {"allowFrom": [f"{SPACE}ann"]}, "accounts": accounts_of}
+    accounts = parse(octo).config.accounts
+    assert [accounts[name].commands.allow_from for name in ("a", "b")] == [("ann",), ("ben",)]
+    assert parse({"botToken": TOKEN}).config.accounts["default"].commands.allow_from == ()
+
+
+def test_what_else_stands_with_the_commands_is_remarked_upon(parse: Parse) -> None:
+    (found,) = warnings(parse, commands={"fork": {"scope": "any"}, "allowFrom": ["ann"]})
+    assert found == "channels.octo.commands.fork: known, but without effect here"
 
 
 def test_an_account_that_is_off_is_not_judged(parse: Parse) -> None:

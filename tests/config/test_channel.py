@@ -197,7 +197,6 @@ def test_an_account_that_is_no_object_is_a_mistake(problems: Problems) -> None:
         "cardDisplay",
         "cardInteraction",
         "cardProgress",
-        "commands",
         "docTaskProgress",
         "docTasks",
         "docsApiUrl",

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from openclaw_channel_octo.ids import ChannelRef
 from openclaw_channel_octo.message.payload import SYSTEM_TYPES, parse_payload, read_payload
+from openclaw_channel_octo.policy.commands import COMMANDS, VERDICTS, command_in
 from openclaw_channel_octo.policy.gate import (
-    COMMANDS,
     Decision,
     DecisionKind,
     Envelope,
@@ -385,7 +385,46 @@ def test_direct_message_between_others_is_ignored(channel_id: str) -> None:
 def test_command_is_the_first_word_behind_mentions_of_the_bot(content: str, command: str) -> None:
     kind = DecisionKind.COMMAND if command else DecisionKind.TURN
     assert in_dm(text(content)) == Decision(kind, "dm", command)
-    assert command_of(read_payload(text(content)), ME) == command
+    assert command_of(read_payload(text(content)), ME, direct=True) == command
+
+
+@pytest.mark.parametrize("verdict", sorted(VERDICTS))
+@pytest.mark.parametrize("form", ["/approve {}", "/approve 3f0c-12 {}", " /approve\t12  {} "])
+def test_approvals_are_commands_wherever_the_bot_is_addressed(form: str, verdict: str) -> None:
+    content = form.format(verdict)
+    assert in_dm(text(content)) == Decision(DecisionKind.COMMAND, "dm", "/approve")
+    assert in_group(text(f"@Helper {content}")) == Decision(DecisionKind.COMMAND, "typed name", "/approve")
+
+
+@pytest.mark.parametrize("content", ["approve once", "approve 12 deny"])
+def test_approvals_without_a_slash_are_commands_in_direct_conversations_only(content: str) -> None:
+    assert in_dm(text(content)).command == "/approve"
+    assert in_group(text(f"@Helper {content}")) == Decision(DecisionKind.TURN, "typed name")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "/approve",
+        "/approve 12",
+        "/approve 12 maybe",
+        "/approve 1 2 allow",
+        "/approve 12 allow please",
+        "/approved 12 allow",
+        "approve",
+        "please approve once",
+        "/APPROVE 12 allow",
+        "/approve 12 Allow",
+    ],
+)
+def test_what_only_looks_like_an_approval_is_an_ordinary_message(content: str) -> None:
+    assert in_dm(text(content)) == Decision(DecisionKind.TURN, "dm")
+
+
+@given(st.text(max_size=40))
+def test_whatever_stands_around_a_verdict_one_line_is_a_command_or_is_not(rest: str) -> None:
+    found = command_in(f"/approve {rest} allow", direct=False)
+    assert found == ("/approve" if len(rest.split()) <= 1 else "")
 
 
 def test_every_command_is_recognised() -> None:

@@ -2,13 +2,25 @@
 
 import pytest
 
+from openclaw_channel_octo.config.load import parse_config
+from openclaw_channel_octo.config.model import GatewayHostConfig
 from openclaw_channel_octo.host.base import Accepted, Final
+from openclaw_channel_octo.host.gateway.host import GatewayHost
 from openclaw_channel_octo.ids import ChannelRef
+from openclaw_channel_octo.runtime.channel import OctoChannel
+from openclaw_channel_octo.session.route import Routing
 from openclaw_channel_octo.testing.faults import ErrorAnswer
 from openclaw_channel_octo.testing.host import HANG, ScriptedHost
-from tests.runtime.rig import ANN, BEN, Rig
+from tests.runtime.rig import ANN, BEN, HELPER, Rig
 
+OWNER_ONLY = "Only the bot's owner, or somebody they have named for it, may do that here."
 GROUP_KEY = "agent:main:octo:group:g1"
+
+
+class AskingHost(ScriptedHost):
+    """A host whose agents ask for leave, as those of a gateway do."""
+
+    approvals_in = GatewayHost.approvals_in
 
 
 async def test_help_lists_the_commands_and_asks_no_agent(rig: Rig) -> None:
@@ -47,7 +59,7 @@ async def test_others_may_not_stop_or_reset_in_a_group(rig: Rig, command: str) -
     await host.wait_for_turns(1)
     session_id = host.sessions[GROUP_KEY].session_id
     await rig.until_row(await rig.mention(command, who=BEN), "answered")
-    assert rig.said() == ["Only the bot's owner may do that in a group."]
+    assert rig.said() == [OWNER_ONLY]
     assert host.sessions[GROUP_KEY].session_id == session_id
     host.release()
     assert (await rig.until_said(2))[-1] == "done"
@@ -84,3 +96,74 @@ async def test_a_command_whose_answer_cannot_be_sent_is_a_dead_letter(rig: Rig) 
     await rig.start(rig.config(), ScriptedHost())
     rig.octo.fail_next("sendMessage", ErrorAnswer(status=400))
     await rig.until_row(await rig.octo.say(ANN, rig.dm, "/help"), "dead")
+
+
+@pytest.mark.parametrize("listed", [[BEN], ["*"]])
+async def test_people_the_operator_names_stop_in_groups_and_others_still_do_not(
+    rig: Rig, listed: list[str]
+) -> None:
+    host = ScriptedHost([Accepted("r"), HANG, Final("never")])
+    await rig.start(rig.config(commands={"allowFrom": listed}), host)
+    running = await rig.mention("long job")
+    await host.wait_for_turns(1)
+    await rig.until_row(await rig.mention("/stop", who=BEN), "answered")
+    await rig.until_row(running, "notified")
+    assert sorted(rig.said()) == ["Stopping.", "⏹️ Stopped."]
+
+
+async def test_in_a_group_everybody_looks(rig: Rig) -> None:
+    await rig.start(rig.config(), ScriptedHost())
+    for command in ("/status", "/help"):
+        await rig.until_row(await rig.mention(command, who=BEN), "answered")
+    assert rig.said()[0] == "Session: new\nWaiting messages: 0"
+    assert OWNER_ONLY not in rig.said()
+
+
+@pytest.mark.parametrize("command", ["/stop", "/reset"])
+async def test_where_direct_messages_share_one_session_only_the_owner_and_listed_people_command_it(
+    rig: Rig, command: str
+) -> None:
+    gateway = {"kind": "gateway", "stateDir": str(rig.state_dir)}
+    config = rig.config(commands={"allowFrom": ["cat"]}) | {"host": gateway}
+    rig.octo.add_person("cat", "Cat")
+    loaded = parse_config(config, base=rig.state_dir).config
+    assert isinstance(loaded.host, GatewayHostConfig)
+    shared = loaded.host.model_copy(update={"routing": Routing(dm_scope="main")})
+    host = ScriptedHost()
+    rig.host = host
+    rig.channel = OctoChannel(loaded.model_copy(update={"host": shared}), clock=rig.clock)
+    await rig.channel.start("helper", host)
+    await rig.octo.wait_for(lambda: rig.octo.online(HELPER))
+    for uid in (BEN, "cat", ANN):
+        await rig.until_row(await rig.octo.say(uid, rig.dm, command), "answered")
+    assert rig.said(ChannelRef(BEN, 1)) == [OWNER_ONLY]
+    assert rig.said(ChannelRef("cat", 1)) == rig.said(ChannelRef(ANN, 1))
+    assert rig.said(ChannelRef(ANN, 1)) != [OWNER_ONLY]
+
+
+@pytest.mark.parametrize("text", ["/approve 3f0c-12 allow-once", "/approve deny", "approve always"])
+async def test_an_approval_passes_a_busy_lane_and_this_agent_asks_for_none(rig: Rig, text: str) -> None:
+    host = ScriptedHost([Accepted("r"), HANG, Final("done")])
+    await rig.start(rig.config(), host)
+    await rig.octo.say(ANN, rig.dm, "long job")
+    await host.wait_for_turns(1)
+    await rig.until_row(await rig.octo.say(ANN, rig.dm, text), "answered")
+    assert rig.said(ChannelRef(ANN, 1)) == ["This agent asks for no approvals."]
+    host.release()
+    assert (await rig.until_said(2, ChannelRef(ANN, 1)))[-1] == "done"
+    assert len(host.turns) == 1
+
+
+async def test_an_approval_for_a_gateway_is_sent_to_where_it_can_be_given(rig: Rig) -> None:
+    await rig.start(rig.config(), AskingHost())
+    await rig.until_row(await rig.mention("/approve 12 allow"), "answered")
+    assert rig.said() == ["I cannot pass decisions on. Please decide in the gateway's own interface."]
+
+
+async def test_only_the_owner_and_listed_people_approve(rig: Rig) -> None:
+    rig.octo.add_person("cat", "Cat")
+    await rig.start(rig.config(commands={"allowFrom": [BEN]}), ScriptedHost())
+    for uid in (BEN, "cat"):
+        await rig.until_row(await rig.octo.say(uid, rig.dm, "/approve 12 allow"), "answered")
+    assert rig.said(ChannelRef(BEN, 1)) == ["This agent asks for no approvals."]
+    assert rig.said(ChannelRef("cat", 1)) == [OWNER_ONLY]

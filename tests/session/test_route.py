@@ -126,3 +126,12 @@ def test_ids_are_compared_as_gateways_do(text: str, found: str) -> None:
 def test_every_conversation_has_a_route(account: str, channel: str, kind: ChannelType, scope: str) -> None:
     route = Routing(dm_scope=scope).route(account, ChannelRef(channel, kind))
     assert route.session_key.startswith("agent:main:")
+
+
+def test_direct_messages_share_a_session_only_where_the_scope_is_main() -> None:
+    ben, group = ChannelRef("main", 1), ChannelRef("g1", 2)
+    assert Routing(dm_scope="main").shares_direct("a", ben)
+    assert not any(Routing(dm_scope=scope).shares_direct("a", ben) for scope in DM_SCOPES if scope != "main")
+    assert not Routing(dm_scope="main", group_scope="main").shares_direct("a", group)
+    rule = Binding(agent_id="helper", account_id="*", dm_scope="main")
+    assert Routing(bindings=(rule,)).shares_direct("a", ben)
