@@ -27,6 +27,7 @@ from openclaw_channel_octo.capture.show import timeline
 from openclaw_channel_octo.capture.socket import Side
 from openclaw_channel_octo.errors import CaptureError
 from openclaw_channel_octo.message.text import utf16_length
+from openclaw_channel_octo.policy.commands import command_in
 
 FOLDER = Path(__file__).parents[2] / "fixtures" / "wukongim"
 NAMES = sorted(path.stem for path in FOLDER.glob("*.wkcap"))
@@ -170,3 +171,12 @@ def test_masking_keeps_the_length_in_utf16_units_and_every_separator(text: str) 
 
 def _of(*records: ApiCall | OtherRecord) -> Capture:
     return Capture(header=CaptureHeader(), records=records, torn=False)
+
+
+@pytest.mark.parametrize("text", ["/approve 3f0c-12 allow-once", "/approve secret deny", "approve always"])
+def test_masking_keeps_an_approval_a_command_and_none_of_its_other_words(text: str) -> None:
+    masked = Cleaner(mask_text=True).content(text)
+
+    assert command_in(masked, direct=True) == "/approve"
+    assert "secret" not in masked
+    assert "allow" not in Cleaner(mask_text=True).content("we allow nothing")
