@@ -189,6 +189,8 @@ class BotSettings(AccessSettings):
         history_limit: earlier messages of a group that come with a mention, those since the last answer; 0 for none.
         media_max_mb: largest file that is fetched for an agent, in MiB; 0 fetches none.
         media_roots: folders from which an agent may send files, absolute after loading.
+        quote_replies: whether an answer begins with a quote of the message it answers.
+        mention_everyone: whether ``@all`` in an answer calls everybody in a group.
         reply_chunk: longest single message of an answer, in UTF-16 units.
     """
 
@@ -211,6 +213,8 @@ class BotSettings(AccessSettings):
     history_limit: Annotated[int, Field(ge=0, le=200)] = 20
     media_max_mb: Annotated[int, Field(ge=0, le=500)] = 20
     media_roots: Annotated[tuple[Annotated[Path, AfterValidator(_media_root)], ...], Field(strict=False)] = ()
+    quote_replies: Literal["never", "first"] = "never"
+    mention_everyone: bool = False
     reply_chunk: Annotated[int, Field(ge=100, le=20_000)] = 3_500
 
 

@@ -16,6 +16,7 @@ MOST_MENTIONS = 50
 """People one message may call; more are shown as text."""
 
 _MARK = re.compile(r"@\[([^\[\]:\n]{1,128}):([^\[\]\n]{1,128})\]")
+_EVERYONE = re.compile(r"@(?:all|All|所有人)")
 _PRIVATE_USE = range(0xE000, 0xF8FF)
 
 
@@ -42,20 +43,22 @@ class Addressed:
     mention: Mapping[str, Any]
 
 
-def addressed(text: str, names: Mapping[str, str]) -> Addressed:
+def addressed(text: str, names: Mapping[str, str], *, everyone: bool = False) -> Addressed:
     """Return an agent's text as a message of a conversation.
 
     ``@[uid:name]`` names a member by uid, ``@name`` one by a display name that only they have; both count only for
-    people of this conversation, outside code, and never for everybody at once.
+    people of this conversation and outside code. ``@all`` calls all of them where that is allowed.
 
     Args:
         text: what the agent wrote.
         names: display names of the conversation's members by uid.
+        everyone: whether the text may call everybody; bots are never among them (octo-bot-api §4.3).
     """
     parts: list[str] = []
     entities: list[dict[str, Any]] = []
     units = end = 0
-    for span in _spans(text, names):
+    spans = _spans(text, names)
+    for span in spans:
         before = text[end : span.start]
         units += utf16_length(before)
         length = utf16_length(span.shown)
@@ -65,7 +68,9 @@ def addressed(text: str, names: Mapping[str, str]) -> Addressed:
         units += length
         end = span.end
     uids = list(dict.fromkeys(entity["uid"] for entity in entities))
-    mention = {"uids": uids, "entities": entities} if entities else {}
+    mention: dict[str, Any] = {"uids": uids, "entities": entities} if entities else {}
+    if everyone and _calls_everyone(text, spans):
+        mention["humans"] = 1
     return Addressed("".join([*parts, text[end:]]), mention)
 
 
@@ -109,6 +114,17 @@ def _spans(text: str, names: Mapping[str, str]) -> Sequence[_Span]:
             found.append(span)
             end = span.end
     return found
+
+
+def _calls_everyone(text: str, spans: Sequence[_Span]) -> bool:
+    """Return whether ``@all`` stands in a text, as a word of its own, outside code and other mentions."""
+    taken = [*code_spans(text), *((span.start, span.end) for span in spans)]
+    return any(
+        ends_name(text, found.end())
+        and not is_word(text[found.start() - 1 : found.start()])
+        and not any(start <= found.start() < stop for start, stop in taken)
+        for found in _EVERYONE.finditer(text)
+    )
 
 
 def _candidates(text: str, names: Mapping[str, str]) -> Iterator[_Span]:

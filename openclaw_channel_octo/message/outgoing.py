@@ -8,7 +8,7 @@ from typing import Any
 from openclaw_channel_octo.message.payload import ContentType
 from openclaw_channel_octo.message.text import file_name, single_line
 
-__all__ = ["OutgoingFile", "ending", "file_note", "file_payload", "kind_of", "named"]
+__all__ = ["QUOTED_CHARS", "OutgoingFile", "ending", "file_note", "file_payload", "kind_of", "named", "quote"]
 
 _KINDS: Mapping[str, ContentType] = MappingProxyType(
     dict.fromkeys(("png", "jpg", "jpeg", "webp", "bmp"), ContentType.IMAGE)
@@ -46,6 +46,9 @@ _ENDINGS: Mapping[str, str] = MappingProxyType(
     }
 )
 _LONGEST_ENDING = 12
+
+QUOTED_CHARS = 200
+"""Characters of a message that are shown in a quote of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,3 +133,18 @@ def file_note(text: str, name: str, reason: str) -> str:
     """
     shown = single_line(name).replace("`", "'")
     return f"{text} `{shown}` ({reason})" if shown else f"{text} ({reason})"
+
+
+def quote(message_id: str, seq: int, uid: str, name: str, text: str) -> dict[str, Any]:
+    """Return the ``reply`` of a message that quotes another; clients show it from name and payload (octo-bot-api §4.3).
+
+    Args:
+        message_id: the quoted message's.
+        seq: its number in the conversation.
+        uid: who wrote it.
+        name: display name, may be empty.
+        text: what it says, cut at `QUOTED_CHARS`.
+    """
+    shown = text if len(text) <= QUOTED_CHARS else f"{text[:QUOTED_CHARS]}…"
+    said = {"message_id": message_id, "root_message_id": message_id, "message_seq": seq}
+    return {**said, "from_uid": uid, "from_name": name or uid, "payload": {"type": 1, "content": shown}}

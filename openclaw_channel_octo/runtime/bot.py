@@ -221,6 +221,7 @@ class Bot:
             chunk_limit=config.reply_chunk,
             people=self._around.roster.people,
             files=self._files,
+            everyone=config.mention_everyone,
             file_failed=config.texts.file_failed,
             log=self._log,
             measures=self._measures,

@@ -66,6 +66,7 @@ class Outbox:
         chunk_limit: longest message in UTF-16 units.
         people: tells the names of people, by uid, that are known of a conversation; an answer can call only these.
         files: uploads files of answers.
+        everyone: whether answers may call everybody in a group.
         file_failed: how the line begins that stands in the place of a file that could not be sent.
         log: the bot's log.
         measures: told of answers that were sent.
@@ -81,6 +82,7 @@ class Outbox:
         chunk_limit: int,
         people: Callable[[ChannelRef], Mapping[str, str]],
         files: Attachments,
+        everyone: bool,
         file_failed: str,
         log: BotLog,
         measures: Measures,
@@ -93,36 +95,38 @@ class Outbox:
         self._chunk_limit = chunk_limit
         self._people = people
         self._files = files
+        self._everyone = everyone
         self._file_failed = file_failed
         self._log = log
         self._heard: OrderedDict[str, str] = OrderedDict()
         self._accepted: OrderedDict[str, None] = OrderedDict()
         self._notes: OrderedDict[str, str] = OrderedDict()
 
-    async def reply(self, row: InboundRow, run_id: str, said: Said) -> list[str]:
+    async def reply(self, row: InboundRow, run_id: str, said: Said, quote: str = "") -> list[str]:
         """Send a part of the answer to a message; return the ids of the messages it became.
 
         Args:
             row: the message.
             run_id: the run that wrote it, empty for a notice.
             said: texts and files in order; a file that cannot be sent becomes a line that says why.
+            quote: the quote the first of them begins with, JSON; empty for none.
 
         Raises:
             ApiError: a chunk could not be delivered; those behind it were not tried.
             StoreError: the journal did not take it.
         """
-        parts = await self._parts(row.channel, run_id, said)
+        parts = _quoting(quote, await self._parts(row.channel, run_id, said))
         chunks = await self._journal.plan_chunks(row.id, run_id, parts)
         return [await self._deliver_recorded(row, chunk) for chunk in chunks]
 
     async def conclude(
-        self, row: InboundRow, run_id: str, said: Said, ending: RowState, detail: str = ""
+        self, row: InboundRow, run_id: str, said: Said, ending: RowState, detail: str = "", quote: str = ""
     ) -> str:
         """Send the last part of an answer, or the notice in its place, and end the row; return its message id.
 
         Raises as `reply` does.
         """
-        parts = await self._parts(row.channel, run_id, said)
+        parts = _quoting(quote, await self._parts(row.channel, run_id, said))
         chunks = await self._journal.plan_chunks(row.id, run_id, parts, ending)
         ids = [await self._deliver_recorded(row, chunk) for chunk in chunks]
         await self._settle(row, ending, ids, detail)
@@ -312,7 +316,8 @@ class Outbox:
         return sent.message_id
 
     def _text_payload(self, channel: ChannelRef, text: str) -> dict[str, Any]:
-        message = addressed(text, self._members(channel))
+        everyone = self._everyone and channel.type != ChannelType.PERSON
+        message = addressed(text, self._members(channel), everyone=everyone)
         mention = {"mention": message.mention} if message.mention else {}
         return {"type": _TEXT, "content": message.text, **mention}
 
@@ -334,6 +339,12 @@ class Outbox:
             if ours and keyless and same:
                 alike = message.message_id
         return alike
+
+
+def _quoting(quote: str, parts: Sequence[Part]) -> list[Part]:
+    """Return the parts with a quote at the beginning of the first."""
+    first = [replace(part, reply=quote) for part in parts[:1]]
+    return [*first, *parts[1:]]
 
 
 def _remember(kept: OrderedDict[str, _V], key: str, value: _V) -> None:

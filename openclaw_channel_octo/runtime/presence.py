@@ -36,6 +36,7 @@ class _Conversation:
     typing: asyncio.Task[None] | None = None
     repeat: asyncio.Task[None] | None = None
     typed_at: float = float("-inf")
+    refused: bool = False
 
 
 class Presence:
@@ -62,6 +63,7 @@ class Presence:
         """Show that a message was read and is being worked on; every call needs one `end`."""
         talk = self._open.setdefault(channel, _Conversation())
         talk.turns += 1
+        talk.refused = False
         talk.unread.append(message_id)
         self._log.info("sending readReceipt+typing to channel=%s type=%d", channel.id, channel.type)
         if talk.receipts is None:
@@ -96,12 +98,21 @@ class Presence:
 
     def _type(self, channel: ChannelRef, talk: _Conversation) -> None:
         talk.typed_at = self._clock.now()
-        talk.typing = self._tasks.start(self._quietly(channel, "typing", self._api.typing(channel)), "typing")
+        if not talk.refused:
+            talk.typing = self._tasks.start(self._show_typing(channel, talk), "typing")
+
+    async def _show_typing(self, channel: ChannelRef, talk: _Conversation) -> None:
+        error = await self._quietly(channel, "typing", self._api.typing(channel))
+        # Asking again changes nothing before somebody writes there again (octo-bot-api §3.1).
+        talk.refused = error is not None and not error.retryable
 
     async def _keep_typing(self, channel: ChannelRef, talk: _Conversation) -> None:
         while True:
-            await self._clock.sleep(TYPING_EVERY_S)
-            self._type(channel, talk)
+            wait_s = talk.typed_at + TYPING_EVERY_S - self._clock.now()
+            if wait_s > 0:
+                await self._clock.sleep(wait_s)
+            else:
+                self._type(channel, talk)
 
     async def _send_receipts(self, channel: ChannelRef, talk: _Conversation) -> None:
         while talk.unread:
@@ -109,18 +120,20 @@ class Presence:
             await self._quietly(channel, "readReceipt", self._api.read_receipt(channel, ids))
         talk.receipts = None
 
-    async def _quietly(self, channel: ChannelRef, what: str, call: Awaitable[None]) -> None:
+    async def _quietly(self, channel: ChannelRef, what: str, call: Awaitable[None]) -> ApiError | None:
+        """Make a call and return what went wrong."""
         try:
             await call
         except ApiError as error:
             if (channel, what) not in self._complained:
                 self._complained.add((channel, what))
                 self._log.warning("%s failed for channel=%s: %s", what, channel.id, error)
-        else:
-            self._complained.discard((channel, what))
-            self._log.info("%s sent OK", what)
-            if what == "typing":
-                self._measures.typed(channel)
+            return error
+        self._complained.discard((channel, what))
+        self._log.info("%s sent OK", what)
+        if what == "typing":
+            self._measures.typed(channel)
+        return None
 
 
 async def _all_done(tasks: list[asyncio.Task[None]]) -> None:

@@ -1,6 +1,7 @@
 """One message's turn, from its lane to its visible end (design §4 step 5, §5 "After the turn")."""
 
 import asyncio
+import json
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ from openclaw_channel_octo.errors import ApiError
 from openclaw_channel_octo.host.base import MediaItem, Sender, Turn
 from openclaw_channel_octo.ids import ChannelType
 from openclaw_channel_octo.message.history import people_block
-from openclaw_channel_octo.message.outgoing import file_note
+from openclaw_channel_octo.message.outgoing import file_note, quote
 from openclaw_channel_octo.message.payload import parse_payload
 from openclaw_channel_octo.message.render import render
 from openclaw_channel_octo.message.text import label
@@ -157,6 +158,9 @@ class Turns:
             await self._conclude(row, "", unready, answer)
             return
         asked = await self._asked(row)
+        if self.config.quote_replies == "first":
+            quoted = quote(row.message_id, row.message_seq, row.from_uid, asked.name, asked.text)
+            answer.quote = json.dumps(quoted, ensure_ascii=False)
         run_id, end = await self._attempt(row, asked, 1, answer)
         if end.status == SKIPPED and self.config.guard.enabled:
             self.log.warning("the host skipped the turn (%s); once more", end.detail)
@@ -199,7 +203,7 @@ class Turns:
             ids: list[str] = []
             if said := answer.new([piece], self.config.texts.file_failed):
                 await self.presence.ready(row.channel)
-                ids = await self.outbox.reply(row, turn.run_id, said)
+                ids = await self.outbox.reply(row, turn.run_id, said, answer.take_quote())
                 answer.shown += ids
             return ids
 
@@ -217,10 +221,10 @@ class Turns:
         if end.status == SKIPPED:
             await self._if_guarded(row, texts.failed, f"the host skipped the turn: {end.detail}")
         elif end.status != Status.DONE:
-            await self._conclude_failure(row, run_id, end, text)
+            await self._conclude_failure(row, run_id, end, text, answer)
         elif said := answer.new([text, *end.media] if text else end.media, texts.file_failed):
             await self.presence.ready(row.channel)
-            await self.outbox.conclude(row, run_id, said, RowState.ANSWERED)
+            await self.outbox.conclude(row, run_id, said, RowState.ANSWERED, quote=answer.take_quote())
         elif answer.shown or (end.text.strip() == SILENT_REPLY and self.config.silent_replies == "allow"):
             await self.journal.settle(
                 [row.id], RowState.ANSWERED, detail="" if answer.shown else SILENT_REPLY
@@ -228,12 +232,14 @@ class Turns:
         else:
             await self._if_guarded(row, texts.empty, "the answer was empty")
 
-    async def _conclude_failure(self, row: InboundRow, run_id: str, end: RunEnd, text: str) -> None:
+    async def _conclude_failure(
+        self, row: InboundRow, run_id: str, end: RunEnd, text: str, answer: "_Answer"
+    ) -> None:
         """Show what a failed run had written, with a mark, and then that it failed."""
         texts = self.config.texts
         if text:
             await self.presence.ready(row.channel)
-            await self.outbox.reply(row, run_id, text)
+            await self.outbox.reply(row, run_id, text, answer.take_quote())
         by_status: dict[str, str] = {Status.TIMEOUT: texts.timeout, Status.KILLED: STOPPED_TEXT}
         await self._notify(row, by_status.get(end.status, texts.failed), end.detail)
 
@@ -299,10 +305,17 @@ class _Answer:
     Attributes:
         shown: ids of its messages.
         files: where the files come from that were named in it.
+        quote: of the message it answers, JSON; empty where there is none, or once it was shown.
     """
 
     shown: list[str] = field(default_factory=list)
     files: set[str] = field(default_factory=set)
+    quote: str = ""
+
+    def take_quote(self) -> str:
+        """Return the quote for the part that is sent first, and nothing for the others."""
+        taken, self.quote = self.quote, ""
+        return taken
 
     def new(self, said: Sequence[str | MediaItem], file_failed: str) -> list[str | MediaItem]:
         """Return what of a part is to be sent: each file once, and only so many of them.

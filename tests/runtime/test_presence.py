@@ -2,11 +2,12 @@
 
 import asyncio
 import logging
+from itertools import pairwise
 
 import pytest
 
 from openclaw_channel_octo.host.base import Accepted, Final
-from openclaw_channel_octo.testing.faults import ErrorAnswer, Hang
+from openclaw_channel_octo.testing.faults import ErrorAnswer, Hang, ProxyPage
 from openclaw_channel_octo.testing.host import HANG, ScriptedHost
 from tests.runtime.rig import ANN, BEN, RESTART, Rig
 
@@ -87,7 +88,7 @@ async def test_failing_signs_are_logged_once_for_a_conversation(
 ) -> None:
     host = ScriptedHost([Accepted("r"), HANG, Final("done")])
     await fast_rig.start(fast_rig.config(), host)
-    fast_rig.octo.fail_next("typing", ErrorAnswer(status=400), times=None)
+    fast_rig.octo.fail_next("typing", ProxyPage(503), times=None)
     with caplog.at_level(logging.WARNING):
         await fast_rig.mention("hello")
         await fast_rig.octo.wait_for(lambda: len(fast_rig.calls("typing")) >= 3)
@@ -104,3 +105,29 @@ async def test_the_first_message_comes_after_receipt_and_typing(rig: Rig) -> Non
     assert said[0] == RESTART
     names = [call.name for call in rig.calls("readReceipt", "typing", "sendMessage")]
     assert set(names[:2]) == {"readReceipt", "typing"}
+
+
+async def test_a_refused_sign_is_not_repeated_until_somebody_writes_again(fast_rig: Rig) -> None:
+    host = ScriptedHost([Accepted("r"), HANG, Final("one")])
+    await fast_rig.start(fast_rig.config(), host)
+    fast_rig.octo.fail_next("typing", ErrorAnswer(status=403, code="not_group_member"), times=1)
+    await fast_rig.mention("first")
+    await fast_rig.octo.wait_for(lambda: fast_rig.calls("typing") and fast_rig.calls("typing")[0].status)
+    await fast_rig.clock.sleep(30)
+    assert len(fast_rig.calls("typing")) == 1
+    await fast_rig.mention("second")
+    await fast_rig.octo.wait_for(lambda: len(fast_rig.calls("typing")) >= 3)
+    host.release()
+
+
+async def test_the_repeat_keeps_its_distance_from_a_sign_a_new_message_caused(fast_rig: Rig) -> None:
+    host = ScriptedHost([Accepted("r"), HANG, Final("one")])
+    await fast_rig.start(fast_rig.config(), host)
+    await fast_rig.mention("first")
+    await fast_rig.octo.wait_for(lambda: fast_rig.calls("typing"))
+    await fast_rig.clock.sleep(3.5)
+    await fast_rig.mention("second")
+    await fast_rig.octo.wait_for(lambda: len(fast_rig.calls("typing")) >= 4)
+    host.release()
+    at = [call.at * 50 for call in fast_rig.calls("typing")]
+    assert min(later - earlier for earlier, later in pairwise(at)) > 2.5
