@@ -15,7 +15,7 @@ from pydantic import (
 
 from openclaw_channel_octo.message.text import well_formed
 
-__all__ = ["Flag", "IdText", "Integer", "LenientModel", "Number", "Object", "Size", "Text", "Uids", "or_else"]
+__all__ = ["Flag", "IdText", "LenientModel", "Number", "Object", "Size", "Text", "Uids", "or_else", "strings"]
 
 
 class LenientModel(BaseModel):
@@ -48,7 +48,8 @@ def _is_flag(value: object) -> bool:
     return isinstance(value, int) and value == 1  # True is an int equal to 1
 
 
-def _strings(value: object) -> tuple[str, ...]:
+def strings(value: object) -> tuple[str, ...]:
+    """Return the strings of a list, without lone surrogates; none when it is no list."""
     if not isinstance(value, list | tuple):
         return ()
     return tuple(well_formed(item) for item in value if isinstance(item, str))
@@ -64,9 +65,6 @@ Text = Annotated[str, BeforeValidator(_repaired), or_else(str)]
 IdText = Annotated[str, BeforeValidator(_id_text), or_else(str)]
 """An id sent as a string or as an integer, read as a string."""
 
-Integer = Annotated[int | None, or_else(_nothing)]
-"""A real integer; ``true``, ``1.0`` and ``"1"`` are none."""
-
 Size = Annotated[Annotated[int, Field(ge=0)] | None, or_else(_nothing)]
 """A count of bytes."""
 
@@ -76,7 +74,7 @@ Number = Annotated[int | Annotated[float, Field(allow_inf_nan=False)] | None, or
 Flag = Annotated[bool, BeforeValidator(_is_flag)]
 """``true`` or the integer 1; everything else is off (reference-behaviour §c.8)."""
 
-Uids = Annotated[tuple[str, ...], BeforeValidator(_strings)]
+Uids = Annotated[tuple[str, ...], BeforeValidator(strings)]
 """The strings of a list, empty when it is none."""
 
 Object = Annotated[dict[str, Any], or_else(dict)]

@@ -12,13 +12,13 @@ from pydantic import BeforeValidator, Field, ValidationError
 from openclaw_channel_octo.message.lenient import (
     Flag,
     IdText,
-    Integer,
     LenientModel,
     Object,
     Text,
     Uids,
-    or_else,
+    strings,
 )
+from openclaw_channel_octo.message.text import well_formed
 
 __all__ = [
     "SYSTEM_TYPES",
@@ -125,22 +125,6 @@ class Reply(LenientModel):
     payload: Object = Field(default_factory=dict)
 
 
-class _Event(LenientModel):
-    type: Text = ""
-
-
-class _Head(LenientModel):
-    """The keys that any payload may have."""
-
-    type: Integer = None
-    content: Text = ""
-    plain: Text = ""
-    mention: Annotated[Mention | None, or_else(lambda: None)] = None
-    mention_uids: Uids = ()
-    reply: Annotated[Reply | None, or_else(lambda: None)] = None
-    event: Annotated[_Event | None, or_else(lambda: None)] = None
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Payload:
     """A payload, read leniently: what has the wrong shape counts as absent.
@@ -166,6 +150,9 @@ class Payload:
     problem: str | None = None
 
 
+_WHITESPACE = " \t\n\r"
+"""What may stand around a JSON text."""
+
 _JSON = json.JSONDecoder(parse_constant=lambda _name: None)
 """Made once, because making it costs as much as reading a message; NaN and the infinities read as absent."""
 
@@ -173,33 +160,43 @@ _JSON = json.JSONDecoder(parse_constant=lambda _name: None)
 def parse_payload(raw: bytes) -> Payload:
     """Read a message's payload bytes. Never raises; a payload that is no JSON object has a ``problem``."""
     try:
-        data = _JSON.decode(raw.decode())
+        text = raw.decode().strip(_WHITESPACE)
+        data, end = _JSON.raw_decode(text)
     except UnicodeDecodeError:
         return Payload(problem="payload is not UTF-8")
     except ValueError:
         return Payload(problem="payload is not readable JSON")
     except RecursionError:
         return Payload(problem="payload is nested too deeply")
+    if end != len(text):
+        return Payload(problem="payload is not readable JSON")
     return read_payload(data) if isinstance(data, dict) else Payload(problem="payload is not a JSON object")
 
 
 def read_payload(data: dict[str, Any]) -> Payload:
     """Read a payload that is a JSON object already, such as a quoted or a forwarded one. Never raises."""
-    head = _Head.model_validate(data)
+    get = data.get
+    kind, reply, event = get("type"), get("reply"), get("event")
     return Payload(
-        type=head.type,
-        text=head.content,
-        plain=head.plain,
-        mention=_mention(head),
-        reply=head.reply,
-        event_type=None if head.event is None else head.event.type,
+        type=kind if type(kind) is int else None,
+        text=_text(get("content")),
+        plain=_text(get("plain")),
+        mention=_mention(get("mention"), get("mention_uids")),
+        reply=Reply.model_validate(reply) if isinstance(reply, dict) else None,
+        event_type=_text(event.get("type")) if isinstance(event, dict) else None,
         data=data,
     )
 
 
-def _mention(head: _Head) -> Mention | None:
+def _text(value: object) -> str:
+    return well_formed(value) if isinstance(value, str) else ""
+
+
+def _mention(value: object, beside: object) -> Mention | None:
     """Return the mention, with the ids that images and files carry beside it (octo-bot-api §4.3)."""
-    if not head.mention_uids:
-        return head.mention
-    mention = head.mention or Mention()
-    return mention.model_copy(update={"uids": mention.uids + head.mention_uids})
+    mention = Mention.model_validate(value) if isinstance(value, dict) else None
+    more = strings(beside)
+    if not more:
+        return mention
+    mention = mention or Mention()
+    return mention.model_copy(update={"uids": mention.uids + more})

@@ -154,15 +154,22 @@ class Reader:
 
     def string(self) -> str:
         """Return a string; bytes that are not UTF-8 come out as replacement characters (protocol §2.3)."""
-        body, start = self._body, self._offset + 2
-        if start > len(body):
-            raise _too_short()
-        length = body[start - 2] << 8 | body[start - 1]
-        end = start + length
-        if end > len(body) or length > MAX_STRING:
-            raise RemoteProtocolError("a string is longer than its packet, or than strings may be")
-        self._offset = end
-        return body[start:end].decode("utf-8", "replace")
+        return self.strings(1)[0]
+
+    def strings(self, count: int) -> list[str]:
+        """Return ``count`` strings that follow one another, each as `string` reads it."""
+        body, offset, found = self._body, self._offset, []
+        for _ in range(count):
+            start = offset + 2
+            if start > len(body):
+                raise _too_short()
+            length = body[offset] << 8 | body[offset + 1]
+            offset = start + length
+            if offset > len(body) or length > MAX_STRING:
+                raise RemoteProtocolError("a string is longer than its packet, or than strings may be")
+            found.append(body[start:offset].decode("utf-8", "replace"))
+        self._offset = offset
+        return found
 
     def rest(self) -> bytes:
         """Return everything that is left."""

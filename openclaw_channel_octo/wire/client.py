@@ -256,10 +256,7 @@ class ClientConnection:
         return [Silent(seconds=seconds)]
 
     def _drain(self, now: float, events: list[ConnectionEvent]) -> None:
-        while self._state is not ConnectionState.CLOSED:
-            packet = self._framer.next_frame()
-            if packet is None:
-                return
+        while self._state is not ConnectionState.CLOSED and (packet := self._framer.next_frame()):
             self._on_frame(*packet, now, events)
 
     def _on_frame(self, header: int, body: bytes, now: float, events: list[ConnectionEvent]) -> None:

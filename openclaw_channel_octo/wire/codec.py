@@ -227,7 +227,7 @@ def _write_recv(packet: Recv, writer: Writer, version: int) -> int:
 
 def _read_recv(reader: Reader, flags: int, version: int) -> Recv:
     setting = reader.u8()
-    msg_key, from_uid, channel_id = reader.string(), reader.string(), reader.string()
+    msg_key, from_uid, channel_id = reader.strings(3)
     channel_type, expire = reader.unpack(_TYPE_EXPIRE) if version >= _EXPIRE_SINCE else (reader.u8(), 0)
     client_msg_no = reader.string()
     stream_flag = stream_no = stream_id = None

@@ -82,8 +82,8 @@ class SessionCipher:
         self._encryptor = cipher.encryptor()
         self._decryptor = cipher.decryptor()
         # Decryption mixes the vector in once; mixed in again, what is left is the block that encrypts to it.
-        self._unencrypted_iv = _number(self._decryptor.update(iv)) ^ _number(iv)
-        self._rewind = _block(self._unencrypted_iv ^ _number(iv))
+        self._unencrypted_iv = int.from_bytes(self._decryptor.update(iv)) ^ int.from_bytes(iv)
+        self._rewind = self._block_before(iv)
 
     @classmethod
     def agree(cls, key_pair: KeyPair, peer_public_b64: str, salt: str) -> Self:
@@ -107,7 +107,7 @@ class SessionCipher:
         """Return the wire payload: base64 of the ciphertext (protocol §3.2)."""
         padding = _PADDINGS[_BLOCK - len(plaintext) % _BLOCK]
         ciphertext = self._encryptor.update(self._rewind + plaintext + padding)
-        self._rewind = _block(self._unencrypted_iv ^ _number(ciphertext[-_BLOCK:]))
+        self._rewind = self._block_before(ciphertext[-_BLOCK:])
         return _to_base64(ciphertext[_BLOCK:])
 
     def decrypt(self, payload: bytes) -> bytes:
@@ -125,6 +125,10 @@ class SessionCipher:
             raise CryptoError("the decrypted payload has wrong padding")
         return padded[_BLOCK:-size]
 
+    def _block_before(self, last: bytes) -> bytes:
+        """Return the block that leads the encryption back to the vector after the ciphertext ``last``."""
+        return (self._unencrypted_iv ^ int.from_bytes(last)).to_bytes(_BLOCK)
+
     def recv_msg_key(self, recv: Recv) -> str:
         """Return the message key a RECV has to carry (protocol §3.3)."""
         sign = (
@@ -137,14 +141,6 @@ class SessionCipher:
         """Return the message key a SEND has to carry (protocol §3.3)."""
         sign = f"{send.client_seq}{send.client_msg_no}{send.channel_id}{send.channel_type}"
         return _md5_hex(self.encrypt(sign.encode() + send.payload))
-
-
-def _number(block: bytes) -> int:
-    return int.from_bytes(block, "big")
-
-
-def _block(number: int) -> bytes:
-    return number.to_bytes(_BLOCK, "big")
 
 
 def _to_base64(data: bytes) -> bytes:

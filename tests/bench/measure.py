@@ -1,10 +1,10 @@
-"""What a benchmark gives, and how two pieces of work are measured side by side."""
+"""What a benchmark gives, and how pieces of work are measured side by side."""
 
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-__all__ = ["Row", "pair", "seconds"]
+__all__ = ["Row", "cpu_seconds"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,14 +42,21 @@ class Row:
         )
 
 
-def seconds(work: Callable[[], object]) -> float:
-    """Return how long ``work`` takes."""
-    began = time.perf_counter()
+def cpu_seconds(*works: Callable[[], object], rounds: int) -> list[float]:
+    """Return the lower quartile of each work's CPU seconds, for work that only computes.
+
+    The works are taken in turns, in short pieces many times: what else the machine does slows some rounds
+    down, and those of all works alike.
+
+    Args:
+        works: each some milliseconds long.
+        rounds: how often each is done.
+    """
+    taken = [[_cpu(work) for work in works] for _ in range(rounds)]
+    return [sorted(times)[rounds // 4] for times in zip(*taken, strict=True)]
+
+
+def _cpu(work: Callable[[], object]) -> float:
+    began = time.process_time()
     work()
-    return time.perf_counter() - began
-
-
-def pair(ours: Callable[[], object], floor: Callable[[], object], rounds: int) -> tuple[float, float]:
-    """Return the best seconds of both, taken in turns so that a noisy moment hits both."""
-    taken = [(seconds(ours), seconds(floor)) for _ in range(rounds)]
-    return min(one for one, _ in taken), min(other for _, other in taken)
+    return time.process_time() - began

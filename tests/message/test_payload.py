@@ -35,6 +35,7 @@ def parsed(**keys: Any) -> Payload:
         (b"[1,2,3]", "payload is not a JSON object"),
         (b"null", "payload is not a JSON object"),
         (b'"text"', "payload is not a JSON object"),
+        (b'{"type":1}\x0b', "payload is not readable JSON"),
         (b"NaN", "payload is not a JSON object"),
         (b'{"a":' * 100_000 + b"1" + b"}" * 100_000, "payload is nested too deeply"),
         (b"[" * 100_000, "payload is nested too deeply"),
@@ -59,6 +60,10 @@ def test_any_object_is_read_and_keeps_what_was_sent(keys: dict[str, Any]) -> Non
     assert set(payload.data) == set(keys)
     assert payload.type is None or type(payload.type) is int
     payload.text.encode()
+
+
+def test_white_space_around_the_object_does_no_harm() -> None:
+    assert parse_payload(b' \t\r\n{"type":1}\n\r\t ').type == 1
 
 
 def test_plain_text_is_read() -> None:
