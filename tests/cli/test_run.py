@@ -19,6 +19,7 @@ from openclaw_channel_octo.cli import main
 from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.host.files import OwnerLock
 from openclaw_channel_octo.testing.double import OctoDouble
+from openclaw_channel_octo.testing.faults import Hang
 from tests.cli.asking import command
 from tests.runtime.rig import ANN, HELPER, OTHER, OTHER_TOKEN, TOKEN, Rig, python_agent
 
@@ -295,3 +296,27 @@ def test_help_tells_of_signals_and_exit_codes() -> None:
     text = " ".join(text.split())
     assert "second signal" in text
     assert "Exit codes: 0" in text
+
+
+async def test_a_killed_upload_is_finished_by_the_next_start_and_nothing_is_shown_twice(
+    rig: Rig, start: Start, tmp_path: Path
+) -> None:
+    (tmp_path / "files").mkdir()
+    (tmp_path / "files" / "report.txt").write_text("all is well")
+    agent = python_agent(f"print('Here it is.\\nMEDIA:{tmp_path}/files/report.txt')")
+    config = rig.config(agent=agent, mediaRoots=[str(tmp_path / "files")])
+    rig.octo.fail_next("upload", Hang())
+    process = await start(config)
+    message_id = await rig.mention("the report please")
+    await rig.octo.wait_for(lambda: rig.calls("presignUpload"), timeout=PATIENCE_S)
+    process.kill()
+    await process.communicate()
+    rig.octo.heal()
+    rig.octo.release()
+
+    await start(config)
+    await rig.until_row(message_id, "answered")
+
+    assert rig.said() == ["Here it is.", "[8]"]
+    sent = rig.octo.chat(rig.group)[-1].payload
+    assert rig.octo.file(sent["url"]).content == b"all is well"
