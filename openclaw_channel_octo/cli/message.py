@@ -82,6 +82,17 @@ def read(target: str, limit: int, before: int, after: int, as_json: bool) -> Non
 
 
 @message.command()
+@click.argument("target")
+@click.argument("words")
+@click.option("--limit", type=click.IntRange(1, 50), default=20, show_default=True, help="Most messages.")
+@JSON
+def search(target: str, words: str, limit: int, as_json: bool) -> None:
+    """Print the newest messages of a conversation that contain all WORDS, out of its last thousand."""
+    page = _ask("message.search", target=target, words=words, limit=limit)
+    _show(page, as_json, page["block"])
+
+
+@message.command()
 @JSON
 def groups(as_json: bool) -> None:
     """List the groups the bot and the person who asked are both in."""

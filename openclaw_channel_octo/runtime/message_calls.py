@@ -11,6 +11,7 @@ from openclaw_channel_octo.host.base import MediaItem
 from openclaw_channel_octo.runtime.channel import OctoChannel
 from openclaw_channel_octo.runtime.control import ControlServer
 from openclaw_channel_octo.runtime.outbound import Outbound
+from openclaw_channel_octo.runtime.requests import ReadPage
 
 __all__ = ["register_message_calls"]
 
@@ -46,6 +47,12 @@ class _Read(_Asked):
     after: _Seq = 0
 
 
+class _Search(_Asked):
+    target: _Target
+    words: _Target
+    limit: Annotated[int, Field(ge=1, le=50)] = 20
+
+
 class _Members(_Asked):
     group: _Target
     name: str = ""
@@ -65,6 +72,7 @@ def register_message_calls(server: ControlServer, channel: OctoChannel) -> None:
         ("message.send", _Send, _send),
         ("message.edit", _Edit, _edit),
         ("message.read", _Read, _read),
+        ("message.search", _Search, _search),
         ("message.groups", _Asked, _groups),
         ("message.members", _Members, _members),
         ("message.threads", _Group, _threads),
@@ -109,7 +117,14 @@ async def _edit(outbound: Outbound, asked: _Edit) -> Any:
 
 
 async def _read(outbound: Outbound, asked: _Read) -> Any:
-    page = await outbound.read(asked.target, limit=asked.limit, before=asked.before, after=asked.after)
+    return _page(await outbound.read(asked.target, limit=asked.limit, before=asked.before, after=asked.after))
+
+
+async def _search(outbound: Outbound, asked: _Search) -> Any:
+    return _page(await outbound.search(asked.target, asked.words, limit=asked.limit))
+
+
+def _page(page: ReadPage) -> Any:
     return {
         "target": str(page.target),
         "block": page.block(),

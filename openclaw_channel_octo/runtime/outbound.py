@@ -21,6 +21,7 @@ from openclaw_channel_octo.rest.models import Candidate, Group, GroupMember, His
 from openclaw_channel_octo.runtime.audit import Audit, Record
 from openclaw_channel_octo.runtime.requests import Found, OutboundBot, ReadMessage, ReadPage, SendReceipt
 from openclaw_channel_octo.runtime.runs import OpenRun
+from openclaw_channel_octo.runtime.search import matching
 
 __all__ = ["Outbound"]
 
@@ -141,6 +142,26 @@ class Outbound:
                 has_more=len(rows) > wanted,
                 elsewhere=elsewhere,
             )
+
+    async def search(self, target: str, words: str, *, limit: int = READ_LIMIT) -> ReadPage:
+        """Return the newest messages of a conversation that contain all words; looks through its last thousand.
+
+        Args:
+            target: see `parse_target`.
+            words: separated by white space, in any case.
+            limit: most messages, 50 at most.
+        """
+        async with self._audit.record("search") as record:
+            if not words.strip():
+                raise BadRequest("messages/sync", "there are no words to look for")
+            named = await self._reach(target, record)
+            rows, more = await matching(
+                self._bot.api, named.channel, words, max(1, min(limit, MOST_ELSEWHERE))
+            )
+            heard = [row for row in rows if not self._bot.blocks(row.from_uid)]
+            found = await self._messages(named.channel, heard)
+            elsewhere = named.channel != self._here
+            return ReadPage(target=named, messages=found, has_more=more, elsewhere=elsewhere)
 
     async def groups(self) -> list[Group]:
         """Return the bot's groups; for a person only those that person is in too."""

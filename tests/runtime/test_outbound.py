@@ -271,3 +271,24 @@ async def test_a_bot_that_never_reached_its_server_says_so(city: Rig) -> None:
         city.channel.operator_outbound()
     starting.cancel()
     await asyncio.wait({starting})
+
+
+async def test_words_are_found_in_any_case_and_order_over_several_pages_of_history(city: Rig) -> None:
+    await city.octo.say(BEN, city.group, "The NIGHTLY build of the log service failed")
+    for number in range(250):
+        await city.octo.say(BEN, city.group, f"chatter {number}")
+    asked = await ask(city, BEN)
+    page = await asked.outbound.search("group:g1", "build nightly")
+    assert [message.text for message in page.messages] == ["The NIGHTLY build of the log service failed"]
+    assert not page.has_more
+    newest = await asked.outbound.search("group:g1", "chatter", limit=2)
+    assert [message.text for message in newest.messages] == ["chatter 248", "chatter 249"]
+    assert newest.has_more
+    assert [entry.action for entry in audited(city)][:2] == ["search", "search"]
+
+
+async def test_a_search_reaches_no_further_than_a_read(city: Rig) -> None:
+    asked = await ask(city, BEN)
+    with pytest.raises(RequestDenied):
+        await asked.outbound.search("group:g2", "words")
+    assert "messages/sync" not in asked.calls()
