@@ -1,28 +1,25 @@
 """The bot API client: one bot, one token, one server (octo-bot-api §1)."""
 
-import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Self, TypeVar
-from urllib.parse import quote, urlsplit
 
 import aiohttp
 from pydantic import SecretStr, TypeAdapter
 
 from openclaw_channel_octo.clock import Clock
-from openclaw_channel_octo.errors import ApiError, BadRequest, ConfigError, PayloadTooLarge
+from openclaw_channel_octo.errors import ApiError, BadRequest
 from openclaw_channel_octo.ids import ChannelRef, ChannelType, split_thread
-from openclaw_channel_octo.rest import models
+from openclaw_channel_octo.rest import fields, models
 from openclaw_channel_octo.rest.answers import Answer, Exchange, read, unanswered, unusable
 from openclaw_channel_octo.rest.calls import POLICIES, Call
+from openclaw_channel_octo.rest.fields import MAX_PAYLOAD_BYTES
 from openclaw_channel_octo.rest.origin import Origin
 from openclaw_channel_octo.rest.retry import RetryBudget
 
 __all__ = ["MAX_FILE_BYTES", "MAX_HISTORY_ROWS", "MAX_PAYLOAD_BYTES", "MAX_READ_IDS", "BotApi"]
 
-MAX_PAYLOAD_BYTES = 256 * 1024
-"""Largest payload as the server writes it; far below what kills the IM server (octo-bot-api §4.2)."""
 MAX_FILE_BYTES = 100 * 1024 * 1024
 """Largest file the server signs an upload for, this size included (octo-bot-api §2.10)."""
 MAX_HISTORY_ROWS = 200
@@ -33,7 +30,6 @@ MAX_READ_IDS = 100
 _MAX_ANSWER_BYTES = 64 * 1024 * 1024
 _MAX_VERSION_CHARS = 50
 _USER_AGENT = "openclaw-channel-octo"
-_CONVERSATIONS = frozenset(ChannelType)
 _NEVER_LEFT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
 
 _log = logging.getLogger(__name__)
@@ -76,8 +72,8 @@ class BotApi:
         told: Callable[[str, str], None] | None = None,
     ) -> None:
         self._told = told or _not_told
-        self._base = _checked_base(base_url)
-        self._token = _checked_token(token)
+        self._base = fields.checked_base(base_url)
+        self._token = fields.checked_token(token)
         self._clock = clock
         self._origin = origin or Origin()
         self._owns_origin = origin is None
@@ -129,8 +125,8 @@ class BotApi:
             AmbiguousOutcome: the message may exist; look for it in the echo or in history first.
             PermissionDenied: the bot is not a member, not a friend, or the group is disbanded.
         """
-        _require_small(Call.SEND, payload)
-        body = _addressed(Call.SEND, channel) | {"payload": dict(payload)}
+        fields.require_small(Call.SEND, payload)
+        body = fields.addressed(Call.SEND, channel) | {"payload": dict(payload)}
         return await self._call(Call.SEND, "/v1/bot/sendMessage", models.SENT_MESSAGE, body=body)
 
     async def edit_message(self, channel: ChannelRef, message_id: str, payload: Mapping[str, Any]) -> None:
@@ -148,9 +144,9 @@ class BotApi:
             NotFound: there is no such message here.
             PermissionDenied: it is not the bot's own, or the bot is not in the conversation any more.
         """
-        _require_small(Call.EDIT, payload)
-        content = _encoded(payload).decode()
-        body = _addressed(Call.EDIT, channel) | {"message_id": message_id, "content_edit": content}
+        fields.require_small(Call.EDIT, payload)
+        content = fields.encoded(payload).decode()
+        body = fields.addressed(Call.EDIT, channel) | {"message_id": message_id, "content_edit": content}
         await self._call(Call.EDIT, "/v1/bot/message/edit", models.ACKNOWLEDGED, body=body)
 
     async def presign_upload(self, name: str, size: int) -> models.UploadTicket:
@@ -170,7 +166,7 @@ class BotApi:
 
     async def typing(self, channel: ChannelRef) -> None:
         """Show the bot as typing for some seconds; never repeated by itself (octo-bot-api §3.1)."""
-        body = _addressed(Call.TYPING, channel)
+        body = fields.addressed(Call.TYPING, channel)
         await self._call(Call.TYPING, "/v1/bot/typing", models.ACKNOWLEDGED, body=body)
 
     async def read_receipt(self, channel: ChannelRef, message_ids: Sequence[str]) -> None:
@@ -184,7 +180,7 @@ class BotApi:
             raise BadRequest(
                 Call.READ_RECEIPT, f"{len(message_ids)} ids in one receipt, at most {MAX_READ_IDS} are taken"
             )
-        body = _addressed(Call.READ_RECEIPT, channel) | {"message_ids": list(message_ids)}
+        body = fields.addressed(Call.READ_RECEIPT, channel) | {"message_ids": list(message_ids)}
         await self._call(Call.READ_RECEIPT, "/v1/bot/readReceipt", models.ACKNOWLEDGED, body=body)
 
     async def heartbeat(self) -> None:
@@ -208,7 +204,7 @@ class BotApi:
         """
         if not 1 <= limit <= MAX_HISTORY_ROWS:
             raise BadRequest(Call.SYNC, f"a page of {limit} rows, 1 to {MAX_HISTORY_ROWS} are possible")
-        body = _addressed(Call.SYNC, channel) | {
+        body = fields.addressed(Call.SYNC, channel) | {
             "start_message_seq": start,
             "end_message_seq": end,
             "limit": limit,
@@ -223,12 +219,12 @@ class BotApi:
 
     async def group_info(self, group_no: str) -> models.GroupInfo:
         """Return a group's own data; a group the bot is not in is an error (octo-bot-api §2.7)."""
-        path = f"/v1/bot/groups/{_segment(Call.GROUP_INFO, group_no)}"
+        path = f"/v1/bot/groups/{fields.segment(Call.GROUP_INFO, group_no)}"
         return await self._call(Call.GROUP_INFO, path, models.GROUP_INFO)
 
     async def group_members(self, group_no: str) -> list[models.GroupMember]:
         """Return all members of a group, the owner first (octo-bot-api §2.7)."""
-        path = f"/v1/bot/groups/{_segment(Call.GROUP_MEMBERS, group_no)}/members"
+        path = f"/v1/bot/groups/{fields.segment(Call.GROUP_MEMBERS, group_no)}/members"
         return await self._call(Call.GROUP_MEMBERS, path, models.GROUP_MEMBERS)
 
     async def notes(self, channel: ChannelRef) -> models.Notes:
@@ -239,13 +235,13 @@ class BotApi:
             NotFound: the server has no such notes.
         """
         thread = split_thread(channel.id) if channel.type == ChannelType.THREAD else None
-        group_no = _segment(Call.NOTES, thread.group_no if thread else channel.id)
-        place = f"/threads/{_segment(Call.NOTES, thread.short_id)}" if thread else ""
+        group_no = fields.segment(Call.NOTES, thread.group_no if thread else channel.id)
+        place = f"/threads/{fields.segment(Call.NOTES, thread.short_id)}" if thread else ""
         return await self._call(Call.NOTES, f"/v1/bot/groups/{group_no}{place}/md", models.NOTES)
 
     async def threads(self, group_no: str) -> list[models.ThreadInfo]:
         """Return a group's active threads, at most 100 (octo-bot-api §2.8)."""
-        path = f"/v1/bot/groups/{_segment(Call.THREADS, group_no)}/threads"
+        path = f"/v1/bot/groups/{fields.segment(Call.THREADS, group_no)}/threads"
         return await self._call(Call.THREADS, path, models.THREADS)
 
     async def named_targets(self, name: str, limit: int = 20) -> models.NamedTargets:
@@ -259,7 +255,7 @@ class BotApi:
         Raises:
             NotFound: the server is too old to know.
         """
-        path = f"/v1/bot/groups/{_segment(Call.MENTION_PREF, group_no)}/mention_pref"
+        path = f"/v1/bot/groups/{fields.segment(Call.MENTION_PREF, group_no)}/mention_pref"
         return await self._call(Call.MENTION_PREF, path, models.MENTION_PREFERENCE)
 
     async def user_info(self, uid: str) -> models.UserInfo:
@@ -276,7 +272,7 @@ class BotApi:
         params: Mapping[str, str] | None = None,
     ) -> T:
         """Make attempts until one succeeds or the call's policy ends; a call with a body is a POST."""
-        data = None if body is None else _encoded(body)
+        data = None if body is None else fields.encoded(body)
         budget = RetryBudget(POLICIES[call], self._clock.jitter)
         while True:
             try:
@@ -359,63 +355,3 @@ async def _whole_body(response: aiohttp.ClientResponse) -> bytes:
         if len(body) > _MAX_ANSWER_BYTES:
             raise _AnswerTooLargeError(response.status)
     return bytes(body)
-
-
-def _checked_base(base_url: str) -> str:
-    """Return the address without a trailing slash; paths are appended, never joined (octo-bot-api §1.1)."""
-    try:
-        parts = urlsplit(base_url)
-        sound = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
-    except ValueError:
-        sound = False
-    else:
-        sound = sound and not (parts.username or parts.password or parts.query or parts.fragment)
-    if not sound:
-        raise ConfigError(
-            "apiUrl must be http://host[:port][/prefix] or https://…, without user, query or fragment"
-        )
-    return base_url.rstrip("/")
-
-
-def _checked_token(token: SecretStr) -> SecretStr:
-    """Return the token if it can travel in a header."""
-    text = token.get_secret_value()
-    if not text or " " in text or not (text.isascii() and text.isprintable()):
-        raise ConfigError("the bot token is empty, or holds a space or another character no token has")
-    return token
-
-
-def _addressed(call: Call, channel: ChannelRef) -> dict[str, Any]:
-    """Return the fields that name a conversation; what the server would misunderstand is refused here."""
-    if not channel.id.strip():
-        raise BadRequest(call, "the channel id is empty; nothing was sent")
-    if channel.type not in _CONVERSATIONS:
-        raise BadRequest(call, f"channel type {channel.type} is no conversation of a bot; nothing was sent")
-    return {"channel_id": channel.id, "channel_type": int(channel.type)}
-
-
-def _segment(call: Call, value: str) -> str:
-    """Return an id as one segment of a path."""
-    if not value.strip(" ."):  # dots alone would climb to another route
-        raise BadRequest(call, "the group number is empty")
-    return quote(value, safe="")
-
-
-def _encoded(content: Mapping[str, Any]) -> bytes:
-    """Return compact UTF-8 JSON; lone surrogates, which UTF-8 cannot hold, become question marks."""
-    text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return text.encode("utf-8", "replace")
-
-
-def _require_small(call: Call, payload: Mapping[str, Any]) -> None:
-    """Refuse a payload that could harm the IM server (octo-bot-api §4.1)."""
-    size = _stored_size(payload)
-    if size > MAX_PAYLOAD_BYTES:
-        detail = f"the payload takes {size} bytes as the server stores it, the limit is {MAX_PAYLOAD_BYTES}: "
-        raise PayloadTooLarge(call, detail + "split the text or send it as a file")
-
-
-def _stored_size(payload: Mapping[str, Any]) -> int:
-    """Return the payload's bytes as the server encodes it anew, with six for each ``<``, ``>`` and ``&``."""
-    encoded = _encoded(payload)
-    return len(encoded) + 5 * sum(encoded.count(char) for char in (b"<", b">", b"&"))

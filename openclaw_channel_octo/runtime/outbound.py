@@ -155,9 +155,8 @@ class Outbound:
             if not words.strip():
                 raise BadRequest("messages/sync", "there are no words to look for")
             named = await self._reach(target, record)
-            rows, more = await matching(
-                self._bot.api, named.channel, words, max(1, min(limit, MOST_ELSEWHERE))
-            )
+            most = max(1, min(limit, MOST_ELSEWHERE))
+            rows, more = await matching(self._bot.api, named.channel, words, most)
             heard = [row for row in rows if not self._bot.blocks(row.from_uid)]
             found = await self._messages(named.channel, heard)
             elsewhere = named.channel != self._here
