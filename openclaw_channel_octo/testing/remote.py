@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from http import HTTPStatus
 from importlib.resources import files
 from typing import Any, Final
@@ -12,7 +12,7 @@ from aiohttp.typedefs import Handler
 from pydantic import ValidationError
 
 from openclaw_channel_octo.clock import Clock
-from openclaw_channel_octo.testing.actions import ACTIONS, Action
+from openclaw_channel_octo.testing.actions import ACTIONS
 from openclaw_channel_octo.testing.double import OctoDouble
 from openclaw_channel_octo.testing.view import state
 
@@ -37,22 +37,11 @@ class Remote:
     Args:
         octo: what is steered.
         clock: the one the double has.
-        more: returns what a program adds to the state.
-        actions: what a program adds to `ACTIONS`.
     """
 
-    def __init__(
-        self,
-        octo: OctoDouble,
-        clock: Clock,
-        *,
-        more: Callable[[], Awaitable[Mapping[str, Any]]] | None = None,
-        actions: Mapping[str, type[Action]] | None = None,
-    ) -> None:
+    def __init__(self, octo: OctoDouble, clock: Clock) -> None:
         self._octo = octo
         self._clock = clock
-        self._more = more
-        self._actions = {**ACTIONS, **(actions or {})}
 
     def add_to(self, app: web.Application) -> None:
         """Register the controls."""
@@ -70,11 +59,10 @@ class Remote:
         return web.Response(text=page, content_type="text/html", headers=headers)
 
     async def _state(self, _: web.Request) -> web.StreamResponse:
-        more = await self._more() if self._more is not None else {}
-        return _json({**state(self._octo, self._clock), **more})
+        return _json(state(self._octo, self._clock))
 
     async def _list(self, _: web.Request) -> web.StreamResponse:
-        return _json({name: action.model_json_schema() for name, action in self._actions.items()})
+        return _json({name: action.model_json_schema() for name, action in ACTIONS.items()})
 
     async def _changes(self, request: web.Request) -> web.StreamResponse:
         headers = {hdrs.CONTENT_TYPE: "text/event-stream", hdrs.CACHE_CONTROL: "no-store"}
@@ -90,11 +78,9 @@ class Remote:
             return stream
 
     async def _do(self, request: web.Request) -> web.StreamResponse:
-        action = self._actions.get(request.match_info["name"])
+        action = ACTIONS.get(request.match_info["name"])
         if action is None:
-            return _wrong(
-                f"no such action; there are {', '.join(sorted(self._actions))}", HTTPStatus.NOT_FOUND
-            )
+            return _wrong(f"no such action; there are {', '.join(sorted(ACTIONS))}", HTTPStatus.NOT_FOUND)
         try:
             result = await action.model_validate_json(await request.read() or b"{}").do(self._octo)
         except ValidationError as error:
