@@ -1,10 +1,10 @@
 """What a benchmark gives, and how pieces of work are measured side by side."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-__all__ = ["Row", "cpu_seconds"]
+__all__ = ["Row", "cpu_seconds", "lower_quartile"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +53,12 @@ def cpu_seconds(*works: Callable[[], object], rounds: int) -> list[float]:
         rounds: how often each is done.
     """
     taken = [[_cpu(work) for work in works] for _ in range(rounds)]
-    return [sorted(times)[rounds // 4] for times in zip(*taken, strict=True)]
+    return [lower_quartile(times) for times in zip(*taken, strict=True)]
+
+
+def lower_quartile(times: Sequence[float]) -> float:
+    """Return the time that a quarter of ``times`` stays below: steadier than the best, and no busy moment in it."""
+    return sorted(times)[len(times) // 4]
 
 
 def _cpu(work: Callable[[], object]) -> float:

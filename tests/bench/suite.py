@@ -14,5 +14,5 @@ BENCHMARKS: Mapping[str, tuple[Callable[[int], list[Row]], int]] = {
     "gateway": (gateway.run, 50),
     "store": (store.run, 100_000),
     "idle": (idle.run, 1_000),
-    "imports": (imports.run, 15),
+    "imports": (imports.run, 25),
 }
