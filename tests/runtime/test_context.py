@@ -260,7 +260,7 @@ async def test_what_reached_no_agent_is_told_with_the_next_message_and_marked(ri
     host = ScriptedHost([Accepted("r"), HANG])
     await rig.start(rig.config(laneLength=1), host)
     first = await rig.mention("first")
-    await rig.octo.wait_for(lambda: host.turns)
+    await host.wait_for_turns(1)
     second = await rig.mention("second")
     refused = await rig.mention("the lane is full")
     await rig.until_row(refused, "notified")
