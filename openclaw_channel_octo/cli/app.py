@@ -15,6 +15,7 @@ from openclaw_channel_octo.cli.gateway import gateway
 from openclaw_channel_octo.cli.journal import journal
 from openclaw_channel_octo.cli.message import message
 from openclaw_channel_octo.cli.pairing import pairing
+from openclaw_channel_octo.cli.play.command import playground
 from openclaw_channel_octo.cli.replay import replay
 from openclaw_channel_octo.cli.run import run
 from openclaw_channel_octo.cli.sessions import sessions
@@ -37,6 +38,7 @@ def main() -> None:
 main.add_command(run)
 main.add_command(doctor)
 main.add_command(demo)
+main.add_command(playground)
 main.add_command(double)
 main.add_command(replay)
 main.add_command(capture)

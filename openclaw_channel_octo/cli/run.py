@@ -30,7 +30,7 @@ from openclaw_channel_octo.runtime.transport import Tap
 if TYPE_CHECKING:
     from openclaw_channel_octo.observe.prometheus import PrometheusMeter
 
-__all__ = ["run"]
+__all__ = ["controlled", "run"]
 
 _log = logging.getLogger(__name__)
 
@@ -144,7 +144,7 @@ async def _serve(
     with _stop_signals() as signals:
         await host.start()
         try:
-            async with _controlled(config, channel), metrics_served(config.metrics, meter, channel.status):
+            async with controlled(config, channel), metrics_served(config.metrics, meter, channel.status):
                 for bot in bots:
                     await channel.start(bot.account_id, host)
                 _log.info("%s: stopping; once more to end at once", (await signals.get()).name)
@@ -156,7 +156,7 @@ async def _serve(
 
 
 @asynccontextmanager
-async def _controlled(config: OctoConfig, channel: OctoChannel) -> AsyncIterator[None]:
+async def controlled(config: OctoConfig, channel: OctoChannel) -> AsyncIterator[None]:
     """Answer on the control socket meanwhile; the bots run without it where there can be none."""
     hide = Secrets(*config.secrets()).hidden
     server = ControlServer(config.host.state_dir, SystemClock(), hide)

@@ -18,7 +18,7 @@ from openclaw_channel_octo.errors import ControlError, HostError, NotRunning
 from openclaw_channel_octo.session.guard import Action, Plan
 from openclaw_channel_octo.session.status import SessionSnapshot
 
-__all__ = ["sessions"]
+__all__ = ["sessions", "verdict"]
 
 AGENT_OPTION = click.option("--agent", default="", metavar="ID", help="Only this agent's sessions.")
 KEY_OPTION = click.option("--session", "key", default="", metavar="KEY", help="Only this session.")
@@ -133,7 +133,8 @@ def _plan(each: FoundSession, view: dict[str, Any]) -> Plan:
     return Plan(**view["plan"]) if view else todo_of(each.snapshot)
 
 
-def _verdict(todo: Plan) -> str:
+def verdict(todo: Plan) -> str:
+    """Return what the guard will do with the next message, in words."""
     match todo.action:
         case Action.WAIT:
             return "a run is under way; the next message waits for it"
@@ -154,7 +155,7 @@ def _line(each: FoundSession) -> str:
 def _explain(store: Path, each: FoundSession, view: dict[str, Any]) -> str:
     snapshot = each.snapshot
     todo = _plan(each, view)
-    lines = [snapshot.session_key, f"  status {snapshot.status or 'new'}: {_verdict(todo)}"]
+    lines = [snapshot.session_key, f"  status {snapshot.status or 'new'}: {verdict(todo)}"]
     if todo.action is Action.WAIT and not view and is_owned(store) is False:
         lines[1] = (
             f"  status {snapshot.status}: no process runs it any more; at their next start the bots take note of that,"
@@ -174,5 +175,4 @@ def _explain(store: Path, each: FoundSession, view: dict[str, Any]) -> str:
 
 def _as_json(each: FoundSession, view: dict[str, Any]) -> dict[str, Any]:
     live: dict[str, Any] = {name: view[name] for name in ("run", "waiting") if name in view}
-    verdict = _verdict(_plan(each, view))
-    return {"agent": each.agent, **asdict(each.snapshot), **live, "verdict": verdict}
+    return {"agent": each.agent, **asdict(each.snapshot), **live, "verdict": verdict(_plan(each, view))}

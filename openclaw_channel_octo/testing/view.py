@@ -1,6 +1,7 @@
 """The double as one JSON value: who is there, what was said, who is typing, what the bots asked for."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -9,13 +10,35 @@ from openclaw_channel_octo.ids import ChannelRef, ChannelType
 from openclaw_channel_octo.testing.double import OctoDouble
 from openclaw_channel_octo.testing.records import ChatLine, RestCall
 
-__all__ = ["TYPING_SHOWN_S", "state", "typing"]
+__all__ = ["TYPING_SHOWN_S", "Conversation", "conversations", "state", "typing"]
 
 TYPING_SHOWN_S: Final = 8.0
 """How long clients show the indicator after a typing command (octo-bot-api §3.1)."""
 
 _LINES: Final = 200
 _CALLS: Final = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conversation:
+    """One conversation of the double.
+
+    Attributes:
+        channel: as bots address it.
+        title: for people.
+        bot: the bot's uid in a direct one, empty elsewhere.
+        members: uids of those in it.
+    """
+
+    channel: ChannelRef
+    title: str
+    bot: str = ""
+    members: Sequence[str]
+
+    @property
+    def key(self) -> str:
+        """What tells it from all others."""
+        return f"{self.channel.type}:{self.channel.id}:{self.bot}"
 
 
 def state(octo: OctoDouble, clock: Clock) -> dict[str, Any]:
@@ -38,9 +61,24 @@ def state(octo: OctoDouble, clock: Clock) -> dict[str, Any]:
             }
             for account in octo.accounts()
         ],
-        "conversations": [_conversation(octo, *found, clock.now()) for found in _conversations(octo)],
+        "conversations": [_conversation(octo, found, clock.now()) for found in conversations(octo)],
         "calls": [_call(call) for call in octo.calls[-_CALLS:]],
     }
+
+
+def conversations(octo: OctoDouble) -> Iterator[Conversation]:
+    """Yield every group, thread, and direct conversation of a person with a bot."""
+    for channel, name, members in octo.channels():
+        yield Conversation(channel=channel, title=name, members=members)
+    people = [account for account in octo.accounts() if not account.is_bot]
+    for bot in (account for account in octo.accounts() if account.is_bot):
+        for person in people:
+            yield Conversation(
+                channel=ChannelRef(person.uid, ChannelType.PERSON),
+                title=f"{person.name} and {bot.name}",
+                bot=bot.uid,
+                members=[person.uid, bot.uid],
+            )
 
 
 def typing(octo: OctoDouble, channel: ChannelRef, bot: str, now: float) -> bool:
@@ -64,29 +102,16 @@ def typing(octo: OctoDouble, channel: ChannelRef, bot: str, now: float) -> bool:
     return False
 
 
-def _conversations(octo: OctoDouble) -> Iterator[tuple[ChannelRef, str, str, list[str]]]:
-    """Yield each conversation as bots address it, its title, the bot's uid of a direct one, and who is in it."""
-    for channel, name, members in octo.channels():
-        yield channel, name, "", members
-    people = [account for account in octo.accounts() if not account.is_bot]
-    for bot in (account for account in octo.accounts() if account.is_bot):
-        for person in people:
-            title = f"{person.name} and {bot.name}"
-            yield ChannelRef(person.uid, ChannelType.PERSON), title, bot.uid, [person.uid, bot.uid]
-
-
-def _conversation(
-    octo: OctoDouble, channel: ChannelRef, title: str, bot: str, members: list[str], now: float
-) -> dict[str, Any]:
-    bots = [account.uid for account in octo.accounts() if account.is_bot and account.uid in members]
+def _conversation(octo: OctoDouble, found: Conversation, now: float) -> dict[str, Any]:
+    bots = [account.uid for account in octo.accounts() if account.is_bot and account.uid in found.members]
     return {
-        "id": bot or channel.id,
-        "type": int(channel.type),
-        "key": f"{channel.type}:{channel.id}:{bot}",
-        "title": title,
-        "members": members,
-        "typing": [uid for uid in bots if typing(octo, channel, uid, now)],
-        "lines": [_line(line) for line in octo.chat(channel, bot)[-_LINES:]],
+        "id": found.bot or found.channel.id,
+        "type": int(found.channel.type),
+        "key": found.key,
+        "title": found.title,
+        "members": list(found.members),
+        "typing": [uid for uid in bots if typing(octo, found.channel, uid, now)],
+        "lines": [_line(line) for line in octo.chat(found.channel, found.bot)[-_LINES:]],
     }
 
 

@@ -16,7 +16,7 @@ from openclaw_channel_octo.config.model import (
 from openclaw_channel_octo.host.embedded.agents import Agent, EchoAgent
 from openclaw_channel_octo.host.embedded.host import EmbeddedHost
 
-__all__ = ["from_config"]
+__all__ = ["agent_from_config", "from_config"]
 
 
 def from_config(
@@ -36,7 +36,7 @@ def from_config(
     return EmbeddedHost(
         state_dir=config.state_dir,
         agent_id=config.agent_id,
-        agent=_agent(config.agent, config.state_dir),
+        agent=agent_from_config(config.agent, config.state_dir),
         clock=clock or SystemClock(),
         timeout_s=config.timeout_seconds,
         strict=config.strict,
@@ -44,7 +44,16 @@ def from_config(
     )
 
 
-def _agent(config: AgentConfig, state_dir: Path) -> Agent:
+def agent_from_config(config: AgentConfig, state_dir: Path) -> Agent:
+    """Return the agent a configuration describes.
+
+    Args:
+        config: the ``host.agent`` block.
+        state_dir: the host's folder, told to agents that are programs.
+
+    Raises:
+        ConfigError: the agent's command is empty, or its base URL is none.
+    """
     match config:
         case EchoAgentConfig():
             return EchoAgent()

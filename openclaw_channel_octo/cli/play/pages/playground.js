@@ -1,0 +1,53 @@
+// The playground: the double's chat, and beside it what the bot's host and the bot do with each message.
+import { $, act, fresh, make, post, refresh, start } from "/_double/pages/chat.js";
+
+const KINDS = { said: "message", turn: "turn", status: "session", call: "call", notice: "restart", connection: "bot" };
+let behind = null;
+
+function clock(ms) {
+  const at = new Date(ms), two = number => String(number).padStart(2, "0");
+  return `${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}.${Math.floor(at.getMilliseconds() / 100)}`;
+}
+
+function switches() {
+  for (const button of $("next").children) button.setAttribute("aria-pressed", button.value === behind.next_turn);
+  $("next").querySelector("[value=hang]").textContent = `hang (stopped after ${behind.turn_s} s)`;
+  $("guard").setAttribute("aria-pressed", behind.guard);
+  $("guard").textContent = behind.guard ? "Guard is on" : "Guard is off";
+}
+
+function session(here) {
+  const seen = behind.sessions.find(each => each.conversation === here.key);
+  $("session").hidden = !seen;
+  if (!seen) return;
+  $("status").textContent = seen.status;
+  $("status").className = { new: "soft", done: "good", idle: "good", running: "running" }[seen.status] ?? "bad";
+  $("key").textContent = seen.session_key;
+  $("verdict").textContent = seen.verdict + (seen.waiting ? ` (messages that wait: ${seen.waiting})` : "");
+}
+
+function timeline(here) {
+  const seen = behind.sessions.find(each => each.conversation === here.key);
+  const entries = behind.timeline.filter(each => !each.session_key || each.session_key === seen?.session_key);
+  if (!fresh("timeline", entries.map(each => each.number))) return;
+  $("timeline").replaceChildren(...entries.toReversed().map(each => {
+    const row = make("li", null, each.kind + (each.bad ? " bad" : ""));
+    row.append(make("time", clock(each.at_ms)), make("span", KINDS[each.kind], "kind"), make("span", each.text, "text"));
+    return row;
+  }));
+}
+
+async function draw(world, here) {
+  behind = await (await fetch("/_playground/state")).json();
+  switches();
+  if (here) { session(here); timeline(here); }
+}
+
+async function turn(settings) {
+  if (await post("/_playground/switch", settings)) await refresh();
+}
+
+for (const button of $("next").children) button.onclick = () => turn({ nextTurn: button.value });
+$("guard").onclick = () => turn({ guard: !behind.guard });
+$("cut").onclick = () => act("drop", { uid: behind.bot });
+await start(draw);

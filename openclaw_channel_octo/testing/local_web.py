@@ -1,0 +1,68 @@
+"""What the web pages of this machine share: who may ask, how answers look, where the pages' files are."""
+
+import json
+from collections.abc import Mapping
+from http import HTTPStatus
+from importlib.resources import files
+from pathlib import PurePosixPath
+from typing import Any, Final
+
+from aiohttp import hdrs, web
+from aiohttp.typedefs import Handler
+from pydantic import ValidationError
+
+__all__ = ["as_json", "guarded", "mistakes", "page_file", "refusal"]
+
+_LOCAL: Final = frozenset({"127.0.0.1", "localhost"})
+
+_TYPES: Final[Mapping[str, str]] = {".html": "text/html", ".js": "text/javascript", ".css": "text/css"}
+
+_HEADERS: Final[Mapping[str, str]] = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'",
+    "X-Content-Type-Options": "nosniff",
+    hdrs.CACHE_CONTROL: "no-store",
+}
+
+
+def guarded(handler: Handler) -> Handler:
+    """Let programs of this machine and the page itself in, not the pages of other sites."""
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        if request.host.rpartition(":")[0] not in _LOCAL:
+            return refusal("this address is not the double's", HTTPStatus.FORBIDDEN)
+        if request.method == "POST" and request.content_type != "application/json":
+            return refusal("send JSON with Content-Type: application/json", HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
+        return await handler(request)
+
+    return handle
+
+
+def page_file(package: str, name: str) -> web.Response:
+    """Return a file of a package's folder ``pages``, with headers that let the page load nothing from elsewhere.
+
+    Raises:
+        web.HTTPNotFound: there is no such file.
+    """
+    kind = _TYPES.get(PurePosixPath(name).suffix)
+    file = files(package).joinpath("pages", name)
+    if kind is None or "/" in name or not file.is_file():
+        raise web.HTTPNotFound
+    return web.Response(text=file.read_text("utf-8"), content_type=kind, headers=_HEADERS)
+
+
+def as_json(value: Any) -> web.Response:
+    """Return an answer that is JSON."""
+    text = json.dumps(value, ensure_ascii=False)
+    return web.Response(text=text, content_type="application/json", headers={hdrs.CACHE_CONTROL: "no-store"})
+
+
+def refusal(words: str, status: HTTPStatus = HTTPStatus.BAD_REQUEST) -> web.Response:
+    """Return an answer that says why something was not done."""
+    text = json.dumps({"ok": False, "error": words}, ensure_ascii=False)
+    return web.Response(text=text, status=status, content_type="application/json")
+
+
+def mistakes(error: ValidationError) -> str:
+    """Return what is wrong with a body, each mistake with its place, without what was sent."""
+    wrong = error.errors(include_url=False)
+    return "; ".join(f"{'.'.join(map(str, each['loc'])) or 'the body'}: {each['msg']}" for each in wrong)

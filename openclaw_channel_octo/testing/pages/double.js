@@ -1,0 +1,51 @@
+// The double's own page: its chat, the calls of the bots, and everything that can be done to it.
+import { $, act, bots, fresh, make, start } from "./chat.js";
+
+function calls(world) {
+  if (!fresh("calls", world.calls)) return;
+  $("calls").querySelector("tbody").replaceChildren(...world.calls.toReversed().map(call => {
+    const row = make("tr"), bad = call.status >= 400 || call.status === 0;
+    row.append(make("td", call.name, bad ? "bad" : ""), make("td", `${call.bot || "nobody"} → ${call.status ?? "…"}`));
+    return row;
+  }));
+}
+
+function form(name, schema) {
+  const box = make("details"), filled = make("form"), fields = Object.entries(schema.properties || {});
+  box.append(make("summary", name), make("p", schema.description, "soft"));
+  for (const [field, kind] of fields) {
+    const label = make("label", field), input = make(kind.enum ? "select" : "input");
+    label.htmlFor = input.id = `${name}-${field}`;
+    if (kind.enum) input.append(...kind.enum.map(value => make("option", value)));
+    else input.value = kind.default == null ? "" : typeof kind.default === "object" ? JSON.stringify(kind.default) : kind.default;
+    filled.append(label, input);
+  }
+  filled.append(make("button", "Do it"));
+  filled.onsubmit = event => {
+    event.preventDefault();
+    const body = {};
+    for (const [field, kind] of fields) {
+      const text = $(`${name}-${field}`).value;
+      if (text === "" && !(schema.required || []).includes(field)) continue;
+      const plain = kind.type === "string" || (kind.enum && typeof kind.enum[0] === "string");
+      try { body[field] = plain ? text : JSON.parse(text); } catch { body[field] = text; }
+    }
+    act(name, body);
+  };
+  box.append(filled);
+  return box;
+}
+
+for (const [words, name, body] of [
+  ["breaks", "drop", {}], ["is kicked", "kick", null], ["freezes", "freeze", { on: true }], ["thaws", "freeze", { on: false }],
+  ["server stops", "sockets", { up: false }], ["server starts", "sockets", { up: true }],
+]) {
+  const button = make("button", words);
+  button.type = "button";
+  button.onclick = () => act(name, body ?? { uid: bots()[0]?.uid ?? "" });
+  $("cuts").append(button);
+}
+
+const schemas = await (await fetch("/_double/actions")).json();
+for (const [name, schema] of Object.entries(schemas)) $("actions").append(form(name, schema));
+await start(calls);

@@ -1,0 +1,287 @@
+"""The playground: what its page asks for, and the program that serves it."""
+
+import asyncio
+import json
+import re
+import signal
+import socket
+import sysconfig
+from asyncio.subprocess import PIPE
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from click.testing import CliRunner
+
+from openclaw_channel_octo.cli import main
+from openclaw_channel_octo.cli.play.server import served
+from openclaw_channel_octo.cli.play.stage import TOKEN, Settings, configured, plain
+from openclaw_channel_octo.config.load import parse_config
+from openclaw_channel_octo.errors import ConfigError
+from openclaw_channel_octo.ids import ChannelRef
+from openclaw_channel_octo.testing.double import OctoDouble
+from tests.runtime.rig import FastClock
+from tests.testing.crawling import crawl
+
+PROGRAM = Path(sysconfig.get_path("scripts")) / "openclaw-octo"
+ROOM = ChannelRef("build-room", 2)
+RESTART = "⚠️ Previous session failed, restarting..."
+
+
+@dataclass
+class Page:
+    """What the page does, without a browser."""
+
+    octo: OctoDouble
+    session: aiohttp.ClientSession
+
+    async def post(self, path: str, body: dict[str, Any]) -> tuple[int, Any]:
+        async with self.session.post(self.octo.api_url + path, json=body) as answer:
+            return answer.status, await answer.json()
+
+    async def switch(self, **body: Any) -> None:
+        status, told = await self.post("/_playground/switch", body)
+        assert (status, told) == (200, {"ok": True})
+
+    async def state(self) -> Any:
+        async with self.session.get(self.octo.api_url + "/_playground/state") as answer:
+            return await answer.json()
+
+    async def room(self) -> Any:
+        return next(
+            each for each in (await self.state())["sessions"] if each["conversation"] == "2:build-room:"
+        )
+
+    async def ask(self, text: str, *, until: str) -> None:
+        """Let Ann mention the bot, and wait until it has said something."""
+        await self.octo.say("ann", ROOM, text, mention=["helper_bot"])
+        await self.until(lambda lines: any(line.endswith(f"sendMessage {until}") for line in lines))
+
+    async def until(self, found: Callable[[list[str]], bool]) -> None:
+        async with asyncio.timeout(10):
+            changed = self.octo.changed()
+            while not found(await self.timeline()):
+                await changed
+                changed = self.octo.changed()
+
+    def said(self) -> list[str]:
+        return [line.text for line in self.octo.chat(ROOM) if line.from_uid == "helper_bot"]
+
+    async def timeline(self) -> list[str]:
+        return [f"{each['kind']}: {each['text']}" for each in (await self.state())["timeline"]]
+
+
+@asynccontextmanager
+async def opened(settings: Settings) -> AsyncIterator[Page]:
+    async with served(settings, FastClock()) as octo, aiohttp.ClientSession() as session:
+        yield Page(octo, session)
+
+
+@pytest.fixture
+async def page(tmp_path: Path) -> AsyncIterator[Page]:
+    async with opened(plain(tmp_path)) as found:
+        yield found
+
+
+async def test_the_life_of_a_session_is_told_in_order(page: Page) -> None:
+    await page.switch(nextTurn="fail")
+    await page.ask("one", until="⚠️ Something went wrong while I was working on that. Please try again.")
+    await page.ask("two", until="@Helper two")
+
+    told = iter(re.sub("run [0-9a-f]{8}", "run", line) for line in await page.timeline())
+    for wanted in (
+        "connection: the bot is connected",
+        "said: Ann: @Helper one",
+        "turn: run starts for Ann",
+        "status: session status running",
+        "turn: run ends failed: the turn was made to fail",
+        "status: session status failed",
+        "call: sendMessage ⚠️ Something went wrong",
+        "said: Ann: @Helper two",
+        f"notice: sendMessage {RESTART}",
+        "turn: session recovered",
+        "status: session status idle",
+        "turn: run starts for Ann",
+        "status: session status running",
+        "turn: run ends",
+        "status: session status done",
+        "call: sendMessage @Helper two",
+    ):
+        assert any(line.startswith(wanted) for line in told), f"missing, or not in its place: {wanted}"
+
+
+@pytest.mark.parametrize(
+    ("turn", "notice", "status"),
+    [
+        ("fail", "⚠️ Something went wrong while I was working on that. Please try again.", "failed"),
+        ("hang", "⚠️ That took too long, so I stopped.", "timeout"),
+        ("empty", "⚠️ I finished, but had nothing to say.", "done"),
+    ],
+)
+async def test_only_the_next_turn_goes_wrong_and_its_session_says_so(
+    page: Page, turn: str, notice: str, status: str
+) -> None:
+    await page.switch(nextTurn=turn)
+    assert (await page.state())["next_turn"] == turn
+
+    await page.ask("one", until=notice)
+    room = await page.room()
+    await page.ask("two", until="@Helper two")
+
+    assert room["status"] == status
+    assert ("the restart is announced" in room["verdict"]) == (status != "done")
+    assert (await page.state())["next_turn"] == "answer"
+    assert page.said().count(RESTART) == (status != "done")
+
+
+async def test_with_the_guard_off_a_failed_session_stays_silent_until_it_is_on_again(page: Page) -> None:
+    await page.switch(guard=False, nextTurn="fail")
+    await page.ask("one", until="⚠️ Something went wrong while I was working on that. Please try again.")
+    assert "then silence" in (await page.room())["verdict"]
+
+    await page.octo.say("ann", ROOM, "two", mention=["helper_bot"])
+    await page.until(lambda lines: any("skipped by the host" in line for line in lines))
+    assert len(page.said()) == 1
+
+    await page.switch(guard=True)
+    await page.ask("three", until="@Helper three")
+    assert page.said()[1:] == [RESTART, "@Helper three"]
+
+
+async def test_a_cut_connection_is_told_and_comes_back(page: Page) -> None:
+    await page.post("/_double/do/drop", {"uid": "helper_bot"})
+    await page.until(lambda lines: lines.count("connection: the bot is connected") == 2)
+
+    assert "connection: the bot's connection is gone" in await page.timeline()
+    await page.ask("still there?", until="@Helper still there?")
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ({"nextTurn": "explode"}, "nextTurn"),
+        ({"nextTurns": "fail"}, "nextTurns: Extra inputs"),
+        ({"guard": "perhaps"}, "guard"),
+    ],
+)
+async def test_a_wrong_switch_is_named_and_changes_nothing(
+    page: Page, body: dict[str, Any], words: str
+) -> None:
+    status, told = await page.post("/_playground/switch", body)
+
+    assert (status, told["ok"]) == (400, False)
+    assert words in told["error"]
+    state = await page.state()
+    assert (state["next_turn"], state["guard"]) == ("answer", True)
+
+
+async def test_pages_of_other_sites_are_refused(page: Page) -> None:
+    for path in ("/", "/_playground/state"):
+        async with page.session.get(page.octo.api_url + path, headers={"Host": "evil.example:80"}) as answer:
+            assert answer.status == 403
+    async with page.session.post(
+        page.octo.api_url + "/_playground/switch",
+        data=b'{"guard": false}',
+        headers={"Content-Type": "text/plain"},
+    ) as answer:
+        assert answer.status == 415
+    assert (await page.state())["guard"] is True
+
+
+async def test_the_pages_need_nothing_from_elsewhere_and_hold_no_token(page: Page) -> None:
+    found = await crawl(page.session, page.octo.api_url, "/")
+
+    assert set(found) == {
+        "/",
+        "/_double/pages/chat.css",
+        "/_double/pages/chat.js",
+        "/_playground/pages/playground.css",
+        "/_playground/pages/playground.js",
+    }
+    assert TOKEN not in "".join([*found.values(), json.dumps(await page.state())])
+
+
+@pytest.mark.parametrize("name", ["nothing.js", "..%2fstage.py", "%2e%2e", "stage.py"])
+async def test_no_other_file_is_served(page: Page, name: str) -> None:
+    async with page.session.get(f"{page.octo.api_url}/_playground/pages/{name}") as answer:
+        assert answer.status == 404
+
+
+CONFIGURED: dict[str, Any] = {
+    "channels": {
+        "octo": {
+            "guard": {"noticeText": "One moment, starting anew."},
+            "accounts": {
+                "off": {"botToken": "bf_off_0123456789", "enabled": False},
+                "desk": {
+                    "botToken": "bf_real_0123456789",
+                    "apiUrl": "https://octo.example/api",
+                    "wsUrl": "wss://octo.example/ws",
+                },
+            },
+        }
+    },
+    "host": {
+        "agentId": "clerk",
+        "agent": {"kind": "command", "command": ["sed", "s/.*/heard/;q"]},
+        "timeoutSeconds": 120,
+    },
+}
+
+
+async def test_a_configured_bot_brings_its_agent_and_its_words_but_not_its_server(tmp_path: Path) -> None:
+    config = parse_config(CONFIGURED, base=tmp_path, env={}).config
+    async with opened(configured(config, tmp_path)) as page:
+        await page.switch(nextTurn="fail")
+        await page.ask("one", until="⚠️ Something went wrong while I was working on that. Please try again.")
+        await page.ask("two", until="heard")
+
+        assert page.said()[1:] == ["One moment, starting anew.", "heard"]
+        assert (await page.room())["session_key"] == "agent:clerk:octo:group:build-room"
+        assert "bf_real" not in json.dumps(await page.state())
+
+
+def test_a_gateways_bot_or_one_that_is_off_cannot_be_played_with(tmp_path: Path) -> None:
+    gateway = parse_config({**CONFIGURED, "host": {"kind": "gateway"}}, base=tmp_path, env={}).config
+    with pytest.raises(ConfigError, match="only agents of the embedded host"):
+        configured(gateway, tmp_path)
+    config = parse_config(CONFIGURED, base=tmp_path, env={}).config
+    with pytest.raises(ConfigError, match='account "off" is off'):
+        configured(config, tmp_path, "off")
+
+
+async def test_the_program_serves_its_page_until_ctrl_c_and_leaves_nothing(tmp_path: Path) -> None:
+    process = await asyncio.create_subprocess_exec(
+        PROGRAM, "playground", "--port", "0", stdout=PIPE, stderr=PIPE, env={"TMPDIR": str(tmp_path)}
+    )
+    assert process.stdout is not None
+    first = (await asyncio.wait_for(process.stdout.readline(), 60)).decode()
+    url = first.split()[1]
+    async with aiohttp.ClientSession() as session, session.get(url) as answer:
+        assert "Octo playground" in await answer.text()
+    process.send_signal(signal.SIGINT)
+    out, err = await asyncio.wait_for(process.communicate(), 60)
+
+    assert (process.returncode, err) == (0, b"")
+    assert b"Ctrl-C ends it" in out
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_keeps_it_from_starting_is_named(tmp_path: Path) -> None:
+    broken = tmp_path / "octo.json"
+    broken.write_text("{}")
+    result = CliRunner().invoke(main, ["playground", "--config", str(broken)])
+    assert result.exit_code == 2
+    assert f"{broken}: channels.octo: missing" in result.stderr
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        result = CliRunner().invoke(main, ["playground", "--port", port])
+    assert result.exit_code == 2
+    assert f"cannot start on port {port}" in result.stderr

@@ -1,0 +1,227 @@
+"""The playground as a person meets it: in a real Chromium, without its window.
+
+``make screenshot`` draws docs/playground.png anew.
+"""
+
+import os
+import shutil
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, Page, async_playwright, expect
+
+from openclaw_channel_octo.cli.play.server import served
+from openclaw_channel_octo.cli.play.stage import plain
+from openclaw_channel_octo.testing.double import OctoDouble
+from tests.runtime.rig import FastClock
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or ""
+SCREENSHOT = Path(__file__).parents[2] / "docs" / "playground.png"
+
+FAILED = "⚠️ Something went wrong while I was working on that. Please try again."
+RESTART = "⚠️ Previous session failed, restarting..."
+
+pytestmark = [
+    pytest.mark.skipif(
+        not CHROMIUM,
+        reason="no Chromium on this machine (Debian: apt install chromium): the page is not tried",
+    ),
+    pytest.mark.asyncio(loop_scope="module"),
+]
+expect.set_options(timeout=30_000)
+
+CONTRASTS = """() => {
+  const canvas = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+  const light = colour => {
+    canvas.clearRect(0, 0, 1, 1); canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1);
+    const [r, g, b] = [...canvas.getImageData(0, 0, 1, 1).data].map(each => each / 255)
+      .map(each => each <= .04045 ? each / 12.92 : ((each + .055) / 1.055) ** 2.4);
+    return .2126 * r + .7152 * g + .0722 * b;
+  };
+  const ground = element => {
+    const colour = getComputedStyle(element).backgroundColor;
+    return colour === "rgba(0, 0, 0, 0)" && element.parentElement ? ground(element.parentElement) : colour;
+  };
+  const written = [...document.querySelectorAll("body *")].filter(element =>
+    element.checkVisibility() && [...element.childNodes].some(node => node.nodeType === 3 && node.data.trim()));
+  return written.map(element => {
+    const [a, b] = [light(getComputedStyle(element).color), light(ground(element))].sort((x, y) => y - x);
+    return [element.textContent, (a + .05) / (b + .05)];
+  });
+}"""
+"""Contrast of every written element with its ground, as the accessibility guidelines reckon it."""
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def octo(tmp_path: Path) -> AsyncIterator[OctoDouble]:
+    async with served(plain(tmp_path, turn_s=600), FastClock()) as octo:
+        yield octo
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def browser() -> AsyncIterator[Browser]:
+    options = ["--no-sandbox"] if os.geteuid() == 0 else []
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=options)
+        yield browser
+        await browser.close()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def page(browser: Browser, octo: OctoDouble) -> AsyncIterator[Page]:
+    page = await browser.new_page(viewport={"width": 1280, "height": 820}, color_scheme="light")
+    troubles: list[str] = []
+    page.on("console", lambda message: troubles.append(message.text))
+    page.on("pageerror", lambda error: troubles.append(str(error)))
+    elsewhere: list[str] = []
+    page.on(
+        "request",
+        lambda request: elsewhere.append(request.url) if not request.url.startswith(octo.api_url) else None,
+    )
+    await page.goto(octo.api_url)
+    await expect(page.get_by_text("● online")).to_be_visible()
+    yield page
+    await page.close()
+    assert (troubles, elsewhere) == ([], [])
+
+
+async def write(page: Page, text: str) -> None:
+    await page.get_by_label("Message", exact=True).fill(text)
+    await page.keyboard.press("Enter")
+
+
+async def test_a_mention_is_read_typed_and_answered_and_its_session_is_shown(page: Page) -> None:
+    await page.get_by_role("button", name="hang").click()
+    await write(page, "@Helper hello")
+
+    asked = page.locator("#chat li", has_text="@Helper hello")
+    await expect(asked.get_by_text("✓ read")).to_be_visible()
+    await expect(page.get_by_text("Helper is typing …")).to_be_visible()
+    await expect(page.get_by_label("Session", exact=True)).to_contain_text("running")
+    await expect(page.get_by_label("Session", exact=True)).to_contain_text("agent:main:octo:group:build-room")
+
+    await write(page, "@Helper /stop")
+    await expect(page.get_by_label("Session", exact=True)).to_contain_text("killed")
+    await write(page, "@Helper and now?")
+    await expect(page.locator("#chat li.bot", has_text="@Helper and now?")).to_be_visible()
+    await expect(page.get_by_text("Helper is typing …")).to_be_hidden()
+    await expect(page.get_by_label("Session", exact=True)).to_contain_text("done")
+
+
+async def test_a_failed_turn_and_its_recovery_are_seen_in_the_chat_and_beside_it(page: Page) -> None:
+    await page.get_by_role("button", name="fail").click()
+    await expect(page.get_by_role("button", name="fail")).to_have_attribute("aria-pressed", "true")
+    await write(page, "@Helper read the build log, what broke?")
+    await expect(page.locator("#chat li.bot", has_text=FAILED)).to_be_visible()
+    session = page.get_by_label("Session", exact=True)
+    await expect(session).to_contain_text("failed")
+    await expect(session).to_contain_text("the restart is announced in the group")
+
+    await write(page, "@Helper try again")
+    await expect(page.locator("#chat li.bot", has_text="@Helper try again")).to_be_visible()
+    await expect(page.locator("#chat li.bot")).to_have_text(
+        ["Helper" + FAILED, "Helper" + RESTART, "Helper@Helper try again"]
+    )
+    await expect(session).to_contain_text("done")
+    happened = page.locator("#timeline li")
+    await expect(happened.filter(has_text="session recovered")).to_have_count(1)
+    await expect(page.locator("#timeline li.notice")).to_contain_text(RESTART)
+    await expect(happened.first).to_contain_text("@Helper try again")
+
+    if os.environ.get("OCTO_SCREENSHOT") == "write":
+        await page.screenshot(path=SCREENSHOT)
+
+
+async def test_with_the_guard_off_the_page_says_that_silence_follows(page: Page) -> None:
+    await page.get_by_role("button", name="Guard is on").click()
+    await expect(page.get_by_role("button", name="Guard is off")).to_be_visible()
+    await page.get_by_role("button", name="fail").click()
+    await write(page, "@Helper one")
+    await expect(page.get_by_label("Session", exact=True)).to_contain_text("then silence")
+
+    await write(page, "@Helper two")
+    await expect(page.locator("#timeline li", has_text="skipped by the host")).to_be_visible()
+    await expect(page.locator("#chat li.bot")).to_have_count(1)
+
+
+async def test_a_cut_connection_is_seen_to_come_back(page: Page) -> None:
+    await page.get_by_role("button", name="Cut the connection").click()
+
+    await expect(page.locator("#timeline li", has_text="connection is gone")).to_be_visible()
+    await expect(page.locator("#timeline li", has_text="the bot is connected")).to_have_count(2)
+    await expect(page.get_by_text("● online")).to_be_visible()
+
+
+async def test_everything_can_be_done_with_the_keyboard(page: Page) -> None:
+    await expect(page.get_by_label("Message", exact=True)).to_be_focused()
+    await page.keyboard.press("Shift+Tab")
+    await page.keyboard.type("Ben")
+    await page.keyboard.press("Tab")
+    await page.keyboard.type("@Helper from Ben")
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#chat li.own", has_text="Ben")).to_be_visible()
+
+    await page.keyboard.press("Tab")
+    await page.keyboard.press("Tab")
+    await page.keyboard.press("Tab")
+    await expect(page.get_by_role("button", name="fail")).to_be_focused()
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("button", name="fail")).to_have_attribute("aria-pressed", "true")
+
+    await page.get_by_role("tab", name="Build room", exact=True).focus()
+    await page.keyboard.press("End")
+    direct = page.get_by_role("tab", name="Ben and Helper")
+    await expect(direct).to_be_focused()
+    await expect(direct).to_have_attribute("aria-selected", "true")
+    await page.keyboard.press("Home")
+    await expect(page.get_by_role("tab", name="Build room", exact=True)).to_be_focused()
+
+
+async def test_a_direct_message_needs_no_mention_and_has_a_session_of_its_own(page: Page) -> None:
+    await page.get_by_role("tab", name="Ann and Helper").click()
+    await write(page, "just us")
+
+    await expect(page.locator("#chat li.bot", has_text="just us")).to_be_visible()
+    await expect(page.get_by_label("Session", exact=True)).to_contain_text("agent:main:octo:direct:ann")
+    await page.get_by_role("tab", name="Build room", exact=True).click()
+    await expect(page.get_by_label("Session", exact=True)).to_contain_text("new")
+    await expect(page.locator("#timeline li", has_text="just us")).to_have_count(0)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_every_word_can_be_read_in_light_and_dark(page: Page, scheme: str) -> None:
+    await page.get_by_role("button", name="fail").click()
+    await write(page, "@Helper one")
+    await expect(page.locator("#chat li.bot", has_text=FAILED)).to_be_visible()
+    await write(page, "@Helper two")
+    await expect(page.locator("#chat li.bot", has_text="@Helper two")).to_be_visible()
+
+    await page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+    contrasts = await page.evaluate(CONTRASTS)
+
+    assert len(contrasts) > 30
+    assert [(text, round(ratio, 2)) for text, ratio in contrasts if ratio < 4.5] == []
+
+
+async def test_a_narrow_window_needs_no_scrolling_sideways(page: Page) -> None:
+    await page.set_viewport_size({"width": 400, "height": 800})
+
+    assert await page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    await expect(page.get_by_role("button", name="Cut the connection")).to_be_visible()
+
+
+async def test_the_page_of_the_double_shows_its_calls_and_does_what_its_forms_say(
+    page: Page, octo: OctoDouble
+) -> None:
+    await page.goto(f"{octo.api_url}/_double")
+    await write(page, "@Helper hello")
+    await expect(page.locator("#calls").get_by_text("sendMessage")).to_be_visible()
+
+    await page.get_by_text("add-person", exact=True).click()
+    await page.locator("#add-person-uid").fill("zoe")
+    await page.locator("#add-person-name").fill("Zoe")
+    await page.locator("#add-person-name").press("Enter")
+    await expect(page.get_by_role("tab", name="Zoe and Helper")).to_be_visible()
+    assert "zoe" in {account.uid for account in octo.accounts()}
