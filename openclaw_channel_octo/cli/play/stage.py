@@ -168,9 +168,7 @@ class Stage:
         async with self._switching:
             self.guarded = enabled
             await self._stop_bot()
-            self.timeline.note(
-                "", Kind.CONNECTION, f"the bot restarts, guard {'on' if enabled else 'off'}"
-            )
+            self.timeline.note("", Kind.CONNECTION, f"the bot restarts, guard {'on' if enabled else 'off'}")
             await self._start_bot()
 
     def _embedded(self) -> EmbeddedHost:
