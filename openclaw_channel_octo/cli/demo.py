@@ -3,8 +3,10 @@
 import asyncio
 import signal
 import sys
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TypeVar
 
 import click
 
@@ -14,6 +16,8 @@ from openclaw_channel_octo.errors import OctoError
 from openclaw_channel_octo.observe.logs import setup_logging
 
 __all__ = ["conclude", "demo"]
+
+T = TypeVar("T")
 
 UNANSWERED = 1
 NOT_STARTED = 2
@@ -27,8 +31,11 @@ INTRODUCTION = (
 
 @click.command()
 @click.option("--fast", is_flag=True, help="The same story without pauses for reading.")
+@click.option(
+    "--interactive", is_flag=True, help="No story: you write, the bot answers. /help says what else there is."
+)
 @click.option("-v", "--verbose", is_flag=True, help="Also print the operator's log lines, on standard error.")
-def demo(*, fast: bool, verbose: bool) -> None:
+def demo(*, fast: bool, interactive: bool, verbose: bool) -> None:
     """See the failure this package cures, and the cure. Takes about ten seconds.
 
     A bot's turn runs into its time limit. With the guard switched off the session stays failed and every later
@@ -36,7 +43,7 @@ def demo(*, fast: bool, verbose: bool) -> None:
     and is answered, and so is everything after it.
 
     All of it really happens, in this process and in a temporary folder that is removed: no network, no keys, no
-    configuration. At the end everything that was said is checked.
+    configuration. At the end everything that was said is checked. With --interactive you write, and an echo answers.
 
     Exit codes: 0 every message was answered, 1 something went unanswered, 2 the demo could not be played.
     """
@@ -44,7 +51,10 @@ def demo(*, fast: bool, verbose: bool) -> None:
     click.secho("openclaw-octo demo: no message to the bot ends in silence", bold=True)
     click.echo()
     Screen().prose(INTRODUCTION)
-    sys.exit(conclude(_play(fast=fast)))
+    if interactive:
+        _converse()
+    else:
+        sys.exit(conclude(_play(fast=fast)))
 
 
 def conclude(heard: Heard) -> int:
@@ -61,17 +71,29 @@ def conclude(heard: Heard) -> int:
 
 def _play(*, fast: bool) -> Heard:
     from openclaw_channel_octo.cli.demo_story import FAST, NORMAL, tell  # noqa: PLC0415  # a whole server: only here
-    from openclaw_channel_octo.testing.double import NotReached  # noqa: PLC0415  # as above
 
-    async def play() -> Heard:
+    return _played(lambda folder: tell(folder, FAST if fast else NORMAL))
+
+
+def _converse() -> None:
+    from openclaw_channel_octo.cli.demo_live import converse  # noqa: PLC0415  # a whole server: only here
+
+    _played(converse)
+
+
+def _played(play: Callable[[Path], Awaitable[T]]) -> T:
+    """Return what came of a play in a temporary folder, or end the program with what went wrong."""
+    from openclaw_channel_octo.testing.double import NotReached  # noqa: PLC0415  # a whole server: only here
+
+    async def played() -> T:
         task = asyncio.current_task()
         assert task is not None  # noqa: S101  # inside a coroutine there is one
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
         with TemporaryDirectory(prefix="octo-demo-") as folder:
-            return await tell(Path(folder), FAST if fast else NORMAL)
+            return await play(Path(folder))
 
     try:
-        return asyncio.run(play())
+        return asyncio.run(played())
     except BrokenPipeError:
         raise  # somebody closed the pipe we print into; click ends quietly
     except (OctoError, OSError, NotReached) as error:

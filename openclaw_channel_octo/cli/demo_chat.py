@@ -11,18 +11,17 @@ from pathlib import Path
 from typing import Any, Final
 
 from openclaw_channel_octo.cli.demo_screen import Screen
+from openclaw_channel_octo.cli.play.stage import HELPER, furnish
 from openclaw_channel_octo.ids import ChannelRef, ChannelType
 from openclaw_channel_octo.session.key import session_key
 from openclaw_channel_octo.store.journal import Journal
 from openclaw_channel_octo.testing.double import NotReached, OctoDouble
 from openclaw_channel_octo.testing.records import RestCall
 
-__all__ = ["ACCOUNT", "AGENT_ID", "HELPER", "TOKEN", "Chat", "Pace", "Place"]
+__all__ = ["ACCOUNT", "AGENT_ID", "Chat", "Pace", "Place"]
 
 ACCOUNT: Final = "helper"
 AGENT_ID: Final = "main"
-HELPER: Final = "helper_bot"
-TOKEN: Final = "bf_demo"  # noqa: S105  # opens a server that exists only inside this process
 
 LONGEST_WAIT_S: Final = 8.0
 """Longest wait for the channel's last word on a message; then the demo goes on, and its check will tell."""
@@ -59,11 +58,13 @@ class Place:
 
     Attributes:
         name: what it is called in sentences.
+        title: what stands above its lines.
         people: the channel as people address it.
         bot: the channel as the bot addresses it.
     """
 
     name: str
+    title: str
     people: ChannelRef
     bot: ChannelRef
 
@@ -94,15 +95,17 @@ class Chat:
         self._pace = pace
         self._signs: list[tuple[Place, str]] = []
         self._shown = 0
-        octo.add_person("ann", "Ann")
-        octo.add_person("ben", "Ben")
-        octo.add_bot(HELPER, TOKEN, name="Helper", owner="ann")
-        group = octo.add_group("build-room", ["ann", "ben", HELPER], name="Build room")
-        thread = octo.add_thread("build-room", "2039626171074744320")
-        self.group = Place("group", group, group)
-        self.thread = Place("thread", thread, thread)
+        group, thread = furnish(octo)
+        self._here: Place | None = None
+        self.group = Place("group", 'group "Build room"', group, group)
+        self.thread = Place(
+            "thread", 'thread "upload test" of the group, a session of its own', thread, thread
+        )
         self.direct = Place(
-            "direct chat", ChannelRef(HELPER, ChannelType.PERSON), ChannelRef("ann", ChannelType.PERSON)
+            "direct chat",
+            "direct chat of Ann and Helper, a session of its own",
+            ChannelRef(HELPER, ChannelType.PERSON),
+            ChannelRef("ann", ChannelType.PERSON),
         )
 
     @property
@@ -125,6 +128,18 @@ class Chat:
         """Return what the bot has said in a conversation, oldest first."""
         return [line.text for line in self._octo.chat(place.bot) if line.from_uid == HELPER]
 
+    def enter(self, place: Place, *, again: bool = False, remark: str = "") -> None:
+        """Print the title of a conversation, unless the last line printed was one of it.
+
+        Args:
+            place: the conversation.
+            again: print it in any case.
+            remark: stands behind the title.
+        """
+        if again or place is not self._here:
+            self._screen.place(place.title + remark)
+        self._here = place
+
     async def say(self, place: Place, who: str, text: str) -> str:
         """Let a person say something, and print it; return the message id.
 
@@ -136,6 +151,7 @@ class Chat:
         self._show_signs()
         mention = [HELPER] if text.startswith("@Helper") else []
         message_id = await self._octo.say(who.lower(), place.people, text, mention=mention)
+        self.enter(place)
         self._screen.said(self.status(place), who, text)
         return message_id
 
@@ -195,6 +211,7 @@ class Chat:
                 self._signs.append((place, TYPING))
             case "sendMessage":
                 self._show_signs()
+                self.enter(place)
                 self._screen.said(self.status(place), "Helper", call.body["payload"]["content"])
 
     def _place_of(self, call: RestCall) -> Place | None:
@@ -207,4 +224,5 @@ class Chat:
             here = [sign for where, sign in signs if where == place]
             read = here.count(READ)
             words = [READ if read == 1 else f"{READ}, both"] if read else []
+            self.enter(place)
             self._screen.signs(self.status(place), [*words, *([TYPING] if TYPING in here else [])])

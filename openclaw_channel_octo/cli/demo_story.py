@@ -3,19 +3,17 @@
 import asyncio
 import json
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from openclaw_channel_octo.cli.demo_chat import ACCOUNT, AGENT_ID, HELPER, TOKEN, Chat, Pace, Place
+from openclaw_channel_octo.cli.demo_chat import ACCOUNT, AGENT_ID, Chat, Pace, Place
 from openclaw_channel_octo.cli.demo_check import Heard, Question
 from openclaw_channel_octo.cli.demo_screen import Screen
+from openclaw_channel_octo.cli.play.stage import Settings, Stage, configured
 from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.config.load import parse_config
 from openclaw_channel_octo.config.model import GuardConfig
-from openclaw_channel_octo.host.configure import host_from_config
-from openclaw_channel_octo.runtime.channel import OctoChannel
 from openclaw_channel_octo.store.journal import Journal
 from openclaw_channel_octo.testing.double import OctoDouble
 
@@ -96,11 +94,11 @@ async def tell(state_dir: Path, pace: Pace) -> Heard:
         story = _Story(chat, screen, pace)
         async with chat.shown():
             screen.heading("1. The old way (guard.enabled: false)")
-            async with _deployed(octo, state_dir, pace, guarded=False):
+            async with Stage(octo, _bot(state_dir, pace, guarded=False), SystemClock()):
                 unguarded_lines = await story.without_guard()
             before = {place.name: len(chat.lines(place)) for place in chat.places}
             screen.heading("2. With the guard (the default), on the same session file")
-            async with _deployed(octo, state_dir, pace, guarded=True):
+            async with Stage(octo, _bot(state_dir, pace, guarded=True), SystemClock()):
                 await story.with_guard()
         return Heard(
             unguarded=_UNGUARDED,
@@ -125,7 +123,6 @@ class _Story:
         """Let a turn fail and ask again; return what the bot still said after the failure."""
         chat, group = self._chat, self._chat.group
         self._screen.prose("One turn fails. Watch what becomes of every message after it.")
-        self._screen.place('group "Build room"')
         await self._chatter(group, "Ann", "morning! did the nightly build go through?")
         await self._chatter(group, "Ben", "no idea, I was asleep 😴")
         failing = await chat.say(group, "Ann", "@Helper read the build log, what broke?")
@@ -133,7 +130,7 @@ class _Story:
         self._screen.remark(f"(the agent hangs; a run may take {self._pace.budget_s:g} s)")
         await chat.settled(group, failing)
         self._show_entry(group)
-        self._screen.place('group "Build room"')
+        chat.enter(group, again=True)
         said = len(chat.lines(group))
         for question in _UNGUARDED:
             await chat.settled(group, await chat.say(group, question.who, question.text))
@@ -148,14 +145,12 @@ class _Story:
             "Started again with this one setting changed; the file still says timeout. The guard sees it at the"
             " first mention, says so in the group, clears the status, and the turn runs."
         )
-        self._screen.place('group "Build room"')
+        self._chat.enter(self._chat.group, again=True)
         for question in _IN_GROUP:
             await self._ask(self._chat.group, question)
-        self._screen.place("direct chat of Ann and Helper, a session of its own")
         await self._ask(self._chat.direct, _IN_DIRECT)
-        self._screen.place('thread "upload test" of the group, a session of its own')
         await self._ask(self._chat.thread, _IN_THREAD)
-        self._screen.place('group "Build room", two mentions in the same instant')
+        self._chat.enter(self._chat.group, remark=", two mentions in the same instant")
         await self._ask(self._chat.group, *_AT_ONCE)
 
     async def _chatter(self, place: Place, who: str, text: str) -> None:
@@ -177,34 +172,17 @@ class _Story:
         )
 
 
-@asynccontextmanager
-async def _deployed(octo: OctoDouble, state_dir: Path, pace: Pace, *, guarded: bool) -> AsyncIterator[None]:
-    """Run host and channel as ``openclaw-octo run`` does."""
-    mapping = _configuration(octo.api_url, state_dir, pace, guarded=guarded)
-    config = parse_config(mapping, base=state_dir, env={}).config
-    host = host_from_config(config.host)
-    channel = OctoChannel(config, leases=config.host.state_dir)
-    await host.start()
-    try:
-        await channel.start(ACCOUNT, host)
-        await octo.wait_for(lambda: octo.online(HELPER))
-        yield
-    finally:
-        await channel.stop(0)
-        await host.stop()
-
-
-def _configuration(api_url: str, state_dir: Path, pace: Pace, *, guarded: bool) -> Mapping[str, Any]:
-    bot = {"botToken": TOKEN, "apiUrl": api_url, "guard": {"enabled": guarded}}
+def _bot(state_dir: Path, pace: Pace, *, guarded: bool) -> Settings:
+    """Return bot and host as a configuration file would describe them."""
+    bot = {"botToken": "bf_demo", "guard": {"enabled": guarded}}
     host = {
         "kind": "embedded",
         "stateDir": str(state_dir),
-        "agentId": AGENT_ID,
         "agent": {"kind": "command", "command": _agent(pace)},
         "timeoutSeconds": pace.budget_s,
-        "strict": True,
     }
-    return {"channels": {"octo": {"accounts": {ACCOUNT: bot}}}, "host": host}
+    mapping = {"channels": {"octo": {"accounts": {ACCOUNT: bot}}}, "host": host}
+    return configured(parse_config(mapping, base=state_dir, env={}).config, state_dir)
 
 
 def _agent(pace: Pace) -> Sequence[str]:

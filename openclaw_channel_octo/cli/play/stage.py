@@ -1,7 +1,7 @@
 """A chat with one bot in this process: double, embedded host and channel, put together as ``run`` does it."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import Final, Self
 from pydantic import SecretStr
 
 from openclaw_channel_octo.cli.play.agent import SwitchableAgent
-from openclaw_channel_octo.cli.play.timeline import Follower, Kind, Timeline, WatchedHost
+from openclaw_channel_octo.cli.play.timeline import Entry, Follower, Kind, Timeline, WatchedHost
 from openclaw_channel_octo.cli.run import controlled
 from openclaw_channel_octo.clock import Clock
 from openclaw_channel_octo.config.load import select_accounts
@@ -90,14 +90,13 @@ def configured(config: OctoConfig, state_dir: Path, account: str = "") -> Settin
     )
 
 
-def furnish(octo: OctoDouble) -> ChannelRef:
-    """Add Ann, who owns the bot, Ben, the bot, their group and its thread; return the group."""
+def furnish(octo: OctoDouble) -> tuple[ChannelRef, ChannelRef]:
+    """Add Ann, who owns the bot, Ben, the bot, their group and its thread; return group and thread."""
     octo.add_person("ann", "Ann")
     octo.add_person("ben", "Ben")
     octo.add_bot(HELPER, TOKEN, name="Helper", owner="ann")
     group = octo.add_group("build-room", ["ann", "ben", HELPER], name="Build room")
-    octo.add_thread("build-room", "2039626171074744320")
-    return group
+    return group, octo.add_thread("build-room", "2039626171074744320")
 
 
 class Stage:
@@ -109,6 +108,7 @@ class Stage:
         octo: the double, furnished.
         settings: bot and host.
         clock: the one the double has.
+        told: is told of everything that happens, when it happens.
 
     Attributes:
         settings: as given.
@@ -117,13 +117,19 @@ class Stage:
         guarded: whether the bot's guard is on.
     """
 
-    def __init__(self, octo: OctoDouble, settings: Settings, clock: Clock) -> None:
+    def __init__(
+        self,
+        octo: OctoDouble,
+        settings: Settings,
+        clock: Clock,
+        told: Callable[[Entry], None] = lambda _: None,
+    ) -> None:
         host = settings.host
         self.settings = settings
         self.agent = SwitchableAgent(
             agent_from_config(host.agent, host.state_dir), clock, settings.thinking_s
         )
-        self.timeline = Timeline(clock)
+        self.timeline = Timeline(clock, told)
         self.guarded = settings.bot.guard.enabled
         self._octo = octo
         self._clock = clock

@@ -71,10 +71,12 @@ class Timeline:
 
     Args:
         clock: gives them their times.
+        told: is told of every entry.
     """
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, told: Callable[[Entry], None]) -> None:
         self._clock = clock
+        self._told = told
         self._noted = 0
         self._entries: deque[Entry] = deque(maxlen=KEPT)
 
@@ -86,16 +88,16 @@ class Timeline:
     def note(self, session_key: str, kind: Kind, text: str, *, bad: bool = False) -> None:
         """Add what has happened at this moment."""
         self._noted += 1
-        self._entries.append(
-            Entry(
-                number=self._noted,
-                at_ms=self._clock.wall_ms(),
-                session_key=session_key,
-                kind=kind,
-                text=text,
-                bad=bad,
-            )
+        entry = Entry(
+            number=self._noted,
+            at_ms=self._clock.wall_ms(),
+            session_key=session_key,
+            kind=kind,
+            text=text,
+            bad=bad,
         )
+        self._entries.append(entry)
+        self._told(entry)
 
 
 class WatchedHost:
