@@ -39,6 +39,7 @@ from openclaw_channel_octo.testing.faults import ErrorAnswer, Fault, JsonAnswer,
 from openclaw_channel_octo.testing.host import ScriptedHost
 from openclaw_channel_octo.wire.client import Credentials
 from openclaw_channel_octo.wire.packets import Connect
+from tests.processes import processes_with
 from tests.runtime.rig import ANN, HELPER, TOKEN, Rig, python_agent
 
 LITERAL = TOKEN
@@ -372,6 +373,50 @@ async def test_the_program_itself_writes_none_of_it(tmp_path: Path, level: str) 
     forbidden = (*TOKENS, *TEXTS) if level == "INFO" else TOKENS
     assert [planted for planted in forbidden if planted in written] == []
     assert "exit code 3" in written
+
+
+WAITING = """
+import pathlib, time
+while not pathlib.Path("go").exists():
+    time.sleep(0.01)
+print("done")
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="this system shows processes differently")
+async def test_what_everybody_sees_of_the_processes_holds_no_secret(tmp_path: Path) -> None:
+    async with OctoDouble() as octo:
+        rig = Rig(octo, tmp_path / "state", SystemClock())
+        agent = {
+            **python_agent(WAITING),
+            "env": {"MODEL_KEY": AGENT_KEY, "MARK": str(tmp_path)},
+            "cwd": str(tmp_path),
+        }
+        (tmp_path / "octo.json").write_text(json.dumps(rig.config(agent=agent)))
+        process = await asyncio.create_subprocess_exec(
+            *(
+                Path(sysconfig.get_path("scripts")) / "openclaw-octo",
+                "run",
+                "--record",
+                tmp_path / "captures",
+            ),
+            *("--config", tmp_path / "octo.json"),
+            env={**os.environ, **ENV, "MARK": str(tmp_path)},
+            stderr=PIPE,
+        )
+        try:
+            await octo.wait_for(lambda: octo.online(HELPER), timeout=60.0)
+            await octo.say(ANN, ChannelRef("g1", 2), WORDS, mention=[HELPER])
+            await until(lambda: len(processes_with(f"MARK={tmp_path}")) == 2)
+            seen = processes_with(f"MARK={tmp_path}")
+            (tmp_path / "go").touch()
+            await octo.wait_for(lambda: rig.calls("sendMessage"), timeout=60.0)
+        finally:
+            process.send_signal(signal.SIGTERM)
+            await asyncio.wait_for(process.communicate(), 60.0)
+
+    assert [planted for planted in (*TOKENS, *TEXTS) if planted in "\n".join(seen.values())] == []
+    assert any("--record" in command for command in seen.values())
 
 
 def test_mistakes_in_a_configuration_are_told_without_its_secrets(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from click.testing import CliRunner
 from openclaw_channel_octo.cli import main
 from openclaw_channel_octo.cli.demo import conclude
 from openclaw_channel_octo.cli.demo_check import Heard, Question
+from tests.processes import processes_with
 
 PROGRAM = Path(sysconfig.get_path("scripts")) / "openclaw-octo"
 RESTART = "⚠️ Previous session failed, restarting..."
@@ -67,19 +68,7 @@ def surroundings(tmp_path: Path) -> Iterator[dict[str, str]]:
     """Give the demo a folder for temporary files that has to be empty again afterwards."""
     yield {**os.environ, "TMPDIR": str(tmp_path), "OCTO_DEMO_MARK": str(tmp_path)}
     assert list(tmp_path.iterdir()) == []
-    assert processes_with(f"OCTO_DEMO_MARK={tmp_path}") == []
-
-
-def processes_with(variable: str) -> list[str]:
-    """Return the ids of processes that have a variable in their environment, where the system tells."""
-    found = []
-    for file in Path("/proc").glob("[0-9]*/environ"):
-        try:
-            if variable.encode() in file.read_bytes():
-                found.append(file.parent.name)
-        except OSError:
-            continue  # gone meanwhile, or somebody else's
-    return found
+    assert processes_with(f"OCTO_DEMO_MARK={tmp_path}") == {}
 
 
 def test_the_whole_story_is_told_in_order_and_everything_holds(surroundings: dict[str, str]) -> None:
@@ -177,7 +166,7 @@ def test_in_a_terminal_a_line_is_shown_once_and_ctrl_d_ends_it(surroundings: dic
         [PROGRAM, "demo", "--interactive"], env=surroundings, stdin=terminal, stdout=terminal, stderr=terminal
     ) as process:
         os.close(terminal)
-        shown = read_terminal(controller, "/quit")
+        shown = read_terminal(controller, 'group "Build room"')
         os.write(controller, b"@Helper hi\n")
         shown += read_terminal(controller, "Helper", times=4)
         os.write(controller, b"\x04")
