@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-gateway lint types unit golden screenshot chaos fuzz bench clean
+.PHONY: demo test test-gateway lint types unit golden docs chaos fuzz bench clean
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed; call: make PYTHON=python3.11 ...")'
@@ -29,9 +29,9 @@ types: $(STAMP)
 unit: $(STAMP)
 	$(BIN)/pytest
 
-# docs/playground.png drawn anew; needs Chromium
-screenshot: $(STAMP)
-	OCTO_SCREENSHOT=write $(BIN)/pytest tests/cli/test_playground_browser.py
+# what is generated in docs/ written anew, the picture too where there is a Chromium; read the difference
+docs: $(STAMP)
+	OCTO_DOCS=write $(BIN)/pytest tests/docs tests/cli/test_playground_browser.py
 
 # what agents get to read, written anew into tests/golden; read the difference before you commit it
 golden: $(STAMP)

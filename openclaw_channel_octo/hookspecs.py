@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from openclaw_channel_octo.host.base import AgentHost
 
 __all__ = [
+    "PROJECT",
     "Channel",
     "ChannelRegistry",
     "ChannelSpec",
@@ -30,6 +31,7 @@ __all__ = [
 ]
 
 PROJECT = "openclaw"
+"""pluggy's project name, and the entry-point group."""
 
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)

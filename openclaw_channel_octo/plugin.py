@@ -35,15 +35,18 @@ def openclaw_register_commands(group: "click.Group") -> None:
 
 @hookimpl(trylast=True)
 def openclaw_agent_host(config: "Mapping[str, Any]") -> "AgentHost | None":
-    """Offer the embedded host, if the configuration asks for it and no other plugin offers one."""
+    """Offer the embedded host or a gateway, if the configuration asks for one and no other plugin offers any."""
     if "host" not in config:
         return None
     from pathlib import Path  # noqa: PLC0415  # as above
 
-    from openclaw_channel_octo.config.load import parse_config  # noqa: PLC0415  # as above
+    from openclaw_channel_octo.config.load import parse_config, parse_host  # noqa: PLC0415  # as above
     from openclaw_channel_octo.host.configure import host_from_config  # noqa: PLC0415  # as above
 
-    parsed = parse_config(config, base=Path()).config
+    own = _own(config)
+    if not own["channels"]:
+        return host_from_config(parse_host(own, base=Path()))
+    parsed = parse_config(own, base=Path()).config
     return host_from_config(parsed.host, secrets=parsed.secrets())
 
 
@@ -53,4 +56,13 @@ def _create(config: "Mapping[str, Any]") -> "Channel":
     from openclaw_channel_octo.config.load import parse_config  # noqa: PLC0415  # as above
     from openclaw_channel_octo.runtime.channel import OctoChannel  # noqa: PLC0415  # as above
 
-    return OctoChannel(parse_config(config, base=Path()).config)
+    return OctoChannel(parse_config(_own(config), base=Path()).config)
+
+
+def _own(config: "Mapping[str, Any]") -> "Mapping[str, Any]":
+    """Return what this plugin has to judge of a host's configuration: other channels' blocks are theirs."""
+    own = {"host": config["host"]} if "host" in config else {}
+    channels = config.get("channels", {})
+    if isinstance(channels, dict):
+        channels = {name: block for name, block in channels.items() if name == "octo"}
+    return {**own, "channels": channels}

@@ -15,6 +15,7 @@ import pytest
 
 from openclaw_channel_octo import hookspecs, plugin
 from openclaw_channel_octo.clock import SystemClock
+from openclaw_channel_octo.errors import ConfigError
 from openclaw_channel_octo.host.embedded.host import EmbeddedHost
 from openclaw_channel_octo.runtime.channel import OctoChannel
 from openclaw_channel_octo.testing.double import OctoDouble
@@ -83,6 +84,30 @@ async def test_a_created_channel_takes_the_hosts_whole_configuration(rig: Rig) -
     registry = hookspecs.ChannelRegistry()
     plugin.openclaw_register_channels(registry)
     assert isinstance(registry["octo"].create(rig.config()), OctoChannel)
+
+
+async def test_blocks_of_other_channels_and_keys_of_the_host_are_theirs_to_judge(rig: Rig) -> None:
+    config = rig.config()
+    config["channels"]["terminal"] = {"accounts": 7}
+    config["plugins"] = {"entries": {}}
+    plugins, registry = manager(), hookspecs.ChannelRegistry()
+    plugins.register(plugin)
+    plugin.openclaw_register_channels(registry)
+    assert isinstance(registry["octo"].create(config), OctoChannel)
+    assert isinstance(plugins.hook.openclaw_agent_host(config=config), EmbeddedHost)
+    without_octo = {"channels": {"terminal": {}}, "host": config["host"]}
+    assert isinstance(plugins.hook.openclaw_agent_host(config=without_octo), EmbeddedHost)
+
+
+@pytest.mark.parametrize("config", [{"channels": {"octo": {"nonsense": 1}}}, {"host": {"nonsense": 1}}])
+def test_what_is_wrong_in_the_plugins_own_blocks_is_named(config: dict[str, object]) -> None:
+    plugins, registry = manager(), hookspecs.ChannelRegistry()
+    plugins.register(plugin)
+    plugin.openclaw_register_channels(registry)
+    with pytest.raises(ConfigError, match="nonsense"):
+        registry["octo"].create({"host": {}, "channels": {}} | config)
+    with pytest.raises(ConfigError, match="nonsense"):
+        plugins.hook.openclaw_agent_host(config={"host": {}} | config)
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from openclaw_channel_octo.cli.journal import journal
 from openclaw_channel_octo.cli.message import message
 from openclaw_channel_octo.cli.pairing import pairing
 from openclaw_channel_octo.cli.play.command import playground
+from openclaw_channel_octo.cli.plugins import PluginGroup
 from openclaw_channel_octo.cli.replay import replay
 from openclaw_channel_octo.cli.run import run
 from openclaw_channel_octo.cli.sessions import sessions
@@ -24,12 +25,13 @@ from openclaw_channel_octo.cli.status import status
 __all__ = ["main"]
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=PluginGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="openclaw-octo")
 def main() -> None:
     """Octo bots for an OpenClaw-style agent host: no message to the bot ends in silence.
 
-    Begin with "openclaw-octo demo". Exit codes: 0 fine, 1 the thing checked is not fine, 2 it could not be tried.
+    Begin with "openclaw-octo demo". Installed plugins may bring more commands. Exit codes: 0 fine, 1 the thing checked
+    is not fine, 2 it could not be tried.
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # chats hold what an old terminal's encoding does not

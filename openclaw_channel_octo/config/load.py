@@ -19,7 +19,15 @@ from openclaw_channel_octo.config.report import report
 from openclaw_channel_octo.config.secrets import Surroundings
 from openclaw_channel_octo.errors import ConfigError
 
-__all__ = ["Loaded", "UnreadableConfigError", "load_config", "parse_config", "report", "select_accounts"]
+__all__ = [
+    "Loaded",
+    "UnreadableConfigError",
+    "load_config",
+    "parse_config",
+    "parse_host",
+    "report",
+    "select_accounts",
+]
 
 _TOO_DEEP = "is nested too deeply to be a configuration"
 _JSON5_HINT = "if it is JSON5, first: pip install 'openclaw-channel-octo[json5]'"
@@ -91,6 +99,30 @@ def parse_config(
     """
     around = Surroundings(base=base.absolute(), env=env, run_programs=run_programs)
     return _parsed(mapping, around, Findings())
+
+
+def parse_host(
+    mapping: Mapping[str, Any], *, base: Path, env: Mapping[str, str] = os.environ
+) -> EmbeddedHostConfig | GatewayHostConfig:
+    """Return what ``host`` in ``mapping`` describes, for programs whose channels are others.
+
+    Args:
+        mapping: a configuration; nothing but ``host`` is looked at.
+        base: folder that relative paths start from.
+        env: environment variables.
+
+    Raises:
+        ConfigError: something is wrong; holds every mistake.
+    """
+    findings, around = Findings(), Surroundings(base=base.absolute(), env=env, run_programs=True)
+    try:
+        raw = _as_dicts(mapping.get("host", {}))
+    except RecursionError:
+        raise ConfigError(_TOO_DEEP) from None
+    host = read_host(raw, _gateway_file(raw, around, findings), around, findings)
+    if findings.problems or host is None:
+        raise ConfigError(*findings.problems)
+    return host
 
 
 def select_accounts(config: OctoConfig, ids: Sequence[str]) -> tuple[BotConfig, ...]:

@@ -1,6 +1,6 @@
 """The playground as a person meets it: in a real Chromium, without its window.
 
-``make screenshot`` draws docs/playground.png anew.
+``make docs`` draws docs/playground.png anew.
 """
 
 import os
@@ -130,7 +130,7 @@ async def test_a_failed_turn_and_its_recovery_are_seen_in_the_chat_and_beside_it
     await expect(page.locator("#timeline li.notice")).to_contain_text(RESTART)
     await expect(happened.first).to_contain_text("@Helper try again")
 
-    if os.environ.get("OCTO_SCREENSHOT") == "write":
+    if os.environ.get("OCTO_DOCS") == "write":
         await page.screenshot(path=SCREENSHOT)
 
 
