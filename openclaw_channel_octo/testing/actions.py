@@ -218,6 +218,15 @@ class ForgetTokens(Action):
         octo.forget_tokens()
 
 
+class RefuseLogins(Action):
+    """Refuse every login with a CONNACK of this reason, as 1.x and v3 servers do; null for none any more."""
+
+    reason: Annotated[int, Field(ge=0, le=255)] | None = None
+
+    async def do(self, octo: OctoDouble) -> None:
+        octo.login_refusal = self.reason
+
+
 class WsUrl(Action):
     """Say what register names as the socket's address; empty for the right one."""
 
@@ -254,6 +263,7 @@ ACTIONS: Final[dict[str, type[Action]]] = {
     "sockets": Sockets,
     "freeze": Freeze,
     "forget-tokens": ForgetTokens,
+    "refuse-logins": RefuseLogins,
     "ws-url": WsUrl,
     "errors": Errors,
 }

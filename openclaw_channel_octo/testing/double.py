@@ -154,6 +154,15 @@ class OctoDouble(People):
         self._engine.split = split
 
     @property
+    def login_refusal(self) -> int | None:
+        """Reason of the CONNACK that refuses every login, as servers other than 2.2.4 say it; ``None`` for none."""
+        return self._engine.refusal
+
+    @login_refusal.setter
+    def login_refusal(self, reason: int | None) -> None:
+        self._engine.refusal = reason
+
+    @property
     def calls(self) -> Sequence[RestCall]:
         """Every call of the bot API, in order of arrival."""
         return self._server.calls

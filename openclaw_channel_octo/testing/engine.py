@@ -66,6 +66,8 @@ class Engine:
         self.thawed = asyncio.Event()
         """Set unless the server is frozen."""
         self.thawed.set()
+        self.refusal: int | None = None
+        """Reason of the CONNACK every login is refused with; ``None`` to look at its token."""
         self.stopped = False
         """Whether no connection is taken."""
         self._world = world
@@ -183,6 +185,8 @@ class Engine:
     async def _handle(self, session: Session, event: ServerEvent) -> bool:
         """Act on what a client sent; return whether the connection goes on."""
         match event:
+            case ConnectRequested() if self.refusal is not None:
+                session.connection.reject(self.refusal)
             case ConnectRequested(connect=connect):
                 if not self._may_connect(connect):
                     await self._refuse(session)

@@ -7,6 +7,8 @@ import shutil
 import socket
 import sqlite3
 import sys
+import threading
+from asyncio.subprocess import PIPE
 from collections import namedtuple
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -18,10 +20,19 @@ from aiohttp import web
 from click.testing import CliRunner, Result
 
 from openclaw_channel_octo.cli import main
+from openclaw_channel_octo.cli.doctor.bot import LogIn, check_bot
+from openclaw_channel_octo.cli.doctor.command import STATE_WITHIN_S
 from openclaw_channel_octo.clock import SystemClock
+from openclaw_channel_octo.config.load import parse_config
+from openclaw_channel_octo.ids import ChannelRef
 from openclaw_channel_octo.testing.double import OctoDouble
-from openclaw_channel_octo.testing.faults import ErrorAnswer, ProxyPage
+from openclaw_channel_octo.testing.faults import ErrorAnswer, ProxyPage, RateLimit
+from openclaw_channel_octo.testing.gateway import FakeGateway
 from openclaw_channel_octo.testing.host import ScriptedHost
+from openclaw_channel_octo.wire.crypto import KeyPair
+from openclaw_channel_octo.wire.packets import ReasonCode
+from openclaw_channel_octo.wire.server import ServerConnection
+from tests.cli.asking import controlled
 from tests.runtime.rig import HELPER, TOKEN, Rig
 
 KEY = "sk-planted-secret-key"
@@ -41,6 +52,8 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 async def examined(rig: Rig, config: Config | str, *options: str) -> Result:
     """Run the doctor on a configuration while the double lives."""
     file = rig.state_dir.parent / "octo.json"
+    if not file.exists():
+        file.touch(mode=0o600)
     file.write_text(config if isinstance(config, str) else json.dumps(config))
     rig.state_dir.mkdir(mode=0o700, exist_ok=True)
     arguments = ["doctor", "--config", str(file), *options]
@@ -61,9 +74,9 @@ async def test_a_healthy_bot_is_told_so_in_a_few_lines(rig: Rig) -> None:
     result = await examined(rig, rig.config(agent=AGENT))
 
     assert result.exit_code == 0
-    assert all(line.startswith("✓") for line in result.output.splitlines())
+    assert all(line.startswith("✓") for line in result.stdout.splitlines())
     for words in ("takes the token", "helper: groups: 1", "the socket takes the bot", "from the server's"):
-        assert words in result.output
+        assert words in result.stdout
 
 
 async def test_a_running_bot_is_left_alone(rig: Rig) -> None:
@@ -74,8 +87,8 @@ async def test_a_running_bot_is_left_alone(rig: Rig) -> None:
     result = await examined(rig, config)
 
     assert result.exit_code == 0
-    assert f"process {os.getpid()} on this machine runs this bot" in result.output
-    assert f"logging in would kick process {os.getpid()}" in result.output
+    assert f"process {os.getpid()} on this machine runs this bot" in result.stdout
+    assert f"logging in would kick process {os.getpid()}" in result.stdout
     assert len(rig.calls("register")) == registered
     await rig.mention("still there?")
     assert await rig.until_said(1)
@@ -85,7 +98,7 @@ async def test_without_register_nobody_is_kicked(rig: Rig) -> None:
     result = await examined(rig, rig.config(agent=AGENT), "--no-register")
 
     assert result.exit_code == 0
-    assert "connection: not looked at: --no-register" in result.output
+    assert "connection: not looked at: --no-register" in result.stdout
     assert not rig.calls("register")
 
 
@@ -93,7 +106,7 @@ async def test_programs_get_one_object(rig: Rig) -> None:
     rig.octo.remove_member("g1", HELPER)
     result = await examined(rig, rig.config(agent=AGENT), "--json")
 
-    told = json.loads(result.output)
+    told = json.loads(result.stdout)
     assert told["worst"] == "warning"
     assert told["findings"][0]["subject"] == "helper: groups"
     assert set(told["findings"][0]) == {"level", "subject", "words", "advice", "skipped"}
@@ -166,6 +179,11 @@ def state_below_a_file(rig: Rig, config: Config) -> None:
 def open_folder(rig: Rig, _: Config) -> None:
     rig.state_dir.mkdir()
     rig.state_dir.chmod(0o755)
+
+
+def open_file(rig: Rig) -> None:
+    (rig.state_dir.parent / "octo.json").touch()
+    (rig.state_dir.parent / "octo.json").chmod(0o644)
 
 
 def page_for_a_socket(rig: Rig, _: Config) -> None:
@@ -242,6 +260,26 @@ WAYS: list[tuple[str, Callable[[Rig, Config], Any], int, str]] = [
         2,
         "✗ helper: socket: cannot open a WebSocket",
     ),
+    ("a rate limit", fails("groups", RateLimit(retry_after=60)), 2, "✗ helper: server: groups:"),
+    (
+        "registration forbidden",
+        fails("register", ErrorAnswer(status=403)),
+        2,
+        "✗ helper: registration: register:",
+    ),
+    ("a token that was never right", account(botToken="bf_neverright0123456789"), 2, "✗ helper: token:"),
+    (
+        "a session file that is a folder",
+        lambda rig, _: (rig.state_dir / "agents/main/sessions/sessions.json").mkdir(parents=True),
+        2,
+        "✗ sessions: sessions.json cannot be read: Is a directory",
+    ),
+    (
+        "a token everybody can read",
+        lambda rig, _: open_file(rig),
+        1,
+        "other users of this machine can read the token",
+    ),
     (
         "no group",
         lambda rig, _: rig.octo.remove_member("g1", HELPER),
@@ -312,7 +350,7 @@ async def test_what_is_broken_is_named_first_with_what_to_do(
     result = await examined(rig, text if isinstance(text, str) else config)
     rig.octo.thaw()
 
-    line, advice = result.output.splitlines()[:2]
+    line, advice = result.stdout.splitlines()[:2]
     assert first in line
     assert advice.startswith("    → ")
     assert result.exit_code == code
@@ -322,7 +360,7 @@ async def test_a_wrong_socket_address_comes_with_the_right_one(rig: Rig) -> None
     nowhere_for_a_socket(rig, {})
     result = await examined(rig, rig.config(agent=AGENT))
 
-    assert f'set "wsUrl": "{rig.octo.ws_url}"' in result.output
+    assert f'set "wsUrl": "{rig.octo.ws_url}"' in result.stdout
 
 
 async def test_another_program_with_the_same_bot_is_noticed(
@@ -339,7 +377,67 @@ async def test_another_program_with_the_same_bot_is_noticed(
     await thief
 
     assert result.exit_code == 2
-    assert "somebody else connected with this bot at once" in result.output.splitlines()[0]
+    assert "somebody else connected with this bot at once" in result.stdout.splitlines()[0]
+
+
+@pytest.mark.parametrize("reason", [200, *(code for code in ReasonCode if code != ReasonCode.SUCCESS)])
+async def test_each_reason_of_a_refused_login_is_named_with_what_to_do(rig: Rig, reason: int) -> None:
+    rig.octo.login_refusal = reason
+    result = await examined(rig, rig.config(agent=AGENT))
+
+    line, advice = result.stdout.splitlines()[:2]
+    name = reason.name.lower().replace("_", " ") if isinstance(reason, ReasonCode) else "unknown"
+    assert line == f"✗ helper: login: the IM server refuses the bot: reason {int(reason)}, {name}"
+    own = {
+        2: "stop the other",
+        14: "its disk",
+        18: "set wsUrl",
+        19: "banned the bot",
+        22: "wait a minute",
+        27: "newer",
+    }
+    assert own.get(reason, "") in advice
+    assert result.exit_code == 2
+
+
+async def test_a_kick_during_the_login_is_no_refusal(rig: Rig) -> None:
+    async def kick(request: web.Request) -> web.WebSocketResponse:
+        answer = web.WebSocketResponse()
+        await answer.prepare(request)
+        connection = ServerConnection(key_pair=KeyPair.from_private_bytes(bytes(32)), salt="0123456789abcdef")
+        connection.receive(await answer.receive_bytes())
+        connection.disconnect()
+        for packet in connection.outgoing():
+            await answer.send_bytes(packet)
+        await answer.receive()
+        return answer
+
+    async with serving("/ws", kick) as url:
+        rig.octo.ws_url_override = f"ws{url.removeprefix('http')}/ws"
+        result = await examined(rig, rig.config(agent=AGENT))
+
+    line, advice = result.stdout.splitlines()[:2]
+    assert line == "✗ helper: login: the connection was kicked before the login was through"
+    assert "stop the other program" in advice
+
+
+async def test_before_it_kicks_anybody_the_doctor_says_so(rig: Rig) -> None:
+    said_first: list[bool] = []
+
+    def listen(words: str) -> None:
+        said_first.append(not rig.calls("register"))
+        assert words.startswith("helper: registering now. If this bot is connected elsewhere")
+        assert "--no-register" in words
+
+    config = parse_config(rig.config(agent=AGENT), base=rig.state_dir, env={}).config
+    found = await check_bot(config.accounts["helper"], LogIn(register=None, tell=listen))
+
+    assert said_first == [True]
+    assert rig.calls("register")
+    assert max(each.level for each in found) == 0
+    shown = await examined(rig, rig.config(agent=AGENT))
+    assert "helper: registering now" in shown.stderr
+    assert "registering now" not in (await examined(rig, rig.config(agent=AGENT), "--no-register")).stderr
 
 
 class Behind(SystemClock):
@@ -355,8 +453,8 @@ async def test_a_clock_that_is_an_hour_off_is_named(tmp_path: Path) -> None:
         result = await examined(rig, rig.config(agent=AGENT))
 
     assert result.exit_code == 1
-    assert result.output.startswith("! helper: clock: ")
-    assert "3600 s" in result.output.splitlines()[0]
+    assert result.stdout.startswith("! helper: clock: ")
+    assert "3600 s" in result.stdout.splitlines()[0]
 
 
 @pytest.mark.parametrize(("free", "code", "mark"), [(10 * 1024 * 1024, 2, "✗"), (300 * 1024 * 1024, 1, "!")])
@@ -367,7 +465,7 @@ async def test_a_disk_that_is_full_or_nearly(
     result = await examined(rig, rig.config(agent=AGENT))
 
     assert result.exit_code == code
-    assert result.output.startswith(f"{mark} disk: ")
+    assert result.stdout.startswith(f"{mark} disk: ")
 
 
 async def test_messages_nobody_answered_are_counted(rig: Rig) -> None:
@@ -381,7 +479,7 @@ async def test_messages_nobody_answered_are_counted(rig: Rig) -> None:
     result = await examined(rig, config)
 
     assert result.exit_code == 1
-    assert "! journal: 1 messages got no answer and no notice" in result.output.splitlines()[0]
+    assert "! journal: 1 messages got no answer and no notice" in result.stdout.splitlines()[0]
 
 
 async def test_a_socket_that_says_nothing_is_named(rig: Rig) -> None:
@@ -397,7 +495,7 @@ async def test_a_socket_that_says_nothing_is_named(rig: Rig) -> None:
         result = await examined(rig, rig.config(agent=AGENT))
 
     assert result.exit_code == 2
-    assert "✗ helper: login: no answer within" in result.output.splitlines()[0]
+    assert "✗ helper: login: no answer within" in result.stdout.splitlines()[0]
 
 
 @asynccontextmanager
@@ -436,4 +534,115 @@ async def test_an_endpoint_is_asked_for_its_models(
         result = await examined(rig, rig.config(agent=agent))
 
     assert result.exit_code == code
-    assert words in result.output
+    assert words in result.stdout
+
+
+HOLD = """
+import sys
+from pathlib import Path
+from openclaw_channel_octo.host.files import OwnerLock
+OwnerLock(Path(sys.argv[1]) / "host.lock").acquire()
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+async def test_a_folder_another_process_holds_is_named_with_that_process(rig: Rig) -> None:
+    rig.state_dir.mkdir(mode=0o700)
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", HOLD, str(rig.state_dir)), stdin=PIPE, stdout=PIPE
+    )
+    assert process.stdout is not None
+    assert await process.stdout.readline() == b"held\n"
+    result = await examined(rig, rig.config(agent=AGENT))
+    await process.communicate(b"")
+
+    assert result.exit_code == 1
+    line, advice = result.stdout.splitlines()[:2]
+    assert line.startswith(
+        f"! state folder: process {process.pid} works with {rig.state_dir}, but: nothing answers"
+    )
+    assert f"stop process {process.pid}" in advice
+
+
+async def test_a_process_that_runs_the_bots_is_no_trouble(rig: Rig) -> None:
+    await rig.start(rig.config(agent=AGENT))
+    async with controlled(rig):
+        result = await examined(rig, rig.config(agent=AGENT))
+
+    assert result.exit_code == 0
+    assert f"✓ state folder: process {os.getpid()} runs bots with" in result.stdout
+
+
+async def test_a_disk_that_hangs_does_not_hang_the_doctor(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    released = threading.Event()
+
+    def hang(_: Path) -> Usage:
+        released.wait(60)
+        return Usage(10**12, 0, 10**12)
+
+    monkeypatch.setattr(shutil, "disk_usage", hang)
+    monkeypatch.setattr("openclaw_channel_octo.cli.doctor.command.STATE_WITHIN_S", STATE_WITHIN_S / 100)
+    result = await examined(rig, rig.config(agent=AGENT))
+    released.set()
+
+    assert result.exit_code == 2
+    assert result.stdout.startswith(f"✗ state folder: {rig.state_dir} is not read within")
+
+
+@pytest.mark.parametrize(
+    ("program", "code", "words"),
+    [
+        ("print('yes')", 0, "✓ agent's answer: 4 characters after"),
+        ("pass", 2, "✗ agent's answer: the agent says nothing"),
+        ("import sys; sys.exit(127)", 2, "exit code 127"),
+        ("import time; time.sleep(60)", 2, "✗ agent's answer: none within 1 s"),
+        (f"import sys; print({KEY!r}, file=sys.stderr); sys.exit(3)", 2, "exit code 3"),
+    ],
+    ids=["it answers", "it is silent", "it is not found", "it hangs", "it tells a secret"],
+)
+async def test_an_agent_is_asked_where_that_is_wanted(rig: Rig, program: str, code: int, words: str) -> None:
+    agent = {"kind": "command", "command": [sys.executable, "-c", program], "env": {"MODEL_KEY": KEY}}
+    config = rig.config(agent=agent)
+    config["host"]["timeoutSeconds"] = 1
+    assert "agent's answer" not in (await examined(rig, config)).stdout
+
+    result = await examined(rig, config, "--ask-agent")
+
+    assert result.exit_code == code
+    (told,) = (line for line in result.stdout.splitlines() if "agent's answer" in line)
+    assert words in told
+    assert code == 0 or told == result.stdout.splitlines()[0]
+
+
+async def test_a_gateway_that_refuses_the_token_is_named(rig: Rig) -> None:
+    async with FakeGateway() as gateway:
+        config = rig.config()
+        config["host"] = {
+            "kind": "gateway",
+            "stateDir": str(rig.state_dir),
+            "url": gateway.url,
+            "token": "wrong-0123456789",
+        }
+        result = await examined(rig, config)
+
+    line, advice = result.stdout.splitlines()[:2]
+    assert line.startswith("✗ gateway: ")
+    assert "token" in line
+    assert advice.startswith("    → ")
+    assert "wrong-0123456789" not in result.output
+
+
+async def test_people_who_wait_to_be_let_in_are_told_of(rig: Rig) -> None:
+    config = rig.config(agent=AGENT, dmPolicy="pairing")
+    await rig.start(config, ScriptedHost())
+    await rig.octo.say("ben", ChannelRef(HELPER, 1), "may I?")
+    await rig.octo.wait_for(lambda: rig.calls("sendMessage"))
+    await rig.stop()
+
+    result = await examined(rig, config)
+
+    assert result.exit_code == 1
+    line, advice = result.stdout.splitlines()[:2]
+    assert line == "! pairing: people who wait to be let in: 1"
+    assert "pairing approve" in advice

@@ -1,7 +1,13 @@
 """docs/operations.md shows what the commands really print, and names every metric there is."""
 
+import json
 import re
+import shutil
+import sys
 from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
 
 from openclaw_channel_octo.host.base import Accepted, Failed, Final
 from openclaw_channel_octo.observe.prometheus import PrometheusMeter
@@ -47,6 +53,36 @@ async def test_the_outputs_in_the_document_are_those_of_the_commands(fast_rig: R
     document = DOC.read_text()
     for result in (status, show, before, repair):
         assert f"```\n{shown(result.output, fast_rig, failed, running)}```" in document
+
+
+async def test_what_the_document_shows_of_the_doctor_is_what_it_prints(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("openclaw_channel_octo.cli.doctor.bot.QUIET_S", 0.1)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=48 * 1024**3))
+    agent = {"kind": "command", "command": [sys.executable, "-c", "print('hi')"]}
+    file = rig.state_dir.parent / "octo.json"
+    file.touch(mode=0o600)
+    file.write_text(json.dumps(rig.config(agent=agent)))
+    rig.state_dir.mkdir(mode=0o700)
+
+    healthy = await command("doctor", "--config", str(file))
+    rig.write_session({"status": "failed", "sessionId": "s1", "runtimeMs": 394653})
+    rig.octo.ws_url_override = "ws://127.0.0.1:1/ws"
+    broken = await command("doctor", "--config", str(file))
+
+    document = DOC.read_text()
+    for result in (healthy, broken):
+        text = result.stderr + result.stdout
+        text = text.replace(rig.octo.api_url, "https://octo.example.com/api").replace(
+            rig.octo.ws_url, "wss://octo.example.com/ws"
+        )
+        text = text.replace("ws://127.0.0.1:1/ws", "wss://octo.example.com:5200/ws")
+        text = text.replace(sys.executable, "my-agent").replace(str(rig.state_dir), "state")
+        text = re.sub(r"-?\d+\.\d s from", "0.0 s from", text)
+        text = re.sub(r"channel-octo [^,]+, Python .*", "channel-octo 0.1.0, Python 3.13.1", text)
+        text = re.sub(r"\[Errno \d+\] .*", "[Errno 111] Connect call failed ('192.0.2.7', 5200)", text)
+        assert f"```\n{text}```" in document
 
 
 def test_every_metric_is_in_the_document_and_none_that_is_not_there() -> None:

@@ -198,6 +198,7 @@ async def test_every_other_action_is_carried_out(script: Script) -> None:
         ("freeze", {"on": True}),
         ("freeze", {"on": False}),
         ("forget-tokens", {}),
+        ("refuse-logins", {"reason": 19}),
         ("resend", {}),
         ("disband", {"group": "g1"}),
     ):
@@ -206,6 +207,7 @@ async def test_every_other_action_is_carried_out(script: Script) -> None:
 
     assert octo.ws_url_override == "ws://127.0.0.1:1/nowhere"
     assert octo.envelope == "N"
+    assert octo.login_refusal == 19
 
 
 class Later(SystemClock):

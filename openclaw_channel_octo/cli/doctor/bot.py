@@ -3,7 +3,8 @@
 import asyncio
 import secrets
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from openclaw_channel_octo.cli.doctor.findings import Finding, error, fine, skipped, warning
@@ -26,7 +27,7 @@ from openclaw_channel_octo.wire.crypto import KeyPair
 from openclaw_channel_octo.wire.events import Connected, ConnectionEvent, Kicked, Rejected
 from openclaw_channel_octo.wire.packets import ReasonCode
 
-__all__ = ["check_bot"]
+__all__ = ["LogIn", "check_bot"]
 
 NAME_WITHIN_S = 5.0
 API_WITHIN_S = 10.0
@@ -35,21 +36,54 @@ QUIET_S = 2.0
 """How long a fresh connection has to live to be nobody else's too."""
 CLOCK_SLACK_S = 60.0
 
+_LOOK_AT_LOG = "the IM server's own log says why; try again later"
+_OTHER_NODE = (
+    "the socket's address leads to a node that does not have this bot: set wsUrl, or ask who runs the server"
+)
+
+_REASONS: Mapping[int, str] = {code.value: code.name.lower().replace("_", " ") for code in ReasonCode}
+
+_ADVICE: Mapping[int, str] = {
+    ReasonCode.AUTH_FAILED: "another program registered this bot meanwhile, or the server lost its tokens: run doctor "
+    "again, and stop the other program",
+    ReasonCode.TOKEN_LOOKUP_FAILED: "the IM server cannot read its tokens: look at its log and its disk",
+    ReasonCode.BANNED: "somebody banned the bot on the server: ask who runs it",
+    ReasonCode.CLIENT_KEY_EMPTY: "something between here and the server changes what is sent: connect without it",
+    ReasonCode.KICKED: "somebody connects this bot at the same time: stop the other program",
+    ReasonCode.RATE_LIMITED: "too many logins: wait a minute, and look for a program that logs in again and again",
+    ReasonCode.UPGRADE_REQUIRED: "the server wants a newer protocol: look for a newer release of this package",
+    ReasonCode.USER_NOT_ON_NODE: _OTHER_NODE,
+    ReasonCode.NODE_MATCH_ERROR: _OTHER_NODE,
+    ReasonCode.WRONG_NODE: _OTHER_NODE,
+}
+
 _NEW_TOKEN = "ask the bot's owner for its token (BotFather: /token) and put it into botToken"  # noqa: S105  # advice
 
 
-async def check_bot(bot: BotConfig, *, register: bool | None) -> list[Finding]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogIn:
+    """Whether bots are logged in for the examination.
+
+    Attributes:
+        register: ``None`` to do so only where no process on this machine runs the bot.
+        tell: is told in words before a living connection of the bot may be kicked.
+    """
+
+    register: bool | None
+    tell: Callable[[str], None]
+
+
+async def check_bot(bot: BotConfig, log_in: LogIn) -> list[Finding]:
     """Return what is found about one bot.
 
     Args:
         bot: its settings.
-        register: whether to log in, which kicks a living connection of the bot; ``None`` does so only where no process
-            on this machine runs it.
+        log_in: whether to log in.
     """
-    return [found async for found in _check(bot, register)]
+    return [found async for found in _check(bot, log_in)]
 
 
-async def _check(bot: BotConfig, register: bool | None) -> AsyncIterator[Finding]:
+async def _check(bot: BotConfig, log_in: LogIn) -> AsyncIterator[Finding]:
     subject = f"{bot.account_id}: server"
     if problem := await _name(bot.api_url):
         yield error(subject, problem, "check apiUrl and the name service of this machine")
@@ -63,7 +97,7 @@ async def _check(bot: BotConfig, register: bool | None) -> AsyncIterator[Finding
         if refused:
             yield skipped(f"{bot.account_id}: connection", "the server has to answer first")
             return
-        async for found in _connection(bot, api, register):
+        async for found in _connection(bot, api, log_in):
             yield found
 
 
@@ -110,9 +144,9 @@ async def _api(bot: BotConfig, api: BotApi) -> AsyncIterator[Finding]:
             yield fine(f"{bot.account_id}: groups", "App Bots have none" if is_app else f"{len(groups)}")
 
 
-async def _connection(bot: BotConfig, api: BotApi, register: bool | None) -> AsyncIterator[Finding]:
+async def _connection(bot: BotConfig, api: BotApi, log_in: LogIn) -> AsyncIterator[Finding]:
     subject = f"{bot.account_id}: connection"
-    if register is False:
+    if log_in.register is False:
         yield skipped(subject, "--no-register")
         return
     lease = FileLease(lease_folder(), f"{bot.api_url} {bot.token.get_secret_value()}")
@@ -122,11 +156,15 @@ async def _connection(bot: BotConfig, api: BotApi, register: bool | None) -> Asy
         free = True
         yield warning(subject, str(problem), "without it two processes with this bot kick each other")
     try:
-        if not free and not register:
+        if not free and not log_in.register:
             holder = lease.holder()
             yield fine(f"{bot.account_id}: process", f"{holder} on this machine runs this bot")
             yield skipped(subject, f"logging in would kick {holder}; --register does it all the same")
             return
+        log_in.tell(
+            f"{bot.account_id}: registering now. If this bot is connected elsewhere, that connection is kicked and "
+            "has to come back by itself; --no-register leaves it alone."
+        )
         async for found in _login(bot, api):
             yield found
     finally:
@@ -205,7 +243,7 @@ async def _handshake(bot: BotConfig, registration: Registration, transport: Tran
         return [error(subject, str(problem), advice)]
     if isinstance(first, Connected):
         return [fine(subject, "the socket takes the bot"), *await _after(bot, connection, transport, first)]
-    return [error(subject, _refusal(first), _NEW_TOKEN)]
+    return [error(subject, *_refusal(first))]
 
 
 async def _after(
@@ -239,11 +277,16 @@ async def _next(
                 return event
 
 
-def _refusal(event: ConnectionEvent) -> str:
-    if not isinstance(event, Rejected | Kicked):
-        return "the server ended the connection"
-    try:
-        name = ReasonCode(event.reason).name.lower().replace("_", " ")
-    except ValueError:
-        name = "unknown"
-    return f"the IM server refuses the bot: reason {event.reason}, {name}"
+def _refusal(event: ConnectionEvent) -> tuple[str, str]:
+    """Return in words what the IM server said instead of yes, and what to do (protocol §2.7, §4.3)."""
+    match event:
+        case Kicked():
+            return (
+                "the connection was kicked before the login was through",
+                "somebody registers or connects this bot at the same time: stop the other program",
+            )
+        case Rejected(reason=reason):
+            words = f"the IM server refuses the bot: reason {reason}"
+            return f"{words}, {_REASONS.get(reason, 'unknown')}", _ADVICE.get(reason, _LOOK_AT_LOG)
+        case _:
+            return "the server ended the connection", _LOOK_AT_LOG

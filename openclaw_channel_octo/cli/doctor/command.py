@@ -3,23 +3,30 @@
 import asyncio
 import json
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import click
 
 from openclaw_channel_octo import __version__
-from openclaw_channel_octo.cli.doctor.bot import check_bot
+from openclaw_channel_octo.cli.doctor.bot import LogIn, check_bot
 from openclaw_channel_octo.cli.doctor.findings import Finding, Level, error, fine, warning
 from openclaw_channel_octo.cli.doctor.host import check_host
-from openclaw_channel_octo.cli.doctor.state import check_state
+from openclaw_channel_octo.cli.doctor.state import check_file, check_state
 from openclaw_channel_octo.cli.files import CONFIG_OPTION, OPENCLAW_OPTION, load_named
 from openclaw_channel_octo.config.load import Loaded, select_accounts
+from openclaw_channel_octo.config.model import BotConfig
 from openclaw_channel_octo.errors import ConfigError
 from openclaw_channel_octo.observe.logs import Secrets, setup_logging
 
 __all__ = ["doctor"]
+
+BOTS_AT_ONCE = 8
+STATE_WITHIN_S = 20.0
 
 _MARKS = {Level.ERROR: "✗", Level.WARNING: "!", Level.FINE: "✓"}
 
@@ -34,14 +41,21 @@ _MARKS = {Level.ERROR: "✗", Level.WARNING: "!", Level.FINE: "✓"}
     "--register/--no-register",
     default=None,
     help="Log in, or never. Logging in kicks a living connection of the bot; by default it is done only where no "
-    "process on this machine runs the bot.",
+    "process on this machine runs the bot. Said before it is done.",
+)
+@click.option(
+    "--ask-agent",
+    is_flag=True,
+    help="Also have the agent answer a word. That is a turn, and may cost something.",
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, for programs.")
 def doctor(
     config_file: Path | None,
     openclaw: Path | None,
     accounts: Sequence[str],
+    *,
     register: bool | None,
+    ask_agent: bool,
     as_json: bool,
 ) -> None:
     """Find out why a bot is silent: one line for each thing that was looked at, the worst first, with what to do.
@@ -55,7 +69,12 @@ def doctor(
     try:
         loaded = load_named(config_file, openclaw)
         secrets = Secrets(*loaded.config.secrets())
-        found = asyncio.run(_look(loaded, accounts, register))
+        bots = select_accounts(loaded.config, accounts)
+        log_in = LogIn(register=register, tell=lambda words: click.echo(secrets.hidden(words), err=True))
+        found = asyncio.run(_look(loaded, bots, log_in, ask_agent=ask_agent))
+        found += [
+            open_file for path in (config_file, openclaw) if path for open_file in check_file(path, bots)
+        ]
     except ConfigError as problems:
         advice = "correct it; openclaw-octo config check tells whether it is right"
         found = [error("configuration", problem, advice) for problem in problems.problems]
@@ -70,18 +89,48 @@ def doctor(
     sys.exit(int(worst))
 
 
-async def _look(loaded: Loaded, accounts: Sequence[str], register: bool | None) -> list[Finding]:
-    bots = select_accounts(loaded.config, accounts)
+async def _look(
+    loaded: Loaded, bots: Sequence[BotConfig], log_in: LogIn, *, ask_agent: bool
+) -> list[Finding]:
     found = [warning("configuration", text, "without effect as it stands") for text in loaded.warnings]
     if not bots:
         found.append(error("configuration", "no account is on", "switch one on with enabled: true"))
+    at_once = asyncio.Semaphore(BOTS_AT_ONCE)
+
+    async def examine(bot: BotConfig) -> list[Finding]:
+        async with at_once:
+            return await check_bot(bot, log_in)
+
+    state = partial(check_state, loaded.config.host.state_dir, bots)
     several = await asyncio.gather(
-        check_host(loaded.config),
-        asyncio.to_thread(check_state, loaded.config.host.state_dir),
-        *(check_bot(bot, register=register) for bot in bots),
+        check_host(loaded.config, ask=ask_agent),
+        _within(STATE_WITHIN_S, state, "state folder", loaded.config.host.state_dir),
+        *(examine(bot) for bot in bots),
     )
     about = fine("version", f"openclaw-channel-octo {__version__}, Python {sys.version.split()[0]}")
     return [*found, *(each for part in several for each in part), about]
+
+
+async def _within(
+    seconds: float, look: Callable[[], list[Finding]], subject: str, folder: Path
+) -> list[Finding]:
+    """Return what a look at the disk finds; a disk that hangs does not hang the doctor."""
+    told: Future[list[Finding]] = Future()
+    told.set_running_or_notify_cancel()
+
+    def run() -> None:
+        try:
+            told.set_result(look())
+        except Exception as problem:  # noqa: BLE001  # raised again where it is waited for
+            told.set_exception(problem)
+
+    # A thread of its own: a program cannot end while a thread of the loop's pool still runs.
+    threading.Thread(target=run, daemon=True).start()
+    try:
+        return await asyncio.wait_for(asyncio.wrap_future(told), seconds)
+    except TimeoutError:
+        advice = "the disk hangs, or the network behind it: bots wait for it as well"
+        return [error(subject, f"{folder} is not read within {seconds:.0f} s", advice)]
 
 
 def _words(found: Finding) -> str:

@@ -2,39 +2,80 @@
 
 import os
 import shutil
+from collections.abc import Iterable
 from http import HTTPStatus
 
 import aiohttp
+from pydantic import SecretStr
 
-from openclaw_channel_octo.cli.doctor.findings import Finding, error, fine, warning
+from openclaw_channel_octo.cli.doctor.findings import Finding, Level, error, fine, warning
 from openclaw_channel_octo.cli.gateway import look
+from openclaw_channel_octo.clock import SystemClock, within
 from openclaw_channel_octo.config.model import (
     CommandAgentConfig,
+    EmbeddedHostConfig,
     GatewayHostConfig,
     OctoConfig,
     OpenAIAgentConfig,
 )
 from openclaw_channel_octo.errors import HostError
+from openclaw_channel_octo.host.embedded.agents import Agent, AgentError, Prompt, without_secrets
+from openclaw_channel_octo.host.embedded.configure import agent_from_config
 
 __all__ = ["check_host"]
 
 ENDPOINT_WITHIN_S = 10.0
-SUBJECT = "agent"
+ANSWER_WITHIN_S = 60.0
+SUBJECT, ANSWER = "agent", "agent's answer"
+QUESTION = "This is a test of the connection. Please answer with one word."
 
 
-async def check_host(config: OctoConfig) -> list[Finding]:
-    """Return what is found about the host; asks it nothing that costs a turn."""
+async def check_host(config: OctoConfig, *, ask: bool) -> list[Finding]:
+    """Return what is found about the host.
+
+    Args:
+        config: the configuration.
+        ask: whether the agent is asked for a word, which is a turn; a gateway's never is.
+    """
     if isinstance(config.host, GatewayHostConfig):
         return await _gateway(config, config.host)
     match config.host.agent:
         case CommandAgentConfig() as agent:
-            return [_command(agent)]
+            found = _command(agent)
         case OpenAIAgentConfig() as agent:
-            return [await _endpoint(agent)]
+            found = await _endpoint(agent)
         case _:
-            return [
-                warning(SUBJECT, "the echo agent repeats what it is told", "set host.agent to a real one")
-            ]
+            found = warning(SUBJECT, "the echo agent repeats what it is told", "set host.agent to a real one")
+    if found.level is Level.ERROR or not ask:
+        return [found]
+    return [found, await _answer(config.host, config.secrets())]
+
+
+async def _answer(host: EmbeddedHostConfig, hidden: Iterable[SecretStr]) -> Finding:
+    """Return what comes of asking the agent for a word."""
+    within_s = min(host.timeout_seconds, ANSWER_WITHIN_S)
+    agent = agent_from_config(host.agent, host.state_dir)
+    asked = Prompt(
+        text=QUESTION,
+        session_key=f"agent:{host.agent_id}:doctor",
+        session_id="doctor",
+        run_id=SystemClock().new_id(),
+    )
+    began = SystemClock().now()
+    try:
+        said = await within(SystemClock(), within_s, _whole(agent, asked))
+    except TimeoutError:
+        advice = "people would be told that it took too long: host.timeoutSeconds"
+        return error(ANSWER, f"none within {within_s:.0f} s", advice)
+    except AgentError as problem:
+        return error(ANSWER, without_secrets(str(problem), hidden), "try the agent by hand")
+    if not said.strip():
+        return error(ANSWER, "the agent says nothing", "it has to write its answer to standard output")
+    return fine(ANSWER, f"{len(said)} characters after {SystemClock().now() - began:.1f} s")
+
+
+async def _whole(agent: Agent, prompt: Prompt) -> str:
+    return "".join([piece async for piece in agent.reply(prompt)])
 
 
 def _command(agent: CommandAgentConfig) -> Finding:

@@ -2,14 +2,18 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from openclaw_channel_octo.cli.control import ask
 from openclaw_channel_octo.cli.doctor.findings import Finding, error, fine, warning
 from openclaw_channel_octo.cli.session_files import is_fine, read_sessions
 from openclaw_channel_octo.cli.store import plain
-from openclaw_channel_octo.errors import HostError, StoreError
+from openclaw_channel_octo.clock import SystemClock
+from openclaw_channel_octo.config.model import BotConfig
+from openclaw_channel_octo.errors import ControlError, HostError, StoreError
 from openclaw_channel_octo.host.files import OwnerLock
+from openclaw_channel_octo.store.pairing import Pairing
 from openclaw_channel_octo.store.reader import JournalReader
 
 __all__ = ["check_state"]
@@ -17,16 +21,39 @@ __all__ = ["check_state"]
 LITTLE_BYTES = 500 * 1024 * 1024
 FULL_BYTES = 50 * 1024 * 1024
 OTHERS = 0o077
+OTHERS_READ = 0o044
+ANSWER_WITHIN_S = 5.0
+IN_FILE = "configuration file"
+"""What a bot's ``token_source`` is where the token itself is written there."""
+
 SHOWN = 3
 DISK, FOLDER, SESSIONS, JOURNAL = "disk", "state folder", "sessions", "journal"
 
 
-def check_state(folder: Path) -> list[Finding]:
-    """Return what is found about a state folder; changes nothing there."""
-    return list(_check(folder))
+def check_state(folder: Path, bots: Sequence[BotConfig]) -> list[Finding]:
+    """Return what is found about a state folder; changes nothing there.
+
+    Args:
+        folder: the folder.
+        bots: those that work with it.
+    """
+    return list(_check(folder, bots))
 
 
-def _check(folder: Path) -> Iterator[Finding]:
+def check_file(path: Path, bots: Sequence[BotConfig]) -> Iterator[Finding]:
+    """Yield what is found about a configuration file: who else may read the tokens in it.
+
+    Args:
+        path: the file.
+        bots: the bots it describes.
+    """
+    holds_tokens = any(bot.token_source == IN_FILE for bot in bots)
+    if holds_tokens and path.stat().st_mode & OTHERS_READ:
+        advice = f"chmod 600 {path}, or take the token from the environment, a file or a program"
+        yield warning("configuration", f"other users of this machine can read the token in {path}", advice)
+
+
+def _check(folder: Path, bots: Sequence[BotConfig]) -> Iterator[Finding]:
     there = next(path for path in (folder, *folder.parents) if path.exists())
     if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
         yield error(FOLDER, f"{there} cannot be written to", "make it this user's, or change host.stateDir")
@@ -37,7 +64,7 @@ def _check(folder: Path) -> Iterator[Finding]:
         return
     yield _folder(folder)
     yield from _sessions(folder)
-    yield from _journal(folder / "octo.sqlite")
+    yield from _journal(folder / "octo.sqlite", bots)
 
 
 def _disk(folder: Path) -> Finding:
@@ -58,9 +85,19 @@ def _folder(folder: Path) -> Finding:
     if folder.stat().st_mode & OTHERS:
         advice = f"chmod 700 {folder}: what people wrote lies there"
         return warning(FOLDER, f"{folder} is open to other users of this machine", advice)
-    return fine(
-        FOLDER, f"process {holder} works with {folder}" if holder else f"{folder}, used by nobody now"
-    )
+    return _use(folder, holder) if holder else fine(FOLDER, f"{folder}, used by nobody now")
+
+
+def _use(folder: Path, holder: str) -> Finding:
+    try:
+        ask(folder, "ping", timeout_s=ANSWER_WITHIN_S)
+    except ControlError as problem:
+        advice = (
+            f"if it is a program of yours with a host of its own, all is well; else stop process {holder}: "
+            "no other can work with the folder"
+        )
+        return warning(FOLDER, f"process {holder} works with {folder}, but: {problem}", advice)
+    return fine(FOLDER, f"process {holder} runs bots with {folder}")
 
 
 def _sessions(folder: Path) -> Iterator[Finding]:
@@ -82,12 +119,14 @@ def _sessions(folder: Path) -> Iterator[Finding]:
         yield fine(SESSIONS, f"{len(found)}, none failed or stuck")
 
 
-def _journal(file: Path) -> Iterator[Finding]:
+def _journal(file: Path, bots: Sequence[BotConfig]) -> Iterator[Finding]:
     if not file.exists():
         yield fine(JOURNAL, "none yet")
         return
     try:
-        dead = JournalReader(file).counts().get("dead", 0)
+        reader = JournalReader(file)
+        dead = reader.counts().get("dead", 0)
+        known = [one for bot in bots if bot.dm_policy == "pairing" for one in _pairings(reader, bot)]
     except StoreError as problem:
         yield error(
             JOURNAL, str(problem), "stop the bots and move the file away; what it remembers is lost with it"
@@ -98,3 +137,12 @@ def _journal(file: Path) -> Iterator[Finding]:
         yield warning(JOURNAL, f"{dead} messages got no answer and no notice", advice)
     else:
         yield fine(JOURNAL, "no message went without an end")
+    if waiting := [one for one in known if one.code]:
+        words = f"people who wait to be let in: {len(waiting)}"
+        yield warning(
+            "pairing", words, "openclaw-octo pairing list shows them, pairing approve CODE lets one in"
+        )
+
+
+def _pairings(reader: JournalReader, bot: BotConfig) -> Sequence[Pairing]:
+    return reader.pairings(account=bot.account_id, now_ms=SystemClock().wall_ms())
