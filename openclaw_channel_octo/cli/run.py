@@ -108,22 +108,19 @@ def run(  # noqa: PLR0913  # its options
     setup_logging(log_level.upper(), *loaded.config.secrets(), as_json=log_format == "json")
     for warning in loaded.warnings:
         click.echo(f"{named}: warning: {warning}", err=True)
-    tap = None
-    if record_to is not None:
-        limits = Limits(max_bytes=record_mb * 1024 * 1024, max_s=record_minutes * 60.0)
-        tap = partial(
-            Recorder,
-            record_to,
-            clock=SystemClock(),
-            limits=limits,
-            secrets=loaded.config.secrets(),
-            mask_text=mask_text,
-        )
+    limits = Limits(max_bytes=record_mb * 1024 * 1024, max_s=record_minutes * 60.0)
+    tap = _recorder(record_to, loaded.config, limits, mask_text=mask_text) if record_to else None
     try:
         sys.exit(asyncio.run(_serve(loaded.config, bots, tap, meter)))
     except OctoError as error:
         click.echo(f"cannot start: {error}", err=True)
         sys.exit(NOT_STARTED)
+
+
+def _recorder(folder: Path, config: OctoConfig, limits: Limits, *, mask_text: bool) -> Callable[[str], Tap]:
+    return partial(
+        Recorder, folder, clock=SystemClock(), limits=limits, secrets=config.secrets(), mask_text=mask_text
+    )
 
 
 def _chosen(config: OctoConfig, accounts: Sequence[str]) -> Sequence[BotConfig]:

@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass
+from functools import partial
 
 from openclaw_channel_octo.config.model import BotConfig
 from openclaw_channel_octo.observe.logs import BotLog
@@ -9,7 +10,7 @@ from openclaw_channel_octo.policy.commands import Commanders
 from openclaw_channel_octo.policy.gate import GatePolicy, Identity
 from openclaw_channel_octo.rest.client import BotApi
 from openclaw_channel_octo.runtime.admission import Admission
-from openclaw_channel_octo.runtime.attachments import Outputs
+from openclaw_channel_octo.runtime.attachments import Attachments, Outputs
 from openclaw_channel_octo.runtime.commands import Commands
 from openclaw_channel_octo.runtime.context import Context
 from openclaw_channel_octo.runtime.limits import Limits
@@ -22,6 +23,7 @@ from openclaw_channel_octo.runtime.pairing import Pairing
 from openclaw_channel_octo.runtime.places import Places
 from openclaw_channel_octo.runtime.preferences import Preferences
 from openclaw_channel_octo.runtime.presence import Presence
+from openclaw_channel_octo.runtime.requests import OutboundBot
 from openclaw_channel_octo.runtime.roster import Roster
 from openclaw_channel_octo.runtime.sessions import SessionGuard
 from openclaw_channel_octo.runtime.shared import Shared
@@ -29,7 +31,15 @@ from openclaw_channel_octo.runtime.surroundings import Surroundings
 from openclaw_channel_octo.runtime.tasks import TaskSet
 from openclaw_channel_octo.runtime.turn import Turns
 
-__all__ = ["Basics", "make_admission", "make_commands", "make_surroundings", "make_turns"]
+__all__ = [
+    "Basics",
+    "make_admission",
+    "make_commands",
+    "make_outbound",
+    "make_outbox",
+    "make_surroundings",
+    "make_turns",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +100,41 @@ def make_commands(basics: Basics) -> Commands:
     return Commands(shared.host, shared.runs, shared.lanes, commanders, shared.routing, basics.log)
 
 
-def make_turns(  # the parts
+def make_outbox(basics: Basics, around: Surroundings, files: Attachments) -> Outbox:
+    """Return what sends, each part once."""
+    config, shared = basics.config, basics.shared
+    return Outbox(
+        api=basics.api,
+        own_uid=basics.identity.uid,
+        journal=shared.journal,
+        clock=shared.clock,
+        chunk_limit=config.reply_chunk,
+        people=around.roster.people,
+        files=files,
+        everyone=config.mention_everyone,
+        file_failed=config.texts.file_failed,
+        log=basics.log,
+        measures=basics.measures,
+    )
+
+
+def make_outbound(basics: Basics, around: Surroundings, outbox: Outbox) -> OutboundBot:
+    """Return what agents act through besides answering."""
+    config, identity = basics.config, basics.identity
+    return OutboundBot(
+        account_id=config.account_id,
+        own_uid=identity.uid,
+        blocks=partial(config.access.blocks, owner_uid=identity.owner_uid),
+        api=basics.api,
+        places=around.places,
+        roster=around.roster,
+        outbox=outbox,
+        journal=basics.shared.journal,
+        clock=basics.shared.clock,
+    )
+
+
+def make_turns(
     basics: Basics,
     around: Surroundings,
     outbox: Outbox,
@@ -99,36 +143,15 @@ def make_turns(  # the parts
     outputs: Outputs,
 ) -> Turns:
     """Return what takes messages to their visible end."""
-    config, shared, log = basics.config, basics.shared, basics.log
+    config, shared = basics.config, basics.shared
     budget_s = config.turn_budget_s(shared.host_timeout_s)
-    guard = SessionGuard(
-        config=config,
-        host=shared.host,
-        runs=shared.runs,
-        journal=shared.journal,
-        outbox=outbox,
-        presence=presence,
-        clock=shared.clock,
-        budget_s=budget_s,
-        log=log,
-        measures=basics.measures,
-    )
-    context = Context(
-        config=config,
-        identity=basics.identity,
-        policy=around.policy,
-        api=basics.api,
-        journal=shared.journal,
-        clock=shared.clock,
-        log=log,
-    )
     return Turns(
         config=config,
         identity=basics.identity,
         routing=shared.routing,
         budget_s=budget_s,
         runs=shared.runs,
-        guard=guard,
+        guard=_make_guard(basics, outbox, presence, budget_s),
         journal=shared.journal,
         outbox=outbox,
         presence=presence,
@@ -136,9 +159,37 @@ def make_turns(  # the parts
         outputs=outputs,
         roster=around.roster,
         notes=around.notes,
-        context=context,
+        context=_make_context(basics, around),
         slots=asyncio.Semaphore(config.max_turns),
         clock=shared.clock,
-        log=log,
+        log=basics.log,
         measures=basics.measures,
+    )
+
+
+def _make_guard(basics: Basics, outbox: Outbox, presence: Presence, budget_s: float) -> SessionGuard:
+    shared = basics.shared
+    return SessionGuard(
+        config=basics.config,
+        host=shared.host,
+        runs=shared.runs,
+        journal=shared.journal,
+        outbox=outbox,
+        presence=presence,
+        clock=shared.clock,
+        budget_s=budget_s,
+        log=basics.log,
+        measures=basics.measures,
+    )
+
+
+def _make_context(basics: Basics, around: Surroundings) -> Context:
+    return Context(
+        config=basics.config,
+        identity=basics.identity,
+        policy=around.policy,
+        api=basics.api,
+        journal=basics.shared.journal,
+        clock=basics.shared.clock,
+        log=basics.log,
     )

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
 from openclaw_channel_octo.clock import Backoff
 from openclaw_channel_octo.config.model import BotConfig
@@ -19,6 +20,8 @@ from openclaw_channel_octo.runtime.assembly import (
     Basics,
     make_admission,
     make_commands,
+    make_outbound,
+    make_outbox,
     make_surroundings,
     make_turns,
 )
@@ -27,9 +30,7 @@ from openclaw_channel_octo.runtime.history import History
 from openclaw_channel_octo.runtime.inbox import Inbox, Incoming, Outcome, trace_of
 from openclaw_channel_octo.runtime.measures import Measures
 from openclaw_channel_octo.runtime.media import Intake
-from openclaw_channel_octo.runtime.outbox import Outbox
 from openclaw_channel_octo.runtime.presence import Presence
-from openclaw_channel_octo.runtime.requests import OutboundBot
 from openclaw_channel_octo.runtime.sequence import MessageSequence
 from openclaw_channel_octo.runtime.shared import Shared
 from openclaw_channel_octo.runtime.supervisor import ConnectionStatus, LinkState, Supervisor
@@ -37,6 +38,9 @@ from openclaw_channel_octo.runtime.tasks import TaskSet
 from openclaw_channel_octo.runtime.transport import Tap
 from openclaw_channel_octo.store.leases import Lease
 from openclaw_channel_octo.store.records import InboundRow, RowState
+
+if TYPE_CHECKING:
+    from openclaw_channel_octo.runtime.requests import OutboundBot
 
 __all__ = ["Bot"]
 
@@ -188,65 +192,14 @@ class Bot:
         """Build what needs the bot's identity, and take up the messages an earlier process left open, once."""
         if self._resumed:
             return self
-        identity = Identity(
+        self._identity = Identity(
             uid=registration.robot_id,
             name=registration.name or self._config.name,
             owner_uid=registration.owner_uid,
         )
-        self._identity = identity
-        shared, config = self._shared, self._config
-        basics = Basics(
-            config=config,
-            identity=identity,
-            shared=shared,
-            api=self._api,
-            tasks=self._tasks,
-            measures=self._measures,
-            log=self._log,
-        )
-        self._around = make_surroundings(basics)
-        self._inbox = Inbox(
-            config.account_id,
-            identity,
-            shared.routing,
-            self._around.policy,
-            shared.journal,
-            self._around.heed,
-        )
-        self._outbox = Outbox(
-            api=self._api,
-            own_uid=identity.uid,
-            journal=shared.journal,
-            clock=shared.clock,
-            chunk_limit=config.reply_chunk,
-            people=self._around.roster.people,
-            files=self._files,
-            everyone=config.mention_everyone,
-            file_failed=config.texts.file_failed,
-            log=self._log,
-            measures=self._measures,
-        )
-        self._presence = Presence(self._api, shared.clock, self._tasks, self._log, self._measures)
-        self._media = Intake(self._fetcher, self._tasks, shared.clock)
-        self._commands = make_commands(basics)
-        self._admission = make_admission(basics, self._around, self._outbox)
-        self._turns = make_turns(
-            basics, self._around, self._outbox, self._presence, self._media, self._files.outputs
-        )
-        self.outbound = OutboundBot(
-            account_id=config.account_id,
-            own_uid=identity.uid,
-            blocks=partial(config.access.blocks, owner_uid=identity.owner_uid),
-            api=self._api,
-            places=self._around.places,
-            roster=self._around.roster,
-            outbox=self._outbox,
-            journal=shared.journal,
-            clock=shared.clock,
-        )
-        self._log.info("registered as %s (%s)", identity.uid, identity.name or "no name")
-        self._sequence = self._make_sequence()
-        self._sequence.restore(await shared.journal.cursors(config.account_id))
+        self._build()
+        self._log.info("registered as %s (%s)", self._identity.uid, self._identity.name or "no name")
+        self._sequence.restore(await self._shared.journal.cursors(self._config.account_id))
         await self._around.look_around()
         await self._catch_up()
         await self._resume()
@@ -254,6 +207,37 @@ class Bot:
         self._tasks.start(self._media.keep_swept(), "sweep")
         self._tasks.start(self._files.keep_swept(), "sweep")
         return self
+
+    def _build(self) -> None:
+        shared = self._shared
+        basics = Basics(
+            config=self._config,
+            identity=self._identity,
+            shared=shared,
+            api=self._api,
+            tasks=self._tasks,
+            measures=self._measures,
+            log=self._log,
+        )
+        self._around = around = make_surroundings(basics)
+        self._inbox = Inbox(
+            self._config.account_id,
+            self._identity,
+            shared.routing,
+            around.policy,
+            shared.journal,
+            around.heed,
+        )
+        self._outbox = make_outbox(basics, around, self._files)
+        self._presence = Presence(self._api, shared.clock, self._tasks, self._log, self._measures)
+        self._media = Intake(self._fetcher, self._tasks, shared.clock)
+        self._commands = make_commands(basics)
+        self._admission = make_admission(basics, around, self._outbox)
+        self._turns = make_turns(
+            basics, around, self._outbox, self._presence, self._media, self._files.outputs
+        )
+        self.outbound = make_outbound(basics, around, self._outbox)
+        self._sequence = self._make_sequence()
 
     def _make_sequence(self) -> MessageSequence:
         return MessageSequence(

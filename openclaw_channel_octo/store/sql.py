@@ -41,6 +41,13 @@ __all__ = [
 ]
 
 
+_INSERT = (
+    "INSERT OR IGNORE INTO inbound (account, message_id, message_seq, client_msg_no, from_uid,"
+    " channel_id, channel_type, timestamp, payload, decision, reason, session_key, trace, state, detail,"
+    " received_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+
+
 def append(db: sqlite3.Connection, rows: Sequence[NewInbound], now_ms: int) -> list[InboundRow | None]:
     """Insert rows that are not known yet; known ones give ``None``.
 
@@ -61,9 +68,7 @@ def _insert_readable(db: sqlite3.Connection, row: NewInbound, now_ms: int) -> In
 
 def _insert(db: sqlite3.Connection, row: NewInbound, now_ms: int) -> InboundRow | None:
     cursor = db.execute(
-        "INSERT OR IGNORE INTO inbound (account, message_id, message_seq, client_msg_no, from_uid,"
-        " channel_id, channel_type, timestamp, payload, decision, reason, session_key, trace, state, detail,"
-        " received_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        _INSERT,
         (
             row.account,
             row.message_id,

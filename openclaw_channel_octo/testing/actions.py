@@ -1,6 +1,7 @@
 """What can be done to a double from outside, each as a JSON object that is checked strictly."""
 
 import json
+from abc import ABC, abstractmethod
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -19,14 +20,14 @@ _Times = Annotated[int, Field(ge=1, le=1_000)]
 _Kind = Literal[1, 2, 5]
 
 
-class Action(BaseModel):
+class Action(BaseModel, ABC):
     """One thing that can be done; the docstring of a child says what, its fields what it has to be told."""
 
     model_config = ConfigDict(extra="forbid", strict=True, populate_by_name=True)
 
+    @abstractmethod
     async def do(self, octo: OctoDouble) -> Any:
         """Do it to ``octo``; return what there is to answer. Raises what the double raises for wrong arguments."""
-        raise NotImplementedError
 
 
 class Say(Action):

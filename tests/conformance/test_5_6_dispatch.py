@@ -82,7 +82,9 @@ async def test_the_apology_does_not_hold_the_queue_of_others_when_the_api_is_sic
     await rig.mention("fails, and its notice hangs")
     await rig.octo.wait_for(lambda: rig.calls("sendMessage"))
     await rig.until_row(await rig.mention("elsewhere", where=rig.thread), "answered")
+    assert (len(rig.said(rig.thread)), rig.said()) == (1, []), "the notice hangs, the thread has its answer"
     rig.octo.release()
+    assert await rig.until_said(1) == [Texts().failed]
 
 
 @pytest.mark.parametrize(

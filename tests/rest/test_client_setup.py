@@ -1,5 +1,7 @@
 """How a client is set up and put away."""
 
+import asyncio
+
 import aiohttp
 import pytest
 from aioresponses import aioresponses
@@ -52,6 +54,8 @@ async def test_a_client_that_was_never_used_closes_without_fuss() -> None:
 
     await api.close()
     await api.close()
+
+    assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
 async def test_an_attempt_has_thirty_seconds_and_its_connection_ten(http_mock: aioresponses) -> None:

@@ -63,6 +63,10 @@ async def test_the_owner_talks_to_a_closed_bot_everywhere(rig: Rig) -> None:
     await rig.start(rig.config(dmPolicy="disabled", groupPolicy="disabled"), ScriptedHost())
     await rig.until_row(await rig.mention("hello"), "answered")
     await rig.until_row(await rig.octo.say(ANN, rig.dm, "hello"), "answered")
+    assert [rig.said(where) for where in (rig.group, ChannelRef(ANN, 1))] == [
+        ["echo: @Helper hello"],
+        ["echo: hello"],
+    ]
 
 
 async def test_each_conversation_has_a_notice_of_its_own(rig: Rig) -> None:

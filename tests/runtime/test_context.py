@@ -309,6 +309,7 @@ async def test_what_was_said_while_the_bot_was_away_is_answered_where_the_group_
     missed = await rig.octo.say(ANN, rig.group, "while you were away")
     await rig.start(rig.config(), ScriptedHost())
     await rig.until_row(missed, "answered")
+    assert rig.said() == ["echo: before", "echo: while you were away"]
 
 
 @pytest.mark.parametrize(

@@ -191,6 +191,7 @@ async def test_a_server_that_lists_no_groups_stops_nothing(rig: Rig) -> None:
     rig.octo.fail_next("groups", ErrorAnswer(status=404), times=None)
     await rig.start(rig.config(), ScriptedHost())
     await rig.until_row(await rig.mention("hello"), "answered")
+    assert rig.said() == ["echo: @Helper hello"]
 
 
 @pytest.mark.parametrize("fault", [ErrorAnswer(status=400), Hang()])
@@ -244,6 +245,7 @@ async def test_a_group_the_bot_was_put_out_of_does_not_hold_up_the_start(rig: Ri
     host = ScriptedHost()
     await rig.start(rig.config(), host)
     await rig.until_row(await rig.octo.say(ANN, rig.dm, "still here?"), "answered")
+    assert texts(host) == ["still here?"]
 
 
 async def test_a_crash_between_commit_and_lane_does_not_change_the_order(rig: Rig) -> None:

@@ -69,8 +69,10 @@ async def test_settling_waits_for_tasks_started_meanwhile(tasks: TaskSet, clock:
 
 
 async def test_settling_with_nothing_under_way_returns_at_once(tasks: TaskSet) -> None:
-    await tasks.settle()
-    await tasks.cancel()
+    async with asyncio.timeout(1):
+        await tasks.settle()
+        await tasks.cancel()
+    assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
 async def test_cancelling_ends_every_task_waits_for_their_clean_up_and_logs_nothing(

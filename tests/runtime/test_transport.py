@@ -116,6 +116,8 @@ async def test_closing_does_not_wait_for_a_server_that_never_answers() -> None:
         socket = await open_websocket(url)
         async with asyncio.timeout(5):
             await socket.close()
+        with pytest.raises(TransportError):
+            await socket.send(b"too late")
         never.set()
 
 

@@ -215,7 +215,9 @@ async def test_healing_one_call_leaves_the_others(octo: OctoDouble, api: Api) ->
 
 @pytest.mark.parametrize("call", Call)
 async def test_every_call_of_the_client_can_be_made_to_fail(octo: OctoDouble, call: Call) -> None:
-    octo.fail_next(call, ProxyPage())
+    fault = ProxyPage()
+    octo.fail_next(call, fault)
+    assert octo._server.faults.take(call) is fault
 
 
 @pytest.mark.parametrize("fault", [ProxyPage(), Hang()])
