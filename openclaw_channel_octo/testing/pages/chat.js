@@ -1,4 +1,4 @@
-// The chat of a double: conversations, who speaks, messages with read marks, typing. Pages bring the elements it fills.
+// The chat of a double: conversations, who speaks, messages with read marks, typing. A page brings the section it fills.
 export const $ = id => document.getElementById(id);
 export const make = (tag, text, className) => {
   const element = document.createElement(tag);
@@ -6,6 +6,18 @@ export const make = (tag, text, className) => {
   if (className) element.className = className;
   return element;
 };
+
+$("talking").innerHTML = `
+  <div role="tablist" aria-label="Conversations" id="tabs"></div>
+  <div role="tabpanel" id="talk">
+    <ol id="chat" aria-live="polite" tabindex="0" aria-label="Messages"></ol>
+    <div id="typing" aria-live="polite"></div>
+    <form class="say" id="say">
+      <select id="who" aria-label="Who speaks"></select>
+      <input id="text" autocomplete="off" aria-label="Message" placeholder="@Helper and Enter">
+      <button class="first">Send</button>
+    </form>
+  </div>`;
 
 let world = null, shown = null, count = -1, alsoDraw = () => {};
 const drawn = {};
