@@ -271,6 +271,7 @@ class Bot:
 
     async def _resume(self) -> None:
         """Take up what an earlier process left open, each conversation in its order."""
+        await self._shared.journal.lose_audits(self._config.account_id)
         for row in await self._shared.journal.unfinished(self._config.account_id):
             begun = row.ending or row.state is RowState.RUNNING
             if row.decision == DecisionKind.REFUSED:

@@ -4,7 +4,10 @@ import sqlite3
 from dataclasses import dataclass
 from enum import StrEnum
 
-__all__ = ["AuditEntry", "AuditOutcome", "begin", "end", "entries", "prune"]
+__all__ = ["AuditEntry", "AuditOutcome", "begin", "end", "entries", "lose", "prune"]
+
+LOST = "its process ended meanwhile: it may have happened"
+"""Detail of a request whose outcome will never be known."""
 
 
 class AuditOutcome(StrEnum):
@@ -65,6 +68,14 @@ def end(db: sqlite3.Connection, number: int, target: str, outcome: str, detail: 
     """Store what came of a request."""
     db.execute(
         "UPDATE audit SET target = ?, outcome = ?, detail = ? WHERE id = ?", (target, outcome, detail, number)
+    )
+
+
+def lose(db: sqlite3.Connection, account: str) -> None:
+    """Say of a bot's requests without an outcome that nobody is at work on them any more."""
+    db.execute(
+        "UPDATE audit SET detail = ? WHERE account = ? AND outcome = ? AND detail = ''",
+        (LOST, account, AuditOutcome.BEGUN),
     )
 
 

@@ -223,6 +223,10 @@ class Journal:
         """Record what came of a request, and the conversation it turned out to be about."""
         await self._call(audit.end, number, target, outcome, detail)
 
+    async def lose_audits(self, account: str) -> None:
+        """Say of a bot's requests without an outcome that the process they were made in has ended."""
+        await self._call(audit.lose, account)
+
     async def counts(self) -> dict[str, int]:
         """Return how many rows stand in each state."""
         return await self._call(sql.counts)

@@ -234,7 +234,9 @@ async def test_the_record_of_a_request_holds_counts_and_reasons_and_never_text(c
     assert "secret" not in str([fine, unclear, failed])
 
 
-async def test_a_request_that_was_cut_off_stays_on_record_as_begun(city: Rig) -> None:
+async def test_a_request_that_was_cut_off_stays_begun_and_the_next_start_says_that_it_may_have_happened(
+    city: Rig,
+) -> None:
     asked = await ask(city, BEN)
     city.octo.fail_next("messages/sync", Hang())
     task = asyncio.create_task(asked.outbound.read("group:g1"))
@@ -242,7 +244,12 @@ async def test_a_request_that_was_cut_off_stays_on_record_as_begun(city: Rig) ->
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert [entry.outcome for entry in audited(city)] == ["begun"]
+    assert [(entry.outcome, entry.detail) for entry in audited(city)] == [("begun", "")]
+
+    await city.stop()
+    await city.start(city.config(), ScriptedHost())
+    (entry,) = audited(city)
+    assert (entry.outcome, entry.detail) == ("begun", "its process ended meanwhile: it may have happened")
 
 
 async def test_an_operator_names_a_bot_that_exists_and_runs(city: Rig) -> None:
