@@ -39,7 +39,7 @@ def list_sessions(store: Path, agent: str, as_json: bool) -> None:
     for each in found:
         click.echo(json.dumps(_as_json(each, {})) if as_json else _line(each))
     if not as_json:
-        click.echo(f"{len(found)} sessions")
+        click.echo(f"{len(found)} session{'' if len(found) == 1 else 's'}")
 
 
 @sessions.command()

@@ -19,7 +19,7 @@ from openclaw_channel_octo.config.model import (
 
 __all__ = ["report", "report_text"]
 
-_KEY_WIDTH = 24
+_KEY_WIDTH = 38
 
 
 def report(config: OctoConfig) -> dict[str, Any]:

@@ -162,6 +162,7 @@ async def test_everything_can_be_done_with_the_keyboard(page: Page) -> None:
     await page.keyboard.type("@Helper from Ben")
     await page.keyboard.press("Enter")
     await expect(page.locator("#chat li.own", has_text="Ben")).to_be_visible()
+    await expect(page.locator("#chat li.bot", has_text="@Helper from Ben")).to_be_visible()
 
     await page.keyboard.press("Tab")
     await page.keyboard.press("Tab")

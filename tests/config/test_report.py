@@ -1,4 +1,5 @@
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -82,6 +83,14 @@ def test_the_report_shows_effective_settings_by_the_names_people_write(parse: Pa
     assert content["host"]["agent"] == {"kind": "echo"}
 
 
+def test_every_name_stands_apart_from_its_value(parse: Parse, tmp_path: Path) -> None:
+    loaded = parse(octo(tmp_path), {"agent": COMMAND}, {"TOKEN": "bf_x"}, run_programs=False)
+    lines = report_text(loaded.config).splitlines()
+    settings = [line for line in lines if line.startswith("  ")]
+    assert len(settings) > 50
+    assert [line for line in settings if not re.match(r"  \S+  +\S", line)] == []
+
+
 def test_the_report_names_a_commands_program_and_variables_only(parse: Parse, tmp_path: Path) -> None:
     content = report(parse({"botToken": "bf_x"}, {"agent": COMMAND}).config)
     assert content["host"]["agent"] == {
@@ -105,6 +114,7 @@ def test_the_text_gives_one_line_for_each_setting(parse: Parse) -> None:
     ).splitlines()
     assert lines[0] == "host"
     assert "account default (off)" in lines
-    assert "  botToken                [set] (configuration file)" in lines
-    assert "  guard.notice            groups" in lines
-    assert '  name                    "a\\u001b[2Jb"' in lines
+    settings = {tuple(line.split(maxsplit=1)) for line in lines if line.startswith("  ")}
+    assert ("botToken", "[set] (configuration file)") in settings
+    assert ("guard.notice", "groups") in settings
+    assert ("name", '"a\\u001b[2Jb"') in settings
