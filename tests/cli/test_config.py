@@ -36,8 +36,8 @@ def test_a_good_file_shows_its_effective_settings(check: Check, tmp_path: Path) 
     lines = result.stdout.splitlines()
     assert lines[0] == f"{tmp_path / 'octo.json'}: fine, 1 account, 1 on"
     assert "account default (on)" in lines
-    assert "  botToken                [set] (configuration file)" in lines
-    assert "  name                    Helper" in lines
+    assert "  botToken                              [set] (configuration file)" in lines
+    assert "  name                                  Helper" in lines
     assert "  agent.kind              echo" in lines
 
 
@@ -102,9 +102,15 @@ def test_programs_run_only_when_asked(check: Check, tmp_path: Path) -> None:
     trace = tmp_path / "trace"
     ref = {"source": "exec", "command": ["sh", "-c", f"touch {trace}; echo {TOKEN}"]}
     content = good(botToken=ref)
-    assert "  botToken                [not read] (program sh)" in check(content).stdout.splitlines()
+    assert (
+        "  botToken                              [not read] (program sh)"
+        in check(content).stdout.splitlines()
+    )
     assert not trace.exists()
-    assert "  botToken                [set] (program sh)" in check(content, "--resolve").stdout.splitlines()
+    assert (
+        "  botToken                              [set] (program sh)"
+        in check(content, "--resolve").stdout.splitlines()
+    )
     assert trace.exists()
 
 
