@@ -38,7 +38,7 @@ def test_a_good_file_shows_its_effective_settings(check: Check, tmp_path: Path) 
     assert "account default (on)" in lines
     assert "  botToken                              [set] (configuration file)" in lines
     assert "  name                                  Helper" in lines
-    assert "  agent.kind              echo" in lines
+    assert "  agent.kind                            echo" in lines
 
 
 def test_warnings_are_shown_and_do_not_fail(check: Check) -> None:
