@@ -48,11 +48,11 @@ TYPINGS_PER_HOUR = 500
 REMEMBERED = 8
 """Length of the memories for echoes and ended runs here; at their real length a day would not fill them."""
 
-SETTLED = 5
-"""The hour from which on nothing may grow: by then the double's own short memories are full."""
+SETTLED = 12
+"""The hour from which on nothing may grow: by then every bot has met most faults, and short memories are full."""
 
-OBJECTS_PER_BOT, BLOCKS_PER_BOT = 10, 30
-"""Growth from then to hour 24 that is noise; one object or string kept for each message would make it 38."""
+OBJECTS_PER_BOT, BLOCKS_PER_BOT = 5, 12
+"""Growth from then to hour 24 that is noise; one object or string kept for each message would make it 24."""
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
