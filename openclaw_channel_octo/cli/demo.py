@@ -83,7 +83,6 @@ def _converse() -> None:
 
 def _played(play: Callable[[Path], Awaitable[T]]) -> T:
     """Return what came of a play in a temporary folder, or end the program with what went wrong."""
-    from openclaw_channel_octo.testing.double import NotReached  # noqa: PLC0415  # a whole server: only here
 
     async def played() -> T:
         task = asyncio.current_task()
@@ -96,7 +95,7 @@ def _played(play: Callable[[Path], Awaitable[T]]) -> T:
         return asyncio.run(played())
     except BrokenPipeError:
         raise  # somebody closed the pipe we print into; click ends quietly
-    except (OctoError, OSError, NotReached) as error:
+    except (OctoError, OSError) as error:
         click.echo(f"the demo could not be played: {error}", err=True)
         sys.exit(NOT_STARTED)
     except asyncio.CancelledError:

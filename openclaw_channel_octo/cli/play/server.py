@@ -13,7 +13,7 @@ from openclaw_channel_octo.cli.play.stage import HELPER, Settings, Stage, furnis
 from openclaw_channel_octo.cli.sessions import verdict
 from openclaw_channel_octo.clock import Clock
 from openclaw_channel_octo.errors import OctoError
-from openclaw_channel_octo.testing.double import NotReached, OctoDouble
+from openclaw_channel_octo.testing.double import OctoDouble
 from openclaw_channel_octo.testing.local_web import as_json, guarded, mistakes, page_file, refusal
 from openclaw_channel_octo.testing.remote import Remote
 from openclaw_channel_octo.testing.view import Conversation, conversations
@@ -103,7 +103,7 @@ class Playground:
                 await self._stage.guard(enabled=wanted.guard)
         except ValidationError as error:
             return refusal(mistakes(error))
-        except (OctoError, NotReached) as error:
+        except OctoError as error:
             return refusal(str(error))
         return as_json({"ok": True})
 
@@ -119,9 +119,8 @@ async def served(settings: Settings, clock: Clock, port: int = 0) -> AsyncIterat
 
     Raises:
         OSError: the port is taken.
-        HostError: the state folder cannot be used.
+        HostError: the state folder cannot be used, or the bot does not connect.
         ConfigError: the agent cannot be made.
-        NotReached: the bot did not connect.
     """
 
     def add_pages(octo: OctoDouble, app: web.Application) -> None:

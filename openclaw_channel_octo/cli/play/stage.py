@@ -21,15 +21,15 @@ from openclaw_channel_octo.host.embedded.host import EmbeddedHost
 from openclaw_channel_octo.ids import ChannelRef
 from openclaw_channel_octo.runtime.channel import OctoChannel
 from openclaw_channel_octo.runtime.repair import SessionView
-from openclaw_channel_octo.testing.double import OctoDouble
+from openclaw_channel_octo.testing.double import NotReached, OctoDouble
 
 __all__ = ["HELPER", "Settings", "Stage", "configured", "furnish", "plain"]
 
 HELPER: Final = "helper_bot"
 """The bot's uid."""
 
-TOKEN: Final = "bf_playground"  # noqa: S105  # see below
-"""Opens a server that exists only inside this process."""
+TOKEN: Final = "bf_playground"  # noqa: S105  # no secret: whoever reaches the server may do everything
+"""The bot's token on the double, which exists only inside this process."""
 
 THINKING_S: Final = 1.0
 """How long the echo pretends to think."""
@@ -140,7 +140,7 @@ class Stage:
         self._switching = asyncio.Lock()
 
     async def __aenter__(self) -> Self:
-        """Start host and bot; return when the bot is connected. Raises `HostError`, `NotReached`."""
+        """Start host and bot; return when the bot is connected. Raises `HostError`."""
         async with AsyncExitStack() as started:
             await self._host.start()
             started.push_async_callback(self._host.stop)
@@ -170,7 +170,7 @@ class Stage:
         return await self._channel.look(session_key)
 
     async def guard(self, *, enabled: bool) -> None:
-        """Restart the bot with its guard on or off; sessions stay as they are."""
+        """Restart the bot with its guard on or off; sessions stay as they are. Raises `HostError`."""
         async with self._switching:
             self.guarded = enabled
             await self._stop_bot()
@@ -201,9 +201,15 @@ class Stage:
             started.push_async_callback(channel.stop, 0)
             await channel.start(self.account_id, self._host)
             await started.enter_async_context(controlled(config, channel))
-            await self._octo.wait_for(lambda: self._octo.online(HELPER))
+            await self._connected()
             self._bot = started.pop_all()
         self._channel = channel
+
+    async def _connected(self) -> None:
+        try:
+            await self._octo.wait_for(lambda: self._octo.online(HELPER))
+        except NotReached:
+            raise HostError("the bot does not connect; its log lines (--verbose) tell why") from None
 
     async def _stop_bot(self) -> None:
         self._channel = None
