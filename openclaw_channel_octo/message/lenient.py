@@ -15,7 +15,7 @@ from pydantic import (
 
 from openclaw_channel_octo.message.text import well_formed
 
-__all__ = ["Flag", "IdText", "LenientModel", "Number", "Object", "Size", "Text", "Uids", "or_else", "strings"]
+__all__ = ["IdText", "LenientModel", "Number", "Object", "Size", "Text", "is_flag", "or_else", "strings"]
 
 
 class LenientModel(BaseModel):
@@ -44,7 +44,8 @@ def _repaired(value: object) -> object:
     return well_formed(value) if isinstance(value, str) else value
 
 
-def _is_flag(value: object) -> bool:
+def is_flag(value: object) -> bool:
+    """Return whether a flag is on: ``true`` or the integer 1, nothing else (reference-behaviour §c.8)."""
     return isinstance(value, int) and value == 1  # True is an int equal to 1
 
 
@@ -70,12 +71,6 @@ Size = Annotated[Annotated[int, Field(ge=0)] | None, or_else(_nothing)]
 
 Number = Annotated[int | Annotated[float, Field(allow_inf_nan=False)] | None, or_else(_nothing)]
 """A finite number."""
-
-Flag = Annotated[bool, BeforeValidator(_is_flag)]
-"""``true`` or the integer 1; everything else is off (reference-behaviour §c.8)."""
-
-Uids = Annotated[tuple[str, ...], BeforeValidator(strings)]
-"""The strings of a list, empty when it is none."""
 
 Object = Annotated[dict[str, Any], or_else(dict)]
 """A JSON object, unread; empty when it is none."""

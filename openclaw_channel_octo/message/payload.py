@@ -5,20 +5,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 from itertools import islice
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import BeforeValidator, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from openclaw_channel_octo.message.lenient import (
-    Flag,
     IdText,
     LenientModel,
     Object,
     Text,
-    Uids,
+    is_flag,
     strings,
 )
 from openclaw_channel_octo.message.text import well_formed
+from openclaw_channel_octo.values import light_dataclass
 
 __all__ = [
     "SYSTEM_TYPES",
@@ -91,7 +91,8 @@ def _entities(value: object) -> tuple[Entity, ...]:
     return tuple(found)
 
 
-class Mention(LenientModel):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mention:
     """Whom a message addresses (protocol §6.2).
 
     Attributes:
@@ -102,11 +103,11 @@ class Mention(LenientModel):
         ais: every bot.
     """
 
-    uids: Uids = ()
-    entities: Annotated[tuple[Entity, ...], BeforeValidator(_entities)] = ()
-    all: Flag = False
-    humans: Flag = False
-    ais: Flag = False
+    uids: tuple[str, ...] = ()
+    entities: tuple[Entity, ...] = ()
+    all: bool = False
+    humans: bool = False
+    ais: bool = False
 
 
 class Reply(LenientModel):
@@ -125,7 +126,7 @@ class Reply(LenientModel):
     payload: Object = Field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@light_dataclass
 class Payload:
     """A payload, read leniently: what has the wrong shape counts as absent.
 
@@ -194,9 +195,14 @@ def _text(value: object) -> str:
 
 def _mention(value: object, beside: object) -> Mention | None:
     """Return the mention, with the ids that images and files carry beside it (octo-bot-api §4.3)."""
-    mention = Mention.model_validate(value) if isinstance(value, dict) else None
     more = strings(beside)
-    if not more:
-        return mention
-    mention = mention or Mention()
-    return mention.model_copy(update={"uids": mention.uids + more})
+    if not isinstance(value, dict):
+        return Mention(uids=more) if more else None
+    get = value.get
+    return Mention(
+        uids=strings(get("uids")) + more,
+        entities=_entities(get("entities")),
+        all=is_flag(get("all")),
+        humans=is_flag(get("humans")),
+        ais=is_flag(get("ais")),
+    )

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from openclaw_channel_octo.values import light_dataclass
 from openclaw_channel_octo.wire.packets import Event, Flags, Setting
 
 __all__ = [
@@ -17,7 +18,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@light_dataclass
 class InboundMessage:
     """A message whose key was verified and whose payload was decrypted.
 
@@ -84,7 +85,7 @@ class Rejected:
     reason: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@light_dataclass
 class Received:
     """A message arrived. Acknowledge it once it is safe on this side (protocol §4.6).
 

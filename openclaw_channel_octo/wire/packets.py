@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from enum import IntEnum, IntFlag
 
+from openclaw_channel_octo.values import light_dataclass
+
 __all__ = [
     "HIGHEST_VERSION",
     "Connack",
@@ -197,7 +199,7 @@ class Sendack:
     flags: Flags = Flags.NONE
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@light_dataclass
 class Recv:
     """Server to client: a message (protocol §2.5).
 
@@ -238,7 +240,7 @@ class Recv:
     stream_id: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@light_dataclass
 class Recvack:
     """Client to server: a message has been taken over (protocol §2.5).
 

@@ -23,10 +23,19 @@ def test_the_table_tells_what_missed_its_aim() -> None:
         Row(what="c", floor="d", ours=3.1, base=2.0, unit="µs", most=1.5, most_ours=4.0),
         Row(what="e", floor="–", ours=1.0, base=0.0, unit="ms"),
     ]
-    text = table(rows)
+    text = table({"packets": rows})
     assert "| a | b | 3 µs | 2 µs | 1.50 × | ≤ 1.5 ×: met |" in text
     assert "≤ 1.5 ×, ≤ 4 µs: **missed** |" in text
     assert "| e | – | 1 ms | – | – | – |" in text
+
+
+def test_a_run_of_some_benchmarks_keeps_the_rows_of_the_others() -> None:
+    def rows(*names: str) -> list[Row]:
+        return [Row(what=name, floor="b", ours=3.0, base=2.0, unit="µs") for name in names]
+
+    before = table({"packets": rows("old", "gone"), "store": rows("kept"), "imports": rows("last")})
+    after = table({"packets": rows("new")}, before)
+    assert after == table({"packets": rows("new"), "store": rows("kept"), "imports": rows("last")})
 
 
 def test_a_benchmark_nobody_has_is_named(capsys: pytest.CaptureFixture[str]) -> None:

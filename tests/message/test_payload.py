@@ -1,10 +1,10 @@
 import json
+from dataclasses import FrozenInstanceError
 from typing import Any
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from pydantic import ValidationError
 
 from openclaw_channel_octo.message.payload import ENTITY_LIMIT, Entity, Payload, parse_payload
 
@@ -209,7 +209,7 @@ def test_reply_that_is_no_object_is_absent(value: object) -> None:
 def test_read_parts_cannot_be_changed() -> None:
     mention = parsed(mention={}).mention
     assert mention is not None
-    with pytest.raises(ValidationError):
+    with pytest.raises(FrozenInstanceError):
         mention.ais = True  # type: ignore[misc]  # the point of the test
 
 
