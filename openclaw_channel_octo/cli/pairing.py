@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from openclaw_channel_octo.cli.control import ask
 from openclaw_channel_octo.cli.store import (
     JSON_OPTION,
     NOT_FINE,
@@ -17,8 +18,9 @@ from openclaw_channel_octo.cli.store import (
     plain,
 )
 from openclaw_channel_octo.clock import SystemClock
+from openclaw_channel_octo.errors import ControlError, NotRunning
 from openclaw_channel_octo.ids import split_space
-from openclaw_channel_octo.store.pairing import Pairing, Verdict
+from openclaw_channel_octo.store.pairing import Approval, Pairing, Verdict
 
 __all__ = ["pairing"]
 
@@ -61,16 +63,23 @@ def list_people(store: Path, account: str, as_json: bool) -> None:
 @ACCOUNT_OPTION
 @JSON_OPTION
 def approve(code: str, store: Path, account: str, as_json: bool) -> None:
-    """Let in the person with this CODE, from their next message on. Exit code 1 when there is none."""
+    """Let in the person with this CODE, from their next message on; a running bot tells them.
+
+    Exit code 1 when there is none.
+    """
     with StoreErrors():
         found = journal_in(store).approve(code, account=account.lower(), now_ms=SystemClock().wall_ms())
+    approved = found.verdict is Verdict.APPROVED
+    untold = _tell(store, found) if approved else ""
     if as_json:
-        click.echo(json.dumps({"verdict": found.verdict, "account": found.account, "uid": found.uid}))
-    elif found.verdict is Verdict.APPROVED:
-        click.echo(f"{plain(found.uid)} may now write to {found.account}")
+        answer = {"verdict": found.verdict, "account": found.account, "uid": found.uid}
+        click.echo(json.dumps(answer | {"told": approved and not untold}))
+    elif approved:
+        told = f"could not be told ({untold})" if untold else "was told so"
+        click.echo(f"{plain(found.uid)} may now write to {found.account}, and {told}")
     else:
         click.echo(_REFUSALS[found.verdict], err=True)
-    sys.exit(0 if found.verdict is Verdict.APPROVED else NOT_FINE)
+    sys.exit(0 if approved else NOT_FINE)
 
 
 @pairing.command()
@@ -91,6 +100,17 @@ def revoke(uid: str, store: Path, account: str, as_json: bool) -> None:
             f"{plain(uid)} was not let in by a code; openclaw-octo pairing list shows who was", err=True
         )
     sys.exit(0 if accounts else NOT_FINE)
+
+
+def _tell(store: Path, found: Approval) -> str:
+    """Have the bot tell somebody that they were let in; return why it could not, empty when it has."""
+    try:
+        ask(store, "pairing.tell", {"account": found.account, "uid": found.uid})
+    except NotRunning:
+        return "the bot does not run"
+    except ControlError as error:
+        return str(error)
+    return ""
 
 
 def _line(one: Pairing, now_ms: int) -> str:

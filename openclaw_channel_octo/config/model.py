@@ -115,6 +115,7 @@ class Texts(FrozenModel):
         limited: somebody asks more than the bot answers.
         loop: the bot has stopped answering another bot.
         pairing: the person may, once the owner lets them in; ``%s`` stands for the code that does it.
+        paired: the owner has let the person in.
     """
 
     failed: Notice = "⚠️ Something went wrong while I was working on that. Please try again."
@@ -134,6 +135,7 @@ class Texts(FrozenModel):
         "🔒 I do not know you yet. If my owner runs this within an hour, you can write to me here: "
         "openclaw-octo pairing approve %s"
     )
+    paired: Notice = "✅ My owner has let you in: you can write to me here now."
 
 
 class RateLimitConfig(FrozenModel):

@@ -202,6 +202,25 @@ class OctoChannel:
         _, bot = self._running(account_id)
         return Outbound(bot, Requester.operator())
 
+    async def tell_paired(self, account_id: str, uid: str) -> None:
+        """Tell somebody in their direct messages that they were let in by a code.
+
+        Args:
+            account_id: the bot.
+            uid: the person.
+
+        Raises:
+            ConfigError: no such account.
+            HostError: the bot does not run, or has not reached its server yet.
+            RequestDenied: nobody has let this person in.
+            ApiError: the server does not take the message.
+        """
+        outbound = self.operator_outbound(account_id)
+        (account,) = select_accounts(self._config, [account_id])
+        if uid not in await self._opened().journal.paired(account.account_id):
+            raise RequestDenied("nobody has let this person in")
+        await outbound.send_text(f"user:{uid}", account.texts.paired)
+
     def status(self) -> ChannelStatus:
         """Return how the bots are at this moment."""
         return ChannelStatus(

@@ -26,6 +26,7 @@ def register_calls(server: ControlServer, channel: OctoChannel, host_kind: str) 
     server.register("status", partial(_status, channel, host_kind))
     server.register("session.show", partial(_show, channel))
     server.register("session.repair", partial(_repair, channel))
+    server.register("pairing.tell", partial(_tell_paired, channel))
     register_message_calls(server, channel)
 
 
@@ -42,6 +43,11 @@ async def _repair(channel: OctoChannel, params: Mapping[str, Any]) -> Mapping[st
     if not isinstance(dry_run, bool):
         raise ControlError("bad-params", "dry_run must be true or false")
     return asdict(await channel.repair(_text(params, "session"), dry_run=dry_run))
+
+
+async def _tell_paired(channel: OctoChannel, params: Mapping[str, Any]) -> Mapping[str, Any]:
+    await channel.tell_paired(_text(params, "account"), _text(params, "uid"))
+    return {}
 
 
 def _text(params: Mapping[str, Any], name: str) -> str:

@@ -43,6 +43,7 @@ def test_every_setting_has_the_default_of_the_design(parse: Parse) -> None:
         "loop": "🔁 Another bot and I keep answering each other. I stop until a person writes here.",
         "pairing": "🔒 I do not know you yet. If my owner runs this within an hour, you can write to me here: "
         "openclaw-octo pairing approve %s",
+        "paired": "✅ My owner has let you in: you can write to me here now.",
     }
     assert (bot.rate_limit.person_per_minute, bot.rate_limit.conversation_per_minute) == (30, 120)
     assert bot.bot_loop_protection.enabled

@@ -11,7 +11,7 @@ from openclaw_channel_octo.host.base import Failed, Final
 from openclaw_channel_octo.testing.faults import ErrorAnswer
 from openclaw_channel_octo.testing.gateway import FakeGateway
 from openclaw_channel_octo.testing.host import ScriptedHost
-from tests.cli.asking import command
+from tests.cli.asking import command, controlled
 from tests.docs.test_docs import DOCS
 from tests.runtime.rig import BEN, TOKEN, Rig
 
@@ -122,7 +122,8 @@ async def pairings(rig: Rig, page: Page) -> None:
     listed = await page.show("pairing", "list", "--store", store)
     code = re.search(r"\b[A-Z2-9]{8}\b", listed)
     assert code is not None
-    await page.show("pairing", "approve", code[0], "--store", store)
+    async with controlled(rig):
+        await page.show("pairing", "approve", code[0], "--store", store)
     await page.show("pairing", "revoke", BEN, "--store", store)
     await rig.stop()
 

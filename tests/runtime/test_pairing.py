@@ -1,5 +1,6 @@
 """People let in to a bot's direct messages: what they read, what the operator does, what lasts."""
 
+import asyncio
 import json
 import logging
 import re
@@ -9,13 +10,15 @@ from typing import Any
 
 import pytest
 
+from openclaw_channel_octo.cli.control import ask
 from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.config.model import Texts
+from openclaw_channel_octo.errors import ControlError
 from openclaw_channel_octo.ids import ChannelRef
 from openclaw_channel_octo.testing.double import OctoDouble
 from openclaw_channel_octo.testing.faults import ErrorAnswer
 from openclaw_channel_octo.testing.host import ScriptedHost
-from tests.cli.asking import command
+from tests.cli.asking import command, controlled
 from tests.runtime.rig import BEN, HELPER, OTHER, OTHER_TOKEN, TOKEN, Rig
 
 PAIRING: dict[str, Any] = {"dmPolicy": "pairing"}
@@ -72,9 +75,41 @@ async def test_a_stranger_gets_one_code_and_is_answered_once_the_owner_has_used_
     (told,) = rig.said(DM_BEN)
     assert host.turns == []
     assert rig.calls("readReceipt", "typing") == []
-    assert await pairing(rig, "approve", code_in(told)) == (0, "ben may now write to helper\n", "")
+    assert await pairing(rig, "approve", code_in(told)) == (
+        0,
+        "ben may now write to helper, and could not be told (the bot does not run)\n",
+        "",
+    )
     await rig.until_row(await rig.octo.say(BEN, rig.dm, "and now?"), "answered")
     assert rig.said(DM_BEN) == [told, "echo: and now?"]
+
+
+async def test_who_is_let_in_while_the_bot_runs_reads_so_and_nobody_else_can_be_told(rig: Rig) -> None:
+    await rig.start(rig.config(**PAIRING), ScriptedHost())
+    told = await asked_by(rig)
+    async with controlled(rig):
+        assert await pairing(rig, "approve", code_in(told)) == (
+            0,
+            "ben may now write to helper, and was told so\n",
+            "",
+        )
+        with pytest.raises(ControlError, match="nobody has let this person in"):
+            await asyncio.to_thread(ask, rig.state_dir, "pairing.tell", {"account": "helper", "uid": "cat"})
+    assert rig.said(DM_BEN) == [told, Texts().paired]
+    assert rig.said(ChannelRef("cat", 1)) == []
+
+
+async def test_who_is_let_in_but_cannot_be_reached_is_in_all_the_same_and_the_operator_reads_why(
+    rig: Rig,
+) -> None:
+    await rig.start(rig.config(**PAIRING), ScriptedHost())
+    told = await asked_by(rig)
+    rig.octo.fail_next("sendMessage", ErrorAnswer(status=403, code="not_friend"), times=None)
+    async with controlled(rig):
+        exit_code, output, error = await pairing(rig, "approve", code_in(told), "--json")
+    assert (exit_code, error) == (0, "")
+    assert json.loads(output)["told"] is False
+    assert tables(rig) == ([], [("helper", BEN)])
 
 
 async def test_both_messages_before_the_approval_ended_with_the_one_notice(rig: Rig) -> None:
@@ -214,7 +249,7 @@ async def test_the_list_shows_who_waits_and_who_was_let_in(rig: Rig) -> None:
         code,
     )
     approved = json.loads((await pairing(rig, "approve", code, "--json"))[1])
-    assert approved == {"verdict": "approved", "account": "helper", "uid": BEN}
+    assert approved == {"verdict": "approved", "account": "helper", "uid": BEN, "told": False}
     (let_in,) = map(json.loads, (await pairing(rig, "list", "--json"))[1].splitlines())
     assert (let_in["uid"], let_in["state"], let_in["code"]) == (BEN, "approved", "")
     assert (await pairing(rig, "list", "--account", "other", "--json"))[1] == ""
