@@ -16,8 +16,6 @@ class Call(StrEnum):
     EDIT = "editMessage"
     TYPING = "typing"
     READ_RECEIPT = "readReceipt"
-    HEARTBEAT = "heartbeat"
-    EVENTS = "events"
     SYNC = "messages/sync"
     GROUPS = "groups"
     GROUP_INFO = "groupInfo"
@@ -72,8 +70,6 @@ POLICIES: Mapping[Call, CallPolicy] = MappingProxyType(
         Call.EDIT: CallPolicy(on_failure=2, on_limit=2, queue=Queue.MESSAGES, may_appear=True),
         Call.TYPING: _PERIODIC,
         Call.READ_RECEIPT: _PERIODIC,
-        Call.HEARTBEAT: _PERIODIC,
-        Call.EVENTS: _PERIODIC,
         Call.SYNC: _READ,
         Call.GROUPS: _READ,
         Call.GROUP_INFO: _READ,

@@ -183,10 +183,6 @@ class BotApi:
         body = fields.addressed(Call.READ_RECEIPT, channel) | {"message_ids": list(message_ids)}
         await self._call(Call.READ_RECEIPT, "/v1/bot/readReceipt", models.ACKNOWLEDGED, body=body)
 
-    async def heartbeat(self) -> None:
-        """Tell the server that the bot lives; a failure means nothing (octo-bot-api §2.2)."""
-        await self._call(Call.HEARTBEAT, "/v1/bot/heartbeat", models.ACKNOWLEDGED, body={})
-
     async def sync_messages(
         self, channel: ChannelRef, *, start: int = 0, end: int = 0, limit: int = 50, pull_up: bool = True
     ) -> list[models.HistoryMessage]:

@@ -28,7 +28,6 @@ SHAPES: Mapping[Call, TypeAdapter[Any]] = MappingProxyType(
         Call.GROUP_MEMBERS: models.GROUP_MEMBERS,
         Call.USER_INFO: models.USER_INFO,
         Call.TYPING: models.ACKNOWLEDGED,
-        Call.EVENTS: models.ACKNOWLEDGED,
     }
 )
 CALLS = tuple(SHAPES)

@@ -52,7 +52,7 @@ def error_of(call: Call, given_answer: Answer) -> ApiError:
 
 
 OLDER: list[tuple[Call, Answer, type[ApiError]]] = [
-    (Call.HEARTBEAT, answer(401, {"msg": "token无效"}), AuthError),
+    (Call.TYPING, answer(401, {"msg": "token无效"}), AuthError),
     (Call.REGISTER, older(400, "无效的bot token"), AuthError),
     (Call.REGISTER, older(400, "缺少Authorization头"), AuthError),
     (Call.REGISTER, older(400, "bot not available"), PermissionDenied),
@@ -75,7 +75,6 @@ OLDER: list[tuple[Call, Answer, type[ApiError]]] = [
     (Call.GROUPS, older(500, "boom"), Unavailable),
     (Call.SEND, older(500, "boom"), AmbiguousOutcome),
     (Call.SEND, older(503, "no engine"), AmbiguousOutcome),
-    (Call.EVENTS, answer(200, {"status": 0, "msg": "redis"}), Unavailable),
     (Call.GROUPS, answer(404, b"404 page not found", Content_Type="text/plain"), NotFound),
     (Call.SEND, older(429, "请求过于频繁，请稍后再试", Retry_After="2"), RateLimited),
 ]
@@ -207,7 +206,7 @@ def test_a_redirect_is_a_bad_answer_that_names_the_setting_to_change(status: int
     "body", [b"", b"<html>hello</html>", b"\xff\xfe\xfa", b"{", b"[" * 100_000, b"null", b"[]", b"1"]
 )
 def test_a_success_that_is_not_the_apis_is_a_bad_answer(body: bytes) -> None:
-    assert type(error_of(Call.HEARTBEAT, answer(200, body))) is BadAnswer
+    assert type(error_of(Call.TYPING, answer(200, body))) is BadAnswer
 
 
 @pytest.mark.parametrize(
@@ -228,8 +227,8 @@ def test_a_send_whose_success_has_no_message_id_may_have_been_carried_out(body: 
         read(Call.SEND, answer(200, body), models.SENT_MESSAGE)
 
 
-def test_a_zero_status_is_a_failure_only_for_events() -> None:
-    assert read(Call.HEARTBEAT, answer(200, {"status": 0}), models.ACKNOWLEDGED) == {"status": 0}
+def test_a_zero_status_is_no_failure() -> None:
+    assert read(Call.TYPING, answer(200, {"status": 0}), models.ACKNOWLEDGED) == {"status": 0}
 
 
 def test_a_bad_answer_names_the_field_and_not_its_value() -> None:

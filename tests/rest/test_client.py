@@ -229,29 +229,27 @@ async def test_a_read_fails_after_the_third_failure(http_mock: aioresponses) -> 
 
 @pytest.mark.parametrize("status", [429, 500, 503])
 async def test_periodic_calls_are_never_repeated(http_mock: aioresponses, status: int) -> None:
-    for route in ("typing", "readReceipt", "heartbeat"):
+    for route in ("typing", "readReceipt"):
         http_mock.post(f"{BASE}/v1/bot/{route}", status=status, repeat=True)
     async with new_api() as api:
-        for call in (api.typing(GROUP), api.read_receipt(GROUP, ["1"]), api.heartbeat()):
+        for call in (api.typing(GROUP), api.read_receipt(GROUP, ["1"])):
             with pytest.raises(ApiError):
                 await call
 
-    assert attempts(http_mock) == 3
+    assert attempts(http_mock) == 2
 
 
-async def test_typing_receipt_and_heartbeat_say_what_the_server_expects(http_mock: aioresponses) -> None:
-    for route in ("typing", "readReceipt", "heartbeat"):
+async def test_typing_and_receipt_say_what_the_server_expects(http_mock: aioresponses) -> None:
+    for route in ("typing", "readReceipt"):
         http_mock.post(f"{BASE}/v1/bot/{route}", payload={"status": 200})
     async with new_api() as api:
         await api.typing(ChannelRef("g____t", ChannelType.THREAD))
         await api.read_receipt(ChannelRef("3f0c", ChannelType.PERSON), ["2044043250838278144"])
-        await api.heartbeat()
 
     assert bodies(http_mock, "/v1/bot/typing") == [{"channel_id": "g____t", "channel_type": 5}]
     assert bodies(http_mock, "/v1/bot/readReceipt") == [
         {"channel_id": "3f0c", "channel_type": 1, "message_ids": ["2044043250838278144"]}
     ]
-    assert bodies(http_mock, "/v1/bot/heartbeat") == [{}]
 
 
 async def test_a_receipt_for_too_many_messages_is_refused_before_any_request(http_mock: aioresponses) -> None:

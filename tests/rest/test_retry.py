@@ -58,8 +58,6 @@ def test_only_a_send_must_not_be_repeated() -> None:
         (Call.SEND, 0, 2),
         (Call.TYPING, 0, 0),
         (Call.READ_RECEIPT, 0, 0),
-        (Call.HEARTBEAT, 0, 0),
-        (Call.EVENTS, 0, 0),
         (Call.SYNC, 2, 2),
         (Call.GROUPS, 2, 2),
         (Call.GROUP_INFO, 2, 2),
