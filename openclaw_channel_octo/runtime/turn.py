@@ -3,8 +3,9 @@
 import asyncio
 import json
 import secrets
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from openclaw_channel_octo.clock import Clock
 from openclaw_channel_octo.config.model import BotConfig
@@ -35,6 +36,8 @@ from openclaw_channel_octo.store.journal import Journal
 from openclaw_channel_octo.store.records import InboundRow, RowState
 
 __all__ = ["STOPPED_TEXT", "Turns"]
+
+_T = TypeVar("_T")
 
 CUT_MARK = " […]"
 """Behind the text of a run that was cut short."""
@@ -106,12 +109,7 @@ class Turns:
         """Take one message to its end. Presence must have begun for it; it ends here."""
         with trace_scope(row.trace):
             try:
-                await self._answer(row)
-            except ApiError as error:
-                await self.bury(row, str(error))
-            except Exception:  # the lane boundary: one message's failure ends there
-                self.log.exception("the turn broke")
-                await self._notify(row, self.config.texts.failed, "the turn broke, see the log")
+                await self._to_its_end(row, self._answer(row))
             finally:
                 self.measures.forget(row.id)
                 self.media.drop(row.id)
@@ -122,15 +120,37 @@ class Turns:
         with trace_scope(row.trace):
             again = False
             try:
-                again = await self._take_up(row)
-            except ApiError as error:
-                await self.bury(row, str(error))
+                again = await self._to_its_end(row, self._take_up(row)) is True
             finally:
                 if not again:
                     self.media.drop(row.id)
                     self.presence.end(row.channel)
             if again:
                 await self.handle(row)
+
+    async def _to_its_end(self, row: InboundRow, work: Awaitable[_T]) -> _T | None:
+        """Do a message's work; where that fails, the message ends here, and nothing is returned."""
+        try:
+            return await work
+        except ApiError as error:
+            await self.bury(row, str(error))
+        except Exception:  # the lane boundary: one message's failure ends there
+            self.log.exception("the turn broke")
+            await self._end_broken(row)
+        return None
+
+    async def _end_broken(self, row: InboundRow) -> None:
+        """End a message whose work broke: with the end it was about to have, else with the notice."""
+        for recorded in await self.journal.unfinished(row.account):
+            if recorded.id != row.id:
+                continue
+            try:
+                if recorded.ending:
+                    await self.outbox.finish(recorded)
+                    return
+            except Exception:  # the same boundary: what broke the work may break its end too
+                self.log.exception("its end broke too")
+            await self._notify(row, self.config.texts.failed, "the turn broke, see the log")
 
     async def _take_up(self, row: InboundRow) -> bool:
         """Finish or end the row if it can be; return whether it has to run again."""

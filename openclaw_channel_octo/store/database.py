@@ -2,18 +2,50 @@
 
 import logging
 import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from openclaw_channel_octo.errors import StoreError
 from openclaw_channel_octo.store.schema import APPLICATION_ID, MIGRATIONS
 
-__all__ = ["open_database", "wait_may_help"]
+__all__ = ["JournalConnection", "open_database", "wait_may_help"]
 
 _log = logging.getLogger(__name__)
 
 _PASSING = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 _BROKEN = {sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT}
 _BUSY_TIMEOUT_S = 5.0
+
+
+class JournalConnection(sqlite3.Connection):
+    """A connection that takes every text: half a surrogate pair, which SQLite refuses, is stored as U+FFFD.
+
+    Hosts and agents write such texts, where they cut in the middle of an emoji or name a file that is not UTF-8.
+    """
+
+    def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
+        """Do as `sqlite3.Connection.execute` does."""
+        try:
+            return super().execute(sql, parameters)
+        except UnicodeEncodeError:
+            return super().execute(sql, _storable(parameters))
+
+    def executemany(self, sql: str, parameters: Iterable[Any], /) -> sqlite3.Cursor:
+        """Do as `sqlite3.Connection.executemany` does."""
+        return super().executemany(sql, map(_storable, parameters))
+
+
+def _storable(parameters: Mapping[str, object] | Sequence[object]) -> object:
+    if isinstance(parameters, Mapping):
+        return {name: _well_formed(value) for name, value in parameters.items()}
+    return [_well_formed(value) for value in parameters]
+
+
+def _well_formed(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def open_database(path: Path, now_ms: int) -> sqlite3.Connection:
@@ -49,7 +81,7 @@ def _primary_code(error: sqlite3.Error) -> int:
 
 
 def _open(path: Path) -> sqlite3.Connection:
-    db = sqlite3.connect(path, timeout=_BUSY_TIMEOUT_S, check_same_thread=False)
+    db = sqlite3.connect(path, timeout=_BUSY_TIMEOUT_S, check_same_thread=False, factory=JournalConnection)
     try:
         _check(db)
         _configure(db)

@@ -9,6 +9,7 @@ from pathlib import Path
 from openclaw_channel_octo.errors import StoreError
 from openclaw_channel_octo.store import audit, pairing, sql
 from openclaw_channel_octo.store.audit import AuditEntry
+from openclaw_channel_octo.store.database import JournalConnection
 from openclaw_channel_octo.store.pairing import Approval, Pairing
 from openclaw_channel_octo.store.records import Chunk, RowState
 from openclaw_channel_octo.store.schema import APPLICATION_ID, MIGRATIONS
@@ -194,7 +195,10 @@ class JournalReader:
             )
         try:
             uri = f"{self._path.resolve().as_uri()}?mode={mode}"
-            with closing(sqlite3.connect(uri, uri=True, timeout=_BUSY_S, isolation_level=None)) as db:
+            db = sqlite3.connect(
+                uri, uri=True, timeout=_BUSY_S, isolation_level=None, factory=JournalConnection
+            )
+            with closing(db):
                 self._check(db)
                 yield db
         except sqlite3.Error as error:

@@ -2,12 +2,13 @@
 
 import asyncio
 import logging
+import sqlite3
 
 import pytest
 
 from openclaw_channel_octo.config.model import Texts
 from openclaw_channel_octo.errors import HostError
-from openclaw_channel_octo.host.base import Accepted, Block, Delta, Failed, Final, Skipped
+from openclaw_channel_octo.host.base import Accepted, Block, Delta, Failed, Final, MediaItem, Skipped
 from openclaw_channel_octo.ids import ChannelRef
 from openclaw_channel_octo.testing.faults import ErrorAnswer, Hang, LoseAnswer, RateLimit, Refuse
 from openclaw_channel_octo.testing.host import HANG, ScriptedHost
@@ -185,6 +186,63 @@ async def test_a_host_that_breaks_with_an_unknown_error_ends_in_a_notice_and_spa
     await rig.until_row(await rig.mention("two"), "answered")
     assert rig.said() == [TEXTS.failed, RESTART, "fine"]
     assert "boom" in caplog.text
+
+
+HALF = "\ud83d"
+"""What JavaScript leaves of an emoji that it cuts in two; UTF-8 has no form for it."""
+
+
+@pytest.mark.parametrize(
+    ("end", "said"),
+    [
+        (Failed("failed", f"the model said {HALF}"), [TEXTS.failed]),
+        (Failed("failed", "no", partial=f"so far {HALF}"), ["so far \ufffd […]", TEXTS.failed]),
+        (Skipped(f"not now {HALF}"), [TEXTS.failed]),
+        (Final(f"fine {HALF}"), ["fine \ufffd"]),
+        (
+            Final("fine", (MediaItem(kind="file", url="/no/file", name=f"{HALF}.txt"),)),
+            ["fine", f"{TEXTS.file_failed} "],
+        ),
+        (
+            Final("fine", (MediaItem(kind="file", url=f"/no/{HALF}"),)),
+            ["fine", f"{TEXTS.file_failed} "],
+        ),
+    ],
+    ids=["failure", "partial answer", "skipped", "answer", "file name", "file"],
+)
+async def test_half_an_emoji_of_a_host_changes_nothing_about_the_end(
+    rig: Rig, end: Final | Failed | Skipped, said: list[str]
+) -> None:
+    await rig.start(rig.config(), ScriptedHost([end], [end], [Final("next")]))
+    await rig.until_row(await rig.mention("go"), "answered" if isinstance(end, Final) else "notified")
+    seen = rig.said()
+    assert len(seen) == len(said)
+    assert all(there.startswith(begin) for there, begin in zip(seen, said, strict=True)), seen
+
+
+@pytest.mark.parametrize("status", ["failed", "running"])
+async def test_half_an_emoji_in_a_session_that_somebody_edited_does_not_keep_it_from_recovering(
+    rig: Rig, status: str
+) -> None:
+    rig.write_session({"status": status, "sessionId": f"s{HALF}", "lastRunId": HALF, "startedAt": 1})
+    await rig.start(rig.config())
+    for number in range(2):
+        await rig.until_row(await rig.mention(f"message {number}"), "answered")
+    assert rig.said() == [RESTART, "@Helper message 0", "@Helper message 1"]
+
+
+async def test_a_journal_that_refuses_an_end_after_it_was_shown_does_not_make_it_show_twice(
+    rig: Rig, caplog: pytest.LogCaptureFixture
+) -> None:
+    await rig.start(rig.config(), ScriptedHost([Failed("failed", "the model said no")]))
+    with sqlite3.connect(rig.state_dir / "octo.sqlite") as db:
+        db.execute(
+            "CREATE TRIGGER refuse BEFORE UPDATE ON inbound WHEN new.detail != ''"
+            " BEGIN SELECT raise(ABORT, 'planted'); END"
+        )
+    await rig.until_row(await rig.mention("go"), "notified")
+    assert rig.said() == [TEXTS.failed]
+    assert "planted" in caplog.text
 
 
 async def test_a_host_that_cannot_describe_sessions_is_asked_to_run_all_the_same(rig: Rig) -> None:

@@ -7,6 +7,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ import pytest
 from openclaw_channel_octo.errors import StoreError
 from openclaw_channel_octo.ids import ChannelRef
 from openclaw_channel_octo.store.journal import KEEP_DAYS, Journal
+from openclaw_channel_octo.store.reader import JournalReader
 from openclaw_channel_octo.store.records import ChunkState, NewInbound, Part, RowState
 from openclaw_channel_octo.store.schema import APPLICATION_ID, MIGRATIONS
 from openclaw_channel_octo.testing.clock import ManualClock
@@ -55,6 +57,25 @@ async def test_a_message_is_recorded_once_for_each_bot(journal: Journal) -> None
     again = await journal.append([message("2"), message("1", account="other")])
     assert [row is not None for row in first] == [True, True, False]
     assert [row is not None for row in again] == [False, True]
+
+
+async def test_half_an_emoji_is_stored_as_a_replacement_character_wherever_it_stands(
+    journal: Journal, path: Path
+) -> None:
+    half = "\ud83d"
+    (row,) = await journal.append([replace(message("1"), from_uid=half, reason=half)])
+    assert row is not None
+    await journal.start_run(row.id, half)
+    (chunk,) = await journal.plan_chunks(row.id, half, [Part(text=f"a{half}b")])
+    await journal.mark_chunk(chunk.ref, ChunkState.SENT, message_id="9", detail=half)
+    assert await journal.note_episode(half, half)
+    assert not await journal.note_episode(half, half)
+    await journal.settle([row.id], RowState.NOTIFIED, notice_id="9", detail=f"said {half}")
+    reader = JournalReader(path)
+    (stored,) = reader.find("1")
+    assert (stored.from_uid, stored.run_id, stored.detail) == ("\ufffd", "\ufffd", "said \ufffd")
+    assert [part.text for part in reader.chunks(stored)] == ["a\ufffdb"]
+    assert reader.find(half) == []
 
 
 async def test_a_duplicate_is_known_after_a_restart(path: Path) -> None:
