@@ -2,7 +2,7 @@
 
 import logging
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -36,13 +36,13 @@ class JournalConnection(sqlite3.Connection):
         return super().executemany(sql, map(_storable, parameters))
 
 
-def _storable(parameters: Mapping[str, object] | Sequence[object]) -> object:
+def _storable(parameters: Any) -> Any:
     if isinstance(parameters, Mapping):
         return {name: _well_formed(value) for name, value in parameters.items()}
     return [_well_formed(value) for value in parameters]
 
 
-def _well_formed(value: object) -> object:
+def _well_formed(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
