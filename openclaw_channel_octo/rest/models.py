@@ -83,8 +83,8 @@ def _payload_bytes(value: Any) -> Any:
 
 _Text = Annotated[str, BeforeValidator(_text)]
 _Id = Annotated[str, BeforeValidator(_text), Field(min_length=1)]
-_MessageId = Annotated[str, BeforeValidator(_text), Field(pattern=r"^[1-9][0-9]*$")]
-_Number = Annotated[int, BeforeValidator(_number)]
+_MessageId = Annotated[str, BeforeValidator(_text), Field(pattern=r"^[1-9][0-9]{0,19}$")]
+_Number = Annotated[int, BeforeValidator(_number), Field(ge=-(2**63), lt=2**63)]
 _Flag = Annotated[bool, BeforeValidator(_flag)]
 
 

@@ -86,7 +86,7 @@ def make_surroundings(basics: Basics) -> Surroundings:
 def make_admission(basics: Basics, around: Surroundings, outbox: Outbox) -> Admission:
     """Return what turns messages away."""
     shared = basics.shared
-    notices = Notices(outbox, shared.journal, basics.tasks, shared.clock)
+    notices = Notices(outbox, shared.journal, basics.tasks, shared.clock, basics.log)
     limits = Limits(basics.config, basics.identity, around.is_bot, notices.over)
     texts = basics.config.texts
     return Admission(texts, notices, limits, Pairing(texts, shared.journal, shared.clock))
@@ -94,10 +94,8 @@ def make_admission(basics: Basics, around: Surroundings, outbox: Outbox) -> Admi
 
 def make_commands(basics: Basics) -> Commands:
     """Return what answers commands."""
-    shared = basics.shared
     listed = frozenset(basics.config.commands.allow_from)
-    commanders = Commanders(basics.identity.owner_uid, listed)
-    return Commands(shared.host, shared.runs, shared.lanes, commanders, shared.routing, basics.log)
+    return Commands(basics.shared, Commanders(basics.identity.owner_uid, listed), basics.log)
 
 
 def make_outbox(basics: Basics, around: Surroundings, files: Attachments) -> Outbox:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from openclaw_channel_octo.clock import Backoff
 from openclaw_channel_octo.config.model import BotConfig
-from openclaw_channel_octo.errors import ApiError, StoreError
+from openclaw_channel_octo.errors import StoreError
 from openclaw_channel_octo.ids import ChannelRef, ChannelType
 from openclaw_channel_octo.message.payload import parse_payload
 from openclaw_channel_octo.message.render import render
@@ -351,12 +351,13 @@ class Bot:
     async def _run_command(self, row: InboundRow) -> None:
         with trace_scope(row.trace):
             try:
-                direct = row.channel.type == ChannelType.PERSON
-                command = command_of(parse_payload(row.payload), self._identity, direct=direct)
-                text = await self._commands.answer(row, command)
-                await self._outbox.conclude(row, "", text, RowState.ANSWERED)
-            except ApiError as error:
-                await self._turns.bury(row, str(error))
+                await self._turns.to_its_end(row, self._obey(row))
             finally:
                 self._measures.forget(row.id)
                 self._presence.end(row.channel)
+
+    async def _obey(self, row: InboundRow) -> None:
+        direct = row.channel.type == ChannelType.PERSON
+        command = command_of(parse_payload(row.payload), self._identity, direct=direct)
+        text = await self._commands.answer(row, command)
+        await self._outbox.conclude(row, "", text, RowState.ANSWERED)

@@ -1,13 +1,12 @@
 """The bot's own commands: answered by the channel itself, past a busy lane."""
 
 from openclaw_channel_octo.errors import HostError
-from openclaw_channel_octo.host.base import AgentHost, AsksApprovals
+from openclaw_channel_octo.host.base import AsksApprovals
 from openclaw_channel_octo.ids import ChannelType
 from openclaw_channel_octo.observe.logs import BotLog
 from openclaw_channel_octo.policy.commands import Commanders
-from openclaw_channel_octo.runtime.lanes import Lanes
-from openclaw_channel_octo.runtime.runs import Runs
-from openclaw_channel_octo.session.route import Routing
+from openclaw_channel_octo.runtime.host_calls import ask_host
+from openclaw_channel_octo.runtime.shared import Shared
 from openclaw_channel_octo.store.records import InboundRow
 
 __all__ = ["Commands"]
@@ -31,28 +30,14 @@ class Commands:
     conversations that share a session, only commanders may stop or reset. Only they may approve.
 
     Args:
-        host: keeps the sessions.
-        runs: runs under way.
-        lanes: waiting messages.
+        shared: the host, its runs, and what waits for them.
         commanders: who may do what concerns others.
-        routing: which conversations share a session.
         log: the bot's log.
     """
 
-    def __init__(  # its parts
-        self,
-        host: AgentHost,
-        runs: Runs,
-        lanes: Lanes,
-        commanders: Commanders,
-        routing: Routing,
-        log: BotLog,
-    ) -> None:
-        self._host = host
-        self._runs = runs
-        self._lanes = lanes
+    def __init__(self, shared: Shared, commanders: Commanders, log: BotLog) -> None:
+        self._shared = shared
         self._commanders = commanders
-        self._routing = routing
         self._log = log
 
     async def answer(self, row: InboundRow, command: str) -> str:
@@ -71,7 +56,8 @@ class Commands:
                 case "/stop" if self._may(row):
                     return await self._stop(row.session_key)
                 case "/reset" if self._may(row):
-                    await self._host.reset(row.session_key)
+                    resetting = self._shared.host.reset(row.session_key)
+                    await ask_host(self._shared.clock, "begin a new session", resetting)
                     return "🔄 New conversation. What was said before is forgotten."
                 case "/stop" | "/reset" | "/approve":
                     return OWNER_ONLY
@@ -82,22 +68,24 @@ class Commands:
             return FAILED
 
     def _may(self, row: InboundRow) -> bool:
-        shared = self._routing.shares_direct(row.account, row.channel)
+        shared = self._shared.routing.shares_direct(row.account, row.channel)
         own = row.channel.type == ChannelType.PERSON and not shared
         return own or self._commanders.include(row.from_uid)
 
     def _approve(self) -> str:
-        if isinstance(self._host, AsksApprovals):
-            return APPROVED_ELSEWHERE % self._host.approvals_in
+        if isinstance(self._shared.host, AsksApprovals):
+            return APPROVED_ELSEWHERE % self._shared.host.approvals_in
         return NO_APPROVALS
 
     async def _status(self, key: str) -> str:
-        snapshot = await self._host.describe(key)
+        snapshot = await ask_host(self._shared.clock, "describe the session", self._shared.host.describe(key))
         status = (snapshot.status if snapshot else None) or "new"
-        return f"Session: {status}\nWaiting messages: {self._lanes.depth(key)}"
+        return f"Session: {status}\nWaiting messages: {self._shared.lanes.depth(key)}"
 
     async def _stop(self, key: str) -> str:
-        run = self._runs.active.get(key)
-        if run and await self._host.abort(key, run.run_id):
-            return "Stopping."
-        return "Nothing is running here."
+        run = self._shared.runs.active.get(key)
+        if run is None:
+            return "Nothing is running here."
+        stopping = self._shared.host.abort(key, run.run_id)
+        stopped = await ask_host(self._shared.clock, "stop the run", stopping)
+        return "Stopping." if stopped else "Nothing is running here."

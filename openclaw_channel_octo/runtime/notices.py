@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from openclaw_channel_octo.clock import Clock
 from openclaw_channel_octo.errors import ApiError
+from openclaw_channel_octo.observe.logs import BotLog
 from openclaw_channel_octo.runtime.outbox import Outbox
 from openclaw_channel_octo.runtime.tasks import TaskSet
 from openclaw_channel_octo.store.journal import Journal
@@ -42,9 +43,11 @@ class Notices:
         journal: records how the messages ended.
         tasks: owner of the work.
         clock: time.
+        log: the bot's log.
     """
 
-    def __init__(self, outbox: Outbox, journal: Journal, tasks: TaskSet, clock: Clock) -> None:
+    def __init__(self, outbox: Outbox, journal: Journal, tasks: TaskSet, clock: Clock, log: BotLog) -> None:
+        self._log = log
         self._outbox = outbox
         self._journal = journal
         self._tasks = tasks
@@ -82,9 +85,14 @@ class Notices:
             text = notice.text if isinstance(notice.text, str) else await notice.text()
             return await self._outbox.conclude(row, "", text, RowState.NOTIFIED, notice.reason)
         except ApiError as error:
-            detail = f"{notice.reason}, and no notice: {error}"
-            await self._journal.settle([row.id], RowState.DEAD, detail=detail)
-            return ""
+            problem = str(error)
+        except Exception as error:  # noqa: BLE001  # the notice boundary: no message stays without an end
+            self._log.exception("the notice for message %s broke", row.message_id)
+            problem = f"{type(error).__name__}, see the log"
+        await self._journal.settle(
+            [row.id], RowState.DEAD, detail=f"{notice.reason}, and no notice: {problem}"
+        )
+        return ""
 
     async def _earlier(self, row: InboundRow, notice: Notice) -> str:
         if not notice.stands_s:

@@ -5,6 +5,7 @@ from enum import StrEnum
 
 from openclaw_channel_octo.config.model import OctoConfig
 from openclaw_channel_octo.host.base import Recovery
+from openclaw_channel_octo.runtime.host_calls import ask_host
 from openclaw_channel_octo.runtime.runs import ActiveRun
 from openclaw_channel_octo.runtime.sessions import PATIENCE_S
 from openclaw_channel_octo.runtime.shared import Shared
@@ -59,7 +60,7 @@ class Repair:
 
 async def look(shared: Shared, config: OctoConfig, session_key: str) -> SessionView:
     """Return what the next message of a session will meet. Raises `HostError`."""
-    snapshot = await shared.host.describe(session_key)
+    snapshot = await ask_host(shared.clock, "describe the session", shared.host.describe(session_key))
     ledger = await shared.journal.ledger(session_key)
     now_ms = shared.clock.wall_ms()
     bots = [bot for bot in config.accounts.values() if bot.enabled]
@@ -100,8 +101,10 @@ async def repair(shared: Shared, config: OctoConfig, session_key: str, *, dry_ru
     stuck = "its stuck run aborted, " if todo.abort_run_id else ""
     if not dry_run:
         if todo.abort_run_id:
-            await shared.host.abort(session_key, todo.abort_run_id)
-        if await shared.host.recover(seen.snapshot) is Recovery.CONFLICT:
+            stopping = shared.host.abort(session_key, todo.abort_run_id)
+            await ask_host(shared.clock, "stop the stuck run", stopping)
+        recovering = shared.host.recover(seen.snapshot)
+        if await ask_host(shared.clock, "recover the session", recovering) is Recovery.CONFLICT:
             detail = "it changed meanwhile: somebody is at work there"
             return Repair(status=status, state=RepairState.CHANGED, detail=detail)
     return Repair(status=status, state=RepairState.REPAIRED, detail=f"{stuck}recovered with its memory")

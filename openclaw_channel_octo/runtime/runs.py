@@ -24,6 +24,7 @@ from openclaw_channel_octo.host.base import (
     Turn,
     TurnEvent,
 )
+from openclaw_channel_octo.runtime.host_calls import ask_host
 from openclaw_channel_octo.session.status import Status
 
 __all__ = ["SKIPPED", "ActiveRun", "OpenRun", "RunEnd", "Runs"]
@@ -240,9 +241,10 @@ class Runs:
                 await events.aclose()
 
     async def _abort(self, turn: Turn) -> None:
+        stopping = self._host.abort(turn.session_key, turn.run_id)
         try:
-            await within(self._clock, ABORT_WITHIN_S, self._host.abort(turn.session_key, turn.run_id))
-        except (HostError, TimeoutError):
+            await ask_host(self._clock, "stop the run", stopping, ABORT_WITHIN_S)
+        except HostError:
             return  # the stream is closed either way; the guard sees what the host made of it
 
     def _remember(self, run_id: str, status: str) -> None:

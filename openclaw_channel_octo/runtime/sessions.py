@@ -7,6 +7,7 @@ from openclaw_channel_octo.config.model import BotConfig
 from openclaw_channel_octo.errors import ApiError, HostError
 from openclaw_channel_octo.host.base import AgentHost, Recovery
 from openclaw_channel_octo.observe.logs import BotLog
+from openclaw_channel_octo.runtime.host_calls import ask_host
 from openclaw_channel_octo.runtime.measures import Measures
 from openclaw_channel_octo.runtime.outbox import Outbox
 from openclaw_channel_octo.runtime.presence import Presence
@@ -100,11 +101,10 @@ class SessionGuard:
 
     async def _look(self, row: InboundRow, since_ms: int) -> _Look:
         try:
-            snapshot = await within(self._clock, DESCRIBE_WITHIN_S, self._host.describe(row.session_key))
+            asked = self._host.describe(row.session_key)
+            snapshot = await ask_host(self._clock, "describe the session", asked, DESCRIBE_WITHIN_S)
         except HostError as error:
             return _Look(None, fail_open(f"the session's status is unknown: {error}"))
-        except TimeoutError:
-            return _Look(None, fail_open(f"no word on the session within {DESCRIBE_WITHIN_S:.0f} s"))
         ledger = await self._journal.ledger(row.session_key)
         situation = Situation(
             now_ms=self._clock.wall_ms(),
@@ -128,8 +128,9 @@ class SessionGuard:
     async def _clear(self, row: InboundRow, snapshot: SessionSnapshot, todo: Plan) -> Recovery:
         try:
             if todo.abort_run_id:
-                await self._host.abort(row.session_key, todo.abort_run_id)
-            return await self._host.recover(snapshot)
+                stopping = self._host.abort(row.session_key, todo.abort_run_id)
+                await ask_host(self._clock, "stop the stuck run", stopping)
+            return await ask_host(self._clock, "recover the session", self._host.recover(snapshot))
         except HostError as error:
             self._log.warning("the session could not be recovered, running anyway: %s", error)
             return Recovery.RECOVERED

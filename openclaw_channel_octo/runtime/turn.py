@@ -109,7 +109,7 @@ class Turns:
         """Take one message to its end. Presence must have begun for it; it ends here."""
         with trace_scope(row.trace):
             try:
-                await self._to_its_end(row, self._answer(row))
+                await self.to_its_end(row, self._answer(row))
             finally:
                 self.measures.forget(row.id)
                 self.media.drop(row.id)
@@ -120,7 +120,7 @@ class Turns:
         with trace_scope(row.trace):
             again = False
             try:
-                again = await self._to_its_end(row, self._take_up(row)) is True
+                again = await self.to_its_end(row, self._take_up(row)) is True
             finally:
                 if not again:
                     self.media.drop(row.id)
@@ -128,14 +128,14 @@ class Turns:
             if again:
                 await self.handle(row)
 
-    async def _to_its_end(self, row: InboundRow, work: Awaitable[_T]) -> _T | None:
-        """Do a message's work; where that fails, the message ends here, and nothing is returned."""
+    async def to_its_end(self, row: InboundRow, work: Awaitable[_T]) -> _T | None:
+        """Do a message's work and return what it returns; where it fails, end the message and return ``None``."""
         try:
             return await work
         except ApiError as error:
             await self.bury(row, str(error))
         except Exception:  # the lane boundary: one message's failure ends there
-            self.log.exception("the turn broke")
+            self.log.exception("the work on message %s broke", row.message_id)
             await self._end_broken(row)
         return None
 

@@ -50,10 +50,17 @@ def test_the_id_that_came_as_a_string_is_preferred() -> None:
     assert history_row(message_id=2e18, message_idstr=str(SNOWFLAKE)).message_id == str(SNOWFLAKE)
 
 
-@pytest.mark.parametrize("message_id", [0, "", None, "abc", -1, True])
+@pytest.mark.parametrize("message_id", [0, "", None, "abc", -1, True, 10**20, "9" * 5_000])
 def test_a_row_without_a_usable_id_is_refused(message_id: Any) -> None:
     with pytest.raises(ValidationError):
         models.HISTORY.validate_python({"messages": [{"message_id": message_id}]})
+
+
+@pytest.mark.parametrize("field", ["message_seq", "timestamp", "setting"])
+@pytest.mark.parametrize("number", [2**63, -(2**63) - 1])
+def test_a_number_no_server_counts_to_is_refused_before_the_journal_has_to(field: str, number: int) -> None:
+    with pytest.raises(ValidationError):
+        history_row(**{field: number})
 
 
 @given(st.binary(max_size=200))

@@ -100,6 +100,20 @@ async def test_a_notice_that_cannot_be_sent_leaves_a_dead_letter_and_the_next_me
     assert rig.said() == [REFUSED]
 
 
+async def test_a_notice_whose_record_breaks_leaves_a_dead_letter_and_nobody_waits_for_it(
+    rig: Rig, caplog: pytest.LogCaptureFixture
+) -> None:
+    await rig.start(rig.config(**CLOSED), ScriptedHost())
+    with sqlite3.connect(rig.state_dir / "octo.sqlite") as db:
+        db.execute(
+            "CREATE TRIGGER refuse BEFORE UPDATE ON inbound WHEN new.state = 'notified'"
+            " BEGIN SELECT raise(ABORT, 'planted'); END"
+        )
+    detail = await rig.until_row(await rig.mention("one", who=BEN), "dead")
+    assert detail == "not in groupAllowFrom, and no notice: StoreError, see the log"
+    assert "planted" in caplog.text
+
+
 async def test_a_notice_cut_off_by_a_restart_is_looked_for_and_not_sent_twice(rig: Rig) -> None:
     await rig.start(rig.config(**CLOSED), ScriptedHost())
     rig.octo.fail_next("sendMessage", LoseAnswer())

@@ -3,15 +3,28 @@
 import asyncio
 import logging
 import sqlite3
+from collections.abc import Sequence
+from typing import Any, cast
 
 import pytest
 
 from openclaw_channel_octo.config.model import Texts
 from openclaw_channel_octo.errors import HostError
-from openclaw_channel_octo.host.base import Accepted, Block, Delta, Failed, Final, MediaItem, Skipped
+from openclaw_channel_octo.host.base import (
+    Accepted,
+    Block,
+    Delta,
+    Failed,
+    Final,
+    MediaItem,
+    Recovery,
+    Skipped,
+)
 from openclaw_channel_octo.ids import ChannelRef
+from openclaw_channel_octo.runtime.commands import FAILED
+from openclaw_channel_octo.session.status import SessionSnapshot
 from openclaw_channel_octo.testing.faults import ErrorAnswer, Hang, LoseAnswer, RateLimit, Refuse
-from openclaw_channel_octo.testing.host import HANG, ScriptedHost
+from openclaw_channel_octo.testing.host import HANG, ScriptedHost, Step
 from tests.runtime.model_server import ModelServer
 from tests.runtime.rig import ANN, BEN, HELPER, OTHER, OTHER_TOKEN, RESTART, TOKEN, Rig, python_agent
 
@@ -245,12 +258,71 @@ async def test_a_journal_that_refuses_an_end_after_it_was_shown_does_not_make_it
     assert "planted" in caplog.text
 
 
-async def test_a_host_that_cannot_describe_sessions_is_asked_to_run_all_the_same(rig: Rig) -> None:
+@pytest.mark.parametrize("error", [HostError("the store is gone"), KeyError("status")])
+async def test_a_host_that_cannot_describe_sessions_is_asked_to_run_all_the_same(
+    rig: Rig, error: Exception
+) -> None:
     host = ScriptedHost([Accepted("r"), Final("fine")])
-    host.describe_error = HostError("the store is gone")
+    host.describe_error = error
     await rig.start(rig.config(), host)
     await rig.until_row(await rig.mention("one"), "answered")
     assert rig.said() == ["fine"]
+
+
+class StuckHost(ScriptedHost):
+    """A host whose calls for a session hang, or break."""
+
+    def __init__(self, *scripts: Sequence[Step], error: Exception | None = None) -> None:
+        super().__init__(*scripts)
+        self.error = error
+
+    async def stick(self) -> Any:
+        if self.error is not None:
+            raise self.error
+        await asyncio.Event().wait()
+
+    async def describe(self, session_key: str) -> SessionSnapshot | None:
+        if self.describe_error is not None:
+            await self.stick()
+        return await super().describe(session_key)
+
+    async def recover(self, snapshot: SessionSnapshot) -> Recovery:
+        return cast("Recovery", await self.stick())
+
+    async def abort(self, session_key: str, run_id: str) -> bool:
+        return cast("bool", await self.stick())
+
+    async def reset(self, session_key: str) -> SessionSnapshot:
+        return cast("SessionSnapshot", await self.stick())
+
+
+@pytest.mark.parametrize("error", [None, RuntimeError("no such row")], ids=["hangs", "breaks"])
+@pytest.mark.parametrize("status", ["failed", "running"])
+async def test_a_host_that_cannot_recover_a_session_is_asked_to_run_all_the_same(
+    fast_rig: Rig, error: Exception | None, status: str
+) -> None:
+    host = StuckHost([Accepted("r"), Final("fine")], error=error)
+    key = "agent:main:octo:group:g1"
+    host.sessions[key] = SessionSnapshot(
+        session_key=key, session_id="s", status=status, last_run_id="r0", started_at=1, last_progress_at=1
+    )
+    await fast_rig.start(fast_rig.config(), host)
+    await fast_rig.until_row(await fast_rig.mention("one"), "answered")
+    assert fast_rig.said() == [RESTART, "fine"]
+
+
+@pytest.mark.parametrize("error", [None, RuntimeError("no such row")], ids=["hangs", "breaks"])
+@pytest.mark.parametrize("command", ["/status", "/reset", "/stop"])
+async def test_a_command_whose_host_hangs_or_breaks_is_answered(
+    fast_rig: Rig, error: Exception | None, command: str
+) -> None:
+    host = StuckHost([Accepted("r"), HANG], error=error)
+    await fast_rig.start(fast_rig.config(dispatchTimeoutMs=2_000_000), host)
+    await fast_rig.octo.say(ANN, fast_rig.dm, "work")
+    await host.wait_for_turns(1)
+    host.describe_error = RuntimeError("from here on")
+    await fast_rig.until_row(await fast_rig.octo.say(ANN, fast_rig.dm, command), "answered")
+    assert fast_rig.said(ChannelRef(ANN, 1)) == [FAILED]
 
 
 async def test_silence_is_an_answer_only_where_the_operator_allows_it(rig: Rig) -> None:
