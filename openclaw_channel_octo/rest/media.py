@@ -3,7 +3,6 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterable
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -13,7 +12,6 @@ from aiohttp.abc import AbstractResolver
 from pydantic import SecretStr
 from yarl import URL
 
-from openclaw_channel_octo.clock import Clock
 from openclaw_channel_octo.errors import OctoError
 from openclaw_channel_octo.policy.urls import (
     fetchable,
@@ -91,29 +89,27 @@ class MediaFetcher:
     redirects are followed one by one, each checked like the first address; nothing is unpacked on the way.
 
     Args:
-        folder: where files go; made with mode 0700.
+        folder: where files go.
         api_url: base of the bot API.
         token: the bot's token; ``None`` for addresses that an agent names: what the bot may see is not for every chat
             it writes to, so the API is a server like any other then.
         cdn_url: where the deployment keeps its files, if not with the API: relative addresses lie below it, and it may
             be inside the network.
-        clock: for sweeping.
         max_bytes: largest file.
         resolver: finds addresses of names, the system's by default.
     """
 
-    def __init__(  # noqa: PLR0913  # settings, each with a name at every call
+    def __init__(  # settings, each with a name at every call
         self,
         *,
-        folder: Path,
+        folder: MediaFolder,
         api_url: str,
         token: SecretStr | None,
-        clock: Clock,
         max_bytes: int,
         cdn_url: str = "",
         resolver: AbstractResolver | None = None,
     ) -> None:
-        self._folder = MediaFolder(folder, clock)
+        self._folder = folder
         self._api = URL(api_url)
         self._token = token
         self._max_bytes = max_bytes
@@ -136,11 +132,6 @@ class MediaFetcher:
         address = media_url(url, self._files_url)
         if address is None:
             raise MediaRefused("地址无效", "its address is not valid")
-        if self._folder.is_full():
-            _log.warning(
-                "files that people send take up too much room: none is fetched until old ones are swept"
-            )
-            raise MediaRefused("暂时没有存储空间，请稍后重发", "there is no room for it at the moment")
         try:
             return await self._follow(address, name, budget or Budget(self._max_bytes))
         except MediaRefused:
@@ -158,6 +149,10 @@ class MediaFetcher:
     async def keep(self, paths: Iterable[Path]) -> bool:
         """Keep files from being swept for another hour; return whether all of them are still there."""
         return await asyncio.to_thread(self._folder.keep, tuple(paths))
+
+    async def remove(self, file: FetchedFile) -> None:
+        """Remove a file that is needed no more."""
+        await asyncio.to_thread(self._folder.remove, file.path, file.size)
 
     async def sweep(self) -> int:
         """Remove files nobody needed for an hour, whichever process left them; return how many."""
@@ -208,27 +203,35 @@ class MediaFetcher:
             raise MediaRefused("下载失败: 服务器返回了压缩内容")
         if (answer.content_length or 0) > self._max_bytes:
             raise self._too_large()
-        mime = answer.content_type.lower()
+        mime = answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()
         path = await asyncio.to_thread(self._folder.place, ending_of(name, mime, answer.url.name))
-        with ExitStack() as undo:
-            undo.callback(path.unlink, missing_ok=True)
-            size = await self._write(path, answer.content.iter_chunked(CHUNK), budget)
-            undo.pop_all()
-        return FetchedFile(path=path, size=size, mime=mime)
+        written = _Written()
+        try:
+            await self._write(path, answer.content.iter_chunked(CHUNK), budget, written)
+        except BaseException:
+            self._folder.remove(path, written.size)
+            raise
+        return FetchedFile(path=path, size=written.size, mime=mime)
 
-    async def _write(self, path: Path, chunks: AsyncIterator[bytes], budget: Budget) -> int:
-        size = 0
+    async def _write(
+        self, path: Path, chunks: AsyncIterator[bytes], budget: Budget, written: "_Written"
+    ) -> None:
         with path.open("wb") as file:
             async for chunk in chunks:
-                size += len(chunk)
-                if size > self._max_bytes:
+                if written.size + len(chunk) > self._max_bytes:
                     raise self._too_large()
                 budget.take(len(chunk))
+                if not self._folder.take(len(chunk)):
+                    _log.warning(
+                        "%s is full: files are refused until old ones are swept away", self._folder.path
+                    )
+                    raise MediaRefused(
+                        "暂时没有存储空间，请稍后重发", "there is no room for it at the moment"
+                    )
+                written.size += len(chunk)
                 await asyncio.to_thread(_put, file, chunk)
-        if not size:
+        if not written.size:
             raise MediaRefused("文件为空", "it is empty")
-        self._folder.taken(size)
-        return size
 
     def _too_large(self) -> MediaRefused:
         limit = f"{self._max_bytes // MEGABYTE} MB"
@@ -250,6 +253,13 @@ class MediaFetcher:
                 trust_env=False,
             )
         return self._session
+
+
+@dataclass(slots=True)
+class _Written:
+    """Bytes of a file for which room was taken."""
+
+    size: int = 0
 
 
 def _put(file: BinaryIO, chunk: bytes) -> None:

@@ -7,6 +7,7 @@ import stat
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from threading import Lock
 
 from openclaw_channel_octo.clock import Clock
 
@@ -15,40 +16,51 @@ __all__ = ["MediaFolder", "ending_of"]
 KEEP_S = 3_600.0
 """How long a file stays after it was last needed."""
 FULL_BYTES = 2 * 1024 * 1024 * 1024
-"""Bytes from which on no more files are taken until old ones are swept away."""
+"""Bytes that the files of one folder may have together."""
 
 _ENDING = re.compile(r"\.[A-Za-z0-9]{1,8}\Z")
 _SHAPELESS = frozenset({"application/octet-stream", "binary/octet-stream"})
 
 
 class MediaFolder:
-    """Files under names nobody else chose, the folder 0700, the files 0600. Blocking: call it in a thread.
+    """Files under names nobody else chose, the folder 0700, the files 0600, all of them within a bound.
+
+    One object stands for a folder in a process: whoever writes there counts what they write. Blocking, except for
+    `take`: call it in a thread.
 
     Args:
-        path: the folder; made when it is needed. Bots of one process may share it.
+        path: the folder; made when it is needed.
         clock: ages and fresh names.
     """
 
     def __init__(self, path: Path, clock: Clock) -> None:
-        self._path = path
+        self.path = path
         self._clock = clock
         self._bytes = 0
+        self._counting = Lock()
 
-    def place(self, ending: str) -> Path:
+    def place(self, ending: str = "") -> Path:
         """Make an empty file whose name has the given ending. Raises `OSError`."""
-        self._path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._path.chmod(0o700)
-        path = self._path / f"{self._clock.new_id()}{ending}"
+        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.path.chmod(0o700)
+        path = self.path / f"{self._clock.new_id()}{ending}"
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600))
         return path
 
-    def taken(self, size: int) -> None:
-        """Count the bytes of a new file."""
-        self._bytes += size
+    def take(self, size: int) -> bool:
+        """Take room for bytes that are about to be written; return whether there is any."""
+        with self._counting:
+            if self._bytes + size > FULL_BYTES:
+                return False
+            self._bytes += size
+            return True
 
-    def is_full(self) -> bool:
-        """Return whether the files here take up all the room they may."""
-        return self._bytes >= FULL_BYTES
+    def remove(self, path: Path, taken: int) -> None:
+        """Remove a file, and give back the room that was taken for it; one that was swept away has given it back."""
+        with suppress(OSError):
+            path.unlink()
+            with self._counting:
+                self._bytes = max(0, self._bytes - taken)
 
     def keep(self, paths: Iterable[Path]) -> bool:
         """Let files stay from now on as long as new ones; return whether all of them are still there."""
@@ -71,11 +83,12 @@ class MediaFolder:
             with suppress(OSError):
                 path.unlink()
                 swept += 1
-        self._bytes = left
+        with self._counting:
+            self._bytes = left
         return swept
 
     def _files(self) -> Iterator[tuple[Path, os.stat_result]]:
-        for path in self._path.glob("*") if self._path.is_dir() else ():
+        for path in self.path.glob("*") if self.path.is_dir() else ():
             with suppress(OSError):
                 found = path.lstat()
                 if stat.S_ISREG(found.st_mode):

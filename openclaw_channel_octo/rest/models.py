@@ -5,7 +5,17 @@ import binascii
 import json
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, TypeAdapter, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    TypeAdapter,
+    model_validator,
+)
+from yarl import URL
 
 __all__ = [
     "ACKNOWLEDGED",
@@ -298,6 +308,14 @@ class NamedTargets(_Model):
 _Header = Annotated[_Text, Field(pattern=r"^[^\r\n\x00]*$")]
 
 
+def _address(value: str) -> str:
+    _ = URL(value, encoded=True).port  # raises ValueError for one nobody can have
+    return value
+
+
+_UploadUrl = Annotated[str, Field(pattern=r"^https?://[^/?#@\s]+[/?]"), AfterValidator(_address)]
+
+
 class UploadTicket(_Model):
     """Leave to put one file into the deployment's storage (octo-bot-api §2.10).
 
@@ -309,7 +327,7 @@ class UploadTicket(_Model):
         expires_in: seconds the signature lasts, 0 where the server does not say.
     """
 
-    upload_url: Annotated[str, Field(alias="uploadUrl", pattern=r"^https?://[^/?#@\s]+[/?]", repr=False)]
+    upload_url: Annotated[_UploadUrl, Field(alias="uploadUrl", repr=False)]
     download_url: Annotated[str, Field(alias="downloadUrl", min_length=1)]
     content_type: Annotated[_Header, Field(alias="contentType")] = ""
     content_disposition: Annotated[_Header, Field(alias="contentDisposition")] = ""

@@ -5,7 +5,6 @@ import base64
 import binascii
 import io
 import json
-import os
 import shutil
 import wave
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -24,8 +23,10 @@ from openclaw_channel_octo.message.payload import ContentType
 from openclaw_channel_octo.observe.logs import BotLog
 from openclaw_channel_octo.rest.client import MAX_FILE_BYTES, BotApi
 from openclaw_channel_octo.rest.media import MediaFetcher, MediaRefused
+from openclaw_channel_octo.rest.media_folder import MediaFolder
 from openclaw_channel_octo.rest.upload import SourceChanged, Uploader
 from openclaw_channel_octo.runtime.jail import FileRefused, OpenFile, opened_inside
+from openclaw_channel_octo.runtime.shared import Shared
 from openclaw_channel_octo.store.records import Part
 
 __all__ = ["Attachments", "Outputs", "attachments_of"]
@@ -37,6 +38,7 @@ MAX_DATA_BYTES = 10 * 1024 * 1024
 """Largest file inside a ``data:`` address."""
 
 INVALID = "its address is not valid"
+NO_ROOM = "there is no room for it at the moment"
 TOO_LARGE_DATA = f"it is larger than {MAX_DATA_BYTES // (1024 * 1024)} MB"
 
 KEEP_S = 86_400.0
@@ -98,7 +100,7 @@ class Attachments:
     Args:
         uploader: puts them into the storage.
         fetcher: gets those that lie elsewhere; one that shows no token.
-        spool: folder for files that came inside an address; swept by the fetcher, whose folder it is.
+        spool: folder of files that are on their way, the fetcher's too.
         roots: folders of the operator from which files may be sent.
         outputs: the folders of the runs.
         clock: time.
@@ -110,7 +112,7 @@ class Attachments:
         *,
         uploader: Uploader,
         fetcher: MediaFetcher,
-        spool: Path,
+        spool: MediaFolder,
         roots: Sequence[Path],
         outputs: Outputs,
         clock: Clock,
@@ -166,6 +168,17 @@ class Attachments:
             self._log.warning("a file was not uploaded: %s", error)
             raise FileRefused("the upload failed") from None
 
+    async def spent(self, file: str) -> None:
+        """Remove what was kept of a file until its message was made.
+
+        Args:
+            file: of the part that `plan` returned; empty for a part without one.
+        """
+        noted: dict[str, str] = json.loads(file or "{}")
+        if noted.get("spooled"):
+            size = int(noted.get("size", "0"))
+            await asyncio.to_thread(self._spool.remove, Path(noted["source"]), size)
+
     async def close(self) -> None:
         """Close the connections."""
         await self._uploader.close()
@@ -218,16 +231,15 @@ class Attachments:
         if scheme in {"http", "https"}:
             fetched = await self._fetcher.fetch(source, noted["name"])
             try:
-                with opened_inside(str(fetched.path), [self._spool]) as file:
+                with opened_inside(str(fetched.path), [self._spool.path]) as file:
                     yield _Found(file, fetched.mime)
             finally:
-                with suppress(OSError):
-                    await asyncio.to_thread(fetched.path.unlink)
+                await self._fetcher.remove(fetched)
             return
         path = _local(source) if scheme == "file" else source
         roots = [*self._roots, *([Path(output)] if output else [])]
         if noted.get("spooled"):
-            roots = [self._spool]
+            roots = [self._spool.path]
         elif output and not path.startswith("/"):
             path = f"{output}/{path}"
         with opened_inside(path, roots) as file:
@@ -246,47 +258,41 @@ class Attachments:
             return {"source": "", "refused": INVALID}
         if len(content) > MAX_DATA_BYTES:
             return {"source": "", "refused": TOO_LARGE_DATA}
+        if not self._spool.take(len(content)):
+            self._log.warning("%s is full: files are refused until old ones are swept away", self._spool.path)
+            return {"source": "", "refused": NO_ROOM, "mime": mime}
         try:
-            return {"source": str(self._write(content)), "spooled": "yes", "mime": mime}
+            path = self._spool.place()
+            path.write_bytes(content)
         except OSError as error:
             self._log.warning("a file of an answer was not kept: %s", error.strerror)
-            return {"source": "", "refused": "there is no room for it"}
-
-    def _write(self, content: bytes) -> Path:
-        self._spool.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path = self._spool / self._clock.new_id()
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-        return path
+            return {"source": "", "refused": NO_ROOM, "mime": mime}
+        return {"source": str(path), "spooled": "yes", "size": str(len(content)), "mime": mime}
 
 
-def attachments_of(config: BotConfig, api: BotApi, state_dir: Path, clock: Clock, log: BotLog) -> Attachments:
+def attachments_of(config: BotConfig, api: BotApi, shared: Shared, log: BotLog) -> Attachments:
     """Return what sends a bot's files.
 
     Args:
         config: the bot's settings.
         api: the bot's API.
-        state_dir: folder of the host's state; files on their way and output folders lie in it.
-        clock: time.
+        shared: has the folders, and the clock.
         log: the bot's log.
     """
-    spool = state_dir / "outgoing"
     fetcher = MediaFetcher(
-        folder=spool,
+        folder=shared.outgoing,
         api_url=config.api_url,
         token=None,
-        clock=clock,
         max_bytes=MAX_FILE_BYTES,
         cdn_url=config.cdn_url or "",
     )
     return Attachments(
-        uploader=Uploader(api, clock),
+        uploader=Uploader(api, shared.clock),
         fetcher=fetcher,
-        spool=spool,
+        spool=shared.outgoing,
         roots=config.media_roots,
-        outputs=Outputs(state_dir / "output", clock),
-        clock=clock,
+        outputs=Outputs(shared.state_dir / "output", shared.clock),
+        clock=shared.clock,
         log=log,
     )
 
@@ -323,6 +329,9 @@ def _measured(source: OpenFile, kind: ContentType, name: str) -> tuple[int, int,
         width, height = imagesize.get(io.BytesIO(head))
         return (int(width), int(height), 0) if width > 0 and height > 0 else (0, 0, 0)
     if kind is ContentType.VOICE and name.lower().endswith(".wav"):
-        with suppress(wave.Error, EOFError, ZeroDivisionError), wave.open(io.BytesIO(head)) as sound:
+        with (
+            suppress(wave.Error, EOFError, ZeroDivisionError, RuntimeError),
+            wave.open(io.BytesIO(head)) as sound,
+        ):
             return 0, 0, max(1, round(sound.getnframes() / sound.getframerate()))
     return 0, 0, 0

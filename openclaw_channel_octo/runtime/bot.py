@@ -50,10 +50,9 @@ LEASE_EVERY_S = 2.0
 
 def _fetcher(config: BotConfig, shared: Shared) -> MediaFetcher:
     return MediaFetcher(
-        folder=shared.state_dir / "media",
+        folder=shared.media,
         api_url=config.api_url,
         token=config.token,
-        clock=shared.clock,
         max_bytes=config.media_max_mb * 1024 * 1024,
         cdn_url=config.cdn_url or "",
     )
@@ -93,7 +92,7 @@ class Bot:
         self.outbound: OutboundBot | None = None
         """What others can have the bot do; ``None`` before it first knew who it is."""
         self._fetcher = _fetcher(config, shared) if config.media_max_mb else None
-        self._files = attachments_of(config, api, shared.state_dir, shared.clock, log)
+        self._files = attachments_of(config, api, shared, log)
         self._supervisor = Supervisor(
             api=api,
             clock=shared.clock,

@@ -18,6 +18,7 @@ from openclaw_channel_octo.observe.logs import BotLog, redacted
 from openclaw_channel_octo.observe.metrics import NO_METER, Meter
 from openclaw_channel_octo.policy.authority import Requester
 from openclaw_channel_octo.rest.client import BotApi
+from openclaw_channel_octo.rest.media_folder import MediaFolder
 from openclaw_channel_octo.rest.origin import Origin
 from openclaw_channel_octo.runtime.bot import Bot
 from openclaw_channel_octo.runtime.lanes import Lanes
@@ -279,6 +280,8 @@ class OctoChannel:
             host_timeout_s=settings.timeout_seconds,
             journal=journal,
             state_dir=settings.state_dir,
+            media=MediaFolder(settings.state_dir / "media", self._clock),
+            outgoing=MediaFolder(settings.state_dir / "outgoing", self._clock),
             device_id=await journal.device_id(),
             lanes=Lanes(),
             runs=Runs(host, self._clock, settings.max_turns),

@@ -1,8 +1,9 @@
 """Files of addressed messages: fetched as soon as the message is recorded, beside its lane (design §4 step 6)."""
 
 import asyncio
+import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from openclaw_channel_octo.clock import Clock, within
 from openclaw_channel_octo.host.base import MediaItem
@@ -12,6 +13,8 @@ from openclaw_channel_octo.rest.media import Budget, FetchedFile, MediaFetcher, 
 from openclaw_channel_octo.runtime.tasks import TaskSet
 
 __all__ = ["Intake", "Taken"]
+
+_log = logging.getLogger(__name__)
 
 FETCH_WITHIN_S = 60.0
 """Longest time the files of one message may take together."""
@@ -95,14 +98,15 @@ class Intake:
         try:
             left_s = max(0.0, deadline - self._clock.now())
             file = await within(self._clock, left_s, self._fetcher.fetch(ref.url, ref.name, budget))
+            content = await asyncio.to_thread(_content, ref, file)
         except MediaRefused as refused:
             return plain, missing(ref.kind, ref.name, str(refused))
         except TimeoutError:
             return plain, missing(ref.kind, ref.name, "超时")
-        item = MediaItem(
-            kind=ref.kind, url=ref.url, name=ref.name, size=file.size, path=file.path, mime=file.mime
-        )
-        return item, await asyncio.to_thread(_content, ref, file)
+        except Exception:  # noqa: BLE001  # the file boundary: a file must not cost the answer to its message
+            _log.exception("a file was not fetched")
+            return plain, missing(ref.kind, ref.name, "下载失败")
+        return replace(plain, size=file.size, path=file.path, mime=file.mime), content
 
 
 def _content(ref: MediaRef, file: FetchedFile) -> str:

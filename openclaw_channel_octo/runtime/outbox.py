@@ -150,7 +150,9 @@ class Outbox:
         ids = []
         for part in await self._parts(channel, run_id, said):
             chunk = Chunk(ref=self._clock.new_id(), text=part.text, file=part.file, since_ms=now_ms)
-            ids.append(await self._deliver(channel, await self._ready(chunk), uncertain=False))
+            ready = await self._ready(chunk)
+            await self._files.spent(chunk.file)
+            ids.append(await self._deliver(channel, ready, uncertain=False))
             self._name_note(chunk.ref, ids[-1])
         return ids
 
@@ -223,6 +225,9 @@ class Outbox:
             payload = json.dumps(await self._files.payload(chunk.file))
         except FileRefused as refused:
             return self._without_file(chunk, str(refused))
+        except Exception:  # noqa: BLE001  # the file boundary: what stands behind the file is sent all the same
+            self._log.exception("a file of the answer broke")
+            return self._without_file(chunk, "it could not be sent")
         return replace(chunk, file="", payload=payload)
 
     def _without_file(self, chunk: Chunk, reason: str) -> Chunk:
@@ -266,8 +271,9 @@ class Outbox:
 
     async def _deliver_recorded(self, row: InboundRow, chunk: Chunk, *, uncertain: bool = False) -> str:
         if chunk.file:
-            chunk = await self._ready(chunk)
+            file, chunk = chunk.file, await self._ready(chunk)
             await self._journal.revise_chunk(chunk.ref, chunk)
+            await self._files.spent(file)
         if not uncertain:
             await self._journal.mark_chunk(chunk.ref, ChunkState.SENDING)
         try:

@@ -6,6 +6,7 @@ from pathlib import Path
 from openclaw_channel_octo.clock import Clock
 from openclaw_channel_octo.host.base import AgentHost
 from openclaw_channel_octo.observe.metrics import NO_METER, Meter
+from openclaw_channel_octo.rest.media_folder import MediaFolder
 from openclaw_channel_octo.runtime.lanes import Lanes
 from openclaw_channel_octo.runtime.runs import Runs
 from openclaw_channel_octo.runtime.transport import TransportFactory
@@ -24,7 +25,9 @@ class Shared:
         routing: which agent and session a conversation belongs to.
         host_timeout_s: the host's own run budget in seconds.
         journal: the record of messages.
-        state_dir: the host's folder; fetched files, and those of answers, lie in it.
+        state_dir: the host's folder; files that agents leave for their answers lie in it.
+        media: files that people send.
+        outgoing: files of answers on their way.
         device_id: this installation's device id.
         lanes: one lane for each session key, whichever bot it came through.
         runs: runs under way.
@@ -38,6 +41,8 @@ class Shared:
     host_timeout_s: float
     journal: Journal
     state_dir: Path
+    media: MediaFolder
+    outgoing: MediaFolder
     device_id: str
     lanes: Lanes
     runs: Runs

@@ -108,8 +108,12 @@ class Turns:
     async def handle(self, row: InboundRow) -> None:
         """Take one message to its end. Presence must have begun for it; it ends here."""
         with trace_scope(row.trace):
+            answer = _Answer()
             try:
-                await self.to_its_end(row, self._answer(row))
+                await self.to_its_end(row, self._answer(row, answer))
+                # Not where this is cancelled: what was planned by then is sent after the next start, files and all.
+                for run_id in answer.runs:
+                    await self.outputs.discard(run_id)
             finally:
                 self.measures.forget(row.id)
                 self.media.drop(row.id)
@@ -170,10 +174,9 @@ class Turns:
         self.log.error("dead letter: message %s got no answer: %s", row.message_id, detail)
         await self.journal.settle([row.id], RowState.DEAD, detail=detail)
 
-    async def _answer(self, row: InboundRow) -> None:
+    async def _answer(self, row: InboundRow, answer: "_Answer") -> None:
         self.log.info("got runtime, checking dispatch fn: true")
         self.log.info("route resolved: agentId=%s sessionKey=%s", self._agent_id(row), row.session_key)
-        answer = _Answer()
         if (unready := await self.runs.ready()) is not None:
             await self._conclude(row, "", unready, answer)
             return
@@ -186,7 +189,6 @@ class Turns:
             self.log.warning("the host skipped the turn (%s); once more", end.detail)
             run_id, end = await self._attempt(row, asked, 2, answer)
         await self._conclude(row, run_id, end, answer)
-        await self.outputs.discard(run_id)
 
     async def _asked(self, row: InboundRow) -> "_Asked":
         """Return what a message says, with its files and what was said around it."""
@@ -216,6 +218,7 @@ class Turns:
         if self.config.guard.enabled and not taken_up:
             await self.guard.prepare(row)
         turn = self._turn(row, asked, row.attempt + number, taken_up=taken_up)
+        answer.runs.append(turn.run_id)
         await self.journal.start_run(row.id, turn.run_id)
         self.log.info("turn started runId=%s", turn.run_id)
 
@@ -323,11 +326,13 @@ class _Answer:
     """What people have seen of an answer.
 
     Attributes:
+        runs: ids of the runs that wrote it.
         shown: ids of its messages.
         files: where the files come from that were named in it.
         quote: of the message it answers, JSON; empty where there is none, or once it was shown.
     """
 
+    runs: list[str] = field(default_factory=list)
     shown: list[str] = field(default_factory=list)
     files: set[str] = field(default_factory=set)
     quote: str = ""

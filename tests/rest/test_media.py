@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+from urllib.parse import quote, unquote
 
 import pytest
 from aiohttp import web
@@ -16,8 +17,8 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from pydantic import SecretStr
 
 from openclaw_channel_octo.clock import SystemClock
-from openclaw_channel_octo.rest.media import Budget, MediaFetcher, MediaRefused
-from openclaw_channel_octo.rest.media_folder import ending_of
+from openclaw_channel_octo.rest.media import Budget, FetchedFile, MediaFetcher, MediaRefused
+from openclaw_channel_octo.rest.media_folder import MediaFolder, ending_of
 
 TOKEN = "bf_0123456789abcdef"
 LIMIT = 1024 * 1024
@@ -58,6 +59,8 @@ class Site:
         match request.path.rpartition("/")[2]:
             case "a.png":
                 return web.Response(body=PNG, content_type="image/png")
+            case "odd":
+                return web.Response(body=PNG, headers={"Content-Type": f"{unquote(request.query_string)}"})
             case "empty":
                 return web.Response()
             case "short":
@@ -134,10 +137,9 @@ async def fetcher(
     folder: Path, api: str, names: Mapping[str, str] | None = None, cdn: str = ""
 ) -> AsyncIterator[MediaFetcher]:
     found = MediaFetcher(
-        folder=folder / "media",
+        folder=MediaFolder(folder / "media", SystemClock()),
         api_url=api,
         token=SecretStr(TOKEN),
-        clock=SystemClock(),
         max_bytes=LIMIT,
         cdn_url=cdn,
         resolver=Names(names) if names is not None else None,
@@ -301,13 +303,44 @@ async def test_files_of_one_message_share_a_budget(tmp_path: Path) -> None:
 async def test_a_full_folder_takes_no_more_until_it_is_swept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("openclaw_channel_octo.rest.media_folder.FULL_BYTES", 100)
+    monkeypatch.setattr("openclaw_channel_octo.rest.media_folder.FULL_BYTES", len(PNG) + 1)
     async with site() as api, fetcher(tmp_path, api.url) as found:
         file = await found.fetch("file/a.png", "a")
         assert await refused(found, "file/a.png") == "暂时没有存储空间，请稍后重发"
         os.utime(file.path, (0, 0))
         await found.sweep()
         await found.fetch("file/a.png", "a")
+
+
+async def test_files_on_their_way_at_once_do_not_pass_the_folders_bound_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("openclaw_channel_octo.rest.media_folder.FULL_BYTES", 2 * len(PNG) + 1)
+    async with site() as api, fetcher(tmp_path, api.url) as found:
+        fetches = [found.fetch("file/a.png", "a") for _ in range(8)]
+        ended = await asyncio.gather(*fetches, return_exceptions=True)
+        assert [type(end) for end in ended].count(MediaRefused) == 6
+        kept = [end for end in ended if isinstance(end, FetchedFile)]
+        assert {file.path for file in kept} == set((tmp_path / "media").glob("*"))
+        await found.remove(kept[0])
+        await found.fetch("file/a.png", "a")  # what was removed has given its room back
+        await refused(found, "file/empty")
+        assert await refused(found, "file/a.png") == "暂时没有存储空间，请稍后重发"
+
+
+@pytest.mark.parametrize(
+    ("header", "mime"),
+    [
+        ("image/png; charset*", "image/png"),
+        ("image/png; a*0=b; a*1=c;;", "image/png"),
+        ("Image/PNG;", "image/png"),
+        ("; charset=utf-8", ""),
+        ("no type at all", "no type at all"),
+    ],
+)
+async def test_a_type_that_no_parser_takes_keeps_no_file_away(tmp_path: Path, header: str, mime: str) -> None:
+    async with site() as api, fetcher(tmp_path, api.url) as found:
+        assert (await found.fetch(f"{api.url}/file/odd?{quote(header)}", "a.png")).mime == mime
 
 
 async def test_a_file_that_is_still_needed_is_not_swept(tmp_path: Path) -> None:

@@ -153,3 +153,14 @@ def test_recorded_pages_of_history_are_read_whole() -> None:
     for page in pages:
         assert [row.message_seq for row in page] == sorted(row.message_seq for row in page)
         assert all(row.message_id.isdecimal() and row.payload.startswith(b"{") for row in page)
+
+
+@pytest.mark.parametrize(
+    "address", ["", "/put", "ftp://h/x", "http://h:99999/x", "http://h:x/x", "http://user@h/x"]
+)
+def test_an_upload_address_nothing_can_be_put_to_is_refused(address: str) -> None:
+    ticket = {"uploadUrl": address, "downloadUrl": "http://h/x"}
+    with pytest.raises(ValidationError):
+        models.UPLOAD_TICKET.validate_python(ticket)
+    usable = ticket | {"uploadUrl": "http://h:9/x?sign=a%2Fb"}
+    assert models.UPLOAD_TICKET.validate_python(usable).upload_url == usable["uploadUrl"]

@@ -266,6 +266,54 @@ async def test_a_file_in_the_runs_own_folder_is_sent_and_the_folder_removed(rig:
     assert not output.exists()
 
 
+LEAVES_A_FILE = """
+os.makedirs(os.environ["OPENCLAW_OUTPUT"], exist_ok=True)
+open(os.path.join(os.environ["OPENCLAW_OUTPUT"], "big.bin"), "w").write("x" * 1000)
+print("hello")
+"""
+
+
+async def test_an_answer_that_cannot_be_sent_leaves_no_folder_behind(rig: Rig) -> None:
+    await rig.start(rig.config(agent=python_agent(LEAVES_A_FILE)))
+    rig.octo.fail_next("sendMessage", ErrorAnswer(status=403), times=None)
+    await rig.until_row(await rig.mention("go"), "dead")
+    await rig.stop()
+    assert list((rig.state_dir / "output").glob("*")) == []
+
+
+async def test_files_on_their_way_leave_nothing_behind_and_the_folder_never_fills(
+    rig: Rig, shared: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("openclaw_channel_octo.rest.media_folder.FULL_BYTES", len(PNG) + 10)
+    inside = "data:image/png;base64," + base64.b64encode(PNG).decode()
+    elsewhere = rig.octo.put_file("chart.png", PNG)
+    sources = (inside, elsewhere, f"{inside[:-8]}AAAAAAA=", f"{elsewhere}?again")
+    events = [event for source in sources for event in (Media(item(source, name="chart.png")),)]
+    seen = await answered(rig, shared, *events, Final("done"), cdnUrl=rig.octo.api_url)
+    assert seen == ["chart.png"] * 4 + ["done"]
+    assert list((rig.state_dir / "outgoing").glob("*")) == []
+
+
+async def test_a_file_inside_its_address_that_finds_no_room_becomes_a_line(
+    rig: Rig, shared: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("openclaw_channel_octo.rest.media_folder.FULL_BYTES", len(PNG) - 1)
+    address = "data:image/png;base64," + base64.b64encode(PNG).decode()
+    seen = await answered(rig, shared, Final("look", (item(address),)))
+    assert seen == ["look", f"{NOTE} `file.png` (there is no room for it at the moment)"]
+
+
+async def test_a_file_that_breaks_what_looks_at_it_becomes_a_line_and_the_rest_goes_on(
+    rig: Rig, shared: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("a library broke")
+
+    monkeypatch.setattr("openclaw_channel_octo.runtime.attachments._measured", broken)
+    seen = await answered(rig, shared, Media(item(shared / "chart.png")), Final("after"))
+    assert seen == [f"{NOTE} `chart.png` (it could not be sent)", "after"]
+
+
 async def test_a_run_does_not_get_at_the_folder_of_another(rig: Rig, shared: Path) -> None:
     other = rig.state_dir / "output" / "another-run"
     other.mkdir(parents=True)

@@ -8,6 +8,7 @@ import pytest
 from openclaw_channel_octo.config.load import parse_config, select_accounts
 from openclaw_channel_octo.errors import StoreError
 from openclaw_channel_octo.observe.logs import BotLog
+from openclaw_channel_octo.rest.media_folder import MediaFolder
 from openclaw_channel_octo.runtime.bot import Bot
 from openclaw_channel_octo.runtime.lanes import Lanes
 from openclaw_channel_octo.runtime.runs import Runs
@@ -179,6 +180,8 @@ async def leased(lease: ScriptedLease, tmp_path: Path) -> AsyncIterator[tuple[Bo
         host=host,
         routing=Routing(),
         state_dir=tmp_path,
+        media=MediaFolder(tmp_path / "media", clock),
+        outgoing=MediaFolder(tmp_path / "outgoing", clock),
         host_timeout_s=600,
         journal=Journal(tmp_path / "octo.sqlite", clock),
         device_id="device",
