@@ -93,11 +93,11 @@ def person_channel(first: str, second: str) -> str:
 
 
 def sides_of_compound(channel_id: str, own_uid: str) -> list[str]:
-    """Return the bare uids in the id of a direct conversation: two for ``a@b``, else one.
+    """Return the bare uids in the id of a direct conversation: two for ``a@b``, else one; three say that it is none.
 
     Space prefixes are dropped; our own half shows which space ids to expect (octo-bot-api §5.1).
     """
-    halves = channel_id.split("@")
+    halves = channel_id.split("@", 2)
     tail = f"_{own_uid}"
     spaces = tuple(half[1 : -len(tail)] for half in halves if half.startswith("s") and half.endswith(tail))
     return [split_space(half, tuple(filter(None, spaces)))[1] for half in halves]

@@ -93,3 +93,7 @@ def test_peer_is_the_other_side_without_its_space(channel_id: str, peer: str) ->
 
 def test_sides_of_a_conversation_between_others_are_theirs() -> None:
     assert sides_of_compound("ann@bob", "me_bot") == ["ann", "bob"]
+
+
+def test_an_id_of_more_than_two_sides_is_told_from_one_of_two() -> None:
+    assert len(sides_of_compound("ann@me_bot@ben@cho", "me_bot")) == 3

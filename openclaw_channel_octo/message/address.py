@@ -8,7 +8,7 @@ from typing import Any
 
 from openclaw_channel_octo.message.mentions import ends_name, is_word
 from openclaw_channel_octo.message.split import split_reply
-from openclaw_channel_octo.message.text import code_spans, single_line, utf16_length
+from openclaw_channel_octo.message.text import code_spans, covered_by, single_line, utf16_length
 
 __all__ = ["MOST_MENTIONS", "Addressed", "addressed", "split_addressed"]
 
@@ -106,11 +106,11 @@ def _restored(chunk: str, whole: Mapping[str, str]) -> str:
 
 def _spans(text: str, names: Mapping[str, str]) -> Sequence[_Span]:
     """Return the mentions of a text in order, none inside another."""
-    code = code_spans(text)
+    in_code = covered_by(code_spans(text))
     found: list[_Span] = []
     end = 0
     for span in _candidates(text, names):
-        if span.start >= end and not any(start <= span.start < stop for start, stop in code):
+        if span.start >= end and not in_code(span.start):
             found.append(span)
             end = span.end
     return found
@@ -118,11 +118,13 @@ def _spans(text: str, names: Mapping[str, str]) -> Sequence[_Span]:
 
 def _calls_everyone(text: str, spans: Sequence[_Span]) -> bool:
     """Return whether ``@all`` stands in a text, as a word of its own, outside code and other mentions."""
-    taken = [*code_spans(text), *((span.start, span.end) for span in spans)]
+    in_code = covered_by(code_spans(text))
+    in_mention = covered_by((span.start, span.end) for span in spans)
     return any(
         ends_name(text, found.end())
         and not is_word(text[found.start() - 1 : found.start()])
-        and not any(start <= found.start() < stop for start, stop in taken)
+        and not in_code(found.start())
+        and not in_mention(found.start())
         for found in _EVERYONE.finditer(text)
     )
 

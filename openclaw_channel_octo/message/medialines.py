@@ -3,11 +3,11 @@
 import re
 from dataclasses import dataclass
 
-from openclaw_channel_octo.message.text import code_spans
+from openclaw_channel_octo.message.text import code_spans, covered_by
 
 __all__ = ["Named", "named_files"]
 
-_LINE = re.compile(r"^[ \t]*MEDIA:[ \t]*(.+?)[ \t]*$", re.MULTILINE)
+_LINE = re.compile(r"^[ \t]*MEDIA:[ \t]*(.*)", re.MULTILINE)
 _ADDRESS = re.compile(r"(?:https?://|file://|data:)\S", re.IGNORECASE)
 _PATH = re.compile(r"\.{0,2}/\S|[^\s:]+\.[A-Za-z0-9]{1,12}$")
 _QUOTES = {"`": "`", '"': '"', "'": "'", "<": ">"}
@@ -35,14 +35,14 @@ def named_files(text: str) -> Named:
     """
     if "MEDIA:" not in text:
         return Named(text, ())
-    code = code_spans(text)
+    in_code = covered_by(code_spans(text))
     kept: list[str] = []
     sources: list[str] = []
     end = 0
     for line in _LINE.finditer(text):
-        source = _unquoted(line[1])
+        source = _unquoted(line[1].rstrip(" \t"))
         names = _ADDRESS.match(source) or _PATH.match(source)
-        if not names or any(start <= line.start() < stop for start, stop in code):
+        if not names or in_code(line.start()):
             continue
         sources.append(source)
         kept.append(text[end : line.start()])
@@ -51,7 +51,7 @@ def named_files(text: str) -> Named:
 
 
 def _unquoted(source: str) -> str:
-    closing = _QUOTES.get(source[0])
+    closing = _QUOTES.get(source[:1])
     return (
         source[1:-1].strip()
         if closing and len(source) >= _SHORTEST_QUOTED and source[-1] == closing

@@ -13,11 +13,14 @@ MINIMUM_LIMIT = 16
 """Smallest limit: an opened and closed code fence with something inside has to fit."""
 
 _FENCE = re.compile(r"([ \t]*)(`{3,}|~{3,})(.*)")
-_BLANK_LINES = re.compile(r"(?:[^\S\n]*\n)+")
+_BLANK_LINES = re.compile(r"(?:[^\S\n]{0,2}\n)+")
+"""White space up to the next visible line, in a text that `_tidy` gave: no more of it stands behind a line."""
 _WORD_END = re.compile(r"[ \t\u3000]+|(?<=[。！？；：，、])")
 _SPACES = re.compile(r"[ \t\u3000]*")
 _HARD_BREAK_SPACES = 2
 _TOP_LEVEL_INDENT = 3
+_LEAST_ROOM = 8
+"""What part of a message, one over this, a fence opened and closed again has to leave to what stands in it."""
 _JOINER = "\u200d"
 _REGIONAL = "".join(map(chr, range(0x1F1E6, 0x1F200)))
 
@@ -54,8 +57,8 @@ def split_reply(text: str, limit: int = 3500) -> list[str]:
         limit: longest message in UTF-16 units.
 
     A code fence open at a cut is closed there and opened again in the next message; one that the writer left
-    open is closed at the end. A fence line too long for a message of its own counts as plain text. Only white
-    space is lost, at cuts and at line ends. Blank text gives no message.
+    open is closed at the end. A fence line that leaves too little of a message to its code counts as plain text.
+    Only white space is lost, at cuts and at line ends. Blank text gives no message.
 
     Raises:
         ValueError: the limit is below `MINIMUM_LIMIT`.
@@ -67,9 +70,10 @@ def split_reply(text: str, limit: int = 3500) -> list[str]:
     fence: _Fence | None = None
     start = _skip(_BLANK_LINES, whole, 0)
     while start < len(whole):
-        window = whole[start : start + limit + 1]  # a character takes at least one unit
         reopened = f"{fence.opening}\n" if fence else ""
-        end, fence = _cut(window, fence, limit, limit - utf16_length(reopened))
+        room = limit - utf16_length(reopened)
+        window = whole[start : start + room + 1]  # a character takes at least one unit
+        end, fence = _cut(window, fence, limit, room)
         if body := window[:end].rstrip():
             chunks.append(reopened + body + _closing(fence))
         start = _skip(_BLANK_LINES, whole, start + end)
@@ -91,14 +95,14 @@ def _cut(window: str, fence: _Fence | None, limit: int, room: int) -> tuple[int,
     """Return where the chunk that starts a window ends, and the fence that is open there.
 
     Args:
-        window: what is left of the answer, at most ``limit + 1`` characters of it.
+        window: what is left of the answer, at most ``room + 1`` characters of it.
         fence: the fence open at its start.
         limit: longest message in UTF-16 units.
         room: units this chunk may take, the closing of a fence included.
     """
     lines = list(_lines(window, fence, limit))
     last = lines[-1]
-    if len(window) <= limit and _fits(last, room):
+    if len(window) <= room and _fits(last, room):
         return len(window), last.after
     ends = [line for line in lines if _fits(line, room) and not line.opens and _shown(window, line)]
     paragraphs = [line for line in ends if line.after is None and window.startswith("\n\n", line.end)]
@@ -136,8 +140,8 @@ def _fence_after(line: str, fence: _Fence | None, limit: int) -> _Fence | None:
     indent, marker, info = match.groups()
     if fence is None:
         opened = _Fence(opening=line, closing=indent + marker, indent=len(indent))
-        smallest = utf16_length(line) + utf16_length(opened.closing) + len("\n\n") + 2
-        return None if ("`" in marker and "`" in info) or smallest > limit else opened
+        taken = utf16_length(line) + utf16_length(opened.closing) + len("\n\n")
+        return None if ("`" in marker and "`" in info) or taken > limit - limit // _LEAST_ROOM else opened
     closes = (
         marker.startswith(fence.closing.strip())
         and not info.strip()
@@ -166,7 +170,8 @@ def _cut_inside(window: str, lines: Sequence[_Line], limit: int, room: int) -> t
     if end <= line.start:
         return end, line.before
     breaks = (line.start + match.start() for match in _WORD_END.finditer(window[line.start : end + 1]))
-    words = [at for at in breaks if at <= end and window[line.start : at].strip()]
+    visible = end - len(window[line.start : end].lstrip())
+    words = [at for at in breaks if visible < at <= end]
     end = words[-1] if words else _cluster_start(window, line.start, end)
     shortened = window[line.start : end].rstrip()
     fence = _fence_after(shortened, line.before, limit) if line.before else None  # cut short, code may end it

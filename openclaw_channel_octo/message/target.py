@@ -29,8 +29,11 @@ _KINDS = {
     "channel": ChannelType.GROUP,
     "user": ChannelType.PERSON,
 }
-_PREFIX = re.compile(rf"({'|'.join(_KINDS)}):", re.IGNORECASE)
+_PREFIX = re.compile(rf"(?ai:({'|'.join(_KINDS)})):")
+_PREFIXES = re.compile(rf"\s*(?:{_PREFIX.pattern}\s*)*")
 _ID = re.compile(r"[\w.-]{1,200}")
+_LONGEST_UID = 1_000
+"""Characters of a uid with all the prefixes it may carry."""
 _SHOWN = 80
 _FORMS = "a target is group:<id>, group:<id>____<thread>, group:<id>@<uid>,<uid>, user:<uid>, or a bare id"
 _PAIR = 2
@@ -173,13 +176,10 @@ def calling(text: str, uids: Sequence[str], people: Mapping[str, str]) -> str:
 
 def _peeled(text: str) -> tuple[str, set[ChannelType]]:
     """Return what stands behind all prefixes, and the kinds they name."""
-    rest = text.strip()
-    kinds: set[ChannelType] = set()
-    while prefix := _PREFIX.match(rest):
-        if (kind := _KINDS[prefix[1].lower()]) is not None:
-            kinds.add(kind)
-        rest = rest[prefix.end() :].strip()
-    return rest, kinds
+    found = _PREFIXES.match(text)
+    end = found.end() if found else 0
+    named = {_KINDS[prefix.lower()] for prefix in _PREFIX.findall(text, 0, end)}
+    return text[end:].rstrip(), {kind for kind in named if kind is not None}
 
 
 def _kind_of_bare(rest: str, groups: Collection[str]) -> ChannelType:
@@ -194,7 +194,7 @@ def _peer(rest: str, own_uid: str) -> str:
             f"{_shown(rest)} is no direct conversation of this bot; to mention people write group:<id>@<uid>"
         )
     uid = next((side for side in sides if side != own_uid), own_uid)
-    while (bare := split_space(uid)[1]) != uid:
+    while len(uid) <= _LONGEST_UID and (bare := split_space(uid)[1]) != uid:
         uid = bare
     if uid == own_uid:
         raise TargetError("the target is the bot itself")

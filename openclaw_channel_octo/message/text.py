@@ -1,11 +1,14 @@
 """Text the way the chat counts it and the way it may be shown inside one line."""
 
 import re
+import sys
+from collections.abc import Callable, Iterable
 
 __all__ = [
     "CUT_MARK",
     "clip",
     "code_spans",
+    "covered_by",
     "file_name",
     "indented",
     "is_visible",
@@ -47,6 +50,23 @@ _IN_URLS = str.maketrans({" ": "%20", "[": "%5B", "]": "%5D"})
 def code_spans(text: str) -> list[tuple[int, int]]:
     """Return where Markdown's code stands in a text, fences and inline: start and end of each piece, in order."""
     return [found.span() for found in _CODE.finditer(text)]
+
+
+def covered_by(spans: Iterable[tuple[int, int]]) -> Callable[[int], bool]:
+    """Return a test whether a place lies in one of the spans.
+
+    The spans come in order, none inside another, and so have the places that are asked for.
+    """
+    left = iter(spans)
+    start = end = 0
+
+    def covers(place: int) -> bool:
+        nonlocal start, end
+        while end <= place:
+            start, end = next(left, (sys.maxsize, sys.maxsize))
+        return start <= place
+
+    return covers
 
 
 def utf16_length(text: str) -> int:

@@ -88,6 +88,8 @@ def test_an_empty_target_is_refused(text: str) -> None:
         ("user:helper_bot@helper_bot", "the bot itself"),
         ("ann\nben", "is no id"),
         ("x" * 500, "is no id"),
+        ("u\u017fer:ann", "is no id"),
+        ("user:" + f"{SPACE}_" * 500 + "ann", "is no id"),
     ],
 )
 def test_a_refusal_says_what_is_wrong(text: str, words: str) -> None:

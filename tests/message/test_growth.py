@@ -1,0 +1,106 @@
+"""What strangers and agents write is read on the event loop: no text may cost more than its length."""
+
+from collections.abc import Callable
+
+import pytest
+
+from openclaw_channel_octo.errors import TargetError
+from openclaw_channel_octo.ids import peer_of_compound
+from openclaw_channel_octo.message.address import addressed, split_addressed
+from openclaw_channel_octo.message.medialines import named_files
+from openclaw_channel_octo.message.mentions import mentions_typed_name, strip_leading_mention
+from openclaw_channel_octo.message.split import split_reply
+from openclaw_channel_octo.message.target import calling, parse_target
+from openclaw_channel_octo.message.text import code_spans, own_words, readable
+from openclaw_channel_octo.policy.commands import command_in
+from tests.work import cpu_s, steps
+
+Reader = Callable[[str], object]
+Text = Callable[[int], str]
+
+NAMES = {f"u{number}": f"Name {number}" for number in range(20)}
+
+
+def target_of(text: str) -> object:
+    try:
+        return parse_target(text, own_uid="own")
+    except TargetError as error:
+        return error
+
+
+def split(text: str) -> object:
+    return split_reply(text, 32)
+
+
+def split_calls(text: str) -> object:
+    return split_addressed(text, NAMES, 32)
+
+
+def call(text: str) -> object:
+    return addressed(text, NAMES, everyone=True)
+
+
+LOOPS: list[tuple[Reader, Text]] = [
+    (named_files, lambda size: "`a`\nMEDIA:b.cd\n" * size),
+    (split, lambda size: "a\n" * size),
+    (split, lambda size: "a\n\n" * size),
+    (split, lambda size: "```\n" * size),
+    (split, lambda size: "👍" + "。" * size),
+    (split, lambda size: "🇨" * size),
+    (split, lambda size: "a" + "\u0301" * size),
+    (split, lambda size: "```\n" + "x\n" * size),
+    (split_calls, lambda size: "@Name 1 `a` " * size),
+    (split_calls, lambda size: "@[u1:" * size),
+    (call, lambda size: "@Name 1 `@all` " * size),
+    (call, lambda size: "`a` @alle " * size),
+    (lambda text: calling(text, ["u1"], NAMES), lambda size: "@Name 1 `a` " * size),
+    (target_of, lambda size: "user:" + "".join(f"s{number}_own@" for number in range(size))),
+    (target_of, lambda size: "group:g@" + "u," * size),
+    (
+        lambda text: peer_of_compound(text, "own"),
+        lambda size: "".join(f"s{number}_own@" for number in range(size)),
+    ),
+    (lambda text: mentions_typed_name(text, "Bot"), lambda size: "x@Bot" * size),
+    (lambda text: strip_leading_mention(text, "Bot"), lambda size: "@Bot " * size),
+]
+
+
+@pytest.mark.parametrize(("read", "text"), LOOPS)
+def test_four_times_the_text_is_no_more_than_four_times_the_loops(read: Reader, text: Text) -> None:
+    small, large = text(500), text(2_000)
+    assert steps(lambda: read(large)) < 5 * steps(lambda: read(small))
+
+
+PATTERNS: list[tuple[Reader, Text]] = [
+    (named_files, lambda size: "MEDIA:a" + " " * size + "b"),
+    (named_files, lambda size: " " * size + "MEDIA:a b"),
+    (named_files, lambda size: "MEDIA:" + "a." * size + "!"),
+    (code_spans, lambda size: "`\n" * size),
+    (code_spans, lambda size: "```a~~~" * size),
+    (own_words, lambda size: " " * size),
+    (own_words, lambda size: "-" * size + " " * size),
+    (own_words, lambda size: "--- \n" * size),
+    (own_words, lambda size: "[" + "1" * size),
+    (readable, lambda size: "\r" * size),
+    (split_reply, lambda size: "a" + " " * 16 * size + "b"),
+    (split_reply, lambda size: "a" + "\xa0" * 16 * size + "b"),
+    (split_reply, lambda size: "```\nx" + "\u3000" * 16 * size + "x"),
+    (split_reply, lambda size: "a" + " \n" * size + "b"),
+    (split_calls, lambda size: "@[u1:" + "b" * size),
+    (target_of, lambda size: "octo:" * size),
+    (target_of, lambda size: "user:" + f"s{'0' * 32}_" * size),
+    (lambda text: command_in(text, direct=True), lambda size: "approve" + " " * size + "a" * size + " b c"),
+]
+
+
+@pytest.mark.parametrize(("read", "text"), PATTERNS)
+def test_no_pattern_looks_at_a_text_again_and_again(read: Reader, text: Text) -> None:
+    small, large = text(4_000), text(32_000)
+    # 8 in the ideal case, 64 where the time is quadratic
+    assert cpu_s(lambda: read(large)) < 24 * max(cpu_s(lambda: read(small)), 0.000_5)
+
+
+@pytest.mark.parametrize("opening", ["```" + "i" * 246, " " * 120 + "```", "~~~ " + "i " * 120])
+def test_a_fence_line_cannot_make_many_messages_of_a_text(opening: str) -> None:
+    chunks = split_reply(f"{opening}\n" + "x\n" * 2_000, 256)
+    assert sum(map(len, chunks)) < 8 * 4_000
