@@ -7,7 +7,9 @@ from typing import Any, NoReturn
 
 import click
 
-from openclaw_channel_octo.config.load import Loaded, UnreadableConfigError, load_config
+from openclaw_channel_octo.cli.metrics import meter_for
+from openclaw_channel_octo.config.load import UnreadableConfigError, load_config
+from openclaw_channel_octo.config.model import OctoConfig
 from openclaw_channel_octo.config.report import report, report_text
 from openclaw_channel_octo.errors import ConfigError
 
@@ -37,10 +39,11 @@ def check(file: Path, *, as_json: bool, resolve: bool) -> None:
         _fail(file, error.problems, _UNREADABLE, as_json=as_json)
     except ConfigError as error:
         _fail(file, error.problems, _MISTAKES, as_json=as_json)
+    warnings = [*loaded.warnings, *_not_installed(loaded.config)]
     if as_json:
-        _print_json({"ok": True, "warnings": loaded.warnings, **report(loaded.config)})
+        _print_json({"ok": True, "warnings": warnings, **report(loaded.config)})
     else:
-        _print_settings(file, loaded)
+        _print_settings(file, loaded.config, warnings)
 
 
 def _fail(file: Path, problems: Sequence[str], code: int, *, as_json: bool) -> NoReturn:
@@ -54,13 +57,22 @@ def _fail(file: Path, problems: Sequence[str], code: int, *, as_json: bool) -> N
     raise click.exceptions.Exit(code)
 
 
-def _print_settings(file: Path, loaded: Loaded) -> None:
-    bots = loaded.config.accounts.values()
+def _not_installed(config: OctoConfig) -> list[str]:
+    """Return what the configuration needs and this machine does not have."""
+    try:
+        meter_for(config.metrics)
+    except ConfigError as error:
+        return list(error.problems)
+    return []
+
+
+def _print_settings(file: Path, config: OctoConfig, warnings: Sequence[str]) -> None:
+    bots = config.accounts.values()
     on = sum(bot.enabled for bot in bots)
     click.echo(f"{file}: fine, {len(bots)} account{'s' if len(bots) != 1 else ''}, {on} on")
-    for warning in loaded.warnings:
+    for warning in warnings:
         click.echo(f"  warning: {warning}")
-    click.echo(f"\n{report_text(loaded.config)}")
+    click.echo(f"\n{report_text(config)}")
 
 
 def _print_json(content: dict[str, Any]) -> None:

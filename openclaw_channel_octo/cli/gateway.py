@@ -99,12 +99,16 @@ async def look(config: OctoConfig, settings: GatewayHostConfig) -> Findings:
     await host.start()
     try:
         hello = await within(SystemClock(), CONNECT_WITHIN_S, host.hello())
-        found = Findings(url=settings.url, release=hello.version, scopes=sorted(hello.scopes))
+        found = Findings(
+            url=settings.url.partition("?")[0], release=hello.version, scopes=sorted(hello.scopes)
+        )
         _judge(hello, found)
         await _agents(host, config, settings, found)
         await _sessions(host, found)
     except TimeoutError:
-        raise HostError(host.status.why or f"no gateway answers at {settings.url}") from None
+        raise HostError(
+            host.status.why or f"no gateway answers at {settings.url.partition('?')[0]}"
+        ) from None
     finally:
         await host.stop()
     return found

@@ -17,9 +17,10 @@ from openclaw_channel_octo.cli.files import CONFIG_OPTION, OPENCLAW_OPTION, load
 from openclaw_channel_octo.cli.metrics import meter_for, metrics_served
 from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.config.load import select_accounts
-from openclaw_channel_octo.config.model import BotConfig, OctoConfig
+from openclaw_channel_octo.config.model import BotConfig, EmbeddedHostConfig, GatewayHostConfig, OctoConfig
 from openclaw_channel_octo.errors import ConfigError, HostError, OctoError
 from openclaw_channel_octo.host.configure import host_from_config
+from openclaw_channel_octo.host.files import owner_lock, private_folder
 from openclaw_channel_octo.observe.logs import Secrets, setup_logging
 from openclaw_channel_octo.observe.metrics import NO_METER
 from openclaw_channel_octo.runtime.channel import OctoChannel
@@ -138,7 +139,7 @@ async def _serve(
 ) -> int:
     host = host_from_config(config.host, secrets=config.secrets())
     channel = OctoChannel(config, tap=tap, meter=meter or NO_METER)
-    with _stop_signals() as signals:
+    with _stop_signals() as signals, _owned(config.host):
         await host.start()
         try:
             async with controlled(config, channel), metrics_served(config.metrics, meter, channel.status):
@@ -166,6 +167,21 @@ async def controlled(config: OctoConfig, channel: OctoChannel) -> AsyncIterator[
         yield
     finally:
         await server.stop()
+
+
+@contextmanager
+def _owned(settings: EmbeddedHostConfig | GatewayHostConfig) -> Iterator[None]:
+    """Own the state folder meanwhile; the embedded host does so itself. Raises `HostError`, `OSError`."""
+    if settings.kind == "embedded":
+        yield
+        return
+    private_folder(settings.state_dir)
+    lock = owner_lock(settings.state_dir)
+    lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 @contextmanager

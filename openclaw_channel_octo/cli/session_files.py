@@ -7,7 +7,7 @@ from pathlib import Path
 from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.host.embedded import rows
 from openclaw_channel_octo.host.embedded.content import parse_content
-from openclaw_channel_octo.host.files import OwnerLock
+from openclaw_channel_octo.host.files import owner_lock
 from openclaw_channel_octo.session.guard import Plan, Situation, plan
 from openclaw_channel_octo.session.key import kind_of
 from openclaw_channel_octo.session.status import RECOVERABLE, SessionSnapshot, Status
@@ -54,15 +54,17 @@ def _read(store: Path, agent: str) -> Iterator[FoundSession]:
             yield FoundSession(owner, rows.snapshot(key, entry if isinstance(entry, dict) else {}))
 
 
-def is_fine(snapshot: SessionSnapshot) -> bool:
-    """Return whether the next message is answered, at once or after a run under way."""
+def is_fine(snapshot: SessionSnapshot, patience_ms: int = PATIENCE_MS) -> bool:
+    """Return whether the next message is answered, at once or after a run under way.
+
+    Args:
+        snapshot: the session.
+        patience_ms: milliseconds after which a run counts as stuck.
+    """
     known = {None, *Status}
-    return snapshot.status in known and snapshot.status not in RECOVERABLE and not _is_stuck(snapshot)
-
-
-def _is_stuck(snapshot: SessionSnapshot) -> bool:
     seen = snapshot.started_at or snapshot.updated_at or 0
-    return snapshot.status == Status.RUNNING and SystemClock().wall_ms() - seen > PATIENCE_MS
+    stuck = snapshot.status == Status.RUNNING and SystemClock().wall_ms() - seen > patience_ms
+    return snapshot.status in known and snapshot.status not in RECOVERABLE and not stuck
 
 
 def todo_of(snapshot: SessionSnapshot) -> Plan:
@@ -76,5 +78,5 @@ def todo_of(snapshot: SessionSnapshot) -> Plan:
 
 def is_owned(store: Path) -> bool | None:
     """Return whether a host has the folder, ``None`` where no host of ours ever had it. Raises `HostError`."""
-    lock = store / "host.lock"
-    return bool(OwnerLock(lock).holder()) if lock.exists() else None
+    lock = owner_lock(store)
+    return bool(lock.holder()) if lock.path.exists() else None

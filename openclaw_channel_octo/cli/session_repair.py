@@ -9,7 +9,7 @@ from pathlib import Path
 from openclaw_channel_octo.cli.control import ask
 from openclaw_channel_octo.cli.session_files import FoundSession, is_owned, read_sessions, session_files
 from openclaw_channel_octo.clock import SystemClock
-from openclaw_channel_octo.errors import HostError
+from openclaw_channel_octo.errors import ControlError, HostError
 from openclaw_channel_octo.host.configure import DEVICE_FILE
 from openclaw_channel_octo.host.embedded.repair import repair_file, unowned
 from openclaw_channel_octo.runtime.repair import RepairState
@@ -63,6 +63,14 @@ def kept_elsewhere(store: Path) -> str:
     return ""
 
 
+def is_in_gateway(store: Path) -> bool:
+    """Return whether the sessions of a folder's bots are in a gateway: the running bots say so, or its files."""
+    try:
+        return bool(ask(store, "status").get("host") == "gateway")
+    except ControlError:
+        return (store / DEVICE_FILE).exists() and not session_files(store, "")
+
+
 def fix_files(store: Path, agent: str, key: str, *, dry_run: bool) -> list[Fix]:
     """Repair the files of a folder no process has.
 
@@ -73,7 +81,7 @@ def fix_files(store: Path, agent: str, key: str, *, dry_run: bool) -> list[Fix]:
     if is_owned(store):
         raise HostError(f"a process has {store} and cannot be asked: stop it, or wait for the next message")
     files = session_files(store, agent)
-    if not files and (store / DEVICE_FILE).exists():
+    if is_in_gateway(store):
         raise HostError(_in_gateway("start the bots and name one with --session"))
     found = [each for each in read_sessions(store, agent) if not key or each.named(key)]
     with nullcontext() if dry_run or not found else unowned(store):
@@ -128,7 +136,7 @@ def fix_through(store: Path, agent: str, key: str, *, dry_run: bool) -> list[Fix
     if key:
         fix = _asked("", key, dry_run=dry_run, store=store)
         return [] if fix.state == RepairState.MISSING else [fix]
-    if ask(store, "status").get("host") == "gateway":
+    if is_in_gateway(store):
         raise HostError(_in_gateway("name one with --session"))
     left = [each for each in read_sessions(store, agent) if _left_behind(each.snapshot)]
     fixes = [_asked(each.agent, each.snapshot.session_key, dry_run=dry_run, store=store) for each in left]

@@ -11,12 +11,18 @@ import click
 
 from openclaw_channel_octo.cli.control import ask
 from openclaw_channel_octo.cli.session_files import FoundSession, is_fine, is_owned, read_sessions, todo_of
-from openclaw_channel_octo.cli.session_repair import Fix, fix_files, fix_through, kept_elsewhere
+from openclaw_channel_octo.cli.session_repair import (
+    Fix,
+    fix_files,
+    fix_through,
+    is_in_gateway,
+    kept_elsewhere,
+)
 from openclaw_channel_octo.cli.store import JSON_OPTION, NOT_FINE, NOT_READ, STORE_OPTION, age
 from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.errors import ControlError, HostError, NotRunning
 from openclaw_channel_octo.session.guard import Action, Plan
-from openclaw_channel_octo.session.status import SessionSnapshot
+from openclaw_channel_octo.session.status import SessionSnapshot, Status
 
 __all__ = ["sessions", "verdict"]
 
@@ -54,7 +60,7 @@ def show(store: Path, agent: str, key: str, as_json: bool) -> None:
 
     Exit codes: 0 all are fine, 1 some are not (or there is no such session), 2 the sessions cannot be read.
     """
-    found = [each for each in _load(store, agent) if not key or each.named(key)]
+    found = [each for each in _load(store, agent, key) if not key or each.named(key)]
     shown = found if key else [each for each in found if not is_fine(each.snapshot)]
     views = [(each, _live(store, each.snapshot.session_key)) for each in shown]
     if key and not found:
@@ -63,8 +69,8 @@ def show(store: Path, agent: str, key: str, as_json: bool) -> None:
             click.echo(f"no session {key} in {store}", err=True)
             sys.exit(NOT_FINE)
         views = [(FoundSession("", SessionSnapshot(**view["snapshot"])), view)]
-    troubled = [each for each, _ in views if not is_fine(each.snapshot)]
-    for each, view in views:
+    troubled = [(each, view) for each, view in views if _in_trouble(each, view)]
+    for each, view in views if key else troubled:
         click.echo(json.dumps(_as_json(each, view)) if as_json else _explain(store, each, view))
     if not troubled and not key and not as_json:
         click.echo(f"All {len(found)} sessions are fine.")
@@ -120,12 +126,35 @@ def _live(store: Path, key: str) -> dict[str, Any]:
         return {}
 
 
-def _load(store: Path, agent: str) -> list[FoundSession]:
+def _load(store: Path, agent: str, key: str = "") -> list[FoundSession]:
+    found: list[FoundSession] = []
     try:
-        return read_sessions(store, agent)
+        found = read_sessions(store, agent)
+        problem = "" if found or key else _why_none(store)
     except (OSError, ValueError) as error:
-        click.echo(f"the sessions in {store} cannot be read: {error}", err=True)
+        problem = str(error)
+    if problem:
+        click.echo(f"the sessions in {store} cannot be read: {problem}", err=True)
         sys.exit(NOT_READ)
+    return found
+
+
+def _why_none(store: Path) -> str:
+    """Return why no session is found in a folder, empty where there simply is none yet."""
+    if is_in_gateway(store):
+        return (
+            "they are in the gateway; openclaw-octo gateway check shows them, and sessions show --session KEY what"
+            " running bots know of one"
+        )
+    if not any((store / name).exists() for name in ("agents", "octo.sqlite")):
+        return "no bots have worked with this folder; give their state folder with --store"
+    return ""
+
+
+def _in_trouble(each: FoundSession, view: dict[str, Any]) -> bool:
+    """Return whether the next message finds something to recover; how long a run may take, running bots know."""
+    running = view and each.snapshot.status == Status.RUNNING
+    return _plan(each, view).action is Action.RECOVER if running else not is_fine(each.snapshot)
 
 
 def _plan(each: FoundSession, view: dict[str, Any]) -> Plan:

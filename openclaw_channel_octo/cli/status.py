@@ -15,7 +15,7 @@ from openclaw_channel_octo.cli.control import ask
 from openclaw_channel_octo.cli.store import STORE_OPTION, age, plain
 from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.errors import ControlError, HostError, StoreError
-from openclaw_channel_octo.host.files import OwnerLock
+from openclaw_channel_octo.host.files import owner_lock
 from openclaw_channel_octo.runtime.supervisor import LinkState
 from openclaw_channel_octo.store.reader import JournalReader, JournalRow
 
@@ -110,7 +110,7 @@ def _report(store: Path) -> Report:
 def _owner(store: Path) -> str:
     """Return which process has the folder although it cannot be asked, empty when none."""
     try:
-        holder = OwnerLock(store / "host.lock").holder()
+        holder = owner_lock(store).holder()
     except HostError:
         return ""
     return f"process {holder} has this folder and cannot be asked" if holder else ""
@@ -124,7 +124,8 @@ def _lines(found: Report, now_ms: int) -> Iterator[str]:
     if found["running"]:
         yield f"process {found['pid']}, version {found['version']}, {found['host']} host"
     else:
-        yield "No process runs these bots; this is what the journal knows."
+        head = "These bots cannot be asked" if found["problem"] else "No process runs these bots"
+        yield f"{head}; this is what the journal knows."
     if found["problem"]:
         yield plain(found["problem"])
     for name, bot in found["bots"].items():

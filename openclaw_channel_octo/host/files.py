@@ -8,7 +8,7 @@ import os
 import stat
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,6 +20,7 @@ __all__ = [
     "append_file",
     "dump_json",
     "locked",
+    "owner_lock",
     "private_folder",
     "read_stamped",
     "replace_file",
@@ -30,6 +31,9 @@ logger = logging.getLogger(__name__)
 
 LOCK_RETRY_S = 0.005
 """Pause between two attempts at a lock somebody else holds."""
+
+LOOKS = 5
+"""Attempts at the lock of a folder: who looks for its owner has it for some microseconds."""
 
 
 class Stamp(NamedTuple):
@@ -196,7 +200,7 @@ class OwnerLock:
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self.path = path
         self._descriptor: int | None = None
 
     def acquire(self) -> None:
@@ -206,25 +210,25 @@ class OwnerLock:
             HostError: another process has it, or the file cannot be written.
         """
         try:
-            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
             raise HostError(
-                f"{self._path} cannot be opened ({error.strerror}): make its folder writable"
+                f"{self.path} cannot be opened ({error.strerror}): make its folder writable"
             ) from error
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock_patiently(descriptor)
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
         except BlockingIOError:
             owner = _written_owner(descriptor)
             os.close(descriptor)
             raise HostError(
-                f"{self._path.parent} is in use by process {owner}: stop that process, "
+                f"{self.path.parent} is in use by process {owner}: stop that process, "
                 "or give this one a state folder of its own (host.stateDir)"
             ) from None
         except OSError as error:
             os.close(descriptor)
-            raise HostError(f"{self._path} cannot be locked: {error.strerror}") from error
+            raise HostError(f"{self.path} cannot be locked: {error.strerror}") from error
         self._descriptor = descriptor
 
     def holder(self) -> str:
@@ -234,11 +238,11 @@ class OwnerLock:
             HostError: the file cannot be read.
         """
         try:
-            descriptor = os.open(self._path, os.O_RDONLY)
+            descriptor = os.open(self.path, os.O_RDONLY)
         except FileNotFoundError:
             return ""
         except OSError as error:
-            raise HostError(f"{self._path} cannot be read: {error.strerror}") from error
+            raise HostError(f"{self.path} cannot be read: {error.strerror}") from error
         try:
             fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -253,6 +257,21 @@ class OwnerLock:
             os.ftruncate(self._descriptor, 0)
             os.close(self._descriptor)
             self._descriptor = None
+
+
+def owner_lock(state_dir: Path) -> OwnerLock:
+    """Return the lock of a state folder, which its owner holds."""
+    return OwnerLock(state_dir / "host.lock")
+
+
+def _lock_patiently(descriptor: int) -> None:
+    """Lock, waiting for those who only look whether somebody has it. Raises `BlockingIOError`."""
+    for _ in range(LOOKS):
+        with suppress(BlockingIOError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        time.sleep(LOCK_RETRY_S)
+    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _written_owner(descriptor: int) -> str:

@@ -98,17 +98,18 @@ class JournalReader:
         self._path = path
 
     def rows(self, *, states: Sequence[str] = (), account: str = "", limit: int = 50) -> list[JournalRow]:
-        """Return messages that address a bot, and dead letters, newest first. Raises `StoreError`.
+        """Return messages, newest first. Raises `StoreError`.
 
         Args:
-            states: only these, all of them by default.
+            states: only these; by default all that address a bot, and dead letters.
             account: only this bot.
             limit: at most so many.
         """
         wanted = tuple(states) or tuple(RowState)
         marks = ", ".join("?" * len(wanted))
+        which = "1" if states else "(session_key != '' OR state = 'dead')"
         query = (
-            f"SELECT {_COLUMNS} FROM inbound WHERE (session_key != '' OR state = 'dead')"  # noqa: S608  # names of ours
+            f"SELECT {_COLUMNS} FROM inbound WHERE {which}"  # noqa: S608  # names of ours
             f" AND state IN ({marks}) AND (? = '' OR account = ?) ORDER BY id DESC LIMIT ?"
         )
         with self._opened("ro") as db:
@@ -189,11 +190,11 @@ class JournalReader:
 
     @contextmanager
     def _opened(self, mode: str) -> Iterator[sqlite3.Connection]:
-        if not self._path.exists():
-            raise StoreError(
-                f"there is no journal at {self._path}: give the state folder of the bots with --store"
-            )
         try:
+            if not self._path.exists():
+                raise StoreError(
+                    f"there is no journal at {self._path}: give the state folder of the bots with --store"
+                )
             uri = f"{self._path.resolve().as_uri()}?mode={mode}"
             db = sqlite3.connect(
                 uri, uri=True, timeout=_BUSY_S, isolation_level=None, factory=JournalConnection
@@ -201,6 +202,8 @@ class JournalReader:
             with closing(db):
                 self._check(db)
                 yield db
+        except OSError as error:
+            raise StoreError(f"the journal {self._path} cannot be read: {error.strerror}") from error
         except sqlite3.Error as error:
             raise StoreError(f"the journal {self._path} cannot be read: {error}") from error
 

@@ -646,3 +646,50 @@ async def test_people_who_wait_to_be_let_in_are_told_of(rig: Rig) -> None:
     line, advice = result.stdout.splitlines()[:2]
     assert line == "! pairing: people who wait to be let in: 1"
     assert "pairing approve" in advice
+
+
+async def test_a_state_folder_that_cannot_be_reached_is_named_beside_everything_else(rig: Rig) -> None:
+    result = await examined(rig, rig.config(agent=AGENT, host={"stateDir": f"/{'x' * 300}"}))
+
+    assert result.exit_code == 2
+    assert result.stdout.splitlines()[0].startswith("✗ state folder: /xxx")
+    assert "cannot be reached: File name too long" in result.stdout.splitlines()[0]
+    assert "takes the token" in result.stdout
+
+
+async def test_a_part_that_breaks_hides_none_of_the_others(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("nobody foresaw this")
+
+    monkeypatch.setattr("openclaw_channel_octo.cli.doctor.command.check_host", broken)
+    result = await examined(rig, rig.config(agent=AGENT))
+
+    assert result.exit_code == 2
+    assert result.stdout.splitlines()[0] == "✗ agent: RuntimeError: nobody foresaw this"
+    assert "takes the token" in result.stdout
+
+
+@pytest.mark.parametrize(("minutes", "exit_code"), [(20, 0), (62, 1)])
+async def test_a_long_turn_counts_as_stuck_by_the_budget_it_has(
+    rig: Rig, minutes: int, exit_code: int
+) -> None:
+    started = SystemClock().wall_ms() - minutes * 60_000
+    rig.write_session({"status": "running", "sessionId": "s", "lastRunId": "r", "startedAt": started})
+    rig.state_dir.chmod(0o700)
+    result = await examined(rig, rig.config(agent=AGENT, host={"timeoutSeconds": 3_600}))
+
+    assert result.exit_code == exit_code
+    assert ("is running" in result.stdout.splitlines()[0]) is bool(exit_code)
+
+
+async def test_the_sessions_of_a_gateway_are_not_told_of_as_if_they_lay_here(rig: Rig) -> None:
+    async with FakeGateway() as gateway:
+        host = {"kind": "gateway", "url": f"{gateway.url}/?token=planted", "token": gateway.token}
+        config = rig.config()
+        config["host"] = host | {"stateDir": str(rig.state_dir)}
+        result = await examined(rig, config)
+
+    assert result.exit_code == 0
+    assert "planted" not in result.output
+    assert "none failed or stuck" not in result.stdout
+    assert f"{gateway.url}/, release" in result.stdout

@@ -142,6 +142,19 @@ async def test_a_gateway_that_does_not_run_is_named_with_its_address(
     assert f"no gateway answers at {gateway.url}" in result.stderr
 
 
+async def test_a_secret_in_the_gateways_address_is_shown_nowhere(
+    gateway: FakeGateway, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = configured(tmp_path, gateway, url=f"{gateway.url}/?token=planted")
+    ready = await invoke("gateway", "check", "--config", str(file), home=tmp_path)
+    assert ready.exit_code == 0
+    assert f"gateway   {gateway.url}/, release" in ready.stdout
+    gateway.refusing = "token"
+    refused = await invoke("gateway", "check", "--config", str(file), home=tmp_path)
+    assert f"connecting to {gateway.url}/" in refused.stderr
+    assert "planted" not in ready.output + refused.output + caplog.text
+
+
 async def test_an_embedded_host_has_no_gateway_to_check(tmp_path: Path) -> None:
     file = tmp_path / "octo.json"
     file.write_text(json.dumps({"channels": {"octo": {"botToken": BOT}}}))
@@ -171,3 +184,44 @@ async def test_run_ends_at_once_where_the_gateway_does_not_let_it_in(
     assert process.returncode == 2
     assert b"cannot start: connecting to" in told
     assert b"compare host.token" in told
+
+
+async def program(file: Path) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        sys.executable, "-c", RUN, "run", "--config", str(file), stderr=asyncio.subprocess.PIPE
+    )
+
+
+async def until_its_bots_begin(process: asyncio.subprocess.Process) -> None:
+    assert process.stderr is not None
+    async with asyncio.timeout(30):
+        while b"[octo] [" not in await process.stderr.readline():
+            pass
+
+
+async def test_a_folder_whose_bots_work_with_a_gateway_has_one_owner_and_its_sessions_are_not_called_fine(
+    gateway: FakeGateway, tmp_path: Path
+) -> None:
+    key = "agent:main:octo:group:g1"
+    gateway.sessions[key] = {"key": key, "status": "failed", "sessionId": "s1"}
+    file, store = configured(tmp_path, gateway), str(tmp_path / "state")
+    first = await program(file)
+    try:
+        await until_its_bots_begin(first)
+        second = await program(file)
+        _, told = await second.communicate()
+        assert second.returncode == 2
+        assert f"is in use by process {first.pid}".encode() in told
+        for command in ("list", "show"):
+            result = await invoke("sessions", command, "--store", store, home=tmp_path)
+            assert result.exit_code == 2
+            assert "they are in the gateway; openclaw-octo gateway check shows them" in result.stderr
+        one = await invoke("sessions", "show", "--store", store, "--session", key, home=tmp_path)
+        assert one.exit_code == 1
+        assert "status failed" in one.stdout
+    finally:
+        first.terminate()
+        await first.communicate()
+    stopped = await invoke("sessions", "show", "--store", store, home=tmp_path)
+    assert stopped.exit_code == 2
+    assert "they are in the gateway" in stopped.stderr

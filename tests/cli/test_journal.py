@@ -42,6 +42,23 @@ async def test_the_list_names_what_became_of_each_message_newest_first(rig: Rig)
     assert "payload" not in row
 
 
+async def test_messages_of_a_state_that_is_named_are_listed_whether_they_were_for_the_bot_or_not(
+    rig: Rig,
+) -> None:
+    await filled(rig)
+    result = call("list", "--store", str(rig.state_dir), "--state", "context", "--json")
+    states = [json.loads(line)["state"] for line in result.output.splitlines()]
+    assert states
+    assert set(states) == {"context"}
+
+
+def test_a_folder_that_cannot_be_reached_is_one_clear_line(tmp_path: Path) -> None:
+    for command in (["journal", "list"], ["journal", "dead"], ["status"]):
+        result = CliRunner().invoke(main, [*command, "--store", str(tmp_path / ("x" * 300))])
+        assert result.exit_code == 2
+        assert "octo.sqlite cannot be read: File name too long" in result.stderr
+
+
 async def test_dead_letters_come_with_their_reasons_and_what_to_do(rig: Rig) -> None:
     _, dead = await filled(rig)
     result = call("dead", "--store", str(rig.state_dir))

@@ -154,9 +154,14 @@ def test_without_the_library_the_program_says_what_to_install(
     file.write_text(
         json.dumps({"channels": {"octo": {"botToken": TOKEN}}, "metrics": {"listen": "127.0.0.1:0"}})
     )
-    result = CliRunner().invoke(main, ["run", "--config", str(file)])
-    assert result.exit_code == 2
-    assert "openclaw-channel-octo[metrics]" in result.stderr
+    for command, exit_code in (
+        (["run", "--config"], 2),
+        (["doctor", "--config"], 2),
+        (["config", "check"], 0),
+    ):
+        result = CliRunner().invoke(main, [*command, str(file)])
+        assert result.exit_code == exit_code
+        assert "openclaw-channel-octo[metrics]" in result.output
 
 
 def test_the_library_is_not_loaded_where_nobody_asks_for_metrics() -> None:

@@ -69,7 +69,15 @@ def test_list_shows_all_of_them_and_changes_nothing(store: Path) -> None:
 
 
 def test_a_store_without_trouble_says_so(tmp_path: Path) -> None:
+    (tmp_path / "agents").mkdir()
     assert call("show", "--store", str(tmp_path)).output == "All 0 sessions are fine.\n"
+
+
+@pytest.mark.parametrize("command", ["list", "show"])
+def test_a_folder_no_bots_have_worked_with_is_not_called_fine(tmp_path: Path, command: str) -> None:
+    result = call(command, "--store", str(tmp_path))
+    assert result.exit_code == 2
+    assert "no bots have worked with this folder; give their state folder with --store" in result.output
 
 
 @pytest.mark.parametrize("content", ["{broken", "[]"])

@@ -4,7 +4,7 @@ import asyncio
 import json
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import asdict
 from functools import partial
@@ -18,6 +18,7 @@ from openclaw_channel_octo.cli.doctor.findings import Finding, Level, error, fin
 from openclaw_channel_octo.cli.doctor.host import check_host
 from openclaw_channel_octo.cli.doctor.state import check_file, check_state
 from openclaw_channel_octo.cli.files import CONFIG_OPTION, OPENCLAW_OPTION, load_named
+from openclaw_channel_octo.cli.metrics import meter_for
 from openclaw_channel_octo.config.load import Loaded, select_accounts
 from openclaw_channel_octo.config.model import BotConfig
 from openclaw_channel_octo.errors import ConfigError
@@ -101,14 +102,28 @@ async def _look(
         async with at_once:
             return await check_bot(bot, log_in)
 
-    state = partial(check_state, loaded.config.host.state_dir, bots)
+    state = partial(check_state, loaded.config, bots)
+    looking = _within(STATE_WITHIN_S, state, "state folder", loaded.config.host.state_dir)
     several = await asyncio.gather(
-        check_host(loaded.config, ask=ask_agent),
-        _within(STATE_WITHIN_S, state, "state folder", loaded.config.host.state_dir),
-        *(examine(bot) for bot in bots),
+        _part("agent", check_host(loaded.config, ask=ask_agent)),
+        _part("state folder", looking),
+        *(_part(bot.account_id, examine(bot)) for bot in bots),
     )
+    try:
+        meter_for(loaded.config.metrics)
+    except ConfigError as problem:
+        found.append(error("metrics", str(problem), "the bots do not start without it"))
     about = fine("version", f"openclaw-channel-octo {__version__}, Python {sys.version.split()[0]}")
     return [*found, *(each for part in several for each in part), about]
+
+
+async def _part(subject: str, looking: Awaitable[list[Finding]]) -> list[Finding]:
+    """Return what one part finds; one that breaks hides none of the others."""
+    try:
+        return await looking
+    except Exception as problem:  # noqa: BLE001  # the doctor boundary
+        advice = "doctor has no words for this: please report it, with what it says here"
+        return [error(subject, f"{type(problem).__name__}: {problem}", advice)]
 
 
 async def _within(

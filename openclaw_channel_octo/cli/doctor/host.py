@@ -81,8 +81,9 @@ async def _whole(agent: Agent, prompt: Prompt) -> str:
 def _command(agent: CommandAgentConfig) -> Finding:
     program = agent.command[0]
     path = {**os.environ, **agent.env}.get("PATH")
-    if agent.cwd is not None and not agent.cwd.is_dir():
-        return error(SUBJECT, f"its folder {agent.cwd} is not there", "make it, or change host.agent.cwd")
+    if agent.cwd is not None and not os.access(agent.cwd, os.X_OK):
+        words = f"its folder {agent.cwd} is not there, or not for this user"
+        return error(SUBJECT, words, "make it, or change host.agent.cwd")
     if shutil.which(program, path=path):
         return fine(SUBJECT, f"{program} is there")
     if shutil.which(program, mode=os.F_OK, path=path):

@@ -10,9 +10,10 @@ from openclaw_channel_octo.cli.doctor.findings import Finding, error, fine, warn
 from openclaw_channel_octo.cli.session_files import is_fine, read_sessions
 from openclaw_channel_octo.cli.store import plain
 from openclaw_channel_octo.clock import SystemClock
-from openclaw_channel_octo.config.model import BotConfig
+from openclaw_channel_octo.config.model import BotConfig, EmbeddedHostConfig, OctoConfig
 from openclaw_channel_octo.errors import ControlError, HostError, StoreError
-from openclaw_channel_octo.host.files import OwnerLock
+from openclaw_channel_octo.host.files import owner_lock
+from openclaw_channel_octo.runtime.sessions import PATIENCE_S
 from openclaw_channel_octo.store.pairing import Pairing
 from openclaw_channel_octo.store.reader import JournalReader
 
@@ -30,14 +31,14 @@ SHOWN = 3
 DISK, FOLDER, SESSIONS, JOURNAL = "disk", "state folder", "sessions", "journal"
 
 
-def check_state(folder: Path, bots: Sequence[BotConfig]) -> list[Finding]:
-    """Return what is found about a state folder; changes nothing there.
+def check_state(config: OctoConfig, bots: Sequence[BotConfig]) -> list[Finding]:
+    """Return what is found about the state folder; changes nothing there.
 
     Args:
-        folder: the folder.
+        config: names it, and tells how long a run may take.
         bots: those that work with it.
     """
-    return list(_check(folder, bots))
+    return list(_check(config, bots))
 
 
 def check_file(path: Path, bots: Sequence[BotConfig]) -> Iterator[Finding]:
@@ -53,8 +54,14 @@ def check_file(path: Path, bots: Sequence[BotConfig]) -> Iterator[Finding]:
         yield warning("configuration", f"other users of this machine can read the token in {path}", advice)
 
 
-def _check(folder: Path, bots: Sequence[BotConfig]) -> Iterator[Finding]:
-    there = next(path for path in (folder, *folder.parents) if path.exists())
+def _check(config: OctoConfig, bots: Sequence[BotConfig]) -> Iterator[Finding]:
+    folder = config.host.state_dir
+    try:
+        there = next(path for path in (folder, *folder.parents) if path.exists())
+    except OSError as problem:
+        advice = "let this user into the folders above it, or change host.stateDir"
+        yield error(FOLDER, f"{folder} cannot be reached: {problem.strerror}", advice)
+        return
     if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
         yield error(FOLDER, f"{there} cannot be written to", "make it this user's, or change host.stateDir")
         return
@@ -63,7 +70,9 @@ def _check(folder: Path, bots: Sequence[BotConfig]) -> Iterator[Finding]:
         yield fine(FOLDER, f"{folder} will be made")
         return
     yield _folder(folder)
-    yield from _sessions(folder)
+    if isinstance(config.host, EmbeddedHostConfig):
+        budgets = [bot.turn_budget_s(config.host.timeout_seconds) for bot in bots]
+        yield from _sessions(folder, int((max(budgets, default=0.0) + PATIENCE_S) * 1000))
     yield from _journal(folder / "octo.sqlite", bots)
 
 
@@ -79,7 +88,7 @@ def _disk(folder: Path) -> Finding:
 
 def _folder(folder: Path) -> Finding:
     try:
-        holder = OwnerLock(folder / "host.lock").holder()
+        holder = owner_lock(folder).holder()
     except HostError as problem:
         return error(FOLDER, str(problem), "make it this user's")
     if folder.stat().st_mode & OTHERS:
@@ -100,7 +109,7 @@ def _use(folder: Path, holder: str) -> Finding:
     return fine(FOLDER, f"process {holder} runs bots with {folder}")
 
 
-def _sessions(folder: Path) -> Iterator[Finding]:
+def _sessions(folder: Path, patience_ms: int) -> Iterator[Finding]:
     try:
         found = read_sessions(folder, "")
     except (OSError, ValueError) as problem:
@@ -109,7 +118,7 @@ def _sessions(folder: Path) -> Iterator[Finding]:
             SESSIONS, words, "put a backup in its place, or move it away: conversations then begin anew"
         )
         return
-    bad = [one.snapshot for one in found if not is_fine(one.snapshot)]
+    bad = [one.snapshot for one in found if not is_fine(one.snapshot, patience_ms)]
     if bad:
         some = ", ".join(f"{plain(one.session_key)} is {one.status}" for one in bad[:SHOWN])
         more = f" and {len(bad) - SHOWN} more" if len(bad) > SHOWN else ""

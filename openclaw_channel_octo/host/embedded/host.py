@@ -33,7 +33,7 @@ from openclaw_channel_octo.host.embedded.agents import (
 )
 from openclaw_channel_octo.host.embedded.store import SessionStore
 from openclaw_channel_octo.host.embedded.transcript import Message, Transcript, is_safe_id
-from openclaw_channel_octo.host.files import OwnerLock, private_folder
+from openclaw_channel_octo.host.files import owner_lock, private_folder
 from openclaw_channel_octo.message.medialines import named_files
 from openclaw_channel_octo.session.status import RECOVERABLE, SessionSnapshot, Status
 
@@ -130,7 +130,7 @@ class EmbeddedHost:
         if not is_safe_id(agent_id):
             raise HostError("the agent id cannot name a folder: use letters, digits, '.', '_' and '-'")
         self._folder = state_dir / "agents" / agent_id / "sessions"
-        self._owner = OwnerLock(state_dir / "host.lock")
+        self._owner = owner_lock(state_dir)
         self._store = SessionStore(self._folder / "sessions.json", clock=clock)
         self._agent = agent
         self._clock = clock

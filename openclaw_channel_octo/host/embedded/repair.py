@@ -12,7 +12,7 @@ from openclaw_channel_octo.errors import SessionStoreError
 from openclaw_channel_octo.host.embedded import rows
 from openclaw_channel_octo.host.embedded.content import Content, dump_content, entry_text, parse_content
 from openclaw_channel_octo.host.embedded.store import LOCK_WAIT_S
-from openclaw_channel_octo.host.files import OwnerLock, locked, read_stamped, replace_file, stamp_of
+from openclaw_channel_octo.host.files import locked, owner_lock, read_stamped, replace_file, stamp_of
 from openclaw_channel_octo.session.status import SessionSnapshot
 
 __all__ = ["RepairedFile", "repair_file", "unowned"]
@@ -34,7 +34,7 @@ class RepairedFile:
 @contextmanager
 def unowned(state_dir: Path) -> Iterator[None]:
     """Hold a state folder so that no host takes it meanwhile. Raises `HostError` where one has it."""
-    owner = OwnerLock(state_dir / "host.lock")
+    owner = owner_lock(state_dir)
     owner.acquire()
     try:
         yield

@@ -106,6 +106,7 @@ class GatewayConnection:
         opened: Callable[[Hello], None],
     ) -> None:
         self._url = url
+        self._shown = url.partition("?")[0]  # secrets may stand behind it
         self._login = login
         self._device = device
         self._identity: DeviceIdentity | None = None
@@ -176,7 +177,7 @@ class GatewayConnection:
         """
         protocol = self._protocol
         if protocol is None or self.status.state is not LinkState.ONLINE:
-            raise HostUnavailable(f"no connection to the gateway at {self._url}")
+            raise HostUnavailable(f"no connection to the gateway at {self._shown}")
         request_id = protocol.request(method, params)
         exchange = self._exchanges[request_id] = Exchange()
         try:
@@ -223,7 +224,7 @@ class GatewayConnection:
         try:
             socket = await self._open()
         except (OSError, TimeoutError, websockets.InvalidHandshake, EOFError) as error:
-            raise HostUnavailable(f"no gateway answers at {self._url}: {_words(error)}") from error
+            raise HostUnavailable(f"no gateway answers at {self._shown}: {_words(error)}") from error
         self._protocol, self._socket = protocol, socket
         try:
             await within(self._clock, OPEN_WITHIN_S, self._enter(socket, protocol))
@@ -231,14 +232,14 @@ class GatewayConnection:
             while True:
                 self._take(protocol, await socket.recv())
         except TimeoutError:
-            raise HostUnavailable(f"what answers at {self._url} does not behave like a gateway") from None
+            raise HostUnavailable(f"what answers at {self._shown} does not behave like a gateway") from None
         except websockets.ConnectionClosed as error:
             raise HostUnavailable(
-                f"the gateway at {self._url} closed the connection{_close_words(error)}"
+                f"the gateway at {self._shown} closed the connection{_close_words(error)}"
             ) from error
         except ValueError:
             raise HostUnavailable(
-                f"what answers at {self._url} does not speak the gateway's protocol"
+                f"what answers at {self._shown} does not speak the gateway's protocol"
             ) from None
         finally:
             self._protocol = self._socket = self._hello = None
@@ -257,7 +258,7 @@ class GatewayConnection:
                 logger=_quiet_logger(),
             )
         except (websockets.InvalidURI, ValueError):
-            raise HostUnavailable(f"{self._url} is no WebSocket address") from None
+            raise HostUnavailable(f"{self._shown} is no WebSocket address") from None
 
     async def _enter(self, socket: ClientConnection, protocol: GatewayProtocol) -> None:
         """Get through the handshake."""
@@ -287,7 +288,7 @@ class GatewayConnection:
     async def _flush(self) -> None:
         protocol, socket = self._protocol, self._socket
         if protocol is None or socket is None:
-            raise HostUnavailable(f"no connection to the gateway at {self._url}")
+            raise HostUnavailable(f"no connection to the gateway at {self._shown}")
         try:
             for message in protocol.to_send():
                 await socket.send(message)
@@ -301,7 +302,7 @@ class GatewayConnection:
             return
         if fault.reason in _TOKEN_REFUSED and not (self._login.token or self._login.password):
             await self._keep_token("")
-        self._become(LinkState.REFUSED, str(fault.error(f"connecting to {self._url}")))
+        self._become(LinkState.REFUSED, str(fault.error(f"connecting to {self._shown}")))
         await self._clock.sleep(REFUSED_RETRY_S)
         self._become(LinkState.CONNECTING, self.status.why)
 
@@ -338,7 +339,7 @@ class GatewayConnection:
         if why and why != self.status.why:
             _log.warning("%s", why)
         elif state is LinkState.ONLINE and self._hello is not None:
-            _log.info("connected to the gateway at %s, release %s", self._url, self._hello.version)
+            _log.info("connected to the gateway at %s, release %s", self._shown, self._hello.version)
         self.status = ConnectionStatus(state=state, since_ms=since_ms, why=why)
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
