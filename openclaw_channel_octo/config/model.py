@@ -5,13 +5,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, Strict
 
 from openclaw_channel_octo.config.access import AccessSettings
 from openclaw_channel_octo.config.base import LONGEST_TEXT, FrozenModel, visible
 from openclaw_channel_octo.config.metrics import MetricsConfig
+from openclaw_channel_octo.config.urls import HttpBase, WsUrl
 from openclaw_channel_octo.session.route import Routing
 
 __all__ = [
@@ -45,30 +45,6 @@ def _with_code(text: str) -> str:
     return text
 
 
-def _url(url: str, *schemes: str) -> str:
-    expected = " or ".join(f"{scheme}://" for scheme in schemes)
-    wanted = f"must be a URL that begins with {expected} and names a host"
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        raise ValueError(wanted) from None
-    if parts.scheme not in schemes or not parts.hostname or not url.isprintable() or " " in url:
-        raise ValueError(wanted)
-    if "@" in parts.netloc or parts.fragment:
-        raise ValueError("must carry no user name, password or fragment")
-    return url
-
-
-def _http_base(url: str) -> str:
-    if "?" in _url(url, "http", "https"):
-        raise ValueError("must carry no query: paths are appended to it")
-    return url.rstrip("/")
-
-
-def _ws_url(url: str) -> str:
-    return _url(url, "ws", "wss")
-
-
 def _agent_id(name: str) -> str:
     if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,63}", name):
         raise ValueError("must be 1 to 64 lower-case letters, digits, _ or -, the first a letter or digit")
@@ -82,8 +58,6 @@ def _media_root(folder: Path) -> Path:
 
 
 Notice = Annotated[str, Field(max_length=LONGEST_TEXT), AfterValidator(visible)]
-HttpBase = Annotated[str, AfterValidator(_http_base)]
-WsUrl = Annotated[str, AfterValidator(_ws_url)]
 
 
 class GuardConfig(FrozenModel):

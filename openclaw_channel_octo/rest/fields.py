@@ -7,6 +7,7 @@ from urllib.parse import quote, urlsplit
 
 from pydantic import SecretStr
 
+from openclaw_channel_octo.config.urls import names_host
 from openclaw_channel_octo.errors import BadRequest, ConfigError, PayloadTooLarge
 from openclaw_channel_octo.ids import ChannelRef, ChannelType
 from openclaw_channel_octo.rest.calls import Call
@@ -32,14 +33,15 @@ def checked_base(base_url: str) -> str:
 
     Raises `ConfigError` for what is none.
     """
-    try:
-        parts = urlsplit(base_url)
-        sound = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
-    except ValueError:
-        sound = False
-    else:
-        sound = sound and not (parts.username or parts.password or parts.query or parts.fragment)
-    if not sound:
+    parts = urlsplit(base_url) if names_host(base_url) else None
+    if (
+        parts is None
+        or parts.scheme not in {"http", "https"}
+        or parts.username
+        or parts.password
+        or parts.query
+        or parts.fragment
+    ):
         raise ConfigError(
             "apiUrl must be http://host[:port][/prefix] or https://…, without user, query or fragment"
         )

@@ -253,9 +253,22 @@ def test_a_key_of_the_reference_without_effect_here_gives_one_warning_for_each_p
         ({"apiUrl": "http://"}, "apiUrl: must be a URL that begins with http:// or https://"),
         ({"apiUrl": "http://ho st"}, "apiUrl: must be a URL that begins with http:// or https://"),
         ({"apiUrl": "http://[x"}, "apiUrl: must be a URL that begins with http:// or https://"),
+        (
+            {"apiUrl": "https://octo..example/api"},
+            "apiUrl: must be a URL that begins with http:// or https://",
+        ),
+        (
+            {"apiUrl": f"https://{'o' * 64}.example"},
+            "apiUrl: must be a URL that begins with http:// or https://",
+        ),
+        (
+            {"cdnUrl": "https://octo.example:99999"},
+            "cdnUrl: must be a URL that begins with http:// or https://",
+        ),
         ({"apiUrl": f"http://{TOKEN}@x\u2100"}, "apiUrl: must be a URL that begins with http://"),
         ({"apiUrl": "https://me:pw@octo.example"}, "apiUrl: must carry no user name, password or fragment"),
         ({"apiUrl": "https://octo.example/?a=1"}, "apiUrl: must carry no query"),
+        ({"wsUrl": "wss://.octo.example"}, "wsUrl: must be a URL that begins with ws:// or wss://"),
         ({"wsUrl": "http://octo.example"}, "wsUrl: must be a URL that begins with ws:// or wss://"),
     ],
 )

@@ -31,6 +31,8 @@ def new_api(base: str = BASE) -> BotApi:
         "http://octo.example/?token=secret",
         "http://octo.example/#top",
         "http://octo.example:port",
+        "http://octo..example/api",
+        f"http://{'o' * 64}.example/api",
         "http://[::1",
     ],
 )

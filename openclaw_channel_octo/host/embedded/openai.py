@@ -1,5 +1,6 @@
 """An agent behind any OpenAI-compatible ``/chat/completions`` endpoint."""
 
+import asyncio
 import json
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
@@ -10,9 +11,10 @@ import aiohttp
 from pydantic import SecretStr
 from yarl import URL
 
+from openclaw_channel_octo.config.urls import names_host
 from openclaw_channel_octo.errors import ConfigError
 from openclaw_channel_octo.host.embedded.agents import MAX_OUTPUT, AgentError, Prompt, one_line
-from openclaw_channel_octo.host.embedded.sse import SseParser
+from openclaw_channel_octo.host.embedded.sse import SseParser, is_stream
 from openclaw_channel_octo.host.embedded.transcript import Message
 from openclaw_channel_octo.message.text import indented, label
 
@@ -21,6 +23,9 @@ __all__ = ["OpenAIAgent"]
 CONNECT_S = 30.0
 SILENCE_S = 300.0
 """Longest pause of an endpoint in the middle of an answer; slow local models think for minutes."""
+
+AFTER_END_S = 5.0
+"""Longest pause after an answer was called complete: some servers say so with every piece, others never close."""
 
 MAX_ERROR_BODY = 16 * 1024
 MAX_DETAIL = 300
@@ -86,12 +91,16 @@ class OpenAIAgent:
     async def _answer(self, response: aiohttp.ClientResponse) -> AsyncGenerator[str, None]:
         if response.status != HTTPStatus.OK:
             raise AgentError(await self._refusal(response))
-        if response.content_type != "text/event-stream":
-            yield self._whole(await _read(response, MAX_OUTPUT))
-            return
+        pieces: AsyncIterator[bytes] = response.content.iter_any()
+        if response.headers.get("Content-Type", "").partition(";")[0].strip().lower() != "text/event-stream":
+            body = await _read(response, MAX_OUTPUT)
+            if not is_stream(body):
+                yield self._whole(body)
+                return
+            pieces = _one(body)
         finished, room = False, MAX_OUTPUT
-        async with aclosing(_events(response)) as events:
-            async for data in events:
+        async with aclosing(_events(pieces)) as events:
+            while (data := await _next(events, finished)) is not None:
                 if data.strip() == "[DONE]":
                     return
                 text, ended = self._piece(data)
@@ -129,7 +138,7 @@ class OpenAIAgent:
             answer = json.loads(body)
         except (ValueError, RecursionError):
             return ""  # a proxy's page says nothing about the model
-        return self._describe(_object(answer).get("error"))
+        return self._describe(_error(_object(answer)))
 
     def _describe(self, error: Any) -> str:
         message = _object(error).get("message", error)
@@ -162,8 +171,8 @@ class OpenAIAgent:
             raise AgentError(
                 "the model's answer is not JSON: is this an OpenAI-compatible endpoint?"
             ) from None
-        if answer.get("error"):
-            raise AgentError(f"the model reports an error: {self._describe(answer['error']) or 'no details'}")
+        if error := _error(answer):
+            raise AgentError(f"the model reports an error: {self._describe(error) or 'no details'}")
         return answer
 
 
@@ -172,15 +181,30 @@ def _endpoint(base_url: str) -> URL:
         url = URL(base_url)
     except ValueError:
         url = URL()
-    if url.scheme not in {"http", "https"} or not url.host:
+    if url.scheme not in {"http", "https"} or not names_host(base_url):
         raise ConfigError("the model's base URL must begin with http:// or https:// and name a host")
     path = url.path.rstrip("/").removesuffix("/chat/completions") + "/chat/completions"
     return url.with_path(path).with_query(url.query)
 
 
-async def _events(response: aiohttp.ClientResponse) -> AsyncGenerator[str, None]:
+async def _one(body: bytes) -> AsyncIterator[bytes]:
+    yield body
+
+
+async def _next(events: AsyncGenerator[str, None], finished: bool) -> str | None:
+    """Return the next event, ``None`` at the end; an answer that is complete may end in any way."""
+    try:
+        async with asyncio.timeout(AFTER_END_S if finished else None):
+            return await anext(events, None)
+    except (aiohttp.ClientError, TimeoutError, OSError):
+        if finished:
+            return None
+        raise
+
+
+async def _events(pieces: AsyncIterator[bytes]) -> AsyncGenerator[str, None]:
     parser = SseParser()
-    async for data in response.content.iter_any():
+    async for data in pieces:
         for event in parser.feed(data):
             yield event
     for event in parser.end():
@@ -198,6 +222,11 @@ async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:
 
 def _object(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
+
+
+def _error(answer: dict[str, Any]) -> Any:
+    """Return what an answer says went wrong, itself where it is nothing but an error."""
+    return answer.get("error") or (answer if answer.get("object") == "error" else None)
 
 
 def _choice(answer: dict[str, Any]) -> dict[str, Any] | None:

@@ -53,11 +53,13 @@ def piece(text: str | None, finish: str | None = None) -> str:
     return json.dumps({"choices": [{"index": 0, "delta": {"content": text}, "finish_reason": finish}]})
 
 
-def streaming(*events: str, cut: bool = False) -> Handler:
+def streaming(
+    *events: str, cut: bool = False, content_type: str = "text/event-stream; charset=utf-8"
+) -> Handler:
     """Return a handler that streams ``events``, and with ``cut`` drops the connection after them."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
-        response = web.StreamResponse(headers={"Content-Type": "text/event-stream; charset=utf-8"})
+        response = web.StreamResponse(headers={"Content-Type": content_type})
         await response.prepare(request)
         for event in events:
             await response.write(f"data: {event}\n\n".encode())
@@ -122,6 +124,41 @@ async def test_a_finish_reason_or_done_completes_the_stream(
     assert await answer(endpoint.agent()) == "a"
 
 
+async def test_a_connection_that_drops_behind_a_complete_answer_loses_nothing(endpoint: Endpoint) -> None:
+    endpoint.handler = streaming(piece("all of it"), piece(None, "stop"), cut=True)
+    assert await answer(endpoint.agent()) == "all of it"
+
+
+async def test_a_connection_left_open_behind_a_complete_answer_holds_nothing_up(
+    endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def hold(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        await response.write(f"data: {piece('all of it', 'stop')}\n\n".encode())
+        await asyncio.Event().wait()
+        return response
+
+    monkeypatch.setattr("openclaw_channel_octo.host.embedded.openai.AFTER_END_S", 0.01)
+    endpoint.handler = hold
+    async with asyncio.timeout(20):
+        assert await answer(endpoint.agent()) == "all of it"
+
+
+async def test_a_server_that_calls_every_piece_the_last_is_heard_to_the_end(endpoint: Endpoint) -> None:
+    thought = json.dumps({"choices": [{"delta": {"reasoning_content": "hm"}, "finish_reason": "stop"}]})
+    endpoint.handler = streaming(thought, piece("the ", "stop"), piece("answer", "stop"), "[DONE]")
+    assert await answer(endpoint.agent()) == "the answer"
+
+
+@pytest.mark.parametrize(
+    "content_type", ["text/plain", "application/json", "application/octet-stream", "x;y*"]
+)
+async def test_a_stream_is_read_whatever_its_header_calls_it(endpoint: Endpoint, content_type: str) -> None:
+    endpoint.handler = streaming(piece("a"), piece("b", "stop"), "[DONE]", content_type=content_type)
+    assert await answer(endpoint.agent()) == "ab"
+
+
 @pytest.mark.parametrize("content", ["all at once", [{"type": "text", "text": "all at "}, {"text": "once"}]])
 async def test_an_answer_that_does_not_stream_is_taken_too(endpoint: Endpoint, content: Any) -> None:
     endpoint.handler = answering(200, {"choices": [{"message": {"role": "assistant", "content": content}}]})
@@ -175,6 +212,7 @@ async def test_a_direct_conversation_needs_no_names_and_an_open_endpoint_no_key(
             "answered with an error (HTTP 400): no such model ***",
         ),
         (400, {"error": "plain words"}, "(HTTP 400): plain words"),
+        (400, {"object": "error", "message": "too long", "code": 400}, "(HTTP 400): too long"),
         (
             401,
             {"error": {"message": f"Incorrect API key {KEY[:7]}"}},
@@ -216,6 +254,7 @@ async def test_a_stream_that_breaks_off_is_a_failure_after_its_text(endpoint: En
             "reports an error: overloaded ***",
         ),
         (json.dumps({"error": "bad"}), "reports an error: bad"),
+        (json.dumps({"object": "error", "message": "too long", "code": 400}), "reports an error: too long"),
         (json.dumps({"error": {"code": 1}}), "reports an error: no details"),
         ("{torn", "is not JSON"),
         ("[" * 100_000, "is not JSON"),
@@ -273,7 +312,8 @@ async def test_a_query_of_the_base_url_is_kept(endpoint: Endpoint) -> None:
 
 
 @pytest.mark.parametrize(
-    "base_url", ["", "localhost:11434/v1", "ftp://host/v1", "http://", "http://host:port/"]
+    "base_url",
+    ["", "localhost:11434/v1", "ftp://host/v1", "http://", "http://host:port/", "http://host..example/v1"],
 )
 def test_a_base_url_that_is_none_is_refused_without_being_shown(base_url: str) -> None:
     with pytest.raises(ConfigError, match="must begin with http") as caught:

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from openclaw_channel_octo.host.embedded.agents import AgentError
-from openclaw_channel_octo.host.embedded.sse import SseParser
+from openclaw_channel_octo.host.embedded.sse import SseParser, is_stream
+from tests.work import cpu_s
 
 
 def parse(*pieces: bytes) -> list[str]:
@@ -43,10 +44,48 @@ def test_an_event_above_the_limit_is_refused() -> None:
         SseParser(limit=10).feed(b"x" * 11)
 
 
-@given(st.lists(st.text(alphabet=st.characters(exclude_characters="\r\n"), max_size=20)), st.data())
-def test_cutting_the_stream_anywhere_changes_nothing(texts: list[str], data: st.DataObject) -> None:
+def test_a_byte_order_mark_belongs_to_no_event() -> None:
+    assert parse(b"\xef\xbb\xbfdata: a\n\n\xef\xbb\xbfdata: b\n\ndata: c\n\n") == ["a", "c"]
+
+
+def test_an_event_is_there_with_its_blank_line_whatever_ends_lines() -> None:
+    for end in (b"\n", b"\r", b"\r\n"):
+        assert SseParser().feed(b"data: a" + 2 * end) == ["a"]
+
+
+def test_many_empty_lines_of_data_are_bounded_too() -> None:
+    with pytest.raises(AgentError, match="larger than 10 bytes"):
+        SseParser(limit=10).feed(b"data:\n" * 11)
+
+
+@pytest.mark.parametrize("body", [b"data: {}", b": ping\n", b"\xef\xbb\xbfevent: x", b"id:1", b"retry: 5"])
+def test_a_stream_is_told_from_json_by_how_it_begins(body: bytes) -> None:
+    assert is_stream(body)
+
+
+@pytest.mark.parametrize("body", [b"", b'{"data": 1}', b"<html>", b"database", b"\xef\xbb\xbf{}"])
+def test_what_is_no_stream_is_not_taken_for_one(body: bytes) -> None:
+    assert not is_stream(body)
+
+
+def test_bytes_that_drip_are_read_once() -> None:
+    def drip(size: int) -> None:
+        parser = SseParser()
+        for _ in range(size):
+            parser.feed(b"x")
+
+    # 8 in the ideal case, 64 where the time is quadratic
+    assert cpu_s(lambda: drip(64_000)) < 24 * cpu_s(lambda: drip(8_000))
+
+
+@given(
+    st.lists(st.text(alphabet=st.characters(exclude_characters="\r\n"), max_size=20)),
+    st.sampled_from(["\n", "\r", "\r\n"]),
+    st.data(),
+)
+def test_cutting_the_stream_anywhere_changes_nothing(texts: list[str], end: str, data: st.DataObject) -> None:
     texts = [text.encode(errors="replace").decode() for text in texts]
-    stream = b"".join(f"data: {text}\n\n".encode() for text in texts)
+    stream = b"".join(f"data: {text}{end}{end}".encode() for text in texts)
     cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=6)))
     edges = [0, *cuts, len(stream)]
     pieces = [stream[start:end] for start, end in pairwise(edges)]

@@ -1,0 +1,51 @@
+"""Addresses in the configuration."""
+
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator
+
+__all__ = ["HttpBase", "WsUrl", "names_host"]
+
+
+def names_host(url: str) -> bool:
+    """Return whether an address names a host that can be looked up, and no port that there cannot be.
+
+    A host with an empty part between its dots, or one of more than 63 characters, breaks what looks it up.
+    """
+    try:
+        parts = urlsplit(url)
+        (parts.hostname or "").encode("idna")
+        return bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
+def _url(url: str, *schemes: str) -> str:
+    expected = " or ".join(f"{scheme}://" for scheme in schemes)
+    wanted = f"must be a URL that begins with {expected} and names a host"
+    if not names_host(url):
+        raise ValueError(f"{wanted}: 1 to 63 characters between its dots, its port from 1 to 65535")
+    parts = urlsplit(url)
+    if parts.scheme not in schemes or not url.isprintable() or " " in url:
+        raise ValueError(wanted)
+    if "@" in parts.netloc or parts.fragment:
+        raise ValueError("must carry no user name, password or fragment")
+    return url
+
+
+def _http_base(url: str) -> str:
+    if "?" in _url(url, "http", "https"):
+        raise ValueError("must carry no query: paths are appended to it")
+    return url.rstrip("/")
+
+
+def _ws_url(url: str) -> str:
+    return _url(url, "ws", "wss")
+
+
+HttpBase = Annotated[str, AfterValidator(_http_base)]
+"""An ``http`` or ``https`` address that paths are appended to."""
+
+WsUrl = Annotated[str, AfterValidator(_ws_url)]
+"""A ``ws`` or ``wss`` address."""
