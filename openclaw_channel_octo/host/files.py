@@ -99,7 +99,8 @@ def dump_json(value: Mapping[str, Any], *, indent: int | None = None) -> bytes:
 def replace_file(path: Path, data: bytes, *, before_rename: Callable[[], None] | None = None) -> Stamp:
     """Give ``path`` the content ``data``, mode 0600, so that a crash leaves the old or the new content.
 
-    The caller holds a lock: the temporary file's name is fixed, so that a crash leaves at most one behind.
+    A symbolic link stays one: what it leads to is replaced. The caller holds a lock: the temporary file's name is
+    fixed, so that a crash leaves at most one behind.
 
     Args:
         path: the file.
@@ -112,6 +113,7 @@ def replace_file(path: Path, data: bytes, *, before_rename: Callable[[], None] |
     Raises:
         OSError: the file cannot be written.
     """
+    path = Path(os.path.realpath(path))
     temporary = path.with_name(f"{path.name}.tmp")
     try:
         stamp = _write_synced(temporary, data)

@@ -123,6 +123,8 @@ class GatewayRuns:
         self.keeps_keys = version >= FIRST_WITH_KEYS
         self.answers_aborted = True
         """Whether an aborted run gets its second answer; 2026.5.22 leaves some without."""
+        self.waits_pending = 0
+        """How many calls of ``agent.wait`` are answered at once, by ``pending``, as while a provider is tried again."""
         self._clock = clock
         self._tell = tell
         self._connected = connected
@@ -287,6 +289,10 @@ class GatewayRuns:
     async def wait(self, client: Client, request_id: str, params: Mapping[str, Any]) -> None:
         """Answer ``agent.wait``: the run's end, or after the time that was asked for that none is known."""
         run_id = params["runId"]
+        if self.waits_pending:
+            self.waits_pending -= 1
+            await client.answer(request_id, {"runId": run_id, "status": "pending"})
+            return
         answer: dict[str, Any] = {"runId": run_id, "status": "timeout"}
         if (task := self._tasks.get(run_id)) is not None:
             await asyncio.wait({task}, timeout=params.get("timeoutMs", 30_000) / 1000)

@@ -4,6 +4,7 @@ import asyncio
 import copy
 import errno
 import logging
+import os
 import shutil
 import stat
 import time
@@ -334,7 +335,7 @@ class _SessionFile:
         while (aside := self._path.with_name(f"{self._path.name}.broken-{number}")).exists():
             number += 1
         try:
-            aside.hardlink_to(self._path)
+            aside.hardlink_to(os.path.realpath(self._path))
         except OSError:
             shutil.copyfile(self._path, aside)
         return aside

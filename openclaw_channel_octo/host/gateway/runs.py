@@ -196,6 +196,7 @@ class GatewayRun:
                 return end
             if text(payload.get("status")) == "ok":
                 return None
+            await self._clock.sleep(SETTLE_EVERY_S)  # some answer at once that nothing is known yet
 
     async def _bring_home(self) -> End | None:
         """Find out what became of a run whose connection was lost; ``None`` when it has to be asked for."""

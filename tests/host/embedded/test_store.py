@@ -205,6 +205,25 @@ async def test_a_broken_file_that_cannot_be_replaced_is_left_alone_until_it_can(
     assert len(set_aside(path)) == 1
 
 
+async def test_a_link_stays_one_and_what_it_leads_to_is_written_and_set_aside(
+    path: Path, tmp_path: Path, clock: ManualClock
+) -> None:
+    target = tmp_path / "elsewhere" / "mine.json"
+    target.parent.mkdir()
+    target.write_text("{}")
+    path.symlink_to(target)
+    store = await opened(path, clock)
+    await store.update(KEY, put(status="done"))
+    assert on_disk(target) == {KEY: {"status": "done"}}
+    target.write_bytes(b'{"half')
+    assert await store.get(KEY) == {"status": "done"}
+    await store.close()
+    assert path.is_symlink()
+    assert on_disk(target) == {KEY: {"status": "done"}}
+    assert [aside.read_bytes() for aside in set_aside(path)] == [b'{"half']
+    assert [file.name for file in target.parent.iterdir()] == ["mine.json"]
+
+
 async def test_unknown_entries_unknown_fields_and_their_order_survive(path: Path, clock: ManualClock) -> None:
     entry = {
         "zeta": 1,

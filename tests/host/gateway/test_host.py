@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -25,6 +25,7 @@ from openclaw_channel_octo.host.gateway.connection import LinkState
 from openclaw_channel_octo.host.gateway.host import GatewayHost
 from openclaw_channel_octo.host.gateway.identity import DeviceFile
 from openclaw_channel_octo.host.gateway.protocol import Login
+from openclaw_channel_octo.host.gateway.runs import SETTLE_EVERY_S
 from openclaw_channel_octo.session.status import Status
 from openclaw_channel_octo.testing.gateway import Break, FakeGateway, Hang, Say, TimeOut
 from tests.runtime.rig import FastClock
@@ -187,6 +188,26 @@ async def test_a_run_survives_the_loss_of_the_connection(version: str, tmp_path:
         gateway.runs.release()
         assert await running == Final("at last")
         assert len(gateway.asked) == 1
+
+
+async def test_a_gateway_that_knows_nothing_yet_is_asked_again_after_a_pause(tmp_path: Path) -> None:
+    class Watched(FastClock):
+        slept: ClassVar[list[float]] = []
+
+        async def sleep(self, seconds: float) -> None:
+            self.slept.append(seconds)
+            await super().sleep(seconds)
+
+    async with FakeGateway() as gateway, hosted(gateway, tmp_path, Watched(20.0)) as host:
+        gateway.runs.waits_pending = 5
+        gateway.answer(lambda _: Hang(Say("at last")))
+        running = asyncio.create_task(end_of(host, turn()))
+        await until(lambda: gateway.sessions)
+        gateway.drop_connections()
+        await until(lambda: gateway.calls.count("agent.wait") == 6)
+        gateway.runs.release()
+        assert await running == Final("at last")
+    assert Watched.slept.count(SETTLE_EVERY_S) >= 5  # one for each, and one for the connection
 
 
 @pytest.mark.parametrize("version", ["2026.9.6", OLD])
