@@ -1,6 +1,7 @@
 """The demo without a story: a person types into the chat, and sees what the bot makes of it."""
 
 import asyncio
+import os
 import sys
 import threading
 from collections.abc import AsyncIterator
@@ -125,13 +126,18 @@ async def _typed() -> AsyncIterator[str]:
 
     def read() -> None:
         # A reader of its own: the interpreter could not close sys.stdin under a thread that waits in it.
-        with open(0, encoding="utf-8", errors="replace", closefd=False) as stdin, suppress(RuntimeError):
-            for line in stdin:
-                loop.call_soon_threadsafe(lines.put_nowait, line.strip())
+        with suppress(RuntimeError):  # the loop is closed already
+            with (
+                suppress(OSError),  # there is no standard input
+                open(0, encoding="utf-8", errors="replace", closefd=False) as stdin,
+            ):
+                for line in stdin:
+                    loop.call_soon_threadsafe(lines.put_nowait, line.strip())
             loop.call_soon_threadsafe(lines.put_nowait, None)
 
     threading.Thread(target=read, daemon=True).start()
-    undo = UNDO_LINE if sys.stdin.isatty() and sys.stdout.isatty() else ""
+    terminal = sys.stdin is not None and sys.stdin.isatty() and sys.stdout.isatty()
+    undo = UNDO_LINE if terminal and os.environ.get("TERM", "dumb") != "dumb" else ""
     while (line := await lines.get()) is not None:
         click.echo(undo, nl=False)
         if line:

@@ -9,7 +9,15 @@ from typing import Any
 
 import click
 
-from openclaw_channel_octo.cli.store import JSON_OPTION, NOT_FINE, STORE_OPTION, StoreErrors, age, journal_in
+from openclaw_channel_octo.cli.store import (
+    JSON_OPTION,
+    NOT_FINE,
+    STORE_OPTION,
+    StoreErrors,
+    age,
+    journal_in,
+    plain,
+)
 from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.message.payload import parse_payload
 from openclaw_channel_octo.store.audit import AuditEntry
@@ -134,16 +142,17 @@ def _print_rows(rows: Sequence[JournalRow], as_json: bool, *, reasons: bool = Fa
             click.echo(json.dumps(_as_json(row, None, text=False)))
             continue
         when = age(row.received_at, now_ms)
-        click.echo(
+        line = (
             f"{when:>7}  {row.state:<8}  {row.account:<12.12}  {row.message_id:<19}  from {row.from_uid[:12]}"
         )
+        click.echo(plain(line))
         if reasons or row.state == RowState.DEAD:
-            click.echo(f"         {row.detail or row.reason}")
+            click.echo(plain(f"         {row.detail or row.reason}"))
 
 
 def _audit_line(entry: AuditEntry, now_ms: int) -> str:
     where = f" {entry.target}" if entry.target else ""
-    return (
+    return plain(
         f"{age(entry.at, now_ms):>7}  {entry.outcome:<6}  {entry.account:<12.12}  {entry.action}{where}"
         f" for {entry.requester}{': ' + entry.detail if entry.detail else ''}"
     )
@@ -183,4 +192,4 @@ def _story(row: JournalRow, chunks: Sequence[Chunk], *, text: bool) -> str:
     for number, chunk in enumerate(chunks, 1):
         words = f": {chunk.text}" if text else f", {len(chunk.text)} characters"
         lines.append(f"  part {number} of the answer is {chunk.state} {chunk.message_id}{words}")
-    return "\n".join(lines)
+    return "\n".join(map(plain, lines))

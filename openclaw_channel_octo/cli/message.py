@@ -48,13 +48,25 @@ SCOPE = click.option("--scope", type=click.Choice(["parent"]), help="From a thre
 @SCOPE
 @JSON
 def send(target: str, text: str, files: Sequence[str], scope: str | None, as_json: bool) -> None:
-    """Send TEXT, "-" for standard input, and files. In the turn's own conversation it is a part of the answer."""
+    """Send TEXT, "-" for standard input, and files. In the turn's own conversation it is a part of the answer.
+
+    A file that cannot be sent is a line in the chat that says why, and one on standard error; the rest is sent.
+    """
     said = sys.stdin.read() if text == "-" else text
-    paths = [str(Path(one).absolute()) if Path(one).exists() else one for one in files]
-    sent = _ask("message.send", target=target, text=said, files=paths, scope=scope or "")
+    sent = _ask(
+        "message.send", target=target, text=said, files=[_place(one) for one in files], scope=scope or ""
+    )
     _show(sent, as_json, f"sent to {sent['target']}: {', '.join(sent['message_ids'])}")
     for name, why in sent["failed_media"]:
         click.echo(f"not sent: {plain(name)}: {plain(why)}", err=True)
+
+
+def _place(file: str) -> str:
+    """Return a file of this machine by its whole path, everything else as it is."""
+    try:
+        return str(Path(file).absolute()) if Path(file).exists() else file
+    except OSError:  # too long for a path: the content itself, in a data: address
+        return file
 
 
 @message.command()

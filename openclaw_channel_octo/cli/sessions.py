@@ -18,7 +18,7 @@ from openclaw_channel_octo.cli.session_repair import (
     is_in_gateway,
     kept_elsewhere,
 )
-from openclaw_channel_octo.cli.store import JSON_OPTION, NOT_FINE, NOT_READ, STORE_OPTION, age
+from openclaw_channel_octo.cli.store import JSON_OPTION, NOT_FINE, NOT_READ, STORE_OPTION, age, plain
 from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.errors import ControlError, HostError, NotRunning
 from openclaw_channel_octo.session.guard import Action, Plan
@@ -178,7 +178,7 @@ def verdict(todo: Plan) -> str:
 def _line(each: FoundSession) -> str:
     snapshot = each.snapshot
     when = age(snapshot.updated_at, SystemClock().wall_ms()) if snapshot.updated_at else "-"
-    return f"{snapshot.status or 'new':<12} {when:>7}  {snapshot.session_key}"
+    return plain(f"{snapshot.status or 'new':<12} {when:>7}  {snapshot.session_key}")
 
 
 def _explain(store: Path, each: FoundSession, view: dict[str, Any]) -> str:
@@ -199,7 +199,7 @@ def _explain(store: Path, each: FoundSession, view: dict[str, Any]) -> str:
         lines.append(f"  the last run took {snapshot.runtime_ms / 1000:.1f} s")
     if snapshot.last_run_error:
         lines.append(f"  it ended with: {snapshot.last_run_error}")
-    return "\n".join(lines)
+    return "\n".join(map(plain, lines))
 
 
 def _as_json(each: FoundSession, view: dict[str, Any]) -> dict[str, Any]:

@@ -169,4 +169,4 @@ async def _resolve(outbound: Outbound, asked: _Name) -> Any:
 
 def _file(source: str) -> MediaItem:
     path = Path(source)
-    return MediaItem(kind="file", url=source, name=path.name, path=path if path.is_absolute() else None)
+    return MediaItem(kind="file", url=source, path=path if path.is_absolute() else None)

@@ -17,6 +17,7 @@ from openclaw_channel_octo.testing.faults import (
     Refuse,
     Slow,
 )
+from openclaw_channel_octo.testing.gateway import FakeGateway
 from openclaw_channel_octo.testing.host import HANG, ScriptedHost, echo
 from openclaw_channel_octo.testing.records import Ack, ChatLine, RawEvent, RawMessage, RestCall, Split
 from openclaw_channel_octo.testing.refusals import Envelope
@@ -30,6 +31,7 @@ __all__ = [
     "Damage",
     "Envelope",
     "ErrorAnswer",
+    "FakeGateway",
     "Fault",
     "Hang",
     "JsonAnswer",

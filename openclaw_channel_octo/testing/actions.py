@@ -42,6 +42,8 @@ class Say(Action):
 
     async def do(self, octo: OctoDouble) -> str:
         channel = ChannelRef(self.channel, ChannelType(self.type))
+        if channel.type == ChannelType.PERSON and all(one.uid != channel.id for one in octo.accounts()):
+            raise ValueError(f"no account {channel.id!r}; for a group the type is 2")
         content = self.text if self.payload is None else self.payload
         return await octo.say(self.from_uid, channel, content, mention=self.mention)
 

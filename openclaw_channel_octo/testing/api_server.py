@@ -215,7 +215,14 @@ def _strict_json(data: bytes) -> dict[str, Any]:
         raise Refusal(refusals.MALFORMED) from None
     if not isinstance(value, dict):
         raise Refusal(refusals.MALFORMED)
-    return value
+    return _as_go_reads(value) if b"\\u" in data else value
+
+
+def _as_go_reads(value: dict[str, Any]) -> dict[str, Any]:
+    """Return the object with U+FFFD for half a surrogate pair, as Go's reader does."""
+    text = json.dumps(value, ensure_ascii=False).encode("utf-16", "surrogatepass")
+    read: dict[str, Any] = json.loads(text.decode("utf-16", "replace"))
+    return read
 
 
 def _not_json(name: str) -> Any:

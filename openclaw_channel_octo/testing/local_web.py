@@ -28,7 +28,7 @@ def guarded(handler: Handler) -> Handler:
     """Let programs of this machine and the page itself in, not the pages of other sites."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
-        if request.host.rpartition(":")[0] not in _LOCAL:
+        if request.host.partition(":")[0] not in _LOCAL:
             return refusal("this address is not the double's", HTTPStatus.FORBIDDEN)
         if request.method == "POST" and request.content_type != "application/json":
             return refusal("send JSON with Content-Type: application/json", HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
@@ -52,7 +52,7 @@ def page_file(package: str, name: str) -> web.Response:
 
 def as_json(value: Any) -> web.Response:
     """Return an answer that is JSON."""
-    text = json.dumps(value, ensure_ascii=False)
+    text = json.dumps(value)  # ASCII: a bot may have sent half an emoji, which UTF-8 has no form for
     return web.Response(text=text, content_type="application/json", headers={hdrs.CACHE_CONTROL: "no-store"})
 
 

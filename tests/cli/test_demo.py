@@ -160,6 +160,13 @@ async def test_a_person_can_talk_to_the_bot_and_see_what_becomes_of_each_message
     assert max(map(len, said)) <= 80
 
 
+def test_without_standard_input_the_talk_ends_at_once_and_in_order(surroundings: dict[str, str]) -> None:
+    command = ["sh", "-c", f"exec {PROGRAM} demo --interactive <&-"]
+    done = subprocess.run(command, env=surroundings, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "/help" in done.stdout
+
+
 def test_in_a_terminal_a_line_is_shown_once_and_ctrl_d_ends_it(surroundings: dict[str, str]) -> None:
     controller, terminal = pty.openpty()
     with subprocess.Popen(

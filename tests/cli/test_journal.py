@@ -59,6 +59,18 @@ def test_a_folder_that_cannot_be_reached_is_one_clear_line(tmp_path: Path) -> No
         assert "octo.sqlite cannot be read: File name too long" in result.stderr
 
 
+async def test_nothing_a_stranger_wrote_commands_the_operators_terminal(rig: Rig) -> None:
+    await rig.start(rig.config(), ScriptedHost())
+    message_id = await rig.mention("x \x1b]52;c;cm0=\x07\x1b[2J\x1b[1;1H\u202eleft\nhelper: online")
+    await rig.until_row(message_id, "answered")
+    shown = call("show", message_id, "--text", "--store", str(rig.state_dir))
+    assert shown.exit_code == 0
+    lines = shown.output.splitlines()
+    assert all(line.isprintable() for line in lines)
+    assert not any(line.startswith("helper: online") for line in lines)
+    assert sum("helper: online" in line for line in lines) == 2
+
+
 async def test_dead_letters_come_with_their_reasons_and_what_to_do(rig: Rig) -> None:
     _, dead = await filled(rig)
     result = call("dead", "--store", str(rig.state_dir))

@@ -108,6 +108,19 @@ async def test_files_come_from_its_own_folder_only(rig: Rig, start: Start, tmp_p
     assert "planted" not in str(lines)
 
 
+async def test_a_file_inside_its_address_is_sent_whatever_its_length(rig: Rig, start: Start) -> None:
+    await start(
+        "import base64\n"
+        "inside = 'data:text/plain;base64,' + base64.b64encode(b'x' * 6000).decode()\n"
+        "print(message('send', 'group:g1', 'look', '--file', inside))"
+    )
+    await rig.until_row(await rig.mention("files"), "answered")
+
+    lines = [line for line in rig.octo.chat(rig.group) if line.from_uid == HELPER]
+    assert lines[0].text == "look"
+    assert (lines[1].payload["name"], lines[1].payload["size"]) == ("file.txt", 6000)
+
+
 async def test_with_the_run_ends_what_the_program_may_do(rig: Rig, start: Start, tmp_path: Path) -> None:
     await start(
         f"import os; open({str(tmp_path / 'env')!r}, 'w').write(os.environ['OPENCLAW_TURN']); print('done')"

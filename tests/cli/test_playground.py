@@ -278,6 +278,10 @@ def test_what_keeps_it_from_starting_is_named(tmp_path: Path) -> None:
     assert result.exit_code == 2
     assert f"{broken}: channels.octo: missing" in result.stderr
 
+    result = CliRunner().invoke(main, ["playground", "--account", "helper"])
+    assert result.exit_code == 2
+    assert "give that with --config" in result.stderr
+
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()

@@ -105,6 +105,7 @@ async def test_what_hangs_goes_on_when_it_is_healed(script: Script) -> None:
     [
         ("say", {"from_": "zoe", "channel": "g1", "text": "x"}, "'zoe' is no member of 'g1'"),
         ("say", {"from_": "ann"}, "channel: Field required"),
+        ("say", {"from_": "ann", "channel": "g1", "type": 1}, "no account 'g1'; for a group the type is 2"),
         ("say", {"from_": "ann", "channel": "g1", "txt": "x"}, "txt: Extra inputs are not permitted"),
         ("fail", {"call": "nothing", "fault": "Hang"}, "no call 'nothing'"),
         ("fail", {"call": "*", "fault": "Slow", "settings": {"hours": 1}}, "hours"),
@@ -116,6 +117,17 @@ async def test_a_mistake_is_named(script: Script, name: str, body: dict[str, Any
 
     assert (status, told["ok"]) == (400, False)
     assert words in told["error"]
+
+
+async def test_half_an_emoji_of_a_bot_is_read_as_the_server_reads_it_and_the_state_goes_on(
+    script: Script,
+) -> None:
+    payload = {"type": 1, "content": "cut \ud83d"}
+    assert await script.call("sendMessage", channel_id="g1", channel_type=2, payload=payload) == 200
+    await script.do("say", from_="ann", channel="g1", payload={"type": 1, "content": "\ud83d too"})
+    async with script.session.get(f"{script.octo.api_url}/_double/state") as answer:
+        assert answer.status == 200
+        assert "cut \ufffd" in str(await answer.json())
 
 
 async def test_an_unknown_action_lists_those_there_are(script: Script) -> None:

@@ -19,6 +19,7 @@ from openclaw_channel_octo.cli.doctor.host import check_host
 from openclaw_channel_octo.cli.doctor.state import check_file, check_state
 from openclaw_channel_octo.cli.files import CONFIG_OPTION, OPENCLAW_OPTION, load_named
 from openclaw_channel_octo.cli.metrics import meter_for
+from openclaw_channel_octo.cli.store import plain
 from openclaw_channel_octo.config.load import Loaded, select_accounts
 from openclaw_channel_octo.config.model import BotConfig
 from openclaw_channel_octo.errors import ConfigError
@@ -149,5 +150,5 @@ async def _within(
 
 
 def _words(found: Finding) -> str:
-    line = f"{'-' if found.skipped else _MARKS[found.level]} {found.subject}: {found.words}"
+    line = plain(f"{'-' if found.skipped else _MARKS[found.level]} {found.subject}: {found.words}")
     return f"{line}\n    → {found.advice}" if found.advice else line

@@ -38,6 +38,8 @@ def playground(config_file: Path | None, account: str, port: int, *, verbose: bo
 
     Exit codes: 0 stopped, 2 could not start.
     """
+    if account and config_file is None:
+        raise click.UsageError("--account names a bot of a configuration: give that with --config")
     try:
         config = load_config(config_file).config if config_file else None
         setup_logging("INFO" if verbose else "ERROR", *(config.secrets() if config else ()))

@@ -17,6 +17,7 @@ function form(name, schema) {
     const label = make("label", field), input = make(kind.enum ? "select" : "input");
     label.htmlFor = input.id = `${name}-${field}`;
     if (kind.enum) input.append(...kind.enum.map(value => make("option", value)));
+    if (kind.enum) input.value = kind.default ?? kind.enum[0];
     else input.value = kind.default == null ? "" : typeof kind.default === "object" ? JSON.stringify(kind.default) : kind.default;
     filled.append(label, input);
   }
