@@ -5,6 +5,7 @@ from typing import Annotated
 from pydantic import AfterValidator
 
 from openclaw_channel_octo.config.base import FrozenModel
+from openclaw_channel_octo.config.urls import is_host
 
 __all__ = ["MetricsConfig"]
 
@@ -14,7 +15,13 @@ _HIGHEST_PORT = 65_535
 def _address(text: str) -> str:
     host, _, port = text.rpartition(":")
     named = host[1:-1] if host.startswith("[") and host.endswith("]") else "" if ":" in host else host
-    if not named or not named.isprintable() or " " in named or not port.isdecimal() or not port.isascii():
+    if (
+        not is_host(named)
+        or not named.isprintable()
+        or " " in named
+        or not port.isdecimal()
+        or not port.isascii()
+    ):
         raise ValueError("must be an address and a port, such as 127.0.0.1:9464 or [::1]:9464")
     if int(port) > _HIGHEST_PORT:
         raise ValueError(f"must name a port of at most {_HIGHEST_PORT}")

@@ -5,18 +5,25 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator
 
-__all__ = ["HttpBase", "WsUrl", "names_host"]
+__all__ = ["HttpBase", "WsUrl", "is_host", "names_host"]
+
+
+def is_host(name: str) -> bool:
+    """Return whether a name or IP address can be looked up.
+
+    An empty part between its dots, or one of more than 63 characters, breaks what looks it up.
+    """
+    try:
+        return bool(name.encode("idna"))
+    except UnicodeError:
+        return False
 
 
 def names_host(url: str) -> bool:
-    """Return whether an address names a host that can be looked up, and no port that there cannot be.
-
-    A host with an empty part between its dots, or one of more than 63 characters, breaks what looks it up.
-    """
+    """Return whether a URL names a host that can be looked up, and no port that there cannot be."""
     try:
         parts = urlsplit(url)
-        (parts.hostname or "").encode("idna")
-        return bool(parts.hostname) and parts.port != 0
+        return is_host(parts.hostname or "") and parts.port != 0
     except ValueError:
         return False
 

@@ -129,7 +129,18 @@ async def test_the_endpoint_answers_prometheus_and_nothing_else(
 
 @pytest.mark.parametrize(
     "listen",
-    ["9464", "localhost", ":9464", "127.0.0.1:http", "127.0.0.1:99999", "::1:9464", "a b:1", 9464, ""],
+    [
+        "9464",
+        "localhost",
+        ":9464",
+        "127.0.0.1:http",
+        "127.0.0.1:99999",
+        "::1:9464",
+        "a b:1",
+        "a..b:1",
+        9464,
+        "",
+    ],
 )
 def test_an_address_that_is_none_is_a_mistake_of_the_configuration(tmp_path: Path, listen: Any) -> None:
     config = {"channels": {"octo": {"botToken": TOKEN}}, "metrics": {"listen": listen}}
