@@ -20,7 +20,7 @@ _SPACES = re.compile(r"[ \t\u3000]*")
 _HARD_BREAK_SPACES = 2
 _TOP_LEVEL_INDENT = 3
 _LEAST_ROOM = 8
-"""What part of a message, one over this, a fence opened and closed again has to leave to what stands in it."""
+"""A fence, opened and closed again, leaves at least one part in so many of a message to its code."""
 _JOINER = "\u200d"
 _REGIONAL = "".join(map(chr, range(0x1F1E6, 0x1F200)))
 

@@ -207,6 +207,12 @@ WAYS: list[tuple[str, Callable[[Rig, Config], Any], int, str]] = [
     ("a user's key", account(botToken="uk_0123456789abcdef"), 2, "is a user's API key"),
     ("everything switched off", channel(enabled=False), 2, "✗ configuration: no account is on"),
     (
+        "a host nobody can look up",
+        channel(apiUrl="https://octo..example/api"),
+        2,
+        "✗ configuration: channels.octo.apiUrl: must be a URL",
+    ),
+    (
         "a host nobody knows",
         channel(apiUrl="http://no-such-host.invalid/api"),
         2,

@@ -87,6 +87,7 @@ from openclaw_channel_octo.runtime.transport import open_websocket
 from openclaw_channel_octo.testing import OctoDouble
 
 async def main():
+    asyncio.get_running_loop().slow_callback_duration = 60  # a busy machine is no warning
     async with OctoDouble() as octo:
         transport = await open_websocket(octo.ws_url)
     await transport.close()

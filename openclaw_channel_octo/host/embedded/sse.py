@@ -10,7 +10,7 @@ _BEGINNINGS = (b"data:", b"event:", b"id:", b"retry:", b":")
 
 def is_stream(body: bytes) -> bool:
     """Return whether an answer is an event stream, whatever its header says: JSON begins otherwise."""
-    return body.removeprefix(_MARK).startswith(_BEGINNINGS)
+    return body.removeprefix(_MARK).lstrip(b"\r\n").startswith(_BEGINNINGS)
 
 
 class SseParser:

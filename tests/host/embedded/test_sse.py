@@ -58,7 +58,9 @@ def test_many_empty_lines_of_data_are_bounded_too() -> None:
         SseParser(limit=10).feed(b"data:\n" * 11)
 
 
-@pytest.mark.parametrize("body", [b"data: {}", b": ping\n", b"\xef\xbb\xbfevent: x", b"id:1", b"retry: 5"])
+@pytest.mark.parametrize(
+    "body", [b"data: {}", b"\r\n: ping\n", b"\xef\xbb\xbfevent: x", b"id:1", b"retry: 5"]
+)
 def test_a_stream_is_told_from_json_by_how_it_begins(body: bytes) -> None:
     assert is_stream(body)
 
