@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from openclaw_channel_octo.clock import Backoff, Clock
-from openclaw_channel_octo.errors import AmbiguousOutcome, ApiError, BadRequest
+from openclaw_channel_octo.errors import AmbiguousOutcome, ApiError, BadRequest, RateLimited
 from openclaw_channel_octo.host.base import MediaItem
 from openclaw_channel_octo.ids import ChannelRef, ChannelType
 from openclaw_channel_octo.message.address import addressed, split_addressed
@@ -31,6 +31,9 @@ Said = str | MediaItem | Sequence[str | MediaItem]
 
 TRIES = 8
 """Steps, sends and searches together, before a message is given up; with the waits between them over a minute."""
+
+LONGEST_HINT_S = 60.0
+"""Longest wait a server can ask for before a message is sent again; people wait eight minutes at most."""
 
 LOOK_BACK = 100
 """Newest messages of a conversation searched for one whose send had no answer."""
@@ -308,7 +311,8 @@ class Outbox:
                     raise
                 problem = error
                 self._log.warning("%s; once more", error)
-                await self._clock.sleep(backoff.next())
+                hint_s = error.retry_after if isinstance(error, RateLimited) else 0.0
+                await self._clock.sleep(max(backoff.next(), min(hint_s, LONGEST_HINT_S)))
         raise problem
 
     async def _send(self, channel: ChannelRef, chunk: Chunk) -> str:

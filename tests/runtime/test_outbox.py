@@ -122,6 +122,17 @@ async def test_chunks_keep_their_order_whatever_happens_to_one_of_them(
     assert " ".join(fast_rig.said()) == LONG
 
 
+async def test_a_server_that_asks_for_half_a_minute_gets_it_before_a_message_is_sent_again(
+    fast_rig: Rig,
+) -> None:
+    await fast_rig.start(fast_rig.config())
+    fast_rig.octo.fail_next("sendMessage", RateLimit(retry_after=30), times=2)
+    await fast_rig.until_row(await fast_rig.mention("go"), "answered")
+    first, second, third = (call.at for call in fast_rig.octo.calls if call.name == "sendMessage")
+    assert min(second - first, third - second) >= 30 / 50  # the fast clock
+    assert fast_rig.said() == ["@Helper go"]
+
+
 async def test_a_bot_put_out_of_the_group_midway_leaves_a_dead_letter_with_the_reason(rig: Rig) -> None:
     host = ScriptedHost([Accepted("r"), Block("part"), HANG, Final("rest")])
     await rig.start(rig.config(), host)
