@@ -1,5 +1,6 @@
 """The private folder that fetched files lie in for a while."""
 
+import errno
 import mimetypes
 import os
 import re
@@ -54,6 +55,19 @@ class MediaFolder:
                 return False
             self._bytes += size
             return True
+
+    def write(self, content: bytes) -> Path:
+        """Keep bytes in a new file. Raises `OSError`, also where the bound leaves no room."""
+        path = self.place()
+        if not self.take(len(content)):
+            self.remove(path, 0)
+            raise OSError(errno.ENOSPC, "the folder is full until old files are swept away")
+        try:
+            path.write_bytes(content)
+        except OSError:
+            self.remove(path, len(content))
+            raise
+        return path
 
     def remove(self, path: Path, taken: int) -> None:
         """Remove a file, and give back the room that was taken for it; one that was swept away has given it back."""

@@ -258,12 +258,8 @@ class Attachments:
             return {"source": "", "refused": INVALID}
         if len(content) > MAX_DATA_BYTES:
             return {"source": "", "refused": TOO_LARGE_DATA}
-        if not self._spool.take(len(content)):
-            self._log.warning("%s is full: files are refused until old ones are swept away", self._spool.path)
-            return {"source": "", "refused": NO_ROOM, "mime": mime}
         try:
-            path = self._spool.place()
-            path.write_bytes(content)
+            path = self._spool.write(content)
         except OSError as error:
             self._log.warning("a file of an answer was not kept: %s", error.strerror)
             return {"source": "", "refused": NO_ROOM, "mime": mime}

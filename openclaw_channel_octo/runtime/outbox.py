@@ -119,8 +119,7 @@ class Outbox:
             StoreError: the journal did not take it.
         """
         parts = _quoting(quote, await self._parts(row.channel, run_id, said))
-        chunks = await self._journal.plan_chunks(row.id, run_id, parts)
-        return [await self._deliver_recorded(row, chunk) for chunk in chunks]
+        return await self._deliver_all(row, await self._journal.plan_chunks(row.id, run_id, parts))
 
     async def conclude(
         self, row: InboundRow, run_id: str, said: Said, ending: RowState, detail: str = "", quote: str = ""
@@ -131,7 +130,7 @@ class Outbox:
         """
         parts = _quoting(quote, await self._parts(row.channel, run_id, said))
         chunks = await self._journal.plan_chunks(row.id, run_id, parts, ending)
-        ids = [await self._deliver_recorded(row, chunk) for chunk in chunks]
+        ids = await self._deliver_all(row, chunks)
         await self._settle(row, ending, ids, detail)
         return ids[-1]
 
@@ -151,12 +150,15 @@ class Outbox:
         """
         now_ms = self._clock.wall_ms()
         ids = []
-        for part in await self._parts(channel, run_id, said):
-            chunk = Chunk(ref=self._clock.new_id(), text=part.text, file=part.file, since_ms=now_ms)
-            ready = await self._ready(chunk)
-            await self._files.spent(chunk.file)
-            ids.append(await self._deliver(channel, ready, uncertain=False))
-            self._name_note(chunk.ref, ids[-1])
+        parts = await self._parts(channel, run_id, said)
+        try:
+            for part in parts:
+                chunk = Chunk(ref=self._clock.new_id(), text=part.text, file=part.file, since_ms=now_ms)
+                ids.append(await self._deliver(channel, await self._ready(chunk), uncertain=False))
+                self._name_note(chunk.ref, ids[-1])
+        finally:
+            for part in parts:
+                await self._files.spent(part.file)
         return ids
 
     async def edit(self, channel: ChannelRef, message_id: str, text: str) -> None:
@@ -271,6 +273,15 @@ class Outbox:
             await self._journal.mark_chunk(chunk.ref, state, message_id=message_id, detail=LOST)
             return [message_id] if message_id else []
         return []
+
+    async def _deliver_all(self, row: InboundRow, chunks: Sequence[Chunk]) -> list[str]:
+        """Send chunks in their order; those behind one that cannot be sent never are, nor are their files kept."""
+        try:
+            return [await self._deliver_recorded(row, chunk) for chunk in chunks]
+        except ApiError:
+            for chunk in chunks:
+                await self._files.spent(chunk.file)
+            raise
 
     async def _deliver_recorded(self, row: InboundRow, chunk: Chunk, *, uncertain: bool = False) -> str:
         if chunk.file:

@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import os
+import resource
 import socket
 import stat
 import time
@@ -341,6 +342,25 @@ async def test_files_on_their_way_at_once_do_not_pass_the_folders_bound_together
 async def test_a_type_that_no_parser_takes_keeps_no_file_away(tmp_path: Path, header: str, mime: str) -> None:
     async with site() as api, fetcher(tmp_path, api.url) as found:
         assert (await found.fetch(f"{api.url}/file/odd?{quote(header)}", "a.png")).mime == mime
+
+
+def test_bytes_that_could_not_be_written_leave_no_file_and_take_no_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("openclaw_channel_octo.rest.media_folder.FULL_BYTES", len(PNG))
+    folder = MediaFolder(tmp_path / "media", SystemClock())
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(PNG) - 1, limits[1]))  # the disk ends in the middle of it
+    try:
+        with pytest.raises(OSError, match="too large"):
+            folder.write(PNG)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    kept = folder.write(PNG)
+    assert [kept] == list((tmp_path / "media").glob("*"))
+    with pytest.raises(OSError, match="the folder is full"):
+        folder.write(b"x")
+    assert [kept] == list((tmp_path / "media").glob("*"))
 
 
 async def test_a_file_that_is_still_needed_is_not_swept(tmp_path: Path) -> None:

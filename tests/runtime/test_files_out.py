@@ -303,6 +303,29 @@ async def test_a_file_inside_its_address_that_finds_no_room_becomes_a_line(
     assert seen == ["look", f"{NOTE} `file.png` (there is no room for it at the moment)"]
 
 
+async def test_a_file_that_could_not_be_kept_takes_no_room_from_the_next(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("openclaw_channel_octo.rest.media_folder.FULL_BYTES", len(PNG))
+    address = "data:image/png;base64," + base64.b64encode(PNG).decode()
+    rig.state_dir.mkdir(parents=True, exist_ok=True)
+    (rig.state_dir / "outgoing").write_text("not a folder")
+    turn = (Accepted("r"), Final("", (item(address),)))
+    await rig.start(rig.config(), ScriptedHost(turn, turn))
+    await rig.until_row(await rig.mention("go"), "answered")
+    (rig.state_dir / "outgoing").unlink()
+    await rig.until_row(await rig.mention("again"), "answered")
+    assert shown(rig) == [f"{NOTE} `file.png` (there is no room for it at the moment)", "file.png"]
+
+
+async def test_files_behind_a_message_that_cannot_be_sent_are_not_kept(rig: Rig) -> None:
+    address = "data:image/png;base64," + base64.b64encode(PNG).decode()
+    await rig.start(rig.config(), ScriptedHost([Accepted("r"), Final("look", (item(address),))]))
+    rig.octo.fail_next("sendMessage", ErrorAnswer(status=403), times=None)
+    await rig.until_row(await rig.mention("go"), "dead")
+    assert list((rig.state_dir / "outgoing").glob("*")) == []
+
+
 async def test_a_file_that_breaks_what_looks_at_it_becomes_a_line_and_the_rest_goes_on(
     rig: Rig, shared: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
