@@ -110,10 +110,10 @@ class Rig:
         for name in loaded.accounts:
             await self.channel.start(name, host)
 
-    async def stop(self) -> None:
-        """Stop what was started."""
+    async def stop(self, drain_s: float = 0) -> None:
+        """Stop what was started, once turns have ended or this time is over."""
         if self.channel is not None:
-            await self.channel.stop(0)
+            await self.channel.stop(drain_s)
         if self.host is not None:
             await self.host.stop()
         self.channel = self.host = None

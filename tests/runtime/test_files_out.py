@@ -262,7 +262,7 @@ async def test_a_file_in_the_runs_own_folder_is_sent_and_the_folder_removed(rig:
     host.release()
     await rig.until_row(message_id, "answered")
     assert shown(rig) == ["made.txt"]
-    await rig.stop()
+    await rig.stop(drain_s=600)
     assert not output.exists()
 
 
@@ -277,7 +277,7 @@ async def test_an_answer_that_cannot_be_sent_leaves_no_folder_behind(rig: Rig) -
     await rig.start(rig.config(agent=python_agent(LEAVES_A_FILE)))
     rig.octo.fail_next("sendMessage", ErrorAnswer(status=403), times=None)
     await rig.until_row(await rig.mention("go"), "dead")
-    await rig.stop()
+    await rig.stop(drain_s=600)
     assert list((rig.state_dir / "output").glob("*")) == []
 
 
