@@ -225,9 +225,9 @@ class Runs:
             await within(self._clock, budget_s + GRACE_S, self._consume(self._host.run(turn), seen, deliver))
         except TimeoutError:
             await self._abort(turn)
-            seen.end = Failed(Status.TIMEOUT, f"no end within {budget_s:.0f} s")
+            seen.end = seen.end or Failed(Status.TIMEOUT, f"no end within {budget_s:.0f} s")
         except HostError as error:
-            seen.end = Failed(Status.FAILED, str(error))
+            seen.end = seen.end or Failed(Status.FAILED, str(error))
         return _conclude(seen)
 
     async def _consume(self, events: AsyncIterator[TurnEvent], seen: _Stream, deliver: Deliver) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import Any, cast
 
 import pytest
@@ -19,6 +19,8 @@ from openclaw_channel_octo.host.base import (
     MediaItem,
     Recovery,
     Skipped,
+    Turn,
+    TurnEvent,
 )
 from openclaw_channel_octo.ids import ChannelRef
 from openclaw_channel_octo.runtime.commands import FAILED
@@ -256,6 +258,25 @@ async def test_a_journal_that_refuses_an_end_after_it_was_shown_does_not_make_it
     await rig.until_row(await rig.mention("go"), "notified")
     assert rig.said() == [TEXTS.failed]
     assert "planted" in caplog.text
+
+
+@pytest.mark.parametrize("error", [None, HostError("the store is gone")], ids=["hangs", "fails"])
+async def test_an_answer_counts_although_its_host_does_not_come_to_rest_behind_it(
+    fast_rig: Rig, error: Exception | None
+) -> None:
+    class Restless(ScriptedHost):
+        async def run(self, turn: Turn) -> AsyncGenerator[TurnEvent]:
+            try:
+                yield Final("the answer")
+                yield Failed("failed", "a second end")
+            finally:
+                if error is not None:
+                    raise error
+                await asyncio.Event().wait()
+
+    await fast_rig.start(fast_rig.config(dispatchTimeoutMs=2_000), Restless())
+    await fast_rig.until_row(await fast_rig.mention("go"), "answered")
+    assert fast_rig.said() == ["the answer"]
 
 
 @pytest.mark.parametrize("error", [HostError("the store is gone"), KeyError("status")])
