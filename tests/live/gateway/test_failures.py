@@ -90,7 +90,8 @@ async def hanging_with_history(deployment: Deployment, cell: Cell) -> None:
     await cell.mention("hello")
     assert await cell.until(1) == [answer_to("hello")]
     await cell.mention("hang [stub:hang]")
-    assert await cell.until(2) == [answer_to("hello"), TIMEOUT]
+    *_, seen = await cell.until(2)
+    assert seen in {TIMEOUT, FAILED}  # 2026.5.22 may fail over its own session file as it ends the run
     await and_then(cell, restart=announced(deployment))
 
 
