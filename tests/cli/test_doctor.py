@@ -306,6 +306,12 @@ WAYS: list[tuple[str, Callable[[Rig, Config], Any], int, str]] = [
         "✗ agent: its folder /no/such/folder is not there",
     ),
     (
+        "an agent's folder that is a program",
+        host(agent={**AGENT, "cwd": "/bin/sh"}),
+        2,
+        "✗ agent: its folder /bin/sh is not there",
+    ),
+    (
         "an endpoint that is not there",
         host(
             agent={

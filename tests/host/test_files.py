@@ -1,5 +1,6 @@
 """Private folders, locks and whole files."""
 
+import fcntl
 import os
 import stat
 import subprocess
@@ -47,6 +48,21 @@ def test_a_second_process_is_told_who_owns_the_state_and_what_to_do(tmp_path: Pa
         OwnerLock(path).acquire()
     assert f"in use by process {process.pid}: stop that process" in str(caught.value)
     assert "host.stateDir" in str(caught.value)
+
+
+def test_somebody_who_only_looks_for_the_owner_keeps_nobody_from_owning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "host.lock"
+    path.touch()
+    looking = os.open(path, os.O_RDONLY)
+    fcntl.flock(looking, fcntl.LOCK_SH)
+    monkeypatch.setattr("time.sleep", lambda _: fcntl.flock(looking, fcntl.LOCK_UN))
+    lock = OwnerLock(path)
+    lock.acquire()
+    assert path.read_text() == f"{os.getpid()}\n"
+    lock.release()
+    os.close(looking)
 
 
 def test_the_lock_of_a_killed_process_is_free(tmp_path: Path) -> None:

@@ -81,7 +81,7 @@ async def _whole(agent: Agent, prompt: Prompt) -> str:
 def _command(agent: CommandAgentConfig) -> Finding:
     program = agent.command[0]
     path = {**os.environ, **agent.env}.get("PATH")
-    if agent.cwd is not None and not os.access(agent.cwd, os.X_OK):
+    if agent.cwd is not None and not os.access(f"{agent.cwd}/", os.X_OK):  # the slash: no file
         words = f"its folder {agent.cwd} is not there, or not for this user"
         return error(SUBJECT, words, "make it, or change host.agent.cwd")
     if shutil.which(program, path=path):
