@@ -95,7 +95,7 @@ def repair(store: Path, agent: str, key: str, dry_run: bool, as_json: bool) -> N
     try:
         fixes = _fixes(store, agent, key, dry_run=dry_run)
     except (HostError, ControlError, OSError, ValueError) as error:
-        click.echo(f"nothing was repaired: {error}", err=True)
+        click.echo(f"nothing was repaired: {getattr(error, 'strerror', None) or error}", err=True)
         sys.exit(NOT_READ)
     for fix in fixes:
         click.echo(json.dumps(asdict(fix)) if as_json else fix.line(dry_run=dry_run))
@@ -132,7 +132,7 @@ def _load(store: Path, agent: str, key: str = "") -> list[FoundSession]:
         found = read_sessions(store, agent)
         problem = "" if found or key else _why_none(store)
     except (OSError, ValueError) as error:
-        problem = str(error)
+        problem = getattr(error, "strerror", None) or str(error)
     if problem:
         click.echo(f"the sessions in {store} cannot be read: {problem}", err=True)
         sys.exit(NOT_READ)

@@ -113,7 +113,8 @@ async def _look(
     try:
         meter_for(loaded.config.metrics)
     except ConfigError as problem:
-        found.append(error("metrics", str(problem), "the bots do not start without it"))
+        words = str(problem).removeprefix("metrics: ")
+        found.append(error("metrics", words, "the bots do not start without it"))
     about = fine("version", f"openclaw-channel-octo {__version__}, Python {sys.version.split()[0]}")
     return [*found, *(each for part in several for each in part), about]
 
