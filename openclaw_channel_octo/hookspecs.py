@@ -6,10 +6,10 @@ Hooks are synchronous, as pluggy is, and only register: what they register has a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pluggy
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -64,8 +64,7 @@ class Channel(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class ChannelSpec:
+class ChannelSpec(Struct, frozen=True):
     """What a plugin registers.
 
     Attributes:

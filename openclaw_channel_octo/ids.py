@@ -1,9 +1,10 @@
 """Ids of the chat and how they are taken apart (protocol §5)."""
 
 import re
-from dataclasses import dataclass
 from enum import IntEnum
 from zlib import crc32
+
+from msgspec import Struct
 
 __all__ = [
     "ChannelRef",
@@ -26,8 +27,7 @@ class ChannelType(IntEnum):
     THREAD = 5
 
 
-@dataclass(frozen=True, slots=True)
-class ChannelRef:
+class ChannelRef(Struct, frozen=True):
     """A conversation of the chat.
 
     Attributes:
@@ -39,8 +39,7 @@ class ChannelRef:
     type: int
 
 
-@dataclass(frozen=True, slots=True)
-class ThreadId:
+class ThreadId(Struct, frozen=True):
     """A thread's channel id taken apart."""
 
     group_no: str

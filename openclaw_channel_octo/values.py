@@ -1,21 +1,25 @@
-"""Values made for every message, and so cheaply (docs/decisions/0024)."""
+"""What values with secrets share; every other value is a plain `msgspec.Struct` (docs/decisions/0024)."""
 
-from dataclasses import dataclass, field
-from typing import TypeVar, dataclass_transform
+from typing import Any, ClassVar
 
-__all__ = ["light_dataclass"]
+from msgspec import Struct
 
-_T = TypeVar("_T")
+__all__ = ["Private"]
 
 
-@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(field,))
-def light_dataclass(cls: type[_T]) -> type[_T]:
-    """Make a dataclass with slots and keyword arguments that the type checker keeps from being changed.
+class Private(Struct, frozen=True):
+    """A struct that shows all its fields but those it names in ``HIDDEN``.
 
-    Python does not: it would set every field of a frozen dataclass by a call, seven times the cost. Use it
-    where the making shows in the time a message takes, ``@dataclass(frozen=True)`` everywhere else.
-
-    Args:
-        cls: its annotations are the fields. A value whose fields can be hashed can be, like a frozen one.
+    A struct compares, copies and converts the hidden fields like the others: only ``repr``, and with it every log
+    line and traceback, leaves them out.
     """
-    return dataclass(slots=True, kw_only=True, unsafe_hash=True)(cls)
+
+    HIDDEN: ClassVar[frozenset[str]] = frozenset()
+    """Names of the fields that hold secrets."""
+
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{name}={value!r}" for name, value in self.__rich_repr__())
+        return f"{type(self).__name__}({shown})"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return [(name, getattr(self, name)) for name in self.__struct_fields__ if name not in self.HIDDEN]

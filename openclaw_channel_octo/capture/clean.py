@@ -9,9 +9,9 @@ import binascii
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any, Final
 
+from msgspec.structs import replace
 from pydantic import SecretStr
 
 from openclaw_channel_octo.capture.socket import Seen, Side, SocketReader

@@ -1,7 +1,8 @@
 """Captures made smaller, or fit to be shown to others; what comes out replays like what went in."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from openclaw_channel_octo.capture.clean import Cleaner, SocketCleaner
 from openclaw_channel_octo.capture.format import (

@@ -1,12 +1,12 @@
 """The `.wkcap` file: a header and timed records of one bot's traffic, as msgpack objects (design §10)."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Final, Literal, Self
 
 import msgpack
+from msgspec import Struct
 from pydantic import ValidationError
 
 from openclaw_channel_octo.capture.header import BINARY_PROTOCOL, CaptureHeader
@@ -39,8 +39,7 @@ MAX_ITEMS: Final = 100_000
 _READ_SIZE: Final = 256 * 1024
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FromServer:
+class FromServer(Struct, frozen=True, kw_only=True):
     """A WebSocket message the server sent.
 
     Attributes:
@@ -52,8 +51,7 @@ class FromServer:
     data: bytes | str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ToServer:
+class ToServer(Struct, frozen=True, kw_only=True):
     """A WebSocket message the client sent; a CONNECT carries ``TOKEN`` in place of its token.
 
     Attributes:
@@ -65,8 +63,7 @@ class ToServer:
     data: bytes | str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SocketControl:
+class SocketControl(Struct, frozen=True, kw_only=True):
     """Something that happened to the socket itself.
 
     Attributes:
@@ -80,8 +77,7 @@ class SocketControl:
     details: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ApiCall:
+class ApiCall(Struct, frozen=True, kw_only=True):
     """One HTTP request and its answer.
 
     Attributes:
@@ -107,8 +103,7 @@ class ApiCall:
     direction: str = "out"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OtherRecord:
+class OtherRecord(Struct, frozen=True, kw_only=True):
     """A record of a stream this package does not know.
 
     Attributes:
@@ -127,8 +122,7 @@ class OtherRecord:
 Record = FromServer | ToServer | SocketControl | ApiCall | OtherRecord
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Capture:
+class Capture(Struct, frozen=True, kw_only=True):
     """A capture read into memory.
 
     Attributes:

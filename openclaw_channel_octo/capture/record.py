@@ -7,12 +7,12 @@ import os
 from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from msgspec import Struct
 from pydantic import SecretStr
 
 from openclaw_channel_octo.capture.clean import Cleaner, SocketCleaner
@@ -45,8 +45,7 @@ EARLY_CALLS = 100
 _REGISTER = "/v1/bot/register"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class Limits(Struct, frozen=True, kw_only=True):
     """When a recording ends by itself; the bot goes on.
 
     Attributes:
@@ -183,8 +182,7 @@ class Recorder:
             _log.warning("[octo] [%s] the recording has ended: %s; the bot goes on", self._account, why)
 
 
-@dataclass(slots=True)
-class _Connection:
+class _Connection(Struct):
     cleaner: Cleaner
     socket: SocketCleaner
     private_key: bytes

@@ -3,10 +3,11 @@
 import itertools
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+
+from msgspec import Struct, field
 
 from openclaw_channel_octo.capture.format import (
     Capture,
@@ -44,8 +45,7 @@ Ack = tuple[int, int, int]
 """A RECVACK as message id, message seq, header flags."""
 
 
-@dataclass(slots=True)
-class _Connection:
+class _Connection(Struct):
     """One connection of the capture, played by our own core."""
 
     number: int

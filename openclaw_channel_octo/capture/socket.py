@@ -1,8 +1,9 @@
 """What a recorded connection carried: packets, and the messages inside their encryption (protocol §3)."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import Enum, auto
+
+from msgspec import Struct
 
 from openclaw_channel_octo.errors import CryptoError, WireError
 from openclaw_channel_octo.wire.buffer import Framer, frame
@@ -20,8 +21,7 @@ class Side(Enum):
     SERVER = auto()
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(Struct, frozen=True):
     """One packet.
 
     Attributes:

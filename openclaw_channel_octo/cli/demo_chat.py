@@ -4,11 +4,12 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from http import HTTPStatus
 from itertools import takewhile
 from pathlib import Path
 from typing import Any, Final
+
+from msgspec import Struct
 
 from openclaw_channel_octo.cli.demo_screen import Screen
 from openclaw_channel_octo.cli.play.stage import HELPER, furnish
@@ -33,8 +34,7 @@ _POLL_S: Final = 0.02
 _EVER_S: Final = 3_600.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pace:
+class Pace(Struct, frozen=True, kw_only=True):
     """How fast the demo goes, in seconds.
 
     Attributes:
@@ -52,8 +52,7 @@ class Pace:
     silence_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """A conversation.
 
     Attributes:

@@ -1,13 +1,13 @@
 """What the demo claims, checked against what really was said."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 __all__ = ["Claim", "Heard", "Question", "check"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
+class Question(Struct, frozen=True, kw_only=True):
     """A message to the bot, and what its agent has to say to it.
 
     Attributes:
@@ -23,8 +23,7 @@ class Question:
     answer: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Heard:
+class Heard(Struct, frozen=True, kw_only=True):
     """Everything the claims are about.
 
     Attributes:
@@ -46,8 +45,7 @@ class Heard:
     direct: str
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(Struct, frozen=True):
     """One thing the demo claims.
 
     Attributes:

@@ -3,11 +3,11 @@
 import asyncio
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
 import click
+from msgspec import Struct, field
 
 from openclaw_channel_octo.cli.files import CONFIG_OPTION, OPENCLAW_OPTION, load_named
 from openclaw_channel_octo.clock import SystemClock, within
@@ -29,8 +29,7 @@ MOST_SESSIONS = 1_000
 NEEDED = ("agent", "agent.wait", "chat.history", "sessions.abort", "sessions.describe", "sessions.subscribe")
 
 
-@dataclass(slots=True, kw_only=True)
-class Findings:
+class Findings(Struct, kw_only=True):
     """What a check saw.
 
     Attributes:

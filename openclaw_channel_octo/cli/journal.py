@@ -3,11 +3,12 @@
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import click
+from msgspec import to_builtins
+from msgspec.structs import asdict
 
 from openclaw_channel_octo.cli.store import (
     JSON_OPTION,
@@ -130,7 +131,7 @@ def audit(store: Path, account: str, limit: int, as_json: bool) -> None:
         entries = journal_in(store).audit(account=account.lower(), limit=limit)
     now_ms = SystemClock().wall_ms()
     for entry in entries:
-        click.echo(json.dumps(asdict(entry)) if as_json else _audit_line(entry, now_ms))
+        click.echo(json.dumps(to_builtins(entry)) if as_json else _audit_line(entry, now_ms))
     if not entries and not as_json:
         click.echo("Nothing was asked for.")
 
@@ -159,7 +160,7 @@ def _audit_line(entry: AuditEntry, now_ms: int) -> str:
 
 
 def _as_json(row: JournalRow, chunks: Sequence[Chunk] | None, *, text: bool) -> dict[str, Any]:
-    shown = asdict(row)
+    shown: dict[str, Any] = asdict(row)
     payload = shown.pop("payload")
     if text:
         shown["text"] = parse_payload(payload).text

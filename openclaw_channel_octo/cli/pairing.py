@@ -2,10 +2,10 @@
 
 import json
 import sys
-from dataclasses import asdict
 from pathlib import Path
 
 import click
+from msgspec import to_builtins
 
 from openclaw_channel_octo.cli.control import ask
 from openclaw_channel_octo.cli.store import (
@@ -52,7 +52,7 @@ def list_people(store: Path, account: str, as_json: bool) -> None:
     with StoreErrors():
         found = journal_in(store).pairings(account=account.lower(), now_ms=now_ms)
     for one in found:
-        click.echo(json.dumps(asdict(one)) if as_json else _line(one, now_ms))
+        click.echo(json.dumps(to_builtins(one)) if as_json else _line(one, now_ms))
     if not found and not as_json:
         click.echo("Nobody waits, and nobody was let in.")
 

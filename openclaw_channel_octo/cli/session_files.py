@@ -1,8 +1,9 @@
 """The embedded host's sessions as their files tell them, read and never changed."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.host.embedded import rows
@@ -18,8 +19,7 @@ PATIENCE_MS = 660_000
 """Time without progress after which a running session is called stuck: the default budget and a minute."""
 
 
-@dataclass(frozen=True, slots=True)
-class FoundSession:
+class FoundSession(Struct, frozen=True):
     """A session of a file.
 
     Attributes:

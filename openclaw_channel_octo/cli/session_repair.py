@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator
 from contextlib import nullcontext
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+
+from msgspec import Struct
 
 from openclaw_channel_octo.cli.control import ask
 from openclaw_channel_octo.cli.session_files import FoundSession, is_owned, read_sessions, session_files
@@ -21,8 +22,7 @@ _LEFT_BEHIND = RECOVERABLE | {Status.RUNNING, Status.QUEUED}
 """Statuses that are wrong once no process runs the session."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fix:
+class Fix(Struct, frozen=True, kw_only=True):
     """What was done about one session.
 
     Attributes:

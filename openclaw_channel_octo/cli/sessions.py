@@ -3,11 +3,11 @@
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import click
+from msgspec import to_builtins
 
 from openclaw_channel_octo.cli.control import ask
 from openclaw_channel_octo.cli.session_files import FoundSession, is_fine, is_owned, read_sessions, todo_of
@@ -98,7 +98,7 @@ def repair(store: Path, agent: str, key: str, dry_run: bool, as_json: bool) -> N
         click.echo(f"nothing was repaired: {getattr(error, 'strerror', None) or error}", err=True)
         sys.exit(NOT_READ)
     for fix in fixes:
-        click.echo(json.dumps(asdict(fix)) if as_json else fix.line(dry_run=dry_run))
+        click.echo(json.dumps(to_builtins(fix)) if as_json else fix.line(dry_run=dry_run))
     if not fixes and not key and not as_json:
         click.echo("Nothing to repair.")
     if not fixes and key:
@@ -204,4 +204,4 @@ def _explain(store: Path, each: FoundSession, view: dict[str, Any]) -> str:
 
 def _as_json(each: FoundSession, view: dict[str, Any]) -> dict[str, Any]:
     live: dict[str, Any] = {name: view[name] for name in ("run", "waiting") if name in view}
-    return {"agent": each.agent, **asdict(each.snapshot), **live, "verdict": verdict(_plan(each, view))}
+    return {"agent": each.agent, **to_builtins(each.snapshot), **live, "verdict": verdict(_plan(each, view))}

@@ -5,11 +5,11 @@ import os
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import click
+from msgspec import to_builtins
 
 from openclaw_channel_octo.cli.control import ask
 from openclaw_channel_octo.cli.store import STORE_OPTION, age, plain
@@ -117,7 +117,7 @@ def _owner(store: Path) -> str:
 
 
 def _row(row: JournalRow | None) -> dict[str, Any] | None:
-    return None if row is None else {name: asdict(row)[name] for name in SHOWN_OF_A_ROW}
+    return None if row is None else {name: to_builtins(row)[name] for name in SHOWN_OF_A_ROW}
 
 
 def _lines(found: Report, now_ms: int) -> Iterator[str]:

@@ -4,10 +4,12 @@ import json
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from openclaw_channel_octo.config.channel import CHANNEL_PATH, ChannelReader
 from openclaw_channel_octo.config.findings import Findings, join
@@ -37,8 +39,7 @@ class UnreadableConfigError(ConfigError):
     """There is no configuration to judge: the file cannot be read, or is not JSON."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Loaded:
+class Loaded(Struct, frozen=True, kw_only=True):
     """A configuration without mistakes.
 
     Attributes:

@@ -6,7 +6,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, SecretStr, Strict
+from pydantic import AfterValidator, Field, InstanceOf, SecretStr, Strict
 
 from openclaw_channel_octo.config.access import AccessSettings
 from openclaw_channel_octo.config.base import LONGEST_TEXT, FrozenModel, visible
@@ -327,7 +327,7 @@ class GatewayHostConfig(HostConfig):
         "operator.write",
     )
     openclaw_config: Path | None = None
-    routing: Routing = Routing()
+    routing: InstanceOf[Routing] = Routing()
 
 
 class OctoConfig(FrozenModel):

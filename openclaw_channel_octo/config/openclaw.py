@@ -2,9 +2,9 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, ClassVar
 
+from msgspec.structs import replace
 from pydantic import SecretStr
 
 from openclaw_channel_octo.config.findings import Findings, join
@@ -20,6 +20,7 @@ from openclaw_channel_octo.session.route import (
     canonical_account,
     canonical_id,
 )
+from openclaw_channel_octo.values import Private
 
 __all__ = ["OpenClawConfig", "read_openclaw"]
 
@@ -35,8 +36,7 @@ _KINDS = {"direct": "direct", "dm": "direct", "group": "group", "channel": "grou
 Block = Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OpenClawConfig:
+class OpenClawConfig(Private, frozen=True, kw_only=True):
     """What a gateway's file says that concerns this channel.
 
     Attributes:
@@ -48,10 +48,12 @@ class OpenClawConfig:
         agents: ids of its configured agents, empty where it lists none.
     """
 
+    HIDDEN: ClassVar = frozenset({"channel"})
+
     url: str
-    token: SecretStr | None = field(default=None, repr=False)
-    password: SecretStr | None = field(default=None, repr=False)
-    channel: Block | None = field(default=None, repr=False)
+    token: SecretStr | None = None
+    password: SecretStr | None = None
+    channel: Block | None = None
     routing: Routing
     agents: tuple[str, ...] = ()
 

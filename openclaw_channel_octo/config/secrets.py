@@ -4,15 +4,16 @@ import re
 import stat
 import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
+from msgspec import Struct
 from pydantic import AfterValidator, Field, SecretStr
 
 from openclaw_channel_octo.config.base import FrozenModel
 from openclaw_channel_octo.config.findings import Findings, is_token
+from openclaw_channel_octo.values import Private
 
 __all__ = ["FoundSecret", "Surroundings", "read_secret", "secret_variables"]
 
@@ -21,8 +22,7 @@ _SECRET_NAME = re.compile(r"AUTH|CRED|KEY|PASS|SECRET|TOKEN", re.IGNORECASE)
 _LARGEST_SECRET = 64 * 1024
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Surroundings:
+class Surroundings(Private, frozen=True, kw_only=True):
     """What a configuration refers to besides itself.
 
     Attributes:
@@ -31,8 +31,10 @@ class Surroundings:
         run_programs: whether ``exec`` references are run or only named.
     """
 
+    HIDDEN: ClassVar = frozenset({"env"})
+
     base: Path
-    env: Mapping[str, str] = field(repr=False)
+    env: Mapping[str, str]
     run_programs: bool = True
 
     def path(self, text: str) -> Path:
@@ -43,8 +45,7 @@ class Surroundings:
         return self.base / text
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FoundSecret:
+class FoundSecret(Struct, frozen=True, kw_only=True):
     """A secret and where it came from.
 
     Attributes:

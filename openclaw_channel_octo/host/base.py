@@ -5,12 +5,14 @@ A host implements `AgentHost`. A channel hands it one `Turn` for each inbound me
 """
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import ClassVar, Protocol, runtime_checkable
+
+from msgspec import Struct
 
 from openclaw_channel_octo.session.status import SessionSnapshot
+from openclaw_channel_octo.values import Private
 
 __all__ = [
     "Accepted",
@@ -31,8 +33,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sender:
+class Sender(Struct, frozen=True, kw_only=True):
     """Who wrote the message of a turn.
 
     Attributes:
@@ -46,8 +47,7 @@ class Sender:
     is_owner: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MediaItem:
+class MediaItem(Struct, frozen=True, kw_only=True):
     """A file that came with a message or belongs to an answer.
 
     Attributes:
@@ -69,8 +69,7 @@ class MediaItem:
     mime: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Turn:
+class Turn(Private, frozen=True, kw_only=True):
     """One run of the agent for one inbound message.
 
     Attributes:
@@ -98,6 +97,8 @@ class Turn:
             (`AgentHost.keeps_runs`): when it was, Unix milliseconds.
     """
 
+    HIDDEN: ClassVar = frozenset({"ticket"})
+
     run_id: str
     session_key: str
     agent_id: str
@@ -112,58 +113,51 @@ class Turn:
     notes: str = ""
     context: str = ""
     output: Path | None = None
-    ticket: str = field(default="", repr=False)
+    ticket: str = ""
     budget_s: float | None = None
     attempt: int = 1
     resumed: bool = False
     lost_since_ms: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Accepted:
+class Accepted(Struct, frozen=True):
     """The host has started the run."""
 
     run_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class Delta:
+class Delta(Struct, frozen=True):
     """More text of the answer as it is written; progress only, never posted alone."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
+class Block(Struct, frozen=True):
     """A finished part of the answer, to be posted now."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Media:
+class Media(Struct, frozen=True):
     """A file of the answer, to be posted now."""
 
     source: MediaItem
 
 
-@dataclass(frozen=True, slots=True)
-class ToolNote:
+class ToolNote(Struct, frozen=True):
     """What a tool did; not shown to people."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Final:
+class Final(Struct, frozen=True):
     """Terminal: the run ended well. ``text`` and ``media`` are only what no `Block` or `Media` brought."""
 
     text: str = ""
     media: tuple[MediaItem, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Failed:
+class Failed(Struct, frozen=True):
     """Terminal: the run ended badly.
 
     Attributes:
@@ -177,8 +171,7 @@ class Failed:
     partial: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Skipped:
+class Skipped(Struct, frozen=True):
     """Terminal: the host did not run the turn at all."""
 
     reason: str

@@ -3,8 +3,9 @@
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from openclaw_channel_octo.message.mentions import ends_name, is_word
 from openclaw_channel_octo.message.split import split_reply
@@ -20,8 +21,7 @@ _EVERYONE = re.compile(r"@(?:all|All|所有人)")
 _PRIVATE_USE = range(0xE000, 0xF8FF)
 
 
-@dataclass(frozen=True, slots=True)
-class _Span:
+class _Span(Struct, frozen=True):
     """A mention in an agent's text: where it stands, whom it names (nobody: empty), and what people see."""
 
     start: int
@@ -30,8 +30,7 @@ class _Span:
     shown: str
 
 
-@dataclass(frozen=True, slots=True)
-class Addressed:
+class Addressed(Struct, frozen=True):
     """A message as it is sent.
 
     Attributes:

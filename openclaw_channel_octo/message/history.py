@@ -1,7 +1,8 @@
 """What was said around a message, as text that cannot be taken for the message itself (reference-behaviour §c.9)."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from openclaw_channel_octo.message.text import clip, label, readable
 
@@ -26,8 +27,7 @@ _NOTES_END = "[End of the notes.]"
 _END = "[End of what was said before. The message to answer follows.]"
 
 
-@dataclass(frozen=True, slots=True)
-class Said:
+class Said(Struct, frozen=True):
     """One earlier message.
 
     Attributes:

@@ -1,7 +1,8 @@
 """Files that an agent names in its answer, as OpenClaw's agents do: lines that begin with ``MEDIA:``."""
 
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from openclaw_channel_octo.message.text import code_spans, covered_by
 
@@ -14,8 +15,7 @@ _QUOTES = {"`": "`", '"': '"', "'": "'", "<": ">"}
 _SHORTEST_QUOTED = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Named:
+class Named(Struct, frozen=True):
     """An answer without the lines that name files.
 
     Attributes:

@@ -1,9 +1,10 @@
 """Payloads of files the bot sends, and of the quote in an answer (octo-bot-api §4.3)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
+
+from msgspec import Struct
 
 from openclaw_channel_octo.message.payload import ContentType
 from openclaw_channel_octo.message.text import file_name, single_line
@@ -51,8 +52,7 @@ QUOTED_CHARS = 200
 """Characters of a message that are shown in a quote of it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OutgoingFile:
+class OutgoingFile(Struct, frozen=True, kw_only=True):
     """A file that lies in the deployment's storage.
 
     Attributes:

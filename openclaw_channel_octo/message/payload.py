@@ -2,11 +2,11 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import IntEnum
 from itertools import islice
-from typing import Any
+from typing import Any, ClassVar
 
+from msgspec import Struct, field
 from pydantic import Field, ValidationError
 
 from openclaw_channel_octo.message.lenient import (
@@ -18,7 +18,7 @@ from openclaw_channel_octo.message.lenient import (
     strings,
 )
 from openclaw_channel_octo.message.text import well_formed
-from openclaw_channel_octo.values import light_dataclass
+from openclaw_channel_octo.values import Private
 
 __all__ = [
     "SYSTEM_TYPES",
@@ -91,8 +91,7 @@ def _entities(value: object) -> tuple[Entity, ...]:
     return tuple(found)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mention:
+class Mention(Struct, frozen=True, kw_only=True):
     """Whom a message addresses (protocol §6.2).
 
     Attributes:
@@ -126,8 +125,7 @@ class Reply(LenientModel):
     payload: Object = Field(default_factory=dict)
 
 
-@light_dataclass
-class Payload:
+class Payload(Private, frozen=True, kw_only=True):
     """A payload, read leniently: what has the wrong shape counts as absent.
 
     Attributes:
@@ -141,13 +139,15 @@ class Payload:
         problem: why this is a bad payload, in words for an operator.
     """
 
+    HIDDEN: ClassVar = frozenset({"data"})
+
     type: int | None = None
     text: str = ""
     plain: str = ""
     mention: Mention | None = None
     reply: Reply | None = None
     event_type: str | None = None
-    data: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    data: Mapping[str, Any] = field(default_factory=dict)
     problem: str | None = None
 
 

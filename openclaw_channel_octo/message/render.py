@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from itertools import islice
+
+from msgspec import Struct
 
 from openclaw_channel_octo.message.content import Block, Contact, File, Forward, Location, RichText, System
 from openclaw_channel_octo.message.payload import SYSTEM_TYPES, ContentType, Payload, Reply, read_payload
@@ -62,8 +63,7 @@ _MARKERS: Mapping[int, str] = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MediaRef:
+class MediaRef(Struct, frozen=True, kw_only=True):
     """A file a message brings.
 
     Attributes:
@@ -79,8 +79,7 @@ class MediaRef:
     size: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rendered:
+class Rendered(Struct, frozen=True, kw_only=True):
     """A message for an agent.
 
     Attributes:

@@ -3,7 +3,8 @@
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from openclaw_channel_octo.message.text import utf16_length, well_formed
 
@@ -25,8 +26,7 @@ _JOINER = "\u200d"
 _REGIONAL = "".join(map(chr, range(0x1F1E6, 0x1F200)))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Fence:
+class _Fence(Struct, frozen=True, kw_only=True):
     """A code fence: its whole first line, the line that closes it, and how far it stands in."""
 
     opening: str
@@ -34,8 +34,7 @@ class _Fence:
     indent: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Line:
+class _Line(Struct, frozen=True, kw_only=True):
     """A line of a window, the fence open before and after it, and the window's UTF-16 units up to its end."""
 
     start: int

@@ -2,8 +2,10 @@
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
 from enum import StrEnum
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from openclaw_channel_octo.errors import TargetError
 from openclaw_channel_octo.ids import ChannelRef, ChannelType, sides_of_compound, split_space, split_thread
@@ -39,8 +41,7 @@ _FORMS = "a target is group:<id>, group:<id>____<thread>, group:<id>@<uid>,<uid>
 _PAIR = 2
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(Struct, frozen=True):
     """A conversation somebody named, and whom to call there.
 
     Attributes:
@@ -80,8 +81,7 @@ class Resolution(StrEnum):
     """A group or a person, as named."""
 
 
-@dataclass(frozen=True, slots=True)
-class Destination:
+class Destination(Struct, frozen=True):
     """Where a message goes, and why."""
 
     target: Target

@@ -1,14 +1,14 @@
 """Counting what happens, for whoever collects it; nothing here knows who does (docs/operations.md)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Protocol
+
+from msgspec import Struct
 
 __all__ = ["NO_METER", "Gauge", "Meter"]
 
 
-@dataclass(frozen=True, slots=True)
-class Gauge:
+class Gauge(Struct, frozen=True):
     """A value at the moment somebody asks.
 
     Attributes:

@@ -1,8 +1,9 @@
 """Who may talk to a bot (openclaw-host §3.4)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Literal
+
+from msgspec import Struct, field
 
 from openclaw_channel_octo.ids import ChannelRef, ChannelType, split_space, split_thread
 
@@ -18,8 +19,7 @@ DmPolicy = Literal["open", "pairing", "allowlist", "disabled"]
 GroupPolicy = Literal["open", "allowlist", "disabled"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GroupAccess:
+class GroupAccess(Struct, frozen=True, kw_only=True):
     """What differs in one group.
 
     Attributes:
@@ -31,8 +31,7 @@ class GroupAccess:
     allow_from: frozenset[str] | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AccessPolicy:
+class AccessPolicy(Struct, frozen=True, kw_only=True):
     """Who may talk to one bot; by default everybody. People are bare uids, in the case the server has them.
 
     The bot's owner may always talk to it.

@@ -4,8 +4,9 @@ The rule: a bot does for a person what that person could do without it. The deci
 """
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 from openclaw_channel_octo.ids import ChannelRef, ChannelType
 
@@ -22,8 +23,7 @@ class Role(StrEnum):
     BOT = "bot"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Requester:
+class Requester(Struct, frozen=True, kw_only=True):
     """For whom a bot is to do something.
 
     Attributes:

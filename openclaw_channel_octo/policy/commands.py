@@ -1,7 +1,8 @@
 """What people may tell the channel itself instead of asking the agent, and who may."""
 
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from openclaw_channel_octo.ids import split_space
 from openclaw_channel_octo.policy.access import ANYONE
@@ -24,8 +25,7 @@ _FIRST_WORD = re.compile(r"\S+")
 _APPROVAL = re.compile(r"(/?)approve(?:\s+\S+)?\s+(\S+)\s*")
 
 
-@dataclass(frozen=True, slots=True)
-class Commanders:
+class Commanders(Struct, frozen=True):
     """Who may stop, reset and approve where others take part.
 
     Attributes:

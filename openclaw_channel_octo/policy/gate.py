@@ -1,8 +1,9 @@
 """The gate: what a received message is to the bot, and whether it addresses it (design §4)."""
 
 from collections.abc import Container
-from dataclasses import dataclass, field
 from enum import StrEnum
+
+from msgspec import Struct, field
 
 from openclaw_channel_octo.ids import (
     ChannelRef,
@@ -70,8 +71,7 @@ ADDRESSED = frozenset({DecisionKind.TURN, DecisionKind.COMMAND})
 """What the bot acts upon."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Envelope:
+class Envelope(Struct, frozen=True, kw_only=True):
     """What a packet says about its payload (protocol §2.5).
 
     Attributes:
@@ -87,8 +87,7 @@ class Envelope:
     is_event_packet: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Identity:
+class Identity(Struct, frozen=True, kw_only=True):
     """Who the bot is, as ``register`` says.
 
     Attributes:
@@ -102,8 +101,7 @@ class Identity:
     owner_uid: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GatePolicy:
+class GatePolicy(Struct, frozen=True, kw_only=True):
     """What the gate has to know besides the message.
 
     Attributes:
@@ -122,8 +120,7 @@ class GatePolicy:
     access: AccessPolicy = field(default_factory=AccessPolicy)
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(Struct, frozen=True):
     """What a message is, why in a few fixed words, and the command with its slash if it is one."""
 
     kind: DecisionKind

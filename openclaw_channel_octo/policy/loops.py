@@ -1,7 +1,8 @@
 """Bots that answer each other: turns another bot sets off are counted, for each pair and conversation."""
 
 from collections import OrderedDict, deque
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from openclaw_channel_octo.ids import ChannelRef
 
@@ -14,8 +15,7 @@ OTHERS = 50
 """Other bots counted in one conversation, the latest ones."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LoopLimits:
+class LoopLimits(Struct, frozen=True, kw_only=True):
     """When two bots are stopped.
 
     Attributes:

@@ -5,11 +5,11 @@ import math
 import re
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 from http import HTTPStatus
 from types import MappingProxyType
-from typing import Any, Final, TypeVar
+from typing import Any, ClassVar, Final, TypeVar
 
+from msgspec import Struct
 from pydantic import TypeAdapter, ValidationError
 
 from openclaw_channel_octo.errors import (
@@ -25,6 +25,7 @@ from openclaw_channel_octo.errors import (
     Unavailable,
 )
 from openclaw_channel_octo.rest.calls import POLICIES, Call
+from openclaw_channel_octo.values import Private
 
 __all__ = ["Answer", "Exchange", "ProxyRefusal", "read", "unanswered", "unusable"]
 
@@ -93,8 +94,7 @@ class ProxyRefusal(Unavailable):
     retry_after: float = _DEFAULT_RETRY_AFTER_S
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Exchange:
+class Exchange(Struct, frozen=True, kw_only=True):
     """One request and what came back, for those who record traffic. Holds secrets.
 
     Attributes:
@@ -114,8 +114,7 @@ class Exchange:
     response: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Private, frozen=True):
     """What came back.
 
     Attributes:
@@ -124,20 +123,21 @@ class Answer:
         body: the whole body.
     """
 
+    HIDDEN: ClassVar = frozenset({"body"})
+
     status: int
     headers: Mapping[str, str]
-    body: bytes = field(repr=False)
+    body: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class _Envelope:
+class _Envelope(Struct, frozen=True):
     """Both error forms in one: the older ``msg`` and, where the server is newer, the ``error`` block."""
 
     is_json: bool = False
     msg: str = ""
     code: str = ""
     http_status: int = 0
-    details: Mapping[str, Any] = field(default_factory=dict)
+    details: Mapping[str, Any] = MappingProxyType({})
 
 
 def read(call: Call, answer: Answer, shape: TypeAdapter[T]) -> T:

@@ -1,9 +1,10 @@
 """The calls of the bot API and, for each of them, when it may be tried again (octo-bot-api §10)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
+
+from msgspec import Struct
 
 __all__ = ["POLICIES", "Call", "CallPolicy", "Queue"]
 
@@ -37,8 +38,7 @@ class Queue(StrEnum):
     READS = "reads"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallPolicy:
+class CallPolicy(Struct, frozen=True, kw_only=True):
     """How often a call is repeated without asking the caller, and what it waits behind.
 
     Attributes:

@@ -3,12 +3,12 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 import aiohttp
 from aiohttp.abc import AbstractResolver
+from msgspec import Struct
 from pydantic import SecretStr
 from yarl import URL
 
@@ -54,8 +54,7 @@ class MediaRefused(OctoError):
         self.plain = plain
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FetchedFile:
+class FetchedFile(Struct, frozen=True, kw_only=True):
     """A file on this machine.
 
     Attributes:
@@ -69,8 +68,7 @@ class FetchedFile:
     mime: str
 
 
-@dataclass(slots=True)
-class Budget:
+class Budget(Struct):
     """Bytes that the files of one message may still take together."""
 
     left: int
@@ -255,8 +253,7 @@ class MediaFetcher:
         return self._session
 
 
-@dataclass(slots=True)
-class _Written:
+class _Written(Struct):
     """Bytes of a file for which room was taken."""
 
     size: int = 0

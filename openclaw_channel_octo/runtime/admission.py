@@ -1,7 +1,8 @@
 """Messages that address the bot and get no turn: who is told what, and how often."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from openclaw_channel_octo.config.model import Texts
 from openclaw_channel_octo.policy.access import NOT_PAIRED

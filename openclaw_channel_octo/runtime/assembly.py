@@ -1,8 +1,9 @@
 """The parts of one bot put together, as soon as it is known who the bot is."""
 
 import asyncio
-from dataclasses import dataclass
 from functools import partial
+
+from msgspec import Struct
 
 from openclaw_channel_octo.config.model import BotConfig
 from openclaw_channel_octo.observe.logs import BotLog
@@ -42,8 +43,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Basics:
+class Basics(Struct, frozen=True, kw_only=True):
     """What every part of a bot is made from.
 
     Attributes:

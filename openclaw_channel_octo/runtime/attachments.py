@@ -9,10 +9,11 @@ import shutil
 import wave
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import unquote, unquote_to_bytes, urlsplit
+
+from msgspec import Struct
 
 from openclaw_channel_octo.clock import Clock, within
 from openclaw_channel_octo.config.model import BotConfig
@@ -86,8 +87,7 @@ class Outputs:
                     shutil.rmtree(path, ignore_errors=True)
 
 
-@dataclass(frozen=True, slots=True)
-class _Found:
+class _Found(Struct, frozen=True):
     """A file that is at hand, and the type its server gave it."""
 
     source: OpenFile

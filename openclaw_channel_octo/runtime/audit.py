@@ -2,7 +2,8 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from openclaw_channel_octo.clock import Clock
 from openclaw_channel_octo.errors import ApiError, OctoError, RequestDenied, TargetError
@@ -13,16 +14,14 @@ from openclaw_channel_octo.store.journal import Journal
 __all__ = ["Audit", "Record"]
 
 
-@dataclass(slots=True)
-class Record:
+class Record(Struct):
     """One request while it is carried out; what stands here at its end is recorded."""
 
     target: str = ""
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Audit:
+class Audit(Struct, frozen=True, kw_only=True):
     """Records the requests one requester makes of one bot.
 
     Attributes:

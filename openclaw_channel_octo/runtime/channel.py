@@ -4,10 +4,11 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+
+from msgspec import Struct
 
 from openclaw_channel_octo.clock import Clock, SystemClock, within
 from openclaw_channel_octo.config.load import select_accounts
@@ -38,8 +39,7 @@ __all__ = ["ChannelStatus", "OctoChannel"]
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChannelStatus:
+class ChannelStatus(Struct, frozen=True, kw_only=True):
     """How the channel's bots are.
 
     Attributes:

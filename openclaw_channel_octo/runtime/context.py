@@ -2,7 +2,8 @@
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from openclaw_channel_octo.clock import Clock, within
 from openclaw_channel_octo.config.model import BotConfig
@@ -31,16 +32,14 @@ CONVERSATIONS = 200
 _TALK = frozenset({DecisionKind.CONTEXT, DecisionKind.TURN})
 
 
-@dataclass(frozen=True, slots=True)
-class _Older:
+class _Older(Struct, frozen=True):
     """What the server's history holds from before the journal began."""
 
     said: tuple[Said, ...] = ()
     answered: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Context:
+class Context(Struct, frozen=True, kw_only=True):
     """Tells agents what was said before a message, and which of it they have answered already.
 
     Attributes:

@@ -2,9 +2,10 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import asdict
 from functools import partial
 from typing import Any
+
+from msgspec import to_builtins
 
 from openclaw_channel_octo import __version__
 from openclaw_channel_octo.errors import ControlError
@@ -31,18 +32,20 @@ def register_calls(server: ControlServer, channel: OctoChannel, host_kind: str) 
 
 
 async def _status(channel: OctoChannel, host_kind: str, _: Mapping[str, Any]) -> Mapping[str, Any]:
-    return {"pid": os.getpid(), "version": __version__, "host": host_kind, **asdict(channel.status())}
+    return {"pid": os.getpid(), "version": __version__, "host": host_kind, **to_builtins(channel.status())}
 
 
 async def _show(channel: OctoChannel, params: Mapping[str, Any]) -> Mapping[str, Any]:
-    return asdict(await channel.look(_text(params, "session")))
+    shown: dict[str, Any] = to_builtins(await channel.look(_text(params, "session")))
+    return shown
 
 
 async def _repair(channel: OctoChannel, params: Mapping[str, Any]) -> Mapping[str, Any]:
     dry_run = params.get("dry_run", False)
     if not isinstance(dry_run, bool):
         raise ControlError("bad-params", "dry_run must be true or false")
-    return asdict(await channel.repair(_text(params, "session"), dry_run=dry_run))
+    shown: dict[str, Any] = to_builtins(await channel.repair(_text(params, "session"), dry_run=dry_run))
+    return shown
 
 
 async def _tell_paired(channel: OctoChannel, params: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -1,7 +1,8 @@
 """The server's history as the runtime reads it: which conversations there are, and what was said in them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from openclaw_channel_octo.ids import ChannelRef, ChannelType
 from openclaw_channel_octo.policy.gate import Identity
@@ -19,8 +20,7 @@ FIRST_LOOK = 50
 """Messages looked at in a conversation nobody here has heard of."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ending:
+class Ending(Struct, frozen=True):
     """The end of a conversation.
 
     Attributes:

@@ -1,7 +1,9 @@
 """Received messages: judged by the gate, recorded in one transaction, then acknowledged (design §4 steps 2–3)."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from openclaw_channel_octo.ids import ChannelRef, ChannelType
 from openclaw_channel_octo.message.payload import Payload, parse_payload
@@ -38,8 +40,7 @@ _TO_THE_BOT = ADDRESSED | {DecisionKind.REFUSED}
 Incoming = Received | Undecodable
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class Outcome(Struct, frozen=True, kw_only=True):
     """What became of one received packet.
 
     Attributes:
@@ -61,8 +62,7 @@ class Outcome:
     acknowledge: bool = True
 
 
-@dataclass(slots=True)
-class _Judged:
+class _Judged(Struct):
     outcome: Outcome
     record: NewInbound | None
 

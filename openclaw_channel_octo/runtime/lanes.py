@@ -4,7 +4,8 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 __all__ = ["Lanes", "Work"]
 
@@ -13,8 +14,7 @@ Work = Callable[[], Awaitable[None]]
 _log = logging.getLogger(__name__)
 
 
-@dataclass(slots=True)
-class _Lane:
+class _Lane(Struct):
     waiting: deque[Work] = field(default_factory=deque)
     in_flight: bool = False
     worker: asyncio.Task[None] | None = None

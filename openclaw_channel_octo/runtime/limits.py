@@ -1,7 +1,8 @@
 """Messages that are too many: of one person, in one conversation, or of bots that answer each other."""
 
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from openclaw_channel_octo.config.model import BotConfig
 from openclaw_channel_octo.ids import ChannelRef, split_space
@@ -17,8 +18,7 @@ __all__ = ["Limits"]
 _SAID = ADDRESSED | {DecisionKind.CONTEXT, DecisionKind.REFUSED}
 
 
-@dataclass(frozen=True, slots=True)
-class _Burst:
+class _Burst(Struct, frozen=True):
     """What messages have in common that one notice stands for."""
 
     kind: str

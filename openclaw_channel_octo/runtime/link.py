@@ -2,9 +2,10 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
+
+from msgspec import Struct
 
 from openclaw_channel_octo.clock import Clock
 from openclaw_channel_octo.errors import RemoteProtocolError, StoreError, TransportError
@@ -42,8 +43,7 @@ class Ending(StrEnum):
     STORE_ERROR = "store-error"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LinkEnd:
+class LinkEnd(Struct, frozen=True, kw_only=True):
     """How a connection ended.
 
     Attributes:

@@ -2,7 +2,8 @@
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from openclaw_channel_octo.clock import Clock
 from openclaw_channel_octo.ids import ChannelRef
@@ -21,8 +22,7 @@ PENDING = 2_000
 _ENDS = {*Status, SKIPPED}
 
 
-@dataclass(slots=True)
-class _Wait:
+class _Wait(Struct):
     since: float
     channel: ChannelRef
     typed: bool = False

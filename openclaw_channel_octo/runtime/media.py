@@ -3,7 +3,9 @@
 import asyncio
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from openclaw_channel_octo.clock import Clock, within
 from openclaw_channel_octo.host.base import MediaItem
@@ -25,8 +27,7 @@ TELL = "[有文件未能读取，请在回答中告知对方。]"
 """Asks the agent to pass on that a file is missing: the people who sent it see no error."""
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
+class Taken(Struct, frozen=True):
     """The files of one message.
 
     Attributes:

@@ -1,7 +1,8 @@
 """What a group or thread has written down for its bots: GROUP.md and THREAD.md, fetched when a turn needs them."""
 
 from collections import OrderedDict
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from openclaw_channel_octo.clock import Clock, within
 from openclaw_channel_octo.errors import ApiError, NotFound, PermissionDenied
@@ -21,8 +22,7 @@ WAIT_S = 3.0
 CONVERSATIONS = 500
 
 
-@dataclass(frozen=True, slots=True)
-class _Kept:
+class _Kept(Struct, frozen=True):
     content: str
     until: float
 

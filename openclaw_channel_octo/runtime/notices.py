@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Hashable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from openclaw_channel_octo.clock import Clock
 from openclaw_channel_octo.errors import ApiError
@@ -18,8 +19,7 @@ BURSTS = 5_000
 """Bursts remembered, the latest ones; one that is forgotten may get a second notice."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Notice:
+class Notice(Struct, frozen=True, kw_only=True):
     """What people read where a message gets no answer.
 
     Attributes:

@@ -4,9 +4,10 @@ import asyncio
 import json
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
+
+from msgspec.structs import replace
 
 from openclaw_channel_octo.clock import Backoff, Clock
 from openclaw_channel_octo.errors import AmbiguousOutcome, ApiError, BadRequest, RateLimited

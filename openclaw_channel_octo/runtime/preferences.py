@@ -2,7 +2,8 @@
 
 import asyncio
 from collections import OrderedDict
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from openclaw_channel_octo.clock import Clock
 from openclaw_channel_octo.errors import ApiError, NotFound
@@ -19,8 +20,7 @@ ROUTE_MISSING = ""
 """The server's code where it knows no such call at all; an unknown group has one (octo-bot-api §1.4)."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Known:
+class _Known(Struct, frozen=True):
     agreed: bool
     until: float
 

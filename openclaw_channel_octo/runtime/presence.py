@@ -3,7 +3,8 @@
 import asyncio
 from collections.abc import Awaitable
 from contextlib import suppress
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from openclaw_channel_octo.clock import Clock, within
 from openclaw_channel_octo.errors import ApiError
@@ -28,8 +29,7 @@ RECEIPT_IDS = 100
 """Most message ids one receipt may carry (octo-bot-api §3.2)."""
 
 
-@dataclass(slots=True)
-class _Conversation:
+class _Conversation(Struct):
     turns: int = 0
     unread: list[str] = field(default_factory=list)
     receipts: asyncio.Task[None] | None = None

@@ -1,7 +1,8 @@
 """A session as a running channel sees it, and its recovery before a message asks for it."""
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 from openclaw_channel_octo.config.model import OctoConfig
 from openclaw_channel_octo.host.base import Recovery
@@ -16,8 +17,7 @@ from openclaw_channel_octo.session.status import SessionSnapshot
 __all__ = ["Repair", "RepairState", "SessionView", "look", "repair"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SessionView:
+class SessionView(Struct, frozen=True, kw_only=True):
     """What the next message of a session will meet.
 
     Attributes:
@@ -43,8 +43,7 @@ class RepairState(StrEnum):
     MISSING = "missing"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Repair:
+class Repair(Struct, frozen=True, kw_only=True):
     """A repair and its outcome.
 
     Attributes:

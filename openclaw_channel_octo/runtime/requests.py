@@ -1,7 +1,8 @@
 """Who asks a bot for something beside its answers, and what they get (reference-behaviour §g.4)."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from openclaw_channel_octo.clock import Clock
 from openclaw_channel_octo.host.base import Turn
@@ -34,8 +35,7 @@ def requester_of(turn: Turn) -> Requester:
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OutboundBot:
+class OutboundBot(Struct, frozen=True, kw_only=True):
     """What a bot lends to those who speak through it.
 
     Attributes:
@@ -61,8 +61,7 @@ class OutboundBot:
     clock: Clock
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SendReceipt:
+class SendReceipt(Struct, frozen=True, kw_only=True):
     """What became of a message.
 
     Attributes:
@@ -83,8 +82,7 @@ class SendReceipt:
         return Destination(self.target, self.reason).rewritten
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReadMessage:
+class ReadMessage(Struct, frozen=True, kw_only=True):
     """One message that was read. Name and text are the words of people: untrusted.
 
     Attributes:
@@ -105,8 +103,7 @@ class ReadMessage:
     text: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReadPage:
+class ReadPage(Struct, frozen=True, kw_only=True):
     """Messages of a conversation, as they were sent: the server's history knows no edits and no recalls.
 
     Attributes:
@@ -129,8 +126,7 @@ class ReadPage:
         return excerpt_block(said, names, elsewhere=self.elsewhere)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
+class Found(Struct, frozen=True, kw_only=True):
     """What a name may mean.
 
     Attributes:

@@ -3,7 +3,8 @@
 import asyncio
 from collections import OrderedDict
 from collections.abc import Container, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from openclaw_channel_octo.clock import Clock, within
 from openclaw_channel_octo.errors import ApiError
@@ -26,8 +27,7 @@ CONVERSATIONS = 200
 _NOBODY_KNOWN = GatePolicy()
 
 
-@dataclass(slots=True)
-class _Known:
+class _Known(Struct):
     names: Mapping[str, str]
     people: Mapping[str, str]
     bots: frozenset[str]

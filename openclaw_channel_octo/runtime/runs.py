@@ -4,9 +4,10 @@ import asyncio
 from collections import ChainMap, OrderedDict
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
 from hmac import compare_digest
 from types import MappingProxyType
+
+from msgspec import Struct, field
 
 from openclaw_channel_octo.clock import Clock, within
 from openclaw_channel_octo.errors import HostError, RequestDenied
@@ -48,8 +49,7 @@ Deliver = Callable[[str | MediaItem], Awaitable[Sequence[str]]]
 """Posts a part of an answer; returns the ids of the messages it became."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ActiveRun:
+class ActiveRun(Struct, frozen=True, kw_only=True):
     """A run under way.
 
     Attributes:
@@ -65,8 +65,7 @@ class ActiveRun:
     since_ms: int
 
 
-@dataclass(slots=True)
-class RunEnd:
+class RunEnd(Struct):
     """How a run ended.
 
     Attributes:
@@ -82,8 +81,7 @@ class RunEnd:
     media: tuple[MediaItem, ...] = ()
 
 
-@dataclass(slots=True)
-class _Stream:
+class _Stream(Struct):
     """What a run has told so far."""
 
     accepted: bool = False

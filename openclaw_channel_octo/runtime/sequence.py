@@ -3,8 +3,9 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeVar
+
+from msgspec import Struct
 
 from openclaw_channel_octo.clock import Clock, within
 from openclaw_channel_octo.errors import ApiError, NotFound, PermissionDenied, StoreError
@@ -53,8 +54,7 @@ _T = TypeVar("_T")
 Accept = Callable[[Sequence[Received]], Awaitable[Sequence[Outcome]]]
 
 
-@dataclass(slots=True)
-class _Channel:
+class _Channel(Struct):
     order: ChannelOrder[Outcome]
     filling: bool = False
     waiting: bool = False

@@ -1,6 +1,6 @@
 """The guard at work: look at the session, announce, recover, wait (design §5)."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from openclaw_channel_octo.clock import Clock, within
 from openclaw_channel_octo.config.model import BotConfig
@@ -33,8 +33,7 @@ RECOVERY_TRIES = 2
 """Recoveries of a session somebody else keeps changing before the turn runs without one."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Look:
+class _Look(Struct, frozen=True):
     snapshot: SessionSnapshot | None
     plan: Plan
 

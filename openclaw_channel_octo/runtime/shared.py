@@ -1,7 +1,8 @@
 """What all bots of a process use together."""
 
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from openclaw_channel_octo.clock import Clock
 from openclaw_channel_octo.host.base import AgentHost
@@ -16,8 +17,7 @@ from openclaw_channel_octo.store.journal import Journal
 __all__ = ["Shared"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shared:
+class Shared(Struct, frozen=True, kw_only=True):
     """What all bots of a process use together.
 
     Attributes:

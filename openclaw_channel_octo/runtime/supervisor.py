@@ -2,8 +2,9 @@
 
 import secrets
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 from openclaw_channel_octo.clock import Backoff, Clock
 from openclaw_channel_octo.errors import ApiError, AuthError, PermissionDenied, TransportError
@@ -52,8 +53,7 @@ class LinkState(StrEnum):
     STOPPED = "stopped"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConnectionStatus:
+class ConnectionStatus(Struct, frozen=True, kw_only=True):
     """A bot's connection at a glance.
 
     Attributes:

@@ -1,8 +1,10 @@
 """What a bot knows of its conversations besides their messages: who is there, what they agreed on, what they noted."""
 
 import asyncio
-from dataclasses import dataclass, replace
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from openclaw_channel_octo.clock import Clock, within
 from openclaw_channel_octo.errors import ApiError
@@ -33,8 +35,7 @@ GROUPS_AT_ONCE = 4
 """Groups looked at side by side after a connect."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Surroundings:
+class Surroundings(Struct, frozen=True, kw_only=True):
     """What is known around messages, kept fresh by what arrives.
 
     Attributes:

@@ -4,8 +4,9 @@ import asyncio
 import json
 import secrets
 from collections.abc import Awaitable, Sequence
-from dataclasses import dataclass, field
 from typing import TypeVar
+
+from msgspec import Struct, field
 
 from openclaw_channel_octo.clock import Clock
 from openclaw_channel_octo.config.model import BotConfig
@@ -61,8 +62,7 @@ SILENT_REPLY = "NO_REPLY"
 """An agent's way to say that it chooses to say nothing (openclaw-host §3.6)."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Turns:
+class Turns(Struct, frozen=True, kw_only=True):
     """Answers messages for one bot. Every message handed in ends answered, notified or dead.
 
     Attributes:
@@ -310,8 +310,7 @@ class Turns:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
+class _Asked(Struct, frozen=True):
     """What a message says, what was said around it, who says it, and the files it brought."""
 
     text: str
@@ -321,8 +320,7 @@ class _Asked:
     files: Taken
 
 
-@dataclass(slots=True)
-class _Answer:
+class _Answer(Struct):
     """What people have seen of an answer.
 
     Attributes:

@@ -5,9 +5,11 @@ word. The guard looks before every turn and says whether it may run, must first 
 """
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from zlib import crc32
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from openclaw_channel_octo.session.status import RECOVERABLE, SessionSnapshot, Status
 
@@ -28,8 +30,7 @@ class Action(StrEnum):
     WAIT = "wait"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Situation:
+class Situation(Struct, frozen=True, kw_only=True):
     """Everything besides the snapshot that the guard needs to know.
 
     Attributes:
@@ -55,8 +56,7 @@ class Situation:
     queues_turns: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class Plan(Struct, frozen=True, kw_only=True):
     """What to do with the turn.
 
     Attributes:

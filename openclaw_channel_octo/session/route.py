@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from openclaw_channel_octo.ids import ChannelRef, ChannelType, split_thread
 from openclaw_channel_octo.session.key import CHANNEL
@@ -30,8 +31,7 @@ _LONGEST_ID = 64
 _MAIN = "main"  # a gateway reads session.mainKey and goes by this all the same
 
 
-@dataclass(frozen=True, slots=True)
-class Peer:
+class Peer(Struct, frozen=True):
     """The other side of a conversation.
 
     Attributes:
@@ -43,8 +43,7 @@ class Peer:
     id: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Binding:
+class Binding(Struct, frozen=True, kw_only=True):
     """One rule that sends conversations of this channel to an agent.
 
     Attributes:
@@ -62,8 +61,7 @@ class Binding:
     group_scope: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Route:
+class Route(Struct, frozen=True, kw_only=True):
     """Where a conversation's messages go.
 
     Attributes:
@@ -75,8 +73,7 @@ class Route:
     session_key: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Routing:
+class Routing(Struct, frozen=True, kw_only=True):
     """The rules of one host.
 
     Attributes:

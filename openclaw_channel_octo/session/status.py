@@ -1,7 +1,8 @@
 """Session statuses and the snapshot the guard reads (openclaw-host §1.3, §1.4)."""
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 __all__ = ["RECOVERABLE", "RECOVERY_CLEARS", "SessionSnapshot", "Status"]
 
@@ -34,8 +35,7 @@ RECOVERY_CLEARS = (
 """Entry fields recovery removes; session id, transcript, overrides and unknown fields stay (design §5)."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SessionSnapshot:
+class SessionSnapshot(Struct, frozen=True, kw_only=True):
     """What a host says about one session at one moment. Times are Unix milliseconds.
 
     Attributes:

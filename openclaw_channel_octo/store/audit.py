@@ -1,8 +1,9 @@
 """The audit's statements and rows: what was asked of a bot beside its answers, and what came of it."""
 
 import sqlite3
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 __all__ = ["AuditEntry", "AuditOutcome", "begin", "end", "entries", "lose", "prune"]
 
@@ -20,8 +21,7 @@ class AuditOutcome(StrEnum):
     FAILED = "failed"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AuditEntry:
+class AuditEntry(Struct, frozen=True, kw_only=True):
     """One request. It never holds what was said.
 
     Attributes:

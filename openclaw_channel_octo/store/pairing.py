@@ -2,8 +2,9 @@
 
 import hmac
 import sqlite3
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 __all__ = ["Approval", "Pairing", "Verdict", "approve", "entries", "paired", "request", "revoke"]
 
@@ -24,8 +25,7 @@ class Verdict(StrEnum):
     TOO_MANY = "too many wrong codes"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Approval:
+class Approval(Struct, frozen=True, kw_only=True):
     """What came of a code, and who was let in to which bot."""
 
     verdict: Verdict
@@ -33,8 +33,7 @@ class Approval:
     uid: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pairing:
+class Pairing(Struct, frozen=True, kw_only=True):
     """Somebody who was let in, or waits for it. Times are Unix milliseconds.
 
     Attributes:

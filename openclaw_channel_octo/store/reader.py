@@ -3,8 +3,10 @@
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, fields
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import fields
 
 from openclaw_channel_octo.errors import StoreError
 from openclaw_channel_octo.store import audit, pairing, sql
@@ -19,8 +21,7 @@ __all__ = ["AccountOverview", "JournalReader", "JournalRow"]
 _BUSY_S = 5.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JournalRow:
+class JournalRow(Struct, frozen=True, kw_only=True):
     """One message of the journal, as it is stored; times are Unix milliseconds.
 
     Attributes:
@@ -66,8 +67,7 @@ class JournalRow:
     updated_at: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AccountOverview:
+class AccountOverview(Struct, frozen=True, kw_only=True):
     """A bot's messages at a glance.
 
     Attributes:

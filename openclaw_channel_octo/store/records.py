@@ -1,7 +1,8 @@
 """Rows of the journal as plain values."""
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 from openclaw_channel_octo.ids import ChannelRef
 
@@ -39,8 +40,7 @@ class ChunkState(StrEnum):
     DEAD = "dead"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewInbound:
+class NewInbound(Struct, frozen=True, kw_only=True):
     """A message about to be recorded.
 
     Attributes:
@@ -76,8 +76,7 @@ class NewInbound:
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InboundRow:
+class InboundRow(Struct, frozen=True, kw_only=True):
     """A recorded message that addresses the bot.
 
     Attributes:
@@ -117,8 +116,7 @@ class InboundRow:
     since_ms: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
+class Part(Struct, frozen=True, kw_only=True):
     """What one message of a reply is to be.
 
     Attributes:
@@ -134,8 +132,7 @@ class Part:
     reply: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Chunk(Part):
+class Chunk(Part, frozen=True, kw_only=True):
     """One message of a reply.
 
     Attributes:
@@ -151,8 +148,7 @@ class Chunk(Part):
     message_id: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ledger:
+class Ledger(Struct, frozen=True, kw_only=True):
     """What is remembered of a session's failed runs.
 
     Attributes:
@@ -164,8 +160,7 @@ class Ledger:
     failures: int
 
 
-@dataclass(frozen=True, slots=True)
-class SaidRow:
+class SaidRow(Struct, frozen=True):
     """An earlier message of a conversation.
 
     Attributes:
@@ -181,8 +176,7 @@ class SaidRow:
     to_bot: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class SaidBefore:
+class SaidBefore(Struct, frozen=True):
     """What was said in a conversation before one of its messages.
 
     Attributes:

@@ -3,12 +3,12 @@
 import json
 import math
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import replace
 from http import HTTPStatus
 from typing import Any, Final
 
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
+from msgspec.structs import replace
 
 from openclaw_channel_octo.clock import Clock
 from openclaw_channel_octo.testing import refusals

@@ -4,10 +4,11 @@ import json
 import re
 from base64 import b64encode
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from aiohttp import web
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from openclaw_channel_octo.clock import Clock
 from openclaw_channel_octo.ids import ChannelRef, ChannelType
@@ -29,8 +30,7 @@ _MOST_READ_IDS: Final = 100
 _NUMERIC_SPACE: Final = re.compile(r"s\d+_")
 
 
-@dataclass(slots=True)
-class ApiSettings:
+class ApiSettings(Struct):
     """What a test may switch.
 
     Attributes:
@@ -48,8 +48,7 @@ class ApiSettings:
     dropped_keys: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ApiRequest:
+class ApiRequest(Struct, frozen=True, kw_only=True):
     """One authorised request.
 
     Attributes:
@@ -63,8 +62,7 @@ class ApiRequest:
     query: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
+class Route(Struct, frozen=True):
     """One call of the API.
 
     Attributes:

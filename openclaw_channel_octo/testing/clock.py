@@ -2,7 +2,8 @@
 
 import asyncio
 import heapq
-from dataclasses import dataclass, field
+
+from msgspec import Struct
 
 __all__ = ["ManualClock"]
 
@@ -13,11 +14,10 @@ WAIT_LIMIT_S = 10.0
 """Longest real wait for sleepers to appear."""
 
 
-@dataclass(order=True, slots=True)
-class _Sleeper:
+class _Sleeper(Struct, order=True):
     wakes_at: float
     number: int
-    woken: asyncio.Future[None] = field(compare=False)
+    woken: asyncio.Future[None]  # never compared, numbers differ
 
 
 class ManualClock:

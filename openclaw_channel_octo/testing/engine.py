@@ -5,10 +5,10 @@ import secrets
 import string
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Final
 
 from aiohttp import WSMsgType, web
+from msgspec.structs import replace
 
 from openclaw_channel_octo.clock import Clock
 from openclaw_channel_octo.errors import RemoteProtocolError

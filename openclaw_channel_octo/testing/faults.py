@@ -2,8 +2,9 @@
 
 import asyncio
 from collections import deque
-from dataclasses import dataclass, field
 from typing import Any, Final
+
+from msgspec import Struct, field
 
 __all__ = [
     "ANY_CALL",
@@ -23,8 +24,7 @@ ANY_CALL: Final = "*"
 """In `FaultPlan.add`: every call that has no fault of its own."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ErrorAnswer:
+class ErrorAnswer(Struct, frozen=True, kw_only=True):
     """The server's own error, in the envelope the double is set to; nothing is done.
 
     Attributes:
@@ -38,15 +38,13 @@ class ErrorAnswer:
     code: str = "query_failed"
 
 
-@dataclass(frozen=True, slots=True)
-class ProxyPage:
+class ProxyPage(Struct, frozen=True):
     """An HTML page of the proxy in front, as nginx answers for its own rate limit (octo-bot-api §1.5)."""
 
     status: int = 503
 
 
-@dataclass(frozen=True, slots=True)
-class RateLimit:
+class RateLimit(Struct, frozen=True):
     """429 with the server's rate-limit headers.
 
     Attributes:
@@ -56,8 +54,7 @@ class RateLimit:
     retry_after: int | None = 1
 
 
-@dataclass(frozen=True, slots=True)
-class JsonAnswer:
+class JsonAnswer(Struct, frozen=True):
     """Any JSON in place of the real answer; nothing is done.
 
     Attributes:
@@ -69,13 +66,11 @@ class JsonAnswer:
     status: int = 200
 
 
-@dataclass(frozen=True, slots=True)
-class Hang:
+class Hang(Struct, frozen=True):
     """Nothing happens until `OctoDouble.release`; then the call goes on as if nothing had been."""
 
 
-@dataclass(frozen=True, slots=True)
-class Slow:
+class Slow(Struct, frozen=True):
     """The call goes on after some time of the double's clock.
 
     Attributes:
@@ -85,21 +80,18 @@ class Slow:
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class LoseAnswer:
+class LoseAnswer(Struct, frozen=True):
     """The call is carried out, then the connection breaks in place of the answer."""
 
 
-@dataclass(frozen=True, slots=True)
-class Refuse:
+class Refuse(Struct, frozen=True):
     """The connection breaks before the server does anything."""
 
 
 Fault = ErrorAnswer | ProxyPage | RateLimit | JsonAnswer | Hang | Slow | LoseAnswer | Refuse
 
 
-@dataclass(slots=True)
-class FaultPlan:
+class FaultPlan(Struct):
     """Which faults the next calls meet, first come, first served."""
 
     _planned: dict[str, deque[Fault]] = field(default_factory=dict)

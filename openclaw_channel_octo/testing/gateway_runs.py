@@ -5,10 +5,10 @@ import json
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Any
 
 import websockets
+from msgspec import Struct, field
 from websockets.asyncio.server import ServerConnection
 
 from openclaw_channel_octo.clock import Clock
@@ -22,8 +22,7 @@ FIRST_WITH_KEYS = "2026.7"
 """First release that keeps run ids in rows and histories."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class Asked(Struct, frozen=True, kw_only=True):
     """One request for a run.
 
     Attributes:
@@ -39,27 +38,23 @@ class Asked:
     params: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Say:
+class Say(Struct, frozen=True):
     """The run ends well with this text, told in two parts first; an empty text is an empty answer."""
 
     text: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Break:
+class Break(Struct, frozen=True):
     """The run fails, as when the model refuses the request."""
 
     message: str = "LLM request failed"
 
 
-@dataclass(frozen=True, slots=True)
-class TimeOut:
+class TimeOut(Struct, frozen=True):
     """The run uses up its budget."""
 
 
-@dataclass(frozen=True, slots=True)
-class Hang:
+class Hang(Struct, frozen=True):
     """The run goes on until `GatewayRuns.release` is called, and ends like ``then``."""
 
     then: Say | Break | TimeOut = field(default_factory=lambda: Say("late"))

@@ -4,9 +4,10 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
-from dataclasses import replace
 from enum import Enum
 from typing import Final
+
+from msgspec.structs import replace
 
 from openclaw_channel_octo.clock import Clock, SystemClock
 from openclaw_channel_octo.host.base import Accepted, Failed, Recovery, Skipped, Turn, TurnEvent

@@ -4,6 +4,8 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
+from msgspec.structs import replace
+
 from openclaw_channel_octo.clock import Clock
 from openclaw_channel_octo.ids import ChannelRef, ChannelType
 from openclaw_channel_octo.testing.bot_api import ApiCalls
@@ -61,7 +63,7 @@ class People:
 
     def change_token(self, uid: str, token: str) -> None:
         """Give a bot another token, as ``/revoke`` does: the old one is refused and its sockets are kicked."""
-        self._world.account(uid).token = token
+        self._world.accounts[uid] = replace(self._world.account(uid), token=token)
         self._engine.tokens.pop(uid, None)
         self._engine.kick(uid, "")
 

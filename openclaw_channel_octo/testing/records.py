@@ -1,9 +1,10 @@
 """What the double takes from a test and hands back to it: plain values."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
+
+from msgspec import Struct
 
 from openclaw_channel_octo.ids import ChannelRef
 from openclaw_channel_octo.wire.packets import Flags, Setting
@@ -12,8 +13,7 @@ from openclaw_channel_octo.wire.server import Damage
 __all__ = ["Ack", "ChatLine", "RawEvent", "RawMessage", "RestCall", "Split"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RestCall:
+class RestCall(Struct, frozen=True, kw_only=True):
     """One request of the bot API.
 
     Attributes:
@@ -33,8 +33,7 @@ class RestCall:
     status: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ack:
+class Ack(Struct, frozen=True, kw_only=True):
     """One RECVACK.
 
     Attributes:
@@ -52,8 +51,7 @@ class Ack:
     flags: Flags
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChatLine:
+class ChatLine(Struct, frozen=True, kw_only=True):
     """One message of a conversation as people see it: edits applied, commands left out.
 
     Attributes:
@@ -79,8 +77,7 @@ class ChatLine:
     read_by: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RawMessage:
+class RawMessage(Struct, frozen=True, kw_only=True):
     """A RECV exactly as a test wants it, for `OctoDouble.inject`.
 
     Attributes:
@@ -110,8 +107,7 @@ class RawMessage:
     damage: Damage | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RawEvent:
+class RawEvent(Struct, frozen=True, kw_only=True):
     """An EVENT packet for `OctoDouble.inject`.
 
     Attributes:

@@ -1,9 +1,10 @@
 """The server's errors and the two envelopes they come in (octo-bot-api §1.4)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
+
+from msgspec import Struct
 
 __all__ = ["Envelope", "Problem", "Refusal"]
 
@@ -17,8 +18,7 @@ class Envelope(StrEnum):
     """The same, and an ``error`` block with a code and the semantic status."""
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(Struct, frozen=True):
     """One kind of error.
 
     Attributes:

@@ -2,12 +2,12 @@
 
 import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any, Final
 from urllib.parse import quote
 
 from aiohttp import hdrs, web
+from msgspec import Struct, field
 
 from openclaw_channel_octo.testing.refusals import FILE_TYPE, MALFORMED, Refusal
 
@@ -35,8 +35,7 @@ _TYPES: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredFile:
+class StoredFile(Struct, frozen=True, kw_only=True):
     """A file in the storage.
 
     Attributes:
@@ -50,16 +49,14 @@ class StoredFile:
     name: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Ticket:
+class _Ticket(Struct, frozen=True, kw_only=True):
     size: int
     content_type: str
     disposition: str
     name: str
 
 
-@dataclass(slots=True)
-class Storage:
+class Storage(Struct):
     """What was uploaded, and what may be.
 
     Attributes:

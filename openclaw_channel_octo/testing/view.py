@@ -1,9 +1,10 @@
 """The double as one JSON value: who is there, what was said, who is typing, what the bots asked for."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
+
+from msgspec import Struct
 
 from openclaw_channel_octo.clock import Clock
 from openclaw_channel_octo.ids import ChannelRef, ChannelType
@@ -19,8 +20,7 @@ _LINES: Final = 200
 _CALLS: Final = 100
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Conversation:
+class Conversation(Struct, frozen=True, kw_only=True):
     """One conversation of the double.
 
     Attributes:

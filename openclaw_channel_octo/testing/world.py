@@ -4,8 +4,9 @@ import itertools
 import json
 from bisect import insort
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, ClassVar, Final
+
+from msgspec import Struct, field
 
 from openclaw_channel_octo.ids import ChannelRef, ChannelType, person_channel, split_thread
 from openclaw_channel_octo.testing.payloads import shown_text
@@ -18,6 +19,7 @@ from openclaw_channel_octo.testing.refusals import (
     NOT_STARTED,
     Refusal,
 )
+from openclaw_channel_octo.values import Private
 from openclaw_channel_octo.wire.packets import Flags, Setting
 
 __all__ = ["Account", "Group", "Message", "World"]
@@ -29,8 +31,7 @@ _MESSAGE_ID_STEP: Final = 1_000_002
 _COMMAND: Final = Flags.NO_PERSIST | Flags.SYNC_ONCE
 
 
-@dataclass(slots=True, kw_only=True)
-class Account:
+class Account(Private, frozen=True, kw_only=True):
     """A person or a bot.
 
     Attributes:
@@ -42,9 +43,11 @@ class Account:
         stranger: whether nobody is this person's friend unless made so.
     """
 
+    HIDDEN: ClassVar = frozenset({"token"})
+
     uid: str
     name: str
-    token: str = field(default="", repr=False)
+    token: str = ""
     is_bot: bool = False
     owner: str = ""
     stranger: bool = False
@@ -55,8 +58,7 @@ class Account:
         return self.is_bot and self.token.startswith("app_")
 
 
-@dataclass(slots=True, kw_only=True)
-class Group:
+class Group(Struct, kw_only=True):
     """A group.
 
     Attributes:
@@ -74,8 +76,7 @@ class Group:
     disbanded: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Message:
+class Message(Struct, frozen=True, kw_only=True):
     """One message on its way to its recipients.
 
     Attributes:
@@ -111,8 +112,7 @@ class Message:
         return ChannelRef(self.to_uid if recipient == self.from_uid else self.from_uid, ChannelType.PERSON)
 
 
-@dataclass(slots=True)
-class World:
+class World(Struct):
     """The state of the whole chat.
 
     Attributes:

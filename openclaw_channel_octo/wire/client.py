@@ -1,9 +1,11 @@
 """The client side of a connection, without I/O: bytes and time in, events and bytes out (protocol §4)."""
 
-from dataclasses import dataclass, field
-from typing import Final
+from typing import ClassVar, Final
+
+from msgspec import Struct
 
 from openclaw_channel_octo.errors import CryptoError, LocalProtocolError, RemoteProtocolError
+from openclaw_channel_octo.values import Private
 from openclaw_channel_octo.wire.buffer import Framer
 from openclaw_channel_octo.wire.codec import decode, encode
 from openclaw_channel_octo.wire.crypto import KeyPair, SessionCipher
@@ -68,8 +70,7 @@ _ACK_FLAGS: Final = tuple(
 _NO_ENCRYPT: Final = int(Setting.NO_ENCRYPT)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Timers:
+class Timers(Struct, frozen=True, kw_only=True):
     """The periods of a connection, in seconds."""
 
     ping_interval: float = PING_INTERVAL
@@ -77,8 +78,7 @@ class Timers:
     connack_timeout: float = CONNACK_TIMEOUT
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Credentials:
+class Credentials(Private, frozen=True, kw_only=True):
     """Who connects.
 
     Attributes:
@@ -89,8 +89,10 @@ class Credentials:
         version: highest protocol version to announce, 1 to 6.
     """
 
+    HIDDEN: ClassVar = frozenset({"token"})
+
     uid: str
-    token: str = field(repr=False)
+    token: str
     device_id: str
     device_flag: int = 0
     version: int = 5

@@ -1,8 +1,7 @@
 """What a client connection tells its owner."""
 
-from dataclasses import dataclass, field
+from msgspec import Struct
 
-from openclaw_channel_octo.values import light_dataclass
 from openclaw_channel_octo.wire.packets import Event, Flags, Setting
 
 __all__ = [
@@ -18,8 +17,7 @@ __all__ = [
 ]
 
 
-@light_dataclass
-class InboundMessage:
+class InboundMessage(Struct, frozen=True, kw_only=True):
     """A message whose key was verified and whose payload was decrypted.
 
     Attributes:
@@ -57,8 +55,7 @@ class InboundMessage:
     stream_id: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Connected:
+class Connected(Struct, frozen=True, kw_only=True):
     """The session is up.
 
     Attributes:
@@ -74,8 +71,7 @@ class Connected:
     encrypted: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rejected:
+class Rejected(Struct, frozen=True, kw_only=True):
     """The server answered CONNECT with a failure; the connection is closed (protocol §4.3).
 
     Attributes:
@@ -85,8 +81,7 @@ class Rejected:
     reason: int
 
 
-@light_dataclass
-class Received:
+class Received(Struct, frozen=True, kw_only=True):
     """A message arrived. Acknowledge it once it is safe on this side (protocol §4.6).
 
     Attributes:
@@ -95,11 +90,10 @@ class Received:
     """
 
     message: InboundMessage
-    at: float = field(default=0.0, compare=False)
+    at: float = 0.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Undecodable:
+class Undecodable(Struct, frozen=True, kw_only=True):
     """A message whose key is wrong or that cannot be decrypted; nothing of its payload is passed on.
 
     Attributes:
@@ -123,15 +117,13 @@ class Undecodable:
     problem: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pushed:
+class Pushed(Struct, frozen=True, kw_only=True):
     """An EVENT packet arrived; it is never acknowledged (protocol §7)."""
 
     event: Event
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Kicked:
+class Kicked(Struct, frozen=True, kw_only=True):
     """The server ended the session; close the transport at once, the server may not (protocol §4.4).
 
     Attributes:
@@ -143,8 +135,7 @@ class Kicked:
     text: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Silent:
+class Silent(Struct, frozen=True, kw_only=True):
     """The server does not answer: close the transport (protocol §4.2).
 
     Attributes:

@@ -1,9 +1,11 @@
 """The packets of the WuKongIM protocol as plain values, and the vocabularies they use (protocol §2)."""
 
-from dataclasses import dataclass, field
 from enum import IntEnum, IntFlag
+from typing import ClassVar
 
-from openclaw_channel_octo.values import light_dataclass
+from msgspec import Struct
+
+from openclaw_channel_octo.values import Private
 
 __all__ = [
     "HIGHEST_VERSION",
@@ -103,8 +105,7 @@ class Setting(IntFlag):
     RECEIPT = 0x80
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Connect:
+class Connect(Private, frozen=True, kw_only=True):
     """Client to server: who connects and with which key (protocol §2.5).
 
     Attributes:
@@ -117,17 +118,18 @@ class Connect:
         client_key: base64 of the 32-byte X25519 public key.
     """
 
+    HIDDEN: ClassVar = frozenset({"token"})
+
     version: int
     device_flag: int
     device_id: str
     uid: str
-    token: str = field(repr=False)
+    token: str
     client_timestamp: int
     client_key: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Connack:
+class Connack(Struct, frozen=True, kw_only=True):
     """Server to client: the answer to CONNECT (protocol §2.5).
 
     Attributes:
@@ -147,8 +149,7 @@ class Connack:
     node_id: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Send:
+class Send(Struct, frozen=True, kw_only=True):
     """Client to server: a message (protocol §2.5).
 
     Attributes:
@@ -178,8 +179,7 @@ class Send:
     stream_no: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sendack:
+class Sendack(Struct, frozen=True, kw_only=True):
     """Server to client: what became of a SEND (protocol §2.5).
 
     Attributes:
@@ -199,8 +199,7 @@ class Sendack:
     flags: Flags = Flags.NONE
 
 
-@light_dataclass
-class Recv:
+class Recv(Struct, frozen=True, kw_only=True):
     """Server to client: a message (protocol §2.5).
 
     Attributes:
@@ -240,8 +239,7 @@ class Recv:
     stream_id: int | None = None
 
 
-@light_dataclass
-class Recvack:
+class Recvack(Struct, frozen=True, kw_only=True):
     """Client to server: a message has been taken over (protocol §2.5).
 
     Attributes:
@@ -255,18 +253,15 @@ class Recvack:
     flags: Flags = Flags.NONE
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ping:
+class Ping(Struct, frozen=True, kw_only=True):
     """Client to server: are you there."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pong:
+class Pong(Struct, frozen=True, kw_only=True):
     """Server to client: the answer to PING."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Disconnect:
+class Disconnect(Struct, frozen=True, kw_only=True):
     """Server to client: this connection is over (protocol §4.4).
 
     Attributes:
@@ -278,8 +273,7 @@ class Disconnect:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sub:
+class Sub(Struct, frozen=True, kw_only=True):
     """Client to server: subscribe to a channel; 1.x servers only (protocol §2.5).
 
     Attributes:
@@ -299,8 +293,7 @@ class Sub:
     setting: Setting = Setting.NONE
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Suback:
+class Suback(Struct, frozen=True, kw_only=True):
     """Server to client: the answer to SUB (protocol §2.5).
 
     Attributes:
@@ -318,8 +311,7 @@ class Suback:
     reason_code: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
+class Event(Struct, frozen=True, kw_only=True):
     """Server to client: something live that is never stored, acknowledged or sent again (protocol §7).
 
     Attributes:

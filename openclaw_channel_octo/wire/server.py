@@ -1,8 +1,10 @@
 """The server side of a connection, without I/O, as 2.2.4 behaves (protocol §12); for the test double."""
 
-from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from openclaw_channel_octo.errors import CryptoError, LocalProtocolError, RemoteProtocolError
 from openclaw_channel_octo.wire.buffer import Framer
@@ -51,15 +53,13 @@ class Damage(StrEnum):
     """A ciphertext cut short under a message key that matches it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConnectRequested:
+class ConnectRequested(Struct, frozen=True, kw_only=True):
     """A client wants in: answer with `ServerConnection.accept` or `reject`, or not at all."""
 
     connect: Connect
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Acked:
+class Acked(Struct, frozen=True, kw_only=True):
     """The client has taken a message over.
 
     Attributes:
@@ -73,13 +73,11 @@ class Acked:
     flags: Flags
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pinged:
+class Pinged(Struct, frozen=True, kw_only=True):
     """The client pinged; the PONG is already queued."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sent:
+class Sent(Struct, frozen=True, kw_only=True):
     """The client sent a message.
 
     Attributes:

@@ -8,11 +8,11 @@ import subprocess
 import sysconfig
 from asyncio.subprocess import PIPE
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from msgspec.structs import replace
 
 from openclaw_channel_octo.cli import main
 from openclaw_channel_octo.cli.demo import conclude

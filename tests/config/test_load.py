@@ -1,4 +1,3 @@
-import dataclasses
 import json
 import sys
 from collections.abc import Callable, Sequence
@@ -164,7 +163,7 @@ def test_a_host_may_hand_in_any_kind_of_mapping(tmp_path: Path) -> None:
 
 def test_a_loaded_configuration_cannot_be_changed(parse: Parse) -> None:
     loaded = parse({"botToken": TOKEN})
-    with pytest.raises(dataclasses.FrozenInstanceError):
+    with pytest.raises(AttributeError):
         loaded.warnings = ()  # type: ignore[misc]  # what the test is about
     with pytest.raises(ValueError, match="frozen"):
         loaded.config.host.max_turns = 1  # type: ignore[misc]  # what the test is about

@@ -2,9 +2,10 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from functools import cache
 from random import Random
+
+from msgspec.structs import replace
 
 from openclaw_channel_octo.capture.format import Capture, FromServer, ToServer, read_capture
 from openclaw_channel_octo.errors import CryptoError, LocalProtocolError, RemoteProtocolError

@@ -3,11 +3,11 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from openclaw_channel_octo.capture.format import Capture, FromServer, SocketControl, read_capture
 from openclaw_channel_octo.errors import TransportError

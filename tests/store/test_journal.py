@@ -7,10 +7,10 @@ import stat
 import subprocess
 import sys
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from openclaw_channel_octo.errors import StoreError
 from openclaw_channel_octo.ids import ChannelRef

@@ -1,11 +1,11 @@
 """The socket half of the double, seen by a real client."""
 
 import json
-from dataclasses import replace
 from typing import Any
 
 import pytest
 import websockets
+from msgspec.structs import replace
 
 from openclaw_channel_octo.errors import TransportError
 from openclaw_channel_octo.ids import ChannelRef

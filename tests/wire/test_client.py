@@ -1,9 +1,9 @@
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from openclaw_channel_octo.errors import LocalProtocolError, RemoteProtocolError
 from openclaw_channel_octo.wire.client import (
@@ -134,9 +134,10 @@ def test_a_message_arrives_verified_and_decrypted_with_all_its_fields() -> None:
     pair.server.deliver(**MESSAGE, flags=Flags.RED_DOT, setting=Setting.TOPIC | Setting.STREAM, topic="t")
     assert pair.to_client() == [
         Received(
+            at=pair.now,
             message=InboundMessage(
                 **MESSAGE, flags=Flags.RED_DOT, setting=Setting.TOPIC | Setting.STREAM, topic="t"
-            )
+            ),
         )
     ]
 
@@ -196,14 +197,16 @@ def test_payloads_are_plain_when_the_server_sends_no_key() -> None:
     pair = Pair(encrypt=False)
     assert not pair.open().encrypted
     pair.server.deliver(**MESSAGE)
-    assert pair.to_client() == [Received(message=InboundMessage(**MESSAGE))]
+    assert pair.to_client() == [Received(at=pair.now, message=InboundMessage(**MESSAGE))]
 
 
 def test_the_no_encrypt_bit_does_not_stop_an_encrypted_payload_from_being_decrypted() -> None:
     pair = Pair()
     pair.open()
     pair.server.deliver(**MESSAGE, setting=Setting.NO_ENCRYPT)
-    assert pair.to_client() == [Received(message=InboundMessage(**MESSAGE, setting=Setting.NO_ENCRYPT))]
+    assert pair.to_client() == [
+        Received(at=pair.now, message=InboundMessage(**MESSAGE, setting=Setting.NO_ENCRYPT))
+    ]
 
 
 @pytest.mark.parametrize(

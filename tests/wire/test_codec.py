@@ -2,6 +2,7 @@ import json
 import re
 from contextlib import suppress
 from hashlib import sha256
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -133,7 +134,7 @@ def packet_of(vector: dict[str, Any]) -> Packet:
     if "setting" in fields:
         fields["setting"] = Setting(fields["setting"])
     cls: Any = getattr(packets, vector["type"].capitalize())
-    if "flags" in cls.__dataclass_fields__:
+    if "flags" in signature(cls).parameters:
         fields["flags"] = Flags(sum(FLAGS[name] for name, is_set in vector["flags"].items() if is_set))
     packet: Packet = cls(**fields)
     return packet

@@ -1,9 +1,9 @@
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from openclaw_channel_octo.errors import LocalProtocolError, RemoteProtocolError
 from openclaw_channel_octo.wire.codec import encode

@@ -4,8 +4,9 @@ import asyncio
 import secrets
 import socket
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass
 from urllib.parse import urlsplit
+
+from msgspec import Struct
 
 from openclaw_channel_octo.cli.doctor.findings import Finding, error, fine, skipped, warning
 from openclaw_channel_octo.clock import SystemClock, within
@@ -60,8 +61,7 @@ _ADVICE: Mapping[int, str] = {
 _NEW_TOKEN = "ask the bot's owner for its token (BotFather: /token) and put it into botToken"  # noqa: S105  # advice
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LogIn:
+class LogIn(Struct, frozen=True, kw_only=True):
     """Whether bots are logged in for the examination.
 
     Attributes:

@@ -6,11 +6,11 @@ import sys
 import threading
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
 import click
+from msgspec import to_builtins
 
 from openclaw_channel_octo import __version__
 from openclaw_channel_octo.cli.doctor.bot import LogIn, check_bot
@@ -83,7 +83,7 @@ def doctor(
     found = sorted(found, key=lambda each: (-each.level, each.skipped))
     worst = max(each.level for each in found)
     if as_json:
-        lines = [asdict(each) | {"level": each.level.name.lower()} for each in found]
+        lines = [to_builtins(each) | {"level": each.level.name.lower()} for each in found]
         text = json.dumps({"worst": worst.name.lower(), "findings": lines}, ensure_ascii=False)
     else:
         text = "\n".join(_words(each) for each in found)

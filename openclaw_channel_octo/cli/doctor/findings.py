@@ -1,7 +1,8 @@
 """What the doctor finds: one line each, with what to do."""
 
-from dataclasses import dataclass
 from enum import IntEnum
+
+from msgspec import Struct
 
 __all__ = ["Finding", "Level", "error", "fine", "skipped", "warning"]
 
@@ -14,8 +15,7 @@ class Level(IntEnum):
     ERROR = 2
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Struct, frozen=True):
     """One thing that was looked at.
 
     Attributes:

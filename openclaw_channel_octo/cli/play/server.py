@@ -2,10 +2,10 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import asdict
 from typing import Any, Final
 
 from aiohttp import web
+from msgspec import to_builtins
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from openclaw_channel_octo.cli.play.agent import NextTurn
@@ -74,7 +74,7 @@ class Playground:
                 "next_turn": stage.agent.next_turn,
                 "guard": stage.guarded,
                 "sessions": [await self._session(each) for each in found],
-                "timeline": [asdict(entry) for entry in stage.timeline.entries],
+                "timeline": [to_builtins(entry) for entry in stage.timeline.entries],
             }
         )
 

@@ -3,10 +3,10 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
 
+from msgspec import Struct
 from pydantic import SecretStr
 
 from openclaw_channel_octo.cli.play.agent import SwitchableAgent
@@ -38,8 +38,7 @@ TURN_S: Final = 10.0
 """What a turn may take, where no configuration says."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class Settings(Struct, frozen=True, kw_only=True):
     """What is put on the stage.
 
     Attributes:

@@ -2,11 +2,12 @@
 
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from http import HTTPStatus
 from textwrap import shorten
 from typing import Any
+
+from msgspec import Struct
 
 from openclaw_channel_octo.clock import Clock
 from openclaw_channel_octo.host.base import (
@@ -45,8 +46,7 @@ class Kind(StrEnum):
     CONNECTION = "connection"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class Entry(Struct, frozen=True, kw_only=True):
     """One thing that happened.
 
     Attributes:

@@ -2,15 +2,15 @@
 
 import json
 from collections.abc import AsyncIterator, Iterable
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from pydantic import SecretStr
 
 from openclaw_channel_octo.errors import HostError
 from openclaw_channel_octo.host.base import MediaItem
 from openclaw_channel_octo.host.embedded.transcript import Message
+from openclaw_channel_octo.values import Private
 
 __all__ = [
     "MAX_OUTPUT",
@@ -40,8 +40,7 @@ class AgentError(HostError):
     """The agent could not answer; the message is for the operator, never for the chat."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Prompt:
+class Prompt(Private, frozen=True, kw_only=True):
     """What an agent is asked.
 
     Attributes:
@@ -59,6 +58,8 @@ class Prompt:
         output: folder for files of the answer, made by the agent; ``None`` where there is none.
     """
 
+    HIDDEN: ClassVar = frozenset({"ticket"})
+
     text: str
     session_key: str
     session_id: str
@@ -70,7 +71,7 @@ class Prompt:
     media: tuple[MediaItem, ...] = ()
     conversation: str = "direct"
     output: Path | None = None
-    ticket: str = field(default="", repr=False)
+    ticket: str = ""
 
 
 class Agent(Protocol):

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from openclaw_channel_octo.clock import Clock
 from openclaw_channel_octo.errors import SessionStoreError
@@ -18,8 +19,7 @@ from openclaw_channel_octo.session.status import SessionSnapshot
 __all__ = ["RepairedFile", "repair_file", "unowned"]
 
 
-@dataclass(frozen=True, slots=True)
-class RepairedFile:
+class RepairedFile(Struct, frozen=True):
     """What was done to one file.
 
     Attributes:

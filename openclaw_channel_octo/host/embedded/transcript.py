@@ -4,10 +4,11 @@ import json
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from openclaw_channel_octo.errors import SessionStoreError
 from openclaw_channel_octo.host.files import append_file, dump_json
@@ -25,8 +26,7 @@ def is_safe_id(name: str) -> bool:
     return _SAFE_ID.fullmatch(name) is not None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Message:
+class Message(Struct, frozen=True, kw_only=True):
     """One message of a conversation.
 
     Attributes:

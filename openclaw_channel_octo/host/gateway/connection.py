@@ -4,11 +4,12 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
 import websockets
+from msgspec import Struct
+from msgspec.structs import replace
 from websockets.asyncio.client import ClientConnection, connect
 
 from openclaw_channel_octo.clock import Backoff, Clock, within
@@ -45,8 +46,7 @@ class LinkState(StrEnum):
     STOPPED = "stopped"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConnectionStatus:
+class ConnectionStatus(Struct, frozen=True, kw_only=True):
     """The state of the connection.
 
     Attributes:

@@ -2,9 +2,10 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
+
+from msgspec import Struct, field
 
 from openclaw_channel_octo.errors import HostError, HostRefused, HostUnavailable
 
@@ -22,8 +23,7 @@ class Retry(StrEnum):
     """The request itself is what the gateway does not take."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fault:
+class Fault(Struct, frozen=True, kw_only=True):
     """Why the gateway did not do what it was asked (openclaw-host §4.1).
 
     Attributes:
@@ -119,8 +119,7 @@ _REMEDIES: Mapping[str, str] = dict.fromkeys(_PAIRING, "") | {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Response:
+class Response(Struct, frozen=True, kw_only=True):
     """The gateway's answer to a request; some requests get two.
 
     Attributes:
@@ -134,8 +133,7 @@ class Response:
     fault: Fault | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
+class Event(Struct, frozen=True, kw_only=True):
     """Something the gateway tells unasked.
 
     Attributes:

@@ -4,13 +4,13 @@ import base64
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from msgspec import Struct
 
 from openclaw_channel_octo.errors import HostError
 from openclaw_channel_octo.host.files import dump_json, private_folder, replace_file
@@ -18,8 +18,7 @@ from openclaw_channel_octo.host.files import dump_json, private_folder, replace_
 __all__ = ["DeviceFile", "DeviceIdentity", "Proof"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Proof:
+class Proof(Struct, frozen=True, kw_only=True):
     """What a device signs when it connects.
 
     Attributes:

@@ -1,8 +1,9 @@
 """How a run ended, read from what the gateway says about it (openclaw-host §4.4, §4.6)."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from openclaw_channel_octo.host.base import Failed, Final, MediaItem, Skipped
 from openclaw_channel_octo.host.gateway.frames import Response, mapping, text
@@ -84,8 +85,7 @@ def end_of_event(payload: Mapping[str, Any]) -> End:
             return Final(message_text(mapping(payload.get("message"))))
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(Struct, frozen=True):
     """What a session's history says about a run.
 
     Attributes:

@@ -1,9 +1,10 @@
 """The client's side of one connection to a gateway, without a socket or a clock (openclaw-host §4.1, §4.2)."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, ClassVar
+
+from msgspec import Struct
 
 from openclaw_channel_octo.host.gateway.frames import (
     Event,
@@ -15,6 +16,7 @@ from openclaw_channel_octo.host.gateway.frames import (
     text,
 )
 from openclaw_channel_octo.host.gateway.identity import DeviceIdentity, Proof
+from openclaw_channel_octo.values import Private
 
 __all__ = [
     "Gap",
@@ -35,8 +37,7 @@ CLIENT_PLATFORM = "linux"
 ROLE = "operator"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Login:
+class Login(Private, frozen=True, kw_only=True):
     """What is shown to get in.
 
     Attributes:
@@ -47,10 +48,12 @@ class Login:
         version: this client's version, for the gateway's log.
     """
 
+    HIDDEN: ClassVar = frozenset({"token", "password", "device_token"})
+
     scopes: tuple[str, ...]
-    token: str = field(default="", repr=False)
-    password: str = field(default="", repr=False)
-    device_token: str = field(default="", repr=False)
+    token: str = ""
+    password: str = ""
+    device_token: str = ""
     version: str = "0"
 
     def auth(self) -> dict[str, str]:
@@ -59,8 +62,7 @@ class Login:
         return {kind: secret for kind, secret in offered.items() if secret}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hello:
+class Hello(Private, frozen=True, kw_only=True):
     """What the gateway says of itself when it lets us in.
 
     Attributes:
@@ -74,32 +76,31 @@ class Hello:
         max_payload: largest frame it takes, in bytes.
     """
 
+    HIDDEN: ClassVar = frozenset({"device_token"})
+
     version: str
     boot_id: str
     uptime_ms: int
     methods: frozenset[str]
     scopes: frozenset[str]
-    device_token: str = field(repr=False)
+    device_token: str
     default_agent: str
     max_payload: int
 
 
-@dataclass(frozen=True, slots=True)
-class Opened:
+class Opened(Struct, frozen=True):
     """The gateway let us in."""
 
     hello: Hello
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(Struct, frozen=True):
     """The gateway did not let us in; it closes the connection."""
 
     fault: Fault
 
 
-@dataclass(frozen=True, slots=True)
-class Gap:
+class Gap(Struct, frozen=True):
     """Events were lost before the next one: what was built from events is stale."""
 
     missed: int
