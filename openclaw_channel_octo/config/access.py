@@ -84,7 +84,7 @@ class AccessSettings(FrozenModel):
     group_allow_from: Uids | None = None
     groups: Mapping[GroupNo, GroupSettings] = Field(default_factory=dict)
     block_from: People = ()
-    commands: CommandSettings = CommandSettings()
+    commands: CommandSettings = Field(default_factory=CommandSettings)
 
     @property
     def access(self) -> AccessPolicy:

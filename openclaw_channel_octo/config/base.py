@@ -14,6 +14,7 @@ class FrozenModel(BaseModel):
 
     model_config = ConfigDict(
         alias_generator=to_camel,
+        defer_build=True,
         validate_by_alias=True,
         validate_by_name=True,
         extra="forbid",

@@ -179,10 +179,10 @@ class BotSettings(AccessSettings):
     reply_triggers: bool = True
     silent_replies: Literal["notify", "allow"] = "notify"
     dispatch_timeout_ms: Annotated[int, Field(ge=1_000, le=_LONGEST_WAIT_S * 1_000)] | None = None
-    guard: GuardConfig = GuardConfig()
-    texts: Texts = Texts()
-    rate_limit: RateLimitConfig = RateLimitConfig()
-    bot_loop_protection: LoopProtectionConfig = LoopProtectionConfig()
+    guard: GuardConfig = Field(default_factory=GuardConfig)
+    texts: Texts = Field(default_factory=Texts)
+    rate_limit: RateLimitConfig = Field(default_factory=RateLimitConfig)
+    bot_loop_protection: LoopProtectionConfig = Field(default_factory=LoopProtectionConfig)
     max_turns: Annotated[int, Field(ge=1, le=1_000)] = 8
     lane_length: Annotated[int, Field(ge=1, le=10_000)] = 20
     cold_start_max_age_seconds: Annotated[int, Field(ge=0, le=_LONGEST_WAIT_S)] = 3_600
@@ -296,7 +296,7 @@ class EmbeddedHostConfig(HostConfig):
 
     kind: Literal["embedded"] = "embedded"
     agent_id: Annotated[str, AfterValidator(_agent_id)] = "main"
-    agent: AgentConfig = EchoAgentConfig()
+    agent: AgentConfig = Field(default_factory=EchoAgentConfig)
     strict: bool = False
 
     @property

@@ -21,7 +21,9 @@ __all__ = ["IdText", "LenientModel", "Number", "Object", "Size", "Text", "is_fla
 class LenientModel(BaseModel):
     """Base of payload models: no conversions between types, unknown keys ignored, values frozen."""
 
-    model_config = ConfigDict(strict=True, extra="ignore", frozen=True, hide_input_in_errors=True)
+    model_config = ConfigDict(
+        defer_build=True, strict=True, extra="ignore", frozen=True, hide_input_in_errors=True
+    )
 
 
 def or_else(fallback: Callable[[], Any]) -> WrapValidator:
@@ -51,9 +53,9 @@ def is_flag(value: object) -> bool:
 
 def strings(value: object) -> tuple[str, ...]:
     """Return the strings of a list, without lone surrogates; none when it is no list."""
-    if not isinstance(value, list | tuple):
+    if not value or not isinstance(value, list | tuple):
         return ()
-    return tuple(well_formed(item) for item in value if isinstance(item, str))
+    return tuple([well_formed(item) for item in value if isinstance(item, str)])
 
 
 def _id_text(value: object) -> object:

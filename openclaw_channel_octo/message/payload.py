@@ -6,6 +6,7 @@ from enum import IntEnum
 from itertools import islice
 from typing import Any, ClassVar
 
+import msgspec
 from msgspec import Struct, field
 from pydantic import Field, ValidationError
 
@@ -80,7 +81,7 @@ class Entity(LenientModel):
 
 def _entities(value: object) -> tuple[Entity, ...]:
     """Return the items that have the shape of an entity."""
-    if not isinstance(value, list | tuple):
+    if not value or not isinstance(value, list | tuple):
         return ()
     found: list[Entity] = []
     for item in islice(value, ENTITY_LIMIT):
@@ -154,15 +155,25 @@ class Payload(Private, frozen=True, kw_only=True):
 _WHITESPACE = " \t\n\r"
 """What may stand around a JSON text."""
 
-_JSON = json.JSONDecoder(parse_constant=lambda _name: None)
-"""Made once, because making it costs as much as reading a message; NaN and the infinities read as absent."""
+_decode = msgspec.json.Decoder().decode
+_TOLERANT = json.JSONDecoder(parse_constant=lambda _name: None)
+"""Reads NaN and the infinities as absent, and half a surrogate pair as it is."""
 
 
 def parse_payload(raw: bytes) -> Payload:
     """Read a message's payload bytes. Never raises; a payload that is no JSON object has a ``problem``."""
     try:
+        data = _decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return _parse_tolerantly(raw)
+    return read_payload(data) if isinstance(data, dict) else _no_object()
+
+
+def _parse_tolerantly(raw: bytes) -> Payload:
+    """Read what other clients accept beside JSON; tell what is wrong with the rest."""
+    try:
         text = raw.decode().strip(_WHITESPACE)
-        data, end = _JSON.raw_decode(text)
+        data, end = _TOLERANT.raw_decode(text)
     except UnicodeDecodeError:
         return Payload(problem="payload is not UTF-8")
     except ValueError:
@@ -171,7 +182,11 @@ def parse_payload(raw: bytes) -> Payload:
         return Payload(problem="payload is nested too deeply")
     if end != len(text):
         return Payload(problem="payload is not readable JSON")
-    return read_payload(data) if isinstance(data, dict) else Payload(problem="payload is not a JSON object")
+    return read_payload(data) if isinstance(data, dict) else _no_object()
+
+
+def _no_object() -> Payload:
+    return Payload(problem="payload is not a JSON object")
 
 
 def read_payload(data: dict[str, Any]) -> Payload:

@@ -93,6 +93,8 @@ def well_formed(text: str) -> str:
     JSON may hold ``"\ud83d"`` on its own; such a string cannot be stored or sent as UTF-8. The length in
     UTF-16 units stays the same.
     """
+    if text.isascii():
+        return text
     try:
         text.encode()
     except UnicodeEncodeError:

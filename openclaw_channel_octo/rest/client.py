@@ -3,9 +3,8 @@
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-import aiohttp
 from pydantic import SecretStr, TypeAdapter
 
 from openclaw_channel_octo.clock import Clock
@@ -15,8 +14,12 @@ from openclaw_channel_octo.rest import fields, models
 from openclaw_channel_octo.rest.answers import Answer, Exchange, read, unanswered, unusable
 from openclaw_channel_octo.rest.calls import POLICIES, Call
 from openclaw_channel_octo.rest.fields import MAX_PAYLOAD_BYTES
+from openclaw_channel_octo.rest.network import timeout
 from openclaw_channel_octo.rest.origin import Origin
 from openclaw_channel_octo.rest.retry import RetryBudget
+
+if TYPE_CHECKING:
+    import aiohttp
 
 __all__ = ["MAX_FILE_BYTES", "MAX_HISTORY_ROWS", "MAX_PAYLOAD_BYTES", "MAX_READ_IDS", "BotApi"]
 
@@ -30,7 +33,6 @@ MAX_READ_IDS = 100
 _MAX_ANSWER_BYTES = 64 * 1024 * 1024
 _MAX_VERSION_CHARS = 50
 _USER_AGENT = "openclaw-channel-octo"
-_NEVER_LEFT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
 
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -79,7 +81,7 @@ class BotApi:
         self._owns_origin = origin is None
         self._tap = tap
         # The connection ends in its own time-out first, so that a total one means the request was on its way.
-        self._timeout = aiohttp.ClientTimeout(total=timeout_s, connect=timeout_s / 3)
+        self._timeout = timeout(total=timeout_s, connect=timeout_s / 3)
 
     def __repr__(self) -> str:
         return f"BotApi({self._base!r})"
@@ -287,11 +289,13 @@ class BotApi:
     async def _attempt(
         self, call: Call, path: str, data: bytes | None, params: Mapping[str, str] | None
     ) -> Answer:
+        import aiohttp  # noqa: PLC0415  # see rest.network
+
         # Raised outside the handlers: aiohttp's errors hold the request, and with it the token.
         try:
             async with self._origin.slot(call):
                 return await self._exchange(path, data, params)
-        except _NEVER_LEFT as error:
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             failure = unanswered(call, self._reason(error), may_have_arrived=False)
         except (aiohttp.ClientError, OSError) as error:
             failure = unanswered(call, self._reason(error), may_have_arrived=True)
@@ -344,7 +348,7 @@ def _not_told(_call: str, _outcome: str) -> None:
     """Tell nobody."""
 
 
-async def _whole_body(response: aiohttp.ClientResponse) -> bytes:
+async def _whole_body(response: "aiohttp.ClientResponse") -> bytes:
     body = bytearray()
     async for part in response.content.iter_any():
         body += part

@@ -4,10 +4,8 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
-import aiohttp
-from aiohttp.abc import AbstractResolver
 from msgspec import Struct
 from pydantic import SecretStr
 from yarl import URL
@@ -23,7 +21,11 @@ from openclaw_channel_octo.policy.urls import (
     redirected,
 )
 from openclaw_channel_octo.rest.media_folder import MediaFolder, ending_of
-from openclaw_channel_octo.rest.resolver import GuardedResolver, SystemResolver
+from openclaw_channel_octo.rest.network import open_session, timeout
+
+if TYPE_CHECKING:
+    import aiohttp
+    from aiohttp.abc import AbstractResolver
 
 __all__ = ["Budget", "FetchedFile", "MediaFetcher", "MediaRefused"]
 
@@ -105,8 +107,13 @@ class MediaFetcher:
         token: SecretStr | None,
         max_bytes: int,
         cdn_url: str = "",
-        resolver: AbstractResolver | None = None,
+        resolver: "AbstractResolver | None" = None,
     ) -> None:
+        from openclaw_channel_octo.rest.resolver import (  # noqa: PLC0415  # see rest.network
+            GuardedResolver,
+            SystemResolver,
+        )
+
         self._folder = folder
         self._api = URL(api_url)
         self._token = token
@@ -127,6 +134,8 @@ class MediaFetcher:
         Raises:
             MediaRefused: it may not be fetched, is too large, or did not come.
         """
+        import aiohttp  # noqa: PLC0415  # see rest.network
+
         address = media_url(url, self._files_url)
         if address is None:
             raise MediaRefused("地址无效", "its address is not valid")
@@ -194,7 +203,7 @@ class MediaFetcher:
     def _is_own_host(self, host: str, port: int) -> bool:
         return any((host.lower(), port) == own[1:] for own in self._own)
 
-    async def _take(self, answer: aiohttp.ClientResponse, name: str, budget: Budget) -> FetchedFile:
+    async def _take(self, answer: "aiohttp.ClientResponse", name: str, budget: Budget) -> FetchedFile:
         if answer.status != _OK:
             raise MediaRefused(f"下载失败: HTTP {answer.status}", f"its server answers {answer.status}")
         if answer.headers.get("Content-Encoding", "identity").strip().lower() != "identity":
@@ -235,20 +244,15 @@ class MediaFetcher:
         limit = f"{self._max_bytes // MEGABYTE} MB"
         return MediaRefused(f"超过最大下载限制 {limit}", f"it is larger than {limit}")
 
-    def _opened(self) -> aiohttp.ClientSession:
+    def _opened(self) -> "aiohttp.ClientSession":
         """Return the session, made on first use because it belongs to the running loop."""
         if self._session is None:
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(
-                    resolver=self._resolver,
-                    use_dns_cache=False,
-                    limit=AT_ONCE,
-                    limit_per_host=FROM_ONE_SERVER,
-                ),
-                timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S, sock_read=SILENT_S),
-                cookie_jar=aiohttp.DummyCookieJar(),
+            self._session = open_session(
+                limit=AT_ONCE,
+                per_host=FROM_ONE_SERVER,
+                resolver=self._resolver,
+                timeout=timeout(total=None, sock_connect=CONNECT_S, sock_read=SILENT_S),
                 auto_decompress=False,
-                trust_env=False,
             )
         return self._session
 

@@ -99,7 +99,7 @@ _Flag = Annotated[bool, BeforeValidator(_flag)]
 
 
 class _Model(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True, defer_build=True)
 
 
 class Registration(_Model):

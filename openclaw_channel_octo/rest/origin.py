@@ -1,10 +1,13 @@
 """One server as all bots of a process use it: one pool of connections, and a bound on requests at once."""
 
 import asyncio
-
-import aiohttp
+from typing import TYPE_CHECKING
 
 from openclaw_channel_octo.rest.calls import POLICIES, Call, Queue
+from openclaw_channel_octo.rest.network import open_session
+
+if TYPE_CHECKING:
+    import aiohttp
 
 __all__ = ["AT_ONCE", "Origin"]
 
@@ -27,14 +30,10 @@ class Origin:
         """Return what one attempt of ``call`` holds while it is on its way; first come, first served."""
         return self._slots[POLICIES[call].queue]
 
-    def session(self) -> aiohttp.ClientSession:
+    def session(self) -> "aiohttp.ClientSession":
         """Return the session, made on first use because it belongs to the running loop."""
         if self._session is None:
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0),  # the slots are the limit
-                cookie_jar=aiohttp.DummyCookieJar(),
-                trust_env=False,
-            )
+            self._session = open_session(limit=0)  # the slots are the limit
         return self._session
 
     async def close(self) -> None:

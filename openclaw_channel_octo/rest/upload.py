@@ -2,9 +2,8 @@
 
 import re
 from http import HTTPStatus
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-import aiohttp
 from yarl import URL
 
 from openclaw_channel_octo.clock import Clock
@@ -14,7 +13,11 @@ from openclaw_channel_octo.rest.answers import unanswered
 from openclaw_channel_octo.rest.calls import POLICIES, Call
 from openclaw_channel_octo.rest.client import BotApi
 from openclaw_channel_octo.rest.models import UploadTicket
+from openclaw_channel_octo.rest.network import open_session, timeout
 from openclaw_channel_octo.rest.retry import RetryBudget
+
+if TYPE_CHECKING:
+    import aiohttp
 
 __all__ = ["ByteSource", "SourceChanged", "Uploader"]
 
@@ -106,6 +109,8 @@ class Uploader:
                 return ticket.download_url
 
     async def _put(self, ticket: UploadTicket, source: ByteSource) -> None:
+        import aiohttp  # noqa: PLC0415  # see rest.network
+
         body = _Body(source)
         # Raised outside the handlers: aiohttp's errors hold the address, and with it the signature.
         try:
@@ -133,15 +138,11 @@ class Uploader:
                 return None
             return _refusal(ticket, answer.status, await answer.content.read(_ERROR_PAGE))
 
-    def _opened(self) -> aiohttp.ClientSession:
+    def _opened(self) -> "aiohttp.ClientSession":
         """Return the session, made on first use because it belongs to the running loop."""
         if self._session is None:
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=4),
-                timeout=aiohttp.ClientTimeout(total=ATTEMPT_S, sock_connect=CONNECT_S, sock_read=SILENT_S),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                trust_env=False,
-            )
+            limits = timeout(total=ATTEMPT_S, sock_connect=CONNECT_S, sock_read=SILENT_S)
+            self._session = open_session(limit=4, timeout=limits)
         return self._session
 
 

@@ -18,6 +18,7 @@ from openclaw_channel_octo.host.base import AgentHost, Turn
 from openclaw_channel_octo.observe.logs import BotLog, redacted
 from openclaw_channel_octo.observe.metrics import NO_METER, Meter
 from openclaw_channel_octo.policy.authority import Requester
+from openclaw_channel_octo.rest import network
 from openclaw_channel_octo.rest.client import BotApi
 from openclaw_channel_octo.rest.media_folder import MediaFolder
 from openclaw_channel_octo.rest.origin import Origin
@@ -115,6 +116,7 @@ class OctoChannel:
         """
         (account,) = select_accounts(self._config, [account_id])
         async with self._starting:
+            await network.load()
             shared = await self._open(host)
             if account.account_id in self._bots:
                 return

@@ -25,6 +25,13 @@ _RECV: Final = int(PacketType.RECV)
 _LENGTH_SHIFTS: Final = (0, 7, 14, 21)
 _LOW_BITS: Final = 0x7F
 _MORE: Final = 0x80
+_LIMITS: Final = tuple(
+    (MAX_RECV_BODY if kind == _RECV else MAX_BODY)
+    if _FIRST_TYPE <= kind <= _LAST_TYPE and kind not in _BODILESS
+    else 0
+    for kind in range(16)
+)
+"""Longest body of each packet type, 0 for those without one and for those that do not exist."""
 _U8: Final = Struct(">B")
 _LENGTH: Final = Struct(">H")
 
@@ -57,28 +64,19 @@ class Framer:
                 position in the stream is lost: close the connection.
         """
         buffer, start = self._buffer, self._offset
-        if start >= len(buffer):
+        held = len(buffer)
+        if start == held:
             self._compact()
             return None
         header = buffer[start]
-        kind = header >> 4
-        if kind in _BODILESS:
+        limit = _LIMITS[header >> 4]
+        if not limit:
             self._offset = start + 1
-            return header, b""
-        if not _FIRST_TYPE <= kind <= _LAST_TYPE:
-            raise RemoteProtocolError(f"packet type {kind} does not exist")
-        bounds = self._body_bounds(kind, start + 1)
-        if bounds is None:
-            self._compact()
-            return None
-        body, self._offset = bounds
-        return header, bytes(buffer[body : self._offset])
-
-    def _body_bounds(self, kind: int, position: int) -> tuple[int, int] | None:
-        """Return where the body starts and ends, ``None`` while its length or its end has not arrived."""
-        buffer, length = self._buffer, 0
+            return _bodiless(header)
+        position, length = start + 1, 0
         for shift in _LENGTH_SHIFTS:
-            if position >= len(buffer):
+            if position == held:
+                self._compact()
                 return None
             byte = buffer[position]
             position += 1
@@ -87,14 +85,27 @@ class Framer:
                 break
         else:
             raise RemoteProtocolError(f"the packet length takes more than {len(_LENGTH_SHIFTS)} bytes")
-        if length > (MAX_RECV_BODY if kind == _RECV else MAX_BODY):
-            raise RemoteProtocolError(f"a packet of type {kind} with {length} bytes is above the limit")
+        if length > limit:
+            raise RemoteProtocolError(
+                f"a packet of type {header >> 4} with {length} bytes is above the limit"
+            )
         end = position + length
-        return (position, end) if end <= len(buffer) else None
+        if end > held:
+            self._compact()
+            return None
+        self._offset = end
+        return header, bytes(buffer[position:end])
 
     def _compact(self) -> None:
+        """Let go of what was read."""
         del self._buffer[: self._offset]
         self._offset = 0
+
+
+def _bodiless(header: int) -> tuple[int, bytes]:
+    if header >> 4 not in _BODILESS:
+        raise RemoteProtocolError(f"packet type {header >> 4} does not exist")
+    return header, b""
 
 
 def frame(kind: int, flags: int, body: bytes | bytearray) -> bytes:
@@ -111,7 +122,7 @@ def frame(kind: int, flags: int, body: bytes | bytearray) -> bytes:
     if kind in _BODILESS:
         return bytes((kind << 4,))
     rest = len(body)
-    if rest > (MAX_RECV_BODY if kind == _RECV else MAX_BODY):
+    if rest > _LIMITS[kind]:
         raise LocalProtocolError(f"a packet of type {kind} with {rest} bytes is above the limit")
     head = bytearray((kind << 4 | flags,))
     while rest > _LOW_BITS:
@@ -138,38 +149,32 @@ class Reader:
     def u8(self) -> int:
         """Return an unsigned byte."""
         offset = self._offset
-        if offset >= len(self._body):
-            raise _too_short()
         self._offset = offset + 1
-        return self._body[offset]
+        try:
+            return self._body[offset]
+        except IndexError:
+            raise _too_short() from None
 
     def unpack(self, layout: Struct) -> tuple[Any, ...]:
         """Return a run of numbers laid out as ``layout`` says."""
+        offset = self._offset
+        self._offset = offset + layout.size
         try:
-            values = layout.unpack_from(self._body, self._offset)
+            return layout.unpack_from(self._body, offset)
         except struct.error:
             raise _too_short() from None
-        self._offset += layout.size
-        return values
 
     def string(self) -> str:
         """Return a string; bytes that are not UTF-8 come out as replacement characters (protocol §2.3)."""
-        return self.strings(1)[0]
-
-    def strings(self, count: int) -> list[str]:
-        """Return ``count`` strings that follow one another, each as `string` reads it."""
-        body, offset, found = self._body, self._offset, []
-        for _ in range(count):
-            start = offset + 2
-            if start > len(body):
-                raise _too_short()
-            length = body[offset] << 8 | body[offset + 1]
-            offset = start + length
-            if offset > len(body) or length > MAX_STRING:
-                raise RemoteProtocolError("a string is longer than its packet, or than strings may be")
-            found.append(body[start:offset].decode("utf-8", "replace"))
-        self._offset = offset
-        return found
+        body, start = self._body, self._offset + 2
+        try:
+            length = body[start - 2] << 8 | body[start - 1]
+        except IndexError:
+            raise _too_short() from None
+        self._offset = end = start + length
+        if end > len(body) or length > MAX_STRING:
+            raise RemoteProtocolError("a string is longer than its packet, or than strings may be")
+        return body[start:end].decode("utf-8", "replace")
 
     def rest(self) -> bytes:
         """Return everything that is left."""

@@ -63,10 +63,12 @@ MAX_EARLY_PACKETS: Final = 256
 MAX_EARLY_BYTES: Final = 4 * 1024 * 1024
 """How many bytes of them are kept (protocol §4.1)."""
 
-_USED: Final = frozenset({PacketType.CONNACK, PacketType.RECV, PacketType.DISCONNECT, PacketType.EVENT})
+_KEPT: Final = frozenset({int(PacketType.RECV), int(PacketType.EVENT)})
+_USED: Final = frozenset({int(PacketType.CONNACK), int(PacketType.DISCONNECT)}) | _KEPT
 _ACK_FLAGS: Final = tuple(
     Flags(bits) & (Flags.NO_PERSIST | Flags.RED_DOT | Flags.SYNC_ONCE) for bits in range(16)
 )
+_CLOSED: Final = ConnectionState.CLOSED
 _NO_ENCRYPT: Final = int(Setting.NO_ENCRYPT)
 
 
@@ -258,14 +260,18 @@ class ClientConnection:
         return [Silent(seconds=seconds)]
 
     def _drain(self, now: float, events: list[ConnectionEvent]) -> None:
-        while self._state is not ConnectionState.CLOSED and (packet := self._framer.next_frame()):
+        next_frame = self._framer.next_frame
+        while packet := next_frame():
             self._on_frame(*packet, now, events)
+            if self._state is _CLOSED:
+                break
 
     def _on_frame(self, header: int, body: bytes, now: float, events: list[ConnectionEvent]) -> None:
-        if header >> 4 not in _USED:
+        kind = header >> 4
+        if kind not in _USED:
             return
         early = self._state is ConnectionState.HANDSHAKING
-        if early and header >> 4 in (PacketType.RECV, PacketType.EVENT):
+        if early and kind in _KEPT:
             self._keep(header, body)
             return
         match decode(header, body, self._version):
@@ -347,9 +353,7 @@ class ClientConnection:
                 setting=recv.setting,
                 flags=recv.flags,
                 topic=recv.topic,
-                stream_flag=recv.stream_flag,
-                stream_no=recv.stream_no,
-                stream_id=recv.stream_id,
+                stream=recv.stream,
             ),
         )
 

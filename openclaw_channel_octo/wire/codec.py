@@ -23,6 +23,7 @@ from openclaw_channel_octo.wire.packets import (
     Send,
     Sendack,
     Setting,
+    StreamPart,
     Sub,
     Suback,
 )
@@ -51,6 +52,7 @@ _RECVACK: Final = Struct(">qI")
 _RECVACK_WIDE: Final = Struct(">qQ")
 _SUBACK_TAIL: Final = Struct(">BBB")
 _TYPE_ACTION: Final = Struct(">BB")
+_NO_STREAM: Final = StreamPart(flag=0, stream_no="", stream_id=0)
 
 # Building an enum member from its number is slow enough to show in every packet.
 _flags_of = cache(Flags)
@@ -84,7 +86,7 @@ def decode(header: int, body: bytes, version: int) -> Packet:
     Raises:
         RemoteProtocolError: no such packet type, or a body shorter than its fields.
     """
-    read = _READERS.get(header >> 4)
+    read = _READERS[header >> 4]
     if read is None:
         raise RemoteProtocolError(f"packet type {header >> 4} does not exist")
     return read(Reader(body), header & 0x0F, version)
@@ -214,9 +216,10 @@ def _write_recv(packet: Recv, writer: Writer, version: int) -> int:
         writer.pack(_U32, packet.expire)
     writer.string(packet.client_msg_no)
     if packet.setting & _STREAM and version in _STREAM_VERSIONS:
-        writer.u8(packet.stream_flag or 0)
-        writer.string(packet.stream_no or "")
-        writer.pack(_U64, packet.stream_id or 0)
+        stream = packet.stream or _NO_STREAM
+        writer.u8(stream.flag)
+        writer.string(stream.stream_no)
+        writer.pack(_U64, stream.stream_id)
     layout = _RECV_IDS_WIDE if version >= _WIDE_SEQ_SINCE else _RECV_IDS
     writer.pack(layout, packet.message_id, packet.message_seq, packet.timestamp)
     if packet.setting & _TOPIC:
@@ -227,13 +230,11 @@ def _write_recv(packet: Recv, writer: Writer, version: int) -> int:
 
 def _read_recv(reader: Reader, flags: int, version: int) -> Recv:
     setting = reader.u8()
-    msg_key, from_uid, channel_id = reader.strings(3)
+    msg_key, from_uid, channel_id = reader.string(), reader.string(), reader.string()
     channel_type, expire = reader.unpack(_TYPE_EXPIRE) if version >= _EXPIRE_SINCE else (reader.u8(), 0)
     client_msg_no = reader.string()
-    stream_flag = stream_no = stream_id = None
-    if setting & _STREAM and version in _STREAM_VERSIONS:
-        stream_flag, stream_no = reader.u8(), reader.string()
-        (stream_id,) = reader.unpack(_U64)
+    streams = setting & _STREAM and version in _STREAM_VERSIONS
+    stream = _read_stream(reader) if streams else None
     message_id, message_seq, timestamp = reader.unpack(
         _RECV_IDS_WIDE if version >= _WIDE_SEQ_SINCE else _RECV_IDS
     )
@@ -252,10 +253,13 @@ def _read_recv(reader: Reader, flags: int, version: int) -> Recv:
         setting=_setting_of(setting),
         flags=_flags_of(flags),
         topic=topic,
-        stream_flag=stream_flag,
-        stream_no=stream_no,
-        stream_id=stream_id,
+        stream=stream,
     )
+
+
+def _read_stream(reader: Reader) -> StreamPart:
+    flag, stream_no = reader.u8(), reader.string()
+    return StreamPart(flag=flag, stream_no=stream_no, stream_id=reader.unpack(_U64)[0])
 
 
 def _write_recvack(packet: Recvack, writer: Writer, version: int) -> int:
@@ -363,19 +367,18 @@ _WRITERS: Final = MappingProxyType[type, tuple[int, Callable[[Any, Writer, int],
         Event: (PacketType.EVENT, _write_event),
     }
 )
-_READERS: Final = MappingProxyType[int, Callable[[Reader, int, int], Packet]](
-    {
-        PacketType.CONNECT: _read_connect,
-        PacketType.CONNACK: _read_connack,
-        PacketType.SEND: _read_send,
-        PacketType.SENDACK: _read_sendack,
-        PacketType.RECV: _read_recv,
-        PacketType.RECVACK: _read_recvack,
-        PacketType.PING: _read_ping,
-        PacketType.PONG: _read_pong,
-        PacketType.DISCONNECT: _read_disconnect,
-        PacketType.SUB: _read_sub,
-        PacketType.SUBACK: _read_suback,
-        PacketType.EVENT: _read_event,
-    }
-)
+_READER_OF: Final[dict[int, Callable[[Reader, int, int], Packet]]] = {
+    PacketType.CONNECT: _read_connect,
+    PacketType.CONNACK: _read_connack,
+    PacketType.SEND: _read_send,
+    PacketType.SENDACK: _read_sendack,
+    PacketType.RECV: _read_recv,
+    PacketType.RECVACK: _read_recvack,
+    PacketType.PING: _read_ping,
+    PacketType.PONG: _read_pong,
+    PacketType.DISCONNECT: _read_disconnect,
+    PacketType.SUB: _read_sub,
+    PacketType.SUBACK: _read_suback,
+    PacketType.EVENT: _read_event,
+}
+_READERS: Final = tuple(_READER_OF.get(kind) for kind in range(16))

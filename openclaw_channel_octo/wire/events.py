@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from openclaw_channel_octo.wire.packets import Event, Flags, Setting
+from openclaw_channel_octo.wire.packets import Event, Flags, Setting, StreamPart
 
 __all__ = [
     "Connected",
@@ -33,9 +33,7 @@ class InboundMessage(Struct, frozen=True, kw_only=True):
         setting: the packet's setting byte.
         flags: the header's bits, to be handed back in the acknowledgement.
         topic: empty where there is none.
-        stream_flag: set with ``stream_no`` and ``stream_id`` by old servers, see protocol §2.5.
-        stream_no: see ``stream_flag``.
-        stream_id: see ``stream_flag``.
+        stream: set by old servers only, see protocol §2.5.
     """
 
     message_id: int
@@ -50,9 +48,7 @@ class InboundMessage(Struct, frozen=True, kw_only=True):
     setting: Setting = Setting.NONE
     flags: Flags = Flags.NONE
     topic: str = ""
-    stream_flag: int | None = None
-    stream_no: str | None = None
-    stream_id: int | None = None
+    stream: StreamPart | None = None
 
 
 class Connected(Struct, frozen=True, kw_only=True):

@@ -24,6 +24,7 @@ __all__ = [
     "Send",
     "Sendack",
     "Setting",
+    "StreamPart",
     "Sub",
     "Suback",
 ]
@@ -199,6 +200,20 @@ class Sendack(Struct, frozen=True, kw_only=True):
     flags: Flags = Flags.NONE
 
 
+class StreamPart(Struct, frozen=True, kw_only=True):
+    """Which part of a stream an old server's message is (protocol §2.5).
+
+    Attributes:
+        flag: whether it is the first, a middle or the last part.
+        stream_no: the stream.
+        stream_id: its place in the stream.
+    """
+
+    flag: int
+    stream_no: str
+    stream_id: int
+
+
 class Recv(Struct, frozen=True, kw_only=True):
     """Server to client: a message (protocol §2.5).
 
@@ -216,9 +231,7 @@ class Recv(Struct, frozen=True, kw_only=True):
         setting: bits that say which optional fields are there.
         flags: the header's bits.
         topic: empty without `Setting.TOPIC`.
-        stream_flag: like ``stream_no`` and ``stream_id`` only with `Setting.STREAM`, in versions 2 to 4.
-        stream_no: see ``stream_flag``.
-        stream_id: see ``stream_flag``.
+        stream: only with `Setting.STREAM`, in versions 2 to 4.
     """
 
     message_id: int
@@ -234,9 +247,7 @@ class Recv(Struct, frozen=True, kw_only=True):
     setting: Setting = Setting.NONE
     flags: Flags = Flags.NONE
     topic: str = ""
-    stream_flag: int | None = None
-    stream_no: str | None = None
-    stream_id: int | None = None
+    stream: StreamPart | None = None
 
 
 class Recvack(Struct, frozen=True, kw_only=True):

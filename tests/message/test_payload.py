@@ -61,6 +61,24 @@ def test_any_object_is_read_and_keeps_what_was_sent(keys: dict[str, Any]) -> Non
     payload.text.encode()
 
 
+@given(
+    OBJECTS,
+    st.integers(0, 200),
+    st.sampled_from(['"', "\\", "0", "-", "e9", ".", "]", ",", "\\ud83d", " ", "NaN"]),
+)
+def test_what_is_json_reads_as_the_standard_library_reads_it(
+    keys: dict[str, Any], place: int, typo: str
+) -> None:
+    right = json.dumps(keys)
+    for text in (right, right[:place] + typo + right[place:]):
+        try:
+            expected = json.loads(text, parse_constant=lambda _: None)
+        except ValueError:
+            assert parse_payload(text.encode()).problem == "payload is not readable JSON"
+        else:
+            assert repr(parse_payload(text.encode()).data) == repr(expected)
+
+
 def test_white_space_around_the_object_does_no_harm() -> None:
     assert parse_payload(b' \t\r\n{"type":1}\n\r\t ').type == 1
 

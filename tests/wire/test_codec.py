@@ -105,9 +105,7 @@ any_packet = st.one_of(
         setting=settings,
         flags=flags,
         topic=text,
-        stream_flag=st.none() | u8,
-        stream_no=st.none() | text,
-        stream_id=st.none() | u64,
+        stream=st.none() | st.builds(packets.StreamPart, flag=u8, stream_no=text, stream_id=u64),
     ),
     st.builds(packets.Recvack, message_id=i64, message_seq=u32, flags=flags),
     st.builds(packets.Ping),
@@ -133,6 +131,12 @@ def packet_of(vector: dict[str, Any]) -> Packet:
         fields[snake(name.removesuffix("_hex"))] = bytes.fromhex(value) if hexadecimal else value
     if "setting" in fields:
         fields["setting"] = Setting(fields["setting"])
+    if "stream_flag" in fields:
+        fields["stream"] = packets.StreamPart(
+            flag=fields.pop("stream_flag"),
+            stream_no=fields.pop("stream_no"),
+            stream_id=fields.pop("stream_id"),
+        )
     cls: Any = getattr(packets, vector["type"].capitalize())
     if "flags" in signature(cls).parameters:
         fields["flags"] = Flags(sum(FLAGS[name] for name, is_set in vector["flags"].items() if is_set))
@@ -233,7 +237,7 @@ def test_stream_fields_are_gone_since_version_5_although_the_bit_may_be_set(vers
     read = decode(*unframe(bytes(marked)), version)
     assert isinstance(read, Recv)
     assert read.message_id == packet.message_id
-    assert read.stream_no is None
+    assert read.stream is None
 
 
 @pytest.mark.parametrize("name", ["connack_v5_ok", "recvack_v5", "disconnect_kick", "suback"])
