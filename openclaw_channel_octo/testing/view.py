@@ -11,10 +11,12 @@ from openclaw_channel_octo.ids import ChannelRef, ChannelType
 from openclaw_channel_octo.testing.double import OctoDouble
 from openclaw_channel_octo.testing.records import ChatLine, RestCall
 
-__all__ = ["TYPING_SHOWN_S", "Conversation", "conversations", "state", "typing"]
+__all__ = ["TYPING_SHOWN_S", "Conversation", "conversations", "shown", "state", "typing"]
 
 TYPING_SHOWN_S: Final = 8.0
 """How long clients show the indicator after a typing command (octo-bot-api §3.1)."""
+
+_FILES: Final = {2: "picture", 3: "picture", 4: "voice message", 5: "video", 8: "file"}
 
 _LINES: Final = 200
 _CALLS: Final = 100
@@ -48,6 +50,7 @@ def state(octo: OctoDouble, clock: Clock) -> dict[str, Any]:
         octo: the double.
         clock: the one the double has.
     """
+    first = max(0, len(octo.calls) - _CALLS)
     return {
         "api_url": octo.api_url,
         "ws_url": octo.ws_url,
@@ -62,7 +65,7 @@ def state(octo: OctoDouble, clock: Clock) -> dict[str, Any]:
             for account in octo.accounts()
         ],
         "conversations": [_conversation(octo, found, clock.now()) for found in conversations(octo)],
-        "calls": [_call(call) for call in octo.calls[-_CALLS:]],
+        "calls": [_call(number, call) for number, call in enumerate(octo.calls[first:], first)],
     }
 
 
@@ -79,6 +82,15 @@ def conversations(octo: OctoDouble) -> Iterator[Conversation]:
                 bot=bot.uid,
                 members=[person.uid, bot.uid],
             )
+
+
+def shown(line: ChatLine) -> str:
+    """Return what clients show of a message: its text, or which file it brings."""
+    kind = line.payload.get("type")
+    if not isinstance(kind, int) or kind not in _FILES:
+        return line.text
+    name = line.payload.get("name")
+    return f"[{_FILES[kind]}: {name}]" if isinstance(name, str) and name else f"[{_FILES[kind]}]"
 
 
 def typing(octo: OctoDouble, channel: ChannelRef, bot: str, now: float) -> bool:
@@ -121,12 +133,19 @@ def _line(line: ChatLine) -> dict[str, Any]:
         "at": line.timestamp,
         "from": line.from_uid,
         "name": line.name or "system",
-        "text": line.text,
+        "text": shown(line),
         "edited": line.edited,
         "read_by": sorted(line.read_by),
         "payload": line.payload,
     }
 
 
-def _call(call: RestCall) -> dict[str, Any]:
-    return {"at": call.at, "bot": call.bot, "name": call.name, "status": call.status, "body": call.body}
+def _call(number: int, call: RestCall) -> dict[str, Any]:
+    return {
+        "number": number,
+        "at": call.at,
+        "bot": call.bot,
+        "name": call.name,
+        "status": call.status,
+        "body": call.body,
+    }

@@ -21,6 +21,7 @@ from tests.runtime.rig import FastClock
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or ""
 SCREENSHOT = Path(__file__).parents[2] / "docs" / "playground.png"
 
+ROOM = ChannelRef("build-room", 2)
 FAILED = "⚠️ Something went wrong while I was working on that. Please try again."
 RESTART = "⚠️ Previous session failed, restarting..."
 
@@ -47,10 +48,13 @@ CONTRASTS = """() => {
   };
   const written = [...document.querySelectorAll("body *")].filter(element =>
     element.checkVisibility() && [...element.childNodes].some(node => node.nodeType === 3 && node.data.trim()));
-  return written.map(element => {
-    const [a, b] = [light(getComputedStyle(element).color), light(ground(element))].sort((x, y) => y - x);
-    return [element.textContent, (a + .05) / (b + .05)];
-  });
+  const contrast = (element, part, text) => {
+    const [a, b] = [light(getComputedStyle(element, part).color), light(ground(element))].sort((x, y) => y - x);
+    return [text, (a + .05) / (b + .05)];
+  };
+  const hints = [...document.querySelectorAll("[placeholder]")];
+  return [...written.map(element => contrast(element, null, element.textContent)),
+    ...hints.map(element => contrast(element, "::placeholder", element.placeholder))];
 }"""
 """Contrast of every written element with its ground, as the accessibility guidelines reckon it."""
 
@@ -192,6 +196,80 @@ async def test_a_direct_message_needs_no_mention_and_has_a_session_of_its_own(pa
     await expect(page.locator("#timeline li", has_text="just us")).to_have_count(0)
 
 
+async def test_who_reads_older_messages_stays_there_and_who_writes_sees_what_they_wrote(
+    page: Page, octo: OctoDouble
+) -> None:
+    chat = page.locator("#chat")
+    for number in range(40):
+        await octo.say("ben", ROOM, f"message {number}")
+    await expect(chat.get_by_text("message 39")).to_be_in_viewport()
+
+    await chat.evaluate("chat => { chat.scrollTop = 0; }")
+    await octo.say("ben", ROOM, "a newer one")
+    await expect(chat.get_by_text("a newer one")).to_be_attached()
+    assert await chat.evaluate("chat => chat.scrollTop") == 0
+
+    await write(page, "and mine")
+    await expect(chat.get_by_text("and mine")).to_be_in_viewport()
+
+
+async def test_what_has_been_read_out_is_not_read_out_again(page: Page, octo: OctoDouble) -> None:
+    await write(page, "@Helper one")
+    asked = page.locator("#chat li", has_text="@Helper one").first
+    await asked.evaluate("row => { row.firstChild.kept = row.kept = true; }")
+    happened = page.locator("#timeline li", has_text="Ann: @Helper one")
+    await happened.evaluate("row => { row.kept = true; }")
+
+    await expect(asked.get_by_text("✓ read")).to_be_visible()
+    await expect(page.locator("#chat li.bot", has_text="@Helper one")).to_be_visible()
+    await octo.say("ben", ROOM, "two")
+    await expect(page.locator("#timeline li", has_text="Ben: two")).to_be_visible()
+
+    assert await asked.evaluate("row => row.kept && row.firstChild.kept")
+    assert await happened.evaluate("row => row.kept")
+
+
+async def test_a_file_is_shown_by_its_name_and_no_name_is_taken_for_markup(
+    page: Page, octo: OctoDouble
+) -> None:
+    name = '<img src="nothing" onerror="alert(1)">.pdf'
+    await octo.say("ann", ROOM, {"type": 8, "url": "javascript:alert(2)", "name": name})
+    await octo.say("ann", ROOM, "<script>alert(3)</script>")
+    octo.add_person("zoe", "<b>Zoe</b>")
+
+    await expect(page.locator("#chat li").first).to_contain_text(f"[file: {name}]")
+    await expect(page.locator("#timeline")).to_contain_text("[file: <img")
+    await expect(page.locator("#chat")).to_contain_text("<script>alert(3)</script>")
+    await expect(page.get_by_role("tab", name="<b>Zoe</b> and Helper")).to_be_visible()
+
+
+async def test_a_page_whose_server_is_away_says_so_and_goes_on_when_it_is_back(
+    browser: Browser, tmp_path: Path
+) -> None:
+    page = await browser.new_page()
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    async with served(plain(tmp_path / "one"), FastClock()) as octo:
+        port = int(octo.api_url.rpartition(":")[2])
+        await page.goto(octo.api_url)
+        await expect(page.get_by_text("● online")).to_be_visible()
+        await write(page, "before")
+        await expect(page.locator("#chat li")).to_have_count(1)
+    await expect(page.get_by_role("status")).to_contain_text("not there any more")
+    await expect(page.get_by_text("● online")).to_be_hidden()
+    await write(page, "@Helper still there?")
+    await expect(page.get_by_label("Message", exact=True)).to_have_value("@Helper still there?")
+
+    async with served(plain(tmp_path / "two"), FastClock(), port):
+        await expect(page.get_by_text("● online")).to_be_visible()
+        await expect(page.get_by_role("status")).to_be_empty()
+        await expect(page.locator("#chat li")).to_have_count(0)
+        await page.get_by_label("Message", exact=True).press("Enter")
+        await expect(page.locator("#chat li.bot", has_text="@Helper still there?")).to_be_visible()
+        await page.close()
+    assert errors == []
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 async def test_every_word_can_be_read_in_light_and_dark(page: Page, scheme: str) -> None:
     await page.get_by_role("button", name="fail").click()
@@ -229,9 +307,24 @@ async def test_on_a_phone_nothing_has_to_be_scrolled_sideways(
     await page.set_viewport_size({"width": 360, "height": 740})
     await page.goto(octo.api_url + place)
     await page.locator("#chat").wait_for()
-    await octo.say("ann", ChannelRef("build-room", 2), "x" * 300)
+    await octo.say("ann", ROOM, "x" * 300)
     await expect(page.locator("#chat li", has_text="xxx").first).to_be_visible()
     for summary in await page.locator("summary").all():
         await summary.click()
 
     assert await page.evaluate("document.documentElement.scrollWidth") <= 360
+
+
+async def test_on_a_phone_the_field_to_write_in_stays_on_the_screen_however_much_was_said(
+    page: Page, octo: OctoDouble
+) -> None:
+    await page.set_viewport_size({"width": 360, "height": 740})
+    for number in range(40):
+        await octo.say("ben", ROOM, f"message {number}")
+    await expect(page.locator("#chat").get_by_text("message 39")).to_be_in_viewport()
+
+    await page.evaluate("scrollTo(0, 0)")
+    await expect(page.get_by_label("Message", exact=True)).to_be_in_viewport(ratio=1)
+    box = await page.locator("#timeline").bounding_box()
+    assert box is not None
+    assert box["height"] < 740

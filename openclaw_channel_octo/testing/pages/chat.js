@@ -19,7 +19,7 @@ $("talking").innerHTML = `
     </form>
   </div>`;
 
-let world = null, shown = null, count = -1, alsoDraw = () => {};
+let world = null, shown = null, scrolled = null, alsoDraw = () => {};
 const drawn = {};
 
 export function fresh(what, value) {  // whether something has to be drawn again
@@ -28,24 +28,59 @@ export function fresh(what, value) {  // whether something has to be drawn again
   return changed;
 }
 
+// Rows stay while what they show does: screen readers hear what is new and nothing twice, readers keep place and selection.
+export function fill(list, items, nameOf, draw) {
+  const before = new Map([...list.children].map(row => [row.dataset.name, row]));
+  const rows = items.map(item => {
+    const name = nameOf(item), row = before.get(name) ?? make(list.tagName === "TBODY" ? "tr" : "li");
+    before.delete(name);
+    row.dataset.name = name;
+    draw(row, item);
+    return row;
+  });
+  for (const row of before.values()) row.remove();
+  rows.forEach((row, at) => { if (list.children[at] !== row) list.insertBefore(row, list.children[at] ?? null); });
+}
+
+export function cells(row, parts) {  // the row's elements, each [tag, text, class]; only what differs is touched
+  parts.forEach(([tag, text, className], at) => {
+    const cell = row.children[at] ?? row.appendChild(make(tag));
+    if (cell.textContent !== text) cell.textContent = text;
+    cell.className = className ?? "";
+  });
+}
+
+export async function ask(path, settings) {  // the answer's JSON; null where nobody answers
+  try {
+    return await (await fetch(path, settings)).json();
+  } catch {
+    gone();
+    return null;
+  }
+}
+
 export async function post(path, body = {}) {
-  const answer = await fetch(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
-  const told = await answer.json();
-  say(told.ok ? "" : told.error);
-  return told.ok;
+  const told = await ask(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
+  if (told) say(told.ok ? "" : told.error);
+  return told?.ok;
 }
 
 export const act = (name, body) => post("/_double/do/" + name, body);
 export const bots = () => world.accounts.filter(account => account.bot);
-const current = () => world.conversations.find(each => each.key === shown);
+export const current = () => world.conversations.find(each => each.key === shown);
 
 function say(trouble) {
   $("said").textContent = trouble;
   $("said").className = trouble ? "bad" : "";
 }
 
+function gone() {
+  say("the double is not there any more; this page waits for it");
+  $("bots").replaceChildren();
+}
+
 function show(key) {
-  shown = key; count = -1; draw();
+  shown = key; draw();
 }
 
 function tabs() {
@@ -78,22 +113,22 @@ function speakers() {
   if (people.some(each => each.uid === before)) $("who").value = before;
 }
 
+const toEnd = () => { $("chat").scrollTop = $("chat").scrollHeight; };
+
 function lines() {
   const here = current();
   if (!here) return;
   const isBot = new Set(bots().map(each => each.uid));
   const names = here.typing.map(uid => bots().find(each => each.uid === uid).name);
-  $("typing").textContent = names.length ? names.join(", ") + " is typing …" : "";
+  cells($("typing"), [["span", names.length ? names.join(", ") + " is typing …" : ""]]);
   if (!fresh("lines", [shown, $("who").value, here.lines])) return;
-  const near = $("chat").scrollHeight - $("chat").scrollTop - $("chat").clientHeight < 60;
-  $("chat").replaceChildren(...here.lines.map(line => {
-    const row = make("li", null, !line.from ? "system" : isBot.has(line.from) ? "bot" : line.from === $("who").value ? "own" : "");
-    row.append(make("b", line.name), document.createTextNode(line.text));
-    if (line.from && !isBot.has(line.from)) row.append(make("small", line.read_by.length ? "✓ read" : ""));
-    return row;
-  }));
-  if (near || here.lines.length !== count) $("chat").scrollTop = $("chat").scrollHeight;
-  count = here.lines.length;
+  const follows = scrolled !== shown || $("chat").scrollHeight - $("chat").scrollTop - $("chat").clientHeight < 60;
+  fill($("chat"), here.lines, line => `${shown} ${line.message_id}`, (row, line) => {
+    row.className = !line.from ? "system" : isBot.has(line.from) ? "bot" : line.from === $("who").value ? "own" : "";
+    cells(row, [["b", line.name], ["span", line.text], ["small", line.read_by.length ? "✓ read" : ""]]);
+  });
+  if (follows) toEnd();
+  scrolled = shown;
 }
 
 function draw() {
@@ -101,11 +136,13 @@ function draw() {
   $("where").textContent = world.api_url;
   $("bots").replaceChildren(...bots().map(each => make("span", `${each.name} ${each.online ? "● online" : "○ away"} `, each.online ? "good" : "bad")));
   tabs(); speakers(); lines();
-  alsoDraw(world, current());
+  alsoDraw(world);
 }
 
 export async function refresh() {
-  world = await (await fetch("/_double/state")).json();
+  const seen = await ask("/_double/state");
+  if (!seen) return;
+  world = seen;
   draw();
 }
 
@@ -117,13 +154,15 @@ export async function start(draws) {  // fills the page and keeps it up to date;
     if (!here || !text.trim()) return;
     const called = bots().filter(each => here.members.includes(each.uid) && text.includes("@" + each.name)).map(each => each.uid);
     const mention = here.type === 1 ? [] : called;
-    if (await act("say", { from: $("who").value, channel: here.id, type: here.type, text, mention })) $("text").value = "";
+    if (!await act("say", { from: $("who").value, channel: here.id, type: here.type, text, mention })) return;
+    $("text").value = "";
+    toEnd();  // who writes wants to see it, wherever they were reading
   };
   $("who").onchange = draw;
   await refresh();
   const stream = new EventSource("/_double/changes");
   stream.onmessage = refresh;
-  stream.onerror = () => say("the double is not there any more");
+  stream.onerror = gone;
   stream.onopen = () => say("");
   setInterval(refresh, 2000);
   $("text").focus();

@@ -1,13 +1,11 @@
 // The double's own page: its chat, the calls of the bots, and everything that can be done to it.
-import { $, act, bots, fresh, make, start } from "./chat.js";
+import { $, act, ask, bots, cells, fill, make, start } from "./chat.js";
 
 function calls(world) {
-  if (!fresh("calls", world.calls)) return;
-  $("calls").querySelector("tbody").replaceChildren(...world.calls.toReversed().map(call => {
-    const row = make("tr"), bad = call.status >= 400 || call.status === 0;
-    row.append(make("td", call.name, bad ? "bad" : ""), make("td", `${call.bot || "nobody"} → ${call.status ?? "…"}`));
-    return row;
-  }));
+  fill($("calls").querySelector("tbody"), world.calls.toReversed(), call => String(call.number), (row, call) => {
+    const bad = call.status >= 400 || call.status === 0;
+    cells(row, [["td", call.name, bad ? "bad" : ""], ["td", `${call.bot || "nobody"} → ${call.status ?? "…"}`]]);
+  });
 }
 
 function form(name, schema) {
@@ -47,6 +45,6 @@ for (const [words, name, body] of [
   $("cuts").append(button);
 }
 
-const schemas = await (await fetch("/_double/actions")).json();
-for (const [name, schema] of Object.entries(schemas)) $("actions").append(form(name, schema));
+const schemas = await ask("/_double/actions");
+for (const [name, schema] of Object.entries(schemas ?? {})) $("actions").append(form(name, schema));
 await start(calls);

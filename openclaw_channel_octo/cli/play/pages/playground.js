@@ -1,5 +1,5 @@
 // The playground: the double's chat, and beside it what the bot's host and the bot do with each message.
-import { $, act, fresh, make, post, refresh, start } from "/_double/pages/chat.js";
+import { $, act, ask, cells, current, fill, post, refresh, start } from "/_double/pages/chat.js";
 
 const KINDS = { said: "message", turn: "turn", status: "session", call: "call", notice: "restart", connection: "bot" };
 let behind = null;
@@ -29,16 +29,16 @@ function session(here) {
 function timeline(here) {
   const seen = behind.sessions.find(each => each.conversation === here.key);
   const entries = behind.timeline.filter(each => !each.session_key || each.session_key === seen?.session_key);
-  if (!fresh("timeline", entries.map(each => each.number))) return;
-  $("timeline").replaceChildren(...entries.toReversed().map(each => {
-    const row = make("li", null, each.kind + (each.bad ? " bad" : ""));
-    row.append(make("time", clock(each.at_ms)), make("span", KINDS[each.kind], "kind"), make("span", each.text, "text"));
-    return row;
-  }));
+  fill($("timeline"), entries.toReversed(), each => `${each.number} ${each.at_ms}`, (row, each) => {
+    row.className = each.kind + (each.bad ? " bad" : "");
+    cells(row, [["time", clock(each.at_ms)], ["span", KINDS[each.kind], "kind"], ["span", each.text, "text"]]);
+  });
 }
 
-async function draw(world, here) {
-  behind = await (await fetch("/_playground/state")).json();
+async function draw() {
+  const seen = await ask("/_playground/state"), here = current();  // looked up after the answer: another may be shown by then
+  if (!seen) return;
+  behind = seen;
   switches();
   if (here) { session(here); timeline(here); }
 }
