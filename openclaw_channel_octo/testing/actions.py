@@ -12,6 +12,7 @@ from openclaw_channel_octo.testing.double import OctoDouble
 from openclaw_channel_octo.testing.faults import ANY_CALL, Fault
 from openclaw_channel_octo.testing.records import RawMessage
 from openclaw_channel_octo.testing.refusals import Envelope
+from openclaw_channel_octo.wire.packets import Flags
 
 __all__ = ["ACTIONS", "Action"]
 
@@ -112,18 +113,54 @@ class Disband(Action):
         octo.disband(self.group)
 
 
+class FaultSettings(BaseModel):
+    """What faults may be told; which of it one takes stands in ``_FAULTS``."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    status: Annotated[int, Field(ge=200, le=599)] = 500
+    msg: str = ""
+    code: str = ""
+    retry_after: Annotated[int, Field(ge=0)] | None = None
+    body: Any = None
+    seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0
+
+
+_FAULTS: Final[dict[str, dict[str, Any]]] = {
+    "ErrorAnswer": {"status": 500, "msg": "操作失败", "code": "query_failed"},
+    "ProxyPage": {"status": 503},
+    "RateLimit": {"retry_after": 1},
+    "JsonAnswer": {"body": None, "status": 200},
+    "Hang": {},
+    "Slow": {"seconds": 3},
+    "LoseAnswer": {},
+    "Refuse": {},
+}
+"""What each fault takes, and what holds where nothing is said."""
+
+
 class Fail(Action):
-    """Let calls of the bot API fail: the next ones, or with times 0 all until they are healed."""
+    """Let calls of the bot API fail: the next ones, or with times 0 all until they are healed.
+
+    Settings, where a fault takes any: of ErrorAnswer {"status": 500, "msg": "…", "code": "query_failed"}, of ProxyPage
+    {"status": 503}, of RateLimit {"retry_after": 1} or null for no header, of JsonAnswer {"body": {"status": 0},
+    "status": 200}, of Slow {"seconds": 3}.
+    """
 
     call: str = ANY_CALL
     fault: Literal[
         "ErrorAnswer", "ProxyPage", "RateLimit", "JsonAnswer", "Hang", "Slow", "LoseAnswer", "Refuse"
     ]
     times: Annotated[int, Field(ge=0, le=1_000)] = 1
-    settings: dict[str, Any] = {}
+    settings: FaultSettings = FaultSettings()
 
     async def do(self, octo: OctoDouble) -> None:
-        fault: Fault = getattr(faults, self.fault)(**self.settings)
+        taken, given = _FAULTS[self.fault], self.settings.model_dump(exclude_unset=True)
+        if unknown := sorted(given.keys() - taken.keys()):
+            raise ValueError(
+                f"settings: {self.fault} takes {', '.join(taken) or 'none'}, not {', '.join(unknown)}"
+            )
+        fault: Fault = getattr(faults, self.fault)(**taken | given)
         octo.fail_next(self.call, fault, times=self.times or None)
 
 
@@ -143,7 +180,7 @@ class Kick(Action):
     uid: _Id
 
     async def do(self, octo: OctoDouble) -> None:
-        octo.kick(self.uid)
+        octo.kick(_account(octo, self.uid))
 
 
 class Drop(Action):
@@ -152,7 +189,7 @@ class Drop(Action):
     uid: str = ""
 
     async def do(self, octo: OctoDouble) -> None:
-        octo.drop_connections(self.uid or None)
+        octo.drop_connections(_account(octo, self.uid) if self.uid else None)
 
 
 class Lose(Action):
@@ -162,7 +199,7 @@ class Lose(Action):
     times: _Times = 1
 
     async def do(self, octo: OctoDouble) -> None:
-        octo.lose_next(self.uid, times=self.times)
+        octo.lose_next(_account(octo, self.uid), times=self.times)
 
 
 class Repeat(Action):
@@ -187,6 +224,31 @@ class Repeat(Action):
             timestamp=line.timestamp,
         )
         return await octo.inject(self.uid, copy)
+
+
+class Inject(Action):
+    """Put a packet on an account's connections as it is, stored nowhere.
+
+    With command it has the flags of one: {"uid": "helper_bot", "type": 1, "channel": "", "command": true, "payload":
+    {"type": 99, "cmd": "typing", "param": {…}}} is somebody's typing in a direct conversation, whose channel is empty.
+    """
+
+    uid: _Id
+    from_uid: str = Field("", alias="from")
+    channel: str = ""
+    type: _Kind = 2
+    payload: dict[str, Any]
+    command: bool = False
+    copies: _Times = 1
+
+    async def do(self, octo: OctoDouble) -> str:
+        packet = RawMessage(
+            from_uid=self.from_uid,
+            channel=ChannelRef(self.channel, ChannelType(self.type)),
+            payload=json.dumps(self.payload, ensure_ascii=False).encode("utf-8", "replace"),
+            flags=Flags.NO_PERSIST | Flags.SYNC_ONCE if self.command else Flags.RED_DOT,
+        )
+        return await octo.inject(_account(octo, self.uid), packet, copies=self.copies)
 
 
 class Resend(Action):
@@ -248,6 +310,13 @@ class Errors(Action):
         octo.envelope = Envelope(self.envelope)
 
 
+def _account(octo: OctoDouble, uid: str) -> str:
+    """Return a uid that somebody has; a script that got it wrong would wait for nothing."""
+    if all(one.uid != uid for one in octo.accounts()):
+        raise ValueError(f"no account {uid!r}; there are {', '.join(one.uid for one in octo.accounts())}")
+    return uid
+
+
 ACTIONS: Final[dict[str, type[Action]]] = {
     "say": Say,
     "add-person": AddPerson,
@@ -262,6 +331,7 @@ ACTIONS: Final[dict[str, type[Action]]] = {
     "drop": Drop,
     "lose": Lose,
     "repeat": Repeat,
+    "inject": Inject,
     "resend": Resend,
     "sockets": Sockets,
     "freeze": Freeze,

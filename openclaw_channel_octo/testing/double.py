@@ -13,6 +13,7 @@ from openclaw_channel_octo.testing.api_server import ApiServer
 from openclaw_channel_octo.testing.bot_api import ApiCalls, ApiSettings
 from openclaw_channel_octo.testing.engine import OTHER_DEVICE, Delivery, Engine
 from openclaw_channel_octo.testing.faults import ANY_CALL, Fault
+from openclaw_channel_octo.testing.local_web import no_strangers
 from openclaw_channel_octo.testing.people import People
 from openclaw_channel_octo.testing.records import Ack, RawEvent, RawMessage, RestCall, Split
 from openclaw_channel_octo.testing.refusals import Envelope
@@ -85,7 +86,9 @@ class OctoDouble(People):
 
     async def __aenter__(self) -> Self:
         """Open the port."""
-        app = web.Application(client_max_size=2 * MAX_FILE_BYTES, middlewares=[_plain_not_found])
+        app = web.Application(
+            client_max_size=2 * MAX_FILE_BYTES, middlewares=[no_strangers, _plain_not_found]
+        )
         self._server.add_to(app)
         app.router.add_get("/ws", self._engine.serve)
         app.router.add_put("/chat/{key:.+}", self._server.with_faults(UPLOAD, self._storage.take_upload))

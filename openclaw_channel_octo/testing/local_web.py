@@ -6,22 +6,40 @@ from http import HTTPStatus
 from importlib.resources import files
 from pathlib import PurePosixPath
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 from pydantic import ValidationError
 
-__all__ = ["as_json", "guarded", "mistakes", "page_file", "refusal"]
+__all__ = ["as_json", "guarded", "mistakes", "no_strangers", "page_file", "refusal"]
 
 _LOCAL: Final = frozenset({"127.0.0.1", "localhost"})
 
 _TYPES: Final[Mapping[str, str]] = {".html": "text/html", ".js": "text/javascript", ".css": "text/css"}
 
 _HEADERS: Final[Mapping[str, str]] = {
-    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'",
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self';"
+    " base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
     hdrs.CACHE_CONTROL: "no-store",
 }
+
+
+@web.middleware
+async def no_strangers(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Refuse pages of other sites: browsers let them open sockets anywhere, and tests' tokens are known."""
+    origin = request.headers.get(hdrs.ORIGIN)
+    if origin is not None and _host_of(origin) not in _LOCAL:
+        return refusal("pages of other sites have no business here", HTTPStatus.FORBIDDEN)
+    return await handler(request)
+
+
+def _host_of(origin: str) -> str:
+    try:
+        return urlsplit(origin).hostname or ""
+    except ValueError:
+        return ""
 
 
 def guarded(handler: Handler) -> Handler:

@@ -1,6 +1,7 @@
 """The double steered over HTTP, as a script in any language does it."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -13,6 +14,7 @@ from openclaw_channel_octo.testing import OctoDouble, RateLimit
 from openclaw_channel_octo.testing.actions import ACTIONS
 from openclaw_channel_octo.testing.remote import Remote
 from openclaw_channel_octo.testing.view import TYPING_SHOWN_S, state
+from tests.testing.clients import Sockets
 from tests.testing.crawling import crawl
 
 TOKEN = "bf_0123456789abcdef"
@@ -66,6 +68,24 @@ async def test_a_script_lets_people_speak_and_reads_the_chat(script: Script) -> 
     assert [one["title"] for one in found["conversations"]] == ["Group", "Ann and Helper"]
 
 
+@pytest.mark.parametrize(
+    ("payload", "words"),
+    [
+        ({"type": 8, "url": "http://127.0.0.1/a.pdf", "name": "a.pdf"}, "[file: a.pdf]"),
+        ({"type": 2, "url": "http://127.0.0.1/a.png"}, "[picture]"),
+        ({"type": 1003, "content": "somebody left"}, "[1003]"),
+        ({"type": [8], "name": 7}, "[?]"),
+    ],
+)
+async def test_a_file_is_shown_by_its_kind_and_name(
+    script: Script, payload: dict[str, Any], words: str
+) -> None:
+    assert (await script.do("say", from_="ann", channel="g1", payload=payload))[0] == 200
+
+    found = await script.get("/state")
+    assert found["conversations"][0]["lines"][0]["text"] == words
+
+
 async def test_a_script_builds_the_world_it_needs(script: Script) -> None:
     for name, body in (
         ("add-person", {"uid": "ben", "name": "Ben"}),
@@ -90,6 +110,42 @@ async def test_a_script_makes_calls_fail_and_heals_them(script: Script) -> None:
     assert await script.call("heartbeat") == 200
 
 
+@pytest.mark.parametrize(
+    ("fault", "settings", "status", "body"),
+    [
+        ("ErrorAnswer", {}, 500, '"status":500'),
+        ("ErrorAnswer", {"status": 400, "msg": "消息不存在"}, 400, "消息不存在"),
+        ("ProxyPage", {}, 503, "<html>"),
+        ("RateLimit", {"retry_after": None}, 429, '"status":429'),
+        ("JsonAnswer", {"body": {"status": 0}}, 200, '{"status":0}'),
+    ],
+)
+async def test_the_answer_of_the_next_call_alone_can_be_any(
+    script: Script, fault: str, settings: dict[str, Any], status: int, body: str
+) -> None:
+    assert (await script.do("fail", call="events", fault=fault, settings=settings))[0] == 200
+
+    url, headers = f"{script.octo.api_url}/v1/bot/events", {"Authorization": f"Bearer {TOKEN}"}
+    async with script.session.post(url, json={}, headers=headers) as answer:
+        assert answer.status == status
+        assert body in await answer.text()
+    assert await script.call("events") == 200
+
+
+async def test_a_script_puts_a_command_without_a_channel_on_a_bots_connection(script: Script) -> None:
+    typing = {"type": 99, "cmd": "typing", "param": {"from_uid": "ann", "channel_id": "ann"}}
+    async with Sockets(script.octo) as sockets:
+        bot = await sockets.connected()
+        body = {"uid": "helper_bot", "channel": "", "type": 1, "command": True, "copies": 2}
+        status, told = await script.do("inject", payload=typing, **body)
+        seen = [await bot.message(), await bot.message()]
+
+    assert (status, [str(each.message_id) for each in seen]) == (200, [told["result"]] * 2)
+    for each in seen:
+        assert (each.from_uid, each.channel_id, each.channel_type, each.message_seq) == ("", "", 1, 0)
+        assert json.loads(each.payload) == typing
+
+
 async def test_what_hangs_goes_on_when_it_is_healed(script: Script) -> None:
     await script.do("fail", call="heartbeat", fault="Hang")
     waiting = asyncio.create_task(script.call("heartbeat"))
@@ -108,7 +164,20 @@ async def test_what_hangs_goes_on_when_it_is_healed(script: Script) -> None:
         ("say", {"from_": "ann", "channel": "g1", "type": 1}, "no account 'g1'; for a group the type is 2"),
         ("say", {"from_": "ann", "channel": "g1", "txt": "x"}, "txt: Extra inputs are not permitted"),
         ("fail", {"call": "nothing", "fault": "Hang"}, "no call 'nothing'"),
-        ("fail", {"call": "*", "fault": "Slow", "settings": {"hours": 1}}, "hours"),
+        ("fail", {"fault": "Slow", "settings": {"hours": 1}}, "settings.hours: Extra inputs"),
+        ("fail", {"fault": "Slow", "settings": {"seconds": "long"}}, "settings.seconds: Input should be"),
+        ("fail", {"fault": "ProxyPage", "settings": {"status": 99999}}, "settings.status: Input should be"),
+        (
+            "fail",
+            {"fault": "RateLimit", "settings": {"status": 429}},
+            "RateLimit takes retry_after, not status",
+        ),
+        ("fail", {"fault": "Refuse", "settings": {"status": 429}}, "Refuse takes none, not status"),
+        ("kick", {"uid": "helper"}, "no account 'helper'; there are ann, helper_bot"),
+        ("drop", {"uid": "helper"}, "no account 'helper'"),
+        ("lose", {"uid": "helper"}, "no account 'helper'"),
+        ("inject", {"uid": "helper", "payload": {}}, "no account 'helper'"),
+        ("inject", {"uid": "helper_bot", "payload": {}}, "helper_bot is not connected"),
         ("repeat", {"uid": "helper_bot", "channel": "g1"}, "nothing has been said in 'g1' yet"),
     ],
 )
@@ -159,6 +228,30 @@ async def test_pages_of_other_sites_are_refused(script: Script) -> None:
         f"{url}/do/heal", data=b"{}", headers={"Content-Type": "text/plain"}
     ) as answer:
         assert answer.status == 415
+
+
+@pytest.mark.parametrize(
+    "origin", ["https://evil.example", "null", "http://127.0.0.1.evil.example", "http://["]
+)
+async def test_a_page_of_another_site_cannot_play_the_bot_or_anybody(script: Script, origin: str) -> None:
+    headers = {"Origin": origin}
+    with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+        await script.session.ws_connect(script.octo.ws_url, headers=headers)
+    assert refused.value.status == 403
+    async with script.session.post(
+        f"{script.octo.api_url}/_double/do/heal", json={}, headers=headers
+    ) as answer:
+        assert answer.status == 403
+
+    async with script.session.ws_connect(script.octo.ws_url, headers={"Origin": script.octo.api_url}) as own:
+        assert not own.closed
+
+
+async def test_no_other_site_can_put_the_page_into_a_frame(script: Script) -> None:
+    async with script.session.get(f"{script.octo.api_url}/_double") as answer:
+        policy = answer.headers["Content-Security-Policy"]
+    assert "frame-ancestors 'none'" in policy
+    assert "default-src 'none'" in policy
 
 
 async def test_whoever_listens_is_told_of_every_change(script: Script) -> None:
