@@ -100,6 +100,8 @@ class ApiCalls:
         self._clock = clock
         self._settings = settings
         self._throttle = TypingThrottle()
+        self.typing_at: dict[tuple[str, ChannelRef], float] = {}
+        """When clients were last told that a bot is typing, by its uid and the channel as it addresses it."""
 
     def routes(self) -> tuple[Route, ...]:
         """Return every call there is."""
@@ -161,6 +163,7 @@ class ApiCalls:
         message = replace(message, client_msg_no=f"{message.client_msg_no}0")
         self._engine.post(message)
         self._throttle.reset(request.bot.uid, channel)
+        self.typing_at.pop((request.bot.uid, channel), None)
         return {"message_id": message.message_id, "client_msg_no": message.client_msg_no, "message_seq": 0}
 
     def typing(self, request: ApiRequest) -> Any:
@@ -169,6 +172,7 @@ class ApiCalls:
         bot = request.bot.uid
         self._world.check_access(request.bot, channel)
         if self._throttle.lets_through(bot, channel, self._clock.now()):
+            self.typing_at[bot, channel] = self._clock.now()
             shown = bot if channel.type == ChannelType.PERSON else channel.id
             self.command(
                 channel, "typing", {"from_uid": bot, "channel_id": shown, "channel_type": channel.type}

@@ -176,6 +176,15 @@ class People:
         }
         self._calls.command(channel, "typing", param)
 
+    def typing_at(self, bot: str, channel: ChannelRef) -> float | None:
+        """Return when clients were last told that a bot is typing; ``None`` where it has spoken since.
+
+        Args:
+            bot: the bot's uid.
+            channel: the conversation as the bot addresses it.
+        """
+        return self._calls.typing_at.get((bot, channel))
+
     def accounts(self) -> list[Account]:
         """Return everybody, people and bots, in the order they were added."""
         return list(self._world.accounts.values())

@@ -1,7 +1,6 @@
 """The double as one JSON value: who is there, what was said, who is typing, what the bots asked for."""
 
 from collections.abc import Iterator, Sequence
-from http import HTTPStatus
 from typing import Any, Final
 
 from msgspec import Struct
@@ -102,16 +101,8 @@ def typing(octo: OctoDouble, channel: ChannelRef, bot: str, now: float) -> bool:
         bot: whose indicator.
         now: the double's clock, seconds.
     """
-    for call in reversed(octo.calls):
-        if now - call.at > TYPING_SHOWN_S:
-            return False
-        here = isinstance(call.body, dict) and call.body.get("channel_id") == channel.id
-        if here and call.bot == bot and call.status == HTTPStatus.OK:
-            if call.name == "sendMessage":
-                return False
-            if call.name == "typing":
-                return True
-    return False
+    at = octo.typing_at(bot, channel)
+    return at is not None and now - at <= TYPING_SHOWN_S
 
 
 def _conversation(octo: OctoDouble, found: Conversation, now: float) -> dict[str, Any]:

@@ -10,11 +10,11 @@ import pytest
 
 from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.ids import ChannelRef
-from openclaw_channel_octo.testing import OctoDouble, RateLimit
+from openclaw_channel_octo.testing import ManualClock, OctoDouble, RateLimit
 from openclaw_channel_octo.testing.actions import ACTIONS
 from openclaw_channel_octo.testing.remote import Remote
 from openclaw_channel_octo.testing.view import TYPING_SHOWN_S, state
-from tests.testing.clients import Sockets
+from tests.testing.clients import Api, Sockets
 from tests.testing.crawling import crawl
 
 TOKEN = "bf_0123456789abcdef"
@@ -287,6 +287,26 @@ async def test_a_bot_is_shown_typing_until_it_speaks_or_the_indicator_ends(scrip
 
     await script.call("sendMessage", channel_id="g1", channel_type=2, payload={"type": 1, "content": "hi"})
     assert shown() == []
+
+
+async def test_typing_that_the_server_swallows_is_not_shown() -> None:
+    clock = ManualClock()
+    async with OctoDouble(clock) as octo, Api(octo) as api:
+        octo.add_bot("helper_bot", TOKEN, name="Helper")
+        octo.add_group("g1", ["helper_bot"])
+
+        async def shown_after_typing() -> bool:
+            await api.post("/v1/bot/typing", {"channel_id": "g1", "channel_type": 2})
+            return bool(state(octo, clock)["conversations"][0]["typing"])
+
+        assert await shown_after_typing()
+        await clock.advance(89)
+        assert await shown_after_typing()
+        await clock.advance(20)
+        assert not await shown_after_typing()
+
+        await api.send(GROUP, {"type": 1, "content": "still at it"})
+        assert await shown_after_typing()
 
 
 async def test_every_other_action_is_carried_out(script: Script) -> None:
