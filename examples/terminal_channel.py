@@ -4,18 +4,18 @@ import asyncio
 import sys
 import tempfile
 import uuid
-from collections.abc import Mapping
+from contextlib import suppress
 from functools import partial
+from threading import Thread
 
 import pluggy
 
 from openclaw_channel_octo import hookspecs
-from openclaw_channel_octo.hookspecs import PROJECT, ChannelRegistry, ChannelSpec, hookimpl
 from openclaw_channel_octo.host.base import AgentHost, Block, Failed, Final, Sender, Skipped, Turn
 from openclaw_channel_octo.session.status import RECOVERABLE
 
 
-class TerminalChannel:
+class Terminal:
     """Reads lines from standard input, prints answers to standard output."""
 
     id = "terminal"
@@ -33,9 +33,11 @@ class TerminalChannel:
         return "ended" if self._reading.done() else "reading"
 
     async def _read(self, person: str, host: AgentHost) -> None:
-        key, me = f"agent:main:terminal:direct:{person}", Sender(uid=person)
+        key, me, lines = f"agent:main:terminal:direct:{person}", Sender(uid=person), asyncio.Queue[str]()
         about = partial(Turn, agent_id="main", account_id=person, channel="terminal", conversation="direct")
-        while text := await asyncio.to_thread(sys.stdin.readline):
+        do, q = asyncio.get_running_loop().call_soon_threadsafe, lines.put_nowait  # read by a daemon:
+        Thread(target=lambda: [do(q, t) for t in open(0, closefd=False)] + [do(q, "")], daemon=True).start()  # noqa: SIM115  # Ctrl-C need not wait for it
+        while text := await lines.get():
             session, run = await host.describe(key), uuid.uuid4().hex
             if session is not None and session.status in RECOVERABLE:
                 print("(the last run failed, starting again)")  # a failed session skips every turn until then
@@ -49,17 +51,17 @@ class TerminalChannel:
                         print(f"(no answer: {reason})", flush=True)
 
 
-@hookimpl
-def openclaw_register_channels(registry: ChannelRegistry) -> None:
+@hookspecs.hookimpl
+def openclaw_register_channels(registry: hookspecs.ChannelRegistry) -> None:
     """Register the channel."""
-    registry.register(ChannelSpec(id="terminal", label="Terminal", create=lambda _: TerminalChannel()))
+    registry.register(hookspecs.ChannelSpec(id="terminal", label="Terminal", create=lambda _: Terminal()))
 
 
-async def main(config: Mapping[str, object]) -> None:
+async def main(config: dict[str, object]) -> None:
     """Chat with the agent of the host that a configuration describes."""
-    plugins, registry = pluggy.PluginManager(PROJECT), ChannelRegistry()
+    plugins, registry = pluggy.PluginManager(hookspecs.PROJECT), hookspecs.ChannelRegistry()
     plugins.add_hookspecs(hookspecs)
-    plugins.load_setuptools_entrypoints(PROJECT)
+    plugins.load_setuptools_entrypoints(hookspecs.PROJECT)
     plugins.register(sys.modules[__name__])
     plugins.hook.openclaw_register_channels(registry=registry)
     host, channel = plugins.hook.openclaw_agent_host(config=config), registry["terminal"].create(config)
@@ -73,5 +75,5 @@ async def main(config: Mapping[str, object]) -> None:
 
 if __name__ == "__main__":
     agent = {"kind": "command", "command": sys.argv[1:]} if sys.argv[1:] else {"kind": "echo"}
-    with tempfile.TemporaryDirectory() as folder:
+    with suppress(KeyboardInterrupt), tempfile.TemporaryDirectory() as folder:
         asyncio.run(main({"host": {"stateDir": folder, "agent": agent, "strict": True}}))

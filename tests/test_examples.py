@@ -1,5 +1,7 @@
 """The example channel as somebody tries it: typed into, answered, and told when something fails."""
 
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -40,6 +42,30 @@ def test_no_line_ends_in_silence_whatever_the_agent_does() -> None:
         "(nothing more to say)",
         "heard three",
     ]
+
+
+def test_ctrl_c_ends_it_at_once_without_a_traceback_and_leaves_nothing(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, EXAMPLE],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdin.write("one\n")
+        process.stdin.flush()
+        assert process.stdout.readline() == "one\n"
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(30)  # standard input is still open: nobody has typed another line
+        finally:
+            process.kill()
+        assert process.stderr.read() == ""
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_it_stays_an_example() -> None:
