@@ -32,7 +32,7 @@ class Action(BaseModel, ABC):
 
 
 class Say(Action):
-    """Say something as a person, or send any payload."""
+    """Say something as a person, or send any payload; type 1 is a person's uid as channel, 2 a group, 5 a thread."""
 
     from_uid: _Id = Field(alias="from")
     channel: _Id

@@ -300,6 +300,17 @@ async def test_the_page_of_the_double_shows_its_calls_and_does_what_its_forms_sa
     assert "zoe" in {account.uid for account in octo.accounts()}
 
 
+@pytest.mark.parametrize("width", [1280, 360])
+async def test_what_came_of_a_form_is_seen_beside_it(page: Page, octo: OctoDouble, width: int) -> None:
+    await page.set_viewport_size({"width": width, "height": 740})
+    await page.goto(f"{octo.api_url}/_double")
+    await page.get_by_text("ws-url", exact=True).click()
+    told, form = page.get_by_role("status"), page.locator("details[open]")
+    await form.get_by_role("button").click()
+    await expect(told).to_have_text("done: ws-url")
+    await expect(told).to_be_in_viewport(ratio=1)
+
+
 @pytest.mark.parametrize("place", ["/", "/_double"])
 async def test_on_a_phone_nothing_has_to_be_scrolled_sideways(
     page: Page, octo: OctoDouble, place: str

@@ -69,9 +69,9 @@ export const act = (name, body) => post("/_double/do/" + name, body);
 export const bots = () => world.accounts.filter(account => account.bot);
 export const current = () => world.conversations.find(each => each.key === shown);
 
-function say(trouble) {
-  $("said").textContent = trouble;
-  $("said").className = trouble ? "bad" : "";
+export function say(words, bad = true) {
+  $("said").textContent = words;
+  $("said").className = words && bad ? "bad" : "";
 }
 
 function gone() {

@@ -1,11 +1,15 @@
 // The double's own page: its chat, the calls of the bots, and everything that can be done to it.
-import { $, act, ask, bots, cells, fill, make, start } from "./chat.js";
+import { $, act, ask, bots, cells, fill, make, say, start } from "./chat.js";
 
 function calls(world) {
   fill($("calls").querySelector("tbody"), world.calls.toReversed(), call => String(call.number), (row, call) => {
     const bad = call.status >= 400 || call.status === 0;
     cells(row, [["td", call.name, bad ? "bad" : ""], ["td", `${call.bot || "nobody"} → ${call.status ?? "…"}`]]);
   });
+}
+
+async function carryOut(name, body, words) {
+  if (await act(name, body)) say(`done: ${words}`, false);
 }
 
 function form(name, schema) {
@@ -29,7 +33,7 @@ function form(name, schema) {
       const plain = kind.type === "string" || (kind.enum && typeof kind.enum[0] === "string");
       try { body[field] = plain ? text : JSON.parse(text); } catch { body[field] = text; }
     }
-    act(name, body);
+    carryOut(name, body, name);
   };
   box.append(filled);
   return box;
@@ -41,7 +45,7 @@ for (const [words, name, body] of [
 ]) {
   const button = make("button", words);
   button.type = "button";
-  button.onclick = () => act(name, body ?? { uid: bots()[0]?.uid ?? "" });
+  button.onclick = () => carryOut(name, body ?? { uid: bots()[0]?.uid ?? "" }, words);
   $("cuts").append(button);
 }
 
