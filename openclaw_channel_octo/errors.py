@@ -21,6 +21,7 @@
     │   ├── BadAnswer             a 2xx that is not what the API promises
     │   └── AmbiguousOutcome      a request that may or may not have been carried out
     ├── StoreError             the journal cannot be read or written
+    │   └── OtherVersion          another version of this package wrote it
     ├── HostError              the agent host cannot do what was asked
     │   ├── SessionStoreError     sessions.json cannot be read or written
     │   ├── HostUnavailable       nothing answers, or it is restarting: waiting helps
@@ -166,6 +167,19 @@ class StoreError(OctoError):
     def __init__(self, detail: str, *, retryable: bool = False) -> None:
         super().__init__(detail)
         self.retryable = retryable  # type: ignore[misc]  # set for each error, the class only gives the default
+
+
+class OtherVersion(StoreError):
+    """The journal was written by another version of this package.
+
+    Args:
+        detail: what happened and what to do about it.
+        older: whether the next start brings it up to date.
+    """
+
+    def __init__(self, detail: str, *, older: bool) -> None:
+        super().__init__(detail)
+        self.older = older
 
 
 class HostError(OctoError):

@@ -36,11 +36,24 @@ class FoundSession(Struct, frozen=True):
 
 
 def session_files(store: Path, agent: str) -> list[tuple[str, Path]]:
-    """Return agents and their files, of one agent or with an empty name of all. Raises `FileNotFoundError`."""
+    """Return agents and their files, of one agent or with an empty name of all. Raises `OSError`."""
     if not store.is_dir():
         raise FileNotFoundError(f"no folder {store}; give the bots' state folder with --store")
-    files = sorted(store.glob("agents/*/sessions/sessions.json"))
-    return [(file.parts[-3], file) for file in files if not agent or file.parts[-3] == agent]
+    try:  # not a pattern: that would pass over what must not be read, as if nothing were there
+        names = sorted(each.name for each in (store / "agents").iterdir())
+    except FileNotFoundError:
+        return []
+    files = [(name, store / "agents" / name / "sessions" / "sessions.json") for name in names]
+    return [(name, file) for name, file in files if (not agent or name == agent) and _is_there(file)]
+
+
+def _is_there(file: Path) -> bool:
+    """Return whether there is a file; one that must not be read is. Raises `OSError`."""
+    try:
+        file.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
 
 
 def read_sessions(store: Path, agent: str) -> list[FoundSession]:
@@ -61,10 +74,9 @@ def is_fine(snapshot: SessionSnapshot, patience_ms: int = PATIENCE_MS) -> bool:
         snapshot: the session.
         patience_ms: milliseconds after which a run counts as stuck.
     """
-    known = {None, *Status}
     seen = snapshot.started_at or snapshot.updated_at or 0
     stuck = snapshot.status == Status.RUNNING and SystemClock().wall_ms() - seen > patience_ms
-    return snapshot.status in known and snapshot.status not in RECOVERABLE and not stuck
+    return snapshot.status not in RECOVERABLE and not stuck
 
 
 def todo_of(snapshot: SessionSnapshot) -> Plan:

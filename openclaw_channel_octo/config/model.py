@@ -57,6 +57,24 @@ def _media_root(folder: Path) -> Path:
     return folder
 
 
+def _nameable(path: Path) -> Path:
+    if "\0" in str(path):
+        raise ValueError("must not hold the character NUL: nothing can have that name")
+    return path
+
+
+def _argument(word: str) -> str:
+    if "\0" in word:
+        raise ValueError("must not hold the character NUL: no program can be given it")
+    return word
+
+
+def _variables(env: Mapping[str, str]) -> Mapping[str, str]:
+    if any(not name or "=" in name or "\0" in name + value for name, value in env.items()):
+        raise ValueError("a variable's name must not be empty or hold an =, and neither it nor its value NUL")
+    return env
+
+
 Notice = Annotated[str, Field(max_length=LONGEST_TEXT), AfterValidator(visible)]
 
 
@@ -233,11 +251,11 @@ class CommandAgentConfig(FrozenModel):
 
     kind: Literal["command"] = "command"
     command: Annotated[
-        tuple[Annotated[str, Field(min_length=1, strict=True)], ...],
+        tuple[Annotated[str, Field(min_length=1, strict=True), AfterValidator(_argument)], ...],
         Field(min_length=1, strict=False, repr=False),
     ]
-    env: Mapping[str, str] = Field(default_factory=dict, repr=False)
-    cwd: Path | None = None
+    env: Annotated[Mapping[str, str], AfterValidator(_variables)] = Field(default_factory=dict, repr=False)
+    cwd: Annotated[Path, AfterValidator(_nameable)] | None = None
 
 
 class OpenAIAgentConfig(FrozenModel):
@@ -278,7 +296,7 @@ class HostConfig(FrozenModel):
         drain_seconds: seconds running turns get to finish when the process is asked to stop.
     """
 
-    state_dir: Path
+    state_dir: Annotated[Path, AfterValidator(_nameable)]
     timeout_seconds: Annotated[float, Field(gt=0, le=_LONGEST_WAIT_S, allow_inf_nan=False)] = 600.0
     max_turns: Annotated[int, Field(ge=1, le=10_000)] = 32
     drain_seconds: Annotated[float, Field(ge=0, le=_LONGEST_WAIT_S, allow_inf_nan=False)] = 30.0

@@ -8,7 +8,7 @@ from pathlib import Path
 from msgspec import Struct
 from msgspec.structs import fields
 
-from openclaw_channel_octo.errors import StoreError
+from openclaw_channel_octo.errors import OtherVersion, StoreError
 from openclaw_channel_octo.store import audit, pairing, sql
 from openclaw_channel_octo.store.audit import AuditEntry
 from openclaw_channel_octo.store.database import JournalConnection
@@ -213,13 +213,11 @@ class JournalReader:
         if owner != APPLICATION_ID:
             raise StoreError(f"{self._path} is no journal of this package")
         if version != len(MIGRATIONS):
-            older = (
-                "start the bots once, that brings it up to date"
-                if version < len(MIGRATIONS)
-                else "use that one"
-            )
-            raise StoreError(
-                f"the journal {self._path} was written by another version of this package: {older}"
+            older = version < len(MIGRATIONS)
+            todo = "start the bots once, that brings it up to date" if older else "use that one"
+            raise OtherVersion(
+                f"the journal {self._path} was written by another version of this package: {todo}",
+                older=older,
             )
 
 

@@ -33,7 +33,7 @@ from openclaw_channel_octo.wire.crypto import KeyPair
 from openclaw_channel_octo.wire.packets import ReasonCode
 from openclaw_channel_octo.wire.server import ServerConnection
 from tests.cli.asking import controlled
-from tests.runtime.rig import HELPER, TOKEN, Rig
+from tests.runtime.rig import HELPER, OTHER_TOKEN, PATIENCE, TOKEN, Rig
 
 KEY = "sk-planted-secret-key"
 AGENT = {"kind": "command", "command": [sys.executable, "-c", "print('hi')"]}
@@ -157,12 +157,21 @@ def session(**entry: Any) -> Callable[[Rig, Config], Any]:
     return in_state("agents/main/sessions/sessions.json", text)
 
 
-def journal_version(rig: Rig, _: Config) -> None:
-    rig.state_dir.mkdir(exist_ok=True, mode=0o700)
-    with sqlite3.connect(rig.state_dir / "octo.sqlite") as db:
-        db.execute("PRAGMA application_id = 1329812559")
-        db.execute("PRAGMA user_version = 9999")
-        db.execute("CREATE TABLE inbound (id INTEGER)")
+def journal_version(number: int) -> Callable[[Rig, Config], Any]:
+    def change(rig: Rig, _: Config) -> None:
+        rig.state_dir.mkdir(exist_ok=True, mode=0o700)
+        with sqlite3.connect(rig.state_dir / "octo.sqlite") as db:
+            db.execute("PRAGMA application_id = 1329812559")
+            db.execute(f"PRAGMA user_version = {number}")
+            db.execute("CREATE TABLE inbound (id INTEGER)")
+
+    return change
+
+
+def link_to_nowhere(rig: Rig, config: Config) -> None:
+    link = rig.state_dir.parent / "link"
+    link.symlink_to("nowhere")
+    config["host"]["stateDir"] = str(link)
 
 
 def not_executable(rig: Rig, config: Config) -> None:
@@ -347,7 +356,34 @@ WAYS: list[tuple[str, Callable[[Rig, Config], Any], int, str]] = [
         "! sessions: agent:main:octo:group:g1 is running",
     ),
     ("a damaged journal", in_state("octo.sqlite", b"this is no database" * 100), 2, "✗ journal: "),
-    ("a journal of a later version", journal_version, 2, "✗ journal: "),
+    ("a journal of a later version", journal_version(9999), 2, "✗ journal: "),
+    ("a journal of an earlier version", journal_version(1), 1, "! journal: "),
+    ("a state folder that is a link to nowhere", link_to_nowhere, 2, "✗ state folder: "),
+    (
+        "a state folder that is a file",
+        host(stateDir="/dev/null"),
+        2,
+        "✗ state folder: /dev/null is no folder",
+    ),
+    ("a state folder no system has", host(stateDir="/tmp/\0"), 2, "✗ configuration: host.stateDir: "),
+    (
+        "a file in place of the agents",
+        in_state("agents", ""),
+        2,
+        "✗ sessions: sessions.json cannot be read: Not a directory",
+    ),
+    (
+        "an agent's variable no program can have",
+        host(agent={**AGENT, "env": {"MODE=fast": "1"}}),
+        2,
+        "✗ configuration: host.agent.env",
+    ),
+    (
+        "an agent's argument no program can have",
+        host(agent={"kind": "command", "command": ["/bin/echo", "\0"]}),
+        2,
+        "✗ configuration: host.agent.command.1",
+    ),
     ("a state folder that cannot be made", state_below_a_file, 2, "✗ state folder: "),
     ("a state folder open to others", open_folder, 1, "! state folder: "),
 ]
@@ -584,6 +620,87 @@ async def test_a_process_that_runs_the_bots_is_no_trouble(rig: Rig) -> None:
 
     assert result.exit_code == 0
     assert f"✓ state folder: process {os.getpid()} runs bots with" in result.stdout
+
+
+async def until_told(rig: Rig, state: str, why: str = "") -> None:
+    """Wait until the running bot says this of its connection."""
+    assert rig.channel is not None
+    for _ in range(PATIENCE):
+        told = rig.channel.status().bots["helper"]
+        if told.state == state and why in told.why:
+            return
+        await SystemClock().sleep(0.005)
+    raise AssertionError(f"the bot never was {state}: {rig.channel.status()}")
+
+
+async def test_running_bots_are_asked_how_their_connections_are(rig: Rig) -> None:
+    config = rig.config(agent=AGENT)
+    await rig.start(config)
+    async with controlled(rig):
+        well = await examined(rig, config)
+        rig.octo.kick(HELPER)
+        await until_told(rig, "kicked")
+        kicked = await examined(rig, config)
+        both = await examined(rig, rig.config(agent=AGENT, bots={"helper": TOKEN, "second": OTHER_TOKEN}))
+
+    assert f"✓ helper: process: process {os.getpid()} is online with it for" in well.stdout
+    assert kicked.exit_code == 2
+    line, advice = kicked.stdout.splitlines()[:2]
+    assert line.startswith(f"✗ helper: process: process {os.getpid()} is kicked with it for")
+    assert "stop the other program" in advice
+    assert f"✗ second: process: process {os.getpid()} does not run this bot" in both.stdout
+
+
+@pytest.mark.parametrize(("settled_ms", "mark", "code"), [(60_000, "!", 1), (0, "✗", 2)])
+async def test_a_running_bot_that_cannot_connect_is_no_healthy_one(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, settled_ms: int, mark: str, code: int
+) -> None:
+    monkeypatch.setattr("openclaw_channel_octo.cli.doctor.living.SETTLED_MS", settled_ms)
+    nowhere_for_a_socket(rig, {})
+    config = rig.config(agent=AGENT)
+    await rig.start_blind(config)
+    await until_told(rig, "connecting", "cannot open")
+    async with controlled(rig):
+        result = await examined(rig, config)
+
+    assert result.exit_code == code
+    line, advice = result.stdout.splitlines()[:2]
+    assert line.startswith(f"{mark} helper: process: process {os.getpid()} is connecting with it for")
+    assert "cannot open a WebSocket" in line
+    assert "wsUrl" in advice
+
+
+async def test_files_of_another_user_are_named_and_nobody_is_told_to_throw_them_away(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await rig.start(rig.config(agent=AGENT))
+    await rig.stop()
+    allowed = os.access
+    journal = rig.state_dir / "octo.sqlite"
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != journal and allowed(path, mode))
+    result = await examined(rig, rig.config(agent=AGENT))
+
+    assert result.exit_code == 2
+    line, advice = result.stdout.splitlines()[:2]
+    assert line == f"✗ state folder: {journal} cannot be read and written"
+    assert "make it this user's" in advice
+    assert "move" not in result.stdout
+
+
+async def test_a_session_with_a_status_nobody_knows_is_answered_and_so_is_fine(rig: Rig) -> None:
+    rig.write_session({"status": "wobbly", "sessionId": "s"})
+    rig.state_dir.chmod(0o700)
+    result = await examined(rig, rig.config(agent=AGENT))
+
+    assert result.exit_code == 0
+
+
+async def test_a_journal_that_was_only_begun_is_none_yet(rig: Rig) -> None:
+    in_state("octo.sqlite", "")(rig, {})
+    result = await examined(rig, rig.config(agent=AGENT))
+
+    assert result.exit_code == 0
+    assert "✓ journal: none yet" in result.stdout
 
 
 async def test_a_disk_that_hangs_does_not_hang_the_doctor(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:

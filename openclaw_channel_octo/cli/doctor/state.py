@@ -7,11 +7,12 @@ from pathlib import Path
 
 from openclaw_channel_octo.cli.control import ask
 from openclaw_channel_octo.cli.doctor.findings import Finding, error, fine, warning
+from openclaw_channel_octo.cli.doctor.living import check_living
 from openclaw_channel_octo.cli.session_files import is_fine, read_sessions
 from openclaw_channel_octo.cli.store import plain
 from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.config.model import BotConfig, EmbeddedHostConfig, OctoConfig
-from openclaw_channel_octo.errors import ControlError, HostError, StoreError
+from openclaw_channel_octo.errors import ControlError, HostError, OtherVersion, StoreError
 from openclaw_channel_octo.host.files import owner_lock
 from openclaw_channel_octo.runtime.sessions import PATIENCE_S
 from openclaw_channel_octo.store.pairing import Pairing
@@ -28,6 +29,7 @@ IN_FILE = "configuration file"
 """What a bot's ``token_source`` is where the token itself is written there."""
 
 SHOWN = 3
+_OURS = "make it this user's: a program of another user may have made it, such as root's"
 DISK, FOLDER, SESSIONS, JOURNAL = "disk", "state folder", "sessions", "journal"
 
 
@@ -57,23 +59,42 @@ def check_file(path: Path, bots: Sequence[BotConfig]) -> Iterator[Finding]:
 def _check(config: OctoConfig, bots: Sequence[BotConfig]) -> Iterator[Finding]:
     folder = config.host.state_dir
     try:
-        there = next(path for path in (folder, *folder.parents) if path.exists())
-    except OSError as problem:
+        there = next(path for path in (folder, *folder.parents) if _is_there(path))
+        no_folder = "" if there.is_dir() else "is no folder"
+    except (OSError, ValueError) as problem:
         advice = "let this user into the folders above it, or change host.stateDir"
-        yield error(FOLDER, f"{folder} cannot be reached: {problem.strerror}", advice)
+        reason = getattr(problem, "strerror", None) or problem
+        yield error(FOLDER, f"{folder} cannot be reached: {reason}", advice)
         return
-    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+    if no_folder:
+        yield error(FOLDER, f"{there} is no folder", "move it away, or change host.stateDir")
+        return
+    if not os.access(there, os.R_OK | os.W_OK | os.X_OK):
         yield error(FOLDER, f"{there} cannot be written to", "make it this user's, or change host.stateDir")
         return
     yield _disk(there)
     if there != folder:
         yield fine(FOLDER, f"{folder} will be made")
         return
-    yield _folder(folder)
+    yield from _folder(folder, bots)
+    if foreign := [path for path in _files(folder) if not os.access(path, os.R_OK | os.W_OK)]:
+        yield error(FOLDER, f"{foreign[0]} cannot be read and written", _OURS)
+        return
     if isinstance(config.host, EmbeddedHostConfig):
         budgets = [bot.turn_budget_s(config.host.timeout_seconds) for bot in bots]
         yield from _sessions(folder, int((max(budgets, default=0.0) + PATIENCE_S) * 1000))
     yield from _journal(folder / "octo.sqlite", bots)
+
+
+def _is_there(path: Path) -> bool:
+    """Return whether there is something of that name, be it a link that leads nowhere. Raises `OSError`."""
+    return path.exists() or path.is_symlink()
+
+
+def _files(folder: Path) -> list[Path]:
+    """Return what the bots write to, as far as it is there."""
+    names = ("octo.sqlite", "octo.sqlite-wal", "octo.sqlite-shm", "agents", "agents/*", "agents/*/sessions")
+    return [path for name in names for path in sorted(folder.glob(name))]
 
 
 def _disk(folder: Path) -> Finding:
@@ -86,32 +107,41 @@ def _disk(folder: Path) -> Finding:
     return fine(DISK, words)
 
 
-def _folder(folder: Path) -> Finding:
+def _folder(folder: Path, bots: Sequence[BotConfig]) -> Iterator[Finding]:
     try:
         holder = owner_lock(folder).holder()
     except HostError as problem:
-        return error(FOLDER, str(problem), "make it this user's")
+        yield error(FOLDER, str(problem), _OURS)
+        return
     if folder.stat().st_mode & OTHERS:
         advice = f"chmod 700 {folder}: what people wrote lies there"
-        return warning(FOLDER, f"{folder} is open to other users of this machine", advice)
-    return _use(folder, holder) if holder else fine(FOLDER, f"{folder}, used by nobody now")
+        yield warning(FOLDER, f"{folder} is open to other users of this machine", advice)
+    if holder:
+        yield from _use(folder, holder, bots)
+    else:
+        yield fine(FOLDER, f"{folder}, used by nobody now")
 
 
-def _use(folder: Path, holder: str) -> Finding:
+def _use(folder: Path, holder: str, bots: Sequence[BotConfig]) -> Iterator[Finding]:
     try:
-        ask(folder, "ping", timeout_s=ANSWER_WITHIN_S)
+        told = ask(folder, "status", timeout_s=ANSWER_WITHIN_S)
     except ControlError as problem:
         advice = (
             f"if it is a program of yours with a host of its own, all is well; else stop process {holder}: "
             "no other can work with the folder"
         )
-        return warning(FOLDER, f"process {holder} works with {folder}, but: {problem}", advice)
-    return fine(FOLDER, f"process {holder} runs bots with {folder}")
+        yield warning(FOLDER, f"process {holder} works with {folder}, but: {problem}", advice)
+        return
+    yield fine(FOLDER, f"process {holder} runs bots with {folder}")
+    yield from check_living(told, holder, bots)
 
 
 def _sessions(folder: Path, patience_ms: int) -> Iterator[Finding]:
     try:
         found = read_sessions(folder, "")
+    except PermissionError as problem:
+        yield error(SESSIONS, f"{problem.filename or 'sessions.json'} cannot be read", _OURS)
+        return
     except (OSError, ValueError) as problem:
         words = f"sessions.json cannot be read: {getattr(problem, 'strerror', None) or problem}"
         yield error(
@@ -129,13 +159,20 @@ def _sessions(folder: Path, patience_ms: int) -> Iterator[Finding]:
 
 
 def _journal(file: Path, bots: Sequence[BotConfig]) -> Iterator[Finding]:
-    if not file.exists():
+    if not file.exists() or not file.stat().st_size:
         yield fine(JOURNAL, "none yet")
         return
     try:
         reader = JournalReader(file)
         dead = reader.counts().get("dead", 0)
         known = [one for bot in bots if bot.dm_policy == "pairing" for one in _pairings(reader, bot)]
+    except OtherVersion as problem:
+        words = f"{file} was written by another version of this package"
+        if problem.older:
+            yield warning(JOURNAL, words, "the next start of the bots brings it up to date")
+        else:
+            yield error(JOURNAL, words, "install that version again; this one cannot work with the file")
+        return
     except StoreError as problem:
         yield error(
             JOURNAL, str(problem), "stop the bots and move the file away; what it remembers is lost with it"
