@@ -16,6 +16,7 @@ from openclaw_channel_octo.rest.calls import POLICIES, Call
 from openclaw_channel_octo.rest.fields import MAX_PAYLOAD_BYTES
 from openclaw_channel_octo.rest.network import timeout
 from openclaw_channel_octo.rest.origin import Origin
+from openclaw_channel_octo.rest.reasons import reason_of
 from openclaw_channel_octo.rest.retry import RetryBudget
 
 if TYPE_CHECKING:
@@ -341,7 +342,7 @@ class BotApi:
         }
 
     def _reason(self, error: Exception) -> str:
-        return f"{type(error).__name__} at {self._base}; check apiUrl and the network"
+        return f"{reason_of(error)} at {self._base}; check apiUrl and the network"
 
 
 def _not_told(_call: str, _outcome: str) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import ssl
 from typing import Protocol
 
 import websockets
@@ -9,6 +10,7 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from openclaw_channel_octo.errors import TransportError
 from openclaw_channel_octo.rest.answers import Exchange
+from openclaw_channel_octo.rest.reasons import reason_of
 
 __all__ = ["Tap", "Transport", "TransportFactory", "open_websocket"]
 
@@ -81,10 +83,17 @@ async def open_websocket(url: str) -> Transport:
             proxy=None,
             logger=_quiet_logger(),
         )
-    except (websockets.InvalidURI, ValueError):  # their words quote the whole URL
-        raise TransportError(f"{_without_query(url)} is no WebSocket address") from None
-    except (OSError, TimeoutError, websockets.InvalidHandshake, EOFError) as error:
+    except (
+        OSError,
+        TimeoutError,
+        websockets.InvalidHandshake,
+        EOFError,
+    ) as error:  # some are also ValueErrors
         raise TransportError(f"cannot open a WebSocket to {_without_query(url)}: {_words(error)}") from error
+    except (websockets.InvalidURI, ValueError) as error:  # their words quote the whole URL
+        if getattr(error, "uri", url) != url:
+            raise TransportError(f"{_without_query(url)} redirects to what is no WebSocket address") from None
+        raise TransportError(f"{_without_query(url) or 'an empty text'} is no WebSocket address") from None
     return _WebSocketTransport(socket)
 
 
@@ -124,4 +133,6 @@ def _without_query(url: str) -> str:
 def _words(error: BaseException) -> str:
     if isinstance(error, (TimeoutError, asyncio.TimeoutError)):
         return f"no answer within {OPEN_TIMEOUT_S:.0f} s"
+    if isinstance(error, ssl.SSLError):
+        return reason_of(error)
     return str(error) or type(error).__name__

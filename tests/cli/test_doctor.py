@@ -331,7 +331,7 @@ WAYS: list[tuple[str, Callable[[Rig, Config], Any], int, str]] = [
             }
         ),
         2,
-        "does not answer: ClientConnectorError",
+        "does not answer: Connection refused",
     ),
     ("the echo agent", host(agent={"kind": "echo"}), 1, "! agent: the echo agent repeats what it is told"),
     (
@@ -567,9 +567,25 @@ async def serving(path: str, handler: Callable[[web.Request], Any]) -> AsyncIter
         (lambda: web.json_response({"data": [{"id": "other"}]}), 2, "has no model mine"),
         (lambda: web.Response(text="<html>", content_type="text/html"), 2, "answers no JSON"),
         (lambda: web.Response(status=404), 1, "lists no models (HTTP 404)"),
+        (lambda: web.json_response({"data": None}), 2, "has no model mine"),
+        (lambda: web.json_response(["mine"]), 1, "lists no models"),
+        (lambda: web.json_response("mine"), 1, "lists no models"),
         (lambda: web.json_response({"data": [{"id": "mine"}]}), 0, "answers and has the model mine"),
+        (lambda: web.json_response({"data": [{"id": "mine:latest"}]}), 0, "answers and has the model mine"),
+        (lambda: web.json_response({"data": [{"id": "models/mine"}]}), 0, "answers and has the model mine"),
     ],
-    ids=["a refused key", "an unknown model", "a page", "no list", "all is well"],
+    ids=[
+        "a refused key",
+        "an unknown model",
+        "a page",
+        "no list",
+        "no model",
+        "a list of something else",
+        "something else",
+        "all is well",
+        "a newest one",
+        "one with its folder",
+    ],
 )
 async def test_an_endpoint_is_asked_for_its_models(
     rig: Rig, answer: Callable[[], web.Response], code: int, words: str
@@ -742,6 +758,19 @@ async def test_an_agent_is_asked_where_that_is_wanted(rig: Rig, program: str, co
     (told,) = (line for line in result.stdout.splitlines() if "agent's answer" in line)
     assert words in told
     assert code == 0 or told == result.stdout.splitlines()[0]
+
+
+async def test_a_program_is_looked_for_from_its_own_folder_where_it_runs(rig: Rig) -> None:
+    folder = rig.state_dir.parent / "bin"
+    folder.mkdir()
+    (folder / "agent").write_text("#!/bin/sh\necho yes\n")
+    (folder / "agent").chmod(0o700)
+    agent = {"kind": "command", "command": ["./agent"], "cwd": str(folder)}
+    result = await examined(rig, rig.config(agent=agent), "--ask-agent")
+
+    assert result.exit_code == 0
+    assert "✓ agent: ./agent is there" in result.stdout
+    assert "✓ agent's answer: " in result.stdout
 
 
 async def test_a_gateway_that_refuses_the_token_is_named(rig: Rig) -> None:

@@ -14,6 +14,7 @@ from click.testing import CliRunner, Result
 from openclaw_channel_octo.cli import gateway as gateway_command
 from openclaw_channel_octo.cli import main
 from openclaw_channel_octo.testing.gateway import FakeGateway
+from tests.tls import self_signed
 
 BOT = "bf_0123456789abcdef"
 RUN = "from openclaw_channel_octo.cli import main; main()"
@@ -140,6 +141,22 @@ async def test_a_gateway_that_does_not_run_is_named_with_its_address(
     result = await invoke("gateway", "check", "--config", str(configured(tmp_path, gateway)), home=tmp_path)
     assert result.exit_code == 2
     assert f"no gateway answers at {gateway.url}" in result.stderr
+
+
+async def test_a_gateway_whose_certificate_nobody_knows_is_not_said_to_have_a_wrong_address(
+    tmp_path: Path, gateway: FakeGateway
+) -> None:
+    async def closed(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+
+    server = await asyncio.start_server(closed, "127.0.0.1", 0, ssl=self_signed(tmp_path))
+    url = f"wss://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    file = configured(tmp_path, gateway, url=url)
+    result = await invoke("gateway", "check", "--config", str(file), home=tmp_path)
+    server.close()
+    assert result.exit_code == 2
+    assert f"no gateway answers at {url}" in result.stderr
+    assert "certificate" in result.stderr
 
 
 async def test_a_secret_in_the_gateways_address_is_shown_nowhere(

@@ -4,6 +4,7 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 from aiohttp import web
@@ -14,6 +15,7 @@ from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.errors import AmbiguousOutcome, BadAnswer, Unavailable
 from openclaw_channel_octo.ids import ChannelRef, ChannelType
 from openclaw_channel_octo.rest.client import BotApi
+from tests.tls import self_signed
 
 TOKEN = "bf_" + "0f" * 16
 GROUP = ChannelRef("9b1e", ChannelType.GROUP)
@@ -121,8 +123,18 @@ async def test_a_refused_connection_is_unavailable() -> None:
     with socket.socket() as taken:  # bound and not listening: nobody else can answer there
         taken.bind(("127.0.0.1", 0))
         async with new_api(f"http://127.0.0.1:{taken.getsockname()[1]}") as api:
-            with pytest.raises(Unavailable, match="ClientConnectorError"):
+            with pytest.raises(Unavailable, match="Connection refused"):
                 await api.send_message(GROUP, TEXT)
+
+
+async def test_a_certificate_nobody_knows_is_named(tmp_path: Path) -> None:
+    server = TestServer(web.Application(), host="127.0.0.1", scheme="https")
+    await server.start_server(ssl=self_signed(tmp_path))
+    async with new_api(str(server.make_url("/"))) as api:
+        with pytest.raises(Unavailable, match="certificate is not trusted here") as told:
+            await api.send_message(GROUP, TEXT)
+    await server.close()
+    assert "SSL_CERT_FILE" in str(told.value)
 
 
 async def test_a_connection_lost_before_the_answer_is_ambiguous_and_nothing_is_sent_twice() -> None:

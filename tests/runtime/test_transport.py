@@ -3,6 +3,7 @@ import logging
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 from websockets.asyncio.server import ServerConnection, serve
@@ -10,6 +11,7 @@ from websockets.asyncio.server import ServerConnection, serve
 from openclaw_channel_octo.errors import TransportError
 from openclaw_channel_octo.runtime import transport as transport_module
 from openclaw_channel_octo.runtime.transport import open_websocket
+from tests.tls import self_signed
 
 PAGE = b"<html><body>502 Bad Gateway</body></html>"
 
@@ -159,6 +161,22 @@ async def test_a_server_without_tls_behind_a_secure_address_is_a_transport_error
         with pytest.raises(TransportError, match="cannot open a WebSocket to wss://") as told:
             await open_websocket(f"wss://{authority}/ws")
     assert isinstance(told.value.__cause__, ssl.SSLError | OSError | EOFError)
+
+
+async def test_a_certificate_nobody_knows_is_named_and_not_the_address_blamed(tmp_path: Path) -> None:
+    async with serve(echo, "127.0.0.1", 0, ssl=self_signed(tmp_path)) as server:
+        (listening,) = server.sockets
+        url = f"wss://127.0.0.1:{listening.getsockname()[1]}/ws"
+        with pytest.raises(TransportError, match="certificate is not trusted here") as told:
+            await open_websocket(url)
+    assert "SSL_CERT_FILE" in str(told.value)
+
+
+async def test_a_redirect_to_a_page_is_named_and_not_the_address_blamed() -> None:
+    async with plain_server(http("302 Found", b"", "Location: http://octo.test/login?token=x")) as authority:
+        with pytest.raises(TransportError, match="redirects to what is no WebSocket address") as told:
+            await open_websocket(f"ws://{authority}/ws")
+    assert "token" not in str(told.value)
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from openclaw_channel_octo.config.model import (
 from openclaw_channel_octo.errors import HostError
 from openclaw_channel_octo.host.embedded.agents import Agent, AgentError, Prompt, without_secrets
 from openclaw_channel_octo.host.embedded.configure import agent_from_config
+from openclaw_channel_octo.rest.reasons import reason_of
 
 __all__ = ["check_host"]
 
@@ -84,9 +85,12 @@ def _command(agent: CommandAgentConfig) -> Finding:
     if agent.cwd is not None and not os.access(f"{agent.cwd}/", os.X_OK):  # the slash: no file
         words = f"its folder {agent.cwd} is not there, or not for this user"
         return error(SUBJECT, words, "make it, or change host.agent.cwd")
-    if shutil.which(program, path=path):
+    found = program
+    if agent.cwd is not None and "/" in program:  # it is looked for from its own folder
+        found = str(agent.cwd / program)
+    if shutil.which(found, path=path):
         return fine(SUBJECT, f"{program} is there")
-    if shutil.which(program, mode=os.F_OK, path=path):
+    if shutil.which(found, mode=os.F_OK, path=path):
         return error(SUBJECT, f"{program} must not be run by this user", "make it executable: chmod +x")
     return error(
         SUBJECT, f"{program} is not there", "install it, or give its whole path in host.agent.command"
@@ -105,9 +109,7 @@ async def _endpoint(agent: OpenAIAgentConfig) -> Finding:
             status = answer.status
             told = await answer.json(content_type=None) if status == HTTPStatus.OK else None
     except (aiohttp.ClientError, OSError, TimeoutError) as problem:
-        return error(
-            SUBJECT, f"{where} does not answer: {type(problem).__name__}", "check host.agent.baseUrl"
-        )
+        return error(SUBJECT, f"{where} does not answer: {reason_of(problem)}", "check host.agent.baseUrl")
     except ValueError:
         return error(
             SUBJECT, f"{where} answers no JSON", "check host.agent.baseUrl: it usually ends with /v1"
@@ -118,16 +120,20 @@ async def _endpoint(agent: OpenAIAgentConfig) -> Finding:
         return warning(
             SUBJECT, f"{where} lists no models (HTTP {status})", "not every endpoint does; try a message"
         )
-    models = told.get("data") if isinstance(told, dict) else None
-    names = (
-        {str(one.get("id")) for one in models if isinstance(one, dict)} if isinstance(models, list) else set()
-    )
-    if names and agent.model not in names:
-        some = ", ".join(sorted(names)[:5])
-        return error(
-            SUBJECT, f"{where} has no model {agent.model}", f"set host.agent.model to one it has: {some}"
-        )
-    return fine(SUBJECT, f"{where} answers and has the model {agent.model}")
+    return _model(where, agent.model, told)
+
+
+def _model(where: str, model: str, told: object) -> Finding:
+    """Return whether a list of models has the one that is set."""
+    models = told.get("data", "") if isinstance(told, dict) else ""
+    if not isinstance(models, list | None):
+        return warning(SUBJECT, f"{where} lists no models", "check host.agent.baseUrl; try a message")
+    names = {str(one.get("id")) for one in models or () if isinstance(one, dict)}
+    if names & {model, f"{model}:latest", f"models/{model}"}:  # as Ollama and Gemini list them
+        return fine(SUBJECT, f"{where} answers and has the model {model}")
+    some = ", ".join(sorted(names)[:5])
+    advice = f"set host.agent.model to one it has: {some}" if names else "it has none: install one there"
+    return error(SUBJECT, f"{where} has no model {model}", advice)
 
 
 async def _gateway(config: OctoConfig, settings: GatewayHostConfig) -> list[Finding]:

@@ -257,7 +257,9 @@ class GatewayConnection:
                 proxy=None,
                 logger=_quiet_logger(),
             )
-        except (websockets.InvalidURI, ValueError):
+        except (websockets.InvalidURI, ValueError) as error:
+            if isinstance(error, OSError):  # a certificate that is not trusted is both
+                raise
             raise HostUnavailable(f"{self._shown} is no WebSocket address") from None
 
     async def _enter(self, socket: ClientConnection, protocol: GatewayProtocol) -> None:
