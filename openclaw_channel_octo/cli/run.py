@@ -97,25 +97,35 @@ def run(  # noqa: PLR0913  # its options
 
     Exit codes: 0 stopped in order, 1 turns were cut short, 2 could not start.
     """
-    named = config_file or openclaw
+    named, as_json = config_file or openclaw, log_format == "json"
+    if as_json:
+        setup_logging(log_level.upper(), as_json=True)  # for what is wrong before the secrets are known
     try:
         loaded = load_named(config_file, openclaw)
         bots = _chosen(loaded.config, accounts)
         meter = meter_for(loaded.config.metrics)
     except ConfigError as error:
         for problem in error.problems:
-            click.echo(f"{named}: {problem}", err=True)
+            _say(logging.ERROR, f"{named}: {problem}", as_json=as_json)
         sys.exit(NOT_STARTED)
-    setup_logging(log_level.upper(), *loaded.config.secrets(), as_json=log_format == "json")
+    setup_logging(log_level.upper(), *loaded.config.secrets(), as_json=as_json)
     for warning in loaded.warnings:
-        click.echo(f"{named}: warning: {warning}", err=True)
+        _say(logging.WARNING, f"{named}: warning: {warning}", as_json=as_json)
     limits = Limits(max_bytes=record_mb * 1024 * 1024, max_s=record_minutes * 60.0)
     tap = _recorder(record_to, loaded.config, limits, mask_text=mask_text) if record_to else None
     try:
         sys.exit(asyncio.run(_serve(loaded.config, bots, tap, meter)))
     except OctoError as error:
-        click.echo(f"cannot start: {error}", err=True)
+        _say(logging.ERROR, f"cannot start: {error}", as_json=as_json)
         sys.exit(NOT_STARTED)
+
+
+def _say(level: int, text: str, *, as_json: bool) -> None:
+    """Tell what is wrong at the start: people in plain words, programs in a log line like all others."""
+    if as_json:
+        _log.log(level, "%s", text)
+    else:
+        click.echo(text, err=True)
 
 
 def _recorder(folder: Path, config: OctoConfig, limits: Limits, *, mask_text: bool) -> Callable[[str], Tap]:
@@ -171,11 +181,15 @@ async def controlled(config: OctoConfig, channel: OctoChannel) -> AsyncIterator[
 
 @contextmanager
 def _owned(settings: EmbeddedHostConfig | GatewayHostConfig) -> Iterator[None]:
-    """Own the state folder meanwhile; the embedded host does so itself. Raises `HostError`, `OSError`."""
+    """Own the state folder meanwhile; the embedded host does so itself. Raises `HostError`."""
     if settings.kind == "embedded":
         yield
         return
-    private_folder(settings.state_dir)
+    try:
+        private_folder(settings.state_dir)
+    except OSError as error:
+        words = f"{settings.state_dir} cannot be made ({error.strerror}): choose another host.stateDir"
+        raise HostError(words) from error
     lock = owner_lock(settings.state_dir)
     lock.acquire()
     try:

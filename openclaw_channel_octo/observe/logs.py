@@ -140,7 +140,7 @@ class JsonLines(logging.Formatter):
 
 
 def setup_logging(level: str, *secrets: SecretStr, as_json: bool = False) -> None:
-    """Send log lines to standard error: this package's, and what the event loop complains about.
+    """Send log lines to standard error: this package's, and what the event loop and the HTTP library complain about.
 
     For programs, not for hosts that configure logging.
 
@@ -153,7 +153,7 @@ def setup_logging(level: str, *secrets: SecretStr, as_json: bool = False) -> Non
     text = logging.Formatter("%(asctime)s %(levelname)-7s %(message)s")
     handler.setFormatter(JsonLines() if as_json else text)
     handler.addFilter(Redaction(*secrets))
-    for name in (_PACKAGE, "asyncio"):
+    for name in (_PACKAGE, "asyncio", "aiohttp"):
         root = logging.getLogger(name)
         root.handlers[:] = [handler]
         root.propagate = False

@@ -1,8 +1,10 @@
 """Metrics as Prometheus reads them, over HTTP; needs the extra ``metrics`` (docs/operations.md)."""
 
+import logging
 from collections.abc import Callable, Iterable, Iterator
 
 from aiohttp import web
+from aiohttp.http import HttpProcessingError
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
@@ -92,7 +94,7 @@ async def serve_metrics(meter: PrometheusMeter, host: str, port: int) -> web.App
 
     app = web.Application()
     app.router.add_get("/metrics", answer)
-    runner = web.AppRunner(app, access_log=None)
+    runner = web.AppRunner(app, access_log=None, logger=_server_logger())
     await runner.setup()
     try:
         await web.TCPSite(runner, host, port).start()
@@ -100,3 +102,14 @@ async def serve_metrics(meter: PrometheusMeter, host: str, port: int) -> web.App
         await runner.cleanup()
         raise
     return runner
+
+
+def _server_logger() -> logging.Logger:
+    """Return a logger without what strangers send that is no HTTP: anybody could fill the log with it."""
+    logger = logging.getLogger("openclaw_channel_octo.observe.prometheus.server")
+    logger.addFilter(_is_of_ours)
+    return logger
+
+
+def _is_of_ours(record: logging.LogRecord) -> bool:
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))

@@ -5,11 +5,13 @@ import json
 import os
 import re
 import signal
+import subprocess
 import sysconfig
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 import pytest
@@ -283,6 +285,56 @@ def test_an_unknown_account_is_refused_and_the_known_ones_named(tmp_path: Path) 
 def test_a_configuration_without_a_bot_that_is_on_is_refused(tmp_path: Path) -> None:
     lines = refused(tmp_path, bots(off={"botToken": TOKEN, "enabled": False}))
     assert lines == ["no account is on: there is nothing to run"]
+
+
+async def test_with_json_logs_warnings_and_strangers_at_the_metrics_leave_nothing_but_json(
+    rig: Rig, start: Start
+) -> None:
+    config = {**rig.config(historyPromptTemplate="x"), "metrics": {"listen": "127.0.0.1:0"}}
+    process = await start(config, "--log-format", "json")
+    assert process.stderr is not None
+    told: list[str] = []
+    while not told or not told[-1].startswith("metrics at "):
+        told.append(json.loads(await process.stderr.readline())["message"])
+    url = urlsplit(told[-1].removeprefix("metrics at "))
+    reader, writer = await asyncio.open_connection(url.hostname, url.port)
+    writer.write(b"GET /metrics HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 20_000 + b"\r\n\r\n")
+    assert b"400" in await reader.readline()
+    writer.close()
+    process.send_signal(signal.SIGTERM)
+    code, rest = await ended(process)
+    told += [json.loads(line)["message"] for line in rest.splitlines()]
+
+    assert code == 0
+    assert "historyPromptTemplate: known, but without effect" in told[0]
+    assert not [words for words in told if "aaaa" in words or "Error handling" in words]
+
+
+@pytest.mark.parametrize(
+    ("host", "words"),
+    [
+        ({"stateDir": "/dev/null/state"}, "cannot start: /dev/null/state"),
+        ({"stateDir": "/dev/null/state", "kind": "gateway"}, "cannot start: /dev/null/state cannot be made"),
+        ({"stateDirectory": "state"}, "host.stateDirectory: unknown key"),
+    ],
+    ids=["no folder", "no folder for a gateway's bots", "a mistake"],
+)
+def test_what_keeps_the_program_from_starting_is_one_line_of_json_too(
+    tmp_path: Path, host: Mapping[str, str], words: str
+) -> None:
+    agent = {} if "kind" in host else {"agent": {"kind": "echo"}}
+    file = write(tmp_path, {**bots(helper={"botToken": TOKEN}), "host": {**agent, **host}})
+    done = subprocess.run(
+        [PROGRAM, "run", "--config", file, "--log-format", "json"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    (line,) = map(json.loads, done.stderr.splitlines())
+    assert done.returncode == 2
+    assert line["level"] == "ERROR"
+    assert words in line["message"]
+    assert TOKEN not in done.stderr
 
 
 def test_a_missing_file_is_told_in_one_line(tmp_path: Path) -> None:
