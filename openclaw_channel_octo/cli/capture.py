@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 import click
 from pydantic import SecretStr
@@ -104,11 +105,11 @@ def _read(source: Path) -> Capture:
 
 
 def _write(target: Path, make: Callable[[], Capture]) -> None:
-    """Write what ``make`` gives to a file that is not there yet."""
+    """Write what ``make`` gives to a file that is not there yet, for this user alone: it holds what people wrote."""
     try:
         made = make()
-        with CaptureWriter(target.open("xb"), made.header) as writer:
-            writer.extend(made.records)
+        with os.fdopen(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            _fill(file, target, made)
     except CaptureError as error:
         click.echo(f"{target}: {error}", err=True)
         sys.exit(BROKEN)
@@ -116,6 +117,15 @@ def _write(target: Path, make: Callable[[], Capture]) -> None:
         click.echo(f"{target}: cannot be written: {error.strerror or error}", err=True)
         sys.exit(BROKEN)
     click.echo(f"{target}: {len(made.records)} records")
+
+
+def _fill(file: BinaryIO, target: Path, made: Capture) -> None:
+    """Write a capture, or leave nothing behind. Raises `OSError`."""
+    try:
+        CaptureWriter(file, made.header).extend(made.records)
+    except OSError:
+        target.unlink(missing_ok=True)
+        raise
 
 
 def _words(line: Line) -> str:

@@ -1,12 +1,13 @@
 """`capture show|cut|redact` as a person at a terminal meets them."""
 
+import errno
 import json
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
-from openclaw_channel_octo.capture.format import read_capture
+from openclaw_channel_octo.capture.format import CaptureWriter, read_capture
 from openclaw_channel_octo.cli import main
 
 SILENT_GROUP = Path(__file__).parents[2] / "fixtures" / "wukongim" / "silent-group.wkcap"
@@ -101,3 +102,21 @@ def test_a_torn_file_is_shown_as_far_as_it_goes(tmp_path: Path) -> None:
     assert "ends in the middle of a record" in result.stderr
     assert len(result.stdout.splitlines()) > 10
     assert read_capture(torn).torn
+
+
+def test_a_copy_is_for_its_owner_alone_and_half_of_one_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = tmp_path / "copy.wkcap"
+    assert run("cut", SILENT_GROUP, copy).exit_code == 0
+    assert copy.stat().st_mode & 0o077 == 0
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(CaptureWriter, "extend", full)
+    half = tmp_path / "half.wkcap"
+    result = run("cut", SILENT_GROUP, half)
+    assert result.exit_code == 2
+    assert result.stderr == f"{half}: cannot be written: No space left on device\n"
+    assert not half.exists()
