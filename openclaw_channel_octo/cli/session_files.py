@@ -43,6 +43,8 @@ def session_files(store: Path, agent: str) -> list[tuple[str, Path]]:
         names = sorted(each.name for each in (store / "agents").iterdir())
     except FileNotFoundError:
         return []
+    if agent and names and agent not in names:
+        raise FileNotFoundError(f"there is no agent {agent!r}; known: {', '.join(names)}")
     files = [(name, store / "agents" / name / "sessions" / "sessions.json") for name in names]
     return [(name, file) for name, file in files if (not agent or name == agent) and _is_there(file)]
 

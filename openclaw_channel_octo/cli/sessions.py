@@ -21,6 +21,7 @@ from openclaw_channel_octo.cli.session_repair import (
 from openclaw_channel_octo.cli.store import JSON_OPTION, NOT_FINE, NOT_READ, STORE_OPTION, age, plain
 from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.errors import ControlError, HostError, NotRunning
+from openclaw_channel_octo.observe.logs import Secrets
 from openclaw_channel_octo.session.guard import Action, Plan
 from openclaw_channel_octo.session.status import SessionSnapshot, Status
 
@@ -198,10 +199,13 @@ def _explain(store: Path, each: FoundSession, view: dict[str, Any]) -> str:
     if snapshot.runtime_ms is not None:
         lines.append(f"  the last run took {snapshot.runtime_ms / 1000:.1f} s")
     if snapshot.last_run_error:
-        lines.append(f"  it ended with: {snapshot.last_run_error}")
+        lines.append(f"  it ended with: {Secrets().hidden(snapshot.last_run_error)}")
     return "\n".join(map(plain, lines))
 
 
 def _as_json(each: FoundSession, view: dict[str, Any]) -> dict[str, Any]:
     live: dict[str, Any] = {name: view[name] for name in ("run", "waiting") if name in view}
-    return {"agent": each.agent, **to_builtins(each.snapshot), **live, "verdict": verdict(_plan(each, view))}
+    told = to_builtins(each.snapshot) | {
+        "last_run_error": Secrets().hidden(each.snapshot.last_run_error or "") or None
+    }
+    return {"agent": each.agent, **told, **live, "verdict": verdict(_plan(each, view))}

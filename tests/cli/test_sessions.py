@@ -65,7 +65,6 @@ def test_list_shows_all_of_them_and_changes_nothing(store: Path) -> None:
     assert all(key in result.output for key in SESSIONS)
     assert "2 h" in result.output
     assert before == (file.read_bytes(), file.stat().st_mtime_ns, sorted(store.rglob("*")))
-    assert call("list", "--store", str(store), "--agent", "other").output == "0 sessions\n"
 
 
 def test_a_store_without_trouble_says_so(tmp_path: Path) -> None:
@@ -92,3 +91,38 @@ def test_a_folder_that_is_not_there_is_one_clear_line(tmp_path: Path) -> None:
     result = call("list", "--store", str(tmp_path / "absent"))
     assert result.exit_code == 2
     assert "--store" in result.stderr
+
+
+@pytest.mark.parametrize("words", [("list",), ("show",), ("repair",), ("repair", "--dry-run")])
+def test_an_agent_that_is_none_is_said_to_be_and_the_known_ones_named(
+    store: Path, words: tuple[str, ...]
+) -> None:
+    result = call(*words, "--store", str(store), "--agent", "mian")
+    assert result.exit_code == 2
+    assert "there is no agent 'mian'; known: main" in result.stderr
+
+
+def test_what_cannot_be_looked_into_is_not_said_to_be_empty(tmp_path: Path) -> None:
+    (tmp_path / "agents").touch()
+    result = call("list", "--store", str(tmp_path))
+    assert result.exit_code == 2
+    assert "cannot be read: Not a directory" in result.stderr
+
+
+def test_a_token_in_the_words_of_a_failure_is_not_shown(store: Path) -> None:
+    file = store / "agents" / "main" / "sessions" / "sessions.json"
+    failed = {"status": " Failed ", "sessionId": "s", "lastRunError": "no bf_0123456789abcdef for you"}
+    file.write_text(json.dumps({"agent:main:octo:group:g1": failed}))
+    shown = call("show", "--store", str(store))
+    told = call("show", "--store", str(store), "--json")
+    repaired = call("repair", "--store", str(store))
+    assert "no [hidden] for you" in shown.output
+    assert json.loads(told.output)["last_run_error"] == "no [hidden] for you"
+    assert "bf_0123456789abcdef" not in shown.output + told.output
+    assert "was failed: recovered" in repaired.output
+
+
+def test_a_session_that_will_be_answered_is_fine_whatever_its_status_is_called(store: Path) -> None:
+    file = store / "agents" / "main" / "sessions" / "sessions.json"
+    file.write_text(json.dumps({"agent:main:octo:group:g1": {"status": "wobbly", "sessionId": "s"}}))
+    assert call("show", "--store", str(store)).exit_code == 0

@@ -33,7 +33,7 @@ def _number(entry: Entry, field: str) -> int | None:
 
 
 def snapshot(session_key: str, entry: Entry, last_progress_at: int | None = None) -> SessionSnapshot:
-    """Return what ``entry`` says; fields of the wrong type count as missing, a strange status as unknown.
+    """Return what ``entry`` says; fields of the wrong type count as missing, a strange status as unknown, in any case.
 
     Args:
         session_key: the key the session was asked for by.
@@ -44,7 +44,7 @@ def snapshot(session_key: str, entry: Entry, last_progress_at: int | None = None
     return SessionSnapshot(
         session_key=session_key,
         session_id=_text(entry, "sessionId"),
-        status=None if status is None else str(status),
+        status=None if status is None else str(status).strip().lower(),
         last_run_id=_text(entry, "lastRunId"),
         started_at=_number(entry, "startedAt"),
         ended_at=_number(entry, "endedAt"),
