@@ -159,7 +159,11 @@ class Recorder:
         self._write(SocketControl(at_us=self._at_us(connection), event="open", details={}))
 
     def _write(self, record: Record) -> None:
-        self._written += self._disk.append(pack_record(record))
+        data = pack_record(record)
+        if self._written + len(data) > self._limits.max_bytes:
+            self._stop(f"{self._limits.max_bytes / 1_048_576:.0f} MB are full")
+        if not self._over:
+            self._written += self._disk.append(data)
 
     def _at_us(self, connection: "_Connection") -> int:
         return int((self._clock.now() - connection.began) * 1_000_000)
@@ -170,9 +174,7 @@ class Recorder:
     def _within_limits(self) -> bool:
         if self._over:
             return False
-        if self._written >= self._limits.max_bytes:
-            self._stop(f"{self._limits.max_bytes / 1_048_576:.0f} MB are full")
-        elif self._clock.now() - self._began >= self._limits.max_s:
+        if self._clock.now() - self._began >= self._limits.max_s:
             self._stop(f"{self._limits.max_s / 60:.0f} minutes are over")
         return not self._over
 
