@@ -12,13 +12,13 @@ CONFIG_OPTION = click.option(
     "--config",
     "config_file",
     metavar="FILE",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=click.Path(path_type=Path, readable=False),  # said by who reads it, in its own form
     help="The configuration, octo.json.",
 )
 OPENCLAW_OPTION = click.option(
     "--openclaw",
     metavar="FILE",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=click.Path(path_type=Path, readable=False),  # said by who reads it, in its own form
     help="An OpenClaw gateway's openclaw.json: turns run in that gateway. It is only read.",
 )
 

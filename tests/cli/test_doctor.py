@@ -112,6 +112,14 @@ async def test_programs_get_one_object(rig: Rig) -> None:
     assert set(told["findings"][0]) == {"level", "subject", "words", "advice", "skipped"}
 
 
+async def test_programs_get_one_object_for_a_configuration_that_cannot_be_read_too(tmp_path: Path) -> None:
+    result = CliRunner().invoke(main, ["doctor", "--config", str(tmp_path), "--json"])
+
+    (told,) = json.loads(result.stdout)["findings"]
+    assert result.exit_code == 2
+    assert told["words"] == "cannot be read: Is a directory"
+
+
 def raw(text: str) -> Callable[[Rig, Config], Any]:
     return lambda _rig, _config: text
 
