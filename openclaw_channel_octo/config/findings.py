@@ -57,7 +57,7 @@ class Findings:
 
     def unknown(self, path: str, key: object, known: Iterable[str], also_known: Iterable[str] = ()) -> None:
         """Record an unknown ``key`` of the block at ``path``, with the nearest or all known ones."""
-        hint = _hint(str(key)[:_LONGEST_KEY], sorted(known), also_known)
+        hint = _hint(path, str(key)[:_LONGEST_KEY], sorted(known), also_known)
         self.problem(join(path, key), f"unknown key; {hint}")
 
     def validate(
@@ -142,10 +142,12 @@ def _elsewhere() -> dict[str, str]:
     }
 
 
-def _hint(key: str, known: list[str], also_known: Iterable[str]) -> str:
+def _hint(path: str, key: str, known: list[str], also_known: Iterable[str]) -> str:
     by_plain = {_plain(name): name for name in (*known, *also_known)}
     plain = _plain(key)
     if plain not in by_plain and (place := _elsewhere().get(plain)):
+        if place == join(path, key):  # right but for the kind of the block
+            return f"it goes with another kind; known here: {', '.join(known)}"
         return f"not here, but at {place}"
     if near := get_close_matches(plain, by_plain, n=1):
         return f"did you mean {by_plain[near[0]]}?"

@@ -114,6 +114,11 @@ def test_without_its_own_timeout_a_bot_has_the_hosts(parse: Parse) -> None:
         ({"kind": "Embedded"}, "host.kind: must be 'embedded', spelt exactly so"),
         ({"statedir": "x"}, "host.statedir: unknown key; did you mean stateDir?"),
         ({"dispatchTimeoutMs": 5}, "host.dispatchTimeoutMs: unknown key; not here, but at channels.octo"),
+        (
+            {"kind": "gateway", "agent": {"kind": "echo"}},
+            "host.agent: unknown key; it goes with another kind; known here: ",
+        ),
+        ({"stateDir": "a\0b"}, "host.stateDir: must not hold the character NUL"),
         ({"stateDir": ""}, "host.stateDir: must be a path, as a string that is not empty"),
         ({"stateDir": None}, "host.stateDir: must be a path, as a string that is not empty"),
         ({"agentId": "../up"}, "host.agentId: must be 1 to 64 lower-case letters"),
