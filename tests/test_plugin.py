@@ -41,6 +41,12 @@ print(sorted(set(sys.modules) - before))
     assert shown.stdout.strip() == "['openclaw_channel_octo', 'openclaw_channel_octo.plugin']"
 
 
+def test_the_channel_is_imported_without_its_http_client() -> None:
+    program = "import sys, openclaw_channel_octo.runtime.channel; print('aiohttp' in sys.modules)"
+    shown = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert shown.stdout.strip() == "False"
+
+
 def test_the_entry_point_brings_the_channel_and_the_commands() -> None:
     plugins = manager()
     plugins.load_setuptools_entrypoints("openclaw")

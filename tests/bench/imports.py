@@ -8,20 +8,25 @@ from tests.bench.measure import Row, lower_quartile
 
 TIMED = "import time; began = time.process_time(); import {}; print(time.process_time() - began)"
 LIBRARIES = (
-    "asyncio, sqlite3, aiohttp, pydantic.main, pydantic.types, pydantic.type_adapter, msgpack, "
+    "asyncio, sqlite3, yarl, pydantic.main, pydantic.types, pydantic.type_adapter, msgpack, msgspec, "
     "websockets.asyncio.client, "
     "cryptography.hazmat.primitives.ciphers, cryptography.hazmat.primitives.asymmetric.x25519"
 )
-"""What the running channel stands on; pydantic loads most of itself only when it is asked for its parts."""
+"""What is imported with the channel; pydantic loads most of itself only when it is asked for its parts."""
+HTTP_CLIENT = "openclaw_channel_octo.runtime.channel, aiohttp"
+"""What a process has loaded once its first bot is starting."""
 
 
 def run(scale: int) -> list[Row]:
     """Measure with ``scale`` fresh interpreters for each, 25 for a real run."""
-    works = ("pluggy", "openclaw_channel_octo.plugin", LIBRARIES, "openclaw_channel_octo.runtime.channel")
+    channel = "openclaw_channel_octo.runtime.channel"
+    works = ("pluggy", "openclaw_channel_octo.plugin", LIBRARIES, channel, HTTP_CLIENT)
     for work in works:
         _import(work)  # compiles what has not been compiled yet
     taken = [[_import(work) for work in works] for _ in range(scale)]
-    pluggy, plugin, libraries, channel = (lower_quartile(times) * 1e3 for times in zip(*taken, strict=True))
+    pluggy, plugin, libraries, running, with_client = (
+        lower_quartile(times) * 1e3 for times in zip(*taken, strict=True)
+    )
     return [
         Row(
             what="import of the plugin module",
@@ -34,10 +39,17 @@ def run(scale: int) -> list[Row]:
         Row(
             what="import of the running channel, over the bare interpreter",
             floor="import of its libraries alone",
-            ours=channel,
+            ours=running,
             base=libraries,
             unit="ms",
             most_ours=250.0,
+        ),
+        Row(
+            what="the same with the HTTP client, which the first bot loads",
+            floor="import of the running channel",
+            ours=with_client,
+            base=running,
+            unit="ms",
         ),
     ]
 

@@ -98,7 +98,7 @@ async def test_without_register_nobody_is_kicked(rig: Rig) -> None:
     result = await examined(rig, rig.config(agent=AGENT), "--no-register")
 
     assert result.exit_code == 0
-    assert "connection: not looked at: --no-register" in result.stdout
+    assert "login: not looked at: --no-register" in result.stdout
     assert not rig.calls("register")
 
 
@@ -667,12 +667,12 @@ async def test_running_bots_are_asked_how_their_connections_are(rig: Rig) -> Non
         kicked = await examined(rig, config)
         both = await examined(rig, rig.config(agent=AGENT, bots={"helper": TOKEN, "second": OTHER_TOKEN}))
 
-    assert f"✓ helper: process: process {os.getpid()} is online with it for" in well.stdout
+    assert f"✓ helper: connection: process {os.getpid()} is online with it for" in well.stdout
     assert kicked.exit_code == 2
     line, advice = kicked.stdout.splitlines()[:2]
-    assert line.startswith(f"✗ helper: process: process {os.getpid()} is kicked with it for")
+    assert line.startswith(f"✗ helper: connection: process {os.getpid()} is kicked with it for")
     assert "stop the other program" in advice
-    assert f"✗ second: process: process {os.getpid()} does not run this bot" in both.stdout
+    assert f"✗ second: connection: process {os.getpid()} does not run this bot" in both.stdout
 
 
 @pytest.mark.parametrize(("settled_ms", "mark", "code"), [(60_000, "!", 1), (0, "✗", 2)])
@@ -689,7 +689,7 @@ async def test_a_running_bot_that_cannot_connect_is_no_healthy_one(
 
     assert result.exit_code == code
     line, advice = result.stdout.splitlines()[:2]
-    assert line.startswith(f"{mark} helper: process: process {os.getpid()} is connecting with it for")
+    assert line.startswith(f"{mark} helper: connection: process {os.getpid()} is connecting with it for")
     assert "cannot open a WebSocket" in line
     assert "wsUrl" in advice
 

@@ -95,7 +95,7 @@ async def _check(bot: BotConfig, log_in: LogIn) -> AsyncIterator[Finding]:
             refused = refused or found.level > found.level.WARNING
             yield found
         if refused:
-            yield skipped(f"{bot.account_id}: connection", "the server has to answer first")
+            yield skipped(f"{bot.account_id}: login", "the server has to answer first")
             return
         async for found in _connection(bot, api, log_in):
             yield found
@@ -145,7 +145,7 @@ async def _api(bot: BotConfig, api: BotApi) -> AsyncIterator[Finding]:
 
 
 async def _connection(bot: BotConfig, api: BotApi, log_in: LogIn) -> AsyncIterator[Finding]:
-    subject = f"{bot.account_id}: connection"
+    subject = f"{bot.account_id}: login"
     if log_in.register is False:
         yield skipped(subject, "--no-register")
         return

@@ -35,7 +35,7 @@ def check_living(told: Mapping[str, Any], holder: str, bots: Sequence[BotConfig]
         yield error("journal", str(trouble), "no message is taken until it can be written again: make room")
     for bot in bots:
         connection = told.get("bots", {}).get(bot.account_id)
-        subject = f"{bot.account_id}: process"
+        subject = f"{bot.account_id}: connection"
         if connection is None:
             yield error(
                 subject, f"process {holder} does not run this bot", "start that process anew, with it"
