@@ -28,9 +28,32 @@ from openclaw_channel_octo.session.status import SessionSnapshot
 from openclaw_channel_octo.testing.faults import ErrorAnswer, Hang, LoseAnswer, RateLimit, Refuse
 from openclaw_channel_octo.testing.host import HANG, ScriptedHost, Step
 from tests.runtime.model_server import ModelServer
-from tests.runtime.rig import ANN, BEN, HELPER, OTHER, OTHER_TOKEN, RESTART, TOKEN, Rig, python_agent
+from tests.runtime.rig import (
+    ANN,
+    BEN,
+    HELPER,
+    OTHER,
+    OTHER_TOKEN,
+    PATIENCE,
+    RESTART,
+    TOKEN,
+    Rig,
+    python_agent,
+)
+from tests.runtime.wire_bench import SkippingClock
 
 TEXTS = Texts()
+
+
+async def until_it_wrote(rig: Rig) -> None:
+    """Wait until the agent of the group's session has written something."""
+    for _ in range(PATIENCE):
+        assert rig.host is not None
+        found = await rig.host.describe("agent:main:octo:group:g1")
+        if found is not None and (found.last_progress_at or 0) > (found.started_at or 0) > 0:
+            return
+        await asyncio.sleep(0.005)
+    raise AssertionError("the agent never wrote anything")
 
 
 @pytest.mark.parametrize(
@@ -46,8 +69,13 @@ TEXTS = Texts()
     ids=["exits non-zero", "prints nothing", "says NO_REPLY", "is killed", "hangs", "hangs midway"],
 )
 async def test_an_agent_that_fails_ends_in_a_notice(rig: Rig, source: str, notice: str, status: str) -> None:
-    await rig.start(rig.config(agent=python_agent(source), host={"timeoutSeconds": 0.4}))
+    rig.clock = clock = SkippingClock(factor=1)
+    await rig.start(rig.config(agent=python_agent(source), host={"timeoutSeconds": 400}))
     message_id = await rig.mention("please")
+    if "print('half" in source:
+        await until_it_wrote(rig)
+    if status == "timeout":
+        await clock.skip_sleep(399, 401)
     await rig.until_row(message_id, "notified")
     said = rig.said()
     assert said[-1] == notice

@@ -25,8 +25,8 @@ async def until(condition: Callable[[], bool], what: str) -> None:
 class SkippingClock(FastClock):
     """A fast clock whose long waits a test may skip."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, factor: float = 50.0) -> None:
+        super().__init__(factor)
         self._skipped = 0.0
         self._jump = asyncio.Event()
         self._sleeps: list[tuple[float, float]] = []
