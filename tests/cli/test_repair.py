@@ -1,6 +1,7 @@
 """`openclaw-octo sessions repair`: what people did with an editor and a restart, by the program itself."""
 
 import json
+import re
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -192,7 +193,7 @@ async def test_a_running_turn_is_shown_with_what_waits_behind_it_and_is_not_repa
     async with controlled(fast_rig):
         shown = await run("show", "--store", store, "--session", BAD)
         assert "a run is under way; the next message waits for it" in shown.output
-        assert f"helper has worked on message {first} for 0 s" in shown.output
+        assert re.search(rf"helper has worked on message {first} for \d+ s", shown.output)
         assert "messages that wait there: 1" in shown.output
         told = json.loads((await run("show", "--store", store, "--session", BAD, "--json")).output)
         assert (told["waiting"], told["run"]["message_id"]) == (1, first)

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import pty
+import re
 import signal
 import sysconfig
 from asyncio.subprocess import PIPE
@@ -51,8 +52,8 @@ async def test_a_running_turn_its_age_what_waits_and_the_last_failure_are_shown(
     assert [run["message_id"] for run in found["turns"].values()] == [running]
     assert list(found["lanes"].values()) == [1]
 
-    assert "helper: online for 0 s" in text
-    assert f"works on message {running} for 0 s, 1 waiting  agent:main:octo:group:g1" in text
+    assert re.search(r"helper: online for \d+ s", text)
+    assert re.search(rf"works on message {running} for \d+ s, 1 waiting  agent:main:octo:group:g1", text)
     assert f"message {failed}, people were told: the model said no [2J" in text
     assert "\x1b" not in text
     assert not any(secret in text + json.dumps(found) for secret in (TOKEN, "first", "second"))
