@@ -149,7 +149,7 @@ async def test_the_readmes_ten_lines_answer_a_mention(octo: OctoDouble, tmp_path
         sys.executable, "host.py", cwd=tmp_path, stderr=asyncio.subprocess.PIPE
     )
     try:
-        await octo.wait_for(lambda: octo.online(HELPER), timeout=20)
+        await octo.wait_for(lambda: octo.online(HELPER), timeout=60)
         await octo.say(ANN, rig.group, "hello", mention=[HELPER])
         assert await rig.until_said(1) == ["@Helper hello"]
     finally:

@@ -40,7 +40,7 @@ from openclaw_channel_octo.testing.host import ScriptedHost
 from openclaw_channel_octo.wire.client import Credentials
 from openclaw_channel_octo.wire.packets import Connect
 from tests.processes import processes_with
-from tests.runtime.rig import ANN, HELPER, TOKEN, Rig, python_agent
+from tests.runtime.rig import ANN, HELPER, PATIENCE, TOKEN, Rig, python_agent
 
 LITERAL = TOKEN
 ENV_TOKEN = "old.form/of-a-token+4711"  # of the kind that no pattern recognises
@@ -134,7 +134,7 @@ class Stage:
 
 async def until(reached: Callable[[], bool]) -> None:
     """Wait for something nobody tells of."""
-    for _ in range(4_000):
+    for _ in range(PATIENCE):
         if reached():
             return
         await asyncio.sleep(0.005)

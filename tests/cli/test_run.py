@@ -23,7 +23,7 @@ from openclaw_channel_octo.host.files import OwnerLock
 from openclaw_channel_octo.testing.double import OctoDouble
 from openclaw_channel_octo.testing.faults import Hang
 from tests.cli.asking import command
-from tests.runtime.rig import ANN, HELPER, OTHER, OTHER_TOKEN, TOKEN, Rig, python_agent
+from tests.runtime.rig import ANN, HELPER, OTHER, OTHER_TOKEN, PATIENCE, TOKEN, Rig, python_agent
 
 PROGRAM = Path(sysconfig.get_path("scripts")) / "openclaw-octo"
 
@@ -94,7 +94,7 @@ def waiting_agent(folder: Path) -> dict[str, Any]:
 
 async def content(file: Path) -> str:
     """Return what a file holds as soon as it holds something."""
-    for _ in range(2_000):
+    for _ in range(PATIENCE):
         if file.exists() and (text := file.read_text()):
             return text
         await asyncio.sleep(0.005)

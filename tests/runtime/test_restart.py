@@ -14,6 +14,7 @@ from openclaw_channel_octo.runtime.supervisor import LinkState
 from openclaw_channel_octo.runtime.transport import Transport, open_websocket
 from openclaw_channel_octo.testing.host import HANG, ScriptedHost
 from tests.runtime.rig import ANN, HELPER, RESTART, Rig, python_agent
+from tests.runtime.wire_bench import until
 
 TEXTS = Texts()
 
@@ -165,6 +166,7 @@ async def test_a_bot_that_another_process_runs_waits_and_takes_over_when_that_en
     )
     await second.start("helper", ScriptedHost())
     registers = len(fast_rig.calls("register"))
+    await until(lambda: second.status().bots["helper"].state is LinkState.PAUSED, "the second bot waits")
     await fast_rig.clock.sleep(10)
     waiting = second.status().bots["helper"]
     assert waiting.state is LinkState.PAUSED
