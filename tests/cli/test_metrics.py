@@ -1,6 +1,8 @@
 """Metrics as Prometheus reads them, from the real program and from a channel in this process."""
 
 import json
+import logging
+import re
 import socket
 import subprocess
 import sys
@@ -110,20 +112,19 @@ async def test_an_address_that_is_taken_costs_the_metrics_and_not_the_bots(
 
 
 async def test_the_endpoint_answers_prometheus_and_nothing_else(
-    fast_rig: Rig, meter: PrometheusMeter
+    fast_rig: Rig, meter: PrometheusMeter, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert fast_rig.channel is not None
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    config = MetricsConfig(listen=f"127.0.0.1:{port}")
+    caplog.set_level(logging.INFO)
     async with (
-        metrics_served(config, PrometheusMeter(), fast_rig.channel.status),
+        metrics_served(MetricsConfig(listen="127.0.0.1:0"), PrometheusMeter(), fast_rig.channel.status),
         aiohttp.ClientSession() as http,
     ):
-        async with http.get(f"http://127.0.0.1:{port}/metrics") as answer:
+        (where,) = re.findall(r"metrics at (\S+/)metrics", caplog.text)
+        async with http.get(f"{where}metrics") as answer:
             assert answer.headers["Content-Type"].startswith("text/plain")
             assert 'octo_connection_state{account="helper",state="online"} 1.0' in await answer.text()
-        async with http.get(f"http://127.0.0.1:{port}/") as answer:
+        async with http.get(where) as answer:
             assert answer.status == 404
 
 

@@ -391,11 +391,10 @@ def test_a_fetched_file_is_called_by_the_senders_ending_else_by_its_type_or_addr
 
 
 async def test_a_server_that_is_not_there_is_a_failure_without_its_address(tmp_path: Path) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    async with fetcher(tmp_path, f"http://127.0.0.1:{port}") as found:
-        assert await refused(found, "file/a.png") == "下载失败"
+    with socket.socket() as taken:  # bound and not listening: nobody else can answer there
+        taken.bind(("127.0.0.1", 0))
+        async with fetcher(tmp_path, f"http://127.0.0.1:{taken.getsockname()[1]}") as found:
+            assert await refused(found, "file/a.png") == "下载失败"
 
 
 async def test_old_files_are_swept_and_young_ones_and_links_stay(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any
 
@@ -321,9 +322,12 @@ def test_a_base_url_that_is_none_is_refused_without_being_shown(base_url: str) -
     assert "host:port" not in str(caught.value)
 
 
-async def test_an_endpoint_that_is_not_there_is_a_clear_error(unused_tcp_port: int) -> None:
-    agent = OpenAIAgent(f"http://127.0.0.1:{unused_tcp_port}/v1", "tiny", SecretStr(KEY))
-    assert (await failing(agent))[1].startswith("the model endpoint failed: Cannot connect to host 127.0.0.1")
+async def test_an_endpoint_that_is_not_there_is_a_clear_error() -> None:
+    with socket.socket() as taken:  # bound and not listening: nobody else can answer there
+        taken.bind(("127.0.0.1", 0))
+        agent = OpenAIAgent(f"http://127.0.0.1:{taken.getsockname()[1]}/v1", "tiny", SecretStr(KEY))
+        _, message = await failing(agent)
+    assert message.startswith("the model endpoint failed: Cannot connect to host 127.0.0.1")
 
 
 async def test_stopping_in_the_middle_closes_the_connection(endpoint: Endpoint) -> None:
