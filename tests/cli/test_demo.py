@@ -170,7 +170,11 @@ def test_without_standard_input_the_talk_ends_at_once_and_in_order(surroundings:
 def test_in_a_terminal_a_line_is_shown_once_and_ctrl_d_ends_it(surroundings: dict[str, str]) -> None:
     controller, terminal = pty.openpty()
     with subprocess.Popen(
-        [PROGRAM, "demo", "--interactive"], env=surroundings, stdin=terminal, stdout=terminal, stderr=terminal
+        [PROGRAM, "demo", "--interactive"],
+        env={**surroundings, "TERM": "xterm"},
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
     ) as process:
         os.close(terminal)
         shown = read_terminal(controller, 'group "Build room"')

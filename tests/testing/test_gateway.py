@@ -75,7 +75,7 @@ class Talk:
 
 @asynccontextmanager
 async def knocking(gateway: FakeGateway) -> AsyncIterator[Talk]:
-    async with connect(gateway.url, compression=None) as socket:
+    async with connect(gateway.url, compression=None, proxy=None) as socket:
         talk = Talk(socket)
         await talk.read()
         yield talk
