@@ -139,9 +139,11 @@ async def killed_and_taken_up(deployment: Deployment, cell: Cell) -> None:
     await cell.mention("long [stub:hang]")
     await until_asked(deployment, "long")
     await deployment.gateway.kill()
+    asked = len(deployment.model.requests)
     await deployment.gateway.start()
     async with asyncio.timeout(60):
-        await deployment.model.next_request()
+        while len(deployment.model.requests) == asked:  # it may have asked before it says that it is ready
+            await deployment.model.next_request()
     deployment.model.release()
     (seen,) = await cell.until(1)
     assert seen.startswith("echo:")
