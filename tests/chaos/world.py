@@ -7,6 +7,7 @@ import random
 import signal
 import sqlite3
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -86,6 +87,8 @@ class Chaos:
     deaths: int = 0
     _talks: dict[str, Conversation] = field(default_factory=dict)
     _process: asyncio.subprocess.Process | None = None
+    _started_at: float = 0.0
+    _start_s: float = 0.0
 
     async def run(self) -> Verdict:
         """Play the plan to its end and judge what people saw."""
@@ -94,17 +97,17 @@ class Chaos:
             channels = self._people(octo)
             self._write_files(octo)
             try:
-                await self._start()
-                await octo.wait_for(lambda: octo.online(BOT), timeout=60)
+                await self._start(octo)
+                await self._up(octo)
                 for place in [*channels, None]:
                     for who in PEOPLE:
                         await self._say(octo, who, place)
-                await self._quiet()
+                await self._quiet(octo)
                 await self._lives(octo, luck, channels)
                 octo.heal()
-                await self._start()
+                await self._start(octo)
                 await self._push_again(octo)
-                await self._quiet()
+                await self._quiet(octo)
                 return judge(self._seen(octo, channels))
             finally:
                 await self._kill()
@@ -113,13 +116,13 @@ class Chaos:
         deaths: list[str | None] = [*self.plan.points, *([None] * self.plan.kills)]
         luck.shuffle(deaths)
         for point in deaths:
-            await self._start(point, luck.randint(1, 4))
+            await self._start(octo, point, luck.randint(1, 4))
             await self._push_again(octo)
             for _ in range(luck.randint(*self.plan.messages)):
                 await self._say(octo, luck.choice(PEOPLE), luck.choice([*channels, None]))
                 self._disturb(octo, luck)
                 await asyncio.sleep(luck.random() * 0.12)
-            await self._die(point, luck)
+            await (self._reach(octo) if point else self._die(luck))
             for talk in self._talks.values():
                 talk.deaths = [*talk.deaths, len(self._lines(octo, talk.name))]
             if luck.random() < 0.5:
@@ -127,14 +130,20 @@ class Chaos:
             self.deaths += 1
             self.progress(self.deaths, self.asked)
 
-    async def _die(self, point: str | None, luck: random.Random) -> None:
-        """Let the process reach its point, or kill it at some moment."""
-        process = self._process
-        assert process is not None
-        try:
-            await asyncio.wait_for(process.wait(), 3.0 if point else luck.random() * 1.5)
-        except TimeoutError:
-            await self._kill()
+    async def _reach(self, octo: OctoDouble) -> None:
+        """Let the process reach its point, or kill it once nothing happens any more that could lead there."""
+        assert self._process is not None
+        waits = [asyncio.ensure_future(work) for work in (self._process.wait(), self._quiet(octo))]
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        for wait in waits:
+            wait.cancel()
+        await asyncio.gather(*waits, return_exceptions=True)
+        await self._kill()
+
+    async def _die(self, luck: random.Random) -> None:
+        """Kill the process at some moment."""
+        await asyncio.sleep(luck.random() * 1.5)
+        await self._kill()
 
     def _disturb(self, octo: OctoDouble, luck: random.Random) -> None:
         if self.plan.pushed_again:
@@ -203,8 +212,10 @@ class Chaos:
         }
         (self.folder / "octo.json").write_text(json.dumps(config))
 
-    async def _start(self, point: str | None = None, passage: int = 1) -> None:
+    async def _start(self, octo: OctoDouble, point: str | None = None, passage: int = 1) -> None:
         await self._kill()
+        await octo.wait_for(lambda: not octo.online(BOT))
+        self._start_s, self._started_at = 0.0, time.monotonic()
         env = {**os.environ, "PYTHONPATH": str(ROOT), "CHAOS_BUG": self.plan.bug}
         if point:
             env |= {"CHAOS_POINT": point, "CHAOS_PASSAGE": str(passage)}
@@ -225,7 +236,7 @@ class Chaos:
     async def _push_again(self, octo: OctoDouble) -> None:
         if not self.plan.pushed_again:
             return
-        await octo.wait_for(lambda: octo.online(BOT), timeout=60)
+        await self._up(octo)
         known = {ack.message_id for ack in octo.acks}
         for name in self._talks:
             for line in self._lines(octo, name):
@@ -237,14 +248,23 @@ class Chaos:
             self._process.send_signal(signal.SIGKILL)
             await self._process.wait()
 
-    async def _quiet(self) -> None:
-        """Wait until nothing is open any more; only patience looks into the journal, the judge does not."""
-        calm = 0
-        for _ in range(SETTLE_S * 10):
+    async def _up(self, octo: OctoDouble) -> None:
+        """Wait until the process that was started last is connected, and note how long such a start takes."""
+        await octo.wait_for(lambda: octo.online(BOT), timeout=SETTLE_S)
+        if not self._start_s:
+            self._start_s = time.monotonic() - self._started_at
+
+    async def _quiet(self, octo: OctoDouble) -> None:
+        """Wait until the process is up and nothing is open any more.
+
+        Only patience looks into the journal, the judge does not. It lasts as long as the machine is slow.
+        """
+        await self._up(octo)
+        calm_s = max(1.5, 2 * self._start_s)  # what is fetched late shows within this time
+        since = time.monotonic()
+        while (now := time.monotonic()) - self._started_at < SETTLE_S and now - since < calm_s:
             await asyncio.sleep(0.1)
-            calm = calm + 1 if not self._open_rows() else 0
-            if calm == 15:  # what is fetched late shows within this time
-                return
+            since = now if self._open_rows() else since
 
     def _open_rows(self) -> int:
         try:
