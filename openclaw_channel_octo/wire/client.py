@@ -68,6 +68,8 @@ _USED: Final = frozenset({int(PacketType.CONNACK), int(PacketType.DISCONNECT)}) 
 _ACK_FLAGS: Final = tuple(
     Flags(bits) & (Flags.NO_PERSIST | Flags.RED_DOT | Flags.SYNC_ONCE) for bits in range(16)
 )
+_NEW: Final = ConnectionState.NEW
+_HANDSHAKING: Final = ConnectionState.HANDSHAKING
 _CLOSED: Final = ConnectionState.CLOSED
 _NO_ENCRYPT: Final = int(Setting.NO_ENCRYPT)
 
@@ -176,10 +178,10 @@ class ClientConnection:
                 bad one in ``data`` are lost with it, none of them was acknowledged.
             LocalProtocolError: called before `connect`.
         """
-        if self._state is ConnectionState.NEW:
+        if self._state is _NEW:
             raise LocalProtocolError("bytes received before CONNECT was sent")
         events: list[ConnectionEvent] = []
-        if self._state is ConnectionState.CLOSED or not data:
+        if self._state is _CLOSED or not data:
             return events
         self._last_inbound = now
         self._framer.feed(data)
@@ -203,7 +205,7 @@ class ClientConnection:
         Raises:
             LocalProtocolError: called before the session is up.
         """
-        if self._state is ConnectionState.CLOSED:
+        if self._state is _CLOSED:
             return
         if self._state is not ConnectionState.READY:
             raise LocalProtocolError("acknowledged a message before CONNACK")
@@ -235,7 +237,7 @@ class ClientConnection:
         deadline = self.deadline()
         if deadline is None or now < deadline:
             return []
-        if self._state is ConnectionState.HANDSHAKING:
+        if self._state is _HANDSHAKING:
             return self._fall_silent(now - self._connect_sent)
         if now >= self._last_inbound + self._timers.silence_limit:
             return self._fall_silent(now - self._last_inbound)
@@ -270,7 +272,7 @@ class ClientConnection:
         kind = header >> 4
         if kind not in _USED:
             return
-        early = self._state is ConnectionState.HANDSHAKING
+        early = self._state is _HANDSHAKING
         if early and kind in _KEPT:
             self._keep(header, body)
             return

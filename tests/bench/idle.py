@@ -9,6 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from unittest.mock import patch
 
+from openclaw_channel_octo.rest import network
 from openclaw_channel_octo.testing.host import ScriptedHost
 from tests.bench.measure import Row
 from tests.runtime.memory_octo import MemoryOcto
@@ -39,6 +40,7 @@ def run(scale: int) -> list[Row]:
 async def _idle(bots: int, folder: Path) -> tuple[float, float]:
     clock = SoakClock(random.Random(7))
     octo = MemoryOcto(clock, bots, frozenset())
+    await network.load()  # once for all bots, however many
     tracemalloc.start()
     before, _ = tracemalloc.get_traced_memory()
     with patch("openclaw_channel_octo.runtime.channel.BotApi", octo.api):
