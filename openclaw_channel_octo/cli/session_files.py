@@ -65,7 +65,11 @@ def read_sessions(store: Path, agent: str) -> list[FoundSession]:
 
 def _read(store: Path, agent: str) -> Iterator[FoundSession]:
     for owner, file in session_files(store, agent):
-        for key, entry in parse_content(file.read_bytes() or b"{}").items():
+        try:
+            entries = parse_content(file.read_bytes() or b"{}")
+        except ValueError as error:  # which of several agents' files it is, decides what to restore
+            raise ValueError(f"{file.relative_to(store)}: {error}") from error
+        for key, entry in entries.items():
             yield FoundSession(owner, rows.snapshot(key, entry if isinstance(entry, dict) else {}))
 
 

@@ -84,7 +84,8 @@ def test_sessions_that_cannot_be_read_are_one_clear_line(store: Path, content: s
     (store / "agents" / "main" / "sessions" / "sessions.json").write_text(content)
     result = call("show", "--store", str(store))
     assert result.exit_code == 2
-    assert len(result.stderr.strip().splitlines()) == 1
+    (line,) = result.stderr.strip().splitlines()
+    assert "cannot be read: agents/main/sessions/sessions.json: " in line
 
 
 def test_a_folder_that_is_not_there_is_one_clear_line(tmp_path: Path) -> None:
