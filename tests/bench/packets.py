@@ -91,6 +91,16 @@ def straightforward(key: bytes, iv: bytes, data: list[bytes]) -> int:
     return found
 
 
+def fresh_ciphers(key: bytes, iv: bytes, sign: bytes, sealed: bytes, count: int) -> None:
+    """Do what cannot be left out, as libraries mean it to be done: a new cipher for what begins at the vector."""
+    padded_sign = sign + bytes(-len(sign) % 16)
+    for _ in range(count):
+        signed = Cipher(AES(key), CBC(iv)).encryptor().update(padded_sign)
+        md5(base64.b64encode(signed), usedforsecurity=False).hexdigest()
+        padded = Cipher(AES(key), CBC(iv)).decryptor().update(base64.b64decode(sealed))
+        json.loads(padded[: -padded[-1]])
+
+
 def _fields(body: bytes) -> dict[str, Any]:
     message: dict[str, Any] = {"setting": body[0]}
     at = 1
@@ -136,10 +146,14 @@ def run(scale: int) -> list[Row]:
             md5(cipher.encrypt(sign), usedforsecurity=False).hexdigest()
             json.loads(cipher.decrypt(sealed))
 
-    ours, floor, theirs = (
+    ours, floor, fresh, theirs = (
         taken * 1e6 / len(piece)
         for taken in cpu_seconds(
-            lambda: receive(client, piece), crypto, lambda: straightforward(key, iv, piece), rounds=ROUNDS
+            lambda: receive(client, piece),
+            crypto,
+            lambda: fresh_ciphers(key, iv, sign, sealed, len(piece)),
+            lambda: straightforward(key, iv, piece),
+            rounds=ROUNDS,
         )
     )
     whole, part = b"".join(data), b"".join(piece)
@@ -151,7 +165,15 @@ def run(scale: int) -> list[Row]:
     return [
         Row(
             what="packet → verified, decrypted, parsed message",
-            floor="decrypting, checking the key and JSON alone",
+            floor="decrypting, checking the key and JSON alone, a cipher made for each",
+            ours=ours,
+            base=fresh,
+            unit="µs",
+            most=1.5,
+        ),
+        Row(
+            what="the same",
+            floor="these alone, with ciphers like ours that serve a whole connection",
             ours=ours,
             base=floor,
             unit="µs",
