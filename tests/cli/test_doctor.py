@@ -12,7 +12,7 @@ import threading
 from asyncio.subprocess import PIPE
 from collections import namedtuple
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
@@ -184,7 +184,7 @@ def session(**entry: Any) -> Callable[[Rig, Config], Any]:
 def journal_version(number: int) -> Callable[[Rig, Config], Any]:
     def change(rig: Rig, _: Config) -> None:
         rig.state_dir.mkdir(exist_ok=True, mode=0o700)
-        with sqlite3.connect(rig.state_dir / "octo.sqlite") as db:
+        with closing(sqlite3.connect(rig.state_dir / "octo.sqlite")) as db, db:
             db.execute("PRAGMA application_id = 1329812559")
             db.execute(f"PRAGMA user_version = {number}")
             db.execute("CREATE TABLE inbound (id INTEGER)")

@@ -6,6 +6,7 @@ import sqlite3
 import sys
 import sysconfig
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -169,7 +170,7 @@ async def test_everything_it_asked_for_is_in_the_journal_without_its_words(rig: 
     await start("message('send', 'group:g1', 'confidential words'); message('read', 'group:nowhere')")
     await rig.until_row(await rig.mention("go"), "answered")
 
-    with sqlite3.connect(rig.state_dir / "octo.sqlite") as db:
+    with closing(sqlite3.connect(rig.state_dir / "octo.sqlite")) as db, db:
         rows = db.execute("SELECT requester, action, outcome FROM audit ORDER BY id").fetchall()
         everything = str(db.execute("SELECT * FROM audit").fetchall())
     assert [row[1] for row in rows] == ["send", "read"]

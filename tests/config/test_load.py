@@ -234,7 +234,7 @@ def test_whatever_is_written_it_loads_or_is_refused_with_one_line_for_each_mista
 @pytest.mark.parametrize("opening", ['{"a":', "[", "{a:"])
 def test_a_file_nested_too_deeply_is_refused_in_one_line(written: Written, opening: str) -> None:
     closing = "]" if opening == "[" else "}"
-    (problem,) = refused(written(opening * 5_000 + "1" + closing * 5_000))
+    (problem,) = refused(written(opening * 100_000 + "1" + closing * 100_000))
     assert "nested too deeply" in problem
 
 

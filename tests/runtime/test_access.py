@@ -1,6 +1,7 @@
 """Who may talk to a bot: what people see, what is asked of the server, and how the rows end."""
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -29,13 +30,13 @@ class Tomorrow(SystemClock):
 
 def notices(rig: Rig) -> dict[str, str]:
     """Return the notice that ended each row."""
-    with sqlite3.connect(rig.state_dir / "octo.sqlite") as db:
+    with closing(sqlite3.connect(rig.state_dir / "octo.sqlite")) as db, db:
         return dict(db.execute("SELECT message_id, notice_id FROM inbound WHERE state = 'notified'"))
 
 
 def verdicts(rig: Rig) -> list[tuple[str, str, str]]:
     """Return decision, reason and state of every message of a person, in order."""
-    with sqlite3.connect(rig.state_dir / "octo.sqlite") as db:
+    with closing(sqlite3.connect(rig.state_dir / "octo.sqlite")) as db, db:
         query = "SELECT decision, reason, state FROM inbound WHERE decision != 'echo' ORDER BY id"
         return list(db.execute(query))
 
@@ -104,7 +105,7 @@ async def test_a_notice_whose_record_breaks_leaves_a_dead_letter_and_nobody_wait
     rig: Rig, caplog: pytest.LogCaptureFixture
 ) -> None:
     await rig.start(rig.config(**CLOSED), ScriptedHost())
-    with sqlite3.connect(rig.state_dir / "octo.sqlite") as db:
+    with closing(sqlite3.connect(rig.state_dir / "octo.sqlite")) as db, db:
         db.execute(
             "CREATE TRIGGER refuse BEFORE UPDATE ON inbound WHEN new.state = 'notified'"
             " BEGIN SELECT raise(ABORT, 'planted'); END"

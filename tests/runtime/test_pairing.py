@@ -5,6 +5,7 @@ import json
 import logging
 import re
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,7 @@ async def pairing(rig: Rig, *words: str) -> tuple[int, str, str]:
 
 
 def tables(rig: Rig) -> tuple[list[Any], list[Any]]:
-    with sqlite3.connect(rig.state_dir / "octo.sqlite") as db:
+    with closing(sqlite3.connect(rig.state_dir / "octo.sqlite")) as db, db:
         waiting = list(db.execute("SELECT account, uid, code FROM pairing_request"))
         return waiting, list(db.execute("SELECT account, uid FROM paired"))
 
@@ -118,7 +119,7 @@ async def test_both_messages_before_the_approval_ended_with_the_one_notice(rig: 
     for message_id in ids:
         await rig.until_row(message_id, "notified")
     (line,) = [line for line in rig.octo.chat(DM_BEN) if line.from_uid == HELPER]
-    with sqlite3.connect(rig.state_dir / "octo.sqlite") as db:
+    with closing(sqlite3.connect(rig.state_dir / "octo.sqlite")) as db, db:
         found = dict(db.execute("SELECT message_id, notice_id FROM inbound WHERE state = 'notified'"))
     assert found == dict.fromkeys(ids, line.message_id)
 
@@ -266,7 +267,7 @@ async def test_after_ten_wrong_codes_even_the_right_one_has_to_wait_an_hour(
     exit_code, _, error = await pairing(rig, "approve", code)
     assert (exit_code, error.split(":")[0]) == (1, "too many wrong codes within the last hour")
     assert tables(rig)[1] == []
-    with sqlite3.connect(rig.state_dir / "octo.sqlite") as db:
+    with closing(sqlite3.connect(rig.state_dir / "octo.sqlite")) as db, db:
         db.execute("UPDATE pairing_miss SET at = at - 3600000")
     db.close()
     assert (await pairing(rig, "approve", code))[0] == 0

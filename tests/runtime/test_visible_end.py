@@ -4,6 +4,7 @@ import asyncio
 import logging
 import sqlite3
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import closing
 from typing import Any, cast
 
 import pytest
@@ -278,7 +279,7 @@ async def test_a_journal_that_refuses_an_end_after_it_was_shown_does_not_make_it
     rig: Rig, caplog: pytest.LogCaptureFixture
 ) -> None:
     await rig.start(rig.config(), ScriptedHost([Failed("failed", "the model said no")]))
-    with sqlite3.connect(rig.state_dir / "octo.sqlite") as db:
+    with closing(sqlite3.connect(rig.state_dir / "octo.sqlite")) as db, db:
         db.execute(
             "CREATE TRIGGER refuse BEFORE UPDATE ON inbound WHEN new.detail != ''"
             " BEGIN SELECT raise(ABORT, 'planted'); END"

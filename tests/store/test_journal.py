@@ -7,6 +7,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -216,7 +217,7 @@ async def test_later_chunks_of_a_row_stand_behind_the_earlier_ones(journal: Jour
     assert row is not None
     await journal.plan_chunks(row.id, "run", [Part(text="one")])
     await journal.plan_chunks(row.id, "run", [Part(text="two"), Part(text="three")])
-    with sqlite3.connect(path) as db:
+    with closing(sqlite3.connect(path)) as db, db:
         found = db.execute("SELECT text FROM delivery ORDER BY position").fetchall()
     db.close()
     assert [text for (text,) in found] == ["one", "two", "three"]

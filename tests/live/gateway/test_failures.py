@@ -166,14 +166,14 @@ async def killed_with_mentions_meanwhile(deployment: Deployment, cell: Cell) -> 
 async def stopped_gently(deployment: Deployment, cell: Cell) -> None:
     await cell.mention("hello")
     assert await cell.until(1) == [answer_to("hello")]
-    await cell.mention("slow [stub:slow 5]")
-    await until_asked(deployment, "slow")
+    await cell.mention("stopping [stub:slow 5]")
+    await until_asked(deployment, "stopping")
     await deployment.gateway.terminate(60)
     await cell.mention("while down")
     await deployment.gateway.start()
     texts = await cell.until(3, within_s=90)
     assert len(texts) == 3
-    assert "slow" in texts[1]
+    assert "stopping" in texts[1]
     assert texts[2] == answer_to("while down")
     assert len(await cell.quiet()) == 3
 
