@@ -4,6 +4,7 @@ import json
 from abc import ABC, abstractmethod
 from typing import Annotated, Any, Final, Literal
 
+from msgspec.structs import fields
 from pydantic import BaseModel, ConfigDict, Field
 
 from openclaw_channel_octo.ids import ChannelRef, ChannelType
@@ -114,7 +115,7 @@ class Disband(Action):
 
 
 class FaultSettings(BaseModel):
-    """What faults may be told; which of it one takes stands in ``_FAULTS``."""
+    """What faults may be told, each only what it has; the values here hold where it needs one and none is given."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -123,20 +124,7 @@ class FaultSettings(BaseModel):
     code: str = ""
     retry_after: Annotated[int, Field(ge=0)] | None = None
     body: Any = None
-    seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0
-
-
-_FAULTS: Final[dict[str, dict[str, Any]]] = {
-    "ErrorAnswer": {"status": 500, "msg": "操作失败", "code": "query_failed"},
-    "ProxyPage": {"status": 503},
-    "RateLimit": {"retry_after": 1},
-    "JsonAnswer": {"body": None, "status": 200},
-    "Hang": {},
-    "Slow": {"seconds": 3},
-    "LoseAnswer": {},
-    "Refuse": {},
-}
-"""What each fault takes, and what holds where nothing is said."""
+    seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 3
 
 
 class Fail(Action):
@@ -155,12 +143,12 @@ class Fail(Action):
     settings: FaultSettings = FaultSettings()
 
     async def do(self, octo: OctoDouble) -> None:
-        taken, given = _FAULTS[self.fault], self.settings.model_dump(exclude_unset=True)
-        if unknown := sorted(given.keys() - taken.keys()):
-            raise ValueError(
-                f"settings: {self.fault} takes {', '.join(taken) or 'none'}, not {', '.join(unknown)}"
-            )
-        fault: Fault = getattr(faults, self.fault)(**taken | given)
+        kind, given = getattr(faults, self.fault), self.settings.model_dump(exclude_unset=True)
+        if unknown := sorted(given.keys() - {*kind.__struct_fields__}):
+            takes = ", ".join(kind.__struct_fields__) or "none"
+            raise ValueError(f"settings: {self.fault} takes {takes}, not {', '.join(unknown)}")
+        needed = {each.name: getattr(self.settings, each.name) for each in fields(kind) if each.required}
+        fault: Fault = kind(**needed | given)
         octo.fail_next(self.call, fault, times=self.times or None)
 
 

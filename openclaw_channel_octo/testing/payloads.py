@@ -8,6 +8,7 @@ from typing import Any, Final
 __all__ = ["rewritten", "shown_text", "text_payload"]
 
 _EXACT: Final = 2**53
+_FILES: Final = {2: "picture", 3: "picture", 4: "voice message", 5: "video", 8: "file"}
 
 
 def text_payload(text: str, mention: Sequence[tuple[str, str]] = ()) -> dict[str, Any]:
@@ -48,12 +49,16 @@ def rewritten(payload: Mapping[str, Any]) -> bytes:
 
 
 def shown_text(payload: Any) -> str:
-    """Return what people read: the text, rich text's plain form, else the type in brackets."""
+    """Return what people read: the text, rich text's plain form, which file it brings, else the type in brackets."""
     match payload:
         case {"type": 1, "content": str() as content}:
             return content
         case {"plain": str() as plain}:
             return plain
+        case {"type": int() as kind, "name": str() as name} if name and kind in _FILES:
+            return f"[{_FILES[kind]}: {name}]"
+        case {"type": int() as kind} if kind in _FILES:
+            return f"[{_FILES[kind]}]"
         case {"type": int() as kind}:
             return f"[{kind}]"
         case _:

@@ -10,12 +10,10 @@ from openclaw_channel_octo.ids import ChannelRef, ChannelType
 from openclaw_channel_octo.testing.double import OctoDouble
 from openclaw_channel_octo.testing.records import ChatLine, RestCall
 
-__all__ = ["TYPING_SHOWN_S", "Conversation", "conversations", "shown", "state", "typing"]
+__all__ = ["TYPING_SHOWN_S", "Conversation", "conversations", "state", "typing"]
 
 TYPING_SHOWN_S: Final = 8.0
 """How long clients show the indicator after a typing command (octo-bot-api §3.1)."""
-
-_FILES: Final = {2: "picture", 3: "picture", 4: "voice message", 5: "video", 8: "file"}
 
 _LINES: Final = 200
 _CALLS: Final = 100
@@ -83,15 +81,6 @@ def conversations(octo: OctoDouble) -> Iterator[Conversation]:
             )
 
 
-def shown(line: ChatLine) -> str:
-    """Return what clients show of a message: its text, or which file it brings."""
-    kind = line.payload.get("type")
-    if not isinstance(kind, int) or kind not in _FILES:
-        return line.text
-    name = line.payload.get("name")
-    return f"[{_FILES[kind]}: {name}]" if isinstance(name, str) and name else f"[{_FILES[kind]}]"
-
-
 def typing(octo: OctoDouble, channel: ChannelRef, bot: str, now: float) -> bool:
     """Return whether clients show a bot as typing in a conversation.
 
@@ -124,7 +113,7 @@ def _line(line: ChatLine) -> dict[str, Any]:
         "at": line.timestamp,
         "from": line.from_uid,
         "name": line.name or "system",
-        "text": shown(line),
+        "text": line.text,
         "edited": line.edited,
         "read_by": sorted(line.read_by),
         "payload": line.payload,

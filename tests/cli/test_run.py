@@ -369,6 +369,6 @@ async def test_a_killed_upload_is_finished_by_the_next_start_and_nothing_is_show
     await start(config)
     await rig.until_row(message_id, "answered")
 
-    assert rig.said() == ["Here it is.", "[8]"]
+    assert rig.said() == ["Here it is.", "[file: report.txt]"]
     sent = rig.octo.chat(rig.group)[-1].payload
     assert rig.octo.file(sent["url"]).content == b"all is well"

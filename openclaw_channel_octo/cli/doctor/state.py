@@ -60,13 +60,13 @@ def _check(config: OctoConfig, bots: Sequence[BotConfig]) -> Iterator[Finding]:
     folder = config.host.state_dir
     try:
         there = next(path for path in (folder, *folder.parents) if _is_there(path))
-        no_folder = "" if there.is_dir() else "is no folder"
+        is_folder = there.is_dir()
     except (OSError, ValueError) as problem:
         advice = "let this user into the folders above it, or change host.stateDir"
         reason = getattr(problem, "strerror", None) or problem
         yield error(FOLDER, f"{folder} cannot be reached: {reason}", advice)
         return
-    if no_folder:
+    if not is_folder:
         yield error(FOLDER, f"{there} is no folder", "move it away, or change host.stateDir")
         return
     if not os.access(there, os.R_OK | os.W_OK | os.X_OK):

@@ -24,7 +24,7 @@ from openclaw_channel_octo.ids import ChannelRef, ChannelType
 from openclaw_channel_octo.session.status import SessionSnapshot
 from openclaw_channel_octo.testing.double import OctoDouble
 from openclaw_channel_octo.testing.records import RestCall
-from openclaw_channel_octo.testing.view import conversations, shown
+from openclaw_channel_octo.testing.view import conversations
 
 __all__ = ["Entry", "Follower", "Kind", "Timeline", "WatchedHost"]
 
@@ -234,7 +234,7 @@ class Follower:
             lines = self._octo.chat(found.channel, found.bot)
             for line in lines[self._lines_seen.get(found.key, 0) :]:
                 if line.from_uid and line.from_uid != self._bot:
-                    words = f"{line.name}: {_short(shown(line))}"
+                    words = f"{line.name}: {_short(line.text)}"
                     self._timeline.note(self._key_of(found.channel), Kind.SAID, words)
             self._lines_seen[found.key] = len(lines)
 
