@@ -47,6 +47,17 @@ def test_the_channel_is_imported_without_its_http_client() -> None:
     assert shown.stdout.strip() == "False"
 
 
+def test_the_schema_has_every_kind_of_host_and_agent_and_only_what_can_be_written() -> None:
+    schema = OctoChannel.config_schema()
+    assert set(schema["properties"]["host"]["discriminator"]["mapping"]) == {"embedded", "gateway"}
+    agent = schema["$defs"]["EmbeddedHostConfig"]["properties"]["agent"]
+    assert set(agent["discriminator"]["mapping"]) == {"echo", "command", "openai"}
+    gateway = schema["$defs"]["GatewayHostConfig"]["properties"]
+    assert {"url", "token", "scopes", "openclawConfig"} <= gateway.keys()
+    assert "routing" not in gateway  # resolved from the gateway's own file
+    assert "guard" in schema["$defs"]["BotConfig"]["properties"]
+
+
 def test_the_entry_point_brings_the_channel_and_the_commands() -> None:
     plugins = manager()
     plugins.load_setuptools_entrypoints("openclaw")

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, InstanceOf, SecretStr, Strict
+from pydantic.json_schema import SkipJsonSchema
 
 from openclaw_channel_octo.config.access import AccessSettings
 from openclaw_channel_octo.config.base import LONGEST_TEXT, FrozenModel, visible
@@ -345,7 +346,7 @@ class GatewayHostConfig(HostConfig):
         "operator.write",
     )
     openclaw_config: Path | None = None
-    routing: InstanceOf[Routing] = Routing()
+    routing: SkipJsonSchema[InstanceOf[Routing]] = Routing()  # no key of the file
 
 
 class OctoConfig(FrozenModel):
