@@ -159,7 +159,8 @@ class JournalReader:
         with self._opened("rw") as db, db:
             db.execute("BEGIN IMMEDIATE")
             changed = db.execute(
-                "UPDATE inbound SET state = 'received', detail = '', ending = '', attempt = 0, updated_at = ?"
+                "UPDATE inbound SET state = 'received', detail = '', ending = '', attempt = 0, breaks = 0,"
+                " retried = 1, updated_at = ?"
                 " WHERE id = ? AND state = 'dead' AND session_key != ''",
                 (now_ms, row.id),
             )

@@ -96,6 +96,8 @@ class InboundRow(Struct, frozen=True, kw_only=True):
         ending: the end it has once its planned chunks are sent; empty while more may be planned.
         run_id: its last run, empty before the first.
         since_ms: when it came to stand where it stands, Unix milliseconds; for a running row, when its run began.
+        breaks: how often an unexpected error ended its handling.
+        retried: whether an operator asked for another answer to it.
     """
 
     id: int
@@ -114,6 +116,8 @@ class InboundRow(Struct, frozen=True, kw_only=True):
     ending: str = ""
     run_id: str = ""
     since_ms: int = 0
+    breaks: int = 0
+    retried: bool = False
 
 
 class Part(Struct, frozen=True, kw_only=True):

@@ -114,5 +114,9 @@ MIGRATIONS = (
     ) WITHOUT ROWID;
     CREATE TABLE pairing_miss (at INTEGER NOT NULL);
     """,
+    """
+    ALTER TABLE inbound ADD COLUMN breaks INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE inbound ADD COLUMN retried INTEGER NOT NULL DEFAULT 0;
+    """,
 )
 """One script for each schema version; version N is reached by running the first N."""

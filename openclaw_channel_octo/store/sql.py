@@ -178,7 +178,7 @@ def unfinished(db: sqlite3.Connection, account: str) -> list[InboundRow]:
     """Return open rows of an account, each conversation in the order of its messages."""
     found = db.execute(
         "SELECT id, account, message_id, message_seq, from_uid, channel_id, channel_type, payload, decision,"
-        " session_key, trace, attempt, state, ending, run_id, updated_at, reason FROM inbound"
+        " session_key, trace, attempt, state, ending, run_id, updated_at, reason, breaks, retried FROM inbound"
         " WHERE account = ? AND state IN ('received', 'queued', 'running')"
         " ORDER BY session_key, message_seq, id",
         (account,),
@@ -201,6 +201,8 @@ def unfinished(db: sqlite3.Connection, account: str) -> list[InboundRow]:
             run_id=row[14],
             since_ms=row[15],
             reason=row[16],
+            breaks=row[17],
+            retried=bool(row[18]),
         )
         for row in found
     ]
