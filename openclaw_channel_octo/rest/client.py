@@ -186,8 +186,15 @@ class BotApi:
         body = fields.addressed(Call.READ_RECEIPT, channel) | {"message_ids": list(message_ids)}
         await self._call(Call.READ_RECEIPT, "/v1/bot/readReceipt", models.ACKNOWLEDGED, body=body)
 
-    async def sync_messages(
-        self, channel: ChannelRef, *, start: int = 0, end: int = 0, limit: int = 50, pull_up: bool = True
+    async def sync_messages(  # each with a name at every call
+        self,
+        channel: ChannelRef,
+        *,
+        start: int = 0,
+        end: int = 0,
+        limit: int = 50,
+        pull_up: bool = True,
+        within_s: float | None = None,
     ) -> list[models.HistoryMessage]:
         """Return stored messages of a conversation, ascending by ``message_seq`` (octo-bot-api §2.4).
 
@@ -200,6 +207,7 @@ class BotApi:
             end: where to stop, exclusive; 0 for no bound.
             limit: rows per page, 1 to 200.
             pull_up: from ``start`` towards newer messages, else towards older ones.
+            within_s: seconds the call may take once it is on its way, its repetitions included.
         """
         if not 1 <= limit <= MAX_HISTORY_ROWS:
             raise BadRequest(Call.SYNC, f"a page of {limit} rows, 1 to {MAX_HISTORY_ROWS} are possible")
@@ -209,12 +217,18 @@ class BotApi:
             "limit": limit,
             "pull_mode": int(pull_up),
         }
-        history = await self._call(Call.SYNC, "/v1/bot/messages/sync", models.HISTORY, body=body)
+        history = await self._call(
+            Call.SYNC, "/v1/bot/messages/sync", models.HISTORY, body=body, within_s=within_s
+        )
         return history.messages
 
-    async def groups(self) -> list[models.Group]:
-        """Return the groups the bot is in, disbanded ones included (octo-bot-api §2.7)."""
-        return await self._call(Call.GROUPS, "/v1/bot/groups", models.GROUPS)
+    async def groups(self, *, within_s: float | None = None) -> list[models.Group]:
+        """Return the groups the bot is in, disbanded ones included (octo-bot-api §2.7).
+
+        Args:
+            within_s: as in `sync_messages`.
+        """
+        return await self._call(Call.GROUPS, "/v1/bot/groups", models.GROUPS, within_s=within_s)
 
     async def group_info(self, group_no: str) -> models.GroupInfo:
         """Return a group's own data; a group the bot is not in is an error (octo-bot-api §2.7)."""
@@ -269,13 +283,14 @@ class BotApi:
         *,
         body: Mapping[str, Any] | None = None,
         params: Mapping[str, str] | None = None,
+        within_s: float | None = None,
     ) -> T:
         """Make attempts until one succeeds or the call's policy ends; a call with a body is a POST."""
         data = None if body is None else fields.encoded(body)
-        budget = RetryBudget(POLICIES[call], self._clock.jitter)
+        budget = RetryBudget(POLICIES[call], self._clock, within_s)
         while True:
             try:
-                answer = read(call, await self._attempt(call, path, data, params), shape)
+                answer = read(call, await self._attempt(call, path, data, params, budget), shape)
             except ApiError as error:
                 self._told(call, type(error).__name__)
                 wait_s = budget.wait_after(error)
@@ -287,15 +302,20 @@ class BotApi:
                 return answer
             await self._clock.sleep(wait_s)
 
-    async def _attempt(
-        self, call: Call, path: str, data: bytes | None, params: Mapping[str, str] | None
+    async def _attempt(  # what is asked, and what it may still spend
+        self,
+        call: Call,
+        path: str,
+        data: bytes | None,
+        params: Mapping[str, str] | None,
+        budget: RetryBudget,
     ) -> Answer:
         import aiohttp  # noqa: PLC0415  # see rest.network
 
         # Raised outside the handlers: aiohttp's errors hold the request, and with it the token.
         try:
             async with self._origin.slot(call):
-                return await self._exchange(path, data, params)
+                return await budget.limited(self._exchange(path, data, params))
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             failure = unanswered(call, self._reason(error), may_have_arrived=False)
         except (aiohttp.ClientError, OSError) as error:

@@ -22,5 +22,7 @@ def reason_of(error: BaseException) -> str:
             return f"no TLS connection can be made ({(cause.reason or 'no reason given').replace('_', ' ').lower()})"
         case OSError(errno=int(number)) if number > 0:
             return os.strerror(number)
+        case TimeoutError():
+            return "no answer in time"
         case _:
             return type(error).__name__

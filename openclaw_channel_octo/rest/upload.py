@@ -94,7 +94,7 @@ class Uploader:
     async def _with_ticket(self, name: str, source: ByteSource) -> str:
         ticket = await self._api.presign_upload(name, source.size)
         expires = self._clock.now() + ticket.expires_in if ticket.expires_in else float("inf")
-        budget = RetryBudget(POLICIES[Call.UPLOAD], self._clock.jitter)
+        budget = RetryBudget(POLICIES[Call.UPLOAD], self._clock)
         while True:
             try:
                 await self._put(ticket, source)

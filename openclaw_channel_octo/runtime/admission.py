@@ -1,16 +1,17 @@
 """Messages that address the bot and get no turn: who is told what, and how often."""
 
-from collections.abc import Sequence
-
-from msgspec.structs import replace
+from typing import TYPE_CHECKING, Any
 
 from openclaw_channel_octo.config.model import Texts
 from openclaw_channel_octo.policy.access import NOT_PAIRED
-from openclaw_channel_octo.runtime.inbox import Outcome
+from openclaw_channel_octo.runtime.inbox import TOO_OLD, Outcome
 from openclaw_channel_octo.runtime.limits import Limits
 from openclaw_channel_octo.runtime.notices import Notice, Notices
 from openclaw_channel_octo.runtime.pairing import Pairing
 from openclaw_channel_octo.store.records import InboundRow
+
+if TYPE_CHECKING:
+    import asyncio
 
 __all__ = ["Admission"]
 
@@ -22,7 +23,7 @@ LANE_FULL = "lane full"
 
 
 class Admission:
-    """Turns messages of one bot away.
+    """Turns messages of one bot away. What ends a message is returned as a task.
 
     Args:
         texts: what people read.
@@ -37,16 +38,18 @@ class Admission:
         self._limits = limits
         self._pairing = pairing
 
-    def admit(self, outcomes: Sequence[Outcome]) -> list[Outcome]:
-        """Return recorded messages; those that are too many have no row any more, and end with a notice."""
-        return [self._admitted(outcome) for outcome in outcomes]
+    def excess(self, outcome: Outcome) -> "asyncio.Task[Any] | None":
+        """End a recorded message with a notice where it is one too many; return what does, ``None`` where it is not."""
+        notice = self._limits.excess(outcome)
+        if notice is None or outcome.row is None:
+            return None
+        return self._notices.end(outcome.row, notice)
 
-    def refuse(self, row: InboundRow) -> None:
+    def refuse(self, row: InboundRow) -> "asyncio.Task[Any]":
         """End a message of somebody who may not talk to the bot; they are told once a day in a conversation."""
         if row.reason == NOT_PAIRED:
-            self._notices.end(row, self._pairing.notice(row))
-            return
-        self._notices.end(
+            return self._notices.end(row, self._pairing.notice(row))
+        return self._notices.end(
             row,
             Notice(
                 text=self._texts.refused,
@@ -56,16 +59,15 @@ class Admission:
             ),
         )
 
-    def _admitted(self, outcome: Outcome) -> Outcome:
-        notice = self._limits.excess(outcome)
-        if notice is None or outcome.row is None:
-            return outcome
-        self._notices.end(outcome.row, notice)
-        return replace(outcome, row=None, session_key="")
+    def late(self, row: InboundRow) -> "asyncio.Task[Any]":
+        """End a message that is too old to be answered; each conversation is told once."""
+        return self._notices.end(
+            row, Notice(text=self._texts.too_late, reason=TOO_OLD, burst=(TOO_OLD, row.channel))
+        )
 
-    def busy(self, row: InboundRow) -> None:
+    def busy(self, row: InboundRow) -> "asyncio.Task[Any]":
         """End a message its lane has no room for."""
-        self._notices.end(row, Notice(text=self._texts.busy, reason=LANE_FULL, burst=row.session_key))
+        return self._notices.end(row, Notice(text=self._texts.busy, reason=LANE_FULL, burst=row.session_key))
 
     def room(self, row: InboundRow) -> None:
         """Note that a lane has taken a message: the next one it has no room for begins a new burst."""

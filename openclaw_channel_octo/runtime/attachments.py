@@ -30,7 +30,7 @@ from openclaw_channel_octo.runtime.jail import FileRefused, OpenFile, opened_ins
 from openclaw_channel_octo.runtime.shared import Shared
 from openclaw_channel_octo.store.records import Part
 
-__all__ = ["Attachments", "Outputs", "attachments_of"]
+__all__ = ["SWEEP_EVERY_S", "Attachments", "Outputs", "attachments_of"]
 
 WITHIN_S = 300.0
 """Longest time one file may take, to be fetched and to be uploaded."""
@@ -46,6 +46,7 @@ KEEP_S = 86_400.0
 """How long output folders of lost turns stay."""
 
 SWEEP_EVERY_S = 3_600.0
+"""Time between two sweeps of what lost answers left behind."""
 
 HEAD = 1024 * 1024
 """Bytes looked at to tell a picture's size; a camera's own picture may stand before it."""
@@ -184,12 +185,10 @@ class Attachments:
         await self._uploader.close()
         await self._fetcher.close()
 
-    async def keep_swept(self) -> None:
-        """Remove what lost answers left behind, now and then, for good."""
-        while True:
-            await self._fetcher.sweep()
-            await self.outputs.sweep()
-            await self._clock.sleep(SWEEP_EVERY_S)
+    async def sweep(self) -> None:
+        """Remove what lost answers left behind."""
+        await self._fetcher.sweep()
+        await self.outputs.sweep()
 
     async def _payload(self, noted: Mapping[str, str]) -> dict[str, Any]:
         async with self._at_hand(noted) as found:

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from contextlib import AsyncExitStack, ExitStack
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -46,13 +46,16 @@ class ChannelStatus(Struct, frozen=True, kw_only=True):
     Attributes:
         bots: connection state by account id.
         turns: runs under way, by session key.
-        lanes: messages that wait behind the one being worked on, by session key.
+        lanes: messages whose run has not begun, by session key.
+        failing: background jobs whose last try ended by an unexpected error, by account id and role; each is
+            tried again.
         trouble: why the journal waits, empty when it does not.
     """
 
     bots: Mapping[str, ConnectionStatus]
     turns: Mapping[str, ActiveRun]
     lanes: Mapping[str, int]
+    failing: Mapping[str, Mapping[str, str]]
     trouble: str
 
 
@@ -92,7 +95,7 @@ class OctoChannel:
         self._bots: dict[str, Bot] = {}
         self._origins: dict[tuple[str, str], Origin] = {}
         self._shared: Shared | None = None
-        self._starting = asyncio.Lock()
+        self._changing = asyncio.Lock()
         self._hidden = ExitStack()
 
     @staticmethod
@@ -115,7 +118,7 @@ class OctoChannel:
             StoreError: the journal cannot be opened.
         """
         (account,) = select_accounts(self._config, [account_id])
-        async with self._starting:
+        async with self._changing:
             await network.load()
             shared = await self._open(host)
             if account.account_id in self._bots:
@@ -146,22 +149,31 @@ class OctoChannel:
         Returns:
             Whether every running turn came to its own end.
         """
-        shared = self._shared
-        if shared is None:
-            return True
-        try:
-            await asyncio.gather(*(bot.disconnect() for bot in self._bots.values()))
-            shared.lanes.stop_waiting()
-            return await self._drain(shared, self._config.host.drain_seconds if drain_s is None else drain_s)
-        finally:
-            self._shared = None
+        async with self._changing:
+            if self._shared is None:
+                return True
+            async with AsyncExitStack() as closing:
+                closing.push_async_callback(self._close, self._shared)
+                await asyncio.gather(*(bot.disconnect() for bot in self._bots.values()))
+                self._shared.lanes.close()
+                wait_s = self._config.host.drain_seconds if drain_s is None else drain_s
+                return await self._drain(self._shared, wait_s)
+        raise AssertionError  # pragma: no cover  # the stack passes every exception on
+
+    async def _close(self, shared: Shared) -> None:
+        """End everything, in the order of use; what fails to close does not keep the rest open."""
+        self._shared = None
+        bots, origins = list(self._bots.values()), list(self._origins.values())
+        self._bots.clear()
+        self._origins.clear()
+        async with AsyncExitStack() as closing:
+            closing.callback(self._hidden.close)
+            closing.push_async_callback(shared.journal.close)
+            for origin in origins:
+                closing.push_async_callback(origin.close)
+            for bot in bots:
+                closing.push_async_callback(bot.close)
             await shared.lanes.cancel()
-            await asyncio.gather(*(bot.close() for bot in self._bots.values()))
-            await asyncio.gather(*(origin.close() for origin in self._origins.values()))
-            self._bots.clear()
-            self._origins.clear()
-            self._hidden.close()
-            await shared.journal.close()
 
     def outbound(self, turn: Turn) -> Outbound:
         """Return what the agent of a turn may do in the chat beside answering, for the person who asked it.
@@ -230,6 +242,7 @@ class OctoChannel:
             bots={name: bot.connection for name, bot in self._bots.items()},
             turns=self._shared.runs.active if self._shared else {},
             lanes=self._shared.lanes.depths if self._shared else {},
+            failing={name: bot.failing for name, bot in self._bots.items() if bot.failing},
             trouble=self._shared.journal.trouble if self._shared else "",
         )
 
@@ -297,6 +310,6 @@ class OctoChannel:
         try:
             await within(self._clock, seconds, shared.lanes.settle())
         except TimeoutError:
-            _log.warning("turns still ran after %.0f s of draining: %s", seconds, sorted(shared.runs.active))
+            _log.warning("turns still ran after %.0f s of draining: %s", seconds, shared.lanes.active)
             return False
         return True

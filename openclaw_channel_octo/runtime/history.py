@@ -11,13 +11,17 @@ from openclaw_channel_octo.rest.models import HistoryMessage
 from openclaw_channel_octo.wire.events import InboundMessage, Received
 from openclaw_channel_octo.wire.packets import Flags, Setting
 
-__all__ = ["PAGE", "Ending", "History"]
+__all__ = ["FETCH_WITHIN_S", "PAGE", "Ending", "History"]
 
 PAGE = 200
 """Messages asked for at once, the most the server gives (octo-bot-api §2.4)."""
 
 FIRST_LOOK = 50
 """Messages looked at in a conversation nobody here has heard of."""
+
+
+FETCH_WITHIN_S = 10.0
+"""Longest time one reading may take once the server is asked; a wait for a free slot is not counted."""
 
 
 class Ending(Struct, frozen=True):
@@ -46,14 +50,31 @@ class History:
 
     async def conversations(self) -> list[ChannelRef]:
         """Return the conversations that can be listed: the bot's groups and the one with its owner."""
-        groups = [ChannelRef(group.group_no, ChannelType.GROUP) for group in await self._api.groups()]
+        listed = await self._api.groups(within_s=FETCH_WITHIN_S)
+        groups = [ChannelRef(group.group_no, ChannelType.GROUP) for group in listed]
         owner = self._identity.owner_uid
         return groups + ([ChannelRef(owner, ChannelType.PERSON)] if owner else [])
 
-    async def page(self, channel: ChannelRef, after: int, before: int | None) -> list[Received]:
-        """Return up to `PAGE` messages numbered above ``after`` and below ``before``, ascending."""
-        rows = await self._api.sync_messages(channel, start=after + 1, end=before or 0, limit=PAGE)
+    async def page(
+        self, channel: ChannelRef, start: int, before: int | None, within_s: float = FETCH_WITHIN_S
+    ) -> list[Received]:
+        """Return up to `PAGE` messages numbered from ``start`` and below ``before``, ascending.
+
+        Args:
+            channel: the conversation.
+            start: the first number, at least 1.
+            before: the first number that is not wanted, ``None`` for everything there is.
+            within_s: longest time it may take once the server is asked, seconds.
+        """
+        rows = await self._api.sync_messages(
+            channel, start=start, end=before or 0, limit=PAGE, within_s=within_s
+        )
         return [_received(channel, row) for row in rows]
+
+    async def newest(self, channel: ChannelRef) -> int:
+        """Return the number of a conversation's newest message, 0 where there is none."""
+        rows = await self._api.sync_messages(channel, limit=1, within_s=FETCH_WITHIN_S)
+        return rows[-1].message_seq if rows else 0
 
     async def ending(self, channel: ChannelRef, since: int) -> Ending:
         """Return what was said since the bot itself last spoke, at most the newest `FIRST_LOOK` messages.
@@ -62,7 +83,7 @@ class History:
             channel: the conversation.
             since: Unix seconds; older messages are left alone.
         """
-        rows = await self._api.sync_messages(channel, limit=FIRST_LOOK)
+        rows = await self._api.sync_messages(channel, limit=FIRST_LOOK, within_s=FETCH_WITHIN_S)
         seen = [row for row in rows if row.from_uid == self._identity.uid or row.timestamp < since]
         after = seen[-1].message_seq if seen else rows[0].message_seq - 1 if rows else 0
         return Ending(after, [_received(channel, row) for row in rows if row.message_seq > after])

@@ -1,5 +1,6 @@
 """Received messages: judged by the gate, recorded in one transaction, then acknowledged (design §4 steps 2–3)."""
 
+import logging
 from collections.abc import Callable, Sequence
 
 from msgspec import Struct
@@ -23,7 +24,9 @@ from openclaw_channel_octo.store.records import InboundRow, NewInbound, RowState
 from openclaw_channel_octo.wire.events import InboundMessage, Received, Undecodable
 from openclaw_channel_octo.wire.packets import Flags
 
-__all__ = ["TOO_OLD", "Inbox", "Incoming", "Outcome", "trace_of"]
+__all__ = ["NUMBERS_END", "TOO_OLD", "Inbox", "Incoming", "Outcome", "trace_of"]
+
+_log = logging.getLogger(__name__)
 
 POISON_COPIES = 3
 """From this copy on an undecodable message is acknowledged, recorded and dropped (protocol §4.6)."""
@@ -32,7 +35,10 @@ POISON_MEMORY = 1_000
 """Undecodable messages whose copies are counted at the same time."""
 
 TOO_OLD = "too old when it was found in the history at the start"
-"""Why a message of the history is not answered."""
+"""Why a message of the history gets a line instead of an answer; the reason of its row."""
+
+NUMBERS_END = 2**63
+"""Numbers from here on fit no signed 64-bit field of the journal; a server of version 6 can send them."""
 
 _TO_THE_BOT = ADDRESSED | {DecisionKind.REFUSED}
 """What has to come to an end people can see."""
@@ -50,6 +56,7 @@ class Outcome(Struct, frozen=True, kw_only=True):
         channel: the conversation as a bot answers into it.
         session_key: the conversation's session, empty for messages that start no turn.
         row: the new journal row of a message that addresses the bot, else ``None``.
+        fetched: whether it comes from the server's history.
         acknowledge: whether the server may forget the message.
     """
 
@@ -59,6 +66,7 @@ class Outcome(Struct, frozen=True, kw_only=True):
     channel: ChannelRef
     session_key: str
     row: InboundRow | None = None
+    fetched: bool = False
     acknowledge: bool = True
 
 
@@ -101,7 +109,7 @@ class Inbox:
 
         Args:
             events: received packets.
-            answer_since: Unix seconds; older messages that address the bot are dead letters from the start.
+            answer_since: Unix seconds; older messages that address the bot get `TOO_OLD` as their reason.
 
         Raises:
             StoreError: nothing was recorded, so nothing may be acknowledged.
@@ -125,7 +133,13 @@ class Inbox:
     def _judge(self, event: Incoming, answer_since: int, paired: frozenset[str]) -> _Judged:
         if isinstance(event, Undecodable):
             return self._judge_poison(event)
-        message = event.message
+        try:
+            return self._judge_message(event.message, answer_since, paired)
+        except Exception as error:  # noqa: BLE001  # the message boundary: it must not break those beside it
+            _log.exception("message %s could not be judged", event.message.message_id)
+            return self._unjudged(event.message, f"could not be judged: {type(error).__name__}")
+
+    def _judge_message(self, message: InboundMessage, answer_since: int, paired: frozenset[str]) -> _Judged:
         payload = parse_payload(message.payload)
         envelope = Envelope(
             from_uid=message.from_uid, channel_id=message.channel_id, channel_type=message.channel_type
@@ -136,6 +150,8 @@ class Inbox:
             policy = replace(policy, access=replace(policy.access, paired=paired))
         decision = decide(envelope, payload, self._identity, policy)
         addressed = decision.kind in _TO_THE_BOT
+        if addressed and message.timestamp < answer_since:
+            decision = replace(decision, reason=TOO_OLD)
         key = self._routing.route(self._account, channel).session_key if addressed else ""
         outcome = Outcome(
             message=message, decision=decision, payload=payload, channel=channel, session_key=key
@@ -143,8 +159,20 @@ class Inbox:
         self._heed(outcome)
         if message.flags & Flags.NO_PERSIST and not addressed:
             return _Judged(outcome, None)  # never sent again by the server, so there is nothing to remember
-        state, detail = _beginning(decision.kind, message.timestamp, answer_since)
-        return _Judged(outcome, self._record(outcome, message.payload, message.timestamp, state, detail))
+        state = RowState.RECEIVED if addressed else RowState.CONTEXT
+        return _Judged(outcome, self._record(outcome, message.payload, message.timestamp, state, ""))
+
+    def _unjudged(self, message: InboundMessage, problem: str) -> _Judged:
+        """Return a dead letter that holds the payload, so that the message is not lost with the fault."""
+        outcome = Outcome(
+            message=message,
+            decision=Decision(DecisionKind.UNDECODABLE, problem),
+            payload=None,
+            channel=ChannelRef(message.channel_id, message.channel_type),
+            session_key="",
+        )
+        record = self._record(outcome, message.payload, message.timestamp, RowState.DEAD, problem)
+        return _Judged(outcome, record)
 
     def _judge_poison(self, event: Undecodable) -> _Judged:
         copies = self._poison.pop(event.message_id, 0) + 1
@@ -172,7 +200,7 @@ class Inbox:
         return NewInbound(
             account=self._account,
             message_id=str(message.message_id),
-            message_seq=message.message_seq,
+            message_seq=message.message_seq if message.message_seq < NUMBERS_END else 0,
             client_msg_no=message.client_msg_no,
             from_uid=message.from_uid,
             channel=outcome.channel,
@@ -185,15 +213,6 @@ class Inbox:
             state=state,
             detail=detail,
         )
-
-
-def _beginning(kind: DecisionKind, timestamp: int, answer_since: int) -> tuple[RowState, str]:
-    """Return the state a row begins in, and why where that is its end."""
-    if kind not in _TO_THE_BOT:
-        return RowState.CONTEXT, ""
-    if timestamp < answer_since:
-        return RowState.DEAD, TOO_OLD
-    return RowState.RECEIVED, ""
 
 
 def trace_of(message_id: int) -> str:

@@ -3,21 +3,44 @@
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from enum import Enum
 
 from msgspec import Struct, field
 
-__all__ = ["Lanes", "Work"]
+__all__ = ["Begin", "Lanes", "Submitted", "Work"]
 
-Work = Callable[[], Awaitable[None]]
+Begin = Callable[[], None]
+"""Called by work when it begins what a closing lane has to wait for; cancels the work where the lane is closed."""
 
 _log = logging.getLogger(__name__)
 
 
+class Work(Struct, frozen=True, kw_only=True):
+    """An item of a lane. One of both is called, once.
+
+    Attributes:
+        run: does the work. Until it has called what it is given, closing the lane cancels it.
+        drop: gives up what was prepared for the work: the lane was closed before its turn came. Must not raise.
+    """
+
+    run: Callable[[Begin], Awaitable[None]]
+    drop: Callable[[], None] = lambda: None
+
+
+class Submitted(Enum):
+    """What a lane says to work."""
+
+    QUEUED = "queued"
+    FULL = "full"
+    CLOSED = "closed"
+
+
 class _Lane(Struct):
+    worker: asyncio.Task[None] | None = None
     waiting: deque[Work] = field(default_factory=deque)
     in_flight: bool = False
-    worker: asyncio.Task[None] | None = None
+    begun: bool = False
 
 
 class Lanes:
@@ -28,47 +51,54 @@ class Lanes:
 
     def __init__(self) -> None:
         self._lanes: dict[str, _Lane] = {}
+        self._closed = False
 
-    def submit(self, key: str, work: Work, limit: int | None = None) -> bool:
+    def submit(self, key: str, work: Work, limit: int | None = None) -> Submitted:
         """Queue ``work`` behind what the lane holds.
 
         Args:
             key: the session key.
-            work: called once, when everything before it in the lane has ended.
-            limit: most items that may wait, the running one not counted; ``None`` takes any number.
+            work: run once everything before it in the lane has ended.
+            limit: most items that may wait, the one in flight not counted; ``None`` takes any number.
 
         Returns:
-            Whether there was room; without room ``work`` is never called.
+            Whether it was queued; if not, neither of its methods is ever called.
         """
+        if self._closed:
+            return Submitted.CLOSED
         lane = self._lanes.setdefault(key, _Lane())
         if limit is not None and len(lane.waiting) >= limit + (not lane.in_flight):
-            return False
+            return Submitted.FULL
         lane.waiting.append(work)
         if lane.worker is None:
             lane.worker = asyncio.get_running_loop().create_task(
                 self._run(key, lane), name=f"octo:lane:{key}"
             )
-        return True
+            lane.worker.add_done_callback(lambda _: self._end(key, lane))
+        return Submitted.QUEUED
 
     def depth(self, key: str) -> int:
-        """Return how many items wait in a lane."""
+        """Return how many items of a lane have not begun."""
         lane = self._lanes.get(key)
-        return len(lane.waiting) if lane else 0
+        return _depth(lane) if lane else 0
 
     @property
     def depths(self) -> Mapping[str, int]:
-        """How many items wait, by key, of every lane with work."""
-        return {key: len(lane.waiting) for key, lane in self._lanes.items()}
+        """How many items have not begun, by key, of every lane with work."""
+        return {key: _depth(lane) for key, lane in self._lanes.items()}
 
     @property
-    def active(self) -> int:
-        """Number of lanes with work."""
-        return len(self._lanes)
+    def active(self) -> Sequence[str]:
+        """Keys of the lanes with work."""
+        return sorted(self._lanes)
 
-    def stop_waiting(self) -> None:
-        """Drop what has not started; the running items go on."""
-        for lane in self._lanes.values():
-            lane.waiting.clear()
+    def close(self) -> None:
+        """Take no more work, give up what has not begun; what has begun goes on to its end."""
+        self._closed = True
+        for lane in list(self._lanes.values()):
+            _give_up_waiting(lane)
+            if lane.worker is not None and not lane.begun:
+                lane.worker.cancel()
 
     async def settle(self) -> None:
         """Return when no lane has work."""
@@ -76,22 +106,40 @@ class Lanes:
             await asyncio.wait(workers)
 
     async def cancel(self) -> None:
-        """End the running items too."""
-        self.stop_waiting()
+        """Close, and end what has begun too."""
+        self.close()
         for lane in list(self._lanes.values()):
             if lane.worker is not None:
                 lane.worker.cancel()
         await self.settle()
 
     async def _run(self, key: str, lane: _Lane) -> None:
-        try:
-            while lane.waiting:
-                work = lane.waiting.popleft()
-                lane.in_flight = True
-                try:
-                    await work()
-                except Exception:  # noqa: BLE001  # the lane boundary: the items behind must not die with this one
-                    _log.exception("work of lane %s failed", key)
-                lane.in_flight = False
-        finally:
+        def begin() -> None:
+            if self._closed:
+                raise asyncio.CancelledError("the lane is closed")
+            lane.begun = True
+
+        while lane.waiting:
+            work = lane.waiting.popleft()
+            lane.in_flight = True
+            try:
+                await work.run(begin)
+            except Exception:  # noqa: BLE001  # the lane boundary: the items behind must not die with this one
+                _log.exception("work of lane %s failed", key)
+            lane.in_flight = lane.begun = False
+        self._end(key, lane)  # at once: work that is handed in from here on needs a worker of its own
+
+    def _end(self, key: str, lane: _Lane) -> None:
+        """Forget a lane whose worker has ended, also where it was cancelled before its first step."""
+        if self._lanes.get(key) is lane:
+            _give_up_waiting(lane)
             del self._lanes[key]
+
+
+def _depth(lane: _Lane) -> int:
+    return len(lane.waiting) + (lane.in_flight and not lane.begun)
+
+
+def _give_up_waiting(lane: _Lane) -> None:
+    while lane.waiting:
+        lane.waiting.popleft().drop()

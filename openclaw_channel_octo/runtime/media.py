@@ -14,7 +14,7 @@ from openclaw_channel_octo.message.render import MediaRef
 from openclaw_channel_octo.rest.media import Budget, FetchedFile, MediaFetcher, MediaRefused
 from openclaw_channel_octo.runtime.tasks import TaskSet
 
-__all__ = ["Intake", "Taken"]
+__all__ = ["SWEEP_EVERY_S", "Intake", "Taken"]
 
 _log = logging.getLogger(__name__)
 
@@ -23,6 +23,7 @@ FETCH_WITHIN_S = 60.0
 TOGETHER_BYTES = 100 * 1024 * 1024
 """Bytes the files of one message may have together."""
 SWEEP_EVERY_S = 600.0
+"""Time between two sweeps of old files."""
 TELL = "[有文件未能读取，请在回答中告知对方。]"
 """Asks the agent to pass on that a file is missing: the people who sent it see no error."""
 
@@ -76,11 +77,10 @@ class Intake:
         if (task := self._under_way.pop(row_id, None)) is not None:
             task.cancel()
 
-    async def keep_swept(self) -> None:
-        """Remove old files now and then, for good."""
-        while self._fetcher is not None:
+    async def sweep(self) -> None:
+        """Remove old files."""
+        if self._fetcher is not None:
             await self._fetcher.sweep()
-            await self._clock.sleep(SWEEP_EVERY_S)
 
     async def _fetch_all(self, media: Sequence[MediaRef]) -> Taken:
         deadline = self._clock.now() + FETCH_WITHIN_S

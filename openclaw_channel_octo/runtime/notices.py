@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Hashable
+from typing import Any
 
 from msgspec import Struct
 
@@ -54,8 +55,8 @@ class Notices:
         self._clock = clock
         self._bursts: dict[Hashable, asyncio.Task[str]] = {}
 
-    def end(self, row: InboundRow, notice: Notice) -> None:
-        """End a message; the first of a burst sends the notice."""
+    def end(self, row: InboundRow, notice: Notice) -> "asyncio.Task[Any]":
+        """End a message; the first of a burst sends the notice. Returns the task that does."""
         told = self._bursts.get(notice.burst)
         if told is None:
             told = self._tasks.start(self._tell(row, notice), "notice")
@@ -64,8 +65,8 @@ class Notices:
                 del self._bursts[next(iter(self._bursts))]
             if notice.stands_s:
                 told.add_done_callback(lambda _: self.over(notice.burst))  # the journal knows from here on
-        else:
-            self._tasks.start(self._end_with(row, told, notice.reason), "notice-end")
+            return told
+        return self._tasks.start(self._end_with(row, told, notice.reason), "notice-end")
 
     def over(self, burst: Hashable) -> None:
         """Note that a burst has ended: the next message that gets no answer sends a notice again."""

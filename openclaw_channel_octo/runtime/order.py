@@ -1,5 +1,6 @@
 """The order of one conversation's messages, by their sequence numbers (protocol §4.7)."""
 
+from collections.abc import Iterable
 from typing import Generic, TypeVar
 
 __all__ = ["ChannelOrder"]
@@ -40,6 +41,11 @@ class ChannelOrder(Generic[_T]):
         """How many messages are held back."""
         return len(self._held)
 
+    @property
+    def held_back(self) -> Iterable[_T]:
+        """The messages that are held back."""
+        return self._held.values()
+
     def offer(self, seq: int, item: _T, *, hold: bool = False) -> list[_T]:
         """Take a message that arrived by itself; return what may go on now, in order.
 
@@ -76,6 +82,11 @@ class ChannelOrder(Generic[_T]):
         ready = [self._held.pop(number) for number in sorted(self._held) if number <= last]
         self._advance(max(last, self._last))
         return ready + self._contiguous()
+
+    def restart(self) -> None:
+        """Forget how far the conversation was: its numbers have begun anew. What is held back stays."""
+        self._last = self._cursor = 0
+        self._behind = False
 
     def resume(self) -> list[_T]:
         """Return what was only held because the history was being read."""

@@ -208,6 +208,9 @@ class Outbox:
         """Send a notice that nothing depends on: one try, no questions. Raises `ApiError`."""
         await self._send(channel, Chunk(ref=self._clock.new_id(), text=text))
 
+    async def answered_in_chat(self, row: InboundRow) -> bool:
+        return False
+
     def heard(self, payload: Payload | None, message_id: int) -> None:
         """Note one of our own messages that came back over the socket: it stands in the chat."""
         ref = payload.data.get(REF_KEY) if payload else None

@@ -1,6 +1,7 @@
 """Receipt and typing: the signs a person sees before the answer (design §4 "Presence")."""
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Awaitable
 from contextlib import suppress
 
@@ -24,6 +25,9 @@ TYPING_GAP_S = 3.0
 
 READY_WITHIN_S = 0.5
 """Longest time the first message of an answer waits for the signs."""
+
+COMPLAINTS = 1_000
+"""Conversations whose failure was logged and is remembered."""
 
 RECEIPT_IDS = 100
 """Most message ids one receipt may carry (octo-bot-api §3.2)."""
@@ -57,7 +61,7 @@ class Presence:
         self._tasks = tasks
         self._log = log
         self._open: dict[ChannelRef, _Conversation] = {}
-        self._complained: set[tuple[ChannelRef, str]] = set()
+        self._complained: OrderedDict[tuple[ChannelRef, str], None] = OrderedDict()
 
     def begin(self, channel: ChannelRef, message_id: str) -> None:
         """Show that a message was read and is being worked on; every call needs one `end`."""
@@ -66,11 +70,11 @@ class Presence:
         talk.refused = False
         talk.unread.append(message_id)
         self._log.info("sending readReceipt+typing to channel=%s type=%d", channel.id, channel.type)
-        if talk.receipts is None:
+        if talk.receipts is None or talk.receipts.done():
             talk.receipts = self._tasks.start(self._send_receipts(channel, talk), "receipts")
         if self._clock.now() - talk.typed_at >= TYPING_GAP_S:
             self._type(channel, talk)
-        if talk.repeat is None:
+        if talk.repeat is None or talk.repeat.done():
             talk.repeat = self._tasks.start(self._keep_typing(channel, talk), "typing")
 
     def end(self, channel: ChannelRef) -> None:
@@ -118,7 +122,6 @@ class Presence:
         while talk.unread:
             ids, talk.unread = talk.unread[:RECEIPT_IDS], talk.unread[RECEIPT_IDS:]
             await self._quietly(channel, "readReceipt", self._api.read_receipt(channel, ids))
-        talk.receipts = None
 
     async def _quietly(self, channel: ChannelRef, what: str, call: Awaitable[None]) -> ApiError | None:
         """Make a call and return what went wrong."""
@@ -126,10 +129,12 @@ class Presence:
             await call
         except ApiError as error:
             if (channel, what) not in self._complained:
-                self._complained.add((channel, what))
+                self._complained[channel, what] = None
+                if len(self._complained) > COMPLAINTS:
+                    self._complained.popitem(last=False)
                 self._log.warning("%s failed for channel=%s: %s", what, channel.id, error)
             return error
-        self._complained.discard((channel, what))
+        self._complained.pop((channel, what), None)
         self._log.info("%s sent OK", what)
         if what == "typing":
             self._measures.typed(channel)

@@ -2,10 +2,20 @@
 
 import asyncio
 from collections import ChainMap, OrderedDict
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Collection,
+    Coroutine,
+    Mapping,
+    Sequence,
+)
+from contextlib import AsyncExitStack, asynccontextmanager
 from hmac import compare_digest
 from types import MappingProxyType
+from typing import Any, Protocol
 
 from msgspec import Struct, field
 
@@ -28,7 +38,7 @@ from openclaw_channel_octo.host.base import (
 from openclaw_channel_octo.runtime.host_calls import ask_host
 from openclaw_channel_octo.session.status import Status
 
-__all__ = ["SKIPPED", "ActiveRun", "OpenRun", "RunEnd", "Runs"]
+__all__ = ["SKIPPED", "ActiveRun", "Attempt", "OpenRun", "RunEnd", "Runs"]
 
 SKIPPED = "skipped"
 """Status of a turn the host did not run."""
@@ -47,6 +57,22 @@ GRACE_S = 5.0
 
 Deliver = Callable[[str | MediaItem], Awaitable[Sequence[str]]]
 """Posts a part of an answer; returns the ids of the messages it became."""
+
+
+class Attempt(Protocol):
+    """An attempt at a turn, as its run reports it."""
+
+    async def begin(self) -> None:
+        """The run has its slot and is about to be handed to the host: a stop waits for its end from here on."""
+        ...
+
+    async def taken(self) -> None:
+        """The host runs it: an agent has seen the message."""
+        ...
+
+    async def deliver(self, said: str | MediaItem) -> Sequence[str]:
+        """Post a part of the answer; return the ids of the messages it became."""
+        ...
 
 
 class ActiveRun(Struct, frozen=True, kw_only=True):
@@ -85,6 +111,7 @@ class _Stream(Struct):
     """What a run has told so far."""
 
     accepted: bool = False
+    taken: bool = False
     unposted: list[str] = field(default_factory=list)
     end: Final | Failed | Skipped | None = None
 
@@ -182,28 +209,29 @@ class Runs:
         return None
 
     async def run(
-        self, turn: Turn, budget_s: float, bot_slots: asyncio.Semaphore, deliver: Deliver
+        self, turn: Turn, budget_s: float, bot_slots: asyncio.Semaphore, attempt: Attempt
     ) -> RunEnd:
-        """Run a turn to its end; ``deliver`` posts each finished part as it comes.
+        """Run a turn to its end, posting each finished part as it comes.
 
         Args:
             turn: what to run.
-            budget_s: seconds the host should allow; a little later the run is aborted from here.
+            budget_s: seconds the host should allow; a little later the run is aborted from here, posting aside.
             bot_slots: the bot's own limit of runs at the same time.
-            deliver: called with the text of each `Block` and the file of each `Media`.
+            attempt: told how far it is; posts the text of each `Block` and the file of each `Media`.
         """
         async with AsyncExitStack() as slots:
             await slots.enter_async_context(bot_slots)
             await slots.enter_async_context(self._slots)
+            await attempt.begin()
             self._active[turn.session_key] = ActiveRun(
                 run_id=turn.run_id,
                 account_id=turn.account_id,
                 message_id=turn.message_id,
                 since_ms=self._clock.wall_ms(),
             )
-            opened = self._open[turn.run_id] = OpenRun(turn, deliver)
+            opened = self._open[turn.run_id] = OpenRun(turn, attempt.deliver)
             try:
-                end = await self._bounded(turn, budget_s, opened.post)
+                end = await self._posted(turn, budget_s, opened, attempt)
                 await opened.close()
             except asyncio.CancelledError:
                 self._remember(turn.run_id, Status.KILLED)
@@ -217,26 +245,35 @@ class Runs:
         self._remember(turn.run_id, Status.FAILED if end.status == SKIPPED else end.status)
         return end
 
-    async def _bounded(self, turn: Turn, budget_s: float, deliver: Deliver) -> RunEnd:
+    async def _posted(self, turn: Turn, budget_s: float, opened: OpenRun, attempt: Attempt) -> RunEnd:
+        """Run the turn and post its parts beside it, so that a slow server does not use up the run's budget."""
         seen = _Stream()
+        async with _posting(opened) as (parts, posting):
+
+            async def consume() -> None:
+                events = self._host.run(turn)
+                try:
+                    async for event in events:
+                        await _take(event, seen, attempt, parts)
+                        if seen.end is not None or posting.done():
+                            return
+                finally:
+                    if isinstance(events, AsyncGenerator):
+                        await events.aclose()
+
+            await self._bounded(turn, budget_s, seen, consume())
+        return _conclude(seen)
+
+    async def _bounded(
+        self, turn: Turn, budget_s: float, seen: _Stream, consume: Coroutine[Any, Any, None]
+    ) -> None:
         try:
-            await within(self._clock, budget_s + GRACE_S, self._consume(self._host.run(turn), seen, deliver))
+            await within(self._clock, budget_s + GRACE_S, consume)
         except TimeoutError:
             await self._abort(turn)
             seen.end = seen.end or Failed(Status.TIMEOUT, f"no end within {budget_s:.0f} s")
         except HostError as error:
             seen.end = seen.end or Failed(Status.FAILED, str(error))
-        return _conclude(seen)
-
-    async def _consume(self, events: AsyncIterator[TurnEvent], seen: _Stream, deliver: Deliver) -> None:
-        try:
-            async for event in events:
-                await _take(event, seen, deliver)
-                if seen.end is not None:
-                    return
-        finally:
-            if isinstance(events, AsyncGenerator):
-                await events.aclose()
 
     async def _abort(self, turn: Turn) -> None:
         stopping = self._host.abort(turn.session_key, turn.run_id)
@@ -251,7 +288,40 @@ class Runs:
             self._ended.popitem(last=False)
 
 
-async def _take(event: TurnEvent, seen: _Stream, deliver: Deliver) -> None:
+_Parts = asyncio.Queue[str | MediaItem | None]
+
+
+@asynccontextmanager
+async def _posting(opened: OpenRun) -> AsyncIterator[tuple[_Parts, asyncio.Task[None]]]:
+    """Post what is put into the queue, in order; return once all of it is posted, at once only where cancelled.
+
+    Raises what posting raised; its task has ended by then.
+    """
+    parts = _Parts()
+
+    async def post_all() -> None:
+        while (part := await parts.get()) is not None:
+            await opened.post(part)
+
+    task = asyncio.create_task(post_all(), name=f"octo:post:{opened.run_id}")
+    try:
+        yield parts, task
+    except Exception:
+        parts.put_nowait(None)
+        await asyncio.wait({task})
+        raise
+    else:
+        parts.put_nowait(None)
+        await task
+    finally:
+        task.cancel()
+        await asyncio.wait({task})
+
+
+async def _take(event: TurnEvent, seen: _Stream, attempt: Attempt, parts: _Parts) -> None:
+    if not (seen.taken or isinstance(event, Failed | Skipped)):
+        await attempt.taken()
+        seen.taken = True
     match event:
         case Accepted():
             seen.accepted = True
@@ -259,9 +329,9 @@ async def _take(event: TurnEvent, seen: _Stream, deliver: Deliver) -> None:
             seen.unposted.append(text)
         case Block(text=text):
             seen.unposted.clear()
-            await deliver(text)
+            parts.put_nowait(text)
         case Media(source=source):
-            await deliver(source)
+            parts.put_nowait(source)
         case ToolNote():
             pass
         case Final() | Failed() | Skipped():

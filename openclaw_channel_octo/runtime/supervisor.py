@@ -91,7 +91,7 @@ class Supervisor:
         device_id: str,
         ws_url: str | None,
         prepare: Callable[[Registration], Awaitable[Intake]],
-        connected: Callable[[], None] = lambda: None,
+        connected: Callable[[Connected], None] = lambda _: None,
         log: BotLog,
         tap: Tap | None = None,
     ) -> None:
@@ -178,7 +178,7 @@ class Supervisor:
             connected.server_version,
             connected.time_diff_ms,
         )
-        self._connected()
+        self._connected(connected)
 
     def _judge(self, end: LinkEnd) -> tuple[float, bool]:
         """Return seconds to wait and whether to register again, and set the state people see."""

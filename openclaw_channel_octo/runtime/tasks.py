@@ -1,44 +1,101 @@
-"""Background tasks that somebody owns: named, watched, and ended together."""
+"""Background tasks with one owner: named, watched, and ended together."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from types import MappingProxyType
 from typing import Any, TypeVar
 
+from openclaw_channel_octo.clock import Backoff, Clock
 from openclaw_channel_octo.observe.logs import BotLog
 
 __all__ = ["TaskSet"]
+
+FIRST_RETRY_S = 1.0
+LONGEST_RETRY_S = 300.0
 
 _T = TypeVar("_T")
 
 
 class TaskSet:
-    """Tasks of one owner. A task that fails is logged with its traceback; it never fails in silence.
+    """Tasks of one owner. A task that fails is logged with its traceback; none outlives `close`.
 
     Args:
         log: where failures go.
+        clock: time between two tries of a job that failed.
     """
 
-    def __init__(self, log: BotLog) -> None:
+    def __init__(self, log: BotLog, clock: Clock) -> None:
         self._log = log
+        self._clock = clock
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._closed = False
+        self._failing: dict[str, str] = {}
+
+    @property
+    def failing(self) -> Mapping[str, str]:
+        """Jobs whose last try ended by an unexpected error, role to error; each is tried again."""
+        return MappingProxyType(self._failing)
 
     def start(self, work: Coroutine[Any, Any, _T], role: str) -> asyncio.Task[_T]:
-        """Start ``work`` under a name that tells its role."""
+        """Start ``work`` under a name that tells its role; in a closed set it is cancelled before its first step."""
         task = asyncio.get_running_loop().create_task(work, name=f"octo:{self._log.account}:{role}")
         self._tasks.add(task)
         task.add_done_callback(self._done)
+        if self._closed:
+            task.cancel()
         return task
+
+    def until_done(self, job: Callable[[], Awaitable[None]], role: str) -> asyncio.Task[None]:
+        """Run ``job``, and again after a back-off as long as it ends by an unexpected error."""
+        return self.start(self._until_done(job, role, LONGEST_RETRY_S), role)
+
+    def repeat(
+        self, job: Callable[[], Awaitable[None]], role: str, every_s: float, *, wait_first: bool = False
+    ) -> asyncio.Task[None]:
+        """Run ``job`` periodically, until the set is closed; an unexpected error ends one run of it only.
+
+        Args:
+            job: one pass of the work.
+            role: names it in the log and in `failing`.
+            every_s: seconds between two passes, ±20 %.
+            wait_first: whether the first pass waits too.
+        """
+        return self.start(self._repeat(job, role, every_s, wait_first=wait_first), role)
 
     async def settle(self) -> None:
         """Return when every task, those started meanwhile included, has ended."""
         while self._tasks:
             await asyncio.wait(self._tasks)
 
-    async def cancel(self) -> None:
-        """End every task and wait until they are gone."""
+    async def close(self) -> None:
+        """End every task, start none any more, and return once all are gone; a second call does nothing."""
+        self._closed = True
         for task in self._tasks:
             task.cancel()
         await self.settle()
+
+    async def _repeat(
+        self, job: Callable[[], Awaitable[None]], role: str, every_s: float, *, wait_first: bool
+    ) -> None:
+        if wait_first:
+            await self._clock.sleep(every_s * self._clock.jitter(0.8, 1.2))
+        while True:
+            await self._until_done(job, role, every_s)
+            await self._clock.sleep(every_s * self._clock.jitter(0.8, 1.2))
+
+    async def _until_done(self, job: Callable[[], Awaitable[None]], role: str, longest_s: float) -> None:
+        backoff = Backoff(self._clock, FIRST_RETRY_S, longest_s)
+        while True:
+            try:
+                await job()
+            except Exception as error:  # noqa: BLE001  # the job boundary: one unexpected error must not end a background job
+                wait_s = backoff.next()
+                self._failing[role] = f"{type(error).__name__}, see the log"
+                self._log.exception("%s failed; next try in %.0f s", role, wait_s)
+            else:
+                self._failing.pop(role, None)
+                return
+            await self._clock.sleep(wait_s)
 
     def _done(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)

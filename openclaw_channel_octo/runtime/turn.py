@@ -18,10 +18,11 @@ from openclaw_channel_octo.message.outgoing import file_note, quote
 from openclaw_channel_octo.message.payload import parse_payload
 from openclaw_channel_octo.message.render import render
 from openclaw_channel_octo.message.text import label
-from openclaw_channel_octo.observe.logs import BotLog, trace_scope
+from openclaw_channel_octo.observe.logs import BotLog
 from openclaw_channel_octo.policy.gate import Identity
 from openclaw_channel_octo.runtime.attachments import Outputs
 from openclaw_channel_octo.runtime.context import Context
+from openclaw_channel_octo.runtime.lanes import Begin
 from openclaw_channel_octo.runtime.measures import Measures
 from openclaw_channel_octo.runtime.media import Intake, Taken
 from openclaw_channel_octo.runtime.notes import Notes
@@ -105,32 +106,45 @@ class Turns(Struct, frozen=True, kw_only=True):
     log: BotLog
     measures: Measures
 
-    async def handle(self, row: InboundRow) -> None:
-        """Take one message to its end. Presence must have begun for it; it ends here."""
-        with trace_scope(row.trace):
-            answer = _Answer()
-            try:
-                await self.to_its_end(row, self._answer(row, answer))
-                # Not where this is cancelled: what was planned by then is sent after the next start, files and all.
-                for run_id in answer.runs:
-                    await self.outputs.discard(run_id)
-            finally:
-                self.measures.forget(row.id)
-                self.media.drop(row.id)
-                self.presence.end(row.channel)
+    async def handle(self, row: InboundRow, begin: Begin, *, look: bool = False) -> None:
+        """Take one message to its end.
 
-    async def resume(self, row: InboundRow) -> None:
-        """Take up a message under which a process died: finish what was being sent, own up, or run it again."""
-        with trace_scope(row.trace):
-            again = False
-            try:
-                again = await self.to_its_end(row, self._take_up(row)) is True
-            finally:
-                if not again:
-                    self.media.drop(row.id)
-                    self.presence.end(row.channel)
-            if again:
-                await self.handle(row)
+        Args:
+            row: the message.
+            begin: called when the host is about to get it; what is cancelled before has changed nothing.
+            look: whether the chat may hold an answer that the journal does not know of.
+        """
+        answer = _Answer()
+        await self.to_its_end(row, self._answer(row, answer, begin, look=look))
+        # Not where this is cancelled: what was planned by then is sent after the next start, files and all.
+        for run_id in answer.runs:
+            await self.outputs.discard(run_id)
+
+    async def take_up(self, row: InboundRow) -> bool:
+        """Take up a message under which a process died: finish what was being sent, or own up.
+
+        Returns:
+            Whether it has to run again.
+        """
+        return await self.to_its_end(row, self._take_up(row)) is True
+
+    async def found_in_chat(self, row: InboundRow) -> bool:
+        """End a message whose answer stands in the chat already, and return whether it does.
+
+        The journal may be older than the chat: a restored backup, or messages of the history that an earlier
+        installation has answered.
+        """
+        if row.retried:
+            return False
+        try:
+            found = await self.outbox.answered_in_chat(row)
+        except ApiError as error:
+            self.log.warning("the chat could not be searched for an answer to %s: %s", row.message_id, error)
+            return False
+        if found:
+            self.log.info("message %s has an answer in the chat already", row.message_id)
+            await self.journal.settle([row.id], RowState.ANSWERED, detail="found in the chat")
+        return found
 
     async def to_its_end(self, row: InboundRow, work: Awaitable[_T]) -> _T | None:
         """Do a message's work and return what it returns; where it fails, end the message and return ``None``."""
@@ -174,7 +188,9 @@ class Turns(Struct, frozen=True, kw_only=True):
         self.log.error("dead letter: message %s got no answer: %s", row.message_id, detail)
         await self.journal.settle([row.id], RowState.DEAD, detail=detail)
 
-    async def _answer(self, row: InboundRow, answer: "_Answer") -> None:
+    async def _answer(self, row: InboundRow, answer: "_Answer", begin: Begin, *, look: bool) -> None:
+        if look and await self.found_in_chat(row):
+            return
         self.log.info("got runtime, checking dispatch fn: true")
         self.log.info("route resolved: agentId=%s sessionKey=%s", self._agent_id(row), row.session_key)
         if (unready := await self.runs.ready()) is not None:
@@ -184,10 +200,10 @@ class Turns(Struct, frozen=True, kw_only=True):
         if self.config.quote_replies == "first":
             quoted = quote(row.message_id, row.message_seq, row.from_uid, asked.name, asked.text)
             answer.quote = json.dumps(quoted, ensure_ascii=False)
-        run_id, end = await self._attempt(row, asked, 1, answer)
+        run_id, end = await self._attempt(row, asked, 1, answer, begin)
         if end.status == SKIPPED and self.config.guard.enabled:
             self.log.warning("the host skipped the turn (%s); once more", end.detail)
-            run_id, end = await self._attempt(row, asked, 2, answer)
+            run_id, end = await self._attempt(row, asked, 2, answer, begin)
         await self._conclude(row, run_id, end, answer)
 
     async def _asked(self, row: InboundRow) -> "_Asked":
@@ -211,7 +227,7 @@ class Turns(Struct, frozen=True, kw_only=True):
         )
 
     async def _attempt(
-        self, row: InboundRow, asked: "_Asked", number: int, answer: "_Answer"
+        self, row: InboundRow, asked: "_Asked", number: int, answer: "_Answer", begin: Begin
     ) -> tuple[str, RunEnd]:
         """Make the session ready and run the turn once under a run id of its own."""
         taken_up = number == 1 and row.run_id != "" and self.runs.outlive_us
@@ -219,18 +235,8 @@ class Turns(Struct, frozen=True, kw_only=True):
             await self.guard.prepare(row)
         turn = self._turn(row, asked, row.attempt + number, taken_up=taken_up)
         answer.runs.append(turn.run_id)
-        await self.journal.start_run(row.id, turn.run_id)
-        self.log.info("turn started runId=%s", turn.run_id)
-
-        async def deliver(piece: str | MediaItem) -> Sequence[str]:
-            ids: list[str] = []
-            if said := answer.new([piece], self.config.texts.file_failed):
-                await self.presence.ready(row.channel)
-                ids = await self.outbox.reply(row, turn.run_id, said, answer.take_quote())
-                answer.shown += ids
-            return ids
-
-        end = await self.runs.run(turn, self.budget_s, self.slots, deliver)
+        attempt = _Attempt(turns=self, row=row, run_id=turn.run_id, answer=answer, begin_work=begin)
+        end = await self.runs.run(turn, self.budget_s, self.slots, attempt)
         self.log.info("turn ended status=%s%s", end.status, f" ({end.detail})" if end.detail else "")
         self.measures.ended(end.status)
         if end.status == Status.DONE:
@@ -308,6 +314,33 @@ class Turns(Struct, frozen=True, kw_only=True):
             resumed=row.attempt > 0,
             lost_since_ms=row.since_ms if taken_up else 0,
         )
+
+
+class _Attempt(Struct, frozen=True, kw_only=True):
+    """One run of a message: an `Attempt` that records how far it is and posts its parts."""
+
+    turns: Turns
+    row: InboundRow
+    run_id: str
+    answer: "_Answer"
+    begin_work: Begin
+
+    async def begin(self) -> None:
+        self.begin_work()
+        if self.turns.runs.outlive_us:  # the host may know the run after we are gone
+            await self.turns.journal.assign_run(self.row.id, self.run_id)
+        self.turns.log.info("turn started runId=%s", self.run_id)
+
+    async def taken(self) -> None:
+        await self.turns.journal.start_run(self.row.id, self.run_id)
+
+    async def deliver(self, said: str | MediaItem) -> Sequence[str]:
+        turns, ids = self.turns, list[str]()
+        if pieces := self.answer.new([said], turns.config.texts.file_failed):
+            await turns.presence.ready(self.row.channel)
+            ids = await turns.outbox.reply(self.row, self.run_id, pieces, self.answer.take_quote())
+            self.answer.shown += ids
+        return ids
 
 
 class _Asked(Struct, frozen=True):

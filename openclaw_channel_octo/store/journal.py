@@ -190,6 +190,22 @@ class Journal:
         """Return how far the account's latest conversations are complete, by message number."""
         return await self._call(sql.cursors, account, CURSORS)
 
+    async def cursor(self, account: str, ref: ChannelRef) -> int | None:
+        """Return one conversation's cursor."""
+        return await self._call(sql.cursor, account, ref)
+
+    async def reset_cursor(self, account: str, ref: ChannelRef, seq: int) -> None:
+        """Set a cursor, also where it goes back."""
+        await self._call(sql.reset_cursor, account, ref, seq, self._clock.wall_ms())
+
+    async def note_break(self, row_id: int, reason: str) -> int:
+        """Count a break."""
+        return await self._call(sql.note_break, row_id, reason)
+
+    async def assign_run(self, row_id: int, run_id: str) -> None:
+        """Store the run id."""
+        await self._call(sql.assign_run, row_id, run_id, self._clock.wall_ms())
+
     async def save_cursors(self, account: str, moved: Mapping[ChannelRef, int]) -> None:
         """Remember how far conversations are complete."""
         await self._call(sql.save_cursors, account, moved, self._clock.wall_ms())

@@ -345,3 +345,27 @@ def prune(db: sqlite3.Connection, before_ms: int, keep: int) -> int:
     db.execute("DELETE FROM episode WHERE noted_at < ?", (before_ms,))
     audit.prune(db, before_ms, keep)
     return by_age.rowcount + by_count.rowcount
+
+
+def cursor(db: sqlite3.Connection, account: str, ref: ChannelRef) -> int | None:
+    found = db.execute(
+        "SELECT seq FROM cursor WHERE account=? AND channel_id=? AND channel_type=?",
+        (account, ref.id, ref.type),
+    ).fetchone()
+    return found[0] if found else None
+
+
+def reset_cursor(db: sqlite3.Connection, account: str, ref: ChannelRef, seq: int, now_ms: int) -> None:
+    db.execute(
+        "INSERT OR REPLACE INTO cursor (account, channel_id, channel_type, seq, updated_at) VALUES (?,?,?,?,?)",
+        (account, ref.id, ref.type, seq, now_ms),
+    )
+
+
+def note_break(db: sqlite3.Connection, row_id: int, reason: str) -> int:
+    db.execute("UPDATE inbound SET breaks = breaks + 1, detail = ? WHERE id = ?", (reason, row_id))
+    return db.execute("SELECT breaks FROM inbound WHERE id = ?", (row_id,)).fetchone()[0]
+
+
+def assign_run(db: sqlite3.Connection, row_id: int, run_id: str, now_ms: int) -> None:
+    db.execute("UPDATE inbound SET run_id = ?, updated_at = ? WHERE id = ?", (run_id, now_ms, row_id))

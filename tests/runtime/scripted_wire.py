@@ -248,7 +248,7 @@ class Account:
             device_id="device",
             ws_url=ws_url,
             prepare=self._prepare,
-            connected=lambda: self.connected.append(self.clock.now()),
+            connected=lambda _: self.connected.append(self.clock.now()),
             log=BotLog(logging.getLogger("test"), "helper"),
         )
         self.running: asyncio.Task[None] | None = None

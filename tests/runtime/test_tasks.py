@@ -11,7 +11,7 @@ from openclaw_channel_octo.testing.clock import ManualClock
 
 @pytest.fixture
 def tasks() -> TaskSet:
-    return TaskSet(BotLog(logging.getLogger("test"), "helper"))
+    return TaskSet(BotLog(logging.getLogger("test"), "helper"), ManualClock())
 
 
 @pytest.fixture

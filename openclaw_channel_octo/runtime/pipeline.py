@@ -1,0 +1,321 @@
+"""What becomes of one bot's messages between the socket or the history and their lane.
+
+One boundary stands around each message: an unexpected error ends the handling of that message only. It is tried once
+more, in this process or at the next start; then it is a dead letter, and people are told.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import Any
+
+from msgspec.structs import replace
+
+from openclaw_channel_octo.errors import ApiError
+from openclaw_channel_octo.ids import ChannelType
+from openclaw_channel_octo.message.payload import parse_payload
+from openclaw_channel_octo.message.render import render
+from openclaw_channel_octo.observe.logs import trace_scope
+from openclaw_channel_octo.policy.gate import DecisionKind, command_of
+from openclaw_channel_octo.runtime.admission import Admission
+from openclaw_channel_octo.runtime.assembly import Basics
+from openclaw_channel_octo.runtime.commands import Commands
+from openclaw_channel_octo.runtime.inbox import TOO_OLD, Inbox, Incoming, Outcome, trace_of
+from openclaw_channel_octo.runtime.lanes import Begin, Submitted, Work
+from openclaw_channel_octo.runtime.media import Intake
+from openclaw_channel_octo.runtime.outbox import Outbox
+from openclaw_channel_octo.runtime.presence import Presence
+from openclaw_channel_octo.runtime.roster import Roster
+from openclaw_channel_octo.runtime.turn import Turns
+from openclaw_channel_octo.store.records import InboundRow, RowState
+
+__all__ = ["Pipeline"]
+
+MOST_BREAKS = 2
+"""Unexpected errors that may end a message's handling before it is given up."""
+
+TRY_AGAIN_S = 5.0
+"""Wait before a message whose handling broke is handled again."""
+
+
+class Pipeline:
+    """Takes one bot's messages to their lanes, or to the notice or command they end with.
+
+    Args:
+        basics: what every part of the bot is made from.
+        inbox: judges and records.
+        admission: ends what gets no turn.
+        outbox: sends, and knows our own messages that came back.
+        presence: shows receipt and typing.
+        media: fetches files.
+        roster: knows names.
+        commands: answers commands.
+        turns: answers messages.
+    """
+
+    def __init__(  # noqa: PLR0913  # the rooms a message passes
+        self,
+        basics: Basics,
+        *,
+        inbox: Inbox,
+        admission: Admission,
+        outbox: Outbox,
+        presence: Presence,
+        media: Intake,
+        roster: Roster,
+        commands: Commands,
+        turns: Turns,
+    ) -> None:
+        self._config = basics.config
+        self._identity = basics.identity
+        self._shared = basics.shared
+        self._tasks = basics.tasks
+        self._measures = basics.measures
+        self._log = basics.log
+        self._inbox = inbox
+        self._admission = admission
+        self._outbox = outbox
+        self._presence = presence
+        self._media = media
+        self._roster = roster
+        self._commands = commands
+        self._turns = turns
+        self._open = asyncio.Event()
+        self._resumed = False
+        self._early: list[Outcome] = []
+        self._in_hand: set[int] = set()
+        self._taken_up: set[int] = set()
+        self._shown: set[int] = set()
+
+    def open(self) -> None:
+        """Judge what arrives from here on: what has to be known about its conversations is known."""
+        self._open.set()
+
+    def suspend(self) -> None:
+        """Leave what is recorded in the journal until `resume`; what is in hand goes on."""
+        self._resumed = False
+        self._early.clear()
+        self._taken_up.clear()
+
+    async def commit(self, events: Sequence[Incoming]) -> Sequence[Outcome]:
+        """Judge and record received packets; see `Inbox.accept`. Waits until the pipeline is open."""
+        await self._open.wait()
+        outcomes = await self._inbox.accept(events)
+        self._measures.received(events, outcomes)
+        return outcomes
+
+    def admit(self, outcomes: Iterable[Outcome]) -> list[Outcome]:
+        """Show that recorded messages were read, and end those that are too many; these have no row any more."""
+        return [self._admitted(outcome) for outcome in outcomes]
+
+    async def fetched(self, events: Sequence[Incoming], *, now_s: int) -> Sequence[Outcome]:
+        """Record messages of the history; before the first connection old ones are not answered any more.
+
+        Args:
+            events: the messages.
+            now_s: Unix seconds of the server's clock.
+        """
+        since_s = 0 if self._resumed else now_s - self._config.cold_start_max_age_seconds
+        outcomes = await self._inbox.accept(events, answer_since=since_s)
+        self._measures.received(events, outcomes)
+        if too_old := sum(outcome.row is not None and outcome.row.reason == TOO_OLD for outcome in outcomes):
+            self._log.warning(
+                "%d messages to the bot are older than %d s and are not answered; their conversations are told",
+                too_old,
+                self._config.cold_start_max_age_seconds,
+            )
+        return self.admit(replace(outcome, fetched=True) for outcome in outcomes)
+
+    def release(self, outcome: Outcome) -> None:
+        """Start what a message asks for, now that everything before it in its conversation is known."""
+        row = outcome.row
+        if row is None:
+            self._note(outcome)
+        elif not self._resumed:  # the journal holds it, and `resume` takes it up
+            self._early.append(outcome)
+        elif row.id in self._taken_up:
+            self._taken_up.discard(row.id)
+        else:
+            self._handle(row, partial(self._start, look=outcome.fetched))
+
+    def queued(self, outcomes: Iterable[Outcome]) -> None:
+        """Mark recorded messages as waiting."""
+        rows = [outcome.row.id for outcome in outcomes if outcome.row is not None]
+        if rows:
+            self._tasks.start(self._shared.journal.queued(rows), "queued")
+
+    async def resume(self, held_back: Callable[[], Iterable[Outcome]]) -> None:
+        """Take up what an earlier process, or this one before it broke, left open, each conversation in its order.
+
+        Args:
+            held_back: returns the messages that will be released later.
+        """
+        self._early.clear()  # recorded before, so it is among the rows
+        rows = await self._shared.journal.unfinished(self._config.account_id)
+        later = {outcome.row.id for outcome in held_back() if outcome.row is not None}
+        for row in rows:
+            if row.id not in later and row.id not in self._in_hand:
+                self._taken_up.add(row.id)
+                self._handle(row, self._take_up)
+        self._resumed = True
+        early, self._early = self._early, []
+        for outcome in early:
+            self.release(outcome)
+
+    def _admitted(self, outcome: Outcome) -> Outcome:
+        row, kind = outcome.row, outcome.decision.kind
+        try:
+            if kind is DecisionKind.ECHO:
+                self._outbox.heard(outcome.payload, outcome.message.message_id)
+            elif row is not None and row.reason != TOO_OLD and (self._resumed or not outcome.fetched):
+                if (ending := self._admission.excess(outcome)) is not None:
+                    self._turned_away(row, ending)
+                    return replace(outcome, row=None, session_key="")
+                if kind is not DecisionKind.REFUSED:
+                    self._show(row)
+        except Exception as error:  # noqa: BLE001  # the message boundary
+            if row is None:
+                self._log.exception("message %s broke", outcome.message.message_id)
+                return outcome
+            self._broke(row, error)
+            return replace(outcome, row=None, session_key="")
+        return outcome
+
+    def _handle(self, row: InboundRow, step: Callable[[InboundRow], None]) -> None:
+        """Do one step of a message's handling, inside its boundary."""
+        try:
+            with trace_scope(row.trace):
+                step(row)
+        except Exception as error:  # noqa: BLE001  # the message boundary
+            self._broke(row, error)
+
+    def _broke(self, row: InboundRow, error: Exception) -> None:
+        with trace_scope(row.trace):
+            self._log.error("the handling of message %s broke", row.message_id, exc_info=error)
+            if row.id in self._in_hand:
+                return  # whoever has it ends it
+            self._finished(row)
+            self._tasks.start(self._after_break(row, type(error).__name__), "broken-message")
+
+    async def _after_break(self, row: InboundRow, kind: str) -> None:
+        """Handle a message again, or end it where that was tried before."""
+        reason = f"its handling broke ({kind}), see the log"
+        if await self._shared.journal.note_break(row.id, reason) < MOST_BREAKS:
+            await self._shared.clock.sleep(TRY_AGAIN_S)
+            self._handle(row, self._take_up)
+            return
+        try:
+            await self._outbox.announce(row.channel, self._config.texts.failed)
+        except ApiError as problem:
+            reason = f"{reason}; the notice failed too: {problem}"
+        await self._turns.bury(row, reason)
+
+    def _note(self, outcome: Outcome) -> None:
+        """Log what sets nothing in motion: chatter as people expect to find it, the rest at DEBUG."""
+        message, decision = outcome.message, outcome.decision
+        with trace_scope(trace_of(message.message_id)):
+            if decision.kind is DecisionKind.UNDECODABLE:
+                self._log.warning("undecodable message: %s", decision.reason)
+            elif decision.kind is DecisionKind.CONTEXT and outcome.payload is not None:
+                self._log.info(
+                    "recv message from=%s channel=%s type=%s",
+                    message.from_uid,
+                    message.channel_id,
+                    outcome.payload.type,
+                )
+            else:
+                self._log.debug("%s from=%s (%s)", decision.kind, message.from_uid, decision.reason)
+
+    def _show(self, row: InboundRow) -> None:
+        """Show at once that a message was read, before its turn comes."""
+        if row.id in self._shown:
+            return
+        with trace_scope(row.trace):
+            payload = parse_payload(row.payload)
+            self._log.info(
+                "recv message from=%s channel=%s type=%s", row.from_uid, row.channel.id, payload.type
+            )
+            if row.decision == DecisionKind.TURN:
+                self._log.info("[MENTION] 收到@消息 id=%s", row.message_id)
+                self._media.begin(row.id, render(payload).files)
+                self._roster.warm(row.channel, row.from_uid)
+            self._presence.begin(row.channel, row.message_id)
+            self._shown.add(row.id)
+
+    def _take_up(self, row: InboundRow) -> None:
+        """Start a message of the journal, whatever was begun for it."""
+        begun = bool(row.ending or row.run_id) or row.state is RowState.RUNNING
+        self._start(row, look=True, begun=begun, bounded=False)
+
+    def _start(self, row: InboundRow, *, look: bool, begun: bool = False, bounded: bool = True) -> None:
+        """Start what a message asks for.
+
+        Args:
+            row: the message.
+            look: whether the chat may hold its answer already.
+            begun: whether a process died while it worked on it.
+            bounded: whether a full lane may turn it away.
+        """
+        if row.reason == TOO_OLD and not row.retried:
+            self._turned_away(row, self._tasks.start(self._end_late(row), "too-late"))
+        elif row.decision == DecisionKind.REFUSED:
+            self._turned_away(row, self._admission.refuse(row))
+        elif row.decision == DecisionKind.COMMAND and not begun:
+            self._show(row)
+            self._tasks.start(self._run_command(row, look=look), "command")
+            self._in_hand.add(row.id)
+        else:
+            self._show(row)
+            turn = partial(self._turn, row, look=look, begun=begun)
+            self._into_lane(row, Work(run=turn, drop=partial(self._finished, row)), bounded=bounded)
+
+    def _into_lane(self, row: InboundRow, work: Work, *, bounded: bool) -> None:
+        limit = self._config.lane_length if bounded else None
+        match self._shared.lanes.submit(row.session_key, work, limit):
+            case Submitted.QUEUED:
+                self._in_hand.add(row.id)
+                self._admission.room(row)
+            case Submitted.FULL:
+                self._finished(row)
+                self._turned_away(row, self._admission.busy(row))
+            case Submitted.CLOSED:  # the journal keeps it for the next start
+                self._finished(row)
+
+    def _turned_away(self, row: InboundRow, ending: "asyncio.Task[Any]") -> None:
+        self._in_hand.add(row.id)
+        ending.add_done_callback(lambda _: self._in_hand.discard(row.id))
+
+    def _finished(self, row: InboundRow) -> None:
+        """Give up what was prepared for a message, and what shows that it is worked on."""
+        self._in_hand.discard(row.id)
+        self._measures.forget(row.id)
+        self._media.drop(row.id)
+        if row.id in self._shown:
+            self._shown.discard(row.id)
+            self._presence.end(row.channel)
+
+    async def _end_late(self, row: InboundRow) -> None:
+        if not await self._turns.found_in_chat(row):
+            await asyncio.wait({self._admission.late(row)})
+
+    async def _run_command(self, row: InboundRow, *, look: bool) -> None:
+        with trace_scope(row.trace):
+            try:
+                if not (look and await self._turns.found_in_chat(row)):
+                    await self._turns.to_its_end(row, self._obey(row))
+            finally:
+                self._finished(row)
+
+    async def _obey(self, row: InboundRow) -> None:
+        direct = row.channel.type == ChannelType.PERSON
+        command = command_of(parse_payload(row.payload), self._identity, direct=direct)
+        text = await self._commands.answer(row, command)
+        await self._outbox.conclude(row, "", text, RowState.ANSWERED)
+
+    async def _turn(self, row: InboundRow, begin: Begin, *, look: bool, begun: bool) -> None:
+        with trace_scope(row.trace):
+            try:
+                if not begun or await self._turns.take_up(row):
+                    await self._turns.handle(row, begin, look=look)
+            finally:
+                self._finished(row)
