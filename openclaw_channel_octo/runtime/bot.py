@@ -94,7 +94,6 @@ class Bot:
         self._intake = TaskSet(log, shared.clock)
         self._measures = Measures(shared.meter, shared.clock, config.account_id)
         self._begun = False
-        self._first = True
         self._server_ahead_ms = 0
         self.outbound: OutboundBot | None = None
         """What others can have the bot do; ``None`` before it first knew who it is."""
@@ -188,6 +187,7 @@ class Bot:
                 name=registration.name or self._config.name,
                 owner_uid=registration.owner_uid,
             )
+            await self._shared.journal.lose_audits(self._config.account_id)
             self._build()
             self._log.info("registered as %s (%s)", self._identity.uid, self._identity.name or "no name")
         self._intake = TaskSet(self._log, self._shared.clock)
@@ -285,9 +285,6 @@ class Bot:
         await self._around.look_around()
         self._pipeline.open()
         await self._catch_up()
-        if self._first:
-            await journal.lose_audits(account)
-            self._first = False
         await self._pipeline.resume(lambda: self._sequence.held_back)
         check = partial(self._sequence.check, self._online)
         self._intake.repeat(check, "keep-up", CHECK_EVERY_S, wait_first=True)

@@ -163,22 +163,28 @@ class Pipeline:
             self.release(outcome)
 
     def _admitted(self, outcome: Outcome) -> Outcome:
-        row, kind = outcome.row, outcome.decision.kind
         try:
-            if kind is DecisionKind.ECHO:
-                self._outbox.heard(outcome.payload, outcome.message.message_id)
-            elif row is not None and row.reason != TOO_OLD and (self._resumed or not outcome.fetched):
-                if (ending := self._admission.excess(outcome)) is not None:
-                    self._turned_away(row, ending)
-                    return replace(outcome, row=None, session_key="")
-                if kind is not DecisionKind.REFUSED:
-                    self._show(row)
+            return self._judge(outcome)
         except Exception as error:  # noqa: BLE001  # the message boundary
-            if row is None:
+            if outcome.row is None:
                 self._log.exception("message %s broke", outcome.message.message_id)
                 return outcome
-            self._broke(row, error)
+            self._broke(outcome.row, error)
             return replace(outcome, row=None, session_key="")
+
+    def _judge(self, outcome: Outcome) -> Outcome:
+        row, kind = outcome.row, outcome.decision.kind
+        if kind is DecisionKind.ECHO:
+            self._outbox.heard(outcome.payload, outcome.message.message_id)
+            return outcome
+        if outcome.decision.reason == TOO_OLD or (outcome.fetched and not self._resumed):
+            return outcome
+        ending = self._admission.excess(outcome)
+        if row is not None and ending is not None:
+            self._turned_away(row, ending)
+            return replace(outcome, row=None, session_key="")
+        if row is not None and kind is not DecisionKind.REFUSED:
+            self._show(row)
         return outcome
 
     def _handle(self, row: InboundRow, step: Callable[[InboundRow], None]) -> None:

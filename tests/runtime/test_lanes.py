@@ -9,12 +9,22 @@ from hypothesis import strategies as st
 
 from openclaw_channel_octo.config.model import Texts
 from openclaw_channel_octo.host.base import Accepted, Final
-from openclaw_channel_octo.runtime.lanes import Lanes
+from openclaw_channel_octo.runtime.lanes import Begin, Lanes, Submitted, Work
 from openclaw_channel_octo.testing.faults import ErrorAnswer
 from openclaw_channel_octo.testing.host import HANG, ScriptedHost, Step
 from tests.runtime.rig import ANN, BEN, Rig
 
 BUSY = Texts().busy
+
+
+def item(run: Callable[[], Awaitable[None]], dropped: Callable[[], None] = lambda: None) -> Work:
+    """Return work that begins what a stop waits for at once."""
+
+    async def begun(begin: Begin) -> None:
+        begin()
+        await run()
+
+    return Work(run=begun, drop=dropped)
 
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 3)), max_size=40))
@@ -26,7 +36,7 @@ def test_work_of_a_key_runs_in_order_and_one_at_a_time_whatever_the_others_do(
         started: list[tuple[str, int]] = []
         running: set[str] = set()
 
-        def work(key: str, number: int, pauses: int) -> Callable[[], Awaitable[None]]:
+        def work(key: str, number: int, pauses: int) -> Work:
             async def run() -> None:
                 assert key not in running
                 running.add(key)
@@ -35,13 +45,13 @@ def test_work_of_a_key_runs_in_order_and_one_at_a_time_whatever_the_others_do(
                     await asyncio.sleep(0)
                 running.discard(key)
 
-            return run
+            return item(run)
 
         for number, (key, pauses) in enumerate(items):
-            assert lanes.submit(key, work(key, number, pauses), limit=100)
+            assert lanes.submit(key, work(key, number, pauses), limit=100) is Submitted.QUEUED
             await asyncio.sleep(0)
         await lanes.settle()
-        assert lanes.active == 0
+        assert not lanes.active
         for key in "abc":
             mine = [number for name, number in started if name == key]
             assert mine == [number for number, (name, _) in enumerate(items) if name == key]
@@ -49,83 +59,139 @@ def test_work_of_a_key_runs_in_order_and_one_at_a_time_whatever_the_others_do(
     asyncio.run(play())
 
 
+class Gated:
+    """A lane's worth of work that stands still until a test opens the gate."""
+
+    def __init__(self) -> None:
+        self.gate = asyncio.Event()
+        self.ran: list[int] = []
+        self.dropped: list[int] = []
+
+    def work(self, number: int, *, begins: bool = True) -> Work:
+        async def run(begin: Begin) -> None:
+            if begins:
+                begin()
+            await self.gate.wait()
+            if not begins:
+                begin()
+            self.ran.append(number)
+
+        return Work(run=run, drop=lambda: self.dropped.append(number))
+
+
 async def test_a_lane_takes_no_more_than_its_limit_beside_the_running_item() -> None:
-    lanes = Lanes()
-    gate = asyncio.Event()
-    ran: list[int] = []
-
-    def work(number: int) -> Callable[[], Awaitable[None]]:
-        async def run() -> None:
-            await gate.wait()
-            ran.append(number)
-
-        return run
-
-    taken = [lanes.submit("k", work(0), limit=2)]
+    lanes, gated = Lanes(), Gated()
+    taken = [lanes.submit("k", gated.work(0), limit=2)]
     await asyncio.sleep(0)
-    taken += [lanes.submit("k", work(number), limit=2) for number in range(1, 5)]
-    assert taken == [True, True, True, False, False]
+    taken += [lanes.submit("k", gated.work(number), limit=2) for number in range(1, 5)]
+    assert taken == [Submitted.QUEUED] * 3 + [Submitted.FULL] * 2
     assert lanes.depth("k") == 2
     assert lanes.depth("other") == 0
-    gate.set()
+    gated.gate.set()
     await lanes.settle()
-    assert ran == [0, 1, 2]
+    assert gated.ran == [0, 1, 2]
+
+
+async def test_an_item_that_has_not_begun_counts_as_waiting() -> None:
+    lanes, gated = Lanes(), Gated()
+    lanes.submit("k", gated.work(0, begins=False))
+    lanes.submit("k", gated.work(1))
+    await asyncio.sleep(0)
+    assert lanes.depths == {"k": 2}
+    gated.gate.set()
+    await lanes.settle()
 
 
 async def test_items_handed_in_together_fill_a_lane_exactly_to_its_limit() -> None:
-    lanes = Lanes()
-    ran: list[int] = []
-
-    def work(number: int) -> Callable[[], Awaitable[None]]:
-        async def run() -> None:
-            ran.append(number)
-
-        return run
-
-    assert [lanes.submit("k", work(number), limit=2) for number in range(4)] == [True, True, True, False]
-    assert lanes.submit("k", work(9))
+    lanes, gated = Lanes(), Gated()
+    gated.gate.set()
+    taken = [lanes.submit("k", gated.work(number), limit=2) for number in range(4)]
+    assert taken == [Submitted.QUEUED] * 3 + [Submitted.FULL]
+    assert lanes.submit("k", gated.work(9)) is Submitted.QUEUED
     await lanes.settle()
-    assert ran == [0, 1, 2, 9]
+    assert gated.ran == [0, 1, 2, 9]
 
 
 async def test_an_item_that_fails_does_not_take_those_behind_it_along(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    lanes = Lanes()
-    ran: list[str] = []
+    lanes, gated = Lanes(), Gated()
 
     async def fail() -> None:
         raise RuntimeError("boom")
 
-    async def succeed() -> None:
-        ran.append("ok")
-
-    lanes.submit("k", fail)
-    lanes.submit("k", succeed)
+    gated.gate.set()
+    lanes.submit("k", item(fail))
+    lanes.submit("k", gated.work(1))
     await lanes.settle()
-    assert ran == ["ok"]
+    assert gated.ran == [1]
     assert "boom" in caplog.text
 
 
-async def test_what_has_not_started_can_be_dropped_while_the_running_item_ends() -> None:
-    lanes = Lanes()
-    gate = asyncio.Event()
-    ran: list[str] = []
-
-    async def first() -> None:
-        await gate.wait()
-        ran.append("first")
-
-    async def second() -> None:
-        ran.append("second")
-
-    lanes.submit("k", first, limit=5)
+async def test_closing_lets_what_has_begun_end_drops_what_waits_and_takes_no_more() -> None:
+    lanes, gated = Lanes(), Gated()
+    lanes.submit("k", gated.work(0))
     await asyncio.sleep(0)
-    lanes.submit("k", second, limit=5)
-    lanes.stop_waiting()
-    gate.set()
+    lanes.submit("k", gated.work(1))
+    lanes.close()
+    assert gated.dropped == [1]
+    assert lanes.submit("k", gated.work(2)) is Submitted.CLOSED
+    assert lanes.submit("other", gated.work(3)) is Submitted.CLOSED
+    gated.gate.set()
     await lanes.settle()
-    assert ran == ["first"]
+    assert gated.ran == [0]
+
+
+async def test_closing_cancels_an_item_in_flight_that_has_not_begun() -> None:
+    lanes, gated = Lanes(), Gated()
+    lanes.submit("k", gated.work(0, begins=False))
+    await asyncio.sleep(0)
+    lanes.close()
+    gated.gate.set()
+    await lanes.settle()
+    assert gated.ran == []
+
+
+async def test_work_that_begins_again_after_the_lane_was_closed_is_cancelled() -> None:
+    lanes, gated = Lanes(), Gated()
+    begun: list[int] = []
+
+    async def twice(begin: Begin) -> None:
+        for attempt in (1, 2):
+            begin()
+            begun.append(attempt)
+            await gated.gate.wait()
+
+    lanes.submit("k", Work(run=twice))
+    await asyncio.sleep(0)
+    lanes.close()
+    gated.gate.set()
+    await lanes.settle()
+    assert begun == [1]
+
+
+@pytest.mark.parametrize("rounds", range(4))
+async def test_cancelling_ends_whatever_point_a_lane_has_reached(rounds: int) -> None:
+    lanes, gated = Lanes(), Gated()
+    for number in range(3):
+        lanes.submit("k", gated.work(number))
+    for _ in range(rounds):
+        await asyncio.sleep(0)
+    async with asyncio.timeout(1):
+        await lanes.cancel()
+    assert (lanes.active, gated.ran) == ([], [])
+    assert set(gated.dropped) >= {1, 2}
+
+
+async def test_a_worker_that_others_cancel_before_its_first_step_leaves_no_lane_behind() -> None:
+    lanes, gated = Lanes(), Gated()
+    lanes.submit("k", gated.work(0))
+    (worker,) = (task for task in asyncio.all_tasks() if task.get_name() == "octo:lane:k")
+    worker.cancel()
+    async with asyncio.timeout(1):
+        await lanes.settle()
+        await lanes.cancel()
+    assert gated.dropped == [0]
 
 
 async def test_a_full_lane_says_busy_once_for_a_burst_and_ends_every_message_of_it(rig: Rig) -> None:
@@ -189,11 +255,11 @@ async def test_turns_at_once_are_limited_for_each_bot_and_in_all(rig: Rig) -> No
     hanging: list[list[Step]] = [[Accepted("r"), HANG, Final(str(number))] for number in range(3)]
     host = ScriptedHost(*hanging)
     await rig.start(rig.config(maxTurns=2), host)
-    await rig.mention("one")
-    await rig.mention("two", where=rig.thread)
-    third = await rig.octo.say(ANN, rig.dm, "three")
+    asked = {await rig.mention("one"), await rig.mention("two", where=rig.thread)}
+    asked.add(await rig.octo.say(ANN, rig.dm, "three"))
     await host.wait_for_turns(2)
-    await rig.until_row(third, "running")
+    (third,) = asked - {turn.message_id for turn in host.turns}
+    await rig.until_row(third, "queued")
     assert len(host.turns) == 2
     host.release()
     await host.wait_for_turns(3)

@@ -41,7 +41,7 @@ class Shelf(MediaFetcher):
 
 def intake(folder: Path, clock: ManualClock) -> tuple[Intake, Shelf]:
     shelf = Shelf(folder)
-    return Intake(shelf, TaskSet(BotLog(logging.getLogger("test"), "helper")), clock), shelf
+    return Intake(shelf, TaskSet(BotLog(logging.getLogger("test"), "helper"), clock), clock), shelf
 
 
 async def test_files_keep_their_order_and_a_missing_one_is_named(tmp_path: Path) -> None:

@@ -10,13 +10,13 @@ from openclaw_channel_octo.testing.clock import ManualClock
 
 
 @pytest.fixture
-def tasks() -> TaskSet:
-    return TaskSet(BotLog(logging.getLogger("test"), "helper"), ManualClock())
+def clock() -> ManualClock:
+    return ManualClock(jitter=1.0)
 
 
 @pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
+def tasks(clock: ManualClock) -> TaskSet:
+    return TaskSet(BotLog(logging.getLogger("test"), "helper"), clock)
 
 
 async def test_a_task_is_named_after_its_account_and_role_and_gives_its_result(tasks: TaskSet) -> None:
@@ -71,11 +71,11 @@ async def test_settling_waits_for_tasks_started_meanwhile(tasks: TaskSet, clock:
 async def test_settling_with_nothing_under_way_returns_at_once(tasks: TaskSet) -> None:
     async with asyncio.timeout(1):
         await tasks.settle()
-        await tasks.cancel()
+        await tasks.close()
     assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
-async def test_cancelling_ends_every_task_waits_for_their_clean_up_and_logs_nothing(
+async def test_closing_ends_every_task_waits_for_their_clean_up_and_logs_nothing(
     tasks: TaskSet, clock: ManualClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     cleaned_up = []
@@ -90,7 +90,7 @@ async def test_cancelling_ends_every_task_waits_for_their_clean_up_and_logs_noth
     for number in range(3):
         tasks.start(work(number), "work")
     await clock.settle()
-    await tasks.cancel()
+    await tasks.close()
     assert sorted(cleaned_up) == [0, 1, 2]
     assert asyncio.all_tasks() == {asyncio.current_task()}
     assert caplog.records == []
@@ -107,8 +107,77 @@ async def test_an_error_while_a_cancelled_task_cleans_up_is_logged(
 
     tasks.start(work(), "work")
     await clock.settle()
-    await tasks.cancel()
+    await tasks.close()
     assert "broken clean-up" in caplog.text
+
+
+async def test_a_task_whose_clean_up_starts_more_work_does_not_keep_a_closed_set_alive(
+    tasks: TaskSet, clock: ManualClock
+) -> None:
+    ran: list[int] = []
+
+    async def work(generation: int) -> None:
+        ran.append(generation)
+        try:
+            await clock.sleep(60)
+        finally:
+            tasks.start(work(generation + 1), "work")
+
+    tasks.start(work(0), "work")
+    await clock.settle()
+    async with asyncio.timeout(1):
+        await tasks.close()
+    assert ran == [0]
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+async def test_a_closed_set_runs_nothing_any_more(tasks: TaskSet) -> None:
+    ran: list[str] = []
+
+    async def work() -> None:
+        ran.append("ran")
+
+    await tasks.close()
+    task = tasks.start(work(), "late")
+    await tasks.settle()
+    assert (task.cancelled(), ran) == (True, [])
+
+
+async def test_a_repeated_job_outlives_its_errors_and_says_that_it_fails(
+    tasks: TaskSet, clock: ManualClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    at: list[float] = []
+    broken = True
+
+    async def job() -> None:
+        at.append(clock.now())
+        if broken:
+            raise KeyError("nobody foresaw this")
+
+    tasks.repeat(job, "keep-up", 100, wait_first=True)
+    await clock.advance(107)
+    assert at == [100, 101, 103, 107]
+    assert dict(tasks.failing) == {"keep-up": "KeyError, see the log"}
+    assert "keep-up failed; next try in 8 s" in caplog.text
+    broken = False
+    await clock.advance(8)
+    assert dict(tasks.failing) == {}
+    await clock.advance(100)
+    assert at[-2:] == [115, 215]
+    await tasks.close()
+
+
+async def test_a_job_is_done_again_until_it_succeeds(tasks: TaskSet, clock: ManualClock) -> None:
+    at: list[float] = []
+
+    async def job() -> None:
+        at.append(clock.now())
+        if len(at) < 4:
+            raise OSError("not yet")
+
+    done = tasks.until_done(job, "begin")
+    await clock.advance(60)
+    assert (at, done.done()) == ([0, 1, 3, 7], True)
 
 
 def test_waits_double_up_to_the_cap_and_begin_again_after_a_reset() -> None:
