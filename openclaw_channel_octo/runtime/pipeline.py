@@ -201,13 +201,16 @@ class Pipeline:
             if row.id in self._in_hand:
                 return  # whoever has it ends it
             self._finished(row)
-            self._tasks.start(self._after_break(row, type(error).__name__), "broken-message")
+            self._turned_away(
+                row, self._tasks.start(self._after_break(row, type(error).__name__), "broken-message")
+            )
 
     async def _after_break(self, row: InboundRow, kind: str) -> None:
         """Handle a message again, or end it where that was tried before."""
         reason = f"its handling broke ({kind}), see the log"
         if await self._shared.journal.note_break(row.id, reason) < MOST_BREAKS:
             await self._shared.clock.sleep(TRY_AGAIN_S)
+            self._in_hand.discard(row.id)
             self._handle(row, self._take_up)
             return
         try:

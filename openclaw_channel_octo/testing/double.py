@@ -9,6 +9,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from openclaw_channel_octo.clock import Clock, SystemClock
+from openclaw_channel_octo.ids import ChannelRef
 from openclaw_channel_octo.testing.api_server import ApiServer
 from openclaw_channel_octo.testing.bot_api import ApiCalls, ApiSettings
 from openclaw_channel_octo.testing.engine import OTHER_DEVICE, Delivery, Engine
@@ -195,6 +196,10 @@ class OctoDouble(People):
     def lose_next(self, uid: str, *, times: int = 1) -> None:
         """Let the next messages to an account get lost on their way; the history has them."""
         self._engine.lose(uid, times)
+
+    def roll_back(self, channel: ChannelRef, seq: int = 0) -> None:
+        """Restore a group or thread from an older copy: messages numbered above ``seq`` are gone."""
+        self._world.roll_back(channel, seq)
 
     def freeze(self) -> None:
         """Stop the socket server without closing anything: nothing is read, nothing leaves."""

@@ -278,6 +278,14 @@ class World(Struct):
         insort(log, message, key=lambda row: row.message_seq)
         self._by_id[message.message_id] = message
 
+    def roll_back(self, conversation: ChannelRef, seq: int) -> None:
+        """Drop a conversation's messages numbered above ``seq``."""
+        log = self.log.get(conversation, [])
+        for row in log:
+            if row.message_seq > seq:
+                del self._by_id[row.message_id]
+        self.log[conversation] = [row for row in log if row.message_seq <= seq]
+
     def message(self, message_id: int) -> Message | None:
         """Return a stored message by its id."""
         return self._by_id.get(message_id)

@@ -1,0 +1,492 @@
+"""Everything that is started is ended by its owner: stops, drains, budgets, background work, one message at a time."""
+
+import asyncio
+import json
+import logging
+import sqlite3
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from openclaw_channel_octo.clock import Clock, SystemClock
+from openclaw_channel_octo.config.model import Texts
+from openclaw_channel_octo.host.base import Accepted, Block, Final
+from openclaw_channel_octo.ids import ChannelRef
+from openclaw_channel_octo.rest.client import BotApi
+from openclaw_channel_octo.runtime import inbox, pipeline
+from openclaw_channel_octo.runtime.lanes import Lanes
+from openclaw_channel_octo.runtime.limits import Limits
+from openclaw_channel_octo.runtime.media import Intake
+from openclaw_channel_octo.runtime.presence import Presence
+from openclaw_channel_octo.runtime.sequence import MessageSequence
+from openclaw_channel_octo.session.status import Status
+from openclaw_channel_octo.testing.faults import Hang, RateLimit
+from openclaw_channel_octo.testing.host import HANG, ScriptedHost
+from openclaw_channel_octo.testing.records import RawMessage
+from tests.runtime.rig import ANN, BEN, HELPER, FastClock, Rig
+
+TEXTS = Texts()
+
+
+def ours() -> set[str]:
+    """Return the names of the channel's tasks that live."""
+    return {task.get_name() for task in asyncio.all_tasks() if task.get_name().startswith("octo:")}
+
+
+def column(rig: Rig, name: str) -> dict[str, Any]:
+    """Return a column of the rows that address the bot, by message id."""
+    db = sqlite3.connect(rig.state_dir / "octo.sqlite")
+    try:
+        query = f"SELECT message_id, {name} FROM inbound WHERE session_key != ''"
+        return dict(db.execute(query).fetchall())
+    finally:
+        db.close()
+
+
+def chunk_states(rig: Rig) -> list[str]:
+    db = sqlite3.connect(rig.state_dir / "octo.sqlite")
+    try:
+        return [row[0] for row in db.execute("SELECT state FROM delivery ORDER BY inbound_id, position")]
+    finally:
+        db.close()
+
+
+async def known(rig: Rig) -> None:
+    """Let the bot meet the group, so that it has a cursor there."""
+    await rig.until_row(await rig.mention("hello"), "answered")
+    await rig.until_cursor(rig.group, 2)
+
+
+async def at_the_start(rig: Rig) -> None:
+    rig.octo.fail_next("messages/sync", Hang(), times=None)
+    await rig.start(rig.config(), ScriptedHost())
+
+
+async def behind_a_hole(rig: Rig) -> None:
+    await rig.start(rig.config(), ScriptedHost())
+    await known(rig)
+    rig.octo.fail_next("messages/sync", Hang(), times=None)
+    asked = len(rig.calls("messages/sync"))
+    await rig.octo.inject(HELPER, rig.raw_mention("behind the hole", 9))
+    await rig.octo.wait_for(lambda: len(rig.calls("messages/sync")) > asked)
+
+
+async def after_a_reconnect(rig: Rig) -> None:
+    await rig.start(rig.config(), ScriptedHost())
+    await known(rig)
+    rig.octo.fail_next("messages/sync", Hang(), times=None)
+    asked = len(rig.calls("messages/sync"))
+    rig.octo.drop_connections(HELPER)
+    await rig.octo.wait_for(lambda: len(rig.calls("messages/sync")) > asked)
+    await rig.mention("held back meanwhile")
+
+
+@pytest.mark.parametrize("reach", [at_the_start, behind_a_hole, after_a_reconnect])
+async def test_a_history_that_hangs_does_not_keep_a_stop_from_ending_and_nobody_is_answered_after_it(
+    rig: Rig, reach: Callable[[Rig], Awaitable[None]]
+) -> None:
+    await reach(rig)
+    said, host = rig.said(), rig.host
+    assert isinstance(host, ScriptedHost)
+    turns = len(host.turns)
+    async with asyncio.timeout(10):
+        await rig.stop(0)
+    calls = len(rig.octo.calls)
+    rig.octo.release()
+    for _ in range(50):
+        await asyncio.sleep(0)
+    assert ours() == set()
+    assert (rig.said(), len(host.turns), len(rig.octo.calls)) == (said, turns, calls)
+    assert not rig.octo.online(HELPER)
+
+
+async def test_no_turn_begins_during_a_drain_and_what_waits_is_answered_once_after_the_next_start(
+    rig: Rig,
+) -> None:
+    host = ScriptedHost([Accepted("r"), HANG, Final("one")])
+    await rig.start(rig.config(maxTurns=1), host)
+    running = await rig.mention("one")
+    await host.wait_for_turns(1)
+    for_a_slot = await rig.mention("two", where=rig.thread)
+    in_the_lane = await rig.mention("three")
+    await rig.until_row(for_a_slot, "queued")
+    await rig.until_row(in_the_lane, "queued")
+    assert rig.channel is not None
+    stopping = asyncio.create_task(rig.channel.stop(30))
+    await rig.octo.wait_for(lambda: not rig.octo.online(HELPER))
+    host.release()
+    assert await stopping is True
+    assert len(host.turns) == 1
+    assert column(rig, "state") == {running: "answered", for_a_slot: "queued", in_the_lane: "queued"}
+    assert column(rig, "attempt") == {running: 1, for_a_slot: 0, in_the_lane: 0}
+    again = ScriptedHost()
+    await rig.start(rig.config(), again)
+    await rig.until_row(for_a_slot, "answered")
+    await rig.until_row(in_the_lane, "answered")
+    assert sorted(turn.text for turn in again.turns) == ["@Helper three", "@Helper two"]
+    assert rig.said() == ["one", "echo: @Helper three"]
+
+
+async def test_typing_ends_for_messages_that_a_drain_leaves_to_the_next_start(fast_rig: Rig) -> None:
+    rig = fast_rig
+    host = ScriptedHost([Accepted("r"), HANG, Final("one")])
+    await rig.start(rig.config(maxTurns=1), host)
+    await rig.mention("one")
+    await host.wait_for_turns(1)
+    await rig.until_row(await rig.mention("two", where=rig.thread), "queued")
+    assert rig.channel is not None
+    stopping = asyncio.create_task(rig.channel.stop(1_000))
+    await rig.octo.wait_for(lambda: not rig.octo.online(HELPER))
+    shown = len(rig.calls("typing"))
+    await rig.octo.wait_for(lambda: len(rig.calls("typing")) >= shown + 3)
+    assert {call.body["channel_id"] for call in rig.calls("typing")[shown + 1 :]} == {rig.group.id}
+    host.release()
+    assert await stopping
+
+
+async def no_host(host: ScriptedHost) -> None:
+    host.reachable.clear()
+
+
+async def busy_elsewhere(host: ScriptedHost) -> None:
+    host.set_status("agent:main:octo:group:g1", Status.RUNNING)
+
+
+@pytest.mark.parametrize("prepare", [no_host, busy_elsewhere])
+async def test_a_message_that_waits_for_its_host_does_not_hold_up_a_stop(
+    rig: Rig, prepare: Callable[[ScriptedHost], Awaitable[None]]
+) -> None:
+    host = ScriptedHost()
+    await prepare(host)
+    await rig.start(rig.config(), host)
+    waiting = await rig.mention("hello")
+    await rig.until_row(waiting, "queued")
+    assert rig.channel is not None
+    async with asyncio.timeout(10):
+        assert await rig.channel.stop(3_600) is True
+    assert (column(rig, "attempt"), host.turns) == ({waiting: 0}, [])
+    await rig.start(rig.config(), ScriptedHost())
+    await rig.until_row(waiting, "answered")
+
+
+async def test_restarts_under_load_cost_a_message_that_never_ran_no_attempt(rig: Rig) -> None:
+    waiting: list[str] = []
+    for start in range(3):
+        host = ScriptedHost(default=lambda turn: [Accepted(turn.run_id), HANG, Final("done")])
+        await rig.start(rig.config(maxTurns=1), host)
+        if not start:
+            waiting = [await rig.octo.say(ANN, rig.dm, "one")]
+            waiting += [await rig.mention("two"), await rig.mention("three", where=rig.thread)]
+        await host.wait_for_turns(1)
+        await rig.stop(0)
+        assert sum(column(rig, "attempt").values()) == start + 1
+    attempts = column(rig, "attempt")
+    await rig.start(rig.config(), ScriptedHost())
+    for message_id in waiting:
+        await rig.until_row(message_id, "notified" if attempts[message_id] == 2 else "answered")
+
+
+async def test_a_block_whose_sending_outlasts_the_budget_arrives_and_so_does_what_the_run_ended_with(
+    fast_rig: Rig,
+) -> None:
+    rig = fast_rig
+    host = ScriptedHost([Accepted("r"), Block("part"), Final("end")])
+    await rig.start(rig.config(host={"timeoutSeconds": 10}), host)
+    rig.octo.fail_next("sendMessage", RateLimit(retry_after=8), times=4)
+    message_id = await rig.mention("go")
+    await rig.until_row(message_id, "answered")
+    assert rig.said() == ["part", "end"]
+    assert chunk_states(rig) == ["sent", "sent"]
+
+
+async def test_a_block_that_is_being_sent_when_the_budget_ends_arrives_before_the_notice(
+    fast_rig: Rig,
+) -> None:
+    rig = fast_rig
+    host = ScriptedHost([Accepted("r"), Block("part"), Block("more"), HANG])
+    await rig.start(rig.config(host={"timeoutSeconds": 10}), host)
+    rig.octo.fail_next("sendMessage", RateLimit(retry_after=8), times=4)
+    message_id = await rig.mention("go")
+    await rig.until_row(message_id, "notified")
+    assert rig.said() == ["part", "more", TEXTS.timeout]
+    assert chunk_states(rig) == ["sent", "sent", "sent"]
+
+
+@pytest.mark.parametrize("online", [True, False], ids=["online", "away"])
+async def test_the_first_words_of_a_conversation_nobody_knew_are_found_once_a_second_message_arrives(
+    rig: Rig, online: bool
+) -> None:
+    host = ScriptedHost()
+    if online:
+        await rig.start(rig.config(), host)
+        await rig.until_row(await rig.mention("hello"), "answered")
+        rig.octo.lose_next(HELPER)
+    first = await rig.octo.say(BEN, rig.dm, "first")
+    if not online:
+        await rig.start(rig.config(), host)
+    second = await rig.octo.say(BEN, rig.dm, "second")
+    await rig.until_row(second, "answered")
+    assert [turn.message_id for turn in host.turns][-2:] == [first, second]
+
+
+async def test_an_unknown_conversation_is_looked_back_into_no_further_than_the_cold_start_age(
+    rig: Rig,
+) -> None:
+    host = ScriptedHost()
+    await rig.start(rig.config(), host)
+    group = rig.octo.add_group("g-new", [ANN, HELPER])
+    rig.octo.lose_next(HELPER)
+    old = RawMessage(
+        from_uid=ANN,
+        channel=group,
+        payload=json.dumps({"type": 1, "content": "@Helper", "mention": {"uids": [HELPER]}}).encode(),
+        message_seq=1,
+        timestamp=int(time.time()) - 86_400,
+    )
+    await rig.octo.inject(ANN, old, stored=True)
+    lost = await rig.mention("lost", where=group)
+    asked = await rig.mention("arrives", where=group)
+    await rig.until_row(asked, "answered")
+    assert [turn.message_id for turn in host.turns] == [lost, asked]
+
+
+POINTS: dict[str, tuple[Any, str]] = {
+    "the limits": (Limits, "excess"),
+    "the presence": (Presence, "begin"),
+    "the downloads": (Intake, "begin"),
+    "the lanes": (Lanes, "submit"),
+    "the rendering": (pipeline, "render"),
+}
+
+
+@pytest.mark.parametrize("point", POINTS)
+async def test_an_unexpected_error_in_the_handling_of_one_message_leaves_the_rest_of_its_batch_alone(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, point: str
+) -> None:
+    rig.clock = FastClock()
+    owner, name = POINTS[point]
+    original, left = getattr(owner, name), 1
+
+    def breaks(*args: Any, **kwargs: Any) -> Any:
+        nonlocal left
+        left -= 1
+        if left == 0:
+            raise RuntimeError("nobody foresaw this")
+        return original(*args, **kwargs)
+
+    host = ScriptedHost()
+    await rig.start(rig.config(), host)
+    monkeypatch.setattr(owner, name, breaks)
+    ids = [await rig.mention(f"m{number}") for number in range(4)]
+    for message_id in ids:
+        await rig.until_row(message_id, "answered")
+    assert sorted(turn.message_id for turn in host.turns) == sorted(ids)
+
+
+async def test_a_message_that_breaks_its_handling_twice_is_a_dead_letter_and_people_are_told(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin = Presence.begin
+    broken: list[str] = []
+
+    def breaks(presence: Presence, channel: ChannelRef, message_id: str) -> None:
+        if message_id in broken:
+            raise RuntimeError("nobody foresaw this")
+        begin(presence, channel, message_id)
+
+    monkeypatch.setattr(Presence, "begin", breaks)
+    await rig.start(rig.config(), ScriptedHost())
+    await known(rig)
+    await rig.stop()
+    poison, fine = await rig.mention("poison"), await rig.mention("fine")
+    broken.append(poison)
+    await rig.start(rig.config(), ScriptedHost())
+    await rig.until_row(fine, "answered")
+    await rig.stop()
+    assert column(rig, "breaks")[poison] == 1
+    await rig.start(rig.config(), ScriptedHost())
+    assert "RuntimeError" in await rig.until_row(poison, "dead")
+    assert rig.said()[1:] == ["echo: @Helper fine", TEXTS.failed]
+
+
+async def test_a_message_that_breaks_the_gate_is_a_dead_letter_with_its_payload_and_the_others_are_answered(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decide = inbox.decide
+
+    def breaks(envelope: Any, payload: Any, *rest: Any) -> Any:
+        if payload.text and "poison" in payload.text:
+            raise RuntimeError("nobody foresaw this")
+        return decide(envelope, payload, *rest)
+
+    monkeypatch.setattr(inbox, "decide", breaks)
+    await rig.start(rig.config(), ScriptedHost())
+    poison, fine = await rig.mention("poison"), await rig.mention("fine")
+    await rig.until_row(fine, "answered")
+    db = sqlite3.connect(rig.state_dir / "octo.sqlite")
+    found = db.execute(
+        "SELECT state, detail, payload FROM inbound WHERE message_id = ?", (poison,)
+    ).fetchone()
+    db.close()
+    assert found[:2] == ("dead", "could not be judged: RuntimeError")
+    assert b"poison" in found[2]
+    await rig.octo.wait_for(lambda: poison in {str(ack.message_id) for ack in rig.octo.acks})
+
+
+async def test_a_bot_that_breaks_takes_up_what_it_had_recorded_and_not_begun(
+    fast_rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig, take, left = fast_rig, MessageSequence.take, 1
+
+    def breaks(sequence: MessageSequence, outcomes: Any) -> None:
+        nonlocal left
+        left -= 1
+        if left == 0:
+            raise RuntimeError("nobody foresaw this")
+        take(sequence, outcomes)
+
+    host = ScriptedHost()
+    await rig.start(rig.config(), host)
+    monkeypatch.setattr(MessageSequence, "take", breaks)
+    ids = [await rig.mention(f"m{number}") for number in range(3)]
+    for message_id in ids:
+        await rig.until_row(message_id, "answered")
+    assert [turn.message_id for turn in host.turns] == ids
+
+
+async def test_a_background_job_that_breaks_is_shown_in_the_status_and_goes_on(
+    fast_rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig, check, breaks = fast_rig, MessageSequence.check, [True]
+
+    async def broken(sequence: MessageSequence, online: Callable[[], bool]) -> None:
+        if breaks[0]:
+            raise RuntimeError("nobody foresaw this")
+        await check(sequence, online)
+
+    monkeypatch.setattr(MessageSequence, "check", broken)
+    await rig.start(rig.config(), ScriptedHost())
+    await known(rig)
+    channel = rig.channel
+    assert channel is not None
+    for _ in range(6_000):
+        if channel.status().failing:
+            break
+        await asyncio.sleep(0.01)
+    assert channel.status().failing == {"helper": {"keep-up": "RuntimeError, see the log"}}
+    breaks[0] = False
+    rig.octo.lose_next(HELPER)
+    await rig.until_row(await rig.mention("never pushed"), "answered")
+    assert channel.status().failing == {}
+
+
+async def test_receipts_of_a_conversation_go_on_after_an_error_nobody_foresaw(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    receipt, left = BotApi.read_receipt, 1
+
+    async def breaks(api: BotApi, *args: Any) -> None:
+        nonlocal left
+        left -= 1
+        if left == 0:
+            raise RuntimeError("nobody foresaw this")
+        await receipt(api, *args)
+
+    monkeypatch.setattr(BotApi, "read_receipt", breaks)
+    host = ScriptedHost([Accepted("r"), HANG, Final("one")])
+    await rig.start(rig.config(), host)
+    await rig.mention("one")
+    await host.wait_for_turns(1)
+    second = await rig.mention("two")
+    await rig.octo.wait_for(
+        lambda: second in {line.message_id for line in rig.octo.chat(rig.group) if line.read_by}
+    )
+    host.release()
+
+
+@pytest.mark.parametrize("kept", [0, 3], ids=["wiped", "restored"])
+async def test_mentions_after_the_servers_numbering_went_back_are_answered_once(
+    fast_rig: Rig, caplog: pytest.LogCaptureFixture, kept: int
+) -> None:
+    rig, host = fast_rig, ScriptedHost()
+    await rig.start(rig.config(), host)
+    for number in range(4):
+        await rig.until_row(await rig.mention(f"before {number}"), "answered")
+    await rig.until_cursor(rig.group, 8)
+    rig.octo.stop_sockets()
+    rig.octo.roll_back(rig.group, kept)
+    missed = [await rig.mention(f"missed {number}") for number in range(2)]
+    rig.octo.start_sockets()
+    for message_id in missed:
+        await rig.until_row(message_id, "answered")
+    await rig.octo.wait_for(lambda: rig.octo.online(HELPER))
+    await rig.until_row(await rig.mention("live"), "answered")
+    texts = [turn.text.removeprefix("@Helper ") for turn in host.turns]
+    assert texts == [*(f"before {number}" for number in range(4)), "missed 0", "missed 1", "live"]
+    assert f"went back from 8 to {kept + 2}" in caplog.text
+    await rig.stop()
+    db = sqlite3.connect(rig.state_dir / "octo.sqlite")
+    (cursor,) = db.execute("SELECT seq FROM cursor WHERE channel_id = 'g1'").fetchone()
+    db.close()
+    assert cursor < 8 + kept
+
+
+class WrongClock(SystemClock):
+    """A machine's clock that is two hours ahead."""
+
+    def wall_ms(self) -> int:
+        return super().wall_ms() + 7_200_000
+
+
+async def test_ages_are_measured_by_the_servers_clock(rig: Rig) -> None:
+    await rig.start(rig.config(), ScriptedHost())
+    await known(rig)
+    await rig.stop()
+    asked = [await rig.mention(f"m{number}") for number in range(3)]
+    first_words = await rig.octo.say(BEN, rig.dm, "and here?")
+    await rig.octo.say(BEN, rig.dm, "hello?")
+    rig.clock = WrongClock()
+    host = ScriptedHost()
+    await rig.start(rig.config(), host)
+    for message_id in asked:
+        await rig.until_row(message_id, "answered")
+    await rig.until_row(await rig.octo.say(BEN, rig.dm, "third"), "answered")
+    assert first_words in {turn.message_id for turn in host.turns}
+
+
+async def test_a_bot_whose_socket_cannot_be_opened_answers_what_an_earlier_process_left_open(
+    fast_rig: Rig,
+) -> None:
+    rig = fast_rig
+    host = ScriptedHost([Accepted("r"), HANG])
+    await rig.start(rig.config(), host)
+    message_id = await rig.mention("hello")
+    await host.wait_for_turns(1)
+    await rig.stop()
+    rig.octo.stop_sockets()
+    await rig.start_blind(rig.config(), ScriptedHost())
+    await rig.until_row(message_id, "answered")
+
+
+async def test_many_conversations_on_a_slow_server_are_all_caught_up_with(
+    rig: Rig, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock: Clock = FastClock(10)
+    rig.clock = clock
+    exchange = BotApi._exchange
+
+    async def slow(api: BotApi, path: str, *rest: Any) -> Any:
+        if path.endswith("/messages/sync"):
+            await clock.sleep(1)
+        return await exchange(api, path, *rest)
+
+    monkeypatch.setattr(BotApi, "_exchange", slow)
+    groups = [rig.octo.add_group(f"many-{number}", [ANN, HELPER]) for number in range(60)]
+    asked = [await rig.mention("hello", where=group) for group in groups]
+    caplog.set_level(logging.WARNING)
+    await rig.start(rig.config(maxTurns=32), ScriptedHost())
+    for message_id in asked:
+        await rig.until_row(message_id, "answered")
+    assert "could not be read" not in caplog.text
