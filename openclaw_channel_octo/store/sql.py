@@ -17,6 +17,7 @@ from openclaw_channel_octo.store.records import (
 __all__ = [
     "append",
     "assign_run",
+    "bury",
     "chunks",
     "clear_failures",
     "counts",
@@ -148,6 +149,23 @@ def settle(
         "UPDATE inbound SET state = ?, notice_id = ?, detail = ?, updated_at = ? WHERE id = ?",
         [(state, notice_id, detail, now_ms, row_id) for row_id in row_ids],
     )
+
+
+def bury(db: sqlite3.Connection, row_id: int, reason: str, now_ms: int) -> bool:
+    """End a row as dead if it is open, and its unsent chunks with it; return whether it was."""
+    ended = db.execute(
+        "UPDATE inbound SET state = 'dead', detail = ?, updated_at = ?"
+        " WHERE id = ? AND state IN ('received', 'queued', 'running')",
+        (reason, now_ms, row_id),
+    )
+    if not ended.rowcount:
+        return False
+    db.execute(
+        "UPDATE delivery SET state = 'dead', detail = ?, updated_at = ?"
+        " WHERE inbound_id = ? AND state IN ('planned', 'sending')",
+        (reason, now_ms, row_id),
+    )
+    return True
 
 
 def earlier_notice(db: sqlite3.Connection, row: InboundRow, since_ms: int) -> str:
