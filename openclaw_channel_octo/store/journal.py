@@ -262,11 +262,12 @@ class Journal:
 
     async def _last_kept(self, kind: str) -> retention.Edge:
         """Return the oldest row of a kind that is not too many, the beginning of time where none is."""
-        edge: retention.Edge | None = (2**63 - 1, 0)
+        edge = (2**63 - 1, 0)
         for counted in range(0, KEEP_ROWS, LOOK_STEP):
-            edge = await self._call(retention.back, kind, edge, min(LOOK_STEP, KEEP_ROWS - counted))
-            if edge is None:
+            found = await self._call(retention.back, kind, edge, min(LOOK_STEP, KEEP_ROWS - counted))
+            if found is None:
                 return (0, 0)
+            edge = found
         return edge
 
     async def begin_audit(self, entry: AuditEntry) -> int:

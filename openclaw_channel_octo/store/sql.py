@@ -172,8 +172,8 @@ def earlier_notice(db: sqlite3.Connection, row: InboundRow, since_ms: int) -> st
     """Return the message id of the latest notice a person was given there for the same reason, empty for none."""
     found = db.execute(
         "SELECT delivery.message_id FROM inbound JOIN delivery ON delivery.inbound_id = inbound.id"
-        " WHERE decision = 'refused' AND ending != '' AND account = ? AND from_uid = ? AND channel_id = ? AND channel_type = ?"
-        " AND reason = ? AND delivery.state = 'sent' AND delivery.updated_at > ?"
+        " WHERE decision = 'refused' AND ending != '' AND account = ? AND from_uid = ? AND channel_id = ?"
+        " AND channel_type = ? AND reason = ? AND delivery.state = 'sent' AND delivery.updated_at > ?"
         " ORDER BY delivery.updated_at DESC LIMIT 1",
         (row.account, row.from_uid, row.channel.id, row.channel.type, row.reason, since_ms),
     ).fetchone()

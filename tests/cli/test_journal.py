@@ -56,8 +56,8 @@ async def test_messages_of_a_state_that_is_named_are_listed_whether_they_were_fo
 
 
 def test_a_folder_that_cannot_be_reached_is_one_clear_line(tmp_path: Path) -> None:
-    for command in (["journal", "list"], ["journal", "dead"], ["status"]):
-        result = CliRunner().invoke(main, [*command, "--store", str(tmp_path / ("x" * 300))])
+    for words in (["journal", "list"], ["journal", "dead"], ["status"]):
+        result = CliRunner().invoke(main, [*words, "--store", str(tmp_path / ("x" * 300))])
         assert result.exit_code == 2
         assert "octo.sqlite cannot be read: File name too long" in result.stderr
 
@@ -164,7 +164,9 @@ async def test_a_buried_message_is_a_dead_letter_and_is_not_taken_up_at_the_next
     assert rig.said() == ["the first half", "echo: @Helper still there?"]
 
 
-async def test_what_has_ended_is_unknown_or_may_be_one_of_several_is_not_buried_and_says_why(rig: Rig) -> None:
+async def test_what_has_ended_is_unknown_or_may_be_one_of_several_is_not_buried_and_says_why(
+    rig: Rig,
+) -> None:
     answered, dead = await filled(rig)
     await rig.stop()
     with closing(sqlite3.connect(rig.state_dir / "octo.sqlite")) as db, db:

@@ -1,7 +1,7 @@
-"""What the journal keeps: by age, by number, the bots' own messages apart from chatter, and never at others' expense."""
+"""What the journal keeps: by age, and by number, messages for a bot apart from chatter; nobody waits for it."""
 
 import sqlite3
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -168,9 +168,11 @@ async def test_a_clock_that_was_set_back_deletes_nothing_new(path: Path) -> None
 
 
 @pytest.mark.parametrize("count", [50, 2_000])
-async def test_a_portion_takes_the_same_steps_however_much_is_kept(db: sqlite3.Connection, count: int) -> None:
+async def test_a_portion_takes_the_same_steps_however_much_is_kept(
+    db: sqlite3.Connection, count: int
+) -> None:
     sql.append(db, chatter(count), 1_000)
-    edges = {kind: (2_000, 0) for kind in retention.KINDS}
+    edges = dict.fromkeys(retention.KINDS, (2_000, 0))
     with db:
         assert steps(db, partial(retention.delete, edges=edges, most=10)) < 3_000
 
@@ -210,7 +212,7 @@ def filled(db: sqlite3.Connection, count: int) -> None:
         sql.note_episode(db, "k", name, 5)
 
 
-READS = {
+READS: dict[str, Callable[[sqlite3.Connection], object]] = {
     "an earlier notice": partial(sql.earlier_notice, row=refused(1), since_ms=0),
     "open rows": partial(sql.unfinished, account="bot"),
     "cursors": partial(sql.cursors, account="bot", limit=20),

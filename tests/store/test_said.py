@@ -34,7 +34,9 @@ ROWS = st.tuples(
     st.sampled_from([ChannelRef("g1", 2), ChannelRef("g1", 5), ChannelRef("g2", 2)]),
     st.integers(0, 9),
     st.tuples(
-        st.sampled_from(["turn", "command", "refused", "context", "control", "echo", "ignored", "undecodable"]),
+        st.sampled_from(
+            ["turn", "command", "refused", "context", "control", "echo", "ignored", "undecodable"]
+        ),
         st.sampled_from(["received", "queued", "running", "answered", "notified", "context", "dead"]),
         st.integers(0, 2),
         st.sampled_from([b"", b"hello", b"/reset", b'{"content":"/reset"}', b"\xff/reset now", b"/rese"]),
@@ -58,7 +60,7 @@ def scanned(db: sqlite3.Connection, account: str, channel: ChannelRef, seq: int,
         SaidRow(row[0], row[1], row[2], to_bot=row[3] == "turn")
         for row in found
         if row[0] > max(answered, reset)
-        and (row[3] == "context" or row[3] == "turn" and row[4] in {"notified", "dead"} and row[5] == 0)
+        and (row[3] == "context" or (row[3] == "turn" and row[4] in {"notified", "dead"} and row[5] == 0))
     ]
     begins = found[0][0] if found else seq
     return SaidBefore(said=tuple(said[-limit:]), answered=answered, begins=begins, reset=bool(reset))
