@@ -10,6 +10,7 @@ import click
 from msgspec import to_builtins
 from msgspec.structs import asdict
 
+from openclaw_channel_octo.cli.control import ask
 from openclaw_channel_octo.cli.store import (
     JSON_OPTION,
     NOT_FINE,
@@ -20,6 +21,7 @@ from openclaw_channel_octo.cli.store import (
     plain,
 )
 from openclaw_channel_octo.clock import SystemClock
+from openclaw_channel_octo.errors import ControlError, NotRunning
 from openclaw_channel_octo.message.payload import parse_payload
 from openclaw_channel_octo.store.audit import AuditEntry
 from openclaw_channel_octo.store.reader import JournalRow
@@ -28,6 +30,12 @@ from openclaw_channel_octo.store.records import Chunk, RowState
 __all__ = ["journal"]
 
 STATES = [state.value for state in RowState]
+OPEN = frozenset({RowState.RECEIVED, RowState.QUEUED, RowState.RUNNING})
+BURIED = "buried by an operator"
+IN_HAND = (
+    "The bots run: what they have in hand of it, a turn or its place in the queue, still ends by itself."
+    " To be sure that it is dropped, stop them and bury it then."
+)
 
 
 @click.group()
@@ -116,6 +124,55 @@ def retry(names: Sequence[str], store: Path) -> None:
         why = f"it is {rows[0].state}, not dead" if rows else "no such message"
         click.echo(f"{name}: left alone, {why}", err=True)
     sys.exit(NOT_FINE if refused else 0)
+
+
+@journal.command()
+@click.argument("name", metavar="ID")
+@STORE_OPTION
+@click.option("--account", default="", metavar="ID", help="Only this bot.")
+@click.option("--reason", default=BURIED, show_default=True, metavar="TEXT", help="Why, for the journal.")
+@JSON_OPTION
+def bury(name: str, store: Path, account: str, reason: str, as_json: bool) -> None:
+    """End a message that has no end as a dead letter: it is not taken up again. Exit code 1 when it was left alone.
+
+    It is named by its id or by the trace id of its log lines. Nothing is said in the chat.
+    """
+    reader = journal_in(store)
+    with StoreErrors():
+        rows = [row for row in reader.find(name) if account.lower() in {"", row.account}]
+        refusal = _not_to_bury(rows)
+        if not refusal and not reader.bury(rows[0], reason, SystemClock().wall_ms()):
+            refusal = "it has ended in this moment"
+        now = [row for row in reader.find(name) if not refusal and row.id == rows[0].id]
+        found = [(row, reader.chunks(row)) for row in now]
+    if refusal:
+        click.echo(f"{name}: left alone, {refusal}", err=True)
+        sys.exit(NOT_FINE)
+    for row, chunks in found:
+        told = plain(f"{name}: buried, {reason}")
+        click.echo(json.dumps(_as_json(row, chunks, text=False)) if as_json else told)
+    if _bots_run(store):
+        click.echo(IN_HAND, err=True)
+
+
+def _not_to_bury(rows: Sequence[JournalRow]) -> str:
+    """Return why the messages a name stands for cannot be buried, empty where they can."""
+    if not rows:
+        return "no such message"
+    if len(rows) > 1:
+        which = ", ".join(f"{row.message_id} of bot {row.account} ({row.state})" for row in rows)
+        return f"it may be any of {len(rows)}: {which}; give the message id, and the bot with --account"
+    return "" if rows[0].state in OPEN else f"it has ended already: {rows[0].state}"
+
+
+def _bots_run(store: Path) -> bool:
+    try:
+        ask(store, "ping")
+    except NotRunning:
+        return False
+    except ControlError:
+        pass  # somebody is there and says no
+    return True
 
 
 @journal.command()

@@ -74,8 +74,7 @@ def end(db: sqlite3.Connection, number: int, target: str, outcome: str, detail: 
 def lose(db: sqlite3.Connection, account: str) -> None:
     """Say of a bot's requests without an outcome that nobody is at work on them any more."""
     db.execute(
-        "UPDATE audit SET detail = ? WHERE account = ? AND outcome = ? AND detail = ''",
-        (LOST, account, AuditOutcome.BEGUN),
+        "UPDATE audit SET detail = ? WHERE account = ? AND outcome = 'begun' AND detail = ''", (LOST, account)
     )
 
 
@@ -90,9 +89,10 @@ def entries(db: sqlite3.Connection, account: str, limit: int) -> list[AuditEntry
     return [AuditEntry(**dict(zip(names, row, strict=True))) for row in found]
 
 
-def prune(db: sqlite3.Connection, before_ms: int, keep: int) -> None:
-    """Delete requests that are too old or too many."""
-    db.execute("DELETE FROM audit WHERE at < ?", (before_ms,))
+def prune(db: sqlite3.Connection, before_ms: int, keep: int, most: int) -> None:
+    """Delete requests that are too old or too many, the oldest first and at most ``most``."""
     db.execute(
-        "DELETE FROM audit WHERE id <= (SELECT id FROM audit ORDER BY id DESC LIMIT 1 OFFSET ?)", (keep,)
+        "DELETE FROM audit WHERE id IN (SELECT id FROM audit ORDER BY id LIMIT ?)"
+        " AND (at < ? OR id <= (SELECT max(id) FROM audit) - ?)",
+        (most, before_ms, keep),
     )

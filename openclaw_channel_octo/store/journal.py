@@ -11,7 +11,7 @@ from typing import Concatenate, ParamSpec, Self, TypeVar
 from openclaw_channel_octo.clock import Clock
 from openclaw_channel_octo.errors import StoreError
 from openclaw_channel_octo.ids import ChannelRef
-from openclaw_channel_octo.store import audit, pairing, sql
+from openclaw_channel_octo.store import audit, pairing, retention, said, sql
 from openclaw_channel_octo.store.audit import AuditEntry, AuditOutcome
 from openclaw_channel_octo.store.database import open_database, wait_may_help
 from openclaw_channel_octo.store.records import (
@@ -38,10 +38,16 @@ KEEP_DAYS = 30
 """Days an ended row is kept; duplicates are known for as long."""
 
 KEEP_ROWS = 200_000
-"""Rows kept at most; open ones are never deleted."""
+"""Ended rows kept at most, of those that addressed a bot and of all others each; open ones are never deleted."""
 
 PRUNE_EVERY = 5_000
-"""Recorded rows between two deletions of old ones."""
+"""Recorded rows between two looks for old ones."""
+
+PRUNE_STEP = 500
+"""Rows deleted in one transaction: some 10 ms, for which everybody else waits."""
+
+LOOK_STEP = 20_000
+"""Rows counted in one transaction, some 4 ms."""
 
 RETRY_S = 1.0
 """Wait between two tries on a full disk or a busy file."""
@@ -64,6 +70,7 @@ class Journal:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="octo-journal")
         self._db: sqlite3.Connection | None = None
         self._since_prune = PRUNE_EVERY  # so that the first batch after a start clears up
+        self._edges: Mapping[str, retention.Edge] = {}
         self.trouble = ""
         """Why writing waits at the moment; empty when it does not."""
 
@@ -95,7 +102,9 @@ class Journal:
         self._since_prune += len(rows)
         if self._since_prune >= PRUNE_EVERY:
             self._since_prune = 0
-            await self.prune()
+            self._edges = await self._look_for_old()
+        if self._edges and await self._call(retention.delete, self._edges, PRUNE_STEP) < PRUNE_STEP:
+            self._edges = {}  # until then each batch takes some along, and none waits for all of them
         return recorded
 
     async def queued(self, row_ids: Iterable[int]) -> None:
@@ -105,6 +114,22 @@ class Journal:
     async def start_run(self, row_id: int, run_id: str) -> None:
         """Mark a row as running under a new run id and count the attempt."""
         await self._call(sql.start_run, row_id, run_id, self._clock.wall_ms())
+
+    async def assign_run(self, row_id: int, run_id: str) -> None:
+        """Store the id of the run a row is about to have; neither its state nor its attempts change.
+
+        For a run that outlives this process: once handed over, it has to be found again. Its time begins now, also
+        for `start_run`.
+        """
+        await self._call(sql.assign_run, row_id, run_id, self._clock.wall_ms())
+
+    async def note_break(self, row_id: int, reason: str) -> int:
+        """Count an unexpected error that ended a row's handling, and keep the reason as its detail.
+
+        Returns:
+            How many there were, this one included; 0 for a row that is gone.
+        """
+        return await self._call(sql.note_break, row_id, reason)
 
     async def settle(
         self, row_ids: Iterable[int], state: RowState, *, notice_id: str = "", detail: str = ""
@@ -131,7 +156,7 @@ class Journal:
             row: the message to be answered; what came after it is left out.
             limit: most messages, the newest.
         """
-        return await self._call(sql.said_before, row.account, row.channel, row.message_seq, limit)
+        return await self._call(said.said_before, row.account, row.channel, row.message_seq, limit)
 
     async def unfinished(self, account: str) -> list[InboundRow]:
         """Return the account's rows that have not ended, oldest first."""
@@ -190,21 +215,16 @@ class Journal:
         """Return how far the account's latest conversations are complete, by message number."""
         return await self._call(sql.cursors, account, CURSORS)
 
-    async def cursor(self, account: str, ref: ChannelRef) -> int | None:
-        """Return one conversation's cursor."""
-        return await self._call(sql.cursor, account, ref)
+    async def cursor(self, account: str, channel: ChannelRef) -> int | None:
+        """Return how far one conversation is complete, ``None`` where nothing is known of it."""
+        return await self._call(sql.cursor, account, channel)
 
-    async def reset_cursor(self, account: str, ref: ChannelRef, seq: int) -> None:
-        """Set a cursor, also where it goes back."""
-        await self._call(sql.reset_cursor, account, ref, seq, self._clock.wall_ms())
+    async def reset_cursor(self, account: str, channel: ChannelRef, seq: int) -> None:
+        """Remember how far a conversation is complete, also where that is less than before.
 
-    async def note_break(self, row_id: int, reason: str) -> int:
-        """Count a break."""
-        return await self._call(sql.note_break, row_id, reason)
-
-    async def assign_run(self, row_id: int, run_id: str) -> None:
-        """Store the run id."""
-        await self._call(sql.assign_run, row_id, run_id, self._clock.wall_ms())
+        For a conversation whose numbers began anew; `save_cursors` never goes back.
+        """
+        await self._call(sql.reset_cursor, account, channel, seq, self._clock.wall_ms())
 
     async def save_cursors(self, account: str, moved: Mapping[ChannelRef, int]) -> None:
         """Remember how far conversations are complete."""
@@ -228,8 +248,27 @@ class Journal:
         return await self._call(pairing.request, account, uid, fresh, self._clock.wall_ms())
 
     async def prune(self) -> int:
-        """Delete ended rows past the retention; return how many."""
-        return await self._call(sql.prune, self._clock.wall_ms() - KEEP_DAYS * 86_400_000, KEEP_ROWS)
+        """Delete all ended rows past the retention; return how many. Others may use the journal meanwhile."""
+        edges, deleted = await self._look_for_old(), 0
+        while portion := await self._call(retention.delete, edges, PRUNE_STEP):
+            deleted += portion
+        return deleted
+
+    async def _look_for_old(self) -> dict[str, retention.Edge]:
+        """Return where each kind of rows begins to be too old or too many; delete what else is too old."""
+        before_ms = self._clock.wall_ms() - KEEP_DAYS * 86_400_000
+        await self._call(retention.delete_notes, before_ms, KEEP_ROWS, PRUNE_EVERY)
+        return {kind: max((before_ms, 0), await self._last_kept(kind)) for kind in retention.KINDS}
+
+    async def _last_kept(self, kind: str) -> retention.Edge:
+        """Return the oldest row of a kind that is not too many, the beginning of time where none is."""
+        edge = (2**63 - 1, 0)
+        for counted in range(0, KEEP_ROWS, LOOK_STEP):
+            found = await self._call(retention.back, kind, edge, min(LOOK_STEP, KEEP_ROWS - counted))
+            if found is None:
+                return (0, 0)
+            edge = found
+        return edge
 
     async def begin_audit(self, entry: AuditEntry) -> int:
         """Record a request before anything is done for it; return its number."""

@@ -166,6 +166,15 @@ class JournalReader:
             )
             return changed.rowcount == 1
 
+    def bury(self, row: JournalRow, reason: str, now_ms: int) -> bool:
+        """End an open message as a dead letter, and what is unsent of its answer; return whether it was open.
+
+        Raises `StoreError`.
+        """
+        with self._opened("rw") as db, db:
+            db.execute("BEGIN IMMEDIATE")
+            return sql.bury(db, row.id, reason, now_ms)
+
     def pairings(self, *, account: str = "", now_ms: int) -> list[Pairing]:
         """Return who was let in and who waits for it. Raises `StoreError`."""
         with self._opened("ro") as db:

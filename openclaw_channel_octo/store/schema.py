@@ -117,6 +117,26 @@ MIGRATIONS = (
     """
     ALTER TABLE inbound ADD COLUMN breaks INTEGER NOT NULL DEFAULT 0;
     ALTER TABLE inbound ADD COLUMN retried INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE inbound ADD COLUMN context_role TEXT GENERATED ALWAYS AS (CASE
+        WHEN decision = 'turn' AND state = 'answered' THEN 'answered'
+        WHEN decision = 'command' AND state = 'answered' AND instr(payload, CAST('/reset' AS BLOB)) THEN 'reset'
+        WHEN decision = 'context' THEN 'said'
+        WHEN decision = 'turn' AND attempt = 0 AND state IN ('notified', 'dead') THEN 'said'
+        ELSE '' END) VIRTUAL;
+    DROP INDEX inbound_conversation;
+    CREATE INDEX inbound_context ON inbound (account, channel_id, channel_type, context_role, message_seq);
+    ALTER TABLE inbound ADD COLUMN retention TEXT GENERATED ALWAYS AS (CASE
+        WHEN state IN ('received', 'queued', 'running') THEN 'open'
+        WHEN session_key = '' AND state != 'dead' THEN 'chatter'
+        ELSE 'addressed' END) VIRTUAL;
+    DROP INDEX inbound_age;
+    CREATE INDEX inbound_retention ON inbound (retention, received_at);
+    DROP INDEX inbound_refused;
+    CREATE INDEX inbound_refused ON inbound (account, from_uid, channel_id, channel_type, reason)
+        WHERE decision = 'refused' AND ending != '';
+    CREATE INDEX cursor_age ON cursor (account, updated_at);
+    CREATE INDEX episode_age ON episode (noted_at);
+    CREATE INDEX audit_open ON audit (account) WHERE outcome = 'begun';
     """,
 )
 """One script for each schema version; version N is reached by running the first N."""

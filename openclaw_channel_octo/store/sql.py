@@ -4,7 +4,6 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 
 from openclaw_channel_octo.ids import ChannelRef
-from openclaw_channel_octo.store import audit
 from openclaw_channel_octo.store.records import (
     Chunk,
     ChunkState,
@@ -13,27 +12,28 @@ from openclaw_channel_octo.store.records import (
     NewInbound,
     Part,
     RowState,
-    SaidBefore,
-    SaidRow,
 )
 
 __all__ = [
     "append",
+    "assign_run",
+    "bury",
     "chunks",
     "clear_failures",
     "counts",
+    "cursor",
     "cursors",
     "drop_unsent",
     "earlier_notice",
     "ledger",
     "mark_chunk",
     "meta",
+    "note_break",
     "note_episode",
     "plan_chunks",
-    "prune",
     "queued",
+    "reset_cursor",
     "revise_chunk",
-    "said_before",
     "save_cursors",
     "settle",
     "start_run",
@@ -125,6 +125,22 @@ def start_run(db: sqlite3.Connection, row_id: int, run_id: str, now_ms: int) -> 
     )
 
 
+def assign_run(db: sqlite3.Connection, row_id: int, run_id: str, now_ms: int) -> None:
+    """Store the run a row is about to have, and when; a run it has already keeps its time."""
+    db.execute(
+        "UPDATE inbound SET run_id = ?, updated_at = ? WHERE id = ? AND run_id != ?",
+        (run_id, now_ms, row_id, run_id),
+    )
+
+
+def note_break(db: sqlite3.Connection, row_id: int, reason: str) -> int:
+    """Count an unexpected error that ended a row's handling; return how many there were, 0 for no such row."""
+    found = db.execute(
+        "UPDATE inbound SET breaks = breaks + 1, detail = ? WHERE id = ? RETURNING breaks", (reason, row_id)
+    ).fetchall()
+    return int(found[0][0]) if found else 0
+
+
 def settle(
     db: sqlite3.Connection, row_ids: Sequence[int], state: RowState, notice_id: str, detail: str, now_ms: int
 ) -> None:
@@ -135,43 +151,33 @@ def settle(
     )
 
 
+def bury(db: sqlite3.Connection, row_id: int, reason: str, now_ms: int) -> bool:
+    """End a row as dead if it is open, and its unsent chunks with it; return whether it was."""
+    ended = db.execute(
+        "UPDATE inbound SET state = 'dead', detail = ?, updated_at = ?"
+        " WHERE id = ? AND state IN ('received', 'queued', 'running')",
+        (reason, now_ms, row_id),
+    )
+    if not ended.rowcount:
+        return False
+    db.execute(
+        "UPDATE delivery SET state = 'dead', detail = ?, updated_at = ?"
+        " WHERE inbound_id = ? AND state IN ('planned', 'sending')",
+        (reason, now_ms, row_id),
+    )
+    return True
+
+
 def earlier_notice(db: sqlite3.Connection, row: InboundRow, since_ms: int) -> str:
     """Return the message id of the latest notice a person was given there for the same reason, empty for none."""
     found = db.execute(
         "SELECT delivery.message_id FROM inbound JOIN delivery ON delivery.inbound_id = inbound.id"
-        " WHERE decision = 'refused' AND account = ? AND from_uid = ? AND channel_id = ? AND channel_type = ?"
-        " AND reason = ? AND delivery.state = 'sent' AND delivery.updated_at > ?"
+        " WHERE decision = 'refused' AND ending != '' AND account = ? AND from_uid = ? AND channel_id = ?"
+        " AND channel_type = ? AND reason = ? AND delivery.state = 'sent' AND delivery.updated_at > ?"
         " ORDER BY delivery.updated_at DESC LIMIT 1",
         (row.account, row.from_uid, row.channel.id, row.channel.type, row.reason, since_ms),
     ).fetchone()
     return str(found[0]) if found else ""
-
-
-_HERE = "account = :account AND channel_id = :id AND channel_type = :type AND message_seq < :seq"
-_UNHEARD = "(decision = 'turn' AND attempt = 0 AND state IN ('notified', 'dead'))"
-"""What was said to the bot and reached no agent: turned away by a full lane, a limit, or found too late."""
-_RESET = "(decision = 'command' AND state = 'answered' AND instr(payload, CAST('/reset' AS BLOB)))"
-
-
-def said_before(
-    db: sqlite3.Connection, account: str, channel: ChannelRef, seq: int, limit: int
-) -> SaidBefore:
-    """Return what was said before a message and is in no session's memory; see `Journal.said_before`."""
-    place = {"account": account, "id": channel.id, "type": channel.type, "seq": seq, "limit": limit}
-    begins, reset, answered = db.execute(
-        f"SELECT min(message_seq), max(iif({_RESET}, message_seq, 0)),"  # noqa: S608  # constants
-        " max(iif(decision = 'turn' AND state = 'answered', message_seq, 0))"
-        f" FROM inbound WHERE {_HERE} AND message_seq > 0",
-        place,
-    ).fetchone()
-    found = db.execute(
-        f"SELECT message_seq, from_uid, payload, decision FROM inbound WHERE {_HERE}"  # noqa: S608  # constants
-        f" AND message_seq > :since AND (decision = 'context' OR {_UNHEARD})"
-        " ORDER BY message_seq DESC LIMIT :limit",
-        {**place, "since": max(reset or 0, answered or 0)},
-    )
-    said = [SaidRow(row[0], row[1], row[2], to_bot=row[3] == "turn") for row in reversed(found.fetchall())]
-    return SaidBefore(said=tuple(said), answered=answered or 0, begins=begins or seq, reset=bool(reset))
 
 
 def unfinished(db: sqlite3.Connection, account: str) -> list[InboundRow]:
@@ -323,6 +329,23 @@ def cursors(db: sqlite3.Connection, account: str, limit: int) -> dict[ChannelRef
     return {ChannelRef(row[0], row[1]): row[2] for row in found}
 
 
+def cursor(db: sqlite3.Connection, account: str, channel: ChannelRef) -> int | None:
+    """Return how far one conversation is complete, ``None`` where that is not known."""
+    found = db.execute(
+        "SELECT seq FROM cursor WHERE account = ? AND channel_id = ? AND channel_type = ?",
+        (account, channel.id, channel.type),
+    ).fetchone()
+    return int(found[0]) if found else None
+
+
+def reset_cursor(db: sqlite3.Connection, account: str, channel: ChannelRef, seq: int, now_ms: int) -> None:
+    """Store how far one conversation is complete, also where that is less than before."""
+    db.execute(
+        "INSERT OR REPLACE INTO cursor (account, channel_id, channel_type, seq, updated_at) VALUES (?, ?, ?, ?, ?)",
+        (account, channel.id, channel.type, seq, now_ms),
+    )
+
+
 def save_cursors(db: sqlite3.Connection, account: str, moved: Mapping[ChannelRef, int], now_ms: int) -> None:
     """Store how far conversations are complete; a cursor never goes back."""
     db.executemany(
@@ -331,41 +354,3 @@ def save_cursors(db: sqlite3.Connection, account: str, moved: Mapping[ChannelRef
         " DO UPDATE SET seq = max(seq, excluded.seq), updated_at = excluded.updated_at",
         [(account, ref.id, ref.type, seq, now_ms) for ref, seq in moved.items()],
     )
-
-
-def prune(db: sqlite3.Connection, before_ms: int, keep: int) -> int:
-    """Delete ended rows that are too old or too many, with their chunks; return how many."""
-    ended = "state NOT IN ('received', 'queued', 'running')"
-    by_age = db.execute(f"DELETE FROM inbound WHERE {ended} AND received_at < ?", (before_ms,))  # noqa: S608  # a constant
-    by_count = db.execute(
-        f"DELETE FROM inbound WHERE {ended}"  # noqa: S608  # a constant
-        " AND id <= (SELECT id FROM inbound ORDER BY id DESC LIMIT 1 OFFSET ?)",
-        (keep,),
-    )
-    db.execute("DELETE FROM episode WHERE noted_at < ?", (before_ms,))
-    audit.prune(db, before_ms, keep)
-    return by_age.rowcount + by_count.rowcount
-
-
-def cursor(db: sqlite3.Connection, account: str, ref: ChannelRef) -> int | None:
-    found = db.execute(
-        "SELECT seq FROM cursor WHERE account=? AND channel_id=? AND channel_type=?",
-        (account, ref.id, ref.type),
-    ).fetchone()
-    return found[0] if found else None
-
-
-def reset_cursor(db: sqlite3.Connection, account: str, ref: ChannelRef, seq: int, now_ms: int) -> None:
-    db.execute(
-        "INSERT OR REPLACE INTO cursor (account, channel_id, channel_type, seq, updated_at) VALUES (?,?,?,?,?)",
-        (account, ref.id, ref.type, seq, now_ms),
-    )
-
-
-def note_break(db: sqlite3.Connection, row_id: int, reason: str) -> int:
-    db.execute("UPDATE inbound SET breaks = breaks + 1, detail = ? WHERE id = ?", (reason, row_id))
-    return db.execute("SELECT breaks FROM inbound WHERE id = ?", (row_id,)).fetchone()[0]
-
-
-def assign_run(db: sqlite3.Connection, row_id: int, run_id: str, now_ms: int) -> None:
-    db.execute("UPDATE inbound SET run_id = ?, updated_at = ? WHERE id = ?", (run_id, now_ms, row_id))

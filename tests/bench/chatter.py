@@ -113,9 +113,12 @@ async def _ours(path: Path, count: int) -> float:
 
 def _floor(path: Path, copy: Path) -> float:
     source = sqlite3.connect(path)
-    rows = source.execute("SELECT * FROM inbound").fetchall()
+    names = [
+        row[1] for row in source.execute("PRAGMA table_info(inbound)")
+    ]  # those that are stored, not derived
+    rows = source.execute(f"SELECT {', '.join(names)} FROM inbound").fetchall()
     source.close()
-    marks = ", ".join("?" * len(rows[0]))
+    marks = ", ".join("?" * len(names))
     open_database(copy, 0).close()
     db = sqlite3.connect(copy)
     db.execute("PRAGMA synchronous=FULL")

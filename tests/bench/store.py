@@ -1,9 +1,11 @@
-"""Reading and changing a session in stores of different sizes."""
+"""Reading and changing a session in stores of different sizes, and looking back in journals of different sizes."""
 
 import asyncio
 import json
 import os
 import time
+from collections.abc import Sequence
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,7 +15,10 @@ from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.host.embedded.agents import EchoAgent
 from openclaw_channel_octo.host.embedded.host import EmbeddedHost
 from openclaw_channel_octo.host.embedded.store import SessionStore
+from openclaw_channel_octo.ids import ChannelRef
 from openclaw_channel_octo.session.guard import Situation, plan
+from openclaw_channel_octo.store.database import open_database
+from openclaw_channel_octo.store.said import said_before
 from tests.bench.measure import Row
 
 READS = 200
@@ -77,7 +82,33 @@ def run(scale: int) -> list[Row]:
                 unit="ms",
             )
         )
-    return rows
+    return [*rows, *(_looks_back(name, scale) for name in TALK)]
+
+
+def _looks_back(name: str, scale: int) -> Row:
+    few, many = max(1, scale // 500), 2 * scale
+    return Row(
+        what=f"what was said before a mention, {many:,} messages there, {name}",
+        floor=f"the same, {few:,} messages",
+        ours=_look_back(many, TALK[name]),
+        base=_look_back(few, TALK[name]),
+        unit="ms",
+        most=1.5,
+    )
+
+
+def _look_back(count: int, rows: Sequence[tuple[str, str, bytes]]) -> float:
+    """Return the best milliseconds of one look, on the thread that also acknowledges, with ``rows`` again and again."""
+    talk = ((number, number, *rows[number % len(rows)], number) for number in range(1, count + 1))
+    with TemporaryDirectory() as folder, closing(open_database(Path(folder) / "octo.sqlite", 0)) as db:
+        with db:
+            db.executemany(INSERT, talk)
+        times = []
+        for _ in range(READS):
+            began = time.perf_counter()
+            said_before(db, "helper", ChannelRef("g1", 2), count + 1, 20)
+            times.append(time.perf_counter() - began)
+    return min(times) * 1e3
 
 
 async def _describe(count: int, *, missing: bool = False) -> float:
@@ -131,6 +162,19 @@ def _write_twice(folder: Path, data: bytes) -> float:
         (folder / f"{name}.new").rename(folder / name)
     return time.perf_counter() - began
 
+
+TALK = {
+    "all chatter": [("context", "context", b"x" * 150)],
+    "all answered": [("turn", "answered", b"x" * 150)],
+    "all commands": [("command", "answered", b"x" * 150)],
+}
+"""Decision, state and payload of messages."""
+
+INSERT = (
+    "INSERT INTO inbound (account, message_id, message_seq, client_msg_no, from_uid, channel_id, channel_type,"
+    " timestamp, decision, state, payload, reason, session_key, trace, received_at, updated_at)"
+    " VALUES ('helper', ?, ?, '', 'ann', 'g1', 2, 0, ?, ?, ?, '', 'k', '', ?, 0)"
+)
 
 SITUATION = Situation(
     kind="group", now_ms=1_700_000_100_000, patience_ms=660_000, waiting_since_ms=1_700_000_100_000

@@ -2,14 +2,17 @@
 
 import json
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
 from openclaw_channel_octo.cli import main
+from openclaw_channel_octo.host.base import Accepted, Block, Final
 from openclaw_channel_octo.testing.faults import ErrorAnswer
-from openclaw_channel_octo.testing.host import ScriptedHost
+from openclaw_channel_octo.testing.host import HANG, ScriptedHost
+from tests.cli.asking import command, controlled
 from tests.runtime.rig import BEN, Rig
 
 
@@ -53,8 +56,8 @@ async def test_messages_of_a_state_that_is_named_are_listed_whether_they_were_fo
 
 
 def test_a_folder_that_cannot_be_reached_is_one_clear_line(tmp_path: Path) -> None:
-    for command in (["journal", "list"], ["journal", "dead"], ["status"]):
-        result = CliRunner().invoke(main, [*command, "--store", str(tmp_path / ("x" * 300))])
+    for words in (["journal", "list"], ["journal", "dead"], ["status"]):
+        result = CliRunner().invoke(main, [*words, "--store", str(tmp_path / ("x" * 300))])
         assert result.exit_code == 2
         assert "octo.sqlite cannot be read: File name too long" in result.stderr
 
@@ -129,6 +132,81 @@ def test_a_file_that_is_no_journal_of_ours_is_one_clear_line(tmp_path: Path, kin
     assert result.exit_code == 2
     assert len(result.stderr.strip().splitlines()) == 1
     assert str(path) in result.stderr
+
+
+async def left_open(rig: Rig) -> tuple[str, str]:
+    """Leave a message behind whose turn was cut off by a stop, and one that waited behind it."""
+    await rig.start(rig.config(), ScriptedHost([Accepted("r"), Block("the first half"), HANG]))
+    running = await rig.mention("think")
+    await rig.until_said(1)
+    waiting = await rig.mention("and then this")
+    await rig.until_row(waiting, "queued")
+    await rig.stop()
+    return running, waiting
+
+
+async def test_a_buried_message_is_a_dead_letter_and_is_not_taken_up_at_the_next_start(rig: Rig) -> None:
+    running, waiting = await left_open(rig)
+    with closing(sqlite3.connect(rig.state_dir / "octo.sqlite")) as db, db:
+        db.execute("UPDATE delivery SET state = 'sending'")
+    buried = call("bury", running, "--store", str(rig.state_dir))
+    assert (buried.exit_code, buried.output) == (0, f"{running}: buried, buried by an operator\n")
+    shown = call("bury", waiting[-8:], "--reason", "not wanted", "--store", str(rig.state_dir), "--json")
+    found = json.loads(shown.stdout)
+    assert (found["message_id"], found["state"], found["detail"]) == (waiting, "dead", "not wanted")
+    story = json.loads(call("show", running, "--store", str(rig.state_dir), "--json").output)
+    assert (story["state"], story["detail"]) == ("dead", "buried by an operator")
+    assert [chunk["state"] for chunk in story["chunks"]] == ["dead"]
+
+    await rig.start(rig.config(), ScriptedHost())
+    later = await rig.mention("still there?")
+    await rig.until_row(later, "answered")
+    assert rig.said() == ["the first half", "echo: @Helper still there?"]
+
+
+async def test_what_has_ended_is_unknown_or_may_be_one_of_several_is_not_buried_and_says_why(
+    rig: Rig,
+) -> None:
+    answered, dead = await filled(rig)
+    await rig.stop()
+    with closing(sqlite3.connect(rig.state_dir / "octo.sqlite")) as db, db:
+        db.execute("UPDATE inbound SET trace = '12345678'")
+        db.execute("UPDATE inbound SET state = 'queued' WHERE message_id = ?", (dead,))
+        columns = ", ".join(row[1] for row in db.execute("PRAGMA table_info(inbound)") if row[1] != "id")
+        others = columns.replace("account,", "'other',", 1)
+        db.execute(
+            f"INSERT INTO inbound ({columns}) SELECT {others} FROM inbound WHERE message_id = ?", (dead,)
+        )
+    store = ("--store", str(rig.state_dir))
+    for name, why in (
+        (answered, "it has ended already: answered"),
+        ("999", "no such message"),
+        ("12345678", "it may be any of "),
+        (dead, f"it may be any of 2: {dead} of bot helper (queued), {dead} of bot other (queued)"),
+    ):
+        refused = call("bury", name, *store)
+        assert (refused.exit_code, refused.stdout) == (1, "")
+        assert refused.stderr.startswith(f"{name}: left alone, {why}")
+    assert call("bury", dead, *store, "--account", "nobody").exit_code == 1
+    assert call("bury", dead, *store, "--account", "Other").exit_code == 0
+    assert call("bury", dead, *store, "--account", "helper").exit_code == 0
+    assert call("bury", dead, "--store", str(rig.state_dir / "nowhere")).exit_code == 2
+
+
+async def test_burying_while_the_bots_run_says_that_a_turn_under_way_still_ends(rig: Rig) -> None:
+    host = ScriptedHost([Accepted("r"), HANG, Final("at last")])
+    await rig.start(rig.config(), host)
+    running = await rig.mention("think")
+    await host.wait_for_turns(1)
+    await rig.until_row(running, "running")
+    async with controlled(rig):
+        buried = await command("journal", "bury", running, "--store", str(rig.state_dir))
+    assert buried.exit_code == 0
+    assert "The bots run: what they have in hand of it" in buried.stderr
+    assert rig.rows()[running] == ("dead", "buried by an operator")
+    host.release()
+    assert await rig.until_said(1) == ["at last"]
+    await rig.until_row(running, "answered")
 
 
 async def test_the_audit_tells_what_was_done_beside_answers_and_for_whom(rig: Rig) -> None:

@@ -160,6 +160,53 @@ async def test_cursors_are_kept_for_each_bot_and_never_go_back(path: Path) -> No
         assert await after.cursors("nobody") == {}
 
 
+async def test_a_cursor_that_is_reset_goes_back_and_on_from_there(journal: Journal) -> None:
+    assert await journal.cursor("bot", GROUP) is None
+    await journal.save_cursors("bot", {GROUP: 7})
+    await journal.reset_cursor("bot", GROUP, 2)
+    assert await journal.cursor("bot", GROUP) == 2
+    await journal.save_cursors("bot", {GROUP: 1})
+    assert await journal.cursor("bot", GROUP) == 2
+    await journal.save_cursors("bot", {GROUP: 3})
+    await journal.reset_cursor("bot", ChannelRef("new", 2), 0)
+    assert await journal.cursors("bot") == {GROUP: 3, ChannelRef("new", 2): 0}
+    assert await journal.cursor("other", GROUP) is None
+    assert await journal.cursor("bot", ChannelRef("g1", 5)) is None
+
+
+async def test_what_broke_a_row_is_counted_across_restarts_with_the_last_reason(path: Path) -> None:
+    async with Journal(path, ManualClock()) as before:
+        (row,) = await before.append([message("1")])
+        assert row is not None
+        assert await before.note_break(row.id, "ValueError") == 1
+    async with Journal(path, ManualClock(wall_ms=77)) as after:
+        assert await after.note_break(row.id, "TypeError") == 2
+        (found,) = await after.unfinished("bot")
+        assert (found.breaks, found.state, found.attempt) == (2, RowState.RECEIVED, 0)
+        assert await after.note_break(row.id + 1, "gone") == 0
+    (stored,) = JournalReader(path).find("1")
+    assert (stored.detail, stored.updated_at) == ("TypeError", stored.received_at)
+
+
+async def test_a_run_that_is_assigned_is_no_attempt_yet_and_begins_when_it_was_assigned(path: Path) -> None:
+    clock = ManualClock(wall_ms=1_000)
+    async with Journal(path, clock) as journal:
+        (row,) = await journal.append([message("1")])
+        assert row is not None
+        await journal.queued([row.id])
+        await clock.advance(5)
+        await journal.assign_run(row.id, "run")
+        (assigned,) = await journal.unfinished("bot")
+        told = (assigned.state, assigned.attempt, assigned.run_id, assigned.since_ms)
+        assert told == (RowState.QUEUED, 0, "run", 6_000)
+        await clock.advance(5)
+        await journal.assign_run(row.id, "run")
+        await journal.start_run(row.id, "run")
+        (started,) = await journal.unfinished("bot")
+        told = (started.state, started.attempt, started.run_id, started.since_ms)
+        assert told == (RowState.RUNNING, 1, "run", 6_000)
+
+
 async def test_old_ended_rows_are_deleted_and_open_ones_never(path: Path) -> None:
     clock = ManualClock()
     async with Journal(path, clock) as journal:
