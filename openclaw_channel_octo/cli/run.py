@@ -5,20 +5,22 @@ import logging
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from openclaw_channel_octo.capture.record import Limits, Recorder
 from openclaw_channel_octo.cli.files import CONFIG_OPTION, OPENCLAW_OPTION, load_named
 from openclaw_channel_octo.cli.metrics import meter_for, metrics_served
+from openclaw_channel_octo.cli.start import claim_descriptors, once_there_is_room
 from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.config.load import select_accounts
 from openclaw_channel_octo.config.model import BotConfig, EmbeddedHostConfig, GatewayHostConfig, OctoConfig
 from openclaw_channel_octo.errors import ConfigError, HostError, OctoError
+from openclaw_channel_octo.host.base import AgentHost
 from openclaw_channel_octo.host.configure import host_from_config
 from openclaw_channel_octo.host.files import owner_lock, private_folder
 from openclaw_channel_octo.observe.logs import Secrets, setup_logging
@@ -37,7 +39,7 @@ _log = logging.getLogger(__name__)
 
 CUT_SHORT = 1
 NOT_STARTED = 2
-STOPPING = (signal.SIGINT, signal.SIGTERM)
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @click.command()
@@ -90,7 +92,7 @@ def run(  # noqa: PLR0913  # its options
     record_mb: int,
     record_minutes: int,
 ) -> None:
-    """Run the enabled bots until SIGINT or SIGTERM, on the host that octo.json names or in an OpenClaw gateway.
+    """Run the enabled bots until SIGINT, SIGTERM or SIGHUP, on the host that octo.json names or in an OpenClaw gateway.
 
     On the first signal no new messages are taken, running turns may end (host.drainSeconds), and what waits is kept
     for the next start. A second signal ends at once.
@@ -113,6 +115,7 @@ def run(  # noqa: PLR0913  # its options
         _say(logging.WARNING, f"{named}: warning: {warning}", as_json=as_json)
     limits = Limits(max_bytes=record_mb * 1024 * 1024, max_s=record_minutes * 60.0)
     tap = _recorder(record_to, loaded.config, limits, mask_text=mask_text) if record_to else None
+    claim_descriptors(loaded.config.host, bots)
     try:
         sys.exit(asyncio.run(_serve(loaded.config, bots, tap, meter)))
     except OctoError as error:
@@ -149,17 +152,24 @@ async def _serve(
 ) -> int:
     host = host_from_config(config.host, secrets=config.secrets())
     channel = OctoChannel(config, tap=tap, meter=meter or NO_METER)
-    with _stop_signals() as signals, _owned(config.host):
-        await host.start()
-        try:
-            async with controlled(config, channel), metrics_served(config.metrics, meter, channel.status):
-                for bot in bots:
-                    await channel.start(bot.account_id, host)
-                _log.info("%s: stopping; once more to end at once", (await signals.get()).name)
-                drained = await _drain(channel, signals)
-        finally:
-            await channel.stop(0)
-            await host.stop()
+
+    async def start() -> None:
+        started.push_async_exit(await once_there_is_room(partial(_begun, config, host), SystemClock()))
+        started.push_async_callback(channel.stop, 0)
+        await started.enter_async_context(controlled(config, channel))
+        await started.enter_async_context(metrics_served(config.metrics, meter, channel.status))
+        for bot in bots:
+            await channel.start(bot.account_id, host)
+
+    with _stop_signals() as signals:
+        async with AsyncExitStack() as started:
+            starting = asyncio.ensure_future(start())
+            told = await _unless_told(starting, signals)
+            if not starting.cancelled():
+                starting.result()
+            told = told or await signals.get()
+            _log.info("%s: stopping; once more to end at once", told.name)
+            drained = await _drain(channel, signals)
     return 0 if drained else CUT_SHORT
 
 
@@ -177,6 +187,15 @@ async def controlled(config: OctoConfig, channel: OctoChannel) -> AsyncIterator[
         yield
     finally:
         await server.stop()
+
+
+async def _begun(config: OctoConfig, host: AgentHost) -> AsyncExitStack:
+    """Own the state folder, start the host, and return what ends both. Raises `HostError`, leaving nothing behind."""
+    async with AsyncExitStack() as begun:
+        begun.enter_context(_owned(config.host))
+        begun.push_async_callback(host.stop)
+        await host.start()
+        return begun.pop_all()
 
 
 @contextmanager
@@ -200,26 +219,36 @@ def _owned(settings: EmbeddedHostConfig | GatewayHostConfig) -> Iterator[None]:
 
 @contextmanager
 def _stop_signals() -> Iterator["asyncio.Queue[signal.Signals]"]:
-    """Collect the signals that ask the process to stop, instead of dying of them."""
+    """Collect the signals that ask the process to stop, instead of dying of them; nohup's SIGHUP stays ignored."""
     signals: asyncio.Queue[signal.Signals] = asyncio.Queue()
     loop = asyncio.get_running_loop()
-    for number in STOPPING:
+    ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    heeded = [number for number in STOPPING if not (ignored and number is signal.SIGHUP)]
+    for number in heeded:
         loop.add_signal_handler(number, signals.put_nowait, number)
     try:
         yield signals
     finally:
-        for number in STOPPING:
+        for number in heeded:
             loop.remove_signal_handler(number)
 
 
 async def _drain(channel: OctoChannel, signals: "asyncio.Queue[signal.Signals]") -> bool:
     """Let running turns end, unless another signal comes first; return whether they did."""
     stopping = asyncio.ensure_future(channel.stop())
-    impatient = asyncio.ensure_future(signals.get())
-    await asyncio.wait({stopping, impatient}, return_when=asyncio.FIRST_COMPLETED)
-    impatient.cancel()
-    if not stopping.done():
-        stopping.cancel()
-        await asyncio.wait({stopping})
-        return False
-    return stopping.result()
+    await _unless_told(stopping, signals)
+    return not stopping.cancelled() and stopping.result()
+
+
+async def _unless_told(
+    work: "asyncio.Future[Any]", signals: "asyncio.Queue[signal.Signals]"
+) -> signal.Signals | None:
+    """Wait for ``work`` to end; a signal that comes first ends it, and is returned."""
+    told = asyncio.ensure_future(signals.get())
+    try:
+        await asyncio.wait({work, told}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in (work, told):
+            task.cancel()
+        await asyncio.wait({work, told})
+    return None if told.cancelled() else told.result()

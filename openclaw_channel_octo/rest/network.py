@@ -1,19 +1,12 @@
-"""Connections over HTTP. aiohttp comes with the first: importing it takes longer than all of this package."""
+"""Connections over HTTP. aiohttp comes with the first bot: importing it takes longer than all of this package."""
 
-import asyncio
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import aiohttp
     from aiohttp.abc import AbstractResolver
 
-__all__ = ["load", "open_session", "timeout"]
-
-
-async def load() -> None:
-    """Import what connections need beside the running loop, which the import would hold up for a tenth of a second."""
-    await asyncio.to_thread(import_module, "aiohttp")
+__all__ = ["open_session", "timeout"]
 
 
 def timeout(**seconds: float | None) -> "aiohttp.ClientTimeout":

@@ -319,7 +319,7 @@ def _measured(source: OpenFile, kind: ContentType, name: str) -> tuple[int, int,
     """Return a picture's width and height and a recording's seconds, 0 for whatever is not known."""
     head = source.head(HEAD)
     if kind in {ContentType.IMAGE, ContentType.GIF} and head.startswith(_PICTURES):
-        import imagesize  # noqa: PLC0415  # costs more than many answers; few have pictures
+        import imagesize  # noqa: PLC0415  # see runtime.preload
 
         width, height = imagesize.get(io.BytesIO(head))
         return (int(width), int(height), 0) if width > 0 and height > 0 else (0, 0, 0)

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 __all__ = ["Bot"]
 
 LEASE_EVERY_S = 2.0
-"""How often a bot that another process runs is asked for."""
+"""Wait between two tries to take the lease of a bot that another process runs."""
 
 SOCKET_WITHIN_S = 15.0
 """How long a bot waits for its socket, and with it for the server's clock, before it takes up old messages."""
@@ -156,13 +156,7 @@ class Bot:
         self._pipeline.queued(admitted)
 
     async def _run(self) -> None:
-        try:
-            while not await self._lease.acquire():
-                self._wait_for(self._lease.holder())
-                await self._shared.clock.sleep(LEASE_EVERY_S)
-        except StoreError as error:
-            self._log.warning("%s; two processes with this bot would kick each other", error)
-        self._elsewhere = None
+        await self._take_lease()
         backoff = Backoff(self._shared.clock, 1.0, 60.0)
         while True:
             try:
@@ -172,9 +166,23 @@ class Bot:
             await self._intake.close()
             await self._shared.clock.sleep(backoff.next())
 
-    def _wait_for(self, holder: str) -> None:
-        if self._elsewhere is None:
-            why = f"{holder} on this machine runs this bot; waiting until it ends"
+    async def _take_lease(self) -> None:
+        """Wait until no other process on this machine runs the bot; where there can be no leases, go without."""
+        while True:
+            try:
+                if await self._lease.acquire():
+                    break
+                self._wait(f"{self._lease.holder()} on this machine runs this bot; waiting until it ends")
+            except StoreError as error:
+                if not error.retryable:
+                    self._log.warning("%s; two processes with this bot would kick each other", error)
+                    break
+                self._wait(f"{error}; trying again")
+            await self._shared.clock.sleep(LEASE_EVERY_S)
+        self._elsewhere = None
+
+    def _wait(self, why: str) -> None:
+        if self._elsewhere is None or self._elsewhere.why != why:
             self._log.warning("%s", why)
             now_ms = self._shared.clock.wall_ms()
             self._elsewhere = ConnectionStatus(state=LinkState.PAUSED, since_ms=now_ms, why=why)

@@ -18,7 +18,6 @@ from openclaw_channel_octo.host.base import AgentHost, Turn
 from openclaw_channel_octo.observe.logs import BotLog, redacted
 from openclaw_channel_octo.observe.metrics import NO_METER, Meter
 from openclaw_channel_octo.policy.authority import Requester
-from openclaw_channel_octo.rest import network
 from openclaw_channel_octo.rest.client import BotApi
 from openclaw_channel_octo.rest.media_folder import MediaFolder
 from openclaw_channel_octo.rest.origin import Origin
@@ -26,6 +25,7 @@ from openclaw_channel_octo.runtime.bot import Bot
 from openclaw_channel_octo.runtime.lanes import Lanes
 from openclaw_channel_octo.runtime.measures import Measures
 from openclaw_channel_octo.runtime.outbound import Outbound
+from openclaw_channel_octo.runtime.preload import preload
 from openclaw_channel_octo.runtime.repair import Repair, SessionView, look, repair
 from openclaw_channel_octo.runtime.requests import OutboundBot, requester_of
 from openclaw_channel_octo.runtime.runs import ActiveRun, Runs
@@ -119,7 +119,7 @@ class OctoChannel:
         """
         (account,) = select_accounts(self._config, [account_id])
         async with self._changing:
-            await network.load()
+            await preload()
             shared = await self._open(host)
             if account.account_id in self._bots:
                 return
@@ -288,6 +288,11 @@ class OctoChannel:
         settings.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         journal = Journal(settings.state_dir / "octo.sqlite", self._clock)
         await journal.open()
+        try:
+            device_id = await journal.device_id()
+        except BaseException:
+            await journal.close()
+            raise
         self._hidden.enter_context(redacted(*self._config.secrets()))
         self._shared = Shared(
             host=host,
@@ -297,7 +302,7 @@ class OctoChannel:
             state_dir=settings.state_dir,
             media=MediaFolder(settings.state_dir / "media", self._clock),
             outgoing=MediaFolder(settings.state_dir / "outgoing", self._clock),
-            device_id=await journal.device_id(),
+            device_id=device_id,
             lanes=Lanes(),
             runs=Runs(host, self._clock, settings.max_turns),
             clock=self._clock,

@@ -24,7 +24,7 @@ HEALTHY_AFTER_S = 30.0
 """A session this long resets the back-off (protocol §4.9)."""
 
 REJECTIONS = 3
-"""Silent drops in a row after which the token is registered again, once (protocol §4.3)."""
+"""Silent drops in a row after which the token is registered again (protocol §4.3)."""
 
 LONG_WAIT_S = 60.0
 """First wait after a kick and once credentials are suspect; doubles up to half an hour."""
@@ -33,6 +33,8 @@ LONGEST_WAIT_S = 1_800.0
 
 REFUSED_WAIT_S = 300.0
 """First wait before a bot the API refuses is registered again: only its owner can change that; doubles likewise."""
+
+_DROPPED = "the server dropped our token"
 
 _REFUSALS = (AuthError, PermissionDenied)
 
@@ -125,6 +127,8 @@ class Supervisor:
                 await self._clock.sleep(wait_s)
                 if again:
                     registration = await self._register()
+                    self._become(LinkState.SUSPECT, f"{_DROPPED}; registered again, connecting")
+                    self._log.warning("%s; registered again", _DROPPED)
         finally:
             self._become(LinkState.STOPPED, "stopped")
 
@@ -201,7 +205,11 @@ class Supervisor:
         return self._short.next(), False
 
     def _judge_rejection(self, end: LinkEnd) -> tuple[float, bool]:
-        """2.2 servers drop a bad token without a word; one drop proves nothing, three in a row do."""
+        """2.2 servers drop a bad token without a word; one drop proves nothing, three in a row do.
+
+        The first time the token is registered again soon. After that only at the long waits, until a connection
+        has lasted: a server that drops every token is not to be asked for new ones all the time.
+        """
         if end.reason in _CREDENTIAL_REASONS:
             self._rejections = REJECTIONS
         else:  # a server that names another reason does not blame the token
@@ -209,11 +217,10 @@ class Supervisor:
         if self._rejections < REJECTIONS:
             self._become(LinkState.CONNECTING, end.detail)
             return self._short.next(), False
-        self._become(LinkState.SUSPECT, f"the server drops our token: {end.detail}")
-        if not self._registered_again:
-            self._registered_again = True
-            return self._short.next(), True
-        return self._long.next(), False
+        self._become(LinkState.SUSPECT, f"{_DROPPED}: {end.detail}")
+        wait_s = self._long.next() if self._registered_again else self._short.next()
+        self._registered_again = True
+        return wait_s, True
 
     def _become(self, state: LinkState, why: str) -> None:
         since_ms = self.status.since_ms if state is self.status.state else self._clock.wall_ms()

@@ -1,21 +1,26 @@
 """Opening the journal's file: settings, ownership mark, migrations, and setting a broken file aside."""
 
+import errno
 import logging
+import os
 import sqlite3
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from openclaw_channel_octo.errors import StoreError
 from openclaw_channel_octo.store.schema import APPLICATION_ID, MIGRATIONS
 
-__all__ = ["JournalConnection", "open_database", "wait_may_help"]
+__all__ = ["JournalConnection", "open_database", "store_error"]
 
 _log = logging.getLogger(__name__)
 
-_PASSING = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+_LOCKED = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 _BROKEN = {sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT}
+_NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
 _BUSY_TIMEOUT_S = 5.0
+_BUSY_TIMEOUT_AT_OPENING_S = 1.0  # opening is tried again, and must end soon when the program is stopped
 
 
 class JournalConnection(sqlite3.Connection):
@@ -55,21 +60,54 @@ def open_database(path: Path, now_ms: int) -> sqlite3.Connection:
     it is never deleted or written to. The connection may be used from one thread other than this one.
 
     Raises:
-        StoreError: the file cannot be opened, or a newer version of this package made it.
+        StoreError: the file cannot be opened, or a newer version of this package made it; retryable as `store_error`
+            says.
     """
     try:
-        return _open(path)
-    except _ForeignFileError as error:
-        aside = _set_aside(path, now_ms)
-        _log.error("journal %s is unusable (%s); kept as %s, starting a new one", path, error, aside)
-        return _open(path)
+        _make(path)
+        try:
+            return _open(path)
+        except _ForeignFileError as error:
+            aside = _set_aside(path, now_ms)
+            _log.error("journal %s is unusable (%s); kept as %s, starting a new one", path, error, aside)
+            return _open(path)
     except (sqlite3.Error, OSError) as error:
-        raise StoreError(f"cannot open the journal {path}: {error}") from error
+        raise store_error(f"cannot open the journal {path}", error, path) from error
 
 
-def wait_may_help(error: sqlite3.Error) -> bool:
-    """Return whether a database error may pass by itself: a full disk, a busy file."""
-    return _primary_code(error) in _PASSING
+def store_error(subject: str, error: sqlite3.Error | OSError, path: Path) -> StoreError:
+    """Return the error to raise for one of the database; retryable and with advice where it may pass by itself.
+
+    Args:
+        subject: what the message begins with.
+        error: what SQLite or the system said.
+        path: the database file.
+    """
+    advice = _advice(error, path)
+    detail = f"{subject}: {error}"
+    return StoreError(f"{detail}: {advice}" if advice else detail, retryable=bool(advice))
+
+
+def _advice(error: sqlite3.Error | OSError, path: Path) -> str:
+    """Return what an operator can do about an error that may pass by itself, empty for any other."""
+    if isinstance(error, OSError):
+        return "free disk space" if error.errno in _NO_SPACE else ""
+    code = _primary_code(error)
+    if code in _LOCKED:
+        return "another program has it locked: end that program, or wait until it is done"
+    if code == sqlite3.SQLITE_IOERR:
+        return "free disk space, and look at the disk where there is some"
+    if code == sqlite3.SQLITE_FULL or (code == sqlite3.SQLITE_CANTOPEN and _is_full(path.parent)):
+        return "free disk space"
+    return ""
+
+
+def _is_full(folder: Path) -> bool:
+    """Return whether no file can be made for want of blocks or inodes; SQLite says the same of every reason."""
+    with suppress(OSError):
+        found = os.statvfs(folder)
+        return not found.f_bavail or (found.f_files > 0 and not found.f_favail)
+    return False
 
 
 class _ForeignFileError(Exception):
@@ -80,13 +118,25 @@ def _primary_code(error: sqlite3.Error) -> int:
     return getattr(error, "sqlite_errorcode", 0) & 0xFF  # the low byte of an extended code
 
 
+def _make(path: Path) -> None:
+    """Make the file where it is missing: the system says why that fails, SQLite does not. Raises `OSError`.
+
+    A file that exists is not opened: closing it again would drop the locks this process has in it.
+    """
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+
+
 def _open(path: Path) -> sqlite3.Connection:
-    db = sqlite3.connect(path, timeout=_BUSY_TIMEOUT_S, check_same_thread=False, factory=JournalConnection)
+    db = sqlite3.connect(
+        path, timeout=_BUSY_TIMEOUT_AT_OPENING_S, check_same_thread=False, factory=JournalConnection
+    )
     try:
         _check(db)
         _configure(db)
         _migrate(db, path)
         path.chmod(0o600)
+        db.execute(f"PRAGMA busy_timeout={_BUSY_TIMEOUT_S * 1000:.0f}")
     except sqlite3.DatabaseError as error:
         db.close()
         if _primary_code(error) in _BROKEN:

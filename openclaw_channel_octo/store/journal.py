@@ -13,7 +13,7 @@ from openclaw_channel_octo.errors import StoreError
 from openclaw_channel_octo.ids import ChannelRef
 from openclaw_channel_octo.store import audit, pairing, retention, said, sql
 from openclaw_channel_octo.store.audit import AuditEntry, AuditOutcome
-from openclaw_channel_octo.store.database import open_database, wait_may_help
+from openclaw_channel_octo.store.database import open_database, store_error
 from openclaw_channel_octo.store.records import (
     Chunk,
     ChunkState,
@@ -50,7 +50,7 @@ LOOK_STEP = 20_000
 """Rows counted in one transaction, some 4 ms."""
 
 RETRY_S = 1.0
-"""Wait between two tries on a full disk or a busy file."""
+"""Wait between two tries on a full disk or a locked file."""
 
 
 class Journal:
@@ -69,6 +69,7 @@ class Journal:
         self._clock = clock
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="octo-journal")
         self._db: sqlite3.Connection | None = None
+        self._closed = False
         self._since_prune = PRUNE_EVERY  # so that the first batch after a start clears up
         self._edges: Mapping[str, retention.Edge] = {}
         self.trouble = ""
@@ -84,17 +85,23 @@ class Journal:
         await self.close()
 
     async def open(self) -> None:
-        """Open or create the file. One that is no journal is set aside under another name, never replaced."""
-        self._db = await asyncio.get_running_loop().run_in_executor(
-            self._thread, open_database, self._path, self._clock.wall_ms()
-        )
+        """Open or create the file. One that is no journal is set aside under another name, never replaced.
+
+        A full disk or a locked file is waited for, as by every method. However this fails, nothing is left open.
+        """
+        try:
+            await self._patiently(self._open_file, "the start waits until it can be used")
+        except BaseException:
+            await self.close()
+            raise
 
     async def close(self) -> None:
         """Close the file and end the writer thread; a second call does nothing."""
-        if self._db is not None:
-            await asyncio.get_running_loop().run_in_executor(self._thread, self._db.close)
-            self._db = None
-        self._thread.shutdown(wait=True)
+        if not self._closed:
+            self._closed = True
+            closing = self._thread.submit(self._close_file)  # behind an opening whose caller was cancelled
+            self._thread.shutdown(wait=False)
+            await asyncio.shield(asyncio.wrap_future(closing))
 
     async def append(self, rows: Sequence[NewInbound]) -> list[InboundRow | None]:
         """Record messages in one transaction; a message known already gives ``None`` in its place."""
@@ -297,20 +304,33 @@ class Journal:
         **kwargs: _P.kwargs,
     ) -> _T:
         """Run ``work`` as one transaction on the writer thread, again and again while waiting may help."""
+        return await self._patiently(
+            lambda: self._transact(lambda db: work(db, *args, **kwargs)),
+            "nothing is acknowledged until it is writable again",
+        )
+
+    async def _patiently(self, job: Callable[[], _T], meanwhile: str) -> _T:
+        """Run ``job`` on the writer thread, again and again while waiting may help, and say once what waits."""
         loop = asyncio.get_running_loop()
         while True:
             try:
-                result = await loop.run_in_executor(
-                    self._thread, lambda: self._transact(lambda db: work(db, *args, **kwargs))
-                )
+                result = await loop.run_in_executor(self._thread, job)
             except StoreError as error:
                 if not error.retryable:
                     raise
-                self._report(str(error))
+                self._report(str(error), meanwhile)
                 await self._clock.sleep(RETRY_S)
             else:
                 self._report("")
                 return result
+
+    def _open_file(self) -> None:
+        self._db = open_database(self._path, self._clock.wall_ms())
+
+    def _close_file(self) -> None:
+        if self._db is not None:
+            self._db.close()
+            self._db = None
 
     def _transact(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
         if self._db is None:
@@ -319,11 +339,11 @@ class Journal:
             with self._db:
                 return work(self._db)
         except sqlite3.Error as error:
-            raise StoreError(f"journal {self._path}: {error}", retryable=wait_may_help(error)) from error
+            raise store_error(f"journal {self._path}", error, self._path) from error
 
-    def _report(self, trouble: str) -> None:
+    def _report(self, trouble: str, meanwhile: str = "") -> None:
         if trouble and not self.trouble:
-            _log.error("%s; nothing is acknowledged until it is writable again: free disk space", trouble)
+            _log.error("%s; %s", trouble, meanwhile)
         if self.trouble and not trouble:
             _log.warning("journal %s is writable again", self._path)
         self.trouble = trouble

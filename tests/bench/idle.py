@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from unittest.mock import patch
 
-from openclaw_channel_octo.rest import network
+from openclaw_channel_octo.runtime.preload import preload
 from openclaw_channel_octo.testing.host import ScriptedHost
 from tests.bench.measure import Row
 from tests.runtime.memory_octo import MemoryOcto
@@ -40,14 +40,14 @@ def run(scale: int) -> list[Row]:
 async def _idle(bots: int, folder: Path) -> tuple[float, float]:
     clock = SoakClock(random.Random(7))
     octo = MemoryOcto(clock, bots, frozenset())
-    await network.load()  # once for all bots, however many
+    await preload()  # once for all bots, however many
     tracemalloc.start()
     before, _ = tracemalloc.get_traced_memory()
     with patch("openclaw_channel_octo.runtime.channel.BotApi", octo.api):
         channel = await started(octo, ScriptedHost(clock=clock), folder)
     while not all(account.online for account in octo.accounts):
         await clock.advance(1)
-        await asyncio.sleep(0.01)  # leases are taken by threads, which no clock moves
+        await asyncio.sleep(0.01)  # the journal is a thread, which no clock moves
     gc.collect()
     after, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()

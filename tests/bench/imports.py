@@ -13,7 +13,10 @@ LIBRARIES = (
     "cryptography.hazmat.primitives.ciphers, cryptography.hazmat.primitives.asymmetric.x25519"
 )
 """What is imported with the channel; pydantic loads most of itself only when it is asked for its parts."""
-HTTP_CLIENT = "openclaw_channel_octo.runtime.channel, aiohttp"
+HTTP_CLIENT = (
+    "openclaw_channel_octo.runtime.channel, asyncio; from openclaw_channel_octo.runtime.preload import preload; "
+    "asyncio.run(preload())"
+)
 """What a process has loaded once its first bot is starting."""
 
 

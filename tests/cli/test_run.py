@@ -1,14 +1,18 @@
 """The real program, in a process of its own, against the double in this one."""
 
 import asyncio
+import errno
 import json
 import os
 import re
+import resource
 import signal
+import socket
 import subprocess
 import sysconfig
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,8 +22,11 @@ import pytest
 from click.testing import CliRunner
 
 from openclaw_channel_octo.cli import main
+from openclaw_channel_octo.cli.start import once_there_is_room
 from openclaw_channel_octo.clock import SystemClock
+from openclaw_channel_octo.errors import HostError
 from openclaw_channel_octo.host.files import OwnerLock
+from openclaw_channel_octo.testing.clock import ManualClock
 from openclaw_channel_octo.testing.double import OctoDouble
 from openclaw_channel_octo.testing.faults import Hang
 from tests.cli.asking import command
@@ -51,10 +58,15 @@ async def start(rig: Rig, tmp_path: Path) -> AsyncIterator[Start]:
     """Start the program with a configuration and wait until a bot is online."""
     started: list[Process] = []
 
-    async def run(config: Mapping[str, Any], *options: str, online: str = HELPER) -> Process:
+    async def run(
+        config: Mapping[str, Any],
+        *options: str,
+        online: str = HELPER,
+        preexec_fn: Callable[[], object] | None = None,
+    ) -> Process:
         file = write(tmp_path, config)
         process = await asyncio.create_subprocess_exec(
-            PROGRAM, "run", "--config", file, *options, stdout=PIPE, stderr=PIPE
+            PROGRAM, "run", "--config", file, *options, stdout=PIPE, stderr=PIPE, preexec_fn=preexec_fn
         )
         started.append(process)
         if online:
@@ -187,6 +199,130 @@ async def test_sigterm_takes_nothing_new_and_lets_the_running_turn_answer(
     assert rig.said() == ["at last"]
     assert rig.rows()[message_id] == ("answered", "")
     assert rig.session()["status"] == "done"
+
+
+async def test_sighup_drains_like_sigterm_and_the_log_names_it(
+    rig: Rig, start: Start, tmp_path: Path
+) -> None:
+    process = await start(rig.config(agent=waiting_agent(tmp_path)))
+    message_id = await rig.mention("slow one")
+    await content(tmp_path / "started")
+    process.send_signal(signal.SIGHUP)
+    await rig.octo.wait_for(lambda: not rig.octo.online(HELPER))
+    (tmp_path / "go").touch()
+
+    code, log = await ended(process)
+    assert code == 0
+    assert "SIGHUP: stopping" in log
+    assert rig.rows()[message_id] == ("answered", "")
+
+
+async def test_a_program_started_with_nohup_outlives_its_terminal(rig: Rig, start: Start) -> None:
+    process = await start(rig.config(), preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
+    process.send_signal(signal.SIGHUP)
+    assert await rig.until_row(await rig.mention("still there?"), "answered") == ""
+    process.send_signal(signal.SIGTERM)
+    code, log = await ended(process)
+    assert code == 0
+    assert "SIGHUP" not in log
+
+
+def files_end_at(size: int) -> Callable[[], None]:
+    """Let writes behind ``size`` bytes of a file fail, as on a full disk, until somebody raises the limit."""
+    return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+
+
+@asynccontextmanager
+async def silent_server() -> AsyncIterator[int]:
+    """Listen on a port where nobody ever answers."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        yield listening.getsockname()[1]
+
+
+async def line_with(process: Process, text: str) -> str:
+    """Read the program's log up to a line and return what was read."""
+    assert process.stderr is not None
+    read = ""
+    async with asyncio.timeout(PATIENCE_S):
+        while text not in read:
+            line = (await process.stderr.readline()).decode()
+            assert line, f"the program ended: {read}"
+            read += line
+    return read
+
+
+@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="frees the disk of another process")
+async def test_a_start_on_a_full_disk_waits_says_so_once_and_goes_on(rig: Rig, start: Start) -> None:
+    process = await start(rig.config(), online="", preexec_fn=files_end_at(20_000))
+    log = await line_with(process, "the start waits")
+    assert "free disk space" in log
+    unlimited = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+    resource.prlimit(process.pid, resource.RLIMIT_FSIZE, unlimited)
+    await up(rig.octo, process, HELPER)
+    assert await rig.until_row(await rig.mention("hello"), "answered") == ""
+    process.send_signal(signal.SIGTERM)
+    code, log = await ended(process)
+    assert code == 0
+    assert "is writable again" in log
+    assert "the start waits" not in log
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+async def test_a_signal_ends_a_start_that_waits_for_room_on_the_disk(
+    rig: Rig, start: Start, number: signal.Signals
+) -> None:
+    process = await start(rig.config(), online="", preexec_fn=files_end_at(20_000))
+    await line_with(process, "the start waits")
+    process.send_signal(number)
+    code, log = await ended(process)
+    assert code == 0
+    assert f"{number.name}: stopping" in log
+    assert rig.octo.calls == []
+
+
+async def test_a_signal_ends_a_start_whose_gateway_hangs(rig: Rig, start: Start) -> None:
+    async with silent_server() as port:
+        config = rig.config()
+        config["host"] = {
+            "kind": "gateway",
+            "url": f"ws://127.0.0.1:{port}",
+            "token": "t",
+            "stateDir": str(rig.state_dir),
+        }
+        process = await start(config, "--log-level", "debug", online="")
+        await content(rig.state_dir / "host.lock")
+        process.send_signal(signal.SIGTERM)
+        code, log = await ended(process)
+    assert code == 0
+    assert "SIGTERM: stopping" in log
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+async def test_whatever_the_start_finds_no_room_for_is_tried_every_second_and_told_once(
+    number: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock, tried = ManualClock(), []
+
+    async def begin() -> str:
+        tried.append(clock.now())
+        if len(tried) < 4:
+            raise HostError("the folder cannot be made") from OSError(number, os.strerror(number))
+        return "begun"
+
+    beginning = asyncio.create_task(once_there_is_room(begin, clock))
+    await clock.advance(3)
+    assert await beginning == "begun"
+    assert tried == [0, 1, 2, 3]
+    assert caplog.text.count("the folder cannot be made: the start waits until there is room") == 1
+    assert "the start goes on" in caplog.text
+
+
+async def test_what_no_free_space_would_help_ends_the_start(caplog: pytest.LogCaptureFixture) -> None:
+    async def begin() -> None:
+        raise HostError("in use by process 1") from PermissionError(errno.EACCES, "no")
+
+    with pytest.raises(HostError, match="in use"):
+        await once_there_is_room(begin, ManualClock())
 
 
 async def test_a_second_signal_ends_at_once_and_what_it_cut_short_is_answered_after_the_next_start(

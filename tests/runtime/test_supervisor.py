@@ -1,10 +1,11 @@
 import logging
 from collections.abc import AsyncIterator
+from itertools import pairwise
 
 import pytest
 
 from openclaw_channel_octo.errors import ApiError, PermissionDenied
-from openclaw_channel_octo.runtime.supervisor import LinkState
+from openclaw_channel_octo.runtime.supervisor import LONG_WAIT_S, LONGEST_WAIT_S, LinkState
 from openclaw_channel_octo.wire.packets import ReasonCode
 from tests.runtime.scripted_wire import (
     BAD_TOKEN,
@@ -156,7 +157,7 @@ async def test_three_silent_drops_register_once_and_the_new_token_is_used(bot: A
     bot.network.script = [drop, drop, drop]
     await bot.start()
     await bot.clock.advance(3)
-    assert_status(bot, LinkState.SUSPECT, 3, "the server drops our token")
+    assert_status(bot, LinkState.SUSPECT, 3, "the server dropped our token")
     assert len(bot.api.registered_at) == 1
     await bot.clock.advance(4)
     assert_status(bot, LinkState.ONLINE, 7, "protocol version")
@@ -174,7 +175,7 @@ async def test_two_silent_drops_are_no_reason_to_register(bot: Account) -> None:
 
 
 @pytest.mark.parametrize("answer", [drop, ignore, reject(ReasonCode.AUTH_FAILED), reject(ReasonCode.BANNED)])
-async def test_a_bad_token_registers_once_again_in_an_hour_and_connects_ever_more_rarely(
+async def test_a_token_that_stays_bad_is_registered_and_tried_ever_more_rarely(
     bot: Account, answer: Answer
 ) -> None:
     bot.network.usual = answer
@@ -183,21 +184,51 @@ async def test_a_bad_token_registers_once_again_in_an_hour_and_connects_ever_mor
     assert bot.status.state is LinkState.SUSPECT
     suspect_since = seconds(bot.status)
     await bot.clock.advance(HOUR_S - 60)
-    assert len(bot.api.registered_at) == 2
     again = bot.network.opened_at.index(bot.api.registered_at[1])
+    assert bot.network.opened_at[again:] == bot.api.registered_at[1:]  # a new token for each try
     waits = bot.network.waits[again:]
     assert waits == sorted(waits)
     assert waits[0] >= 60
     assert len(bot.network.opened_at) <= 10
-    assert_status(bot, LinkState.SUSPECT, suspect_since, "the server drops our token")
+    assert_status(bot, LinkState.SUSPECT, suspect_since, "the server dropped our token")
 
 
-async def test_short_sessions_between_silent_drops_do_not_register_again(bot: Account) -> None:
+@pytest.mark.parametrize("times", [1, 2, 5])
+@pytest.mark.parametrize("lives", [lose_after_connack, drop])
+async def test_a_token_that_is_dropped_again_soon_after_it_was_registered_again_heals_every_time(
+    bot: Account, times: int, lives: Answer
+) -> None:
+    """Each new token lives for less than half a minute, or not at all."""
+    bot.network.script = [drop, drop, drop, *[lives, drop, drop, drop] * times]
+    await bot.start()
+    await bot.clock.advance(12 * HOUR_S)
+    assert bot.status.state is LinkState.ONLINE
+    assert bot.tokens[-1] == f"im-token-{len(bot.api.registered_at)}"
+    last_drop = bot.network.opened_at[-2]
+    assert bot.api.registered_at[-1] - last_drop <= LONGEST_WAIT_S
+    between = [later - earlier for earlier, later in pairwise(bot.api.registered_at[1:])]
+    assert all(wait >= LONG_WAIT_S for wait in between)
+
+
+async def test_the_log_and_the_status_name_a_dropped_token_and_that_it_was_registered_again(
+    bot: Account, caplog: pytest.LogCaptureFixture
+) -> None:
+    bot.network.script = [drop, drop, drop, ignore]
+    await bot.start()
+    await bot.clock.advance(7)
+    assert "the server dropped our token; registered again" in caplog.text
+    assert_status(bot, LinkState.SUSPECT, 3, "the server dropped our token; registered again")
+    assert "im-token" not in caplog.text + bot.status.why
+
+
+async def test_short_sessions_between_silent_drops_register_again_at_the_long_waits_only(
+    bot: Account,
+) -> None:
     bot.network.script = [drop, drop, drop, *[lose_after_connack, drop, drop, drop] * 20]
     bot.network.usual = drop
     await bot.start()
     await bot.clock.advance(HOUR_S)
-    assert len(bot.api.registered_at) == 2
+    assert len(bot.api.registered_at) <= 8
     assert bot.status.state is LinkState.SUSPECT
 
 

@@ -234,3 +234,23 @@ async def test_a_bot_that_can_have_no_lease_here_warns_and_connects(
     await clock.settle()
     assert len(api.registered_at) == 1
     assert "no lease can be kept in /nowhere; two processes" in caplog.text
+
+
+async def test_a_bot_whose_process_has_no_descriptors_left_waits_for_its_lease_and_says_so_once(
+    lease: ScriptedLease,
+    leased: tuple[Bot, CountingApi, ManualClock],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    bot, api, clock = leased
+    lease.error = StoreError("no file descriptors left: ulimit -n", retryable=True)
+    bot.start()
+    await clock.advance(60)
+    assert (bot.connection.state, api.registered_at) == (LinkState.PAUSED, [])
+    assert "ulimit -n" in bot.connection.why
+    assert caplog.text.count("ulimit -n") == 1
+    lease.error = None
+    await clock.advance(2)
+    assert "process 4711 on this machine runs this bot" in bot.connection.why
+    lease.free = True
+    await clock.advance(2)
+    assert (len(api.registered_at), bot.connection.state) == (1, LinkState.CONNECTING)

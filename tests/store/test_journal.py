@@ -1,13 +1,18 @@
 """The journal on a real file: dedupe, lifecycle, crash safety, broken files, a full disk."""
 
 import asyncio
+import errno
+import itertools
 import logging
+import os
+import resource
 import sqlite3
 import stat
 import subprocess
 import sys
-from collections.abc import AsyncIterator
-from contextlib import closing
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -365,6 +370,165 @@ async def test_a_full_disk_is_waited_out_and_nothing_is_lost(
         assert None not in rows
         assert journal.trouble == ""
     assert "free disk space" in caplog.text
+
+
+async def test_a_file_somebody_else_has_locked_is_waited_for_and_called_locked(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock = ManualClock()
+    async with Journal(path, clock) as journal:
+        assert journal._db is not None
+        journal._db.execute("PRAGMA busy_timeout=0")
+        with closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            writing = asyncio.create_task(journal.append([message("1")]))
+            await clock.sleepers(1)
+            assert "locked" in journal.trouble
+            other.execute("COMMIT")
+        await clock.advance(1)
+        assert None not in await writing
+    assert "another program has it locked" in caplog.text
+    assert "free disk space" not in caplog.text
+
+
+@contextmanager
+def files_end_at(size: int) -> Iterator[None]:
+    """Let every write behind ``size`` bytes of a file fail, as on a full disk."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+@pytest.mark.parametrize(
+    ("size", "version"),
+    [
+        *itertools.product([0, 100, 1_000, 4_096, 5_000, 20_000], [None, 0, 1, 3, len(MIGRATIONS) - 1]),
+        *itertools.product([33_000, 60_000], [None, 0, 1]),  # later versions migrate with less
+    ],
+)
+async def test_a_start_on_a_full_disk_waits_says_so_once_and_goes_on_wherever_the_space_ended(
+    path: Path, caplog: pytest.LogCaptureFixture, size: int, version: int | None
+) -> None:
+    if version is not None:
+        written_by_version(path, version)
+    clock = ManualClock()
+    journal = Journal(path, clock)
+    with files_end_at(size):
+        opening = asyncio.create_task(journal.open())
+        for _ in range(3):
+            await clock.sleepers(1)
+            await clock.advance(1)
+        await clock.sleepers(1)
+        assert not opening.done()
+        assert "free disk space" in journal.trouble
+        assert caplog.text.count("the start waits until it can be used") == 1
+    await clock.advance(1)
+    await opening
+    assert journal.trouble == ""
+    assert "is writable again" in caplog.text
+    await journal.append([message("1")])
+    await journal.close()
+    assert [file.name for file in path.parent.iterdir()] == [path.name]  # nothing was set aside
+    with closing(sqlite3.connect(path)) as db:
+        assert db.execute("PRAGMA user_version").fetchone() == (len(MIGRATIONS),)
+        rows = db.execute("SELECT message_id FROM inbound ORDER BY id").fetchall()
+    assert rows == ([("old",), ("1",)] if version else [("1",)])
+
+
+def written_by_version(path: Path, version: int) -> None:
+    """Leave a journal of an earlier version with one row in it."""
+    with closing(sqlite3.connect(path)) as db:
+        for script in MIGRATIONS[:version]:
+            db.executescript(script)
+        db.execute(f"PRAGMA user_version={version}")
+        db.execute(f"PRAGMA application_id={APPLICATION_ID}")
+        if version:
+            db.execute(
+                "INSERT INTO inbound (account, message_id, message_seq, client_msg_no, from_uid, channel_id,"
+                " channel_type, timestamp, payload, decision, reason, session_key, trace, state, received_at,"
+                " updated_at) VALUES ('bot', 'old', 1, '', 'ann', 'g1', 2, 1, x'00', 'context', '', '', '',"
+                " 'context', 1700000000000, 1700000000000)"
+            )
+        db.commit()
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+async def test_a_disk_without_room_for_the_file_itself_is_waited_for(
+    path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """Injected: a limit on the size of files still lets them be made."""
+    clock = ManualClock()
+    journal = Journal(path, clock)
+
+    def refuse(*_: object) -> int:
+        raise OSError(number, os.strerror(number))
+
+    with monkeypatch.context() as patch:
+        patch.setattr("openclaw_channel_octo.store.database.os.open", refuse)
+        opening = asyncio.create_task(journal.open())
+        await clock.sleepers(1)
+    assert "free disk space" in journal.trouble
+    await clock.advance(1)
+    await opening
+    await journal.close()
+
+
+async def test_a_broken_file_on_a_full_disk_is_set_aside_once_and_the_start_waits(path: Path) -> None:
+    path.write_bytes(b"no database at all" * 100)
+    clock = ManualClock()
+    journal = Journal(path, clock)
+    with files_end_at(1_000):
+        opening = asyncio.create_task(journal.open())
+        for _ in range(3):
+            await clock.sleepers(1)
+            await clock.advance(1)
+    await clock.advance(1)
+    await opening
+    await journal.close()
+    aside = [file for file in path.parent.iterdir() if ".broken-" in file.name]
+    assert [file.read_bytes() for file in aside] == [b"no database at all" * 100]
+
+
+async def test_a_file_that_is_locked_at_the_start_is_waited_for_and_called_locked(path: Path) -> None:
+    written_by_version(path, 0)
+    clock = ManualClock()
+    journal = Journal(path, clock)
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        opening = asyncio.create_task(journal.open())
+        await clock.sleepers(1)
+        assert "another program has it locked" in journal.trouble
+        other.execute("COMMIT")
+    await clock.advance(1)
+    await opening
+    await journal.close()
+
+
+async def test_an_opening_that_is_cancelled_leaves_neither_thread_nor_descriptor(path: Path) -> None:
+    before = sum(1 for _ in Path("/dev/fd").iterdir())
+    for steps in range(4):
+        journal = Journal(path, ManualClock())
+        opening = asyncio.create_task(journal.open())
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        opening.cancel()
+        await asyncio.wait({opening})
+        await journal.close()
+    clock = ManualClock()
+    waiting = Journal(path.with_name("other"), clock)
+    with files_end_at(0):
+        opening = asyncio.create_task(waiting.open())
+        await clock.sleepers(1)
+        opening.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await opening
+    assert sum(1 for _ in Path("/dev/fd").iterdir()) == before
+    async with asyncio.timeout(10):
+        while any(thread.name.startswith("octo-journal") for thread in threading.enumerate()):  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
 
 
 def test_what_was_committed_survives_a_killed_process(path: Path) -> None:

@@ -32,7 +32,7 @@ def check_living(told: Mapping[str, Any], holder: str, bots: Sequence[BotConfig]
         bots: those that are looked at.
     """
     if trouble := told.get("trouble"):
-        yield error("journal", str(trouble), "no message is taken until it can be written again: make room")
+        yield error("journal", str(trouble), "no message is taken until it can be written again")
     for bot in bots:
         connection = told.get("bots", {}).get(bot.account_id)
         subject = f"{bot.account_id}: connection"

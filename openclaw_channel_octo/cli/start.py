@@ -1,0 +1,113 @@
+"""What `run` does before it starts bots: as many file descriptors as it may have, and room on the disk."""
+
+import errno
+import logging
+import resource
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+from openclaw_channel_octo.clock import Clock
+from openclaw_channel_octo.config.model import BotConfig, EmbeddedHostConfig, GatewayHostConfig
+from openclaw_channel_octo.errors import HostError
+
+__all__ = ["claim_descriptors", "descriptors_needed", "once_there_is_room"]
+
+_log = logging.getLogger(__name__)
+_T = TypeVar("_T")
+
+BASE = 96
+"""Descriptors of a process without bots: streams, locks, journal, sockets, files open for a moment in threads."""
+
+PER_SERVER = 48
+"""Requests to one Octo server at once: three queues of sixteen."""
+
+PER_BOT = 2
+"""A bot's socket, and the next one where the old has not gone yet."""
+
+PER_TURN = 4
+"""Files of one turn that are fetched and sent."""
+
+PER_PROGRAM = 9
+"""Pipes to and from one agent program, the child's ends while it starts, and the handle that tells of its end."""
+
+MACOS_LIMIT = 10_240
+"""Most that macOS gives where its hard limit says unlimited."""
+
+RETRY_S = 1.0
+"""Wait between two tries on a full disk."""
+
+_NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
+
+
+def claim_descriptors(host: EmbeddedHostConfig | GatewayHostConfig, bots: Sequence[BotConfig]) -> None:
+    """Raise the limit of open files as far as this process may, and warn where even that may not be enough."""
+    needed, limit = descriptors_needed(host, bots), _raised_limit()
+    if limit < needed:
+        _log.warning(
+            "this process may have %d files open, and %d bots with up to %d turns at once may need %d: "
+            "raise the hard limit (LimitNOFILE=%d in a systemd unit, ulimit -n in a shell), or lower host.maxTurns",
+            limit,
+            len(bots),
+            _turns(host, bots),
+            needed,
+            needed,
+        )
+
+
+def descriptors_needed(host: EmbeddedHostConfig | GatewayHostConfig, bots: Sequence[BotConfig]) -> int:
+    """Return how many files and sockets the bots may have open when everything they may do at once is done at once."""
+    per_turn = PER_TURN
+    if isinstance(host, EmbeddedHostConfig) and host.agent.kind == "command":
+        per_turn += PER_PROGRAM
+    servers = {urlsplit(bot.api_url)[:2] for bot in bots}
+    return BASE + PER_SERVER * len(servers) + PER_BOT * len(bots) + per_turn * _turns(host, bots)
+
+
+def _turns(host: EmbeddedHostConfig | GatewayHostConfig, bots: Sequence[BotConfig]) -> int:
+    return min(host.max_turns, sum(bot.max_turns for bot in bots))
+
+
+def _raised_limit() -> int:
+    """Raise the soft limit of descriptors to the hard one, and return what it is now."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    for wanted in (hard, MACOS_LIMIT):
+        if _number(soft) < _number(wanted):
+            try:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+            except (OSError, ValueError):
+                continue  # a hard limit that says unlimited and means less
+            return _number(wanted)
+    return _number(soft)
+
+
+def _number(limit: int) -> int:
+    return sys.maxsize if limit == resource.RLIM_INFINITY else limit
+
+
+async def once_there_is_room(begin: Callable[[], Awaitable[_T]], clock: Clock) -> _T:
+    """Return what ``begin`` returns, trying again every second while the disk is too full for it.
+
+    Args:
+        begin: called again after each failure, of which nothing may be left.
+        clock: time.
+
+    Raises:
+        HostError: it failed for another reason.
+    """
+    waited = False
+    while True:
+        try:
+            result = await begin()
+        except HostError as error:
+            if not isinstance(error.__cause__, OSError) or error.__cause__.errno not in _NO_SPACE:
+                raise
+            if not waited:
+                _log.error("%s: the start waits until there is room; free disk space", error)
+            waited = True
+            await clock.sleep(RETRY_S)
+        else:
+            if waited:
+                _log.warning("there is room on the disk again; the start goes on")
+            return result
