@@ -167,6 +167,17 @@ class Rig:
             await SystemClock().sleep(0.005)
         raise AssertionError(f"row {message_id} never became {state}: {self.rows()}")
 
+    async def until_attempt(self, message_id: str, attempt: int) -> None:
+        """Wait until the journal counts so many runs of a message."""
+        for _ in range(PATIENCE):
+            db = sqlite3.connect(self.state_dir / "octo.sqlite")
+            found = db.execute("SELECT attempt FROM inbound WHERE message_id = ?", (message_id,)).fetchone()
+            db.close()
+            if found == (attempt,):
+                return
+            await SystemClock().sleep(0.005)
+        raise AssertionError(f"row {message_id} never had {attempt} attempts")
+
     async def until_session(self, status: str) -> None:
         """Wait until the group's session has a status."""
         for _ in range(PATIENCE):
