@@ -10,7 +10,7 @@ from types import MappingProxyType
 from msgspec import Struct, field
 
 from openclaw_channel_octo.clock import Clock, within
-from openclaw_channel_octo.errors import HostError, RequestDenied
+from openclaw_channel_octo.errors import ApiError, HostError, RequestDenied
 from openclaw_channel_octo.host.base import (
     Accepted,
     AgentHost,
@@ -259,13 +259,22 @@ async def _take(event: TurnEvent, seen: _Stream, deliver: Deliver) -> None:
             seen.unposted.append(text)
         case Block(text=text):
             seen.unposted.clear()
-            await deliver(text)
+            await _post(deliver, text)
         case Media(source=source):
-            await deliver(source)
+            await _post(deliver, source)
         case ToolNote():
             pass
         case Final() | Failed() | Skipped():
             seen.end = event
+
+
+async def _post(deliver: Deliver, said: str | MediaItem) -> None:
+    """Post a part; one that the chat does not take for what it is ends no run, people are told at the end."""
+    try:
+        await deliver(said)
+    except ApiError as error:
+        if not error.about_content:
+            raise
 
 
 def _conclude(seen: _Stream) -> RunEnd:
