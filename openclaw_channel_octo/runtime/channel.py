@@ -5,6 +5,7 @@ import logging
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -48,12 +49,14 @@ class ChannelStatus(Struct, frozen=True, kw_only=True):
         turns: runs under way, by session key.
         lanes: messages that wait behind the one being worked on, by session key.
         trouble: why the journal waits, empty when it does not.
+        unsent: since when the API fails for a message that waits to be sent, Unix milliseconds by session key.
     """
 
     bots: Mapping[str, ConnectionStatus]
     turns: Mapping[str, ActiveRun]
     lanes: Mapping[str, int]
     trouble: str
+    unsent: Mapping[str, int] = MappingProxyType({})
 
 
 class OctoChannel:
@@ -231,6 +234,12 @@ class OctoChannel:
             turns=self._shared.runs.active if self._shared else {},
             lanes=self._shared.lanes.depths if self._shared else {},
             trouble=self._shared.journal.trouble if self._shared else "",
+            unsent={
+                key: since_ms
+                for bot in self._bots.values()
+                if bot.outbound is not None
+                for key, since_ms in bot.outbound.outbox.unsent.items()
+            },
         )
 
     async def look(self, session_key: str) -> SessionView:
