@@ -84,12 +84,17 @@ class TransportError(OctoError):
 class ApiError(OctoError):
     """A call of the Octo bot API failed.
 
+    Attributes:
+        about_content: whether the server refuses this message for what it is, so that another one may be taken.
+
     Args:
         call: the call's name, such as ``sendMessage``.
         detail: what went wrong, free of secrets.
         status: HTTP status, 0 when there was no answer.
         code: the server's ``error.code`` where it sent one.
     """
+
+    about_content: ClassVar[bool] = False
 
     def __init__(self, call: str, detail: str, *, status: int = 0, code: str = "") -> None:
         where = f" (HTTP {status}{', ' + code if code else ''})" if status else ""
@@ -115,6 +120,8 @@ class NotFound(ApiError):
 class BadRequest(ApiError):
     """The server refuses the request as it stands."""
 
+    about_content = True
+
 
 class FileTypeRefused(BadRequest):
     """The server takes no files with this ending (octo-bot-api §2.10)."""
@@ -122,6 +129,8 @@ class FileTypeRefused(BadRequest):
 
 class PayloadTooLarge(ApiError):
     """The payload is above our own limit; nothing was sent."""
+
+    about_content = True
 
 
 class RateLimited(ApiError):
@@ -150,6 +159,8 @@ class Unavailable(ApiError):
 
 class BadAnswer(ApiError):
     """A success status with a body that is not what the API promises."""
+
+    about_content = True
 
 
 class AmbiguousOutcome(ApiError):

@@ -71,6 +71,7 @@ async def rig(octo: OctoDouble, tmp_path: Path) -> AsyncIterator[Rig]:
     deployment = Rig(octo, tmp_path / "state", SystemClock())
     yield deployment
     await deployment.stop()
+    assert deployment.left_open() == []
 
 
 @pytest.fixture
@@ -79,6 +80,7 @@ async def fast_rig(octo: OctoDouble, tmp_path: Path) -> AsyncIterator[Rig]:
     deployment = Rig(octo, tmp_path / "state", FastClock())
     yield deployment
     await deployment.stop()
+    assert deployment.left_open() == []
 
 
 @pytest.fixture

@@ -33,6 +33,7 @@ _STRUCTURE: Final = frozenset(
         "agent_version",
         "card_version",
         "channel_id",
+        "client_answers",
         "client_msg_no",
         "client_ref",
         "cmd",

@@ -104,6 +104,7 @@ def _report(store: Path) -> Report:
         "bots": bots,
         "turns": live.get("turns", {}),
         "lanes": live.get("lanes", {}),
+        "unsent": live.get("unsent", {}),
     }
 
 
@@ -132,11 +133,11 @@ def _lines(found: Report, now_ms: int) -> Iterator[str]:
         yield from _bot_lines(name, bot, now_ms)
         for key, run in found["turns"].items():
             if run["account_id"] == name:
-                waiting = _waiting(found["lanes"].get(key, 0))
+                waiting = _waiting(found["lanes"].get(key, 0)) + _unsent(found, key, ", ")
                 yield f"  works on message {run['message_id']} for {age(run['since_ms'], now_ms)}{waiting}  {key}"
-    for key, count in found["lanes"].items():
-        if key not in found["turns"]:
-            yield f"preparing a turn{_waiting(count)}  {key}"
+    for key in sorted({*found["lanes"], *found["unsent"]} - {*found["turns"]}):
+        doing = _unsent(found, key) or "preparing a turn"
+        yield f"{doing}{_waiting(found['lanes'].get(key, 0))}  {key}"
 
 
 def _bot_lines(name: str, bot: Mapping[str, Any], now_ms: int) -> Iterator[str]:
@@ -156,6 +157,15 @@ def _bot_lines(name: str, bot: Mapping[str, Any], now_ms: int) -> Iterator[str]:
         why = plain(row["detail"]) or "no reason noted"
         when = age(row["updated_at"], now_ms)
         yield f"  last failure: {when} ago, message {row['message_id']}, {told}: {why}"
+
+
+def _unsent(found: Report, key: str, before: str = "") -> str:
+    """Return since when a message of a session cannot be sent, empty where none waits for that."""
+    since_ms = found["unsent"].get(key)
+    if since_ms is None:
+        return ""
+    since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(since_ms / 1000))
+    return f"{before}waiting to be sent, API fails since {since}"
 
 
 def _waiting(count: int) -> str:

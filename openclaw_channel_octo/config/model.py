@@ -103,6 +103,7 @@ class Texts(FrozenModel):
         busy: the conversation's lane is full.
         cut_off: a restart cut the answer off.
         file_failed: begins the line in the place of a file that could not be sent; name and reason follow.
+        part_refused: the chat did not take a part of an answer for what it is.
         too_late: messages were found that are too old to be answered.
         third_failure: third failure in a row and later; ``%d`` stands for the count.
         refused: the person may not talk to the bot here.
@@ -118,6 +119,7 @@ class Texts(FrozenModel):
     busy: Notice = "⏳ Still busy with earlier messages; I will not get to this one."
     cut_off: Notice = "⚠️ I was interrupted; the answer above may be incomplete."
     file_failed: Notice = "⚠️ I could not send a file:"
+    part_refused: Notice = "⚠️ A part of my answer was not accepted by the chat."
     too_late: Notice = (
         "⏳ I was away too long to answer earlier messages here. Please ask again if it still matters."
     )

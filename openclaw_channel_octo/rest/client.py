@@ -100,6 +100,10 @@ class BotApi:
         if self._owns_origin:
             await self._origin.close()
 
+    async def pause(self, seconds: float) -> bool:
+        """Wait until any call to the server succeeds, at most ``seconds``; return whether one did."""
+        return await self._origin.pause(self._clock, seconds)
+
     async def register(self, agent_version: str = "", plugin_version: str = "") -> models.Registration:
         """Fetch the credentials for the IM server (octo-bot-api §2.1).
 
@@ -299,6 +303,7 @@ class BotApi:
                 _log.debug("%s, next attempt in %.1f s", error, wait_s)
             else:
                 self._told(call, "ok")
+                self._origin.succeeded()
                 return answer
             await self._clock.sleep(wait_s)
 

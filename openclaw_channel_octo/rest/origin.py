@@ -3,6 +3,7 @@
 import asyncio
 from typing import TYPE_CHECKING
 
+from openclaw_channel_octo.clock import Clock, within
 from openclaw_channel_octo.rest.calls import POLICIES, Call, Queue
 from openclaw_channel_octo.rest.network import open_session
 
@@ -25,10 +26,29 @@ class Origin:
     def __init__(self) -> None:
         self._session: aiohttp.ClientSession | None = None
         self._slots = {queue: asyncio.Semaphore(AT_ONCE) for queue in Queue}
+        self._success: asyncio.Event | None = None
 
     def slot(self, call: Call) -> asyncio.Semaphore:
         """Return what one attempt of ``call`` holds while it is on its way; first come, first served."""
         return self._slots[POLICIES[call].queue]
+
+    def succeeded(self) -> None:
+        """Note that a call of any bot succeeded: every `pause` ends."""
+        if self._success is not None:
+            self._success.set()
+            self._success = None
+
+    async def pause(self, clock: Clock, seconds: float) -> bool:
+        """Wait until a call of any bot succeeds, at most ``seconds`` of the clock; return whether one did.
+
+        All who wait go on at once; the slots bound what they ask.
+        """
+        if self._success is None:
+            self._success = asyncio.Event()
+        try:
+            return await within(clock, seconds, self._success.wait())
+        except TimeoutError:
+            return False
 
     def session(self) -> "aiohttp.ClientSession":
         """Return the session, made on first use because it belongs to the running loop."""

@@ -110,7 +110,7 @@ def make_outbox(basics: Basics, around: Surroundings, files: Attachments) -> Out
         people=around.roster.people,
         files=files,
         everyone=config.mention_everyone,
-        file_failed=config.texts.file_failed,
+        texts=config.texts,
         log=basics.log,
         measures=basics.measures,
     )

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack, ExitStack
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -50,6 +51,7 @@ class ChannelStatus(Struct, frozen=True, kw_only=True):
         failing: background jobs whose last try ended by an unexpected error, by account id and role; each is
             tried again.
         trouble: why the journal waits, empty when it does not.
+        unsent: since when the API fails for a message that waits to be sent, Unix milliseconds by session key.
     """
 
     bots: Mapping[str, ConnectionStatus]
@@ -57,6 +59,7 @@ class ChannelStatus(Struct, frozen=True, kw_only=True):
     lanes: Mapping[str, int]
     failing: Mapping[str, Mapping[str, str]]
     trouble: str
+    unsent: Mapping[str, int] = MappingProxyType({})
 
 
 class OctoChannel:
@@ -244,6 +247,12 @@ class OctoChannel:
             lanes=self._shared.lanes.depths if self._shared else {},
             failing={name: bot.failing for name, bot in self._bots.items() if bot.failing},
             trouble=self._shared.journal.trouble if self._shared else "",
+            unsent={
+                key: since_ms
+                for bot in self._bots.values()
+                if bot.outbound is not None
+                for key, since_ms in bot.outbound.outbox.unsent.items()
+            },
         )
 
     async def look(self, session_key: str) -> SessionView:

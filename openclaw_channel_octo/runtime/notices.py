@@ -19,6 +19,9 @@ __all__ = ["Notice", "Notices"]
 BURSTS = 5_000
 """Bursts remembered, the latest ones; one that is forgotten may get a second notice."""
 
+MOST_FAILED = 2
+"""Failed notices a message waits for before it is a dead letter."""
+
 
 class Notice(Struct, frozen=True, kw_only=True):
     """What people read where a message gets no answer.
@@ -26,7 +29,7 @@ class Notice(Struct, frozen=True, kw_only=True):
     Attributes:
         text: what it says, or what finds that out once it is certain that the notice is sent.
         reason: why there is no answer, for the journal.
-        burst: messages with the same value share one notice, until `Notices.over`.
+        burst: messages with the same value share one notice that was sent, until `Notices.over`.
         stands_s: seconds for which the same sender is not told again there, restarts included; 0 for a burst only.
     """
 
@@ -56,21 +59,38 @@ class Notices:
         self._bursts: dict[Hashable, asyncio.Task[str]] = {}
 
     def end(self, row: InboundRow, notice: Notice) -> "asyncio.Task[Any]":
-        """End a message; the first of a burst sends the notice. Returns the task that does."""
+        """End a message; the first of a burst sends the notice, the next one where that fails.
+
+        Returns:
+            The task that does; once it is done, the message has its end.
+        """
         told = self._bursts.get(notice.burst)
         if told is None:
-            told = self._tasks.start(self._tell(row, notice), "notice")
-            self._bursts[notice.burst] = told
-            while len(self._bursts) > BURSTS:
-                del self._bursts[next(iter(self._bursts))]
-            if notice.stands_s:
-                told.add_done_callback(lambda _: self.over(notice.burst))  # the journal knows from here on
-            return told
-        return self._tasks.start(self._end_with(row, told, notice.reason), "notice-end")
+            return self._lead(row, notice)
+        return self._tasks.start(self._end_with(row, told, notice), "notice-end")
 
     def over(self, burst: Hashable) -> None:
         """Note that a burst has ended: the next message that gets no answer sends a notice again."""
         self._bursts.pop(burst, None)
+
+    def _lead(self, row: InboundRow, notice: Notice) -> asyncio.Task[str]:
+        """Let a message send the notice of its burst."""
+        told = self._bursts[notice.burst] = self._tasks.start(self._told(row, notice), "notice")
+        while len(self._bursts) > BURSTS:
+            del self._bursts[next(iter(self._bursts))]
+        return told
+
+    async def _told(self, row: InboundRow, notice: Notice) -> str:
+        """Do what `_tell` does, and forget a burst whose notice failed, or is known to the journal from here on."""
+        notice_id = ""
+        try:
+            notice_id = await self._tell(row, notice)
+        finally:
+            if (not notice_id or notice.stands_s) and (
+                self._bursts.get(notice.burst) is asyncio.current_task()
+            ):
+                self.over(notice.burst)
+        return notice_id
 
     async def _tell(self, row: InboundRow, notice: Notice) -> str:
         """End the message that caused the notice; return the notice's id, empty when it could not be sent."""
@@ -101,11 +121,19 @@ class Notices:
         since_ms = self._clock.wall_ms() - int(notice.stands_s * 1_000)
         return await self._journal.earlier_notice(row, since_ms)
 
-    async def _end_with(self, row: InboundRow, told: asyncio.Task[str], reason: str) -> None:
-        """End a further message of the burst with the same notice."""
-        if notice_id := await asyncio.shield(told):
-            await self._journal.settle([row.id], RowState.NOTIFIED, notice_id=notice_id, detail=reason)
-        else:
-            await self._journal.settle(
-                [row.id], RowState.DEAD, detail=f"{reason}, and no notice could be sent"
-            )
+    async def _end_with(self, row: InboundRow, told: asyncio.Task[str], notice: Notice) -> None:
+        """End a further message of the burst with the same notice, or with one of its own where that failed."""
+        for failed in range(1, MOST_FAILED + 1):
+            if notice_id := await asyncio.shield(told):
+                await self._journal.settle(
+                    [row.id], RowState.NOTIFIED, notice_id=notice_id, detail=notice.reason
+                )
+                return
+            if failed < MOST_FAILED:
+                another = self._bursts.get(notice.burst)
+                if another is None:
+                    await asyncio.wait({self._lead(row, notice)})
+                    return
+                told = another
+        detail = f"{notice.reason}, and no notice could be sent"
+        await self._journal.settle([row.id], RowState.DEAD, detail=detail)

@@ -1,27 +1,29 @@
-"""Messages of ours on their way to the chat: split, recorded, sent in order, never twice (design §7)."""
+"""Answers on their way to the chat: split, recorded, sent in order, never twice (design §7)."""
 
 import asyncio
 import json
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, TypeVar
 
+from msgspec import Struct, field
 from msgspec.structs import replace
 
-from openclaw_channel_octo.clock import Backoff, Clock
-from openclaw_channel_octo.errors import AmbiguousOutcome, ApiError, BadRequest, RateLimited
+from openclaw_channel_octo.clock import Clock
+from openclaw_channel_octo.config.model import Texts
+from openclaw_channel_octo.errors import ApiError, BadRequest
 from openclaw_channel_octo.host.base import MediaItem
-from openclaw_channel_octo.ids import ChannelRef, ChannelType
-from openclaw_channel_octo.message.address import addressed, split_addressed
+from openclaw_channel_octo.ids import ChannelRef
+from openclaw_channel_octo.message.address import split_addressed
 from openclaw_channel_octo.message.outgoing import file_note
-from openclaw_channel_octo.message.payload import Payload, parse_payload
+from openclaw_channel_octo.message.payload import Payload
 from openclaw_channel_octo.message.text import utf16_length
 from openclaw_channel_octo.observe.logs import BotLog
 from openclaw_channel_octo.rest.client import BotApi
 from openclaw_channel_octo.runtime.attachments import Attachments
 from openclaw_channel_octo.runtime.jail import FileRefused
 from openclaw_channel_octo.runtime.measures import Measures
+from openclaw_channel_octo.runtime.sender import LOST, Sender, remember
 from openclaw_channel_octo.store.journal import Journal
 from openclaw_channel_octo.store.records import Chunk, ChunkState, InboundRow, Part, RowState
 
@@ -30,33 +32,11 @@ __all__ = ["Outbox", "Said"]
 Said = str | MediaItem | Sequence[str | MediaItem]
 """What an answer, or a part of it, consists of: texts and files in order."""
 
-TRIES = 8
-"""Steps, sends and searches together, before a message is given up; with the waits between them over a minute."""
-
-LONGEST_HINT_S = 60.0
-"""Longest wait a server can ask for before a message is sent again; people wait eight minutes at most."""
-
-LOOK_BACK = 100
-"""Newest messages of a conversation searched for one whose send had no answer."""
-
-CLOCK_SLACK_S = 60
-"""How far the server's clock may be behind ours when a message is recognised by its content."""
-
-HEARD = 1_000
-"""Own messages whose echo is remembered."""
-
 LONG_TEXT = 50_000
 """Characters from which a text is split off the event loop, so that pings go on."""
 
-LOST = "its process died before the answer came"
-"""Detail of a chunk whose send was interrupted."""
-
-REF_KEY = "client_ref"
-"""Key of the payload that carries our id of a message through the server."""
-
-_TEXT = 1
-
-_V = TypeVar("_V")
+REFUSED = "a part was refused: "
+"""How the detail begins of a message the chat does not take for what it is."""
 
 
 class Outbox:
@@ -71,7 +51,7 @@ class Outbox:
         people: tells the names of people, by uid, that are known of a conversation; an answer can call only these.
         files: uploads files of answers.
         everyone: whether answers may call everybody in a group.
-        file_failed: how the line begins that stands in the place of a file that could not be sent.
+        texts: what people read in the place of what could not be sent.
         log: the bot's log.
         measures: told of answers that were sent.
     """
@@ -87,24 +67,28 @@ class Outbox:
         people: Callable[[ChannelRef], Mapping[str, str]],
         files: Attachments,
         everyone: bool,
-        file_failed: str,
+        texts: Texts,
         log: BotLog,
         measures: Measures,
     ) -> None:
         self._measures = measures
         self._api = api
-        self._own_uid = own_uid
         self._journal = journal
         self._clock = clock
         self._chunk_limit = chunk_limit
-        self._people = people
         self._files = files
-        self._everyone = everyone
-        self._file_failed = file_failed
+        self._texts = texts
         self._log = log
-        self._heard: OrderedDict[str, str] = OrderedDict()
-        self._accepted: OrderedDict[str, None] = OrderedDict()
+        self._sender = Sender(
+            api=api, own_uid=own_uid, clock=clock, people=people, everyone=everyone, log=log
+        )
         self._notes: OrderedDict[str, str] = OrderedDict()
+        self._refused: OrderedDict[str, str] = OrderedDict()
+
+    @property
+    def unsent(self) -> Mapping[str, int]:
+        """Since when the API fails for a message that waits to be sent: Unix milliseconds by session key."""
+        return self._sender.unsent
 
     async def reply(self, row: InboundRow, run_id: str, said: Said, quote: str = "") -> list[str]:
         """Send a part of the answer to a message; return the ids of the messages it became.
@@ -116,24 +100,52 @@ class Outbox:
             quote: the quote the first of them begins with, JSON; empty for none.
 
         Raises:
-            ApiError: a chunk could not be delivered; those behind it were not tried.
+            ApiError: a chunk could not be delivered. Those behind it were sent all the same where it was refused for
+                what it is (`ApiError.about_content`), and `conclude` tells people; else they were not tried.
             StoreError: the journal did not take it.
         """
         parts = _quoting(quote, await self._parts(row.channel, run_id, said))
-        return await self._deliver_all(row, await self._journal.plan_chunks(row.id, run_id, parts))
+        chunks = await self._journal.plan_chunks(row.id, run_id, parts)
+        try:
+            sent = await self._deliver_all(row, chunks)
+        except ApiError as error:
+            await self._journal.drop_unsent(row.id, str(error))
+            raise
+        if sent.refused is not None:
+            remember(self._refused, run_id, f"{REFUSED}{sent.refused}")
+            raise sent.refused
+        return sent.ids
 
     async def conclude(
         self, row: InboundRow, run_id: str, said: Said, ending: RowState, detail: str = "", quote: str = ""
     ) -> str:
         """Send the last part of an answer, or the notice in its place, and end the row; return its message id.
 
-        Raises as `reply` does.
+        An answer of which the chat did not take a part ends with a notice of that, and the row as ``notified``.
+
+        Args:
+            row: the message.
+            run_id: the run that wrote the answer, empty for a notice.
+            said: as in `reply`; may be empty where `has_refused`.
+            ending: what the row ends as.
+            detail: why, for an operator.
+            quote: as in `reply`.
+
+        Raises:
+            ApiError: people were not told the end; the row is still open.
+            StoreError: the journal did not take it.
         """
         parts = _quoting(quote, await self._parts(row.channel, run_id, said))
-        chunks = await self._journal.plan_chunks(row.id, run_id, parts, ending)
-        ids = await self._deliver_all(row, chunks)
-        await self._settle(row, ending, ids, detail)
-        return ids[-1]
+        refused = self._refused.pop(run_id, "")
+        if refused and ending is RowState.ANSWERED:
+            parts, ending, detail = [*parts, self._part_refused()], RowState.NOTIFIED, refused
+        return await self._end(
+            row, ending, await self._journal.plan_chunks(row.id, run_id, parts, ending, detail)
+        )
+
+    def has_refused(self, run_id: str) -> bool:
+        """Return whether the chat did not take a part of what a run has said so far."""
+        return run_id in self._refused
 
     async def post(self, channel: ChannelRef, said: Said, run_id: str = "") -> list[str]:
         """Send something that answers no message; return the ids of the messages it became.
@@ -155,7 +167,7 @@ class Outbox:
         try:
             for part in parts:
                 chunk = Chunk(ref=self._clock.new_id(), text=part.text, file=part.file, since_ms=now_ms)
-                ids.append(await self._deliver(channel, await self._ready(chunk), uncertain=False))
+                ids.append(await self._sender.deliver(channel, await self._ready(chunk)))
                 self._name_note(chunk.ref, ids[-1])
         finally:
             for part in parts:
@@ -172,7 +184,7 @@ class Outbox:
             raise BadRequest(
                 "editMessage", f"more than {self._chunk_limit} characters do not fit one message"
             )
-        await self._api.edit_message(channel, message_id, self._text_payload(channel, text))
+        await self._api.edit_message(channel, message_id, self._sender.text_payload(channel, text))
 
     def missing_file(self, message_id: str) -> str:
         """Return why a message of ours is a line in the place of a file, empty for every other message."""
@@ -185,37 +197,36 @@ class Outbox:
             Whether people have seen a part of it. A row whose last chunks were planned is ended by this.
 
         Raises:
-            ApiError: a chunk could not be delivered.
+            ApiError: people were not told the end; the row is still open.
         """
-        ids: list[str] = []
-        for chunk in await self._journal.chunks(row.id):
-            match chunk.state:
-                case ChunkState.SENT:
-                    ids.append(chunk.message_id)
-                case ChunkState.SENDING if row.ending:
-                    ids.append(await self._deliver_recorded(row, chunk, uncertain=True))
-                case ChunkState.SENDING:
-                    ids += await self._recognise(row.channel, chunk)
-                case ChunkState.PLANNED if row.ending:
-                    ids.append(await self._deliver_recorded(row, chunk))
+        chunks = await self._journal.chunks(row.id)
         if row.ending:
-            await self._settle(row, RowState(row.ending), ids, "")
-        else:
-            await self._journal.drop_unsent(row.id)
-        return bool(ids)
+            await self._end(row, RowState(row.ending), await self._recognised(row, chunks))
+            return True
+        shown = False
+        for chunk in chunks:
+            if chunk.state is ChunkState.DEAD and chunk.detail.startswith(REFUSED):
+                remember(self._refused, chunk.run_id, chunk.detail)
+            sending = chunk.state is ChunkState.SENDING
+            shown |= chunk.state is ChunkState.SENT or (sending and await self._was_sent(row, chunk))
+        await self._journal.drop_unsent(row.id, "its run was lost")
+        return shown
 
     async def announce(self, channel: ChannelRef, text: str) -> None:
         """Send a notice that nothing depends on: one try, no questions. Raises `ApiError`."""
-        await self._send(channel, Chunk(ref=self._clock.new_id(), text=text))
-
-    async def answered_in_chat(self, row: InboundRow) -> bool:
-        return False
+        await self._sender.send(channel, Chunk(ref=self._clock.new_id(), text=text))
 
     def heard(self, payload: Payload | None, message_id: int) -> None:
         """Note one of our own messages that came back over the socket: it stands in the chat."""
-        ref = payload.data.get(REF_KEY) if payload else None
-        if isinstance(ref, str):
-            _remember(self._heard, ref, str(message_id))
+        self._sender.heard(payload, message_id)
+
+    async def answered_in_chat(self, row: InboundRow) -> bool:
+        """Return whether the chat shows a message as answered, whatever the journal knows; see `Sender`.
+
+        Raises:
+            ApiError: the history cannot be read.
+        """
+        return await self._sender.answered_in_chat(row)
 
     async def _parts(self, channel: ChannelRef, run_id: str, said: Said) -> list[Part]:
         parts: list[Part] = []
@@ -241,138 +252,119 @@ class Outbox:
 
     def _without_file(self, chunk: Chunk, reason: str) -> Chunk:
         self._log.warning("a file of the answer is not sent: %s", reason)
-        _remember(self._notes, chunk.ref, reason)
-        note = file_note(self._file_failed, chunk.text, reason)
+        remember(self._notes, chunk.ref, reason)
+        note = file_note(self._texts.file_failed, chunk.text, reason)
         return replace(chunk, text=note, file="", payload="")
 
     def _name_note(self, ref: str, message_id: str) -> None:
         """Let a line in the place of a file be known by its message id."""
         if reason := self._notes.pop(ref, ""):
-            _remember(self._notes, message_id, reason)
+            remember(self._notes, message_id, reason)
 
     async def _split(self, channel: ChannelRef, text: str) -> list[str]:
-        split = partial(split_addressed, text, self._members(channel), self._chunk_limit)
+        split = partial(split_addressed, text, self._sender.members(channel), self._chunk_limit)
         return split() if len(text) < LONG_TEXT else await asyncio.to_thread(split)
 
-    def _members(self, channel: ChannelRef) -> Mapping[str, str]:
-        """Return whom a message there can call: nobody in a direct conversation."""
-        return {} if channel.type == ChannelType.PERSON else self._people(channel)
+    def _part_refused(self) -> Part:
+        return Part(text=self._texts.part_refused)
 
-    async def _settle(self, row: InboundRow, ending: RowState, ids: list[str], detail: str) -> None:
-        notice_id = ids[-1] if ids and ending is RowState.NOTIFIED else ""
-        await self._journal.settle([row.id], ending, notice_id=notice_id, detail=detail)
+    async def _recognised(self, row: InboundRow, chunks: Sequence[Chunk]) -> list[Chunk]:
+        """Return chunks with those marked as sent that the chat shows though a journal older than it does not know."""
+        known = list(chunks)
+        planned = [number for number, chunk in enumerate(known) if chunk.state is ChunkState.PLANNED]
+        if not planned or not await self.answered_in_chat(row):
+            return known
+        for number in planned:
+            chunk = known[number]
+            message_id = await self._sender.find_sent(row, chunk)
+            if not message_id:
+                break
+            await self._journal.mark_chunk(chunk.ref, ChunkState.SENT, message_id=message_id)
+            known[number] = replace(chunk, state=ChunkState.SENT, message_id=message_id)
+        return known
 
-    async def _recognise(self, channel: ChannelRef, chunk: Chunk) -> list[str]:
-        """Return the id of a chunk that an earlier process may have sent; one that is not there is given up."""
-        backoff = Backoff(self._clock, 1.0, 16.0)
-        for attempt in range(1, TRIES + 1):
-            await self._clock.sleep(backoff.next())
+    async def _was_sent(self, row: InboundRow, chunk: Chunk) -> bool:
+        """Find out what became of a chunk an earlier process may have sent; one that is not there is given up."""
+        message_id = await self._sender.find_sent(row, chunk)
+        state = ChunkState.SENT if message_id else ChunkState.DEAD
+        await self._journal.mark_chunk(
+            chunk.ref, state, message_id=message_id, detail="" if message_id else LOST
+        )
+        return bool(message_id)
+
+    async def _end(self, row: InboundRow, ending: RowState, chunks: Sequence[Chunk]) -> str:
+        """Send a row's last chunks and end it; return the id of the last. Raises `ApiError` where that was not sent."""
+        sent = await self._deliver_all(row, chunks)
+        last_id = sent.ids[-1] if sent.ids else ""
+        if sent.ids and not last_id:
+            raise sent.refused or BadRequest(
+                "sendMessage", "an earlier process could not tell people the end"
+            )
+        if sent.told:
+            ending = RowState.NOTIFIED
+        notice_id = last_id if ending is RowState.NOTIFIED else ""
+        await self._journal.settle([row.id], ending, notice_id=notice_id)  # the detail is in the plan
+        return last_id
+
+    async def _deliver_all(self, row: InboundRow, chunks: Sequence[Chunk]) -> "_Sent":
+        """Send chunks in their order, and behind them the notice where the journal wants one.
+
+        Raises:
+            ApiError: a chunk cannot be sent, nor those behind it; their files are not kept.
+        """
+        sent = _Sent()
+        waiting = list(chunks)
+        for chunk in waiting:  # the notice joins them
             try:
-                message_id = await self._search(channel, chunk)
+                sent.ids.append(await self._deliver_recorded(row, chunk))
             except ApiError as error:
-                if not error.retryable or attempt == TRIES:
+                if not error.about_content:
+                    for unsent in waiting:
+                        await self._files.spent(unsent.file)
                     raise
-                continue
-            state = ChunkState.SENT if message_id else ChunkState.DEAD
-            await self._journal.mark_chunk(chunk.ref, state, message_id=message_id, detail=LOST)
-            return [message_id] if message_id else []
-        return []
+                sent.ids.append("")
+                sent.refused = error
+                self._log.warning("%s; the rest of the answer is sent without it", error)
+                reason = f"{REFUSED}{error}"
+                notice = await self._journal.refuse_chunk(chunk.ref, reason, self._part_refused())
+                if notice is not None:
+                    sent.told = True
+                    waiting.append(notice)
+        return sent
 
-    async def _deliver_all(self, row: InboundRow, chunks: Sequence[Chunk]) -> list[str]:
-        """Send chunks in their order; those behind one that cannot be sent never are, nor are their files kept."""
-        try:
-            return [await self._deliver_recorded(row, chunk) for chunk in chunks]
-        except ApiError:
-            for chunk in chunks:
-                await self._files.spent(chunk.file)
-            raise
-
-    async def _deliver_recorded(self, row: InboundRow, chunk: Chunk, *, uncertain: bool = False) -> str:
+    async def _deliver_recorded(self, row: InboundRow, chunk: Chunk) -> str:
+        """Bring a chunk to its end; return its message id, empty where it was given up. Raises `ApiError`."""
+        if chunk.state in {ChunkState.SENT, ChunkState.DEAD}:
+            return chunk.message_id
+        uncertain = chunk.state is ChunkState.SENDING
         if chunk.file:
             file, chunk = chunk.file, await self._ready(chunk)
             await self._journal.revise_chunk(chunk.ref, chunk)
             await self._files.spent(file)
         if not uncertain:
             await self._journal.mark_chunk(chunk.ref, ChunkState.SENDING)
-        try:
-            message_id = await self._deliver(row.channel, chunk, uncertain=uncertain)
-        except ApiError as error:
-            await self._journal.mark_chunk(chunk.ref, ChunkState.DEAD, detail=str(error))
-            raise
+        message_id = await self._sender.deliver(row.channel, chunk, row, uncertain=uncertain)
         self._measures.replied(row.id)
         self._name_note(chunk.ref, message_id)
         await self._journal.mark_chunk(chunk.ref, ChunkState.SENT, message_id=message_id)
         return message_id
 
-    async def _deliver(self, channel: ChannelRef, chunk: Chunk, *, uncertain: bool) -> str:
-        """Send until it is certain that the message stands in the chat once, or cannot."""
-        backoff = Backoff(self._clock, 1.0, 16.0)
-        problem: ApiError = AmbiguousOutcome("sendMessage", LOST)
-        for _ in range(TRIES):
-            try:
-                if not uncertain:
-                    return await self._send(channel, chunk)
-                await self._clock.sleep(
-                    backoff.next()
-                )  # an accepted message takes a moment to reach the history
-                if found := await self._search(channel, chunk):
-                    return found
-                uncertain = False
-            except AmbiguousOutcome as error:
-                problem, uncertain = error, True
-                self._log.warning("%s; looking for the message in the chat", error)
-            except ApiError as error:
-                if not error.retryable:
-                    raise
-                problem = error
-                self._log.warning("%s; once more", error)
-                hint_s = error.retry_after if isinstance(error, RateLimited) else 0.0
-                await self._clock.sleep(max(backoff.next(), min(hint_s, LONGEST_HINT_S)))
-        raise problem
 
-    async def _send(self, channel: ChannelRef, chunk: Chunk) -> str:
-        payload = json.loads(chunk.payload) if chunk.payload else self._text_payload(channel, chunk.text)
-        if chunk.reply:
-            payload["reply"] = json.loads(chunk.reply)
-        sent = await self._api.send_message(channel, payload | {REF_KEY: chunk.ref})
-        _remember(self._accepted, sent.message_id, None)
-        what = "file" if chunk.payload else f"{len(chunk.text)} chars"
-        self._log.info("deliver: channel=%s (%s) messageId=%s", channel.id, what, sent.message_id)
-        return sent.message_id
+class _Sent(Struct):
+    """What became of chunks.
 
-    def _text_payload(self, channel: ChannelRef, text: str) -> dict[str, Any]:
-        everyone = self._everyone and channel.type != ChannelType.PERSON
-        message = addressed(text, self._members(channel), everyone=everyone)
-        mention = {"mention": message.mention} if message.mention else {}
-        return {"type": _TEXT, "content": message.text, **mention}
+    Attributes:
+        ids: the message id of each, empty for one that was given up.
+        refused: why the chat did not take one of them.
+        told: whether a notice of that was planned and sent as the last of them.
+    """
 
-    async def _search(self, channel: ChannelRef, chunk: Chunk) -> str:
-        """Return the id of a message that may have been sent, empty when it is not in the chat. Raises `ApiError`."""
-        if heard := self._heard.get(chunk.ref):
-            return heard
-        since_s = chunk.since_ms // 1000 - CLOCK_SLACK_S
-        wire_text = addressed(chunk.text, self._members(channel)).text
-        url = json.loads(chunk.payload)["url"] if chunk.payload else ""
-        alike = ""
-        for message in await self._api.sync_messages(channel, limit=LOOK_BACK):
-            payload = parse_payload(message.payload)
-            if payload.data.get(REF_KEY) == chunk.ref:
-                return message.message_id
-            ours = message.from_uid == self._own_uid and message.timestamp >= since_s
-            keyless = REF_KEY not in payload.data and message.message_id not in self._accepted
-            same = payload.data.get("url") == url if url else payload.text == wire_text
-            if ours and keyless and same:
-                alike = message.message_id
-        return alike
+    ids: list[str] = field(default_factory=list)
+    refused: ApiError | None = None
+    told: bool = False
 
 
 def _quoting(quote: str, parts: Sequence[Part]) -> list[Part]:
     """Return the parts with a quote at the beginning of the first."""
     first = [replace(part, reply=quote) for part in parts[:1]]
     return [*first, *parts[1:]]
-
-
-def _remember(kept: OrderedDict[str, _V], key: str, value: _V) -> None:
-    kept[key] = value
-    while len(kept) > HEARD:
-        kept.popitem(last=False)

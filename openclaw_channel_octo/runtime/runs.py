@@ -20,7 +20,7 @@ from typing import Any, Protocol
 from msgspec import Struct, field
 
 from openclaw_channel_octo.clock import Clock, within
-from openclaw_channel_octo.errors import HostError, RequestDenied
+from openclaw_channel_octo.errors import ApiError, HostError, RequestDenied
 from openclaw_channel_octo.host.base import (
     Accepted,
     AgentHost,
@@ -301,7 +301,7 @@ async def _posting(opened: OpenRun) -> AsyncIterator[tuple[_Parts, asyncio.Task[
 
     async def post_all() -> None:
         while (part := await parts.get()) is not None:
-            await opened.post(part)
+            await _post(opened, part)
 
     task = asyncio.create_task(post_all(), name=f"octo:post:{opened.run_id}")
     try:
@@ -316,6 +316,15 @@ async def _posting(opened: OpenRun) -> AsyncIterator[tuple[_Parts, asyncio.Task[
     finally:
         task.cancel()
         await asyncio.wait({task})
+
+
+async def _post(opened: OpenRun, part: str | MediaItem) -> None:
+    """Post a part; one that the chat does not take for what it is ends no run, people are told at the end."""
+    try:
+        await opened.post(part)
+    except ApiError as error:
+        if not error.about_content:
+            raise
 
 
 async def _take(event: TurnEvent, seen: _Stream, attempt: Attempt, parts: _Parts) -> None:

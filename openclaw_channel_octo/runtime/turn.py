@@ -26,7 +26,7 @@ from openclaw_channel_octo.runtime.lanes import Begin
 from openclaw_channel_octo.runtime.measures import Measures
 from openclaw_channel_octo.runtime.media import Intake, Taken
 from openclaw_channel_octo.runtime.notes import Notes
-from openclaw_channel_octo.runtime.outbox import Outbox
+from openclaw_channel_octo.runtime.outbox import Outbox, Said
 from openclaw_channel_octo.runtime.presence import Presence
 from openclaw_channel_octo.runtime.roster import Roster
 from openclaw_channel_octo.runtime.runs import SKIPPED, RunEnd, Runs
@@ -254,6 +254,9 @@ class Turns(Struct, frozen=True, kw_only=True):
         elif said := answer.new([text, *end.media] if text else end.media, texts.file_failed):
             await self.presence.ready(row.channel)
             await self.outbox.conclude(row, run_id, said, RowState.ANSWERED, quote=answer.take_quote())
+        elif self.outbox.has_refused(run_id):
+            await self.presence.ready(row.channel)
+            await self.outbox.conclude(row, run_id, [], RowState.ANSWERED)
         elif answer.shown or (end.text.strip() == SILENT_REPLY and self.config.silent_replies == "allow"):
             await self.journal.settle(
                 [row.id], RowState.ANSWERED, detail="" if answer.shown else SILENT_REPLY
@@ -266,11 +269,12 @@ class Turns(Struct, frozen=True, kw_only=True):
     ) -> None:
         """Show what a failed run had written, with a mark, and then that it failed."""
         texts = self.config.texts
-        if text:
-            await self.presence.ready(row.channel)
-            await self.outbox.reply(row, run_id, text, answer.take_quote())
         by_status: dict[str, str] = {Status.TIMEOUT: texts.timeout, Status.KILLED: STOPPED_TEXT}
-        await self._notify(row, by_status.get(end.status, texts.failed), end.detail)
+        notice = by_status.get(end.status, texts.failed)
+        if text:
+            await self._notify(row, [text, notice], end.detail, run_id, answer.take_quote())
+        else:
+            await self._notify(row, notice, end.detail, run_id)
 
     async def _if_guarded(self, row: InboundRow, text: str, detail: str) -> None:
         """Send the notice; with the guard switched off, stay as silent as a host without one."""
@@ -279,10 +283,13 @@ class Turns(Struct, frozen=True, kw_only=True):
         else:
             await self.bury(row, f"{detail} (guard disabled)")
 
-    async def _notify(self, row: InboundRow, text: str, detail: str) -> None:
+    async def _notify(
+        self, row: InboundRow, said: Said, detail: str, run_id: str = "", quote: str = ""
+    ) -> None:
+        """End a message with a notice, the last of what is said."""
         await self.presence.ready(row.channel)
         try:
-            await self.outbox.conclude(row, "", text, RowState.NOTIFIED, detail)
+            await self.outbox.conclude(row, run_id, said, RowState.NOTIFIED, detail, quote)
         except ApiError as error:
             await self.bury(row, f"{detail}; the notice failed too: {error}")
 

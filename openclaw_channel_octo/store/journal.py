@@ -141,7 +141,10 @@ class Journal:
     async def settle(
         self, row_ids: Iterable[int], state: RowState, *, notice_id: str = "", detail: str = ""
     ) -> None:
-        """End rows: ``answered``, ``notified`` with the notice's message id, or ``dead`` with a reason."""
+        """End rows: ``answered``, ``notified`` with the notice's message id, or ``dead`` with a reason.
+
+        What of their messages is not sent by then is given up. Without ``detail`` a row keeps the one of its plan.
+        """
         await self._call(sql.settle, tuple(row_ids), state, notice_id, detail, self._clock.wall_ms())
 
     async def earlier_notice(self, row: InboundRow, since_ms: int) -> str:
@@ -170,7 +173,12 @@ class Journal:
         return await self._call(sql.unfinished, account)
 
     async def plan_chunks(
-        self, row_id: int, run_id: str, parts: Sequence[Part], ending: RowState | None = None
+        self,
+        row_id: int,
+        run_id: str,
+        parts: Sequence[Part],
+        ending: RowState | None = None,
+        detail: str = "",
     ) -> list[Chunk]:
         """Record the messages a reply will consist of, behind those already planned for the row.
 
@@ -179,22 +187,44 @@ class Journal:
             run_id: the run that wrote them, empty for a notice.
             parts: the messages.
             ending: set when these are the row's last: what it ends as once they are sent.
+            detail: why it ends so, for an operator.
         """
         now_ms = self._clock.wall_ms()
-        planned = [
-            Chunk(ref=self._clock.new_id(), text=part.text, file=part.file, reply=part.reply, since_ms=now_ms)
-            for part in parts
-        ]
-        await self._call(sql.plan_chunks, row_id, run_id, planned, ending or "", now_ms)
+        planned = [self._chunk(part, now_ms) for part in parts]
+        await self._call(sql.plan_chunks, row_id, run_id, planned, ending or "", detail, now_ms)
         return planned
+
+    def _chunk(self, part: Part, now_ms: int) -> Chunk:
+        return Chunk(
+            ref=self._clock.new_id(), text=part.text, file=part.file, reply=part.reply, since_ms=now_ms
+        )
 
     async def chunks(self, row_id: int) -> list[Chunk]:
         """Return the messages planned for a row, in order."""
         return await self._call(sql.chunks, row_id)
 
-    async def drop_unsent(self, row_id: int) -> None:
-        """Give up messages that a lost run had planned and nobody has seen."""
-        await self._call(sql.drop_unsent, row_id, self._clock.wall_ms())
+    async def drop_unsent(self, row_id: int, detail: str) -> None:
+        """Give up the messages of a row that are not sent, for the reason ``detail``."""
+        await self._call(sql.drop_unsent, row_id, detail, self._clock.wall_ms())
+
+    async def refuse_chunk(self, ref: str, detail: str, notice: Part) -> Chunk | None:
+        """Give up a chunk the chat does not take, and see to it that people are told.
+
+        Where it is one of the last of an answer, the row ends ``notified`` with ``notice`` behind them, in the same
+        transaction. Where the answer goes on, or a notice ends the row anyway, nothing is planned.
+
+        Args:
+            ref: the chunk.
+            detail: why it is not taken.
+            notice: what people read.
+
+        Returns:
+            The notice, ``None`` where none was planned.
+        """
+        now_ms = self._clock.wall_ms()
+        planned = self._chunk(notice, now_ms)
+        told = await self._call(sql.refuse_chunk, ref, detail, planned, now_ms)
+        return planned if told else None
 
     async def revise_chunk(self, ref: str, part: Part) -> None:
         """Record what a chunk's file became: a message that shows it, or a text in its place."""

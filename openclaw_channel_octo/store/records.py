@@ -144,12 +144,16 @@ class Chunk(Part, frozen=True, kw_only=True):
         state: where it stands.
         since_ms: when it came to stand there, Unix milliseconds.
         message_id: the server's id once it was accepted.
+        run_id: the run that wrote it, empty for a notice.
+        detail: why it was given up.
     """
 
     ref: str
     state: ChunkState = ChunkState.PLANNED
     since_ms: int = 0
     message_id: str = ""
+    run_id: str = ""
+    detail: str = ""
 
 
 class Ledger(Struct, frozen=True, kw_only=True):

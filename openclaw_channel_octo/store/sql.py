@@ -32,6 +32,7 @@ __all__ = [
     "note_episode",
     "plan_chunks",
     "queued",
+    "refuse_chunk",
     "reset_cursor",
     "revise_chunk",
     "save_cursors",
@@ -40,6 +41,8 @@ __all__ = [
     "unfinished",
 ]
 
+
+_ROW_ENDED = "its message ended before it was sent"
 
 _INSERT = (
     "INSERT OR IGNORE INTO inbound (account, message_id, message_seq, client_msg_no, from_uid,"
@@ -144,11 +147,17 @@ def note_break(db: sqlite3.Connection, row_id: int, reason: str) -> int:
 def settle(
     db: sqlite3.Connection, row_ids: Sequence[int], state: RowState, notice_id: str, detail: str, now_ms: int
 ) -> None:
-    """End rows."""
-    db.executemany(
-        "UPDATE inbound SET state = ?, notice_id = ?, detail = ?, updated_at = ? WHERE id = ?",
-        [(state, notice_id, detail, now_ms, row_id) for row_id in row_ids],
-    )
+    """End rows, and with them what of their messages was not sent.
+
+    Without ``detail`` a row keeps the one that was recorded when its last chunks were planned.
+    """
+    for row_id in row_ids:
+        drop_unsent(db, row_id, detail or _ROW_ENDED, now_ms)
+        db.execute(
+            "UPDATE inbound SET state = :state, notice_id = :notice, updated_at = :now,"
+            " detail = iif(:detail = '' AND ending != '', detail, :detail) WHERE id = :id",
+            {"state": state, "notice": notice_id, "now": now_ms, "detail": detail, "id": row_id},
+        )
 
 
 def bury(db: sqlite3.Connection, row_id: int, reason: str, now_ms: int) -> bool:
@@ -160,11 +169,7 @@ def bury(db: sqlite3.Connection, row_id: int, reason: str, now_ms: int) -> bool:
     )
     if not ended.rowcount:
         return False
-    db.execute(
-        "UPDATE delivery SET state = 'dead', detail = ?, updated_at = ?"
-        " WHERE inbound_id = ? AND state IN ('planned', 'sending')",
-        (reason, now_ms, row_id),
-    )
+    drop_unsent(db, row_id, reason, now_ms)
     return True
 
 
@@ -214,10 +219,16 @@ def unfinished(db: sqlite3.Connection, account: str) -> list[InboundRow]:
     ]
 
 
-def plan_chunks(  # a statement takes what its columns need
-    db: sqlite3.Connection, row_id: int, run_id: str, chunks: Sequence[Chunk], ending: str, now_ms: int
+def plan_chunks(  # noqa: PLR0913, PLR0917  # a statement takes what its columns need
+    db: sqlite3.Connection,
+    row_id: int,
+    run_id: str,
+    chunks: Sequence[Chunk],
+    ending: str,
+    detail: str,
+    now_ms: int,
 ) -> None:
-    """Insert chunks behind those the row has; with ``ending`` they are its last."""
+    """Insert chunks behind those the row has; with ``ending`` they are its last, and ``detail`` is why it ends so."""
     (taken,) = db.execute("SELECT count(*) FROM delivery WHERE inbound_id = ?", (row_id,)).fetchone()
     db.executemany(
         "INSERT INTO delivery (ref, inbound_id, run_id, position, text, file, reply, state, updated_at)"
@@ -228,13 +239,16 @@ def plan_chunks(  # a statement takes what its columns need
         ],
     )
     if ending:
-        db.execute("UPDATE inbound SET ending = ?, updated_at = ? WHERE id = ?", (ending, now_ms, row_id))
+        db.execute(
+            "UPDATE inbound SET ending = ?, detail = ?, updated_at = ? WHERE id = ?",
+            (ending, detail, now_ms, row_id),
+        )
 
 
 def chunks(db: sqlite3.Connection, row_id: int) -> list[Chunk]:
     """Return a row's chunks in their order."""
     found = db.execute(
-        "SELECT ref, text, state, updated_at, message_id, file, payload, reply FROM delivery"
+        "SELECT ref, text, state, updated_at, message_id, file, payload, reply, run_id, detail FROM delivery"
         " WHERE inbound_id = ? ORDER BY position",
         (row_id,),
     )
@@ -248,18 +262,34 @@ def chunks(db: sqlite3.Connection, row_id: int) -> list[Chunk]:
             file=row[5],
             payload=row[6],
             reply=row[7],
+            run_id=row[8],
+            detail=row[9],
         )
         for row in found
     ]
 
 
-def drop_unsent(db: sqlite3.Connection, row_id: int, now_ms: int) -> None:
-    """Give up chunks of a lost run that never left."""
+def drop_unsent(db: sqlite3.Connection, row_id: int, detail: str, now_ms: int) -> None:
+    """Give up a row's chunks that are neither sent nor given up yet."""
     db.execute(
-        "UPDATE delivery SET state = 'dead', detail = 'its run was lost', updated_at = ?"
-        " WHERE inbound_id = ? AND state = 'planned'",
-        (now_ms, row_id),
+        "UPDATE delivery SET state = 'dead', detail = ?, updated_at = ?"
+        " WHERE inbound_id = ? AND state IN ('planned', 'sending')",
+        (detail, now_ms, row_id),
     )
+
+
+def refuse_chunk(db: sqlite3.Connection, ref: str, detail: str, notice: Chunk, now_ms: int) -> bool:
+    """Give up a chunk; return whether ``notice`` was planned, see `Journal.refuse_chunk`."""
+    mark_chunk(db, ref, ChunkState.DEAD, "", detail, now_ms)
+    row_id, run_id, ending = db.execute(
+        "SELECT inbound.id, delivery.run_id, ending FROM delivery JOIN inbound ON inbound.id = inbound_id"
+        " WHERE ref = ?",
+        (ref,),
+    ).fetchone()
+    if ending != RowState.ANSWERED:
+        return False
+    plan_chunks(db, row_id, run_id, [notice], RowState.NOTIFIED, detail, now_ms)
+    return True
 
 
 def revise_chunk(db: sqlite3.Connection, ref: str, part: Part, now_ms: int) -> None:

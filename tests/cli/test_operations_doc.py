@@ -87,6 +87,6 @@ async def test_what_the_document_shows_of_the_doctor_is_what_it_prints(
 
 def test_every_metric_is_in_the_document_and_none_that_is_not_there() -> None:
     meter = PrometheusMeter()
-    meter.watch(lambda: gauges_of(ChannelStatus(bots={}, turns={}, lanes={}, trouble="")))
+    meter.watch(lambda: gauges_of(ChannelStatus(bots={}, turns={}, lanes={}, failing={}, trouble="")))
     real = set(re.findall(r"^# TYPE (\w+) ", meter.text().decode(), re.MULTILINE))
     assert set(re.findall(r"^\| `(octo_\w+)` ", DOC.read_text(), re.MULTILINE)) == real

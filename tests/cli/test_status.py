@@ -7,15 +7,20 @@ import pty
 import re
 import signal
 import sysconfig
+import time
 from asyncio.subprocess import PIPE
 from pathlib import Path
 from typing import Any
 
-from openclaw_channel_octo.host.base import Accepted, Failed, Final
+import pytest
+
+from openclaw_channel_octo.host.base import Accepted, Block, Failed, Final
 from openclaw_channel_octo.host.files import OwnerLock
-from openclaw_channel_octo.testing.host import HANG, ScriptedHost
+from openclaw_channel_octo.testing.faults import RateLimit
+from openclaw_channel_octo.testing.host import HANG, ScriptedHost, Step
 from tests.cli.asking import command, controlled
 from tests.runtime.rig import OTHER_TOKEN, TOKEN, Rig
+from tests.runtime.wire_bench import until
 
 PROGRAM = Path(sysconfig.get_path("scripts")) / "openclaw-octo"
 
@@ -154,3 +159,28 @@ async def test_watch_redraws_a_terminal(fast_rig: Rig) -> None:
     _, err = await watching.communicate()
     os.close(ours)
     assert (watching.returncode, err) == (0, b"")
+
+
+@pytest.mark.parametrize("running", [True, False], ids=["in a run", "behind a run"])
+async def test_an_answer_that_waits_for_the_api_is_told_with_the_time_it_fails_since(
+    fast_rig: Rig, running: bool
+) -> None:
+    answer: list[Step] = [Accepted("r"), Block("part"), HANG] if running else [Accepted("r"), Final("answer")]
+    await fast_rig.start(fast_rig.config(), ScriptedHost(answer))
+    channel = fast_rig.channel
+    assert channel is not None
+    fast_rig.octo.fail_next("sendMessage", RateLimit(retry_after=60), times=None)
+    before_ms = fast_rig.clock.wall_ms()
+    await fast_rig.mention("go")
+    await fast_rig.octo.wait_for(lambda: fast_rig.calls("sendMessage"))
+    await until(lambda: bool(channel.status().unsent), "an answer that waits")
+    async with controlled(fast_rig):
+        found = await told(fast_rig)
+        text = (await command("status", "--store", str(fast_rig.state_dir))).output
+    key = "agent:main:octo:group:g1"
+    assert list(found["unsent"]) == [key]
+    assert before_ms <= found["unsent"][key] <= fast_rig.clock.wall_ms()
+    since = time.strftime("%Y-%m-%d %H:%M", time.localtime(found["unsent"][key] / 1000))
+    assert f"waiting to be sent, API fails since {since}" in text
+    assert "preparing a turn" not in text
+    assert ("works on message" in text) is running

@@ -15,6 +15,7 @@ from openclaw_channel_octo.rest import models
 from openclaw_channel_octo.rest.answers import Answer, read
 from openclaw_channel_octo.rest.calls import POLICIES, Call
 from openclaw_channel_octo.rest.retry import RetryBudget
+from openclaw_channel_octo.testing.clock import ManualClock
 from tests.fuzz.harness import PLANTED, Harness
 from tests.fuzz.mutation import ODD_VALUES, json_maker
 
@@ -158,7 +159,7 @@ def _check_error(call: Call, error: ApiError) -> None:
     assert PLANTED not in said
     assert len(str(error)) <= LONGEST_ERROR
     assert str(error).isprintable()
-    budget = RetryBudget(POLICIES[call], lambda low, _high: low)
+    budget = RetryBudget(POLICIES[call], ManualClock(jitter=0.75))
     waits = []
     with suppress(StopIteration):
         waits = list(iter(lambda: budget.wait_after(error), None))

@@ -5,14 +5,17 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 from pydantic import SecretStr
 
 from openclaw_channel_octo.clock import SystemClock
+from openclaw_channel_octo.errors import BadRequest
 from openclaw_channel_octo.ids import ChannelRef, ChannelType
 from openclaw_channel_octo.rest.client import BotApi
 from openclaw_channel_octo.rest.origin import AT_ONCE, Origin
+from openclaw_channel_octo.testing.clock import ManualClock
 
 GROUP = ChannelRef("9b1e", ChannelType.GROUP)
 CALLS = 40
@@ -27,6 +30,7 @@ class SlowOcto:
         self.asked = Counter[str]()
         self.now = 0
         self.most = 0
+        self.status = 200
 
     async def answer(self, request: web.Request) -> web.Response:
         call = request.path.removeprefix("/v1/bot/")
@@ -39,7 +43,8 @@ class SlowOcto:
             await self.go.wait()
             self.now -= 1
             return web.json_response({"messages": []})
-        return web.json_response({"message_id": 1} if call == "sendMessage" else {"status": 200})
+        answer = {"message_id": 1} if call == "sendMessage" else {"status": self.status}
+        return web.json_response(answer, status=self.status)
 
 
 @asynccontextmanager
@@ -96,3 +101,51 @@ async def test_a_bot_that_leaves_does_not_take_the_connections_of_the_others_alo
         await bots[0].close()
         await bots[1].typing(GROUP)
         assert octo.asked["typing"] == 2
+
+
+async def test_whoever_waits_for_the_server_goes_on_with_the_first_call_of_any_bot_that_succeeds() -> None:
+    clock = ManualClock()
+    async with many_bots(Origin()) as (_, bots):
+        waiting = [asyncio.create_task(bots[0]._origin.pause(clock, 16)) for _ in range(40)]
+        await clock.sleepers(40)
+        await bots[1].typing(GROUP)
+        assert await asyncio.gather(*waiting) == [True] * 40
+        assert clock.now() == 0
+
+
+async def test_a_call_that_fails_ends_no_wait_and_the_time_does() -> None:
+    clock = ManualClock()
+    async with many_bots(Origin()) as (octo, bots):
+        octo.status = 400
+        waiting = asyncio.create_task(bots[0]._origin.pause(clock, 16))
+        await clock.sleepers()
+        with pytest.raises(BadRequest):
+            await bots[1].typing(GROUP)
+        await clock.advance(15)
+        assert not waiting.done()
+        await clock.advance(1)
+        assert await waiting is False
+
+
+async def test_a_success_before_the_wait_does_not_end_it() -> None:
+    clock = ManualClock()
+    async with many_bots(Origin()) as (_, bots):
+        await bots[0].typing(GROUP)
+        waiting = asyncio.create_task(bots[0]._origin.pause(clock, 16))
+        await clock.advance(15)
+        assert not waiting.done()
+        await bots[0].typing(GROUP)
+        assert await waiting is True
+
+
+async def test_a_wait_that_is_cancelled_leaves_nothing_behind() -> None:
+    clock = ManualClock()
+    async with many_bots(Origin()) as (_, bots):
+        before = asyncio.all_tasks()
+        waiting = asyncio.create_task(bots[0]._origin.pause(clock, 16))
+        await clock.sleepers()
+        waiting.cancel()
+        await asyncio.wait({waiting})
+        assert waiting.cancelled()
+        assert asyncio.all_tasks() == before
+        await bots[0].typing(GROUP)

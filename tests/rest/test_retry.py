@@ -1,5 +1,7 @@
 """Waiting between attempts: as long as asked, never too long, and only where repeating does no harm."""
 
+import asyncio
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,6 +20,7 @@ from openclaw_channel_octo.errors import (
 from openclaw_channel_octo.rest.answers import ProxyRefusal
 from openclaw_channel_octo.rest.calls import POLICIES, Call, CallPolicy
 from openclaw_channel_octo.rest.retry import RetryBudget
+from openclaw_channel_octo.testing.clock import ManualClock
 
 GENEROUS = CallPolicy(on_failure=99, on_limit=99)
 DOWN = Unavailable("groups", "down")
@@ -27,12 +30,22 @@ def limited(seconds: float) -> RateLimited:
     return RateLimited("groups", "slow", retry_after=seconds)
 
 
-def lowest(low: float, _: float) -> float:
-    return low
+class Jitter(ManualClock):
+    """A clock whose jitter lies at some place of the range it is asked for.
+
+    Args:
+        spread: 0 for the lowest factor, 1 for the highest.
+    """
+
+    def __init__(self, spread: float) -> None:
+        super().__init__()
+        self._spread = spread
+
+    def jitter(self, low: float, high: float) -> float:
+        return low + (high - low) * self._spread
 
 
-def highest(_: float, high: float) -> float:
-    return high
+lowest, highest = Jitter(0), Jitter(1)
 
 
 def waits(policy: CallPolicy, error: ApiError) -> list[float]:
@@ -112,6 +125,21 @@ def test_failures_and_limits_are_counted_apart() -> None:
     spread=st.floats(0, 1),
 )
 def test_all_waits_of_a_call_stay_within_fifteen_seconds(errors: list[ApiError], spread: float) -> None:
-    budget = RetryBudget(GENEROUS, lambda low, high: low + (high - low) * spread)
+    budget = RetryBudget(GENEROUS, Jitter(spread))
 
     assert sum(budget.wait_after(error) or 0.0 for error in errors) <= 15
+
+
+async def test_the_time_of_a_call_begins_with_its_first_attempt_and_ends_its_repetitions() -> None:
+    clock = Jitter(0)
+    budget = RetryBudget(GENEROUS, clock, within_s=10)
+    await clock.advance(60)  # it waits for its slot
+    first = asyncio.create_task(budget.limited(clock.sleep(9)))
+    await clock.advance(9)
+    assert first.done()
+    assert budget.wait_after(DOWN) == 0.375
+    assert budget.wait_after(limited(1)) is None
+    late = asyncio.create_task(budget.limited(clock.sleep(9)))
+    await clock.advance(1)
+    with pytest.raises(TimeoutError):
+        late.result()

@@ -94,9 +94,9 @@ async def test_nothing_to_stop_is_said(rig: Rig) -> None:
 
 async def test_a_command_whose_answer_cannot_be_sent_is_a_dead_letter(rig: Rig) -> None:
     await rig.start(rig.config(), ScriptedHost())
-    rig.octo.fail_next("sendMessage", ErrorAnswer(status=400))
+    rig.octo.fail_next("sendMessage", ErrorAnswer(status=403))
     reason = await rig.until_row(await rig.octo.say(ANN, rig.dm, "/help"), "dead")
-    assert "400" in reason
+    assert "403" in reason
     assert rig.said(ChannelRef(ANN, 1)) == []
 
 

@@ -14,6 +14,7 @@ from openclaw_channel_octo.clock import Clock, SystemClock
 from openclaw_channel_octo.config.model import Texts
 from openclaw_channel_octo.host.base import Accepted, Block, Final
 from openclaw_channel_octo.ids import ChannelRef
+from openclaw_channel_octo.policy.gate import decide
 from openclaw_channel_octo.rest.client import BotApi
 from openclaw_channel_octo.runtime import inbox, pipeline
 from openclaw_channel_octo.runtime.lanes import Lanes
@@ -314,8 +315,6 @@ async def test_a_message_that_breaks_its_handling_twice_is_a_dead_letter_and_peo
 async def test_a_message_that_breaks_the_gate_is_a_dead_letter_with_its_payload_and_the_others_are_answered(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    decide = inbox.decide
-
     def breaks(envelope: Any, payload: Any, *rest: Any) -> Any:
         if payload.text and "poison" in payload.text:
             raise RuntimeError("nobody foresaw this")

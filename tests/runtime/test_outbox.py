@@ -1,14 +1,16 @@
 """Replies across lost answers and dead processes: complete, in order, never twice."""
 
 import json
+import logging
 
 import pytest
 
 from openclaw_channel_octo.config.model import Texts
-from openclaw_channel_octo.host.base import Accepted, Block, Failed, Final
+from openclaw_channel_octo.host.base import Accepted, Block, Failed, Final, MediaItem
 from openclaw_channel_octo.testing.faults import ErrorAnswer, Hang, LoseAnswer, ProxyPage, RateLimit, Refuse
 from openclaw_channel_octo.testing.host import HANG, ScriptedHost
-from tests.runtime.rig import HELPER, Rig
+from tests.runtime.asking import ask
+from tests.runtime.rig import BEN, HELPER, RESTART, Rig
 
 TEXTS = Texts()
 LONG = " ".join(f"word{number}" for number in range(60))
@@ -149,3 +151,106 @@ async def test_the_key_of_a_message_travels_in_its_payload_and_is_a_string(rig: 
     (call,) = rig.calls("sendMessage")
     assert isinstance(call.body["payload"]["client_ref"], str)
     assert len(json.dumps(call.body["payload"]["client_ref"])) < 64
+
+
+def answered(rig: Rig) -> list[tuple[str, object]]:
+    """Return what the bot said, each with the message it names as answered."""
+    lines = [line for line in rig.octo.chat(rig.group) if line.from_uid == HELPER]
+    return [(line.text, line.payload.get("client_answers")) for line in lines]
+
+
+async def test_every_message_of_an_answer_names_the_message_it_answers(rig: Rig) -> None:
+    host = ScriptedHost([Accepted("r"), Block("one"), Final("two", ())])
+    await rig.start(rig.config(), host)
+    message_id = await rig.mention("go")
+    await rig.until_row(message_id, "answered")
+    assert answered(rig) == [("one", message_id), ("two", message_id)]
+
+
+async def test_notices_and_answers_of_commands_name_their_message_too_and_announcements_do_not(
+    rig: Rig,
+) -> None:
+    host = ScriptedHost([Accepted("r"), Failed("failed", "no")])
+    await rig.start(rig.config(laneLength=1), host)
+    failed = await rig.mention("go")
+    await rig.until_row(failed, "notified")
+    host.script(Accepted("r"), HANG, Final("done"))
+    done = await rig.mention("again")
+    await host.wait_for_turns(2)
+    host.script(Accepted("r"), Final("waited"))
+    waits = await rig.mention("waits")
+    await rig.until_row(waits, "queued")
+    busy = await rig.mention("too much")
+    await rig.until_row(busy, "notified")
+    command = await rig.mention("/help")
+    await rig.until_row(command, "answered")
+    host.release()
+    await rig.until_row(waits, "answered")
+    seen = answered(rig)
+    assert seen[0] == (TEXTS.failed, failed)
+    assert seen[1] == (RESTART, None)
+    assert seen[2] == (TEXTS.busy, busy)
+    assert [name for _, name in seen[3:]] == [command, done, waits]
+
+
+async def test_what_an_agent_sends_elsewhere_answers_nothing_and_here_its_message(city: Rig) -> None:
+    asked = await ask(city, BEN)
+    await asked.outbound.send_text("group:g3", "over there")
+    await asked.outbound.send_text("group:g1", "here")
+    asked.host.release()
+    message_id = asked.host.turns[-1].message_id
+    await city.until_row(message_id, "answered")
+    sent = [call.body["payload"].get("client_answers") for call in city.calls("sendMessage")]
+    assert sent == [None, message_id, message_id]
+
+
+async def test_a_file_names_the_message_it_answers(rig: Rig) -> None:
+    file = MediaItem(kind="file", url="data:text/plain;base64,aGVsbG8=", name="hello.txt")
+    await rig.start(rig.config(), ScriptedHost([Accepted("r"), Final("", (file,))]))
+    message_id = await rig.mention("go")
+    await rig.until_row(message_id, "answered")
+    assert [name for _, name in answered(rig)] == [message_id]
+
+
+async def test_the_reason_of_a_notice_outlives_the_process_that_dies_while_it_sends_it(rig: Rig) -> None:
+    await rig.start(rig.config(), ScriptedHost([Accepted("r"), Failed("failed", "the model said no")]))
+    rig.octo.fail_next("sendMessage", Hang())
+    message_id = await rig.mention("go")
+    await rig.octo.wait_for(lambda: rig.calls("sendMessage"))
+    await rig.stop()
+    await rig.start(rig.config(), ScriptedHost())
+    assert await rig.until_row(message_id, "notified") == "the model said no"
+    assert rig.said() == [TEXTS.failed]
+
+
+async def test_what_a_failed_run_wrote_and_its_notice_are_one_end_across_a_restart(rig: Rig) -> None:
+    host = ScriptedHost([Accepted("r"), Failed("failed", "no luck", partial="half an answer")])
+    await rig.start(rig.config(), host)
+    rig.octo.fail_next("sendMessage", Hang())
+    message_id = await rig.mention("go")
+    await rig.octo.wait_for(lambda: rig.calls("sendMessage"))
+    await rig.stop()
+    again = ScriptedHost()
+    await rig.start(rig.config(), again)
+    assert await rig.until_row(message_id, "notified") == "no luck"
+    assert rig.said() == ["half an answer […]", TEXTS.failed]
+    assert again.turns == []
+
+
+async def test_the_log_says_when_a_message_is_tried_again(
+    fast_rig: Rig, caplog: pytest.LogCaptureFixture
+) -> None:
+    await fast_rig.start(fast_rig.config())
+    fast_rig.octo.fail_next("sendMessage", RateLimit(retry_after=20))
+    with caplog.at_level(logging.WARNING):
+        await fast_rig.until_row(await fast_rig.mention("go"), "answered")
+    assert "too many requests" in caplog.text
+    assert "next try in 20 s" in caplog.text
+
+
+async def test_a_block_on_its_way_when_the_run_is_over_is_given_up_with_its_row(fast_rig: Rig) -> None:
+    host = ScriptedHost([Accepted("r"), Block("one"), Final("two")])
+    await fast_rig.start(fast_rig.config(dispatchTimeoutMs=2_000), host)
+    fast_rig.octo.fail_next("sendMessage", RateLimit(retry_after=60))
+    await fast_rig.until_row(await fast_rig.mention("go"), "notified")
+    assert fast_rig.left_open() == []

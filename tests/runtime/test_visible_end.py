@@ -5,6 +5,7 @@ import logging
 import sqlite3
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import closing
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -275,16 +276,31 @@ async def test_half_an_emoji_in_a_session_that_somebody_edited_does_not_keep_it_
     assert rig.said() == [RESTART, "@Helper message 0", "@Helper message 1"]
 
 
+class Repairs(logging.Handler):
+    """Takes a planted trigger out of the journal once somebody complains of it."""
+
+    def __init__(self, journal: Path) -> None:
+        super().__init__()
+        self._journal = journal
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.exc_info and "planted" in str(record.exc_info[1]):
+            with closing(sqlite3.connect(self._journal)) as db, db:
+                db.execute("DROP TRIGGER IF EXISTS refuse")
+
+
 async def test_a_journal_that_refuses_an_end_after_it_was_shown_does_not_make_it_show_twice(
     rig: Rig, caplog: pytest.LogCaptureFixture
 ) -> None:
     await rig.start(rig.config(), ScriptedHost([Failed("failed", "the model said no")]))
     with closing(sqlite3.connect(rig.state_dir / "octo.sqlite")) as db, db:
         db.execute(
-            "CREATE TRIGGER refuse BEFORE UPDATE ON inbound WHEN new.detail != ''"
+            "CREATE TRIGGER refuse BEFORE UPDATE ON inbound WHEN new.state = 'notified'"
             " BEGIN SELECT raise(ABORT, 'planted'); END"
         )
-    await rig.until_row(await rig.mention("go"), "notified")
+    repairs = Repairs(rig.state_dir / "octo.sqlite")
+    logging.getLogger("openclaw_channel_octo").addHandler(repairs)
+    assert await rig.until_row(await rig.mention("go"), "notified") == "the model said no"
     assert rig.said() == [TEXTS.failed]
     assert "planted" in caplog.text
 

@@ -145,13 +145,88 @@ async def test_the_end_a_row_is_to_have_is_stored_with_its_last_chunks(journal: 
     assert (await journal.unfinished("bot"))[0].ending == RowState.NOTIFIED
 
 
-async def test_what_a_lost_run_had_planned_is_given_up_but_not_what_may_have_left(journal: Journal) -> None:
+PARTS = [Part(text="one"), Part(text="two"), Part(text="three"), Part(text="four")]
+
+
+async def planned(
+    journal: Journal, ending: RowState | None = None, detail: str = ""
+) -> tuple[int, list[str]]:
+    """Return a row with one chunk in each state, and the refs of its chunks."""
     (row,) = await journal.append([message("1")])
     assert row is not None
-    first, _ = await journal.plan_chunks(row.id, "run", [Part(text="one"), Part(text="two")])
-    await journal.mark_chunk(first.ref, ChunkState.SENDING)
-    await journal.drop_unsent(row.id)
-    assert [chunk.state for chunk in await journal.chunks(row.id)] == [ChunkState.SENDING, ChunkState.DEAD]
+    refs = [chunk.ref for chunk in await journal.plan_chunks(row.id, "run", PARTS, ending, detail)]
+    await journal.mark_chunk(refs[0], ChunkState.SENT, message_id="77")
+    await journal.mark_chunk(refs[1], ChunkState.DEAD, detail="refused")
+    await journal.mark_chunk(refs[2], ChunkState.SENDING)
+    return row.id, refs
+
+
+def ended(path: Path) -> tuple[str, str, str]:
+    """Return state, notice and detail of the only row."""
+    (row,) = JournalReader(path).rows()
+    return row.state, row.notice_id, row.detail
+
+
+@pytest.mark.parametrize("state", [RowState.ANSWERED, RowState.NOTIFIED, RowState.DEAD])
+@pytest.mark.parametrize("detail", ["", "the reason"])
+async def test_a_row_that_ends_leaves_no_chunk_that_is_neither_sent_nor_given_up_with_a_reason(
+    journal: Journal, state: RowState, detail: str
+) -> None:
+    row_id, _ = await planned(journal)
+    await journal.settle([row_id], state, detail=detail)
+    why = detail or "its message ended before it was sent"
+    assert [(chunk.state, chunk.detail) for chunk in await journal.chunks(row_id)] == [
+        (ChunkState.SENT, ""),
+        (ChunkState.DEAD, "refused"),
+        (ChunkState.DEAD, why),
+        (ChunkState.DEAD, why),
+    ]
+
+
+async def test_what_a_lost_run_left_unsent_is_given_up_and_its_row_goes_on(journal: Journal) -> None:
+    row_id, _ = await planned(journal)
+    await journal.drop_unsent(row_id, "its run was lost")
+    states = [chunk.state for chunk in await journal.chunks(row_id)]
+    assert states == [ChunkState.SENT, ChunkState.DEAD, ChunkState.DEAD, ChunkState.DEAD]
+    assert len(await journal.unfinished("bot")) == 1
+
+
+@pytest.mark.parametrize(("given", "kept"), [("", "the model said no"), ("found in the chat",) * 2])
+async def test_a_row_keeps_the_reason_of_its_plan_unless_another_one_is_given(
+    journal: Journal, path: Path, given: str, kept: str
+) -> None:
+    row_id, _ = await planned(journal, RowState.NOTIFIED, "the model said no")
+    assert ended(path)[2] == "the model said no"
+    await journal.settle([row_id], RowState.NOTIFIED, notice_id="77", detail=given)
+    assert ended(path) == ("notified", "77", kept)
+
+
+async def test_a_refused_chunk_of_an_answer_is_given_up_and_its_notice_planned_in_one_step(
+    journal: Journal, path: Path
+) -> None:
+    row_id, refs = await planned(journal, RowState.ANSWERED)
+    notice = await journal.refuse_chunk(refs[2], "not taken", Part(text="sorry"))
+    assert notice is not None
+    assert await journal.refuse_chunk(refs[3], "nor this", Part(text="sorry")) is None
+    assert await journal.refuse_chunk(notice.ref, "nor this", Part(text="sorry")) is None
+    chunks = await journal.chunks(row_id)
+    assert [(chunk.text, chunk.detail) for chunk in chunks[2:]] == [
+        ("three", "not taken"),
+        ("four", "nor this"),
+        ("sorry", "nor this"),
+    ]
+    assert (await journal.unfinished("bot"))[0].ending == RowState.NOTIFIED
+    assert ended(path)[2] == "not taken"
+
+
+@pytest.mark.parametrize("ending", [None, RowState.NOTIFIED])
+async def test_no_notice_is_planned_where_the_answer_goes_on_or_a_notice_ends_it_anyway(
+    journal: Journal, ending: RowState | None
+) -> None:
+    row_id, refs = await planned(journal, ending, "why")
+    assert await journal.refuse_chunk(refs[2], "not taken", Part(text="sorry")) is None
+    assert len(await journal.chunks(row_id)) == len(PARTS)
+    assert (await journal.unfinished("bot"))[0].ending == (ending or "")
 
 
 async def test_cursors_are_kept_for_each_bot_and_never_go_back(path: Path) -> None:
