@@ -105,6 +105,7 @@ def _report(store: Path) -> Report:
         "turns": live.get("turns", {}),
         "lanes": live.get("lanes", {}),
         "unsent": live.get("unsent", {}),
+        "failing": live.get("failing", {}),
     }
 
 
@@ -131,13 +132,17 @@ def _lines(found: Report, now_ms: int) -> Iterator[str]:
         yield plain(found["problem"])
     for name, bot in found["bots"].items():
         yield from _bot_lines(name, bot, now_ms)
+        for job, error in found["failing"].get(name, {}).items():
+            yield f"  {job} fails and is tried again: {plain(error)}"
         for key, run in found["turns"].items():
             if run["account_id"] == name:
                 waiting = _waiting(found["lanes"].get(key, 0)) + _unsent(found, key, ", ")
                 yield f"  works on message {run['message_id']} for {age(run['since_ms'], now_ms)}{waiting}  {key}"
     for key in sorted({*found["lanes"], *found["unsent"]} - {*found["turns"]}):
-        doing = _unsent(found, key) or "preparing a turn"
-        yield f"{doing}{_waiting(found['lanes'].get(key, 0))}  {key}"
+        count = found["lanes"].get(key, 0)
+        waiting = f"{count} waiting" if count else ""
+        doing = ", ".join(part for part in (_unsent(found, key), waiting) if part)
+        yield f"{doing or 'ending a turn'}  {key}"
 
 
 def _bot_lines(name: str, bot: Mapping[str, Any], now_ms: int) -> Iterator[str]:

@@ -16,6 +16,7 @@ import pytest
 
 from openclaw_channel_octo.host.base import Accepted, Block, Failed, Final
 from openclaw_channel_octo.host.files import OwnerLock
+from openclaw_channel_octo.rest.media import MediaFetcher
 from openclaw_channel_octo.testing.faults import RateLimit
 from openclaw_channel_octo.testing.host import HANG, ScriptedHost, Step
 from tests.cli.asking import command, controlled
@@ -184,3 +185,32 @@ async def test_an_answer_that_waits_for_the_api_is_told_with_the_time_it_fails_s
     assert f"waiting to be sent, API fails since {since}" in text
     assert "preparing a turn" not in text
     assert ("works on message" in text) is running
+
+
+async def test_messages_whose_run_has_not_begun_are_told_as_waiting(rig: Rig) -> None:
+    host = ScriptedHost([Accepted("r"), HANG, Final("one")])
+    await rig.start(rig.config(maxTurns=1), host)
+    await rig.until_row(await rig.mention("one"), "running")
+    for text in ("two", "three"):
+        await rig.until_row(await rig.mention(text, where=rig.thread), "queued")
+    async with controlled(rig):
+        text = (await command("status", "--store", str(rig.state_dir))).output
+    assert "works on message" in text
+    assert f"2 waiting  agent:main:octo:group:{rig.thread.id}" in text
+    host.release()
+
+
+async def test_a_background_job_that_fails_is_told_with_its_error(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def breaks(_: MediaFetcher) -> None:
+        raise RuntimeError("nobody foresaw this")
+
+    monkeypatch.setattr(MediaFetcher, "sweep", breaks)
+    await rig.start(rig.config(), ScriptedHost())
+    channel = rig.channel
+    assert channel is not None
+    await until(lambda: bool(channel.status().failing), "a job that fails")
+    async with controlled(rig):
+        text = (await command("status", "--store", str(rig.state_dir))).output
+    assert "sweep of received files fails and is tried again: RuntimeError, see the log" in text

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import shutil
 import sqlite3
 import time
 from collections.abc import Awaitable, Callable
@@ -14,7 +15,7 @@ from openclaw_channel_octo.clock import Clock, SystemClock
 from openclaw_channel_octo.config.model import Texts
 from openclaw_channel_octo.host.base import Accepted, Block, Final
 from openclaw_channel_octo.ids import ChannelRef
-from openclaw_channel_octo.policy.gate import decide
+from openclaw_channel_octo.policy.gate import GatePolicy, Identity, decide
 from openclaw_channel_octo.rest.client import BotApi
 from openclaw_channel_octo.runtime import inbox, pipeline
 from openclaw_channel_octo.runtime.lanes import Lanes
@@ -22,10 +23,14 @@ from openclaw_channel_octo.runtime.limits import Limits
 from openclaw_channel_octo.runtime.media import Intake
 from openclaw_channel_octo.runtime.presence import Presence
 from openclaw_channel_octo.runtime.sequence import MessageSequence
+from openclaw_channel_octo.session.route import Routing
 from openclaw_channel_octo.session.status import Status
+from openclaw_channel_octo.store.journal import Journal
 from openclaw_channel_octo.testing.faults import Hang, RateLimit
 from openclaw_channel_octo.testing.host import HANG, ScriptedHost
 from openclaw_channel_octo.testing.records import RawMessage
+from openclaw_channel_octo.wire.events import InboundMessage, Received
+from openclaw_channel_octo.wire.packets import Flags, Setting
 from tests.runtime.rig import ANN, BEN, HELPER, FastClock, Rig
 
 TEXTS = Texts()
@@ -489,3 +494,94 @@ async def test_many_conversations_on_a_slow_server_are_all_caught_up_with(
     for message_id in asked:
         await rig.until_row(message_id, "answered")
     assert "could not be read" not in caplog.text
+
+
+async def test_a_state_folder_older_than_the_chat_answers_nothing_twice(rig: Rig) -> None:
+    """A restored backup: some mentions it does not know at all, one it knows as waiting, one as half sent."""
+    await rig.start(rig.config(), ScriptedHost())
+    await known(rig)
+    await rig.stop(0)
+    host = ScriptedHost([Accepted("r"), HANG], default=lambda turn: [Accepted(turn.run_id), Final(turn.text)])
+    await rig.start(rig.config(), host)
+    waiting = [await rig.mention("runs"), await rig.mention("waits")]
+    await rig.until_row(waiting[0], "running")
+    await rig.until_row(waiting[1], "queued")
+    await rig.stop(0)
+    shutil.copytree(rig.state_dir, rig.state_dir.with_name("backup"))
+
+    await rig.start(rig.config(), ScriptedHost())
+    for message_id in waiting:
+        await rig.until_row(message_id, "answered")
+    unknown = [await rig.mention(f"later {number}") for number in range(3)]
+    unknown.append(await rig.octo.say(ANN, rig.dm, "directly"))
+    command = await rig.mention("/status")
+    for message_id in [*unknown, command]:
+        await rig.until_row(message_id, "answered")
+    await rig.stop()
+    said = rig.said()
+    open_question = await rig.mention("nobody has answered this")
+
+    shutil.rmtree(rig.state_dir)
+    rig.state_dir.with_name("backup").rename(rig.state_dir)
+    again = ScriptedHost()
+    await rig.start(rig.config(), again)
+    await rig.until_row(open_question, "answered")
+    for message_id in [*waiting, *unknown[:3], command]:
+        assert await rig.until_row(message_id, "answered") == "found in the chat"
+    assert [turn.message_id for turn in again.turns] == [open_question]
+    assert rig.said() == [*said, "echo: @Helper nobody has answered this"]
+
+
+async def test_what_names_no_message_or_is_somebody_elses_answers_nothing(rig: Rig) -> None:
+    await rig.start(rig.config(), ScriptedHost())
+    await known(rig)
+    await rig.stop()
+    asked = await rig.mention("is anybody there?")
+    await rig.octo.say(HELPER, rig.group, "something else")
+    forged = {"type": 1, "content": "me!", "client_answers": asked}
+    raw = RawMessage(from_uid=BEN, channel=rig.group, payload=json.dumps(forged).encode())
+    await rig.octo.inject(ANN, raw, stored=True)
+    host = ScriptedHost()
+    await rig.start(rig.config(), host)
+    await rig.until_row(asked, "answered")
+    assert [turn.message_id for turn in host.turns] == [asked]
+
+
+async def test_mentions_too_old_to_be_answered_that_were_answered_are_not_told_so(rig: Rig) -> None:
+    await rig.start(rig.config(), ScriptedHost())
+    await known(rig)
+    await rig.stop()
+    old = rig.raw_mention("from yesterday", 3, timestamp=int(time.time()) - 86_400)
+    message_id = await rig.octo.inject(HELPER, old, stored=True)
+    answer = {"type": 1, "content": "yesterday's answer", "client_answers": message_id}
+    raw = RawMessage(from_uid=HELPER, channel=rig.group, payload=json.dumps(answer).encode())
+    await rig.octo.inject(ANN, raw, stored=True)
+    await rig.start(rig.config(), ScriptedHost())
+    assert await rig.until_row(message_id, "answered") == "found in the chat"
+    assert TEXTS.too_late not in rig.said()
+
+
+async def test_a_sequence_number_no_journal_can_hold_is_no_reason_not_to_answer(rig: Rig) -> None:
+    host = ScriptedHost()
+    await rig.start(rig.config(), host)
+    await rig.until_row(await rig.mention("before"), "answered")
+    account = "helper"
+    async with Journal(rig.state_dir / "numbers.sqlite", rig.clock) as journal:
+        received = Received(
+            message=InboundMessage(
+                message_id=7,
+                message_seq=2**63 + 5,
+                client_msg_no="c",
+                from_uid=ANN,
+                channel_id="g1",
+                channel_type=2,
+                timestamp=int(time.time()),
+                payload=json.dumps({"type": 1, "content": "x", "mention": {"uids": [HELPER]}}).encode(),
+                setting=Setting.NONE,
+                flags=Flags.NONE,
+            )
+        )
+        taken = inbox.Inbox(account, Identity(uid=HELPER), Routing(), lambda _: GatePolicy(), journal)
+        (outcome,) = await taken.accept([received])
+    assert outcome.row is not None
+    assert (outcome.row.message_seq, outcome.message.message_seq) == (0, 2**63 + 5)
