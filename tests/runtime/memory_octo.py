@@ -376,7 +376,9 @@ class MemoryApi:
         try:
             await within(self._clock, within_s, self._account.until_released())
         except TimeoutError:
-            raise AmbiguousOutcome(call, "no answer") if call == "sendMessage" else unavailable(call) from None
+            raise (
+                AmbiguousOutcome(call, "no answer") if call == "sendMessage" else unavailable(call)
+            ) from None
 
 
 class MemoryOcto:
