@@ -34,7 +34,7 @@ from openclaw_channel_octo.runtime.presence import Presence
 from openclaw_channel_octo.runtime.sequence import CHECK_EVERY_S, MessageSequence
 from openclaw_channel_octo.runtime.shared import Shared
 from openclaw_channel_octo.runtime.supervisor import ConnectionStatus, LinkState, Supervisor
-from openclaw_channel_octo.runtime.tasks import TaskSet
+from openclaw_channel_octo.runtime.tasks import TaskSet, together
 from openclaw_channel_octo.runtime.transport import Tap
 from openclaw_channel_octo.store.journal import Journal
 from openclaw_channel_octo.store.leases import Lease
@@ -300,7 +300,7 @@ class Bot:
         self._intake.repeat(self._files.sweep, "sweep of sent files", attachments.SWEEP_EVERY_S)
 
     async def _catch_up(self) -> None:
-        await asyncio.gather(self._sequence.catch_up(), self._sequence.meet())
+        await together((self._sequence.catch_up(), self._sequence.meet()))
 
     def _online(self) -> bool:
         return self._supervisor.status.state is LinkState.ONLINE

@@ -152,7 +152,7 @@ class Pipeline:
         """
         self._early.clear()  # recorded before, so it is among the rows
         rows = await self._shared.journal.unfinished(self._config.account_id)
-        later = {outcome.row.id for outcome in held_back() if outcome.row is not None}
+        later = {outcome.row.id for outcome in (*held_back(), *self._early) if outcome.row is not None}
         for row in rows:
             if row.id not in later and row.id not in self._in_hand:
                 self._taken_up.add(row.id)
