@@ -291,9 +291,9 @@ class Bot:
         journal, account = self._shared.journal, self._config.account_id
         self._sequence.restore(await journal.cursors(account))
         await self._around.look_around()
-        self._pipeline.open()
+        await self._pipeline.open()
         await self._catch_up()
-        await self._pipeline.resume(lambda: self._sequence.held_back)
+        self._pipeline.resume()
         check = partial(self._sequence.check, self._online)
         self._intake.repeat(check, "keep-up", CHECK_EVERY_S, wait_first=True)
         self._intake.repeat(self._media.sweep, "sweep of received files", media.SWEEP_EVERY_S)

@@ -121,12 +121,6 @@ class MessageSequence:
         self._slots = asyncio.Semaphore(AT_ONCE)
         self._failures = 0
 
-    @property
-    def held_back(self) -> Iterable[Outcome]:
-        """The messages that wait for others in front of them."""
-        for channel in self._channels.values():
-            yield from channel.order.held_back
-
     def restore(self, cursors: Mapping[ChannelRef, int]) -> None:
         """Take up the conversations an earlier process knew."""
         for ref, cursor in cursors.items():
