@@ -1,8 +1,9 @@
 """Processes as everybody on the machine sees them, where the system shows them in ``/proc``."""
 
+import asyncio
 from pathlib import Path
 
-__all__ = ["processes_with"]
+__all__ = ["alive", "gone", "processes_with"]
 
 
 def processes_with(variable: str) -> dict[str, str]:
@@ -19,3 +20,20 @@ def processes_with(variable: str) -> dict[str, str]:
         except OSError:
             continue  # gone meanwhile, or somebody else's
     return found
+
+
+def alive(pid: int) -> bool:
+    """Return whether a process lives; one that nobody has waited for yet does not."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state != "Z"
+
+
+async def gone(*pids: int) -> bool:
+    """Return once none of the processes lives any more, or fail."""
+    async with asyncio.timeout(20):
+        while any(alive(pid) for pid in pids):  # noqa: ASYNC110  # other processes set no events
+            await asyncio.sleep(0.002)
+    return True

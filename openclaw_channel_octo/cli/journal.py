@@ -110,7 +110,10 @@ def show(name: str, store: Path, text: bool, as_json: bool) -> None:
 @click.argument("names", metavar="ID...", nargs=-1, required=True)
 @STORE_OPTION
 def retry(names: Sequence[str], store: Path) -> None:
-    """Have dead messages answered after all, at the bot's next start. Exit code 1 when one could not be."""
+    """Have messages answered after all, at the bot's next start. Exit code 1 when one could not be.
+
+    Dead letters, and what was turned away with a notice before any run: too old, a full lane, a limit.
+    """
     reader = journal_in(store)
     refused = 0
     for name in names:
@@ -121,7 +124,7 @@ def retry(names: Sequence[str], store: Path) -> None:
             click.echo(f"{name}: will be answered when the bot is started again")
             continue
         refused += 1
-        why = f"it is {rows[0].state}, not dead" if rows else "no such message"
+        why = f"it is {rows[0].state}" if rows else "no such message"
         click.echo(f"{name}: left alone, {why}", err=True)
     sys.exit(NOT_FINE if refused else 0)
 

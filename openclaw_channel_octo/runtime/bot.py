@@ -34,7 +34,7 @@ from openclaw_channel_octo.runtime.presence import Presence
 from openclaw_channel_octo.runtime.sequence import CHECK_EVERY_S, MessageSequence
 from openclaw_channel_octo.runtime.shared import Shared
 from openclaw_channel_octo.runtime.supervisor import ConnectionStatus, LinkState, Supervisor
-from openclaw_channel_octo.runtime.tasks import TaskSet
+from openclaw_channel_octo.runtime.tasks import TaskSet, together
 from openclaw_channel_octo.runtime.transport import Tap
 from openclaw_channel_octo.store.journal import Journal
 from openclaw_channel_octo.store.leases import Lease
@@ -291,16 +291,16 @@ class Bot:
         journal, account = self._shared.journal, self._config.account_id
         self._sequence.restore(await journal.cursors(account))
         await self._around.look_around()
-        self._pipeline.open()
+        await self._pipeline.open()
         await self._catch_up()
-        await self._pipeline.resume(lambda: self._sequence.held_back)
+        self._pipeline.resume()
         check = partial(self._sequence.check, self._online)
         self._intake.repeat(check, "keep-up", CHECK_EVERY_S, wait_first=True)
         self._intake.repeat(self._media.sweep, "sweep of received files", media.SWEEP_EVERY_S)
         self._intake.repeat(self._files.sweep, "sweep of sent files", attachments.SWEEP_EVERY_S)
 
     async def _catch_up(self) -> None:
-        await asyncio.gather(self._sequence.catch_up(), self._sequence.meet())
+        await together((self._sequence.catch_up(), self._sequence.meet()))
 
     def _online(self) -> bool:
         return self._supervisor.status.state is LinkState.ONLINE

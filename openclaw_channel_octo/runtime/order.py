@@ -1,6 +1,5 @@
 """The order of one conversation's messages, by their sequence numbers (protocol §4.7)."""
 
-from collections.abc import Iterable
 from typing import Generic, TypeVar
 
 __all__ = ["ChannelOrder"]
@@ -40,11 +39,6 @@ class ChannelOrder(Generic[_T]):
     def held(self) -> int:
         """How many messages are held back."""
         return len(self._held)
-
-    @property
-    def held_back(self) -> Iterable[_T]:
-        """The messages that are held back."""
-        return self._held.values()
 
     def offer(self, seq: int, item: _T, *, hold: bool = False) -> list[_T]:
         """Take a message that arrived by itself; return what may go on now, in order.

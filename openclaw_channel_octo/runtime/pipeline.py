@@ -82,20 +82,25 @@ class Pipeline:
         self._turns = turns
         self._open = asyncio.Event()
         self._resumed = False
-        self._early: list[Outcome] = []
+        self._left_open: Sequence[InboundRow] = ()
+        self._early: list[tuple[InboundRow, bool]] = []
         self._in_hand: set[int] = set()
-        self._taken_up: set[int] = set()
         self._shown: set[int] = set()
 
-    def open(self) -> None:
-        """Judge what arrives from here on: what has to be known about its conversations is known."""
-        self._open.set()
+    async def open(self) -> None:
+        """Judge what arrives from here on: what has to be known about its conversations is known.
+
+        Raises `StoreError`.
+        """
+        if not self._open.is_set():
+            self._left_open = await self._shared.journal.unfinished(self._config.account_id)
+            self._open.set()
 
     def suspend(self) -> None:
-        """Leave what is recorded in the journal until `resume`; what is in hand goes on."""
+        """Leave what is recorded in the journal until `open` and `resume`; what is in hand goes on."""
+        self._open.clear()
         self._resumed = False
         self._early.clear()
-        self._taken_up.clear()
 
     async def commit(self, events: Sequence[Incoming]) -> Sequence[Outcome]:
         """Judge and record received packets; see `Inbox.accept`. Waits until the pipeline is open."""
@@ -131,10 +136,8 @@ class Pipeline:
         row = outcome.row
         if row is None:
             self._note(outcome)
-        elif not self._resumed:  # the journal holds it, and `resume` takes it up
-            self._early.append(outcome)
-        elif row.id in self._taken_up:
-            self._taken_up.discard(row.id)
+        elif not self._resumed:
+            self._early.append((row, outcome.fetched))
         else:
             self._handle(row, partial(self._start, look=outcome.fetched))
 
@@ -144,23 +147,15 @@ class Pipeline:
         if rows:
             self._tasks.start(self._shared.journal.queued(rows), "queued")
 
-    async def resume(self, held_back: Callable[[], Iterable[Outcome]]) -> None:
-        """Take up what an earlier process, or this one before it broke, left open, each conversation in its order.
-
-        Args:
-            held_back: returns the messages that will be released later.
-        """
-        self._early.clear()  # recorded before, so it is among the rows
-        rows = await self._shared.journal.unfinished(self._config.account_id)
-        later = {outcome.row.id for outcome in held_back() if outcome.row is not None}
-        for row in rows:
-            if row.id not in later and row.id not in self._in_hand:
-                self._taken_up.add(row.id)
-                self._handle(row, self._take_up)
-        self._resumed = True
-        early, self._early = self._early, []
-        for outcome in early:
-            self.release(outcome)
+    def resume(self) -> None:
+        """Take up what was left open before `open`, and what was released since, each conversation in its order."""
+        steps = {row.id: self._take_up for row in self._left_open if row.id not in self._in_hand}
+        steps |= {row.id: partial(self._start, look=look, bounded=False) for row, look in self._early}
+        rows = [*self._left_open, *(row for row, _ in self._early)]
+        self._resumed, self._left_open, self._early = True, (), []
+        for row in sorted(rows, key=lambda row: (row.session_key, row.message_seq, row.id)):
+            if row.id in steps:
+                self._handle(row, steps[row.id])
 
     def _admitted(self, outcome: Outcome) -> Outcome:
         try:

@@ -28,6 +28,9 @@ LONGEST_HINT_S = 60.0
 STORED_AFTER_S = 1.0
 """How long an accepted message may take to reach the history."""
 
+LOOK_WITHIN_S = 10.0
+"""Longest time a page of the history may take before a message is answered without it."""
+
 LOOK_BACK = 100
 """Newest messages of a conversation searched for one whose send had no answer."""
 
@@ -180,7 +183,9 @@ class Sender:
         """
         start = row.message_seq + 1
         while row.message_id not in self._answered and row.message_seq > 0:
-            page = await self._api.sync_messages(row.channel, start=start, limit=MAX_HISTORY_ROWS)
+            page = await self._api.sync_messages(
+                row.channel, start=start, limit=MAX_HISTORY_ROWS, within_s=LOOK_WITHIN_S
+            )
             for message in page:
                 if self._is_ours(message):
                     self.heard(parse_payload(message.payload), int(message.message_id))

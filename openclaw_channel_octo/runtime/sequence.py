@@ -16,7 +16,7 @@ from openclaw_channel_octo.policy.gate import DecisionKind
 from openclaw_channel_octo.runtime.history import FETCH_WITHIN_S, PAGE, History
 from openclaw_channel_octo.runtime.inbox import NUMBERS_END, Outcome
 from openclaw_channel_octo.runtime.order import ChannelOrder
-from openclaw_channel_octo.runtime.tasks import TaskSet
+from openclaw_channel_octo.runtime.tasks import TaskSet, together
 from openclaw_channel_octo.wire.events import Received
 from openclaw_channel_octo.wire.packets import Flags
 
@@ -121,12 +121,6 @@ class MessageSequence:
         self._slots = asyncio.Semaphore(AT_ONCE)
         self._failures = 0
 
-    @property
-    def held_back(self) -> Iterable[Outcome]:
-        """The messages that wait for others in front of them."""
-        for channel in self._channels.values():
-            yield from channel.order.held_back
-
     def restore(self, cursors: Mapping[ChannelRef, int]) -> None:
         """Take up the conversations an earlier process knew."""
         for ref, cursor in cursors.items():
@@ -154,7 +148,7 @@ class MessageSequence:
         channels = [(ref, channel) for ref, channel in self._channels.items() if not channel.filling]
         for _, channel in channels:
             channel.filling = True
-        await asyncio.gather(*(self._fill(ref, channel, None) for ref, channel in channels))
+        await together(self._fill(ref, channel, None) for ref, channel in channels)
 
     async def meet(self) -> None:
         """Look at the end of conversations nobody here has heard of: words to the bot may be in it."""
@@ -164,7 +158,7 @@ class MessageSequence:
             self._log.warning("the bot's groups could not be listed: %s", error)
             return
         new = [ref for ref in listed if ref not in self._channels]
-        await asyncio.gather(*(self._begin(ref, self._add(ref)) for ref in new))
+        await together(self._begin(ref, self._add(ref)) for ref in new)
 
     async def check(self, online: Callable[[], bool]) -> None:
         """Look for messages that were never pushed, one conversation after the other.

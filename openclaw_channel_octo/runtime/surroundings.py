@@ -17,6 +17,7 @@ from openclaw_channel_octo.runtime.notes import Notes
 from openclaw_channel_octo.runtime.places import Places
 from openclaw_channel_octo.runtime.preferences import Preferences
 from openclaw_channel_octo.runtime.roster import Roster
+from openclaw_channel_octo.runtime.tasks import together
 
 __all__ = ["Surroundings"]
 
@@ -109,7 +110,7 @@ class Surroundings(Struct, frozen=True, kw_only=True):
         except ApiError as error:
             self.log.info("the groups cannot be listed now: %s", error)
             return
-        await asyncio.gather(*(look_at(group.group_no) for group in groups))
+        await together(look_at(group.group_no) for group in groups)
 
     def _heed_signal(self, channel: ChannelRef, payload: Payload) -> None:
         event = payload.event_type or ""

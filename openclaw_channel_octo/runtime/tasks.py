@@ -1,19 +1,30 @@
 """Background tasks with one owner: named, watched, and ended together."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, TypeVar
 
 from openclaw_channel_octo.clock import Backoff, Clock
 from openclaw_channel_octo.observe.logs import BotLog
 
-__all__ = ["TaskSet", "uninterrupted"]
+__all__ = ["TaskSet", "together", "uninterrupted"]
 
 FIRST_RETRY_S = 1.0
 LONGEST_RETRY_S = 300.0
 
 _T = TypeVar("_T")
+
+
+async def together(work: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """Do several things side by side; where one of them breaks, the others are cancelled and waited for.
+
+    Raises:
+        ExceptionGroup: what broke.
+    """
+    async with asyncio.TaskGroup() as group:
+        for one in work:
+            group.create_task(one)
 
 
 class TaskSet:

@@ -70,6 +70,7 @@ class Journal:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="octo-journal")
         self._db: sqlite3.Connection | None = None
         self._closed = False
+        self._waiting = 0  # jobs that wait for the file
         self._since_prune = PRUNE_EVERY  # so that the first batch after a start clears up
         self._edges: Mapping[str, retention.Edge] = {}
         self.trouble = ""
@@ -342,17 +343,24 @@ class Journal:
     async def _patiently(self, job: Callable[[], _T], meanwhile: str) -> _T:
         """Run ``job`` on the writer thread, again and again while waiting may help, and say once what waits."""
         loop = asyncio.get_running_loop()
-        while True:
-            try:
-                result = await loop.run_in_executor(self._thread, job)
-            except StoreError as error:
-                if not error.retryable:
-                    raise
-                self._report(str(error), meanwhile)
-                await self._clock.sleep(RETRY_S)
-            else:
-                self._report("")
-                return result
+        waited = False
+        try:
+            while True:
+                try:
+                    result = await loop.run_in_executor(self._thread, job)
+                except StoreError as error:
+                    if not error.retryable:
+                        raise
+                    self._report(str(error), meanwhile)
+                    self._waiting += not waited
+                    waited = True
+                    await self._clock.sleep(RETRY_S)
+                else:
+                    if waited or not self._waiting:  # that a full disk is read proves nothing
+                        self._report("")
+                    return result
+        finally:
+            self._waiting -= waited
 
     def _open_file(self) -> None:
         self._db = open_database(self._path, self._clock.wall_ms())

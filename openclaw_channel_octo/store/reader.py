@@ -155,13 +155,16 @@ class JournalReader:
             }
 
     def retry(self, row: JournalRow, now_ms: int) -> bool:
-        """Let the bot answer a dead letter at its next start; return whether it still was one. Raises `StoreError`."""
+        """Let the bot answer a dead letter, or what a notice ended before any run, at its next start.
+
+        Returns whether the row still was one. Raises `StoreError`.
+        """
         with self._opened("rw") as db, db:
             db.execute("BEGIN IMMEDIATE")
             changed = db.execute(
-                "UPDATE inbound SET state = 'received', detail = '', ending = '', attempt = 0, breaks = 0,"
-                " retried = 1, updated_at = ?"
-                " WHERE id = ? AND state = 'dead' AND session_key != ''",
+                "UPDATE inbound SET state = 'received', detail = '', ending = '', run_id = '', attempt = 0,"
+                " breaks = 0, retried = 1, updated_at = ? WHERE id = ? AND session_key != ''"
+                " AND decision != 'refused' AND (state = 'dead' OR state = 'notified' AND attempt = 0)",
                 (now_ms, row.id),
             )
             return changed.rowcount == 1

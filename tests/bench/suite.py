@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from tests.bench import chatter, gateway, idle, imports, packets, presence, store
+from tests.bench import chatter, gateway, idle, imports, packets, presence, programs, store
 from tests.bench.measure import Row
 
 __all__ = ["BENCHMARKS"]
@@ -13,6 +13,7 @@ BENCHMARKS: Mapping[str, tuple[Callable[[int], list[Row]], int]] = {
     "presence": (presence.run, 300),
     "gateway": (gateway.run, 50),
     "store": (store.run, 100_000),
+    "programs": (programs.run, 200),
     "idle": (idle.run, 1_000),
     "imports": (imports.run, 25),
 }

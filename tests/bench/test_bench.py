@@ -6,7 +6,16 @@ from tests.bench.__main__ import main, table
 from tests.bench.measure import Row
 from tests.bench.suite import BENCHMARKS
 
-TINY = {"packets": 100, "chatter": 300, "presence": 10, "gateway": 3, "store": 1_000, "idle": 3, "imports": 1}
+TINY = {
+    "packets": 100,
+    "chatter": 300,
+    "presence": 10,
+    "gateway": 3,
+    "store": 1_000,
+    "programs": 2,
+    "idle": 3,
+    "imports": 1,
+}
 
 
 @pytest.mark.parametrize("name", BENCHMARKS)

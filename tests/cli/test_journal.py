@@ -102,7 +102,7 @@ async def test_a_dead_message_is_answered_after_retry_and_restart(rig: Rig) -> N
     assert call("retry", dead, "--store", str(rig.state_dir)).exit_code == 0
     refused = call("retry", answered, "999", "--store", str(rig.state_dir))
     assert refused.exit_code == 1
-    assert "it is answered, not dead" in refused.stderr
+    assert "left alone, it is answered" in refused.stderr
     assert "no such message" in refused.stderr
     await rig.stop()
     await rig.start(rig.config(), ScriptedHost())

@@ -447,6 +447,23 @@ async def test_a_full_disk_is_waited_out_and_nothing_is_lost(
     assert "free disk space" in caplog.text
 
 
+async def test_reading_from_a_full_disk_does_not_make_it_writable_again(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock = ManualClock()
+    async with Journal(path, clock) as journal:
+        with files_end_at(0):
+            writing = asyncio.create_task(journal.append([message("1")]))
+            await clock.sleepers(1)
+            await journal.counts()
+            assert "free disk space" in journal.trouble
+            assert "WARNING" not in caplog.text
+            writing.cancel()
+            await asyncio.wait({writing})
+        await journal.counts()
+        assert journal.trouble == ""  # nobody is left whom it would trouble
+
+
 async def test_a_file_somebody_else_has_locked_is_waited_for_and_called_locked(
     path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, runtime_checkable
 
 from pydantic import SecretStr
 
@@ -18,6 +18,7 @@ __all__ = [
     "AgentError",
     "EchoAgent",
     "Prompt",
+    "StartedAgent",
     "one_line",
     "without_quotes",
     "without_secrets",
@@ -83,6 +84,19 @@ class Agent(Protocol):
         The iteration is cancelled when the run is stopped or outlives its budget; whatever was started for
         it has to be ended then. Raises `AgentError` when there is no answer or no end to it.
         """
+        ...
+
+
+@runtime_checkable
+class StartedAgent(Protocol):
+    """What an `Agent` also is that has something to do before its first prompt and after its last."""
+
+    async def start(self) -> None:
+        """Get ready; the host has its state folder, and no turn runs."""
+        ...
+
+    async def stop(self) -> None:
+        """Give back what was taken; no turn runs any more."""
         ...
 
 

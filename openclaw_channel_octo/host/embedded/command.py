@@ -21,6 +21,8 @@ from openclaw_channel_octo.host.embedded.agents import (
     one_line,
     without_secrets,
 )
+from openclaw_channel_octo.host.embedded.leftovers import RUN_VARIABLE
+from openclaw_channel_octo.host.embedded.programs import Programs
 from openclaw_channel_octo.host.files import private_folder
 from openclaw_channel_octo.message.text import label
 
@@ -43,12 +45,14 @@ class CommandAgent:
     ``OPENCLAW_RUN_ID``, ``OPENCLAW_SENDER``, ``OPENCLAW_MEDIA`` (the same paths, separated by ``os.pathsep``) and
     ``OPENCLAW_OUTPUT`` on top, a folder of its own for files of the answer, which names them in lines ``MEDIA:<name>``;
     ``OPENCLAW_TURN`` lets it use ``openclaw-octo message`` until its run ends.
-    It leads a process group of its own; whatever is left of that group when the answer has ended is killed.
+    It leads a process group of its own; whatever is left of that group when the answer has ended is killed. Between
+    `start` and `stop`, what this process leaves behind when it is killed is ended too (docs/decisions/0026).
 
     Args:
         command: program and arguments; no shell is involved.
         env: additional environment variables.
         cwd: the program's working folder, this process's own when ``None``.
+        notes: folder where programs under way are noted, made where missing; ``None`` for nowhere.
         max_output: most bytes of an answer.
         grace_s: real seconds between SIGTERM and SIGKILL when the program is stopped.
         drain_s: real seconds to wait, after the program ended, for output pipes that its children hold open.
@@ -57,12 +61,13 @@ class CommandAgent:
         ConfigError: the command is empty.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # settings, each with a name at every call
         self,
         command: Sequence[str],
         env: Mapping[str, str] | None = None,
         cwd: Path | None = None,
         *,
+        notes: Path | None = None,
         max_output: int = MAX_OUTPUT,
         grace_s: float = 2.0,
         drain_s: float = 0.5,
@@ -73,9 +78,18 @@ class CommandAgent:
         self._env = dict(env or {})
         self._secrets = (*map(SecretStr, self._env.values()), *secret_variables(os.environ))
         self._cwd = cwd
+        self._programs = Programs(notes)
         self._max_output = max_output
         self._grace_s = grace_s
         self._drain_s = drain_s
+
+    async def start(self) -> None:
+        """End what a killed process left of its programs, and see to it that ours end with this one."""
+        await self._programs.start()
+
+    async def stop(self) -> None:
+        """End what programs left, once no answer is under way."""
+        await self._programs.stop()
 
     async def reply(self, prompt: Prompt) -> AsyncIterator[str]:
         """Yield what the program writes, as it writes it.
@@ -83,34 +97,37 @@ class CommandAgent:
         Raises:
             AgentError: the program cannot be started, wrote too much, or ended with a code other than 0.
         """
-        transport, child = await self._start(prompt)
-        decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        try:
-            while (data := await child.output.get()) is not None:
-                if text := decoder.decode(data):
-                    yield text
-            if rest := decoder.decode(b"", final=True):
-                yield rest
-            self._require_success(transport, child)
-        finally:
-            await self._end(transport, child)
+        variables = _prompt_variables(prompt)
+        async with self._programs.noted(variables[RUN_VARIABLE]) as note:
+            transport, child = await self._start(prompt, variables)
+            try:
+                await note.began(transport.get_pid())
+                _ask(transport, prompt)
+                decoder = codecs.getincrementaldecoder("utf-8")("replace")
+                while (data := await child.output.get()) is not None:
+                    if text := decoder.decode(data):
+                        yield text
+                if rest := decoder.decode(b"", final=True):
+                    yield rest
+                self._require_success(transport, child)
+            finally:
+                await self._end(transport, child)
 
-    async def _start(self, prompt: Prompt) -> "tuple[asyncio.SubprocessTransport, _Child]":
+    async def _start(
+        self, prompt: Prompt, variables: Mapping[str, str]
+    ) -> "tuple[asyncio.SubprocessTransport, _Child]":
         loop = asyncio.get_running_loop()
         await self._make_output(prompt)
         try:
             transport, child = await loop.subprocess_exec(
                 lambda: _Child(self._max_output, self._drain_s),
                 *self._command,
-                env=os.environ | self._env | _prompt_variables(prompt),
+                env={**os.environ, **self._env, **variables},
                 cwd=self._cwd,
                 start_new_session=True,
             )
         except OSError as error:
             raise AgentError(self._start_problem(error)) from error
-        stdin = cast("asyncio.WriteTransport", transport.get_pipe_transport(STDIN))
-        stdin.write(_input(prompt).encode(errors="replace"))
-        stdin.close()  # after what was written; a program that does not read it may end all the same
         return transport, child
 
     async def _make_output(self, prompt: Prompt) -> None:
@@ -196,6 +213,12 @@ def _signal_group(group: int, number: signal.Signals) -> None:
         os.killpg(group, number)
 
 
+def _ask(transport: asyncio.SubprocessTransport, prompt: Prompt) -> None:
+    stdin = cast("asyncio.WriteTransport", transport.get_pipe_transport(STDIN))
+    stdin.write(_input(prompt).encode(errors="replace"))
+    stdin.close()  # after what was written; a program that does not read it may end all the same
+
+
 def _input(prompt: Prompt) -> str:
     files = "\n".join(_file(item, item.path) for item in prompt.media if item.path is not None)
     return "\n\n".join(part for part in (prompt.notes, prompt.context, prompt.text, files) if part)
@@ -211,7 +234,7 @@ def _prompt_variables(prompt: Prompt) -> dict[str, str]:
     variables = {
         "OPENCLAW_SESSION_KEY": prompt.session_key,
         "OPENCLAW_SESSION_ID": prompt.session_id,
-        "OPENCLAW_RUN_ID": prompt.run_id,
+        RUN_VARIABLE: prompt.run_id,
         "OPENCLAW_SENDER": prompt.sender_name,
         "OPENCLAW_TURN": prompt.ticket,
     }

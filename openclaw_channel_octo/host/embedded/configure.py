@@ -49,7 +49,7 @@ def agent_from_config(config: AgentConfig, state_dir: Path) -> Agent:
 
     Args:
         config: the ``host.agent`` block.
-        state_dir: the host's folder, told to agents that are programs.
+        state_dir: the host's folder, told to agents that are programs, which are noted there while they run.
 
     Raises:
         ConfigError: the agent's command is empty, or its base URL is none.
@@ -61,7 +61,7 @@ def agent_from_config(config: AgentConfig, state_dir: Path) -> Agent:
             from openclaw_channel_octo.host.embedded.command import CommandAgent  # noqa: PLC0415  # what it needs only
 
             env = {"OPENCLAW_STORE": str(state_dir), **config.env}
-            return CommandAgent(config.command, env=env, cwd=config.cwd)
+            return CommandAgent(config.command, env=env, cwd=config.cwd, notes=state_dir / "programs")
         case OpenAIAgentConfig():
             from openclaw_channel_octo.host.embedded.openai import OpenAIAgent  # noqa: PLC0415  # brings aiohttp along
 

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import SecretStr
 
 from openclaw_channel_octo.clock import Clock
-from openclaw_channel_octo.errors import HostError, SessionStoreError
+from openclaw_channel_octo.errors import HostError
 from openclaw_channel_octo.host.base import (
     Accepted,
     Delta,
@@ -28,6 +28,7 @@ from openclaw_channel_octo.host.embedded.agents import (
     Agent,
     AgentError,
     Prompt,
+    StartedAgent,
     without_quotes,
     without_secrets,
 )
@@ -151,7 +152,9 @@ class EmbeddedHost:
         try:
             await self._store.open()
             await self._store.sweep(partial(rows.mark_orphan, now_ms=self._clock.wall_ms()))
-        except SessionStoreError:
+            if isinstance(self._agent, StartedAgent):
+                await self._agent.start()
+        except BaseException:
             self._owner.release()
             raise
         self._started = True
@@ -164,8 +167,12 @@ class EmbeddedHost:
             run.stop(Status.INTERRUPTED)
         for run in runs:
             await run.ended()
-        await self._store.close()
-        self._owner.release()
+        try:
+            if isinstance(self._agent, StartedAgent):
+                await self._agent.stop()
+        finally:
+            await self._store.close()
+            self._owner.release()
 
     async def ready(self) -> None:
         """Return at once: this host is ready whenever it is started."""

@@ -12,6 +12,7 @@ import pytest
 from openclaw_channel_octo.errors import ConfigError
 from openclaw_channel_octo.host.embedded.agents import Agent, AgentError, Prompt
 from openclaw_channel_octo.host.embedded.command import CommandAgent
+from tests.processes import alive, gone
 
 
 def prompt(text: str = "hello", **fields: Any) -> Prompt:
@@ -29,21 +30,6 @@ async def answer(agent: Agent, asked: Prompt | None = None) -> str:
 async def collect(agent: Agent, pieces: list[str]) -> None:
     async for piece in agent.reply(prompt()):
         pieces.append(piece)  # noqa: PERF401  # what came before an error counts
-
-
-def alive(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-    return state != "Z"
-
-
-async def gone(*pids: int) -> bool:
-    async with asyncio.timeout(5):
-        while any(alive(pid) for pid in pids):  # noqa: ASYNC110  # other processes set no events
-            await asyncio.sleep(0.002)
-    return True
 
 
 async def first_pids(stream: AsyncGenerator[str, None], count: int) -> list[int]:

@@ -1,0 +1,176 @@
+"""The programs an agent has under way, noted so that none of them outlives this process (docs/decisions/0026)."""
+
+import asyncio
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from functools import partial
+from itertools import count
+from pathlib import Path
+from tempfile import mkdtemp
+
+from openclaw_channel_octo.host.embedded import leftovers
+from openclaw_channel_octo.host.files import private_folder
+
+__all__ = ["Note", "Programs"]
+
+logger = logging.getLogger(__name__)
+
+WATCHER_STOP_S = 5.0
+"""Real seconds the watcher may take to end."""
+
+
+class Note:
+    """What is noted of one program.
+
+    Args:
+        path: the note's file, ``None`` where nothing is noted.
+        run_id: the program's run.
+    """
+
+    def __init__(self, path: Path | None, run_id: str) -> None:
+        self._path = path
+        self._run_id = run_id
+
+    async def begin(self) -> None:
+        """Note that the program is about to be started."""
+        if self._path is not None:
+            await self._write(partial(leftovers.note_run, self._path, self._run_id))
+
+    async def began(self, pid: int) -> None:
+        """Note the program that was started: the leader of a session of its own."""
+        if self._path is not None:
+            await self._write(partial(leftovers.note_program, self._path, pid))
+
+    def delete(self) -> None:
+        """Forget the program: it has ended."""
+        if self._path is not None:
+            with suppress(OSError):  # whoever ends what is noted finds nothing of it any more
+                self._path.unlink()
+
+    async def _write(self, work: Callable[[], None]) -> None:
+        try:
+            await asyncio.to_thread(work)
+        except OSError as error:
+            logger.warning(
+                "the program of run %s cannot be noted in the state folder (%s): if this process is killed,"
+                " it may run on",
+                self._run_id,
+                error.strerror,
+            )
+
+
+class Programs:
+    """Sees to it that programs end with this process, however it ends.
+
+    A process of its own, the watcher, ends them when this one is gone; what the watcher did not come to, the next
+    `start` ends. Until it is started, and without a folder, nothing is noted.
+
+    Args:
+        folder: where programs are noted; this process alone uses it. ``None`` for nowhere.
+    """
+
+    def __init__(self, folder: Path | None) -> None:
+        self._folder = folder
+        self._own: Path | None = None
+        self._watcher: subprocess.Popen[bytes] | None = None
+        self._watching = asyncio.Lock()
+        self._numbers = count(1)
+
+    async def start(self) -> None:
+        """End what an earlier process left, and begin to note."""
+        if self._folder is None:
+            return
+        taking = asyncio.ensure_future(asyncio.to_thread(self._take, self._folder))
+        try:
+            await asyncio.shield(taking)
+        except asyncio.CancelledError:
+            await taking
+            await self.stop()
+            raise
+
+    async def stop(self) -> None:
+        """End the watcher, which ends what is left of programs; a second call does nothing."""
+        own, self._own = self._own, None
+        if own is not None:
+            await asyncio.to_thread(self._give_back, own)
+
+    @asynccontextmanager
+    async def noted(self, run_id: str) -> AsyncIterator[Note]:
+        """Note that a program of a run is about to be started, until it has ended."""
+        async with self._watching:
+            if self._own is not None and not self._watched():
+                await asyncio.to_thread(self._watch, self._own)
+        path = self._own / f"{next(self._numbers)}.run" if self._own is not None else None
+        note = Note(path, run_id)
+        try:
+            await note.begin()
+            yield note
+        finally:
+            note.delete()
+
+    def _take(self, folder: Path) -> None:
+        try:
+            private_folder(folder)
+            for left in sorted(each for each in folder.iterdir() if each.is_dir()):
+                _tell(leftovers.end_noted(left))
+            self._own = Path(mkdtemp(prefix=f"{os.getpid()}-", dir=folder))
+        except OSError as error:
+            logger.warning(
+                "agent programs cannot be noted in %s (%s): if this process is killed, they may run on",
+                folder,
+                error.strerror,
+            )
+        else:
+            self._watch(self._own)
+
+    def _watched(self) -> bool:
+        return self._watcher is not None and self._watcher.poll() is None
+
+    def _watch(self, own: Path) -> None:
+        """Start the watcher."""
+        self._end_watcher()
+        command = [sys.executable or "python3", "-I", "-S", leftovers.__file__, str(own)]
+        try:
+            # A session of its own: what a terminal or an operator sends to ours does not reach it.
+            self._watcher = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                cwd="/",
+                start_new_session=True,
+            )
+        except OSError as error:
+            logger.warning(
+                "nothing watches over agent programs (%s): if this process is killed, they run on until its"
+                " next start",
+                error.strerror,
+            )
+
+    def _give_back(self, own: Path) -> None:
+        self._end_watcher()
+        _tell(leftovers.end_noted(own))  # where the watcher could not
+
+    def _end_watcher(self) -> None:
+        watcher, self._watcher = self._watcher, None
+        if watcher is None:
+            return
+        with watcher:
+            if watcher.stdin is not None:
+                watcher.stdin.close()
+            try:
+                watcher.wait(WATCHER_STOP_S)
+            except subprocess.TimeoutExpired:
+                watcher.kill()
+
+
+def _tell(ended: Mapping[str, bool]) -> None:
+    for run_id, gone in ended.items():
+        if gone:
+            logger.warning("the program of run %s ran on without its process; it was ended", run_id)
+        else:
+            logger.error("the program of run %s runs on without its process: end it by hand", run_id)
