@@ -30,7 +30,7 @@ from openclaw_channel_octo.session.route import Routing
 from openclaw_channel_octo.session.status import Status
 from openclaw_channel_octo.store.journal import Journal
 from openclaw_channel_octo.store.leases import FileLease
-from openclaw_channel_octo.testing.faults import Hang, RateLimit
+from openclaw_channel_octo.testing.faults import ErrorAnswer, Hang, RateLimit
 from openclaw_channel_octo.testing.host import HANG, ScriptedHost
 from openclaw_channel_octo.testing.records import RawMessage
 from openclaw_channel_octo.wire.events import InboundMessage, Received
@@ -263,6 +263,26 @@ async def test_the_first_words_of_a_conversation_nobody_knew_are_found_once_a_se
     second = await rig.octo.say(BEN, rig.dm, "second")
     await rig.until_row(second, "answered")
     assert [turn.message_id for turn in host.turns][-2:] == [first, second]
+
+
+async def test_first_words_that_could_not_be_looked_for_are_found_although_the_bot_has_spoken_there_since(
+    fast_rig: Rig,
+) -> None:
+    rig, host = fast_rig, ScriptedHost()
+    await rig.start(rig.config(), host)
+    await known(rig)
+    rig.octo.lose_next(HELPER)
+    first = await rig.octo.say(BEN, rig.dm, "first")
+    rig.octo.fail_next("messages/sync", ErrorAnswer(status=500), times=None)
+    second = await rig.octo.say(BEN, rig.dm, "second")
+    await rig.until_row(second, "answered")
+    await rig.stop()
+    rig.octo.heal()
+    await rig.start(rig.config(), host)
+    third = await rig.octo.say(BEN, rig.dm, "third")
+    await rig.until_row(first, "answered")
+    await rig.until_row(third, "answered")
+    assert sorted(turn.message_id for turn in host.turns)[1:] == [first, second, third]
 
 
 async def test_an_unknown_conversation_is_looked_back_into_no_further_than_the_cold_start_age(
