@@ -19,8 +19,10 @@ def main() -> int:
     """Play a long plan, showing how far it is; return 1 when the judge found anything."""
     seed = int(os.environ.get("SEED") or random.SystemRandom().randrange(1_000_000))
     kills = int(os.environ.get("KILLS") or KILLS)
-    points = tuple(POINTS) * EACH_POINT
-    plan = Plan(seed=seed, kills=max(0, kills - len(points)), points=points, messages=(8, 16))
+    points = tuple(POINTS) * max(1, min(EACH_POINT, kills // (2 * len(POINTS))))
+    others = max(0, kills - len(points))
+    stops = others // 2
+    plan = Plan(seed=seed, kills=others - stops, stops=stops, points=points, messages=(8, 16))
     begun = time.monotonic()
     print(f"SEED={seed} KILLS={kills}", flush=True)
 

@@ -1,19 +1,25 @@
-"""Says from the chat alone whether every message got exactly one end, in order."""
+"""Says from the chat whether every message got exactly one end, in order, and whether each stop was one."""
 
 import re
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 from openclaw_channel_octo.config.model import GuardConfig, Texts
 from openclaw_channel_octo.testing.records import ChatLine
 
-__all__ = ["Conversation", "Verdict", "judge"]
+__all__ = ["DRAIN", "Conversation", "Stop", "Verdict", "judge"]
 
 TEXTS = Texts()
 NOTICES = (TEXTS.failed, TEXTS.timeout, TEXTS.empty, TEXTS.cut_off)
 ANNOUNCEMENTS = (GuardConfig().notice_text, TEXTS.third_failure.partition("%d")[0])
 ANSWER = re.compile(r"answer to #(\d+)\b")
 LAST_WORD = re.compile(r"end of #(\d+)\b")
+
+DRAIN = "the drain begins"
+"""What the launcher writes into the log at that moment, whatever the program does then."""
+BEGUN = re.compile(r"turn started runId=(\S+)")
+IN_ORDER = (0, 1)
+"""Exit codes of a program that was asked to stop: everything came to its end, or turns were cut short."""
 
 
 @dataclass(slots=True)
@@ -36,33 +42,70 @@ class Conversation:
 
 
 @dataclass(slots=True)
+class Stop:
+    """A process that was asked to stop.
+
+    Attributes:
+        name: for the report.
+        code: its exit code, ``None`` where it did not end in time.
+        log: what it logged in its life.
+    """
+
+    name: str
+    code: int | None
+    log: str
+
+
+@dataclass(slots=True)
 class Verdict:
-    """What was wrong, by kind; each entry names conversation and message."""
+    """What was wrong, by kind; each entry names the conversation and the message, the stop, or the chunk."""
 
     silent: list[str] = field(default_factory=list)
     twice: list[str] = field(default_factory=list)
     disordered: list[str] = field(default_factory=list)
     doubled: list[str] = field(default_factory=list)
+    late: list[str] = field(default_factory=list)
+    """Turns that began after the drain did."""
+    unsettled: list[str] = field(default_factory=list)
+    """Chunks of settled messages that are neither sent nor given up."""
+    unstopped: list[str] = field(default_factory=list)
+    """Stops that took too long or ended with a code of their own."""
 
     @property
     def fine(self) -> bool:
         """Whether nothing was wrong."""
-        return not (self.silent or self.twice or self.disordered or self.doubled)
+        return not any(self._found().values())
 
     def __str__(self) -> str:
-        counts = {name: getattr(self, name) for name in ("silent", "twice", "disordered", "doubled")}
-        return "\n".join(f"{len(found)} {name}: {'; '.join(found[:10])}" for name, found in counts.items())
+        return "\n".join(
+            f"{len(found)} {name}: {'; '.join(found[:10])}" for name, found in self._found().items()
+        )
+
+    def _found(self) -> dict[str, list[str]]:
+        return {kind.name: getattr(self, kind.name) for kind in fields(self)}
 
 
-def judge(conversations: Sequence[Conversation]) -> Verdict:
-    """Return what was wrong in all conversations.
+def judge(
+    conversations: Sequence[Conversation], stops: Sequence[Stop] = (), unsettled: Sequence[str] = ()
+) -> Verdict:
+    """Return what was wrong.
+
+    Args:
+        conversations: what people saw.
+        stops: the processes that were asked to stop.
+        unsettled: chunks in the journal that should have come to an end.
 
     Notices do not name their message, but a lane is first in, first out: between the answers to two messages there
     must be exactly as many notices as there are unanswered messages between those two.
     """
-    verdict = Verdict()
+    verdict = Verdict(unsettled=list(unsettled))
     for conversation in conversations:
         _Walk(conversation, verdict).walk()
+    for stop in stops:
+        if stop.code not in IN_ORDER:
+            verdict.unstopped.append(f"{stop.name}: {'did not end' if stop.code is None else stop.code}")
+        _, _, drained = stop.log.partition(DRAIN)
+        verdict.late += [f"{stop.name}: run {run_id}" for run_id in BEGUN.findall(drained)]
     return verdict
 
 

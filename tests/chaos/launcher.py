@@ -1,6 +1,7 @@
 """Starts the real program with a fast clock, a point to die at, or a planted bug, all from outside the package."""
 
 import asyncio
+import logging
 import os
 import signal
 import sys
@@ -13,11 +14,19 @@ from openclaw_channel_octo.cli import main
 from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.host.embedded.host import EmbeddedHost
 from openclaw_channel_octo.rest.client import BotApi
+from openclaw_channel_octo.runtime.channel import OctoChannel
 from openclaw_channel_octo.runtime.history import History
+from openclaw_channel_octo.runtime.lanes import Lanes
 from openclaw_channel_octo.runtime.link import Link
 from openclaw_channel_octo.runtime.outbox import Outbox
 from openclaw_channel_octo.runtime.runs import Runs
+from openclaw_channel_octo.runtime.sender import Sender
+from openclaw_channel_octo.store import sql
 from openclaw_channel_octo.store.journal import Journal
+from openclaw_channel_octo.store.records import ChunkState
+from tests.chaos.judge import DRAIN
+
+_log = logging.getLogger("openclaw_channel_octo.chaos")
 
 SPEED = 20.0
 """How many seconds of the program's clock pass in a real one."""
@@ -30,6 +39,7 @@ POINTS: dict[str, tuple[type, str, bool]] = {
     "after the episode is noted, before the announcement": (Journal, "note_episode", True),
     "after the announcement, before the recovery": (Outbox, "announce", True),
     "after the recovery, before the turn": (EmbeddedHost, "recover", True),
+    "after the host took the turn, before it is marked as running": (Journal, "start_run", False),
     "after the turn is marked as running": (Journal, "start_run", True),
     "after the run, before its answer is planned": (Runs, "run", True),
     "after the answer is planned, before it is sent": (Journal, "plan_chunks", True),
@@ -43,8 +53,9 @@ POINTS: dict[str, tuple[type, str, bool]] = {
 """Name of each point, the method it lies at, and whether behind its call or before it."""
 
 
-def replaced(owner: type, name: str, method: Callable[..., Any]) -> None:
-    """Put another method in the place of one of the package's."""
+def replaced(owner: object, name: str, method: Callable[..., Any]) -> None:
+    """Put another method or function in the place of one of the package's."""
+    getattr(owner, name)  # what is renamed in the package must not silently be no plant any more
     setattr(owner, name, method)
 
 
@@ -59,6 +70,17 @@ def speed_up() -> None:
 
     replaced(SystemClock, "now", now)
     replaced(SystemClock, "sleep", sleep)
+
+
+def tell_of_the_drain() -> None:
+    """Log the moment from which on no turn may begin, in the order of the program's own lines."""
+    original: Method = OctoChannel._drain
+
+    async def drain(*args: Any) -> Any:
+        _log.info(DRAIN)
+        return await original(*args)
+
+    replaced(OctoChannel, "_drain", drain)
 
 
 def die_at(point: str, passage: int) -> None:
@@ -109,6 +131,18 @@ def acknowledge_first() -> None:
     replaced(Link, "_record", record)
 
 
+def forget_the_end_of_chunks() -> None:
+    """Let the program neither record that a chunk was sent nor give one up when its message ends."""
+    mark: Method = Journal.mark_chunk
+
+    async def marked(journal: Journal, ref: str, state: ChunkState, **told: str) -> None:
+        if state is not ChunkState.SENT:
+            await mark(journal, ref, state, **told)
+
+    replaced(Journal, "mark_chunk", marked)
+    replaced(sql, "drop_unsent", lambda *_: None)
+
+
 def plant(bug: str) -> None:
     """Break the program in a way the judge has to notice."""
 
@@ -117,7 +151,11 @@ def plant(bug: str) -> None:
 
     match bug:
         case "no look-up before a resend":
-            replaced(Outbox, "_search", finds_nothing)
+            replaced(Sender, "_search", finds_nothing)
+        case "the lanes stay open during a drain":
+            replaced(Lanes, "close", lambda _: None)
+        case "the end of a chunk is not recorded":
+            forget_the_end_of_chunks()
         case "missed messages are not fetched":
             look_away()
         case "acknowledged before the commit, and missed messages are not fetched":
@@ -129,6 +167,7 @@ def plant(bug: str) -> None:
 
 if __name__ == "__main__":
     speed_up()
+    tell_of_the_drain()
     if bug := os.environ.get("CHAOS_BUG"):
         plant(bug)
     if point := os.environ.get("CHAOS_POINT"):

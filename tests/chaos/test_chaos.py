@@ -1,4 +1,4 @@
-"""The short form of `make chaos`: the real program, killed at every named point and at random moments."""
+"""The short form of `make chaos`: the real program, ended at every named point, killed or stopped at random moments."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import pytest
 
 from openclaw_channel_octo.config.model import Texts
 from openclaw_channel_octo.testing.records import ChatLine
-from tests.chaos.judge import Conversation, Verdict, judge
+from tests.chaos.judge import DRAIN, Conversation, Stop, Verdict, judge
 from tests.chaos.launcher import POINTS
 from tests.chaos.world import Chaos, Plan
 
@@ -59,13 +59,33 @@ def test_the_judge_names_what_is_wrong(asked: list[int], said: list[str], kind: 
     assert kind in str(verdict)
 
 
+@pytest.mark.parametrize(
+    ("code", "log", "kind"),
+    [
+        (None, "", "unstopped"),
+        (-15, "", "unstopped"),
+        (0, f"turn started runId=1\n{DRAIN}\nturn ended\nturn started runId=2\n", "late"),
+    ],
+)
+def test_the_judge_names_stops_that_were_none(code: int | None, log: str, kind: str) -> None:
+    verdict = judge([], [Stop("SIGTERM", code, log)])
+    assert len(getattr(verdict, kind)) == 1
+    assert not verdict.fine
+
+
+def test_the_judge_is_content_with_a_stop_whose_turns_began_before_its_drain() -> None:
+    log = f"turn started runId=1\n{DRAIN}\nturn ended status=done\n"
+    assert judge([], [Stop("SIGTERM", 0, log), Stop("SIGTERM", 1, log)]).fine
+    assert not judge([], unsettled=["message 1 is answered, a chunk sending"]).fine
+
+
 async def test_killed_at_every_named_point_the_program_loses_doubles_and_swaps_nothing(
     tmp_path: Path,
 ) -> None:
-    chaos = Chaos(Plan(seed=7, kills=4, messages=(2, 5)), tmp_path)
+    chaos = Chaos(Plan(seed=7, kills=1, stops=2, messages=(2, 5)), tmp_path)
     verdict = await chaos.run()
     assert verdict.fine, f"{verdict}\n{(tmp_path / 'log').read_text()[-3000:]}"
-    assert chaos.deaths == len(POINTS) + 4
+    assert chaos.deaths == len(POINTS) + 3
 
 
 @pytest.mark.parametrize(
@@ -77,11 +97,25 @@ async def test_killed_at_every_named_point_the_program_loses_doubles_and_swaps_n
             "twice",
         ),
         ("missed messages are not fetched", (), "silent"),
+        ("the end of a chunk is not recorded", ("after the row is settled",), "unsettled"),
     ],
 )
 async def test_a_planted_bug_is_caught(tmp_path: Path, bug: str, points: tuple[str, ...], kind: str) -> None:
     plan = Plan(seed=3, kills=0 if points else 4, points=points, bug=bug, messages=(3, 5))
     assert getattr(await Chaos(plan, tmp_path).run(), kind)
+
+
+async def test_a_planted_turn_that_begins_during_the_drain_is_caught(tmp_path: Path) -> None:
+    plan = Plan(
+        seed=3,
+        kills=0,
+        stops=2,
+        drains=(60,),
+        points=(),
+        bug="the lanes stay open during a drain",
+        messages=(3, 5),
+    )
+    assert (await Chaos(plan, tmp_path).run()).late
 
 
 @pytest.mark.parametrize("first", [True, False], ids=["acknowledged first", "committed first"])

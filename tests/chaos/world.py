@@ -1,4 +1,4 @@
-"""A deployment that is killed again and again while people talk to it."""
+"""A deployment that is killed or stopped again and again while people talk to it."""
 
 import asyncio
 import json
@@ -16,8 +16,8 @@ from openclaw_channel_octo.ids import ChannelRef
 from openclaw_channel_octo.testing.double import OctoDouble
 from openclaw_channel_octo.testing.faults import ErrorAnswer, Fault, LoseAnswer, ProxyPage, RateLimit, Refuse
 from openclaw_channel_octo.testing.records import ChatLine, RawMessage
-from tests.chaos.judge import Conversation, Verdict, judge
-from tests.chaos.launcher import POINTS
+from tests.chaos.judge import Conversation, Stop, Verdict, judge
+from tests.chaos.launcher import POINTS, SPEED
 
 __all__ = ["Chaos", "Plan"]
 
@@ -25,6 +25,13 @@ ROOT = Path(__file__).parents[2]
 BOT, TOKEN = "helper_bot", "bf_0123456789abcdef"
 PEOPLE = ("ann", "ben")
 SETTLE_S = 120
+STOP_WITHIN_S = 10
+"""Longest time a stop may take beside its drain; more on a machine on which a start takes long."""
+
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGTERM, signal.SIGHUP)
+
+KILL, STOP = "kill", "stop"
+"""Ends of a life beside the named points."""
 
 SEND_FAULTS: tuple[Fault, ...] = (
     LoseAnswer(),
@@ -55,6 +62,8 @@ class Plan:
     Attributes:
         seed: everything random follows from it.
         kills: how often the process is killed at a random moment.
+        stops: how often it is asked to stop at one; of four, one is asked again before it has ended, one is killed.
+        drains: seconds of the program's clock its turns get then, one of these.
         points: named points to die at, each once.
         bug: a planted bug, empty for none.
         messages: fewest and most messages in one life.
@@ -64,6 +73,8 @@ class Plan:
 
     seed: int
     kills: int
+    stops: int = 0
+    drains: tuple[int, ...] = (0, 4, 20)
     points: tuple[str, ...] = tuple(POINTS)
     bug: str = ""
     messages: tuple[int, int] = (4, 14)
@@ -86,6 +97,9 @@ class Chaos:
     asked: int = 0
     deaths: int = 0
     _talks: dict[str, Conversation] = field(default_factory=dict)
+    _stops: list[Stop] = field(default_factory=list)
+    _drain_s: int = 0
+    _logged: int = 0
     _process: asyncio.subprocess.Process | None = None
     _started_at: float = 0.0
     _start_s: float = 0.0
@@ -95,7 +109,7 @@ class Chaos:
         luck = random.Random(self.plan.seed)
         async with OctoDouble() as octo:
             channels = self._people(octo)
-            self._write_files(octo)
+            (self.folder / "agent.py").write_text(AGENT)
             try:
                 await self._start(octo)
                 await self._up(octo)
@@ -108,27 +122,80 @@ class Chaos:
                 await self._start(octo)
                 await self._push_again(octo)
                 await self._quiet(octo)
-                return judge(self._seen(octo, channels))
+                unsettled = self._unsettled()
+                await self._ask_to_stop("the last stop", signal.SIGTERM, 0)
+                return judge(self._seen(octo, channels), self._stops, unsettled)
             finally:
                 await self._kill()
 
     async def _lives(self, octo: OctoDouble, luck: random.Random, channels: list[ChannelRef]) -> None:
-        deaths: list[str | None] = [*self.plan.points, *([None] * self.plan.kills)]
-        luck.shuffle(deaths)
-        for point in deaths:
-            await self._start(octo, point, luck.randint(1, 4))
+        ends = [*self.plan.points, *[KILL] * self.plan.kills, *[STOP] * self.plan.stops]
+        luck.shuffle(ends)
+        for end in ends:
+            point = end if end in POINTS else ""
+            await self._start(octo, point, luck.randint(1, 4), luck.choice(self.plan.drains))
             await self._push_again(octo)
-            for _ in range(luck.randint(*self.plan.messages)):
-                await self._say(octo, luck.choice(PEOPLE), luck.choice([*channels, None]))
-                self._disturb(octo, luck)
-                await asyncio.sleep(luck.random() * 0.12)
-            await (self._reach(octo) if point else self._die(luck))
+            if end == STOP:
+                await self._up(octo)  # before that a signal is a kill
+            await self._talk(octo, luck, channels)
+            await self._end(octo, luck, channels, end)
             for talk in self._talks.values():
                 talk.deaths = [*talk.deaths, len(self._lines(octo, talk.name))]
             if luck.random() < 0.5:
-                await self._say(octo, luck.choice(PEOPLE), luck.choice([*channels, None]))
+                await self._say_something(octo, luck, channels)
             self.deaths += 1
             self.progress(self.deaths, self.asked)
+
+    async def _talk(self, octo: OctoDouble, luck: random.Random, channels: list[ChannelRef]) -> None:
+        for _ in range(luck.randint(*self.plan.messages)):
+            await self._say_something(octo, luck, channels)
+            self._disturb(octo, luck)
+            await asyncio.sleep(luck.random() * 0.12)
+
+    async def _end(self, octo: OctoDouble, luck: random.Random, channels: list[ChannelRef], end: str) -> None:
+        """Bring a life to its end."""
+        if end == STOP:
+            for _ in range(luck.randint(2, 8)):  # some run, some wait
+                await self._say_something(octo, luck, channels)
+            await asyncio.sleep(luck.random() * 0.4)
+            await self._stop(luck)
+        elif end == KILL:
+            await asyncio.sleep(luck.random() * 1.5)
+            await self._kill()
+        else:
+            await self._reach(octo)
+
+    async def _stop(self, luck: random.Random) -> None:
+        """Ask the process to stop; sometimes again before it has, or kill it then, as impatient operators do."""
+        number = luck.choice(STOP_SIGNALS)
+        name = f"{number.name} in life {self.deaths}, a drain of {self._drain_s} s"
+        match luck.randrange(4):
+            case 0:
+                await self._ask_to_stop(f"{name}, twice", number, self._drain_s, again_s=luck.random() * 0.3)
+            case 1:
+                assert self._process is not None
+                self._process.send_signal(number)
+                await asyncio.sleep(luck.random() * 0.3)
+                await self._kill()
+            case _:
+                await self._ask_to_stop(name, number, self._drain_s)
+
+    async def _ask_to_stop(self, name: str, number: signal.Signals, drain_s: int, again_s: float = 0) -> None:
+        """Ask the process to stop, and note how it ended; where it does not, kill it."""
+        assert self._process is not None
+        self._process.send_signal(number)
+        if again_s:
+            await asyncio.sleep(again_s)
+            if self._process.returncode is None:
+                self._process.send_signal(number)
+        try:
+            async with asyncio.timeout(drain_s / SPEED + STOP_WITHIN_S + 2 * self._start_s):
+                code: int | None = await self._process.wait()
+        except TimeoutError:
+            code = None
+            await self._kill()
+        log = (self.folder / "log").read_bytes()[self._logged :].decode(errors="replace")
+        self._stops.append(Stop(name, code, log))
 
     async def _reach(self, octo: OctoDouble) -> None:
         """Let the process reach its point, or kill it once nothing happens any more that could lead there."""
@@ -138,11 +205,6 @@ class Chaos:
         for wait in waits:
             wait.cancel()
         await asyncio.gather(*waits, return_exceptions=True)
-        await self._kill()
-
-    async def _die(self, luck: random.Random) -> None:
-        """Kill the process at some moment."""
-        await asyncio.sleep(luck.random() * 1.5)
         await self._kill()
 
     def _disturb(self, octo: OctoDouble, luck: random.Random) -> None:
@@ -163,6 +225,9 @@ class Chaos:
         octo.add_bot(BOT, TOKEN, name="Helper", owner="ann")
         groups = [octo.add_group(f"g{number}", [*PEOPLE, BOT]) for number in range(3)]
         return [*groups, octo.add_thread("g0", "2039626171074744320")]
+
+    async def _say_something(self, octo: OctoDouble, luck: random.Random, channels: list[ChannelRef]) -> None:
+        await self._say(octo, luck.choice(PEOPLE), luck.choice([*channels, None]))
 
     async def _say(self, octo: OctoDouble, who: str, place: ChannelRef | None) -> None:
         """Let a person address the bot, in a group or thread or, without a place, directly."""
@@ -193,14 +258,15 @@ class Chaos:
             self._talks[f"direct {who}"].lines = octo.chat(ChannelRef(who, 1), BOT)
         return list(self._talks.values())
 
-    def _write_files(self, octo: OctoDouble) -> None:
-        (self.folder / "agent.py").write_text(AGENT)
+    def _write_config(self, octo: OctoDouble) -> None:
         config = {
             "channels": {
                 "octo": {
                     "apiUrl": octo.api_url,
                     "replyChunk": 100,
-                    "laneLength": 10_000,  # a busy notice stands for several messages: the judge could not count it
+                    # notices that stand for several messages could not be counted by the judge
+                    "laneLength": 10_000,
+                    "rateLimit": {"personPerMinute": 0, "conversationPerMinute": 0},
                     "accounts": {"helper": {"botToken": TOKEN}},
                 }
             },
@@ -208,18 +274,22 @@ class Chaos:
                 "stateDir": str(self.folder / "state"),
                 "agent": {"kind": "command", "command": [sys.executable, str(self.folder / "agent.py")]},
                 "timeoutSeconds": 60,
+                "drainSeconds": self._drain_s,
             },
         }
         (self.folder / "octo.json").write_text(json.dumps(config))
 
-    async def _start(self, octo: OctoDouble, point: str | None = None, passage: int = 1) -> None:
+    async def _start(self, octo: OctoDouble, point: str = "", passage: int = 1, drain_s: int = 0) -> None:
         await self._kill()
+        self._drain_s = drain_s
+        self._write_config(octo)
         await octo.wait_for(lambda: not octo.online(BOT))
         self._start_s, self._started_at = 0.0, time.monotonic()
         env = {**os.environ, "PYTHONPATH": str(ROOT), "CHAOS_BUG": self.plan.bug}
         if point:
             env |= {"CHAOS_POINT": point, "CHAOS_PASSAGE": str(passage)}
         with (self.folder / "log").open("ab") as log:
+            self._logged = log.tell()
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-m",
@@ -276,6 +346,20 @@ class Chaos:
             return int(db.execute(query).fetchone()[0])
         except sqlite3.OperationalError:
             return 1
+        finally:
+            db.close()
+
+    def _unsettled(self) -> list[str]:
+        """Return the chunks of settled messages that did not come to their own end."""
+        db = sqlite3.connect(f"file:{self.folder}/state/octo.sqlite?mode=ro", uri=True)
+        try:
+            query = (
+                "SELECT inbound.message_id, inbound.state, delivery.state FROM delivery"
+                " JOIN inbound ON inbound.id = inbound_id"
+                " WHERE inbound.state NOT IN ('received', 'queued', 'running')"
+                " AND delivery.state NOT IN ('sent', 'dead')"
+            )
+            return [f"message {found[0]} is {found[1]}, a chunk {found[2]}" for found in db.execute(query)]
         finally:
             db.close()
 
