@@ -204,7 +204,7 @@ def without_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let nothing go on beside the event loop, and keep the memories short."""
     monkeypatch.setattr("openclaw_channel_octo.store.journal.ThreadPoolExecutor", InlineExecutor)
     monkeypatch.setattr(asyncio, "to_thread", inline)
-    monkeypatch.setattr("openclaw_channel_octo.runtime.outbox.HEARD", REMEMBERED)
+    monkeypatch.setattr("openclaw_channel_octo.runtime.sender.HEARD", REMEMBERED)
     monkeypatch.setattr("openclaw_channel_octo.runtime.runs.REMEMBERED", REMEMBERED)
 
 
