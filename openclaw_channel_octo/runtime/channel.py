@@ -32,6 +32,7 @@ from openclaw_channel_octo.runtime.requests import OutboundBot, requester_of
 from openclaw_channel_octo.runtime.runs import ActiveRun, Runs
 from openclaw_channel_octo.runtime.shared import Shared
 from openclaw_channel_octo.runtime.supervisor import ConnectionStatus
+from openclaw_channel_octo.runtime.tasks import uninterrupted
 from openclaw_channel_octo.runtime.transport import Tap, TransportFactory, open_websocket
 from openclaw_channel_octo.store.journal import Journal
 from openclaw_channel_octo.store.leases import FileLease, lease_folder
@@ -156,12 +157,16 @@ class OctoChannel:
             if self._shared is None:
                 return True
             async with AsyncExitStack() as closing:
-                closing.push_async_callback(self._close, self._shared)
+                closing.push_async_callback(self._closed, self._shared)
                 await asyncio.gather(*(bot.disconnect() for bot in self._bots.values()))
                 self._shared.lanes.close()
                 wait_s = self._config.host.drain_seconds if drain_s is None else drain_s
                 return await self._drain(self._shared, wait_s)
         raise AssertionError  # pragma: no cover  # the stack passes every exception on
+
+    async def _closed(self, shared: Shared) -> None:
+        """Close; a caller who is cancelled meanwhile must not leave a task, a socket or a lease behind."""
+        await uninterrupted(self._close(shared), "close")
 
     async def _close(self, shared: Shared) -> None:
         """End everything, in the order of use; what fails to close does not keep the rest open."""

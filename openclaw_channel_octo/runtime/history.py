@@ -4,10 +4,12 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from openclaw_channel_octo.ids import ChannelRef, ChannelType
+from openclaw_channel_octo.ids import ChannelRef, ChannelType, split_space
+from openclaw_channel_octo.message.payload import parse_payload
 from openclaw_channel_octo.policy.gate import Identity
 from openclaw_channel_octo.rest.client import BotApi
 from openclaw_channel_octo.rest.models import HistoryMessage
+from openclaw_channel_octo.runtime.sender import REF_KEY
 from openclaw_channel_octo.wire.events import InboundMessage, Received
 from openclaw_channel_octo.wire.packets import Flags, Setting
 
@@ -79,14 +81,21 @@ class History:
     async def ending(self, channel: ChannelRef, since: int) -> Ending:
         """Return what was said since the bot itself last spoke, at most the newest `FIRST_LOOK` messages.
 
+        What this package has sent does not count as that: it names what it answers, and says nothing about the rest.
+
         Args:
             channel: the conversation.
             since: Unix seconds; older messages are left alone.
         """
         rows = await self._api.sync_messages(channel, limit=FIRST_LOOK, within_s=FETCH_WITHIN_S)
-        seen = [row for row in rows if row.from_uid == self._identity.uid or row.timestamp < since]
+        seen = [row for row in rows if row.timestamp < since or self._is_anothers_answer(row)]
         after = seen[-1].message_seq if seen else rows[0].message_seq - 1 if rows else 0
         return Ending(after, [_received(channel, row) for row in rows if row.message_seq > after])
+
+    def _is_anothers_answer(self, row: HistoryMessage) -> bool:
+        """Return whether it was sent in the bot's name by something that does not tell what it answers."""
+        own = self._identity.uid in {row.from_uid, split_space(row.from_uid)[1]}
+        return own and REF_KEY not in parse_payload(row.payload).data
 
 
 def _received(channel: ChannelRef, row: HistoryMessage) -> Received:

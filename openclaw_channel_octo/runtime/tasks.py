@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from openclaw_channel_octo.clock import Backoff, Clock
 from openclaw_channel_octo.observe.logs import BotLog
 
-__all__ = ["TaskSet", "together"]
+__all__ = ["TaskSet", "together", "uninterrupted"]
 
 FIRST_RETRY_S = 1.0
 LONGEST_RETRY_S = 300.0
@@ -112,3 +112,22 @@ class TaskSet:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             self._log.error("%s failed: %s", task.get_name(), error, exc_info=error)
+
+
+async def uninterrupted(work: Coroutine[Any, Any, None], role: str) -> None:
+    """Do ``work`` to its end, whoever is cancelled meanwhile; a cancellation of the caller goes on after that.
+
+    Args:
+        work: what must not be left half done; it has to be short.
+        role: names its task.
+    """
+    task = asyncio.get_running_loop().create_task(work, name=f"octo:{role}")
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait({task})
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        raise cancelled from task.exception()
+    task.result()

@@ -3,12 +3,13 @@
 import asyncio
 import json
 from collections import Counter, deque
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
+from msgspec import Struct
 from pydantic import SecretStr
 
-from openclaw_channel_octo.clock import Clock
+from openclaw_channel_octo.clock import Clock, within
 from openclaw_channel_octo.errors import AmbiguousOutcome, ApiError, TransportError, Unavailable
 from openclaw_channel_octo.ids import ChannelRef, ChannelType
 from openclaw_channel_octo.rest.models import (
@@ -27,9 +28,25 @@ from openclaw_channel_octo.wire.packets import Flags
 from openclaw_channel_octo.wire.server import ConnectRequested, ServerConnection
 
 HISTORY_ROWS = 16
+CALL_WITHIN_S = 30.0
 FIRST_MESSAGE_ID = 2_044_043_250_838_278_145
 _KEYS = KeyPair.from_private_bytes(bytes(range(32)))
 _SALT = "0123456789abcdef"
+_T = TypeVar("_T")
+
+
+class Stuck(Struct, frozen=True):
+    """A fault: the call gets no answer until `MemoryAccount.release`.
+
+    Attributes:
+        done: whether the server carries it out before it falls silent.
+    """
+
+    done: bool = False
+
+
+Fault = ApiError | Stuck
+"""What a call can meet; an `AmbiguousOutcome` comes after the deed, every other error in its place."""
 
 
 class MemorySocket:
@@ -42,6 +59,7 @@ class MemorySocket:
         self._account = account
         self._arriving: asyncio.Queue[bytes | None] = asyncio.Queue()
         self._open = True
+        self._closed = False
 
     async def send(self, data: bytes) -> None:
         if not self._open:
@@ -60,6 +78,9 @@ class MemorySocket:
         return data
 
     async def close(self) -> None:
+        if not self._closed:
+            self._closed = True
+            self._account.sockets -= 1
         self.drop()
 
     def drop(self) -> None:
@@ -94,7 +115,7 @@ class MemorySocket:
 
 
 class MemoryAccount:
-    """One bot, the group it is in, and what goes wrong for it.
+    """One bot, the group, the thread and the person it talks to, and what goes wrong for it.
 
     Args:
         octo: where it belongs.
@@ -105,23 +126,31 @@ class MemoryAccount:
         self.uid = f"bot{number}_bot"
         self.token = f"bf_{number:016d}"
         self.group = ChannelRef(f"group{number}", ChannelType.GROUP)
+        self.thread = ChannelRef(f"{self.group.id}____2039626171074744320", ChannelType.THREAD)
+        self.direct = ChannelRef("ann", ChannelType.PERSON)
         self.lose = 0
         """How many of the next messages are stored without being pushed."""
         self.token_known = True
         self.down_until = 0.0
         """Until when no socket can be opened."""
-        self.faults: dict[str, list[ApiError]] = {}
-        """Errors of the next calls of the bot API, by name; an `AmbiguousOutcome` comes after the deed."""
+        self.faults: dict[str, list[Fault]] = {}
+        """What the next calls of the bot API meet, by name."""
+        self.stuck: dict[str, Stuck] = {}
+        """What every call meets for which no fault was planned, by name."""
         self.traffic: Counter[str] = Counter()
-        """How often it tried to connect, to register, and to show that it is typing."""
+        """How often it tried to connect, and made each call of the bot API."""
+        self.under_way = 0
+        """Calls of the bot API that have no answer yet."""
+        self.sockets = 0
+        """Sockets the bot has opened and not closed."""
         self.open_ends: Counter[str] = Counter()
         """Texts people still wait for."""
         self.unexpected: list[str] = []
         """Texts nobody asked for, or that were said twice."""
         self._octo = octo
         self._socket: MemorySocket | None = None
-        self._rows: deque[HistoryMessage] = deque(maxlen=HISTORY_ROWS)
-        self._said_last = 0
+        self._rows: dict[ChannelRef, deque[HistoryMessage]] = {}
+        self._released = asyncio.Event()
 
     @property
     def online(self) -> bool:
@@ -143,20 +172,39 @@ class MemoryAccount:
         self.traffic["connect"] += 1
         if self._octo.clock.now() < self.down_until:
             raise TransportError("nothing answers")
+        self.sockets += 1
         return MemorySocket(self)
 
     def say(self, text: str, *, ends_with: str = "") -> None:
         """Let a person write into the group; with ``ends_with`` the bot is mentioned and has to say that."""
-        payload: dict[str, Any] = {"type": 1, "content": text}
         if ends_with:
-            payload = {"type": 1, "content": f"@Helper {text}", "mention": {"uids": [self.uid]}}
             self.open_ends[ends_with] += 1
-        self._post("ann", payload)
+            self.address(text, self.group)
+        else:
+            self._post("ann", self.group, {"type": 1, "content": text})
+
+    def address(self, text: str, channel: ChannelRef) -> str:
+        """Let a person write to the bot; return the message id."""
+        payload = {"type": 1, "content": f"@Helper {text}", "mention": {"uids": [self.uid]}}
+        return self._post("ann", channel, payload)
+
+    def chat(self, channel: ChannelRef) -> Sequence[HistoryMessage]:
+        """Return what stands in a conversation, oldest first."""
+        return tuple(self._rows.get(channel, ()))
+
+    def release(self) -> None:
+        """Let every call go on that is stuck; later ones are stuck again."""
+        self._released.set()
+        self._released = asyncio.Event()
+
+    async def until_released(self) -> None:
+        """Return after the next `release`."""
+        await self._released.wait()
 
     def repeat_last(self) -> None:
         """Push the newest message once more."""
-        if self._socket is not None and self._rows:
-            self._socket.push(self._rows[-1])
+        if self._socket is not None and self.chat(self.group):
+            self._socket.push(self.chat(self.group)[-1])
 
     def break_connection(self) -> None:
         if self._socket is not None:
@@ -184,13 +232,14 @@ class MemoryAccount:
         self.down_until = self._octo.clock.now() + seconds
         self.break_connection()
 
-    def history(self, start: int, end: int, limit: int) -> list[HistoryMessage]:
+    def history(self, channel: ChannelRef, start: int, end: int, limit: int) -> list[HistoryMessage]:
+        rows = self.chat(channel)
         if start == end == 0:
-            return list(self._rows)[-limit:]
-        found = [row for row in self._rows if start <= row.message_seq and (not end or row.message_seq < end)]
+            return list(rows)[-limit:]
+        found = [row for row in rows if start <= row.message_seq and (not end or row.message_seq < end)]
         return found[:limit]
 
-    def receive(self, payload: Mapping[str, Any]) -> str:
+    def receive(self, channel: ChannelRef, payload: Mapping[str, Any]) -> str:
         """Take what the bot says; return its message id."""
         text = str(payload["content"])
         if text not in self._octo.announcements:
@@ -198,21 +247,22 @@ class MemoryAccount:
                 self.unexpected.append(text)
             self.open_ends[text] -= 1
             self.open_ends = +self.open_ends
-        return self._post(self.uid, payload)
+        return self._post(self.uid, channel, payload)
 
-    def _post(self, from_uid: str, payload: Mapping[str, Any]) -> str:
-        seq = self._rows[-1].message_seq + 1 if self._rows else 1
+    def _post(self, from_uid: str, channel: ChannelRef, payload: Mapping[str, Any]) -> str:
+        rows = self._rows.setdefault(channel, deque(maxlen=self._octo.history_rows))
+        seq = rows[-1].message_seq + 1 if rows else 1
         row = HistoryMessage(
             message_id=str(self._octo.next_message_id()),
             message_seq=seq,
-            client_msg_no=f"{self.uid}-{seq}",
+            client_msg_no=f"{self.uid}-{channel.type}-{seq}",
             from_uid=from_uid,
-            channel_id=self.group.id,
-            channel_type=int(self.group.type),
+            channel_id=channel.id,
+            channel_type=int(channel.type),
             timestamp=self._octo.clock.wall_ms() // 1000,
             payload=json.dumps(payload).encode(),
         )
-        self._rows.append(row)
+        rows.append(row)
         if self.lose:
             self.lose -= 1
         elif self._socket is not None:
@@ -225,75 +275,110 @@ class MemoryApi:
 
     Args:
         account: whose.
+        clock: time.
+        origin: told of calls that succeed.
     """
 
-    def __init__(self, account: MemoryAccount) -> None:
+    def __init__(self, account: MemoryAccount, clock: Clock, origin: Origin) -> None:
         self._account = account
+        self._clock = clock
+        self._origin = origin
 
     async def register(self) -> Registration:
-        self._account.traffic["register"] += 1
-        self._account.kick()
-        self._account.token_known = True
-        return Registration(
-            robot_id=self._account.uid,
-            name="Helper",
-            im_token=SecretStr(self._account.token),
-            ws_url=f"ws://octo.test/{self._account.uid}",
-            owner_uid="ann",
-        )
+        def registered() -> Registration:
+            self._account.kick()
+            self._account.token_known = True
+            return Registration(
+                robot_id=self._account.uid,
+                name="Helper",
+                im_token=SecretStr(self._account.token),
+                ws_url=f"ws://octo.test/{self._account.uid}",
+                owner_uid="ann",
+            )
+
+        return await self._call("register", registered)
 
     async def send_message(self, channel: ChannelRef, payload: Mapping[str, Any]) -> SentMessage:
-        fault = self._fault("sendMessage")
-        if isinstance(fault, Unavailable):
-            raise fault
-        message_id = self._account.receive(payload)
-        if fault is not None:
-            raise fault
-        return SentMessage(message_id=message_id)
+        return await self._call(
+            "sendMessage", lambda: SentMessage(message_id=self._account.receive(channel, payload))
+        )
 
     async def typing(self, channel: ChannelRef) -> None:
-        self._account.traffic["typing"] += 1
-        self._raise("typing")
+        await self._call("typing", lambda: None)
 
     async def read_receipt(self, channel: ChannelRef, message_ids: Sequence[str]) -> None:
-        self._raise("readReceipt")
+        await self._call("readReceipt", lambda: None)
 
     async def sync_messages(
-        self, channel: ChannelRef, *, start: int = 0, end: int = 0, limit: int = 50
+        self,
+        channel: ChannelRef,
+        *,
+        start: int = 0,
+        end: int = 0,
+        limit: int = 50,
+        within_s: float | None = None,
     ) -> list[HistoryMessage]:
-        self._raise("messages/sync")
-        return self._account.history(start, end, limit) if channel == self._account.group else []
+        return await self._call(
+            "messages/sync", lambda: self._account.history(channel, start, end, limit), within_s
+        )
 
-    async def groups(self) -> list[Group]:
-        self._raise("groups")
-        return [Group(group_no=self._account.group.id)]
+    async def groups(self, *, within_s: float | None = None) -> list[Group]:
+        return await self._call("groups", lambda: [Group(group_no=self._account.group.id)], within_s)
 
     async def group_members(self, group_no: str) -> list[GroupMember]:
-        self._raise("members")
-        return [GroupMember(uid="ann", name="Ann")]
+        return await self._call("members", lambda: [GroupMember(uid="ann", name="Ann")])
 
     async def mention_preference(self, group_no: str) -> MentionPreference:
-        self._raise("mentionPref")
-        return MentionPreference()
+        return await self._call("mentionPref", MentionPreference)
 
     async def notes(self, channel: ChannelRef) -> Notes:
-        self._raise("groupMd")
-        return Notes()
+        return await self._call("groupMd", Notes)
 
     async def user_info(self, uid: str) -> UserInfo:
-        self._raise("user/info")
-        return UserInfo(uid=uid, name="Ann")
+        return await self._call("user/info", lambda: UserInfo(uid=uid, name="Ann"))
+
+    async def pause(self, seconds: float) -> bool:
+        return await self._origin.pause(self._clock, seconds)
 
     async def close(self) -> None:
         """There is nothing to close."""
 
-    def _fault(self, call: str) -> ApiError | None:
-        waiting = self._account.faults.get(call)
-        return waiting.pop(0) if waiting else None
+    async def _call(self, call: str, do: Callable[[], _T], within_s: float | None = None) -> _T:
+        """Make a call as the server does it, or meet the fault that waits for it."""
+        account = self._account
+        account.traffic[call] += 1
+        account.under_way += 1
+        try:
+            waiting = account.faults.get(call)
+            fault = waiting.pop(0) if waiting else account.stuck.get(call)
+            answer = await self._met(call, do, fault, within_s or CALL_WITHIN_S)
+        finally:
+            account.under_way -= 1
+        self._origin.succeeded()
+        return answer
 
-    def _raise(self, call: str) -> None:
-        if (fault := self._fault(call)) is not None:
-            raise fault
+    async def _met(self, call: str, do: Callable[[], _T], fault: Fault | None, within_s: float) -> _T:
+        match fault:
+            case Stuck(done=True):
+                answer = do()
+                await self._get_stuck(call, within_s)
+                return answer
+            case Stuck():
+                await self._get_stuck(call, within_s)
+            case AmbiguousOutcome():
+                do()
+                raise fault
+            case ApiError():
+                raise fault
+        return do()
+
+    async def _get_stuck(self, call: str, within_s: float) -> None:
+        try:
+            await within(self._clock, within_s, self._account.until_released())
+        except TimeoutError:
+            raise (
+                AmbiguousOutcome(call, "no answer") if call == "sendMessage" else unavailable(call)
+            ) from None
 
 
 class MemoryOcto:
@@ -303,10 +388,14 @@ class MemoryOcto:
         clock: time.
         bots: how many there are.
         announcements: texts that say nothing about a single message.
+        history_rows: messages of one conversation that the history keeps.
     """
 
-    def __init__(self, clock: Clock, bots: int, announcements: frozenset[str]) -> None:
+    def __init__(
+        self, clock: Clock, bots: int, announcements: frozenset[str], *, history_rows: int = HISTORY_ROWS
+    ) -> None:
         self.clock = clock
+        self.history_rows = history_rows
         self.announcements = announcements
         self.accounts = [MemoryAccount(self, number) for number in range(bots)]
         self._by_uid = {account.uid: account for account in self.accounts}
@@ -321,7 +410,7 @@ class MemoryOcto:
         self, *, base_url: str, token: SecretStr, clock: Clock, origin: Origin, **_watchers: object
     ) -> MemoryApi:
         """Make a bot's API as `BotApi` is made."""
-        return MemoryApi(self._by_token[token.get_secret_value()])
+        return MemoryApi(self._by_token[token.get_secret_value()], clock, origin)
 
     def next_message_id(self) -> int:
         self._message_id += 2

@@ -7,17 +7,20 @@ import shutil
 import sqlite3
 import time
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from openclaw_channel_octo.clock import Clock, SystemClock
+from openclaw_channel_octo.config.load import parse_config
 from openclaw_channel_octo.config.model import Texts
 from openclaw_channel_octo.host.base import Accepted, Block, Final
 from openclaw_channel_octo.ids import ChannelRef
 from openclaw_channel_octo.policy.gate import GatePolicy, Identity, decide
 from openclaw_channel_octo.rest.client import BotApi
 from openclaw_channel_octo.runtime import inbox, pipeline
+from openclaw_channel_octo.runtime.channel import OctoChannel
 from openclaw_channel_octo.runtime.lanes import Lanes
 from openclaw_channel_octo.runtime.limits import Limits
 from openclaw_channel_octo.runtime.media import Intake
@@ -26,12 +29,13 @@ from openclaw_channel_octo.runtime.sequence import MessageSequence
 from openclaw_channel_octo.session.route import Routing
 from openclaw_channel_octo.session.status import Status
 from openclaw_channel_octo.store.journal import Journal
-from openclaw_channel_octo.testing.faults import Hang, RateLimit
+from openclaw_channel_octo.store.leases import FileLease
+from openclaw_channel_octo.testing.faults import ErrorAnswer, Hang, RateLimit
 from openclaw_channel_octo.testing.host import HANG, ScriptedHost
 from openclaw_channel_octo.testing.records import RawMessage
 from openclaw_channel_octo.wire.events import InboundMessage, Received
 from openclaw_channel_octo.wire.packets import Flags, Setting
-from tests.runtime.rig import ANN, BEN, HELPER, FastClock, Rig
+from tests.runtime.rig import ANN, BEN, HELPER, TOKEN, FastClock, Rig
 
 TEXTS = Texts()
 
@@ -135,6 +139,30 @@ async def test_no_turn_begins_during_a_drain_and_what_waits_is_answered_once_aft
     assert rig.said() == ["one", "echo: @Helper three"]
 
 
+@pytest.mark.parametrize("rounds", range(1, 30, 3))
+async def test_a_stop_that_is_cancelled_at_any_moment_and_again_has_closed_everything_when_it_returns(
+    rig: Rig, tmp_path: Path, rounds: int
+) -> None:
+    config = parse_config(rig.config(), base=tmp_path).config
+    rig.octo.fail_next("messages/sync", Hang(), times=None)
+    channel = OctoChannel(config, clock=rig.clock, leases=tmp_path / "leases")
+    rig.state_dir.mkdir()
+    await channel.start("helper", ScriptedHost())
+    await rig.octo.wait_for(lambda: rig.octo.online(HELPER))
+    stopping = asyncio.create_task(channel.stop(0))
+    for _ in range(3):
+        for _ in range(rounds):
+            await asyncio.sleep(0)
+        stopping.cancel()
+    await asyncio.wait({stopping})
+    assert ours() == set()
+    lease = FileLease(tmp_path / "leases", f"{rig.octo.api_url} {TOKEN}")
+    assert await lease.acquire()
+    await lease.release()
+    assert not (rig.state_dir / "octo.sqlite-wal").exists()
+    assert channel.status().bots == {}
+
+
 async def test_typing_ends_for_messages_that_a_drain_leaves_to_the_next_start(fast_rig: Rig) -> None:
     rig = fast_rig
     host = ScriptedHost([Accepted("r"), HANG, Final("one")])
@@ -235,6 +263,26 @@ async def test_the_first_words_of_a_conversation_nobody_knew_are_found_once_a_se
     second = await rig.octo.say(BEN, rig.dm, "second")
     await rig.until_row(second, "answered")
     assert [turn.message_id for turn in host.turns][-2:] == [first, second]
+
+
+async def test_first_words_that_could_not_be_looked_for_are_found_although_the_bot_has_spoken_there_since(
+    fast_rig: Rig,
+) -> None:
+    rig, host = fast_rig, ScriptedHost()
+    await rig.start(rig.config(), host)
+    await known(rig)
+    rig.octo.lose_next(HELPER)
+    first = await rig.octo.say(BEN, rig.dm, "first")
+    rig.octo.fail_next("messages/sync", ErrorAnswer(status=500), times=None)
+    second = await rig.octo.say(BEN, rig.dm, "second")
+    await rig.until_row(second, "answered")
+    await rig.stop()
+    rig.octo.heal()
+    await rig.start(rig.config(), host)
+    third = await rig.octo.say(BEN, rig.dm, "third")
+    await rig.until_row(first, "answered")
+    await rig.until_row(third, "answered")
+    assert sorted(turn.message_id for turn in host.turns)[1:] == [first, second, third]
 
 
 async def test_an_unknown_conversation_is_looked_back_into_no_further_than_the_cold_start_age(

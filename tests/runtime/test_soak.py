@@ -8,11 +8,9 @@ import random
 import sys
 import weakref
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
 
 import pytest
 
@@ -22,9 +20,9 @@ from openclaw_channel_octo.errors import ApiError
 from openclaw_channel_octo.host.base import Accepted, Failed, Turn
 from openclaw_channel_octo.runtime.channel import OctoChannel
 from openclaw_channel_octo.runtime.supervisor import LinkState
-from openclaw_channel_octo.testing.clock import ManualClock
 from openclaw_channel_octo.testing.host import HANG, ScriptedHost, Step, echo
 from tests.runtime.memory_octo import MemoryAccount, MemoryOcto, lost_answer, unavailable
+from tests.runtime.one_loop import LoopClock, LoopExecutor, inline
 from tests.runtime.rig import RESTART
 
 BOTS = int(os.environ.get("SOAK_BOTS", "20"))
@@ -57,32 +55,9 @@ OBJECTS_PER_BOT, BLOCKS_PER_BOT = 5, 12
 NAMES_ARE_KEPT = sys.version_info[:2] == (3, 12)
 """Whether this Python keeps every name that was ever part of a path: each run has a folder named after it."""
 
-_P = ParamSpec("_P")
-_T = TypeVar("_T")
 
-
-class InlineExecutor(Executor):
-    """Runs work where it is handed in, so that the manual clock never overtakes the journal."""
-
-    def __init__(self, *_: object, **__: object) -> None:
-        super().__init__()
-
-    def submit(self, work: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> Future[_T]:
-        done: Future[_T] = Future()
-        try:
-            done.set_result(work(*args, **kwargs))
-        except Exception as error:  # noqa: BLE001  # an executor hands every error to its future
-            done.set_exception(error)
-        return done
-
-
-async def inline(work: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
-    """Do in the event loop what `asyncio.to_thread` does beside it: no look finds it half done."""
-    return work(*args, **kwargs)
-
-
-class SoakClock(ManualClock):
-    """A manual clock that settles exactly: nothing here waits for anything but the event loop itself."""
+class SoakClock(LoopClock):
+    """A clock whose jitter is drawn."""
 
     def __init__(self, chance: random.Random) -> None:
         super().__init__()
@@ -90,12 +65,6 @@ class SoakClock(ManualClock):
 
     def jitter(self, low: float, high: float) -> float:
         return self._chance.uniform(low, high)
-
-    async def settle(self) -> None:
-        loop: Any = asyncio.get_running_loop()
-        await asyncio.sleep(0)
-        while loop._ready:  # noqa: ASYNC110  # an idle loop fires no event one could wait for
-            await asyncio.sleep(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +171,7 @@ class Soak:
 @pytest.fixture
 def without_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let nothing go on beside the event loop, and keep the memories short."""
-    monkeypatch.setattr("openclaw_channel_octo.store.journal.ThreadPoolExecutor", InlineExecutor)
+    monkeypatch.setattr("openclaw_channel_octo.store.journal.ThreadPoolExecutor", LoopExecutor)
     monkeypatch.setattr(asyncio, "to_thread", inline)
     monkeypatch.setattr("openclaw_channel_octo.runtime.sender.HEARD", REMEMBERED)
     monkeypatch.setattr("openclaw_channel_octo.runtime.runs.REMEMBERED", REMEMBERED)
