@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -135,15 +136,16 @@ class Bot:
 
     async def close(self) -> None:
         """End everything that still runs."""
-        await self.disconnect()
-        await self._tasks.close()
-        await self._api.close()
-        if self._fetcher is not None:
-            await self._fetcher.close()
-        await self._files.close()
-        if self._tap is not None:
-            await self._tap.close()
-        await self._lease.release()
+        async with AsyncExitStack() as closing:  # in the other order; what fails does not keep the rest open
+            closing.push_async_callback(self._lease.release)
+            if self._tap is not None:
+                closing.push_async_callback(self._tap.close)
+            closing.push_async_callback(self._files.close)
+            if self._fetcher is not None:
+                closing.push_async_callback(self._fetcher.close)
+            closing.push_async_callback(self._api.close)
+            closing.push_async_callback(self._tasks.close)
+            await self.disconnect()
 
     async def commit(self, events: Sequence[Incoming]) -> Sequence[Outcome]:
         """Judge and record received packets; see `Pipeline.commit`."""

@@ -329,6 +329,7 @@ class OctoChannel:
         try:
             await within(self._clock, seconds, shared.lanes.settle())
         except TimeoutError:
-            _log.warning("turns still ran after %.0f s of draining: %s", seconds, shared.lanes.active)
-            return False
+            if running := shared.lanes.begun:
+                _log.warning("turns still ran after %.0f s of draining: %s", seconds, running)
+            return not running
         return True

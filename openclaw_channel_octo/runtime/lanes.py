@@ -92,6 +92,11 @@ class Lanes:
         """Keys of the lanes with work."""
         return sorted(self._lanes)
 
+    @property
+    def begun(self) -> Sequence[str]:
+        """Keys of the lanes whose work in flight has begun."""
+        return sorted(key for key, lane in self._lanes.items() if lane.begun)
+
     def close(self) -> None:
         """Take no more work, give up what has not begun; what has begun goes on to its end."""
         self._closed = True

@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Awaitable, Sequence
 from typing import TypeVar
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 from openclaw_channel_octo.clock import Clock
 from openclaw_channel_octo.config.model import BotConfig
@@ -14,12 +14,13 @@ from openclaw_channel_octo.errors import ApiError
 from openclaw_channel_octo.host.base import MediaItem, Sender, Turn
 from openclaw_channel_octo.ids import ChannelType
 from openclaw_channel_octo.message.history import people_block
-from openclaw_channel_octo.message.outgoing import file_note, quote
+from openclaw_channel_octo.message.outgoing import quote
 from openclaw_channel_octo.message.payload import parse_payload
 from openclaw_channel_octo.message.render import render
 from openclaw_channel_octo.message.text import label
 from openclaw_channel_octo.observe.logs import BotLog
 from openclaw_channel_octo.policy.gate import Identity
+from openclaw_channel_octo.runtime.answer import SILENT_REPLY, Answer, visible_text
 from openclaw_channel_octo.runtime.attachments import Outputs
 from openclaw_channel_octo.runtime.context import Context
 from openclaw_channel_octo.runtime.lanes import Begin
@@ -41,9 +42,6 @@ __all__ = ["STOPPED_TEXT", "Turns"]
 
 _T = TypeVar("_T")
 
-CUT_MARK = " […]"
-"""Behind the text of a run that was cut short."""
-
 STOPPED_TEXT = "⏹️ Stopped."
 """What a person reads in place of the answer they stopped."""
 
@@ -53,14 +51,8 @@ NAME_LENGTH = 64
 MOST_ATTEMPTS = 2
 """Runs a message gets in all when processes die under it."""
 
-MOST_FILES = 20
-"""Files of one answer; the others are named in one line."""
-
 MOST_LOOKS = 10
 """Processes that may die under one run that a host keeps."""
-
-SILENT_REPLY = "NO_REPLY"
-"""An agent's way to say that it chooses to say nothing (openclaw-host §3.6)."""
 
 
 class Turns(Struct, frozen=True, kw_only=True):
@@ -114,7 +106,7 @@ class Turns(Struct, frozen=True, kw_only=True):
             begin: called when the host is about to get it; what is cancelled before has changed nothing.
             look: whether the chat may hold an answer that the journal does not know of.
         """
-        answer = _Answer()
+        answer = Answer()
         await self.to_its_end(row, self._answer(row, answer, begin, look=look))
         # Not where this is cancelled: what was planned by then is sent after the next start, files and all.
         for run_id in answer.runs:
@@ -188,7 +180,7 @@ class Turns(Struct, frozen=True, kw_only=True):
         self.log.error("dead letter: message %s got no answer: %s", row.message_id, detail)
         await self.journal.settle([row.id], RowState.DEAD, detail=detail)
 
-    async def _answer(self, row: InboundRow, answer: "_Answer", begin: Begin, *, look: bool) -> None:
+    async def _answer(self, row: InboundRow, answer: Answer, begin: Begin, *, look: bool) -> None:
         if look and await self.found_in_chat(row):
             return
         self.log.info("got runtime, checking dispatch fn: true")
@@ -227,7 +219,7 @@ class Turns(Struct, frozen=True, kw_only=True):
         )
 
     async def _attempt(
-        self, row: InboundRow, asked: "_Asked", number: int, answer: "_Answer", begin: Begin
+        self, row: InboundRow, asked: "_Asked", number: int, answer: Answer, begin: Begin
     ) -> tuple[str, RunEnd]:
         """Make the session ready and run the turn once under a run id of its own."""
         taken_up = number == 1 and row.run_id != "" and self.runs.outlive_us
@@ -243,10 +235,10 @@ class Turns(Struct, frozen=True, kw_only=True):
             await self.journal.clear_failures(row.session_key)
         return turn.run_id, end
 
-    async def _conclude(self, row: InboundRow, run_id: str, end: RunEnd, answer: "_Answer") -> None:
+    async def _conclude(self, row: InboundRow, run_id: str, end: RunEnd, answer: Answer) -> None:
         """Check that something became visible, and end the row by what did."""
         texts = self.config.texts
-        text = _visible_text(end)
+        text = visible_text(end)
         if end.status == SKIPPED:
             await self._if_guarded(row, texts.failed, f"the host skipped the turn: {end.detail}")
         elif end.status != Status.DONE:
@@ -265,7 +257,7 @@ class Turns(Struct, frozen=True, kw_only=True):
             await self._if_guarded(row, texts.empty, "the answer was empty")
 
     async def _conclude_failure(
-        self, row: InboundRow, run_id: str, end: RunEnd, text: str, answer: "_Answer"
+        self, row: InboundRow, run_id: str, end: RunEnd, text: str, answer: Answer
     ) -> None:
         """Show what a failed run had written, with a mark, and then that it failed."""
         texts = self.config.texts
@@ -329,7 +321,7 @@ class _Attempt(Struct, frozen=True, kw_only=True):
     turns: Turns
     row: InboundRow
     run_id: str
-    answer: "_Answer"
+    answer: Answer
     begin_work: Begin
 
     async def begin(self) -> None:
@@ -358,54 +350,3 @@ class _Asked(Struct, frozen=True):
     context: str
     name: str
     files: Taken
-
-
-class _Answer(Struct):
-    """What people have seen of an answer.
-
-    Attributes:
-        runs: ids of the runs that wrote it.
-        shown: ids of its messages.
-        files: where the files come from that were named in it.
-        quote: of the message it answers, JSON; empty where there is none, or once it was shown.
-    """
-
-    runs: list[str] = field(default_factory=list)
-    shown: list[str] = field(default_factory=list)
-    files: set[str] = field(default_factory=set)
-    quote: str = ""
-
-    def take_quote(self) -> str:
-        """Return the quote for the part that is sent first, and nothing for the others."""
-        taken, self.quote = self.quote, ""
-        return taken
-
-    def new(self, said: Sequence[str | MediaItem], file_failed: str) -> list[str | MediaItem]:
-        """Return what of a part is to be sent: each file once, and only so many of them.
-
-        Args:
-            said: texts and files in order.
-            file_failed: begins the line that stands for the files that are too many.
-        """
-        fresh: list[str | MediaItem] = []
-        for piece in said:
-            if isinstance(piece, str):
-                fresh.append(piece)
-                continue
-            source = str(piece.path or piece.url.strip())
-            if source in self.files or len(self.files) > MOST_FILES:
-                continue
-            self.files.add(source)
-            too_many = len(self.files) > MOST_FILES
-            fresh.append(
-                file_note(file_failed, "", f"more than {MOST_FILES} in one answer") if too_many else piece
-            )
-        return fresh
-
-
-def _visible_text(end: RunEnd) -> str:
-    """Return what of a run's end people are to read; text of a run that failed carries a mark."""
-    text = "" if end.text.strip() == SILENT_REPLY else end.text
-    if text.strip() and end.status != Status.DONE:
-        text = text.rstrip() + CUT_MARK
-    return text if text.strip() else ""

@@ -13,7 +13,8 @@ from openclaw_channel_octo.runtime.preload import preload
 from openclaw_channel_octo.testing.host import ScriptedHost
 from tests.bench.measure import Row
 from tests.runtime.memory_octo import MemoryOcto
-from tests.runtime.test_soak import InlineExecutor, SoakClock, started
+from tests.runtime.one_loop import LoopExecutor
+from tests.runtime.test_soak import SoakClock, started
 
 MINUTES = 10
 
@@ -22,7 +23,7 @@ def run(scale: int) -> list[Row]:
     """Measure with ``scale`` bots, 1,000 for a real run."""
     with (
         TemporaryDirectory() as folder,
-        patch("openclaw_channel_octo.store.journal.ThreadPoolExecutor", InlineExecutor),
+        patch("openclaw_channel_octo.store.journal.ThreadPoolExecutor", LoopExecutor),
     ):
         kilobytes, cpu = asyncio.run(_idle(scale, Path(folder)))
     return [

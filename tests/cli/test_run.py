@@ -508,3 +508,49 @@ async def test_a_killed_upload_is_finished_by_the_next_start_and_nothing_is_show
     assert rig.said() == ["Here it is.", "[file: report.txt]"]
     sent = rig.octo.chat(rig.group)[-1].payload
     assert rig.octo.file(sent["url"]).content == b"all is well"
+
+
+async def test_a_stop_ends_in_its_time_although_the_history_hangs_and_starts_no_turn(
+    rig: Rig, start: Start, tmp_path: Path
+) -> None:
+    config = rig.config(host={"drainSeconds": 1})
+    process = await start(config)
+    await rig.until_row(await rig.mention("hello"), "answered")
+    await rig.until_cursor(rig.group, 2)
+    asked = len(rig.calls("messages/sync"))
+    rig.octo.fail_next("messages/sync", Hang(), times=None)
+    await rig.octo.inject(HELPER, rig.raw_mention("behind the hole", 9))
+    await rig.octo.wait_for(lambda: len(rig.calls("messages/sync")) > asked)
+    process.send_signal(signal.SIGTERM)
+    code, log = await ended(process)
+    said = rig.said()
+    assert (code, said) == (0, ["@Helper hello"]), log
+    rig.octo.release()
+
+
+async def test_a_stop_waits_for_the_turn_that_runs_and_starts_none_of_those_that_wait(
+    rig: Rig, start: Start, tmp_path: Path
+) -> None:
+    agent = {
+        **python_agent(
+            "open('started', 'a').write('x')\n"
+            "while not os.path.exists('go'):\n    time.sleep(0.01)\n"
+            "print('at last')"
+        ),
+        "cwd": str(tmp_path),
+    }
+    process = await start(rig.config(agent=agent, maxTurns=1))
+    await rig.mention("runs")
+    await content(tmp_path / "started")
+    waiting = [await rig.mention(f"waits {number}") for number in range(3)]
+    waiting += [await rig.mention(f"waits {number}", where=rig.thread) for number in range(3)]
+    for message_id in waiting:
+        await rig.until_row(message_id, "queued")
+    process.send_signal(signal.SIGTERM)
+    await rig.octo.wait_for(lambda: not rig.octo.online(HELPER))
+    (tmp_path / "go").touch()
+    code, log = await ended(process)
+    assert code == 0, log
+    assert (tmp_path / "started").read_text() == "x"
+    assert {rig.rows()[message_id][0] for message_id in waiting} == {"queued"}
+    assert rig.said() == ["at last"]

@@ -37,6 +37,7 @@ def test_every_setting_has_the_default_of_the_design(parse: Parse) -> None:
         "cut_off": "⚠️ I was interrupted; the answer above may be incomplete.",
         "file_failed": "⚠️ I could not send a file:",
         "part_refused": "⚠️ A part of my answer was not accepted by the chat.",
+        "too_late": "⏳ I was away too long to answer earlier messages here. Please ask again if it still matters.",
         "third_failure": "⚠️ This conversation has failed %d times in a row. "
         "An operator can look with: openclaw-octo sessions show",
         "refused": "🔒 I may not answer you here. Please ask my owner to let you in.",

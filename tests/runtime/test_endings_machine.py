@@ -182,7 +182,8 @@ class Endings(RuleBasedStateMachine):
         ):
             assert attempt <= turns[message_id], f"{message_id} has an attempt no agent saw"
         left = self.rows(
-            "SELECT inbound.message_id, inbound.state, delivery.state FROM delivery JOIN inbound ON inbound.id = inbound_id"
+            "SELECT inbound.message_id, inbound.state, delivery.state FROM delivery"
+            " JOIN inbound ON inbound.id = inbound_id"
             " WHERE inbound.state NOT IN ('received', 'queued', 'running') AND delivery.state NOT IN ('sent', 'dead')"
         )
         assert left == [], "a settled row has a chunk that is neither sent nor dead"

@@ -246,11 +246,3 @@ async def test_the_log_says_when_a_message_is_tried_again(
         await fast_rig.until_row(await fast_rig.mention("go"), "answered")
     assert "too many requests" in caplog.text
     assert "next try in 20 s" in caplog.text
-
-
-async def test_a_block_on_its_way_when_the_run_is_over_is_given_up_with_its_row(fast_rig: Rig) -> None:
-    host = ScriptedHost([Accepted("r"), Block("one"), Final("two")])
-    await fast_rig.start(fast_rig.config(dispatchTimeoutMs=2_000), host)
-    fast_rig.octo.fail_next("sendMessage", RateLimit(retry_after=60))
-    await fast_rig.until_row(await fast_rig.mention("go"), "notified")
-    assert fast_rig.left_open() == []
