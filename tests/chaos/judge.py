@@ -29,6 +29,7 @@ class Conversation:
     Attributes:
         name: for the report.
         asked: numbers of the messages that address the bot, in the conversation's order.
+        refused: how many messages addressed the bot that somebody wrote who may not; one notice stands for all of them.
         lines: what stands in the chat, oldest first.
         bot: the bot's uid.
         deaths: how many lines stood there at each death of the process.
@@ -36,6 +37,7 @@ class Conversation:
 
     name: str
     asked: list[int] = field(default_factory=list)
+    refused: int = 0
     lines: Sequence[ChatLine] = ()
     bot: str = ""
     deaths: Collection[int] = ()
@@ -126,8 +128,19 @@ class _Walk:
             if line.from_uid == self._talk.bot:
                 self._line(position, line.text)
         self._close(len(self._talk.asked), "the end")
+        self._count_refusals()
         for number in sorted(self._answered - self._ended):
             self._verdict.silent.append(f"{self._talk.name}: the answer to #{number} stops midway")
+
+    def _count_refusals(self) -> None:
+        found = sum(
+            line.from_uid == self._talk.bot and line.text == TEXTS.refused for line in self._talk.lines
+        )
+        problem = f"{self._talk.name}: {found} refusals for {self._talk.refused} messages"
+        if found > 1:
+            self._verdict.doubled.append(problem)
+        elif self._talk.refused and not found:
+            self._verdict.silent.append(problem)
 
     def _line(self, position: int, text: str) -> None:
         if text in NOTICES:

@@ -18,6 +18,7 @@ from openclaw_channel_octo.runtime.channel import OctoChannel
 from openclaw_channel_octo.runtime.history import History
 from openclaw_channel_octo.runtime.lanes import Lanes
 from openclaw_channel_octo.runtime.link import Link
+from openclaw_channel_octo.runtime.notices import Notices
 from openclaw_channel_octo.runtime.outbox import Outbox
 from openclaw_channel_octo.runtime.runs import Runs
 from openclaw_channel_octo.runtime.sender import Sender
@@ -48,6 +49,7 @@ POINTS: dict[str, tuple[type, str, bool]] = {
     "after a chunk is recorded": (Journal, "mark_chunk", True),
     "before the row is settled": (Journal, "settle", False),
     "after the row is settled": (Journal, "settle", True),
+    "after a notice that stands for a burst": (Notices, "_tell", True),
     "after the cursors are saved": (Journal, "save_cursors", True),
 }
 """Name of each point, the method it lies at, and whether behind its call or before it."""

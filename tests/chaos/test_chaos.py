@@ -11,10 +11,10 @@ from tests.chaos.launcher import POINTS
 from tests.chaos.world import Chaos, Plan
 
 RESTART = "⚠️ Previous session failed, restarting..."
-FAILED = Texts().failed
+FAILED, REFUSED = Texts().failed, Texts().refused
 
 
-def talk(asked: list[int], *said: str, deaths: tuple[int, ...] = ()) -> Verdict:
+def talk(asked: list[int], *said: str, deaths: tuple[int, ...] = (), refused: int = 0) -> Verdict:
     lines = [
         ChatLine(
             message_id=str(number),
@@ -27,7 +27,7 @@ def talk(asked: list[int], *said: str, deaths: tuple[int, ...] = ()) -> Verdict:
         )
         for number, text in enumerate(said)
     ]
-    return judge([Conversation("g", asked, lines, "bot", deaths)])
+    return judge([Conversation("g", asked, refused, lines, "bot", deaths)])
 
 
 def answer(number: int) -> str:
@@ -57,6 +57,13 @@ def test_the_judge_names_what_is_wrong(asked: list[int], said: list[str], kind: 
     verdict = talk(asked, *said)
     assert getattr(verdict, kind)
     assert kind in str(verdict)
+
+
+@pytest.mark.parametrize(("count", "kind"), [(0, "silent"), (1, ""), (2, "doubled")])
+def test_the_judge_wants_one_refusal_for_all_that_a_stranger_writes(count: int, kind: str) -> None:
+    verdict = talk([1], *[REFUSED] * count, answer(1), refused=3)
+    assert verdict.fine is not bool(kind)
+    assert not kind or getattr(verdict, kind)
 
 
 @pytest.mark.parametrize(

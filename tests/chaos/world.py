@@ -24,6 +24,8 @@ __all__ = ["Chaos", "Plan"]
 ROOT = Path(__file__).parents[2]
 BOT, TOKEN = "helper_bot", "bf_0123456789abcdef"
 PEOPLE = ("ann", "ben")
+STRANGER = "eve"
+"""May not talk to the bot in groups, and is told so once in each."""
 SETTLE_S = 120
 STOP_WITHIN_S = 10
 """Longest time a stop may take beside its drain; more on a machine on which a start takes long."""
@@ -220,14 +222,19 @@ class Chaos:
             octo.lose_next(BOT)
 
     def _people(self, octo: OctoDouble) -> list[ChannelRef]:
-        for uid in PEOPLE:
+        for uid in (*PEOPLE, STRANGER):
             octo.add_person(uid, uid.title())
         octo.add_bot(BOT, TOKEN, name="Helper", owner="ann")
-        groups = [octo.add_group(f"g{number}", [*PEOPLE, BOT]) for number in range(3)]
+        groups = [octo.add_group(f"g{number}", [*PEOPLE, STRANGER, BOT]) for number in range(3)]
         return [*groups, octo.add_thread("g0", "2039626171074744320")]
 
     async def _say_something(self, octo: OctoDouble, luck: random.Random, channels: list[ChannelRef]) -> None:
-        await self._say(octo, luck.choice(PEOPLE), luck.choice([*channels, None]))
+        if luck.random() < 0.1:
+            place = luck.choice(channels)
+            await octo.say(STRANGER, place, "and me?", mention=[BOT])
+            self._talks[place.id].refused += 1
+        else:
+            await self._say(octo, luck.choice(PEOPLE), luck.choice([*channels, None]))
 
     async def _say(self, octo: OctoDouble, who: str, place: ChannelRef | None) -> None:
         """Let a person address the bot, in a group or thread or, without a place, directly."""
@@ -266,6 +273,8 @@ class Chaos:
                     "replyChunk": 100,
                     # notices that stand for several messages could not be counted by the judge
                     "laneLength": 10_000,
+                    "groupPolicy": "allowlist",
+                    "groupAllowFrom": [*PEOPLE],
                     "rateLimit": {"personPerMinute": 0, "conversationPerMinute": 0},
                     "accounts": {"helper": {"botToken": TOKEN}},
                 }
