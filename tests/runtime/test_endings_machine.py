@@ -49,6 +49,9 @@ DRAINS = (0.0, 5.0, 1_000.0)
 AFTERWARDS_S = 120.0
 """How long nothing may happen after a stop: longer than every wait of work that was forgotten."""
 
+MOST_ASKED = 40
+"""Messages of an example; of an unknown conversation no more than the newest 50 are looked at."""
+
 ROUNDS = st.integers(0, 40)
 """Rounds of the event loop between two rules; a message is answered within some hundred."""
 
@@ -253,6 +256,7 @@ class Endings(RuleBasedStateMachine):
 
     # the chat
 
+    @precondition(lambda self: len(self.asked) < MOST_ASKED)
     @rule(
         place=st.sampled_from(("group", "thread", "direct")),
         count=st.integers(1, 3),
