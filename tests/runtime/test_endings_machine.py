@@ -369,7 +369,7 @@ class Endings(RuleBasedStateMachine):
         await asyncio.wait({self.stopping})
 
     def check_chat(self) -> None:
-        """Check that every message has one end in the chat, an answer or a notice; or is a dead letter where sends failed."""
+        """Check that every message has one end in the chat, or is a dead letter where sends failed."""
         dead = {row[0] for row in self.rows("SELECT message_id FROM inbound WHERE state = 'dead'")}
         assert self.sends_failed or not dead
         said: dict[str, list[str]] = {message_id: [] for message_id in self.asked}
