@@ -98,6 +98,7 @@ class Endings(RuleBasedStateMachine):
         self.lease = FileLease(self.folder / "leases", f"{API_URL} {self.account.token}")
         self.next_scripts: list[str] = []
         self.asked: dict[str, int] = {}
+        self.sends_failed = False
         self.channel: OctoChannel | None = None
         self.starting: asyncio.Task[None] | None = None
         self.stopping: asyncio.Task[bool] | None = None
@@ -284,6 +285,7 @@ class Endings(RuleBasedStateMachine):
 
     @rule(call=st.sampled_from(CALLS), done=st.booleans(), rounds=ROUNDS)
     def hang(self, call: str, done: bool, rounds: int) -> None:
+        self.sends_failed |= call == "sendMessage"
         self.act(lambda: self.account.stuck.update({call: Stuck(done=done)}), rounds)
 
     @rule(heal=st.booleans(), rounds=ROUNDS)
@@ -300,6 +302,7 @@ class Endings(RuleBasedStateMachine):
             "lost": lost_answer() if call == "sendMessage" else unavailable(call),
             "limit": RateLimited(call, "too many requests", retry_after=3),
         }
+        self.sends_failed |= call == "sendMessage"
         self.account.faults.setdefault(call, []).extend([errors[kind]] * times)
 
     # the host and time
@@ -370,7 +373,9 @@ class Endings(RuleBasedStateMachine):
         await asyncio.wait({self.stopping})
 
     def check_chat(self) -> None:
-        """Check that every message has one end in the chat: its answer, or a notice."""
+        """Check that every message has one end in the chat, or is a dead letter where sends failed."""
+        dead = {row[0] for row in self.rows("SELECT message_id FROM inbound WHERE state = 'dead'")}
+        assert self.sends_failed or not dead
         said: dict[str, list[str]] = {message_id: [] for message_id in self.asked}
         for place in (self.account.group, self.account.thread, self.account.direct):
             for line in self.account.chat(place):
@@ -379,7 +384,7 @@ class Endings(RuleBasedStateMachine):
                     said[payload["client_answers"]].append(payload["content"])
         for message_id, number in self.asked.items():
             ends = [text for text in said[message_id] if text == f"answer to #{number}" or text in NOTICES]
-            assert len(ends) == 1, f"#{number} ({message_id}): {said[message_id]}"
+            assert len(ends) == 1 or message_id in dead, f"#{number} ({message_id}): {said[message_id]}"
             assert len(said[message_id]) <= len(ends) + 1, f"#{number} ({message_id}): {said[message_id]}"
 
 
