@@ -16,6 +16,7 @@ from openclaw_channel_octo.config.load import select_accounts
 from openclaw_channel_octo.config.model import OctoConfig
 from openclaw_channel_octo.errors import ConfigError, HostError, RequestDenied
 from openclaw_channel_octo.host.base import AgentHost, Turn
+from openclaw_channel_octo.host.files import claim_state_folder
 from openclaw_channel_octo.observe.logs import BotLog, redacted
 from openclaw_channel_octo.observe.metrics import NO_METER, Meter
 from openclaw_channel_octo.policy.authority import Requester
@@ -117,7 +118,7 @@ class OctoChannel:
 
         Raises:
             ConfigError: no such account, or it is switched off.
-            HostError: another host is in use already.
+            HostError: another host is in use already, or the state folder is another user's or cannot be made.
             StoreError: the journal cannot be opened.
         """
         (account,) = select_accounts(self._config, [account_id])
@@ -294,7 +295,7 @@ class OctoChannel:
                 raise HostError("this channel already works with another host; make a second channel for it")
             return self._shared
         settings = self._config.host
-        settings.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        await asyncio.to_thread(claim_state_folder, settings.state_dir)
         journal = Journal(settings.state_dir / "octo.sqlite", self._clock)
         await journal.open()
         try:
