@@ -27,6 +27,7 @@ from openclaw_channel_octo.runtime.bot import Bot
 from openclaw_channel_octo.runtime.lanes import Lanes
 from openclaw_channel_octo.runtime.measures import Measures
 from openclaw_channel_octo.runtime.outbound import Outbound
+from openclaw_channel_octo.runtime.outputs import Outputs
 from openclaw_channel_octo.runtime.preload import preload
 from openclaw_channel_octo.runtime.repair import Repair, SessionView, look, repair
 from openclaw_channel_octo.runtime.requests import OutboundBot, requester_of
@@ -309,7 +310,7 @@ class OctoChannel:
             routing=settings.routing,
             host_timeout_s=settings.timeout_seconds,
             journal=journal,
-            state_dir=settings.state_dir,
+            outputs=Outputs(settings.state_dir, self._clock),
             media=MediaFolder(settings.state_dir / "media", self._clock),
             outgoing=MediaFolder(settings.state_dir / "outgoing", self._clock),
             device_id=device_id,
