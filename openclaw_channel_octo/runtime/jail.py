@@ -137,7 +137,8 @@ def _walk(root: Root, steps: tuple[str, ...]) -> int:
         # Folders only: on an overlay a file may have another device than the folder it lies in.
         if root.of_a_run and os.fstat(folder).st_dev != device:
             raise FileRefused(OUTSIDE)
-        if not stat.S_ISREG(os.stat(steps[-1], dir_fd=folder, follow_symlinks=False).st_mode):
+        mode = os.stat(steps[-1], dir_fd=folder, follow_symlinks=False).st_mode
+        if not (stat.S_ISREG(mode) or stat.S_ISLNK(mode)):  # a link is refused by name, below
             raise FileRefused("it is not an ordinary file")
         descriptor = os.open(steps[-1], _FILE, dir_fd=folder)
     finally:
