@@ -4,13 +4,14 @@ import asyncio
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from openclaw_channel_octo.host.base import Accepted, Final
+from openclaw_channel_octo.runtime.removal import remove
 from openclaw_channel_octo.testing.faults import ErrorAnswer, Hang
 from openclaw_channel_octo.testing.host import HANG, ScriptedHost
 from tests.runtime.rig import HELPER, Rig, python_agent
@@ -234,32 +235,44 @@ async def _as_root(*command: str) -> bool:
     return done.returncode == 0
 
 
+@pytest.fixture
+def deep(rig: Rig) -> Iterator[None]:
+    """A state folder whose deep folders are gone afterwards, whatever failed: pytest's own removal is recursive."""
+    rig.state_dir.mkdir(mode=0o700)
+    yield
+    state = os.open(rig.state_dir, os.O_RDONLY)
+    try:
+        remove("output", state)
+    finally:
+        os.close(state)
+
+
+@pytest.mark.usefixtures("deep")
 async def test_one_folder_that_cannot_be_removed_ends_no_sweep_not_even_after_a_restart(
     rig: Rig, precious: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     output = rig.state_dir / "output"
-    rig.state_dir.mkdir(mode=0o700)
     for name in ("a", "deep", "stuck", "z"):
         (output / name).mkdir(parents=True)
+    (output / "stuck" / "file").touch()
+    if not await _as_root("chattr", "+i", str(output / "stuck" / "file")):
+        pytest.skip("this file system, or this user, makes no file that cannot be removed")
     nested(output / "deep", 1_500, "d" * 200)
     precious.mkdir()
     (precious / "shadow").write_text("root:x")
     (output / "linked").symlink_to(precious)
     (output / "z" / "linked").symlink_to(precious)
-    (output / "stuck" / "file").touch()
     for entry in output.iterdir():
         os.utime(entry, (0, 0), follow_symlinks=False)
-    if not await _as_root("chattr", "+i", str(output / "stuck" / "file")):
-        pytest.skip("this file system, or this user, makes no file that cannot be removed")
     try:
         for start in (1, 2):
+            nested(output, 1_500, "again")
+            for name in ("again", "stuck"):
+                os.utime(output / name, (0, 0))
             await rig.start(rig.config())
             await until(lambda: caplog.text.count(f"{output}/stuck") == start)  # noqa: B023
             await until(lambda: [path.name for path in output.iterdir()] == ["stuck"])
             await rig.stop()
-            nested(output, 1_500, "e")
-            os.utime(output / "e", (0, 0))
-            os.utime(output / "stuck", (0, 0))
         assert caplog.text.count(f"{output}/stuck") == 2
         assert (precious / "shadow").read_text() == "root:x"
     finally:
@@ -277,6 +290,7 @@ def nested(folder: Path, depth: int, name: str) -> None:
     os.close(here)
 
 
+@pytest.mark.usefixtures("deep")
 async def test_a_run_that_leaves_deep_folders_ends_like_any_other(rig: Rig) -> None:
     deep = "os.chdir(out)\nfor _ in range(1500):\n    os.mkdir('d' * 200)\n    os.chdir('d' * 200)\nprint('done')"
     await rig.start(rig.config(agent=python_agent(f"out = os.environ['OPENCLAW_OUTPUT']\n{deep}")))

@@ -74,6 +74,7 @@ async def test_an_open_state_folder_is_closed_with_all_that_lies_in_it_and_one_l
         await rig.start(rig.config(agent=python_agent(AGENT)))
         assert modes(rig.state_dir) == {}
         await rig.until_row(await rig.mention("second"), "answered")
+        await rig.stop(drain_s=600)  # what the agent made, as it liked, is gone then
         assert modes(rig.state_dir) == {}
     told = [record for record in caplog.records if str(rig.state_dir) in record.getMessage()]
     assert [record.levelname for record in told] == ["WARNING"]
