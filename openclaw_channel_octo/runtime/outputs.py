@@ -1,4 +1,4 @@
-"""The folders in which agents leave files for their answers, one for each run (docs/security-parts/e.md)."""
+"""The folders in which agents leave files for their answers, one for each run (docs/security.md)."""
 
 import asyncio
 import errno
