@@ -22,7 +22,7 @@ from openclaw_channel_octo.config.model import BotConfig, EmbeddedHostConfig, Ga
 from openclaw_channel_octo.errors import ConfigError, HostError, OctoError
 from openclaw_channel_octo.host.base import AgentHost
 from openclaw_channel_octo.host.configure import host_from_config
-from openclaw_channel_octo.host.files import owner_lock, private_folder
+from openclaw_channel_octo.host.files import claim_state_folder, owner_lock
 from openclaw_channel_octo.observe.logs import Secrets, setup_logging
 from openclaw_channel_octo.observe.metrics import NO_METER
 from openclaw_channel_octo.runtime.channel import OctoChannel
@@ -204,11 +204,7 @@ def _owned(settings: EmbeddedHostConfig | GatewayHostConfig) -> Iterator[None]:
     if settings.kind == "embedded":
         yield
         return
-    try:
-        private_folder(settings.state_dir)
-    except OSError as error:
-        words = f"{settings.state_dir} cannot be made ({error.strerror}): choose another host.stateDir"
-        raise HostError(words) from error
+    claim_state_folder(settings.state_dir)
     lock = owner_lock(settings.state_dir)
     lock.acquire()
     try:

@@ -26,8 +26,8 @@ PER_SERVER = 48
 PER_BOT = 2
 """A bot's socket, and the next one where the old has not gone yet."""
 
-PER_TURN = 4
-"""Files of one turn that are fetched and sent."""
+PER_TURN = 6
+"""Files of one turn that are fetched and sent, and the folders its runs may leave some in."""
 
 PER_PROGRAM = 9
 """Pipes to and from one agent program, the child's ends while it starts, and the handle that tells of its end."""

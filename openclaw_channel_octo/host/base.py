@@ -88,8 +88,9 @@ class Turn(Private, frozen=True, kw_only=True):
             instructions.
         context: text of earlier unaddressed messages and the like, to be shown as context, not as a request.
         ticket: secret of this run: whoever has it may act in the chat for the person who asked, while the run goes on.
-        output: folder of this run alone, made by whoever writes there first: an answer may name files in it by
-            ``MediaItem.path``; ``None`` where there is none.
+        output: folder of this run alone, which is there when the host gets the turn: an answer may name files in it
+            by ``MediaItem.path``. It has to stay the same folder: files in another one put in its place are not sent.
+            ``None`` where there is none.
         budget_s: longest the run may take in seconds, ``None`` for the host's own limit.
         attempt: 1 for the first run of this message, counting up.
         resumed: whether an earlier run of the same message was lost with a process.

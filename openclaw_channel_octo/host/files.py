@@ -5,6 +5,7 @@ import fcntl
 import json
 import logging
 import os
+import pwd
 import stat
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -18,6 +19,8 @@ __all__ = [
     "OwnerLock",
     "Stamp",
     "append_file",
+    "claim_state_folder",
+    "close_file",
     "dump_json",
     "locked",
     "owner_lock",
@@ -66,25 +69,97 @@ def read_stamped(path: Path) -> tuple[Stamp | None, bytes]:
         return None, b""
 
 
-def private_folder(path: Path) -> None:
+class ForeignFolder(PermissionError):
+    """A folder belongs to another user: whatever lay in it would be read and written as theirs."""
+
+    def __init__(self, path: Path, owner: int) -> None:
+        what = f"it belongs to {_user(owner)}, and this process runs as {_user(os.geteuid())}"
+        super().__init__(errno.EPERM, what, str(path))
+
+
+def _user(uid: int) -> str:
+    try:
+        return f"{pwd.getpwuid(uid).pw_name} (uid {uid})"
+    except KeyError:
+        return f"uid {uid}"
+
+
+def claim_state_folder(path: Path) -> None:
+    """Make a state folder, or take one that exists from other users, with all that lies in it.
+
+    A link to a folder is followed: where state lies is the operator's choice. Blocking.
+
+    Raises:
+        HostError: it belongs to another user, also where this one is root, or it cannot be made.
+    """
+    try:
+        if mode := private_folder(path):
+            logger.warning(
+                "%s was open to other users (mode %04o) and is closed to them now (0700), with all that lies in it:"
+                " they may have read or changed it",
+                path,
+                mode,
+            )
+            _close_below(path)
+    except ForeignFolder as error:
+        raise HostError(
+            f"{path} cannot be used ({error.strerror}): run this as its owner, give it to this user with chown -R,"
+            " or choose another host.stateDir, such as a new folder in it"
+        ) from error
+    except OSError as error:
+        raise HostError(f"{path} cannot be made ({error.strerror}): choose another host.stateDir") from error
+
+
+def private_folder(path: Path) -> int:
     """Create ``path`` and missing parents with mode 0700; where ``path`` exists, take it from other users.
 
     Parents that exist stay as they are: they may be anybody's.
 
+    Returns:
+        The mode it had where other users could look into it or change it, 0 where they could not.
+
     Raises:
-        OSError: the folder cannot be made.
+        OSError: the folder cannot be made, or belongs to another user.
     """
     missing = [folder for folder in (path, *path.parents) if not folder.exists()]
     for folder in reversed(missing):
         folder.mkdir(mode=0o700, exist_ok=True)
-    mode = stat.S_IMODE(path.stat().st_mode)
-    if mode & 0o077:
-        try:
-            path.chmod(mode & 0o700)
-        except PermissionError:
-            logger.warning(
-                "%s can be read by other users and is not ours to close: run chmod 700 on it", path
-            )
+    found = path.stat()
+    if found.st_uid != os.geteuid():
+        raise ForeignFolder(path, found.st_uid)
+    mode = stat.S_IMODE(found.st_mode)
+    if not mode & 0o077:
+        return 0
+    try:
+        path.chmod(mode & 0o700)
+    except OSError as error:
+        logger.warning(
+            "%s is open to other users (mode %04o) and cannot be closed (%s): run chmod 700 on it, or use another",
+            path,
+            mode,
+            error.strerror,
+        )
+        return 0
+    return mode
+
+
+def _close_below(folder: Path) -> None:
+    """Take everything in a folder from other users; links, and what cannot be changed, are left as they are."""
+    waiting = [os.fspath(folder)]
+    while waiting:  # not by recursion: agents make folders here, as deep as they like
+        with suppress(OSError), os.scandir(waiting.pop()) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    waiting.append(entry.path)
+                close_file(Path(entry.path))
+
+
+def close_file(path: Path) -> None:
+    """Take a file from other users; one that is not there, is a link, or cannot be changed is left as it is."""
+    with suppress(OSError):
+        mode = path.lstat().st_mode
+        if mode & 0o077 and not stat.S_ISLNK(mode):
+            path.chmod(stat.S_IMODE(mode) & 0o700)
 
 
 def dump_json(value: Mapping[str, Any], *, indent: int | None = None) -> bytes:
@@ -128,7 +203,8 @@ def replace_file(path: Path, data: bytes, *, before_rename: Callable[[], None] |
 
 
 def _write_synced(path: Path, data: bytes) -> Stamp:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+    path.unlink(missing_ok=True)  # whatever has the name: a link, or somebody's file under a second name
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         os.fchmod(file.fileno(), 0o600)
         file.write(data)
@@ -145,13 +221,37 @@ def _sync_folder(path: Path) -> None:
         os.close(descriptor)
 
 
+def _open_own(path: Path, flags: int) -> int:
+    """Open a file for reading and writing, made where missing; others cannot read it from now on.
+
+    Raises:
+        OSError: it cannot be opened, is a link or no ordinary file, or is another user's and open to others.
+    """
+    # Not blocking: somebody may have put a pipe there.
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | flags, 0o600)
+    try:
+        _make_private(descriptor, path)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _make_private(descriptor: int, path: Path) -> None:
+    mode = os.fstat(descriptor).st_mode
+    if not stat.S_ISREG(mode):
+        raise OSError(errno.EINVAL, "it is not an ordinary file", str(path))
+    if mode & 0o077:
+        os.fchmod(descriptor, stat.S_IMODE(mode) & 0o700)
+
+
 def append_file(path: Path, data: bytes) -> None:
-    """Append ``data`` to ``path`` (made with mode 0600) and sync it; a torn last line is ended first.
+    """Append ``data`` to ``path`` (mode 0600, never through a link) and sync it; a torn last line is ended first.
 
     Raises:
         OSError: the file cannot be written.
     """
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+    descriptor = _open_own(path, os.O_APPEND)
     with os.fdopen(descriptor, "r+b", buffering=0) as file:
         size = os.fstat(file.fileno()).st_size
         torn = size > 0 and os.pread(file.fileno(), 1, size - 1) != b"\n"
@@ -169,9 +269,9 @@ def locked(path: Path, wait_s: float) -> Iterator[None]:
 
     Raises:
         TimeoutError: somebody else held it all the time.
-        OSError: the lock file cannot be opened.
+        OSError: the lock file cannot be opened, or is a link.
     """
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    descriptor = _open_own(path, 0)
     try:
         _acquire(descriptor, path, wait_s)
         yield
@@ -212,10 +312,11 @@ class OwnerLock:
             HostError: another process has it, or the file cannot be written.
         """
         try:
-            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
+            descriptor = _open_own(self.path, 0)
         except OSError as error:
             raise HostError(
-                f"{self.path} cannot be opened ({error.strerror}): make its folder writable"
+                f"{self.path} cannot be opened ({error.strerror}): make its folder writable, and remove it where it"
+                " is a link or another user's"
             ) from error
         try:
             _lock_patiently(descriptor)
@@ -240,7 +341,7 @@ class OwnerLock:
             HostError: the file cannot be read.
         """
         try:
-            descriptor = os.open(self.path, os.O_RDONLY)
+            descriptor = os.open(self.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         except FileNotFoundError:
             return ""
         except OSError as error:

@@ -1,18 +1,21 @@
 """The private folder that fetched files lie in for a while."""
 
 import errno
+import logging
 import mimetypes
 import os
 import re
 import stat
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Lock
 
 from openclaw_channel_octo.clock import Clock
 
 __all__ = ["MediaFolder", "ending_of"]
+
+_log = logging.getLogger(__name__)
 
 KEEP_S = 3_600.0
 """How long a file stays after it was last needed."""
@@ -26,8 +29,8 @@ _SHAPELESS = frozenset({"application/octet-stream", "binary/octet-stream"})
 class MediaFolder:
     """Files under names nobody else chose, the folder 0700, the files 0600, all of them within a bound.
 
-    One object stands for a folder in a process: whoever writes there counts what they write. Blocking, except for
-    `take`: call it in a thread.
+    One object stands for a folder in a process: whoever writes there counts what they write. A link in the place of
+    the folder is refused: what it leads to would be swept. Blocking, except for `take`: call it in a thread.
 
     Args:
         path: the folder; made when it is needed.
@@ -39,14 +42,16 @@ class MediaFolder:
         self._clock = clock
         self._bytes = 0
         self._counting = Lock()
+        self._told = False
 
     def place(self, ending: str = "") -> Path:
         """Make an empty file whose name has the given ending. Raises `OSError`."""
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.path.chmod(0o700)
-        path = self.path / f"{self._clock.new_id()}{ending}"
-        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600))
-        return path
+        name = f"{self._clock.new_id()}{ending}"
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+        with self._opened() as folder:
+            os.close(os.open(name, flags, 0o600, dir_fd=folder))
+        return self.path / name
 
     def take(self, size: int) -> bool:
         """Take room for bytes that are about to be written; return whether there is any."""
@@ -87,26 +92,51 @@ class MediaFolder:
         return True
 
     def sweep(self) -> int:
-        """Remove files nobody needed for an hour, whichever process left them; return how many."""
-        old = self._clock.wall_ms() / 1000 - KEEP_S
-        swept = left = 0
-        for path, found in self._files():
-            if found.st_mtime >= old:
-                left += found.st_size
-                continue
-            with suppress(OSError):
-                path.unlink()
-                swept += 1
+        """Remove files nobody needed for an hour, whichever process left them; return how many.
+
+        A folder that cannot be opened is left alone, with one warning.
+        """
+        try:
+            with self._opened() as folder:
+                swept, left = self._swept(folder)
+        except FileNotFoundError:
+            swept = left = 0
+        except OSError as error:
+            if not self._told:
+                _log.warning(
+                    "%s is not swept (%s): it has to be a folder and no link", self.path, error.strerror
+                )
+            self._told = True
+            return 0
         with self._counting:
             self._bytes = left
         return swept
 
-    def _files(self) -> Iterator[tuple[Path, os.stat_result]]:
-        for path in self.path.glob("*") if self.path.is_dir() else ():
+    def _swept(self, folder: int) -> tuple[int, int]:
+        """Remove old files; return how many, and the bytes that are left. Raises `OSError` for the folder only."""
+        old = self._clock.wall_ms() / 1000 - KEEP_S
+        swept = left = 0
+        for name in os.listdir(folder):
             with suppress(OSError):
-                found = path.lstat()
-                if stat.S_ISREG(found.st_mode):
-                    yield path, found
+                found = os.stat(name, dir_fd=folder, follow_symlinks=False)
+                if not stat.S_ISREG(found.st_mode):
+                    continue
+                if found.st_mtime >= old:
+                    left += found.st_size
+                    continue
+                os.unlink(name, dir_fd=folder)
+                swept += 1
+        return swept, left
+
+    @contextmanager
+    def _opened(self) -> Iterator[int]:
+        """Give a descriptor of the folder, closed to other users. Raises `OSError`, also for a link."""
+        folder = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        try:
+            os.fchmod(folder, 0o700)
+            yield folder
+        finally:
+            os.close(folder)
 
 
 def ending_of(name: str, mime: str, last_segment: str) -> str:

@@ -11,7 +11,7 @@ from openclaw_channel_octo.policy.commands import Commanders
 from openclaw_channel_octo.policy.gate import GatePolicy, Identity
 from openclaw_channel_octo.rest.client import BotApi
 from openclaw_channel_octo.runtime.admission import Admission
-from openclaw_channel_octo.runtime.attachments import Attachments, Outputs
+from openclaw_channel_octo.runtime.attachments import Attachments
 from openclaw_channel_octo.runtime.commands import Commands
 from openclaw_channel_octo.runtime.context import Context
 from openclaw_channel_octo.runtime.limits import Limits
@@ -20,6 +20,7 @@ from openclaw_channel_octo.runtime.media import Intake
 from openclaw_channel_octo.runtime.notes import Notes
 from openclaw_channel_octo.runtime.notices import Notices
 from openclaw_channel_octo.runtime.outbox import Outbox
+from openclaw_channel_octo.runtime.outputs import Outputs
 from openclaw_channel_octo.runtime.pairing import Pairing
 from openclaw_channel_octo.runtime.places import Places
 from openclaw_channel_octo.runtime.preferences import Preferences

@@ -5,7 +5,6 @@ import base64
 import binascii
 import io
 import json
-import shutil
 import wave
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -26,11 +25,12 @@ from openclaw_channel_octo.rest.client import MAX_FILE_BYTES, BotApi
 from openclaw_channel_octo.rest.media import MediaFetcher, MediaRefused
 from openclaw_channel_octo.rest.media_folder import MediaFolder
 from openclaw_channel_octo.rest.upload import SourceChanged, Uploader
-from openclaw_channel_octo.runtime.jail import FileRefused, OpenFile, opened_inside
+from openclaw_channel_octo.runtime.jail import FileRefused, OpenFile, folder_root, opened_inside
+from openclaw_channel_octo.runtime.outputs import Outputs
 from openclaw_channel_octo.runtime.shared import Shared
 from openclaw_channel_octo.store.records import Part
 
-__all__ = ["SWEEP_EVERY_S", "Attachments", "Outputs", "attachments_of"]
+__all__ = ["SWEEP_EVERY_S", "Attachments", "attachments_of"]
 
 WITHIN_S = 300.0
 """Longest time one file may take, to be fetched and to be uploaded."""
@@ -42,9 +42,6 @@ INVALID = "its address is not valid"
 NO_ROOM = "there is no room for it at the moment"
 TOO_LARGE_DATA = f"it is larger than {MAX_DATA_BYTES // (1024 * 1024)} MB"
 
-KEEP_S = 86_400.0
-"""How long output folders of lost turns stay."""
-
 SWEEP_EVERY_S = 3_600.0
 """Time between two sweeps of what lost answers left behind."""
 
@@ -53,39 +50,6 @@ HEAD = 1024 * 1024
 
 _PICTURES = (b"\x89PNG", b"\xff\xd8", b"GIF8", b"RIFF", b"BM")
 """How pictures begin whose header is read; nothing that would have to be parsed as a document."""
-
-
-class Outputs:
-    """The folders in which agents leave files for their answer, one for each run, and nobody else's business.
-
-    Args:
-        folder: where they lie; made by whoever writes there first, mode 0700.
-        clock: for sweeping.
-    """
-
-    def __init__(self, folder: Path, clock: Clock) -> None:
-        self._folder = folder
-        self._clock = clock
-
-    def of(self, run_id: str) -> Path:
-        """Return a run's folder, which need not exist."""
-        return self._folder / run_id
-
-    async def discard(self, run_id: str) -> None:
-        """Remove a run's folder with everything in it."""
-        if run_id:
-            await asyncio.to_thread(shutil.rmtree, self.of(run_id), ignore_errors=True)
-
-    async def sweep(self) -> None:
-        """Remove folders that processes left behind."""
-        await asyncio.to_thread(self._sweep)
-
-    def _sweep(self) -> None:
-        old = self._clock.wall_ms() / 1000 - KEEP_S
-        for path in self._folder.glob("*") if self._folder.is_dir() else ():
-            with suppress(OSError):
-                if path.lstat().st_mtime < old:
-                    shutil.rmtree(path, ignore_errors=True)
 
 
 class _Found(Struct, frozen=True):
@@ -230,15 +194,15 @@ class Attachments:
         if scheme in {"http", "https"}:
             fetched = await self._fetcher.fetch(source, noted["name"])
             try:
-                with opened_inside(str(fetched.path), [self._spool.path]) as file:
+                with opened_inside(str(fetched.path), [folder_root(self._spool.path)]) as file:
                     yield _Found(file, fetched.mime)
             finally:
                 await self._fetcher.remove(fetched)
             return
         path = _local(source) if scheme == "file" else source
-        roots = [*self._roots, *([Path(output)] if output else [])]
+        roots = [*map(folder_root, self._roots), *([self.outputs.root(output)] if output else [])]
         if noted.get("spooled"):
-            roots = [self._spool.path]
+            roots = [folder_root(self._spool.path)]
         elif output and not path.startswith("/"):
             path = f"{output}/{path}"
         with opened_inside(path, roots) as file:
@@ -286,7 +250,7 @@ def attachments_of(config: BotConfig, api: BotApi, shared: Shared, log: BotLog) 
         fetcher=fetcher,
         spool=shared.outgoing,
         roots=config.media_roots,
-        outputs=Outputs(shared.state_dir / "output", shared.clock),
+        outputs=shared.outputs,
         clock=shared.clock,
         log=log,
     )

@@ -16,6 +16,7 @@ from openclaw_channel_octo.config.load import select_accounts
 from openclaw_channel_octo.config.model import OctoConfig
 from openclaw_channel_octo.errors import ConfigError, HostError, RequestDenied
 from openclaw_channel_octo.host.base import AgentHost, Turn
+from openclaw_channel_octo.host.files import claim_state_folder
 from openclaw_channel_octo.observe.logs import BotLog, redacted
 from openclaw_channel_octo.observe.metrics import NO_METER, Meter
 from openclaw_channel_octo.policy.authority import Requester
@@ -26,6 +27,7 @@ from openclaw_channel_octo.runtime.bot import Bot
 from openclaw_channel_octo.runtime.lanes import Lanes
 from openclaw_channel_octo.runtime.measures import Measures
 from openclaw_channel_octo.runtime.outbound import Outbound
+from openclaw_channel_octo.runtime.outputs import Outputs
 from openclaw_channel_octo.runtime.preload import preload
 from openclaw_channel_octo.runtime.repair import Repair, SessionView, look, repair
 from openclaw_channel_octo.runtime.requests import OutboundBot, requester_of
@@ -118,7 +120,7 @@ class OctoChannel:
 
         Raises:
             ConfigError: no such account, or it is switched off.
-            HostError: another host is in use already.
+            HostError: another host is in use already, or the state folder is another user's or cannot be made.
             StoreError: the journal cannot be opened.
         """
         (account,) = select_accounts(self._config, [account_id])
@@ -299,7 +301,7 @@ class OctoChannel:
                 raise HostError("this channel already works with another host; make a second channel for it")
             return self._shared
         settings = self._config.host
-        settings.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        await asyncio.to_thread(claim_state_folder, settings.state_dir)
         journal = Journal(settings.state_dir / "octo.sqlite", self._clock)
         await journal.open()
         try:
@@ -313,7 +315,7 @@ class OctoChannel:
             routing=settings.routing,
             host_timeout_s=settings.timeout_seconds,
             journal=journal,
-            state_dir=settings.state_dir,
+            outputs=Outputs(settings.state_dir, self._clock),
             media=MediaFolder(settings.state_dir / "media", self._clock),
             outgoing=MediaFolder(settings.state_dir / "outgoing", self._clock),
             device_id=device_id,

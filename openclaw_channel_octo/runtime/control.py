@@ -66,7 +66,7 @@ class ControlServer:
     A client that sends garbage gets an error, one that does not read or goes away is dropped; neither reaches the bots.
 
     Args:
-        state_dir: the state folder; made where missing, mode 0700.
+        state_dir: the state folder; made where missing, and closed to other users.
         clock: time.
         hide: returns a text without secrets; every answer goes through it.
     """
@@ -90,10 +90,9 @@ class ControlServer:
 
         Raises:
             HostError: another process answers for this folder, or no socket can be made there.
-            OSError: the socket cannot be made.
+            OSError: the socket cannot be made, or the folder is another user's.
         """
-        if not self._path.parent.exists():
-            private_folder(self._path.parent)
+        private_folder(self._path.parent)
         self._lock.acquire()
         try:
             listening = _bound(self._path)

@@ -4,14 +4,17 @@ import asyncio
 import errno
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path, PurePosixPath
+
+from msgspec import Struct
 
 from openclaw_channel_octo.errors import OctoError
 from openclaw_channel_octo.rest.upload import SourceChanged
 
-__all__ = ["FileRefused", "OpenFile", "opened_inside"]
+__all__ = ["FileRefused", "OpenFile", "Root", "folder_root", "opened_inside"]
 
 OUTSIDE = "it is not in a folder I may send files from"
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
@@ -27,6 +30,27 @@ _REASONS = {
 
 class FileRefused(OctoError):
     """A file is not sent; the message is for people, short and without any path."""
+
+
+class Root(Struct, frozen=True, kw_only=True):
+    """A folder from which files may be sent.
+
+    Attributes:
+        paths: how files in it may be named: absolute spellings of the folder, none of which is looked up.
+        open: returns a descriptor of the folder, the caller's to close. Raises `OSError`.
+        of_a_run: whether an agent writes there. Then a file with a second name is refused, which may be one of the
+            host's that the agent has linked, and so is what lies on another file system. An operator's folder is
+            taken as it is: backups and package stores link files, and whoever may put files there may send them.
+    """
+
+    paths: tuple[Path, ...]
+    open: Callable[[], int]
+    of_a_run: bool = False
+
+
+def folder_root(path: Path) -> Root:
+    """Return a folder of the operator's, absolute, which may be reached through links."""
+    return Root(paths=(path, path.resolve()), open=partial(os.open, path, _FOLDER))
 
 
 class OpenFile:
@@ -65,15 +89,15 @@ class OpenFile:
 
 
 @contextmanager
-def opened_inside(path: str, roots: Sequence[Path]) -> Iterator[OpenFile]:
+def opened_inside(path: str, roots: Sequence[Root]) -> Iterator[OpenFile]:
     """Open a file below one of the folders.
 
     Every step below the folder is taken from the one before it and follows no link, so that nothing can be
-    exchanged between the check and the use. The folders themselves may be reached through links.
+    exchanged between the check and the use.
 
     Args:
         path: absolute.
-        roots: absolute folders, the operator's choice.
+        roots: folders that count; the first that the path begins with.
 
     Raises:
         FileRefused: it is not inside, is no ordinary file, or cannot be opened.
@@ -91,30 +115,37 @@ def opened_inside(path: str, roots: Sequence[Path]) -> Iterator[OpenFile]:
         os.close(descriptor)
 
 
-def _inside(path: str, roots: Sequence[Path]) -> tuple[Path, tuple[str, ...]]:
+def _inside(path: str, roots: Sequence[Root]) -> tuple[Root, tuple[str, ...]]:
     wanted = PurePosixPath(path)
     if ".." not in wanted.parts:
         for root in roots:
-            for spelling in (root, root.resolve()):
+            for spelling in root.paths:
                 if wanted.is_relative_to(spelling) and (steps := wanted.relative_to(spelling).parts):
-                    return spelling, steps
+                    return root, steps
     raise FileRefused(OUTSIDE)
 
 
-def _walk(root: Path, steps: tuple[str, ...]) -> int:
+def _walk(root: Root, steps: tuple[str, ...]) -> int:
     """Return the open file at the end of the steps. Raises `OSError` and `FileRefused`."""
-    folder = os.open(root, _FOLDER)
+    folder = root.open()
     try:
+        device = os.fstat(folder).st_dev
         for step in steps[:-1]:
             below = os.open(step, _INSIDE, dir_fd=folder)
             os.close(folder)
             folder = below
-        if not stat.S_ISREG(os.stat(steps[-1], dir_fd=folder, follow_symlinks=False).st_mode):
+        # Folders only: on an overlay a file may have another device than the folder it lies in.
+        if root.of_a_run and os.fstat(folder).st_dev != device:
+            raise FileRefused(OUTSIDE)
+        mode = os.stat(steps[-1], dir_fd=folder, follow_symlinks=False).st_mode
+        if not (stat.S_ISREG(mode) or stat.S_ISLNK(mode)):  # a link is refused by name, below
             raise FileRefused("it is not an ordinary file")
         descriptor = os.open(steps[-1], _FILE, dir_fd=folder)
     finally:
         os.close(folder)
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):  # exchanged in this moment
+    found = os.fstat(descriptor)
+    linked = root.of_a_run and found.st_nlink > 1
+    if linked or not stat.S_ISREG(found.st_mode):  # the latter was exchanged in this moment
         os.close(descriptor)
-        raise FileRefused("it is not an ordinary file")
+        raise FileRefused(_REASONS[errno.ELOOP] if linked else "it is not an ordinary file")
     return descriptor

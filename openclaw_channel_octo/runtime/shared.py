@@ -1,7 +1,5 @@
 """What all bots of a process use together."""
 
-from pathlib import Path
-
 from msgspec import Struct
 
 from openclaw_channel_octo.clock import Clock
@@ -9,6 +7,7 @@ from openclaw_channel_octo.host.base import AgentHost
 from openclaw_channel_octo.observe.metrics import NO_METER, Meter
 from openclaw_channel_octo.rest.media_folder import MediaFolder
 from openclaw_channel_octo.runtime.lanes import Lanes
+from openclaw_channel_octo.runtime.outputs import Outputs
 from openclaw_channel_octo.runtime.runs import Runs
 from openclaw_channel_octo.runtime.transport import TransportFactory
 from openclaw_channel_octo.session.route import Routing
@@ -25,7 +24,7 @@ class Shared(Struct, frozen=True, kw_only=True):
         routing: which agent and session a conversation belongs to.
         host_timeout_s: the host's own run budget in seconds.
         journal: the record of messages.
-        state_dir: the host's folder; files that agents leave for their answers lie in it.
+        outputs: folders in which agents leave files for their answers.
         media: files that people send.
         outgoing: files of answers on their way.
         device_id: this installation's device id.
@@ -40,7 +39,7 @@ class Shared(Struct, frozen=True, kw_only=True):
     routing: Routing
     host_timeout_s: float
     journal: Journal
-    state_dir: Path
+    outputs: Outputs
     media: MediaFolder
     outgoing: MediaFolder
     device_id: str

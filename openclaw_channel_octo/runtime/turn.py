@@ -21,13 +21,13 @@ from openclaw_channel_octo.message.text import label
 from openclaw_channel_octo.observe.logs import BotLog
 from openclaw_channel_octo.policy.gate import Identity
 from openclaw_channel_octo.runtime.answer import SILENT_REPLY, Answer, visible_text
-from openclaw_channel_octo.runtime.attachments import Outputs
 from openclaw_channel_octo.runtime.context import Context
 from openclaw_channel_octo.runtime.lanes import Begin
 from openclaw_channel_octo.runtime.measures import Measures
 from openclaw_channel_octo.runtime.media import Intake, Taken
 from openclaw_channel_octo.runtime.notes import Notes
 from openclaw_channel_octo.runtime.outbox import Outbox, Said
+from openclaw_channel_octo.runtime.outputs import Outputs
 from openclaw_channel_octo.runtime.presence import Presence
 from openclaw_channel_octo.runtime.roster import Roster
 from openclaw_channel_octo.runtime.runs import SKIPPED, RunEnd, Runs
@@ -107,10 +107,14 @@ class Turns(Struct, frozen=True, kw_only=True):
             look: whether the chat may hold an answer that the journal does not know of.
         """
         answer = Answer()
-        await self.to_its_end(row, self._answer(row, answer, begin, look=look))
-        # Not where this is cancelled: what was planned by then is sent after the next start, files and all.
-        for run_id in answer.runs:
-            await self.outputs.discard(run_id)
+        try:
+            await self.to_its_end(row, self._answer(row, answer, begin, look=look))
+            # Not where this is cancelled: what was planned by then is sent after the next start, files and all.
+            for run_id in answer.runs:
+                await self.outputs.discard(run_id)
+        finally:
+            for run_id in answer.runs:
+                self.outputs.release(run_id)
 
     async def take_up(self, row: InboundRow) -> bool:
         """Take up a message under which a process died: finish what was being sent, or own up.
@@ -325,6 +329,7 @@ class _Attempt(Struct, frozen=True, kw_only=True):
     begin_work: Begin
 
     async def begin(self) -> None:
+        await self.turns.outputs.make(self.run_id)
         self.begin_work()
         if self.turns.runs.outlive_us:  # the host may know the run after we are gone
             await self.turns.journal.assign_run(self.row.id, self.run_id)

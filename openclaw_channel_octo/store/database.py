@@ -4,7 +4,8 @@ import errno
 import logging
 import os
 import sqlite3
-from collections.abc import Iterable, Mapping
+import stat
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -60,11 +61,12 @@ def open_database(path: Path, now_ms: int) -> sqlite3.Connection:
     it is never deleted or written to. The connection may be used from one thread other than this one.
 
     Raises:
-        StoreError: the file cannot be opened, or a newer version of this package made it; retryable as `store_error`
-            says.
+        StoreError: the file cannot be opened, another user put it there, or a newer version of this package made it;
+            retryable as `store_error` says.
     """
     try:
         _make(path)
+        _take_from_others(path)
         try:
             return _open(path)
         except _ForeignFileError as error:
@@ -94,7 +96,7 @@ def _advice(error: sqlite3.Error | OSError, path: Path) -> str:
         return "free disk space" if error.errno in _NO_SPACE else ""
     code = _primary_code(error)
     if code in _LOCKED:
-        return "another program has it locked: end that program, or wait until it is done"
+        return _who_locks(path)
     if code == sqlite3.SQLITE_IOERR:
         return "free disk space, and look at the disk where there is some"
     if code == sqlite3.SQLITE_FULL or (code == sqlite3.SQLITE_CANTOPEN and _is_full(path.parent)):
@@ -108,6 +110,37 @@ def _is_full(folder: Path) -> bool:
         found = os.statvfs(folder)
         return not found.f_bavail or (found.f_files > 0 and not found.f_favail)
     return False
+
+
+def _who_locks(path: Path) -> str:
+    """Return who has the journal locked, as far as the system tells, and what to do."""
+    found = {file.name: holders for file in _files_of(path) if (holders := _lock_holders(file))}
+    if not found:
+        return f"another program has it locked: end that program (fuser {path}* names it), or wait until it is done"
+    names = ", ".join(sorted(found))
+    numbers = ", ".join(map(str, sorted(set().union(*found.values()))))
+    return f"another program has it locked, perhaps process {numbers} ({names}): end that, or wait until it is done"
+
+
+def _files_of(path: Path) -> Iterator[Path]:
+    """Return the database file and those that SQLite keeps beside it, where the file itself lies."""
+    path = Path(os.path.realpath(path))
+    for suffix in ("", "-wal", "-shm", "-journal"):
+        yield path.with_name(path.name + suffix)
+
+
+def _lock_holders(path: Path) -> set[int]:
+    """Return the other processes that have a lock in a file; none where the system does not list locks.
+
+    The file is not opened to ask: closing it again would drop the locks this process has in it.
+    """
+    with suppress(OSError, ValueError, IndexError):
+        found = path.stat()
+        mark = f"{os.major(found.st_dev):02x}:{os.minor(found.st_dev):02x}:{found.st_ino}"
+        lines = [line.split() for line in Path("/proc/locks").read_text().splitlines()]
+        holders = {int(words[4]) for words in lines if words[1] != "->" and words[5] == mark}
+        return {number for number in holders if number > 0} - {os.getpid()}
+    return set()
 
 
 class _ForeignFileError(Exception):
@@ -127,6 +160,25 @@ def _make(path: Path) -> None:
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
 
 
+def _take_from_others(path: Path) -> None:
+    """Give the file, and those beside it, mode 0600: SQLite makes new ones with the mode of the file.
+
+    Raises:
+        StoreError: one is another user's, or no ordinary file: what it says is not ours to believe.
+        OSError: one cannot be looked at or changed.
+    """
+    for file in _files_of(path):
+        with suppress(FileNotFoundError):
+            found = file.lstat()
+            if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid():
+                raise StoreError(
+                    f"cannot open the journal {path}: {file.name} is another user's or no ordinary file:"
+                    " run this as its owner, or see who put it there and move it away"
+                )
+            if found.st_mode & 0o077:
+                file.chmod(0o600)
+
+
 def _open(path: Path) -> sqlite3.Connection:
     db = sqlite3.connect(
         path, timeout=_BUSY_TIMEOUT_AT_OPENING_S, check_same_thread=False, factory=JournalConnection
@@ -135,7 +187,6 @@ def _open(path: Path) -> sqlite3.Connection:
         _check(db)
         _configure(db)
         _migrate(db, path)
-        path.chmod(0o600)
         db.execute(f"PRAGMA busy_timeout={_BUSY_TIMEOUT_S * 1000:.0f}")
     except sqlite3.DatabaseError as error:
         db.close()

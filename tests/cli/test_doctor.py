@@ -214,6 +214,15 @@ def open_folder(rig: Rig, _: Config) -> None:
     rig.state_dir.chmod(0o755)
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give folders away")
+async def test_a_state_folder_of_another_user_keeps_the_bots_from_starting_and_is_told(rig: Rig) -> None:
+    rig.state_dir.mkdir(mode=0o700)
+    os.chown(rig.state_dir, 65_534, 65_534)
+    result = await examined(rig, rig.config(agent=AGENT))
+    assert result.exit_code == 2
+    assert f"✗ state folder: {rig.state_dir} belongs to another user (uid 65534)" in result.output
+
+
 def open_file(rig: Rig) -> None:
     (rig.state_dir.parent / "octo.json").touch()
     (rig.state_dir.parent / "octo.json").chmod(0o644)

@@ -5,7 +5,7 @@ import os
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from openclaw_channel_octo.errors import HostError
 from openclaw_channel_octo.host.files import (
     OwnerLock,
     append_file,
+    claim_state_folder,
     locked,
     private_folder,
     replace_file,
@@ -95,6 +96,46 @@ def test_missing_parents_are_made_private_and_existing_ones_stay_as_they_are(tmp
     private_folder(tmp_path / "a" / "b")
     modes = [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in (".", "a", "a/b")]
     assert modes == [0o755, 0o700, 0o700]
+
+
+def test_a_state_folder_is_closed_however_deep_it_is_and_a_link_to_it_is_followed(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "real"
+    for name in ("a/b/c", "d"):
+        (folder / name).mkdir(parents=True)
+        (folder / name / "file").touch(mode=0o666)
+    (tmp_path / "outside").touch(mode=0o644)
+    (folder / "link").symlink_to(tmp_path / "outside")
+    (tmp_path / "state").symlink_to(folder)
+    folder.chmod(0o775)
+    for _ in range(2):
+        claim_state_folder(tmp_path / "state")
+    found = {stat.S_IMODE(path.lstat().st_mode) for path in folder.rglob("*") if not path.is_symlink()}
+    assert found == {0o700, 0o600}
+    assert stat.S_IMODE((tmp_path / "outside").stat().st_mode) == 0o644
+    assert caplog.text.count(f"{tmp_path}/state was open to other users (mode 0775)") == 1
+
+
+@pytest.mark.parametrize(
+    "work", [lambda path: OwnerLock(path).acquire(), lambda path: OwnerLock(path).holder()]
+)
+def test_a_lock_file_that_is_a_link_or_a_pipe_is_an_error_and_nothing_is_followed(
+    tmp_path: Path, work: Callable[[Path], object]
+) -> None:
+    (tmp_path / "precious").write_text("precious")
+    (tmp_path / "host.lock").symlink_to(tmp_path / "precious")
+    with pytest.raises(HostError, match="cannot be"):
+        work(tmp_path / "host.lock")
+    assert (tmp_path / "precious").read_text() == "precious"
+
+
+def test_a_transcript_that_is_a_link_is_not_written_through(tmp_path: Path) -> None:
+    (tmp_path / "precious").write_text("precious")
+    (tmp_path / "t.jsonl").symlink_to(tmp_path / "precious")
+    with pytest.raises(OSError, match="symbolic links"):
+        append_file(tmp_path / "t.jsonl", b"x")
+    assert (tmp_path / "precious").read_text() == "precious"
 
 
 def test_a_folder_that_is_not_ours_to_close_is_warned_about(

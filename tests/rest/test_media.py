@@ -397,6 +397,21 @@ async def test_a_server_that_is_not_there_is_a_failure_without_its_address(tmp_p
             assert await refused(found, "file/a.png") == "下载失败"
 
 
+async def test_a_link_in_the_place_of_the_folder_is_neither_written_to_nor_swept(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "precious").mkdir(mode=0o755)
+    (tmp_path / "precious" / "old.txt").write_text("kept")
+    os.utime(tmp_path / "precious" / "old.txt", (0, 0))
+    (tmp_path / "media").symlink_to(tmp_path / "precious")
+    folder = MediaFolder(tmp_path / "media", SystemClock())
+    assert [folder.sweep(), folder.sweep()] == [0, 0]
+    with pytest.raises(OSError, match="ot a directory"):
+        folder.write(PNG)
+    assert [path.name for path in (tmp_path / "precious").iterdir()] == ["old.txt"]
+    assert caplog.text.count("is not swept") == 1
+
+
 async def test_old_files_are_swept_and_young_ones_and_links_stay(tmp_path: Path) -> None:
     async with site() as api, fetcher(tmp_path, api.url) as found:
         old, young = await found.fetch("file/a.png", "a"), await found.fetch("file/a.png", "b")

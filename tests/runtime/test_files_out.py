@@ -257,7 +257,6 @@ async def test_a_file_in_the_runs_own_folder_is_sent_and_the_folder_removed(rig:
     await host.wait_for_turns(1)
     output = host.turns[0].output
     assert output is not None
-    output.mkdir(parents=True)
     (output / "made.txt").write_text("made")
     host.release()
     await rig.until_row(message_id, "answered")

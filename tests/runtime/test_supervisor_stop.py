@@ -11,6 +11,7 @@ from openclaw_channel_octo.observe.logs import BotLog
 from openclaw_channel_octo.rest.media_folder import MediaFolder
 from openclaw_channel_octo.runtime.bot import Bot
 from openclaw_channel_octo.runtime.lanes import Lanes
+from openclaw_channel_octo.runtime.outputs import Outputs
 from openclaw_channel_octo.runtime.runs import Runs
 from openclaw_channel_octo.runtime.shared import Shared
 from openclaw_channel_octo.runtime.supervisor import LinkState
@@ -179,7 +180,7 @@ async def leased(lease: ScriptedLease, tmp_path: Path) -> AsyncIterator[tuple[Bo
     shared = Shared(
         host=host,
         routing=Routing(),
-        state_dir=tmp_path,
+        outputs=Outputs(tmp_path, clock),
         media=MediaFolder(tmp_path / "media", clock),
         outgoing=MediaFolder(tmp_path / "outgoing", clock),
         host_timeout_s=600,

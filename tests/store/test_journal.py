@@ -20,6 +20,7 @@ from msgspec.structs import replace
 
 from openclaw_channel_octo.errors import StoreError
 from openclaw_channel_octo.ids import ChannelRef
+from openclaw_channel_octo.store.database import open_database
 from openclaw_channel_octo.store.journal import KEEP_DAYS, Journal
 from openclaw_channel_octo.store.reader import JournalReader
 from openclaw_channel_octo.store.records import ChunkState, NewInbound, Part, RowState
@@ -483,6 +484,63 @@ async def test_a_file_somebody_else_has_locked_is_waited_for_and_called_locked(
     assert "free disk space" not in caplog.text
 
 
+LOCKER = """
+import fcntl, os, sys
+file = os.open(sys.argv[1], os.O_RDONLY)
+fcntl.lockf(file, fcntl.LOCK_SH | fcntl.LOCK_NB, 1, 120)
+print(flush=True)
+sys.stdin.read()
+"""
+
+
+@contextmanager
+def somebody_locks(file: str) -> Iterator[subprocess.Popen[bytes]]:
+    command = [sys.executable, "-c", LOCKER, file]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        yield process
+        process.kill()
+
+
+@pytest.mark.skipif(not Path("/proc/locks").exists(), reason="the system does not list locks")
+async def test_who_only_reads_and_keeps_the_journal_from_being_written_is_named(path: Path) -> None:
+    clock = ManualClock()
+    async with Journal(path, clock) as journal:
+        assert journal._db is not None
+        journal._db.execute("PRAGMA busy_timeout=0")
+        with somebody_locks(f"{path}-shm") as reader:
+            writing = asyncio.create_task(journal.append([message("1")]))
+            await clock.sleepers(1)
+            assert (
+                f"another program has it locked, perhaps process {reader.pid} ({path.name}-shm)"
+                in journal.trouble
+            )
+        await clock.advance(1)
+        assert None not in await writing
+
+
+@pytest.mark.parametrize("suffix", ["", "-wal", "-shm"])
+def test_files_that_are_open_to_others_are_closed_before_anything_is_written(path: Path, suffix: str) -> None:
+    written_by_version(path, 0)
+    with closing(sqlite3.connect(path)) as left:
+        left.execute("PRAGMA journal_mode=WAL")
+        left.execute("PRAGMA user_version").fetchone()
+        path.with_name(path.name + suffix).chmod(0o644)
+        open_database(path, 0).close()
+        assert {stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()} == {0o600}
+
+
+@pytest.mark.parametrize("suffix", ["", "-wal", "-shm"])
+def test_a_file_of_another_user_is_refused(path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    written_by_version(path, 0)
+    path.with_name(path.name + suffix).touch()
+    monkeypatch.setattr(os, "geteuid", lambda: path.stat().st_uid + 1)
+    with pytest.raises(StoreError, match="another user's") as caught:
+        open_database(path, 0)
+    assert not caught.value.retryable
+
+
 @contextmanager
 def files_end_at(size: int) -> Iterator[None]:
     """Let every write behind ``size`` bytes of a file fail, as on a full disk."""
@@ -629,6 +687,7 @@ import asyncio, os, signal
 from pathlib import Path
 from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.ids import ChannelRef
+from openclaw_channel_octo.store.database import open_database
 from openclaw_channel_octo.store.journal import KEEP_DAYS, Journal
 from openclaw_channel_octo.store.records import NewInbound, RowState
 

@@ -113,8 +113,13 @@ def _folder(folder: Path, bots: Sequence[BotConfig]) -> Iterator[Finding]:
     except HostError as problem:
         yield error(FOLDER, str(problem), _OURS)
         return
-    if folder.stat().st_mode & OTHERS:
-        advice = f"chmod 700 {folder}: what people wrote lies there"
+    found = folder.stat()
+    if not holder and found.st_uid != os.geteuid():
+        advice = "run the bots as its owner, give it to this user with chown -R, or change host.stateDir"
+        yield error(FOLDER, f"{folder} belongs to another user (uid {found.st_uid})", advice)
+        return
+    if found.st_mode & OTHERS:
+        advice = f"chmod 700 {folder}: what people wrote lies there; the next start does so too"
         yield warning(FOLDER, f"{folder} is open to other users of this machine", advice)
     if holder:
         yield from _use(folder, holder, bots)

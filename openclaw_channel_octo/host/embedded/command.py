@@ -23,7 +23,6 @@ from openclaw_channel_octo.host.embedded.agents import (
 )
 from openclaw_channel_octo.host.embedded.leftovers import RUN_VARIABLE
 from openclaw_channel_octo.host.embedded.programs import Programs
-from openclaw_channel_octo.host.files import private_folder
 from openclaw_channel_octo.message.text import label
 
 __all__ = ["CommandAgent"]
@@ -99,7 +98,7 @@ class CommandAgent:
         """
         variables = _prompt_variables(prompt)
         async with self._programs.noted(variables[RUN_VARIABLE]) as note:
-            transport, child = await self._start(prompt, variables)
+            transport, child = await self._start(variables)
             try:
                 await note.began(transport.get_pid())
                 _ask(transport, prompt)
@@ -113,11 +112,8 @@ class CommandAgent:
             finally:
                 await self._end(transport, child)
 
-    async def _start(
-        self, prompt: Prompt, variables: Mapping[str, str]
-    ) -> "tuple[asyncio.SubprocessTransport, _Child]":
+    async def _start(self, variables: Mapping[str, str]) -> "tuple[asyncio.SubprocessTransport, _Child]":
         loop = asyncio.get_running_loop()
-        await self._make_output(prompt)
         try:
             transport, child = await loop.subprocess_exec(
                 lambda: _Child(self._max_output, self._drain_s),
@@ -129,14 +125,6 @@ class CommandAgent:
         except OSError as error:
             raise AgentError(self._start_problem(error)) from error
         return transport, child
-
-    async def _make_output(self, prompt: Prompt) -> None:
-        if prompt.output is None:
-            return
-        try:
-            await asyncio.to_thread(private_folder, prompt.output)
-        except OSError as error:
-            raise AgentError(f"the folder for the agent's files cannot be made: {error.strerror}") from error
 
     def _start_problem(self, error: OSError) -> str:
         if self._cwd is not None and not self._cwd.is_dir():

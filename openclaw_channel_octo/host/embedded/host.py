@@ -34,7 +34,7 @@ from openclaw_channel_octo.host.embedded.agents import (
 )
 from openclaw_channel_octo.host.embedded.store import SessionStore
 from openclaw_channel_octo.host.embedded.transcript import Message, Transcript, is_safe_id
-from openclaw_channel_octo.host.files import owner_lock, private_folder
+from openclaw_channel_octo.host.files import claim_state_folder, owner_lock, private_folder
 from openclaw_channel_octo.message.medialines import named_files
 from openclaw_channel_octo.session.status import RECOVERABLE, SessionSnapshot, Status
 
@@ -101,7 +101,7 @@ class EmbeddedHost:
     ``killed`` (aborted, or its stream closed) or ``interrupted`` (the host was stopped, or its process died).
 
     Args:
-        state_dir: made where missing, mode 0700.
+        state_dir: made where missing, mode 0700; closed to other users where it is not.
         agent_id: names the folder of the sessions; letters, digits, ``.``, ``_``, ``-``.
         agent: answers the prompts.
         clock: time.
@@ -130,6 +130,7 @@ class EmbeddedHost:
     ) -> None:
         if not is_safe_id(agent_id):
             raise HostError("the agent id cannot name a folder: use letters, digits, '.', '_' and '-'")
+        self._state_dir = state_dir
         self._folder = state_dir / "agents" / agent_id / "sessions"
         self._owner = owner_lock(state_dir)
         self._store = SessionStore(self._folder / "sessions.json", clock=clock)
@@ -146,7 +147,7 @@ class EmbeddedHost:
         """Make the folders, take the state folder, mark runs of a dead process as interrupted.
 
         Raises:
-            HostError: another process owns the state folder, or it cannot be used.
+            HostError: another process owns the state folder, it is another user's, or it cannot be used.
         """
         await asyncio.to_thread(self._take_folder)
         try:
@@ -247,6 +248,7 @@ class EmbeddedHost:
         return SessionSnapshot(session_key=session_key, session_id=session_id, updated_at=now_ms)
 
     def _take_folder(self) -> None:
+        claim_state_folder(self._state_dir)
         try:
             private_folder(self._folder)
         except OSError as error:

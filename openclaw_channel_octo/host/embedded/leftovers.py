@@ -76,7 +76,9 @@ def note_run(path: Path, run_id: str) -> None:
 
     A note stays when its process is killed. It need not survive the machine: no program does.
     """
-    path.write_text(f"{run_id}\n", encoding="utf-8")
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(f"{run_id}\n")
 
 
 def note_program(path: Path, pid: int) -> None:

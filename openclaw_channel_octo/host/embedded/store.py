@@ -5,7 +5,6 @@ import copy
 import errno
 import logging
 import os
-import shutil
 import stat
 import time
 from collections.abc import Callable
@@ -27,6 +26,7 @@ from openclaw_channel_octo.host.embedded.content import (
 from openclaw_channel_octo.host.embedded.rows import Entry
 from openclaw_channel_octo.host.files import (
     Stamp,
+    close_file,
     locked,
     private_folder,
     read_stamped,
@@ -174,6 +174,8 @@ class _SessionFile:
     def open(self) -> None:
         try:
             private_folder(self._path.parent)
+            for file in (Path(os.path.realpath(self._path)), self._backup):
+                close_file(file)
             self._refresh()
         except _BrokenFileError:
             self._disk = self._read_backup()
@@ -337,7 +339,7 @@ class _SessionFile:
         try:
             aside.hardlink_to(os.path.realpath(self._path))
         except OSError:
-            shutil.copyfile(self._path, aside)
+            replace_file(aside, self._path.read_bytes())
         return aside
 
     def _write(self, content: Content) -> None:
