@@ -33,6 +33,8 @@ _HIDDEN = re.compile(
     "[\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e0fff]"
 )
 """What changes a line without being seen: directions, zero widths, tags. Joiners stay: emoji and Persian need them."""
+_BLANK = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0]")
+"""Letters and signs that show nothing: no name needs them, some old spellings in texts do."""
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _LINE_END = re.compile("\r\n|[\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
 _UNREADABLE = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x9f]")
@@ -44,6 +46,7 @@ _HEADER = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 _OF_HEADERS = str.maketrans("[]【】:：", "()()  ")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _IN_URLS = str.maketrans({" ": "%20", "[": "%5B", "]": "%5D"})
 
 
@@ -98,13 +101,14 @@ def well_formed(text: str) -> str:
     try:
         text.encode()
     except UnicodeEncodeError:
-        return _utf16(text).decode("utf-16-le", "replace")
+        whole = _utf16(text).decode("utf-16-le", "surrogatepass")  # halves that stand together are a pair
+        return _SURROGATE.sub("\ufffd", whole)
     return text
 
 
 def single_line(text: str, limit: int = NAME_LIMIT) -> str:
     """Return at most ``limit`` characters of the text on one line, without control and bidi characters."""
-    visible = _HIDDEN.sub("", _CONTROL.sub(" ", text[: 4 * limit]))
+    visible = _BLANK.sub("", _HIDDEN.sub("", _CONTROL.sub(" ", text[: 4 * limit])))
     line = " ".join(visible.split())
     return line if len(line) <= limit else f"{line[:limit]}…"
 
@@ -137,7 +141,7 @@ def own_words(text: str) -> str:
 
 def is_visible(text: str) -> bool:
     """Return whether anything of the text can be seen."""
-    return any(character.isprintable() and not character.isspace() for character in text)
+    return any(character.isprintable() and not character.isspace() for character in _BLANK.sub("", text))
 
 
 def indented(text: str, margin: str = "  ") -> str:
