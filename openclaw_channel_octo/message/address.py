@@ -18,7 +18,7 @@ __all__ = ["MOST_MENTIONS", "Addressed", "addressed", "split_addressed"]
 MOST_MENTIONS = 50
 """People one message may call; more are shown as text."""
 
-MOST_LOOKS = 1_000
+MOST_LOOKS = 300
 """Places of one text where somebody may be called; what comes later is text."""
 
 LONGEST_NAME = 64

@@ -54,9 +54,10 @@ def mentions_typed_name(text: str, name: str) -> bool:
     word = f"@{name.strip()}"
     if word == "@" or word not in text:
         return False
-    if re.search(rf"(?<!\w){re.escape(word)}(?![\w.-])", text):
+    sign = re.escape(word)
+    if re.search(rf"{sign}(?![\w.-])(?<!\w{sign})", text):
         return True
-    places = islice(re.finditer(re.escape(word), text), MOST_LOOKS)  # beside a ½, which is \w and no letter
+    places = islice(re.finditer(sign, text), MOST_LOOKS)  # beside a ½, which is \w and no letter
     return any(
         not is_word(text[place.start() - 1 : place.start()]) and ends_name(text, place.end())
         for place in places

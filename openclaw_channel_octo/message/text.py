@@ -46,12 +46,15 @@ _HEADER = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 _OF_HEADERS = str.maketrans("[]【】:：", "()()  ")
+_PAIR = re.compile("[\ud800-\udbff][\udc00-\udfff]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _IN_URLS = str.maketrans({" ": "%20", "[": "%5B", "]": "%5D"})
 
 
 def code_spans(text: str) -> list[tuple[int, int]]:
     """Return where Markdown's code stands in a text, fences and inline: start and end of each piece, in order."""
+    if "`" not in text and "~~~" not in text:
+        return []
     return [found.span() for found in _CODE.finditer(text)]
 
 
@@ -101,8 +104,7 @@ def well_formed(text: str) -> str:
     try:
         text.encode()
     except UnicodeEncodeError:
-        whole = _utf16(text).decode("utf-16-le", "surrogatepass")  # halves that stand together are a pair
-        return _SURROGATE.sub("\ufffd", whole)
+        return _SURROGATE.sub("\ufffd", _PAIR.sub(_joined, text))
     return text
 
 
@@ -156,6 +158,10 @@ def clip(text: str, limit: int) -> str:
     """Return the text, cut and marked where it takes more than ``limit`` bytes of UTF-8."""
     raw = text.encode()
     return text if len(raw) <= limit else raw[:limit].decode("utf-8", "ignore") + CUT_MARK
+
+
+def _joined(pair: re.Match[str]) -> str:
+    return _utf16(pair[0]).decode("utf-16-le")
 
 
 def _utf16(text: str) -> bytes:
