@@ -148,11 +148,7 @@ def _lines(found: Report, now_ms: int) -> Iterator[str]:
 
 def _bot_lines(name: str, bot: Mapping[str, Any], now_ms: int) -> Iterator[str]:
     link = bot["connection"]
-    yield (
-        f"{name}: {link['state']} for {age(link['since_ms'], now_ms)} ({link['why']})"
-        if link
-        else name
-    )
+    yield (f"{name}: {link['state']} for {age(link['since_ms'], now_ms)} ({link['why']})" if link else name)
     counts = ", ".join(f"{count} {state}" for state, count in bot["journal"].items())
     yield f"  journal: {counts or 'no messages yet'}"
     if row := bot["oldest_open"]:

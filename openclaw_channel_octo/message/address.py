@@ -33,7 +33,6 @@ _PLACE = re.compile(r"(?<![A-Za-z0-9_])@|@\[")
 """Where a mention may begin; other letters before it are looked at one by one."""
 _MARK = re.compile(r"@\[([^\[\]:\n]{1,128}):([^\[\]\n]{1,128})\]")
 _EVERYONE = re.compile(r"@(?:all|All|所有人)")
-_NAME_ENDS = frozenset(["Lu", "Ll", "Lt", "Lm", "Lo", "Mn", "Mc", "Me", "Nd", "Nl", "No", "So"])
 _PRIVATE_USE = range(0xE000, 0xF8FF)
 
 
@@ -196,9 +195,14 @@ def _can_be_written(name: str) -> bool:
     if not 0 < len(name) <= LONGEST_NAME:
         return False
     last = name.rstrip("\ufe0f")[-1:]  # how pictures end that may also be shown as text
-    if last.isascii():
-        ends = last.isalnum()
-    else:
-        ends = unicodedata.category(last) in _NAME_ENDS or "\U0001f3fb" <= last <= "\U0001f3ff"
+    if not last.isalnum() and (last.isascii() or not _is_picture_or_vowel(last)):
+        return False
     plain = name.isascii() and name.isprintable() and "  " not in name and name[0] != " "
-    return ends and (plain or name == single_line(name))
+    return plain or name == single_line(name)
+
+
+def _is_picture_or_vowel(character: str) -> bool:
+    return (
+        unicodedata.category(character) in {"Mn", "Mc", "Me", "So"}
+        or "\U0001f3fb" <= character <= "\U0001f3ff"
+    )

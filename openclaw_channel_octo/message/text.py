@@ -13,7 +13,6 @@ __all__ = [
     "indented",
     "is_visible",
     "label",
-    "own_words",
     "readable",
     "single_line",
     "url_text",
@@ -38,13 +37,6 @@ _BLANK = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0]")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _LINE_END = re.compile("\r\n|[\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
 _UNREADABLE = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x9f]")
-_HEADER = re.compile(
-    r"^(?=[ \t\xa0\u00ad\u1680\u2000-\u200f\u202a-\u202f\u205f-\u206f\u3000\ufeff]*"  # \s would cross lines
-    r"(?:\[(?:quoted message from|said here|notes the members|people here|[0-9]+ people are here"
-    r"|end of (?:the notes|the people|what was said))"
-    r"|-{3,} *文件(?:内容|结束)))",
-    re.IGNORECASE | re.MULTILINE,
-)
 _OF_HEADERS = str.maketrans("[]【】:：", "()()  ")
 _PAIR = re.compile("[\ud800-\udbff][\udc00-\udfff]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -134,11 +126,6 @@ def url_text(url: str, limit: int) -> str:
 def readable(text: str) -> str:
     """Return the text with every kind of line end as a newline and U+FFFD for control characters."""
     return _UNREADABLE.sub("\ufffd", _LINE_END.sub("\n", text))
-
-
-def own_words(text: str) -> str:
-    """Return what somebody wrote with ``>`` before each line that imitates the header or the end of a block of ours."""
-    return _HEADER.sub("> ", text)
 
 
 def is_visible(text: str) -> bool:

@@ -85,7 +85,9 @@ def test_everybody_is_called_where_nobody_is_named_so() -> None:
     assert addressed("@all hands", {"ann": "all hands"}, everyone=True).mention == {}
 
 
-@pytest.mark.parametrize("name", ["Eva👍", "Eva❤\ufe0f", "Eva👍🏽", "अनिल", "पूजा", "عَلِيّ", "नमस्ते", "Zoë", "n°", "R2"])
+@pytest.mark.parametrize(
+    "name", ["Eva👍", "Eva❤\ufe0f", "Eva👍🏽", "अनिल", "पूजा", "عَلِيّ", "नमस्ते", "Zoë", "n°", "R2"]
+)
 def test_names_of_every_script_and_with_pictures_are_called_as_they_are_read(name: str) -> None:
     assert addressed(f"@{name} hi", {"u": name}).mention["uids"] == ["u"]
 

@@ -122,7 +122,7 @@ def test_loggers_made_late_and_those_of_libraries_are_clean_whatever_handlers_th
             logger.error("the key %s is wrong", "sk-planted-secret", stack_info=True)
             fail("sk-planted-secret")
         except ValueError as error:
-            logger.exception("failed: %s", error)
+            logger.exception("failed: %s", error)  # noqa: TRY401  # its words as an argument too
         finally:
             logger.removeHandler(handler)
             logger.propagate = True
