@@ -15,7 +15,8 @@ SHORTEST = 3
 
 _BRACKETS = ("[［⁅❲⟦〚⦋⦍⦏⟬⸢⌈⌊⎡⎣【〔〖〘﹇︹︻︗⦗⸤", "]］⁆❳⟧〛⦌⦎⦐⟭⸣⌉⌋⎤⎦】〕〗〙﹈︺︼︘⦘⸥")
 """Square ones and those that look like them; not 「」, «» and 《》, with which people quote and name books."""
-_DASHES = "-‐‑‒–—―─━−⸺⸻﹘﹣－ー﹉﹊﹋﹌＿_=＝~～⁓〜"
+_DASHES = "-‐‑‒–─−﹣－ー﹉﹊﹋﹌＿_=＝~～⁓〜"
+_LONG_DASHES = "—―━⸺⸻﹘"
 _LETTERS = (
     "АаВЕеКкМНОоРрСсТУуХхІіЈјЅѕԁԛԝһӀɑɡıΑαΒΕεΖΗΙιΚκΜΝΟοΡρΤτΥυΧχν",
     "AaBEeKkMHOoPpCcTYyXxIiJjSsdqwhlagiAaBEeZHIiKkMNOoPpTtYuXxv",
@@ -43,6 +44,7 @@ _FOLD: dict[int, str | None] = {
     **dict.fromkeys(chain.from_iterable(_UNSEEN)),
     **{ord(sign): bracket[0] for bracket in _BRACKETS for sign in bracket},
     **{ord(sign): "-" for sign in _DASHES},
+    **{ord(sign): "--" for sign in _LONG_DASHES},
     **dict(zip(map(ord, _LETTERS[0]), _LETTERS[1], strict=True)),
     **dict(zip(map(ord, _OLD_FORMS[0]), _OLD_FORMS[1], strict=True)),
     **dict.fromkeys(map(ord, "：∶꞉ː︓"), ":"),
@@ -57,7 +59,7 @@ _OURS = re.compile(
     r"|未知消息类型|无法解析的消息|无法显示的消息|无法解密的消息|指令消息|组织邀请|文档分享|截屏|总结"
     r"|有文件未能读取)(?!\w)"
     r"|[^\[\]]{1,100} \([^()]{1,100}\)\](?!\())"
-    r"|-+ ?(?:§ ?\w* ?)?文件(?:内容|结束)"
+    r"|-[- ]*-[- ]*(?:§ ?\w* ?)?文件(?:内容|结束)"
 )
 
 
