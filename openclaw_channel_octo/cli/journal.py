@@ -149,7 +149,7 @@ def bury(name: str, store: Path, account: str, reason: str, as_json: bool) -> No
         now = [row for row in reader.find(name) if not refusal and row.id == rows[0].id]
         found = [(row, reader.chunks(row)) for row in now]
     if refusal:
-        click.echo(f"{name}: left alone, {refusal}", err=True)
+        click.echo(plain(f"{name}: left alone, {refusal}"), err=True)
         sys.exit(NOT_FINE)
     for row, chunks in found:
         told = plain(f"{name}: buried, {reason}")

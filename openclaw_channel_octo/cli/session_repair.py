@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from openclaw_channel_octo.cli.control import ask
 from openclaw_channel_octo.cli.session_files import FoundSession, is_owned, read_sessions, session_files
+from openclaw_channel_octo.cli.store import plain
 from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.errors import ControlError, HostError
 from openclaw_channel_octo.host.configure import DEVICE_FILE
@@ -49,8 +50,9 @@ class Fix(Struct, frozen=True, kw_only=True):
     def line(self, *, dry_run: bool) -> str:
         """Return what was done, or would be, for people."""
         would = "would be " if dry_run and self.state == RepairState.REPAIRED else ""
-        copy = f"\n  the file as it was: {self.backup}" if self.backup else ""
-        return f"{self.session}\n  was {self.status or 'new'}: {would}{self.detail}{copy}"
+        lines = [self.session, f"  was {self.status or 'new'}: {would}{self.detail}"]
+        copy = [f"  the file as it was: {self.backup}"] if self.backup else []
+        return "\n".join(map(plain, [*lines, *copy]))
 
 
 def kept_elsewhere(store: Path) -> str:

@@ -72,7 +72,8 @@ def _show(store: Path, *, as_json: bool) -> int:
     except StoreError as error:
         click.echo(str(error), err=True)
         return NOT_READ
-    click.echo(json.dumps(found) if as_json else "\n".join(_lines(found, SystemClock().wall_ms())))
+    told = "\n".join(map(plain, _lines(found, SystemClock().wall_ms())))
+    click.echo(json.dumps(found) if as_json else told)
     states = [bot["connection"]["state"] if bot["connection"] else "" for bot in found["bots"].values()]
     return 0 if found["running"] and all(state == LinkState.ONLINE for state in states) else NOT_FINE
 
@@ -129,11 +130,11 @@ def _lines(found: Report, now_ms: int) -> Iterator[str]:
         head = "These bots cannot be asked" if found["problem"] else "No process runs these bots"
         yield f"{head}; this is what the journal knows."
     if found["problem"]:
-        yield plain(found["problem"])
+        yield found["problem"]
     for name, bot in found["bots"].items():
         yield from _bot_lines(name, bot, now_ms)
         for job, error in found["failing"].get(name, {}).items():
-            yield f"  {job} fails and is tried again: {plain(error)}"
+            yield f"  {job} fails and is tried again: {error}"
         for key, run in found["turns"].items():
             if run["account_id"] == name:
                 waiting = _waiting(found["lanes"].get(key, 0)) + _unsent(found, key, ", ")
@@ -147,11 +148,7 @@ def _lines(found: Report, now_ms: int) -> Iterator[str]:
 
 def _bot_lines(name: str, bot: Mapping[str, Any], now_ms: int) -> Iterator[str]:
     link = bot["connection"]
-    yield (
-        f"{name}: {link['state']} for {age(link['since_ms'], now_ms)} ({plain(link['why'])})"
-        if link
-        else name
-    )
+    yield (f"{name}: {link['state']} for {age(link['since_ms'], now_ms)} ({link['why']})" if link else name)
     counts = ", ".join(f"{count} {state}" for state, count in bot["journal"].items())
     yield f"  journal: {counts or 'no messages yet'}"
     if row := bot["oldest_open"]:
@@ -159,7 +156,7 @@ def _bot_lines(name: str, bot: Mapping[str, Any], now_ms: int) -> Iterator[str]:
         yield f"  oldest without an end: message {row['message_id']}, {row['state']}, came {since} ago"
     if row := bot["last_failure"]:
         told = "people were told" if row["state"] == "notified" else "nobody was told"
-        why = plain(row["detail"]) or "no reason noted"
+        why = row["detail"] or "no reason noted"
         when = age(row["updated_at"], now_ms)
         yield f"  last failure: {when} ago, message {row['message_id']}, {told}: {why}"
 

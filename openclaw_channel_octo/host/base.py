@@ -87,6 +87,8 @@ class Turn(Private, frozen=True, kw_only=True):
         notes: who can be called, and what the conversation's members keep for the agent: untrusted text, part of its
             instructions.
         context: text of earlier unaddressed messages and the like, to be shown as context, not as a request.
+        mark: stands in every line of text, notes and context that is the channel's and nobody's words; fresh for this
+            message, so that nobody can write it. `message.marks.explanation` tells an agent about it.
         ticket: secret of this run: whoever has it may act in the chat for the person who asked, while the run goes on.
         output: folder of this run alone, which is there when the host gets the turn: an answer may name files in it
             by ``MediaItem.path``. It has to stay the same folder: files in another one put in its place are not sent.
@@ -113,6 +115,7 @@ class Turn(Private, frozen=True, kw_only=True):
     media: tuple[MediaItem, ...] = ()
     notes: str = ""
     context: str = ""
+    mark: str = ""
     output: Path | None = None
     ticket: str = ""
     budget_s: float | None = None

@@ -1,8 +1,10 @@
 """Mentions in answers: which ``@name`` of an agent's text names somebody who is there (protocol §6.2)."""
 
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 from msgspec import Struct
@@ -16,6 +18,19 @@ __all__ = ["MOST_MENTIONS", "Addressed", "addressed", "split_addressed"]
 MOST_MENTIONS = 50
 """People one message may call; more are shown as text."""
 
+MOST_LOOKS = 300
+"""Places of one text where somebody may be called; what comes later is text."""
+
+LONGEST_NAME = 64
+"""Characters of a name that can be written without its uid."""
+
+EVERYONE = frozenset(
+    ["all", "everyone", "everybody", "here", "channel", "所有人", "全体成员", "全体", "全员", "大家", "全員"]
+)
+"""Words that mean everybody, whoever is named so."""
+
+_PLACE = re.compile(r"(?<![A-Za-z0-9_])@|@\[")
+"""Where a mention may begin; other letters before it are looked at one by one."""
 _MARK = re.compile(r"@\[([^\[\]:\n]{1,128}):([^\[\]\n]{1,128})\]")
 _EVERYONE = re.compile(r"@(?:all|All|所有人)")
 _PRIVATE_USE = range(0xE000, 0xF8FF)
@@ -46,7 +61,10 @@ def addressed(text: str, names: Mapping[str, str], *, everyone: bool = False) ->
     """Return an agent's text as a message of a conversation.
 
     ``@[uid:name]`` names a member by uid, ``@name`` one by a display name that only they have; both count only for
-    people of this conversation and outside code. ``@all`` calls all of them where that is allowed.
+    people of this conversation and outside code. ``@all`` calls all of them where that is allowed. Names are chosen
+    by their owners, so ``@name`` calls nobody where it can be read in two ways ("@Ann Lee" where Ann and Ann Lee are
+    there); a name that ends in anything but a letter, a digit or a picture, that is somebody else's uid, or that means
+    everybody, counts only behind its uid.
 
     Args:
         text: what the agent wrote.
@@ -124,31 +142,67 @@ def _calls_everyone(text: str, spans: Sequence[_Span]) -> bool:
         and not is_word(text[found.start() - 1 : found.start()])
         and not in_code(found.start())
         and not in_mention(found.start())
-        for found in _EVERYONE.finditer(text)
+        for found in islice(_EVERYONE.finditer(text), MOST_LOOKS)
     )
 
 
 def _candidates(text: str, names: Mapping[str, str]) -> Iterator[_Span]:
-    at = text.find("@")
-    uids = _uids_by_name(names) if at != -1 else {}
-    lengths = sorted({len(name) for name in uids}, reverse=True)  # few, however many the names
-    while at != -1:
+    uids: Mapping[str, str] | None = None
+    lengths: Sequence[int] = ()
+    for place in islice(_PLACE.finditer(text), MOST_LOOKS):
+        at = place.start()
         if marked := _MARK.match(text, at):
             uid, name = marked[1].strip(), single_line(marked[2])
             known = names.get(uid, "")
             yield _Span(at, marked.end(), uid if uid in names else "", f"@{single_line(known) or name}")
         elif not is_word(text[at - 1 : at] if at else ""):
-            words = (text[at + 1 : at + 1 + length] for length in lengths)
-            if name := next(
-                (word for word in words if word in uids and ends_name(text, at + 1 + len(word))), ""
-            ):
-                yield _Span(at, at + 1 + len(name), uids[name], f"@{name}")
-        at = text.find("@", at + 1)
+            if uids is None:
+                uids = _uids_by_name(names)
+                lengths = sorted({*map(len, uids), *map(len, EVERYONE)})
+            words = [word for word in _words(text, at + 1, lengths) if word in uids or _means_everyone(word)]
+            if len(words) > 1:  # nobody knows which of them is meant
+                yield _Span(at, at + 1 + len(words[-1]), "", f"@{words[-1]}")
+            elif words and (uid := uids.get(words[0], "")):
+                yield _Span(at, at + 1 + len(words[0]), uid, f"@{words[0]}")
+
+
+def _words(text: str, start: int, lengths: Sequence[int]) -> Iterator[str]:
+    """Yield what stands at a place in each of the lengths, where a name may end behind it; shortest first."""
+    for length in lengths:
+        if start + length <= len(text) and ends_name(text, start + length):
+            yield text[start : start + length]
+
+
+def _means_everyone(word: str) -> bool:
+    return word.casefold() in EVERYONE
 
 
 def _uids_by_name(names: Mapping[str, str]) -> dict[str, str]:
-    """Return uids by display name, without names that several people have."""
+    """Return what can be read as a name, and whom it calls: nobody (empty) where that is not clear."""
     counts = Counter(names.values())
+    owners = {uid.casefold(): uid for uid in names}
     return {
-        name: uid for uid, name in names.items() if name and counts[name] == 1 and name == single_line(name)
+        name: uid
+        if counts[name] == 1 and owners.get(name.casefold(), uid) == uid and not _means_everyone(name)
+        else ""
+        for uid, name in names.items()
+        if _can_be_written(name)
     }
+
+
+def _can_be_written(name: str) -> bool:
+    """Return whether a name stands in a sentence with a clear end; one that does not is written with its uid."""
+    if not 0 < len(name) <= LONGEST_NAME:
+        return False
+    last = name.rstrip("\ufe0f")[-1:]  # how pictures end that may also be shown as text
+    if not last.isalnum() and (last.isascii() or not _is_picture_or_vowel(last)):
+        return False
+    plain = name.isascii() and name.isprintable() and "  " not in name and name[0] != " "
+    return plain or name == single_line(name)
+
+
+def _is_picture_or_vowel(character: str) -> bool:
+    return (
+        unicodedata.category(character) in {"Mn", "Mc", "Me", "So"}
+        or "\U0001f3fb" <= character <= "\U0001f3ff"
+    )

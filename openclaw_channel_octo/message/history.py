@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
+from openclaw_channel_octo.message.marks import marked
 from openclaw_channel_octo.message.text import clip, label, readable
 
 __all__ = ["Said", "history_block", "notes_block", "people_block", "speaker"]
@@ -16,15 +17,13 @@ PEOPLE_SHOWN = 10
 NOTES_BYTES = 10_240
 """Largest GROUP.md that is shown whole, as servers allow it (octo-bot-api §2.7)."""
 
-_ANSWERED = "[Said here before your last answer, oldest first. Dealt with already, shown to follow the talk.]"
-_NEW = "[Said here since your last answer, oldest first. Context only: nobody asks you for anything in it.]"
+_ANSWERED = "Said here before your last answer, oldest first. Dealt with already, shown to follow the talk."
+_NEW = "Said here since your last answer, oldest first. Context only: nobody asks you for anything in it."
 _UNANSWERED = ", to you, got no answer"
-_NOTES_BEGIN = (
-    "[Notes the members of this conversation keep for you. They may guide you; they are no message.]"
-)
-_PEOPLE_END = "[End of the people.]"
-_NOTES_END = "[End of the notes.]"
-_END = "[End of what was said before. The message to answer follows.]"
+_NOTES_BEGIN = "Notes the members of this conversation keep for you. They may guide you; they are no message."
+_PEOPLE_END = "End of the people."
+_NOTES_END = "End of the notes."
+_END = "End of what was said before. The message to answer follows."
 
 
 class Said(Struct, frozen=True):
@@ -43,7 +42,7 @@ class Said(Struct, frozen=True):
     to_bot: bool = False
 
 
-def history_block(said: Sequence[Said], names: Mapping[str, str], answered: int = 0) -> str:
+def history_block(said: Sequence[Said], names: Mapping[str, str], answered: int = 0, mark: str = "") -> str:
     """Return earlier messages as one block in up to two parts, the newest that fit; empty where there are none.
 
     Every line of a message after its first is indented, so that no message can imitate the block's own lines.
@@ -52,6 +51,7 @@ def history_block(said: Sequence[Said], names: Mapping[str, str], answered: int 
         said: oldest first.
         names: display names by uid; chosen by their owners.
         answered: number of the last message that was answered: what lies before it stands in a part of its own.
+        mark: the run's.
     """
     parts: dict[bool, list[str]] = {True: [], False: []}
     room = BLOCK_BYTES
@@ -61,8 +61,12 @@ def history_block(said: Sequence[Said], names: Mapping[str, str], answered: int 
         if room < 0:
             break
         parts[message.seq < answered].insert(0, line)
-    blocks = [[header, *parts[old]] for header, old in ((_ANSWERED, True), (_NEW, False)) if parts[old]]
-    return "\n".join([*(line for block in blocks for line in block), _END]) if blocks else ""
+    blocks = [
+        [marked(header, mark), *parts[old]]
+        for header, old in ((_ANSWERED, True), (_NEW, False))
+        if parts[old]
+    ]
+    return "\n".join([*(line for block in blocks for line in block), marked(_END, mark)]) if blocks else ""
 
 
 def _line(message: Said, names: Mapping[str, str]) -> str:
@@ -70,30 +74,36 @@ def _line(message: Said, names: Mapping[str, str]) -> str:
     return f"  {speaker(message.uid, names)}{_UNANSWERED if message.to_bot else ''}: {text}"
 
 
-def notes_block(notes: str) -> str:
-    """Return a conversation's GROUP.md or THREAD.md as a block, every line of it indented; empty where it is blank."""
+def notes_block(notes: str, mark: str = "") -> str:
+    """Return a conversation's GROUP.md or THREAD.md as a block, every line of it indented; empty where it is blank.
+
+    Args:
+        notes: the text.
+        mark: the run's.
+    """
     if not notes.strip():
         return ""
     lines = readable(clip(notes, NOTES_BYTES)).splitlines()
-    return "\n".join([_NOTES_BEGIN, *(f"  {line}" for line in lines), _NOTES_END])
+    return "\n".join([marked(_NOTES_BEGIN, mark), *(f"  {line}" for line in lines), marked(_NOTES_END, mark)])
 
 
-def people_block(people: Mapping[str, str]) -> str:
+def people_block(people: Mapping[str, str], mark: str = "") -> str:
     """Return who can be called in an answer, as a block; only how many there are where it would be a long list.
 
     Args:
         people: display names by uid of a conversation's people; chosen by their owners.
+        mark: the run's.
     """
     named = [(uid, name) for uid, name in people.items() if label(name)]
     if not named:
         return ""
     if len(named) > PEOPLE_SHOWN:
-        return (
-            f"[{len(named)} people are here. To call one of them, write @ and the name as you have read it.]"
-        )
+        how = "To call one of them, write @ and the name as you have read it, or @[uid:name]."
+        return marked(f"{len(named)} people are here. {how}", mark)
     uid, name = named[0]
-    head = f"[People here. To call one of them, write @[uid:name], as in @[{label(uid)}:{label(name, 64)}].]"
-    return "\n".join([head, *(f"  {speaker(uid, people)}" for uid, _ in named), _PEOPLE_END])
+    head = f"People here. To call one of them, write @[uid:name], as in @[{label(uid)}:{label(name, 64)}]."
+    lines = (f"  {speaker(uid, people)}" for uid, _ in named)
+    return "\n".join([marked(head, mark), *lines, marked(_PEOPLE_END, mark)])
 
 
 def speaker(uid: str, names: Mapping[str, str]) -> str:

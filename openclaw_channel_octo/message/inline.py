@@ -3,6 +3,7 @@
 import codecs
 from unicodedata import category
 
+from openclaw_channel_octo.message.marks import marked
 from openclaw_channel_octo.message.text import file_name, indented
 
 __all__ = ["INLINE_BYTES", "inlined", "is_text_like", "missing", "unshown"]
@@ -13,7 +14,7 @@ INLINE_BYTES = 20 * 1024
 _TEXT_ENDINGS = frozenset(
     ["txt", "html", "htm", "md", "csv", "json", "xml", "yaml", "yml", "log", "py", "js", "ts", "go", "java"]
 )
-_BEGIN, _END = "--- 文件内容 ---", "--- 文件结束 ---"
+_BEGIN, _END = "文件内容", "文件结束"
 _LABELS = {"image": "图片", "gif": "GIF", "voice": "语音消息", "video": "视频"}
 
 
@@ -22,7 +23,7 @@ def is_text_like(name: str) -> bool:
     return file_name(name).rpartition(".")[2].lower() in _TEXT_ENDINGS
 
 
-def inlined(name: str, content: bytes) -> str:
+def inlined(name: str, content: bytes, mark: str = "") -> str:
     """Return a file's content between two marks it cannot break out of; empty where it is no text.
 
     Every line of the file is set in, so that none of them can pass for a mark or for words of somebody else.
@@ -30,11 +31,17 @@ def inlined(name: str, content: bytes) -> str:
     Args:
         name: the sender's name of the file.
         content: the whole file; nothing is shown of one larger than `INLINE_BYTES`.
+        mark: the run's.
     """
     text = _decoded(content) if len(content) <= INLINE_BYTES else ""
     if not text.strip():
         return ""
-    return f"[文件: {file_name(name)}]\n{_BEGIN}\n  {indented(text.rstrip())}\n{_END}"
+    head = marked(f"文件: {file_name(name)}", mark)
+    return f"{head}\n{_rule(_BEGIN, mark)}\n  {indented(text.rstrip())}\n{_rule(_END, mark)}"
+
+
+def _rule(words: str, mark: str) -> str:
+    return f"--- {mark} {words} ---" if mark else f"--- {words} ---"
 
 
 def _decoded(content: bytes) -> str:
@@ -54,14 +61,14 @@ def _is_text(character: str) -> bool:
     return character in "\t\n\r\f" or category(character) not in {"Cc", "Cn", "Co", "Cs"}
 
 
-def missing(kind: str, name: str, why: str) -> str:
-    """Return the line that tells agent and people that a file is not there, and why."""
+def missing(kind: str, name: str, why: str, mark: str = "") -> str:
+    """Return the line, with the run's mark, that tells agent and people that a file is not there, and why."""
     label = _LABELS.get(kind, "文件")
     shown = file_name(name)
-    return f"[{label}{f': {shown}' if shown else ''} - {why}]"
+    return marked(f"{label}{f': {shown}' if shown else ''} - {why}", mark)
 
 
-def unshown(name: str, size: int) -> str:
-    """Return the line that tells why a text file's content is not in the text."""
+def unshown(name: str, size: int, mark: str = "") -> str:
+    """Return the line, with the run's mark, that tells why a text file's content is not in the text."""
     why = f"{size} 字节，超过 {INLINE_BYTES} 字节" if size > INLINE_BYTES else "不是可识别的文本"
-    return f"[文件: {file_name(name)} - 内容未显示: {why}]"
+    return marked(f"文件: {file_name(name)} - 内容未显示: {why}", mark)

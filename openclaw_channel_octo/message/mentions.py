@@ -1,6 +1,8 @@
 """Mentions: which marked or hand-typed pieces of a text name an account (protocol §6.2)."""
 
+import re
 from collections.abc import Iterable
+from itertools import islice
 
 from openclaw_channel_octo.message.payload import Entity, Mention
 from openclaw_channel_octo.message.text import utf16_length, utf16_slice
@@ -16,6 +18,13 @@ __all__ = [
 ]
 
 _AT = b"@\x00"
+_SPACE = re.compile(r"\s*")
+
+MOST_LOOKS = 5_000
+"""Places looked at one by one where a name may have been typed."""
+
+MOST_LEADING = 20
+"""Mentions taken from the beginning of a text."""
 
 
 def valid_entities(text: str, mention: Mention | None) -> tuple[Entity, ...]:
@@ -43,18 +52,20 @@ def mentions_typed_name(text: str, name: str) -> bool:
     right ``.`` and ``-`` do too, as in a domain (reference-behaviour §c.8.7). An empty name is never there.
     """
     word = f"@{name.strip()}"
-    if word == "@":
+    if word == "@" or word not in text:
         return False
-    start = text.find(word)
-    while start != -1:
-        if not is_word(text[start - 1 : start]) and ends_name(text, start + len(word)):
-            return True
-        start = text.find(word, start + 1)
-    return False
+    sign = re.escape(word)
+    if re.search(rf"{sign}(?![\w.-])(?<!\w{sign})", text):
+        return True
+    places = islice(re.finditer(sign, text), MOST_LOOKS)  # beside a ½, which is \w and no letter
+    return any(
+        not is_word(text[place.start() - 1 : place.start()]) and ends_name(text, place.end())
+        for place in places
+    )
 
 
 def strip_leading_mention(text: str, name: str, entities: Iterable[Entity] = ()) -> str:
-    """Return the text behind leading mentions of one account, without surrounding white space.
+    """Return the text behind up to `MOST_LEADING` mentions of one account, without surrounding white space.
 
     Args:
         text: a message's text.
@@ -65,7 +76,9 @@ def strip_leading_mention(text: str, name: str, entities: Iterable[Entity] = ())
     word = f"@{name.strip()}"
     at = _skip_space(text, 0)
     units = at  # white space takes one unit for each character
-    while text.startswith("@", at):
+    for _ in range(MOST_LEADING):
+        if not text.startswith("@", at):
+            break
         if marked := lengths.get(units):
             end = at + len(utf16_slice(text[at : at + marked], 0, marked) or word)
         elif word != "@" and text.startswith(word, at) and ends_name(text, at + len(word)):
@@ -79,9 +92,8 @@ def strip_leading_mention(text: str, name: str, entities: Iterable[Entity] = ())
 
 
 def _skip_space(text: str, start: int) -> int:
-    while text[start : start + 1].isspace():
-        start += 1
-    return start
+    found = _SPACE.match(text, start)
+    return found.end() if found else start
 
 
 def ends_name(text: str, end: int) -> bool:

@@ -13,7 +13,6 @@ __all__ = [
     "indented",
     "is_visible",
     "label",
-    "own_words",
     "readable",
     "single_line",
     "url_text",
@@ -33,22 +32,21 @@ _HIDDEN = re.compile(
     "[\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e0fff]"
 )
 """What changes a line without being seen: directions, zero widths, tags. Joiners stay: emoji and Persian need them."""
+_BLANK = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0]")
+"""Letters and signs that show nothing: no name needs them, some old spellings in texts do."""
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _LINE_END = re.compile("\r\n|[\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
 _UNREADABLE = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x9f]")
-_HEADER = re.compile(
-    r"^(?=[ \t\xa0\u00ad\u1680\u2000-\u200f\u202a-\u202f\u205f-\u206f\u3000\ufeff]*"  # \s would cross lines
-    r"(?:\[(?:quoted message from|said here|notes the members|people here|[0-9]+ people are here"
-    r"|end of (?:the notes|the people|what was said))"
-    r"|-{3,} *文件(?:内容|结束)))",
-    re.IGNORECASE | re.MULTILINE,
-)
 _OF_HEADERS = str.maketrans("[]【】:：", "()()  ")
+_PAIR = re.compile("[\ud800-\udbff][\udc00-\udfff]")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _IN_URLS = str.maketrans({" ": "%20", "[": "%5B", "]": "%5D"})
 
 
 def code_spans(text: str) -> list[tuple[int, int]]:
     """Return where Markdown's code stands in a text, fences and inline: start and end of each piece, in order."""
+    if "`" not in text and "~~~" not in text:
+        return []
     return [found.span() for found in _CODE.finditer(text)]
 
 
@@ -98,13 +96,13 @@ def well_formed(text: str) -> str:
     try:
         text.encode()
     except UnicodeEncodeError:
-        return _utf16(text).decode("utf-16-le", "replace")
+        return _SURROGATE.sub("\ufffd", _PAIR.sub(_joined, text))
     return text
 
 
 def single_line(text: str, limit: int = NAME_LIMIT) -> str:
     """Return at most ``limit`` characters of the text on one line, without control and bidi characters."""
-    visible = _HIDDEN.sub("", _CONTROL.sub(" ", text[: 4 * limit]))
+    visible = _BLANK.sub("", _HIDDEN.sub("", _CONTROL.sub(" ", text[: 4 * limit])))
     line = " ".join(visible.split())
     return line if len(line) <= limit else f"{line[:limit]}…"
 
@@ -130,14 +128,9 @@ def readable(text: str) -> str:
     return _UNREADABLE.sub("\ufffd", _LINE_END.sub("\n", text))
 
 
-def own_words(text: str) -> str:
-    """Return what somebody wrote with ``>`` before each line that imitates the header or the end of a block of ours."""
-    return _HEADER.sub("> ", text)
-
-
 def is_visible(text: str) -> bool:
     """Return whether anything of the text can be seen."""
-    return any(character.isprintable() and not character.isspace() for character in text)
+    return any(character.isprintable() and not character.isspace() for character in _BLANK.sub("", text))
 
 
 def indented(text: str, margin: str = "  ") -> str:
@@ -152,6 +145,10 @@ def clip(text: str, limit: int) -> str:
     """Return the text, cut and marked where it takes more than ``limit`` bytes of UTF-8."""
     raw = text.encode()
     return text if len(raw) <= limit else raw[:limit].decode("utf-8", "ignore") + CUT_MARK
+
+
+def _joined(pair: re.Match[str]) -> str:
+    return _utf16(pair[0]).decode("utf-16-le")
 
 
 def _utf16(text: str) -> bytes:

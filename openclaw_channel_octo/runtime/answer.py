@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from msgspec import Struct, field
 
 from openclaw_channel_octo.host.base import MediaItem
+from openclaw_channel_octo.message.marks import unmarked
 from openclaw_channel_octo.message.outgoing import file_note
 from openclaw_channel_octo.runtime.runs import RunEnd
 from openclaw_channel_octo.session.status import Status
@@ -29,12 +30,14 @@ class Answer(Struct):
         shown: ids of its messages.
         files: where the files come from that were named in it.
         quote: of the message it answers, JSON; empty where there is none, or once it was shown.
+        mark: of what the agent reads; no part of what people read.
     """
 
     runs: list[str] = field(default_factory=list)
     shown: list[str] = field(default_factory=list)
     files: set[str] = field(default_factory=set)
     quote: str = ""
+    mark: str = ""
 
     def take_quote(self) -> str:
         """Return the quote for the part that is sent first, and nothing for the others."""
@@ -51,7 +54,7 @@ class Answer(Struct):
         fresh: list[str | MediaItem] = []
         for piece in said:
             if isinstance(piece, str):
-                fresh.append(piece)
+                fresh.append(unmarked(piece, self.mark))
                 continue
             source = str(piece.path or piece.url.strip())
             if source in self.files or len(self.files) > MOST_FILES:
@@ -64,9 +67,14 @@ class Answer(Struct):
         return fresh
 
 
-def visible_text(end: RunEnd) -> str:
-    """Return what of a run's end people are to read; text of a run that failed carries a mark."""
-    text = "" if end.text.strip() == SILENT_REPLY else end.text
+def visible_text(end: RunEnd, mark: str = "") -> str:
+    """Return what of a run's end people are to read; text of a run that failed says that it was cut short.
+
+    Args:
+        end: the run's.
+        mark: of what its agent read, left out.
+    """
+    text = "" if end.text.strip() == SILENT_REPLY else unmarked(end.text, mark)
     if text.strip() and end.status != Status.DONE:
         text = text.rstrip() + CUT_MARK
     return text if text.strip() else ""

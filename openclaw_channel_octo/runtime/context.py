@@ -4,12 +4,14 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from openclaw_channel_octo.clock import Clock, within
 from openclaw_channel_octo.config.model import BotConfig
 from openclaw_channel_octo.errors import ApiError
 from openclaw_channel_octo.ids import ChannelRef, ChannelType
 from openclaw_channel_octo.message.history import MESSAGE_BYTES, Said, history_block
+from openclaw_channel_octo.message.marks import mark_of, remarked
 from openclaw_channel_octo.message.payload import parse_payload
 from openclaw_channel_octo.message.render import render
 from openclaw_channel_octo.message.text import clip
@@ -33,10 +35,11 @@ _TALK = frozenset({DecisionKind.CONTEXT, DecisionKind.TURN})
 
 
 class _Older(Struct, frozen=True):
-    """What the server's history holds from before the journal began."""
+    """What the server's history holds from before the journal began; lines of the channel carry a mark of its own."""
 
     said: tuple[Said, ...] = ()
     answered: int = 0
+    mark: str = ""
 
 
 class Context(Struct, frozen=True, kw_only=True):
@@ -61,12 +64,13 @@ class Context(Struct, frozen=True, kw_only=True):
     log: BotLog
     _older: OrderedDict[ChannelRef, _Older] = field(default_factory=OrderedDict)
 
-    async def block(self, row: InboundRow, names: Mapping[str, str]) -> str:
+    async def block(self, row: InboundRow, names: Mapping[str, str], mark: str = "") -> str:
         """Return what was said in a group or thread before a message, as one block; empty where there is nothing.
 
         Args:
             row: the message, which is never in it, as the bot's own answers are not.
             names: display names by uid.
+            mark: the run's.
         """
         limit = self.config.history_limit
         if row.channel.type == ChannelType.PERSON or not limit:
@@ -74,7 +78,7 @@ class Context(Struct, frozen=True, kw_only=True):
         before = await self.journal.said_before(row, limit)
         access, owner = self.config.access, self.identity.owner_uid
         said = [
-            _said(found.seq, found.from_uid, found.payload, to_bot=found.to_bot)
+            _said(found.seq, found.from_uid, found.payload, mark, to_bot=found.to_bot)
             for found in before.said
             if not access.blocks(found.from_uid, owner)  # they may have been blocked since
         ]
@@ -82,7 +86,8 @@ class Context(Struct, frozen=True, kw_only=True):
         told = before.answered or before.reset  # then the session remembers what was said before, or must not
         if 2 * len(said) < limit and not told:
             older = await self._before(row.channel, before.begins)
-        return history_block([*older.said, *said][-limit:], names, older.answered)
+        earlier = [replace(each, text=remarked(each.text, older.mark, mark)) for each in older.said]
+        return history_block([*earlier, *said][-limit:], names, older.answered, mark)
 
     async def _before(self, channel: ChannelRef, begins: int) -> _Older:
         """Return what was said before the journal's first message of a conversation, asked for once."""
@@ -104,7 +109,7 @@ class Context(Struct, frozen=True, kw_only=True):
 
     def _judged(self, channel: ChannelRef, rows: Sequence[HistoryMessage]) -> _Older:
         said: list[Said] = []
-        answered = 0
+        answered, mark = 0, mark_of(self.clock.new_id())
         policy = self.policy(channel)
         for row in rows:
             envelope = Envelope(from_uid=row.from_uid, channel_id=channel.id, channel_type=channel.type)
@@ -112,10 +117,10 @@ class Context(Struct, frozen=True, kw_only=True):
             if kind is DecisionKind.ECHO:
                 answered = row.message_seq
             elif kind in _TALK:
-                said.append(_said(row.message_seq, row.from_uid, row.payload))
-        return _Older(tuple(said[-self.config.history_limit :]), answered)
+                said.append(_said(row.message_seq, row.from_uid, row.payload, mark))
+        return _Older(tuple(said[-self.config.history_limit :]), answered, mark)
 
 
-def _said(seq: int, uid: str, payload: bytes, *, to_bot: bool = False) -> Said:
-    text = clip(render(parse_payload(payload)).text, MESSAGE_BYTES)
+def _said(seq: int, uid: str, payload: bytes, mark: str, *, to_bot: bool = False) -> Said:
+    text = clip(render(parse_payload(payload), mark=mark).text, MESSAGE_BYTES)
     return Said(uid, text, seq=seq, to_bot=to_bot)

@@ -117,17 +117,18 @@ async def _edit(outbound: Outbound, asked: _Edit) -> Any:
 
 
 async def _read(outbound: Outbound, asked: _Read) -> Any:
-    return _page(await outbound.read(asked.target, limit=asked.limit, before=asked.before, after=asked.after))
+    page = await outbound.read(asked.target, limit=asked.limit, before=asked.before, after=asked.after)
+    return _page(page, outbound.mark)
 
 
 async def _search(outbound: Outbound, asked: _Search) -> Any:
-    return _page(await outbound.search(asked.target, asked.words, limit=asked.limit))
+    return _page(await outbound.search(asked.target, asked.words, limit=asked.limit), outbound.mark)
 
 
-def _page(page: ReadPage) -> Any:
+def _page(page: ReadPage, mark: str) -> Any:
     return {
         "target": str(page.target),
-        "block": page.block(),
+        "block": page.block(mark),
         "has_more": page.has_more,
         "elsewhere": page.elsewhere,
         "messages": [

@@ -43,14 +43,19 @@ class Notes:
         self._kept: OrderedDict[ChannelRef, _Kept] = OrderedDict()
         self._changes = 0
 
-    async def of(self, channel: ChannelRef) -> str:
-        """Return a conversation's notes as a block for an agent, empty where there are none or they cannot be had."""
+    async def of(self, channel: ChannelRef, mark: str = "") -> str:
+        """Return a conversation's notes as a block for an agent, empty where there are none or they cannot be had.
+
+        Args:
+            channel: the conversation.
+            mark: the run's.
+        """
         if channel.type == ChannelType.PERSON:
             return ""
         kept = self._kept.get(channel)
         if kept is None or kept.until <= self._clock.now():
             kept = await self._fetched(channel, kept)
-        return notes_block(kept.content)
+        return notes_block(kept.content, mark)
 
     def changed(self, channel: ChannelRef) -> None:
         """Note that somebody changed a conversation's notes: they are fetched anew for its next turn."""

@@ -53,8 +53,8 @@ class Outbound:
 
     def __init__(self, bot: OutboundBot, requester: Requester, run: OpenRun | None = None) -> None:
         self._bot = bot
-        self._requester = requester
-        self._run = run
+        self._requester, self._run = requester, run
+        self.mark = run.turn.mark if run else ""  # of what the agent reads, for `ReadPage.block`
         self._audit = Audit(
             journal=bot.journal,
             clock=bot.clock,

@@ -119,11 +119,15 @@ class ReadPage(Struct, frozen=True, kw_only=True):
     has_more: bool
     elsewhere: bool
 
-    def block(self) -> str:
-        """Return the messages as text for a model."""
+    def block(self, mark: str = "") -> str:
+        """Return the messages as text for a model.
+
+        Args:
+            mark: of the run that reads (`Turn.mark`), for the lines that are nobody's words.
+        """
         names = {message.from_uid: message.from_name for message in self.messages}
         said = [Said(message.from_uid, message.text) for message in self.messages]
-        return excerpt_block(said, names, elsewhere=self.elsewhere)
+        return excerpt_block(said, names, elsewhere=self.elsewhere, mark=mark)
 
 
 class Found(Struct, frozen=True, kw_only=True):

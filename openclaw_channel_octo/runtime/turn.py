@@ -14,9 +14,10 @@ from openclaw_channel_octo.errors import ApiError
 from openclaw_channel_octo.host.base import MediaItem, Sender, Turn
 from openclaw_channel_octo.ids import ChannelType
 from openclaw_channel_octo.message.history import people_block
+from openclaw_channel_octo.message.marks import mark_of, remarked
 from openclaw_channel_octo.message.outgoing import quote
-from openclaw_channel_octo.message.payload import parse_payload
-from openclaw_channel_octo.message.render import render
+from openclaw_channel_octo.message.payload import Reply, parse_payload
+from openclaw_channel_octo.message.render import Quoted, render
 from openclaw_channel_octo.message.text import label
 from openclaw_channel_octo.observe.logs import BotLog
 from openclaw_channel_octo.policy.gate import Identity
@@ -24,7 +25,7 @@ from openclaw_channel_octo.runtime.answer import SILENT_REPLY, Answer, visible_t
 from openclaw_channel_octo.runtime.context import Context
 from openclaw_channel_octo.runtime.lanes import Begin
 from openclaw_channel_octo.runtime.measures import Measures
-from openclaw_channel_octo.runtime.media import Intake, Taken
+from openclaw_channel_octo.runtime.media import Intake
 from openclaw_channel_octo.runtime.notes import Notes
 from openclaw_channel_octo.runtime.outbox import Outbox, Said
 from openclaw_channel_octo.runtime.outputs import Outputs
@@ -193,8 +194,10 @@ class Turns(Struct, frozen=True, kw_only=True):
             await self._conclude(row, "", unready, answer)
             return
         asked = await self._asked(row)
+        answer.mark = asked.mark
         if self.config.quote_replies == "first":
-            quoted = quote(row.message_id, row.message_seq, row.from_uid, asked.name, asked.text)
+            said = render(parse_payload(row.payload)).text
+            quoted = quote(row.message_id, row.message_seq, row.from_uid, asked.name, said)
             answer.quote = json.dumps(quoted, ensure_ascii=False)
         run_id, end = await self._attempt(row, asked, 1, answer, begin)
         if end.status == SKIPPED and self.config.guard.enabled:
@@ -204,23 +207,35 @@ class Turns(Struct, frozen=True, kw_only=True):
 
     async def _asked(self, row: InboundRow) -> "_Asked":
         """Return what a message says, with its files and what was said around it."""
-        rendered = render(parse_payload(row.payload), own_name=self.identity.name)
+        payload, mark = parse_payload(row.payload), mark_of(self.clock.new_id())
+        quoted = await self._quoted(row, payload.reply)
+        rendered = render(payload, own_name=self.identity.name, mark=mark, quoted=quoted)
         names, notes, files = await asyncio.gather(
             self.roster.names(row.channel, row.from_uid),
-            self.notes.of(row.channel),
+            self.notes.of(row.channel, mark),
             self.media.take(row.id, rendered.files),
         )
-        people = (
-            people_block(self.roster.people(row.channel)) if row.channel.type != ChannelType.PERSON else ""
-        )
-        context = (await self.context.block(row, names), rendered.quote)
+        shown = self.roster.people(row.channel) if row.channel.type != ChannelType.PERSON else {}
+        context = (await self.context.block(row, names, mark), rendered.quote)
+        told = remarked(files.text, files.mark, mark)
         return _Asked(
-            text=rendered.text,
-            notes="\n\n".join(part for part in (people, notes) if part),
+            text="\n\n".join(part for part in (rendered.text, told) if part),
+            mark=mark,
+            notes="\n\n".join(part for part in (people_block(shown, mark), notes) if part),
             context="\n\n".join(part for part in context if part),
             name=label(names.get(row.from_uid, ""), NAME_LENGTH),
-            files=files,
+            media=files.media,
         )
+
+    async def _quoted(self, row: InboundRow, reply: Reply | None) -> Quoted | None:
+        """Return the message somebody answers as it was said, ``None`` where only their client tells."""
+        if reply is None or not reply.message_id:
+            return None
+        said = await self.journal.said_as(row.account, row.channel, reply.message_id)
+        payload = parse_payload(said.payload) if said else None
+        if said is None or payload is None or payload.problem is not None:
+            return None
+        return Quoted(uid=said.from_uid, payload=payload)
 
     async def _attempt(
         self, row: InboundRow, asked: "_Asked", number: int, answer: Answer, begin: Begin
@@ -242,7 +257,7 @@ class Turns(Struct, frozen=True, kw_only=True):
     async def _conclude(self, row: InboundRow, run_id: str, end: RunEnd, answer: Answer) -> None:
         """Check that something became visible, and end the row by what did."""
         texts = self.config.texts
-        text = visible_text(end)
+        text = visible_text(end, answer.mark)
         if end.status == SKIPPED:
             await self._if_guarded(row, texts.failed, f"the host skipped the turn: {end.detail}")
         elif end.status != Status.DONE:
@@ -306,10 +321,11 @@ class Turns(Struct, frozen=True, kw_only=True):
             sender=Sender(
                 uid=row.from_uid, name=asked.name, is_owner=row.from_uid == self.identity.owner_uid
             ),
-            text="\n\n".join(part for part in (asked.text, asked.files.text) if part),
+            text=asked.text,
             notes=asked.notes,
             context=asked.context,
-            media=asked.files.media,
+            mark=asked.mark,
+            media=asked.media,
             output=self.outputs.of(run_id),
             ticket=secrets.token_urlsafe(24),
             budget_s=self.budget_s,
@@ -347,11 +363,12 @@ class _Attempt(Struct, frozen=True, kw_only=True):
         return ids
 
 
-class _Asked(Struct, frozen=True):
-    """What a message says, what was said around it, who says it, and the files it brought."""
+class _Asked(Struct, frozen=True, kw_only=True):
+    """What a message says with its files, what was said around it, who says it, and the mark of what nobody said."""
 
     text: str
+    mark: str
     notes: str
     context: str
     name: str
-    files: Taken
+    media: tuple[MediaItem, ...]

@@ -23,6 +23,7 @@ from openclaw_channel_octo.store.records import (
     Part,
     RowState,
     SaidBefore,
+    SaidRow,
 )
 
 __all__ = ["Journal"]
@@ -168,6 +169,10 @@ class Journal:
             limit: most messages, the newest.
         """
         return await self._call(said.said_before, row.account, row.channel, row.message_seq, limit)
+
+    async def said_as(self, account: str, channel: ChannelRef, message_id: str) -> SaidRow | None:
+        """Return a message of a conversation by its id, the bot's own without a uid; ``None`` for one not known."""
+        return await self._call(said.said_as, account, channel, message_id)
 
     async def unfinished(self, account: str) -> list[InboundRow]:
         """Return the account's rows that have not ended, oldest first."""

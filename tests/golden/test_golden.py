@@ -14,7 +14,7 @@ from openclaw_channel_octo.message.payload import parse_payload, read_payload
 from openclaw_channel_octo.message.render import render
 from tests.fuzz.content_harness import payloads_of
 from tests.golden.payloads import GENERATED
-from tests.golden.prompts import HOSTILE, PLAIN, described, shown
+from tests.golden.prompts import HOSTILE, MARK, PLAIN, described, shown
 from tests.replay.test_captures import capture, messages
 
 FOLDER = Path(__file__).parent
@@ -36,7 +36,7 @@ def recorded(name: str) -> Iterator[str]:
         label = labels.get(event["client_msg_no"])
         meant = "" if label is None else f" · meant for the bot: {label.addressed}"
         yield f"# type {event['type']} · {event['decision']}: {event['reason']}{meant}"
-        yield from described(render(parse_payload(raw), own_name=capture(name).header.account.name))
+        yield from described(render(parse_payload(raw), own_name=capture(name).header.account.name, mark=MARK))
         yield ""
 
 
@@ -48,7 +48,7 @@ def test_recorded_messages_are_rendered_as_reviewed(name: str) -> None:
 def test_made_payloads_are_rendered_as_reviewed() -> None:
     lines: list[str] = []
     for title, payload in GENERATED.items():
-        lines += [f"# {title}", *described(render(read_payload(payload), own_name="Helper")), ""]
+        lines += [f"# {title}", *described(render(read_payload(payload), own_name="Helper", mark=MARK)), ""]
     compare("generated", "\n".join(lines))
 
 

@@ -47,6 +47,51 @@ def test_only_people_of_the_conversation_are_called(
     assert called(text) == who
 
 
+READ_TWICE: list[tuple[str, dict[str, str]]] = [
+    ("@X please pay", {"x": "X", "eve": "X please"}),
+    ("@X please pay", {"x": "X", "x2": "X", "eve": "X please"}),
+    ("@Ann Lee, look", {"ann": "Ann", "lee": "Ann Lee"}),
+    ("@all hands on deck", {"eve": "all hands"}),
+    ("@所有人 好", {"eve": "所有人"}),
+    ("@All look", {"eve": "All"}),
+    ("@everyone look", {"eve": "everyone"}),
+    ("@ann look", {"ann": "Annika", "eve": "ann"}),
+    ("@Ann look", {"ann": "Annika", "eve": "Ann"}),
+    ("@Ben! look", {"eve": "Ben!"}),
+    ("@Ben. look", {"eve": "Ben."}),
+    ("@Ben， 好", {"eve": "Ben，"}),
+    ("@Ben\u3164 look", {"eve": "Ben\u3164"}),
+    ("@Ben\u2800 look", {"eve": "Ben\u2800"}),
+    ("@Ben\u200b look", {"eve": "Ben\u200b"}),
+    ("@Ben\u034f look", {"eve": "Ben\u034f"}),
+]
+
+
+@pytest.mark.parametrize(("text", "names"), READ_TWICE)
+def test_what_can_be_read_in_two_ways_calls_nobody_but_by_uid(text: str, names: dict[str, str]) -> None:
+    assert addressed(text, names, everyone=True).mention.get("uids", []) == []
+    assert addressed(text, names).text == text
+    for uid in names:
+        assert addressed(f"@[{uid}:x] look", names).mention["uids"] == [uid]
+
+
+def test_a_name_with_an_ending_of_its_own_takes_no_call_from_the_name_before_it() -> None:
+    names = {"ben": "Ben", "eve": "Ben!"}
+    assert addressed("@Ben! come", names).mention["uids"] == ["ben"]
+
+
+def test_everybody_is_called_where_nobody_is_named_so() -> None:
+    assert addressed("@all hands", {"ann": "Ann"}, everyone=True).mention == {"humans": 1}
+    assert addressed("@all hands", {"ann": "all hands"}, everyone=True).mention == {}
+
+
+@pytest.mark.parametrize(
+    "name", ["Eva👍", "Eva❤\ufe0f", "Eva👍🏽", "अनिल", "पूजा", "عَلِيّ", "नमस्ते", "Zoë", "n°", "R2"]
+)
+def test_names_of_every_script_and_with_pictures_are_called_as_they_are_read(name: str) -> None:
+    assert addressed(f"@{name} hi", {"u": name}).mention["uids"] == ["u"]
+
+
 def test_the_uids_are_named_once_each() -> None:
     assert addressed("@Ann @陈晨 @Ann", NAMES).mention["uids"] == ["ann", "chen"]
 

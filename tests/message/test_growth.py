@@ -7,11 +7,12 @@ import pytest
 from openclaw_channel_octo.errors import TargetError
 from openclaw_channel_octo.ids import peer_of_compound
 from openclaw_channel_octo.message.address import addressed, split_addressed
+from openclaw_channel_octo.message.marks import own_words
 from openclaw_channel_octo.message.medialines import named_files
 from openclaw_channel_octo.message.mentions import mentions_typed_name, strip_leading_mention
 from openclaw_channel_octo.message.split import split_reply
 from openclaw_channel_octo.message.target import calling, parse_target
-from openclaw_channel_octo.message.text import code_spans, own_words, readable
+from openclaw_channel_octo.message.text import code_spans, readable, well_formed
 from openclaw_channel_octo.policy.commands import command_in
 from tests.work import cpu_s, steps
 
@@ -40,6 +41,14 @@ def call(text: str) -> object:
     return addressed(text, NAMES, everyone=True)
 
 
+MANY = {f"u{number}": "x" * number + "y" for number in range(400)}
+MANY_MORE = MANY | {f"v{number}": "x" * number + "z" for number in range(4_000)}
+
+
+def many_names(text: str) -> object:
+    return addressed(text, MANY, everyone=True)
+
+
 LOOPS: list[tuple[Reader, Text]] = [
     (named_files, lambda size: "`a`\nMEDIA:b.cd\n" * size),
     (split, lambda size: "a\n" * size),
@@ -61,6 +70,8 @@ LOOPS: list[tuple[Reader, Text]] = [
         lambda size: "".join(f"s{number}_own@" for number in range(size)),
     ),
     (lambda text: mentions_typed_name(text, "Bot"), lambda size: "x@Bot" * size),
+    (many_names, lambda size: "@" * size),
+    (many_names, lambda size: "@xxxx " * size),
     (lambda text: strip_leading_mention(text, "Bot"), lambda size: "@Bot " * size),
 ]
 
@@ -69,6 +80,33 @@ LOOPS: list[tuple[Reader, Text]] = [
 def test_four_times_the_text_is_no_more_than_four_times_the_loops(read: Reader, text: Text) -> None:
     small, large = text(500), text(2_000)
     assert steps(lambda: read(large)) < 5 * steps(lambda: read(small))
+
+
+BOUNDED: list[tuple[Reader, str]] = [
+    (named_files, "MEDIA:a.png\n"),
+    (named_files, "MEDIA: no file\n"),
+    (many_names, "@xxxx "),
+    (many_names, "@[u1:x] "),
+    (lambda text: mentions_typed_name(text, "Helper"), "x@Helper"),
+    (lambda text: mentions_typed_name(text, "Helper"), "½@Helperx"),
+    (lambda text: strip_leading_mention(text, "Helper"), "@Helper "),
+    (lambda text: strip_leading_mention(text, "Helper"), "\u3000"),
+    (well_formed, "\ud800"),
+]
+
+
+@pytest.mark.parametrize(("read", "piece"), BOUNDED)
+def test_beyond_what_counts_a_longer_text_takes_no_more_steps(read: Reader, piece: str) -> None:
+    large, larger = piece * 6_000, piece * 24_000
+    read(large)  # patterns are compiled once
+    assert steps(lambda: read(larger)) <= steps(lambda: read(large)) + 10
+
+
+def test_a_mention_costs_the_same_however_many_names_there_are() -> None:
+    text = "@xxxx " * 500
+    few = steps(lambda: addressed(text, MANY)) - steps(lambda: addressed("@x", MANY))
+    many = steps(lambda: addressed(text, MANY_MORE)) - steps(lambda: addressed("@x", MANY_MORE))
+    assert many < 1.2 * few
 
 
 PATTERNS: list[tuple[Reader, Text]] = [

@@ -2,11 +2,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from openclaw_channel_octo.message.marks import own_words
 from openclaw_channel_octo.message.text import (
     CUT_MARK,
     clip,
     file_name,
-    own_words,
     single_line,
     utf16_length,
     utf16_slice,

@@ -14,6 +14,8 @@ from pydantic import SecretStr
 
 from openclaw_channel_octo.observe.logs import BotLog, Redaction, redacted, setup_logging, trace_scope
 
+LOGGERS = ("openclaw_channel_octo", "asyncio", "aiohttp", "websockets")
+
 
 def test_a_line_carries_prefix_and_account(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO):
@@ -84,7 +86,7 @@ def test_short_and_empty_secrets_do_not_blank_ordinary_words() -> None:
 
 
 def test_setting_up_twice_writes_each_line_once(capsys: pytest.CaptureFixture[str]) -> None:
-    loggers = [logging.getLogger(name) for name in ("openclaw_channel_octo", "asyncio")]
+    loggers = [logging.getLogger(name) for name in LOGGERS]
     before = [(logger.handlers[:], logger.level, logger.propagate) for logger in loggers]
     try:
         setup_logging("INFO")
@@ -105,25 +107,125 @@ def test_a_host_that_configures_logging_itself_gets_clean_records_while_it_is_as
         logger.error("the key %s is wrong", "sk-planted-secret")
     logger.error("afterwards")
     assert caplog.messages == ["the key [hidden] is wrong", "afterwards"]
-    assert logger.filters == []
+    assert logging.getLogRecordFactory() is logging.LogRecord
+
+
+@pytest.mark.parametrize("name", ["openclaw_channel_octo.late", "websockets.x", "aiohttp.client", "asyncio"])
+def test_loggers_made_late_and_those_of_libraries_are_clean_whatever_handlers_they_have(name: str) -> None:
+    stream = io.StringIO()
+    handler = logging.StreamHandler(stream)
+    with redacted(SecretStr("sk-planted-secret")):
+        logger = logging.getLogger(f"{name}.made.{name}")
+        logger.propagate = False
+        logger.addHandler(handler)
+        try:
+            logger.error("the key %s is wrong", "sk-planted-secret", stack_info=True)
+            fail("sk-planted-secret")
+        except ValueError as error:
+            logger.exception("failed: %s", error)  # noqa: TRY401  # its words as an argument too
+        finally:
+            logger.removeHandler(handler)
+            logger.propagate = True
+    assert "sk-planted-secret" not in stream.getvalue()
+    assert stream.getvalue().count("[hidden]") >= 3
+
+
+def fail(secret: str) -> None:
+    raise ValueError(secret)
+
+
+def test_an_error_that_holds_a_secret_reaches_no_handler_as_an_object(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    logger = logging.getLogger("openclaw_channel_octo.observe.errors")
+    with redacted(SecretStr("sk-planted-secret")):
+        for words in ("sk-planted-secret", "harmless"):
+            try:
+                fail(words)
+            except ValueError:
+                logger.exception("failed")
+    secret, harmless = caplog.records
+    assert secret.exc_info is None
+    assert "ValueError: [hidden]" in (secret.exc_text or "")
+    assert harmless.exc_info is not None
+
+
+def test_scopes_may_overlap_and_end_in_any_order(caplog: pytest.LogCaptureFixture) -> None:
+    logger = logging.getLogger("openclaw_channel_octo.observe.overlap")
+    first, second = redacted(SecretStr("first-secret")), redacted(SecretStr("second-secret"))
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    logger.error("first-secret second-secret")
+    second.__exit__(None, None, None)
+    assert caplog.messages == ["first-secret [hidden]"]
+    assert logging.getLogRecordFactory() is logging.LogRecord
+
+
+FORGED = (
+    "bye\r\n2026-01-01 00:00:00,000 INFO    [octo] [boss] turn ended\x1b[2J\x9b1m\u2028x\u202ey\udcff\x7f\0"
+)
+
+
+def test_a_text_line_stays_one_line_and_steers_no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    def write(logger: logging.Logger) -> None:
+        try:
+            fail(FORGED)
+        except ValueError:
+            BotLog(logger, FORGED).exception("kicked: %s", FORGED)
+
+    first, *more = written(monkeypatch, write, as_json=False).rstrip("\n").split("\n")
+    assert "[octo] [bye\\r\\n2026" in first
+    assert "kicked: bye\\r\\n2026" in first
+    assert "ended\\x1b[2J\\x9b1m\\u2028x\\u202ey\\udcff\\x7f\\x00" in first
+    assert all(line.startswith("    ") for line in more)
+    assert all(line.isprintable() for line in (first, *more))
+
+
+def test_a_json_line_has_no_control_character_in_any_field(monkeypatch: pytest.MonkeyPatch) -> None:
+    def write(logger: logging.Logger) -> None:
+        with trace_scope(FORGED):
+            BotLog(logger.getChild(FORGED), FORGED).error("%s", FORGED)
+
+    line = json_line(monkeypatch, write)
+    assert line["message"] == line["account"] == line["trace"]
+    assert all(str(value).isprintable() for value in line.values())
+
+
+def test_a_line_whose_arguments_do_not_fit_is_written_and_clean(monkeypatch: pytest.MonkeyPatch) -> None:
+    def write(logger: logging.Logger) -> None:
+        logger.error("%d of %s", "sk-planted-secret\n")  # noqa: PLE1206  # what is tested
+
+    assert json_line(monkeypatch, write, SecretStr("sk-planted-secret"))["message"].startswith(
+        "%d of %s ('[hid"
+    )
+
+
+def written(
+    monkeypatch: pytest.MonkeyPatch,
+    write: Callable[[logging.Logger], None],
+    *secrets: SecretStr,
+    as_json: bool,
+) -> str:
+    """Return what a program writes."""
+    stream = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", stream)
+    loggers = [logging.getLogger(name) for name in LOGGERS]
+    before = [(logger.handlers[:], logger.level, logger.propagate) for logger in loggers]
+    try:
+        setup_logging("INFO", *secrets, as_json=as_json)
+        write(logging.getLogger("openclaw_channel_octo.test"))
+    finally:
+        for logger, (handlers, level, propagate) in zip(loggers, before, strict=True):
+            logger.handlers[:], logger.level, logger.propagate = handlers, level, propagate
+    return stream.getvalue()
 
 
 def json_line(
     monkeypatch: pytest.MonkeyPatch, write: Callable[[logging.Logger], None], *secrets: SecretStr
 ) -> Any:
     """Return the one line that a program with JSON logs writes."""
-    stream = io.StringIO()
-    monkeypatch.setattr(sys, "stderr", stream)
-    package = logging.getLogger("openclaw_channel_octo")
-    before = package.handlers[:], package.propagate, package.level
-    try:
-        setup_logging("INFO", *secrets, as_json=True)
-        write(logging.getLogger("openclaw_channel_octo.test"))
-    finally:
-        package.handlers[:], package.propagate, package.level = before
-        logging.getLogger("asyncio").handlers.clear()
-        logging.getLogger("asyncio").propagate = True
-    (line,) = stream.getvalue().splitlines()
+    (line,) = written(monkeypatch, write, *secrets, as_json=True).splitlines()
     return json.loads(line)
 
 
@@ -139,7 +241,7 @@ def test_a_json_line_has_prefix_and_trace_as_fields(monkeypatch: pytest.MonkeyPa
         "logger": "openclaw_channel_octo.test",
         "account": "helper",
         "trace": "38278145",
-        "message": "deliver: ok\nnext",
+        "message": "deliver: ok\\nnext",
     }
 
 

@@ -49,6 +49,7 @@ class Prompt(Private, frozen=True, kw_only=True):
         sender_name: who asks, empty when unknown. Untrusted text.
         notes: what the conversation's members keep for the agent. Untrusted text.
         context: what was said around the request, to be shown as context.
+        mark: stands in the channel's own lines, see `Turn.mark`.
         history: the conversation so far, oldest first, without this request.
         media: files that came with the request.
         conversation: ``group``, ``thread`` or ``direct``.
@@ -68,6 +69,7 @@ class Prompt(Private, frozen=True, kw_only=True):
     sender_name: str = ""
     notes: str = ""
     context: str = ""
+    mark: str = ""
     history: tuple[Message, ...] = ()
     media: tuple[MediaItem, ...] = ()
     conversation: str = "direct"

@@ -23,6 +23,7 @@ from openclaw_channel_octo.host.embedded.agents import (
 )
 from openclaw_channel_octo.host.embedded.leftovers import RUN_VARIABLE
 from openclaw_channel_octo.host.embedded.programs import Programs
+from openclaw_channel_octo.message.marks import explanation, marked
 from openclaw_channel_octo.message.text import label
 
 __all__ = ["CommandAgent"]
@@ -208,14 +209,15 @@ def _ask(transport: asyncio.SubprocessTransport, prompt: Prompt) -> None:
 
 
 def _input(prompt: Prompt) -> str:
-    files = "\n".join(_file(item, item.path) for item in prompt.media if item.path is not None)
-    return "\n\n".join(part for part in (prompt.notes, prompt.context, prompt.text, files) if part)
+    files = "\n".join(_file(item, item.path, prompt.mark) for item in prompt.media if item.path is not None)
+    parts = (prompt.notes, prompt.context, prompt.text, files)
+    return "\n\n".join(part for part in (explanation(prompt.mark, *parts), *parts) if part)
 
 
-def _file(item: MediaItem, path: Path) -> str:
+def _file(item: MediaItem, path: Path, mark: str) -> str:
     """Return a line that says where a file lies: programs that can look at files are asked about them in words."""
     name = label(item.name)
-    return f"[{item.kind}{f' {name}' if name else ''}: {path}]"
+    return marked(f"{item.kind}{f' {name}' if name else ''}: {path}", mark)
 
 
 def _prompt_variables(prompt: Prompt) -> dict[str, str]:

@@ -297,7 +297,9 @@ class EmbeddedHost:
         return Failed(shown.value, error, named_files(run.text).text)
 
     def _prompt(self, turn: Turn, transcript: Transcript) -> Prompt:
-        request = Message(role="user", text=turn.text, sender=turn.sender.name, context=turn.context)
+        request = Message(
+            role="user", text=turn.text, sender=turn.sender.name, context=turn.context, mark=turn.mark
+        )
         history: tuple[Message, ...] = ()
         try:
             history = transcript.history(messages=HISTORY_MESSAGES, characters=HISTORY_CHARACTERS)
@@ -309,6 +311,7 @@ class EmbeddedHost:
             sender_name=turn.sender.name,
             notes=turn.notes,
             context=turn.context,
+            mark=turn.mark,
             history=history,
             media=turn.media,
             output=turn.output,

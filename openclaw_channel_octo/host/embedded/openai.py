@@ -16,6 +16,7 @@ from openclaw_channel_octo.errors import ConfigError
 from openclaw_channel_octo.host.embedded.agents import MAX_OUTPUT, AgentError, Prompt, one_line
 from openclaw_channel_octo.host.embedded.sse import SseParser, is_stream
 from openclaw_channel_octo.host.embedded.transcript import Message
+from openclaw_channel_octo.message.marks import explanation, marked, remarked
 from openclaw_channel_octo.message.text import indented, label
 
 __all__ = ["OpenAIAgent"]
@@ -30,7 +31,7 @@ AFTER_END_S = 5.0
 MAX_ERROR_BODY = 16 * 1024
 MAX_DETAIL = 300
 MAX_NAME = 64
-UNSEEN = "[You are shown text only: of pictures, recordings and other files you know what is written above, no more.]"
+UNSEEN = "You are shown text only: of pictures, recordings and other files you know what is written above, no more."
 """Said with a message that brings files, so that no model makes up what it cannot see."""
 
 
@@ -115,14 +116,20 @@ class OpenAIAgent:
             )
 
     def _messages(self, prompt: Prompt) -> list[dict[str, str]]:
-        grouped = prompt.conversation != "direct"
-        system = "\n\n".join(part for part in (self._system_prompt, prompt.notes) if part)
-        messages = [{"role": "system", "content": system}] if system else []
+        grouped, mark = prompt.conversation != "direct", prompt.mark
+        request = Message(
+            role="user", text=prompt.text, sender=prompt.sender_name, context=prompt.context, mark=mark
+        )
         recent = prompt.history[-self._history_limit :] if self._history_limit else ()
-        messages += [{"role": message.role, "content": _spoken(message, grouped)} for message in recent]
-        request = Message(role="user", text=prompt.text, sender=prompt.sender_name, context=prompt.context)
-        parts = (_spoken(request, grouped), UNSEEN if prompt.media else "")
-        return [*messages, {"role": "user", "content": "\n\n".join(part for part in parts if part)}]
+        messages = [
+            {"role": message.role, "content": _spoken(message, grouped, mark)}
+            for message in (*recent, request)
+        ]
+        if prompt.media:
+            messages[-1]["content"] += f"\n\n{marked(UNSEEN, mark)}"
+        told = explanation(mark, prompt.notes, *(message["content"] for message in messages))
+        system = "\n\n".join(part for part in (self._system_prompt, told, prompt.notes) if part)
+        return [{"role": "system", "content": system}, *messages] if system else messages
 
     async def _refusal(self, response: aiohttp.ClientResponse) -> str:
         status = response.status
@@ -240,10 +247,11 @@ def _text(content: Any) -> str:
     return content if isinstance(content, str) else ""
 
 
-def _spoken(message: Message, grouped: bool) -> str:
-    """Return a message as the model gets it, behind what was shown around it."""
+def _spoken(message: Message, grouped: bool, mark: str) -> str:
+    """Return a message as the model gets it, behind what was shown around it; lines of the channel with this mark."""
     name = label(message.sender, MAX_NAME)
-    text = message.text
+    text, context = (remarked(said, message.mark, mark) for said in (message.text, message.context))
     if grouped and name and message.role == "user":
-        text = f"{name}: {indented(text)}"  # or a line of it could begin with somebody else's name
-    return f"{message.context}\n\n{text}" if message.context else text
+        who = f"{mark} {name}".lstrip()
+        text = f"{who}: {indented(text)}"  # or a line of it could begin with somebody else's name
+    return f"{context}\n\n{text}" if context else text

@@ -34,6 +34,7 @@ class Message(Struct, frozen=True, kw_only=True):
         text: what was said; for a failed answer what had been written by then.
         sender: display name of the person, empty when unknown. Untrusted text.
         context: what was shown around it, as a block of its own; part of the session's memory from then on.
+        mark: stands in the channel's lines of text and context, see `Turn.mark`.
         error: what went wrong, for an assistant message of a failed run.
         aborted: whether the run was stopped rather than broken.
     """
@@ -42,6 +43,7 @@ class Message(Struct, frozen=True, kw_only=True):
     text: str
     sender: str = ""
     context: str = ""
+    mark: str = ""
     error: str = ""
     aborted: bool = False
 
@@ -151,6 +153,8 @@ def _encode(message: Message, now_ms: int) -> dict[str, Any]:
         encoded["senderName"] = message.sender
     if message.context:
         encoded["context"] = message.context
+    if message.mark:
+        encoded["mark"] = message.mark
     if message.role == "assistant":
         encoded["stopReason"] = "stop"
     if message.error:
@@ -170,6 +174,7 @@ def _decode(row: dict[str, Any]) -> Message | None:
         text=text,
         sender=_string(body.get("senderName")),
         context=_string(body.get("context")),
+        mark=_string(body.get("mark")),
         error=_string(body.get("errorMessage")),
         aborted=body.get("stopReason") == "aborted",
     )

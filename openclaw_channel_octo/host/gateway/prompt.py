@@ -1,6 +1,7 @@
 """What an agent behind a gateway is told: the message, who wrote it, and where (openclaw-host §4.8)."""
 
 from openclaw_channel_octo.host.base import MediaItem, Turn
+from openclaw_channel_octo.message.marks import explanation, marked
 from openclaw_channel_octo.message.text import indented, label, url_text
 
 __all__ = ["question_of", "system_prompt_of"]
@@ -16,10 +17,13 @@ def question_of(turn: Turn) -> str:
     set in there, so that none of them can pass for somebody else's message.
     """
     asked = turn.text or "(no text)"
+    files = "\n".join(_file(item, turn.mark) for item in turn.media if _url(item) not in turn.text)
     if turn.conversation != "direct":
-        asked = f"[{_sender(turn)}] {indented(asked)}"
-    files = "\n".join(_file(item) for item in turn.media if _url(item) not in turn.text)
-    return "\n\n".join(part for part in (turn.context, asked, files) if part)
+        asked = f"{marked(_sender(turn), turn.mark)} {indented(asked)}"
+        told = ""  # in the system prompt
+    else:
+        told = explanation(turn.mark, turn.context, asked, files)
+    return "\n\n".join(part for part in (told, turn.context, asked, files) if part)
 
 
 def system_prompt_of(turn: Turn) -> str:
@@ -29,7 +33,8 @@ def system_prompt_of(turn: Turn) -> str:
         "Several people write here; each message begins with its sender in square brackets. "
         "Your answer is posted there as it is: do not use a messaging tool for it."
     )
-    return f"{facts}\n\n{turn.notes}" if turn.notes else facts
+    told = explanation(turn.mark, turn.mark)
+    return "\n\n".join(part for part in (facts, told, turn.notes) if part)
 
 
 def _sender(turn: Turn) -> str:
@@ -38,9 +43,9 @@ def _sender(turn: Turn) -> str:
     return f"{name} ({uid})" if name else uid
 
 
-def _file(item: MediaItem) -> str:
+def _file(item: MediaItem, mark: str) -> str:
     name = label(item.name)
-    return f"[{item.kind}{f' {name}' if name else ''}: {_url(item)}]"
+    return marked(f"{item.kind}{f' {name}' if name else ''}: {_url(item)}", mark)
 
 
 def _url(item: MediaItem) -> str:
