@@ -86,7 +86,7 @@ async def test_a_file_that_was_swept_while_its_message_waited_is_fetched_again(t
     media, shelf = intake(tmp_path, ManualClock())
     refs = [MediaRef(kind="image", url="a.png")]
     media.begin(1, refs)
-    await media._under_way[1]
+    await media._under_way[1][1]
     (tmp_path / "1").unlink()
     taken = await media.take(1, refs)
     assert shelf.asked == ["a.png", "a.png"]
