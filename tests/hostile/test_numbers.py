@@ -36,13 +36,12 @@ async def test_a_registration_with_a_huge_field_is_one_clear_line_and_is_tried_a
 
 
 @pytest.mark.parametrize("timestamp", [-1, -(2**31), 1, 2**31 - 1])
-async def test_a_message_stamped_before_or_long_after_its_time_has_an_end_people_see(
+async def test_a_message_stamped_before_or_long_after_its_time_is_answered(
     fast_rig: Rig, caplog: pytest.LogCaptureFixture, timestamp: int
 ) -> None:
     await fast_rig.start(fast_rig.config())
     odd = await fast_rig.octo.inject(HELPER, fast_rig.raw_mention("odd", 1, timestamp=timestamp), stored=True)
-    await fast_rig.until_row(odd, "answered" if timestamp > 1 else "notified")
-    assert len(fast_rig.said(fast_rig.group)) == 1
+    await fast_rig.until_row(odd, "answered")
     await fast_rig.until_row(await fast_rig.mention("and now"), "answered")
     assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
 
