@@ -45,8 +45,8 @@ def openclaw_agent_host(config: "Mapping[str, Any]") -> "AgentHost | None":
 
     own = _own(config)
     if not own["channels"]:
-        return host_from_config(parse_host(own, base=Path()))
-    parsed = parse_config(own, base=Path()).config
+        return host_from_config(parse_host(config, base=Path()))
+    parsed = parse_config(own, base=Path(), beside=config).config
     return host_from_config(parsed.host, secrets=parsed.secrets())
 
 

@@ -1,15 +1,17 @@
 """The ``config`` commands: what a configuration file means, or everything that is wrong with it."""
 
 import json
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 import click
 
 from openclaw_channel_octo.cli.metrics import meter_for
+from openclaw_channel_octo.config.environment import looks_secret
 from openclaw_channel_octo.config.load import UnreadableConfigError, load_config
-from openclaw_channel_octo.config.model import OctoConfig
+from openclaw_channel_octo.config.model import CommandAgentConfig, EmbeddedHostConfig, OctoConfig
 from openclaw_channel_octo.config.report import report, report_text
 from openclaw_channel_octo.errors import ConfigError
 
@@ -40,10 +42,11 @@ def check(file: Path, *, as_json: bool, resolve: bool) -> None:
     except ConfigError as error:
         _fail(file, error.problems, _MISTAKES, as_json=as_json)
     warnings = [*loaded.warnings, *_not_installed(loaded.config)]
+    variables = _variables_of_agent(loaded.config)
     if as_json:
-        _print_json({"ok": True, "warnings": warnings, **report(loaded.config)})
+        _print_json({"ok": True, "warnings": warnings, **report(loaded.config), "agentVariables": variables})
     else:
-        _print_settings(file, loaded.config, warnings)
+        _print_settings(file, loaded.config, warnings, variables)
 
 
 def _fail(file: Path, problems: Sequence[str], code: int, *, as_json: bool) -> NoReturn:
@@ -66,13 +69,32 @@ def _not_installed(config: OctoConfig) -> list[str]:
     return []
 
 
-def _print_settings(file: Path, config: OctoConfig, warnings: Sequence[str]) -> None:
+def _variables_of_agent(config: OctoConfig) -> dict[str, list[str]] | None:
+    """Return the names of variables that look like secrets, by what becomes of them; ``None`` without a program."""
+    agent = config.host.agent if isinstance(config.host, EmbeddedHostConfig) else None
+    if not isinstance(agent, CommandAgentConfig):
+        return None
+    seen = agent.inheritance.of(os.environ)
+    held = os.environ.keys() - seen.keys() - agent.env.keys()
+    return {
+        "seen": sorted(name for name in {*seen, *agent.env} if looks_secret(name)),
+        "withheld": sorted(name for name in held if looks_secret(name) or name in agent.inheritance.withheld),
+    }
+
+
+def _print_settings(
+    file: Path, config: OctoConfig, warnings: Sequence[str], variables: Mapping[str, Sequence[str]] | None
+) -> None:
     bots = config.accounts.values()
     on = sum(bot.enabled for bot in bots)
     click.echo(f"{file}: fine, {len(bots)} account{'s' if len(bots) != 1 else ''}, {on} on")
     for warning in warnings:
         click.echo(f"  warning: {warning}")
     click.echo(f"\n{report_text(config)}")
+    if variables is not None:
+        click.echo("\nvariables of this environment that look like secrets")
+        click.echo(f"  the agent's program sees              {', '.join(variables['seen']) or 'none'}")
+        click.echo(f"  withheld from it                      {', '.join(variables['withheld']) or 'none'}")
 
 
 def _print_json(content: dict[str, Any]) -> None:

@@ -36,7 +36,7 @@ def double(port: int, token: str, uid: str) -> None:
 
 async def _serve(port: int, token: str, uid: str) -> None:
     from openclaw_channel_octo.clock import SystemClock  # noqa: PLC0415  # a whole server: only here
-    from openclaw_channel_octo.testing.double import OctoDouble  # noqa: PLC0415  # as above
+    from openclaw_channel_octo.testing.double import FOR_PROGRAMS, OctoDouble  # noqa: PLC0415  # as above
     from openclaw_channel_octo.testing.remote import PREFIX, Remote  # noqa: PLC0415  # as above
 
     clock = SystemClock()
@@ -47,7 +47,7 @@ async def _serve(port: int, token: str, uid: str) -> None:
     stopped = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
-    async with OctoDouble(clock, port=port, also=controls) as octo:
+    async with OctoDouble(clock, port=port, also=controls, bounds=FOR_PROGRAMS) as octo:
         octo.add_person("ann", "Ann")
         octo.add_person("ben", "Ben")
         octo.add_bot(uid, token, name="Helper", owner="ann")

@@ -47,15 +47,15 @@ async def metrics_served(
 
     meter.watch(lambda: gauges_of(status()))
     try:
-        server = await serve_metrics(meter, config.host, config.port)
+        server = await serve_metrics(meter, config.host, config.port, config.hosts)
     except OSError as error:
         _log.error(
             "no metrics: %s cannot be listened on (%s)", config.listen, error.strerror
         )  # no stack to look at
         yield
         return
-    _log.info("metrics at http://%s:%d/metrics", config.host, server.addresses[0][1])
+    _log.info("metrics at http://%s:%d/metrics", config.host, server.port)
     try:
         yield
     finally:
-        await server.cleanup()
+        await server.close()

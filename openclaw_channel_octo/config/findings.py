@@ -158,6 +158,7 @@ _SENTENCES = {
     "missing": "missing",
     "bool_type": "must be true or false",
     "string_type": "must be a string",
+    "string_unicode": "must not hold half a character (one half of a surrogate pair)",
     "is_instance_of": "must be a path, as a string that is not empty",
     "int_type": "must be a whole number",
     "float_type": "must be a number",

@@ -3,7 +3,7 @@
 import json
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from openclaw_channel_octo.config.channel import CHANNEL_PATH, ChannelReader
+from openclaw_channel_octo.config.environment import read_variables, with_same_value
+from openclaw_channel_octo.config.files import read_regular
 from openclaw_channel_octo.config.findings import Findings, join
 from openclaw_channel_octo.config.host import read_host
 from openclaw_channel_octo.config.metrics import MetricsConfig
@@ -31,6 +33,7 @@ __all__ = [
     "select_accounts",
 ]
 
+_LARGEST_FILE = 8 * 1024 * 1024
 _TOO_DEEP = "is nested too deeply to be a configuration"
 _JSON5_HINT = "if it is JSON5, first: pip install 'openclaw-channel-octo[json5]'"
 
@@ -86,6 +89,7 @@ def parse_config(
     base: Path,
     env: Mapping[str, str] = os.environ,
     run_programs: bool = True,
+    beside: Mapping[str, Any] | None = None,
 ) -> Loaded:
     """Return the configuration in ``mapping``, for hosts that have already read their file.
 
@@ -94,11 +98,14 @@ def parse_config(
         base: folder that relative paths start from.
         env: environment variables.
         run_programs: false to only name the programs of ``exec`` references; their secrets stay empty.
+        beside: what else the file holds: nothing of it is checked, the variables it reads secrets from are withheld
+            from programs as well.
 
     Raises:
         ConfigError: something is wrong; holds every mistake.
     """
-    around = Surroundings(base=base.absolute(), env=env, run_programs=run_programs)
+    withheld = with_same_value(env, read_variables(beside))
+    around = Surroundings(base=base.absolute(), env=env, run_programs=run_programs, withheld=withheld)
     return _parsed(mapping, around, Findings())
 
 
@@ -108,7 +115,7 @@ def parse_host(
     """Return what ``host`` in ``mapping`` describes, for programs whose channels are others.
 
     Args:
-        mapping: a configuration; nothing but ``host`` is looked at.
+        mapping: a configuration; nothing but ``host`` is checked.
         base: folder that relative paths start from.
         env: environment variables.
 
@@ -120,10 +127,13 @@ def parse_host(
         raw = _as_dicts(mapping.get("host", {}))
     except RecursionError:
         raise ConfigError(_TOO_DEEP) from None
-    host = read_host(raw, _gateway_file(raw, around, findings), around, findings)
+    around = _withholding(around, read_variables(mapping))
+    gateway = _gateway_file(raw, around, findings)
+    around = _withholding(around, gateway.variables if gateway else ())
+    host = read_host(raw, gateway, around, findings)
     if findings.problems or host is None:
         raise ConfigError(*findings.problems)
-    return host
+    return host.withholding(around.withheld)
 
 
 def select_accounts(config: OctoConfig, ids: Sequence[str]) -> tuple[BotConfig, ...]:
@@ -160,8 +170,10 @@ def _parsed(raw: object, around: Surroundings, findings: Findings) -> Loaded:
         root = _as_dicts(raw)
     except RecursionError:
         raise ConfigError(_TOO_DEEP) from None
+    around = _withholding(around, read_variables(root))
     if _has_only(root, "", ("channels", "host", "metrics"), findings):
         gateway = _gateway_file(root.get("host", {}), around, findings)
+        around = _withholding(around, gateway.variables if gateway else ())
         host = read_host(root.get("host", {}), gateway, around, findings)
         if "metrics" in root and findings.is_object(root["metrics"], "metrics"):
             metrics = findings.validate(MetricsConfig, root["metrics"], "metrics")
@@ -172,9 +184,15 @@ def _parsed(raw: object, around: Surroundings, findings: Findings) -> Loaded:
         raise ConfigError(*findings.problems)
     if not any(bot.enabled for bot in accounts.values()):
         findings.warn(CHANNEL_PATH, "no account is on: nothing would run")
-    return Loaded(
-        config=OctoConfig(host=host, accounts=accounts, metrics=metrics), warnings=tuple(findings.warnings)
-    )
+    config = OctoConfig(host=host, accounts=accounts, metrics=metrics)
+    secrets = (secret.get_secret_value() for secret in config.secrets())
+    host = host.withholding(with_same_value(around.env, around.withheld, secrets))
+    return Loaded(config=config.model_copy(update={"host": host}), warnings=tuple(findings.warnings))
+
+
+def _withholding(around: Surroundings, names: Collection[str]) -> Surroundings:
+    """Return what a configuration refers to, some more variables kept from the programs it starts."""
+    return replace(around, withheld=around.withheld | with_same_value(around.env, names))
 
 
 def _gateway_file(host: Any, around: Surroundings, findings: Findings) -> OpenClawConfig | None:
@@ -235,11 +253,14 @@ def _as_dicts(value: Any) -> Any:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text("utf-8-sig")
+        content, _ = read_regular(path, _LARGEST_FILE)
+        return content.decode("utf-8-sig")
     except OSError as error:
         reason = error.strerror
     except UnicodeDecodeError:
         reason = "it is not UTF-8 text"
+    except ValueError:
+        reason = "nothing can have that name"
     raise UnreadableConfigError(f"cannot be read: {reason}")
 
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, Field
 
 from openclaw_channel_octo.config.base import FrozenModel
 from openclaw_channel_octo.config.urls import is_host
@@ -33,9 +33,13 @@ class MetricsConfig(FrozenModel):
 
     Attributes:
         listen: address and port; port 0 takes a free one.
+        hosts: names by which this machine is asked for them, besides that address and ``localhost``.
     """
 
     listen: Annotated[str, AfterValidator(_address)]
+    hosts: Annotated[
+        tuple[Annotated[str, Field(min_length=1, max_length=255)], ...], Field(strict=False)
+    ] = ()
 
     @property
     def host(self) -> str:

@@ -3,13 +3,20 @@
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from types import MappingProxyType
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, InstanceOf, SecretStr, Strict
 from pydantic.json_schema import SkipJsonSchema
 
 from openclaw_channel_octo.config.access import AccessSettings
+from openclaw_channel_octo.config.agents import (
+    AGENT_KINDS,
+    AgentConfig,
+    CommandAgentConfig,
+    EchoAgentConfig,
+    OpenAIAgentConfig,
+    nameable,
+)
 from openclaw_channel_octo.config.base import LONGEST_TEXT, FrozenModel, visible
 from openclaw_channel_octo.config.metrics import MetricsConfig
 from openclaw_channel_octo.config.urls import HttpBase, WsUrl
@@ -56,24 +63,6 @@ def _media_root(folder: Path) -> Path:
     if not folder.is_absolute() or folder == Path(folder.anchor):
         raise ValueError("must be a folder below the root: everything in it can be sent to people")
     return folder
-
-
-def _nameable(path: Path) -> Path:
-    if "\0" in str(path):
-        raise ValueError("must not hold the character NUL: nothing can have that name")
-    return path
-
-
-def _argument(word: str) -> str:
-    if "\0" in word:
-        raise ValueError("must not hold the character NUL: no program can be given it")
-    return word
-
-
-def _variables(env: Mapping[str, str]) -> Mapping[str, str]:
-    if any(not name or "=" in name or "\0" in name + value for name, value in env.items()):
-        raise ValueError("a variable's name must not be empty or hold an =, and neither it nor its value NUL")
-    return env
 
 
 Notice = Annotated[str, Field(max_length=LONGEST_TEXT), AfterValidator(visible)]
@@ -241,58 +230,6 @@ class BotConfig(BotSettings):
         return self.dispatch_timeout_ms / 1_000
 
 
-class EchoAgentConfig(FrozenModel):
-    """An agent that answers with what it was told; for trying things out."""
-
-    kind: Literal["echo"] = "echo"
-
-
-class CommandAgentConfig(FrozenModel):
-    """An agent that is a program: prompt on its standard input, answer on its standard output.
-
-    Attributes:
-        command: program and arguments; no shell is involved.
-        env: variables added to the program's environment; may hold secrets, so not in ``repr``.
-        cwd: the program's working directory, ``None`` for that of this process.
-    """
-
-    kind: Literal["command"] = "command"
-    command: Annotated[
-        tuple[Annotated[str, Field(min_length=1, strict=True), AfterValidator(_argument)], ...],
-        Field(min_length=1, strict=False, repr=False),
-    ]
-    env: Annotated[Mapping[str, str], AfterValidator(_variables)] = Field(default_factory=dict, repr=False)
-    cwd: Annotated[Path, AfterValidator(_nameable)] | None = None
-
-
-class OpenAIAgentConfig(FrozenModel):
-    """An agent behind an OpenAI-compatible endpoint.
-
-    Attributes:
-        base_url: the endpoint up to and including its version, such as ``https://…/v1``.
-        model: the model's name there.
-        api_key: bearer key, ``None`` where the endpoint takes none.
-        system_prompt: instructions put before every conversation, possibly empty.
-    """
-
-    kind: Literal["openai"] = "openai"
-    base_url: HttpBase
-    model: Annotated[str, Field(min_length=1)]
-    api_key: SecretStr | None = None
-    system_prompt: str = ""
-
-
-AgentConfig = Annotated[
-    EchoAgentConfig | CommandAgentConfig | OpenAIAgentConfig,
-    Field(discriminator="kind"),
-]
-
-AGENT_KINDS: Mapping[str, type[FrozenModel]] = MappingProxyType(
-    {"echo": EchoAgentConfig, "command": CommandAgentConfig, "openai": OpenAIAgentConfig}
-)
-"""The agents of the embedded host by their ``kind``."""
-
-
 class HostConfig(FrozenModel):
     """What every kind of host has (design §8).
 
@@ -303,10 +240,14 @@ class HostConfig(FrozenModel):
         drain_seconds: seconds running turns get to finish when the process is asked to stop.
     """
 
-    state_dir: Annotated[Path, AfterValidator(_nameable)]
+    state_dir: Annotated[Path, AfterValidator(nameable)]
     timeout_seconds: Annotated[float, Field(gt=0, le=_LONGEST_WAIT_S, allow_inf_nan=False)] = 600.0
     max_turns: Annotated[int, Field(ge=1, le=10_000)] = 32
     drain_seconds: Annotated[float, Field(ge=0, le=_LONGEST_WAIT_S, allow_inf_nan=False)] = 30.0
+
+    def withholding(self, names: frozenset[str]) -> Self:  # noqa: ARG002  # a host that starts no program has no use for it
+        """Return the same host whose agent program does not inherit the variables of these names."""
+        return self
 
 
 class EmbeddedHostConfig(HostConfig):
@@ -323,6 +264,12 @@ class EmbeddedHostConfig(HostConfig):
     agent_id: Annotated[str, AfterValidator(_agent_id)] = "main"
     agent: AgentConfig = Field(default_factory=EchoAgentConfig)
     strict: bool = False
+
+    def withholding(self, names: frozenset[str]) -> Self:
+        """Return the same host whose agent program does not inherit the variables of these names."""
+        if not isinstance(self.agent, CommandAgentConfig):
+            return self
+        return self.model_copy(update={"agent": self.agent.withholding(names)})
 
     @property
     def routing(self) -> Routing:

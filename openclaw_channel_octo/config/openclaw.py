@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from msgspec.structs import replace
 from pydantic import SecretStr
 
+from openclaw_channel_octo.config.environment import read_variables
 from openclaw_channel_octo.config.findings import Findings, join
 from openclaw_channel_octo.config.secrets import Surroundings, read_secret
 from openclaw_channel_octo.session.key import CHANNEL
@@ -31,6 +32,7 @@ _VARIABLE = re.compile(r"\$(\$?)\{([A-Z_][A-Z0-9_]*)\}")
 _PORT_IN_ENV = re.compile(r"(?:[^:]+:|\[[^\]]+\]:)?([0-9]{1,5})")
 _BLOCKS = ("gateway", "agents", "bindings", "session", "channels")
 _NO_INCLUDE = "is not followed: name a file that holds gateway, agents, bindings, session and channels itself"
+_FALLBACKS = frozenset({"OPENCLAW_GATEWAY_TOKEN", "OPENCLAW_GATEWAY_PASSWORD"})
 _KINDS = {"direct": "direct", "dm": "direct", "group": "group", "channel": "group"}
 
 Block = Mapping[str, Any]
@@ -46,6 +48,7 @@ class OpenClawConfig(Private, frozen=True, kw_only=True):
         channel: its ``channels.octo`` block, ``None`` where it has none.
         routing: which agent and session a conversation belongs to.
         agents: ids of its configured agents, empty where it lists none.
+        variables: names of the environment variables that it reads secrets from.
     """
 
     HIDDEN: ClassVar = frozenset({"channel"})
@@ -56,6 +59,7 @@ class OpenClawConfig(Private, frozen=True, kw_only=True):
     channel: Block | None = None
     routing: Routing
     agents: tuple[str, ...] = ()
+    variables: frozenset[str] = _FALLBACKS
 
     @property
     def default_agent(self) -> str:
@@ -93,6 +97,7 @@ def read_openclaw(raw: object, around: Surroundings, findings: Findings) -> Open
         channel=reader.channel(),
         routing=reader.routing(),
         agents=reader.agents(),
+        variables=_FALLBACKS | read_variables(raw, substituted=True),
     )
     return found if len(findings.problems) == before else None
 

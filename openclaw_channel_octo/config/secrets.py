@@ -12,13 +12,14 @@ from msgspec import Struct
 from pydantic import AfterValidator, Field, SecretStr
 
 from openclaw_channel_octo.config.base import FrozenModel
+from openclaw_channel_octo.config.environment import Inheritance, as_bytes, environment_bytes, looks_secret
+from openclaw_channel_octo.config.files import read_regular
 from openclaw_channel_octo.config.findings import Findings, is_token
 from openclaw_channel_octo.values import Private
 
 __all__ = ["FoundSecret", "Surroundings", "read_secret", "secret_variables"]
 
 _PROGRAM_LIMIT_S = 10.0
-_SECRET_NAME = re.compile(r"AUTH|CRED|KEY|PASS|SECRET|TOKEN", re.IGNORECASE)
 _LARGEST_SECRET = 64 * 1024
 
 
@@ -29,6 +30,7 @@ class Surroundings(Private, frozen=True, kw_only=True):
         base: absolute folder that relative paths start from.
         env: environment variables.
         run_programs: whether ``exec`` references are run or only named.
+        withheld: names of the variables that programs do not inherit.
     """
 
     HIDDEN: ClassVar = frozenset({"env"})
@@ -36,6 +38,7 @@ class Surroundings(Private, frozen=True, kw_only=True):
     base: Path
     env: Mapping[str, str]
     run_programs: bool = True
+    withheld: frozenset[str] = frozenset()
 
     def path(self, text: str) -> Path:
         """Return the absolute path of ``text``; a leading ``~/`` is the home folder."""
@@ -91,7 +94,7 @@ _SOURCES: Mapping[str, type[FrozenModel]] = MappingProxyType(
 
 def secret_variables(env: Mapping[str, str]) -> tuple[SecretStr, ...]:
     """Return the values of those environment variables whose names say that they are secret."""
-    return tuple(SecretStr(value) for name, value in env.items() if _SECRET_NAME.search(name))
+    return tuple(SecretStr(value) for name, value in env.items() if looks_secret(name))
 
 
 class _UnreadableError(Exception):
@@ -183,15 +186,13 @@ def _follow(ref: _Ref, path: str, around: Surroundings, findings: Findings) -> s
 
 def _file(file: Path, path: str, findings: Findings) -> str:
     try:
-        found = file.stat()
-        if not stat.S_ISREG(found.st_mode) or found.st_size > _LARGEST_SECRET:
-            raise _UnreadableError("what the id names is not a small regular file")
-        text = file.read_text("utf-8")
+        content, mode = read_regular(file, _LARGEST_SECRET)
+        text = content.decode("utf-8")
     except OSError as error:
         raise _UnreadableError(f"the file named there cannot be read: {error.strerror}") from None
     except ValueError:
         raise _UnreadableError("the file named there has no valid name or is no UTF-8 text") from None
-    if found.st_mode & (stat.S_IRGRP | stat.S_IROTH):
+    if mode & (stat.S_IRGRP | stat.S_IROTH):
         findings.warn(path, f"other users can read {file}: chmod 600 it")
     return text
 
@@ -199,10 +200,10 @@ def _file(file: Path, path: str, findings: Findings) -> str:
 def _output(command: tuple[str, ...], around: Surroundings) -> str:
     try:
         done = subprocess.run(
-            command,
+            [as_bytes(part) for part in command],
             check=False,
             cwd=around.base,
-            env=dict(around.env),
+            env=environment_bytes(Inheritance(withheld=around.withheld).of(around.env), {}),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

@@ -1,7 +1,7 @@
 """Metrics as Prometheus reads them, over HTTP; needs the extra ``metrics`` (docs/operations.md)."""
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 
 from aiohttp import web
 from aiohttp.http import HttpProcessingError
@@ -10,6 +10,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from openclaw_channel_octo.observe.listening import Bounds, HttpListener, only_known_hosts
 from openclaw_channel_octo.observe.metrics import Gauge
 
 __all__ = ["PrometheusMeter", "serve_metrics"]
@@ -82,8 +83,16 @@ class _Now(Collector):
             yield family
 
 
-async def serve_metrics(meter: PrometheusMeter, host: str, port: int) -> web.AppRunner:
-    """Answer ``GET /metrics`` until the returned runner is cleaned up; it knows its addresses.
+async def serve_metrics(
+    meter: PrometheusMeter, host: str, port: int, names: Collection[str] = ()
+) -> HttpListener:
+    """Answer ``GET /metrics`` until the returned listener is closed; it knows its port.
+
+    Args:
+        meter: what is shown.
+        host: the address to listen on.
+        port: 0 for any free one.
+        names: host names under which it may be asked besides the address and those of loopback.
 
     Raises:
         OSError: nothing can listen there.
@@ -92,16 +101,11 @@ async def serve_metrics(meter: PrometheusMeter, host: str, port: int) -> web.App
     async def answer(_: web.Request) -> web.Response:
         return web.Response(body=meter.text(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
-    app = web.Application()
+    app = web.Application(middlewares=[only_known_hosts(host, names)])
     app.router.add_get("/metrics", answer)
-    runner = web.AppRunner(app, access_log=None, logger=_server_logger())
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, host, port).start()
-    except BaseException:
-        await runner.cleanup()
-        raise
-    return runner
+    listener = HttpListener(app, Bounds(), logger=_server_logger())
+    await listener.start(host, port)
+    return listener
 
 
 def _server_logger() -> logging.Logger:

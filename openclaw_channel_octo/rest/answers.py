@@ -266,8 +266,10 @@ def _seconds(value: Any) -> float | None:
 
 def _first_problem(error: ValidationError) -> str:
     """Return where and how the first mismatch is, never with the value that was there."""
-    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-    return f"{'.'.join(map(str, first['loc'])) or 'body'}: {first['type']}"
+    first = error.errors(include_url=False, include_input=False)[0]
+    longest = first.get("ctx", {}).get("max_length")
+    problem = first["type"] if longest is None else f"longer than {longest} characters"
+    return f"{'.'.join(map(str, first['loc'])) or 'body'}: {problem}"
 
 
 def _json(body: bytes) -> Any:

@@ -98,6 +98,12 @@ _Number = Annotated[int, BeforeValidator(_number), Field(ge=-(2**63), lt=2**63)]
 _Flag = Annotated[bool, BeforeValidator(_flag)]
 
 
+_LONGEST_NAME = 256
+"""Characters of a bot's own id and name; a server's columns take fewer."""
+
+_LONGEST_URL = 2_048
+
+
 class _Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True, defer_build=True)
 
@@ -115,13 +121,13 @@ class Registration(_Model):
         owner_channel_id: the direct conversation with the owner.
     """
 
-    robot_id: _Id
-    name: _Text = ""
-    im_token: Annotated[SecretStr, Field(min_length=1)]
-    ws_url: Annotated[_Text, Field(repr=False)] = ""
-    api_url: _Text = ""
-    owner_uid: _Text = ""
-    owner_channel_id: _Text = ""
+    robot_id: Annotated[_Id, Field(max_length=_LONGEST_NAME)]
+    name: Annotated[_Text, Field(max_length=_LONGEST_NAME)] = ""
+    im_token: Annotated[SecretStr, Field(min_length=1, max_length=_LONGEST_URL)]
+    ws_url: Annotated[_Text, Field(max_length=_LONGEST_URL, repr=False)] = ""
+    api_url: Annotated[_Text, Field(max_length=_LONGEST_URL)] = ""
+    owner_uid: Annotated[_Text, Field(max_length=_LONGEST_NAME)] = ""
+    owner_channel_id: Annotated[_Text, Field(max_length=_LONGEST_NAME)] = ""
 
 
 class SentMessage(_Model):

@@ -109,7 +109,7 @@ class Inbox:
 
         Args:
             events: received packets.
-            answer_since: Unix seconds; older messages that address the bot get `TOO_OLD` as their reason.
+            answer_since: Unix seconds; older messages that address the bot get `TOO_OLD` as their reason, none with 0.
 
         Raises:
             StoreError: nothing was recorded, so nothing may be acknowledged.
@@ -150,7 +150,7 @@ class Inbox:
             policy = replace(policy, access=replace(policy.access, paired=paired))
         decision = decide(envelope, payload, self._identity, policy)
         addressed = decision.kind in _TO_THE_BOT
-        if addressed and message.timestamp < answer_since:
+        if addressed and 0 < answer_since > message.timestamp:
             decision = replace(decision, reason=TOO_OLD)
         key = self._routing.route(self._account, channel).session_key if addressed else ""
         outcome = Outcome(

@@ -6,11 +6,12 @@ import ssl
 from typing import Protocol
 
 import websockets
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import ClientConnection
 
 from openclaw_channel_octo.errors import TransportError
 from openclaw_channel_octo.rest.answers import Exchange
 from openclaw_channel_octo.rest.reasons import reason_of
+from openclaw_channel_octo.websocket import same_origin_connect
 
 __all__ = ["Tap", "Transport", "TransportFactory", "open_websocket"]
 
@@ -70,10 +71,11 @@ async def open_websocket(url: str) -> Transport:
     """Open a WebSocket to a WuKongIM server, using the URL as it is (protocol §1.1).
 
     Raises:
-        TransportError: nothing answers there within 10 s, or what answers is no WebSocket.
+        TransportError: nothing answers there within 10 s, what answers is no WebSocket, or it redirects to another
+            server.
     """
     try:
-        socket = await connect(
+        socket = await same_origin_connect(
             url,
             open_timeout=OPEN_TIMEOUT_S,
             close_timeout=0,  # 2.2 never answers a close frame (protocol §14)
@@ -90,9 +92,7 @@ async def open_websocket(url: str) -> Transport:
         EOFError,
     ) as error:  # some are also ValueErrors
         raise TransportError(f"cannot open a WebSocket to {_without_query(url)}: {_words(error)}") from error
-    except (websockets.InvalidURI, ValueError) as error:  # their words quote the whole URL
-        if getattr(error, "uri", url) != url:
-            raise TransportError(f"{_without_query(url)} redirects to what is no WebSocket address") from None
+    except (websockets.InvalidURI, ValueError):  # their words quote the whole URL
         raise TransportError(f"{_without_query(url) or 'an empty text'} is no WebSocket address") from None
     return _WebSocketTransport(socket)
 

@@ -1,6 +1,7 @@
 """An Octo server in the test's own process: bot API and WuKongIM socket on one port (octo-bot-api §7)."""
 
 import asyncio
+import sys
 from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from typing import Final, Self, TypeVar
@@ -10,6 +11,7 @@ from aiohttp.typedefs import Handler
 
 from openclaw_channel_octo.clock import Clock, SystemClock
 from openclaw_channel_octo.ids import ChannelRef
+from openclaw_channel_octo.observe.listening import Bounds, HttpListener
 from openclaw_channel_octo.testing.api_server import ApiServer
 from openclaw_channel_octo.testing.bot_api import ApiCalls, ApiSettings
 from openclaw_channel_octo.testing.engine import OTHER_DEVICE, Delivery, Engine
@@ -21,11 +23,16 @@ from openclaw_channel_octo.testing.refusals import Envelope
 from openclaw_channel_octo.testing.storage import MAX_FILE_BYTES, Storage, StoredFile
 from openclaw_channel_octo.testing.world import World
 
-__all__ = ["NotReached", "OctoDouble"]
+__all__ = ["FOR_PROGRAMS", "NotReached", "OctoDouble"]
 
 _HOST: Final = "127.0.0.1"
 _SHOWN_CALLS: Final = 15
 _SHUTDOWN_S: Final = 0.05
+
+UNBOUNDED: Final = Bounds(connections=sys.maxsize, idle_s=3_600, received=sys.maxsize)
+
+FOR_PROGRAMS: Final = Bounds(connections=256, received=sys.maxsize)
+"""For a double that people and programs of this machine use: pages, bots and their sockets together."""
 
 UPLOAD: Final = "upload"
 """In `OctoDouble.fail_next`: a file put into the storage."""
@@ -60,6 +67,7 @@ class OctoDouble(People):
         bad_token_delay_s: real seconds between a refused CONNECT and the end of its connection.
         port: where to listen on loopback, any free one by default.
         also: adds routes of its own to the server before the port is opened.
+        bounds: what clients may take together; any number of connections by default.
     """
 
     def __init__(
@@ -70,6 +78,7 @@ class OctoDouble(People):
         bad_token_delay_s: float = 0.005,
         port: int = 0,
         also: Callable[[Self, web.Application], None] | None = None,
+        bounds: Bounds = UNBOUNDED,
     ) -> None:
         clock = clock or SystemClock()
         world = World(space_id=space_id)
@@ -83,7 +92,8 @@ class OctoDouble(People):
         self._waiting: list[asyncio.Future[None]] = []
         self._port = port
         self._also = also
-        self._runner: web.AppRunner | None = None
+        self._bounds = bounds
+        self._listener: HttpListener | None = None
 
     async def __aenter__(self) -> Self:
         """Open the port."""
@@ -96,10 +106,9 @@ class OctoDouble(People):
         app.router.add_get("/chat/{key:.+}", self._storage.give_download)
         if self._also is not None:
             self._also(self, app)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN_S)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, _HOST, self._port).start()
-        authority = f"{_HOST}:{self._runner.addresses[0][1]}"
+        self._listener = HttpListener(app, self._bounds, shutdown_s=_SHUTDOWN_S)
+        await self._listener.start(_HOST, self._port)
+        authority = f"{_HOST}:{self._listener.port}"
         self._settings.api_url = f"http://{authority}"
         self._settings.ws_url = f"ws://{authority}/ws"
         return self
@@ -108,8 +117,8 @@ class OctoDouble(People):
         """Break every connection and close the port."""
         self.thaw()
         self._engine.drop(None)
-        if self._runner is not None:
-            await self._runner.cleanup()
+        if self._listener is not None:
+            await self._listener.close()
 
     @property
     def api_url(self) -> str:

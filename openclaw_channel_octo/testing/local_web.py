@@ -1,5 +1,6 @@
 """What the web pages of this machine share: who may ask, how answers look, where the pages' files are."""
 
+import asyncio
 import json
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -13,6 +14,11 @@ from aiohttp.typedefs import Handler
 from pydantic import ValidationError
 
 __all__ = ["as_json", "guarded", "mistakes", "no_strangers", "page_file", "refusal"]
+
+BODY_WITHIN_S: Final = 10.0
+"""Real seconds a request may take to send its body."""
+
+_LARGEST_BODY: Final = 8 * 1024 * 1024
 
 _LOCAL: Final = frozenset({"127.0.0.1", "localhost"})
 
@@ -46,10 +52,19 @@ def guarded(handler: Handler) -> Handler:
     """Let programs of this machine and the page itself in, not the pages of other sites."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
-        if request.host.partition(":")[0] not in _LOCAL:
+        # Not request.host: for a request without one, that asks the name service, and everybody waits.
+        if request.headers.get(hdrs.HOST, "").partition(":")[0] not in _LOCAL:
             return refusal("this address is not the double's", HTTPStatus.FORBIDDEN)
-        if request.method == "POST" and request.content_type != "application/json":
+        if request.method != "POST":
+            return await handler(request)
+        if request.content_type != "application/json":
             return refusal("send JSON with Content-Type: application/json", HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
+        request = request.clone(client_max_size=_LARGEST_BODY)
+        try:
+            async with asyncio.timeout(BODY_WITHIN_S):
+                await request.read()  # the handler gets the same bytes
+        except TimeoutError:
+            return refusal(f"no whole body within {BODY_WITHIN_S:.0f} s", HTTPStatus.REQUEST_TIMEOUT)
         return await handler(request)
 
     return handle

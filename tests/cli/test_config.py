@@ -1,4 +1,6 @@
 import json
+import os
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -7,6 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from openclaw_channel_octo.cli.config import config
+from openclaw_channel_octo.config.environment import looks_secret
 
 TOKEN = "bf_PLANTED0token0never0to0be0shown"
 
@@ -125,3 +128,56 @@ def test_environment_and_file_are_followed_without_asking(check: Check, tmp_path
         "  - channels.octo.accounts.env.botToken: the environment variable OCTO_NOT_SET_ANYWHERE is not set",
         "  - channels.octo.accounts.file.botToken: the file named there cannot be read: No such file or directory",
     ]
+
+
+def test_names_of_secrets_that_the_agents_program_sees_are_listed(
+    check: Check, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in (name for name in os.environ if looks_secret(name)):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("OCTO_BOT_TOKEN", TOKEN)
+    monkeypatch.setenv("COPY", TOKEN)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "PLANTED-too")
+    content = good(botToken={"source": "env", "id": "OCTO_BOT_TOKEN"})
+    content["host"]["agent"] = {"kind": "command", "command": ["a"], "env": {"API_KEY": "PLANTED"}}
+    assert check(content).stdout.splitlines()[-3:] == [
+        "variables of this environment that look like secrets",
+        "  the agent's program sees              API_KEY, AWS_SECRET_ACCESS_KEY",
+        "  withheld from it                      COPY, OCTO_BOT_TOKEN",
+    ]
+    content["host"]["agent"] |= {"cleanEnv": True, "passEnv": ["OCTO_BOT_TOKEN"]}
+    assert json.loads(check(content, "--json").stdout)["agentVariables"] == {
+        "seen": ["API_KEY", "OCTO_BOT_TOKEN"],
+        "withheld": ["AWS_SECRET_ACCESS_KEY", "COPY"],
+    }
+
+
+@pytest.mark.parametrize("as_secret", [False, True])
+@pytest.mark.parametrize("kind", ["pipe", "folder", "device", "socket", "huge"])
+def test_what_is_no_small_regular_file_is_told_in_one_line_and_never_waited_for(
+    tmp_path: Path, kind: str, as_secret: bool
+) -> None:
+    path = tmp_path / "odd"
+    words = f"it is a {kind}, not a regular file"
+    with socket.socket(socket.AF_UNIX) as listening:
+        match kind:
+            case "pipe":
+                os.mkfifo(path)
+            case "folder":
+                path.mkdir()
+            case "device":
+                path.symlink_to("/dev/zero")
+            case "socket":
+                listening.bind(str(path))
+            case "huge":
+                path.touch()
+                os.truncate(path, 1 << 40)
+                words = "it is larger than"
+        file = path
+        if as_secret:
+            file = tmp_path / "octo.json"
+            file.write_text(json.dumps(good(botToken={"source": "file", "id": str(path)})))
+        result = CliRunner().invoke(config, ["check", str(file)])
+    assert result.exit_code == (1 if as_secret else 2)
+    assert words in result.stderr
+    assert len(result.stderr.splitlines()) == (2 if as_secret else 1)

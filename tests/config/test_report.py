@@ -98,6 +98,8 @@ def test_the_report_names_a_commands_program_and_variables_only(parse: Parse, tm
         "cwd": str(tmp_path / "w"),
         "command": "agent [+2 hidden]",
         "env": {"API_KEY": "[set]"},
+        "passEnv": [],
+        "cleanEnv": False,
     }
 
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 from websockets.asyncio.server import ServerConnection, serve
+from websockets.datastructures import Headers
+from websockets.http11 import Request, Response
 
 from openclaw_channel_octo.errors import TransportError
 from openclaw_channel_octo.runtime import transport as transport_module
@@ -177,6 +179,73 @@ async def test_a_redirect_to_a_page_is_named_and_not_the_address_blamed() -> Non
         with pytest.raises(TransportError, match="redirects to what is no WebSocket address") as told:
             await open_websocket(f"ws://{authority}/ws")
     assert "token" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    "places",
+    [
+        ["ws://octo.test:1\u00b2/ws"],
+        ["ws://octo.test:99999/ws"],
+        ["ws://[::1/ws"],
+        ["/one", "/two"],
+        ["file:///etc/passwd"],
+    ],
+)
+async def test_a_redirect_that_leads_nowhere_is_one_line(places: list[str]) -> None:
+    headers = [f"Location: {place}" for place in places]
+    async with plain_server(http("302 Found", b"", *headers)) as authority:
+        with pytest.raises(TransportError, match="redirects to what is no WebSocket address"):
+            await open_websocket(f"ws://{authority}/ws?token=hidden-thing")
+
+
+@pytest.mark.parametrize("status", [300, 301, 302, 303, 307, 308])
+async def test_a_redirect_to_another_server_is_refused_and_both_are_named(status: int) -> None:
+    calls: list[str] = []
+
+    async def thief(socket: ServerConnection) -> None:
+        calls.append("asked")
+
+    async with websocket_server(thief) as there:
+        location = f"Location: {there}?token=hidden-thing"
+        async with plain_server(http(f"{status} Moved", b"", location)) as authority:
+            with pytest.raises(TransportError) as told:
+                await open_websocket(f"ws://{authority}/ws?token=hidden-thing")
+    assert f"ws://{authority} redirects to {there.removesuffix('/ws')}, another server" in str(told.value)
+    assert "hidden-thing" not in str(told.value)
+    assert calls == []
+
+
+@pytest.mark.parametrize("change", ["scheme", "host", "port"])
+async def test_each_part_of_an_origin_counts(change: str) -> None:
+    async with plain_server(None) as free:
+        port = free.partition(":")[2]
+    other = {"scheme": "wss://127.0.0.1:{}/", "host": "ws://127.0.0.2:{}/", "port": f"ws://127.0.0.1:{port}/"}
+    async with plain_server(b"") as authority:
+        pass
+    answer = http("302 Found", b"", f"Location: {other[change].format(authority.partition(':')[2])}")
+
+    async def serve_one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(65_536)
+        writer.write(answer)
+        writer.close()
+
+    async with await asyncio.start_server(serve_one, "127.0.0.1", int(authority.partition(":")[2])):
+        with pytest.raises(TransportError, match="another server, which is not followed"):
+            await open_websocket(f"ws://{authority}/ws")
+
+
+async def test_a_redirect_within_the_server_is_followed() -> None:
+    async def elsewhere(connection: ServerConnection, request: Request) -> Response | None:
+        if request.path == "/there":
+            return None
+        return Response(302, "Found", Headers(Location="/there"), b"")
+
+    async with serve(echo, "127.0.0.1", 0, process_request=elsewhere, close_timeout=0) as server:
+        (listening,) = server.sockets
+        socket = await open_websocket(f"ws://127.0.0.1:{listening.getsockname()[1]}/ws")
+        await socket.send(b"hello")
+        assert await socket.receive() == b"hello"
+        await socket.close()
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from openclaw_channel_octo.cli.play.stage import HELPER, Settings, Stage, furnis
 from openclaw_channel_octo.cli.sessions import verdict
 from openclaw_channel_octo.clock import Clock
 from openclaw_channel_octo.errors import OctoError
-from openclaw_channel_octo.testing.double import OctoDouble
+from openclaw_channel_octo.testing.double import FOR_PROGRAMS, OctoDouble
 from openclaw_channel_octo.testing.local_web import as_json, guarded, mistakes, page_file, refusal
 from openclaw_channel_octo.testing.remote import Remote
 from openclaw_channel_octo.testing.view import Conversation, conversations
@@ -127,7 +127,7 @@ async def served(settings: Settings, clock: Clock, port: int = 0) -> AsyncIterat
         Remote(octo, clock).add_to(app)
         Playground(octo, stage).add_to(app)
 
-    octo = OctoDouble(clock, port=port, also=add_pages)
+    octo = OctoDouble(clock, port=port, also=add_pages, bounds=FOR_PROGRAMS)
     stage = Stage(octo, settings, clock)
     furnish(octo)
     async with octo, stage:

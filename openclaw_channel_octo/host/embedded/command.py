@@ -11,6 +11,7 @@ from typing import cast
 
 from pydantic import SecretStr
 
+from openclaw_channel_octo.config.environment import Inheritance, as_bytes, environment_bytes
 from openclaw_channel_octo.config.secrets import secret_variables
 from openclaw_channel_octo.errors import ConfigError
 from openclaw_channel_octo.host.base import MediaItem
@@ -41,17 +42,18 @@ class CommandAgent:
 
     The program gets the notes and the context, if there are any, the request, and the paths of files that came
     along on standard input as UTF-8, blank lines between them; what it writes to standard output is the answer.
-    It inherits this process's environment, with ``env`` and ``OPENCLAW_SESSION_KEY``, ``OPENCLAW_SESSION_ID``,
-    ``OPENCLAW_RUN_ID``, ``OPENCLAW_SENDER``, ``OPENCLAW_MEDIA`` (the same paths, separated by ``os.pathsep``) and
-    ``OPENCLAW_OUTPUT`` on top, a folder of its own for files of the answer, which names them in lines ``MEDIA:<name>``;
-    ``OPENCLAW_TURN`` lets it use ``openclaw-octo message`` until its run ends.
+    It inherits of this process's environment what ``inheritance`` says, with ``env`` and ``OPENCLAW_SESSION_KEY``,
+    ``OPENCLAW_SESSION_ID``, ``OPENCLAW_RUN_ID``, ``OPENCLAW_SENDER``, ``OPENCLAW_MEDIA`` (the same paths, separated by
+    ``os.pathsep``) and ``OPENCLAW_OUTPUT`` on top, a folder of its own for files of the answer, which names them in
+    lines ``MEDIA:<name>``; ``OPENCLAW_TURN`` lets it use ``openclaw-octo message`` until its run ends.
     It leads a process group of its own; whatever is left of that group when the answer has ended is killed. Between
     `start` and `stop`, what this process leaves behind when it is killed is ended too (docs/decisions/0026).
 
     Args:
         command: program and arguments; no shell is involved.
-        env: additional environment variables.
+        env: additional environment variables; texts reach the program as UTF-8 in any locale.
         cwd: the program's working folder, this process's own when ``None``.
+        inheritance: which variables of this process it inherits, all by default.
         notes: folder where programs under way are noted, made where missing; ``None`` for nowhere.
         max_output: most bytes of an answer.
         grace_s: real seconds between SIGTERM and SIGKILL when the program is stopped.
@@ -64,9 +66,10 @@ class CommandAgent:
     def __init__(  # noqa: PLR0913  # settings, each with a name at every call
         self,
         command: Sequence[str],
-        env: Mapping[str, str] | None = None,
+        env: Mapping[str, str | Path] | None = None,
         cwd: Path | None = None,
         *,
+        inheritance: Inheritance | None = None,
         notes: Path | None = None,
         max_output: int = MAX_OUTPUT,
         grace_s: float = 2.0,
@@ -76,7 +79,8 @@ class CommandAgent:
             raise ConfigError("the agent's command is empty: give a program and its arguments")
         self._command = tuple(command)
         self._env = dict(env or {})
-        self._secrets = (*map(SecretStr, self._env.values()), *secret_variables(os.environ))
+        self._secrets = (*map(SecretStr, map(str, self._env.values())), *secret_variables(os.environ))
+        self._inheritance = inheritance or Inheritance()
         self._cwd = cwd
         self._programs = Programs(notes)
         self._max_output = max_output
@@ -98,7 +102,7 @@ class CommandAgent:
             AgentError: the program cannot be started, wrote too much, or ended with a code other than 0.
         """
         variables = _prompt_variables(prompt)
-        async with self._programs.noted(variables[RUN_VARIABLE]) as note:
+        async with self._programs.noted(str(variables[RUN_VARIABLE])) as note:
             transport, child = await self._start(variables)
             try:
                 await note.began(transport.get_pid())
@@ -113,21 +117,25 @@ class CommandAgent:
             finally:
                 await self._end(transport, child)
 
-    async def _start(self, variables: Mapping[str, str]) -> "tuple[asyncio.SubprocessTransport, _Child]":
+    async def _start(
+        self, variables: Mapping[str, str | Path]
+    ) -> "tuple[asyncio.SubprocessTransport, _Child]":
         loop = asyncio.get_running_loop()
         try:
             transport, child = await loop.subprocess_exec(
                 lambda: _Child(self._max_output, self._drain_s),
-                *self._command,
-                env={**os.environ, **self._env, **variables},
+                *map(as_bytes, self._command),
+                env=environment_bytes(self._inheritance.of(os.environ), {**self._env, **variables}),
                 cwd=self._cwd,
                 start_new_session=True,
             )
-        except OSError as error:
+        except (OSError, UnicodeEncodeError) as error:
             raise AgentError(self._start_problem(error)) from error
         return transport, child
 
-    def _start_problem(self, error: OSError) -> str:
+    def _start_problem(self, error: OSError | UnicodeEncodeError) -> str:
+        if isinstance(error, UnicodeEncodeError):
+            return "the locale of this process has no form for the name of a folder: start it with LC_ALL=C.UTF-8"
         if self._cwd is not None and not self._cwd.is_dir():
             return f"the agent's working folder {self._cwd} does not exist"
         if isinstance(error, FileNotFoundError):
@@ -220,7 +228,7 @@ def _file(item: MediaItem, path: Path, mark: str) -> str:
     return marked(f"{item.kind}{f' {name}' if name else ''}: {path}", mark)
 
 
-def _prompt_variables(prompt: Prompt) -> dict[str, str]:
+def _prompt_variables(prompt: Prompt) -> dict[str, str | Path]:
     variables = {
         "OPENCLAW_SESSION_KEY": prompt.session_key,
         "OPENCLAW_SESSION_ID": prompt.session_id,
@@ -229,5 +237,8 @@ def _prompt_variables(prompt: Prompt) -> dict[str, str]:
         "OPENCLAW_TURN": prompt.ticket,
     }
     files = os.pathsep.join(str(item.path) for item in prompt.media if item.path is not None)
-    folders = {"OPENCLAW_MEDIA": files, "OPENCLAW_OUTPUT": str(prompt.output or "")}
-    return {name: one_line(value, 512) for name, value in variables.items()} | folders
+    return {
+        **{name: one_line(value, 512) for name, value in variables.items()},
+        "OPENCLAW_MEDIA": Path(files) if files else "",  # as the file system has them, like one path
+        "OPENCLAW_OUTPUT": prompt.output or "",
+    }

@@ -60,8 +60,13 @@ def agent_from_config(config: AgentConfig, state_dir: Path) -> Agent:
         case CommandAgentConfig():
             from openclaw_channel_octo.host.embedded.command import CommandAgent  # noqa: PLC0415  # what it needs only
 
-            env = {"OPENCLAW_STORE": str(state_dir), **config.env}
-            return CommandAgent(config.command, env=env, cwd=config.cwd, notes=state_dir / "programs")
+            return CommandAgent(
+                config.command,
+                env={"OPENCLAW_STORE": state_dir, **config.env},
+                cwd=config.cwd,
+                inheritance=config.inheritance,
+                notes=state_dir / "programs",
+            )
         case OpenAIAgentConfig():
             from openclaw_channel_octo.host.embedded.openai import OpenAIAgent  # noqa: PLC0415  # brings aiohttp along
 

@@ -19,6 +19,9 @@ __all__ = ["Note", "Programs"]
 
 logger = logging.getLogger(__name__)
 
+WATCHER_VARIABLES = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
+"""What the watcher inherits: what Python and ``ps`` may need to start, and no secret."""
+
 WATCHER_STOP_S = 5.0
 """Real seconds the watcher may take to end."""
 
@@ -142,6 +145,7 @@ class Programs:
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 cwd="/",
+                env={name: os.environ[name] for name in WATCHER_VARIABLES if name in os.environ},
                 start_new_session=True,
             )
         except OSError as error:

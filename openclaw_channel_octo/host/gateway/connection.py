@@ -10,13 +10,14 @@ from typing import Any
 import websockets
 from msgspec import Struct
 from msgspec.structs import replace
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import ClientConnection
 
 from openclaw_channel_octo.clock import Backoff, Clock, within
 from openclaw_channel_octo.errors import HostError, HostRefused, HostUnavailable
 from openclaw_channel_octo.host.gateway.frames import Event, Fault, Response, Retry
 from openclaw_channel_octo.host.gateway.identity import DeviceFile, DeviceIdentity
 from openclaw_channel_octo.host.gateway.protocol import Gap, GatewayProtocol, Hello, Login, Opened, Refused
+from openclaw_channel_octo.websocket import same_origin_connect
 
 __all__ = ["ConnectionStatus", "Exchange", "GatewayConnection", "LinkState"]
 
@@ -248,7 +249,7 @@ class GatewayConnection:
 
     async def _open(self) -> ClientConnection:
         try:
-            return await connect(
+            return await same_origin_connect(
                 self._url,
                 open_timeout=OPEN_WITHIN_S,
                 close_timeout=1.0,

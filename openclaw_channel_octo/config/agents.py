@@ -1,0 +1,114 @@
+"""The ``host.agent`` block: what answers."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, Field, PrivateAttr, SecretStr
+
+from openclaw_channel_octo.config.base import FrozenModel
+from openclaw_channel_octo.config.environment import Inheritance
+from openclaw_channel_octo.config.urls import HttpBase
+
+__all__ = [
+    "AGENT_KINDS",
+    "AgentConfig",
+    "CommandAgentConfig",
+    "EchoAgentConfig",
+    "OpenAIAgentConfig",
+    "nameable",
+]
+
+_HALF = re.compile(r"[\ud800-\udfff]")
+"""Half a surrogate pair, which UTF-8 has no form for."""
+
+
+def nameable(path: Path) -> Path:
+    """Return a path that something can have, or raise `ValueError`."""
+    if "\0" in str(path):
+        raise ValueError("must not hold the character NUL: nothing can have that name")
+    return path
+
+
+def _argument(word: str) -> str:
+    if "\0" in word:
+        raise ValueError("must not hold the character NUL: no program can be given it")
+    return word
+
+
+def _variables(env: Mapping[str, str]) -> Mapping[str, str]:
+    if any(not name or "=" in name for name in env):
+        raise ValueError("a variable's name must not be empty or hold an =")
+    if any("\0" in text or _HALF.search(text) for pair in env.items() for text in pair):
+        raise ValueError("neither a variable's name nor its value may hold NUL or half a character")
+    return env
+
+
+class EchoAgentConfig(FrozenModel):
+    """An agent that answers with what it was told; for trying things out."""
+
+    kind: Literal["echo"] = "echo"
+
+
+class CommandAgentConfig(FrozenModel):
+    """An agent that is a program: prompt on its standard input, answer on its standard output.
+
+    Attributes:
+        command: program and arguments; no shell is involved.
+        env: variables added to the program's environment; may hold secrets, so not in ``repr``.
+        cwd: the program's working directory, ``None`` for that of this process.
+        pass_env: names of variables the program inherits although our secrets are read from them.
+        clean_env: whether it inherits nothing else but where programs are, the home folder, language and time zone.
+    """
+
+    kind: Literal["command"] = "command"
+    command: Annotated[
+        tuple[Annotated[str, Field(min_length=1, strict=True), AfterValidator(_argument)], ...],
+        Field(min_length=1, strict=False, repr=False),
+    ]
+    env: Annotated[Mapping[str, str], AfterValidator(_variables)] = Field(default_factory=dict, repr=False)
+    cwd: Annotated[Path, AfterValidator(nameable)] | None = None
+    pass_env: Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(strict=False)] = ()
+    clean_env: bool = False
+    _withheld: frozenset[str] = PrivateAttr(default=frozenset())  # no key of the file
+
+    @property
+    def inheritance(self) -> Inheritance:
+        """What the program inherits of this process's environment."""
+        return Inheritance(withheld=self._withheld, passed=frozenset(self.pass_env), clean=self.clean_env)
+
+    def withholding(self, names: frozenset[str]) -> Self:
+        """Return the same agent that does not inherit the variables of these names."""
+        agent = self.model_copy()
+        agent._withheld = names  # noqa: SLF001  # of the same class
+        return agent
+
+
+class OpenAIAgentConfig(FrozenModel):
+    """An agent behind an OpenAI-compatible endpoint.
+
+    Attributes:
+        base_url: the endpoint up to and including its version, such as ``https://…/v1``.
+        model: the model's name there.
+        api_key: bearer key, ``None`` where the endpoint takes none.
+        system_prompt: instructions put before every conversation, possibly empty.
+    """
+
+    kind: Literal["openai"] = "openai"
+    base_url: HttpBase
+    model: Annotated[str, Field(min_length=1)]
+    api_key: SecretStr | None = None
+    system_prompt: str = ""
+
+
+AgentConfig = Annotated[
+    EchoAgentConfig | CommandAgentConfig | OpenAIAgentConfig,
+    Field(discriminator="kind"),
+]
+
+AGENT_KINDS: Mapping[str, type[FrozenModel]] = MappingProxyType(
+    {"echo": EchoAgentConfig, "command": CommandAgentConfig, "openai": OpenAIAgentConfig}
+)
+"""The agents of the embedded host by their ``kind``."""
