@@ -2,8 +2,9 @@
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import Any, Self, TypeVar
 
 from pydantic import SecretStr, TypeAdapter
 
@@ -26,9 +27,6 @@ from openclaw_channel_octo.rest.network import timeout
 from openclaw_channel_octo.rest.origin import Origin
 from openclaw_channel_octo.rest.reasons import reason_of
 from openclaw_channel_octo.rest.retry import RetryBudget
-
-if TYPE_CHECKING:
-    import aiohttp
 
 __all__ = ["MAX_FILE_BYTES", "MAX_HISTORY_ROWS", "MAX_PAYLOAD_BYTES", "MAX_READ_IDS", "BotApi"]
 
@@ -174,10 +172,15 @@ class BotApi:
         params = {"filename": name, "fileSize": str(size)}
         return await self._call(Call.PRESIGN, "/v1/bot/upload/presigned", models.UPLOAD_TICKET, params=params)
 
-    async def typing(self, channel: ChannelRef) -> None:
-        """Show the bot as typing for some seconds; never repeated by itself (octo-bot-api §3.1)."""
+    async def typing(self, channel: ChannelRef, *, again: bool = False) -> None:
+        """Show the bot as typing for some seconds; never repeated by itself (octo-bot-api §3.1).
+
+        Args:
+            channel: where.
+            again: whether people have seen it a moment ago: it lets first signs of other conversations pass.
+        """
         body = fields.addressed(Call.TYPING, channel)
-        await self._call(Call.TYPING, "/v1/bot/typing", models.ACKNOWLEDGED, body=body)
+        await self._call(Call.TYPING, "/v1/bot/typing", models.ACKNOWLEDGED, body=body, first=not again)
 
     async def read_receipt(self, channel: ChannelRef, message_ids: Sequence[str]) -> None:
         """Mark messages as read by the bot; never repeated by itself (octo-bot-api §3.2).
@@ -191,7 +194,7 @@ class BotApi:
                 Call.READ_RECEIPT, f"{len(message_ids)} ids in one receipt, at most {MAX_READ_IDS} are taken"
             )
         body = fields.addressed(Call.READ_RECEIPT, channel) | {"message_ids": list(message_ids)}
-        await self._call(Call.READ_RECEIPT, "/v1/bot/readReceipt", models.ACKNOWLEDGED, body=body)
+        await self._call(Call.READ_RECEIPT, "/v1/bot/readReceipt", models.ACKNOWLEDGED, body=body, first=True)
 
     async def sync_messages(  # each with a name at every call
         self,
@@ -285,7 +288,7 @@ class BotApi:
         """Return a profile; an unknown uid is `NotFound` (octo-bot-api §2.9)."""
         return await self._call(Call.USER_INFO, "/v1/bot/user/info", models.USER_INFO, params={"uid": uid})
 
-    async def _call(
+    async def _call(  # noqa: PLR0913  # what is asked, and how it waits
         self,
         call: Call,
         path: str,
@@ -293,14 +296,17 @@ class BotApi:
         *,
         body: Mapping[str, Any] | None = None,
         params: Mapping[str, str] | None = None,
+        first: bool = False,
         within_s: float | None = None,
     ) -> T:
         """Make attempts until one succeeds or the call's policy ends; a call with a body is a POST."""
         data = None if body is None else fields.encoded(body)
         budget = RetryBudget(POLICIES[call], self._clock, within_s)
+        slot = partial(self._origin.slot, call, self._turns(call, path, body or params or {}), first=first)
         while True:
             try:
-                raw = await self._attempt(call, path, data, params, budget)
+                async with slot():
+                    raw = await self._attempt(call, path, data, params, budget)
                 answer = await read_aside(call, raw, shape)
             except ApiError as error:
                 self._told(call, type(error).__name__)
@@ -326,8 +332,7 @@ class BotApi:
 
         # Raised outside the handlers: aiohttp's errors hold the request, and with it the token.
         try:
-            async with self._origin.slot(call):
-                return await budget.limited(self._exchange(call, path, data, params))
+            return await budget.limited(self._exchange(path, data, params, call))
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             failure = unanswered(call, self._reason(error), may_have_arrived=False)
         except (aiohttp.ClientError, OSError) as error:
@@ -336,7 +341,7 @@ class BotApi:
         raise failure
 
     async def _exchange(
-        self, call: Call, path: str, data: bytes | None, params: Mapping[str, str] | None
+        self, path: str, data: bytes | None, params: Mapping[str, str] | None, call: Call
     ) -> Answer:
         async with self._origin.session().request(
             "GET" if data is None else "POST",
@@ -367,6 +372,12 @@ class BotApi:
                     method=method, path=path, query=params or {}, body=sent, status=status, response=answer
                 )
             )
+
+    def _turns(self, call: Call, path: str, asked: Mapping[str, Any]) -> tuple[str, str, str]:
+        """Return what takes turns at a slot: the bot, direct conversations and groups, the conversation."""
+        direct = call is Call.USER_INFO or asked.get("channel_type") == ChannelType.PERSON
+        about = asked.get("channel_id") or asked.get("uid") or path
+        return f"{id(self):x}", "direct" if direct else "group", str(about)
 
     def _headers(self) -> dict[str, str]:
         return {

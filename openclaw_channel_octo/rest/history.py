@@ -1,6 +1,6 @@
 """Pages of history whose messages are too large for one answer."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -27,10 +27,10 @@ class Part(Struct, frozen=True):
     start: int
     end: int
     limit: int
-    pull_up: bool
+    pull_up: bool = True
 
     @property
-    def fields(self) -> Mapping[str, int]:
+    def fields(self) -> dict[str, int]:
         """The fields of the request."""
         return {
             "start_message_seq": self.start,

@@ -110,7 +110,7 @@ async def test_an_answer_without_end_is_an_error_and_its_connection_is_closed(ca
         server.endless = True
         asked = CALLS[call](api)
         assert asyncio.iscoroutine(asked)
-        with pytest.raises(ApiError, match="the answer is larger than [0-9]+ bytes"):
+        with pytest.raises(ApiError, match=r"the answer is larger than [0-9]+ bytes"):
             await asked
         async with asyncio.timeout(10):
             await server.broken.wait()

@@ -55,13 +55,13 @@ async def test_parts_put_together_are_the_page_that_was_asked_for(sizes: list[in
 
 async def test_a_page_that_fits_is_asked_for_once() -> None:
     engine = Engine([1] * 30)
-    assert len(await in_parts(engine.ask, Part(1, 0, 30, True))) == 30
+    assert len(await in_parts(engine.ask, Part(1, 0, 30))) == 30
     assert engine.asked == 1
 
 
 async def test_a_single_message_larger_than_any_answer_is_an_error() -> None:
     with pytest.raises(AnswerTooLarge):
-        await in_parts(Engine([1, MOST + 1]).ask, Part(0, 0, 20, True))
+        await in_parts(Engine([1, MOST + 1]).ask, Part(0, 0, 20))
 
 
 async def test_a_server_that_repeats_itself_is_not_asked_for_ever() -> None:
@@ -72,4 +72,4 @@ async def test_a_server_that_repeats_itself_is_not_asked_for_ever() -> None:
             raise AnswerTooLarge("messages/sync", "too large")
         return [row]
 
-    assert await in_parts(same, Part(7, 0, 200, True)) == [row, row]
+    assert await in_parts(same, Part(7, 0, 200)) == [row, row]

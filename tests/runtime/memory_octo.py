@@ -251,7 +251,7 @@ class MemoryApi:
             raise fault
         return SentMessage(message_id=message_id)
 
-    async def typing(self, channel: ChannelRef) -> None:
+    async def typing(self, channel: ChannelRef, *, again: bool = False) -> None:  # as the API
         self._account.traffic["typing"] += 1
         self._raise("typing")
 
