@@ -1,5 +1,6 @@
 """`openclaw-octo pairing`: letting people in to a bot's direct messages."""
 
+import asyncio
 import json
 import sys
 from pathlib import Path
@@ -20,16 +21,18 @@ from openclaw_channel_octo.cli.store import (
 from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.errors import ControlError, NotRunning
 from openclaw_channel_octo.ids import split_space
-from openclaw_channel_octo.store.pairing import Approval, Pairing, Verdict
+from openclaw_channel_octo.store.pairing import MOST_MISSES, Approval, Pairing, Verdict
 
 __all__ = ["pairing"]
+
+SLOW_S = 5.0
+"""Seconds a code takes once `MOST_MISSES` wrong ones were tried within an hour: guessing is hopeless, typing is not."""
 
 ACCOUNT_OPTION = click.option("--account", default="", metavar="ID", help="Only this bot.")
 
 _REFUSALS = {
     Verdict.UNKNOWN: "nobody waits with this code: it is mistyped, used, or older than an hour. "
     "Whoever asked gets a fresh one by writing to the bot again, once the hour is over.",
-    Verdict.TOO_MANY: "too many wrong codes within the last hour: none is looked at for now, try again later.",
 }
 
 
@@ -65,10 +68,16 @@ def list_people(store: Path, account: str, as_json: bool) -> None:
 def approve(code: str, store: Path, account: str, as_json: bool) -> None:
     """Let in the person with this CODE, from their next message on; a running bot tells them.
 
-    Exit code 1 when there is none.
+    Exit code 1 when there is none. After ten wrong codes within an hour each one takes five seconds.
     """
+    clock = SystemClock()
     with StoreErrors():
-        found = journal_in(store).approve(code, account=account.lower(), now_ms=SystemClock().wall_ms())
+        if journal_in(store).wrong_codes(clock.wall_ms()) >= MOST_MISSES:
+            click.echo(
+                f"{MOST_MISSES} wrong codes within the last hour: this takes {SLOW_S:.0f} s.", err=True
+            )
+            asyncio.run(clock.sleep(SLOW_S))
+        found = journal_in(store).approve(code, account=account.lower(), now_ms=clock.wall_ms())
     approved = found.verdict is Verdict.APPROVED
     untold = _tell(store, found) if approved else ""
     if as_json:

@@ -1,13 +1,15 @@
 """The one place that turns an HTTP answer, or none, into a value or an error (octo-bot-api §1.4)."""
 
+import asyncio
 import json
+import json.scanner
 import math
 import re
 from collections.abc import Mapping
 from contextlib import suppress
 from http import HTTPStatus
 from types import MappingProxyType
-from typing import Any, ClassVar, Final, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 
 from msgspec import Struct
 from pydantic import TypeAdapter, ValidationError
@@ -24,15 +26,31 @@ from openclaw_channel_octo.errors import (
     RateLimited,
     Unavailable,
 )
-from openclaw_channel_octo.rest.calls import POLICIES, Call
+from openclaw_channel_octo.rest.calls import MAX_SHORT_BYTES, POLICIES, Call
 from openclaw_channel_octo.values import Private
 
-__all__ = ["Answer", "Exchange", "ProxyRefusal", "read", "unanswered", "unusable"]
+if TYPE_CHECKING:
+    import aiohttp
+
+__all__ = [
+    "Answer",
+    "AnswerTooLarge",
+    "Exchange",
+    "ProxyRefusal",
+    "body_of",
+    "read",
+    "read_aside",
+    "too_large",
+    "unanswered",
+    "unusable",
+]
 
 T = TypeVar("T")
 
 _DEFAULT_RETRY_AFTER_S = 1.0
 _QUOTED_CHARS = 120
+_LARGE_BYTES = 256 * 1024
+"""Bodies from here on are read beside the event loop."""
 _NOT_JSON: Final = object()
 _ERROR_STATUSES = range(400, 600)
 _TOKEN = re.compile(r"(?:bf|app|uk)_[0-9A-Za-z]{16,}")
@@ -94,6 +112,10 @@ class ProxyRefusal(Unavailable):
     retry_after: float = _DEFAULT_RETRY_AFTER_S
 
 
+class AnswerTooLarge(BadAnswer):
+    """A success whose body is larger than any answer of the call has to be; most of it was not read."""
+
+
 class Exchange(Struct, frozen=True, kw_only=True):
     """One request and what came back, for those who record traffic. Holds secrets.
 
@@ -140,6 +162,21 @@ class _Envelope(Struct, frozen=True):
     details: Mapping[str, Any] = MappingProxyType({})
 
 
+class _YieldingDecoder(json.JSONDecoder):
+    """Reads JSON step by step in Python, so that other threads run in between: the C reader holds them all up."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scan_once = json.scanner.py_make_scanner(self)  # type: ignore[attr-defined]  # typeshed lacks it
+
+
+async def read_aside(call: Call, answer: Answer, shape: TypeAdapter[T]) -> T:
+    """Do what `read` does without holding up the event loop: a large body is read in a thread that lets others run."""
+    if len(answer.body) <= _LARGE_BYTES:
+        return read(call, answer, shape)
+    return await asyncio.to_thread(read, call, answer, shape)
+
+
 def read(call: Call, answer: Answer, shape: TypeAdapter[T]) -> T:
     """Return the body of a success as ``shape``.
 
@@ -160,6 +197,27 @@ def read(call: Call, answer: Answer, shape: TypeAdapter[T]) -> T:
     except ValidationError as error:
         problem = _first_problem(error)
     raise unusable(call, f"the answer is not what the API promises: {problem}", answer.status)
+
+
+async def body_of(response: "aiohttp.ClientResponse", most: int) -> bytes | None:
+    """Return the body, of an error its beginning; ``None`` for a success of more than ``most`` bytes.
+
+    What is left of the body is not read.
+    """
+    failed = response.status >= HTTPStatus.MULTIPLE_CHOICES
+    most = MAX_SHORT_BYTES if failed else most
+    body = bytearray()
+    async for part in response.content.iter_any():
+        body += part
+        if len(body) > most:
+            return bytes(body[:most]) if failed else None
+    return bytes(body)
+
+
+def too_large(call: Call, status: int) -> ApiError:
+    """Return the error for a success whose body was not read to its end."""
+    error = unusable(call, f"the answer is larger than {POLICIES[call].max_answer_bytes} bytes", status)
+    return AnswerTooLarge(call, error.detail, status=status) if isinstance(error, BadAnswer) else error
 
 
 def unusable(call: Call, detail: str, status: int) -> ApiError:
@@ -273,8 +331,9 @@ def _first_problem(error: ValidationError) -> str:
 
 
 def _json(body: bytes) -> Any:
+    decoder = _YieldingDecoder if len(body) > _LARGE_BYTES else None
     with suppress(ValueError, RecursionError):
-        return json.loads(body)
+        return json.loads(body, cls=decoder)
     return _NOT_JSON
 
 

@@ -6,7 +6,10 @@ from types import MappingProxyType
 
 from msgspec import Struct
 
-__all__ = ["POLICIES", "Call", "CallPolicy", "Queue"]
+__all__ = ["MAX_SHORT_BYTES", "POLICIES", "Call", "CallPolicy", "Queue"]
+
+MAX_SHORT_BYTES = 64 * 1024
+"""Largest answer that says little: an acknowledgement, credentials, one person, an upload's address, an error."""
 
 
 class Call(StrEnum):
@@ -49,6 +52,7 @@ class CallPolicy(Struct, frozen=True, kw_only=True):
         queue: which calls share a bound with it.
         may_appear: whether what the server does not find may be there a moment later, so that this counts as a
             failure of the server.
+        max_answer_bytes: largest body of a success; a larger one is an error and is not read to its end.
     """
 
     on_failure: int
@@ -56,9 +60,16 @@ class CallPolicy(Struct, frozen=True, kw_only=True):
     repeatable: bool = True
     queue: Queue = Queue.READS
     may_appear: bool = False
+    max_answer_bytes: int = MAX_SHORT_BYTES
 
 
 _READ = CallPolicy(on_failure=2, on_limit=2)
+# Notes are 10 kB as a rule, six times as much where every letter is escaped; 100 threads with their last messages.
+_READ_PAGE = CallPolicy(on_failure=2, on_limit=2, max_answer_bytes=512 * 1024)
+# The server pages neither groups nor members: room for some 50,000 rows.
+_READ_LIST = CallPolicy(on_failure=2, on_limit=2, max_answer_bytes=8 * 1024 * 1024)
+# A frame, and so a message, has at most a mebibyte, in base64 a third more; of large ones fewer are asked for at once.
+_READ_HISTORY = CallPolicy(on_failure=2, on_limit=2, max_answer_bytes=4 * 1024 * 1024)
 _PERIODIC = CallPolicy(on_failure=0, on_limit=0, queue=Queue.SIGNS)  # the next one is due in seconds anyway
 
 POLICIES: Mapping[Call, CallPolicy] = MappingProxyType(
@@ -70,15 +81,15 @@ POLICIES: Mapping[Call, CallPolicy] = MappingProxyType(
         Call.EDIT: CallPolicy(on_failure=2, on_limit=2, queue=Queue.MESSAGES, may_appear=True),
         Call.TYPING: _PERIODIC,
         Call.READ_RECEIPT: _PERIODIC,
-        Call.SYNC: _READ,
-        Call.GROUPS: _READ,
+        Call.SYNC: _READ_HISTORY,
+        Call.GROUPS: _READ_LIST,
         Call.GROUP_INFO: _READ,
-        Call.GROUP_MEMBERS: _READ,
+        Call.GROUP_MEMBERS: _READ_LIST,
         Call.USER_INFO: _READ,
-        Call.NOTES: _READ,
+        Call.NOTES: _READ_PAGE,
         Call.MENTION_PREF: _READ,
-        Call.THREADS: _READ,
-        Call.RESOLVE: _READ,
+        Call.THREADS: _READ_PAGE,
+        Call.RESOLVE: _READ_PAGE,
         Call.PRESIGN: _READ,
         Call.UPLOAD: CallPolicy(on_failure=2, on_limit=2),
     },

@@ -2,8 +2,9 @@
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import Any, Self, TypeVar
 
 from pydantic import SecretStr, TypeAdapter
 
@@ -11,16 +12,21 @@ from openclaw_channel_octo.clock import Clock
 from openclaw_channel_octo.errors import ApiError, BadRequest
 from openclaw_channel_octo.ids import ChannelRef, ChannelType, split_thread
 from openclaw_channel_octo.rest import fields, models
-from openclaw_channel_octo.rest.answers import Answer, Exchange, read, unanswered, unusable
+from openclaw_channel_octo.rest.answers import (
+    Answer,
+    Exchange,
+    body_of,
+    read_aside,
+    too_large,
+    unanswered,
+)
 from openclaw_channel_octo.rest.calls import POLICIES, Call
 from openclaw_channel_octo.rest.fields import MAX_PAYLOAD_BYTES
+from openclaw_channel_octo.rest.history import Part, in_parts
 from openclaw_channel_octo.rest.network import timeout
 from openclaw_channel_octo.rest.origin import Origin
 from openclaw_channel_octo.rest.reasons import reason_of
 from openclaw_channel_octo.rest.retry import RetryBudget
-
-if TYPE_CHECKING:
-    import aiohttp
 
 __all__ = ["MAX_FILE_BYTES", "MAX_HISTORY_ROWS", "MAX_PAYLOAD_BYTES", "MAX_READ_IDS", "BotApi"]
 
@@ -31,16 +37,11 @@ MAX_HISTORY_ROWS = 200
 MAX_READ_IDS = 100
 """Most message ids one read receipt takes (octo-bot-api §3.2)."""
 
-_MAX_ANSWER_BYTES = 64 * 1024 * 1024
 _MAX_VERSION_CHARS = 50
 _USER_AGENT = "openclaw-channel-octo"
 
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
-
-
-class _AnswerTooLargeError(Exception):
-    """The body does not end within what any answer needs; ``args[0]`` is the HTTP status."""
 
 
 class BotApi:
@@ -171,10 +172,15 @@ class BotApi:
         params = {"filename": name, "fileSize": str(size)}
         return await self._call(Call.PRESIGN, "/v1/bot/upload/presigned", models.UPLOAD_TICKET, params=params)
 
-    async def typing(self, channel: ChannelRef) -> None:
-        """Show the bot as typing for some seconds; never repeated by itself (octo-bot-api §3.1)."""
+    async def typing(self, channel: ChannelRef, *, again: bool = False) -> None:
+        """Show the bot as typing for some seconds; never repeated by itself (octo-bot-api §3.1).
+
+        Args:
+            channel: where.
+            again: whether people have seen it a moment ago: it lets first signs of other conversations pass.
+        """
         body = fields.addressed(Call.TYPING, channel)
-        await self._call(Call.TYPING, "/v1/bot/typing", models.ACKNOWLEDGED, body=body)
+        await self._call(Call.TYPING, "/v1/bot/typing", models.ACKNOWLEDGED, body=body, first=not again)
 
     async def read_receipt(self, channel: ChannelRef, message_ids: Sequence[str]) -> None:
         """Mark messages as read by the bot; never repeated by itself (octo-bot-api §3.2).
@@ -188,7 +194,7 @@ class BotApi:
                 Call.READ_RECEIPT, f"{len(message_ids)} ids in one receipt, at most {MAX_READ_IDS} are taken"
             )
         body = fields.addressed(Call.READ_RECEIPT, channel) | {"message_ids": list(message_ids)}
-        await self._call(Call.READ_RECEIPT, "/v1/bot/readReceipt", models.ACKNOWLEDGED, body=body)
+        await self._call(Call.READ_RECEIPT, "/v1/bot/readReceipt", models.ACKNOWLEDGED, body=body, first=True)
 
     async def sync_messages(  # each with a name at every call
         self,
@@ -203,7 +209,7 @@ class BotApi:
         """Return stored messages of a conversation, ascending by ``message_seq`` (octo-bot-api §2.4).
 
         With ``start`` and ``end`` both 0 these are the newest ``limit``. Fewer rows than ``limit`` mean that
-        there are no more in that direction.
+        there are no more in that direction. Large messages are fetched a few at a time.
 
         Args:
             channel: the conversation; for a direct one the peer's uid.
@@ -211,20 +217,23 @@ class BotApi:
             end: where to stop, exclusive; 0 for no bound.
             limit: rows per page, 1 to 200.
             pull_up: from ``start`` towards newer messages, else towards older ones.
-            within_s: seconds the call may take once it is on its way, its repetitions included.
+            within_s: seconds each request may take once it is on its way, its repetitions included.
         """
         if not 1 <= limit <= MAX_HISTORY_ROWS:
             raise BadRequest(Call.SYNC, f"a page of {limit} rows, 1 to {MAX_HISTORY_ROWS} are possible")
-        body = fields.addressed(Call.SYNC, channel) | {
-            "start_message_seq": start,
-            "end_message_seq": end,
-            "limit": limit,
-            "pull_mode": int(pull_up),
-        }
-        history = await self._call(
-            Call.SYNC, "/v1/bot/messages/sync", models.HISTORY, body=body, within_s=within_s
-        )
-        return history.messages
+        place = fields.addressed(Call.SYNC, channel)
+
+        async def ask(part: Part) -> list[models.HistoryMessage]:
+            history = await self._call(
+                Call.SYNC,
+                "/v1/bot/messages/sync",
+                models.HISTORY,
+                body=place | part.fields,
+                within_s=within_s,
+            )
+            return history.messages
+
+        return await in_parts(ask, Part(start, end, limit, pull_up))
 
     async def groups(self, *, within_s: float | None = None) -> list[models.Group]:
         """Return the groups the bot is in, disbanded ones included (octo-bot-api §2.7).
@@ -279,7 +288,7 @@ class BotApi:
         """Return a profile; an unknown uid is `NotFound` (octo-bot-api §2.9)."""
         return await self._call(Call.USER_INFO, "/v1/bot/user/info", models.USER_INFO, params={"uid": uid})
 
-    async def _call(
+    async def _call(  # noqa: PLR0913  # what is asked, and how it waits
         self,
         call: Call,
         path: str,
@@ -287,14 +296,18 @@ class BotApi:
         *,
         body: Mapping[str, Any] | None = None,
         params: Mapping[str, str] | None = None,
+        first: bool = False,
         within_s: float | None = None,
     ) -> T:
         """Make attempts until one succeeds or the call's policy ends; a call with a body is a POST."""
         data = None if body is None else fields.encoded(body)
         budget = RetryBudget(POLICIES[call], self._clock, within_s)
+        slot = partial(self._origin.slot, call, self._turns(call, path, body or params or {}), first=first)
         while True:
             try:
-                answer = read(call, await self._attempt(call, path, data, params, budget), shape)
+                async with slot():
+                    raw = await self._attempt(call, path, data, params, budget)
+                answer = await read_aside(call, raw, shape)
             except ApiError as error:
                 self._told(call, type(error).__name__)
                 wait_s = budget.wait_after(error)
@@ -319,18 +332,17 @@ class BotApi:
 
         # Raised outside the handlers: aiohttp's errors hold the request, and with it the token.
         try:
-            async with self._origin.slot(call):
-                return await budget.limited(self._exchange(path, data, params))
+            return await budget.limited(self._exchange(path, data, params, call))
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             failure = unanswered(call, self._reason(error), may_have_arrived=False)
         except (aiohttp.ClientError, OSError) as error:
             failure = unanswered(call, self._reason(error), may_have_arrived=True)
-        except _AnswerTooLargeError as error:
-            failure = unusable(call, "the answer is larger than any answer of the API", error.args[0])
         self._show(path, data, params, 0, b"")
         raise failure
 
-    async def _exchange(self, path: str, data: bytes | None, params: Mapping[str, str] | None) -> Answer:
+    async def _exchange(
+        self, path: str, data: bytes | None, params: Mapping[str, str] | None, call: Call
+    ) -> Answer:
         async with self._origin.session().request(
             "GET" if data is None else "POST",
             f"{self._base}{path}",
@@ -340,7 +352,10 @@ class BotApi:
             timeout=self._timeout,
             allow_redirects=False,
         ) as response:
-            body = await _whole_body(response)
+            body = await body_of(response, POLICIES[call].max_answer_bytes)
+            if body is None:
+                self._show(path, data, params, 0, b"")
+                raise too_large(call, response.status)
             if response.status >= HTTPStatus.BAD_REQUEST:  # an error's words may quote the request
                 body = body.replace(self._token.get_secret_value().encode(), b"***")
             self._show(path, data, params, response.status, body)
@@ -358,6 +373,12 @@ class BotApi:
                 )
             )
 
+    def _turns(self, call: Call, path: str, asked: Mapping[str, Any]) -> tuple[str, str, str]:
+        """Return what takes turns at a slot: the bot, direct conversations and groups, the conversation."""
+        direct = call is Call.USER_INFO or asked.get("channel_type") == ChannelType.PERSON
+        about = asked.get("channel_id") or asked.get("uid") or path
+        return f"{id(self):x}", "direct" if direct else "group", str(about)
+
     def _headers(self) -> dict[str, str]:
         return {
             "Authorization": f"Bearer {self._token.get_secret_value()}",
@@ -372,12 +393,3 @@ class BotApi:
 
 def _not_told(_call: str, _outcome: str) -> None:
     """Tell nobody."""
-
-
-async def _whole_body(response: "aiohttp.ClientResponse") -> bytes:
-    body = bytearray()
-    async for part in response.content.iter_any():
-        body += part
-        if len(body) > _MAX_ANSWER_BYTES:
-            raise _AnswerTooLargeError(response.status)
-    return bytes(body)

@@ -10,6 +10,7 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    FailFast,
     Field,
     SecretStr,
     TypeAdapter,
@@ -190,7 +191,7 @@ class HistoryMessage(_Model):
 class History(_Model):
     """A page of history, ascending by ``message_seq`` (octo-bot-api §2.4)."""
 
-    messages: Annotated[list[HistoryMessage], BeforeValidator(_rows)]
+    messages: Annotated[list[HistoryMessage], FailFast(), BeforeValidator(_rows)]
 
 
 class Group(_Model):
@@ -306,7 +307,7 @@ class NamedTargets(_Model):
         truncated: whether there are more than it would count.
     """
 
-    candidates: Annotated[tuple[Candidate, ...], BeforeValidator(_rows)] = ()
+    candidates: Annotated[tuple[Candidate, ...], FailFast(), BeforeValidator(_rows)] = ()
     total: _Number = 0
     truncated: _Flag = False
 
@@ -351,10 +352,10 @@ class MentionPreference(_Model):
 
 
 ACKNOWLEDGED: TypeAdapter[dict[str, Any]] = TypeAdapter(dict[str, Any])
-GROUPS: TypeAdapter[list[Group]] = TypeAdapter(Annotated[list[Group], BeforeValidator(_rows)])
+GROUPS: TypeAdapter[list[Group]] = TypeAdapter(Annotated[list[Group], FailFast(), BeforeValidator(_rows)])
 GROUP_INFO: TypeAdapter[GroupInfo] = TypeAdapter(GroupInfo)
 GROUP_MEMBERS: TypeAdapter[list[GroupMember]] = TypeAdapter(
-    Annotated[list[GroupMember], BeforeValidator(_member_rows)]
+    Annotated[list[GroupMember], FailFast(), BeforeValidator(_member_rows)]
 )
 HISTORY: TypeAdapter[History] = TypeAdapter(History)
 MENTION_PREFERENCE: TypeAdapter[MentionPreference] = TypeAdapter(MentionPreference)
@@ -363,7 +364,7 @@ REGISTRATION: TypeAdapter[Registration] = TypeAdapter(Registration)
 SENT_MESSAGE: TypeAdapter[SentMessage] = TypeAdapter(SentMessage)
 TARGETS: TypeAdapter[NamedTargets] = TypeAdapter(NamedTargets)
 THREADS: TypeAdapter[list[ThreadInfo]] = TypeAdapter(
-    Annotated[list[ThreadInfo], BeforeValidator(_thread_rows)]
+    Annotated[list[ThreadInfo], FailFast(), BeforeValidator(_thread_rows)]
 )
 UPLOAD_TICKET: TypeAdapter[UploadTicket] = TypeAdapter(UploadTicket)
 USER_INFO: TypeAdapter[UserInfo] = TypeAdapter(UserInfo)

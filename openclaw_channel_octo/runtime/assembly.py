@@ -1,11 +1,11 @@
 """The parts of one bot put together, as soon as it is known who the bot is."""
 
-import asyncio
 from functools import partial
 
 from msgspec import Struct
 
 from openclaw_channel_octo.config.model import BotConfig
+from openclaw_channel_octo.fair import FairSlots
 from openclaw_channel_octo.observe.logs import BotLog
 from openclaw_channel_octo.policy.commands import Commanders
 from openclaw_channel_octo.policy.gate import GatePolicy, Identity
@@ -159,7 +159,7 @@ def make_turns(
         roster=around.roster,
         notes=around.notes,
         context=_make_context(basics, around),
-        slots=asyncio.Semaphore(config.max_turns),
+        slots=FairSlots(config.max_turns),
         clock=shared.clock,
         log=basics.log,
         measures=basics.measures,

@@ -7,6 +7,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from openclaw_channel_octo.ids import ChannelRef, ChannelType
+from openclaw_channel_octo.message.brief import brief
 from openclaw_channel_octo.message.payload import Payload, parse_payload
 from openclaw_channel_octo.policy.gate import (
     ADDRESSED,
@@ -159,8 +160,13 @@ class Inbox:
         self._heed(outcome)
         if message.flags & Flags.NO_PERSIST and not addressed:
             return _Judged(outcome, None)  # never sent again by the server, so there is nothing to remember
-        state = RowState.RECEIVED if addressed else RowState.CONTEXT
-        return _Judged(outcome, self._record(outcome, message.payload, message.timestamp, state, ""))
+        if addressed:
+            record = self._record(outcome, message.payload, message.timestamp, RowState.RECEIVED, "")
+        else:
+            kept, size = brief(message.payload, payload), len(message.payload)
+            cut = f"cut for the journal, {size} bytes were received" if kept is not message.payload else ""
+            record = self._record(outcome, kept, message.timestamp, RowState.CONTEXT, cut)
+        return _Judged(outcome, record)
 
     def _unjudged(self, message: InboundMessage, problem: str) -> _Judged:
         """Return a dead letter that holds the payload, so that the message is not lost with the fault."""

@@ -30,13 +30,14 @@ class Notice(Struct, frozen=True, kw_only=True):
         text: what it says, or what finds that out once it is certain that the notice is sent.
         reason: why there is no answer, for the journal.
         burst: messages with the same value share one notice that was sent, until `Notices.over`.
-        stands_s: seconds for which the same sender is not told again there, restarts included; 0 for a burst only.
+        stands_s: seconds for which the same sender is not told again there, restarts included, or what finds that
+            out; 0 for a burst only.
     """
 
     text: str | Callable[[], Awaitable[str]]
     reason: str
     burst: Hashable
-    stands_s: float = 0.0
+    stands_s: float | Callable[[], Awaitable[float]] = 0.0
 
 
 class Notices:
@@ -118,7 +119,8 @@ class Notices:
     async def _earlier(self, row: InboundRow, notice: Notice) -> str:
         if not notice.stands_s:
             return ""
-        since_ms = self._clock.wall_ms() - int(notice.stands_s * 1_000)
+        stands_s = notice.stands_s if isinstance(notice.stands_s, float) else await notice.stands_s()
+        since_ms = self._clock.wall_ms() - int(stands_s * 1_000)
         return await self._journal.earlier_notice(row, since_ms)
 
     async def _end_with(self, row: InboundRow, told: asyncio.Task[str], notice: Notice) -> None:

@@ -14,6 +14,9 @@ __all__ = ["Pairing"]
 CODE_STANDS_S = 3_600.0
 """Seconds for which nobody gets another code; theirs is good for as long (openclaw-host §3.4)."""
 
+REFUSAL_STANDS_S = 900.0
+"""Seconds after which somebody who got no code because others waited may have a place."""
+
 
 class Pairing:
     """Hands out codes for one bot.
@@ -35,8 +38,12 @@ class Pairing:
             text=partial(self._text, row),
             reason=row.reason,
             burst=(row.channel, row.from_uid, row.reason),
-            stands_s=CODE_STANDS_S,
+            stands_s=partial(self._stands_s, row),
         )
+
+    async def _stands_s(self, row: InboundRow) -> float:
+        asked = await self._journal.asked_to_pair(row.account, row.channel.id)
+        return CODE_STANDS_S if asked else REFUSAL_STANDS_S
 
     async def _text(self, row: InboundRow) -> str:
         fresh = new_code(self._clock.new_id())

@@ -73,7 +73,7 @@ class Presence:
         if talk.receipts is None or talk.receipts.done():
             talk.receipts = self._tasks.start(self._send_receipts(channel, talk), "receipts")
         if self._clock.now() - talk.typed_at >= TYPING_GAP_S:
-            self._type(channel, talk)
+            self._type(channel, talk, again=False)
         if talk.repeat is None or talk.repeat.done():
             talk.repeat = self._tasks.start(self._keep_typing(channel, talk), "typing")
 
@@ -100,13 +100,13 @@ class Presence:
         if talk := self._open.get(channel):
             self._type(channel, talk)
 
-    def _type(self, channel: ChannelRef, talk: _Conversation) -> None:
+    def _type(self, channel: ChannelRef, talk: _Conversation, *, again: bool = True) -> None:
         talk.typed_at = self._clock.now()
         if not talk.refused:
-            talk.typing = self._tasks.start(self._show_typing(channel, talk), "typing")
+            talk.typing = self._tasks.start(self._show_typing(channel, talk, again=again), "typing")
 
-    async def _show_typing(self, channel: ChannelRef, talk: _Conversation) -> None:
-        error = await self._quietly(channel, "typing", self._api.typing(channel))
+    async def _show_typing(self, channel: ChannelRef, talk: _Conversation, *, again: bool) -> None:
+        error = await self._quietly(channel, "typing", self._api.typing(channel, again=again))
         # Asking again changes nothing before somebody writes there again (octo-bot-api §3.1).
         talk.refused = error is not None and not error.retryable
 

@@ -21,6 +21,7 @@ from msgspec import Struct, field
 
 from openclaw_channel_octo.clock import Clock, within
 from openclaw_channel_octo.errors import ApiError, HostError, RequestDenied
+from openclaw_channel_octo.fair import FairSlots
 from openclaw_channel_octo.host.base import (
     Accepted,
     AgentHost,
@@ -158,7 +159,7 @@ class Runs:
     def __init__(self, host: AgentHost, clock: Clock, max_turns: int) -> None:
         self._host = host
         self._clock = clock
-        self._slots = asyncio.Semaphore(max_turns)
+        self._slots = FairSlots(max_turns)
         self._ended: OrderedDict[str, str] = OrderedDict()
         self._active: dict[str, ActiveRun] = {}
         self._open: dict[str, OpenRun] = {}
@@ -208,20 +209,20 @@ class Runs:
             return RunEnd(Status.FAILED, str(error))
         return None
 
-    async def run(
-        self, turn: Turn, budget_s: float, bot_slots: asyncio.Semaphore, attempt: Attempt
-    ) -> RunEnd:
+    async def run(self, turn: Turn, budget_s: float, bot_slots: FairSlots, attempt: Attempt) -> RunEnd:
         """Run a turn to its end, posting each finished part as it comes.
 
         Args:
             turn: what to run.
             budget_s: seconds the host should allow; a little later the run is aborted from here, posting aside.
-            bot_slots: the bot's own limit of runs at the same time.
+            bot_slots: the bot's own limit of runs at the same time; bots, direct conversations and groups,
+                conversations, and people take turns, and a bot's owner goes first.
             attempt: told how far it is; posts the text of each `Block` and the file of each `Media`.
         """
         async with AsyncExitStack() as slots:
-            await slots.enter_async_context(bot_slots)
-            await slots.enter_async_context(self._slots)
+            path, first = _whose(turn), turn.sender.is_owner
+            await slots.enter_async_context(bot_slots.slot(path, first=first))
+            await slots.enter_async_context(self._slots.slot(path, first=first))
             await attempt.begin()
             self._active[turn.session_key] = ActiveRun(
                 run_id=turn.run_id,
@@ -286,6 +287,12 @@ class Runs:
         self._ended[run_id] = status
         while len(self._ended) > REMEMBERED:
             self._ended.popitem(last=False)
+
+
+def _whose(turn: Turn) -> tuple[str, ...]:
+    """Return what takes turns at a slot, from the widest to the narrowest."""
+    kind = "direct" if turn.conversation == "direct" else "group"
+    return turn.account_id, kind, turn.channel_id, turn.sender.uid
 
 
 _Parts = asyncio.Queue[str | MediaItem | None]

@@ -11,6 +11,7 @@ from msgspec import Struct
 from openclaw_channel_octo.clock import Clock
 from openclaw_channel_octo.config.model import BotConfig
 from openclaw_channel_octo.errors import ApiError
+from openclaw_channel_octo.fair import FairSlots
 from openclaw_channel_octo.host.base import MediaItem, Sender, Turn
 from openclaw_channel_octo.ids import ChannelType
 from openclaw_channel_octo.message.history import people_block
@@ -94,7 +95,7 @@ class Turns(Struct, frozen=True, kw_only=True):
     roster: Roster
     notes: Notes
     context: Context
-    slots: asyncio.Semaphore
+    slots: FairSlots
     clock: Clock
     log: BotLog
     measures: Measures

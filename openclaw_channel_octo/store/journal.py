@@ -290,6 +290,10 @@ class Journal:
         """
         return await self._call(pairing.request, account, uid, fresh, self._clock.wall_ms())
 
+    async def asked_to_pair(self, account: str, uid: str) -> bool:
+        """Return whether somebody has a code with which they can be let in, or had one within the last day."""
+        return await self._call(pairing.asked, account, uid)
+
     async def prune(self) -> int:
         """Delete all ended rows past the retention; return how many. Others may use the journal meanwhile."""
         edges, deleted = await self._look_for_old(), 0

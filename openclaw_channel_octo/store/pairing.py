@@ -6,14 +6,32 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-__all__ = ["Approval", "Pairing", "Verdict", "approve", "entries", "paired", "request", "revoke"]
+__all__ = [
+    "MOST_MISSES",
+    "Approval",
+    "Pairing",
+    "Verdict",
+    "approve",
+    "asked",
+    "entries",
+    "misses",
+    "paired",
+    "request",
+    "revoke",
+]
 
 CODE_LIVES_MS = 3_600_000
 MOST_WAITING = 3
 """People with a code at a time for each bot (openclaw-host §3.4)."""
 
+STALE_MS = 900_000
+"""How long nobody else takes the place of somebody who waits."""
+
+REMEMBERED_MS = 86_400_000
+"""How long after the end of their code somebody counts as having had their turn."""
+
 MOST_MISSES = 10
-"""Wrong codes within `CODE_LIVES_MS` after which none is looked at."""
+"""Wrong codes that are remembered, each for `CODE_LIVES_MS`; with so many the next ones are looked at slowly."""
 
 
 class Verdict(StrEnum):
@@ -22,7 +40,6 @@ class Verdict(StrEnum):
     APPROVED = "approved"
     UNKNOWN = "unknown"
     """Nobody waits with this code: mistyped, used, or older than an hour."""
-    TOO_MANY = "too many wrong codes"
 
 
 class Approval(Struct, frozen=True, kw_only=True):
@@ -54,19 +71,42 @@ class Pairing(Struct, frozen=True, kw_only=True):
 
 
 def request(db: sqlite3.Connection, account: str, uid: str, fresh: str, now_ms: int) -> str:
-    """Return a person's code, which lives anew from now; empty where too many others wait."""
-    db.execute("DELETE FROM pairing_request WHERE expires_at <= ?", (now_ms,))
-    (others,) = db.execute(
-        "SELECT count(*) FROM pairing_request WHERE account = ? AND uid != ?", (account, uid)
-    ).fetchone()
-    if others >= MOST_WAITING:
-        return ""
+    """Return a person's code, which lives anew from now; empty where too many others wait.
+
+    Somebody new takes the place of who has waited longest, once that is `STALE_MS`: a few accounts that nobody lets in
+    do not keep everybody else out by asking again and again.
+    """
+    db.execute("DELETE FROM pairing_request WHERE expires_at <= ?", (now_ms - REMEMBERED_MS,))
+    waiting = db.execute(
+        "SELECT uid, requested_at FROM pairing_request WHERE account = ? AND expires_at > ? ORDER BY requested_at",
+        (account, now_ms),
+    ).fetchall()
+    waits = any(other == uid for other, _ in waiting)
+    if not waits and len(waiting) >= MOST_WAITING:
+        oldest, since_ms = waiting[0]
+        if asked(db, account, uid) or since_ms > now_ms - STALE_MS:
+            return ""
+        db.execute(
+            "UPDATE pairing_request SET expires_at = ? WHERE account = ? AND uid = ?",
+            (now_ms, account, oldest),
+        )
+    if not waits:
+        db.execute(
+            "INSERT OR REPLACE INTO pairing_request (account, uid, code, requested_at, expires_at)"
+            " VALUES (?, ?, ?, ?, 0)",
+            (account, uid, fresh, now_ms),
+        )
     (code,) = db.execute(
-        "INSERT INTO pairing_request (account, uid, code, requested_at, expires_at) VALUES (?, ?, ?, ?, ?)"
-        " ON CONFLICT (account, uid) DO UPDATE SET expires_at = excluded.expires_at RETURNING code",
-        (account, uid, fresh, now_ms, now_ms + CODE_LIVES_MS),
+        "UPDATE pairing_request SET expires_at = ? WHERE account = ? AND uid = ? RETURNING code",
+        (now_ms + CODE_LIVES_MS, account, uid),
     ).fetchone()
     return str(code)
+
+
+def asked(db: sqlite3.Connection, account: str, uid: str) -> bool:
+    """Return whether somebody has a code, or had one within the last day."""
+    query = "SELECT 1 FROM pairing_request WHERE account = ? AND uid = ?"
+    return db.execute(query, (account, uid)).fetchone() is not None
 
 
 def paired(db: sqlite3.Connection, account: str) -> frozenset[str]:
@@ -95,20 +135,26 @@ def entries(db: sqlite3.Connection, account: str, now_ms: int) -> list[Pairing]:
 
 def approve(db: sqlite3.Connection, code: str, account: str, now_ms: int) -> Approval:
     """Let the person with a code in and use the code up; a wrong one is counted."""
-    db.execute("DELETE FROM pairing_miss WHERE at <= ?", (now_ms - CODE_LIVES_MS,))
-    (misses,) = db.execute("SELECT count(*) FROM pairing_miss").fetchone()
-    if misses >= MOST_MISSES:
-        return Approval(verdict=Verdict.TOO_MANY)
     wanted = code.strip().upper().encode()
     waiting = entries(db, account, now_ms)
     meant = [one for one in waiting if one.code and hmac.compare_digest(one.code.encode(), wanted)]
     if len(meant) != 1:
-        db.execute("INSERT INTO pairing_miss (at) VALUES (?)", (now_ms,))
+        db.execute("DELETE FROM pairing_miss WHERE at <= ?", (now_ms - CODE_LIVES_MS,))
+        if misses(db, now_ms) < MOST_MISSES:
+            db.execute("INSERT INTO pairing_miss (at) VALUES (?)", (now_ms,))
         return Approval(verdict=Verdict.UNKNOWN)
     who = (meant[0].account, meant[0].uid)
     db.execute("DELETE FROM pairing_request WHERE account = ? AND uid = ?", who)
     db.execute("INSERT OR REPLACE INTO paired (account, uid, approved_at) VALUES (?, ?, ?)", (*who, now_ms))
     return Approval(verdict=Verdict.APPROVED, account=who[0], uid=who[1])
+
+
+def misses(db: sqlite3.Connection, now_ms: int) -> int:
+    """Return how many wrong codes were tried within the last hour, `MOST_MISSES` at most."""
+    (count,) = db.execute(
+        "SELECT count(*) FROM pairing_miss WHERE at > ?", (now_ms - CODE_LIVES_MS,)
+    ).fetchone()
+    return int(count)
 
 
 def revoke(db: sqlite3.Connection, uid: str, account: str) -> list[str]:

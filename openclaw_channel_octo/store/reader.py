@@ -195,6 +195,11 @@ class JournalReader:
             db.execute("BEGIN IMMEDIATE")
             return pairing.approve(db, code, account, now_ms)
 
+    def wrong_codes(self, now_ms: int) -> int:
+        """Return how many wrong codes were tried within the last hour. Raises `StoreError`."""
+        with self._opened("ro") as db:
+            return pairing.misses(db, now_ms)
+
     def revoke(self, uid: str, *, account: str = "") -> list[str]:
         """Shut somebody out again, and drop what they asked for; return the accounts. Raises `StoreError`."""
         with self._opened("rw") as db, db:

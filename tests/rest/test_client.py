@@ -20,16 +20,19 @@ from openclaw_channel_octo.errors import (
     BadRequest,
     NotFound,
     PayloadTooLarge,
+    PermissionDenied,
     RateLimited,
     Unavailable,
 )
 from openclaw_channel_octo.ids import ChannelRef, ChannelType
+from openclaw_channel_octo.rest.calls import POLICIES, Call
 from openclaw_channel_octo.rest.client import MAX_PAYLOAD_BYTES, BotApi
 
 BASE = "http://octo.example:28080/api"
 TOKEN = "bf_" + "0f" * 16
 GROUP = ChannelRef("9b1e", ChannelType.GROUP)
 SEND = f"{BASE}/v1/bot/sendMessage"
+RECEIPT = f"{BASE}/v1/bot/readReceipt"
 GROUPS = f"{BASE}/v1/bot/groups"
 SENT = {"message_id": 2044043250838278144, "client_msg_no": "4f0c0", "message_seq": 0}
 SERVER_DOWN = aiohttp.ClientConnectorError(Mock(), OSError("refused"))
@@ -313,17 +316,28 @@ async def test_a_group_number_that_would_be_another_route_is_refused(
     assert attempts(http_mock) == 0
 
 
-async def test_an_answer_without_end_is_cut_off(
-    http_mock: aioresponses, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("openclaw_channel_octo.rest.client._MAX_ANSWER_BYTES", 1000)
-    http_mock.get(GROUPS, body="[" + " " * 1000 + "]")
-    http_mock.post(SEND, body="{" + " " * 1000 + "}")
+@pytest.mark.parametrize("call", [call for call in Call if call is not Call.UPLOAD])
+def test_every_call_has_a_bound_for_its_answer(call: Call) -> None:
+    listing = {Call.GROUPS, Call.GROUP_MEMBERS, Call.SYNC}
+    most = POLICIES[call].max_answer_bytes
+    assert 1024 * 1024 < most <= 8 * 1024 * 1024 if call in listing else most <= 512 * 1024
+
+
+async def test_an_answer_without_end_is_cut_off(http_mock: aioresponses) -> None:
+    http_mock.post(RECEIPT, body="{" + " " * 64 * 1024 + "}")
+    http_mock.post(SEND, body="{" + " " * 64 * 1024 + "}")
     async with new_api() as api:
-        with pytest.raises(BadAnswer, match="larger"):
-            await api.groups()
-        with pytest.raises(AmbiguousOutcome, match="larger"):
+        with pytest.raises(BadAnswer, match="larger than 65536 bytes"):
+            await api.read_receipt(GROUP, ["7"])
+        with pytest.raises(AmbiguousOutcome, match="larger than 65536 bytes"):
             await api.send_message(GROUP, {"type": 1})
+
+
+async def test_an_error_page_of_any_size_means_what_its_status_says(http_mock: aioresponses) -> None:
+    http_mock.post(RECEIPT, status=403, body="x" * 100_000)
+    async with new_api() as api:
+        with pytest.raises(PermissionDenied):
+            await api.read_receipt(GROUP, ["7"])
 
 
 async def test_neither_errors_nor_logs_nor_repr_show_token_or_text(

@@ -2,8 +2,9 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -25,6 +26,8 @@ class SlowOcto:
     """A server whose history does not answer until it is let go."""
 
     def __init__(self) -> None:
+        self.slow = "messages/sync"
+        self.order: list[str] = []
         self.go = asyncio.Event()
         self.full = asyncio.Event()
         self.asked = Counter[str]()
@@ -35,15 +38,16 @@ class SlowOcto:
     async def answer(self, request: web.Request) -> web.Response:
         call = request.path.removeprefix("/v1/bot/")
         self.asked[call] += 1
-        if call == "messages/sync":
+        self.order.append((await request.json())["channel_id"])
+        if call == self.slow:
             self.now += 1
             self.most = max(self.most, self.now)
             if self.now == AT_ONCE:
                 self.full.set()
             await self.go.wait()
             self.now -= 1
-            return web.json_response({"messages": []})
-        answer = {"message_id": 1} if call == "sendMessage" else {"status": self.status}
+            return web.json_response({"messages": []} if call == "messages/sync" else {"status": 200})
+        answer: Mapping[str, Any] = {"message_id": 1} if call == "sendMessage" else {"status": self.status}
         return web.json_response(answer, status=self.status)
 
 
@@ -79,6 +83,24 @@ async def test_signs_and_messages_pass_a_crowd_that_waits_for_history() -> None:
         assert octo.asked == {"messages/sync": AT_ONCE, "typing": 1, "readReceipt": 1, "sendMessage": 1}
         octo.go.set()
         await asyncio.gather(*asked)
+
+
+async def test_a_first_sign_passes_the_repeats_that_wait_and_a_group_the_crowd_of_strangers() -> None:
+    async with many_bots(Origin()) as (octo, bots):
+        octo.slow = "typing"
+        now = [bots[0].typing(ChannelRef(f"now{number}", 1)) for number in range(AT_ONCE)]
+        repeats = [bots[0].typing(ChannelRef(f"repeat{number}", 2), again=True) for number in range(CALLS)]
+        strangers = [bots[0].typing(ChannelRef(f"stranger{number}", 1)) for number in range(300)]
+        asked = [asyncio.create_task(call) for call in (*now, *repeats, *strangers)]
+        await octo.full.wait()
+        asked.append(asyncio.create_task(bots[0].typing(GROUP)))
+        asked.append(asyncio.create_task(bots[1].typing(ChannelRef("other", 1))))
+        await asyncio.sleep(0)
+        octo.go.set()
+        await asyncio.gather(*asked)
+        assert max(octo.order.index(channel) for channel in (GROUP.id, "other")) < 2 * AT_ONCE
+        firsts = [name for name in octo.order[:100] if not name.startswith("repeat")]
+        assert len(firsts) > 80
 
 
 async def test_a_call_that_is_given_up_leaves_its_place_to_others() -> None:

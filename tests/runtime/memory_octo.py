@@ -303,7 +303,7 @@ class MemoryApi:
             "sendMessage", lambda: SentMessage(message_id=self._account.receive(channel, payload))
         )
 
-    async def typing(self, channel: ChannelRef) -> None:
+    async def typing(self, channel: ChannelRef, *, again: bool = False) -> None:  # as the API
         await self._call("typing", lambda: None)
 
     async def read_receipt(self, channel: ChannelRef, message_ids: Sequence[str]) -> None:

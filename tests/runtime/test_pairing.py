@@ -256,20 +256,77 @@ async def test_the_list_shows_who_waits_and_who_was_let_in(rig: Rig) -> None:
     assert (await pairing(rig, "list", "--account", "other", "--json"))[1] == ""
 
 
-async def test_after_ten_wrong_codes_even_the_right_one_has_to_wait_an_hour(
-    rig: Rig, clock: MovedClock
+async def test_after_ten_wrong_codes_each_takes_five_seconds_and_the_right_one_still_counts(
+    rig: Rig, clock: MovedClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    waits: list[float] = []
+
+    class NotedClock(SystemClock):
+        async def sleep(self, seconds: float) -> None:
+            waits.append(seconds)
+
+    monkeypatch.setattr("openclaw_channel_octo.cli.pairing.SystemClock", NotedClock)
     clock.ahead_s = -60
     await rig.start(rig.config(**PAIRING), ScriptedHost())
     code = code_in(await asked_by(rig))
     for _ in range(10):
         assert "mistyped" in (await pairing(rig, "approve", "AAAAAAAA"))[2]
-    exit_code, _, error = await pairing(rig, "approve", code)
-    assert (exit_code, error.split(":")[0]) == (1, "too many wrong codes within the last hour")
-    assert tables(rig)[1] == []
+    assert waits == []
+    for _ in range(3):
+        exit_code, _, error = await pairing(rig, "approve", "AAAAAAAA")
+        assert (exit_code, error.split(":")[0]) == (1, "10 wrong codes within the last hour")
+    assert waits == [5.0] * 3
+    assert (await pairing(rig, "approve", code))[0] == 0
+    assert tables(rig) == ([], [("helper", BEN)])
+
+
+async def test_the_slowness_is_over_an_hour_after_the_wrong_codes(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await rig.start(rig.config(**PAIRING), ScriptedHost())
+    for _ in range(10):
+        await pairing(rig, "approve", "AAAAAAAA")
     with closing(sqlite3.connect(rig.state_dir / "octo.sqlite")) as db, db:
         db.execute("UPDATE pairing_miss SET at = at - 3600000")
-    db.close()
+    monkeypatch.setattr("openclaw_channel_octo.cli.pairing.SLOW_S", float("inf"))
+    assert (await pairing(rig, "approve", code_in(await asked_by(rig))))[0] == 0
+
+
+async def test_three_who_ask_again_and_again_do_not_keep_a_fourth_out(rig: Rig, clock: MovedClock) -> None:
+    puppets = [f"puppet{number}" for number in range(3)]
+    for uid in puppets:
+        rig.octo.add_person(uid, uid)
+    clock.ahead_s = -3 * 3_599 - 3_500
+    await rig.start(rig.config(**PAIRING), ScriptedHost())
+    for _ in range(3):
+        for uid in puppets:
+            await asked_by(rig, uid)
+        clock.ahead_s += 3_599  # their codes never end
+    assert await asked_by(rig) != Texts().refused
+    code = code_in(rig.said(DM_BEN)[-1])
+    clock.ahead_s += 60
+    assert await asked_by(rig, puppets[0]) != Texts().refused  # told an hour ago, and without a place now
+    clock.ahead_s += 3_000
+    for uid in puppets:
+        await asked_by(rig, uid)
+    assert code in {row[2] for row in tables(rig)[0]}
+    assert (await pairing(rig, "approve", code))[0] == 0
+
+
+async def test_who_came_while_three_others_had_just_asked_gets_a_place_a_quarter_of_an_hour_later(
+    rig: Rig, clock: MovedClock
+) -> None:
+    for number in range(3):
+        rig.octo.add_person(f"puppet{number}", "Puppet")
+    clock.ahead_s = -2_000
+    await rig.start(rig.config(**PAIRING), ScriptedHost())
+    for number in range(3):
+        await asked_by(rig, f"puppet{number}")
+    assert await asked_by(rig) == Texts().refused
+    clock.ahead_s += 950
+    code = code_in(await asked_by(rig))
+    for number in range(3):
+        await asked_by(rig, f"puppet{number}")
     assert (await pairing(rig, "approve", code))[0] == 0
 
 

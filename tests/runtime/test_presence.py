@@ -127,9 +127,9 @@ async def test_the_repeat_keeps_its_distance_from_a_sign_a_new_message_caused(
 ) -> None:
     left, typing = list[float](), BotApi.typing
 
-    async def noted(api: BotApi, channel: ChannelRef) -> None:
+    async def noted(api: BotApi, channel: ChannelRef, *, again: bool = False) -> None:
         left.append(fast_rig.clock.now())  # a busy machine may hold it up on its way to the server
-        await typing(api, channel)
+        await typing(api, channel, again=again)
 
     monkeypatch.setattr(BotApi, "typing", noted)
     host = ScriptedHost([Accepted("r"), HANG, Final("one")])
