@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-gateway lint types unit golden docs chaos fuzz bench clean
+.PHONY: demo test test-gateway lint types unit golden docs chaos fuzz bench audit sbom clean
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed; call: make PYTHON=python3.11 ...")'
@@ -52,6 +52,15 @@ test-gateway: $(STAMP)
 # every benchmark against its floor; BENCH="packets store" for some, BENCH=--write to renew docs/performance.md
 bench: $(STAMP)
 	$(BIN)/python -m tests.bench $(BENCH)
+
+# known vulnerabilities of what the wheel brings along, by pip-audit; exit code 1 (make says "Error 1") for some, 3 where
+# the database could not be asked about all of it: behind a mirror, without a network
+audit: $(STAMP)
+	$(BIN)/python -m tests.supply audit
+
+# the wheel and its bill of materials (CycloneDX), into dist/
+sbom: $(STAMP)
+	$(BIN)/python -m tests.supply sbom
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
