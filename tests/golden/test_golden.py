@@ -36,7 +36,9 @@ def recorded(name: str) -> Iterator[str]:
         label = labels.get(event["client_msg_no"])
         meant = "" if label is None else f" · meant for the bot: {label.addressed}"
         yield f"# type {event['type']} · {event['decision']}: {event['reason']}{meant}"
-        yield from described(render(parse_payload(raw), own_name=capture(name).header.account.name, mark=MARK))
+        yield from described(
+            render(parse_payload(raw), own_name=capture(name).header.account.name, mark=MARK)
+        )
         yield ""
 
 
