@@ -128,5 +128,7 @@ def _is_imitation(line: str) -> bool:
     start = line.lstrip()
     if start[:1] not in {"[", "-"} or len(start) < SHORTEST:
         return False
-    head = unicodedata.normalize("NFKD", " ".join(start.split())[:HEAD])
-    return _OURS.match(head.translate(_FOLD).casefold()) is not None
+    head = " ".join(start.split())[:HEAD]
+    if not head.isascii():
+        head = unicodedata.normalize("NFKD", head).translate(_FOLD)
+    return _OURS.match(head.casefold()) is not None
