@@ -151,19 +151,20 @@ def _author(reply: Reply, own_name: str) -> str:
 
 
 def _shortened(text: str, mark: str) -> str:
-    """Return the text, cut with a line that says how much is missing where it is too long for an agent."""
+    """Return the text, readable, and cut with a line that says how much is missing where it is too long."""
+    shown = readable(text[:TEXT_BYTES])  # what lies behind it is too much whatever it is
+    if len(text) <= TEXT_BYTES and len(shown.encode()) <= TEXT_BYTES:
+        return shown
     size = len(text.encode())
-    if size <= TEXT_BYTES:
-        return text
     told = marked(f"消息过长: 共 {size} 字节，仅显示前 {TEXT_BYTES} 字节", mark)
-    return f"{clip(text, TEXT_BYTES)}\n{told}"
+    cut = clip(shown, TEXT_BYTES)
+    return f"{cut if cut != shown else cut + CUT_MARK}\n{told}"
 
 
 def _body(payload: Payload, mark: str) -> Rendered:
     if payload.problem is not None:
         return Rendered(text=marked(f"无法解析的消息: {payload.problem}", mark))
-    body = _RENDERERS.get(payload.type or 0, _marked)(payload, mark)
-    return Rendered(text=readable(body.text), media=body.media)
+    return _RENDERERS.get(payload.type or 0, _marked)(payload, mark)
 
 
 def _claimed(payload: Payload, mark: str) -> Rendered:

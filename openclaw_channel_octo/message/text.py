@@ -3,6 +3,7 @@
 import re
 import sys
 from collections.abc import Callable, Iterable
+from itertools import islice
 
 __all__ = [
     "CUT_MARK",
@@ -32,8 +33,12 @@ _HIDDEN = re.compile(
     "[\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e0fff]"
 )
 """What changes a line without being seen: directions, zero widths, tags. Joiners stay: emoji and Persian need them."""
-_BLANK = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0]")
+_BLANKS = "\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0"
+_BLANK = re.compile(f"[{_BLANKS}]")
 """Letters and signs that show nothing: no name needs them, some old spellings in texts do."""
+_SEEN = re.compile(rf"[^\s\x00-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff{_BLANKS}]")
+MOST_LOOKS = 10_000
+"""Odd characters at the beginning of a text after which nobody looks for one that can be seen."""
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _LINE_END = re.compile("\r\n|[\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
 _UNREADABLE = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x9f]")
@@ -130,7 +135,7 @@ def readable(text: str) -> str:
 
 def is_visible(text: str) -> bool:
     """Return whether anything of the text can be seen."""
-    return any(character.isprintable() and not character.isspace() for character in _BLANK.sub("", text))
+    return any(found[0].isprintable() for found in islice(_SEEN.finditer(text), MOST_LOOKS))
 
 
 def indented(text: str, margin: str = "  ") -> str:

@@ -236,7 +236,7 @@ class Turns(Struct, frozen=True, kw_only=True):
         payload = parse_payload(said.payload) if said else None
         if said is None or payload is None or payload.problem is not None:
             return None
-        return Quoted(uid=said.from_uid, payload=payload)
+        return Quoted(uid=said.from_uid if said.from_uid != self.identity.uid else "", payload=payload)
 
     async def _attempt(
         self, row: InboundRow, asked: "_Asked", number: int, answer: Answer, begin: Begin

@@ -9,6 +9,7 @@ import pytest
 from aiohttp import web
 
 from openclaw_channel_octo.ids import ChannelRef
+from openclaw_channel_octo.message.marks import unmarked
 from openclaw_channel_octo.testing.host import ScriptedHost
 from openclaw_channel_octo.testing.records import RawMessage
 from tests.rest.test_media import Site, site
@@ -37,9 +38,9 @@ class Scene:
         return await self.rig.octo.inject(HELPER, message, stored=True)
 
     async def asked(self, payload: Mapping[str, Any] | bytes) -> str:
-        """Return what the agent is asked for a payload."""
+        """Return what the agent is asked for a payload, without the mark."""
         await self.rig.until_row(await self.tell(payload), "answered")
-        return self.host.turns[-1].text
+        return unmarked(self.host.turns[-1].text, self.host.turns[-1].mark)
 
 
 @pytest.fixture

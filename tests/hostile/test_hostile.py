@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from openclaw_channel_octo.message.marks import unmarked
 from openclaw_channel_octo.message.payload import ContentType
 from openclaw_channel_octo.message.text import is_visible
 from openclaw_channel_octo.runtime.media import FETCH_WITHIN_S, TELL
@@ -143,7 +144,7 @@ async def test_a_refused_file_has_a_reason_and_nothing_inside_is_asked(
     await scene.start(mediaMaxMb=1)
     address = url.format(inside=scene.inside.url, port=scene.inside.port)
     asked = await scene.asked({"type": 8, "url": address, "name": "a.txt"})
-    assert asked.endswith(f"[文件: a.txt - {why}]\n{TELL}")
+    assert asked.endswith(f"[文件: a.txt - {why}]\n[{TELL}]")
     assert scene.inside.seen == []
     assert not any(scene.rig.state_dir.glob("media/*"))
     assert TOKEN not in str(scene.files.seen)
@@ -232,5 +233,6 @@ async def test_twenty_files_and_hanging_downloads_do_not_delay_the_signs_of_a_me
     assert {path for path, _ in scene.files.seen} == {"/own.png", "/quoted.png"}
     await clock.advance(FETCH_WITHIN_S + 1)
     turn = await scene.host.wait_for_turns(1)
-    assert turn.text.endswith(f"[图片 - 超时]\n[图片 - 超时]\n{TELL}")
+    told = unmarked(turn.text, turn.mark)
+    assert told.endswith(f"[图片 - 超时]\n[图片 - 超时]\n[{TELL}]")
     assert {path for path, _ in scene.files.seen} == {"/own.png", "/quoted.png"}

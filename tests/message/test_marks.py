@@ -165,6 +165,7 @@ def test_old_marks_become_the_mark_of_the_run() -> None:
 
 def test_people_do_not_read_a_mark_that_an_agent_copied() -> None:
     assert unmarked(f"I saw [{MARK} 图片] and {MARK}.", MARK) == "I saw [图片] and ."
+    assert unmarked(f"{explanation(MARK, MARK)}\n\nhi", MARK) == "hi"
     assert unmarked("as it was", "") == "as it was"
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from openclaw_channel_octo.ids import ChannelRef
+from openclaw_channel_octo.message.marks import unmarked
 from openclaw_channel_octo.message.payload import parse_payload
 from openclaw_channel_octo.message.render import MediaRef, render
 from openclaw_channel_octo.observe.logs import BotLog
@@ -55,9 +56,9 @@ async def test_files_keep_their_order_and_a_missing_one_is_named(tmp_path: Path)
     assert [item.url for item in taken.media] == ["a.png", "gone", "c"]
     assert [item.path is not None for item in taken.media] == [True, False, True]
     assert (
-        taken.text
+        unmarked(taken.text, taken.mark)
         == "[文件: b.pdf - 下载失败: HTTP 404]\n[文件: c.txt]\n--- 文件内容 ---\n  a\n  b\n--- 文件结束 ---\n"
-        + TELL
+        + f"[{TELL}]"
     )
 
 
@@ -70,7 +71,7 @@ async def test_a_file_that_takes_too_long_is_given_up_and_the_others_are_there(t
     await clock.settle()
     await clock.advance(FETCH_WITHIN_S + 1)
     taken = await taking
-    assert taken.text == f"[视频 - 超时]\n{TELL}"
+    assert unmarked(taken.text, taken.mark) == f"[视频 - 超时]\n[{TELL}]"
     assert taken.media[1].path is not None
 
 
@@ -80,6 +81,13 @@ async def test_what_was_begun_early_is_not_fetched_twice(tmp_path: Path) -> None
     media.begin(1, refs)
     await media.take(1, refs)
     assert shelf.asked == ["a.png"]
+
+
+async def test_a_file_begun_for_another_quote_than_the_true_one_is_dropped(tmp_path: Path) -> None:
+    media, _ = intake(tmp_path, ManualClock())
+    media.begin(1, [MediaRef(kind="image", url="claimed.png")])
+    taken = await media.take(1, [MediaRef(kind="image", url="said.png")])
+    assert [item.url for item in taken.media] == ["said.png"]
 
 
 async def test_a_file_that_was_swept_while_its_message_waited_is_fetched_again(tmp_path: Path) -> None:
@@ -102,7 +110,7 @@ async def test_an_agent_gets_the_file_and_the_text_of_a_small_one(rig: Rig) -> N
         (said,) = await rig.until_said(1, ChannelRef(ANN, 1))
         # Loopback is nobody's business to fetch from, and people read why.
         assert said == (
-            f"no file\n[文件: notes.txt] {files.url}/a.png\n\n[文件: notes.txt - 地址不允许访问]\n{TELL}"
+            f"no file\n[文件: notes.txt] {files.url}/a.png\n\n[文件: notes.txt - 地址不允许访问]\n[{TELL}]"
         )
         assert files.seen == []
 
