@@ -27,12 +27,22 @@ class Places:
         self._clock = clock
         self._groups: Sequence[Group] = ()
         self._until = float("-inf")
+        self._asking = asyncio.Lock()
 
-    async def groups(self) -> Sequence[Group]:
-        """Return the groups the bot is in."""
-        if self._clock.now() >= self._until:
-            self._groups = await self._api.groups()
-            self._until = self._clock.now() + GROUPS_FOR_S
+    def doubt(self) -> None:
+        """Ask for the groups anew when they are needed: changes may have been missed."""
+        self._until = float("-inf")
+
+    async def groups(self, *, within_s: float | None = None) -> Sequence[Group]:
+        """Return the groups the bot is in; several who ask at once ask the server once.
+
+        Args:
+            within_s: seconds the call may take once it is on its way.
+        """
+        async with self._asking:
+            if self._clock.now() >= self._until:
+                self._groups = await self._api.groups(within_s=within_s)
+                self._until = self._clock.now() + GROUPS_FOR_S
         return self._groups
 
     async def members(self, group_no: str) -> list[GroupMember]:
