@@ -256,9 +256,9 @@ class Bot:
             log=self._log,
         )
 
-    async def _fetched(self, events: Sequence[Incoming]) -> Sequence[Outcome]:
+    async def _fetched(self, events: Sequence[Incoming], complete: bool) -> Sequence[Outcome]:
         since_s = self._server_s(self._begun_ms) - self._config.cold_start_max_age_seconds
-        return await self._pipeline.fetched(events, answer_since=since_s)
+        return await self._pipeline.fetched(events, answer_since=0 if complete else since_s)
 
     def _server_s(self, wall_ms: int) -> int:
         """Return Unix seconds by the server's clock, which stamps the messages; this machine's may be wrong."""

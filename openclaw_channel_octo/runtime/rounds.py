@@ -132,6 +132,15 @@ class Rounds:
         one.heard, one.every = self._clock.now(), SOON_S
         self._plan(ref, one, one.heard + SOON_S)
 
+    def looked(self, ref: ChannelRef, *, done: bool, found: bool) -> None:
+        """Note what came of a look: whether it could be done, and whether anything new was found."""
+        if not done:
+            self.failed(ref)
+        elif found:
+            self.heard(ref)
+        else:
+            self.quiet(ref)
+
     def quiet(self, ref: ChannelRef) -> None:
         """Note that there was nothing new."""
         if (one := self._planned.get(ref)) is not None:

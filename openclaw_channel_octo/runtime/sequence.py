@@ -43,8 +43,7 @@ KNOWN_MOST = 10_000
 """Conversations remembered; of one that is forgotten the cursor is read from the journal again."""
 
 _GONE = (PermissionDenied, NotFound)
-
-Accept = Callable[[Sequence[Received]], Awaitable[Sequence[Outcome]]]
+Accept = Callable[[Sequence[Received], bool], Awaitable[Sequence[Outcome]]]
 
 
 class _Channel(Struct):
@@ -52,6 +51,7 @@ class _Channel(Struct):
     filling: bool = False
     waiting: bool = False
     saved: int = 0
+    complete: bool = False
 
     @property
     def idle(self) -> bool:
@@ -63,7 +63,8 @@ class MessageSequence:
 
     Args:
         history: what the server remembers.
-        accept: judges and records messages of the history, dropping known ones.
+        accept: judges and records messages of the history, dropping known ones; told whether the conversation was
+            complete before, since the start.
         release: takes each message when its turn has come; must not block or raise.
         cursors: how far conversations are complete.
         tasks: owner of the work in the background.
@@ -136,15 +137,15 @@ class MessageSequence:
         """
         self._rounds.recall(urgent)
         first = list(self._due(AT_FIRST))
-        for ref in first:
-            if (channel := self._channels.get(ref)) is not None:
-                channel.filling = True
+        known = {ref: self._channels[ref] for ref in first if ref in self._channels}
+        for channel in known.values():
+            channel.filling = True
 
         async def meet() -> None:
             await self._rounds.list()
             await together(map(self._look, list(self._due(AT_FIRST - len(first)))))
 
-        await together((*map(self._look, first), meet()))
+        await together((*(self._look(ref, known.get(ref)) for ref in first), meet()))
 
     async def check(self, online: Callable[[], bool]) -> None:
         """Look at some conversations for messages that were never pushed, one after the other.
@@ -165,39 +166,39 @@ class MessageSequence:
         for _ in range(most):
             if (ref := self._rounds.take()) is None:
                 return
-            channel = self._channels.get(ref)
-            if channel is not None and channel.filling:
-                self._rounds.quiet(ref)
-            else:
+            if (channel := self._channels.get(ref)) is None or not channel.filling:
                 yield ref
+            else:
+                self._rounds.quiet(ref)
 
-    async def _look(self, ref: ChannelRef) -> None:
-        """Fetch what is new in a conversation, known or not, and plan the next look by what came of it."""
+    async def _look(self, ref: ChannelRef, held: _Channel | None = None) -> None:
+        """Fetch what is new in a conversation, known or not, and plan the next look by what came of it.
+
+        Args:
+            ref: the conversation.
+            held: its state where what arrives is held back already; then there is more time.
+        """
         channel = self._channels.get(ref)
-        if channel is None and not self._rounds.listed(ref):
-            self._rounds.drop(ref)
-            return
         before, done = channel.order.cursor if channel else 0, False
         try:
-            if channel is None:
+            if held is not None:
+                done = await self._fill(ref, held, None)
+            elif channel is not None:
+                done = channel.filling or await self._check(ref, channel)
+            elif self._rounds.listed(ref):
                 done = await self._begin(ref, self._add(ref))
-            elif channel.filling:  # a connect: whatever arrives is held back, and more time is given
-                done = await self._fill(ref, channel, None)
             else:
-                done = await self._check(ref, channel)
+                self._rounds.drop(ref)
         finally:
-            channel = self._channels.get(ref)
-            if not done:
-                self._rounds.failed(ref)
-            elif channel is not None and channel.order.cursor > before:
-                self._rounds.heard(ref)
-            else:
-                self._rounds.quiet(ref)
+            if (now := self._channels.get(ref)) is not None:
+                now.complete |= done
+            self._rounds.looked(ref, done=done, found=now is not None and now.order.cursor > before)
 
     def _heard(self, ref: ChannelRef) -> None:
         """Plan the next look at a conversation that is complete up to now."""
         channel = self._channels.get(ref)
         if channel is not None and channel.idle:
+            channel.complete = True
             self._rounds.heard(ref)
 
     def _meet_at(self, ref: ChannelRef, seq: int) -> _Channel:
@@ -208,8 +209,8 @@ class MessageSequence:
         return channel
 
     async def _look_back(self, ref: ChannelRef, channel: _Channel) -> None:
-        await self._begin(ref, channel)
-        self._heard(ref)
+        if await self._begin(ref, channel):
+            self._heard(ref)
 
     def _add(self, ref: ChannelRef, *, filling: bool = True) -> _Channel:
         """Add a conversation that `_begin` takes up, and forget one that is quiet where there are too many."""
@@ -296,7 +297,7 @@ class MessageSequence:
     async def _fetch_ending(self, ref: ChannelRef, channel: _Channel) -> None:
         since = self._look_back_to(ref)
         ending = await self._history.ending(ref, since)
-        outcomes = await self._accept(ending.messages)
+        outcomes = await self._accept(ending.messages, channel.complete)
         order = channel.order
         self._pass_on(order.begin(ending.after))
         for outcome in outcomes:
@@ -349,7 +350,7 @@ class MessageSequence:
             fresh = [message for message in page if message.message.message_seq > after]
             if not fresh:
                 return
-            for outcome in await self._accept(fresh):
+            for outcome in await self._accept(fresh, channel.complete):
                 self._pass_on(channel.order.fetched(outcome.message.message_seq, outcome))
             if len(page) < PAGE:
                 return
@@ -396,7 +397,4 @@ class MessageSequence:
             for channel in moved.values():
                 channel.saved = channel.order.cursor
             cursors = {ref: channel.saved for ref, channel in moved.items()}
-            self._tasks.start(self._keep(cursors), "cursors")
-
-    async def _keep(self, cursors: Mapping[ChannelRef, int]) -> None:
-        await self._cursors.save(cursors)
+            self._tasks.start(self._cursors.save(cursors), "cursors")
