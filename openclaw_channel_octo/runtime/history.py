@@ -61,7 +61,7 @@ class History:
 
     async def conversations(self) -> list[ChannelRef]:
         """Return the conversations that can be listed: the bot's groups and the one with its owner."""
-        listed = await self._places.groups(within_s=FETCH_WITHIN_S)
+        listed = await self._places.groups()
         groups = [ChannelRef(group.group_no, ChannelType.GROUP) for group in listed]
         owner = self._identity.owner_uid
         return groups + ([ChannelRef(owner, ChannelType.PERSON)] if owner else [])

@@ -13,6 +13,9 @@ __all__ = ["Places"]
 GROUPS_FOR_S = 60.0
 """How long the list of groups is believed; a bare id of a newer group is taken for a person's until then."""
 
+LIST_WITHIN_S = 10.0
+"""Longest time the list may take once the server is asked."""
+
 
 class Places:
     """The groups of one bot and the people in them. Every method raises `ApiError`.
@@ -33,15 +36,11 @@ class Places:
         """Ask for the groups anew when they are needed: changes may have been missed."""
         self._until = float("-inf")
 
-    async def groups(self, *, within_s: float | None = None) -> Sequence[Group]:
-        """Return the groups the bot is in; several who ask at once ask the server once.
-
-        Args:
-            within_s: seconds the call may take once it is on its way.
-        """
+    async def groups(self) -> Sequence[Group]:
+        """Return the groups the bot is in; several who ask at once ask the server once."""
         async with self._asking:
             if self._clock.now() >= self._until:
-                self._groups = await self._api.groups(within_s=within_s)
+                self._groups = await self._api.groups(within_s=LIST_WITHIN_S)
                 self._until = self._clock.now() + GROUPS_FOR_S
         return self._groups
 
