@@ -68,7 +68,7 @@ def list_people(store: Path, account: str, as_json: bool) -> None:
 def approve(code: str, store: Path, account: str, as_json: bool) -> None:
     """Let in the person with this CODE, from their next message on; a running bot tells them.
 
-    Exit code 1 when there is none. After ten wrong codes within an hour each one takes five seconds.
+    Exit code 1 when there is none. After ten wrong codes within an hour each takes five seconds.
     """
     clock = SystemClock()
     with StoreErrors():

@@ -6,8 +6,6 @@ from contextlib import AsyncExitStack
 from functools import partial
 from typing import TYPE_CHECKING
 
-from msgspec import Struct
-
 from openclaw_channel_octo.clock import Backoff
 from openclaw_channel_octo.config.model import BotConfig
 from openclaw_channel_octo.errors import StoreError
@@ -27,17 +25,17 @@ from openclaw_channel_octo.runtime.assembly import (
     make_surroundings,
     make_turns,
 )
+from openclaw_channel_octo.runtime.cursors import JournalCursors
 from openclaw_channel_octo.runtime.history import History
 from openclaw_channel_octo.runtime.inbox import Inbox, Incoming, Outcome
 from openclaw_channel_octo.runtime.measures import Measures
 from openclaw_channel_octo.runtime.pipeline import Pipeline
 from openclaw_channel_octo.runtime.presence import Presence
-from openclaw_channel_octo.runtime.sequence import CHECK_EVERY_S, MessageSequence
+from openclaw_channel_octo.runtime.sequence import PASS_EVERY_S, MessageSequence
 from openclaw_channel_octo.runtime.shared import Shared
 from openclaw_channel_octo.runtime.supervisor import ConnectionStatus, LinkState, Supervisor
-from openclaw_channel_octo.runtime.tasks import TaskSet, together
+from openclaw_channel_octo.runtime.tasks import TaskSet
 from openclaw_channel_octo.runtime.transport import Tap
-from openclaw_channel_octo.store.journal import Journal
 from openclaw_channel_octo.store.leases import Lease
 from openclaw_channel_octo.wire.events import Connected
 
@@ -48,6 +46,9 @@ __all__ = ["Bot"]
 
 LEASE_EVERY_S = 2.0
 """Wait between two tries to take the lease of a bot that another process runs."""
+
+FIRST_ROUND_MS = 3_600_000
+"""How long it may take until a start has looked at every conversation."""
 
 SOCKET_WITHIN_S = 15.0
 """How long a bot waits for its socket, and with it for the server's clock, before it takes up old messages."""
@@ -95,6 +96,7 @@ class Bot:
         self._intake = TaskSet(log, shared.clock)
         self._measures = Measures(shared.meter, shared.clock, config.account_id)
         self._begun = False
+        self._begun_ms = 0
         self._server_ahead_ms = 0
         self.outbound: OutboundBot | None = None
         """What others can have the bot do; ``None`` before it first knew who it is."""
@@ -244,7 +246,7 @@ class Bot:
 
     def _make_sequence(self) -> MessageSequence:
         return MessageSequence(
-            history=History(self._api, self._identity),
+            history=History(self._api, self._around.places, self._identity),
             accept=self._fetched,
             release=self._pipeline.release,
             cursors=JournalCursors(self._shared.journal, self._config.account_id),
@@ -254,20 +256,25 @@ class Bot:
             log=self._log,
         )
 
-    async def _fetched(self, events: Sequence[Incoming]) -> Sequence[Outcome]:
-        return await self._pipeline.fetched(events, now_s=self._server_now_s())
+    async def _fetched(self, events: Sequence[Incoming], complete: bool) -> Sequence[Outcome]:
+        since_s = self._server_s(self._begun_ms) - self._config.cold_start_max_age_seconds
+        return await self._pipeline.fetched(events, answer_since=0 if complete else since_s)
 
-    def _server_now_s(self) -> int:
+    def _server_s(self, wall_ms: int) -> int:
         """Return Unix seconds by the server's clock, which stamps the messages; this machine's may be wrong."""
-        return (self._shared.clock.wall_ms() + self._server_ahead_ms) // 1000
+        return (wall_ms + self._server_ahead_ms) // 1000
 
     def _look_back_to(self, channel: ChannelRef) -> int:
         """Return from when on a conversation is looked at that nobody here has heard of.
 
-        Not at all where nobody has to mention the bot: all the talk from before it came would be for it.
+        Not at all where nobody has to mention the bot: all the talk from before it came would be for it. Elsewhere what
+        was in time when the bot started is so when the conversation's turn has come, too.
         """
-        age_s = self._config.cold_start_max_age_seconds if self._around.needs_mention(channel) else 0
-        return self._server_now_s() - age_s
+        now_ms = self._shared.clock.wall_ms()
+        if not self._around.needs_mention(channel):
+            return self._server_s(now_ms)
+        from_ms = max(self._begun_ms, now_ms - FIRST_ROUND_MS)
+        return self._server_s(from_ms) - self._config.cold_start_max_age_seconds
 
     async def _begin_without_socket(self) -> None:
         """Begin although the socket cannot be opened: the API may be there, and messages wait for an answer."""
@@ -278,50 +285,27 @@ class Bot:
         """Fetch what was said while nobody listened; servers push nothing of it (protocol §4.8)."""
         self._server_ahead_ms = connected.time_diff_ms
         if self._begun:
-            self._intake.start(self._around.look_around(), "surroundings")
-            self._intake.start(self._catch_up(), "catch-up")
+            self._intake.start(self._around.look_around(self._sequence.latest()), "surroundings")
+            self._intake.start(self._sequence.catch_up(), "catch-up")
         else:
             self._begin()
 
     def _begin(self) -> None:
         if not self._begun:
-            self._begun = True
+            self._begun, self._begun_ms = True, self._shared.clock.wall_ms()
             self._intake.until_done(self._take_up, "begin")
 
     async def _take_up(self) -> None:
         """Get to know the conversations, fetch what was missed, and take up what an earlier process left open."""
         journal, account = self._shared.journal, self._config.account_id
         self._sequence.restore(await journal.cursors(account))
-        await self._around.look_around()
-        await self._pipeline.open()
-        await self._catch_up()
+        await self._around.look_around(self._sequence.latest())
+        await self._sequence.catch_up(await self._pipeline.open())
         self._pipeline.resume()
         check = partial(self._sequence.check, self._online)
-        self._intake.repeat(check, "keep-up", CHECK_EVERY_S, wait_first=True)
+        self._intake.repeat(check, "keep-up", PASS_EVERY_S, wait_first=True)
         self._intake.repeat(self._media.sweep, "sweep of received files", media.SWEEP_EVERY_S)
         self._intake.repeat(self._files.sweep, "sweep of sent files", attachments.SWEEP_EVERY_S)
 
-    async def _catch_up(self) -> None:
-        await together((self._sequence.catch_up(), self._sequence.meet()))
-
     def _online(self) -> bool:
         return self._supervisor.status.state is LinkState.ONLINE
-
-
-class JournalCursors(Struct, frozen=True):
-    """One bot's cursors in the journal."""
-
-    journal: Journal
-    account: str
-
-    async def load(self, ref: ChannelRef) -> int | None:
-        """Return one conversation's cursor, ``None`` where nobody has heard of it. Raises `StoreError`."""
-        return await self.journal.cursor(self.account, ref)
-
-    async def save(self, moved: Mapping[ChannelRef, int]) -> None:
-        """Keep cursors that moved on. Raises `StoreError`."""
-        await self.journal.save_cursors(self.account, moved)
-
-    async def reset(self, ref: ChannelRef, seq: int) -> None:
-        """Put one back. Raises `StoreError`."""
-        await self.journal.reset_cursor(self.account, ref, seq)

@@ -25,7 +25,7 @@ from openclaw_channel_octo.store.records import InboundRow, NewInbound, RowState
 from openclaw_channel_octo.wire.events import InboundMessage, Received, Undecodable
 from openclaw_channel_octo.wire.packets import Flags
 
-__all__ = ["NUMBERS_END", "TOO_OLD", "Inbox", "Incoming", "Outcome", "trace_of"]
+__all__ = ["TOO_OLD", "Inbox", "Incoming", "Outcome", "number_of", "trace_of"]
 
 _log = logging.getLogger(__name__)
 
@@ -40,6 +40,11 @@ TOO_OLD = "too old when it was found in the history at the start"
 
 NUMBERS_END = 2**63
 """Numbers from here on fit no signed 64-bit field of the journal; a server of version 6 can send them."""
+
+_UNNUMBERED = Flags.NO_PERSIST | Flags.SYNC_ONCE
+
+_NO_PLACE = frozenset({DecisionKind.IGNORED, DecisionKind.UNDECODABLE})
+"""What does not count as heard: the history may hold an undecodable message readable."""
 
 _TO_THE_BOT = ADDRESSED | {DecisionKind.REFUSED}
 """What has to come to an end people can see."""
@@ -219,6 +224,16 @@ class Inbox:
             state=state,
             detail=detail,
         )
+
+
+def number_of(outcome: Outcome) -> int:
+    """Return the message's number in its conversation's log, 0 for one that has none there (protocol §4.7)."""
+    message = outcome.message
+    if message.flags & _UNNUMBERED or not outcome.channel.id or message.message_seq >= NUMBERS_END:
+        return 0
+    if outcome.decision.kind in _NO_PLACE:
+        return 0
+    return message.message_seq
 
 
 def trace_of(message_id: int) -> str:

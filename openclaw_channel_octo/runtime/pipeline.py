@@ -5,14 +5,14 @@ more, in this process or at the next start; then it is a dead letter, and people
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
 from typing import Any
 
 from msgspec.structs import replace
 
 from openclaw_channel_octo.errors import ApiError
-from openclaw_channel_octo.ids import ChannelType
+from openclaw_channel_octo.ids import ChannelRef, ChannelType
 from openclaw_channel_octo.message.payload import parse_payload
 from openclaw_channel_octo.message.render import render
 from openclaw_channel_octo.observe.logs import trace_scope
@@ -87,14 +87,18 @@ class Pipeline:
         self._in_hand: set[int] = set()
         self._shown: set[int] = set()
 
-    async def open(self) -> None:
+    async def open(self) -> Collection[ChannelRef]:
         """Judge what arrives from here on: what has to be known about its conversations is known.
 
         Raises `StoreError`.
+
+        Returns:
+            The conversations in which an earlier process left messages open.
         """
         if not self._open.is_set():
             self._left_open = await self._shared.journal.unfinished(self._config.account_id)
             self._open.set()
+        return dict.fromkeys(row.channel for row in self._left_open)
 
     def suspend(self) -> None:
         """Leave what is recorded in the journal until `open` and `resume`; what is in hand goes on."""
@@ -113,15 +117,14 @@ class Pipeline:
         """Show that recorded messages were read, and end those that are too many; these have no row any more."""
         return [self._admitted(outcome) for outcome in outcomes]
 
-    async def fetched(self, events: Sequence[Incoming], *, now_s: int) -> Sequence[Outcome]:
-        """Record messages of the history; before the first connection old ones are not answered any more.
+    async def fetched(self, events: Sequence[Incoming], *, answer_since: int) -> Sequence[Outcome]:
+        """Record messages of the history.
 
         Args:
             events: the messages.
-            now_s: Unix seconds of the server's clock.
+            answer_since: Unix seconds of the server's clock; older ones are not answered any more.
         """
-        since_s = 0 if self._resumed else now_s - self._config.cold_start_max_age_seconds
-        outcomes = await self._inbox.accept(events, answer_since=since_s)
+        outcomes = await self._inbox.accept(events, answer_since=answer_since)
         self._measures.received(events, outcomes)
         if too_old := sum(outcome.row is not None and outcome.row.reason == TOO_OLD for outcome in outcomes):
             self._log.warning(

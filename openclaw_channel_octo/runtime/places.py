@@ -13,6 +13,9 @@ __all__ = ["Places"]
 GROUPS_FOR_S = 60.0
 """How long the list of groups is believed; a bare id of a newer group is taken for a person's until then."""
 
+LIST_WITHIN_S = 10.0
+"""Longest time the list may take once the server is asked."""
+
 
 class Places:
     """The groups of one bot and the people in them. Every method raises `ApiError`.
@@ -27,12 +30,18 @@ class Places:
         self._clock = clock
         self._groups: Sequence[Group] = ()
         self._until = float("-inf")
+        self._asking = asyncio.Lock()
+
+    def doubt(self) -> None:
+        """Ask for the groups anew when they are needed: changes may have been missed."""
+        self._until = float("-inf")
 
     async def groups(self) -> Sequence[Group]:
-        """Return the groups the bot is in."""
-        if self._clock.now() >= self._until:
-            self._groups = await self._api.groups()
-            self._until = self._clock.now() + GROUPS_FOR_S
+        """Return the groups the bot is in; several who ask at once ask the server once."""
+        async with self._asking:
+            if self._clock.now() >= self._until:
+                self._groups = await self._api.groups(within_s=LIST_WITHIN_S)
+                self._until = self._clock.now() + GROUPS_FOR_S
         return self._groups
 
     async def members(self, group_no: str) -> list[GroupMember]:

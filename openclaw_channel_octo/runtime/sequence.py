@@ -1,26 +1,24 @@
 """Order and completeness: a short reorder window, then the history fills what is missing (protocol §4.7, §4.8)."""
 
-import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from functools import partial
-from typing import Protocol, TypeVar
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
 from msgspec import Struct
 
 from openclaw_channel_octo.clock import Clock
-from openclaw_channel_octo.errors import ApiError, NotFound, PermissionDenied, StoreError, Unavailable
+from openclaw_channel_octo.errors import ApiError, NotFound, PermissionDenied, StoreError
 from openclaw_channel_octo.ids import ChannelRef
 from openclaw_channel_octo.observe.logs import BotLog
 from openclaw_channel_octo.policy.gate import DecisionKind
+from openclaw_channel_octo.runtime.cursors import Cursors
 from openclaw_channel_octo.runtime.history import FETCH_WITHIN_S, PAGE, History
-from openclaw_channel_octo.runtime.inbox import NUMBERS_END, Outcome
+from openclaw_channel_octo.runtime.inbox import Outcome, number_of
 from openclaw_channel_octo.runtime.order import ChannelOrder
+from openclaw_channel_octo.runtime.rounds import Rounds
 from openclaw_channel_octo.runtime.tasks import TaskSet, together
 from openclaw_channel_octo.wire.events import Received
-from openclaw_channel_octo.wire.packets import Flags
 
-__all__ = ["CHECK_EVERY_S", "Cursors", "MessageSequence"]
+__all__ = ["PASS_EVERY_S", "MessageSequence"]
 
 WINDOW_S = 0.3
 """How long a message waits for one with a smaller number before the history is asked."""
@@ -28,11 +26,12 @@ WINDOW_S = 0.3
 RETRY_S = 30.0
 """Wait before the history is asked again after it could not be, ±50 %."""
 
-AT_ONCE = 4
-"""Conversations caught up with at the same time; once as many failed, those that wait for their turn give up too."""
+AT_FIRST = 100
+"""Conversations caught up with at once after a connect, the ones heard last; the others follow pass by pass."""
 
-CHECK_EVERY_S = 180.0
-"""How often a quiet connection is checked for messages the server never pushed."""
+PASS_EVERY_S = 2.0
+LOOKS_A_PASS = 20
+"""Conversations looked at in a pass: ten a second, as many as the reference proxy lets through (octo-bot-api §1.5)."""
 
 CHECK_WITHIN_S = 2.0
 """Longest time such a check of one conversation may hold up its new messages."""
@@ -43,32 +42,8 @@ HELD_MOST = 256
 KNOWN_MOST = 10_000
 """Conversations remembered; of one that is forgotten the cursor is read from the journal again."""
 
-_UNNUMBERED = Flags.NO_PERSIST | Flags.SYNC_ONCE
-
-_NO_PLACE = frozenset({DecisionKind.IGNORED, DecisionKind.UNDECODABLE})
-"""What does not count as heard: the history may hold an undecodable message readable."""
-
 _GONE = (PermissionDenied, NotFound)
-
-_T = TypeVar("_T")
-
-Accept = Callable[[Sequence[Received]], Awaitable[Sequence[Outcome]]]
-
-
-class Cursors(Protocol):
-    """Where it is kept how far each conversation is complete."""
-
-    async def load(self, ref: ChannelRef) -> int | None:
-        """Return one conversation's cursor, ``None`` where nobody has heard of it."""
-        ...
-
-    async def save(self, moved: Mapping[ChannelRef, int]) -> None:
-        """Keep cursors that moved on."""
-        ...
-
-    async def reset(self, ref: ChannelRef, seq: int) -> None:
-        """Put one back."""
-        ...
+Accept = Callable[[Sequence[Received], bool], Awaitable[Sequence[Outcome]]]
 
 
 class _Channel(Struct):
@@ -76,6 +51,7 @@ class _Channel(Struct):
     filling: bool = False
     waiting: bool = False
     saved: int = 0
+    complete: bool = False
 
     @property
     def idle(self) -> bool:
@@ -87,7 +63,8 @@ class MessageSequence:
 
     Args:
         history: what the server remembers.
-        accept: judges and records messages of the history, dropping known ones.
+        accept: judges and records messages of the history, dropping known ones; told whether the conversation was
+            complete before, since the start.
         release: takes each message when its turn has come; must not block or raise.
         cursors: how far conversations are complete.
         tasks: owner of the work in the background.
@@ -118,19 +95,23 @@ class MessageSequence:
         self._clock = clock
         self._log = log
         self._channels: dict[ChannelRef, _Channel] = {}
-        self._slots = asyncio.Semaphore(AT_ONCE)
-        self._failures = 0
+        self._rounds = Rounds(history, clock, log)
 
     def restore(self, cursors: Mapping[ChannelRef, int]) -> None:
-        """Take up the conversations an earlier process knew."""
+        """Take up the conversations an earlier process knew, the ones heard last first."""
         for ref, cursor in cursors.items():
             self._channels.setdefault(ref, _Channel(ChannelOrder(cursor), saved=cursor))
+            self._rounds.add(ref)
+
+    def latest(self) -> Sequence[ChannelRef]:
+        """Return the conversations, the ones heard last first."""
+        return self._rounds.latest()
 
     def take(self, outcomes: Iterable[Outcome]) -> None:
         """Take recorded messages in the order they arrived."""
         touched: set[ChannelRef] = set()
         for outcome in outcomes:
-            seq = _number(outcome)
+            seq = number_of(outcome)
             if not seq:
                 self._release(outcome)
                 if outcome.decision.kind is DecisionKind.UNDECODABLE:
@@ -142,42 +123,94 @@ class MessageSequence:
                 self._wait(outcome.channel, channel)
             touched.add(outcome.channel)
         self._store(touched)
+        for ref in touched:
+            self._heard(ref)
 
-    async def catch_up(self) -> None:
-        """Fetch what every known conversation has missed; what arrives meanwhile is held back behind it."""
-        channels = [(ref, channel) for ref, channel in self._channels.items() if not channel.filling]
-        for _, channel in channels:
+    async def catch_up(self, urgent: Collection[ChannelRef] = ()) -> None:
+        """Fetch what the conversations have missed, known ones and those nobody here has heard of.
+
+        This takes the first `AT_FIRST` of them; what arrives there meanwhile is held back behind what they missed. The
+        others are looked at by `check`, or as soon as somebody speaks there.
+
+        Args:
+            urgent: conversations to begin with.
+        """
+        self._rounds.recall(urgent)
+        first = list(self._due(AT_FIRST))
+        known = {ref: self._channels[ref] for ref in first if ref in self._channels}
+        for channel in known.values():
             channel.filling = True
-        await together(self._fill(ref, channel, None) for ref, channel in channels)
 
-    async def meet(self) -> None:
-        """Look at the end of conversations nobody here has heard of: words to the bot may be in it."""
-        try:
-            listed = await self._history.conversations()
-        except ApiError as error:
-            self._log.warning("the bot's groups could not be listed: %s", error)
-            return
-        new = [ref for ref in listed if ref not in self._channels]
-        await together(self._begin(ref, self._add(ref)) for ref in new)
+        async def meet() -> None:
+            await self._rounds.list()
+            await together(map(self._look, list(self._due(AT_FIRST - len(first)))))
+
+        await together((*(self._look(ref, known.get(ref)) for ref in first), meet()))
 
     async def check(self, online: Callable[[], bool]) -> None:
-        """Look for messages that were never pushed, one conversation after the other.
+        """Look at some conversations for messages that were never pushed, one after the other.
 
         Args:
             online: tells whether the connection is up; while it is not, the next one catches up anyway.
         """
-        if online():
-            await self.meet()
-        for ref, channel in list(self._channels.items()):
-            if online() and not channel.filling:
-                await self._check(ref, channel)
+        if online() and self._rounds.list_is_old:
+            await self._rounds.list()
+        for ref in self._due(LOOKS_A_PASS):
+            if online():
+                await self._look(ref)
+            else:
+                self._rounds.failed(ref)
+
+    def _due(self, most: int) -> Iterator[ChannelRef]:
+        """Take conversations whose turn it is; one that is being read anyway is left out."""
+        for _ in range(most):
+            if (ref := self._rounds.take()) is None:
+                return
+            if (channel := self._channels.get(ref)) is None or not channel.filling:
+                yield ref
+            else:
+                self._rounds.quiet(ref)
+
+    async def _look(self, ref: ChannelRef, held: _Channel | None = None) -> None:
+        """Fetch what is new in a conversation, known or not, and plan the next look by what came of it.
+
+        Args:
+            ref: the conversation.
+            held: its state where what arrives is held back already; then there is more time.
+        """
+        channel = self._channels.get(ref)
+        before, done = channel.order.cursor if channel else 0, False
+        try:
+            if held is not None:
+                done = await self._fill(ref, held, None)
+            elif channel is not None:
+                done = channel.filling or await self._check(ref, channel)
+            elif self._rounds.listed(ref):
+                done = await self._begin(ref, self._add(ref))
+            else:
+                self._rounds.drop(ref)
+        finally:
+            if (now := self._channels.get(ref)) is not None:
+                now.complete |= done
+            self._rounds.looked(ref, done=done, found=now is not None and now.order.cursor > before)
+
+    def _heard(self, ref: ChannelRef) -> None:
+        """Plan the next look at a conversation that is complete up to now."""
+        channel = self._channels.get(ref)
+        if channel is not None and channel.idle:
+            channel.complete = True
+            self._rounds.heard(ref)
 
     def _meet_at(self, ref: ChannelRef, seq: int) -> _Channel:
         """Begin with a conversation whose message ``seq`` is the first one here; those before it may be lost."""
         channel = self._add(ref, filling=seq > 1)
         if channel.filling:
-            self._tasks.start(self._begin(ref, channel), "look-back")
+            self._tasks.start(self._look_back(ref, channel), "look-back")
         return channel
+
+    async def _look_back(self, ref: ChannelRef, channel: _Channel) -> None:
+        if await self._begin(ref, channel):
+            self._heard(ref)
 
     def _add(self, ref: ChannelRef, *, filling: bool = True) -> _Channel:
         """Add a conversation that `_begin` takes up, and forget one that is quiet where there are too many."""
@@ -210,9 +243,13 @@ class MessageSequence:
         if (before := channel.order.hole) is not None and not channel.filling:
             channel.filling = True
             await self._fill(ref, channel, before)
+            self._heard(ref)
 
-    async def _fill(self, ref: ChannelRef, channel: _Channel, before: int | None) -> None:
-        """Fetch the messages of a hole, or everything new; the caller has set ``filling``."""
+    async def _fill(self, ref: ChannelRef, channel: _Channel, before: int | None) -> bool:
+        """Fetch the messages of a hole, or everything new; return whether that could be done.
+
+        The caller has set ``filling``.
+        """
         order = channel.order
         try:
             await self._fetch(ref, channel, before, FETCH_WITHIN_S)
@@ -222,13 +259,18 @@ class MessageSequence:
         except ApiError as error:
             self._log.warning("missed messages of channel=%s could not be fetched: %s", ref.id, error)
             self._go_on_without(ref, channel)
+            return False
         else:
             self._pass_on(order.complete(before))
         finally:
             self._open(ref, channel)
+        return True
 
-    async def _begin(self, ref: ChannelRef, channel: _Channel) -> None:
-        """Take up a conversation from its cursor, else where it is now; one that cannot be read stays unknown."""
+    async def _begin(self, ref: ChannelRef, channel: _Channel) -> bool:
+        """Take up a conversation from its cursor, else where it is now; return whether that could be done.
+
+        One that cannot be read stays unknown.
+        """
         order = channel.order
         try:
             if (cursor := await self._cursors.load(ref)) is None:
@@ -247,13 +289,15 @@ class MessageSequence:
                 self._pass_on(order.begin(order.hole - 1))
             else:
                 self._go_on_without(ref, channel)
+            return isinstance(error, _GONE)
         finally:
             self._open(ref, channel)
+        return True
 
     async def _fetch_ending(self, ref: ChannelRef, channel: _Channel) -> None:
         since = self._look_back_to(ref)
-        ending = await self._read(partial(self._history.ending, ref, since))
-        outcomes = await self._accept(ending.messages)
+        ending = await self._history.ending(ref, since)
+        outcomes = await self._accept(ending.messages, channel.complete)
         order = channel.order
         self._pass_on(order.begin(ending.after))
         for outcome in outcomes:
@@ -268,15 +312,18 @@ class MessageSequence:
             channel.filling = True
             await self._fill(ref, channel, None)
 
-    async def _check(self, ref: ChannelRef, channel: _Channel) -> None:
+    async def _check(self, ref: ChannelRef, channel: _Channel) -> bool:
+        """Fetch everything new in a conversation; return whether that could be done."""
         channel.filling = True
         try:
             await self._fetch(ref, channel, None, CHECK_WITHIN_S)
         except (ApiError, StoreError) as error:
             self._log.debug("channel=%s could not be checked: %s", ref.id, error)
             self._pass_on(channel.order.resume())
+            return isinstance(error, _GONE)
         else:
             self._pass_on(channel.order.complete(None))
+            return True
         finally:
             self._open(ref, channel)
 
@@ -296,14 +343,14 @@ class MessageSequence:
         after = channel.order.cursor
         start = after + 1 if before is not None else max(1, after)
         while True:
-            page = await self._read(partial(self._history.page, ref, start, before, within_s))
+            page = await self._history.page(ref, start, before, within_s)
             if not page and start == after and await self._went_back(ref, after):
                 await self._restart(ref, channel)
                 return
             fresh = [message for message in page if message.message.message_seq > after]
             if not fresh:
                 return
-            for outcome in await self._accept(fresh):
+            for outcome in await self._accept(fresh, channel.complete):
                 self._pass_on(channel.order.fetched(outcome.message.message_seq, outcome))
             if len(page) < PAGE:
                 return
@@ -311,7 +358,7 @@ class MessageSequence:
             start = after + 1
 
     async def _went_back(self, ref: ChannelRef, cursor: int) -> bool:
-        newest = await self._read(partial(self._history.newest, ref))
+        newest = await self._history.newest(ref)
         if newest >= cursor:
             return False
         self._log.warning(
@@ -329,23 +376,6 @@ class MessageSequence:
         await self._fetch_ending(ref, channel)
         channel.saved = channel.order.cursor
         await self._cursors.reset(ref, channel.saved)
-
-    async def _read(self, ask: Callable[[], Awaitable[_T]]) -> _T:
-        """Return what the history says, a few conversations at a time. Raises `ApiError`.
-
-        Whoever waits for a slot while the server fails one reading after the other does not ask it too.
-        """
-        failures = self._failures
-        async with self._slots:
-            if self._failures - failures >= AT_ONCE:
-                raise Unavailable("messages/sync", "the history is not asked, because it fails for others")
-            try:
-                answer = await ask()
-            except Unavailable:
-                self._failures += 1
-                raise
-            self._failures = 0
-            return answer
 
     async def _try_again(self, ref: ChannelRef, channel: _Channel) -> None:
         await self._clock.sleep(RETRY_S * self._clock.jitter(0.5, 1.5))
@@ -367,17 +397,4 @@ class MessageSequence:
             for channel in moved.values():
                 channel.saved = channel.order.cursor
             cursors = {ref: channel.saved for ref, channel in moved.items()}
-            self._tasks.start(self._keep(cursors), "cursors")
-
-    async def _keep(self, cursors: Mapping[ChannelRef, int]) -> None:
-        await self._cursors.save(cursors)
-
-
-def _number(outcome: Outcome) -> int:
-    """Return the message's number in its conversation's log, 0 for one that has none there (protocol §4.7)."""
-    message = outcome.message
-    if message.flags & _UNNUMBERED or not outcome.channel.id or message.message_seq >= NUMBERS_END:
-        return 0
-    if outcome.decision.kind in _NO_PLACE:
-        return 0
-    return message.message_seq
+            self._tasks.start(self._cursors.save(cursors), "cursors")

@@ -1,6 +1,8 @@
 """What a bot knows of its conversations besides their messages: who is there, what they agreed on, what they noted."""
 
 import asyncio
+from collections.abc import Sequence
+from itertools import islice
 from typing import Any
 
 from msgspec import Struct
@@ -34,6 +36,9 @@ LOOK_WITHIN_S = 5.0
 
 GROUPS_AT_ONCE = 4
 """Groups looked at side by side after a connect."""
+
+GROUPS_AT_FIRST = 50
+"""Groups looked at after a connect, the ones heard last; others are once somebody speaks there."""
 
 
 class Surroundings(Struct, frozen=True, kw_only=True):
@@ -86,16 +91,21 @@ class Surroundings(Struct, frozen=True, kw_only=True):
             self.roster.warm(outcome.channel, outcome.message.from_uid)
             self.preferences.warm(group_of(outcome.channel).id)
 
-    async def look_around(self) -> None:
-        """Ask for what has to be known before people speak, within `LOOK_WITHIN_S`; the rest comes later."""
+    async def look_around(self, latest: Sequence[ChannelRef] = ()) -> None:
+        """Ask for what has to be known before people speak, within `LOOK_WITHIN_S`; the rest comes later.
+
+        Args:
+            latest: conversations, the ones heard last first.
+        """
         self.notes.forget()
         self.preferences.doubt()
+        self.places.doubt()
         try:
-            await within(self.clock, LOOK_WITHIN_S, self._look())
+            await within(self.clock, LOOK_WITHIN_S, self._look(latest))
         except TimeoutError:
             self.log.info("not all groups could be looked at in %.0f s", LOOK_WITHIN_S)
 
-    async def _look(self) -> None:
+    async def _look(self, latest: Sequence[ChannelRef]) -> None:
         slots = asyncio.Semaphore(GROUPS_AT_ONCE)
 
         async def look_at(group_no: str) -> None:
@@ -106,11 +116,14 @@ class Surroundings(Struct, frozen=True, kw_only=True):
                     await asyncio.wait({asking})
 
         try:
-            groups = await self.places.groups()
+            listed = [group.group_no for group in await self.places.groups()]
         except ApiError as error:
             self.log.info("the groups cannot be listed now: %s", error)
             return
-        await together(look_at(group.group_no) for group in groups)
+        known = frozenset(listed)
+        spoken = [group_of(ref).id for ref in latest if ref.type != ChannelType.PERSON]
+        first = dict.fromkeys([*(group_no for group_no in spoken if group_no in known), *listed])
+        await together(look_at(group_no) for group_no in islice(first, GROUPS_AT_FIRST))
 
     def _heed_signal(self, channel: ChannelRef, payload: Payload) -> None:
         event = payload.event_type or ""

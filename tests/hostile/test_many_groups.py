@@ -1,0 +1,72 @@
+"""A server with so many groups that nobody can ask about all of them at once."""
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from openclaw_channel_octo.ids import ChannelRef
+from openclaw_channel_octo.runtime.sequence import AT_FIRST, LOOKS_A_PASS, PASS_EVERY_S
+from openclaw_channel_octo.runtime.surroundings import GROUPS_AT_FIRST
+from openclaw_channel_octo.testing.double import OctoDouble
+from openclaw_channel_octo.testing.host import ScriptedHost
+from tests.runtime.rig import ANN, BEN, HELPER, FastClock, Rig
+
+GROUPS = 2_000
+
+
+def many(rig: Rig, count: int) -> list[ChannelRef]:
+    return [rig.octo.add_group(f"many{number}", [ANN, BEN, HELPER]) for number in range(count)]
+
+
+def asked(rig: Rig) -> Counter[str]:
+    """Return how often the history of each conversation was asked for."""
+    return Counter(call.body["channel_id"] for call in rig.calls("messages/sync"))
+
+
+async def test_a_start_among_thousands_of_groups_answers_at_once_and_asks_little(rig: Rig) -> None:
+    groups = many(rig, GROUPS)
+    host = ScriptedHost()
+    await rig.start(rig.config(), host)
+    await rig.until_row(await rig.mention("are you there?", where=groups[-1]), "answered")
+    passes = 2 + rig.octo.calls[-1].at / PASS_EVERY_S
+    assert len(rig.calls("groups")) == 1
+    assert len(rig.calls("groupMembers")) <= GROUPS_AT_FIRST + 1
+    assert len(rig.calls("mentionPref")) <= GROUPS_AT_FIRST + 1
+    assert len(rig.calls("messages/sync")) <= AT_FIRST + 3 + LOOKS_A_PASS * passes
+
+
+async def test_every_group_is_looked_at_in_the_end_once_and_the_first_words_there_are_answered(
+    octo: OctoDouble, tmp_path: Path
+) -> None:
+    rig = Rig(octo, tmp_path / "state", FastClock(100))
+    groups = many(rig, 3 * AT_FIRST)
+    words = await rig.mention("we have waited for you", where=groups[-1])
+    host = ScriptedHost()
+    await rig.start(rig.config(), host)
+    await rig.until_row(words, "answered")
+    await octo.wait_for(lambda: len(asked(rig)) >= len(groups) + 1)
+    await rig.stop()
+    assert max(asked(rig)[group.id] for group in groups) <= 2  # the one with words once more, for its context
+
+
+@pytest.mark.parametrize("spoken", ["before", "after"])
+async def test_groups_in_which_people_speak_come_first(rig: Rig, spoken: str) -> None:
+    groups = many(rig, 2 * AT_FIRST)
+    await rig.start(rig.config(), ScriptedHost())
+    await rig.until_row(await rig.mention("hello", where=groups[-1]), "answered")
+    await rig.until_cursor(groups[-1], 2)
+    await rig.stop()
+    host = ScriptedHost()
+    calls = len(rig.octo.calls)
+    if spoken == "before":
+        words = await rig.mention("while you were away", where=groups[-1])
+        await rig.start(rig.config(), host)
+        await rig.until_row(words, "answered")
+        (first, *_) = [
+            call.body["channel_id"] for call in rig.octo.calls[calls:] if call.name == "messages/sync"
+        ]
+        assert first == groups[-1].id
+    else:
+        await rig.start(rig.config(), host)
+        await rig.until_row(await rig.mention("now", where=groups[-2]), "answered")

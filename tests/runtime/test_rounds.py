@@ -1,0 +1,157 @@
+"""How often the history of conversations is asked for what was never pushed."""
+
+import logging
+from collections import Counter
+from collections.abc import Sequence
+
+import pytest
+
+from openclaw_channel_octo.errors import Unavailable
+from openclaw_channel_octo.ids import ChannelRef
+from openclaw_channel_octo.observe.logs import BotLog
+from openclaw_channel_octo.runtime.rounds import GROUPS_A_LISTING, LONGEST_S, RETRY_S, SOON_S, Rounds
+from openclaw_channel_octo.testing.clock import ManualClock
+
+A, B, C, D = (ChannelRef(name, 2) for name in "abcd")
+
+
+class Listing:
+    """A server that lists conversations."""
+
+    def __init__(self, listed: Sequence[ChannelRef] = ()) -> None:
+        self.listed = listed
+        self.fails = False
+
+    async def conversations(self) -> list[ChannelRef]:
+        if self.fails:
+            raise Unavailable("groups", "no answer")
+        return list(self.listed)
+
+
+def rounds(clock: ManualClock, *refs: ChannelRef, listing: Listing | None = None) -> Rounds:
+    made = Rounds(listing or Listing(), clock, BotLog(logging.getLogger("t"), "helper"))  # type: ignore[arg-type]  # all it asks
+    for ref in refs:
+        made.add(ref)
+    return made
+
+
+def taken(some: Rounds) -> list[ChannelRef]:
+    found = []
+    while (ref := some.take()) is not None:
+        found.append(ref)
+    return found
+
+
+async def until_due(clock: ManualClock, some: Rounds, ref: ChannelRef) -> float:
+    """Return the seconds until a conversation is looked at."""
+    begun = clock.now()
+    while taken(some) != [ref]:
+        await clock.advance(10)
+        assert clock.now() - begun < 2 * LONGEST_S
+    return clock.now() - begun
+
+
+async def test_a_quiet_conversation_is_looked_at_ever_more_rarely_up_to_once_an_hour() -> None:
+    clock = ManualClock()
+    some = rounds(clock, A)
+    assert taken(some) == [A]
+    waits = []
+    for _ in range(7):
+        some.looked(A, done=True, found=False)
+        waits.append(await until_due(clock, some, A))
+    assert waits == [180, 360, 720, 1440, 2880, 3600, 3600]
+
+
+@pytest.mark.parametrize("found", [True, False])
+async def test_a_message_makes_the_next_look_soon_again(*, found: bool) -> None:
+    clock = ManualClock()
+    some = rounds(clock, A)
+    taken(some)
+    for _ in range(6):
+        some.looked(A, done=True, found=False)
+        await until_due(clock, some, A)
+    if found:
+        some.looked(A, done=True, found=True)
+    else:
+        some.looked(A, done=True, found=False)
+        await clock.advance(5)
+        some.heard(A)
+    assert await until_due(clock, some, A) == SOON_S
+
+
+async def test_where_messages_keep_coming_nothing_is_asked() -> None:
+    clock = ManualClock()
+    some = rounds(clock, A)
+    taken(some)
+    some.heard(A)
+    for _ in range(100):
+        await clock.advance(60)
+        some.heard(A)
+        assert taken(some) == []
+
+
+async def test_a_look_that_failed_is_tried_again_soon() -> None:
+    clock = ManualClock()
+    some = rounds(clock, A)
+    taken(some)
+    some.looked(A, done=False, found=False)
+    assert await until_due(clock, some, A) == RETRY_S
+
+
+async def test_after_a_connect_all_are_due_the_urgent_ones_first_then_those_heard_last() -> None:
+    clock = ManualClock()
+    some = rounds(clock, A, B, C, D)
+    assert taken(some) == [A, B, C, D]
+    for ref in (B, A, C, D):
+        await clock.advance(1)
+        some.looked(ref, done=True, found=ref != D)
+    assert taken(some) == []
+    some.recall([D, ChannelRef("unknown", 2)])
+    some.recall([D])
+    assert taken(some) == [D, C, A, B]
+    assert some.latest() == [C, A, B, D]
+
+
+async def test_what_speaks_after_a_connect_is_not_asked_for_any_more() -> None:
+    clock = ManualClock()
+    some = rounds(clock, A, B)
+    some.recall()
+    some.heard(A)
+    assert taken(some) == [B]
+
+
+async def test_a_conversation_that_was_forgotten_is_not_looked_at() -> None:
+    some = rounds(ManualClock(), A, B)
+    some.drop(A)
+    assert taken(some) == [B]
+
+
+async def test_listed_conversations_are_looked_at_once_and_large_lists_are_asked_for_less_often() -> None:
+    clock = ManualClock()
+    listing = Listing([A, B])
+    some = rounds(clock, A, listing=listing)
+    assert some.list_is_old
+    await some.list()
+    await some.list()
+    assert Counter(taken(some)) == {A: 1, B: 1}
+    assert (some.listed(A), some.listed(C)) == (True, False)
+    for count, wait_s in ((2, SOON_S), (3 * GROUPS_A_LISTING, 4 * SOON_S), (10**5, LONGEST_S)):
+        listing.listed = [ChannelRef(f"{number}", 2) for number in range(count)]
+        await some.list()
+        await clock.advance(wait_s - 1)
+        assert not some.list_is_old
+        await clock.advance(1)
+        assert some.list_is_old
+
+
+async def test_a_list_that_cannot_be_had_leaves_what_is_known_and_is_asked_for_again_later() -> None:
+    clock = ManualClock()
+    listing = Listing([A])
+    some = rounds(clock, listing=listing)
+    await some.list()
+    listing.fails = True
+    await some.list()
+    assert some.listed(A)
+    assert not some.list_is_old
+    await clock.advance(SOON_S)
+    assert some.list_is_old
