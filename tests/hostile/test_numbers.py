@@ -28,8 +28,11 @@ async def test_a_registration_with_a_huge_field_is_one_clear_line_and_is_tried_a
     fast_rig: Rig, caplog: pytest.LogCaptureFixture, field: str, most: int
 ) -> None:
     caplog.set_level(logging.INFO)
-    fast_rig.octo.fail_next("register", JsonAnswer({**ANSWER, field: MEGABYTE}))
+    huge = [JsonAnswer({**ANSWER, field: text}) for text in (MEGABYTE, "x" * 20_000)]
+    for answer in huge:
+        fast_rig.octo.fail_next("register", answer)
     await fast_rig.start(fast_rig.config())
+    assert "register: the answer is larger than 65536 bytes" in caplog.text
     assert f"{field}: longer than {most} characters" in caplog.text
     assert max(len(line) for line in caplog.text.splitlines()) < 500
     await fast_rig.until_row(await fast_rig.mention("hello"), "answered")
