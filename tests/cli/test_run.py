@@ -374,7 +374,7 @@ async def test_only_the_chosen_account_runs_and_debug_shows_no_token_either(rig:
 async def test_a_state_folder_in_use_is_refused_in_one_line_that_names_the_owner(
     rig: Rig, start: Start
 ) -> None:
-    rig.state_dir.mkdir()
+    rig.state_dir.mkdir(mode=0o700)
     lock = OwnerLock(rig.state_dir / "host.lock")
     lock.acquire()
     try:
