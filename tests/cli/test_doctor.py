@@ -133,7 +133,7 @@ async def test_programs_get_one_object_for_a_configuration_that_cannot_be_read_t
 
     (told,) = json.loads(result.stdout)["findings"]
     assert result.exit_code == 2
-    assert told["words"] == "cannot be read: Is a directory"
+    assert told["words"] == "cannot be read: it is a folder, not a regular file"
 
 
 def raw(text: str) -> Callable[[Rig, Config], Any]:
