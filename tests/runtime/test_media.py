@@ -58,7 +58,7 @@ async def test_files_keep_their_order_and_a_missing_one_is_named(tmp_path: Path)
     assert (
         unmarked(taken.text, taken.mark)
         == "[文件: b.pdf - 下载失败: HTTP 404]\n[文件: c.txt]\n--- 文件内容 ---\n  a\n  b\n--- 文件结束 ---\n"
-        + f"[{TELL}]"
+        f"[{TELL}]"
     )
 
 
