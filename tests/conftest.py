@@ -20,6 +20,7 @@ from tests.runtime.rig import FastClock, Rig
 settings.register_profile("suite", deadline=None)
 settings.load_profile("suite")
 
+COVERED = ("openclaw_channel_octo", "asyncio", "aiohttp", "websockets")
 _WANTS_WRITER = "stream_writer" in inspect.signature(aiohttp.ClientResponse).parameters
 
 
@@ -43,7 +44,7 @@ def _own_leases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def _own_logging() -> Iterator[None]:
     """Take back where a command that ran inside the suite sent log lines: later tests look for theirs."""
-    loggers = [logging.getLogger(name) for name in ("openclaw_channel_octo", "asyncio")]
+    loggers = [logging.getLogger(name) for name in COVERED]
     before = [(logger, logger.handlers[:], logger.propagate, logger.level) for logger in loggers]
     yield
     for logger, handlers, propagate, level in before:

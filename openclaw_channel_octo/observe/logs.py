@@ -31,6 +31,7 @@ _trace: ContextVar[str] = ContextVar("octo_trace", default="")
 
 _TOKEN = re.compile(r"(?:bf|app|uk)_[A-Za-z0-9]{16,}|\b(?:bf|app|uk)_[A-Za-z0-9]{8,}|(?<=Bearer )\S+")
 _HIDDEN = "[hidden]"
+_FIELDS = frozenset({"octo_account", "octo_trace"})
 _MARGIN = "    "
 _STEERING = re.compile(
     "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ufff9-\ufffb"
@@ -115,6 +116,8 @@ class Redaction(logging.Filter):
         """
         record.msg = on_one_line(self._secrets.hidden(_message(record)))
         record.args = ()
+        for name in _FIELDS & record.__dict__.keys():
+            setattr(record, name, self._secrets.hidden(str(getattr(record, name))))
         if record.exc_info and not record.exc_text:
             record.exc_text = logging.Formatter().formatException(record.exc_info)
         if record.exc_text:

@@ -125,8 +125,8 @@ async def test_a_member_who_renames_herself_takes_no_call_meant_for_another(rig:
         rig.octo.add_person(uid, name)
     group = rig.octo.add_group("g2", [ANN, BEN, "x", "eve", "all1", "ann1", HELPER])
     texts = ["@X please pay", "@all look", "@ben look", "@[x:X] please pay"]
-    answers: list[list[Step]] = [[Accepted("r"), Final(text)] for text in texts]
-    await rig.start(rig.config(), ScriptedHost(*answers))
+    scripts: list[list[Step]] = [[Accepted("r"), Final(text)] for text in texts]
+    await rig.start(rig.config(), ScriptedHost(*scripts))
     for _ in texts:
         await rig.until_row(await rig.mention("go", where=group), "answered")
     sent = [line.payload for line in rig.octo.chat(group) if line.from_uid == HELPER]
