@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-gateway lint types unit golden docs chaos fuzz bench audit sbom clean
+.PHONY: demo test test-gateway lint types unit golden docs chaos fuzz attack bench audit sbom clean
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed; call: make PYTHON=python3.11 ...")'
@@ -43,6 +43,10 @@ chaos: $(STAMP)
 # SEED=… FUZZ_INPUTS=… make fuzz
 fuzz: $(STAMP)
 	$(BIN)/python -m tests.fuzz
+
+# SEED=… SECONDS=… make attack: what members, agents and servers may send, in a long form
+attack: $(STAMP)
+	$(BIN)/python -m tests.hostile.long
 
 # starts real OpenClaw gateways, with Node and OpenClaw from npm in .cache/; needs npm, ten minutes and a gigabyte of memory;
 # OCTO_GATEWAY_TABLE=1 renews the tables in docs/gateway.md

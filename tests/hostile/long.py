@@ -45,26 +45,26 @@ class Pauses:
 
 
 async def deployment(seed: str, seconds: float) -> tuple[Result, float]:
-    """Give a bot on the double what members may send, until the time is up.
+    """Give a bot on the double what members may send, until the time is up, one batch at least.
 
     Returns:
         What became of it, and the longest pause of the event loop in seconds.
     """
     rng, result, pauses = Random(seed), Result("deployment"), Pauses()
-    began = time.monotonic()
     with TemporaryDirectory(prefix="octo-attack-") as folder:
         async with OctoDouble() as octo:
             rig = Rig(octo, Path(folder) / "state", SystemClock())
             await rig.start(rig.config(laneLength=500, mediaMaxMb=0), ScriptedHost())
             watching = asyncio.create_task(pauses.watch())
+            began = time.monotonic()
             try:
-                while time.monotonic() - began < seconds:
+                while not result.inputs or time.monotonic() - began < seconds:
                     await _batch(rig, rng, result)
             finally:
                 watching.cancel()
                 await asyncio.wait({watching})
                 await rig.stop()
-    result.seconds = time.monotonic() - began
+            result.seconds = time.monotonic() - began
     return result, pauses.longest_s
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from openclaw_channel_octo.ids import ChannelRef
 from openclaw_channel_octo.store.database import open_database
 from openclaw_channel_octo.store.records import SaidBefore, SaidRow
-from openclaw_channel_octo.store.said import said_before
+from openclaw_channel_octo.store.said import said_as, said_before
 from tests.store.work import plans, steps
 
 Said = tuple[str, str, int, bytes]
@@ -150,3 +150,45 @@ def test_every_look_back_goes_through_the_index(db: sqlite3.Connection) -> None:
         in plan
         for plan in found
     ), found
+
+
+def deliver(db: sqlite3.Connection, inbound_id: int, message_id: str, text: str, payload: str = "") -> None:
+    db.execute(
+        "INSERT INTO delivery (ref, inbound_id, run_id, position, text, state, message_id, updated_at, payload)"
+        " VALUES (?, ?, '', 0, ?, 'sent', ?, 0, ?)",
+        (message_id, inbound_id, text, message_id, payload),
+    )
+
+
+def test_a_message_is_found_by_its_id_in_its_own_conversation_only(db: sqlite3.Connection) -> None:
+    group, other = ChannelRef("g1", 2), ChannelRef("g2", 2)
+    insert(db, "bot", group, 1, CHATTER)
+    ((message_id,),) = db.execute("SELECT message_id FROM inbound").fetchall()
+    assert said_as(db, "bot", group, message_id) == SaidRow(1, "ann", b"hello")
+    assert said_as(db, "bot", other, message_id) is None
+    assert said_as(db, "other", group, message_id) is None
+    assert said_as(db, "bot", group, "") is None
+
+
+def test_the_bots_own_answer_is_found_as_it_was_sent(db: sqlite3.Connection) -> None:
+    group = ChannelRef("g1", 2)
+    insert(db, "bot", group, 1, ANSWERED)
+    deliver(db, 1, "77", "yes")
+    deliver(db, 1, "78", "a.png", '{"type":2}')
+    assert said_as(db, "bot", group, "77") == SaidRow(0, "", b'{"type": 1, "content": "yes"}')
+    assert said_as(db, "bot", group, "78") == SaidRow(0, "", b'{"type":2}')
+    assert said_as(db, "bot", ChannelRef("g2", 2), "77") is None
+
+
+def test_looking_for_a_message_takes_the_same_steps_however_many_rows_there_are(
+    db: sqlite3.Connection,
+) -> None:
+    group = ChannelRef("g1", 2)
+    look = partial(said_as, account="bot", channel=group, message_id="unknown")
+    taken = {}
+    for number in range(1, 4_001):
+        insert(db, "bot", group, number, ANSWERED)
+        deliver(db, number, f"answer {number}", "yes")
+        if number in {1_200, 4_000}:
+            taken[number] = steps(db, look)
+    assert taken[4_000] == pytest.approx(taken[1_200], rel=0.05)
