@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from openclaw_channel_octo.errors import ControlError
 from openclaw_channel_octo.host.base import MediaItem
+from openclaw_channel_octo.message.marks import unmarked
 from openclaw_channel_octo.runtime.channel import OctoChannel
 from openclaw_channel_octo.runtime.control import ControlServer
 from openclaw_channel_octo.runtime.outbound import Outbound
@@ -97,11 +98,12 @@ def _handler(
 
 
 async def _send(outbound: Outbound, asked: _Send) -> Any:
+    text = unmarked(asked.text, outbound.mark)
     if asked.files:
         files = [_file(source) for source in asked.files]
-        sent = await outbound.send_media(asked.target, files, text=asked.text, scope=asked.scope)
+        sent = await outbound.send_media(asked.target, files, text=text, scope=asked.scope)
     else:
-        sent = await outbound.send_text(asked.target, asked.text, scope=asked.scope)
+        sent = await outbound.send_text(asked.target, text, scope=asked.scope)
     return {
         "message_ids": list(sent.message_ids),
         "target": str(sent.target),
@@ -112,7 +114,8 @@ async def _send(outbound: Outbound, asked: _Send) -> Any:
 
 
 async def _edit(outbound: Outbound, asked: _Edit) -> Any:
-    await outbound.edit(asked.target, asked.message_id, asked.text, scope=asked.scope)
+    text = unmarked(asked.text, outbound.mark)
+    await outbound.edit(asked.target, asked.message_id, text, scope=asked.scope)
     return {"message_id": asked.message_id}
 
 
