@@ -31,7 +31,7 @@ from openclaw_channel_octo.runtime.inbox import Inbox, Incoming, Outcome
 from openclaw_channel_octo.runtime.measures import Measures
 from openclaw_channel_octo.runtime.pipeline import Pipeline
 from openclaw_channel_octo.runtime.presence import Presence
-from openclaw_channel_octo.runtime.sequence import PASS_EVERY_S, MessageSequence
+from openclaw_channel_octo.runtime.sequence import MessageSequence
 from openclaw_channel_octo.runtime.shared import Shared
 from openclaw_channel_octo.runtime.supervisor import ConnectionStatus, LinkState, Supervisor
 from openclaw_channel_octo.runtime.tasks import TaskSet
@@ -285,7 +285,7 @@ class Bot:
         """Fetch what was said while nobody listened; servers push nothing of it (protocol §4.8)."""
         self._server_ahead_ms = connected.time_diff_ms
         if self._begun:
-            self._intake.start(self._around.look_around(self._sequence.latest()), "surroundings")
+            self._intake.start(self._around.look_around(self._sequence.rounds.latest()), "surroundings")
             self._intake.start(self._sequence.catch_up(), "catch-up")
         else:
             self._begin()
@@ -299,11 +299,11 @@ class Bot:
         """Get to know the conversations, fetch what was missed, and take up what an earlier process left open."""
         journal, account = self._shared.journal, self._config.account_id
         self._sequence.restore(await journal.cursors(account))
-        await self._around.look_around(self._sequence.latest())
+        await self._around.look_around(self._sequence.rounds.latest())
         await self._sequence.catch_up(await self._pipeline.open())
         self._pipeline.resume()
         check = partial(self._sequence.check, self._online)
-        self._intake.repeat(check, "keep-up", PASS_EVERY_S, wait_first=True)
+        self._intake.repeat(check, "keep-up", self._sequence.rounds.next_pass_s, wait_first=True)
         self._intake.repeat(self._media.sweep, "sweep of received files", media.SWEEP_EVERY_S)
         self._intake.repeat(self._files.sweep, "sweep of sent files", attachments.SWEEP_EVERY_S)
 

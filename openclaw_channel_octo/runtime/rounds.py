@@ -13,7 +13,7 @@ from openclaw_channel_octo.ids import ChannelRef
 from openclaw_channel_octo.observe.logs import BotLog
 from openclaw_channel_octo.runtime.history import History
 
-__all__ = ["LONGEST_S", "SOON_S", "Rounds"]
+__all__ = ["LONGEST_S", "PASS_EVERY_S", "SOON_S", "Rounds"]
 
 SOON_S = 180.0
 """How long after its last message a conversation is looked at; twice as long each time there was nothing new."""
@@ -23,6 +23,12 @@ LONGEST_S = 3_600.0
 
 RETRY_S = 30.0
 """Wait after a look that failed, ±50 %."""
+
+PASS_EVERY_S = 2.0
+"""Shortest time between two passes."""
+
+LONGEST_PASS_S = 20.0
+"""Longest one: how late after a connect the others follow those that are looked at at once."""
 
 GROUPS_A_LISTING = 1_000
 """With each so many groups the list of them is asked for less often, by `SOON_S`."""
@@ -65,6 +71,11 @@ class Rounds:
         self._planned: dict[ChannelRef, _Planned] = {}
         self._queue: _Queue = []
         self._numbers = count()
+
+    def next_pass_s(self) -> float:
+        """Return the seconds until conversations should be looked at again."""
+        due = self._queue[0][0] if self._queue else math.inf
+        return min(max(due - self._clock.now(), PASS_EVERY_S), LONGEST_PASS_S)
 
     @property
     def list_is_old(self) -> bool:

@@ -18,7 +18,7 @@ from openclaw_channel_octo.runtime.rounds import Rounds
 from openclaw_channel_octo.runtime.tasks import TaskSet, together
 from openclaw_channel_octo.wire.events import Received
 
-__all__ = ["PASS_EVERY_S", "MessageSequence"]
+__all__ = ["MessageSequence"]
 
 WINDOW_S = 0.3
 """How long a message waits for one with a smaller number before the history is asked."""
@@ -29,7 +29,6 @@ RETRY_S = 30.0
 AT_FIRST = 100
 """Conversations caught up with at once after a connect, the ones heard last; the others follow pass by pass."""
 
-PASS_EVERY_S = 2.0
 LOOKS_A_PASS = 20
 """Conversations looked at in a pass: ten a second, as many as the reference proxy lets through (octo-bot-api §1.5)."""
 
@@ -95,17 +94,14 @@ class MessageSequence:
         self._clock = clock
         self._log = log
         self._channels: dict[ChannelRef, _Channel] = {}
-        self._rounds = Rounds(history, clock, log)
+        self.rounds = Rounds(history, clock, log)
+        """When conversations are looked at."""
 
     def restore(self, cursors: Mapping[ChannelRef, int]) -> None:
         """Take up the conversations an earlier process knew, the ones heard last first."""
         for ref, cursor in cursors.items():
             self._channels.setdefault(ref, _Channel(ChannelOrder(cursor), saved=cursor))
-            self._rounds.add(ref)
-
-    def latest(self) -> Sequence[ChannelRef]:
-        """Return the conversations, the ones heard last first."""
-        return self._rounds.latest()
+            self.rounds.add(ref)
 
     def take(self, outcomes: Iterable[Outcome]) -> None:
         """Take recorded messages in the order they arrived."""
@@ -135,14 +131,14 @@ class MessageSequence:
         Args:
             urgent: conversations to begin with.
         """
-        self._rounds.recall(urgent)
+        self.rounds.recall(urgent)
         first = list(self._due(AT_FIRST))
         known = {ref: self._channels[ref] for ref in first if ref in self._channels}
         for channel in known.values():
             channel.filling = True
 
         async def meet() -> None:
-            await self._rounds.list()
+            await self.rounds.list()
             await together(map(self._look, list(self._due(AT_FIRST - len(first)))))
 
         await together((*(self._look(ref, known.get(ref)) for ref in first), meet()))
@@ -153,23 +149,23 @@ class MessageSequence:
         Args:
             online: tells whether the connection is up; while it is not, the next one catches up anyway.
         """
-        if online() and self._rounds.list_is_old:
-            await self._rounds.list()
+        if online() and self.rounds.list_is_old:
+            await self.rounds.list()
         for ref in self._due(LOOKS_A_PASS):
             if online():
                 await self._look(ref)
             else:
-                self._rounds.failed(ref)
+                self.rounds.failed(ref)
 
     def _due(self, most: int) -> Iterator[ChannelRef]:
         """Take conversations whose turn it is; one that is being read anyway is left out."""
         for _ in range(most):
-            if (ref := self._rounds.take()) is None:
+            if (ref := self.rounds.take()) is None:
                 return
             if (channel := self._channels.get(ref)) is None or not channel.filling:
                 yield ref
             else:
-                self._rounds.quiet(ref)
+                self.rounds.quiet(ref)
 
     async def _look(self, ref: ChannelRef, held: _Channel | None = None) -> None:
         """Fetch what is new in a conversation, known or not, and plan the next look by what came of it.
@@ -185,21 +181,21 @@ class MessageSequence:
                 done = await self._fill(ref, held, None)
             elif channel is not None:
                 done = channel.filling or await self._check(ref, channel)
-            elif self._rounds.listed(ref):
+            elif self.rounds.listed(ref):
                 done = await self._begin(ref, self._add(ref))
             else:
-                self._rounds.drop(ref)
+                self.rounds.drop(ref)
         finally:
             if (now := self._channels.get(ref)) is not None:
                 now.complete |= done
-            self._rounds.looked(ref, done=done, found=now is not None and now.order.cursor > before)
+            self.rounds.looked(ref, done=done, found=now is not None and now.order.cursor > before)
 
     def _heard(self, ref: ChannelRef) -> None:
         """Plan the next look at a conversation that is complete up to now."""
         channel = self._channels.get(ref)
         if channel is not None and channel.idle:
             channel.complete = True
-            self._rounds.heard(ref)
+            self.rounds.heard(ref)
 
     def _meet_at(self, ref: ChannelRef, seq: int) -> _Channel:
         """Begin with a conversation whose message ``seq`` is the first one here; those before it may be lost."""

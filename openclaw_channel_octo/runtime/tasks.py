@@ -61,17 +61,23 @@ class TaskSet:
         return self.start(self._until_done(job, role, LONGEST_RETRY_S), role)
 
     def repeat(
-        self, job: Callable[[], Awaitable[None]], role: str, every_s: float, *, wait_first: bool = False
+        self,
+        job: Callable[[], Awaitable[None]],
+        role: str,
+        every_s: float | Callable[[], float],
+        *,
+        wait_first: bool = False,
     ) -> asyncio.Task[None]:
         """Run ``job`` periodically, until the set is closed; an unexpected error ends one run of it only.
 
         Args:
             job: one pass of the work.
             role: names it in the log and in `failing`.
-            every_s: seconds between two passes, ±20 %.
+            every_s: seconds between two passes, ±20 %, or what tells them before each.
             wait_first: whether the first pass waits too.
         """
-        return self.start(self._repeat(job, role, every_s, wait_first=wait_first), role)
+        wait_s = every_s if callable(every_s) else lambda: every_s
+        return self.start(self._repeat(job, role, wait_s, wait_first=wait_first), role)
 
     async def settle(self) -> None:
         """Return when every task, those started meanwhile included, has ended."""
@@ -86,13 +92,13 @@ class TaskSet:
         await self.settle()
 
     async def _repeat(
-        self, job: Callable[[], Awaitable[None]], role: str, every_s: float, *, wait_first: bool
+        self, job: Callable[[], Awaitable[None]], role: str, wait_s: Callable[[], float], *, wait_first: bool
     ) -> None:
         if wait_first:
-            await self._clock.sleep(every_s * self._clock.jitter(0.8, 1.2))
+            await self._clock.sleep(wait_s() * self._clock.jitter(0.8, 1.2))
         while True:
-            await self._until_done(job, role, every_s)
-            await self._clock.sleep(every_s * self._clock.jitter(0.8, 1.2))
+            await self._until_done(job, role, wait_s())
+            await self._clock.sleep(wait_s() * self._clock.jitter(0.8, 1.2))
 
     async def _until_done(self, job: Callable[[], Awaitable[None]], role: str, longest_s: float) -> None:
         backoff = Backoff(self._clock, FIRST_RETRY_S, longest_s)

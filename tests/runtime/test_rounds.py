@@ -9,7 +9,15 @@ import pytest
 from openclaw_channel_octo.errors import Unavailable
 from openclaw_channel_octo.ids import ChannelRef
 from openclaw_channel_octo.observe.logs import BotLog
-from openclaw_channel_octo.runtime.rounds import GROUPS_A_LISTING, LONGEST_S, RETRY_S, SOON_S, Rounds
+from openclaw_channel_octo.runtime.rounds import (
+    GROUPS_A_LISTING,
+    LONGEST_PASS_S,
+    LONGEST_S,
+    PASS_EVERY_S,
+    RETRY_S,
+    SOON_S,
+    Rounds,
+)
 from openclaw_channel_octo.testing.clock import ManualClock
 
 A, B, C, D = (ChannelRef(name, 2) for name in "abcd")
@@ -118,6 +126,18 @@ async def test_what_speaks_after_a_connect_is_not_asked_for_any_more() -> None:
     some.recall()
     some.heard(A)
     assert taken(some) == [B]
+
+
+async def test_passes_follow_each_other_while_something_is_due_and_else_wait_for_it() -> None:
+    clock = ManualClock()
+    some = rounds(clock, A, B)
+    assert some.next_pass_s() == PASS_EVERY_S
+    taken(some)
+    some.looked(A, done=True, found=True)
+    assert some.next_pass_s() == LONGEST_PASS_S
+    await clock.advance(SOON_S - 7)
+    assert some.next_pass_s() == 7
+    assert rounds(clock).next_pass_s() == LONGEST_PASS_S
 
 
 async def test_a_conversation_that_was_forgotten_is_not_looked_at() -> None:
