@@ -1,5 +1,6 @@
 """The short form of `make chaos`: the real program, ended at every named point, killed or stopped at random moments."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -95,6 +96,20 @@ async def test_killed_at_every_named_point_the_program_loses_doubles_and_swaps_n
     assert chaos.deaths == len(POINTS) + 3
 
 
+SEEDS = (3, 4, 5, 6)
+"""Plays of a planted bug: whether one of them meets it depends on how busy the machine is."""
+
+
+async def caught(plans: Sequence[Plan], folder: Path, kind: str) -> bool:
+    """Return whether the judge finds anything of a kind in one of the plays, the first one as a rule."""
+    for plan in plans:
+        place = folder / str(plan.seed)
+        place.mkdir()
+        if getattr(await Chaos(plan, place).run(), kind):
+            return True
+    return False
+
+
 @pytest.mark.parametrize(
     ("bug", "points", "kind"),
     [
@@ -108,21 +123,17 @@ async def test_killed_at_every_named_point_the_program_loses_doubles_and_swaps_n
     ],
 )
 async def test_a_planted_bug_is_caught(tmp_path: Path, bug: str, points: tuple[str, ...], kind: str) -> None:
-    plan = Plan(seed=3, kills=0 if points else 4, points=points, bug=bug, messages=(3, 5))
-    assert getattr(await Chaos(plan, tmp_path).run(), kind)
+    kills = 0 if points else 4
+    plans = [Plan(seed=seed, kills=kills, points=points, bug=bug, messages=(3, 5)) for seed in SEEDS]
+    assert await caught(plans, tmp_path, kind)
 
 
 async def test_a_planted_turn_that_begins_during_the_drain_is_caught(tmp_path: Path) -> None:
-    plan = Plan(
-        seed=3,
-        kills=0,
-        stops=2,
-        drains=(60,),
-        points=(),
-        bug="the lanes stay open during a drain",
-        messages=(3, 5),
-    )
-    assert (await Chaos(plan, tmp_path).run()).late
+    bug = "the lanes stay open during a drain"
+    plans = [
+        Plan(seed=seed, kills=0, stops=2, drains=(60,), points=(), bug=bug, messages=(3, 5)) for seed in SEEDS
+    ]
+    assert await caught(plans, tmp_path, "late")
 
 
 @pytest.mark.parametrize("first", [True, False], ids=["acknowledged first", "committed first"])
