@@ -215,7 +215,10 @@ def _owned(settings: EmbeddedHostConfig | GatewayHostConfig) -> Iterator[None]:
 
 @contextmanager
 def _stop_signals() -> Iterator["asyncio.Queue[signal.Signals]"]:
-    """Collect the signals that ask the process to stop, instead of dying of them; nohup's SIGHUP stays ignored."""
+    """Collect the signals that ask the process to stop, instead of dying of them; nohup's SIGHUP stays ignored.
+
+    Afterwards they are ignored.
+    """
     signals: asyncio.Queue[signal.Signals] = asyncio.Queue()
     loop = asyncio.get_running_loop()
     ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
@@ -227,6 +230,7 @@ def _stop_signals() -> Iterator["asyncio.Queue[signal.Signals]"]:
     finally:
         for number in heeded:
             loop.remove_signal_handler(number)
+            signal.signal(number, signal.SIG_IGN)  # the process ends: one more signal must not change how
 
 
 async def _drain(channel: OctoChannel, signals: "asyncio.Queue[signal.Signals]") -> bool:
