@@ -123,12 +123,16 @@ def episode_of(snapshot: SessionSnapshot) -> str:
 
 
 def _effective_status(snapshot: SessionSnapshot | None, situation: Situation) -> str | None:
-    """Return the status, corrected where a row still says ``running`` for a run we saw end."""
+    """Return the status, corrected by what we saw of its last run.
+
+    A row may still say ``running`` for a run that ended, and ``killed`` for one we stopped because its time was up.
+    """
     if snapshot is None or not snapshot.status:
         return None
     status = snapshot.status.strip().lower()
-    if status == Status.RUNNING and snapshot.last_run_id:
-        return situation.ended_runs.get(snapshot.last_run_id, status)
+    seen = situation.ended_runs.get(snapshot.last_run_id or "", status)
+    if status == Status.RUNNING or (status == Status.KILLED and seen == Status.TIMEOUT):
+        return seen
     return status
 
 

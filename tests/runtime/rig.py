@@ -64,6 +64,8 @@ class Rig:
         self.group = octo.add_group("g1", [ANN, BEN, HELPER, OTHER])
         self.thread = octo.add_thread("g1", "2039626171074744320")
         self.dm = ChannelRef(HELPER, 1)
+        self.patience_s = 10.0
+        """Real seconds `until_said` waits."""
         self.host: AgentHost | None = None
         self.channel: OctoChannel | None = None
 
@@ -130,7 +132,7 @@ class Rig:
 
     async def until_said(self, count: int, where: ChannelRef | None = None, who: str = HELPER) -> list[str]:
         """Wait until the bot has said ``count`` things there and return them."""
-        await self.octo.wait_for(lambda: len(self.said(where, who)) >= count)
+        await self.octo.wait_for(lambda: len(self.said(where, who)) >= count, timeout=self.patience_s)
         return self.said(where, who)
 
     def calls(self, *names: str) -> list[RestCall]:

@@ -76,6 +76,11 @@ def test_a_failed_direct_session_recovers_silently(status: str) -> None:
     assert (decided.action, decided.announce, decided.counts) == (Action.RECOVER, False, True)
 
 
+def test_a_run_we_stopped_because_its_time_was_up_is_a_timeout_although_the_host_says_killed() -> None:
+    decided = plan(snapshot("killed"), situation("group", ended_runs={"r1": "timeout"}))
+    assert (decided.action, decided.announce, decided.counts) == (Action.RECOVER, True, True)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_run_a_person_killed_recovers_silently_and_is_no_failure(kind: str) -> None:
     decided = plan(snapshot("killed"), situation(kind))

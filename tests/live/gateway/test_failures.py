@@ -23,7 +23,7 @@ TIMEOUT = "⚠️ That took too long, so I stopped."
 STOPPED = "⏹️ Stopped."
 LONG_S = 120.0
 """What a turn may take where a gateway dies under it."""
-SOON_S = 5.0
+SOON_S = 15.0
 """Longest time from a run's end to what people see of it."""
 CUT_S = BUDGET_S + 5.0
 """When the plugin ends a run itself that the gateway did not end by then."""
