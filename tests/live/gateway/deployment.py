@@ -16,7 +16,7 @@ from tests.live.gateway.model import StubModel
 from tests.live.gateway.rig import RealGateway
 from tests.runtime.rig import ANN, HELPER, Rig
 
-BUDGET_S = 8
+BUDGET_S = 20
 """Seconds a run may take in most cells."""
 
 

@@ -206,7 +206,7 @@ TOGETHER = (
     Case("the turn hangs, two more mentions 3 s later", hanging_and_two_more),
     Case("two more mentions while a good turn runs", two_more_while_a_good_one_runs),
 )
-"""Happen side by side in one gateway; a turn may take 8 s."""
+"""Happen side by side in one gateway; a turn may take 20 s."""
 
 ONE_BY_ONE = (
     Case("somebody aborts the run in the gateway", aborted_elsewhere),
