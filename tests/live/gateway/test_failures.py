@@ -29,6 +29,10 @@ CUT_S = BUDGET_S + 5.0
 """When the plugin ends a run itself that the gateway did not end by then."""
 
 
+SIDE_BY_SIDE = 3
+"""Cells at once: a gateway with more work than processors ends its runs too late for the times looked at here."""
+
+
 @dataclass(frozen=True, slots=True)
 class Case:
     """One row of the table.
@@ -40,6 +44,12 @@ class Case:
 
     title: str
     play: Callable[[Deployment, Cell], Awaitable[None]]
+
+
+async def played(slots: asyncio.Semaphore, case: Case, deployment: Deployment, cell: Cell) -> None:
+    """Let a case happen once there is room for it."""
+    async with slots:
+        await case.play(deployment, cell)
 
 
 def answer_to(text: str) -> str:
@@ -229,7 +239,8 @@ async def test_every_failure_ends_in_one_answer_or_one_notice_and_the_next_menti
             await warm.mention("warm up")
             assert await warm.until(1) == [answer_to("warm up")]
             cells = [(case, Cell(deployment)) for case in TOGETHER]
-            await asyncio.gather(*(case.play(deployment, cell) for case, cell in cells))
+            slots = asyncio.Semaphore(SIDE_BY_SIDE)
+            await asyncio.gather(*(played(slots, case, deployment, cell) for case, cell in cells))
             await deployment.stop()
             await deployment.start(timeout_s=LONG_S)
             for case in ONE_BY_ONE:
