@@ -455,6 +455,7 @@ async def test_receipts_of_a_conversation_go_on_after_an_error_nobody_foresaw(
     await rig.octo.wait_for(
         lambda: second in {line.message_id for line in rig.octo.chat(rig.group) if line.read_by}
     )
+    assert len([call for call in rig.calls("readReceipt") if second in call.body["message_ids"]]) == 1
     host.release()
 
 
@@ -520,6 +521,8 @@ async def test_a_bot_whose_socket_cannot_be_opened_answers_what_an_earlier_proce
     rig.octo.stop_sockets()
     await rig.start_blind(rig.config(), ScriptedHost())
     await rig.until_row(message_id, "answered")
+    assert rig.said() == ["echo: @Helper hello"]
+    assert not rig.octo.online(HELPER)
 
 
 async def test_many_conversations_on_a_slow_server_are_all_caught_up_with(
