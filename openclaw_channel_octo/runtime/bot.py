@@ -157,6 +157,7 @@ class Bot:
         """Put recorded messages into their lanes, in the order of their conversations."""
         admitted = self._pipeline.admit(outcomes)
         self._sequence.take(admitted)
+        self._pipeline.passed_on()
         self._pipeline.queued(admitted)
 
     async def _run(self) -> None:

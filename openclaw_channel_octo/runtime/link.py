@@ -169,12 +169,12 @@ class Link:
             return  # the reader sees the same end and reports it
 
     async def _record(self) -> None:
-        """Record what waits, acknowledge it, hand it on; a group commit for each round."""
+        """Record what waits, hand it on, acknowledge it; a group commit for each round."""
         try:
             while batch := await self._next_batch():
                 outcomes = await self._intake.commit(batch)
+                self._intake.dispatch(outcomes)  # before a socket that takes no more can hold it up
                 await self._acknowledge(outcomes)
-                self._intake.dispatch(outcomes)
         except StoreError as error:
             await self._finish(Ending.STORE_ERROR, str(error))
 

@@ -81,6 +81,8 @@ class Pipeline:
         self._commands = commands
         self._turns = turns
         self._open = asyncio.Event()
+        self._passed_on = asyncio.Event()
+        self._passed_on.set()
         self._resumed = False
         self._left_open: Sequence[InboundRow] = ()
         self._early: list[tuple[InboundRow, bool]] = []
@@ -103,15 +105,28 @@ class Pipeline:
     def suspend(self) -> None:
         """Leave what is recorded in the journal until `open` and `resume`; what is in hand goes on."""
         self._open.clear()
+        self._passed_on.set()
         self._resumed = False
         self._early.clear()
 
     async def commit(self, events: Sequence[Incoming]) -> Sequence[Outcome]:
-        """Judge and record received packets; see `Inbox.accept`. Waits until the pipeline is open."""
+        """Judge and record received packets; see `Inbox.accept`. Waits until the pipeline is open.
+
+        Until `passed_on`, what the history holds waits: it knows them as recorded, and would go on behind them.
+        """
         await self._open.wait()
-        outcomes = await self._inbox.accept(events)
+        self._passed_on.clear()
+        try:
+            outcomes = await self._inbox.accept(events)
+        except BaseException:
+            self._passed_on.set()
+            raise
         self._measures.received(events, outcomes)
         return outcomes
+
+    def passed_on(self) -> None:
+        """Note that what `commit` recorded has its place in the order of its conversation."""
+        self._passed_on.set()
 
     def admit(self, outcomes: Iterable[Outcome]) -> list[Outcome]:
         """Show that recorded messages were read, and end those that are too many; these have no row any more."""
@@ -125,6 +140,7 @@ class Pipeline:
             answer_since: Unix seconds of the server's clock; older ones are not answered any more.
         """
         outcomes = await self._inbox.accept(events, answer_since=answer_since)
+        await self._passed_on.wait()
         self._measures.received(events, outcomes)
         if too_old := sum(outcome.row is not None and outcome.row.reason == TOO_OLD for outcome in outcomes):
             self._log.warning(

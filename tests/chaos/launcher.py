@@ -36,7 +36,7 @@ Method = Callable[..., Awaitable[Any]]
 
 POINTS: dict[str, tuple[type, str, bool]] = {
     "after the commit, before the ack": (Journal, "append", True),
-    "after the ack, before the lanes": (Link, "_acknowledge", True),
+    "after the ack": (Link, "_acknowledge", True),
     "after the episode is noted, before the announcement": (Journal, "note_episode", True),
     "after the announcement, before the recovery": (Outbox, "announce", True),
     "after the recovery, before the turn": (EmbeddedHost, "recover", True),

@@ -146,7 +146,7 @@ async def test_without_the_history_only_the_order_of_commit_and_ack_keeps_a_mess
     plan = Plan(
         seed=5,
         kills=0,
-        points=("after the ack, before the lanes",) * 3,
+        points=("after the ack",) * 3,
         bug=bug,
         messages=(3, 5),
         pushed_again=True,

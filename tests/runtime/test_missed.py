@@ -1,5 +1,6 @@
 """What arrives out of order or not at all: a short wait, then the history, then the answer, in order."""
 
+import asyncio
 import sqlite3
 import time
 from collections.abc import Sequence
@@ -307,3 +308,35 @@ async def test_a_disk_slower_than_the_time_for_fetching_loses_no_message(
     lost = await rig.mention("lost on the way")
     await rig.until_row(lost, "answered")
     assert texts(host)[-1] == "lost on the way"
+
+
+async def test_the_history_overtakes_no_message_that_is_recorded_and_not_in_its_lane_yet(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A slow disk between the commit of a pushed message and its lane, while the history is read past it."""
+    host = ScriptedHost()
+    await rig.start(rig.config(), host)
+    await known(rig)
+    append, gate, recorded = Journal.append, asyncio.Event(), asyncio.Event()
+
+    async def slow_once(self: Journal, rows: Sequence[NewInbound]) -> list[InboundRow | None]:
+        found = await append(self, rows)
+        if not recorded.is_set():
+            recorded.set()
+            await gate.wait()
+        return found
+
+    monkeypatch.setattr(Journal, "append", slow_once)
+    first = await rig.mention("first")
+    await recorded.wait()
+    second = await rig.mention("second")
+    assert rig.channel is not None
+    catching_up = asyncio.create_task(rig.channel._bots["helper"]._sequence.catch_up())
+    await rig.until_row(second, "received")
+    for _ in range(50):
+        await asyncio.sleep(0)
+    gate.set()
+    await catching_up
+    await rig.until_row(first, "answered")
+    await rig.until_row(second, "answered")
+    assert texts(host) == ["hello", "first", "second"]
