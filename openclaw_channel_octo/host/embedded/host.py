@@ -149,7 +149,14 @@ class EmbeddedHost:
         Raises:
             HostError: another process owns the state folder, it is another user's, or it cannot be used.
         """
-        await asyncio.to_thread(self._take_folder)
+        taking = asyncio.ensure_future(asyncio.to_thread(self._take_folder))
+        try:
+            await asyncio.shield(taking)
+        except asyncio.CancelledError:
+            await asyncio.wait({taking})  # its thread goes on, and may take the folder yet
+            if taking.exception() is None:
+                self._owner.release()
+            raise
         try:
             await self._store.open()
             await self._store.sweep(partial(rows.mark_orphan, now_ms=self._clock.wall_ms()))

@@ -540,6 +540,21 @@ async def test_a_host_can_be_started_again(make_host: MakeHost, make_turn: MakeT
     assert (await events(host, make_turn("run-1", "hi")))[-1] == Final("hi")
 
 
+@pytest.mark.parametrize("rounds", range(4))
+async def test_a_start_that_is_cancelled_at_any_moment_leaves_the_state_folder_free(
+    make_host: MakeHost, rounds: int
+) -> None:
+    first, other = await make_host(EchoAgent(), start=False), await make_host(EchoAgent(), start=False)
+    starting = asyncio.create_task(first.start())
+    for _ in range(rounds):
+        await asyncio.sleep(0)
+    starting.cancel()
+    await asyncio.wait({starting})
+    assert starting.cancelled()
+    await other.start()
+    await other.stop()
+
+
 async def test_one_host_owns_a_state_folder(make_host: MakeHost, tmp_path: Path) -> None:
     host = await make_host(EchoAgent())
     second = await make_host(EchoAgent(), start=False)
