@@ -1,6 +1,5 @@
 """`openclaw-octo capture`: look into a recording, take a part of it, make it fit to be shown to others."""
 
-import json
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -15,6 +14,7 @@ from openclaw_channel_octo.capture.edit import cut as cut_out
 from openclaw_channel_octo.capture.edit import redact as redacted
 from openclaw_channel_octo.capture.format import Capture, CaptureWriter, read_capture
 from openclaw_channel_octo.capture.show import Line, timeline
+from openclaw_channel_octo.cli.store import json_text
 from openclaw_channel_octo.errors import CaptureError
 from openclaw_channel_octo.message.text import single_line
 
@@ -48,7 +48,7 @@ def show(source: Path, as_json: bool) -> None:
             f"  bot {single_line(bot)}, recorded {single_line(header.recorded_at) or 'nobody knows when'}"
         )
     for line in timeline(found):
-        click.echo(json.dumps(line, ensure_ascii=False) if as_json else _words(line))
+        click.echo(json_text(line) if as_json else _words(line))
     if found.torn:
         click.echo(f"{source.name}: the file ends in the middle of a record", err=True)
 

@@ -1,6 +1,5 @@
 """The ``config`` commands: what a configuration file means, or everything that is wrong with it."""
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any, NoReturn
 import click
 
 from openclaw_channel_octo.cli.metrics import meter_for
+from openclaw_channel_octo.cli.store import json_text
 from openclaw_channel_octo.config.environment import looks_secret
 from openclaw_channel_octo.config.load import UnreadableConfigError, load_config
 from openclaw_channel_octo.config.model import CommandAgentConfig, EmbeddedHostConfig, OctoConfig
@@ -98,4 +98,4 @@ def _print_settings(
 
 
 def _print_json(content: dict[str, Any]) -> None:
-    click.echo(json.dumps(content, ensure_ascii=False, indent=2))
+    click.echo(json_text(content, indent=2))

@@ -1,7 +1,6 @@
 """`openclaw-octo gateway check`: whether an OpenClaw gateway is ready to answer for the bots."""
 
 import asyncio
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
@@ -10,6 +9,7 @@ import click
 from msgspec import Struct, field
 
 from openclaw_channel_octo.cli.files import CONFIG_OPTION, OPENCLAW_OPTION, load_named
+from openclaw_channel_octo.cli.store import json_text
 from openclaw_channel_octo.clock import SystemClock, within
 from openclaw_channel_octo.config.model import GatewayHostConfig, OctoConfig
 from openclaw_channel_octo.errors import ConfigError, HostError
@@ -80,13 +80,13 @@ def check(config_file: Path | None, openclaw: Path | None, *, as_json: bool) -> 
         found = asyncio.run(look(config, config.host))
     except HostError as error:
         _fail(str(error), as_json=as_json)
-    click.echo(json.dumps(_as_json(found), ensure_ascii=False, indent=2) if as_json else _as_text(found))
+    click.echo(json_text(_as_json(found), indent=2) if as_json else _as_text(found))
     raise click.exceptions.Exit(NOT_FINE if found.problems else 0)
 
 
 def _fail(problem: str, *, as_json: bool) -> NoReturn:
     if as_json:
-        click.echo(json.dumps({"ok": False, "problems": [problem]}, ensure_ascii=False, indent=2))
+        click.echo(json_text({"ok": False, "problems": [problem]}, indent=2))
     else:
         click.echo(problem, err=True)
     raise click.exceptions.Exit(NOT_TRIED)

@@ -1,6 +1,5 @@
 """`openclaw-octo message`: what an agent program may do in the chat while its turn runs."""
 
-import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -10,7 +9,7 @@ from typing import Any
 import click
 
 from openclaw_channel_octo.cli.control import ask
-from openclaw_channel_octo.cli.store import plain, store_folder
+from openclaw_channel_octo.cli.store import json_text, plain, store_folder
 from openclaw_channel_octo.errors import ControlError
 
 __all__ = ["message"]
@@ -155,7 +154,7 @@ def _ask(call: str, **params: Any) -> Any:
 
 
 def _show(answer: Any, as_json: bool, words: str) -> None:
-    click.echo(json.dumps(answer, ensure_ascii=False) if as_json else words)
+    click.echo(json_text(answer) if as_json else words)
 
 
 def _table(rows: Sequence[Mapping[str, Any]], first: str, second: str) -> str:

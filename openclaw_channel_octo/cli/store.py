@@ -1,8 +1,10 @@
 """What the commands that look into a state folder share."""
 
+import json
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -17,6 +19,7 @@ __all__ = [
     "StoreErrors",
     "age",
     "journal_in",
+    "json_text",
     "plain",
     "store_folder",
 ]
@@ -69,6 +72,17 @@ def age(then_ms: int, now_ms: int) -> str:
         if seconds >= size:
             return f"{seconds // size} {unit}"
     return f"{seconds} s"
+
+
+def json_text(value: Any, indent: int | None = None) -> str:
+    """Return JSON whose readable characters stand as they are, and whose others no terminal takes for commands.
+
+    Args:
+        value: anything JSON has a form for.
+        indent: spaces for each level, ``None`` for one line.
+    """
+    text = json.dumps(value, ensure_ascii=False, indent=indent)
+    return "".join(char if char.isprintable() or char == "\n" else json.dumps(char)[1:-1] for char in text)
 
 
 def plain(text: str) -> str:

@@ -1,5 +1,6 @@
 """Files that are private, locked, and never half-written."""
 
+import asyncio
 import errno
 import fcntl
 import json
@@ -333,6 +334,22 @@ class OwnerLock:
             os.close(descriptor)
             raise HostError(f"{self.path} cannot be locked: {error.strerror}") from error
         self._descriptor = descriptor
+
+    async def acquire_after(self, prepare: Callable[[], None]) -> None:
+        """Take ownership once ``prepare`` has made the folder; cancelled, take nothing. Raises `HostError`."""
+
+        def take() -> None:
+            prepare()
+            self.acquire()
+
+        taking = asyncio.ensure_future(asyncio.to_thread(take))
+        try:
+            await asyncio.shield(taking)
+        except asyncio.CancelledError:
+            await asyncio.wait({taking})  # the thread goes on
+            if taking.exception() is None:
+                self.release()
+            raise
 
     def holder(self) -> str:
         """Return the id of the process that has it, empty when none has; changes nothing.

@@ -1,7 +1,6 @@
 """The command: looks at everything at once, and tells the worst first."""
 
 import asyncio
-import json
 import sys
 import threading
 from collections.abc import Awaitable, Callable, Sequence
@@ -19,7 +18,7 @@ from openclaw_channel_octo.cli.doctor.host import check_host
 from openclaw_channel_octo.cli.doctor.state import check_file, check_state
 from openclaw_channel_octo.cli.files import CONFIG_OPTION, OPENCLAW_OPTION, load_named
 from openclaw_channel_octo.cli.metrics import meter_for
-from openclaw_channel_octo.cli.store import plain
+from openclaw_channel_octo.cli.store import json_text, plain
 from openclaw_channel_octo.config.load import Loaded, select_accounts
 from openclaw_channel_octo.config.model import BotConfig
 from openclaw_channel_octo.errors import ConfigError
@@ -84,7 +83,7 @@ def doctor(
     worst = max(each.level for each in found)
     if as_json:
         lines = [to_builtins(each) | {"level": each.level.name.lower()} for each in found]
-        text = json.dumps({"worst": worst.name.lower(), "findings": lines}, ensure_ascii=False)
+        text = json_text({"worst": worst.name.lower(), "findings": lines})
     else:
         text = "\n".join(_words(each) for each in found)
     click.echo(secrets.hidden(text))

@@ -149,14 +149,7 @@ class EmbeddedHost:
         Raises:
             HostError: another process owns the state folder, it is another user's, or it cannot be used.
         """
-        taking = asyncio.ensure_future(asyncio.to_thread(self._take_folder))
-        try:
-            await asyncio.shield(taking)
-        except asyncio.CancelledError:
-            await asyncio.wait({taking})  # its thread goes on, and may take the folder yet
-            if taking.exception() is None:
-                self._owner.release()
-            raise
+        await self._owner.acquire_after(self._make_folder)
         try:
             await self._store.open()
             await self._store.sweep(partial(rows.mark_orphan, now_ms=self._clock.wall_ms()))
@@ -254,7 +247,7 @@ class EmbeddedHost:
         await self._store.update(session_key, partial(rows.renew, session_id=session_id, now_ms=now_ms))
         return SessionSnapshot(session_key=session_key, session_id=session_id, updated_at=now_ms)
 
-    def _take_folder(self) -> None:
+    def _make_folder(self) -> None:
         claim_state_folder(self._state_dir)
         try:
             private_folder(self._folder)
@@ -262,7 +255,6 @@ class EmbeddedHost:
             raise HostError(
                 f"{error.filename} cannot be made ({error.strerror}): choose another host.stateDir"
             ) from error
-        self._owner.acquire()
 
     async def _drive(self, run: _Run, key: str) -> None:
         try:
