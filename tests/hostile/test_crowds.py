@@ -55,7 +55,10 @@ async def test_every_stranger_has_their_turn(rig: Rig) -> None:
         host.release()
         await host.wait_for_turns(served + AT_ONCE)
     host.release()
-    assert [turn.sender.uid for turn in host.turns] == [f"stranger{number}" for number in range(STRANGERS)]
+    asked = [int(turn.sender.uid.removeprefix("stranger")) for turn in host.turns]
+    # those who get the free slots together may begin in either order
+    assert [number // AT_ONCE for number in asked] == [number // AT_ONCE for number in range(STRANGERS)]
+    assert sorted(asked) == list(range(STRANGERS))
 
 
 def _where(body: object) -> ChannelRef:
