@@ -194,21 +194,26 @@ class Turns(Struct, frozen=True, kw_only=True):
         if (unready := await self.runs.ready()) is not None:
             await self._conclude(row, "", unready, answer)
             return
-        asked = await self._asked(row)
+        taken_up = row.run_id != "" and self.runs.outlive_us
+        run_id = row.run_id if taken_up else self.clock.new_id()
+        # of the run id, so that a run that is taken up after a restart has the mark it began with
+        asked = await self._asked(row, mark_of(run_id))
         answer.mark = asked.mark
         if self.config.quote_replies == "first":
             said = render(parse_payload(row.payload)).text
             quoted = quote(row.message_id, row.message_seq, row.from_uid, asked.name, said)
             answer.quote = json.dumps(quoted, ensure_ascii=False)
-        run_id, end = await self._attempt(row, asked, 1, answer, begin)
+        turn = self._turn(row, asked, run_id, row.attempt + 1, taken_up=taken_up)
+        end = await self._attempt(row, turn, answer, begin)
         if end.status == SKIPPED and self.config.guard.enabled:
             self.log.warning("the host skipped the turn (%s); once more", end.detail)
-            run_id, end = await self._attempt(row, asked, 2, answer, begin)
-        await self._conclude(row, run_id, end, answer)
+            turn = self._turn(row, asked, self.clock.new_id(), row.attempt + 2)
+            end = await self._attempt(row, turn, answer, begin)
+        await self._conclude(row, turn.run_id, end, answer)
 
-    async def _asked(self, row: InboundRow) -> "_Asked":
+    async def _asked(self, row: InboundRow, mark: str) -> "_Asked":
         """Return what a message says, with its files and what was said around it."""
-        payload, mark = parse_payload(row.payload), mark_of(self.clock.new_id())
+        payload = parse_payload(row.payload)
         quoted = await self._quoted(row, payload.reply)
         rendered = render(payload, own_name=self.identity.name, mark=mark, quoted=quoted)
         names, notes, files = await asyncio.gather(
@@ -238,14 +243,10 @@ class Turns(Struct, frozen=True, kw_only=True):
             return None
         return Quoted(uid=said.from_uid if said.from_uid != self.identity.uid else "", payload=payload)
 
-    async def _attempt(
-        self, row: InboundRow, asked: "_Asked", number: int, answer: Answer, begin: Begin
-    ) -> tuple[str, RunEnd]:
-        """Make the session ready and run the turn once under a run id of its own."""
-        taken_up = number == 1 and row.run_id != "" and self.runs.outlive_us
-        if self.config.guard.enabled and not taken_up:
+    async def _attempt(self, row: InboundRow, turn: Turn, answer: Answer, begin: Begin) -> RunEnd:
+        """Make the session ready and run the turn once."""
+        if self.config.guard.enabled and turn.run_id != row.run_id:
             await self.guard.prepare(row)
-        turn = self._turn(row, asked, row.attempt + number, taken_up=taken_up)
         answer.runs.append(turn.run_id)
         attempt = _Attempt(turns=self, row=row, run_id=turn.run_id, answer=answer, begin_work=begin)
         end = await self.runs.run(turn, self.budget_s, self.slots, attempt)
@@ -253,7 +254,7 @@ class Turns(Struct, frozen=True, kw_only=True):
         self.measures.ended(end.status)
         if end.status == Status.DONE:
             await self.journal.clear_failures(row.session_key)
-        return turn.run_id, end
+        return end
 
     async def _conclude(self, row: InboundRow, run_id: str, end: RunEnd, answer: Answer) -> None:
         """Check that something became visible, and end the row by what did."""
@@ -308,8 +309,9 @@ class Turns(Struct, frozen=True, kw_only=True):
     def _agent_id(self, row: InboundRow) -> str:
         return self.routing.route(self.config.account_id, row.channel).agent_id
 
-    def _turn(self, row: InboundRow, asked: "_Asked", attempt: int, *, taken_up: bool) -> Turn:
-        run_id = row.run_id if taken_up else self.clock.new_id()
+    def _turn(  # one argument for each thing that tells one run of a message from another
+        self, row: InboundRow, asked: "_Asked", run_id: str, attempt: int, *, taken_up: bool = False
+    ) -> Turn:
         return Turn(
             run_id=run_id,
             session_key=row.session_key,

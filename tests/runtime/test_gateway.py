@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from tests.runtime.rig import ANN, HELPER, RESTART, FastClock, Rig
 
 TEXTS = Texts()
 OLD = "2026.5.22"
+MARKED = re.compile(r"§\w{10}")
 
 
 @pytest.fixture
@@ -135,6 +137,24 @@ async def test_a_plugin_restarted_under_a_turn_takes_the_same_run_up(
     await rig.until_row(message_id, "answered")
     assert rig.said() == ["patience pays"]
     assert len(gateway.asked) == 1
+
+
+async def test_a_mark_that_an_agent_repeats_is_not_shown_after_a_restart_either(
+    rig: Rig, gateway: FakeGateway
+) -> None:
+    await rig.start(on(rig, gateway))
+    gateway.answer(lambda asked: Hang(Say(asked.message)))
+    message_id = await rig.mention("long")
+    await until(lambda: gateway.sessions)
+    assert MARKED.search(gateway.asked[0].message)
+    await rig.stop()
+    gateway.runs.release()
+    await gateway.runs.settle()
+    await rig.start(on(rig, gateway))
+    await rig.until_row(message_id, "answered")
+    (said,) = rig.said()
+    assert "@Helper long" in said
+    assert not MARKED.search(said)
 
 
 async def test_a_turn_the_gateway_never_ends_is_aborted_there_and_told_once(

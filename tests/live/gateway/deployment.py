@@ -65,6 +65,15 @@ class Deployment:
         config["host"] = {key: value for key, value in config["host"].items() if value is not None}
         await self.rig.start(config)
 
+    async def warm(self) -> None:
+        """Let the gateway run its first turn, which on a busy machine takes longer than any other; then as before."""
+        await self.start(timeout_s=120.0)
+        cell = Cell(self)
+        await cell.mention("warm up")
+        assert len(await cell.until(1, within_s=120.0)) == 1
+        assert cell.texts[0].startswith("echo:")
+        await self.stop()
+
     async def stop(self) -> None:
         """Stop the channel; the gateway goes on."""
         await self.rig.stop()

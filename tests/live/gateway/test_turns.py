@@ -18,7 +18,7 @@ from openclaw_channel_octo.ids import ChannelRef
 from tests.live.gateway.deployment import Deployment, deployed
 from tests.live.gateway.install import VERSIONS, CannotInstall
 from tests.live.gateway.model import MODEL
-from tests.live.gateway.test_failures import answer_to
+from tests.live.gateway.test_failures import LONG_S, answer_to
 from tests.runtime.rig import ANN
 
 pytestmark = pytest.mark.skipif(
@@ -48,7 +48,9 @@ async def test_group_thread_and_direct_messages_are_answered_by_the_agents_the_b
 ) -> None:
     try:
         async with deployed(version, tmp_path, config=AGENTS) as deployment:
-            await deployment.start(url=None, token=None, openclawConfig=str(deployment.gateway.config_path))
+            await deployment.start(
+                timeout_s=LONG_S, url=None, token=None, openclawConfig=str(deployment.gateway.config_path)
+            )
             await talk(deployment)
             rows = (await deployment.host.ask("sessions.list", {"limit": 100}))["sessions"]
             good = await check(deployment, deployment.gateway.token)
@@ -118,7 +120,7 @@ async def test_a_device_that_is_not_on_loopback_is_let_in_by_the_command_the_ref
                 "--token",
                 deployment.gateway.token,
             )
-            await deployment.start(url=outside)
+            await deployment.start(timeout_s=LONG_S, url=outside)
             group = deployment.group()
             await deployment.rig.mention("from outside", where=group)
             assert await deployment.rig.until_said(1, group) == [answer_to("from outside")]
