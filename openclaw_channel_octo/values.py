@@ -4,10 +4,10 @@ from typing import Any, ClassVar
 
 from msgspec import Struct
 
-__all__ = ["Private"]
+__all__ = ["SecretStruct"]
 
 
-class Private(Struct, frozen=True):
+class SecretStruct(Struct, frozen=True):
     """A struct that shows all its fields but those it names in ``HIDDEN``.
 
     A struct compares, copies and converts the hidden fields like the others: only ``repr``, and with it every log

@@ -24,7 +24,7 @@ from pydantic import SecretStr
 from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.config.load import load_config, parse_config
 from openclaw_channel_octo.config.report import report_text
-from openclaw_channel_octo.config.secrets import FoundSecret, Surroundings
+from openclaw_channel_octo.config.secrets import FoundSecret, SecretContext
 from openclaw_channel_octo.errors import ApiError, OctoError
 from openclaw_channel_octo.host.base import Accepted
 from openclaw_channel_octo.host.embedded.command import CommandAgent
@@ -33,7 +33,7 @@ from openclaw_channel_octo.ids import ChannelRef
 from openclaw_channel_octo.observe.logs import setup_logging
 from openclaw_channel_octo.rest.client import BotApi
 from openclaw_channel_octo.rest.models import Registration
-from openclaw_channel_octo.runtime.transport import open_websocket
+from openclaw_channel_octo.runtime.connection.transport import open_websocket
 from openclaw_channel_octo.testing.double import OctoDouble
 from openclaw_channel_octo.testing.faults import ErrorAnswer, Fault, JsonAnswer, Refuse
 from openclaw_channel_octo.testing.host import ScriptedHost
@@ -322,7 +322,7 @@ def _objects(folder: Path) -> Iterator[object]:
             report_text(loaded.config),
         )
         yield from loaded.config.accounts.values()
-    yield Surroundings(base=folder, env={"T": ENV_TOKEN})
+    yield SecretContext(base=folder, env={"T": ENV_TOKEN})
     yield FoundSecret(value=SecretStr(FILE_TOKEN), source="file")
     yield BotApi(base_url="http://h", token=SecretStr(LITERAL), clock=SystemClock())
     yield CommandAgent(["agent", API_KEY], {"KEY": AGENT_KEY})

@@ -3,10 +3,10 @@ import pkgutil
 from typing import ClassVar
 
 import openclaw_channel_octo
-from openclaw_channel_octo.values import Private
+from openclaw_channel_octo.values import SecretStruct
 
 
-class Login(Private, frozen=True, kw_only=True):
+class Login(SecretStruct, frozen=True, kw_only=True):
     HIDDEN: ClassVar = frozenset({"token"})
 
     uid: str
@@ -27,6 +27,6 @@ def test_every_hidden_name_is_a_field() -> None:
     for module in pkgutil.walk_packages(openclaw_channel_octo.__path__, "openclaw_channel_octo."):
         if not module.name.endswith("__main__"):
             importlib.import_module(module.name)
-    assert len(Private.__subclasses__()) > 5
-    for each in Private.__subclasses__():
+    assert len(SecretStruct.__subclasses__()) > 5
+    for each in SecretStruct.__subclasses__():
         assert set(each.__struct_fields__) >= each.HIDDEN, each

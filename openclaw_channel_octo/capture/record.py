@@ -30,9 +30,9 @@ from openclaw_channel_octo.capture.socket import Side
 from openclaw_channel_octo.clock import Clock
 from openclaw_channel_octo.errors import CaptureError
 from openclaw_channel_octo.rest.answers import Exchange
-from openclaw_channel_octo.runtime.transport import Transport
+from openclaw_channel_octo.runtime.connection.transport import Transport
 
-__all__ = ["Limits", "Recorder"]
+__all__ = ["RecordLimits", "Recorder"]
 
 _log = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ EARLY_CALLS = 100
 _REGISTER = "/v1/bot/register"
 
 
-class Limits(Struct, frozen=True, kw_only=True):
+class RecordLimits(Struct, frozen=True, kw_only=True):
     """When a recording ends by itself; the bot goes on.
 
     Attributes:
@@ -58,7 +58,7 @@ class Limits(Struct, frozen=True, kw_only=True):
 
 
 class Recorder:
-    """Records one bot. It fulfils `openclaw_channel_octo.runtime.transport.Tap`.
+    """Records one bot. It fulfils `openclaw_channel_octo.runtime.connection.transport.Tap`.
 
     Nothing that goes wrong here reaches the bot: a recording that cannot go on ends with a warning.
 
@@ -80,14 +80,14 @@ class Recorder:
         account: str,
         clock: Clock,
         *,
-        limits: Limits | None = None,
+        limits: RecordLimits | None = None,
         secrets: tuple[SecretStr, ...] = (),
         mask_text: bool = False,
     ) -> None:
         self._folder = folder
         self._account = account
         self._clock = clock
-        self._limits = limits or Limits()
+        self._limits = limits or RecordLimits()
         self._secrets = secrets
         self._mask = mask_text
         self._registered: Mapping[str, Any] = {}

@@ -23,7 +23,8 @@ from openclaw_channel_octo.errors import CaptureError, RemoteProtocolError, Wire
 from openclaw_channel_octo.message.payload import ContentType
 from openclaw_channel_octo.message.render import render
 from openclaw_channel_octo.policy.gate import ADDRESSED, DecisionKind, GatePolicy, Identity
-from openclaw_channel_octo.runtime.inbox import Inbox, Incoming, Outcome
+from openclaw_channel_octo.runtime.intake.inbox import Inbox
+from openclaw_channel_octo.runtime.received import Incoming, Outcome
 from openclaw_channel_octo.session.route import Routing
 from openclaw_channel_octo.store.journal import Journal
 from openclaw_channel_octo.wire.buffer import Framer

@@ -29,7 +29,7 @@ MOST_SESSIONS = 1_000
 NEEDED = ("agent", "agent.wait", "chat.history", "sessions.abort", "sessions.describe", "sessions.subscribe")
 
 
-class Findings(Struct, kw_only=True):
+class GatewayFindings(Struct, kw_only=True):
     """What a check saw.
 
     Attributes:
@@ -92,13 +92,13 @@ def _fail(problem: str, *, as_json: bool) -> NoReturn:
     raise click.exceptions.Exit(NOT_TRIED)
 
 
-async def look(config: OctoConfig, settings: GatewayHostConfig) -> Findings:
+async def look(config: OctoConfig, settings: GatewayHostConfig) -> GatewayFindings:
     """Return what a gateway says about itself. Raises `HostError` where none can be asked."""
     host = gateway_from_config(settings)
     await host.start()
     try:
         hello = await within(SystemClock(), CONNECT_WITHIN_S, host.hello())
-        found = Findings(
+        found = GatewayFindings(
             url=settings.url.partition("?")[0], release=hello.version, scopes=sorted(hello.scopes)
         )
         _judge(hello, found)
@@ -113,7 +113,7 @@ async def look(config: OctoConfig, settings: GatewayHostConfig) -> Findings:
     return found
 
 
-def _judge(hello: Hello, found: Findings) -> None:
+def _judge(hello: Hello, found: GatewayFindings) -> None:
     """Tell what the gateway's welcome says about what will not work."""
     release = release_of(hello.version)
     if release and release < FIXED_IN:
@@ -129,7 +129,7 @@ def _judge(hello: Hello, found: Findings) -> None:
 
 
 async def _agents(
-    host: GatewayHost, config: OctoConfig, settings: GatewayHostConfig, found: Findings
+    host: GatewayHost, config: OctoConfig, settings: GatewayHostConfig, found: GatewayFindings
 ) -> None:
     answer = await host.ask("agents.list", {})
     found.agents = [str(agent.get("id")) for agent in _objects(answer.get("agents"))]
@@ -141,7 +141,7 @@ async def _agents(
             )
 
 
-async def _sessions(host: GatewayHost, found: Findings) -> None:
+async def _sessions(host: GatewayHost, found: GatewayFindings) -> None:
     answer = await host.ask("sessions.list", {"limit": MOST_SESSIONS})
     rows = [row for row in _objects(answer.get("sessions")) if f":{CHANNEL}:" in str(row.get("key"))]
     found.sessions = [(str(row.get("key")), str(row.get("status") or "new")) for row in rows]
@@ -154,7 +154,7 @@ def _objects(value: object) -> list[Mapping[str, Any]]:
     return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list) else []
 
 
-def _as_json(found: Findings) -> dict[str, Any]:
+def _as_json(found: GatewayFindings) -> dict[str, Any]:
     return {
         "ok": not found.problems,
         "url": found.url,
@@ -167,7 +167,7 @@ def _as_json(found: Findings) -> dict[str, Any]:
     }
 
 
-def _as_text(found: Findings) -> str:
+def _as_text(found: GatewayFindings) -> str:
     lines = [
         f"gateway   {found.url}, release {found.release}",
         f"scopes    {', '.join(found.scopes) or 'none'}",

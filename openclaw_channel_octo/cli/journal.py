@@ -10,7 +10,6 @@ import click
 from msgspec import to_builtins
 from msgspec.structs import asdict
 
-from openclaw_channel_octo.cli.control import ask
 from openclaw_channel_octo.cli.store import (
     JSON_OPTION,
     NOT_FINE,
@@ -21,6 +20,7 @@ from openclaw_channel_octo.cli.store import (
     plain,
 )
 from openclaw_channel_octo.clock import SystemClock
+from openclaw_channel_octo.control.client import ask
 from openclaw_channel_octo.errors import ControlError, NotRunning
 from openclaw_channel_octo.message.payload import parse_payload
 from openclaw_channel_octo.store.audit import AuditEntry

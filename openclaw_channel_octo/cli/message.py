@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-from openclaw_channel_octo.cli.control import ask
 from openclaw_channel_octo.cli.store import json_text, plain, store_folder
+from openclaw_channel_octo.control.client import ask
 from openclaw_channel_octo.errors import ControlError
 
 __all__ = ["message"]

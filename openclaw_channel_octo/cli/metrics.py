@@ -6,9 +6,9 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from openclaw_channel_octo.config.metrics import MetricsConfig
+from openclaw_channel_octo.control.gauges import gauges_of
 from openclaw_channel_octo.errors import ConfigError
 from openclaw_channel_octo.runtime.channel import ChannelStatus
-from openclaw_channel_octo.runtime.gauges import gauges_of
 
 if TYPE_CHECKING:
     from openclaw_channel_octo.observe.prometheus import PrometheusMeter

@@ -8,7 +8,6 @@ from pathlib import Path
 import click
 from msgspec import to_builtins
 
-from openclaw_channel_octo.cli.control import ask
 from openclaw_channel_octo.cli.store import (
     JSON_OPTION,
     NOT_FINE,
@@ -19,6 +18,7 @@ from openclaw_channel_octo.cli.store import (
     plain,
 )
 from openclaw_channel_octo.clock import SystemClock
+from openclaw_channel_octo.control.client import ask
 from openclaw_channel_octo.errors import ControlError, NotRunning
 from openclaw_channel_octo.ids import split_space
 from openclaw_channel_octo.store.pairing import MOST_MISSES, Approval, Pairing, Verdict

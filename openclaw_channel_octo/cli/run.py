@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from openclaw_channel_octo.capture.record import Limits, Recorder
+from openclaw_channel_octo.capture.record import Recorder, RecordLimits
 from openclaw_channel_octo.cli.files import CONFIG_OPTION, OPENCLAW_OPTION, load_named
 from openclaw_channel_octo.cli.metrics import meter_for, metrics_served
 from openclaw_channel_octo.cli.start import claim_descriptors, once_there_is_room
 from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.config.load import select_accounts
 from openclaw_channel_octo.config.model import BotConfig, EmbeddedHostConfig, GatewayHostConfig, OctoConfig
+from openclaw_channel_octo.control.calls import register_calls
+from openclaw_channel_octo.control.server import ControlServer
 from openclaw_channel_octo.errors import ConfigError, HostError, OctoError
 from openclaw_channel_octo.host.base import AgentHost
 from openclaw_channel_octo.host.configure import host_from_config
@@ -26,9 +28,7 @@ from openclaw_channel_octo.host.files import claim_state_folder, owner_lock
 from openclaw_channel_octo.observe.logs import Secrets, setup_logging
 from openclaw_channel_octo.observe.metrics import NO_METER
 from openclaw_channel_octo.runtime.channel import OctoChannel
-from openclaw_channel_octo.runtime.control import ControlServer
-from openclaw_channel_octo.runtime.control_calls import register_calls
-from openclaw_channel_octo.runtime.transport import Tap
+from openclaw_channel_octo.runtime.connection.transport import Tap
 
 if TYPE_CHECKING:
     from openclaw_channel_octo.observe.prometheus import PrometheusMeter
@@ -113,7 +113,7 @@ def run(  # noqa: PLR0913  # its options
     setup_logging(log_level.upper(), *loaded.config.secrets(), as_json=as_json)
     for warning in loaded.warnings:
         _say(logging.WARNING, f"{named}: warning: {warning}", as_json=as_json)
-    limits = Limits(max_bytes=record_mb * 1024 * 1024, max_s=record_minutes * 60.0)
+    limits = RecordLimits(max_bytes=record_mb * 1024 * 1024, max_s=record_minutes * 60.0)
     tap = _recorder(record_to, loaded.config, limits, mask_text=mask_text) if record_to else None
     claim_descriptors(loaded.config.host, bots)
     try:
@@ -131,7 +131,9 @@ def _say(level: int, text: str, *, as_json: bool) -> None:
         click.echo(text, err=True)
 
 
-def _recorder(folder: Path, config: OctoConfig, limits: Limits, *, mask_text: bool) -> Callable[[str], Tap]:
+def _recorder(
+    folder: Path, config: OctoConfig, limits: RecordLimits, *, mask_text: bool
+) -> Callable[[str], Tap]:
     return partial(
         Recorder, folder, clock=SystemClock(), limits=limits, secrets=config.secrets(), mask_text=mask_text
     )

@@ -6,17 +6,18 @@ from pathlib import Path
 from msgspec import Struct
 
 from openclaw_channel_octo.clock import SystemClock
+from openclaw_channel_octo.config.model import DEFAULT_TIMEOUT_S
 from openclaw_channel_octo.host.embedded import rows
 from openclaw_channel_octo.host.embedded.content import parse_content
 from openclaw_channel_octo.host.files import owner_lock
-from openclaw_channel_octo.session.guard import Plan, Situation, plan
+from openclaw_channel_octo.session.guard import Plan, Situation, patience_ms, plan
 from openclaw_channel_octo.session.key import kind_of
 from openclaw_channel_octo.session.status import RECOVERABLE, SessionSnapshot, Status
 
 __all__ = ["FoundSession", "is_fine", "is_owned", "read_sessions", "session_files", "todo_of"]
 
-PATIENCE_MS = 660_000
-"""Time without progress after which a running session is called stuck: the default budget and a minute."""
+PATIENCE_MS = patience_ms(DEFAULT_TIMEOUT_S)
+"""Time without progress after which a running session is called stuck, where no configuration tells the budget."""
 
 
 class FoundSession(Struct, frozen=True):

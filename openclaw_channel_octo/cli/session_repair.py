@@ -7,14 +7,14 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from openclaw_channel_octo.cli.control import ask
 from openclaw_channel_octo.cli.session_files import FoundSession, is_owned, read_sessions, session_files
 from openclaw_channel_octo.cli.store import plain
 from openclaw_channel_octo.clock import SystemClock
+from openclaw_channel_octo.control.client import ask
 from openclaw_channel_octo.errors import ControlError, HostError
 from openclaw_channel_octo.host.configure import DEVICE_FILE
 from openclaw_channel_octo.host.embedded.repair import repair_file, unowned
-from openclaw_channel_octo.runtime.repair import RepairState
+from openclaw_channel_octo.runtime.turn.recovery import RepairState
 from openclaw_channel_octo.session.status import RECOVERABLE, SessionSnapshot, Status
 
 __all__ = ["Fix", "fix_files", "fix_through", "kept_elsewhere"]

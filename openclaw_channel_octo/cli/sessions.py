@@ -9,7 +9,6 @@ from typing import Any
 import click
 from msgspec import to_builtins
 
-from openclaw_channel_octo.cli.control import ask
 from openclaw_channel_octo.cli.session_files import FoundSession, is_fine, is_owned, read_sessions, todo_of
 from openclaw_channel_octo.cli.session_repair import (
     Fix,
@@ -20,6 +19,7 @@ from openclaw_channel_octo.cli.session_repair import (
 )
 from openclaw_channel_octo.cli.store import JSON_OPTION, NOT_FINE, NOT_READ, STORE_OPTION, age, plain
 from openclaw_channel_octo.clock import SystemClock
+from openclaw_channel_octo.control.client import ask
 from openclaw_channel_octo.errors import ControlError, HostError, NotRunning
 from openclaw_channel_octo.observe.logs import Secrets
 from openclaw_channel_octo.session.guard import Action, Plan

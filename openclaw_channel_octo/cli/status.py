@@ -11,13 +11,13 @@ from typing import Any
 import click
 from msgspec import to_builtins
 
-from openclaw_channel_octo.cli.control import ask
 from openclaw_channel_octo.cli.store import STORE_OPTION, age, plain
 from openclaw_channel_octo.clock import SystemClock
+from openclaw_channel_octo.control.client import ask
 from openclaw_channel_octo.errors import ControlError, HostError, StoreError
 from openclaw_channel_octo.host.files import owner_lock
-from openclaw_channel_octo.runtime.supervisor import LinkState
-from openclaw_channel_octo.store.reader import JournalReader, JournalRow
+from openclaw_channel_octo.runtime.connection.supervisor import LinkState
+from openclaw_channel_octo.store.reader import JournalAdmin, JournalRow
 
 __all__ = ["status"]
 
@@ -86,7 +86,7 @@ def _report(store: Path) -> Report:
         live = ask(store, "status")
     except ControlError as error:
         problem = _owner(store) or ("" if error.code == "not-running" else str(error))
-    journal = JournalReader(store / "octo.sqlite").overview()
+    journal = JournalAdmin(store / "octo.sqlite").overview()
     connections = live.get("bots", {})
     bots = {
         name: {

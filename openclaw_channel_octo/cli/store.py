@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from openclaw_channel_octo.errors import StoreError
-from openclaw_channel_octo.store.reader import JournalReader
+from openclaw_channel_octo.store.reader import JournalAdmin
 
 __all__ = [
     "JSON_OPTION",
@@ -60,9 +60,9 @@ class StoreErrors:
             sys.exit(NOT_READ)
 
 
-def journal_in(store: Path) -> JournalReader:
+def journal_in(store: Path) -> JournalAdmin:
     """Return the journal of a state folder, for looking into it."""
-    return JournalReader(store / "octo.sqlite")
+    return JournalAdmin(store / "octo.sqlite")
 
 
 def age(then_ms: int, now_ms: int) -> str:

@@ -10,7 +10,7 @@ from pydantic import SecretStr
 from openclaw_channel_octo.config.access import contradictions, nobody_left
 from openclaw_channel_octo.config.findings import Findings, is_token, join
 from openclaw_channel_octo.config.model import BotConfig, BotSettings
-from openclaw_channel_octo.config.secrets import FoundSecret, Surroundings, read_secret
+from openclaw_channel_octo.config.secrets import FoundSecret, SecretContext, read_secret
 
 __all__ = ["CHANNEL_PATH", "ChannelReader"]
 
@@ -54,7 +54,7 @@ class ChannelReader:
         findings: takes every mistake and warning.
     """
 
-    def __init__(self, raw: Block, around: Surroundings, findings: Findings) -> None:
+    def __init__(self, raw: Block, around: SecretContext, findings: Findings) -> None:
         self._raw = raw
         self._around = around
         self._findings = findings
@@ -129,7 +129,7 @@ class ChannelReader:
         return {key: value for key, value in raw.items() if key not in idle}
 
     def _folders(self, raw: object) -> object:
-        """Return paths as `Surroundings.path` reads them; what is no list of texts is left to the model."""
+        """Return paths as `SecretContext.path` reads them; what is no list of texts is left to the model."""
         if not isinstance(raw, list):
             return raw
         return [self._around.path(text) if isinstance(text, str) and text else text for text in raw]

@@ -12,7 +12,7 @@ from openclaw_channel_octo.config.model import (
     GatewayHostConfig,
 )
 from openclaw_channel_octo.config.openclaw import OpenClawConfig
-from openclaw_channel_octo.config.secrets import Surroundings, read_secret
+from openclaw_channel_octo.config.secrets import SecretContext, read_secret
 
 __all__ = ["read_host"]
 
@@ -21,7 +21,7 @@ _AGENT_PATH = "host.agent"
 
 
 def read_host(
-    raw: object, gateway: OpenClawConfig | None, around: Surroundings, findings: Findings
+    raw: object, gateway: OpenClawConfig | None, around: SecretContext, findings: Findings
 ) -> EmbeddedHostConfig | GatewayHostConfig | None:
     """Return the host's settings, or ``None`` with every mistake in ``findings``.
 
@@ -46,7 +46,7 @@ def read_host(
 
 
 def _gateway(
-    block: dict[str, Any], gateway: OpenClawConfig | None, around: Surroundings, findings: Findings
+    block: dict[str, Any], gateway: OpenClawConfig | None, around: SecretContext, findings: Findings
 ) -> GatewayHostConfig | None:
     """Return the settings of a gateway: what the block says, else what the gateway's own file says."""
     if "routing" in block:
@@ -65,7 +65,7 @@ def _gateway(
     return findings.validate(GatewayHostConfig, block, HOST_PATH)
 
 
-def _agent(raw: object, around: Surroundings, findings: Findings) -> FrozenModel | None:
+def _agent(raw: object, around: SecretContext, findings: Findings) -> FrozenModel | None:
     model = findings.choose(AGENT_KINDS, raw, _AGENT_PATH, by="kind")
     if model is None or not isinstance(raw, Mapping):
         return None
@@ -78,10 +78,10 @@ def _agent(raw: object, around: Surroundings, findings: Findings) -> FrozenModel
     return findings.validate(model, block, _AGENT_PATH)
 
 
-def _default_state_dir(around: Surroundings) -> str:
+def _default_state_dir(around: SecretContext) -> str:
     state_home = around.env.get("XDG_STATE_HOME", "")
     return f"{state_home if state_home.startswith('/') else '~/.local/state'}/openclaw-octo"
 
 
-def _folder(raw: object, around: Surroundings) -> object:
+def _folder(raw: object, around: SecretContext) -> object:
     return around.path(raw) if isinstance(raw, str) and raw else raw

@@ -20,7 +20,7 @@ from openclaw_channel_octo.config.metrics import MetricsConfig
 from openclaw_channel_octo.config.model import BotConfig, EmbeddedHostConfig, GatewayHostConfig, OctoConfig
 from openclaw_channel_octo.config.openclaw import OpenClawConfig, read_openclaw
 from openclaw_channel_octo.config.report import report
-from openclaw_channel_octo.config.secrets import Surroundings
+from openclaw_channel_octo.config.secrets import SecretContext
 from openclaw_channel_octo.errors import ConfigError
 
 __all__ = [
@@ -80,7 +80,7 @@ def load_config(
         host = raw.get("host", {})
         block = host if isinstance(host, Mapping) else {}
         raw = {**raw, "host": {**block, "kind": "gateway", "openclawConfig": str(openclaw.absolute())}}
-    return _parsed(raw, Surroundings(base=base, env=env, run_programs=run_programs), findings)
+    return _parsed(raw, SecretContext(base=base, env=env, run_programs=run_programs), findings)
 
 
 def parse_config(
@@ -105,7 +105,7 @@ def parse_config(
         ConfigError: something is wrong; holds every mistake.
     """
     withheld = with_same_value(env, read_variables(beside))
-    around = Surroundings(base=base.absolute(), env=env, run_programs=run_programs, withheld=withheld)
+    around = SecretContext(base=base.absolute(), env=env, run_programs=run_programs, withheld=withheld)
     return _parsed(mapping, around, Findings())
 
 
@@ -122,7 +122,7 @@ def parse_host(
     Raises:
         ConfigError: something is wrong; holds every mistake.
     """
-    findings, around = Findings(), Surroundings(base=base.absolute(), env=env, run_programs=True)
+    findings, around = Findings(), SecretContext(base=base.absolute(), env=env, run_programs=True)
     try:
         raw = _as_dicts(mapping.get("host", {}))
     except RecursionError:
@@ -162,7 +162,7 @@ def select_accounts(config: OctoConfig, ids: Sequence[str]) -> tuple[BotConfig, 
     return tuple(chosen.values())
 
 
-def _parsed(raw: object, around: Surroundings, findings: Findings) -> Loaded:
+def _parsed(raw: object, around: SecretContext, findings: Findings) -> Loaded:
     host: EmbeddedHostConfig | GatewayHostConfig | None = None
     metrics: MetricsConfig | None = None
     accounts: dict[str, BotConfig] = {}
@@ -190,12 +190,12 @@ def _parsed(raw: object, around: Surroundings, findings: Findings) -> Loaded:
     return Loaded(config=config.model_copy(update={"host": host}), warnings=tuple(findings.warnings))
 
 
-def _withholding(around: Surroundings, names: Collection[str]) -> Surroundings:
+def _withholding(around: SecretContext, names: Collection[str]) -> SecretContext:
     """Return what a configuration refers to, some more variables kept from the programs it starts."""
     return replace(around, withheld=around.withheld | with_same_value(around.env, names))
 
 
-def _gateway_file(host: Any, around: Surroundings, findings: Findings) -> OpenClawConfig | None:
+def _gateway_file(host: Any, around: SecretContext, findings: Findings) -> OpenClawConfig | None:
     """Return what stands in the gateway's own file, if the host block names one; it is only ever read."""
     named = (
         host.get("openclawConfig") if isinstance(host, Mapping) and host.get("kind") == "gateway" else None
@@ -228,7 +228,7 @@ def _laid_over(below: Any, above: Any) -> Any:
     return {**below, **{key: _laid_over(below.get(key), value) for key, value in above.items()}}
 
 
-def _accounts(channels: Mapping[str, Any], around: Surroundings, findings: Findings) -> dict[str, BotConfig]:
+def _accounts(channels: Mapping[str, Any], around: SecretContext, findings: Findings) -> dict[str, BotConfig]:
     if "octo" not in channels:
         findings.problem(CHANNEL_PATH, "missing: the bots are configured there")
     elif findings.is_object(channels["octo"], CHANNEL_PATH):

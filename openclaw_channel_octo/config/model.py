@@ -230,6 +230,10 @@ class BotConfig(BotSettings):
         return self.dispatch_timeout_ms / 1_000
 
 
+DEFAULT_TIMEOUT_S = 600.0
+"""Seconds a turn may take where nothing else is set."""
+
+
 class HostConfig(FrozenModel):
     """What every kind of host has (design §8).
 
@@ -241,7 +245,9 @@ class HostConfig(FrozenModel):
     """
 
     state_dir: Annotated[Path, AfterValidator(nameable)]
-    timeout_seconds: Annotated[float, Field(gt=0, le=_LONGEST_WAIT_S, allow_inf_nan=False)] = 600.0
+    timeout_seconds: Annotated[float, Field(gt=0, le=_LONGEST_WAIT_S, allow_inf_nan=False)] = (
+        DEFAULT_TIMEOUT_S
+    )
     max_turns: Annotated[int, Field(ge=1, le=10_000)] = 32
     drain_seconds: Annotated[float, Field(ge=0, le=_LONGEST_WAIT_S, allow_inf_nan=False)] = 30.0
 

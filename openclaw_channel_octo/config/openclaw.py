@@ -9,7 +9,7 @@ from pydantic import SecretStr
 
 from openclaw_channel_octo.config.environment import read_variables
 from openclaw_channel_octo.config.findings import Findings, join
-from openclaw_channel_octo.config.secrets import Surroundings, read_secret
+from openclaw_channel_octo.config.secrets import SecretContext, read_secret
 from openclaw_channel_octo.session.key import CHANNEL
 from openclaw_channel_octo.session.route import (
     ANY,
@@ -21,7 +21,7 @@ from openclaw_channel_octo.session.route import (
     canonical_account,
     canonical_id,
 )
-from openclaw_channel_octo.values import Private
+from openclaw_channel_octo.values import SecretStruct
 
 __all__ = ["OpenClawConfig", "read_openclaw"]
 
@@ -38,7 +38,7 @@ _KINDS = {"direct": "direct", "dm": "direct", "group": "group", "channel": "grou
 Block = Mapping[str, Any]
 
 
-class OpenClawConfig(Private, frozen=True, kw_only=True):
+class OpenClawConfig(SecretStruct, frozen=True, kw_only=True):
     """What a gateway's file says that concerns this channel.
 
     Attributes:
@@ -67,7 +67,7 @@ class OpenClawConfig(Private, frozen=True, kw_only=True):
         return self.routing.default_agent
 
 
-def read_openclaw(raw: object, around: Surroundings, findings: Findings) -> OpenClawConfig | None:
+def read_openclaw(raw: object, around: SecretContext, findings: Findings) -> OpenClawConfig | None:
     """Return what the file says, or ``None`` with every mistake in ``findings``.
 
     Keys we have no use for are the gateway's business, whatever they hold.
@@ -103,7 +103,7 @@ def read_openclaw(raw: object, around: Surroundings, findings: Findings) -> Open
 
 
 class _Reader:
-    def __init__(self, raw: Block, around: Surroundings, findings: Findings) -> None:
+    def __init__(self, raw: Block, around: SecretContext, findings: Findings) -> None:
         self._raw = raw
         self._around = around
         self._findings = findings

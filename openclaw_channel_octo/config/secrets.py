@@ -15,15 +15,15 @@ from openclaw_channel_octo.config.base import FrozenModel
 from openclaw_channel_octo.config.environment import Inheritance, as_bytes, environment_bytes, looks_secret
 from openclaw_channel_octo.config.files import read_regular
 from openclaw_channel_octo.config.findings import Findings, is_token
-from openclaw_channel_octo.values import Private
+from openclaw_channel_octo.values import SecretStruct
 
-__all__ = ["FoundSecret", "Surroundings", "read_secret", "secret_variables"]
+__all__ = ["FoundSecret", "SecretContext", "read_secret", "secret_variables"]
 
 _PROGRAM_LIMIT_S = 10.0
 _LARGEST_SECRET = 64 * 1024
 
 
-class Surroundings(Private, frozen=True, kw_only=True):
+class SecretContext(SecretStruct, frozen=True, kw_only=True):
     """What a configuration refers to besides itself.
 
     Attributes:
@@ -102,7 +102,7 @@ class _UnreadableError(Exception):
 
 
 def read_secret(
-    raw: object, path: str, around: Surroundings, findings: Findings, *, wanted: bool = True
+    raw: object, path: str, around: SecretContext, findings: Findings, *, wanted: bool = True
 ) -> FoundSecret | None:
     """Return the secret that ``raw`` is or points to, ``None`` with a mistake recorded.
 
@@ -162,7 +162,7 @@ def _as_command(raw: Mapping[str, object]) -> Mapping[str, object]:
     return rest | {"command": [program] if isinstance(program, str) else program}
 
 
-def _source(ref: _Ref, around: Surroundings) -> str:
+def _source(ref: _Ref, around: SecretContext) -> str:
     match ref:
         case _EnvRef():
             return f"environment variable {ref.id}"
@@ -172,7 +172,7 @@ def _source(ref: _Ref, around: Surroundings) -> str:
             return f"program {Path(ref.command[0]).name}"
 
 
-def _follow(ref: _Ref, path: str, around: Surroundings, findings: Findings) -> str:
+def _follow(ref: _Ref, path: str, around: SecretContext, findings: Findings) -> str:
     match ref:
         case _EnvRef():
             if ref.id not in around.env:
@@ -197,7 +197,7 @@ def _file(file: Path, path: str, findings: Findings) -> str:
     return text
 
 
-def _output(command: tuple[str, ...], around: Surroundings) -> str:
+def _output(command: tuple[str, ...], around: SecretContext) -> str:
     try:
         done = subprocess.run(
             [as_bytes(part) for part in command],

@@ -12,7 +12,7 @@ from typing import ClassVar, Protocol, runtime_checkable
 from msgspec import Struct
 
 from openclaw_channel_octo.session.status import SessionSnapshot
-from openclaw_channel_octo.values import Private
+from openclaw_channel_octo.values import SecretStruct
 
 __all__ = [
     "Accepted",
@@ -69,7 +69,7 @@ class MediaItem(Struct, frozen=True, kw_only=True):
     mime: str = ""
 
 
-class Turn(Private, frozen=True, kw_only=True):
+class Turn(SecretStruct, frozen=True, kw_only=True):
     """One run of the agent for one inbound message.
 
     Attributes:

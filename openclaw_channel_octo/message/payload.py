@@ -19,9 +19,11 @@ from openclaw_channel_octo.message.lenient import (
     strings,
 )
 from openclaw_channel_octo.message.text import well_formed
-from openclaw_channel_octo.values import Private
+from openclaw_channel_octo.values import SecretStruct
 
 __all__ = [
+    "ANSWERS_KEY",
+    "REF_KEY",
     "SYSTEM_TYPES",
     "ContentType",
     "Entity",
@@ -31,6 +33,12 @@ __all__ = [
     "parse_payload",
     "read_payload",
 ]
+
+REF_KEY = "client_ref"
+"""Key of the payload that carries our id of a message through the server."""
+
+ANSWERS_KEY = "client_answers"
+"""Key of the payload that carries the id of the message it answers."""
 
 ENTITY_LIMIT = 1_000
 """Entities looked at in one message; a mebibyte of them would cost seconds."""
@@ -126,7 +134,7 @@ class Reply(LenientModel):
     payload: Object = Field(default_factory=dict)
 
 
-class Payload(Private, frozen=True, kw_only=True):
+class Payload(SecretStruct, frozen=True, kw_only=True):
     """A payload, read leniently: what has the wrong shape counts as absent.
 
     Attributes:

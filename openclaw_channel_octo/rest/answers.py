@@ -27,7 +27,7 @@ from openclaw_channel_octo.errors import (
     Unavailable,
 )
 from openclaw_channel_octo.rest.calls import MAX_SHORT_BYTES, POLICIES, Call
-from openclaw_channel_octo.values import Private
+from openclaw_channel_octo.values import SecretStruct
 
 if TYPE_CHECKING:
     import aiohttp
@@ -136,7 +136,7 @@ class Exchange(Struct, frozen=True, kw_only=True):
     response: bytes
 
 
-class Answer(Private, frozen=True):
+class Answer(SecretStruct, frozen=True):
     """What came back.
 
     Attributes:

@@ -253,7 +253,7 @@ class BotApi:
         path = f"/v1/bot/groups/{fields.segment(Call.GROUP_MEMBERS, group_no)}/members"
         return await self._call(Call.GROUP_MEMBERS, path, models.GROUP_MEMBERS)
 
-    async def notes(self, channel: ChannelRef) -> models.Notes:
+    async def notes(self, channel: ChannelRef) -> models.GroupNotes:
         """Return what a group or a thread has written down for its bots (octo-bot-api §2.7, §2.8).
 
         Raises:

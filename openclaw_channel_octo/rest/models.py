@@ -254,7 +254,7 @@ class UserInfo(_Model):
     avatar: _Text = ""
 
 
-class Notes(_Model):
+class GroupNotes(_Model):
     """What a group or thread has written down for its bots: GROUP.md, THREAD.md (octo-bot-api §2.7, §2.8).
 
     Attributes:
@@ -359,7 +359,7 @@ GROUP_MEMBERS: TypeAdapter[list[GroupMember]] = TypeAdapter(
 )
 HISTORY: TypeAdapter[History] = TypeAdapter(History)
 MENTION_PREFERENCE: TypeAdapter[MentionPreference] = TypeAdapter(MentionPreference)
-NOTES: TypeAdapter[Notes] = TypeAdapter(Notes)
+NOTES: TypeAdapter[GroupNotes] = TypeAdapter(GroupNotes)
 REGISTRATION: TypeAdapter[Registration] = TypeAdapter(Registration)
 SENT_MESSAGE: TypeAdapter[SentMessage] = TypeAdapter(SentMessage)
 TARGETS: TypeAdapter[NamedTargets] = TypeAdapter(NamedTargets)

@@ -15,32 +15,35 @@ from openclaw_channel_octo.policy.gate import Identity
 from openclaw_channel_octo.rest.client import BotApi
 from openclaw_channel_octo.rest.media import MediaFetcher
 from openclaw_channel_octo.rest.models import Registration
-from openclaw_channel_octo.runtime import attachments, media
-from openclaw_channel_octo.runtime.assembly import (
-    Basics,
+from openclaw_channel_octo.runtime.background import TaskSet
+from openclaw_channel_octo.runtime.connection.supervisor import ConnectionStatus, LinkState, Supervisor
+from openclaw_channel_octo.runtime.connection.transport import Tap
+from openclaw_channel_octo.runtime.context import ChannelContext
+from openclaw_channel_octo.runtime.delivery.attachments import SWEEP_EVERY_S
+from openclaw_channel_octo.runtime.delivery.presence import Presence
+from openclaw_channel_octo.runtime.intake.cursors import JournalCursors
+from openclaw_channel_octo.runtime.intake.gaps import GapFiller
+from openclaw_channel_octo.runtime.intake.history import MissedHistory
+from openclaw_channel_octo.runtime.intake.inbox import Inbox
+from openclaw_channel_octo.runtime.metrics import BotMetrics
+from openclaw_channel_octo.runtime.pipeline import Pipeline
+from openclaw_channel_octo.runtime.received import Incoming, Outcome
+from openclaw_channel_octo.runtime.turn import downloads
+from openclaw_channel_octo.runtime.wiring import (
+    BotContext,
     make_admission,
+    make_attachments,
     make_commands,
     make_outbound,
     make_outbox,
     make_surroundings,
     make_turns,
 )
-from openclaw_channel_octo.runtime.cursors import JournalCursors
-from openclaw_channel_octo.runtime.history import History
-from openclaw_channel_octo.runtime.inbox import Inbox, Incoming, Outcome
-from openclaw_channel_octo.runtime.measures import Measures
-from openclaw_channel_octo.runtime.pipeline import Pipeline
-from openclaw_channel_octo.runtime.presence import Presence
-from openclaw_channel_octo.runtime.sequence import MessageSequence
-from openclaw_channel_octo.runtime.shared import Shared
-from openclaw_channel_octo.runtime.supervisor import ConnectionStatus, LinkState, Supervisor
-from openclaw_channel_octo.runtime.tasks import TaskSet
-from openclaw_channel_octo.runtime.transport import Tap
 from openclaw_channel_octo.store.leases import Lease
 from openclaw_channel_octo.wire.events import Connected
 
 if TYPE_CHECKING:
-    from openclaw_channel_octo.runtime.requests import OutboundBot
+    from openclaw_channel_octo.runtime.actions.types import ActionContext
 
 __all__ = ["Bot"]
 
@@ -54,7 +57,7 @@ SOCKET_WITHIN_S = 15.0
 """How long a bot waits for its socket, and with it for the server's clock, before it takes up old messages."""
 
 
-def _fetcher(config: BotConfig, shared: Shared) -> MediaFetcher:
+def _fetcher(config: BotConfig, shared: ChannelContext) -> MediaFetcher:
     return MediaFetcher(
         folder=shared.media,
         api_url=config.api_url,
@@ -79,7 +82,7 @@ class Bot:
     def __init__(  # its parts and what it is told
         self,
         config: BotConfig,
-        shared: Shared,
+        shared: ChannelContext,
         api: BotApi,
         lease: Lease,
         log: BotLog,
@@ -94,14 +97,14 @@ class Bot:
         self._elsewhere: ConnectionStatus | None = None
         self._tasks = TaskSet(log, shared.clock)
         self._intake = TaskSet(log, shared.clock)
-        self._measures = Measures(shared.meter, shared.clock, config.account_id)
+        self._measures = BotMetrics(shared.meter, shared.clock, config.account_id)
         self._begun = False
         self._begun_ms = 0
         self._server_ahead_ms = 0
-        self.outbound: OutboundBot | None = None
+        self.outbound: ActionContext | None = None
         """What others can have the bot do; ``None`` before it first knew who it is."""
         self._fetcher = _fetcher(config, shared) if config.media_max_mb else None
-        self._files = attachments.attachments_of(config, api, shared, log)
+        self._files = make_attachments(config, api, shared, log)
         self._supervisor = Supervisor(
             api=api,
             clock=shared.clock,
@@ -212,7 +215,7 @@ class Bot:
 
     def _build(self) -> None:
         shared = self._shared
-        basics = Basics(
+        basics = BotContext(
             config=self._config,
             identity=self._identity,
             shared=shared,
@@ -224,7 +227,7 @@ class Bot:
         self._around = around = make_surroundings(basics)
         outbox = make_outbox(basics, around, self._files)
         presence = Presence(self._api, shared.clock, self._tasks, self._log, self._measures)
-        self._media = files = media.Intake(self._fetcher, self._tasks, shared.clock)
+        self._media = files = downloads.MediaDownloads(self._fetcher, self._tasks, shared.clock)
         self._pipeline = Pipeline(
             basics,
             inbox=Inbox(
@@ -245,9 +248,9 @@ class Bot:
         )
         self.outbound = make_outbound(basics, around, outbox)
 
-    def _make_sequence(self) -> MessageSequence:
-        return MessageSequence(
-            history=History(self._api, self._around.places, self._identity),
+    def _make_sequence(self) -> GapFiller:
+        return GapFiller(
+            history=MissedHistory(self._api, self._around.places, self._identity),
             accept=self._fetched,
             release=self._pipeline.release,
             cursors=JournalCursors(self._shared.journal, self._config.account_id),
@@ -305,8 +308,8 @@ class Bot:
         self._pipeline.resume()
         check = partial(self._sequence.check, self._online)
         self._intake.repeat(check, "keep-up", self._sequence.rounds.next_pass_s, wait_first=True)
-        self._intake.repeat(self._media.sweep, "sweep of received files", media.SWEEP_EVERY_S)
-        self._intake.repeat(self._files.sweep, "sweep of sent files", attachments.SWEEP_EVERY_S)
+        self._intake.repeat(self._media.sweep, "sweep of received files", downloads.SWEEP_EVERY_S)
+        self._intake.repeat(self._files.sweep, "sweep of sent files", SWEEP_EVERY_S)
 
     def _online(self) -> bool:
         return self._supervisor.status.state is LinkState.ONLINE

@@ -23,19 +23,19 @@ from openclaw_channel_octo.policy.authority import Requester
 from openclaw_channel_octo.rest.client import BotApi
 from openclaw_channel_octo.rest.media_folder import MediaFolder
 from openclaw_channel_octo.rest.origin import Origin
+from openclaw_channel_octo.runtime.actions.actions import AgentActions
+from openclaw_channel_octo.runtime.actions.types import ActionContext, requester_of
+from openclaw_channel_octo.runtime.background import uninterrupted
 from openclaw_channel_octo.runtime.bot import Bot
-from openclaw_channel_octo.runtime.lanes import Lanes
-from openclaw_channel_octo.runtime.measures import Measures
-from openclaw_channel_octo.runtime.outbound import Outbound
-from openclaw_channel_octo.runtime.outputs import Outputs
+from openclaw_channel_octo.runtime.connection.supervisor import ConnectionStatus
+from openclaw_channel_octo.runtime.connection.transport import Tap, TransportFactory, open_websocket
+from openclaw_channel_octo.runtime.context import ChannelContext
+from openclaw_channel_octo.runtime.delivery.outputs import Outputs
+from openclaw_channel_octo.runtime.metrics import BotMetrics
 from openclaw_channel_octo.runtime.preload import preload
-from openclaw_channel_octo.runtime.repair import Repair, SessionView, look, repair
-from openclaw_channel_octo.runtime.requests import OutboundBot, requester_of
-from openclaw_channel_octo.runtime.runs import ActiveRun, Runs
-from openclaw_channel_octo.runtime.shared import Shared
-from openclaw_channel_octo.runtime.supervisor import ConnectionStatus
-from openclaw_channel_octo.runtime.tasks import uninterrupted
-from openclaw_channel_octo.runtime.transport import Tap, TransportFactory, open_websocket
+from openclaw_channel_octo.runtime.turn.lanes import Lanes
+from openclaw_channel_octo.runtime.turn.recovery import Repair, SessionRepairs, SessionView
+from openclaw_channel_octo.runtime.turn.runs import ActiveRun, Runs
 from openclaw_channel_octo.store.journal import Journal
 from openclaw_channel_octo.store.leases import FileLease, lease_folder
 
@@ -100,7 +100,7 @@ class OctoChannel:
         self._tap = tap
         self._bots: dict[str, Bot] = {}
         self._origins: dict[tuple[str, str], Origin] = {}
-        self._shared: Shared | None = None
+        self._shared: ChannelContext | None = None
         self._changing = asyncio.Lock()
         self._hidden = ExitStack()
 
@@ -137,7 +137,7 @@ class OctoChannel:
                 clock=self._clock,
                 origin=origin,
                 tap=tap.call if tap else None,
-                told=Measures(self._meter, self._clock, account.account_id).called,
+                told=BotMetrics(self._meter, self._clock, account.account_id).called,
             )
             lease = FileLease(self._leases, f"{account.api_url} {account.token.get_secret_value()}")
             bot = Bot(account, shared, api, lease, BotLog(_log, account.account_id), tap)
@@ -166,11 +166,11 @@ class OctoChannel:
                 return await self._drain(self._shared, wait_s)
         raise AssertionError  # pragma: no cover  # the stack passes every exception on
 
-    async def _closed(self, shared: Shared) -> None:
+    async def _closed(self, shared: ChannelContext) -> None:
         """Close; a caller who is cancelled meanwhile must not leave a task, a socket or a lease behind."""
         await uninterrupted(self._close(shared), "close")
 
-    async def _close(self, shared: Shared) -> None:
+    async def _close(self, shared: ChannelContext) -> None:
         """End everything, in the order of use; what fails to close does not keep the rest open."""
         self._shared = None
         bots, origins = list(self._bots.values()), list(self._origins.values())
@@ -185,7 +185,7 @@ class OctoChannel:
                 closing.push_async_callback(bot.close)
             await shared.lanes.cancel()
 
-    def outbound(self, turn: Turn) -> Outbound:
+    def outbound(self, turn: Turn) -> AgentActions:
         """Return what the agent of a turn may do in the chat beside answering, for the person who asked it.
 
         Bot, person and conversation are those of the turn, whatever an agent writes; it ends with the run.
@@ -199,9 +199,9 @@ class OctoChannel:
         run = shared.runs.open_run(turn.run_id)
         if run is None:
             raise RequestDenied("the turn has ended, and with it what its agent may do in the chat")
-        return Outbound(bot, requester_of(turn), run)
+        return AgentActions(bot, requester_of(turn), run)
 
-    def outbound_with(self, ticket: str) -> Outbound:
+    def outbound_with(self, ticket: str) -> AgentActions:
         """Return what the holder of a run's ticket (`Turn.ticket`) may do in the chat; see `outbound`.
 
         Raises:
@@ -212,7 +212,7 @@ class OctoChannel:
             raise RequestDenied("the turn has ended, and with it what its agent may do in the chat")
         return self.outbound(run.turn)
 
-    def operator_outbound(self, account_id: str = "") -> Outbound:
+    def operator_outbound(self, account_id: str = "") -> AgentActions:
         """Return the same for jobs that nobody in the chat asked for, such as those of a timetable.
 
         It reaches every conversation of the bot: never hand it to an agent.
@@ -225,7 +225,7 @@ class OctoChannel:
             HostError: the bot does not run, or has not reached its server yet.
         """
         _, bot = self._running(account_id)
-        return Outbound(bot, Requester.operator())
+        return AgentActions(bot, Requester.operator())
 
     async def tell_paired(self, account_id: str, uid: str) -> None:
         """Tell somebody in their direct messages that they were let in by a code.
@@ -264,7 +264,7 @@ class OctoChannel:
 
     async def look(self, session_key: str) -> SessionView:
         """Return what the next message of a session will meet. Raises `HostError`, also where no bot was started."""
-        return await look(self._opened(), self._config, session_key)
+        return await self._repairs().look(session_key)
 
     async def repair(self, session_key: str, *, dry_run: bool = False) -> Repair:
         """Do now for a failed or stuck session what its next message would do first: recover it.
@@ -276,14 +276,23 @@ class OctoChannel:
         Raises:
             HostError: the host cannot do it, or no bot was started.
         """
-        return await repair(self._opened(), self._config, session_key, dry_run=dry_run)
+        return await self._repairs().repair(session_key, dry_run=dry_run)
 
-    def _opened(self) -> Shared:
+    def _repairs(self) -> SessionRepairs:
+        shared = self._opened()
+        return SessionRepairs(
+            sessions=shared.sessions,
+            lanes=shared.lanes,
+            bots=[bot for bot in self._config.accounts.values() if bot.enabled],
+            host_timeout_s=shared.host_timeout_s,
+        )
+
+    def _opened(self) -> ChannelContext:
         if self._shared is None:
             raise HostError("no bot was started here")
         return self._shared
 
-    def _running(self, account_id: str) -> tuple[Shared, OutboundBot]:
+    def _running(self, account_id: str) -> tuple[ChannelContext, ActionContext]:
         if not account_id and len(self._config.accounts) > 1:
             raise ConfigError(f"which account? there are {', '.join(self._config.accounts)}")
         (account,) = select_accounts(self._config, [account_id or next(iter(self._config.accounts), "")])
@@ -294,7 +303,7 @@ class OctoChannel:
             raise HostError(f"the bot {account.account_id} has not reached its server yet: try again later")
         return self._shared, bot.outbound
 
-    async def _open(self, host: AgentHost) -> Shared:
+    async def _open(self, host: AgentHost) -> ChannelContext:
         """Open what all bots share, once."""
         if self._shared is not None:
             if self._shared.host is not host:
@@ -310,7 +319,7 @@ class OctoChannel:
             await journal.close()
             raise
         self._hidden.enter_context(redacted(*self._config.secrets()))
-        self._shared = Shared(
+        self._shared = ChannelContext(
             host=host,
             routing=settings.routing,
             host_timeout_s=settings.timeout_seconds,
@@ -327,7 +336,7 @@ class OctoChannel:
         )
         return self._shared
 
-    async def _drain(self, shared: Shared, seconds: float) -> bool:
+    async def _drain(self, shared: ChannelContext, seconds: float) -> bool:
         try:
             await within(self._clock, seconds, shared.lanes.settle())
         except TimeoutError:

@@ -17,16 +17,17 @@ from openclaw_channel_octo.message.payload import parse_payload
 from openclaw_channel_octo.message.render import render
 from openclaw_channel_octo.observe.logs import trace_scope
 from openclaw_channel_octo.policy.gate import DecisionKind, command_of
-from openclaw_channel_octo.runtime.admission import Admission
-from openclaw_channel_octo.runtime.assembly import Basics
-from openclaw_channel_octo.runtime.commands import Commands
-from openclaw_channel_octo.runtime.inbox import TOO_OLD, Inbox, Incoming, Outcome, trace_of
-from openclaw_channel_octo.runtime.lanes import Begin, Submitted, Work
-from openclaw_channel_octo.runtime.media import Intake
-from openclaw_channel_octo.runtime.outbox import Outbox
-from openclaw_channel_octo.runtime.presence import Presence
-from openclaw_channel_octo.runtime.roster import Roster
-from openclaw_channel_octo.runtime.turn import Turns
+from openclaw_channel_octo.runtime.admission.admission import Admission
+from openclaw_channel_octo.runtime.delivery.outbox import Outbox
+from openclaw_channel_octo.runtime.delivery.presence import Presence
+from openclaw_channel_octo.runtime.directory.roster import Roster
+from openclaw_channel_octo.runtime.intake.inbox import Inbox
+from openclaw_channel_octo.runtime.received import TOO_OLD, Incoming, Outcome, trace_of
+from openclaw_channel_octo.runtime.turn.commands import Commands
+from openclaw_channel_octo.runtime.turn.downloads import MediaDownloads
+from openclaw_channel_octo.runtime.turn.lanes import Begin, Submitted, Work
+from openclaw_channel_octo.runtime.turn.turn import Turns
+from openclaw_channel_octo.runtime.wiring import BotContext
 from openclaw_channel_octo.store.records import InboundRow, RowState
 
 __all__ = ["Pipeline"]
@@ -55,13 +56,13 @@ class Pipeline:
 
     def __init__(  # noqa: PLR0913  # the rooms a message passes
         self,
-        basics: Basics,
+        basics: BotContext,
         *,
         inbox: Inbox,
         admission: Admission,
         outbox: Outbox,
         presence: Presence,
-        media: Intake,
+        media: MediaDownloads,
         roster: Roster,
         commands: Commands,
         turns: Turns,

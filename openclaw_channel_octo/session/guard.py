@@ -13,10 +13,13 @@ from msgspec.structs import replace
 
 from openclaw_channel_octo.session.status import RECOVERABLE, SessionSnapshot, Status
 
-__all__ = ["WAIT_STEP_MS", "Action", "Plan", "Situation", "episode_of", "fail_open", "plan"]
+__all__ = ["WAIT_STEP_MS", "Action", "Plan", "Situation", "episode_of", "fail_open", "patience_ms", "plan"]
 
 WAIT_STEP_MS = 1_000
 """Longest time between two looks at a session somebody else keeps busy."""
+
+PATIENCE_S = 60.0
+"""How many seconds longer than its budget a silent run may stand."""
 
 THIRD_FAILURE = 3
 """From this many failed runs in a row on, the announcement says so instead."""
@@ -54,6 +57,11 @@ class Situation(Struct, frozen=True, kw_only=True):
     ended_runs: Mapping[str, str] = field(default_factory=dict)
     own_runs: Collection[str] = ()
     queues_turns: bool = False
+
+
+def patience_ms(budget_s: float) -> int:
+    """Return the milliseconds without progress after which a running session is stuck; its budget is in seconds."""
+    return int((budget_s + PATIENCE_S) * 1000)
 
 
 class Plan(Struct, frozen=True, kw_only=True):

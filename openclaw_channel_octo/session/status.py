@@ -4,7 +4,7 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-__all__ = ["RECOVERABLE", "RECOVERY_CLEARS", "SessionSnapshot", "Status"]
+__all__ = ["RECOVERABLE", "RECOVERY_CLEARS", "SKIPPED", "SessionSnapshot", "Status"]
 
 
 class Status(StrEnum):
@@ -19,6 +19,9 @@ class Status(StrEnum):
     KILLED = "killed"
     INTERRUPTED = "interrupted"
 
+
+SKIPPED = "skipped"
+"""Status of a turn the host did not run."""
 
 RECOVERABLE = frozenset({Status.FAILED, Status.TIMEOUT, Status.KILLED, Status.INTERRUPTED})
 """Terminal statuses a new turn has to clear away before it can run."""

@@ -16,7 +16,7 @@ from openclaw_channel_octo.store.pairing import Approval, Pairing
 from openclaw_channel_octo.store.records import Chunk, RowState
 from openclaw_channel_octo.store.schema import APPLICATION_ID, MIGRATIONS
 
-__all__ = ["AccountOverview", "JournalReader", "JournalRow"]
+__all__ = ["AccountOverview", "JournalAdmin", "JournalRow"]
 
 _BUSY_S = 5.0
 
@@ -87,7 +87,7 @@ _LAST_FAILURE = "(state = 'dead' OR state = 'notified' AND decision = 'turn') OR
 _COLUMNS = ", ".join(field.name for field in fields(JournalRow))
 
 
-class JournalReader:
+class JournalAdmin:
     """Looks into a journal without ever blocking its writer.
 
     Args:

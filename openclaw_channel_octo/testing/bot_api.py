@@ -18,7 +18,7 @@ from openclaw_channel_octo.testing.payloads import rewritten
 from openclaw_channel_octo.testing.refusals import Envelope, Problem, Refusal
 from openclaw_channel_octo.testing.storage import Storage
 from openclaw_channel_octo.testing.throttle import TypingThrottle
-from openclaw_channel_octo.testing.world import Account, Group, Message, World
+from openclaw_channel_octo.testing.world import Account, ChatGroup, ChatMessage, World
 from openclaw_channel_octo.wire.packets import Flags
 
 __all__ = ["ApiCalls", "ApiRequest", "ApiSettings", "Route"]
@@ -316,7 +316,7 @@ class ApiCalls:
         rest = {key: value for key, value in payload.items() if key != "space_id"}
         return rest | ({"space_id": self._world.space_id} if self._world.space_id else {})
 
-    def _group(self, request: ApiRequest) -> Group:
+    def _group(self, request: ApiRequest) -> ChatGroup:
         if request.bot.is_app_bot:
             raise Refusal(refusals.NO_GROUPS)
         group = self._world.groups.get(request.query["group_no"])
@@ -340,7 +340,7 @@ class ApiCalls:
         return self._clock.wall_ms() // 1000
 
 
-def _history_row(message: Message) -> dict[str, Any]:
+def _history_row(message: ChatMessage) -> dict[str, Any]:
     direct = message.conversation.type == ChannelType.PERSON
     return {
         "header": {"no_persist": 0, "red_dot": int(Flags.RED_DOT in message.flags), "sync_once": 0},

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from openclaw_channel_octo.ids import split_thread
-from openclaw_channel_octo.testing.world import Group, World
+from openclaw_channel_octo.testing.world import ChatGroup, World
 
 __all__ = ["named_targets", "thread_rows"]
 
@@ -12,7 +12,7 @@ _DEFAULT_FOUND: Final = 20
 _MOST_FOUND: Final = 50
 
 
-def thread_rows(world: World, group: Group) -> list[dict[str, Any]]:
+def thread_rows(world: World, group: ChatGroup) -> list[dict[str, Any]]:
     """Return a group's threads that are not deleted."""
     return [
         {
@@ -46,7 +46,7 @@ def named_targets(world: World, uid: str, query: Mapping[str, str]) -> dict[str,
     return {"candidates": found[:limit], "total": len(found), "truncated": len(found) > limit}
 
 
-def _group_row(group: Group) -> dict[str, Any]:
+def _group_row(group: ChatGroup) -> dict[str, Any]:
     return {
         "kind": "group",
         "channel_id": group.group_no,
@@ -56,7 +56,7 @@ def _group_row(group: Group) -> dict[str, Any]:
     }
 
 
-def _threads(world: World, group: Group) -> list[tuple[str, str]]:
+def _threads(world: World, group: ChatGroup) -> list[tuple[str, str]]:
     """Return channel id and short id of the threads there are."""
     parts = [(channel_id, split_thread(channel_id)) for channel_id, alive in world.threads.items() if alive]
     return [

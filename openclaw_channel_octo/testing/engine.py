@@ -15,7 +15,7 @@ from openclaw_channel_octo.errors import RemoteProtocolError
 from openclaw_channel_octo.ids import ChannelRef, ChannelType
 from openclaw_channel_octo.testing.records import Ack, Split
 from openclaw_channel_octo.testing.session import Session
-from openclaw_channel_octo.testing.world import Message, World
+from openclaw_channel_octo.testing.world import ChatMessage, World
 from openclaw_channel_octo.wire.crypto import KeyPair
 from openclaw_channel_octo.wire.packets import Connect, Flags, ReasonCode
 from openclaw_channel_octo.wire.server import (
@@ -107,7 +107,7 @@ class Engine:
         alive = [one for one in self._sessions if one.uid and not one.dead]
         return [one for one in alive if uid is None or one.uid == uid]
 
-    def post(self, message: Message, *, sender: Session | None = None) -> None:
+    def post(self, message: ChatMessage, *, sender: Session | None = None) -> None:
         """Deliver a message to everybody who is connected, and log it unless its flags say otherwise.
 
         Args:

@@ -12,7 +12,7 @@ from openclaw_channel_octo.testing.bot_api import ApiCalls
 from openclaw_channel_octo.testing.engine import Engine
 from openclaw_channel_octo.testing.payloads import text_payload
 from openclaw_channel_octo.testing.records import ChatLine
-from openclaw_channel_octo.testing.world import Account, Group, World
+from openclaw_channel_octo.testing.world import Account, ChatGroup, World
 
 __all__ = ["People"]
 
@@ -73,7 +73,7 @@ class People:
         roles = {self._world.account(uid).uid: _MEMBER for uid in uids}
         if uids:
             roles[uids[0]] = _OWNER
-        self._world.groups[group_no] = Group(
+        self._world.groups[group_no] = ChatGroup(
             group_no=group_no, name=name or group_no, members=roles, creator=uids[0] if uids else ""
         )
         return ChannelRef(group_no, ChannelType.GROUP)
@@ -229,7 +229,7 @@ class People:
         if group is None or (uid and uid not in group.members):
             raise ValueError(f"{uid!r} is no member of {channel.id!r}: call add_group or add_member first")
 
-    def _group(self, group_no: str) -> Group:
+    def _group(self, group_no: str) -> ChatGroup:
         if group_no not in self._world.groups:
             raise KeyError(f"no group {group_no!r}: call add_group first")
         return self._world.groups[group_no]

@@ -8,7 +8,7 @@ from aiohttp import web
 
 from openclaw_channel_octo.ids import ChannelRef
 from openclaw_channel_octo.testing.records import RawEvent, Split
-from openclaw_channel_octo.testing.world import Message
+from openclaw_channel_octo.testing.world import ChatMessage
 from openclaw_channel_octo.wire.packets import Connect, Flags, ReasonCode
 from openclaw_channel_octo.wire.server import Damage, ServerConnection
 
@@ -49,7 +49,7 @@ class Session:
         self.uid = connect.uid
         self.device_id = connect.device_id
 
-    def deliver(self, message: Message, channel: ChannelRef, damage: Damage | None = None) -> None:
+    def deliver(self, message: ChatMessage, channel: ChannelRef, damage: Damage | None = None) -> None:
         """Queue a RECV and keep it until it is acknowledged; nothing on a dead connection.
 
         Args:

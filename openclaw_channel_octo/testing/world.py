@@ -19,10 +19,10 @@ from openclaw_channel_octo.testing.refusals import (
     NOT_STARTED,
     Refusal,
 )
-from openclaw_channel_octo.values import Private
+from openclaw_channel_octo.values import SecretStruct
 from openclaw_channel_octo.wire.packets import Flags, Setting
 
-__all__ = ["Account", "Group", "Message", "World"]
+__all__ = ["Account", "ChatGroup", "ChatMessage", "World"]
 
 _FIRST_MESSAGE_ID: Final = 2_044_043_250_838_278_145
 _MESSAGE_ID_STEP: Final = 1_000_002
@@ -31,7 +31,7 @@ _MESSAGE_ID_STEP: Final = 1_000_002
 _COMMAND: Final = Flags.NO_PERSIST | Flags.SYNC_ONCE
 
 
-class Account(Private, frozen=True, kw_only=True):
+class Account(SecretStruct, frozen=True, kw_only=True):
     """A person or a bot.
 
     Attributes:
@@ -58,7 +58,7 @@ class Account(Private, frozen=True, kw_only=True):
         return self.is_bot and self.token.startswith("app_")
 
 
-class Group(Struct, kw_only=True):
+class ChatGroup(Struct, kw_only=True):
     """A group.
 
     Attributes:
@@ -76,7 +76,7 @@ class Group(Struct, kw_only=True):
     disbanded: bool = False
 
 
-class Message(Struct, frozen=True, kw_only=True):
+class ChatMessage(Struct, frozen=True, kw_only=True):
     """One message on its way to its recipients.
 
     Attributes:
@@ -132,12 +132,12 @@ class World(Struct):
 
     space_id: str = ""
     accounts: dict[str, Account] = field(default_factory=dict)
-    groups: dict[str, Group] = field(default_factory=dict)
+    groups: dict[str, ChatGroup] = field(default_factory=dict)
     threads: dict[str, bool] = field(default_factory=dict)
     thread_names: dict[str, str] = field(default_factory=dict)
     notes: dict[str, tuple[str, int]] = field(default_factory=dict)
     no_mention: set[str] = field(default_factory=set)
-    log: dict[ChannelRef, list[Message]] = field(default_factory=dict)
+    log: dict[ChannelRef, list[ChatMessage]] = field(default_factory=dict)
     edits: dict[int, bytes] = field(default_factory=dict)
     readers: dict[int, set[str]] = field(default_factory=dict)
     friends: set[tuple[str, str]] = field(default_factory=set)
@@ -146,7 +146,7 @@ class World(Struct):
         default_factory=lambda: itertools.count(_FIRST_MESSAGE_ID, _MESSAGE_ID_STEP)
     )
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
-    _by_id: dict[int, Message] = field(default_factory=dict)
+    _by_id: dict[int, ChatMessage] = field(default_factory=dict)
 
     def next_message_id(self) -> int:
         """Return a fresh message id: a 63-bit integer no float64 can hold."""
@@ -172,12 +172,12 @@ class World(Struct):
             return channel
         return ChannelRef(person_channel(speaker, channel.id), ChannelType.PERSON)
 
-    def group_of(self, channel: ChannelRef) -> Group | None:
+    def group_of(self, channel: ChannelRef) -> ChatGroup | None:
         """Return the group a group or thread channel belongs to."""
         thread = split_thread(channel.id) if channel.type == ChannelType.THREAD else None
         return self.groups.get(thread.group_no if thread else channel.id)
 
-    def recipients(self, message: Message) -> list[str]:
+    def recipients(self, message: ChatMessage) -> list[str]:
         """Return everybody a message goes to, its sender included."""
         if message.conversation.type == ChannelType.PERSON:
             return [uid for uid in (message.from_uid, message.to_uid) if uid]
@@ -215,7 +215,7 @@ class World(Struct):
         *,
         timestamp: int,
         flags: Flags = Flags.RED_DOT,
-    ) -> Message:
+    ) -> ChatMessage:
         """Return a new message with its ids; it is not in the log yet.
 
         Args:
@@ -226,7 +226,7 @@ class World(Struct):
             flags: the header's bits; what is not persisted gets no sequence number.
         """
         conversation = self.conversation(channel, from_uid)
-        return Message(
+        return ChatMessage(
             message_id=self.next_message_id(),
             message_seq=0 if flags & _COMMAND else self.next_seq(conversation),
             client_msg_no=self.next_client_msg_no(),
@@ -238,7 +238,7 @@ class World(Struct):
             flags=flags,
         )
 
-    def raw(self, recipient: str, raw: RawMessage, *, timestamp: int) -> Message:
+    def raw(self, recipient: str, raw: RawMessage, *, timestamp: int) -> ChatMessage:
         """Return the message an injected RECV stands for; what is ``None`` in it is filled in.
 
         Args:
@@ -251,7 +251,7 @@ class World(Struct):
         seq = raw.message_seq
         if seq is None:
             seq = 0 if raw.flags & _COMMAND else self.next_seq(conversation)
-        return Message(
+        return ChatMessage(
             message_id=self.next_message_id() if raw.message_id is None else raw.message_id,
             message_seq=seq,
             client_msg_no=self.next_client_msg_no() if raw.client_msg_no is None else raw.client_msg_no,
@@ -270,7 +270,7 @@ class World(Struct):
         log = self.log.get(conversation)
         return log[-1].message_seq + 1 if log else 1
 
-    def store(self, message: Message) -> None:
+    def store(self, message: ChatMessage) -> None:
         """Put a message into its conversation's log, in order of sequence numbers; a known one stays."""
         if message.message_id in self._by_id:
             return
@@ -286,13 +286,13 @@ class World(Struct):
                 del self._by_id[row.message_id]
         self.log[conversation] = [row for row in log if row.message_seq <= seq]
 
-    def message(self, message_id: int) -> Message | None:
+    def message(self, message_id: int) -> ChatMessage | None:
         """Return a stored message by its id."""
         return self._by_id.get(message_id)
 
     def history(
         self, conversation: ChannelRef, *, start: int, end: int, limit: int, upwards: bool
-    ) -> list[Message]:
+    ) -> list[ChatMessage]:
         """Return a page of a conversation's log, ascending (octo-bot-api §2.4).
 
         Args:
@@ -323,7 +323,7 @@ class World(Struct):
             rows = sorted(mine, key=lambda row: row.message_id)
         return [self._line(row) for row in rows if not row.flags & _COMMAND]
 
-    def _line(self, row: Message) -> ChatLine:
+    def _line(self, row: ChatMessage) -> ChatLine:
         payload = _json_object(self.edits.get(row.message_id, row.payload))
         sender = self.accounts.get(row.from_uid)
         return ChatLine(

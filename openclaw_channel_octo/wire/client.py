@@ -5,7 +5,7 @@ from typing import ClassVar, Final
 from msgspec import Struct
 
 from openclaw_channel_octo.errors import CryptoError, LocalProtocolError, RemoteProtocolError
-from openclaw_channel_octo.values import Private
+from openclaw_channel_octo.values import SecretStruct
 from openclaw_channel_octo.wire.buffer import Framer
 from openclaw_channel_octo.wire.codec import decode, encode
 from openclaw_channel_octo.wire.crypto import KeyPair, SessionCipher
@@ -82,7 +82,7 @@ class Timers(Struct, frozen=True, kw_only=True):
     connack_timeout: float = CONNACK_TIMEOUT
 
 
-class Credentials(Private, frozen=True, kw_only=True):
+class Credentials(SecretStruct, frozen=True, kw_only=True):
     """Who connects.
 
     Attributes:

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from msgspec import Struct
 
-from openclaw_channel_octo.values import Private
+from openclaw_channel_octo.values import SecretStruct
 
 __all__ = [
     "HIGHEST_VERSION",
@@ -106,7 +106,7 @@ class Setting(IntFlag):
     RECEIPT = 0x80
 
 
-class Connect(Private, frozen=True, kw_only=True):
+class Connect(SecretStruct, frozen=True, kw_only=True):
     """Client to server: who connects and with which key (protocol §2.5).
 
     Attributes:

@@ -11,8 +11,9 @@ from tempfile import TemporaryDirectory
 from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.errors import TransportError
 from openclaw_channel_octo.policy.gate import GatePolicy, Identity
-from openclaw_channel_octo.runtime.inbox import Inbox, Incoming, Outcome
-from openclaw_channel_octo.runtime.link import Link
+from openclaw_channel_octo.runtime.connection.link import Link
+from openclaw_channel_octo.runtime.intake.inbox import Inbox
+from openclaw_channel_octo.runtime.received import Incoming, Outcome
 from openclaw_channel_octo.session.route import Routing
 from openclaw_channel_octo.store.database import open_database
 from openclaw_channel_octo.store.journal import Journal

@@ -12,7 +12,7 @@ from pydantic import SecretStr
 
 from openclaw_channel_octo.capture import record
 from openclaw_channel_octo.capture.format import ApiCall, Capture, SocketControl, read_capture
-from openclaw_channel_octo.capture.record import Limits, Recorder
+from openclaw_channel_octo.capture.record import Recorder, RecordLimits
 from openclaw_channel_octo.capture.replay import replay
 from openclaw_channel_octo.capture.show import timeline
 from openclaw_channel_octo.clock import SystemClock
@@ -158,7 +158,7 @@ async def test_every_connection_has_a_file_of_its_own(rig: Rig, tmp_path: Path) 
 async def test_a_full_recording_ends_with_a_warning_and_the_bot_goes_on(
     rig: Rig, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    await recorded(rig, tmp_path / "captures", limits=Limits(max_bytes=3_000))
+    await recorded(rig, tmp_path / "captures", limits=RecordLimits(max_bytes=3_000))
 
     (file,) = files(tmp_path / "captures")
     assert file.stat().st_size <= 3_000
@@ -180,7 +180,7 @@ async def test_a_full_disk_ends_the_recording_and_not_the_bot(
 
 async def test_a_recording_ends_when_its_time_is_over(tmp_path: Path) -> None:
     clock = ManualClock()
-    recorder = Recorder(tmp_path, "helper", clock, limits=Limits(max_s=60.0))
+    recorder = Recorder(tmp_path, "helper", clock, limits=RecordLimits(max_s=60.0))
     transport = Silent()
     assert recorder.socket(transport, bytes(32)) is not transport
     await clock.advance(60.0)

@@ -14,14 +14,14 @@ from openclaw_channel_octo.cli import main
 from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.host.embedded.host import EmbeddedHost
 from openclaw_channel_octo.rest.client import BotApi
+from openclaw_channel_octo.runtime.admission.notifier import Notifier
 from openclaw_channel_octo.runtime.channel import OctoChannel
-from openclaw_channel_octo.runtime.history import History
-from openclaw_channel_octo.runtime.lanes import Lanes
-from openclaw_channel_octo.runtime.link import Link
-from openclaw_channel_octo.runtime.notices import Notices
-from openclaw_channel_octo.runtime.outbox import Outbox
-from openclaw_channel_octo.runtime.runs import Runs
-from openclaw_channel_octo.runtime.sender import Sender
+from openclaw_channel_octo.runtime.connection.link import Link
+from openclaw_channel_octo.runtime.delivery.outbox import Outbox
+from openclaw_channel_octo.runtime.delivery.sender import Sender
+from openclaw_channel_octo.runtime.intake.history import MissedHistory
+from openclaw_channel_octo.runtime.turn.lanes import Lanes
+from openclaw_channel_octo.runtime.turn.runs import Runs
 from openclaw_channel_octo.store import sql
 from openclaw_channel_octo.store.journal import Journal
 from openclaw_channel_octo.store.records import ChunkState
@@ -49,7 +49,7 @@ POINTS: dict[str, tuple[type, str, bool]] = {
     "after a chunk is recorded": (Journal, "mark_chunk", True),
     "before the row is settled": (Journal, "settle", False),
     "after the row is settled": (Journal, "settle", True),
-    "after a notice that stands for a burst": (Notices, "_tell", True),
+    "after a notice that stands for a burst": (Notifier, "_tell", True),
     "after the cursors are saved": (Journal, "save_cursors", True),
 }
 """Name of each point, the method it lies at, and whether behind its call or before it."""
@@ -111,7 +111,7 @@ def look_away() -> None:
         return []
 
     for name in ("conversations", "page"):
-        replaced(History, name, finds_nothing)
+        replaced(MissedHistory, name, finds_nothing)
 
 
 def acknowledge_first() -> None:

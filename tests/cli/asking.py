@@ -9,8 +9,8 @@ from click.testing import CliRunner, Result
 
 from openclaw_channel_octo.cli import main
 from openclaw_channel_octo.clock import SystemClock
-from openclaw_channel_octo.runtime.control import ControlServer
-from openclaw_channel_octo.runtime.control_calls import register_calls
+from openclaw_channel_octo.control.calls import register_calls
+from openclaw_channel_octo.control.server import ControlServer
 from tests.runtime.rig import Rig
 
 

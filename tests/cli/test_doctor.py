@@ -67,7 +67,7 @@ def unknown_names(monkeypatch: pytest.MonkeyPatch) -> None:
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait half a second for somebody who stands still; whoever is well may take as long as a busy machine lets it."""
     monkeypatch.setattr("openclaw_channel_octo.cli.doctor.bot.HANDSHAKE_WITHIN_S", 0.5)
-    monkeypatch.setattr("openclaw_channel_octo.runtime.transport.OPEN_TIMEOUT_S", 0.5)
+    monkeypatch.setattr("openclaw_channel_octo.runtime.connection.transport.OPEN_TIMEOUT_S", 0.5)
     monkeypatch.setattr("openclaw_channel_octo.cli.gateway.CONNECT_WITHIN_S", 0.3)
 
 

@@ -15,9 +15,9 @@ from click.testing import CliRunner
 
 from openclaw_channel_octo.cli import main
 from openclaw_channel_octo.clock import SystemClock
+from openclaw_channel_octo.control.calls import register_calls
+from openclaw_channel_octo.control.server import ControlServer
 from openclaw_channel_octo.ids import ChannelRef
-from openclaw_channel_octo.runtime.control import ControlServer
-from openclaw_channel_octo.runtime.control_calls import register_calls
 from tests.runtime.rig import ANN, BEN, HELPER, Rig, python_agent
 
 PROGRAM = Path(sysconfig.get_path("scripts")) / "openclaw-octo"

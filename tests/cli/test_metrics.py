@@ -18,11 +18,11 @@ from openclaw_channel_octo.cli import main
 from openclaw_channel_octo.cli.metrics import metrics_served
 from openclaw_channel_octo.config.load import parse_config
 from openclaw_channel_octo.config.metrics import MetricsConfig
+from openclaw_channel_octo.control.gauges import gauges_of
 from openclaw_channel_octo.errors import ConfigError
 from openclaw_channel_octo.host.base import Accepted, Failed, Final
 from openclaw_channel_octo.observe.prometheus import PrometheusMeter
 from openclaw_channel_octo.runtime.channel import OctoChannel
-from openclaw_channel_octo.runtime.gauges import gauges_of
 from openclaw_channel_octo.testing.faults import ErrorAnswer
 from openclaw_channel_octo.testing.host import HANG, ScriptedHost
 from tests.runtime.rig import HELPER, TOKEN, Rig

@@ -9,10 +9,10 @@ from types import SimpleNamespace
 
 import pytest
 
+from openclaw_channel_octo.control.gauges import gauges_of
 from openclaw_channel_octo.host.base import Accepted, Failed, Final
 from openclaw_channel_octo.observe.prometheus import PrometheusMeter
 from openclaw_channel_octo.runtime.channel import ChannelStatus
-from openclaw_channel_octo.runtime.gauges import gauges_of
 from openclaw_channel_octo.testing.host import HANG, ScriptedHost
 from tests.cli.asking import command, controlled
 from tests.runtime.rig import Rig

@@ -14,7 +14,7 @@ from openclaw_channel_octo.config.findings import Findings
 from openclaw_channel_octo.config.load import load_config
 from openclaw_channel_octo.config.model import GatewayHostConfig
 from openclaw_channel_octo.config.openclaw import OpenClawConfig, read_openclaw
-from openclaw_channel_octo.config.secrets import Surroundings
+from openclaw_channel_octo.config.secrets import SecretContext
 from openclaw_channel_octo.errors import ConfigError
 from openclaw_channel_octo.ids import ChannelRef, ChannelType
 from openclaw_channel_octo.session.route import ANY, Binding, Peer
@@ -26,7 +26,7 @@ DM = ChannelRef("ann", ChannelType.PERSON)
 
 def read(raw: object, env: Mapping[str, str] | None = None) -> tuple[OpenClawConfig | None, Findings]:
     findings = Findings()
-    return read_openclaw(raw, Surroundings(base=Path("/"), env=env or {}), findings), findings
+    return read_openclaw(raw, SecretContext(base=Path("/"), env=env or {}), findings), findings
 
 
 def found(raw: object, env: Mapping[str, str] | None = None) -> OpenClawConfig:

@@ -12,7 +12,7 @@ import pytest
 from openclaw_channel_octo.message.marks import unmarked
 from openclaw_channel_octo.message.payload import ContentType
 from openclaw_channel_octo.message.text import is_visible
-from openclaw_channel_octo.runtime.media import FETCH_WITHIN_S, TELL
+from openclaw_channel_octo.runtime.turn.downloads import FETCH_WITHIN_S, TELL
 from openclaw_channel_octo.testing.clock import ManualClock
 from tests.golden.payloads import EVIL, GENERATED, URL, forward, reply, said, text
 from tests.hostile.conftest import DM, Model, Scene

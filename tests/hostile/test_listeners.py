@@ -13,9 +13,9 @@ import pytest
 from aiohttp import web
 
 from openclaw_channel_octo.clock import SystemClock
+from openclaw_channel_octo.control.server import ControlServer
 from openclaw_channel_octo.observe.listening import Bounds, HttpListener
 from openclaw_channel_octo.observe.prometheus import PrometheusMeter, serve_metrics
-from openclaw_channel_octo.runtime.control import ControlServer
 from openclaw_channel_octo.testing import local_web
 from openclaw_channel_octo.testing.double import OctoDouble
 from openclaw_channel_octo.testing.remote import PREFIX, Remote

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from openclaw_channel_octo.ids import ChannelRef
-from openclaw_channel_octo.runtime.rounds import PASS_EVERY_S
-from openclaw_channel_octo.runtime.sequence import AT_FIRST, LOOKS_A_PASS
-from openclaw_channel_octo.runtime.surroundings import GROUPS_AT_FIRST
+from openclaw_channel_octo.runtime.directory.directory import GROUPS_AT_FIRST
+from openclaw_channel_octo.runtime.intake.gaps import AT_FIRST, LOOKS_A_PASS
+from openclaw_channel_octo.runtime.intake.rounds import PASS_EVERY_S
 from openclaw_channel_octo.testing.double import OctoDouble
 from openclaw_channel_octo.testing.host import ScriptedHost
 from tests.runtime.rig import ANN, BEN, HELPER, FastClock, Rig

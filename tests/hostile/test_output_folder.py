@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from openclaw_channel_octo.host.base import Accepted, Final
-from openclaw_channel_octo.runtime.removal import remove
+from openclaw_channel_octo.runtime.delivery.removal import remove
 from openclaw_channel_octo.testing.faults import ErrorAnswer, Hang
 from openclaw_channel_octo.testing.host import HANG, ScriptedHost
 from tests.runtime.rig import HELPER, Rig, python_agent

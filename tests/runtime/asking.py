@@ -2,9 +2,9 @@
 
 from openclaw_channel_octo.host.base import Accepted, Final
 from openclaw_channel_octo.ids import ChannelRef
-from openclaw_channel_octo.runtime.outbound import Outbound
+from openclaw_channel_octo.runtime.actions.actions import AgentActions
 from openclaw_channel_octo.store.audit import AuditEntry
-from openclaw_channel_octo.store.reader import JournalReader
+from openclaw_channel_octo.store.reader import JournalAdmin
 from openclaw_channel_octo.testing.host import HANG, ScriptedHost
 from tests.runtime.rig import ANN, BEN, HELPER, Rig
 
@@ -14,7 +14,7 @@ CAT = "cat"
 class Asked:
     """A turn that stands still while its agent looks things up."""
 
-    def __init__(self, rig: Rig, host: ScriptedHost, outbound: Outbound) -> None:
+    def __init__(self, rig: Rig, host: ScriptedHost, outbound: AgentActions) -> None:
         self.rig = rig
         self.host = host
         self.outbound = outbound
@@ -40,7 +40,7 @@ async def ask(rig: Rig, who: str, where: ChannelRef | None = None, *, final: str
 
 
 def audited(rig: Rig) -> list[AuditEntry]:
-    return JournalReader(rig.state_dir / "octo.sqlite").audit()
+    return JournalAdmin(rig.state_dir / "octo.sqlite").audit()
 
 
 def people_a_city(rig: Rig) -> None:

@@ -15,9 +15,9 @@ from openclaw_channel_octo.ids import ChannelRef, ChannelType
 from openclaw_channel_octo.rest.models import (
     Group,
     GroupMember,
+    GroupNotes,
     HistoryMessage,
     MentionPreference,
-    Notes,
     Registration,
     SentMessage,
     UserInfo,
@@ -331,8 +331,8 @@ class MemoryApi:
     async def mention_preference(self, group_no: str) -> MentionPreference:
         return await self._call("mentionPref", MentionPreference)
 
-    async def notes(self, channel: ChannelRef) -> Notes:
-        return await self._call("groupMd", Notes)
+    async def notes(self, channel: ChannelRef) -> GroupNotes:
+        return await self._call("groupMd", GroupNotes)
 
     async def user_info(self, uid: str) -> UserInfo:
         return await self._call("user/info", lambda: UserInfo(uid=uid, name="Ann"))

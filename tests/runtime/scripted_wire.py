@@ -12,9 +12,9 @@ from openclaw_channel_octo.errors import ApiError, AuthError, StoreError, Transp
 from openclaw_channel_octo.observe.logs import BotLog
 from openclaw_channel_octo.rest.client import BotApi
 from openclaw_channel_octo.rest.models import Registration
-from openclaw_channel_octo.runtime.inbox import Incoming, Outcome
-from openclaw_channel_octo.runtime.link import Intake
-from openclaw_channel_octo.runtime.supervisor import ConnectionStatus, LinkState, Supervisor
+from openclaw_channel_octo.runtime.connection.link import MessageSink
+from openclaw_channel_octo.runtime.connection.supervisor import ConnectionStatus, LinkState, Supervisor
+from openclaw_channel_octo.runtime.received import Incoming, Outcome
 from openclaw_channel_octo.testing.clock import ManualClock
 from openclaw_channel_octo.wire.crypto import KeyPair
 from openclaw_channel_octo.wire.packets import Flags
@@ -276,7 +276,7 @@ class Account:
         seen = [event for wire in self.network.wires for event in wire.seen]
         return [event.connect.token for event in seen if isinstance(event, ConnectRequested)]
 
-    async def _prepare(self, registration: Registration) -> Intake:
+    async def _prepare(self, registration: Registration) -> MessageSink:
         self.prepared.append(registration)
         return self.intake
 

@@ -15,8 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from openclaw_channel_octo.clock import SystemClock
+from openclaw_channel_octo.control.server import LINE_BYTES, ControlServer, socket_path
 from openclaw_channel_octo.errors import HostError
-from openclaw_channel_octo.runtime.control import LINE_BYTES, ControlServer, socket_path
 from openclaw_channel_octo.testing.clock import ManualClock
 
 

@@ -19,13 +19,14 @@ from openclaw_channel_octo.host.base import Accepted, Block, Final
 from openclaw_channel_octo.ids import ChannelRef
 from openclaw_channel_octo.policy.gate import GatePolicy, Identity, decide
 from openclaw_channel_octo.rest.client import BotApi
-from openclaw_channel_octo.runtime import inbox, pipeline
+from openclaw_channel_octo.runtime import pipeline
+from openclaw_channel_octo.runtime.admission.limits import Limits
 from openclaw_channel_octo.runtime.channel import OctoChannel
-from openclaw_channel_octo.runtime.lanes import Lanes
-from openclaw_channel_octo.runtime.limits import Limits
-from openclaw_channel_octo.runtime.media import Intake
-from openclaw_channel_octo.runtime.presence import Presence
-from openclaw_channel_octo.runtime.sequence import MessageSequence
+from openclaw_channel_octo.runtime.delivery.presence import Presence
+from openclaw_channel_octo.runtime.intake import inbox
+from openclaw_channel_octo.runtime.intake.gaps import GapFiller
+from openclaw_channel_octo.runtime.turn.downloads import MediaDownloads
+from openclaw_channel_octo.runtime.turn.lanes import Lanes
 from openclaw_channel_octo.session.route import Routing
 from openclaw_channel_octo.session.status import Status
 from openclaw_channel_octo.store.journal import Journal
@@ -309,7 +310,7 @@ async def test_an_unknown_conversation_is_looked_back_into_no_further_than_the_c
 POINTS: dict[str, tuple[Any, str]] = {
     "the limits": (Limits, "excess"),
     "the presence": (Presence, "begin"),
-    "the downloads": (Intake, "begin"),
+    "the downloads": (MediaDownloads, "begin"),
     "the lanes": (Lanes, "submit"),
     "the rendering": (pipeline, "render"),
 }
@@ -390,9 +391,9 @@ async def test_a_message_that_breaks_the_gate_is_a_dead_letter_with_its_payload_
 async def test_a_bot_that_breaks_takes_up_what_it_had_recorded_and_not_begun(
     fast_rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rig, take, left = fast_rig, MessageSequence.take, 1
+    rig, take, left = fast_rig, GapFiller.take, 1
 
-    def breaks(sequence: MessageSequence, outcomes: Any) -> None:
+    def breaks(sequence: GapFiller, outcomes: Any) -> None:
         nonlocal left
         left -= 1
         if left == 0:
@@ -401,7 +402,7 @@ async def test_a_bot_that_breaks_takes_up_what_it_had_recorded_and_not_begun(
 
     host = ScriptedHost()
     await rig.start(rig.config(), host)
-    monkeypatch.setattr(MessageSequence, "take", breaks)
+    monkeypatch.setattr(GapFiller, "take", breaks)
     ids = [await rig.mention(f"m{number}") for number in range(3)]
     for message_id in ids:
         await rig.until_row(message_id, "answered")
@@ -411,14 +412,14 @@ async def test_a_bot_that_breaks_takes_up_what_it_had_recorded_and_not_begun(
 async def test_a_background_job_that_breaks_is_shown_in_the_status_and_goes_on(
     fast_rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rig, check, breaks = fast_rig, MessageSequence.check, [True]
+    rig, check, breaks = fast_rig, GapFiller.check, [True]
 
-    async def broken(sequence: MessageSequence, online: Callable[[], bool]) -> None:
+    async def broken(sequence: GapFiller, online: Callable[[], bool]) -> None:
         if breaks[0]:
             raise RuntimeError("nobody foresaw this")
         await check(sequence, online)
 
-    monkeypatch.setattr(MessageSequence, "check", broken)
+    monkeypatch.setattr(GapFiller, "check", broken)
     await rig.start(rig.config(), ScriptedHost())
     await known(rig)
     channel = rig.channel

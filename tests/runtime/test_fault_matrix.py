@@ -13,7 +13,7 @@ from openclaw_channel_octo.capture.format import Capture, FromServer, SocketCont
 from openclaw_channel_octo.errors import TransportError
 from openclaw_channel_octo.ids import ChannelRef
 from openclaw_channel_octo.runtime.channel import OctoChannel
-from openclaw_channel_octo.runtime.supervisor import LinkState
+from openclaw_channel_octo.runtime.connection.supervisor import LinkState
 from openclaw_channel_octo.testing.host import ScriptedHost
 from openclaw_channel_octo.testing.records import RawMessage, Split
 from openclaw_channel_octo.wire.client import ClientConnection, Credentials

@@ -331,7 +331,7 @@ async def test_a_file_that_breaks_what_looks_at_it_becomes_a_line_and_the_rest_g
     def broken(*_: object) -> None:
         raise RuntimeError("a library broke")
 
-    monkeypatch.setattr("openclaw_channel_octo.runtime.attachments._measured", broken)
+    monkeypatch.setattr("openclaw_channel_octo.runtime.delivery.attachments._measured", broken)
     seen = await answered(rig, shared, Media(item(shared / "chart.png")), Final("after"))
     assert seen == [f"{NOTE} `chart.png` (it could not be sent)", "after"]
 

@@ -12,7 +12,7 @@ import pytest
 from openclaw_channel_octo.config.model import Texts
 from openclaw_channel_octo.errors import HostRefused
 from openclaw_channel_octo.ids import ChannelRef
-from openclaw_channel_octo.runtime.runs import HOST_WITHIN_S
+from openclaw_channel_octo.runtime.turn.runs import HOST_WITHIN_S
 from openclaw_channel_octo.testing.clock import ManualClock
 from openclaw_channel_octo.testing.gateway import Asked, Break, FakeGateway, Hang, Say, TimeOut
 from openclaw_channel_octo.testing.host import ScriptedHost

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from openclaw_channel_octo.config.model import Texts
 from openclaw_channel_octo.host.base import Accepted, Final
-from openclaw_channel_octo.runtime.lanes import Begin, Lanes, Submitted, Work
+from openclaw_channel_octo.runtime.turn.lanes import Begin, Lanes, Submitted, Work
 from openclaw_channel_octo.testing.faults import ErrorAnswer
 from openclaw_channel_octo.testing.host import HANG, ScriptedHost, Step
 from tests.runtime.rig import ANN, BEN, Rig

@@ -7,9 +7,9 @@ import pytest
 from openclaw_channel_octo.errors import LocalProtocolError, StoreError
 from openclaw_channel_octo.ids import ChannelRef
 from openclaw_channel_octo.policy.gate import Decision, DecisionKind
-from openclaw_channel_octo.runtime import link as link_module
-from openclaw_channel_octo.runtime.inbox import Incoming, Outcome
-from openclaw_channel_octo.runtime.link import BATCH, Ending, Link, LinkEnd
+from openclaw_channel_octo.runtime.connection import link as link_module
+from openclaw_channel_octo.runtime.connection.link import BATCH, Link, LinkEnd, LinkEndKind
+from openclaw_channel_octo.runtime.received import Incoming, Outcome
 from openclaw_channel_octo.testing.clock import ManualClock
 from openclaw_channel_octo.wire.client import ClientConnection, Credentials
 from openclaw_channel_octo.wire.crypto import KeyPair
@@ -169,7 +169,7 @@ async def test_a_message_received_just_before_the_connection_breaks_is_recorded_
         await line.clock.settle()
         line.intake.open.set()
         end = await line.end()
-        assert (end.ending, end.detail) == (Ending.CLOSED, "the server closed the connection")
+        assert (end.ending, end.detail) == (LinkEndKind.CLOSED, "the server closed the connection")
         assert (line.intake.recorded, line.intake.dispatched, line.wire.acks) == ([7, 8], [7, 8], [])
 
 
@@ -184,14 +184,14 @@ async def test_a_broken_connection_is_told_with_the_seconds_it_was_up() -> None:
 async def test_a_drop_is_a_rejection_before_the_connack_and_an_ordinary_end_after_it(answer: Answer) -> None:
     async with connected(answer) as line:
         end = await line.end()
-        assert (end.ending is Ending.REJECTED) == (answer is drop)
+        assert (end.ending is LinkEndKind.REJECTED) == (answer is drop)
         assert (end.online_s, end.reason) == (0, 0)
 
 
 async def test_a_refusal_is_told_with_its_reason_code() -> None:
     async with connected(reject(ReasonCode.BANNED)) as line:
         end = await line.end()
-        assert (end.ending, end.reason) == (Ending.REJECTED, ReasonCode.BANNED)
+        assert (end.ending, end.reason) == (LinkEndKind.REJECTED, ReasonCode.BANNED)
         assert "refused" in end.detail
 
 
@@ -201,7 +201,7 @@ async def test_a_connack_that_never_comes_is_a_rejection_after_eight_seconds() -
         assert not line.running.done()
         await line.clock.advance(0.2)
         end = await line.end()
-        assert (end.ending, end.detail) == (Ending.REJECTED, "nothing received for 8 s")
+        assert (end.ending, end.detail) == (LinkEndKind.REJECTED, "nothing received for 8 s")
 
 
 async def test_no_ping_leaves_before_the_connack() -> None:
@@ -228,7 +228,7 @@ async def test_seventy_seconds_without_a_pong_end_the_connection() -> None:
         assert not line.running.done()
         await line.clock.advance(1)
         end = await line.end()
-        assert (end.ending, end.detail, end.online_s) == (Ending.SILENT, "nothing received for 70 s", 70)
+        assert (end.ending, end.detail, end.online_s) == (LinkEndKind.SILENT, "nothing received for 70 s", 70)
 
 
 async def test_any_byte_counts_as_life_not_only_a_pong() -> None:
@@ -239,7 +239,7 @@ async def test_any_byte_counts_as_life_not_only_a_pong() -> None:
         await line.clock.advance(69)
         assert not line.running.done()
         await line.clock.advance(1)
-        assert (await line.end()).ending is Ending.SILENT
+        assert (await line.end()).ending is LinkEndKind.SILENT
 
 
 async def test_a_kick_closes_our_socket_at_once_although_the_server_leaves_it_open() -> None:
@@ -247,7 +247,7 @@ async def test_a_kick_closes_our_socket_at_once_although_the_server_leaves_it_op
         line.wire.kick("login in other device")
         end = await line.end()
         assert line.wire.closed
-        assert (end.ending, end.reason) == (Ending.KICKED, ReasonCode.KICKED)
+        assert (end.ending, end.reason) == (LinkEndKind.KICKED, ReasonCode.KICKED)
         assert "login in other device" in end.detail
 
 
@@ -261,7 +261,7 @@ async def test_bytes_that_are_no_packet_end_the_connection_with_what_was_wrong()
     async with connected() as line:
         line.wire.push_bytes(b"\xf0\x00")
         end = await line.end()
-        assert (end.ending, line.wire.closed) == (Ending.PROTOCOL_ERROR, True)
+        assert (end.ending, line.wire.closed) == (LinkEndKind.PROTOCOL_ERROR, True)
         assert "does not exist" in end.detail
 
 
@@ -270,7 +270,7 @@ async def test_a_store_that_cannot_write_ends_the_connection_and_acknowledges_no
         line.intake.error = StoreError("the disk is full", retryable=True)
         line.wire.push(7)
         end = await line.end()
-        assert (end.ending, end.detail) == (Ending.STORE_ERROR, "the disk is full")
+        assert (end.ending, end.detail) == (LinkEndKind.STORE_ERROR, "the disk is full")
         assert (line.wire.acks, line.intake.dispatched, line.wire.closed) == ([], [], True)
 
 
@@ -317,7 +317,7 @@ async def test_silence_after_a_slow_store_caught_up_is_counted_from_then(
         line.wire.mute = True
         line.intake.open.set()
         await line.clock.advance(150)
-        assert (await line.end()).ending is Ending.SILENT
+        assert (await line.end()).ending is LinkEndKind.SILENT
 
 
 async def test_a_store_that_fails_with_a_full_backlog_ends_the_connection_too(
@@ -331,7 +331,7 @@ async def test_a_store_that_fails_with_a_full_backlog_ends_the_connection_too(
         await line.clock.settle()
         line.intake.error = StoreError("the disk is full", retryable=True)
         line.intake.open.set()
-        assert (await line.end()).ending is Ending.STORE_ERROR
+        assert (await line.end()).ending is LinkEndKind.STORE_ERROR
 
 
 async def test_a_connection_that_breaks_while_it_is_not_read_is_read_to_its_end(
@@ -347,7 +347,7 @@ async def test_a_connection_that_breaks_while_it_is_not_read_is_read_to_its_end(
         await line.clock.advance(100)  # a ping meets the broken connection first
         assert not line.running.done()
         line.intake.open.set()
-        assert (await line.end()).ending is Ending.CLOSED
+        assert (await line.end()).ending is LinkEndKind.CLOSED
         assert line.intake.recorded == [1, 2, 3, 4, 5]
 
 

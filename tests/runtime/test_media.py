@@ -12,8 +12,8 @@ from openclaw_channel_octo.message.payload import parse_payload
 from openclaw_channel_octo.message.render import MediaRef, render
 from openclaw_channel_octo.observe.logs import BotLog
 from openclaw_channel_octo.rest.media import Budget, FetchedFile, MediaFetcher, MediaRefused
-from openclaw_channel_octo.runtime.media import FETCH_WITHIN_S, TELL, Intake
-from openclaw_channel_octo.runtime.tasks import TaskSet
+from openclaw_channel_octo.runtime.background import TaskSet
+from openclaw_channel_octo.runtime.turn.downloads import FETCH_WITHIN_S, TELL, MediaDownloads
 from openclaw_channel_octo.testing.clock import ManualClock
 from tests.rest.test_media import PNG, site
 from tests.runtime.rig import ANN, Rig, python_agent
@@ -40,9 +40,9 @@ class Shelf(MediaFetcher):
         return FetchedFile(path=path, size=path.stat().st_size, mime="x/y")
 
 
-def intake(folder: Path, clock: ManualClock) -> tuple[Intake, Shelf]:
+def intake(folder: Path, clock: ManualClock) -> tuple[MediaDownloads, Shelf]:
     shelf = Shelf(folder)
-    return Intake(shelf, TaskSet(BotLog(logging.getLogger("test"), "helper"), clock), clock), shelf
+    return MediaDownloads(shelf, TaskSet(BotLog(logging.getLogger("test"), "helper"), clock), clock), shelf
 
 
 async def test_files_keep_their_order_and_a_missing_one_is_named(tmp_path: Path) -> None:

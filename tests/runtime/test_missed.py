@@ -9,9 +9,9 @@ import pytest
 
 from openclaw_channel_octo.config.model import Texts
 from openclaw_channel_octo.ids import ChannelRef
-from openclaw_channel_octo.runtime.history import FETCH_WITHIN_S
+from openclaw_channel_octo.runtime.intake.history import FETCH_WITHIN_S
 from openclaw_channel_octo.store.journal import Journal
-from openclaw_channel_octo.store.reader import JournalReader
+from openclaw_channel_octo.store.reader import JournalAdmin
 from openclaw_channel_octo.store.records import InboundRow, NewInbound
 from openclaw_channel_octo.testing.faults import ErrorAnswer, Hang
 from openclaw_channel_octo.testing.host import ScriptedHost
@@ -230,7 +230,7 @@ async def test_old_mentions_found_at_a_start_get_one_line_that_says_so(
     assert sorted(rig.said()[1:]) == sorted([Texts().too_late, "echo: @Helper from just now"])
     assert "2 messages to the bot are older than 3600 s" in caplog.text
     await rig.stop()
-    reader = JournalReader(rig.state_dir / "octo.sqlite")
+    reader = JournalAdmin(rig.state_dir / "octo.sqlite")
     (row,) = reader.find(old_ids[0])
     assert reader.retry(row, rig.clock.wall_ms())
     await rig.start(rig.config(), ScriptedHost())

@@ -3,12 +3,12 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openclaw_channel_octo.runtime.order import ChannelOrder
+from openclaw_channel_octo.runtime.intake.reorder import ReorderBuffer
 
 
 @given(st.permutations(range(1, 9)))
 def test_whatever_the_order_of_arrival_everything_goes_on_once_and_in_order(arrival: list[int]) -> None:
-    order: ChannelOrder[int] = ChannelOrder(0)
+    order: ReorderBuffer[int] = ReorderBuffer(0)
     passed = [item for seq in arrival for item in order.offer(seq, seq)]
     assert passed == list(range(1, 9))
     assert (order.cursor, order.held, order.hole) == (8, 0, None)
@@ -18,7 +18,7 @@ def test_whatever_the_order_of_arrival_everything_goes_on_once_and_in_order(arri
 def test_going_on_without_the_missing_passes_on_each_message_once_and_what_is_left_in_order(
     arrival: list[int], last: int
 ) -> None:
-    order: ChannelOrder[int] = ChannelOrder(last)
+    order: ReorderBuffer[int] = ReorderBuffer(last)
     passed = [item for seq in arrival for item in order.offer(seq, seq)]
     rest = order.lose()
     assert rest == sorted(rest)
@@ -27,7 +27,7 @@ def test_going_on_without_the_missing_passes_on_each_message_once_and_what_is_le
 
 
 def test_a_message_behind_a_hole_waits_until_the_hole_is_closed() -> None:
-    order: ChannelOrder[str] = ChannelOrder(4)
+    order: ReorderBuffer[str] = ReorderBuffer(4)
     assert order.offer(6, "six") == []
     assert (order.hole, order.cursor) == (6, 4)
     assert order.offer(5, "five") == ["five", "six"]
@@ -35,14 +35,14 @@ def test_a_message_behind_a_hole_waits_until_the_hole_is_closed() -> None:
 
 
 def test_a_hole_the_history_does_not_fill_is_taken_not_to_exist() -> None:
-    order: ChannelOrder[str] = ChannelOrder(4)
+    order: ReorderBuffer[str] = ReorderBuffer(4)
     order.offer(7, "seven")
     assert order.complete(7) == ["seven"]
     assert order.cursor == 7
 
 
 def test_fetched_messages_stand_between_the_held_ones() -> None:
-    order: ChannelOrder[str] = ChannelOrder(4)
+    order: ReorderBuffer[str] = ReorderBuffer(4)
     order.offer(6, "six")
     order.offer(8, "eight")
     passed = [
@@ -55,7 +55,7 @@ def test_fetched_messages_stand_between_the_held_ones() -> None:
 
 
 def test_a_hole_passed_over_in_need_is_fetched_from_its_beginning_later() -> None:
-    order: ChannelOrder[str] = ChannelOrder(4)
+    order: ReorderBuffer[str] = ReorderBuffer(4)
     order.offer(7, "seven")
     assert order.lose() == ["seven"]
     assert (order.cursor, order.behind) == (4, True)
@@ -67,7 +67,7 @@ def test_a_hole_passed_over_in_need_is_fetched_from_its_beginning_later() -> Non
 
 
 def test_while_missed_messages_are_fetched_everything_new_is_held() -> None:
-    order: ChannelOrder[str] = ChannelOrder(4)
+    order: ReorderBuffer[str] = ReorderBuffer(4)
     assert order.offer(9, "nine", hold=True) == []
     assert order.offer(5, "five", hold=True) == []
     assert order.fetched(5, "five again") == ["five"]
@@ -76,14 +76,14 @@ def test_while_missed_messages_are_fetched_everything_new_is_held() -> None:
 
 
 def test_what_arrived_next_in_line_while_the_history_was_read_goes_on_with_it() -> None:
-    order: ChannelOrder[str] = ChannelOrder(4)
+    order: ReorderBuffer[str] = ReorderBuffer(4)
     order.offer(6, "six", hold=True)
     assert order.fetched(5, "five") == ["five"]
     assert order.complete(None) == ["six"]
 
 
 def test_a_copy_goes_on_at_once() -> None:
-    order: ChannelOrder[str] = ChannelOrder(4)
+    order: ReorderBuffer[str] = ReorderBuffer(4)
     order.offer(6, "six")
     assert order.offer(6, "copy") == ["copy"]
     assert order.offer(3, "old") == ["old"]

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from openclaw_channel_octo.cli.control import ask
 from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.config.model import Texts
+from openclaw_channel_octo.control.client import ask
 from openclaw_channel_octo.errors import ControlError
 from openclaw_channel_octo.ids import ChannelRef
 from openclaw_channel_octo.testing.double import OctoDouble

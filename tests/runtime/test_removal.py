@@ -9,8 +9,8 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from openclaw_channel_octo.runtime.outputs import Outputs
-from openclaw_channel_octo.runtime.removal import remove
+from openclaw_channel_octo.runtime.delivery.outputs import Outputs
+from openclaw_channel_octo.runtime.delivery.removal import remove
 from openclaw_channel_octo.testing.clock import ManualClock
 from tests.hostile.test_output_folder import nested, until
 

@@ -10,8 +10,8 @@ from openclaw_channel_octo.config.model import Texts
 from openclaw_channel_octo.errors import HostError
 from openclaw_channel_octo.host.base import Accepted, Block, Final
 from openclaw_channel_octo.runtime.channel import OctoChannel
-from openclaw_channel_octo.runtime.supervisor import LinkState
-from openclaw_channel_octo.runtime.transport import Transport, open_websocket
+from openclaw_channel_octo.runtime.connection.supervisor import LinkState
+from openclaw_channel_octo.runtime.connection.transport import Transport, open_websocket
 from openclaw_channel_octo.testing.host import HANG, ScriptedHost
 from tests.runtime.rig import ANN, HELPER, RESTART, Rig, python_agent
 from tests.runtime.wire_bench import until

@@ -9,7 +9,7 @@ import pytest
 from openclaw_channel_octo.errors import Unavailable
 from openclaw_channel_octo.ids import ChannelRef
 from openclaw_channel_octo.observe.logs import BotLog
-from openclaw_channel_octo.runtime.rounds import (
+from openclaw_channel_octo.runtime.intake.rounds import (
     GROUPS_A_LISTING,
     LONGEST_PASS_S,
     LONGEST_S,

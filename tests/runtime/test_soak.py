@@ -19,7 +19,7 @@ from openclaw_channel_octo.config.model import Texts
 from openclaw_channel_octo.errors import ApiError
 from openclaw_channel_octo.host.base import Accepted, Failed, Turn
 from openclaw_channel_octo.runtime.channel import OctoChannel
-from openclaw_channel_octo.runtime.supervisor import LinkState
+from openclaw_channel_octo.runtime.connection.supervisor import LinkState
 from openclaw_channel_octo.testing.host import HANG, ScriptedHost, Step, echo
 from tests.runtime.memory_octo import MemoryAccount, MemoryOcto, lost_answer, unavailable
 from tests.runtime.one_loop import LoopClock, LoopExecutor, inline
@@ -173,8 +173,8 @@ def without_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let nothing go on beside the event loop, and keep the memories short."""
     monkeypatch.setattr("openclaw_channel_octo.store.journal.ThreadPoolExecutor", LoopExecutor)
     monkeypatch.setattr(asyncio, "to_thread", inline)
-    monkeypatch.setattr("openclaw_channel_octo.runtime.sender.HEARD", REMEMBERED)
-    monkeypatch.setattr("openclaw_channel_octo.runtime.runs.REMEMBERED", REMEMBERED)
+    monkeypatch.setattr("openclaw_channel_octo.runtime.delivery.sender.HEARD", REMEMBERED)
+    monkeypatch.setattr("openclaw_channel_octo.runtime.turn.runs.REMEMBERED", REMEMBERED)
 
 
 async def started(octo: MemoryOcto, host: ScriptedHost, state_dir: Path) -> OctoChannel:

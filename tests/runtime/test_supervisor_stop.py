@@ -10,11 +10,11 @@ from openclaw_channel_octo.errors import StoreError
 from openclaw_channel_octo.observe.logs import BotLog
 from openclaw_channel_octo.rest.media_folder import MediaFolder
 from openclaw_channel_octo.runtime.bot import Bot
-from openclaw_channel_octo.runtime.lanes import Lanes
-from openclaw_channel_octo.runtime.outputs import Outputs
-from openclaw_channel_octo.runtime.runs import Runs
-from openclaw_channel_octo.runtime.shared import Shared
-from openclaw_channel_octo.runtime.supervisor import LinkState
+from openclaw_channel_octo.runtime.connection.supervisor import LinkState
+from openclaw_channel_octo.runtime.context import ChannelContext
+from openclaw_channel_octo.runtime.delivery.outputs import Outputs
+from openclaw_channel_octo.runtime.turn.lanes import Lanes
+from openclaw_channel_octo.runtime.turn.runs import Runs
 from openclaw_channel_octo.session.route import Routing
 from openclaw_channel_octo.store.journal import Journal
 from openclaw_channel_octo.testing.clock import ManualClock
@@ -177,7 +177,7 @@ async def leased(lease: ScriptedLease, tmp_path: Path) -> AsyncIterator[tuple[Bo
     octo = {"channels": {"octo": {"apiUrl": "http://octo.test", "accounts": accounts}}}
     (config,) = select_accounts(parse_config(octo, base=tmp_path).config, ["helper"])
     host = ScriptedHost()
-    shared = Shared(
+    shared = ChannelContext(
         host=host,
         routing=Routing(),
         outputs=Outputs(tmp_path, clock),

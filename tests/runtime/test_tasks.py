@@ -5,7 +5,7 @@ import pytest
 
 from openclaw_channel_octo.clock import Backoff
 from openclaw_channel_octo.observe.logs import BotLog
-from openclaw_channel_octo.runtime.tasks import TaskSet
+from openclaw_channel_octo.runtime.background import TaskSet
 from openclaw_channel_octo.testing.clock import ManualClock
 
 

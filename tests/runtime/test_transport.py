@@ -11,8 +11,8 @@ from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 
 from openclaw_channel_octo.errors import TransportError
-from openclaw_channel_octo.runtime import transport as transport_module
-from openclaw_channel_octo.runtime.transport import open_websocket
+from openclaw_channel_octo.runtime.connection import transport as transport_module
+from openclaw_channel_octo.runtime.connection.transport import open_websocket
 from tests.tls import self_signed
 
 PAGE = b"<html><body>502 Bad Gateway</body></html>"

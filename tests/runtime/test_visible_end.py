@@ -25,7 +25,7 @@ from openclaw_channel_octo.host.base import (
     TurnEvent,
 )
 from openclaw_channel_octo.ids import ChannelRef
-from openclaw_channel_octo.runtime.commands import FAILED
+from openclaw_channel_octo.runtime.turn.commands import FAILED
 from openclaw_channel_octo.session.status import SessionSnapshot
 from openclaw_channel_octo.testing.faults import ErrorAnswer, Hang, LoseAnswer, RateLimit, Refuse
 from openclaw_channel_octo.testing.host import HANG, ScriptedHost, Step

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from openclaw_channel_octo.clock import SystemClock
-from openclaw_channel_octo.runtime.supervisor import ConnectionStatus, LinkState
-from openclaw_channel_octo.runtime.transport import Transport, open_websocket
+from openclaw_channel_octo.runtime.connection.supervisor import ConnectionStatus, LinkState
+from openclaw_channel_octo.runtime.connection.transport import Transport, open_websocket
 from openclaw_channel_octo.testing.records import ChatLine, RawMessage
 from openclaw_channel_octo.wire.server import Damage
 from tests.runtime.rig import ANN, HELPER, PATIENCE, FastClock, Rig

@@ -7,7 +7,7 @@ import pytest
 
 from openclaw_channel_octo.store.audit import AuditEntry, AuditOutcome
 from openclaw_channel_octo.store.journal import KEEP_DAYS, Journal
-from openclaw_channel_octo.store.reader import JournalReader
+from openclaw_channel_octo.store.reader import JournalAdmin
 from openclaw_channel_octo.testing.clock import ManualClock
 
 
@@ -33,9 +33,9 @@ async def test_a_request_is_on_the_disk_before_anything_is_done_for_it(path: Pat
     clock = ManualClock()
     async with Journal(path, clock) as journal:
         number = await journal.begin_audit(request(clock))
-        assert [entry.outcome for entry in JournalReader(path).audit()] == ["begun"]
+        assert [entry.outcome for entry in JournalAdmin(path).audit()] == ["begun"]
         await journal.end_audit(number, "group:g1", AuditOutcome.DENIED, "no")
-    (entry,) = JournalReader(path).audit()
+    (entry,) = JournalAdmin(path).audit()
     assert (entry.outcome, entry.target, entry.detail, entry.requester) == ("denied", "group:g1", "no", "ben")
 
 
@@ -44,8 +44,8 @@ async def test_requests_are_listed_newest_first_for_one_bot_or_all(path: Path) -
     async with Journal(path, clock) as journal:
         for account in ("one", "two", "one"):
             await journal.begin_audit(request(clock, account))
-    assert [entry.account for entry in JournalReader(path).audit(limit=2)] == ["one", "two"]
-    assert len(JournalReader(path).audit(account="one")) == 2
+    assert [entry.account for entry in JournalAdmin(path).audit(limit=2)] == ["one", "two"]
+    assert len(JournalAdmin(path).audit(account="one")) == 2
 
 
 async def test_old_requests_go_with_the_old_rows(path: Path) -> None:
@@ -55,7 +55,7 @@ async def test_old_requests_go_with_the_old_rows(path: Path) -> None:
         await clock.advance((KEEP_DAYS + 1) * 86_400)
         await journal.begin_audit(request(clock, "later"))
         await journal.prune()
-    assert [entry.account for entry in JournalReader(path).audit()] == ["later"]
+    assert [entry.account for entry in JournalAdmin(path).audit()] == ["later"]
 
 
 async def test_more_requests_than_are_kept_push_the_oldest_out(
@@ -67,7 +67,7 @@ async def test_more_requests_than_are_kept_push_the_oldest_out(
         for account in ("one", "two", "three"):
             await journal.begin_audit(request(clock, account))
         await journal.prune()
-    assert [entry.account for entry in JournalReader(path).audit()] == ["three", "two"]
+    assert [entry.account for entry in JournalAdmin(path).audit()] == ["three", "two"]
 
 
 async def test_the_table_has_no_place_for_what_was_said(path: Path) -> None:

@@ -22,7 +22,7 @@ from openclaw_channel_octo.errors import StoreError
 from openclaw_channel_octo.ids import ChannelRef
 from openclaw_channel_octo.store.database import open_database
 from openclaw_channel_octo.store.journal import KEEP_DAYS, Journal
-from openclaw_channel_octo.store.reader import JournalReader
+from openclaw_channel_octo.store.reader import JournalAdmin
 from openclaw_channel_octo.store.records import ChunkState, NewInbound, Part, RowState
 from openclaw_channel_octo.store.schema import APPLICATION_ID, MIGRATIONS
 from openclaw_channel_octo.testing.clock import ManualClock
@@ -78,7 +78,7 @@ async def test_half_an_emoji_is_stored_as_a_replacement_character_wherever_it_st
     assert await journal.note_episode(half, half)
     assert not await journal.note_episode(half, half)
     await journal.settle([row.id], RowState.NOTIFIED, notice_id="9", detail=f"said {half}")
-    reader = JournalReader(path)
+    reader = JournalAdmin(path)
     (stored,) = reader.find("1")
     assert (stored.from_uid, stored.run_id, stored.detail) == ("\ufffd", "\ufffd", "said \ufffd")
     assert [part.text for part in reader.chunks(stored)] == ["a\ufffdb"]
@@ -164,7 +164,7 @@ async def planned(
 
 def ended(path: Path) -> tuple[str, str, str]:
     """Return state, notice and detail of the only row."""
-    (row,) = JournalReader(path).rows()
+    (row,) = JournalAdmin(path).rows()
     return row.state, row.notice_id, row.detail
 
 
@@ -265,7 +265,7 @@ async def test_what_broke_a_row_is_counted_across_restarts_with_the_last_reason(
         (found,) = await after.unfinished("bot")
         assert (found.breaks, found.state, found.attempt) == (2, RowState.RECEIVED, 0)
         assert await after.note_break(row.id + 1, "gone") == 0
-    (stored,) = JournalReader(path).find("1")
+    (stored,) = JournalAdmin(path).find("1")
     assert (stored.detail, stored.updated_at) == ("TypeError", stored.received_at)
 
 

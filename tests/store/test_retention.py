@@ -14,7 +14,7 @@ from openclaw_channel_octo.store import audit, retention, sql
 from openclaw_channel_octo.store.audit import AuditEntry, AuditOutcome
 from openclaw_channel_octo.store.database import open_database
 from openclaw_channel_octo.store.journal import KEEP_DAYS, Journal
-from openclaw_channel_octo.store.reader import JournalReader
+from openclaw_channel_octo.store.reader import JournalAdmin
 from openclaw_channel_octo.store.records import InboundRow, NewInbound, Part, RowState
 from openclaw_channel_octo.testing.clock import ManualClock
 from tests.store.work import plans, steps
@@ -84,7 +84,7 @@ async def test_a_flood_of_chatter_leaves_dead_letters_and_answered_mentions(
     await journal.prune()
     counts = await journal.counts()
     assert counts == {"answered": 1, "dead": 2, "notified": 1, "received": 1, "context": 50}
-    kept = {row.message_id for row in JournalReader(path).rows(limit=1_000)}
+    kept = {row.message_id for row in JournalAdmin(path).rows(limit=1_000)}
     assert kept == {"answered", "dead", "notified", "unreadable", "open"}
 
 

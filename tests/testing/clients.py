@@ -11,7 +11,7 @@ import aiohttp
 
 from openclaw_channel_octo.errors import TransportError
 from openclaw_channel_octo.ids import ChannelRef
-from openclaw_channel_octo.runtime.transport import Transport, open_websocket
+from openclaw_channel_octo.runtime.connection.transport import Transport, open_websocket
 from openclaw_channel_octo.testing import OctoDouble
 from openclaw_channel_octo.wire.buffer import Framer
 from openclaw_channel_octo.wire.client import ClientConnection, Credentials

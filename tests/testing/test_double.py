@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from openclaw_channel_octo.errors import TransportError
-from openclaw_channel_octo.runtime.transport import open_websocket
+from openclaw_channel_octo.runtime.connection.transport import open_websocket
 from openclaw_channel_octo.testing import NotReached, OctoDouble
 from tests.testing.clients import ANN, GROUP, HELPER, Api, Sockets
 
@@ -83,7 +83,7 @@ async def test_two_doubles_live_side_by_side() -> None:
 def test_a_process_that_uses_the_double_ends_without_a_warning() -> None:
     source = """
 import asyncio
-from openclaw_channel_octo.runtime.transport import open_websocket
+from openclaw_channel_octo.runtime.connection.transport import open_websocket
 from openclaw_channel_octo.testing import OctoDouble
 
 async def main():

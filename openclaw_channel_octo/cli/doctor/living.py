@@ -7,7 +7,7 @@ from openclaw_channel_octo.cli.doctor.findings import Finding, error, fine, warn
 from openclaw_channel_octo.cli.store import age
 from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.config.model import BotConfig
-from openclaw_channel_octo.runtime.supervisor import LinkState
+from openclaw_channel_octo.runtime.connection.supervisor import LinkState
 
 __all__ = ["check_living"]
 

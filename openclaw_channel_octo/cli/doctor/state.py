@@ -5,18 +5,18 @@ import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from openclaw_channel_octo.cli.control import ask
 from openclaw_channel_octo.cli.doctor.findings import Finding, error, fine, warning
 from openclaw_channel_octo.cli.doctor.living import check_living
 from openclaw_channel_octo.cli.session_files import is_fine, read_sessions
 from openclaw_channel_octo.cli.store import plain
 from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.config.model import BotConfig, EmbeddedHostConfig, OctoConfig
+from openclaw_channel_octo.control.client import ask
 from openclaw_channel_octo.errors import ControlError, HostError, OtherVersion, StoreError
 from openclaw_channel_octo.host.files import owner_lock
-from openclaw_channel_octo.runtime.sessions import PATIENCE_S
+from openclaw_channel_octo.session.guard import patience_ms
 from openclaw_channel_octo.store.pairing import Pairing
-from openclaw_channel_octo.store.reader import JournalReader
+from openclaw_channel_octo.store.reader import JournalAdmin
 
 __all__ = ["check_state"]
 
@@ -82,7 +82,7 @@ def _check(config: OctoConfig, bots: Sequence[BotConfig]) -> Iterator[Finding]:
         return
     if isinstance(config.host, EmbeddedHostConfig):
         budgets = [bot.turn_budget_s(config.host.timeout_seconds) for bot in bots]
-        yield from _sessions(folder, int((max(budgets, default=0.0) + PATIENCE_S) * 1000))
+        yield from _sessions(folder, patience_ms(max(budgets, default=0.0)))
     yield from _journal(folder / "octo.sqlite", bots)
 
 
@@ -141,7 +141,7 @@ def _use(folder: Path, holder: str, bots: Sequence[BotConfig]) -> Iterator[Findi
     yield from check_living(told, holder, bots)
 
 
-def _sessions(folder: Path, patience_ms: int) -> Iterator[Finding]:
+def _sessions(folder: Path, silent_ms: int) -> Iterator[Finding]:
     try:
         found = read_sessions(folder, "")
     except PermissionError as problem:
@@ -153,7 +153,7 @@ def _sessions(folder: Path, patience_ms: int) -> Iterator[Finding]:
             SESSIONS, words, "put a backup in its place, or move it away: conversations then begin anew"
         )
         return
-    bad = [one.snapshot for one in found if not is_fine(one.snapshot, patience_ms)]
+    bad = [one.snapshot for one in found if not is_fine(one.snapshot, silent_ms)]
     if bad:
         some = ", ".join(f"{plain(one.session_key)} is {one.status}" for one in bad[:SHOWN])
         more = f" and {len(bad) - SHOWN} more" if len(bad) > SHOWN else ""
@@ -168,7 +168,7 @@ def _journal(file: Path, bots: Sequence[BotConfig]) -> Iterator[Finding]:
         yield fine(JOURNAL, "none yet")
         return
     try:
-        reader = JournalReader(file)
+        reader = JournalAdmin(file)
         dead = reader.counts().get("dead", 0)
         known = [one for bot in bots if bot.dm_policy == "pairing" for one in _pairings(reader, bot)]
     except OtherVersion as problem:
@@ -195,5 +195,5 @@ def _journal(file: Path, bots: Sequence[BotConfig]) -> Iterator[Finding]:
         )
 
 
-def _pairings(reader: JournalReader, bot: BotConfig) -> Sequence[Pairing]:
+def _pairings(reader: JournalAdmin, bot: BotConfig) -> Sequence[Pairing]:
     return reader.pairings(account=bot.account_id, now_ms=SystemClock().wall_ms())

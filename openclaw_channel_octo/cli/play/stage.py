@@ -20,7 +20,7 @@ from openclaw_channel_octo.host.embedded.configure import agent_from_config
 from openclaw_channel_octo.host.embedded.host import EmbeddedHost
 from openclaw_channel_octo.ids import ChannelRef
 from openclaw_channel_octo.runtime.channel import OctoChannel
-from openclaw_channel_octo.runtime.repair import SessionView
+from openclaw_channel_octo.runtime.turn.recovery import SessionView
 from openclaw_channel_octo.testing.double import NotReached, OctoDouble
 
 __all__ = ["HELPER", "Settings", "Stage", "configured", "furnish", "plain"]

@@ -10,7 +10,7 @@ from pydantic import SecretStr
 from openclaw_channel_octo.errors import HostError
 from openclaw_channel_octo.host.base import MediaItem
 from openclaw_channel_octo.host.embedded.transcript import Message
-from openclaw_channel_octo.values import Private
+from openclaw_channel_octo.values import SecretStruct
 
 __all__ = [
     "MAX_OUTPUT",
@@ -41,7 +41,7 @@ class AgentError(HostError):
     """The agent could not answer; the message is for the operator, never for the chat."""
 
 
-class Prompt(Private, frozen=True, kw_only=True):
+class Prompt(SecretStruct, frozen=True, kw_only=True):
     """What an agent is asked.
 
     Attributes:

@@ -19,7 +19,7 @@ from openclaw_channel_octo.host.gateway.identity import DeviceFile, DeviceIdenti
 from openclaw_channel_octo.host.gateway.protocol import Gap, GatewayProtocol, Hello, Login, Opened, Refused
 from openclaw_channel_octo.websocket import same_origin_connect
 
-__all__ = ["ConnectionStatus", "Exchange", "GatewayConnection", "LinkState"]
+__all__ = ["GatewayConnection", "GatewayExchange", "GatewayState", "GatewayStatus"]
 
 _log = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ REFUSED_RETRY_S = 60.0
 """How often a gateway that refuses us is asked again: somebody may have approved the device by then."""
 
 
-class LinkState(StrEnum):
+class GatewayState(StrEnum):
     """How the connection is."""
 
     CONNECTING = "connecting"
@@ -47,21 +47,21 @@ class LinkState(StrEnum):
     STOPPED = "stopped"
 
 
-class ConnectionStatus(Struct, frozen=True, kw_only=True):
+class GatewayStatus(Struct, frozen=True, kw_only=True):
     """The state of the connection.
 
     Attributes:
-        state: see `LinkState`.
+        state: see `GatewayState`.
         since_ms: since when, Unix milliseconds.
         why: what went wrong, for the operator; empty when nothing did.
     """
 
-    state: LinkState
+    state: GatewayState
     since_ms: int
     why: str = ""
 
 
-class Exchange:
+class GatewayExchange:
     """One request and its answers, as they come."""
 
     def __init__(self) -> None:
@@ -117,12 +117,12 @@ class GatewayConnection:
         self._hello: Hello | None = None
         self._protocol: GatewayProtocol | None = None
         self._socket: ClientConnection | None = None
-        self._exchanges: dict[str, Exchange] = {}
+        self._exchanges: dict[str, GatewayExchange] = {}
         self._changed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self.booted_ms = 0
         """When the gateway was started, Unix milliseconds of this machine's clock."""
-        self.status = ConnectionStatus(state=LinkState.STOPPED, since_ms=clock.wall_ms())
+        self.status = GatewayStatus(state=GatewayState.STOPPED, since_ms=clock.wall_ms())
 
     async def start(self) -> None:
         """Begin to connect; returns when the first attempt has come to an end, good or bad.
@@ -132,12 +132,12 @@ class GatewayConnection:
             HostError: the device identity cannot be read or written.
         """
         self._identity = await asyncio.to_thread(self._device.load)
-        self._become(LinkState.CONNECTING)
+        self._become(GatewayState.CONNECTING)
         self._task = asyncio.get_running_loop().create_task(self._run(), name="octo:gateway")
         self._task.add_done_callback(self._ended)
-        while self.status.state is LinkState.CONNECTING and not self.status.why:
+        while self.status.state is GatewayState.CONNECTING and not self.status.why:
             await self._change()
-        if self.status.state is LinkState.REFUSED:
+        if self.status.state is GatewayState.REFUSED:
             why = self.status.why
             await self.stop()
             raise HostRefused(why)
@@ -148,7 +148,7 @@ class GatewayConnection:
             self._task.cancel()
             await asyncio.wait({self._task})
             self._task = None
-        self._become(LinkState.STOPPED)
+        self._become(GatewayState.STOPPED)
 
     async def ready(self) -> Hello:
         """Return the gateway's welcome as soon as there is a connection, waiting as long as it takes.
@@ -159,28 +159,28 @@ class GatewayConnection:
         """
         while True:
             match self.status.state:
-                case LinkState.ONLINE if self._hello is not None:
+                case GatewayState.ONLINE if self._hello is not None:
                     return self._hello
-                case LinkState.REFUSED:
+                case GatewayState.REFUSED:
                     raise HostRefused(self.status.why)
-                case LinkState.STOPPED:
+                case GatewayState.STOPPED:
                     raise HostError(
                         self.status.why or "the gateway host is stopped: start it before its first turn"
                     )
             await self._change()
 
     @asynccontextmanager
-    async def exchange(self, method: str, params: Mapping[str, Any]) -> AsyncGenerator[Exchange]:
+    async def exchange(self, method: str, params: Mapping[str, Any]) -> AsyncGenerator[GatewayExchange]:
         """Send a request and give its answers until the block is left; later ones are dropped.
 
         Raises:
             HostUnavailable: there is no connection.
         """
         protocol = self._protocol
-        if protocol is None or self.status.state is not LinkState.ONLINE:
+        if protocol is None or self.status.state is not GatewayState.ONLINE:
             raise HostUnavailable(f"no connection to the gateway at {self._shown}")
         request_id = protocol.request(method, params)
-        exchange = self._exchanges[request_id] = Exchange()
+        exchange = self._exchanges[request_id] = GatewayExchange()
         try:
             await self._flush()
             yield exchange
@@ -216,7 +216,7 @@ class GatewayConnection:
             except _Refusal as refusal:
                 await self._after_refusal(refusal.fault, backoff)
             except HostError as error:
-                self._become(LinkState.CONNECTING, str(error))
+                self._become(GatewayState.CONNECTING, str(error))
                 await self._clock.sleep(backoff.next())
 
     async def _connect_once(self, backoff: Backoff) -> None:
@@ -277,7 +277,7 @@ class GatewayConnection:
                             await self._keep_token(hello.device_token)
             await self._flush()
         self._opened(self._hello)
-        self._become(LinkState.ONLINE)
+        self._become(GatewayState.ONLINE)
 
     def _take(self, protocol: GatewayProtocol, message: str | bytes) -> None:
         for happening in protocol.receive(message):
@@ -300,14 +300,14 @@ class GatewayConnection:
 
     async def _after_refusal(self, fault: Fault, backoff: Backoff) -> None:
         if fault.retry is Retry.LATER:
-            self._become(LinkState.CONNECTING, f"the gateway is starting ({fault.reason})")
+            self._become(GatewayState.CONNECTING, f"the gateway is starting ({fault.reason})")
             await self._clock.sleep(fault.retry_after_ms / 1000 or backoff.next())
             return
         if fault.reason in _TOKEN_REFUSED and not (self._login.token or self._login.password):
             await self._keep_token("")
-        self._become(LinkState.REFUSED, str(fault.error(f"connecting to {self._shown}")))
+        self._become(GatewayState.REFUSED, str(fault.error(f"connecting to {self._shown}")))
         await self._clock.sleep(REFUSED_RETRY_S)
-        self._become(LinkState.CONNECTING, self.status.why)
+        self._become(GatewayState.CONNECTING, self.status.why)
 
     def _login_now(self) -> Login:
         """Return the login, with this device's own token where the operator set no secret."""
@@ -328,22 +328,22 @@ class GatewayConnection:
         """Tell of a failure nobody foresaw, so that turns fail instead of waiting for a dead connection."""
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.error("the connection to the gateway broke", exc_info=error)
-            self._become(LinkState.STOPPED, "the connection to the gateway broke: see the log")
+            self._become(GatewayState.STOPPED, "the connection to the gateway broke: see the log")
 
     def _lose_all(self) -> None:
         exchanges, self._exchanges = self._exchanges, {}
         for exchange in exchanges.values():
             exchange.put(None)
 
-    def _become(self, state: LinkState, why: str = "") -> None:
+    def _become(self, state: GatewayState, why: str = "") -> None:
         if (self.status.state, self.status.why) == (state, why):
             return
         since_ms = self.status.since_ms if self.status.state is state else self._clock.wall_ms()
         if why and why != self.status.why:
             _log.warning("%s", why)
-        elif state is LinkState.ONLINE and self._hello is not None:
+        elif state is GatewayState.ONLINE and self._hello is not None:
             _log.info("connected to the gateway at %s, release %s", self._shown, self._hello.version)
-        self.status = ConnectionStatus(state=state, since_ms=since_ms, why=why)
+        self.status = GatewayStatus(state=state, since_ms=since_ms, why=why)
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
 

@@ -9,12 +9,12 @@ from typing import Any
 from openclaw_channel_octo.clock import Clock
 from openclaw_channel_octo.errors import HostError, HostRefused, HostUnavailable
 from openclaw_channel_octo.host.base import Recovery, Turn, TurnEvent
-from openclaw_channel_octo.host.gateway.connection import ConnectionStatus, GatewayConnection
+from openclaw_channel_octo.host.gateway.connection import GatewayConnection, GatewayStatus
 from openclaw_channel_octo.host.gateway.frames import Event, mapping, text
 from openclaw_channel_octo.host.gateway.identity import DeviceFile
 from openclaw_channel_octo.host.gateway.protocol import Gap, Hello, Login, release_of
 from openclaw_channel_octo.host.gateway.runs import GatewayRun
-from openclaw_channel_octo.host.gateway.sessions import SessionView, snapshot_of
+from openclaw_channel_octo.host.gateway.sessions import GatewaySessions, snapshot_of
 from openclaw_channel_octo.session.status import RECOVERABLE, SessionSnapshot
 
 __all__ = ["FIXED_IN", "GatewayHost"]
@@ -51,13 +51,13 @@ class GatewayHost:
         )
         self._runs: dict[str, GatewayRun] = {}
         self._last_runs: OrderedDict[str, str] = OrderedDict()
-        self._view = SessionView()
+        self._view = GatewaySessions()
         self._subscribed = False
         self._subscribing: asyncio.Task[None] | None = None
         self._old = False
 
     @property
-    def status(self) -> ConnectionStatus:
+    def status(self) -> GatewayStatus:
         """The state of the connection to the gateway."""
         return self._connection.status
 

@@ -9,7 +9,7 @@ from openclaw_channel_octo.host.base import Failed, Final, MediaItem, Skipped
 from openclaw_channel_octo.host.gateway.frames import Response, mapping, text
 from openclaw_channel_octo.session.status import Status
 
-__all__ = ["End", "Verdict", "end_of", "end_of_event", "end_of_wait", "judge", "message_text", "started"]
+__all__ = ["End", "RunVerdict", "end_of", "end_of_event", "end_of_wait", "judge", "message_text", "started"]
 
 End = Final | Failed | Skipped
 
@@ -85,7 +85,7 @@ def end_of_event(payload: Mapping[str, Any]) -> End:
             return Final(message_text(mapping(payload.get("message"))))
 
 
-class Verdict(Struct, frozen=True):
+class RunVerdict(Struct, frozen=True):
     """What a session's history says about a run.
 
     Attributes:
@@ -97,7 +97,7 @@ class Verdict(Struct, frozen=True):
     answer: str
 
 
-def judge(messages: Sequence[Any], *, run_id: str, question: str, since_ms: int) -> Verdict:
+def judge(messages: Sequence[Any], *, run_id: str, question: str, since_ms: int) -> RunVerdict:
     """Find a run's question in a session's history, and the answer behind it (openclaw-host §4.7).
 
     Args:
@@ -109,14 +109,14 @@ def judge(messages: Sequence[Any], *, run_id: str, question: str, since_ms: int)
     rows = [mapping(message) for message in messages]
     asked = [at for at, row in enumerate(rows) if _asks(row, run_id, question, since_ms)]
     if not asked:
-        return Verdict(asked=False, answer="")
+        return RunVerdict(asked=False, answer="")
     answer = ""
     for row in rows[asked[-1] + 1 :]:
         if text(row.get("role")) == "user" and not _of_the_system(row):
             break
         if text(row.get("role")) == "assistant" and text(row.get("stopReason")) in {"", "stop", "length"}:
             answer = message_text(row) or answer
-    return Verdict(asked=True, answer=answer)
+    return RunVerdict(asked=True, answer=answer)
 
 
 def message_text(message: Mapping[str, Any]) -> str:

@@ -16,7 +16,7 @@ from openclaw_channel_octo.host.gateway.frames import (
     text,
 )
 from openclaw_channel_octo.host.gateway.identity import DeviceIdentity, Proof
-from openclaw_channel_octo.values import Private
+from openclaw_channel_octo.values import SecretStruct
 
 __all__ = [
     "Gap",
@@ -37,7 +37,7 @@ CLIENT_PLATFORM = "linux"
 ROLE = "operator"
 
 
-class Login(Private, frozen=True, kw_only=True):
+class Login(SecretStruct, frozen=True, kw_only=True):
     """What is shown to get in.
 
     Attributes:
@@ -62,7 +62,7 @@ class Login(Private, frozen=True, kw_only=True):
         return {kind: secret for kind, secret in offered.items() if secret}
 
 
-class Hello(Private, frozen=True, kw_only=True):
+class Hello(SecretStruct, frozen=True, kw_only=True):
     """What the gateway says of itself when it lets us in.
 
     Attributes:

@@ -10,7 +10,7 @@ from openclaw_channel_octo.clock import Clock, within
 from openclaw_channel_octo.errors import HostRefused, HostUnavailable
 from openclaw_channel_octo.host.base import Accepted, Delta, Failed, Final, Turn, TurnEvent
 from openclaw_channel_octo.host.gateway.attachments import UNSUPPORTED, attachments
-from openclaw_channel_octo.host.gateway.connection import Exchange, GatewayConnection
+from openclaw_channel_octo.host.gateway.connection import GatewayConnection, GatewayExchange
 from openclaw_channel_octo.host.gateway.frames import Response, mapping, text
 from openclaw_channel_octo.host.gateway.outcome import (
     End,
@@ -167,7 +167,7 @@ class GatewayRun:
             raise _NotNow(answer.fault.retry_after_ms / 1000 if answer.fault else 0)
         return end
 
-    async def _last(self, exchange: Exchange) -> Response | None:
+    async def _last(self, exchange: GatewayExchange) -> Response | None:
         """Return the answer that tells the run's end; ``None`` when its event came and the answer does not follow.
 
         2026.5.22 gives some aborted runs no second answer.

@@ -7,7 +7,7 @@ from typing import Any
 from openclaw_channel_octo.host.gateway.frames import mapping, text
 from openclaw_channel_octo.session.status import SessionSnapshot
 
-__all__ = ["SessionView", "row_of", "snapshot_of"]
+__all__ = ["GatewaySessions", "row_of", "snapshot_of"]
 
 MOST_SESSIONS = 2_000
 """Sessions a view holds; the least recently used give way."""
@@ -50,7 +50,7 @@ def row_of(change: Row) -> tuple[str, Row | None]:
     return key, row if known else None
 
 
-class SessionView:
+class GatewaySessions:
     """The rows of the sessions that events told of, by key in any case."""
 
     def __init__(self) -> None:

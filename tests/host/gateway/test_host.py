@@ -21,7 +21,7 @@ from openclaw_channel_octo.host.base import (
     Turn,
     TurnEvent,
 )
-from openclaw_channel_octo.host.gateway.connection import LinkState
+from openclaw_channel_octo.host.gateway.connection import GatewayState
 from openclaw_channel_octo.host.gateway.host import GatewayHost
 from openclaw_channel_octo.host.gateway.identity import DeviceFile
 from openclaw_channel_octo.host.gateway.protocol import Login
@@ -323,7 +323,7 @@ async def test_a_turn_waits_for_a_gateway_that_is_not_there_yet(tmp_path: Path, 
     await gateway.start()
     await gateway.kill()
     async with hosted(gateway, tmp_path, clock) as host:
-        assert host.status.state is LinkState.CONNECTING
+        assert host.status.state is GatewayState.CONNECTING
         assert "no gateway answers" in host.status.why
         running = asyncio.create_task(end_of(host, turn()))
         await gateway.start()
@@ -355,12 +355,12 @@ async def test_a_gateway_that_begins_to_refuse_fails_turns_until_it_lets_us_in_a
     async with FakeGateway() as gateway, hosted(gateway, tmp_path, clock) as host:
         gateway.refusing = "token"
         gateway.drop_connections()
-        await until(lambda: host.status.state is LinkState.REFUSED)
+        await until(lambda: host.status.state is GatewayState.REFUSED)
         with pytest.raises(HostRefused):
             await host.ready()
         assert isinstance(await end_of(host, turn()), Failed)
         gateway.refusing = ""
-        await until(lambda: host.status.state is LinkState.ONLINE)
+        await until(lambda: host.status.state is GatewayState.ONLINE)
         assert await end_of(host, turn(run_id="run-2")) == Final("echo: [ann] hello")
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from openclaw_channel_octo.config.findings import Findings
 from openclaw_channel_octo.config.openclaw import read_openclaw
-from openclaw_channel_octo.config.secrets import Surroundings
+from openclaw_channel_octo.config.secrets import SecretContext
 from openclaw_channel_octo.ids import ChannelRef, ChannelType, split_thread
 from openclaw_channel_octo.session.route import DM_SCOPES, GROUP_SCOPES
 from tests.live.gateway.install import CURRENT, VERSIONS, CannotInstall, install
@@ -136,7 +136,7 @@ def files() -> Iterator[dict[str, Any]]:
 
 
 def ours(file: dict[str, Any], account: str, channel: ChannelRef) -> Answer:
-    read = read_openclaw(file, Surroundings(base=Path("/"), env=ENV), Findings())
+    read = read_openclaw(file, SecretContext(base=Path("/"), env=ENV), Findings())
     if read is None:
         return "refused"
     route = read.routing.route(account, channel)

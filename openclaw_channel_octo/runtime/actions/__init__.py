@@ -1,0 +1,1 @@
+"""What agents and operators do in the chat besides answering."""

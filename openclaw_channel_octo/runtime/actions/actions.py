@@ -1,0 +1,408 @@
+"""What a host or an agent can have a bot do beside answering (reference-behaviour §g.3, §g.4, §i)."""
+
+from collections.abc import Sequence
+
+from openclaw_channel_octo.errors import ApiError, BadRequest, NotFound, RequestDenied, TargetError
+from openclaw_channel_octo.host.base import MediaItem
+from openclaw_channel_octo.ids import ChannelRef, ChannelType
+from openclaw_channel_octo.message.excerpt import excerpt
+from openclaw_channel_octo.message.payload import parse_payload
+from openclaw_channel_octo.message.render import render
+from openclaw_channel_octo.message.target import (
+    Destination,
+    Target,
+    calling,
+    destination,
+    is_bare,
+    parse_target,
+)
+from openclaw_channel_octo.policy.authority import Requester, Role, needs_roster, refusal
+from openclaw_channel_octo.rest.models import Candidate, Group, GroupMember, HistoryMessage, ThreadInfo
+from openclaw_channel_octo.runtime.actions.audit import Audit, Record
+from openclaw_channel_octo.runtime.actions.search import matching
+from openclaw_channel_octo.runtime.actions.types import (
+    ActionContext,
+    NameMatches,
+    ReadMessage,
+    ReadPage,
+    SendReceipt,
+)
+from openclaw_channel_octo.runtime.turn.runs import OpenRun
+
+__all__ = ["AgentActions"]
+
+READ_LIMIT = 20
+MOST_HERE = 100
+"""Most messages of one read in the conversation of the turn."""
+MOST_ELSEWHERE = 50
+MOST_CANDIDATES = 50
+SOURCE_CHARS = 200
+
+UNHEARD = "[a message of somebody this bot does not hear]"
+
+DISBANDED = 2
+"""Status of a group whose members get nothing any more (octo-bot-api §2.7)."""
+
+
+class AgentActions:
+    """Lets one requester act through one bot; made by `OctoChannel.outbound` and `operator_outbound`.
+
+    Every request is recorded in the journal before anything is done for it. What a requester may reach is
+    `policy.authority`. All methods raise `RequestDenied` for what they may not, `TargetError` for a target that names
+    nothing, `ApiError` where the server does not do it, `StoreError` where it cannot be recorded.
+
+    Args:
+        bot: the bot.
+        requester: for whom.
+        run: the run whose agent asks, ``None`` for an operator; with it ends what its agent may do.
+    """
+
+    def __init__(self, bot: ActionContext, requester: Requester, run: OpenRun | None = None) -> None:
+        self._bot = bot
+        self._requester, self._run = requester, run
+        self.mark = run.turn.mark if run else ""  # of what the agent reads, for `ReadPage.block`
+        self._audit = Audit(
+            journal=bot.journal,
+            clock=bot.clock,
+            account_id=bot.account_id,
+            requester=requester,
+            run_id=run.run_id if run else "",
+        )
+
+    async def send_text(
+        self, target: str, text: str, *, thread_id: str | int | None = None, scope: str = ""
+    ) -> SendReceipt:
+        """Send a message; a long one becomes several.
+
+        In the conversation of the turn it is a part of the answer, so that an agent that has said all it wanted may
+        end without a word. A send whose outcome is unknown is looked for in the chat before it is repeated.
+
+        Args:
+            target: see `parse_target`; people named behind ``@`` are called at the beginning of the text.
+            text: Markdown; ``@name`` and ``@[uid:name]`` call people of that conversation.
+            thread_id: see `destination`.
+            scope: see `destination`.
+        """
+        return await self._send("send", target, text, (), thread_id=thread_id, scope=scope)
+
+    async def send_media(
+        self,
+        target: str,
+        files: Sequence[MediaItem],
+        *,
+        text: str = "",
+        thread_id: str | int | None = None,
+        scope: str = "",
+    ) -> SendReceipt:
+        """Send files, after a text if there is one. One that cannot be sent does not keep the others back.
+
+        Args:
+            target: as in `send_text`.
+            files: as in an answer; inside a turn also those in `Turn.output`.
+            text: said before them, may be empty.
+            thread_id: see `destination`.
+            scope: see `destination`.
+        """
+        if not files:
+            raise BadRequest("sendMessage", "there is no file; nothing was sent")
+        return await self._send("send-media", target, text, files, thread_id=thread_id, scope=scope)
+
+    async def edit(self, target: str, message_id: str, text: str, *, scope: str = "") -> None:
+        """Put another text in the place of one of the bot's own messages.
+
+        Args:
+            target: where the message stands, as in `send_text`.
+            message_id: which, from a `SendReceipt` or a `ReadMessage`.
+            text: the whole new text; it has to fit one message.
+            scope: see `destination`.
+        """
+        async with self._audit.record("edit") as record:
+            if not text.strip():
+                raise BadRequest("editMessage", "the text is empty; nothing was changed")
+            found = await self._bound(target, record, None, scope)
+            record.detail = f"message {message_id}"
+            text = await self._calling(found.target, text)
+            await self._bot.outbox.edit(found.target.channel, message_id, text)
+
+    async def read(
+        self, target: str, *, limit: int = READ_LIMIT, before: int = 0, after: int = 0
+    ) -> ReadPage:
+        """Return messages of a conversation.
+
+        Args:
+            target: see `parse_target`.
+            limit: most messages; at most 100 of the turn's own conversation, 50 of another.
+            before: only messages numbered below this, the newest of them; 0 for no bound.
+            after: only messages numbered above this, the oldest of them; wins over ``before``.
+        """
+        async with self._audit.record("read") as record:
+            named = await self._reach(target, record)
+            elsewhere = named.channel != self._here
+            wanted = max(1, min(limit, MOST_ELSEWHERE if elsewhere else MOST_HERE))
+            rows = await self._rows(named.channel, wanted + 1, before, after)
+            kept = rows[:wanted] if after else rows[-wanted:]
+            record.detail = f"{len(kept)} messages"
+            return ReadPage(
+                target=named,
+                messages=await self._messages(named.channel, kept),
+                has_more=len(rows) > wanted,
+                elsewhere=elsewhere,
+            )
+
+    async def search(self, target: str, words: str, *, limit: int = READ_LIMIT) -> ReadPage:
+        """Return the newest messages of a conversation that contain all words; looks through its last thousand.
+
+        Args:
+            target: see `parse_target`.
+            words: separated by white space, in any case.
+            limit: most messages, 50 at most.
+        """
+        async with self._audit.record("search") as record:
+            if not words.strip():
+                raise BadRequest("messages/sync", "there are no words to look for")
+            named = await self._reach(target, record)
+            most = max(1, min(limit, MOST_ELSEWHERE))
+            rows, more = await matching(self._bot.api, named.channel, words, most)
+            heard = [row for row in rows if not self._bot.blocks(row.from_uid)]
+            found = await self._messages(named.channel, heard)
+            elsewhere = named.channel != self._here
+            return ReadPage(target=named, messages=found, has_more=more, elsewhere=elsewhere)
+
+    async def groups(self) -> list[Group]:
+        """Return the bot's groups; for a person only those that person is in too."""
+        async with self._audit.record("groups") as record:
+            if self._requester.unbounded:
+                self._require_open()
+                found = list(await self._bot.places.groups())
+            else:
+                found = await self._shared(self._requester.uid)
+            record.detail = f"{len(found)} groups"
+            return found
+
+    async def shared_groups(self, uid: str = "") -> list[Group]:
+        """Return the groups the bot shares with a person.
+
+        Args:
+            uid: the person; the requester by default, and for everybody but the bot's owner and operators.
+        """
+        async with self._audit.record("shared-groups") as record:
+            asked = uid or self._requester.uid
+            if not asked:
+                raise TargetError("whose groups? give the uid of a person")
+            record.target = f"user:{asked}"
+            found = await self._shared(asked)
+            record.detail = f"{len(found)} groups"
+            return found
+
+    async def group_members(self, group: str) -> list[GroupMember]:
+        """Return who is in a group, or in a thread's group; names are chosen by their owners: untrusted."""
+        async with self._audit.record("members") as record:
+            found = await self._members(group, record)
+            record.detail = f"{len(found)} members"
+            return found
+
+    async def search_members(self, group: str, name: str) -> list[GroupMember]:
+        """Return the members of a group whose names contain ``name``, in any case; exact names first."""
+        async with self._audit.record("search-members") as record:
+            wanted = name.strip().casefold()
+            members = await self._members(group, record)
+            found = [member for member in members if wanted in member.name.casefold()]
+            found.sort(key=lambda member: member.name.casefold() != wanted)
+            record.detail = f"{len(found)} members"
+            return found
+
+    async def threads(self, group: str) -> list[ThreadInfo]:
+        """Return a group's active threads, at most 100."""
+        async with self._audit.record("threads") as record:
+            named = await self._reach_group(group, record)
+            found = await self._bot.api.threads(named.group_no)
+            record.detail = f"{len(found)} threads"
+            return found
+
+    async def resolve(self, name: str) -> NameMatches:
+        """Return the groups and threads that a name may mean; which one is never guessed, see `NameMatches.only`.
+
+        Servers that cannot be asked for names know groups alone, by the list of the bot's groups.
+        """
+        async with self._audit.record("resolve") as record:
+            self._require_open()
+            found = await self._candidates(name.strip())
+            if not self._requester.unbounded:
+                found = await self._within_reach(found)
+            record.detail = f"{len(found.candidates)} candidates"
+            return found
+
+    @property
+    def _here(self) -> ChannelRef | None:
+        return self._requester.conversation
+
+    async def _reach(self, text: str, record: Record) -> Target:
+        """Return the conversation a target names, once it is certain that the requester may reach it."""
+        named = await self._named(text, record)
+        await self._require(named)
+        return named
+
+    async def _named(self, text: str, record: Record) -> Target:
+        self._require_open()
+        groups = {group.group_no for group in await self._bot.places.groups()} if is_bare(text) else ()
+        named = parse_target(text, groups=groups, own_uid=self._bot.own_uid)
+        record.target = str(named)
+        return named
+
+    async def _require(self, target: Target) -> None:
+        """Raise `RequestDenied` where the requester may not reach a conversation."""
+        people = None
+        if needs_roster(self._requester, target.channel):
+            people = await self._people(target.group_no)
+        if why := refusal(self._requester, target.channel, people):
+            raise RequestDenied(why)
+
+    async def _calling(self, target: Target, text: str) -> str:
+        """Return a text that calls the people its target names; nobody but people of that conversation."""
+        if target.group_no and (target.mentions or "@" in text):
+            await self._bot.roster.names(target.channel, next(iter(target.mentions), ""))
+        return calling(text, target.mentions, self._bot.roster.people(target.channel))
+
+    async def _bound(self, text: str, record: Record, thread_id: str | int | None, scope: str) -> Destination:
+        """Return where a message to a target goes, once it is certain that the requester may write there."""
+        found = destination(
+            await self._named(text, record), here=self._here, thread_id=thread_id, scope=scope
+        )
+        record.target = str(found.target)
+        await self._require(found.target)
+        return found
+
+    async def _send(
+        self,
+        action: str,
+        target: str,
+        text: str,
+        files: Sequence[MediaItem],
+        *,
+        thread_id: str | int | None,
+        scope: str,
+    ) -> SendReceipt:
+        async with self._audit.record(action) as record:
+            if not text.strip() and not files:
+                raise BadRequest("sendMessage", "the text is empty; nothing was sent")
+            found = await self._bound(target, record, thread_id, scope)
+            channel = found.target.channel
+            text = await self._calling(found.target, text)
+            if channel != self._here and channel.type != ChannelType.PERSON:
+                await self._require_alive(channel)
+            ids = list(await self._post(channel, text)) if text.strip() else []
+            failed: list[tuple[str, str]] = []
+            for file in files:
+                posted = await self._post(channel, file)
+                ids += posted
+                reasons = filter(None, map(self._bot.outbox.missing_file, posted))
+                failed += [(_source(file), reason) for reason in reasons]
+            record.detail = f"messages {', '.join(ids)}, {found.reason}, {len(failed)} files failed"
+            return SendReceipt(
+                message_ids=tuple(ids), target=found.target, reason=found.reason, failed_media=tuple(failed)
+            )
+
+    async def _post(self, channel: ChannelRef, said: str | MediaItem) -> Sequence[str]:
+        if self._run is None:
+            return await self._bot.outbox.post(channel, said)
+        if channel == self._here:
+            return await self._run.post(said)
+        self._require_open()
+        return await self._bot.outbox.post(channel, said, self._run.run_id)
+
+    async def _require_alive(self, channel: ChannelRef) -> None:
+        """Raise where a message would be accepted and reach nobody (octo-bot-api §4.2)."""
+        info = await self._bot.api.group_info(Target(channel).group_no)
+        if info.status == DISBANDED:
+            raise BadRequest("sendMessage", "the group is disbanded: nobody would get it; nothing was sent")
+
+    async def _reach_group(self, text: str, record: Record) -> Target:
+        named = await self._reach(text, record)
+        if not named.group_no:
+            raise TargetError("the target is a person, not a group")
+        return named
+
+    async def _people(self, group_no: str) -> set[str] | None:
+        """Return the people of a group, ``None`` where they cannot be had."""
+        try:
+            return {member.uid for member in await self._bot.places.members(group_no) if not member.robot}
+        except ApiError:
+            return None
+
+    def _require_open(self) -> None:
+        if self._run is not None and not self._run.is_open:
+            raise RequestDenied("the turn has ended, and with it what its agent may do in the chat")
+
+    async def _rows(self, channel: ChannelRef, count: int, before: int, after: int) -> list[HistoryMessage]:
+        api = self._bot.api
+        if after > 0:
+            return await api.sync_messages(channel, start=after + 1, limit=count)
+        if before > 0:
+            return (
+                await api.sync_messages(channel, start=before - 1, limit=count, pull_up=False)
+                if before > 1
+                else []
+            )
+        return await api.sync_messages(channel, limit=count)
+
+    async def _messages(self, channel: ChannelRef, rows: Sequence[HistoryMessage]) -> tuple[ReadMessage, ...]:
+        names = await self._bot.roster.names(channel, rows[-1].from_uid) if rows else {}
+        unheard = {row.from_uid for row in rows if self._bot.blocks(row.from_uid)}
+        return tuple(
+            ReadMessage(
+                message_id=row.message_id,
+                message_seq=row.message_seq,
+                timestamp=row.timestamp,
+                from_uid=row.from_uid,
+                from_name="" if row.from_uid in unheard else names.get(row.from_uid, ""),
+                text=UNHEARD if row.from_uid in unheard else excerpt(render(parse_payload(row.payload)).text),
+            )
+            for row in rows
+        )
+
+    async def _members(self, group: str, record: Record) -> list[GroupMember]:
+        named = await self._reach_group(group, record)
+        return await self._bot.places.members(named.group_no)
+
+    async def _shared(self, uid: str) -> list[Group]:
+        self._require_open()
+        own = Requester(role=self._requester.role, uid=self._requester.uid)
+        if why := refusal(own, ChannelRef(uid, ChannelType.PERSON)):
+            raise RequestDenied(f"whose groups: {why}")
+        groups = await self._bot.places.groups()
+        inside = await self._bot.places.groups_with(uid, {group.group_no for group in groups})
+        return [group for group in groups if group.group_no in inside]
+
+    async def _candidates(self, name: str) -> NameMatches:
+        if not name:
+            raise TargetError("the name is empty")
+        try:
+            found = await self._bot.api.named_targets(name, MOST_CANDIDATES)
+        except NotFound:
+            return _by_name(name, await self._bot.places.groups())
+        complete = not found.truncated and found.total <= len(found.candidates)
+        return NameMatches(candidates=found.candidates, complete=complete)
+
+    async def _within_reach(self, found: NameMatches) -> NameMatches:
+        """Leave out what the requester could not read."""
+        if self._requester.role is Role.BOT:
+            raise RequestDenied("another bot may only use the conversation it writes in")
+        groups = {candidate.channel_id.partition("____")[0] for candidate in found.candidates}
+        inside = await self._bot.places.groups_with(self._requester.uid, groups)
+        kept = (one for one in found.candidates if one.channel_id.partition("____")[0] in inside)
+        return NameMatches(candidates=tuple(kept), complete=found.complete)
+
+
+def _by_name(name: str, groups: Sequence[Group]) -> NameMatches:
+    wanted = name.casefold()
+    alike = [group for group in groups if wanted in group.name.casefold()]
+    alike.sort(key=lambda group: group.name.casefold() != wanted)
+    candidates = tuple(Candidate(kind="group", channel_id=group.group_no, name=group.name) for group in alike)
+    return NameMatches(
+        candidates=candidates, complete=False
+    )  # threads have names too, and cannot be asked for
+
+
+def _source(file: MediaItem) -> str:
+    """Return what a file is called when it is told of; an address may hold the whole file."""
+    return file.name or str(file.path or file.url)[:SOURCE_CHARS]

@@ -1,0 +1,92 @@
+"""Messages that are too many: of one person, in one conversation, or of bots that answer each other."""
+
+from collections.abc import Callable, Hashable
+
+from msgspec import Struct
+
+from openclaw_channel_octo.config.model import BotConfig
+from openclaw_channel_octo.ids import ChannelRef, split_space
+from openclaw_channel_octo.policy.gate import ADDRESSED, DecisionKind, Identity
+from openclaw_channel_octo.policy.loops import LoopCounter, LoopLimits
+from openclaw_channel_octo.policy.rate import TokenBuckets
+from openclaw_channel_octo.runtime.admission.notifier import Notice
+from openclaw_channel_octo.runtime.received import Outcome
+from openclaw_channel_octo.wire.events import InboundMessage
+
+__all__ = ["Limits"]
+
+_SAID = ADDRESSED | {DecisionKind.CONTEXT, DecisionKind.REFUSED}
+
+
+class _Burst(Struct, frozen=True):
+    """What messages have in common that one notice stands for."""
+
+    kind: str
+    channel: ChannelRef
+    uid: str = ""
+
+
+class Limits:
+    """Judges what was recorded for one bot, by the times the server gave it, so that catching up is no flood.
+
+    Args:
+        config: the bot's settings.
+        identity: who the bot is; its owner meets no limit.
+        is_bot: returns whether somebody in a conversation is a bot.
+        over: told when messages that had something in common are let through again.
+    """
+
+    def __init__(
+        self,
+        config: BotConfig,
+        identity: Identity,
+        is_bot: Callable[[ChannelRef, str], bool],
+        over: Callable[[Hashable], None],
+    ) -> None:
+        rate, loops = config.rate_limit, config.bot_loop_protection
+        self._texts = config.texts
+        self._owner = identity.owner_uid
+        self._is_bot = is_bot
+        self._over = over
+        self._people = TokenBuckets(rate.person_per_minute)
+        self._conversations = TokenBuckets(rate.conversation_per_minute)
+        self._loops = LoopCounter(
+            LoopLimits(
+                events=loops.max_events_per_window if loops.enabled else 0,
+                window_s=loops.window_seconds,
+                cooldown_s=loops.cooldown_seconds,
+            )
+        )
+
+    def excess(self, outcome: Outcome) -> Notice | None:
+        """Return what is said in place of an answer, ``None`` where the message is none too many; to be asked once."""
+        message, channel = outcome.message, outcome.channel
+        if outcome.decision.kind not in _SAID or not isinstance(message, InboundMessage):
+            return None
+        uid = split_space(message.from_uid)[1]
+        from_bot = self._is_bot(channel, uid)
+        if not from_bot:
+            self._loops.person(channel)
+        if outcome.row is None or outcome.decision.kind not in ADDRESSED or uid == self._owner:
+            return None
+        if from_bot:
+            return self._looping(channel, uid, message.timestamp)
+        return self._too_many(channel, uid, message.timestamp)
+
+    def _looping(self, channel: ChannelRef, uid: str, at_s: float) -> Notice | None:
+        burst = _Burst("loop", channel, uid)
+        if self._loops.admit(channel, uid, at_s):
+            self._over(burst)
+            return None
+        return Notice(text=self._texts.loop, reason="bots answer each other", burst=burst)
+
+    def _too_many(self, channel: ChannelRef, uid: str, at_s: float) -> Notice | None:
+        person, conversation = _Burst("person", channel, uid), _Burst("conversation", channel)
+        text = self._texts.limited
+        if not self._people.take(uid, at_s):
+            return Notice(text=text, reason="more than rateLimit.personPerMinute", burst=person)
+        self._over(person)
+        if not self._conversations.take(f"{channel.type}:{channel.id}", at_s):
+            return Notice(text=text, reason="more than rateLimit.conversationPerMinute", burst=conversation)
+        self._over(conversation)
+        return None

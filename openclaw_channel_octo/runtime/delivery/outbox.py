@@ -1,0 +1,370 @@
+"""Answers on their way to the chat: split, recorded, sent in order, never twice (design §7)."""
+
+import asyncio
+import json
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+
+from msgspec import Struct, field
+from msgspec.structs import replace
+
+from openclaw_channel_octo.clock import Clock
+from openclaw_channel_octo.config.model import Texts
+from openclaw_channel_octo.errors import ApiError, BadRequest
+from openclaw_channel_octo.host.base import MediaItem
+from openclaw_channel_octo.ids import ChannelRef
+from openclaw_channel_octo.message.address import split_addressed
+from openclaw_channel_octo.message.outgoing import file_note
+from openclaw_channel_octo.message.payload import Payload
+from openclaw_channel_octo.message.text import utf16_length
+from openclaw_channel_octo.observe.logs import BotLog
+from openclaw_channel_octo.rest.client import BotApi
+from openclaw_channel_octo.runtime.delivery.attachments import Attachments
+from openclaw_channel_octo.runtime.delivery.open_beneath import FileRefused
+from openclaw_channel_octo.runtime.delivery.sender import LOST, Sender, remember
+from openclaw_channel_octo.runtime.metrics import BotMetrics
+from openclaw_channel_octo.store.journal import Journal
+from openclaw_channel_octo.store.records import Chunk, ChunkState, InboundRow, Part, RowState
+
+__all__ = ["Outbox", "Said"]
+
+Said = str | MediaItem | Sequence[str | MediaItem]
+"""What an answer, or a part of it, consists of: texts and files in order."""
+
+LONG_TEXT = 50_000
+"""Characters from which a text is split off the event loop, so that pings go on."""
+
+REFUSED = "a part was refused: "
+"""How the detail begins of a message the chat does not take for what it is."""
+
+
+class Outbox:
+    """Sends one bot's messages.
+
+    Args:
+        api: the bot's API.
+        own_uid: the bot's uid.
+        journal: where each chunk is recorded before and after it is sent.
+        clock: time.
+        chunk_limit: longest message in UTF-16 units.
+        people: tells the names of people, by uid, that are known of a conversation; an answer can call only these.
+        files: uploads files of answers.
+        everyone: whether answers may call everybody in a group.
+        texts: what people read in the place of what could not be sent.
+        log: the bot's log.
+        measures: told of answers that were sent.
+    """
+
+    def __init__(  # noqa: PLR0913  # it stands between chat, disk and time
+        self,
+        *,
+        api: BotApi,
+        own_uid: str,
+        journal: Journal,
+        clock: Clock,
+        chunk_limit: int,
+        people: Callable[[ChannelRef], Mapping[str, str]],
+        files: Attachments,
+        everyone: bool,
+        texts: Texts,
+        log: BotLog,
+        measures: BotMetrics,
+    ) -> None:
+        self._measures = measures
+        self._api = api
+        self._journal = journal
+        self._clock = clock
+        self._chunk_limit = chunk_limit
+        self._files = files
+        self._texts = texts
+        self._log = log
+        self._sender = Sender(
+            api=api, own_uid=own_uid, clock=clock, people=people, everyone=everyone, log=log
+        )
+        self._notes: OrderedDict[str, str] = OrderedDict()
+        self._refused: OrderedDict[str, str] = OrderedDict()
+
+    @property
+    def unsent(self) -> Mapping[str, int]:
+        """Since when the API fails for a message that waits to be sent: Unix milliseconds by session key."""
+        return self._sender.unsent
+
+    async def reply(self, row: InboundRow, run_id: str, said: Said, quote: str = "") -> list[str]:
+        """Send a part of the answer to a message; return the ids of the messages it became.
+
+        Args:
+            row: the message.
+            run_id: the run that wrote it, empty for a notice.
+            said: texts and files in order; a file that cannot be sent becomes a line that says why.
+            quote: the quote the first of them begins with, JSON; empty for none.
+
+        Raises:
+            ApiError: a chunk could not be delivered. Those behind it were sent all the same where it was refused for
+                what it is (`ApiError.about_content`), and `conclude` tells people; else they were not tried.
+            StoreError: the journal did not take it.
+        """
+        parts = _quoting(quote, await self._parts(row.channel, run_id, said))
+        chunks = await self._journal.plan_chunks(row.id, run_id, parts)
+        try:
+            sent = await self._deliver_all(row, chunks)
+        except ApiError as error:
+            await self._journal.drop_unsent(row.id, str(error))
+            raise
+        if sent.refused is not None:
+            remember(self._refused, run_id, f"{REFUSED}{sent.refused}")
+            raise sent.refused
+        return sent.ids
+
+    async def conclude(
+        self, row: InboundRow, run_id: str, said: Said, ending: RowState, detail: str = "", quote: str = ""
+    ) -> str:
+        """Send the last part of an answer, or the notice in its place, and end the row; return its message id.
+
+        An answer of which the chat did not take a part ends with a notice of that, and the row as ``notified``.
+
+        Args:
+            row: the message.
+            run_id: the run that wrote the answer, empty for a notice.
+            said: as in `reply`; may be empty where `has_refused`.
+            ending: what the row ends as.
+            detail: why, for an operator.
+            quote: as in `reply`.
+
+        Raises:
+            ApiError: people were not told the end; the row is still open.
+            StoreError: the journal did not take it.
+        """
+        parts = _quoting(quote, await self._parts(row.channel, run_id, said))
+        refused = self._refused.pop(run_id, "")
+        if refused and ending is RowState.ANSWERED:
+            parts, ending, detail = [*parts, self._part_refused()], RowState.NOTIFIED, refused
+        return await self._end(
+            row, ending, await self._journal.plan_chunks(row.id, run_id, parts, ending, detail)
+        )
+
+    def has_refused(self, run_id: str) -> bool:
+        """Return whether the chat did not take a part of what a run has said so far."""
+        return run_id in self._refused
+
+    async def post(self, channel: ChannelRef, said: Said, run_id: str = "") -> list[str]:
+        """Send something that answers no message; return the ids of the messages it became.
+
+        A send without an answer is looked for in the chat before it is repeated, as in `reply`; but nothing is
+        recorded, so that a process that dies takes what was not sent along.
+
+        Args:
+            channel: where.
+            said: as in `reply`.
+            run_id: the run whose folder files may lie in, empty for none.
+
+        Raises:
+            ApiError: a part could not be delivered; those behind it were not tried.
+        """
+        now_ms = self._clock.wall_ms()
+        ids = []
+        parts = await self._parts(channel, run_id, said)
+        try:
+            for part in parts:
+                chunk = Chunk(ref=self._clock.new_id(), text=part.text, file=part.file, since_ms=now_ms)
+                ids.append(await self._sender.deliver(channel, await self._ready(chunk)))
+                self._name_note(chunk.ref, ids[-1])
+        finally:
+            for part in parts:
+                await self._files.spent(part.file)
+        return ids
+
+    async def edit(self, channel: ChannelRef, message_id: str, text: str) -> None:
+        """Put another text in the place of one of the bot's messages.
+
+        Raises:
+            ApiError: it is too long for one message, not the bot's own, or not there.
+        """
+        if utf16_length(text) > self._chunk_limit:
+            raise BadRequest(
+                "editMessage", f"more than {self._chunk_limit} characters do not fit one message"
+            )
+        await self._api.edit_message(channel, message_id, self._sender.text_payload(channel, text))
+
+    def missing_file(self, message_id: str) -> str:
+        """Return why a message of ours is a line in the place of a file, empty for every other message."""
+        return self._notes.get(message_id, "")
+
+    async def finish(self, row: InboundRow) -> bool:
+        """Take up what an earlier process had begun to send for a row.
+
+        Returns:
+            Whether people have seen a part of it. A row whose last chunks were planned is ended by this.
+
+        Raises:
+            ApiError: people were not told the end; the row is still open.
+        """
+        chunks = await self._journal.chunks(row.id)
+        if row.ending:
+            await self._end(row, RowState(row.ending), await self._recognised(row, chunks))
+            return True
+        shown = False
+        for chunk in chunks:
+            if chunk.state is ChunkState.DEAD and chunk.detail.startswith(REFUSED):
+                remember(self._refused, chunk.run_id, chunk.detail)
+            sending = chunk.state is ChunkState.SENDING
+            shown |= chunk.state is ChunkState.SENT or (sending and await self._was_sent(row, chunk))
+        await self._journal.drop_unsent(row.id, "its run was lost")
+        return shown
+
+    async def announce(self, channel: ChannelRef, text: str) -> None:
+        """Send a notice that nothing depends on: one try, no questions. Raises `ApiError`."""
+        await self._sender.send(channel, Chunk(ref=self._clock.new_id(), text=text))
+
+    def heard(self, payload: Payload | None, message_id: int) -> None:
+        """Note one of our own messages that came back over the socket: it stands in the chat."""
+        self._sender.heard(payload, message_id)
+
+    async def answered_in_chat(self, row: InboundRow) -> bool:
+        """Return whether the chat shows a message as answered, whatever the journal knows; see `Sender`.
+
+        Raises:
+            ApiError: the history cannot be read.
+        """
+        return await self._sender.answered_in_chat(row)
+
+    async def _parts(self, channel: ChannelRef, run_id: str, said: Said) -> list[Part]:
+        parts: list[Part] = []
+        for piece in [said] if isinstance(said, str | MediaItem) else said:
+            if isinstance(piece, MediaItem):
+                parts.append(await self._files.plan(piece, run_id))
+            else:
+                parts += [Part(text=text) for text in await self._split(channel, piece)]
+        return parts
+
+    async def _ready(self, chunk: Chunk) -> Chunk:
+        """Return a chunk as it can be sent: its file uploaded, or a line in its place."""
+        if not chunk.file:
+            return chunk
+        try:
+            payload = json.dumps(await self._files.payload(chunk.file))
+        except FileRefused as refused:
+            return self._without_file(chunk, str(refused))
+        except Exception:  # noqa: BLE001  # the file boundary: what stands behind the file is sent all the same
+            self._log.exception("a file of the answer broke")
+            return self._without_file(chunk, "it could not be sent")
+        return replace(chunk, file="", payload=payload)
+
+    def _without_file(self, chunk: Chunk, reason: str) -> Chunk:
+        self._log.warning("a file of the answer is not sent: %s", reason)
+        remember(self._notes, chunk.ref, reason)
+        note = file_note(self._texts.file_failed, chunk.text, reason)
+        return replace(chunk, text=note, file="", payload="")
+
+    def _name_note(self, ref: str, message_id: str) -> None:
+        """Let a line in the place of a file be known by its message id."""
+        if reason := self._notes.pop(ref, ""):
+            remember(self._notes, message_id, reason)
+
+    async def _split(self, channel: ChannelRef, text: str) -> list[str]:
+        split = partial(split_addressed, text, self._sender.members(channel), self._chunk_limit)
+        return split() if len(text) < LONG_TEXT else await asyncio.to_thread(split)
+
+    def _part_refused(self) -> Part:
+        return Part(text=self._texts.part_refused)
+
+    async def _recognised(self, row: InboundRow, chunks: Sequence[Chunk]) -> list[Chunk]:
+        """Return chunks with those marked as sent that the chat shows though a journal older than it does not know."""
+        known = list(chunks)
+        planned = [number for number, chunk in enumerate(known) if chunk.state is ChunkState.PLANNED]
+        if not planned or not await self.answered_in_chat(row):
+            return known
+        for number in planned:
+            chunk = known[number]
+            message_id = await self._sender.find_sent(row, chunk)
+            if not message_id:
+                break
+            await self._journal.mark_chunk(chunk.ref, ChunkState.SENT, message_id=message_id)
+            known[number] = replace(chunk, state=ChunkState.SENT, message_id=message_id)
+        return known
+
+    async def _was_sent(self, row: InboundRow, chunk: Chunk) -> bool:
+        """Find out what became of a chunk an earlier process may have sent; one that is not there is given up."""
+        message_id = await self._sender.find_sent(row, chunk)
+        state = ChunkState.SENT if message_id else ChunkState.DEAD
+        await self._journal.mark_chunk(
+            chunk.ref, state, message_id=message_id, detail="" if message_id else LOST
+        )
+        return bool(message_id)
+
+    async def _end(self, row: InboundRow, ending: RowState, chunks: Sequence[Chunk]) -> str:
+        """Send a row's last chunks and end it; return the id of the last. Raises `ApiError` where that was not sent."""
+        sent = await self._deliver_all(row, chunks)
+        last_id = sent.ids[-1] if sent.ids else ""
+        if sent.ids and not last_id:
+            raise sent.refused or BadRequest(
+                "sendMessage", "an earlier process could not tell people the end"
+            )
+        if sent.told:
+            ending = RowState.NOTIFIED
+        notice_id = last_id if ending is RowState.NOTIFIED else ""
+        await self._journal.settle([row.id], ending, notice_id=notice_id)  # the detail is in the plan
+        return last_id
+
+    async def _deliver_all(self, row: InboundRow, chunks: Sequence[Chunk]) -> "_Sent":
+        """Send chunks in their order, and behind them the notice where the journal wants one.
+
+        Raises:
+            ApiError: a chunk cannot be sent, nor those behind it; their files are not kept.
+        """
+        sent = _Sent()
+        waiting = list(chunks)
+        for chunk in waiting:  # the notice joins them
+            try:
+                sent.ids.append(await self._deliver_recorded(row, chunk))
+            except ApiError as error:
+                if not error.about_content:
+                    for unsent in waiting:
+                        await self._files.spent(unsent.file)
+                    raise
+                sent.ids.append("")
+                sent.refused = error
+                self._log.warning("%s; the rest of the answer is sent without it", error)
+                reason = f"{REFUSED}{error}"
+                notice = await self._journal.refuse_chunk(chunk.ref, reason, self._part_refused())
+                if notice is not None:
+                    sent.told = True
+                    waiting.append(notice)
+        return sent
+
+    async def _deliver_recorded(self, row: InboundRow, chunk: Chunk) -> str:
+        """Bring a chunk to its end; return its message id, empty where it was given up. Raises `ApiError`."""
+        if chunk.state in {ChunkState.SENT, ChunkState.DEAD}:
+            return chunk.message_id
+        uncertain = chunk.state is ChunkState.SENDING
+        if chunk.file:
+            file, chunk = chunk.file, await self._ready(chunk)
+            await self._journal.revise_chunk(chunk.ref, chunk)
+            await self._files.spent(file)
+        if not uncertain:
+            await self._journal.mark_chunk(chunk.ref, ChunkState.SENDING)
+        message_id = await self._sender.deliver(row.channel, chunk, row, uncertain=uncertain)
+        self._measures.replied(row.id)
+        self._name_note(chunk.ref, message_id)
+        await self._journal.mark_chunk(chunk.ref, ChunkState.SENT, message_id=message_id)
+        return message_id
+
+
+class _Sent(Struct):
+    """What became of chunks.
+
+    Attributes:
+        ids: the message id of each, empty for one that was given up.
+        refused: why the chat did not take one of them.
+        told: whether a notice of that was planned and sent as the last of them.
+    """
+
+    ids: list[str] = field(default_factory=list)
+    refused: ApiError | None = None
+    told: bool = False
+
+
+def _quoting(quote: str, parts: Sequence[Part]) -> list[Part]:
+    """Return the parts with a quote at the beginning of the first."""
+    first = [replace(part, reply=quote) for part in parts[:1]]
+    return [*first, *parts[1:]]

@@ -1,0 +1,145 @@
+"""Receipt and typing: the signs a person sees before the answer (design §4 "Presence")."""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Awaitable
+from contextlib import suppress
+
+from msgspec import Struct, field
+
+from openclaw_channel_octo.clock import Clock, within
+from openclaw_channel_octo.errors import ApiError
+from openclaw_channel_octo.ids import ChannelRef
+from openclaw_channel_octo.observe.logs import BotLog
+from openclaw_channel_octo.rest.client import BotApi
+from openclaw_channel_octo.runtime.background import TaskSet
+from openclaw_channel_octo.runtime.metrics import BotMetrics
+
+__all__ = ["Presence"]
+
+TYPING_EVERY_S = 5.0
+"""Repeat of the typing sign; clients let it fade after 8 s (octo-bot-api §3.1)."""
+
+TYPING_GAP_S = 3.0
+"""Shortest time between two typing signs of one conversation that new messages may cause."""
+
+READY_WITHIN_S = 0.5
+"""Longest time the first message of an answer waits for the signs."""
+
+COMPLAINTS = 1_000
+"""Conversations whose failure was logged and is remembered."""
+
+RECEIPT_IDS = 100
+"""Most message ids one receipt may carry (octo-bot-api §3.2)."""
+
+
+class _Conversation(Struct):
+    turns: int = 0
+    unread: list[str] = field(default_factory=list)
+    receipts: asyncio.Task[None] | None = None
+    typing: asyncio.Task[None] | None = None
+    repeat: asyncio.Task[None] | None = None
+    typed_at: float = float("-inf")
+    refused: bool = False
+
+
+class Presence:
+    """Shows receipts and typing for one bot. Failures are logged once per conversation and forgotten.
+
+    Args:
+        api: the bot's API.
+        clock: time.
+        tasks: owner of the requests under way.
+        log: the bot's log.
+        measures: told of typing signs that were shown.
+    """
+
+    def __init__(self, api: BotApi, clock: Clock, tasks: TaskSet, log: BotLog, measures: BotMetrics) -> None:
+        self._measures = measures
+        self._api = api
+        self._clock = clock
+        self._tasks = tasks
+        self._log = log
+        self._open: dict[ChannelRef, _Conversation] = {}
+        self._complained: OrderedDict[tuple[ChannelRef, str], None] = OrderedDict()
+
+    def begin(self, channel: ChannelRef, message_id: str) -> None:
+        """Show that a message was read and is being worked on; every call needs one `end`."""
+        talk = self._open.setdefault(channel, _Conversation())
+        talk.turns += 1
+        talk.refused = False
+        talk.unread.append(message_id)
+        self._log.info("sending readReceipt+typing to channel=%s type=%d", channel.id, channel.type)
+        if talk.receipts is None or talk.receipts.done():
+            talk.receipts = self._tasks.start(self._send_receipts(channel, talk), "receipts")
+        if self._clock.now() - talk.typed_at >= TYPING_GAP_S:
+            self._type(channel, talk, again=False)
+        if talk.repeat is None or talk.repeat.done():
+            talk.repeat = self._tasks.start(self._keep_typing(channel, talk), "typing")
+
+    def end(self, channel: ChannelRef) -> None:
+        """Tell that one message of the conversation has ended; the last one stops the typing."""
+        talk = self._open[channel]
+        talk.turns -= 1
+        if talk.turns == 0:
+            del self._open[channel]
+            if talk.repeat is not None:
+                talk.repeat.cancel()
+
+    async def ready(self, channel: ChannelRef) -> None:
+        """Return once the signs under way have arrived, at most half a second later."""
+        talk = self._open.get(channel)
+        signs = [task for task in (talk.receipts, talk.typing) if task is not None] if talk else []
+        if not signs:
+            return
+        with suppress(TimeoutError):
+            await within(self._clock, READY_WITHIN_S, _all_done(signs))
+
+    def again(self, channel: ChannelRef) -> None:
+        """Type once more: a message of ours has just cleared the sign."""
+        if talk := self._open.get(channel):
+            self._type(channel, talk)
+
+    def _type(self, channel: ChannelRef, talk: _Conversation, *, again: bool = True) -> None:
+        talk.typed_at = self._clock.now()
+        if not talk.refused:
+            talk.typing = self._tasks.start(self._show_typing(channel, talk, again=again), "typing")
+
+    async def _show_typing(self, channel: ChannelRef, talk: _Conversation, *, again: bool) -> None:
+        error = await self._quietly(channel, "typing", self._api.typing(channel, again=again))
+        # Asking again changes nothing before somebody writes there again (octo-bot-api §3.1).
+        talk.refused = error is not None and not error.retryable
+
+    async def _keep_typing(self, channel: ChannelRef, talk: _Conversation) -> None:
+        while True:
+            wait_s = talk.typed_at + TYPING_EVERY_S - self._clock.now()
+            if wait_s > 0:
+                await self._clock.sleep(wait_s)
+            else:
+                self._type(channel, talk)
+
+    async def _send_receipts(self, channel: ChannelRef, talk: _Conversation) -> None:
+        while talk.unread:
+            ids, talk.unread = talk.unread[:RECEIPT_IDS], talk.unread[RECEIPT_IDS:]
+            await self._quietly(channel, "readReceipt", self._api.read_receipt(channel, ids))
+
+    async def _quietly(self, channel: ChannelRef, what: str, call: Awaitable[None]) -> ApiError | None:
+        """Make a call and return what went wrong."""
+        try:
+            await call
+        except ApiError as error:
+            if (channel, what) not in self._complained:
+                self._complained[channel, what] = None
+                if len(self._complained) > COMPLAINTS:
+                    self._complained.popitem(last=False)
+                self._log.warning("%s failed for channel=%s: %s", what, channel.id, error)
+            return error
+        self._complained.pop((channel, what), None)
+        self._log.info("%s sent OK", what)
+        if what == "typing":
+            self._measures.typed(channel)
+        return None
+
+
+async def _all_done(tasks: list[asyncio.Task[None]]) -> None:
+    await asyncio.wait(tasks)

@@ -1,0 +1,85 @@
+"""What a group or thread has written down for its bots: GROUP.md and THREAD.md, fetched when a turn needs them."""
+
+from collections import OrderedDict
+
+from msgspec import Struct
+
+from openclaw_channel_octo.clock import Clock, within
+from openclaw_channel_octo.errors import ApiError, NotFound, PermissionDenied
+from openclaw_channel_octo.ids import ChannelRef, ChannelType
+from openclaw_channel_octo.message.history import notes_block
+from openclaw_channel_octo.observe.logs import BotLog
+from openclaw_channel_octo.rest.client import BotApi
+
+__all__ = ["GroupDocs"]
+
+FRESH_FOR_S = 600.0
+"""How long notes are believed that no event called old."""
+RETRY_S = 30.0
+"""How soon they are asked for again after the server did not tell them."""
+WAIT_S = 3.0
+"""Longest a turn waits for them."""
+CONVERSATIONS = 500
+
+
+class _Kept(Struct, frozen=True):
+    content: str
+    until: float
+
+
+class GroupDocs:
+    """The notes of one bot's groups and threads. A thread has its own, never its group's.
+
+    Args:
+        api: the bot's API.
+        clock: time.
+        log: the bot's log.
+    """
+
+    def __init__(self, api: BotApi, clock: Clock, log: BotLog) -> None:
+        self._api = api
+        self._clock = clock
+        self._log = log
+        self._kept: OrderedDict[ChannelRef, _Kept] = OrderedDict()
+        self._changes = 0
+
+    async def of(self, channel: ChannelRef, mark: str = "") -> str:
+        """Return a conversation's notes as a block for an agent, empty where there are none or they cannot be had.
+
+        Args:
+            channel: the conversation.
+            mark: the run's.
+        """
+        if channel.type == ChannelType.PERSON:
+            return ""
+        kept = self._kept.get(channel)
+        if kept is None or kept.until <= self._clock.now():
+            kept = await self._fetched(channel, kept)
+        return notes_block(kept.content, mark)
+
+    def changed(self, channel: ChannelRef) -> None:
+        """Note that somebody changed a conversation's notes: they are fetched anew for its next turn."""
+        self._changes += 1
+        self._kept.pop(channel, None)
+
+    def forget(self) -> None:
+        """Fetch all notes anew: changes may have been missed."""
+        self._changes += 1
+        self._kept.clear()
+
+    async def _fetched(self, channel: ChannelRef, before: _Kept | None) -> _Kept:
+        changes = self._changes
+        content, good_for_s = before.content if before else "", RETRY_S
+        try:
+            notes = await within(self._clock, WAIT_S, self._api.notes(channel))
+            content, good_for_s = notes.content, FRESH_FOR_S
+        except (NotFound, PermissionDenied):
+            content, good_for_s = "", FRESH_FOR_S
+        except (ApiError, TimeoutError) as error:
+            self._log.info("the notes of channel=%s cannot be had: %s", channel.id, str(error) or "no answer")
+        kept = _Kept(content, self._clock.now() + good_for_s)
+        if changes == self._changes:  # else what was read may be older than the change
+            self._kept[channel] = kept
+            while len(self._kept) > CONVERSATIONS:
+                self._kept.popitem(last=False)
+        return kept

@@ -1,0 +1,1 @@
+"""Received and missed messages: judged, recorded, in order, gaps filled from the history."""

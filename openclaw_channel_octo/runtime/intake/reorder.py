@@ -1,0 +1,107 @@
+"""The order of one conversation's messages, by their sequence numbers (protocol §4.7)."""
+
+from typing import Generic, TypeVar
+
+__all__ = ["ReorderBuffer"]
+
+_T = TypeVar("_T")
+
+
+class ReorderBuffer(Generic[_T]):
+    """Puts the messages of one conversation in order, holding back what came too early. No clock, no I/O.
+
+    Args:
+        last: highest number known to be complete; the next message expected is ``last + 1``.
+    """
+
+    def __init__(self, last: int) -> None:
+        self._last = last
+        self._cursor = last
+        self._behind = False
+        self._held: dict[int, _T] = {}
+
+    @property
+    def cursor(self) -> int:
+        """Highest number up to which nothing is missing, as far as anybody can know."""
+        return self._cursor
+
+    @property
+    def behind(self) -> bool:
+        """Whether a hole was passed over because the history could not be asked."""
+        return self._behind
+
+    @property
+    def hole(self) -> int | None:
+        """Number of the first message that is held back, ``None`` when none is."""
+        return min(self._held) if self._held else None
+
+    @property
+    def held(self) -> int:
+        """How many messages are held back."""
+        return len(self._held)
+
+    def offer(self, seq: int, item: _T, *, hold: bool = False) -> list[_T]:
+        """Take a message that arrived by itself; return what may go on now, in order.
+
+        Args:
+            seq: its number.
+            item: the message.
+            hold: keep whatever is new, because missed messages are being fetched.
+        """
+        if seq <= self._last or seq in self._held:
+            return [item]  # late, or known: nothing could be put behind it any more
+        self._held[seq] = item
+        return [] if hold else self._contiguous()
+
+    def fetched(self, seq: int, item: _T) -> list[_T]:
+        """Take a message of the history, which comes in ascending order; return what may go on now, in order."""
+        ready = [self._held.pop(number) for number in sorted(self._held) if number < seq]
+        ready.append(self._held.pop(seq, item))
+        self._advance(max(seq, self._last))
+        return ready
+
+    def complete(self, before: int | None) -> list[_T]:
+        """Note that the history holds nothing else below ``before``; return what may go on now.
+
+        Args:
+            before: end of the hole that was asked for, ``None`` for everything there was. What arrived while
+                the history was read may lie behind a new hole, and stays.
+        """
+        self._behind = False
+        self._advance(self._last if before is None else max(self._last, before - 1))
+        return self._contiguous()
+
+    def begin(self, last: int) -> list[_T]:
+        """Take the conversation up behind ``last``; return what may go on now, in order."""
+        ready = [self._held.pop(number) for number in sorted(self._held) if number <= last]
+        self._advance(max(last, self._last))
+        return ready + self._contiguous()
+
+    def restart(self) -> None:
+        """Forget how far the conversation was: its numbers have begun anew. What is held back stays."""
+        self._last = self._cursor = 0
+        self._behind = False
+
+    def resume(self) -> list[_T]:
+        """Return what was only held because the history was being read."""
+        return self._contiguous()
+
+    def lose(self) -> list[_T]:
+        """Pass over the holes, because the history cannot be asked; return everything held, in order."""
+        self._behind = True
+        ready = [self._held[number] for number in sorted(self._held)]
+        self._advance(max(self._held, default=self._last))
+        self._held.clear()
+        return ready
+
+    def _contiguous(self) -> list[_T]:
+        ready: list[_T] = []
+        while (item := self._held.pop(self._last + 1, None)) is not None:
+            ready.append(item)
+            self._advance(self._last + 1)
+        return ready
+
+    def _advance(self, seq: int) -> None:
+        self._last = seq
+        if not self._behind:
+            self._cursor = seq

@@ -1,0 +1,89 @@
+"""What a bot counts: messages, turns, announcements, and how long people waited."""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from openclaw_channel_octo.clock import Clock
+from openclaw_channel_octo.ids import ChannelRef
+from openclaw_channel_octo.observe.metrics import Meter
+from openclaw_channel_octo.policy.gate import ADDRESSED
+from openclaw_channel_octo.runtime.received import Incoming, Outcome
+from openclaw_channel_octo.session.status import SKIPPED, Status
+from openclaw_channel_octo.wire.events import Received
+
+__all__ = ["BotMetrics"]
+
+PENDING = 2_000
+"""Messages whose waiting time is taken at the same time; of more, the oldest are not measured."""
+
+_ENDS = {*Status, SKIPPED}
+
+
+class _Wait(Struct):
+    since: float
+    channel: ChannelRef
+    typed: bool = False
+
+
+class BotMetrics:
+    """Counts for one bot.
+
+    Args:
+        meter: who collects.
+        clock: measures waiting.
+        account: the bot.
+    """
+
+    def __init__(self, meter: Meter, clock: Clock, account: str) -> None:
+        self._meter = meter
+        self._clock = clock
+        self._account = account
+        self._waits: OrderedDict[int, _Wait] = OrderedDict()
+
+    def received(self, events: Sequence[Incoming], outcomes: Sequence[Outcome]) -> None:
+        """Count messages by decision, and begin to measure those that get an answer."""
+        for event, outcome in zip(events, outcomes, strict=True):
+            self._meter.count("messages", account=self._account, decision=outcome.decision.kind.value)
+            if outcome.row is not None and outcome.decision.kind in ADDRESSED and _time_of(event):
+                self._waits[outcome.row.id] = _Wait(_time_of(event), outcome.channel)
+        while len(self._waits) > PENDING:
+            self._waits.popitem(last=False)
+
+    def typed(self, channel: ChannelRef) -> None:
+        """Take the time to the first typing sign of every message that waited for it there."""
+        for wait in self._waits.values():
+            if wait.channel == channel and not wait.typed:
+                wait.typed = True
+                self._observe("receive_to_typing", wait)
+
+    def replied(self, row_id: int) -> None:
+        """Take the time to the first message of an answer, or of the notice in its place."""
+        if (wait := self._waits.pop(row_id, None)) is not None:
+            self._observe("receive_to_reply", wait)
+
+    def forget(self, row_id: int) -> None:
+        """Measure a message no longer: it has come to its end, also where that was no message of its own."""
+        self._waits.pop(row_id, None)
+
+    def ended(self, status: str) -> None:
+        """Count a turn by how it ended."""
+        known = str(status) if status in _ENDS else "other"
+        self._meter.count("turns", account=self._account, status=known)
+
+    def announced(self) -> None:
+        """Count an announced restart."""
+        self._meter.count("announcements", account=self._account)
+
+    def called(self, call: str, outcome: str) -> None:
+        """Count an attempt at a call of the bot API; ``outcome`` is ``ok`` or the error's name."""
+        self._meter.count("rest_calls", account=self._account, call=call, outcome=outcome)
+
+    def _observe(self, name: str, wait: _Wait) -> None:
+        self._meter.observe(name, max(0.0, self._clock.now() - wait.since), account=self._account)
+
+
+def _time_of(event: Incoming) -> float:
+    """Return when a message came, 0 for one that was fetched: how long people waited for that is not known."""
+    return event.at if isinstance(event, Received) else 0.0

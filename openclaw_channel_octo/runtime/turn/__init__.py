@@ -1,0 +1,1 @@
+"""One message to its visible end: lane, guard, run, answer."""

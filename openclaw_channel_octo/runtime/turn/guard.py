@@ -1,0 +1,223 @@
+"""The guard at work: look at the session, announce, recover, wait (design §5)."""
+
+from msgspec import Struct
+
+from openclaw_channel_octo.clock import Clock, within
+from openclaw_channel_octo.config.model import BotConfig
+from openclaw_channel_octo.errors import ApiError, HostError
+from openclaw_channel_octo.host.base import AgentHost, Recovery
+from openclaw_channel_octo.observe.logs import BotLog
+from openclaw_channel_octo.runtime.delivery.outbox import Outbox
+from openclaw_channel_octo.runtime.delivery.presence import Presence
+from openclaw_channel_octo.runtime.metrics import BotMetrics
+from openclaw_channel_octo.runtime.turn.host_calls import HOST_ANSWERS_S, ask_host
+from openclaw_channel_octo.runtime.turn.runs import Runs
+from openclaw_channel_octo.session.guard import (
+    THIRD_FAILURE,
+    Action,
+    Plan,
+    Situation,
+    fail_open,
+    patience_ms,
+    plan,
+)
+from openclaw_channel_octo.session.key import conversation_kind
+from openclaw_channel_octo.session.status import SessionSnapshot
+from openclaw_channel_octo.store.journal import Journal
+from openclaw_channel_octo.store.records import InboundRow
+
+__all__ = ["Look", "SessionGuard", "Sessions"]
+
+ANNOUNCE_WITHIN_S = 5.0
+"""Longest wait for the announcement; the turn runs whatever became of it."""
+
+DESCRIBE_WITHIN_S = 5.0
+"""Longest wait for the host's word on a session before the turn runs without it."""
+
+RECOVERY_TRIES = 2
+"""Recoveries of a session somebody else keeps changing before the turn runs without one."""
+
+
+class Look(Struct, frozen=True):
+    """One look at a session.
+
+    Attributes:
+        snapshot: the session as its host describes it, ``None`` where the host has none or could not be asked.
+        plan: what the guard does with the next message.
+    """
+
+    snapshot: SessionSnapshot | None
+    plan: Plan
+
+
+class Sessions(Struct, frozen=True, kw_only=True):
+    """The host's sessions as the guard sees them; the one place that builds the guard's input.
+
+    Attributes:
+        host: knows the sessions.
+        runs: knows our own runs.
+        journal: remembers announced episodes.
+        clock: time.
+    """
+
+    host: AgentHost
+    runs: Runs
+    journal: Journal
+    clock: Clock
+
+    async def look(  # one argument for each thing that the caller knows about the turn
+        self,
+        session_key: str,
+        kind: str,
+        budget_s: float,
+        notice: str,
+        *,
+        since_ms: int | None = None,
+        within_s: float = HOST_ANSWERS_S,
+    ) -> Look:
+        """Describe a session and plan its next turn.
+
+        Args:
+            session_key: the session.
+            kind: ``group``, ``thread`` or ``direct``.
+            budget_s: seconds a run may take there.
+            notice: who is told of a restart: ``groups``, ``all`` or ``never``.
+            since_ms: Unix milliseconds since when the turn has waited, now where it has not.
+            within_s: longest wait for the host.
+
+        Raises:
+            HostError: the host cannot describe it in time.
+        """
+        snapshot = await ask_host(
+            self.clock, "describe the session", self.host.describe(session_key), within_s
+        )
+        ledger = await self.journal.ledger(session_key)
+        now_ms = self.clock.wall_ms()
+        situation = Situation(
+            now_ms=now_ms,
+            kind=kind,
+            patience_ms=patience_ms(budget_s),
+            waiting_since_ms=now_ms if since_ms is None else since_ms,
+            notice=notice,
+            announced=ledger.announced,
+            ended_runs=self.runs.ended,
+            own_runs=self.runs.own,
+            queues_turns=self.host.queues_turns,
+        )
+        return Look(snapshot, plan(snapshot, situation))
+
+    async def clear(self, snapshot: SessionSnapshot, todo: Plan) -> Recovery:
+        """Stop a session's stuck run where the plan says so, and recover it. Raises `HostError`."""
+        if todo.abort_run_id:
+            stopping = self.host.abort(snapshot.session_key, todo.abort_run_id)
+            await ask_host(self.clock, "stop the stuck run", stopping)
+        return await ask_host(self.clock, "recover the session", self.host.recover(snapshot))
+
+
+class SessionGuard:
+    """Makes a session ready for a turn, for one bot.
+
+    Args:
+        config: the bot's settings.
+        sessions: the host's sessions.
+        journal: remembers announced episodes.
+        outbox: sends the announcement.
+        presence: shows typing again after it.
+        clock: time.
+        budget_s: a run's budget in seconds.
+        log: the bot's log.
+        measures: told of announcements.
+    """
+
+    def __init__(  # noqa: PLR0913  # it stands where all these meet; a bag of them would only hide that
+        self,
+        *,
+        config: BotConfig,
+        sessions: Sessions,
+        journal: Journal,
+        outbox: Outbox,
+        presence: Presence,
+        clock: Clock,
+        budget_s: float,
+        log: BotLog,
+        measures: BotMetrics,
+    ) -> None:
+        self._measures = measures
+        self._config = config
+        self._sessions = sessions
+        self._journal = journal
+        self._outbox = outbox
+        self._presence = presence
+        self._clock = clock
+        self._budget_s = budget_s
+        self._log = log
+
+    async def prepare(self, row: InboundRow) -> None:
+        """Return when the message's session may run a turn: recovered, announced, or simply free."""
+        since_ms = self._clock.wall_ms()
+        told, tries = "", RECOVERY_TRIES
+        while True:
+            look = await self._look(row, since_ms)
+            if look.plan.reason != told:
+                told = look.plan.reason
+                self._report(look)
+            if look.plan.action is Action.WAIT:
+                await self._clock.sleep(look.plan.wait_ms / 1000)
+                continue
+            if look.snapshot is None or not look.plan.forced:
+                return
+            await self._announce(row, look.plan)
+            tries -= 1
+            if await self._clear(look.snapshot, look.plan) is Recovery.RECOVERED or not tries:
+                return
+
+    async def _look(self, row: InboundRow, since_ms: int) -> Look:
+        try:
+            return await self._sessions.look(
+                row.session_key,
+                conversation_kind(row.channel),
+                self._budget_s,
+                self._config.guard.notice,
+                since_ms=since_ms,
+                within_s=DESCRIBE_WITHIN_S,
+            )
+        except HostError as error:
+            return Look(None, fail_open(f"the session's status is unknown: {error}"))
+
+    def _report(self, look: Look) -> None:
+        status = look.snapshot.status if look.snapshot else None
+        runtime = look.snapshot.runtime_ms if look.snapshot else None
+        write = self._log.warning if look.plan.warn else self._log.info
+        write("session status=%s runtimeMs=%s → %s (%s)", status, runtime, look.plan.action, look.plan.reason)
+
+    async def _clear(self, snapshot: SessionSnapshot, todo: Plan) -> Recovery:
+        try:
+            return await self._sessions.clear(snapshot, todo)
+        except HostError as error:
+            self._log.warning("the session could not be recovered, running anyway: %s", error)
+            return Recovery.RECOVERED
+
+    async def _announce(self, row: InboundRow, todo: Plan) -> None:
+        """Tell of the restart once for each failed run; best effort, the turn runs whatever happens."""
+        if not todo.counts:
+            return
+        first = await self._journal.note_episode(row.session_key, todo.episode)
+        if not (todo.announce and first):
+            return
+        text = await self._announcement(row)
+        await self._presence.ready(row.channel)
+        try:
+            await within(self._clock, ANNOUNCE_WITHIN_S, self._outbox.announce(row.channel, text))
+        except ApiError as error:
+            self._log.warning("the restart could not be announced: %s", error)
+        except TimeoutError:
+            self._log.warning("the restart could not be announced within %.0f s", ANNOUNCE_WITHIN_S)
+        else:
+            self._measures.announced()
+        self._presence.again(row.channel)
+
+    async def _announcement(self, row: InboundRow) -> str:
+        failures = (await self._journal.ledger(row.session_key)).failures
+        if failures >= THIRD_FAILURE:
+            return self._config.texts.third_failure % failures
+        return self._config.guard.notice_text

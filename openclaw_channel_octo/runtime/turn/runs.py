@@ -1,0 +1,367 @@
+"""Runs on the host: one turn from its start to its terminal event, under the budget and the limits."""
+
+import asyncio
+from collections import ChainMap, OrderedDict
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Collection,
+    Coroutine,
+    Mapping,
+    Sequence,
+)
+from contextlib import AsyncExitStack, asynccontextmanager
+from hmac import compare_digest
+from types import MappingProxyType
+from typing import Any, Protocol
+
+from msgspec import Struct, field
+
+from openclaw_channel_octo.clock import Clock, within
+from openclaw_channel_octo.errors import ApiError, HostError, RequestDenied
+from openclaw_channel_octo.fair import FairSlots
+from openclaw_channel_octo.host.base import (
+    Accepted,
+    AgentHost,
+    Block,
+    Delta,
+    Failed,
+    Final,
+    Media,
+    MediaItem,
+    Skipped,
+    ToolNote,
+    Turn,
+    TurnEvent,
+)
+from openclaw_channel_octo.runtime.turn.host_calls import ask_host
+from openclaw_channel_octo.session.status import SKIPPED, Status
+
+__all__ = ["ActiveRun", "Attempt", "OpenRun", "RunEnd", "Runs"]
+
+REMEMBERED = 1_000
+"""Own runs whose end is remembered, to see through rows that still say ``running``."""
+
+ABORT_WITHIN_S = 5.0
+"""Longest wait for a host to stop a run."""
+
+HOST_WITHIN_S = 3_600.0
+"""Longest wait for a host that cannot be reached; messages of that age are not answered after a start either."""
+
+GRACE_S = 5.0
+"""How much longer than the budget a run may take before we stop it: the host's own stop is the gentler one."""
+
+Deliver = Callable[[str | MediaItem], Awaitable[Sequence[str]]]
+"""Posts a part of an answer; returns the ids of the messages it became."""
+
+
+class Attempt(Protocol):
+    """An attempt at a turn, as its run reports it."""
+
+    async def begin(self) -> None:
+        """The run has its slot and is about to be handed to the host: a stop waits for its end from here on."""
+        ...
+
+    async def taken(self) -> None:
+        """The host runs it: an agent has seen the message."""
+        ...
+
+    async def deliver(self, said: str | MediaItem) -> Sequence[str]:
+        """Post a part of the answer; return the ids of the messages it became."""
+        ...
+
+
+class ActiveRun(Struct, frozen=True, kw_only=True):
+    """A run under way.
+
+    Attributes:
+        run_id: its id.
+        account_id: the bot it answers for.
+        message_id: the message it answers.
+        since_ms: when it began, Unix milliseconds.
+    """
+
+    run_id: str
+    account_id: str
+    message_id: str
+    since_ms: int
+
+
+class RunEnd(Struct):
+    """How a run ended.
+
+    Attributes:
+        status: ``done``, ``failed``, ``timeout``, ``killed`` or ``skipped``.
+        detail: words for the operator.
+        text: text not delivered yet: the final answer, or what a failed run had written.
+        media: files of the final answer.
+    """
+
+    status: str
+    detail: str = ""
+    text: str = ""
+    media: tuple[MediaItem, ...] = ()
+
+
+class _Stream(Struct):
+    """What a run has told so far."""
+
+    accepted: bool = False
+    taken: bool = False
+    unposted: list[str] = field(default_factory=list)
+    end: Final | Failed | Skipped | None = None
+
+
+class OpenRun:
+    """A run that is under way, for those who speak in its name beside its stream.
+
+    Args:
+        turn: what is run.
+        deliver: posts a part of its answer.
+    """
+
+    def __init__(self, turn: Turn, deliver: Deliver) -> None:
+        self.turn = turn
+        self.run_id = turn.run_id
+        self.is_open = True
+        """Whether it still goes on; what it has to say after its end is dropped."""
+        self._deliver = deliver
+        self._turns = asyncio.Lock()
+
+    async def post(self, said: str | MediaItem) -> Sequence[str]:
+        """Post a part of the answer, one at a time. Raises `RequestDenied` after the run's end, else as the outbox."""
+        async with self._turns:
+            if not self.is_open:
+                raise RequestDenied("the turn has ended; nothing was sent")
+            return await self._deliver(said)
+
+    async def close(self) -> None:
+        """Take nothing more, and wait for what is on its way: it decides whether people saw an answer."""
+        self.is_open = False
+        async with self._turns:
+            pass
+
+
+class Runs:
+    """Runs turns on one host and remembers how they ended.
+
+    Args:
+        host: runs the turns.
+        clock: time.
+        max_turns: most runs at the same time, of all bots.
+    """
+
+    def __init__(self, host: AgentHost, clock: Clock, max_turns: int) -> None:
+        self._host = host
+        self._clock = clock
+        self._slots = FairSlots(max_turns)
+        self._ended: OrderedDict[str, str] = OrderedDict()
+        self._active: dict[str, ActiveRun] = {}
+        self._open: dict[str, OpenRun] = {}
+
+    @property
+    def ended(self) -> Mapping[str, str]:
+        """Own runs that ended, run id to status; a view, because every turn asks for it."""
+        return MappingProxyType(self._ended)
+
+    @property
+    def own(self) -> Collection[str]:
+        """Own run ids, running or ended; a view of the ended ones."""
+        running: dict[str, str] = {run.run_id: Status.RUNNING for run in self._active.values()}
+        return ChainMap(running, self._ended)
+
+    @property
+    def active(self) -> Mapping[str, ActiveRun]:
+        """Runs under way by session key."""
+        return dict(self._active)
+
+    def open_run(self, run_id: str) -> OpenRun | None:
+        """Return a run of ours that is under way."""
+        return self._open.get(run_id)
+
+    def run_with(self, ticket: str) -> OpenRun | None:
+        """Return the run under way whose ticket this is; however wrong it is, the answer takes as long."""
+        found = None
+        for run in self._open.values():
+            if run.turn.ticket and compare_digest(
+                run.turn.ticket.encode(), ticket.encode("utf-8", "replace")
+            ):
+                found = run
+        return found
+
+    @property
+    def outlive_us(self) -> bool:
+        """Whether runs go on in the host when this process dies (`AgentHost.keeps_runs`)."""
+        return self._host.keeps_runs
+
+    async def ready(self) -> RunEnd | None:
+        """Return when the host takes turns; the end of the turn when it does not for too long."""
+        try:
+            await within(self._clock, HOST_WITHIN_S, self._host.ready())
+        except TimeoutError:
+            return RunEnd(Status.FAILED, f"no agent host for {HOST_WITHIN_S / 60:.0f} minutes")
+        except HostError as error:
+            return RunEnd(Status.FAILED, str(error))
+        return None
+
+    async def run(self, turn: Turn, budget_s: float, bot_slots: FairSlots, attempt: Attempt) -> RunEnd:
+        """Run a turn to its end, posting each finished part as it comes.
+
+        Args:
+            turn: what to run.
+            budget_s: seconds the host should allow; a little later the run is aborted from here, posting aside.
+            bot_slots: the bot's own limit of runs at the same time; bots, direct conversations and groups,
+                conversations, and people take turns, and a bot's owner goes first.
+            attempt: told how far it is; posts the text of each `Block` and the file of each `Media`.
+        """
+        async with AsyncExitStack() as slots:
+            path, first = _whose(turn), turn.sender.is_owner
+            await slots.enter_async_context(bot_slots.slot(path, first=first))
+            await slots.enter_async_context(self._slots.slot(path, first=first))
+            await attempt.begin()
+            self._active[turn.session_key] = ActiveRun(
+                run_id=turn.run_id,
+                account_id=turn.account_id,
+                message_id=turn.message_id,
+                since_ms=self._clock.wall_ms(),
+            )
+            opened = self._open[turn.run_id] = OpenRun(turn, attempt.deliver)
+            try:
+                end = await self._posted(turn, budget_s, opened, attempt)
+                await opened.close()
+            except asyncio.CancelledError:
+                self._remember(turn.run_id, Status.KILLED)
+                raise
+            except BaseException:
+                self._remember(turn.run_id, Status.FAILED)
+                raise
+            finally:
+                opened.is_open = False
+                del self._active[turn.session_key], self._open[turn.run_id]
+        self._remember(turn.run_id, Status.FAILED if end.status == SKIPPED else end.status)
+        return end
+
+    async def _posted(self, turn: Turn, budget_s: float, opened: OpenRun, attempt: Attempt) -> RunEnd:
+        """Run the turn and post its parts beside it, so that a slow server does not use up the run's budget."""
+        seen = _Stream()
+        async with _posting(opened) as (parts, posting):
+
+            async def consume() -> None:
+                events = self._host.run(turn)
+                try:
+                    async for event in events:
+                        await _take(event, seen, attempt, parts)
+                        if seen.end is not None or posting.done():
+                            return
+                finally:
+                    if isinstance(events, AsyncGenerator):
+                        await events.aclose()
+
+            await self._bounded(turn, budget_s, seen, consume())
+        return _conclude(seen)
+
+    async def _bounded(
+        self, turn: Turn, budget_s: float, seen: _Stream, consume: Coroutine[Any, Any, None]
+    ) -> None:
+        try:
+            await within(self._clock, budget_s + GRACE_S, consume)
+        except TimeoutError:
+            await self._abort(turn)
+            seen.end = seen.end or Failed(Status.TIMEOUT, f"no end within {budget_s:.0f} s")
+        except HostError as error:
+            seen.end = seen.end or Failed(Status.FAILED, str(error))
+
+    async def _abort(self, turn: Turn) -> None:
+        stopping = self._host.abort(turn.session_key, turn.run_id)
+        try:
+            await ask_host(self._clock, "stop the run", stopping, ABORT_WITHIN_S)
+        except HostError:
+            return  # the stream is closed either way; the guard sees what the host made of it
+
+    def _remember(self, run_id: str, status: str) -> None:
+        self._ended[run_id] = status
+        while len(self._ended) > REMEMBERED:
+            self._ended.popitem(last=False)
+
+
+def _whose(turn: Turn) -> tuple[str, ...]:
+    """Return what takes turns at a slot, from the widest to the narrowest."""
+    kind = "direct" if turn.conversation == "direct" else "group"
+    return turn.account_id, kind, turn.channel_id, turn.sender.uid
+
+
+_Parts = asyncio.Queue[str | MediaItem | None]
+
+
+@asynccontextmanager
+async def _posting(opened: OpenRun) -> AsyncIterator[tuple[_Parts, asyncio.Task[None]]]:
+    """Post what is put into the queue, in order; return once all of it is posted, at once only where cancelled.
+
+    Raises what posting raised; its task has ended by then.
+    """
+    parts = _Parts()
+
+    async def post_all() -> None:
+        while (part := await parts.get()) is not None:
+            await _post(opened, part)
+
+    task = asyncio.create_task(post_all(), name=f"octo:post:{opened.run_id}")
+    try:
+        yield parts, task
+    except Exception:
+        parts.put_nowait(None)
+        await asyncio.wait({task})
+        raise
+    else:
+        parts.put_nowait(None)
+        await task
+    finally:
+        task.cancel()
+        await asyncio.wait({task})
+
+
+async def _post(opened: OpenRun, part: str | MediaItem) -> None:
+    """Post a part; one that the chat does not take for what it is ends no run, people are told at the end."""
+    try:
+        await opened.post(part)
+    except ApiError as error:
+        if not error.about_content:
+            raise
+
+
+async def _take(event: TurnEvent, seen: _Stream, attempt: Attempt, parts: _Parts) -> None:
+    if not (seen.taken or isinstance(event, Failed | Skipped)):
+        await attempt.taken()
+        seen.taken = True
+    match event:
+        case Accepted():
+            seen.accepted = True
+        case Delta(text=text):
+            seen.unposted.append(text)
+        case Block(text=text):
+            seen.unposted.clear()
+            parts.put_nowait(text)
+        case Media(source=source):
+            parts.put_nowait(source)
+        case ToolNote():
+            pass
+        case Final() | Failed() | Skipped():
+            seen.end = event
+
+
+def _conclude(seen: _Stream) -> RunEnd:
+    """Return the run's end; a stream that says nothing at all counts as skipped."""
+    match seen.end:
+        case Final(text=text, media=media):
+            return RunEnd(Status.DONE, text=text, media=media)
+        case Failed(status=status, message=message, partial=partial):
+            return RunEnd(status, message, partial or "".join(seen.unposted))
+        case Skipped(reason=reason):
+            return RunEnd(SKIPPED, reason)
+        case None if seen.accepted:
+            lost = "the host's stream ended without a result"
+            return RunEnd(Status.FAILED, lost, "".join(seen.unposted))
+        case None:
+            return RunEnd(SKIPPED, "the host's stream was empty")
