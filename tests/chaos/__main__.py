@@ -3,6 +3,7 @@
 import asyncio
 import os
 import random
+import shutil
 import sys
 import tempfile
 import time
@@ -30,12 +31,16 @@ def main() -> int:
         if deaths % 10 == 0:
             print(f"{deaths} deaths, {asked} messages, {time.monotonic() - begun:.0f} s", flush=True)
 
-    with tempfile.TemporaryDirectory(prefix="octo-chaos-") as folder:
-        chaos = Chaos(plan, Path(folder), progress)
-        verdict = asyncio.run(chaos.run())
+    folder = Path(tempfile.mkdtemp(prefix="octo-chaos-"))
+    chaos = Chaos(plan, folder, progress)
+    verdict = asyncio.run(chaos.run())
     print(f"{chaos.deaths} deaths, {chaos.asked} addressed messages, {time.monotonic() - begun:.0f} s")
     print(verdict)
-    return 0 if verdict.fine else 1
+    if not verdict.fine:
+        print(f"the log, the journal and the chats are kept in {folder}")
+        return 1
+    shutil.rmtree(folder)
+    return 0
 
 
 if __name__ == "__main__":

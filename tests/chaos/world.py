@@ -126,9 +126,19 @@ class Chaos:
                 await self._quiet(octo)
                 unsettled = self._unsettled()
                 await self._ask_to_stop("the last stop", signal.SIGTERM, 0)
-                return judge(self._seen(octo, channels), self._stops, unsettled)
+                seen = self._seen(octo, channels)
+                self._write_chats(seen)
+                return judge(seen, self._stops, unsettled)
             finally:
                 await self._kill()
+
+    def _write_chats(self, talks: list[Conversation]) -> None:
+        """Write what people saw beside the program's log, for whoever has to explain a finding."""
+        for talk in talks:
+            lines = (
+                f"{line.message_id} {line.message_seq} {line.from_uid}: {line.text}" for line in talk.lines
+            )
+            (self.folder / f"chat {talk.name}").write_text("\n".join(lines))
 
     async def _lives(self, octo: OctoDouble, luck: random.Random, channels: list[ChannelRef]) -> None:
         ends = [*self.plan.points, *[KILL] * self.plan.kills, *[STOP] * self.plan.stops]

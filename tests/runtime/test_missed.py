@@ -310,14 +310,9 @@ async def test_a_disk_slower_than_the_time_for_fetching_loses_no_message(
     assert texts(host)[-1] == "lost on the way"
 
 
-async def test_the_history_overtakes_no_message_that_is_recorded_and_not_in_its_lane_yet(
-    rig: Rig, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A slow disk between the commit of a pushed message and its lane, while the history is read past it."""
-    host = ScriptedHost()
-    await rig.start(rig.config(), host)
-    await known(rig)
-    append, gate, recorded = Journal.append, asyncio.Event(), asyncio.Event()
+def slow_commit(monkeypatch: pytest.MonkeyPatch) -> tuple[asyncio.Event, asyncio.Event]:
+    """Hold up what follows the next commit; return what is set once that is done, and what lets it go on."""
+    append, recorded, gate = Journal.append, asyncio.Event(), asyncio.Event()
 
     async def slow_once(self: Journal, rows: Sequence[NewInbound]) -> list[InboundRow | None]:
         found = await append(self, rows)
@@ -327,6 +322,45 @@ async def test_the_history_overtakes_no_message_that_is_recorded_and_not_in_its_
         return found
 
     monkeypatch.setattr(Journal, "append", slow_once)
+    return recorded, gate
+
+
+async def test_a_message_whose_copy_is_pushed_while_the_history_brings_it_is_answered(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host = ScriptedHost()
+    await rig.start(rig.config(), host)
+    await known(rig)
+    recorded, gate = slow_commit(monkeypatch)
+    rig.octo.lose_next(HELPER)
+    lost = await rig.mention("lost on the way")
+    assert rig.channel is not None
+    catching_up = asyncio.create_task(rig.channel._bots["helper"]._sequence.catch_up())
+    await recorded.wait()
+    line = rig.octo.chat(rig.group)[-1]
+    copy = RawMessage(
+        from_uid=ANN,
+        channel=rig.group,
+        payload=rig.payload_of(line),
+        message_id=int(lost),
+        message_seq=line.message_seq,
+    )
+    await rig.octo.inject(HELPER, copy)
+    await rig.octo.wait_for(lambda: lost in {ack.message_id for ack in rig.octo.acks})
+    gate.set()
+    await catching_up
+    await rig.until_row(lost, "answered")
+    assert texts(host) == ["hello", "lost on the way"]
+
+
+async def test_the_history_overtakes_no_message_that_is_recorded_and_not_in_its_lane_yet(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A slow disk between the commit of a pushed message and its lane, while the history is read past it."""
+    host = ScriptedHost()
+    await rig.start(rig.config(), host)
+    await known(rig)
+    recorded, gate = slow_commit(monkeypatch)
     first = await rig.mention("first")
     await recorded.wait()
     second = await rig.mention("second")

@@ -54,9 +54,12 @@ class ReorderBuffer(Generic[_T]):
         return [] if hold else self._contiguous()
 
     def fetched(self, seq: int, item: _T) -> list[_T]:
-        """Take a message of the history, which comes in ascending order; return what may go on now, in order."""
-        ready = [self._held.pop(number) for number in sorted(self._held) if number < seq]
-        ready.append(self._held.pop(seq, item))
+        """Take a message of the history, which comes in ascending order; return what may go on now, in order.
+
+        A copy of it that is held back goes on with it: only one of the two was new to the journal, and either may be.
+        """
+        ready = [self._held.pop(number) for number in sorted(self._held) if number <= seq]
+        ready.append(item)
         self._advance(max(seq, self._last))
         return ready
 
