@@ -13,7 +13,7 @@ from aioresponses import aioresponses
 from hypothesis import settings
 
 from openclaw_channel_octo.clock import SystemClock
-from openclaw_channel_octo.testing.double import OctoDouble
+from openclaw_channel_octo.testing.octo.double import OctoDouble
 from tests.runtime.asking import people_a_city
 from tests.runtime.rig import FastClock, Rig
 

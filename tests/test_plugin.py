@@ -18,7 +18,7 @@ from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.errors import ConfigError
 from openclaw_channel_octo.host.embedded.host import EmbeddedHost
 from openclaw_channel_octo.runtime.channel import OctoChannel
-from openclaw_channel_octo.testing.double import OctoDouble
+from openclaw_channel_octo.testing.octo.double import OctoDouble
 from tests.runtime.rig import ANN, HELPER, TOKEN, Rig
 
 README = Path(__file__).parents[1] / "README.md"

@@ -6,21 +6,21 @@ import sys
 import click
 
 from openclaw_channel_octo import __version__
-from openclaw_channel_octo.cli.capture import capture
+from openclaw_channel_octo.cli.captures.capture import capture
+from openclaw_channel_octo.cli.captures.replay import replay
 from openclaw_channel_octo.cli.config import config
-from openclaw_channel_octo.cli.demo import demo
+from openclaw_channel_octo.cli.demo.command import demo
 from openclaw_channel_octo.cli.doctor.command import doctor
 from openclaw_channel_octo.cli.double import double
 from openclaw_channel_octo.cli.gateway import gateway
-from openclaw_channel_octo.cli.journal import journal
-from openclaw_channel_octo.cli.message import message
-from openclaw_channel_octo.cli.pairing import pairing
-from openclaw_channel_octo.cli.play.command import playground
+from openclaw_channel_octo.cli.operate.journal import journal
+from openclaw_channel_octo.cli.operate.message import message
+from openclaw_channel_octo.cli.operate.pairing import pairing
+from openclaw_channel_octo.cli.operate.status import status
+from openclaw_channel_octo.cli.playground.command import playground
 from openclaw_channel_octo.cli.plugins import PluginGroup
-from openclaw_channel_octo.cli.replay import replay
-from openclaw_channel_octo.cli.run import run
-from openclaw_channel_octo.cli.sessions import sessions
-from openclaw_channel_octo.cli.status import status
+from openclaw_channel_octo.cli.run.command import run
+from openclaw_channel_octo.cli.sessions.command import sessions
 
 __all__ = ["main"]
 

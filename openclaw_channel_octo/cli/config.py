@@ -7,8 +7,8 @@ from typing import Any, NoReturn
 
 import click
 
-from openclaw_channel_octo.cli.metrics import meter_for
-from openclaw_channel_octo.cli.store import json_text
+from openclaw_channel_octo.cli.output import json_text
+from openclaw_channel_octo.cli.run.metrics import meter_for
 from openclaw_channel_octo.config.environment import looks_secret
 from openclaw_channel_octo.config.load import UnreadableConfigError, load_config
 from openclaw_channel_octo.config.model import CommandAgentConfig, EmbeddedHostConfig, OctoConfig

@@ -36,8 +36,8 @@ def double(port: int, token: str, uid: str) -> None:
 
 async def _serve(port: int, token: str, uid: str) -> None:
     from openclaw_channel_octo.clock import SystemClock  # noqa: PLC0415  # a whole server: only here
-    from openclaw_channel_octo.testing.double import FOR_PROGRAMS, OctoDouble  # noqa: PLC0415  # as above
-    from openclaw_channel_octo.testing.remote import PREFIX, Remote  # noqa: PLC0415  # as above
+    from openclaw_channel_octo.testing.octo.double import FOR_PROGRAMS, OctoDouble  # noqa: PLC0415  # as above
+    from openclaw_channel_octo.testing.octo.remote import PREFIX, Remote  # noqa: PLC0415  # as above
 
     clock = SystemClock()
 

@@ -4,8 +4,10 @@
 """
 
 from openclaw_channel_octo.testing.clock import ManualClock
-from openclaw_channel_octo.testing.double import NotReached, OctoDouble
-from openclaw_channel_octo.testing.faults import (
+from openclaw_channel_octo.testing.gateway.server import FakeGateway
+from openclaw_channel_octo.testing.host import HANG, ScriptedHost, echo
+from openclaw_channel_octo.testing.octo.double import NotReached, OctoDouble
+from openclaw_channel_octo.testing.octo.faults import (
     ANY_CALL,
     ErrorAnswer,
     Fault,
@@ -17,11 +19,9 @@ from openclaw_channel_octo.testing.faults import (
     Refuse,
     Slow,
 )
-from openclaw_channel_octo.testing.gateway import FakeGateway
-from openclaw_channel_octo.testing.host import HANG, ScriptedHost, echo
-from openclaw_channel_octo.testing.records import Ack, ChatLine, RawEvent, RawMessage, RestCall, Split
-from openclaw_channel_octo.testing.refusals import Envelope
-from openclaw_channel_octo.wire.server import Damage
+from openclaw_channel_octo.testing.octo.records import Ack, ChatLine, RawEvent, RawMessage, RestCall, Split
+from openclaw_channel_octo.testing.octo.refusals import Envelope
+from openclaw_channel_octo.testing.octo.wire_server import Damage
 
 __all__ = [
     "ANY_CALL",

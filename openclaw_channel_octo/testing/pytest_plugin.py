@@ -6,8 +6,8 @@ import pytest
 import pytest_asyncio
 
 from openclaw_channel_octo.testing.clock import ManualClock
-from openclaw_channel_octo.testing.double import OctoDouble
 from openclaw_channel_octo.testing.host import ScriptedHost
+from openclaw_channel_octo.testing.octo.double import OctoDouble
 
 __all__ = ["manual_clock", "octo_double", "scripted_host"]
 

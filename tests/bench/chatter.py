@@ -17,8 +17,8 @@ from openclaw_channel_octo.runtime.received import Incoming, Outcome
 from openclaw_channel_octo.session.route import Routing
 from openclaw_channel_octo.store.database import open_database
 from openclaw_channel_octo.store.journal import Journal
+from openclaw_channel_octo.testing.octo.wire_server import ConnectRequested, ServerConnection
 from openclaw_channel_octo.wire.client import ClientConnection, Credentials
-from openclaw_channel_octo.wire.server import ConnectRequested, ServerConnection
 from tests.bench.measure import Row
 from tests.bench.packets import OURS, PAYLOAD, SALT, THEIRS, packets
 

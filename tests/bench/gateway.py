@@ -17,8 +17,8 @@ from openclaw_channel_octo.host.gateway.host import GatewayHost
 from openclaw_channel_octo.host.gateway.identity import DeviceFile
 from openclaw_channel_octo.host.gateway.protocol import Login
 from openclaw_channel_octo.ids import ChannelRef
-from openclaw_channel_octo.testing.double import OctoDouble
-from openclaw_channel_octo.testing.gateway import FakeGateway
+from openclaw_channel_octo.testing.gateway.server import FakeGateway
+from openclaw_channel_octo.testing.octo.double import OctoDouble
 from tests.bench.measure import Row
 from tests.runtime.rig import ANN, HELPER, Rig
 

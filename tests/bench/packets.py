@@ -10,11 +10,11 @@ from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import CBC
 
 from openclaw_channel_octo.message.payload import parse_payload
+from openclaw_channel_octo.testing.octo.wire_server import ServerConnection
 from openclaw_channel_octo.wire.client import ClientConnection, Credentials
 from openclaw_channel_octo.wire.crypto import KeyPair, SessionCipher
 from openclaw_channel_octo.wire.events import Received
 from openclaw_channel_octo.wire.packets import Flags
-from openclaw_channel_octo.wire.server import ServerConnection
 from tests.bench.measure import Row, cpu_seconds
 
 ROUNDS = 200

@@ -11,8 +11,8 @@ from pydantic import SecretStr
 from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.ids import ChannelRef
 from openclaw_channel_octo.rest.client import BotApi
-from openclaw_channel_octo.testing.double import OctoDouble
 from openclaw_channel_octo.testing.host import ScriptedHost
+from openclaw_channel_octo.testing.octo.double import OctoDouble
 from tests.bench.measure import Row
 from tests.runtime.rig import ANN, HELPER, TOKEN, Rig
 

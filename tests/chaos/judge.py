@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, fields
 
 from openclaw_channel_octo.config.model import GuardConfig, Texts
-from openclaw_channel_octo.testing.records import ChatLine
+from openclaw_channel_octo.testing.octo.records import ChatLine
 
 __all__ = ["DRAIN", "Conversation", "Stop", "Verdict", "judge"]
 

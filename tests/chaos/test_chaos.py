@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from openclaw_channel_octo.config.model import Texts
-from openclaw_channel_octo.testing.records import ChatLine
+from openclaw_channel_octo.testing.octo.records import ChatLine
 from tests.chaos.judge import DRAIN, Conversation, Stop, Verdict, judge
 from tests.chaos.launcher import POINTS
 from tests.chaos.world import Chaos, Plan

@@ -13,9 +13,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from openclaw_channel_octo.ids import ChannelRef
-from openclaw_channel_octo.testing.double import OctoDouble
-from openclaw_channel_octo.testing.faults import ErrorAnswer, Fault, LoseAnswer, ProxyPage, RateLimit, Refuse
-from openclaw_channel_octo.testing.records import ChatLine, RawMessage
+from openclaw_channel_octo.testing.octo.double import OctoDouble
+from openclaw_channel_octo.testing.octo.faults import (
+    ErrorAnswer,
+    Fault,
+    LoseAnswer,
+    ProxyPage,
+    RateLimit,
+    Refuse,
+)
+from openclaw_channel_octo.testing.octo.records import ChatLine, RawMessage
 from tests.chaos.judge import Conversation, Stop, Verdict, judge
 from tests.chaos.launcher import POINTS, SPEED
 

@@ -1,12 +1,9 @@
 """The demo as a newcomer starts it, and proof that its check can fail."""
 
-import asyncio
 import os
-import pty
 import signal
 import subprocess
 import sysconfig
-from asyncio.subprocess import PIPE
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,8 +12,8 @@ from click.testing import CliRunner
 from msgspec.structs import replace
 
 from openclaw_channel_octo.cli import main
-from openclaw_channel_octo.cli.demo import conclude
-from openclaw_channel_octo.cli.demo_check import Heard, Question
+from openclaw_channel_octo.cli.demo.check import Heard, Question
+from openclaw_channel_octo.cli.demo.command import conclude
 from tests.processes import processes_with
 
 PROGRAM = Path(sysconfig.get_path("scripts")) / "openclaw-octo"
@@ -105,96 +102,6 @@ def test_stopped_in_the_middle_it_leaves_nothing_behind(
         said = process.stderr.read()
     assert process.returncode == code
     assert "Traceback" not in said
-
-
-TALK = """\
-none     │ Ann     morning
-none     │ Ann     @Helper one
-(session status running)
-running  │         ✓ read   … typing
-(session status failed)
-failed   │ Helper  ⚠️ Something went wrong
-direct chat
-none     │ Ann     just us
-done     │ Helper  just us
-┌ group
-failed   │ Ben     @Helper two
-failed   │ Helper  ⚠️ Previous session failed, restarting...
-(session status done)
-done     │ Helper  @Helper two"""
-
-
-async def test_a_person_can_talk_to_the_bot_and_see_what_becomes_of_each_message(
-    surroundings: dict[str, str],
-) -> None:
-    process = await asyncio.create_subprocess_exec(
-        PROGRAM, "demo", "--interactive", env=surroundings, stdin=PIPE, stdout=PIPE, stderr=PIPE
-    )
-    assert process.stdin is not None
-    assert process.stdout is not None
-    said = list[str]()
-
-    async def read_until(words: str) -> None:
-        assert process.stdout is not None
-        while not said or words not in said[-1]:
-            line = await asyncio.wait_for(process.stdout.readline(), 60)
-            assert line, f"it ended before: {words}"
-            said.append(line.decode().rstrip())
-
-    for lines, until in (
-        ("morning\n/fail\n@Helper one\n", "Helper  ⚠️ Something went wrong"),
-        ("/dm just us\n", "Helper  just us"),
-    ):
-        process.stdin.write(lines.encode())
-        await read_until(until)
-    out, err = await process.communicate(b"/nonsense\n/ben @Helper two\n")
-
-    said += out.decode().splitlines()
-    rest = iter(said)
-    for wanted in TALK.splitlines():
-        assert any(wanted in line for line in rest), f"missing, or not in its place: {wanted}"
-    assert (process.returncode, err) == (0, b"")
-    assert sum("/guard on|off" in line for line in said) == 2, (
-        "help: at the beginning, and for what it does not know"
-    )
-    assert max(map(len, said)) <= 80
-
-
-def test_without_standard_input_the_talk_ends_at_once_and_in_order(surroundings: dict[str, str]) -> None:
-    command = ["sh", "-c", f"exec {PROGRAM} demo --interactive <&-"]
-    done = subprocess.run(command, env=surroundings, capture_output=True, text=True, timeout=60, check=False)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert "/help" in done.stdout
-
-
-def test_in_a_terminal_a_line_is_shown_once_and_ctrl_d_ends_it(surroundings: dict[str, str]) -> None:
-    controller, terminal = pty.openpty()
-    with subprocess.Popen(
-        [PROGRAM, "demo", "--interactive"],
-        env={**surroundings, "TERM": "xterm"},
-        stdin=terminal,
-        stdout=terminal,
-        stderr=terminal,
-    ) as process:
-        os.close(terminal)
-        shown = read_terminal(controller, 'group "Build room"')
-        os.write(controller, b"@Helper hi\n")
-        shown += read_terminal(controller, "Helper", times=4)
-        os.write(controller, b"\x04")
-        assert process.wait(60) == 0
-    os.close(controller)
-
-    typed = shown.partition("@Helper hi\r\n")[2]
-    assert typed.startswith("\x1b[1A\x1b[2K")
-    assert typed.count("@Helper hi") == 2, "as Ann's message, and in the bot's answer"
-
-
-def read_terminal(controller: int, words: str, *, times: int = 1) -> str:
-    """Return what a program writes to a terminal until some words have come."""
-    text = b""
-    while text.count(words.encode()) < times or not text.endswith(b"\n"):
-        text += os.read(controller, 4096)
-    return text.decode(errors="replace")
 
 
 def question(place: str, text: str, who: str = "Ann") -> Question:

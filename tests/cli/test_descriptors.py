@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
-from openclaw_channel_octo.cli.start import descriptors_needed
+from openclaw_channel_octo.cli.run.start import descriptors_needed
 from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.config.load import parse_config
-from openclaw_channel_octo.testing.double import OctoDouble
-from openclaw_channel_octo.testing.gateway import FakeGateway
+from openclaw_channel_octo.testing.gateway.server import FakeGateway
+from openclaw_channel_octo.testing.octo.double import OctoDouble
 from tests.runtime.rig import ANN, BEN, HELPER, OTHER_TOKEN, PATIENCE, TOKEN, Rig, python_agent
 
 PATIENCE_S = 60.0

@@ -26,13 +26,13 @@ from openclaw_channel_octo.cli.doctor.command import STATE_WITHIN_S
 from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.config.load import parse_config
 from openclaw_channel_octo.ids import ChannelRef
-from openclaw_channel_octo.testing.double import OctoDouble
-from openclaw_channel_octo.testing.faults import ErrorAnswer, ProxyPage, RateLimit
-from openclaw_channel_octo.testing.gateway import FakeGateway
+from openclaw_channel_octo.testing.gateway.server import FakeGateway
 from openclaw_channel_octo.testing.host import ScriptedHost
+from openclaw_channel_octo.testing.octo.double import OctoDouble
+from openclaw_channel_octo.testing.octo.faults import ErrorAnswer, ProxyPage, RateLimit
+from openclaw_channel_octo.testing.octo.wire_server import ServerConnection
 from openclaw_channel_octo.wire.crypto import KeyPair
 from openclaw_channel_octo.wire.packets import ReasonCode
-from openclaw_channel_octo.wire.server import ServerConnection
 from tests.cli.asking import controlled
 from tests.runtime.rig import HELPER, OTHER_TOKEN, PATIENCE, TOKEN, Rig
 
@@ -719,7 +719,7 @@ async def test_running_bots_are_asked_how_their_connections_are(rig: Rig) -> Non
 async def test_a_running_bot_that_cannot_connect_is_no_healthy_one(
     rig: Rig, monkeypatch: pytest.MonkeyPatch, settled_ms: int, mark: str, code: int
 ) -> None:
-    monkeypatch.setattr("openclaw_channel_octo.cli.doctor.living.SETTLED_MS", settled_ms)
+    monkeypatch.setattr("openclaw_channel_octo.cli.doctor.running.SETTLED_MS", settled_ms)
     nowhere_for_a_socket(rig, {})
     config = rig.config(agent=AGENT)
     await rig.start_blind(config)

@@ -11,7 +11,7 @@ from pathlib import Path
 import aiohttp
 
 from openclaw_channel_octo.clock import SystemClock
-from openclaw_channel_octo.testing.double import OctoDouble
+from openclaw_channel_octo.testing.octo.double import OctoDouble
 from tests.runtime.rig import Rig
 
 PROGRAM = Path(sysconfig.get_path("scripts")) / "openclaw-octo"

@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 
 from openclaw_channel_octo.cli import gateway as gateway_command
 from openclaw_channel_octo.cli import main
-from openclaw_channel_octo.testing.gateway import FakeGateway
+from openclaw_channel_octo.testing.gateway.server import FakeGateway
 from tests.tls import self_signed
 
 BOT = "bf_0123456789abcdef"

@@ -5,7 +5,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openclaw_channel_octo.cli.store import json_text
+from openclaw_channel_octo.cli.output import json_text
 
 VALUES = st.dictionaries(st.text(), st.text() | st.lists(st.characters(categories=["Cc", "Cf", "Cs", "Zl"])))
 

@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from prometheus_client.parser import text_string_to_metric_families
 
 from openclaw_channel_octo.cli import main
-from openclaw_channel_octo.cli.metrics import metrics_served
+from openclaw_channel_octo.cli.run.metrics import metrics_served
 from openclaw_channel_octo.config.load import parse_config
 from openclaw_channel_octo.config.metrics import MetricsConfig
 from openclaw_channel_octo.control.gauges import gauges_of
@@ -23,8 +23,8 @@ from openclaw_channel_octo.errors import ConfigError
 from openclaw_channel_octo.host.base import Accepted, Failed, Final
 from openclaw_channel_octo.observe.prometheus import PrometheusMeter
 from openclaw_channel_octo.runtime.channel import OctoChannel
-from openclaw_channel_octo.testing.faults import ErrorAnswer
 from openclaw_channel_octo.testing.host import HANG, ScriptedHost
+from openclaw_channel_octo.testing.octo.faults import ErrorAnswer
 from tests.runtime.rig import HELPER, TOKEN, Rig
 
 SESSION = "agent:main:octo:group:g1"
@@ -177,6 +177,8 @@ def test_without_the_library_the_program_says_what_to_install(
 
 
 def test_the_library_is_not_loaded_where_nobody_asks_for_metrics() -> None:
-    program = "import sys, openclaw_channel_octo.cli.run as _; print('prometheus_client' in sys.modules)"
+    program = (
+        "import sys, openclaw_channel_octo.cli.run.command as _; print('prometheus_client' in sys.modules)"
+    )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"

@@ -18,12 +18,12 @@ import pytest
 from click.testing import CliRunner
 
 from openclaw_channel_octo.cli import main
-from openclaw_channel_octo.cli.play.server import served
-from openclaw_channel_octo.cli.play.stage import TOKEN, Settings, configured, plain
+from openclaw_channel_octo.cli.playground.app import TOKEN, Settings, configured, plain
+from openclaw_channel_octo.cli.playground.server import served
 from openclaw_channel_octo.config.load import parse_config
 from openclaw_channel_octo.errors import ConfigError
 from openclaw_channel_octo.ids import ChannelRef
-from openclaw_channel_octo.testing.double import OctoDouble
+from openclaw_channel_octo.testing.octo.double import OctoDouble
 from tests.runtime.rig import FastClock
 from tests.testing.crawling import crawl
 

@@ -12,10 +12,10 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page, async_playwright, expect
 
-from openclaw_channel_octo.cli.play.server import served
-from openclaw_channel_octo.cli.play.stage import plain
+from openclaw_channel_octo.cli.playground.app import plain
+from openclaw_channel_octo.cli.playground.server import served
 from openclaw_channel_octo.ids import ChannelRef
-from openclaw_channel_octo.testing.double import OctoDouble
+from openclaw_channel_octo.testing.octo.double import OctoDouble
 from tests.runtime.rig import FastClock
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or ""

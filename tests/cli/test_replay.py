@@ -11,9 +11,9 @@ from click.testing import CliRunner, Result
 from openclaw_channel_octo.capture.format import CaptureWriter, FromServer, Record, SocketControl, ToServer
 from openclaw_channel_octo.capture.header import AccountInfo, CaptureHeader, ClientInfo, Label
 from openclaw_channel_octo.cli import main
+from openclaw_channel_octo.testing.octo.wire_server import Damage, ServerConnection
 from openclaw_channel_octo.wire.client import ClientConnection, Credentials
 from openclaw_channel_octo.wire.crypto import KeyPair
-from openclaw_channel_octo.wire.server import Damage, ServerConnection
 
 FOLDER = Path(__file__).parents[2] / "fixtures" / "wukongim"
 SILENT_GROUP, KICKED = FOLDER / "silent-group.wkcap", FOLDER / "kicked-by-register.wkcap"

@@ -22,13 +22,13 @@ import pytest
 from click.testing import CliRunner
 
 from openclaw_channel_octo.cli import main
-from openclaw_channel_octo.cli.start import once_there_is_room
+from openclaw_channel_octo.cli.run.start import once_there_is_room
 from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.errors import HostError
 from openclaw_channel_octo.host.files import OwnerLock
 from openclaw_channel_octo.testing.clock import ManualClock
-from openclaw_channel_octo.testing.double import OctoDouble
-from openclaw_channel_octo.testing.faults import Hang
+from openclaw_channel_octo.testing.octo.double import OctoDouble
+from openclaw_channel_octo.testing.octo.faults import Hang
 from tests.cli.asking import command
 from tests.runtime.rig import ANN, HELPER, OTHER, OTHER_TOKEN, PATIENCE, TOKEN, Rig, python_agent
 

@@ -17,8 +17,8 @@ import pytest
 from openclaw_channel_octo.host.base import Accepted, Block, Failed, Final
 from openclaw_channel_octo.host.files import OwnerLock
 from openclaw_channel_octo.rest.media import MediaFetcher
-from openclaw_channel_octo.testing.faults import RateLimit
 from openclaw_channel_octo.testing.host import HANG, ScriptedHost, Step
+from openclaw_channel_octo.testing.octo.faults import RateLimit
 from tests.cli.asking import command, controlled
 from tests.runtime.rig import OTHER_TOKEN, TOKEN, Rig
 from tests.runtime.wire_bench import until

@@ -11,8 +11,8 @@ from openclaw_channel_octo.errors import ConfigError, HostError
 from openclaw_channel_octo.host.base import Accepted, Block, Delta, Failed, Final, Media, MediaItem
 from openclaw_channel_octo.host.gateway.frames import Response
 from openclaw_channel_octo.host.gateway.outcome import end_of
-from openclaw_channel_octo.testing.faults import Hang
 from openclaw_channel_octo.testing.host import ScriptedHost, Step
+from openclaw_channel_octo.testing.octo.faults import Hang
 from tests.runtime.rig import FastClock, Rig
 
 TEXTS = Texts()

@@ -7,7 +7,7 @@ from openclaw_channel_octo.host.base import MediaItem
 from openclaw_channel_octo.ids import ChannelRef, ChannelType
 from openclaw_channel_octo.message.target import Resolution, Target, destination, parse_target
 from openclaw_channel_octo.policy.authority import Requester, Role, refusal
-from openclaw_channel_octo.testing.faults import JsonAnswer
+from openclaw_channel_octo.testing.octo.faults import JsonAnswer
 from tests.runtime.asking import ask, audited
 from tests.runtime.rig import ANN, BEN, Rig
 

@@ -4,8 +4,8 @@ import pytest
 
 from openclaw_channel_octo.message.address import addressed
 from openclaw_channel_octo.message.history import PEOPLE_SHOWN, people_block
-from openclaw_channel_octo.testing.faults import ErrorAnswer
 from openclaw_channel_octo.testing.host import ScriptedHost
+from openclaw_channel_octo.testing.octo.faults import ErrorAnswer
 from tests.runtime.rig import ANN, Rig
 
 

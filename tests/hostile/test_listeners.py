@@ -16,9 +16,9 @@ from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.control.server import ControlServer
 from openclaw_channel_octo.observe.listening import Bounds, HttpListener
 from openclaw_channel_octo.observe.prometheus import PrometheusMeter, serve_metrics
-from openclaw_channel_octo.testing import local_web
-from openclaw_channel_octo.testing.double import OctoDouble
-from openclaw_channel_octo.testing.remote import PREFIX, Remote
+from openclaw_channel_octo.testing.octo.double import OctoDouble
+from openclaw_channel_octo.testing.octo.remote import PREFIX, Remote
+from openclaw_channel_octo.testing.web import local_web
 from tests.runtime.rig import HELPER, Rig
 
 HALF = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nX-Half: "

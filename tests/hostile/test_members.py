@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from openclaw_channel_octo.cli.store import plain
+from openclaw_channel_octo.cli.output import plain
 from openclaw_channel_octo.host.base import Accepted, Final
 from openclaw_channel_octo.message.payload import parse_payload
 from openclaw_channel_octo.message.render import render

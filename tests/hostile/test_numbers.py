@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from openclaw_channel_octo.testing.faults import JsonAnswer
+from openclaw_channel_octo.testing.octo.faults import JsonAnswer
 from tests.runtime.rig import HELPER, TOKEN, Rig
 
 ANSWER = {"robot_id": HELPER, "name": "Helper", "im_token": TOKEN, "ws_url": "", "owner_uid": "ann"}

@@ -23,9 +23,9 @@ from openclaw_channel_octo.rest.models import (
     UserInfo,
 )
 from openclaw_channel_octo.rest.origin import Origin
+from openclaw_channel_octo.testing.octo.wire_server import ConnectRequested, ServerConnection
 from openclaw_channel_octo.wire.crypto import KeyPair
 from openclaw_channel_octo.wire.packets import Flags
-from openclaw_channel_octo.wire.server import ConnectRequested, ServerConnection
 
 HISTORY_ROWS = 16
 CALL_WITHIN_S = 30.0

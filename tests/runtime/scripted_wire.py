@@ -16,9 +16,15 @@ from openclaw_channel_octo.runtime.connection.link import MessageSink
 from openclaw_channel_octo.runtime.connection.supervisor import ConnectionStatus, LinkState, Supervisor
 from openclaw_channel_octo.runtime.received import Incoming, Outcome
 from openclaw_channel_octo.testing.clock import ManualClock
+from openclaw_channel_octo.testing.octo.wire_server import (
+    Acked,
+    ConnectRequested,
+    Pinged,
+    ServerConnection,
+    ServerEvent,
+)
 from openclaw_channel_octo.wire.crypto import KeyPair
 from openclaw_channel_octo.wire.packets import Flags
-from openclaw_channel_octo.wire.server import Acked, ConnectRequested, Pinged, ServerConnection, ServerEvent
 
 UID, IM_TOKEN = "helper_bot", "im-token-0"
 WALL_MS = 1_700_000_000_000

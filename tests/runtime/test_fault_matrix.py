@@ -15,12 +15,12 @@ from openclaw_channel_octo.ids import ChannelRef
 from openclaw_channel_octo.runtime.channel import OctoChannel
 from openclaw_channel_octo.runtime.connection.supervisor import LinkState
 from openclaw_channel_octo.testing.host import ScriptedHost
-from openclaw_channel_octo.testing.records import RawMessage, Split
+from openclaw_channel_octo.testing.octo.records import RawMessage, Split
+from openclaw_channel_octo.testing.octo.wire_server import Damage
 from openclaw_channel_octo.wire.client import ClientConnection, Credentials
 from openclaw_channel_octo.wire.crypto import KeyPair
 from openclaw_channel_octo.wire.events import InboundMessage, Received
 from openclaw_channel_octo.wire.packets import PacketType
-from openclaw_channel_octo.wire.server import Damage
 from tests.runtime.rig import HELPER, FastClock, Rig
 from tests.runtime.wire_bench import Bench, SkippingClock
 

@@ -12,8 +12,8 @@ import pytest
 from openclaw_channel_octo.config.load import parse_config
 from openclaw_channel_octo.errors import ConfigError
 from openclaw_channel_octo.host.base import Accepted, Block, Final, Media, MediaItem
-from openclaw_channel_octo.testing.faults import ErrorAnswer, Hang, LoseAnswer, Refuse
 from openclaw_channel_octo.testing.host import HANG, ScriptedHost
+from openclaw_channel_octo.testing.octo.faults import ErrorAnswer, Hang, LoseAnswer, Refuse
 from tests.runtime.rig import HELPER, Rig, python_agent
 
 NOTE = "⚠️ I could not send a file:"

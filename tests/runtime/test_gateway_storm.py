@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from openclaw_channel_octo.ids import ChannelRef
-from openclaw_channel_octo.testing.gateway import Asked, FakeGateway, Hang, Reply, Say
-from openclaw_channel_octo.testing.gateway_runs import INTERRUPTED
+from openclaw_channel_octo.testing.gateway.runs import INTERRUPTED
+from openclaw_channel_octo.testing.gateway.server import Asked, FakeGateway, Hang, Reply, Say
 from tests.runtime.rig import ANN, HELPER, FastClock, Rig
 
 GROUPS, MENTIONS, BLOWS = 6, 10, 12

@@ -17,7 +17,7 @@ from openclaw_channel_octo.session.key import session_key
 from openclaw_channel_octo.session.status import SessionSnapshot
 from openclaw_channel_octo.store.journal import Journal
 from openclaw_channel_octo.testing.host import HANG, ScriptedHost
-from openclaw_channel_octo.testing.records import Split
+from openclaw_channel_octo.testing.octo.records import Split
 from tests.runtime.rig import ANN, BEN, HELPER, OTHER, OTHER_TOKEN, PATIENCE, RESTART, TOKEN, Rig
 
 GROUP_KEY = "agent:main:octo:group:g1"

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from openclaw_channel_octo.config.model import Texts
 from openclaw_channel_octo.host.base import Accepted, Final
 from openclaw_channel_octo.runtime.turn.lanes import Begin, Lanes, Submitted, Work
-from openclaw_channel_octo.testing.faults import ErrorAnswer
 from openclaw_channel_octo.testing.host import HANG, ScriptedHost, Step
+from openclaw_channel_octo.testing.octo.faults import ErrorAnswer
 from tests.runtime.rig import ANN, BEN, Rig
 
 BUSY = Texts().busy

@@ -11,11 +11,11 @@ from openclaw_channel_octo.runtime.connection import link as link_module
 from openclaw_channel_octo.runtime.connection.link import BATCH, Link, LinkEnd, LinkEndKind
 from openclaw_channel_octo.runtime.received import Incoming, Outcome
 from openclaw_channel_octo.testing.clock import ManualClock
+from openclaw_channel_octo.testing.octo.wire_server import Acked, ConnectRequested
 from openclaw_channel_octo.wire.client import ClientConnection, Credentials
 from openclaw_channel_octo.wire.crypto import KeyPair
 from openclaw_channel_octo.wire.events import Connected, Received
 from openclaw_channel_octo.wire.packets import Flags, ReasonCode
-from openclaw_channel_octo.wire.server import Acked, ConnectRequested
 from tests.runtime.scripted_wire import (
     IM_TOKEN,
     UID,

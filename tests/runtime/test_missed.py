@@ -13,9 +13,9 @@ from openclaw_channel_octo.runtime.intake.history import FETCH_WITHIN_S
 from openclaw_channel_octo.store.journal import Journal
 from openclaw_channel_octo.store.reader import JournalAdmin
 from openclaw_channel_octo.store.records import InboundRow, NewInbound
-from openclaw_channel_octo.testing.faults import ErrorAnswer, Hang
 from openclaw_channel_octo.testing.host import ScriptedHost
-from openclaw_channel_octo.testing.records import RawMessage
+from openclaw_channel_octo.testing.octo.faults import ErrorAnswer, Hang
+from openclaw_channel_octo.testing.octo.records import RawMessage
 from tests.runtime.rig import ANN, BEN, HELPER, Rig
 
 

@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from openclaw_channel_octo.config.model import Texts
-from openclaw_channel_octo.testing.faults import ErrorAnswer, RateLimit
 from openclaw_channel_octo.testing.host import ScriptedHost
+from openclaw_channel_octo.testing.octo.faults import ErrorAnswer, RateLimit
 from tests.runtime.rig import BEN, PATIENCE, Rig
 from tests.runtime.wire_bench import SkippingClock
 

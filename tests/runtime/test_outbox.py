@@ -7,8 +7,15 @@ import pytest
 
 from openclaw_channel_octo.config.model import Texts
 from openclaw_channel_octo.host.base import Accepted, Block, Failed, Final, MediaItem
-from openclaw_channel_octo.testing.faults import ErrorAnswer, Hang, LoseAnswer, ProxyPage, RateLimit, Refuse
 from openclaw_channel_octo.testing.host import HANG, ScriptedHost
+from openclaw_channel_octo.testing.octo.faults import (
+    ErrorAnswer,
+    Hang,
+    LoseAnswer,
+    ProxyPage,
+    RateLimit,
+    Refuse,
+)
 from tests.runtime.asking import ask
 from tests.runtime.rig import BEN, HELPER, RESTART, Rig
 

@@ -16,9 +16,9 @@ from openclaw_channel_octo.config.model import Texts
 from openclaw_channel_octo.control.client import ask
 from openclaw_channel_octo.errors import ControlError
 from openclaw_channel_octo.ids import ChannelRef
-from openclaw_channel_octo.testing.double import OctoDouble
-from openclaw_channel_octo.testing.faults import ErrorAnswer
 from openclaw_channel_octo.testing.host import ScriptedHost
+from openclaw_channel_octo.testing.octo.double import OctoDouble
+from openclaw_channel_octo.testing.octo.faults import ErrorAnswer
 from tests.cli.asking import command, controlled
 from tests.runtime.rig import BEN, HELPER, OTHER, OTHER_TOKEN, TOKEN, Rig
 
@@ -265,7 +265,7 @@ async def test_after_ten_wrong_codes_each_takes_five_seconds_and_the_right_one_s
         async def sleep(self, seconds: float) -> None:
             waits.append(seconds)
 
-    monkeypatch.setattr("openclaw_channel_octo.cli.pairing.SystemClock", NotedClock)
+    monkeypatch.setattr("openclaw_channel_octo.cli.operate.pairing.SystemClock", NotedClock)
     clock.ahead_s = -60
     await rig.start(rig.config(**PAIRING), ScriptedHost())
     code = code_in(await asked_by(rig))
@@ -288,7 +288,7 @@ async def test_the_slowness_is_over_an_hour_after_the_wrong_codes(
         await pairing(rig, "approve", "AAAAAAAA")
     with closing(sqlite3.connect(rig.state_dir / "octo.sqlite")) as db, db:
         db.execute("UPDATE pairing_miss SET at = at - 3600000")
-    monkeypatch.setattr("openclaw_channel_octo.cli.pairing.SLOW_S", float("inf"))
+    monkeypatch.setattr("openclaw_channel_octo.cli.operate.pairing.SLOW_S", float("inf"))
     assert (await pairing(rig, "approve", code_in(await asked_by(rig))))[0] == 0
 
 

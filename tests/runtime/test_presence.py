@@ -9,8 +9,8 @@ import pytest
 from openclaw_channel_octo.host.base import Accepted, Final
 from openclaw_channel_octo.ids import ChannelRef
 from openclaw_channel_octo.rest.client import BotApi
-from openclaw_channel_octo.testing.faults import ErrorAnswer, Hang, ProxyPage
 from openclaw_channel_octo.testing.host import HANG, ScriptedHost
+from openclaw_channel_octo.testing.octo.faults import ErrorAnswer, Hang, ProxyPage
 from tests.runtime.rig import ANN, BEN, RESTART, Rig
 
 

@@ -21,8 +21,16 @@ from openclaw_channel_octo.errors import (
     Unavailable,
 )
 from openclaw_channel_octo.host.base import Accepted, Block, Failed, Final, MediaItem
-from openclaw_channel_octo.testing.faults import ErrorAnswer, Fault, Hang, JsonAnswer, ProxyPage, Refuse, Slow
 from openclaw_channel_octo.testing.host import HANG, ScriptedHost, Step
+from openclaw_channel_octo.testing.octo.faults import (
+    ErrorAnswer,
+    Fault,
+    Hang,
+    JsonAnswer,
+    ProxyPage,
+    Refuse,
+    Slow,
+)
 from tests.runtime.asking import ask
 from tests.runtime.rig import ANN, BEN, HELPER, Rig
 

@@ -16,8 +16,8 @@ from openclaw_channel_octo.rest.origin import Origin
 from openclaw_channel_octo.runtime.delivery.sender import Sender
 from openclaw_channel_octo.store.records import Chunk, InboundRow, RowState
 from openclaw_channel_octo.testing.clock import ManualClock
-from openclaw_channel_octo.testing.faults import ErrorAnswer, ProxyPage, RateLimit
-from openclaw_channel_octo.testing.records import RawMessage
+from openclaw_channel_octo.testing.octo.faults import ErrorAnswer, ProxyPage, RateLimit
+from openclaw_channel_octo.testing.octo.records import RawMessage
 from tests.runtime.rig import ANN, HELPER, TOKEN, Rig
 
 

@@ -27,8 +27,8 @@ from openclaw_channel_octo.host.base import (
 from openclaw_channel_octo.ids import ChannelRef
 from openclaw_channel_octo.runtime.turn.commands import FAILED
 from openclaw_channel_octo.session.status import SessionSnapshot
-from openclaw_channel_octo.testing.faults import ErrorAnswer, Hang, LoseAnswer, RateLimit, Refuse
 from openclaw_channel_octo.testing.host import HANG, ScriptedHost, Step
+from openclaw_channel_octo.testing.octo.faults import ErrorAnswer, Hang, LoseAnswer, RateLimit, Refuse
 from tests.runtime.model_server import ModelServer
 from tests.runtime.rig import (
     ANN,

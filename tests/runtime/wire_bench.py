@@ -8,8 +8,8 @@ from contextlib import suppress
 from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.runtime.connection.supervisor import ConnectionStatus, LinkState
 from openclaw_channel_octo.runtime.connection.transport import Transport, open_websocket
-from openclaw_channel_octo.testing.records import ChatLine, RawMessage
-from openclaw_channel_octo.wire.server import Damage
+from openclaw_channel_octo.testing.octo.records import ChatLine, RawMessage
+from openclaw_channel_octo.testing.octo.wire_server import Damage
 from tests.runtime.rig import ANN, HELPER, PATIENCE, FastClock, Rig
 
 

@@ -13,9 +13,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from openclaw_channel_octo.testing.gateway import Asked, Break, FakeGateway, Hang, Reply, Say, TimeOut
-from openclaw_channel_octo.testing.gateway_frames import FAULTS, close_code, device_fault
-from openclaw_channel_octo.testing.gateway_runs import INTERRUPTED
+from openclaw_channel_octo.testing.gateway.frames import FAULTS, close_code, device_fault
+from openclaw_channel_octo.testing.gateway.runs import INTERRUPTED
+from openclaw_channel_octo.testing.gateway.server import Asked, Break, FakeGateway, Hang, Reply, Say, TimeOut
 from tests.host.gateway.transcripts import FOLDER, answers, frames
 
 Frame = Mapping[str, Any]

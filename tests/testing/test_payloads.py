@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openclaw_channel_octo.testing.payloads import rewritten, shown_text, text_payload
+from openclaw_channel_octo.testing.octo.payloads import rewritten, shown_text, text_payload
 
 NAMES = st.text(st.characters(exclude_characters="@", codec="utf-8"), min_size=1, max_size=8)
 JSON: st.SearchStrategy[Any] = st.recursive(

@@ -11,9 +11,9 @@ import pytest
 from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.ids import ChannelRef
 from openclaw_channel_octo.testing import ManualClock, OctoDouble, RateLimit
-from openclaw_channel_octo.testing.actions import ACTIONS
-from openclaw_channel_octo.testing.remote import Remote
-from openclaw_channel_octo.testing.view import TYPING_SHOWN_S, state
+from openclaw_channel_octo.testing.octo.actions import ACTIONS
+from openclaw_channel_octo.testing.octo.remote import Remote
+from openclaw_channel_octo.testing.octo.view import TYPING_SHOWN_S, state
 from tests.testing.clients import Api, Sockets
 from tests.testing.crawling import crawl
 

@@ -6,6 +6,13 @@ import pytest
 from msgspec.structs import replace
 
 from openclaw_channel_octo.errors import LocalProtocolError, RemoteProtocolError
+from openclaw_channel_octo.testing.octo.wire_server import (
+    Acked,
+    ConnectRequested,
+    Damage,
+    Pinged,
+    ServerConnection,
+)
 from openclaw_channel_octo.wire.client import (
     ClientConnection,
     ConnectionState,
@@ -30,7 +37,6 @@ from openclaw_channel_octo.wire.packets import (
     Recv,
     Setting,
 )
-from openclaw_channel_octo.wire.server import Acked, ConnectRequested, Damage, Pinged, ServerConnection
 
 VECTORS: dict[str, Any] = json.loads(
     (Path(__file__).parents[2] / "fixtures/vectors/wukongim-vectors.json").read_text(encoding="utf-8")

@@ -6,6 +6,14 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from openclaw_channel_octo.errors import LocalProtocolError, RemoteProtocolError
+from openclaw_channel_octo.testing.octo.wire_server import (
+    Acked,
+    ConnectRequested,
+    Damage,
+    Pinged,
+    Sent,
+    ServerConnection,
+)
 from openclaw_channel_octo.wire.codec import encode
 from openclaw_channel_octo.wire.crypto import KeyPair, SessionCipher
 from openclaw_channel_octo.wire.packets import (
@@ -23,14 +31,6 @@ from openclaw_channel_octo.wire.packets import (
     Sendack,
     Sub,
     Suback,
-)
-from openclaw_channel_octo.wire.server import (
-    Acked,
-    ConnectRequested,
-    Damage,
-    Pinged,
-    Sent,
-    ServerConnection,
 )
 from openclaw_channel_octo.wire.state import ConnectionState
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from openclaw_channel_octo.cli.doctor.findings import Finding, error, fine, warning
-from openclaw_channel_octo.cli.doctor.living import check_living
-from openclaw_channel_octo.cli.session_files import is_fine, read_sessions
-from openclaw_channel_octo.cli.store import plain
+from openclaw_channel_octo.cli.doctor.running import check_living
+from openclaw_channel_octo.cli.output import plain
+from openclaw_channel_octo.cli.sessions.files import is_fine, read_sessions
 from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.config.model import BotConfig, EmbeddedHostConfig, OctoConfig
 from openclaw_channel_octo.control.client import ask

@@ -27,7 +27,7 @@ from openclaw_channel_octo.host.gateway.identity import DeviceFile
 from openclaw_channel_octo.host.gateway.protocol import Login
 from openclaw_channel_octo.host.gateway.runs import SETTLE_EVERY_S
 from openclaw_channel_octo.session.status import Status
-from openclaw_channel_octo.testing.gateway import Break, FakeGateway, Hang, Say, TimeOut
+from openclaw_channel_octo.testing.gateway.server import Break, FakeGateway, Hang, Say, TimeOut
 from tests.runtime.rig import FastClock
 
 KEY = "agent:main:octo:group:G1"

@@ -11,7 +11,7 @@ from typing import Any
 from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.host.gateway.host import GatewayHost
 from openclaw_channel_octo.ids import ChannelRef
-from openclaw_channel_octo.testing.double import OctoDouble
+from openclaw_channel_octo.testing.octo.double import OctoDouble
 from tests.live.gateway.model import StubModel
 from tests.live.gateway.rig import RealGateway
 from tests.runtime.rig import ANN, HELPER, Rig

@@ -1,0 +1,1 @@
+"""Captures of traffic: recorded, shown, replayed."""

@@ -1,0 +1,84 @@
+"""The demo's screen: the session's status on the left, the chat beside it."""
+
+import textwrap
+from collections.abc import Sequence
+from typing import Final
+
+import click
+
+from openclaw_channel_octo.cli.demo.check import Claim
+
+__all__ = ["Screen"]
+
+WIDTH: Final = 78
+NAME: Final = 8
+STATUS: Final = 8
+CHAT: Final = WIDTH - STATUS - NAME - 5
+
+_STATUS_COLOURS: Final = {"timeout": "red", "failed": "red", "running": "yellow", "done": "green"}
+_NAME_COLOURS: Final = {"Ann": "cyan", "Ben": "magenta", "Helper": "green"}
+
+
+class Screen:
+    """Prints the demo, 80 columns wide. Colours vanish where the output is no terminal."""
+
+    def heading(self, text: str) -> None:
+        """Print the title of a part."""
+        click.echo()
+        click.secho(f"── {text} ".ljust(WIDTH, "─"), bold=True)
+
+    def prose(self, text: str) -> None:
+        """Print a paragraph of explanation."""
+        click.echo(textwrap.fill(text, WIDTH, initial_indent="  ", subsequent_indent="  "))
+
+    def place(self, name: str) -> None:
+        """Print the head of the two columns, for a conversation."""
+        click.echo()
+        click.secho(f"  {'session':{STATUS}} ┌ {name}", bold=True)
+
+    def said(self, status: str, name: str, text: str) -> None:
+        """Print a message of a conversation.
+
+        Args:
+            status: the session's status at this moment.
+            name: who wrote it.
+            text: the message.
+        """
+        first, *rest = textwrap.wrap(text, CHAT) or [""]
+        speaker = click.style(f"{name:{NAME}}", fg=_NAME_COLOURS.get(name), bold=True)
+        click.echo(f"{_status(status)}{speaker}{first}")
+        for line in rest:
+            self._beside(line)
+
+    def signs(self, status: str, signs: Sequence[str]) -> None:
+        """Print the signs people see before an answer, such as ``… typing``."""
+        line = click.style("   ".join(signs), dim=True)
+        click.echo(f"{_status(status)}{'':{NAME}}{line}")
+
+    def remark(self, text: str) -> None:
+        """Print a remark about what happens at this moment, in the place of a message."""
+        for line in textwrap.wrap(text, CHAT):
+            self._beside(click.style(line, fg="yellow"))
+
+    def quote(self, source: str, lines: Sequence[str]) -> None:
+        """Print lines of a file as they are, under the words that say where they come from."""
+        click.echo()
+        self.prose(source)
+        for line in lines:
+            click.echo(f"    {line}")
+
+    def verdict(self, claims: Sequence[Claim]) -> None:
+        """Print every claim, with a mark that says whether it holds."""
+        self.heading("Checked")
+        for claim in claims:
+            mark = click.style("✓", fg="green") if claim.holds else click.style("✗", fg="red", bold=True)
+            click.echo(f"  {mark} {claim.text}")
+            for detail in claim.details:
+                click.secho(f"      {detail}", fg="red")
+
+    def _beside(self, text: str) -> None:
+        click.echo(f"{_status('')}{'':{NAME}}{text}")
+
+
+def _status(status: str) -> str:
+    return f"  {click.style(f'{status:{STATUS}}', fg=_STATUS_COLOURS.get(status))} │ "

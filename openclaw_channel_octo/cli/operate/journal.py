@@ -1,0 +1,256 @@
+"""`openclaw-octo journal`: what became of each message that addressed a bot."""
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+from msgspec import to_builtins
+from msgspec.structs import asdict
+
+from openclaw_channel_octo.cli.output import (
+    JSON_OPTION,
+    NOT_FINE,
+    STORE_OPTION,
+    StoreErrors,
+    age,
+    journal_in,
+    plain,
+)
+from openclaw_channel_octo.clock import SystemClock
+from openclaw_channel_octo.control.client import ask
+from openclaw_channel_octo.errors import ControlError, NotRunning
+from openclaw_channel_octo.message.payload import parse_payload
+from openclaw_channel_octo.store.audit import AuditEntry
+from openclaw_channel_octo.store.reader import JournalRow
+from openclaw_channel_octo.store.records import Chunk, RowState
+
+__all__ = ["journal"]
+
+STATES = [state.value for state in RowState]
+OPEN = frozenset({RowState.RECEIVED, RowState.QUEUED, RowState.RUNNING})
+BURIED = "buried by an operator"
+IN_HAND = (
+    "The bots run: what they have in hand of it, a turn or its place in the queue, still ends by itself."
+    " To be sure that it is dropped, stop them and bury it then."
+)
+
+
+@click.group()
+def journal() -> None:
+    """Look up what became of messages; works while the bots run.
+
+    Every message that addresses a bot ends answered, notified (a notice stands in the chat), or dead (nothing could
+    be shown, with the reason).
+    """
+
+
+@journal.command("list")
+@STORE_OPTION
+@click.option("--state", "states", multiple=True, type=click.Choice(STATES), help="Only this state.")
+@click.option("--account", default="", metavar="ID", help="Only this bot.")
+@click.option(
+    "--limit", default=50, show_default=True, type=click.IntRange(1, 100_000), help="At most so many."
+)
+@JSON_OPTION
+def list_rows(store: Path, states: Sequence[str], account: str, limit: int, as_json: bool) -> None:
+    """Show messages, newest first."""
+    reader = journal_in(store)
+    with StoreErrors():
+        rows = reader.rows(states=states, account=account.lower(), limit=limit)
+        counts = reader.counts()
+    _print_rows(rows, as_json)
+    if not as_json:
+        click.echo(
+            ", ".join(f"{count} {state}" for state, count in sorted(counts.items()))
+            or "The journal is empty."
+        )
+
+
+@journal.command()
+@STORE_OPTION
+@JSON_OPTION
+def dead(store: Path, as_json: bool) -> None:
+    """Show messages that got no answer, and why. Exit code 1 when there are any."""
+    with StoreErrors():
+        rows = journal_in(store).rows(states=[RowState.DEAD], limit=100_000)
+    _print_rows(rows, as_json, reasons=True)
+    if not rows and not as_json:
+        click.echo("No dead letters.")
+    elif rows and not as_json:
+        click.echo(
+            f"{len(rows)} dead. To have one answered after all: openclaw-octo journal retry ID, then restart."
+        )
+    sys.exit(NOT_FINE if rows else 0)
+
+
+@journal.command()
+@click.argument("name", metavar="ID")
+@STORE_OPTION
+@click.option("--text", is_flag=True, help="Also show what was said.")
+@JSON_OPTION
+def show(name: str, store: Path, text: bool, as_json: bool) -> None:
+    """Show everything about one message, named by its id or by the trace id of its log lines."""
+    reader = journal_in(store)
+    with StoreErrors():
+        rows = reader.find(name)
+        found = [(row, reader.chunks(row)) for row in rows]
+    if not found:
+        click.echo(f"no message {name} in the journal", err=True)
+        sys.exit(NOT_FINE)
+    for row, chunks in found:
+        click.echo(
+            json.dumps(_as_json(row, chunks, text=text)) if as_json else _story(row, chunks, text=text)
+        )
+
+
+@journal.command()
+@click.argument("names", metavar="ID...", nargs=-1, required=True)
+@STORE_OPTION
+def retry(names: Sequence[str], store: Path) -> None:
+    """Have messages answered after all, at the bot's next start. Exit code 1 when one could not be.
+
+    Dead letters, and what was turned away with a notice before any run: too old, a full lane, a limit.
+    """
+    reader = journal_in(store)
+    refused = 0
+    for name in names:
+        with StoreErrors():
+            rows = reader.find(name)
+            done = [row for row in rows if reader.retry(row, SystemClock().wall_ms())]
+        if done:
+            click.echo(f"{name}: will be answered when the bot is started again")
+            continue
+        refused += 1
+        why = f"it is {rows[0].state}" if rows else "no such message"
+        click.echo(f"{name}: left alone, {why}", err=True)
+    sys.exit(NOT_FINE if refused else 0)
+
+
+@journal.command()
+@click.argument("name", metavar="ID")
+@STORE_OPTION
+@click.option("--account", default="", metavar="ID", help="Only this bot.")
+@click.option("--reason", default=BURIED, show_default=True, metavar="TEXT", help="Why, for the journal.")
+@JSON_OPTION
+def bury(name: str, store: Path, account: str, reason: str, as_json: bool) -> None:
+    """End a message that has no end as a dead letter: it is not taken up again. Exit code 1 when it was left alone.
+
+    It is named by its id or by the trace id of its log lines. Nothing is said in the chat.
+    """
+    reader = journal_in(store)
+    with StoreErrors():
+        rows = [row for row in reader.find(name) if account.lower() in {"", row.account}]
+        refusal = _not_to_bury(rows)
+        if not refusal and not reader.bury(rows[0], reason, SystemClock().wall_ms()):
+            refusal = "it has ended in this moment"
+        now = [row for row in reader.find(name) if not refusal and row.id == rows[0].id]
+        found = [(row, reader.chunks(row)) for row in now]
+    if refusal:
+        click.echo(plain(f"{name}: left alone, {refusal}"), err=True)
+        sys.exit(NOT_FINE)
+    for row, chunks in found:
+        told = plain(f"{name}: buried, {reason}")
+        click.echo(json.dumps(_as_json(row, chunks, text=False)) if as_json else told)
+    if _bots_run(store):
+        click.echo(IN_HAND, err=True)
+
+
+def _not_to_bury(rows: Sequence[JournalRow]) -> str:
+    """Return why the messages a name stands for cannot be buried, empty where they can."""
+    if not rows:
+        return "no such message"
+    if len(rows) > 1:
+        which = ", ".join(f"{row.message_id} of bot {row.account} ({row.state})" for row in rows)
+        return f"it may be any of {len(rows)}: {which}; give the message id, and the bot with --account"
+    return "" if rows[0].state in OPEN else f"it has ended already: {rows[0].state}"
+
+
+def _bots_run(store: Path) -> bool:
+    try:
+        ask(store, "ping")
+    except NotRunning:
+        return False
+    except ControlError:
+        pass  # somebody is there and says no
+    return True
+
+
+@journal.command()
+@STORE_OPTION
+@click.option("--account", default="", metavar="ID", help="Only this bot.")
+@click.option(
+    "--limit", default=50, show_default=True, type=click.IntRange(1, 100_000), help="At most so many."
+)
+@JSON_OPTION
+def audit(store: Path, account: str, limit: int, as_json: bool) -> None:
+    """Show what agents and hosts had the bots do beside answering, for whom, and what came of it, newest first."""
+    with StoreErrors():
+        entries = journal_in(store).audit(account=account.lower(), limit=limit)
+    now_ms = SystemClock().wall_ms()
+    for entry in entries:
+        click.echo(json.dumps(to_builtins(entry)) if as_json else _audit_line(entry, now_ms))
+    if not entries and not as_json:
+        click.echo("Nothing was asked for.")
+
+
+def _print_rows(rows: Sequence[JournalRow], as_json: bool, *, reasons: bool = False) -> None:
+    now_ms = SystemClock().wall_ms()
+    for row in rows:
+        if as_json:
+            click.echo(json.dumps(_as_json(row, None, text=False)))
+            continue
+        when = age(row.received_at, now_ms)
+        line = (
+            f"{when:>7}  {row.state:<8}  {row.account:<12.12}  {row.message_id:<19}  from {row.from_uid[:12]}"
+        )
+        click.echo(plain(line))
+        if reasons or row.state == RowState.DEAD:
+            click.echo(plain(f"         {row.detail or row.reason}"))
+
+
+def _audit_line(entry: AuditEntry, now_ms: int) -> str:
+    where = f" {entry.target}" if entry.target else ""
+    return plain(
+        f"{age(entry.at, now_ms):>7}  {entry.outcome:<6}  {entry.account:<12.12}  {entry.action}{where}"
+        f" for {entry.requester}{': ' + entry.detail if entry.detail else ''}"
+    )
+
+
+def _as_json(row: JournalRow, chunks: Sequence[Chunk] | None, *, text: bool) -> dict[str, Any]:
+    shown: dict[str, Any] = asdict(row)
+    payload = shown.pop("payload")
+    if text:
+        shown["text"] = parse_payload(payload).text
+    if chunks is not None:
+        shown["chunks"] = [
+            {"state": chunk.state, "message_id": chunk.message_id} | ({"text": chunk.text} if text else {})
+            for chunk in chunks
+        ]
+    return shown
+
+
+def _story(row: JournalRow, chunks: Sequence[Chunk], *, text: bool) -> str:
+    """Return a message's life in words."""
+    now_ms = SystemClock().wall_ms()
+    lines = [
+        f"message {row.message_id} (trace {row.trace})",
+        f"  from {row.from_uid or 'the system'} in {row.channel_id}",
+        f"  to bot {row.account}, {age(row.received_at, now_ms)} ago",
+        f"  the gate said {row.decision}: {row.reason}",
+    ]
+    if text:
+        lines.append(f"  it says: {parse_payload(row.payload).text}")
+    if row.session_key:
+        lines.append(f"  session {row.session_key}, {row.attempt} runs, the last {row.run_id or 'none'}")
+    lines.append(
+        f"  {row.state} since {age(row.updated_at, now_ms)}{': ' + row.detail if row.detail else ''}"
+    )
+    if row.notice_id:
+        lines.append(f"  ended by the notice {row.notice_id}")
+    for number, chunk in enumerate(chunks, 1):
+        words = f": {chunk.text}" if text else f", {len(chunk.text)} characters"
+        lines.append(f"  part {number} of the answer is {chunk.state} {chunk.message_id}{words}")
+    return "\n".join(map(plain, lines))

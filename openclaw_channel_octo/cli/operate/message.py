@@ -1,0 +1,161 @@
+"""`openclaw-octo message`: what an agent program may do in the chat while its turn runs."""
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from openclaw_channel_octo.cli.output import json_text, plain, store_folder
+from openclaw_channel_octo.control.client import ask
+from openclaw_channel_octo.errors import ControlError
+
+__all__ = ["message"]
+
+REFUSED = 1
+NO_TURN = 2
+
+
+@click.group()
+def message() -> None:
+    """Send, read and look up things in the chat, for the person who asked.
+
+    For agent programs: it works inside a run only, with OPENCLAW_TURN and OPENCLAW_STORE as the bots set them, reaches
+    what that person reaches, and ends with the run. A TARGET is group:ID, group:ID____THREAD, user:UID or a bare id;
+    group:ID@UID,UID calls people.
+
+    Exit codes: 0 done, 1 refused or failed, 2 not inside a run.
+    """
+
+
+JSON = click.option("--json", "as_json", is_flag=True, help="Print the whole answer as JSON.")
+SCOPE = click.option("--scope", type=click.Choice(["parent"]), help="From a thread: its group itself.")
+
+
+@message.command()
+@click.argument("target")
+@click.argument("text", default="")
+@click.option(
+    "--file",
+    "files",
+    multiple=True,
+    metavar="PATH_OR_URL",
+    help="Send this file; may be given several times.",
+)
+@SCOPE
+@JSON
+def send(target: str, text: str, files: Sequence[str], scope: str | None, as_json: bool) -> None:
+    """Send TEXT, "-" for standard input, and files. In the turn's own conversation it is a part of the answer.
+
+    A file that cannot be sent is a line in the chat that says why, and one on standard error; the rest is sent.
+    """
+    said = sys.stdin.read() if text == "-" else text
+    sent = _ask(
+        "message.send", target=target, text=said, files=[_place(one) for one in files], scope=scope or ""
+    )
+    _show(sent, as_json, f"sent to {sent['target']}: {', '.join(sent['message_ids'])}")
+    for name, why in sent["failed_media"]:
+        click.echo(f"not sent: {plain(name)}: {plain(why)}", err=True)
+
+
+def _place(file: str) -> str:
+    """Return a file of this machine by its whole path, everything else as it is."""
+    try:
+        return str(Path(file).absolute()) if Path(file).exists() else file
+    except OSError:  # too long for a path: the content itself, in a data: address
+        return file
+
+
+@message.command()
+@click.argument("target")
+@click.argument("message_id")
+@click.argument("text")
+@SCOPE
+@JSON
+def edit(target: str, message_id: str, text: str, scope: str | None, as_json: bool) -> None:
+    """Put TEXT in the place of one of the bot's own messages."""
+    done = _ask("message.edit", target=target, message_id=message_id, text=text, scope=scope or "")
+    _show(done, as_json, f"changed {message_id}")
+
+
+@message.command()
+@click.argument("target")
+@click.option("--limit", type=click.IntRange(1, 100), default=20, show_default=True, help="Most messages.")
+@click.option("--before", type=click.IntRange(min=0), default=0, help="Only messages numbered below this.")
+@click.option("--after", type=click.IntRange(min=0), default=0, help="Only messages numbered above this.")
+@JSON
+def read(target: str, limit: int, before: int, after: int, as_json: bool) -> None:
+    """Print messages of a conversation, marked as data."""
+    page = _ask("message.read", target=target, limit=limit, before=before, after=after)
+    _show(page, as_json, page["block"])
+
+
+@message.command()
+@click.argument("target")
+@click.argument("words")
+@click.option("--limit", type=click.IntRange(1, 50), default=20, show_default=True, help="Most messages.")
+@JSON
+def search(target: str, words: str, limit: int, as_json: bool) -> None:
+    """Print the newest messages of a conversation that contain all WORDS, out of its last thousand."""
+    page = _ask("message.search", target=target, words=words, limit=limit)
+    _show(page, as_json, page["block"])
+
+
+@message.command()
+@JSON
+def groups(as_json: bool) -> None:
+    """List the groups the bot and the person who asked are both in."""
+    found = _ask("message.groups")
+    _show(found, as_json, _table(found, "group", "name"))
+
+
+@message.command()
+@click.argument("group")
+@click.option("--name", default="", help="Only those whose names contain this.")
+@JSON
+def members(group: str, name: str, as_json: bool) -> None:
+    """List who is in a group."""
+    found = _ask("message.members", group=group, name=name)
+    _show(found, as_json, _table(found, "uid", "name"))
+
+
+@message.command()
+@click.argument("group")
+@JSON
+def threads(group: str, as_json: bool) -> None:
+    """List the threads of a group."""
+    found = _ask("message.threads", group=group)
+    _show(found, as_json, _table(found, "thread", "name"))
+
+
+@message.command()
+@click.argument("name")
+@JSON
+def resolve(name: str, as_json: bool) -> None:
+    """Find groups and threads by name; never picks one of several."""
+    found = _ask("message.resolve", name=name)
+    more = "" if found["complete"] else "\n(there may be more)"
+    _show(found, as_json, _table(found["candidates"], "channel", "name") + more)
+
+
+def _ask(call: str, **params: Any) -> Any:
+    turn = os.environ.get("OPENCLAW_TURN", "")
+    if not turn:
+        click.echo("this works inside an agent's run only: OPENCLAW_TURN is not set", err=True)
+        sys.exit(NO_TURN)
+    store = Path(os.environ.get("OPENCLAW_STORE") or store_folder())
+    try:
+        return ask(store, call, {"turn": turn, **params})
+    except ControlError as error:
+        click.echo(plain(str(error)), err=True)
+        sys.exit(REFUSED)
+
+
+def _show(answer: Any, as_json: bool, words: str) -> None:
+    click.echo(json_text(answer) if as_json else words)
+
+
+def _table(rows: Sequence[Mapping[str, Any]], first: str, second: str) -> str:
+    return "\n".join(f"{plain(row[first])}  {plain(row[second])}" for row in rows) or "none"

@@ -1,0 +1,174 @@
+"""`openclaw-octo status`: how the bots are, now."""
+
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+from msgspec import to_builtins
+
+from openclaw_channel_octo.cli.output import STORE_OPTION, age, plain
+from openclaw_channel_octo.clock import SystemClock
+from openclaw_channel_octo.control.client import ask
+from openclaw_channel_octo.errors import ControlError, HostError, StoreError
+from openclaw_channel_octo.host.files import owner_lock
+from openclaw_channel_octo.runtime.connection.supervisor import LinkState
+from openclaw_channel_octo.store.reader import JournalAdmin, JournalRow
+
+__all__ = ["status"]
+
+NOT_FINE = 1
+NOT_READ = 2
+
+CLEAR = "\x1b[H\x1b[2J"
+SHOWN_OF_A_ROW = ("message_id", "trace", "session_key", "state", "detail", "received_at", "updated_at")
+
+Report = Mapping[str, Any]
+
+
+@click.command()
+@STORE_OPTION
+@click.option("--watch", is_flag=True, help="Show it again and again, until Ctrl-C.")
+@click.option(
+    "--every",
+    type=click.FloatRange(min=0.1),
+    default=2.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How often --watch looks.",
+)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line, for programs.")
+def status(store: Path, watch: bool, every: float, as_json: bool) -> None:
+    """Show each bot's connection, turns, waiting messages, and what the journal knows of it; changes nothing.
+
+    Works without a running process too: then only the journal is shown.
+
+    Exit codes: 0 every bot is online, 1 one is not or no process runs, 2 there is nothing to read; with --watch 0 after
+    Ctrl-C.
+    """
+    if not watch:
+        sys.exit(_show(store, as_json=as_json))
+    redraw = sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb" and not as_json
+    try:
+        while True:
+            if redraw:
+                click.echo(CLEAR, nl=False, color=True)
+            _show(store, as_json=as_json)
+            if not redraw and not as_json:
+                click.echo()
+            time.sleep(every)
+    except KeyboardInterrupt:
+        sys.exit(0)
+
+
+def _show(store: Path, *, as_json: bool) -> int:
+    """Print the state once and return the exit code it stands for."""
+    try:
+        found = _report(store)
+    except StoreError as error:
+        click.echo(str(error), err=True)
+        return NOT_READ
+    told = "\n".join(map(plain, _lines(found, SystemClock().wall_ms())))
+    click.echo(json.dumps(found) if as_json else told)
+    states = [bot["connection"]["state"] if bot["connection"] else "" for bot in found["bots"].values()]
+    return 0 if found["running"] and all(state == LinkState.ONLINE for state in states) else NOT_FINE
+
+
+def _report(store: Path) -> Report:
+    """Return what the running process and the journal know. Raises `StoreError` where there is neither."""
+    live: Mapping[str, Any] = {}
+    problem = ""
+    try:
+        live = ask(store, "status")
+    except ControlError as error:
+        problem = _owner(store) or ("" if error.code == "not-running" else str(error))
+    journal = JournalAdmin(store / "octo.sqlite").overview()
+    connections = live.get("bots", {})
+    bots = {
+        name: {
+            "connection": connections.get(name),
+            "journal": journal[name].counts if name in journal else {},
+            "oldest_open": _row(journal[name].oldest_open) if name in journal else None,
+            "last_failure": _row(journal[name].last_failure) if name in journal else None,
+        }
+        for name in sorted(connections or journal)
+    }
+    about = {name: live.get(name) for name in ("pid", "version", "host")}
+    return {
+        "running": bool(live),
+        "problem": problem or live.get("trouble", ""),
+        **about,
+        "bots": bots,
+        "turns": live.get("turns", {}),
+        "lanes": live.get("lanes", {}),
+        "unsent": live.get("unsent", {}),
+        "failing": live.get("failing", {}),
+    }
+
+
+def _owner(store: Path) -> str:
+    """Return which process has the folder although it cannot be asked, empty when none."""
+    try:
+        holder = owner_lock(store).holder()
+    except HostError:
+        return ""
+    return f"process {holder} has this folder and cannot be asked" if holder else ""
+
+
+def _row(row: JournalRow | None) -> dict[str, Any] | None:
+    return None if row is None else {name: to_builtins(row)[name] for name in SHOWN_OF_A_ROW}
+
+
+def _lines(found: Report, now_ms: int) -> Iterator[str]:
+    if found["running"]:
+        yield f"process {found['pid']}, version {found['version']}, {found['host']} host"
+    else:
+        head = "These bots cannot be asked" if found["problem"] else "No process runs these bots"
+        yield f"{head}; this is what the journal knows."
+    if found["problem"]:
+        yield found["problem"]
+    for name, bot in found["bots"].items():
+        yield from _bot_lines(name, bot, now_ms)
+        for job, error in found["failing"].get(name, {}).items():
+            yield f"  {job} fails and is tried again: {error}"
+        for key, run in found["turns"].items():
+            if run["account_id"] == name:
+                waiting = _waiting(found["lanes"].get(key, 0)) + _unsent(found, key, ", ")
+                yield f"  works on message {run['message_id']} for {age(run['since_ms'], now_ms)}{waiting}  {key}"
+    for key in sorted({*found["lanes"], *found["unsent"]} - {*found["turns"]}):
+        count = found["lanes"].get(key, 0)
+        waiting = f"{count} waiting" if count else ""
+        doing = ", ".join(part for part in (_unsent(found, key), waiting) if part)
+        yield f"{doing or 'ending a turn'}  {key}"
+
+
+def _bot_lines(name: str, bot: Mapping[str, Any], now_ms: int) -> Iterator[str]:
+    link = bot["connection"]
+    yield (f"{name}: {link['state']} for {age(link['since_ms'], now_ms)} ({link['why']})" if link else name)
+    counts = ", ".join(f"{count} {state}" for state, count in bot["journal"].items())
+    yield f"  journal: {counts or 'no messages yet'}"
+    if row := bot["oldest_open"]:
+        since = age(row["received_at"], now_ms)
+        yield f"  oldest without an end: message {row['message_id']}, {row['state']}, came {since} ago"
+    if row := bot["last_failure"]:
+        told = "people were told" if row["state"] == "notified" else "nobody was told"
+        why = row["detail"] or "no reason noted"
+        when = age(row["updated_at"], now_ms)
+        yield f"  last failure: {when} ago, message {row['message_id']}, {told}: {why}"
+
+
+def _unsent(found: Report, key: str, before: str = "") -> str:
+    """Return since when a message of a session cannot be sent, empty where none waits for that."""
+    since_ms = found["unsent"].get(key)
+    if since_ms is None:
+        return ""
+    since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(since_ms / 1000))
+    return f"{before}waiting to be sent, API fails since {since}"
+
+
+def _waiting(count: int) -> str:
+    return f", {count} waiting" if count else ""

@@ -1,0 +1,234 @@
+"""A chat with one bot in this process: double, embedded host and channel, put together as ``run`` does it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Final, Self
+
+from msgspec import Struct
+from pydantic import SecretStr
+
+from openclaw_channel_octo.cli.playground.agent import SwitchableAgent
+from openclaw_channel_octo.cli.playground.timeline import Entry, Follower, Kind, Timeline, WatchedHost
+from openclaw_channel_octo.cli.run.command import controlled
+from openclaw_channel_octo.clock import Clock
+from openclaw_channel_octo.config.load import select_accounts
+from openclaw_channel_octo.config.model import BotConfig, EmbeddedHostConfig, OctoConfig
+from openclaw_channel_octo.errors import ConfigError, HostError
+from openclaw_channel_octo.host.embedded.configure import agent_from_config
+from openclaw_channel_octo.host.embedded.host import EmbeddedHost
+from openclaw_channel_octo.ids import ChannelRef
+from openclaw_channel_octo.runtime.channel import OctoChannel
+from openclaw_channel_octo.runtime.turn.recovery import SessionView
+from openclaw_channel_octo.testing.octo.double import NotReached, OctoDouble
+
+__all__ = ["HELPER", "Settings", "Stage", "configured", "furnish", "plain"]
+
+HELPER: Final = "helper_bot"
+"""The bot's uid."""
+
+TOKEN: Final = "bf_playground"  # noqa: S105  # no secret: whoever reaches the server may do everything
+"""The bot's token on the double, which exists only inside this process."""
+
+THINKING_S: Final = 1.0
+"""How long the echo pretends to think."""
+
+TURN_S: Final = 10.0
+"""What a turn may take, where no configuration says."""
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """What is put on the stage.
+
+    Attributes:
+        bot: the bot; its address and token are those of the double.
+        host: the host.
+        thinking_s: how long the agent pretends to think before it does anything.
+    """
+
+    bot: BotConfig
+    host: EmbeddedHostConfig
+    thinking_s: float = 0.0
+
+
+def plain(state_dir: Path, *, turn_s: float = TURN_S) -> Settings:
+    """Return a bot on embedded defaults, whose agent echoes after a moment.
+
+    Args:
+        state_dir: an empty folder.
+        turn_s: seconds a turn may take.
+    """
+    return Settings(
+        bot=BotConfig(account_id="helper", token=SecretStr(TOKEN)),
+        host=EmbeddedHostConfig(state_dir=state_dir, timeout_seconds=turn_s),
+        thinking_s=THINKING_S,
+    )
+
+
+def configured(config: OctoConfig, state_dir: Path, account: str = "") -> Settings:
+    """Return the settings and the agent of a configured bot; its server and its sessions stay untouched.
+
+    Args:
+        config: the configuration.
+        state_dir: an empty folder in the place of the configured one.
+        account: which bot, the first that is on by default.
+
+    Raises:
+        ConfigError: there is no such account, or turns run in a gateway.
+    """
+    if not isinstance(config.host, EmbeddedHostConfig):
+        raise ConfigError("turns run in a gateway there: only agents of the embedded host can be played with")
+    chosen = select_accounts(config, [account] if account else [])
+    if not chosen:
+        raise ConfigError("no account is on: there is no bot to play with")
+    elsewhere = {"token": SecretStr(TOKEN), "ws_url": None, "cdn_url": None}
+    return Settings(
+        bot=chosen[0].model_copy(update=elsewhere),
+        host=config.host.model_copy(update={"state_dir": state_dir}),
+    )
+
+
+def furnish(octo: OctoDouble) -> tuple[ChannelRef, ChannelRef]:
+    """Add Ann, who owns the bot, Ben, the bot, their group and its thread; return group and thread."""
+    octo.add_person("ann", "Ann")
+    octo.add_person("ben", "Ben")
+    octo.add_bot(HELPER, TOKEN, name="Helper", owner="ann")
+    group = octo.add_group("build-room", ["ann", "ben", HELPER], name="Build room")
+    return group, octo.add_thread("build-room", "2039626171074744320")
+
+
+class Stage:
+    """The bot and everything around it, for as long as the context lasts.
+
+    The host skips sessions whose last run failed, as old gateways do: only the guard keeps the bot answering.
+
+    Args:
+        octo: the double, furnished.
+        settings: bot and host.
+        clock: the one the double has.
+        told: is told of everything that happens, when it happens.
+
+    Attributes:
+        settings: as given.
+        agent: answers; its next turn can be made to go wrong.
+        timeline: what has happened.
+        guarded: whether the bot's guard is on.
+    """
+
+    def __init__(
+        self,
+        octo: OctoDouble,
+        settings: Settings,
+        clock: Clock,
+        told: Callable[[Entry], None] = lambda _: None,
+    ) -> None:
+        host = settings.host
+        self.settings = settings
+        self.agent = SwitchableAgent(
+            agent_from_config(host.agent, host.state_dir), clock, settings.thinking_s
+        )
+        self.timeline = Timeline(clock, told)
+        self.guarded = settings.bot.guard.enabled
+        self._octo = octo
+        self._clock = clock
+        self._host = WatchedHost(self._embedded(), self.timeline)
+        self._channel: OctoChannel | None = None
+        self._around = AsyncExitStack()
+        self._bot = AsyncExitStack()
+        self._switching = asyncio.Lock()
+
+    async def __aenter__(self) -> Self:
+        """Start host and bot; return when the bot is connected. Raises `HostError`."""
+        async with AsyncExitStack() as started:
+            await self._host.start()
+            started.push_async_callback(self._host.stop)
+            await started.enter_async_context(self._followed())
+            started.push_async_callback(self._stop_bot)
+            await self._start_bot()
+            self._around = started.pop_all()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Stop bot and host."""
+        await self._around.aclose()
+
+    @property
+    def account_id(self) -> str:
+        """The bot's account."""
+        return self.settings.bot.account_id
+
+    def session_key(self, channel: ChannelRef) -> str:
+        """Return the session key of a conversation as the bot addresses it."""
+        return self.settings.host.routing.route(self.account_id, channel).session_key
+
+    async def look(self, session_key: str) -> SessionView:
+        """Return what the next message of a session will meet. Raises `HostError`, also while the bot restarts."""
+        if self._channel is None:
+            raise HostError("the bot is being restarted")
+        return await self._channel.look(session_key)
+
+    async def guard(self, *, enabled: bool) -> None:
+        """Restart the bot with its guard on or off; sessions stay as they are. Raises `HostError`."""
+        async with self._switching:
+            self.guarded = enabled
+            await self._stop_bot()
+            self.timeline.note("", Kind.CONNECTION, f"the bot restarts, guard {'on' if enabled else 'off'}")
+            await self._start_bot()
+
+    def _embedded(self) -> EmbeddedHost:
+        host = self.settings.host
+        return EmbeddedHost(
+            state_dir=host.state_dir,
+            agent_id=host.agent_id,
+            agent=self.agent,
+            clock=self._clock,
+            timeout_s=host.timeout_seconds,
+            strict=True,
+            secrets=self._config().secrets(),
+        )
+
+    def _config(self) -> OctoConfig:
+        guard = self.settings.bot.guard.model_copy(update={"enabled": self.guarded})
+        bot = self.settings.bot.model_copy(update={"api_url": self._octo.api_url, "guard": guard})
+        return OctoConfig(host=self.settings.host, accounts={self.account_id: bot})
+
+    async def _start_bot(self) -> None:
+        config = self._config()
+        channel = OctoChannel(config, clock=self._clock, leases=config.host.state_dir)
+        async with AsyncExitStack() as started:
+            started.push_async_callback(channel.stop, 0)
+            await channel.start(self.account_id, self._host)
+            await started.enter_async_context(controlled(config, channel))
+            await self._connected()
+            self._bot = started.pop_all()
+        self._channel = channel
+
+    async def _connected(self) -> None:
+        try:
+            await self._octo.wait_for(lambda: self._octo.online(HELPER))
+        except NotReached:
+            raise HostError("the bot does not connect; its log lines (--verbose) tell why") from None
+
+    async def _stop_bot(self) -> None:
+        self._channel = None
+        await self._bot.aclose()
+
+    @asynccontextmanager
+    async def _followed(self) -> AsyncIterator[None]:
+        """Note what happens in the chat meanwhile."""
+        follower = Follower(
+            self._octo,
+            HELPER,
+            self.timeline,
+            key_of=self.session_key,
+            announcement=self.settings.bot.guard.notice_text,
+        )
+        following = asyncio.create_task(follower.follow())
+        try:
+            yield
+        finally:
+            following.cancel()
+            await asyncio.wait({following})
+            if not following.cancelled():
+                following.result()

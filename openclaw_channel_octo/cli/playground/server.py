@@ -1,0 +1,134 @@
+"""The playground's page and what it asks for."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+from aiohttp import web
+from msgspec import to_builtins
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from openclaw_channel_octo.cli.playground.agent import NextTurn
+from openclaw_channel_octo.cli.playground.app import HELPER, Settings, Stage, furnish
+from openclaw_channel_octo.cli.sessions.command import verdict
+from openclaw_channel_octo.clock import Clock
+from openclaw_channel_octo.errors import OctoError
+from openclaw_channel_octo.testing.octo.double import FOR_PROGRAMS, OctoDouble
+from openclaw_channel_octo.testing.octo.remote import Remote
+from openclaw_channel_octo.testing.octo.view import Conversation, conversations
+from openclaw_channel_octo.testing.web.local_web import as_json, guarded, mistakes, page_file, refusal
+
+__all__ = ["Playground", "served"]
+
+_PREFIX: Final = "/_playground"
+
+UNGUARDED: Final = "the guard is off: the next message gets a receipt, a typing sign, and then silence"
+
+_PACKAGE: Final = "openclaw_channel_octo.cli.playground"
+
+
+class Switches(BaseModel):
+    """What the page's buttons change; what is left out stays as it is."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    next_turn: NextTurn | None = Field(None, alias="nextTurn")
+    guard: bool | None = None
+
+
+class Playground:
+    """Serves one page on the double's own address, beside the controls of `Remote`.
+
+    ``GET /`` is the page, ``/_playground/state`` the sessions and what has happened as JSON; ``POST
+    /_playground/switch`` takes `Switches`.
+
+    Args:
+        octo: the double.
+        stage: bot and host.
+    """
+
+    def __init__(self, octo: OctoDouble, stage: Stage) -> None:
+        self._octo = octo
+        self._stage = stage
+
+    def add_to(self, app: web.Application) -> None:
+        """Register the page."""
+        app.router.add_get("/", guarded(self._show))
+        app.router.add_get(_PREFIX + "/pages/{name}", guarded(self._file))
+        app.router.add_get(_PREFIX + "/state", guarded(self._state))
+        app.router.add_post(_PREFIX + "/switch", guarded(self._switch))
+
+    async def _show(self, _: web.Request) -> web.StreamResponse:
+        return page_file(_PACKAGE, "playground.html")
+
+    async def _file(self, request: web.Request) -> web.StreamResponse:
+        return page_file(_PACKAGE, request.match_info["name"])
+
+    async def _state(self, _: web.Request) -> web.StreamResponse:
+        stage = self._stage
+        found = [each for each in conversations(self._octo) if HELPER in each.members]
+        return as_json(
+            {
+                "bot": HELPER,
+                "turn_s": stage.settings.bot.turn_budget_s(stage.settings.host.timeout_seconds),
+                "next_turn": stage.agent.next_turn,
+                "guard": stage.guarded,
+                "sessions": [await self._session(each) for each in found],
+                "timeline": [to_builtins(entry) for entry in stage.timeline.entries],
+            }
+        )
+
+    async def _session(self, found: Conversation) -> dict[str, Any]:
+        key = self._stage.session_key(found.channel)
+        shown: dict[str, Any] = {"conversation": found.key, "session_key": key}
+        try:
+            seen = await self._stage.look(key)
+        except OctoError as error:
+            return {**shown, "status": "", "verdict": str(error), "waiting": 0}
+        status = seen.snapshot.status if seen.snapshot else None
+        unguarded = not self._stage.guarded and seen.plan.forced
+        return {
+            **shown,
+            "status": status or "new",
+            "verdict": UNGUARDED if unguarded else verdict(seen.plan),
+            "waiting": seen.waiting,
+        }
+
+    async def _switch(self, request: web.Request) -> web.StreamResponse:
+        try:
+            wanted = Switches.model_validate_json(await request.read())
+            if wanted.next_turn is not None:
+                self._stage.agent.next_turn = wanted.next_turn
+            if wanted.guard is not None:
+                await self._stage.guard(enabled=wanted.guard)
+        except ValidationError as error:
+            return refusal(mistakes(error))
+        except OctoError as error:
+            return refusal(str(error))
+        return as_json({"ok": True})
+
+
+@asynccontextmanager
+async def served(settings: Settings, clock: Clock, port: int = 0) -> AsyncIterator[OctoDouble]:
+    """Have the playground open, page and all, for as long as the context lasts.
+
+    Args:
+        settings: bot and host.
+        clock: time.
+        port: where to listen on loopback, any free one by default.
+
+    Raises:
+        OSError: the port is taken.
+        HostError: the state folder cannot be used, or the bot does not connect.
+        ConfigError: the agent cannot be made.
+    """
+
+    def add_pages(octo: OctoDouble, app: web.Application) -> None:
+        Remote(octo, clock).add_to(app)
+        Playground(octo, stage).add_to(app)
+
+    octo = OctoDouble(clock, port=port, also=add_pages, bounds=FOR_PROGRAMS)
+    stage = Stage(octo, settings, clock)
+    furnish(octo)
+    async with octo, stage:
+        yield octo

@@ -1,0 +1,1 @@
+"""The commands that run the bots, and what they start with."""
