@@ -14,8 +14,8 @@ from openclaw_channel_octo.host.base import Accepted, Final
 from openclaw_channel_octo.runtime.delivery.removal import remove
 from openclaw_channel_octo.testing.host import HANG, ScriptedHost
 from openclaw_channel_octo.testing.octo.faults import ErrorAnswer, Hang
+from tests.runtime.delivery.test_files_out import NOTE, item, payloads, shown, stored
 from tests.runtime.rig import HELPER, Rig, python_agent
-from tests.runtime.test_files_out import NOTE, item, payloads, shown, stored
 
 CONFINED = Path(__file__).parents[2] / "examples" / "confined-agent.sh"
 GONE = "it is not there"

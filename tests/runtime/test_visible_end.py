@@ -29,7 +29,6 @@ from openclaw_channel_octo.runtime.turn.commands import FAILED
 from openclaw_channel_octo.session.status import SessionSnapshot
 from openclaw_channel_octo.testing.host import HANG, ScriptedHost, Step
 from openclaw_channel_octo.testing.octo.faults import ErrorAnswer, Hang, LoseAnswer, RateLimit, Refuse
-from tests.runtime.model_server import ModelServer
 from tests.runtime.rig import (
     ANN,
     BEN,
@@ -42,6 +41,7 @@ from tests.runtime.rig import (
     Rig,
     python_agent,
 )
+from tests.runtime.turn.model_server import ModelServer
 from tests.runtime.wire_bench import SkippingClock
 
 TEXTS = Texts()

@@ -10,6 +10,7 @@ import websockets
 from websockets.asyncio.server import Server, ServerConnection, serve
 
 from openclaw_channel_octo.clock import Clock, SystemClock
+from openclaw_channel_octo.testing.gateway import frames
 from openclaw_channel_octo.testing.gateway.runs import (
     Asked,
     Break,
@@ -20,7 +21,6 @@ from openclaw_channel_octo.testing.gateway.runs import (
     Say,
     TimeOut,
 )
-from openclaw_channel_octo.testing.gateway import frames
 
 __all__ = ["Asked", "Break", "FakeGateway", "Hang", "Reply", "Say", "TimeOut"]
 

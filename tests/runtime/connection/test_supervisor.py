@@ -7,7 +7,7 @@ import pytest
 from openclaw_channel_octo.errors import ApiError, PermissionDenied
 from openclaw_channel_octo.runtime.connection.supervisor import LONG_WAIT_S, LONGEST_WAIT_S, LinkState
 from openclaw_channel_octo.wire.packets import ReasonCode
-from tests.runtime.scripted_wire import (
+from tests.runtime.connection.scripted_wire import (
     BAD_TOKEN,
     DOWN,
     HOUR_S,

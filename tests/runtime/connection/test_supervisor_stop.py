@@ -19,7 +19,7 @@ from openclaw_channel_octo.session.route import Routing
 from openclaw_channel_octo.store.journal import Journal
 from openclaw_channel_octo.testing.clock import ManualClock
 from openclaw_channel_octo.testing.host import ScriptedHost
-from tests.runtime.scripted_wire import (
+from tests.runtime.connection.scripted_wire import (
     BAD_TOKEN,
     DOWN,
     HOUR_S,

@@ -16,7 +16,7 @@ from openclaw_channel_octo.wire.client import ClientConnection, Credentials
 from openclaw_channel_octo.wire.crypto import KeyPair
 from openclaw_channel_octo.wire.events import Connected, Received
 from openclaw_channel_octo.wire.packets import Flags, ReasonCode
-from tests.runtime.scripted_wire import (
+from tests.runtime.connection.scripted_wire import (
     IM_TOKEN,
     UID,
     Answer,
