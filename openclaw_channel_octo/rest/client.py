@@ -58,7 +58,7 @@ class BotApi:
         origin: the server as other bots use it too, an own one by default; the caller's is not closed here.
         timeout_s: seconds one attempt may take, a third of it for the connection.
         tap: is shown every attempt with its answer, secrets included.
-        told: is told of every attempt: the call, and ``ok`` or the name of the error.
+        on_attempt: is told of every attempt: the call, and ``ok`` or the name of the error.
 
     Raises:
         ConfigError: ``base_url`` is no such address, or the token cannot be one.
@@ -73,9 +73,9 @@ class BotApi:
         origin: Origin | None = None,
         timeout_s: float = 30.0,
         tap: Callable[[Exchange], None] | None = None,
-        told: Callable[[str, str], None] | None = None,
+        on_attempt: Callable[[str, str], None] | None = None,
     ) -> None:
-        self._told = told or _not_told
+        self._on_attempt = on_attempt or _not_told
         self._base = fields.checked_base(base_url)
         self._token = fields.checked_token(token)
         self._clock = clock
@@ -309,13 +309,13 @@ class BotApi:
                     raw = await self._attempt(call, path, data, params, budget)
                 answer = await read_aside(call, raw, shape)
             except ApiError as error:
-                self._told(call, type(error).__name__)
+                self._on_attempt(call, type(error).__name__)
                 wait_s = budget.wait_after(error)
                 if wait_s is None:
                     raise
                 _log.debug("%s, next attempt in %.1f s", error, wait_s)
             else:
-                self._told(call, "ok")
+                self._on_attempt(call, "ok")
                 self._origin.succeeded()
                 return answer
             await self._clock.sleep(wait_s)

@@ -236,7 +236,7 @@ class Bot:
                 shared.routing,
                 around.policy,
                 shared.journal,
-                around.heed,
+                around.observe,
             ),
             admission=make_admission(basics, around, outbox),
             outbox=outbox,
@@ -289,7 +289,7 @@ class Bot:
         """Fetch what was said while nobody listened; servers push nothing of it (protocol §4.8)."""
         self._server_ahead_ms = connected.time_diff_ms
         if self._begun:
-            self._intake.start(self._around.look_around(self._sequence.rounds.latest()), "surroundings")
+            self._intake.start(self._around.refresh(self._sequence.rounds.latest()), "surroundings")
             self._intake.start(self._sequence.catch_up(), "catch-up")
         else:
             self._begin()
@@ -303,7 +303,7 @@ class Bot:
         """Get to know the conversations, fetch what was missed, and take up what an earlier process left open."""
         journal, account = self._shared.journal, self._config.account_id
         self._sequence.restore(await journal.cursors(account))
-        await self._around.look_around(self._sequence.rounds.latest())
+        await self._around.refresh(self._sequence.rounds.latest())
         await self._sequence.catch_up(await self._pipeline.open())
         self._pipeline.resume()
         check = partial(self._sequence.check, self._online)

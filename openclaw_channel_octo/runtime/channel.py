@@ -137,7 +137,7 @@ class OctoChannel:
                 clock=self._clock,
                 origin=origin,
                 tap=tap.call if tap else None,
-                told=BotMetrics(self._meter, self._clock, account.account_id).called,
+                on_attempt=BotMetrics(self._meter, self._clock, account.account_id).called,
             )
             lease = FileLease(self._leases, f"{account.api_url} {account.token.get_secret_value()}")
             bot = Bot(account, shared, api, lease, BotLog(_log, account.account_id), tap)

@@ -190,7 +190,7 @@ class Pipeline:
     def _judge(self, outcome: Outcome) -> Outcome:
         row, kind = outcome.row, outcome.decision.kind
         if kind is DecisionKind.ECHO:
-            self._outbox.heard(outcome.payload, outcome.message.message_id)
+            self._outbox.on_echo(outcome.payload, outcome.message.message_id)
             return outcome
         if outcome.decision.reason == TOO_OLD or (outcome.fetched and not self._resumed):
             return outcome
@@ -232,7 +232,7 @@ class Pipeline:
             await self._outbox.announce(row.channel, self._config.texts.failed)
         except ApiError as problem:
             reason = f"{reason}; the notice failed too: {problem}"
-        await self._turns.bury(row, reason)
+        await self._turns.dead_letter(row, reason)
 
     def _note(self, outcome: Outcome) -> None:
         """Log what sets nothing in motion: chatter as people expect to find it, the rest at DEBUG."""
@@ -326,7 +326,7 @@ class Pipeline:
         with trace_scope(row.trace):
             try:
                 if not (look and await self._turns.found_in_chat(row)):
-                    await self._turns.to_its_end(row, self._obey(row))
+                    await self._turns.run_to_end(row, self._obey(row))
             finally:
                 self._finished(row)
 

@@ -91,7 +91,7 @@ def make_admission(basics: BotContext, around: ConversationDirectory, outbox: Ou
     """Return what turns messages away."""
     shared = basics.shared
     notices = Notifier(outbox, shared.journal, basics.tasks, shared.clock, basics.log)
-    limits = Limits(basics.config, basics.identity, around.is_bot, notices.over)
+    limits = Limits(basics.config, basics.identity, around.is_bot, notices.end_burst)
     texts = basics.config.texts
     return Admission(texts, notices, limits, PairingNotices(texts, shared.journal, shared.clock))
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 from msgspec import Struct
 
 from openclaw_channel_octo.cli.demo.screen import Screen
-from openclaw_channel_octo.cli.playground.app import HELPER, furnish
+from openclaw_channel_octo.cli.playground.app import HELPER, seed
 from openclaw_channel_octo.ids import ChannelRef, ChannelType
 from openclaw_channel_octo.session.key import session_key
 from openclaw_channel_octo.store.journal import Journal
@@ -94,7 +94,7 @@ class Chat:
         self._pace = pace
         self._signs: list[tuple[Place, str]] = []
         self._shown = 0
-        group, thread = furnish(octo)
+        group, thread = seed(octo)
         self._here: Place | None = None
         self.group = Place("group", 'group "Build room"', group, group)
         self.thread = Place(

@@ -10,7 +10,7 @@ from typing import Final
 from openclaw_channel_octo.cli.demo.chat import ACCOUNT, AGENT_ID, Chat, Pace, Place
 from openclaw_channel_octo.cli.demo.check import Heard, Question
 from openclaw_channel_octo.cli.demo.screen import Screen
-from openclaw_channel_octo.cli.playground.app import Settings, Stage, configured
+from openclaw_channel_octo.cli.playground.app import PlaygroundApp, Settings, configured
 from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.config.load import parse_config
 from openclaw_channel_octo.config.model import GuardConfig
@@ -94,11 +94,11 @@ async def tell(state_dir: Path, pace: Pace) -> Heard:
         story = _Story(chat, screen, pace)
         async with chat.shown():
             screen.heading("1. The old way (guard.enabled: false)")
-            async with Stage(octo, _bot(state_dir, pace, guarded=False), SystemClock()):
+            async with PlaygroundApp(octo, _bot(state_dir, pace, guarded=False), SystemClock()):
                 unguarded_lines = await story.without_guard()
             before = {place.name: len(chat.lines(place)) for place in chat.places}
             screen.heading("2. With the guard (the default), on the same session file")
-            async with Stage(octo, _bot(state_dir, pace, guarded=True), SystemClock()):
+            async with PlaygroundApp(octo, _bot(state_dir, pace, guarded=True), SystemClock()):
                 await story.with_guard()
         return Heard(
             unguarded=_UNGUARDED,

@@ -9,7 +9,7 @@ from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.config.model import BotConfig
 from openclaw_channel_octo.runtime.connection.supervisor import LinkState
 
-__all__ = ["check_living"]
+__all__ = ["check_running"]
 
 SETTLED_MS = 60_000
 """A connection that is down for less may be on its way up again."""
@@ -23,7 +23,7 @@ _ADVICE: Mapping[str, str] = {
 }
 
 
-def check_living(told: Mapping[str, Any], holder: str, bots: Sequence[BotConfig]) -> Iterator[Finding]:
+def check_running(told: Mapping[str, Any], holder: str, bots: Sequence[BotConfig]) -> Iterator[Finding]:
     """Yield what is found about running bots.
 
     Args:

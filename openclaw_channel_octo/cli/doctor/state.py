@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from openclaw_channel_octo.cli.doctor.findings import Finding, error, fine, warning
-from openclaw_channel_octo.cli.doctor.running import check_living
+from openclaw_channel_octo.cli.doctor.running import check_running
 from openclaw_channel_octo.cli.output import plain
 from openclaw_channel_octo.cli.sessions.files import is_fine, read_sessions
 from openclaw_channel_octo.clock import SystemClock
@@ -138,7 +138,7 @@ def _use(folder: Path, holder: str, bots: Sequence[BotConfig]) -> Iterator[Findi
         yield warning(FOLDER, f"process {holder} works with {folder}, but: {problem}", advice)
         return
     yield fine(FOLDER, f"process {holder} runs bots with {folder}")
-    yield from check_living(told, holder, bots)
+    yield from check_running(told, holder, bots)
 
 
 def _sessions(folder: Path, silent_ms: int) -> Iterator[Finding]:

@@ -23,7 +23,7 @@ from openclaw_channel_octo.runtime.channel import OctoChannel
 from openclaw_channel_octo.runtime.turn.recovery import SessionView
 from openclaw_channel_octo.testing.octo.double import NotReached, OctoDouble
 
-__all__ = ["HELPER", "Settings", "Stage", "configured", "furnish", "plain"]
+__all__ = ["HELPER", "PlaygroundApp", "Settings", "configured", "plain", "seed"]
 
 HELPER: Final = "helper_bot"
 """The bot's uid."""
@@ -89,7 +89,7 @@ def configured(config: OctoConfig, state_dir: Path, account: str = "") -> Settin
     )
 
 
-def furnish(octo: OctoDouble) -> tuple[ChannelRef, ChannelRef]:
+def seed(octo: OctoDouble) -> tuple[ChannelRef, ChannelRef]:
     """Add Ann, who owns the bot, Ben, the bot, their group and its thread; return group and thread."""
     octo.add_person("ann", "Ann")
     octo.add_person("ben", "Ben")
@@ -98,7 +98,7 @@ def furnish(octo: OctoDouble) -> tuple[ChannelRef, ChannelRef]:
     return group, octo.add_thread("build-room", "2039626171074744320")
 
 
-class Stage:
+class PlaygroundApp:
     """The bot and everything around it, for as long as the context lasts.
 
     The host skips sessions whose last run failed, as old gateways do: only the guard keeps the bot answering.

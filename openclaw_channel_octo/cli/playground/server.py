@@ -9,7 +9,7 @@ from msgspec import to_builtins
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from openclaw_channel_octo.cli.playground.agent import NextTurn
-from openclaw_channel_octo.cli.playground.app import HELPER, Settings, Stage, furnish
+from openclaw_channel_octo.cli.playground.app import HELPER, PlaygroundApp, Settings, seed
 from openclaw_channel_octo.cli.sessions.command import verdict
 from openclaw_channel_octo.clock import Clock
 from openclaw_channel_octo.errors import OctoError
@@ -47,7 +47,7 @@ class Playground:
         stage: bot and host.
     """
 
-    def __init__(self, octo: OctoDouble, stage: Stage) -> None:
+    def __init__(self, octo: OctoDouble, stage: PlaygroundApp) -> None:
         self._octo = octo
         self._stage = stage
 
@@ -128,7 +128,7 @@ async def served(settings: Settings, clock: Clock, port: int = 0) -> AsyncIterat
         Playground(octo, stage).add_to(app)
 
     octo = OctoDouble(clock, port=port, also=add_pages, bounds=FOR_PROGRAMS)
-    stage = Stage(octo, settings, clock)
-    furnish(octo)
+    stage = PlaygroundApp(octo, settings, clock)
+    seed(octo)
     async with octo, stage:
         yield octo

@@ -208,7 +208,7 @@ class GatewayHost:
         run_id = text(event.payload.get("runId"))
         for run in self._runs.values():
             if run_id == run.key or (key and key == run.turn.session_key.casefold()):
-                run.hear(event.name, event.payload)
+                run.on_event(event.name, event.payload)
                 return
         if not run_id.startswith(self._last_runs.get(key, run_id)):
             del self._last_runs[key]

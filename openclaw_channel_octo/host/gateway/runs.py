@@ -80,7 +80,7 @@ class GatewayRun:
         finally:
             self.events.put_nowait(None)
 
-    def hear(self, name: str, payload: Mapping[str, Any]) -> None:
+    def on_event(self, name: str, payload: Mapping[str, Any]) -> None:
         """Take an event of this run, or one of its session while the run is looked for there."""
         run_id = text(payload.get("runId"))
         if run_id == self.key:
@@ -116,7 +116,7 @@ class GatewayRun:
         while True:
             try:
                 await self._connection.ready()
-                if lost and (end := await self._bring_home()) is not None:
+                if lost and (end := await self._reconcile()) is not None:
                     return end
                 lost = True
                 return await self._ask()
@@ -198,7 +198,7 @@ class GatewayRun:
                 return None
             await self._clock.sleep(SETTLE_EVERY_S)  # some answer at once that nothing is known yet
 
-    async def _bring_home(self) -> End | None:
+    async def _reconcile(self) -> End | None:
         """Find out what became of a run whose connection was lost; ``None`` when it has to be asked for."""
         if self._connection.booted_ms < self._sent_ms:
             # The same gateway knows the run by its key, for a while; its history knows it for good.

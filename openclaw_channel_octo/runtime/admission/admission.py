@@ -43,13 +43,13 @@ class Admission:
         notice = self._limits.excess(outcome)
         if notice is None or outcome.row is None:
             return None
-        return self._notices.end(outcome.row, notice)
+        return self._notices.close_with_notice(outcome.row, notice)
 
     def refuse(self, row: InboundRow) -> "asyncio.Task[Any]":
         """End a message of somebody who may not talk to the bot; they are told once a day in a conversation."""
         if row.reason == NOT_PAIRED:
-            return self._notices.end(row, self._pairing.notice(row))
-        return self._notices.end(
+            return self._notices.close_with_notice(row, self._pairing.notice(row))
+        return self._notices.close_with_notice(
             row,
             Notice(
                 text=self._texts.refused,
@@ -61,14 +61,16 @@ class Admission:
 
     def late(self, row: InboundRow) -> "asyncio.Task[Any]":
         """End a message that is too old to be answered; each conversation is told once."""
-        return self._notices.end(
+        return self._notices.close_with_notice(
             row, Notice(text=self._texts.too_late, reason=TOO_OLD, burst=(TOO_OLD, row.channel))
         )
 
     def busy(self, row: InboundRow) -> "asyncio.Task[Any]":
         """End a message its lane has no room for."""
-        return self._notices.end(row, Notice(text=self._texts.busy, reason=LANE_FULL, burst=row.session_key))
+        return self._notices.close_with_notice(
+            row, Notice(text=self._texts.busy, reason=LANE_FULL, burst=row.session_key)
+        )
 
     def room(self, row: InboundRow) -> None:
         """Note that a lane has taken a message: the next one it has no room for begins a new burst."""
-        self._notices.over(row.session_key)
+        self._notices.end_burst(row.session_key)

@@ -59,7 +59,7 @@ class Notifier:
         self._clock = clock
         self._bursts: dict[Hashable, asyncio.Task[str]] = {}
 
-    def end(self, row: InboundRow, notice: Notice) -> "asyncio.Task[Any]":
+    def close_with_notice(self, row: InboundRow, notice: Notice) -> "asyncio.Task[Any]":
         """End a message; the first of a burst sends the notice, the next one where that fails.
 
         Returns:
@@ -70,7 +70,7 @@ class Notifier:
             return self._lead(row, notice)
         return self._tasks.start(self._end_with(row, told, notice), "notice-end")
 
-    def over(self, burst: Hashable) -> None:
+    def end_burst(self, burst: Hashable) -> None:
         """Note that a burst has ended: the next message that gets no answer sends a notice again."""
         self._bursts.pop(burst, None)
 
@@ -90,14 +90,14 @@ class Notifier:
             if (not notice_id or notice.stands_s) and (
                 self._bursts.get(notice.burst) is asyncio.current_task()
             ):
-                self.over(notice.burst)
+                self.end_burst(notice.burst)
         return notice_id
 
     async def _tell(self, row: InboundRow, notice: Notice) -> str:
         """End the message that caused the notice; return the notice's id, empty when it could not be sent."""
         try:
             if row.ending:
-                await self._outbox.finish(row)
+                await self._outbox.resume(row)
                 return await self._earlier(row, notice)
             if earlier := await self._earlier(row, notice):
                 await self._journal.settle(

@@ -136,7 +136,7 @@ class Attachments:
             self._log.warning("a file was not uploaded: %s", error)
             raise FileRefused("the upload failed") from None
 
-    async def spent(self, file: str) -> None:
+    async def release(self, file: str) -> None:
         """Remove what was kept of a file until its message was made.
 
         Args:

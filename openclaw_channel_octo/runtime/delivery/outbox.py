@@ -171,7 +171,7 @@ class Outbox:
                 self._name_note(chunk.ref, ids[-1])
         finally:
             for part in parts:
-                await self._files.spent(part.file)
+                await self._files.release(part.file)
         return ids
 
     async def edit(self, channel: ChannelRef, message_id: str, text: str) -> None:
@@ -190,7 +190,7 @@ class Outbox:
         """Return why a message of ours is a line in the place of a file, empty for every other message."""
         return self._notes.get(message_id, "")
 
-    async def finish(self, row: InboundRow) -> bool:
+    async def resume(self, row: InboundRow) -> bool:
         """Take up what an earlier process had begun to send for a row.
 
         Returns:
@@ -216,9 +216,9 @@ class Outbox:
         """Send a notice that nothing depends on: one try, no questions. Raises `ApiError`."""
         await self._sender.send(channel, Chunk(ref=self._clock.new_id(), text=text))
 
-    def heard(self, payload: Payload | None, message_id: int) -> None:
+    def on_echo(self, payload: Payload | None, message_id: int) -> None:
         """Note one of our own messages that came back over the socket: it stands in the chat."""
-        self._sender.heard(payload, message_id)
+        self._sender.on_echo(payload, message_id)
 
     async def answered_in_chat(self, row: InboundRow) -> bool:
         """Return whether the chat shows a message as answered, whatever the journal knows; see `Sender`.
@@ -320,7 +320,7 @@ class Outbox:
             except ApiError as error:
                 if not error.about_content:
                     for unsent in waiting:
-                        await self._files.spent(unsent.file)
+                        await self._files.release(unsent.file)
                     raise
                 sent.ids.append("")
                 sent.refused = error
@@ -340,7 +340,7 @@ class Outbox:
         if chunk.file:
             file, chunk = chunk.file, await self._ready(chunk)
             await self._journal.revise_chunk(chunk.ref, chunk)
-            await self._files.spent(file)
+            await self._files.release(file)
         if not uncertain:
             await self._journal.mark_chunk(chunk.ref, ChunkState.SENDING)
         message_id = await self._sender.deliver(row.channel, chunk, row, uncertain=uncertain)

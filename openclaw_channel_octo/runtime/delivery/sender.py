@@ -157,7 +157,7 @@ class Sender:
                 except ApiError as error:
                     await tries.next(error)
 
-    def heard(self, payload: Payload | None, message_id: int) -> None:
+    def on_echo(self, payload: Payload | None, message_id: int) -> None:
         """Note one of our own messages that stands in the chat."""
         ref = payload.data.get(REF_KEY) if payload else None
         if isinstance(ref, str):
@@ -182,7 +182,7 @@ class Sender:
             )
             for message in page:
                 if self._is_ours(message):
-                    self.heard(parse_payload(message.payload), int(message.message_id))
+                    self.on_echo(parse_payload(message.payload), int(message.message_id))
             if len(page) < MAX_HISTORY_ROWS or page[-1].message_seq < start:
                 break
             start = page[-1].message_seq + 1

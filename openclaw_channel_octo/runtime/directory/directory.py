@@ -80,18 +80,18 @@ class ConversationDirectory(Struct, frozen=True, kw_only=True):
         """Return whether somebody in a conversation is a bot, as far as it is known now."""
         return is_bot(uid, self.policy(channel))
 
-    def heed(self, outcome: Outcome) -> None:
+    def observe(self, outcome: Outcome) -> None:
         """Note what a received message tells of its conversation."""
         payload = outcome.payload
         if payload is None or outcome.channel.type == ChannelType.PERSON:
             return
         if outcome.decision.kind is DecisionKind.CONTROL:
-            self._heed_signal(outcome.channel, payload)
+            self._observe_signal(outcome.channel, payload)
         elif outcome.decision.kind is DecisionKind.CONTEXT:
             self.roster.warm(outcome.channel, outcome.message.from_uid)
             self.preferences.warm(group_of(outcome.channel).id)
 
-    async def look_around(self, latest: Sequence[ChannelRef] = ()) -> None:
+    async def refresh(self, latest: Sequence[ChannelRef] = ()) -> None:
         """Ask for what has to be known before people speak, within `LOOK_WITHIN_S`; the rest comes later.
 
         Args:
@@ -125,7 +125,7 @@ class ConversationDirectory(Struct, frozen=True, kw_only=True):
         first = dict.fromkeys([*(group_no for group_no in spoken if group_no in known), *listed])
         await together(look_at(group_no) for group_no in islice(first, GROUPS_AT_FIRST))
 
-    def _heed_signal(self, channel: ChannelRef, payload: Payload) -> None:
+    def _observe_signal(self, channel: ChannelRef, payload: Payload) -> None:
         event = payload.event_type or ""
         if event.startswith(NOTES_EVENTS):
             self.notes.changed(channel)

@@ -113,7 +113,7 @@ class GapFiller:
                 if outcome.decision.kind is DecisionKind.UNDECODABLE:
                     self._tasks.start(self._look_up(outcome.channel), "look-up")
                 continue
-            channel = self._channels.get(outcome.channel) or self._meet_at(outcome.channel, seq)
+            channel = self._channels.get(outcome.channel) or self._discover(outcome.channel, seq)
             self._pass_on(channel.order.offer(seq, outcome, hold=channel.filling))
             if channel.order.held:
                 self._wait(outcome.channel, channel)
@@ -197,7 +197,7 @@ class GapFiller:
             channel.complete = True
             self.rounds.heard(ref)
 
-    def _meet_at(self, ref: ChannelRef, seq: int) -> _Channel:
+    def _discover(self, ref: ChannelRef, seq: int) -> _Channel:
         """Begin with a conversation whose message ``seq`` is the first one here; those before it may be lost."""
         channel = self._add(ref, filling=seq > 1)
         if channel.filling:
@@ -225,24 +225,24 @@ class GapFiller:
             self._go_on_without(ref, channel)
         elif not channel.filling and not channel.waiting:
             channel.waiting = True
-            self._tasks.start(self._close_hole(ref, channel), "reorder")
+            self._tasks.start(self._close_gap(ref, channel), "reorder")
 
     def _go_on_without(self, ref: ChannelRef, channel: _Channel) -> None:
         """Pass on what is there, and ask for the rest again later."""
-        self._pass_on(channel.order.lose())
+        self._pass_on(channel.order.skip_gap())
         self._tasks.start(self._try_again(ref, channel), "catch-up")
 
-    async def _close_hole(self, ref: ChannelRef, channel: _Channel) -> None:
+    async def _close_gap(self, ref: ChannelRef, channel: _Channel) -> None:
         """Give late messages their time, then ask for what is still missing."""
         await self._clock.sleep(WINDOW_S)
         channel.waiting = False
-        if (before := channel.order.hole) is not None and not channel.filling:
+        if (before := channel.order.gap) is not None and not channel.filling:
             channel.filling = True
             await self._fill(ref, channel, before)
             self._heard(ref)
 
     async def _fill(self, ref: ChannelRef, channel: _Channel, before: int | None) -> bool:
-        """Fetch the messages of a hole, or everything new; return whether that could be done.
+        """Fetch the messages of a gap, or everything new; return whether that could be done.
 
         The caller has set ``filling``.
         """
@@ -279,10 +279,10 @@ class GapFiller:
         except (ApiError, StoreError) as error:
             level = logging.DEBUG if isinstance(error, _GONE) else logging.WARNING
             self._log.log(level, "the history of channel=%s could not be read: %s", ref.id, error)
-            if order.hole is None and not order.cursor:
+            if order.gap is None and not order.cursor:
                 self._channels.pop(ref, None)
-            elif order.hole is not None and isinstance(error, _GONE):
-                self._pass_on(order.begin(order.hole - 1))
+            elif order.gap is not None and isinstance(error, _GONE):
+                self._pass_on(order.begin(order.gap - 1))
             else:
                 self._go_on_without(ref, channel)
             return isinstance(error, _GONE)

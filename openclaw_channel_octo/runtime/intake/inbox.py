@@ -54,7 +54,7 @@ class Inbox:
         routing: which session a conversation belongs to.
         policy: returns what the gate has to know besides the message, for a conversation as it is known now.
         journal: where rows go.
-        heed: told what each message is before the next one is judged, which it may change.
+        observe: told what each message is before the next one is judged, which it may change.
     """
 
     def __init__(
@@ -64,14 +64,14 @@ class Inbox:
         routing: Routing,
         policy: Callable[[ChannelRef], GatePolicy],
         journal: Journal,
-        heed: Callable[[Outcome], None] = lambda _: None,
+        observe: Callable[[Outcome], None] = lambda _: None,
     ) -> None:
         self._account = account
         self._identity = identity
         self._routing = routing
         self._policy = policy
         self._journal = journal
-        self._heed = heed
+        self._observe = observe
         self._poison: dict[int, int] = {}
 
     async def accept(self, events: Sequence[Incoming], *, answer_since: int = 0) -> list[Outcome]:
@@ -126,7 +126,7 @@ class Inbox:
         outcome = Outcome(
             message=message, decision=decision, payload=payload, channel=channel, session_key=key
         )
-        self._heed(outcome)
+        self._observe(outcome)
         if message.flags & Flags.NO_PERSIST and not addressed:
             return _Judged(outcome, None)  # never sent again by the server, so there is nothing to remember
         if addressed:

@@ -27,11 +27,11 @@ class ReorderBuffer(Generic[_T]):
 
     @property
     def behind(self) -> bool:
-        """Whether a hole was passed over because the history could not be asked."""
+        """Whether a gap was passed over because the history could not be asked."""
         return self._behind
 
     @property
-    def hole(self) -> int | None:
+    def gap(self) -> int | None:
         """Number of the first message that is held back, ``None`` when none is."""
         return min(self._held) if self._held else None
 
@@ -67,8 +67,8 @@ class ReorderBuffer(Generic[_T]):
         """Note that the history holds nothing else below ``before``; return what may go on now.
 
         Args:
-            before: end of the hole that was asked for, ``None`` for everything there was. What arrived while
-                the history was read may lie behind a new hole, and stays.
+            before: end of the gap that was asked for, ``None`` for everything there was. What arrived while
+                the history was read may lie behind a new gap, and stays.
         """
         self._behind = False
         self._advance(self._last if before is None else max(self._last, before - 1))
@@ -89,8 +89,8 @@ class ReorderBuffer(Generic[_T]):
         """Return what was only held because the history was being read."""
         return self._contiguous()
 
-    def lose(self) -> list[_T]:
-        """Pass over the holes, because the history cannot be asked; return everything held, in order."""
+    def skip_gap(self) -> list[_T]:
+        """Pass over the gaps, because the history cannot be asked; return everything held, in order."""
         self._behind = True
         ready = [self._held[number] for number in sorted(self._held)]
         self._advance(max(self._held, default=self._last))

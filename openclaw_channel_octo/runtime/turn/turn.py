@@ -110,7 +110,7 @@ class Turns(Struct, frozen=True, kw_only=True):
         """
         answer = Answer()
         try:
-            await self.to_its_end(row, self._answer(row, answer, begin, look=look))
+            await self.run_to_end(row, self._answer(row, answer, begin, look=look))
             # Not where this is cancelled: what was planned by then is sent after the next start, files and all.
             for run_id in answer.runs:
                 await self.outputs.discard(run_id)
@@ -124,7 +124,7 @@ class Turns(Struct, frozen=True, kw_only=True):
         Returns:
             Whether it has to run again.
         """
-        return await self.to_its_end(row, self._take_up(row)) is True
+        return await self.run_to_end(row, self._take_up(row)) is True
 
     async def found_in_chat(self, row: InboundRow) -> bool:
         """End a message whose answer stands in the chat already, and return whether it does.
@@ -144,12 +144,12 @@ class Turns(Struct, frozen=True, kw_only=True):
             await self.journal.settle([row.id], RowState.ANSWERED, detail="found in the chat")
         return found
 
-    async def to_its_end(self, row: InboundRow, work: Awaitable[_T]) -> _T | None:
+    async def run_to_end(self, row: InboundRow, work: Awaitable[_T]) -> _T | None:
         """Do a message's work and return what it returns; where it fails, end the message and return ``None``."""
         try:
             return await work
         except ApiError as error:
-            await self.bury(row, str(error))
+            await self.dead_letter(row, str(error))
         except Exception:  # the lane boundary: one message's failure ends there
             self.log.exception("the work on message %s broke", row.message_id)
             await self._end_broken(row)
@@ -162,7 +162,7 @@ class Turns(Struct, frozen=True, kw_only=True):
                 continue
             try:
                 if recorded.ending:
-                    await self.outbox.finish(recorded)
+                    await self.outbox.resume(recorded)
                     return
             except Exception:  # the same boundary: what broke the work may break its end too
                 self.log.exception("its end broke too")
@@ -170,7 +170,7 @@ class Turns(Struct, frozen=True, kw_only=True):
 
     async def _take_up(self, row: InboundRow) -> bool:
         """Finish or end the row if it can be; return whether it has to run again."""
-        shown = await self.outbox.finish(row)
+        shown = await self.outbox.resume(row)
         if row.ending:
             return False
         if shown:
@@ -181,7 +181,7 @@ class Turns(Struct, frozen=True, kw_only=True):
             return False
         return True
 
-    async def bury(self, row: InboundRow, detail: str) -> None:
+    async def dead_letter(self, row: InboundRow, detail: str) -> None:
         """End a message as a dead letter: nothing can be shown, the operator is told why."""
         self.log.error("dead letter: message %s got no answer: %s", row.message_id, detail)
         await self.journal.settle([row.id], RowState.DEAD, detail=detail)
@@ -294,7 +294,7 @@ class Turns(Struct, frozen=True, kw_only=True):
         if self.config.guard.enabled:
             await self._notify(row, text, detail)
         else:
-            await self.bury(row, f"{detail} (guard disabled)")
+            await self.dead_letter(row, f"{detail} (guard disabled)")
 
     async def _notify(
         self, row: InboundRow, said: Said, detail: str, run_id: str = "", quote: str = ""
@@ -304,7 +304,7 @@ class Turns(Struct, frozen=True, kw_only=True):
         try:
             await self.outbox.conclude(row, run_id, said, RowState.NOTIFIED, detail, quote)
         except ApiError as error:
-            await self.bury(row, f"{detail}; the notice failed too: {error}")
+            await self.dead_letter(row, f"{detail}; the notice failed too: {error}")
 
     def _agent_id(self, row: InboundRow) -> str:
         return self.routing.route(self.config.account_id, row.channel).agent_id

@@ -155,15 +155,15 @@ async def test_calls_that_go_on_succeeding_do_not_use_up_the_tries_of_a_message_
 
 async def test_what_another_message_names_as_answered_is_known_from_its_echo(desk: Desk) -> None:
     desk.rig.octo.fail_next("messages/sync", ErrorAnswer(status=400), times=None)
-    desk.sender.heard(parse_payload(b'{"type":1,"content":"yes","client_answers":"7"}'), 99)
+    desk.sender.on_echo(parse_payload(b'{"type":1,"content":"yes","client_answers":"7"}'), 99)
     assert await desk.sender.answered_in_chat(desk.row("7"))
     assert desk.rig.calls("messages/sync") == []
 
 
 async def test_an_echo_that_names_nothing_useful_is_nothing(desk: Desk) -> None:
     for payload in (b"{}", b"[]", b"\xff", b'{"client_answers":7}', b'{"client_answers":["7"]}'):
-        desk.sender.heard(parse_payload(payload), 99)
-    desk.sender.heard(None, 99)
+        desk.sender.on_echo(parse_payload(payload), 99)
+    desk.sender.on_echo(None, 99)
     assert not await desk.sender.answered_in_chat(desk.row("7"))
 
 

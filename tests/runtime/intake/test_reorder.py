@@ -11,7 +11,7 @@ def test_whatever_the_order_of_arrival_everything_goes_on_once_and_in_order(arri
     order: ReorderBuffer[int] = ReorderBuffer(0)
     passed = [item for seq in arrival for item in order.offer(seq, seq)]
     assert passed == list(range(1, 9))
-    assert (order.cursor, order.held, order.hole) == (8, 0, None)
+    assert (order.cursor, order.held, order.gap) == (8, 0, None)
 
 
 @given(st.lists(st.integers(1, 12), max_size=30), st.integers(0, 5))
@@ -20,7 +20,7 @@ def test_going_on_without_the_missing_passes_on_each_message_once_and_what_is_le
 ) -> None:
     order: ReorderBuffer[int] = ReorderBuffer(last)
     passed = [item for seq in arrival for item in order.offer(seq, seq)]
-    rest = order.lose()
+    rest = order.skip_gap()
     assert rest == sorted(rest)
     assert sorted(passed + rest) == sorted(arrival)
     assert order.held == 0
@@ -29,7 +29,7 @@ def test_going_on_without_the_missing_passes_on_each_message_once_and_what_is_le
 def test_a_message_behind_a_hole_waits_until_the_hole_is_closed() -> None:
     order: ReorderBuffer[str] = ReorderBuffer(4)
     assert order.offer(6, "six") == []
-    assert (order.hole, order.cursor) == (6, 4)
+    assert (order.gap, order.cursor) == (6, 4)
     assert order.offer(5, "five") == ["five", "six"]
     assert order.cursor == 6
 
@@ -57,7 +57,7 @@ def test_fetched_messages_stand_between_the_held_ones() -> None:
 def test_a_hole_passed_over_in_need_is_fetched_from_its_beginning_later() -> None:
     order: ReorderBuffer[str] = ReorderBuffer(4)
     order.offer(7, "seven")
-    assert order.lose() == ["seven"]
+    assert order.skip_gap() == ["seven"]
     assert (order.cursor, order.behind) == (4, True)
     assert order.offer(8, "eight") == ["eight"]
     assert order.cursor == 4
@@ -72,7 +72,7 @@ def test_while_missed_messages_are_fetched_everything_new_is_held() -> None:
     assert order.offer(5, "five", hold=True) == []
     assert order.fetched(5, "five again") == ["five", "five again"]
     assert order.complete(None) == []
-    assert (order.hole, order.cursor) == (9, 5)
+    assert (order.gap, order.cursor) == (9, 5)
 
 
 def test_what_arrived_next_in_line_while_the_history_was_read_goes_on_with_it() -> None:
