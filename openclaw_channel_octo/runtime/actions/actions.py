@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from openclaw_channel_octo.errors import ApiError, BadRequest, NotFound, RequestDenied, TargetError
+from openclaw_channel_octo.errors import BadRequest, NotFound, TargetError
 from openclaw_channel_octo.host.base import MediaItem
 from openclaw_channel_octo.ids import ChannelRef, ChannelType
 from openclaw_channel_octo.message.excerpt import excerpt
@@ -13,12 +13,11 @@ from openclaw_channel_octo.message.target import (
     Target,
     calling,
     destination,
-    is_bare,
-    parse_target,
 )
-from openclaw_channel_octo.policy.authority import Requester, Role, needs_roster, refusal
+from openclaw_channel_octo.policy.authority import Requester
 from openclaw_channel_octo.rest.models import Candidate, Group, GroupMember, HistoryMessage, ThreadInfo
 from openclaw_channel_octo.runtime.actions.audit import Audit, Record
+from openclaw_channel_octo.runtime.actions.reach import Reach
 from openclaw_channel_octo.runtime.actions.search import matching
 from openclaw_channel_octo.runtime.actions.types import (
     ActionContext,
@@ -60,6 +59,7 @@ class AgentActions:
     def __init__(self, bot: ActionContext, requester: Requester, run: OpenRun | None = None) -> None:
         self._bot = bot
         self._requester, self._run = requester, run
+        self._reach = Reach(bot, requester, run)
         self.mark = run.turn.mark if run else ""  # of what the agent reads, for `ReadPage.block`
         self._audit = Audit(
             journal=bot.journal,
@@ -136,8 +136,8 @@ class AgentActions:
             after: only messages numbered above this, the oldest of them; wins over ``before``.
         """
         async with self._audit.record("read") as record:
-            named = await self._reach(target, record)
-            elsewhere = named.channel != self._here
+            named = await self._reach.reach(target, record)
+            elsewhere = named.channel != self._reach.here
             wanted = max(1, min(limit, MOST_ELSEWHERE if elsewhere else MOST_HERE))
             rows = await self._rows(named.channel, wanted + 1, before, after)
             kept = rows[:wanted] if after else rows[-wanted:]
@@ -160,22 +160,22 @@ class AgentActions:
         async with self._audit.record("search") as record:
             if not words.strip():
                 raise BadRequest("messages/sync", "there are no words to look for")
-            named = await self._reach(target, record)
+            named = await self._reach.reach(target, record)
             most = max(1, min(limit, MOST_ELSEWHERE))
             rows, more = await matching(self._bot.api, named.channel, words, most)
             heard = [row for row in rows if not self._bot.blocks(row.from_uid)]
             found = await self._messages(named.channel, heard)
-            elsewhere = named.channel != self._here
+            elsewhere = named.channel != self._reach.here
             return ReadPage(target=named, messages=found, has_more=more, elsewhere=elsewhere)
 
     async def groups(self) -> list[Group]:
         """Return the bot's groups; for a person only those that person is in too."""
         async with self._audit.record("groups") as record:
             if self._requester.unbounded:
-                self._require_open()
+                self._reach.require_open()
                 found = list(await self._bot.places.groups())
             else:
-                found = await self._shared(self._requester.uid)
+                found = await self._reach.shared(self._requester.uid)
             record.detail = f"{len(found)} groups"
             return found
 
@@ -190,7 +190,7 @@ class AgentActions:
             if not asked:
                 raise TargetError("whose groups? give the uid of a person")
             record.target = f"user:{asked}"
-            found = await self._shared(asked)
+            found = await self._reach.shared(asked)
             record.detail = f"{len(found)} groups"
             return found
 
@@ -214,7 +214,7 @@ class AgentActions:
     async def threads(self, group: str) -> list[ThreadInfo]:
         """Return a group's active threads, at most 100."""
         async with self._audit.record("threads") as record:
-            named = await self._reach_group(group, record)
+            named = await self._reach.reach_group(group, record)
             found = await self._bot.api.threads(named.group_no)
             record.detail = f"{len(found)} threads"
             return found
@@ -225,37 +225,12 @@ class AgentActions:
         Servers that cannot be asked for names know groups alone, by the list of the bot's groups.
         """
         async with self._audit.record("resolve") as record:
-            self._require_open()
+            self._reach.require_open()
             found = await self._candidates(name.strip())
             if not self._requester.unbounded:
-                found = await self._within_reach(found)
+                found = await self._reach.within_reach(found)
             record.detail = f"{len(found.candidates)} candidates"
             return found
-
-    @property
-    def _here(self) -> ChannelRef | None:
-        return self._requester.conversation
-
-    async def _reach(self, text: str, record: Record) -> Target:
-        """Return the conversation a target names, once it is certain that the requester may reach it."""
-        named = await self._named(text, record)
-        await self._require(named)
-        return named
-
-    async def _named(self, text: str, record: Record) -> Target:
-        self._require_open()
-        groups = {group.group_no for group in await self._bot.places.groups()} if is_bare(text) else ()
-        named = parse_target(text, groups=groups, own_uid=self._bot.own_uid)
-        record.target = str(named)
-        return named
-
-    async def _require(self, target: Target) -> None:
-        """Raise `RequestDenied` where the requester may not reach a conversation."""
-        people = None
-        if needs_roster(self._requester, target.channel):
-            people = await self._people(target.group_no)
-        if why := refusal(self._requester, target.channel, people):
-            raise RequestDenied(why)
 
     async def _calling(self, target: Target, text: str) -> str:
         """Return a text that calls the people its target names; nobody but people of that conversation."""
@@ -266,10 +241,10 @@ class AgentActions:
     async def _bound(self, text: str, record: Record, thread_id: str | int | None, scope: str) -> Destination:
         """Return where a message to a target goes, once it is certain that the requester may write there."""
         found = destination(
-            await self._named(text, record), here=self._here, thread_id=thread_id, scope=scope
+            await self._reach.named(text, record), here=self._reach.here, thread_id=thread_id, scope=scope
         )
         record.target = str(found.target)
-        await self._require(found.target)
+        await self._reach.require(found.target)
         return found
 
     async def _send(
@@ -288,7 +263,7 @@ class AgentActions:
             found = await self._bound(target, record, thread_id, scope)
             channel = found.target.channel
             text = await self._calling(found.target, text)
-            if channel != self._here and channel.type != ChannelType.PERSON:
+            if channel != self._reach.here and channel.type != ChannelType.PERSON:
                 await self._require_alive(channel)
             ids = list(await self._post(channel, text)) if text.strip() else []
             failed: list[tuple[str, str]] = []
@@ -305,9 +280,9 @@ class AgentActions:
     async def _post(self, channel: ChannelRef, said: str | MediaItem) -> Sequence[str]:
         if self._run is None:
             return await self._bot.outbox.post(channel, said)
-        if channel == self._here:
+        if channel == self._reach.here:
             return await self._run.post(said)
-        self._require_open()
+        self._reach.require_open()
         return await self._bot.outbox.post(channel, said, self._run.run_id)
 
     async def _require_alive(self, channel: ChannelRef) -> None:
@@ -315,23 +290,6 @@ class AgentActions:
         info = await self._bot.api.group_info(Target(channel).group_no)
         if info.status == DISBANDED:
             raise BadRequest("sendMessage", "the group is disbanded: nobody would get it; nothing was sent")
-
-    async def _reach_group(self, text: str, record: Record) -> Target:
-        named = await self._reach(text, record)
-        if not named.group_no:
-            raise TargetError("the target is a person, not a group")
-        return named
-
-    async def _people(self, group_no: str) -> set[str] | None:
-        """Return the people of a group, ``None`` where they cannot be had."""
-        try:
-            return {member.uid for member in await self._bot.places.members(group_no) if not member.robot}
-        except ApiError:
-            return None
-
-    def _require_open(self) -> None:
-        if self._run is not None and not self._run.is_open:
-            raise RequestDenied("the turn has ended, and with it what its agent may do in the chat")
 
     async def _rows(self, channel: ChannelRef, count: int, before: int, after: int) -> list[HistoryMessage]:
         api = self._bot.api
@@ -361,17 +319,8 @@ class AgentActions:
         )
 
     async def _members(self, group: str, record: Record) -> list[GroupMember]:
-        named = await self._reach_group(group, record)
+        named = await self._reach.reach_group(group, record)
         return await self._bot.places.members(named.group_no)
-
-    async def _shared(self, uid: str) -> list[Group]:
-        self._require_open()
-        own = Requester(role=self._requester.role, uid=self._requester.uid)
-        if why := refusal(own, ChannelRef(uid, ChannelType.PERSON)):
-            raise RequestDenied(f"whose groups: {why}")
-        groups = await self._bot.places.groups()
-        inside = await self._bot.places.groups_with(uid, {group.group_no for group in groups})
-        return [group for group in groups if group.group_no in inside]
 
     async def _candidates(self, name: str) -> NameMatches:
         if not name:
@@ -382,15 +331,6 @@ class AgentActions:
             return _by_name(name, await self._bot.places.groups())
         complete = not found.truncated and found.total <= len(found.candidates)
         return NameMatches(candidates=found.candidates, complete=complete)
-
-    async def _within_reach(self, found: NameMatches) -> NameMatches:
-        """Leave out what the requester could not read."""
-        if self._requester.role is Role.BOT:
-            raise RequestDenied("another bot may only use the conversation it writes in")
-        groups = {candidate.channel_id.partition("____")[0] for candidate in found.candidates}
-        inside = await self._bot.places.groups_with(self._requester.uid, groups)
-        kept = (one for one in found.candidates if one.channel_id.partition("____")[0] in inside)
-        return NameMatches(candidates=tuple(kept), complete=found.complete)
 
 
 def _by_name(name: str, groups: Sequence[Group]) -> NameMatches:
