@@ -21,7 +21,7 @@ from openclaw_channel_octo.message.text import (
     url_text,
 )
 
-__all__ = ["MediaRef", "Quoted", "Rendered", "render"]
+__all__ = ["MediaRef", "Quoted", "Rendered", "files_of", "render"]
 
 TEXT_BYTES = 65_536
 """Longest message that is shown whole. A longer one would fill the memory of its conversation and end every later
@@ -143,6 +143,13 @@ def render(payload: Payload, *, own_name: str = "", mark: str = "", quoted: Quot
         quote=f"{head}: {indented(clip(answered.text, QUOTE_BYTES))}",
         quoted_media=answered.media,
     )
+
+
+def files_of(payload: Payload) -> tuple[MediaRef, ...]:
+    """Return the files of a message, and of its quote as the sender's client tells it; see `Rendered.files`."""
+    reply = payload.reply
+    quoted = _claimed(read_payload(reply.payload), "").media if reply is not None and reply.payload else ()
+    return (*_body(payload, "").media, *quoted)[:MEDIA_LIMIT]
 
 
 def _author(reply: Reply, own_name: str) -> str:

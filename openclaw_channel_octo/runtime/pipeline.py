@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from openclaw_channel_octo.errors import ApiError
 from openclaw_channel_octo.ids import ChannelRef, ChannelType
 from openclaw_channel_octo.message.payload import parse_payload
-from openclaw_channel_octo.message.render import render
+from openclaw_channel_octo.message.render import files_of
 from openclaw_channel_octo.observe.logs import trace_scope
 from openclaw_channel_octo.policy.gate import DecisionKind, command_of
 from openclaw_channel_octo.runtime.admission.admission import Admission
@@ -22,7 +22,7 @@ from openclaw_channel_octo.runtime.delivery.outbox import Outbox
 from openclaw_channel_octo.runtime.delivery.presence import Presence
 from openclaw_channel_octo.runtime.directory.roster import Roster
 from openclaw_channel_octo.runtime.intake.inbox import Inbox
-from openclaw_channel_octo.runtime.received import TOO_OLD, Incoming, Outcome, trace_of
+from openclaw_channel_octo.runtime.received import TOO_OLD, Addressed, Incoming, Outcome, trace_of
 from openclaw_channel_octo.runtime.turn.commands import Commands
 from openclaw_channel_octo.runtime.turn.downloads import MediaDownloads
 from openclaw_channel_octo.runtime.turn.lanes import Begin, Submitted, Work
@@ -86,7 +86,7 @@ class Pipeline:
         self._passed_on.set()
         self._resumed = False
         self._left_open: Sequence[InboundRow] = ()
-        self._early: list[tuple[InboundRow, bool]] = []
+        self._early: list[tuple[Addressed, bool]] = []
         self._in_hand: set[int] = set()
         self._shown: set[int] = set()
 
@@ -153,13 +153,13 @@ class Pipeline:
 
     def release(self, outcome: Outcome) -> None:
         """Start what a message asks for, now that everything before it in its conversation is known."""
-        row = outcome.row
-        if row is None:
+        message = outcome.addressed
+        if message is None:
             self._note(outcome)
         elif not self._resumed:
-            self._early.append((row, outcome.fetched))
+            self._early.append((message, outcome.fetched))
         else:
-            self._handle(row, partial(self._start, look=outcome.fetched))
+            self._handle(message.row, partial(self._start, message, look=outcome.fetched))
 
     def queued(self, outcomes: Iterable[Outcome]) -> None:
         """Mark recorded messages as waiting."""
@@ -169,9 +169,12 @@ class Pipeline:
 
     def resume(self) -> None:
         """Take up what was left open before `open`, and what was released since, each conversation in its order."""
-        steps = {row.id: self._take_up for row in self._left_open if row.id not in self._in_hand}
-        steps |= {row.id: partial(self._start, look=look, bounded=False) for row, look in self._early}
-        rows = [*self._left_open, *(row for row, _ in self._early)]
+        steps = {
+            row.id: partial(self._take_up, row) for row in self._left_open if row.id not in self._in_hand
+        }
+        for message, look in self._early:
+            steps[message.row.id] = partial(self._start, message, look=look, bounded=False)
+        rows = [*self._left_open, *(message.row for message, _ in self._early)]
         self._resumed, self._left_open, self._early = True, (), []
         for row in sorted(rows, key=lambda row: (row.session_key, row.message_seq, row.id)):
             if row.id in steps:
@@ -198,15 +201,15 @@ class Pipeline:
         if row is not None and ending is not None:
             self._turned_away(row, ending)
             return replace(outcome, row=None, session_key="")
-        if row is not None and kind is not DecisionKind.REFUSED:
-            self._show(row)
+        if (message := outcome.addressed) is not None and kind is not DecisionKind.REFUSED:
+            self._show(message)
         return outcome
 
-    def _handle(self, row: InboundRow, step: Callable[[InboundRow], None]) -> None:
+    def _handle(self, row: InboundRow, step: Callable[[], None]) -> None:
         """Do one step of a message's handling, inside its boundary."""
         try:
             with trace_scope(row.trace):
-                step(row)
+                step()
         except Exception as error:  # noqa: BLE001  # the message boundary
             self._broke(row, error)
 
@@ -226,7 +229,7 @@ class Pipeline:
         if await self._shared.journal.note_break(row.id, reason) < MOST_BREAKS:
             await self._shared.clock.sleep(TRY_AGAIN_S)
             self._in_hand.discard(row.id)
-            self._handle(row, self._take_up)
+            self._handle(row, partial(self._take_up, row))
             return
         try:
             await self._outbox.announce(row.channel, self._config.texts.failed)
@@ -250,18 +253,18 @@ class Pipeline:
             else:
                 self._log.debug("%s from=%s (%s)", decision.kind, message.from_uid, decision.reason)
 
-    def _show(self, row: InboundRow) -> None:
+    def _show(self, message: Addressed) -> None:
         """Show at once that a message was read, before its turn comes."""
+        row, payload = message.row, message.payload
         if row.id in self._shown:
             return
         with trace_scope(row.trace):
-            payload = parse_payload(row.payload)
             self._log.info(
                 "recv message from=%s channel=%s type=%s", row.from_uid, row.channel.id, payload.type
             )
             if row.decision == DecisionKind.TURN:
                 self._log.info("[MENTION] 收到@消息 id=%s", row.message_id)
-                self._media.begin(row.id, render(payload).files)
+                self._media.begin(row.id, files_of(payload))
                 self._roster.warm(row.channel, row.from_uid)
             self._presence.begin(row.channel, row.message_id)
             self._shown.add(row.id)
@@ -269,28 +272,32 @@ class Pipeline:
     def _take_up(self, row: InboundRow) -> None:
         """Start a message of the journal, whatever was begun for it."""
         begun = bool(row.ending or row.run_id) or row.state is RowState.RUNNING
-        self._start(row, look=True, begun=begun, bounded=False)
+        payload = parse_payload(row.payload)
+        direct = row.channel.type == ChannelType.PERSON
+        message = Addressed(row, payload, command_of(payload, self._identity, direct=direct))
+        self._start(message, look=True, begun=begun, bounded=False)
 
-    def _start(self, row: InboundRow, *, look: bool, begun: bool = False, bounded: bool = True) -> None:
+    def _start(self, message: Addressed, *, look: bool, begun: bool = False, bounded: bool = True) -> None:
         """Start what a message asks for.
 
         Args:
-            row: the message.
+            message: the message.
             look: whether the chat may hold its answer already.
             begun: whether a process died while it worked on it.
             bounded: whether a full lane may turn it away.
         """
+        row = message.row
         if row.reason == TOO_OLD and not row.retried:
             self._turned_away(row, self._tasks.start(self._end_late(row), "too-late"))
         elif row.decision == DecisionKind.REFUSED:
             self._turned_away(row, self._admission.refuse(row))
         elif row.decision == DecisionKind.COMMAND and not begun:
-            self._show(row)
-            self._tasks.start(self._run_command(row, look=look), "command")
+            self._show(message)
+            self._tasks.start(self._run_command(message, look=look), "command")
             self._in_hand.add(row.id)
         else:
-            self._show(row)
-            turn = partial(self._turn, row, look=look, begun=begun)
+            self._show(message)
+            turn = partial(self._turn, message, look=look, begun=begun)
             self._into_lane(row, Work(run=turn, drop=partial(self._finished, row)), bounded=bounded)
 
     def _into_lane(self, row: InboundRow, work: Work, *, bounded: bool) -> None:
@@ -322,24 +329,24 @@ class Pipeline:
         if not await self._turns.found_in_chat(row):
             await asyncio.wait({self._admission.late(row)})
 
-    async def _run_command(self, row: InboundRow, *, look: bool) -> None:
+    async def _run_command(self, message: Addressed, *, look: bool) -> None:
+        row = message.row
         with trace_scope(row.trace):
             try:
                 if not (look and await self._turns.found_in_chat(row)):
-                    await self._turns.run_to_end(row, self._obey(row))
+                    await self._turns.run_to_end(row, self._obey(message))
             finally:
                 self._finished(row)
 
-    async def _obey(self, row: InboundRow) -> None:
-        direct = row.channel.type == ChannelType.PERSON
-        command = command_of(parse_payload(row.payload), self._identity, direct=direct)
-        text = await self._commands.answer(row, command)
-        await self._outbox.conclude(row, "", text, RowState.ANSWERED)
+    async def _obey(self, message: Addressed) -> None:
+        text = await self._commands.answer(message.row, message.command)
+        await self._outbox.conclude(message.row, "", text, RowState.ANSWERED)
 
-    async def _turn(self, row: InboundRow, begin: Begin, *, look: bool, begun: bool) -> None:
+    async def _turn(self, message: Addressed, begin: Begin, *, look: bool, begun: bool) -> None:
+        row = message.row
         with trace_scope(row.trace):
             try:
                 if not begun or await self._turns.take_up(row):
-                    await self._turns.handle(row, begin, look=look)
+                    await self._turns.handle(message, begin, look=look)
             finally:
                 self._finished(row)

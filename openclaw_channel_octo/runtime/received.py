@@ -9,7 +9,7 @@ from openclaw_channel_octo.store.records import InboundRow
 from openclaw_channel_octo.wire.events import InboundMessage, Received, Undecodable
 from openclaw_channel_octo.wire.packets import Flags
 
-__all__ = ["NUMBERS_END", "TOO_OLD", "Incoming", "Outcome", "number_of", "trace_of"]
+__all__ = ["NUMBERS_END", "TOO_OLD", "Addressed", "Incoming", "Outcome", "number_of", "trace_of"]
 
 TOO_OLD = "too old when it was found in the history at the start"
 """Why a message of the history gets a line instead of an answer; the reason of its row."""
@@ -47,6 +47,27 @@ class Outcome(Struct, frozen=True, kw_only=True):
     row: InboundRow | None = None
     fetched: bool = False
     acknowledge: bool = True
+
+    @property
+    def addressed(self) -> "Addressed | None":
+        """The message on its way to its end, ``None`` where nothing has to be done for it."""
+        if self.row is None or self.payload is None:
+            return None
+        return Addressed(self.row, self.payload, self.decision.command)
+
+
+class Addressed(Struct, frozen=True):
+    """A recorded message that addresses the bot, with what was read from its payload once.
+
+    Attributes:
+        row: its row in the journal.
+        payload: what it says.
+        command: the command word it consists of, such as ``/status``; empty for others.
+    """
+
+    row: InboundRow
+    payload: Payload
+    command: str
 
 
 def number_of(outcome: Outcome) -> int:

@@ -18,6 +18,7 @@ from openclaw_channel_octo.message.render import (
     TEXT_BYTES,
     MediaRef,
     Quoted,
+    files_of,
     render,
 )
 from openclaw_channel_octo.message.text import CUT_MARK, is_visible
@@ -194,6 +195,13 @@ def test_file_of_a_message_is_handed_over_with_what_the_sender_claims(type_: int
 @pytest.mark.parametrize("size", ["12", -1, 1.5, True, None])
 def test_size_that_is_no_count_is_unknown(size: object) -> None:
     assert media(type=8, url=URL, size=size)[0].size is None
+
+
+def test_files_of_a_quote_come_behind_the_messages_own() -> None:
+    reply = {"payload": {"type": 2, "url": "https://files.example/quoted"}, "from_uid": "ann"}
+    payload = read_payload({"type": 8, "url": URL, "name": "a.bin", "reply": reply})
+    assert [file.url for file in files_of(payload)] == [URL, "https://files.example/quoted"]
+    assert files_of(payload) == render(payload).files
 
 
 @pytest.mark.parametrize("url", ["", " ", None, 5])
@@ -409,6 +417,7 @@ def test_whatever_a_payload_holds_the_agent_gets_text(type_: int, keys: dict[str
     rendered = render(payload, own_name="Helper")
     assert rendered.text.strip()
     rendered.text.encode()
+    assert files_of(payload) == rendered.files
     for marker in ("{'", "[object", "None", "MediaRef"):
         assert marker not in rendered.text or marker in json.dumps(keys, ensure_ascii=False)
 

@@ -28,6 +28,7 @@ from openclaw_channel_octo.runtime.delivery.presence import Presence
 from openclaw_channel_octo.runtime.directory.group_docs import GroupDocs
 from openclaw_channel_octo.runtime.directory.roster import Roster
 from openclaw_channel_octo.runtime.metrics import BotMetrics
+from openclaw_channel_octo.runtime.received import Addressed
 from openclaw_channel_octo.runtime.turn.answer import SILENT_REPLY, Answer, visible_text
 from openclaw_channel_octo.runtime.turn.conversation import EarlierMessages
 from openclaw_channel_octo.runtime.turn.downloads import MediaDownloads
@@ -100,17 +101,17 @@ class Turns(Struct, frozen=True, kw_only=True):
     log: BotLog
     measures: BotMetrics
 
-    async def handle(self, row: InboundRow, begin: Begin, *, look: bool = False) -> None:
+    async def handle(self, message: Addressed, begin: Begin, *, look: bool = False) -> None:
         """Take one message to its end.
 
         Args:
-            row: the message.
+            message: the message.
             begin: called when the host is about to get it; what is cancelled before has changed nothing.
             look: whether the chat may hold an answer that the journal does not know of.
         """
         answer = Answer()
         try:
-            await self.run_to_end(row, self._answer(row, answer, begin, look=look))
+            await self.run_to_end(message.row, self._answer(message, answer, begin, look=look))
             # Not where this is cancelled: what was planned by then is sent after the next start, files and all.
             for run_id in answer.runs:
                 await self.outputs.discard(run_id)
@@ -186,7 +187,8 @@ class Turns(Struct, frozen=True, kw_only=True):
         self.log.error("dead letter: message %s got no answer: %s", row.message_id, detail)
         await self.journal.settle([row.id], RowState.DEAD, detail=detail)
 
-    async def _answer(self, row: InboundRow, answer: Answer, begin: Begin, *, look: bool) -> None:
+    async def _answer(self, message: Addressed, answer: Answer, begin: Begin, *, look: bool) -> None:
+        row = message.row
         if look and await self.found_in_chat(row):
             return
         self.log.info("got runtime, checking dispatch fn: true")
@@ -197,10 +199,10 @@ class Turns(Struct, frozen=True, kw_only=True):
         taken_up = row.run_id != "" and self.runs.outlive_us
         run_id = row.run_id if taken_up else self.clock.new_id()
         # of the run id, so that a run that is taken up after a restart has the mark it began with
-        asked = await self._asked(row, mark_of(run_id))
+        asked = await self._asked(message, mark_of(run_id))
         answer.mark = asked.mark
         if self.config.quote_replies == "first":
-            said = render(parse_payload(row.payload)).text
+            said = render(message.payload).text
             quoted = quote(row.message_id, row.message_seq, row.from_uid, asked.name, said)
             answer.quote = json.dumps(quoted, ensure_ascii=False)
         turn = self._turn(row, asked, run_id, row.attempt + 1, taken_up=taken_up)
@@ -211,9 +213,9 @@ class Turns(Struct, frozen=True, kw_only=True):
             end = await self._attempt(row, turn, answer, begin)
         await self._conclude(row, turn.run_id, end, answer)
 
-    async def _asked(self, row: InboundRow, mark: str) -> "_Asked":
+    async def _asked(self, message: Addressed, mark: str) -> "_Asked":
         """Return what a message says, with its files and what was said around it."""
-        payload = parse_payload(row.payload)
+        row, payload = message.row, message.payload
         quoted = await self._quoted(row, payload.reply)
         rendered = render(payload, own_name=self.identity.name, mark=mark, quoted=quoted)
         names, notes, files = await asyncio.gather(
