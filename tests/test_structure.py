@@ -1,4 +1,4 @@
-"""Rooms stay small: functions of at most 40 lines, docstring aside, modules of at most 400 (design §11)."""
+"""Rooms stay small: functions of at most 40 lines, docstring aside, modules of at most 400."""
 
 import ast
 from collections.abc import Iterator
