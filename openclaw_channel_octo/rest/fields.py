@@ -23,7 +23,7 @@ __all__ = [
 ]
 
 MAX_PAYLOAD_BYTES = 256 * 1024
-"""Largest payload as the server writes it; far below what kills the IM server (octo-bot-api §4.2)."""
+"""Largest payload as the server writes it; far below what kills the IM server (octo-bot-api §4.1)."""
 
 _CONVERSATIONS = frozenset(ChannelType)
 

@@ -1,4 +1,4 @@
-"""The grammar of session keys (openclaw-host §2.4, design §2)."""
+"""The grammar of session keys (openclaw-host §2.4)."""
 
 from openclaw_channel_octo.ids import ChannelRef, ChannelType
 

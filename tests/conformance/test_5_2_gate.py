@@ -1,4 +1,4 @@
-"""Reference §5.2, the gate's truth table, ordinary bots: the rows by their own words."""
+"""Reference-behaviour §5.2, the gate's truth table, ordinary bots: the rows by their own words."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""Reference §5.4, history: the rows by their own words, and what holds for every history."""
+"""Reference-behaviour §5.4, history: the rows by their own words, and what holds for every history."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Reference §5.6, dispatch: what people see when blocks, finals, warnings and errors come in any order."""
+"""Reference-behaviour §5.6, dispatch: what people see when blocks, finals, warnings and errors come in any order."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Reference §5.8 (members, roster, caches) and §5.9 (GROUP.md, THREAD.md), and the roster rows of §5.3."""
+"""Reference-behaviour §5.8 (members, roster, caches) and §5.9 (GROUP.md, THREAD.md), and the roster rows of §5.3."""
 
 import pytest
 

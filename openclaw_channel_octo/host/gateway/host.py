@@ -22,7 +22,7 @@ __all__ = ["FIXED_IN", "GatewayHost"]
 _log = logging.getLogger(__name__)
 
 FIXED_IN = (2026, 7, 1)
-"""First release that clears a failed session away by itself when a new run comes (openclaw-host §0 line 6)."""
+"""First release that clears a failed session away by itself when a new run comes (openclaw-host §0)."""
 
 WRITE_SCOPE = "operator.write"
 ADMIN_SCOPE = "operator.admin"

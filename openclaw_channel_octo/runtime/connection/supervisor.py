@@ -1,4 +1,4 @@
-"""One bot's connection, kept up for weeks: register, connect, classify the end, back off (protocol §4.3–4.9)."""
+"""One bot's connection, kept up for weeks: register, connect, classify the end, back off (protocol §4.3 to §4.9)."""
 
 import secrets
 from collections.abc import Awaitable, Callable

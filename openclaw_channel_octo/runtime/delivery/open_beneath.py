@@ -1,4 +1,4 @@
-"""Files an answer may send: opened inside given folders and nowhere else (reference-behaviour §2.4, 51)."""
+"""Files an answer may send: opened inside given folders and nowhere else (reference-behaviour §2.4, defect 51)."""
 
 import asyncio
 import errno

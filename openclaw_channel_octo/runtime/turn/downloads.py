@@ -1,4 +1,4 @@
-"""Files of addressed messages: fetched as soon as the message is recorded, beside its lane (design §4 step 6)."""
+"""Files of addressed messages: fetched as soon as the message is recorded, beside its lane (design §4 step 4)."""
 
 import asyncio
 import logging
