@@ -1,4 +1,4 @@
-"""Code in README and docs/ runs; the README's host program is run by tests/test_plugin.py."""
+"""Code and commands in the documents run; the README's host program is run by tests/test_plugin.py."""
 
 import ast
 import json
@@ -47,3 +47,10 @@ def test_the_readmes_smallest_configuration_has_no_mistake(tmp_path: Path) -> No
     loaded = load_config(file, env={"OCTO_BOT_TOKEN": "bf_0123456789abcdef"})
     assert loaded.warnings == ()
     assert list(loaded.config.accounts) == list(json.loads(block)["channels"]["octo"]["accounts"])
+
+
+@pytest.mark.parametrize("path", [*DOCUMENTS, ROOT / ".pre-commit-config.yaml"], ids=lambda path: path.name)
+def test_every_make_target_that_a_document_names_is_there(path: Path) -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = re.findall(r"\bmake ([a-z -]+)`|^(?: +entry: )?make ([a-z -]+)$", path.read_text(), re.MULTILINE)
+    assert {target for found in named for target in " ".join(found).split()} - targets == set()
