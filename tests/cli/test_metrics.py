@@ -4,7 +4,6 @@ import json
 import logging
 import re
 import socket
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -174,11 +173,3 @@ def test_without_the_library_the_program_says_what_to_install(
         result = CliRunner().invoke(main, [*command, str(file)])
         assert result.exit_code == exit_code
         assert "openclaw-channel-octo[metrics]" in result.output
-
-
-def test_the_library_is_not_loaded_where_nobody_asks_for_metrics() -> None:
-    program = (
-        "import sys, openclaw_channel_octo.cli.run.command as _; print('prometheus_client' in sys.modules)"
-    )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert done.stdout == "False\n"

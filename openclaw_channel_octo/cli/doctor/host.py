@@ -5,7 +5,6 @@ import shutil
 from collections.abc import Iterable
 from http import HTTPStatus
 
-import aiohttp
 from pydantic import SecretStr
 
 from openclaw_channel_octo.cli.doctor.findings import Finding, Level, error, fine, warning
@@ -98,6 +97,8 @@ def _command(agent: CommandAgentConfig) -> Finding:
 
 
 async def _endpoint(agent: OpenAIAgentConfig) -> Finding:
+    import aiohttp  # noqa: PLC0415  # see rest.network
+
     headers = {"Authorization": f"Bearer {agent.api_key.get_secret_value()}"} if agent.api_key else {}
     timeout = aiohttp.ClientTimeout(total=ENDPOINT_WITHIN_S)
     where = agent.base_url.partition("?")[0]

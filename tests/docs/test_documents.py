@@ -1,0 +1,56 @@
+"""Code and commands in the documents run; the README's host program is run by tests/test_plugin.py."""
+
+import ast
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from openclaw_channel_octo.config.load import load_config
+from tests.runtime.asking import ask
+from tests.runtime.rig import BEN, Rig
+from tests.test_public_api import CODE, DOCUMENTS, ROOT
+
+README = ROOT / "README.md"
+GENERATED = re.compile(r"<!-- begin generated: (\w+) -->.*<!-- end generated: \1 -->", re.DOTALL)
+
+
+def code_of(path: Path) -> list[str]:
+    """Return the blocks of Python in a document, without those that `make docs` writes."""
+    return [found[1] for found in CODE.finditer(GENERATED.sub("", path.read_text()))]
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_only_the_readme_has_code_of_its_own_and_both_blocks_are_run(path: Path) -> None:
+    host_program_and_outbound = 2
+    assert len(code_of(path)) == (host_program_and_outbound if path == README else 0)
+
+
+async def test_the_readmes_outbound_example_reads_and_calls_somebody(city: Rig) -> None:
+    asked = await ask(city, BEN)
+    (code,) = (code for code in code_of(README) if "octo.outbound(turn)" in code)
+    code = code.replace("9b1e…", "g1").replace("3f0c…", BEN)
+    names: dict[str, Any] = {"octo": city.channel, "turn": asked.host.turns[-1]}
+    await eval(compile(code, "README.md", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT), names)
+    assert city.said() == ["@Ben Deployed."]
+    page, receipt = names["page"], names["receipt"]
+    assert "go" in page.block()
+    assert len(receipt.message_ids) == 1
+
+
+def test_the_readmes_smallest_configuration_has_no_mistake(tmp_path: Path) -> None:
+    (block,) = re.findall(r"^```json\n(.*?)^```", README.read_text(), re.DOTALL | re.MULTILINE)
+    file = tmp_path / "octo.json"
+    file.write_text(block)
+    loaded = load_config(file, env={"OCTO_BOT_TOKEN": "bf_0123456789abcdef"})
+    assert loaded.warnings == ()
+    assert list(loaded.config.accounts) == list(json.loads(block)["channels"]["octo"]["accounts"])
+
+
+@pytest.mark.parametrize("path", [*DOCUMENTS, ROOT / ".pre-commit-config.yaml"], ids=lambda path: path.name)
+def test_every_make_target_that_a_document_names_is_there(path: Path) -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = re.findall(r"\bmake ([a-z -]+)`|^(?: +entry: )?make ([a-z -]+)$", path.read_text(), re.MULTILINE)
+    assert {target for found in named for target in " ".join(found).split()} - targets == set()
