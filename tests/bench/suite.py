@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from tests.bench import chatter, gateway, idle, imports, packets, presence, programs, store
+from tests.bench import chatter, gateway, idle, imports, packets, presence, programs, road, store
 from tests.bench.measure import Row
 
 __all__ = ["BENCHMARKS"]
@@ -16,4 +16,5 @@ BENCHMARKS: Mapping[str, tuple[Callable[[int], list[Row]], int]] = {
     "programs": (programs.run, 200),
     "idle": (idle.run, 1_000),
     "imports": (imports.run, 25),
+    "road": (road.run, road.RUNS),
 }

@@ -4,6 +4,7 @@ import pytest
 
 from tests.bench.__main__ import main, table
 from tests.bench.measure import Row
+from tests.bench.road import Call, Road, report
 from tests.bench.suite import BENCHMARKS
 
 TINY = {
@@ -15,6 +16,7 @@ TINY = {
     "programs": 2,
     "idle": 3,
     "imports": 1,
+    "road": 1,
 }
 
 
@@ -50,3 +52,18 @@ def test_a_run_of_some_benchmarks_keeps_the_rows_of_the_others() -> None:
 def test_a_benchmark_nobody_has_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["speed"]) == 2
     assert "speed" in capsys.readouterr().err
+
+
+def test_the_way_there_and_back_are_moves_where_a_call_goes_into_another_file() -> None:
+    inside, across, from_the_loop = (
+        Call("a.py", "a.py", "f"),
+        Call("a.py", "b.py", "g"),
+        Call("", "a.py", "h"),
+    )
+    road = Road(calls=[from_the_loop, inside, across], parsed=["a.py"], rendered=[])
+    assert road.entered == {"a.py": 2, "b.py": 1}
+    assert road.pairs == {("a.py", "b.py"): 1}
+    text = report([road])
+    assert "function calls    3, of 3 functions" in text
+    assert "moves             3 (3 to 3 in 1 runs)" in text
+    assert "payload parsed    1: a.py" in text
