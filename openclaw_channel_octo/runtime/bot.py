@@ -152,17 +152,6 @@ class Bot:
             closing.push_async_callback(self._tasks.close)
             await self.disconnect()
 
-    async def commit(self, events: Sequence[Incoming]) -> Sequence[Outcome]:
-        """Judge and record received packets; see `Pipeline.commit`."""
-        return await self._pipeline.commit(events)
-
-    def dispatch(self, outcomes: Sequence[Outcome]) -> None:
-        """Put recorded messages into their lanes, in the order of their conversations."""
-        admitted = self._pipeline.admit(outcomes)
-        self._sequence.take(admitted)
-        self._pipeline.passed_on()
-        self._pipeline.queued(admitted)
-
     async def _run(self) -> None:
         await self._take_lease()
         backoff = Backoff(self._shared.clock, 1.0, 60.0)
@@ -195,7 +184,7 @@ class Bot:
             now_ms = self._shared.clock.wall_ms()
             self._elsewhere = ConnectionStatus(state=LinkState.PAUSED, since_ms=now_ms, why=why)
 
-    async def _prepare(self, registration: Registration) -> "Bot":
+    async def _prepare(self, registration: Registration) -> Pipeline:
         """Build what needs the bot's identity, once, and what follows the messages of its conversations, anew."""
         if self.outbound is None:
             self._identity = Identity(
@@ -207,11 +196,11 @@ class Bot:
             self._build()
             self._log.info("registered as %s (%s)", self._identity.uid, self._identity.name or "no name")
         self._intake = TaskSet(self._log, self._shared.clock)
-        self._pipeline.suspend()
-        self._sequence = self._make_sequence()
+        self._gaps = self._make_gap_filler()
+        self._pipeline.suspend(self._gaps)
         self._begun = False
         self._intake.start(self._begin_without_socket(), "begin")
-        return self
+        return self._pipeline
 
     def _build(self) -> None:
         shared = self._shared
@@ -248,7 +237,7 @@ class Bot:
         )
         self.outbound = make_outbound(basics, around, outbox)
 
-    def _make_sequence(self) -> GapFiller:
+    def _make_gap_filler(self) -> GapFiller:
         return GapFiller(
             history=MissedHistory(self._api, self._around.places, self._identity),
             accept=self._fetched,
@@ -289,8 +278,8 @@ class Bot:
         """Fetch what was said while nobody listened; servers push nothing of it (protocol §4.8)."""
         self._server_ahead_ms = connected.time_diff_ms
         if self._begun:
-            self._intake.start(self._around.refresh(self._sequence.rounds.latest()), "surroundings")
-            self._intake.start(self._sequence.catch_up(), "catch-up")
+            self._intake.start(self._around.refresh(self._gaps.rounds.latest()), "surroundings")
+            self._intake.start(self._gaps.catch_up(), "catch-up")
         else:
             self._begin()
 
@@ -302,12 +291,12 @@ class Bot:
     async def _take_up(self) -> None:
         """Get to know the conversations, fetch what was missed, and take up what an earlier process left open."""
         journal, account = self._shared.journal, self._config.account_id
-        self._sequence.restore(await journal.cursors(account))
-        await self._around.refresh(self._sequence.rounds.latest())
-        await self._sequence.catch_up(await self._pipeline.open())
+        self._gaps.restore(await journal.cursors(account))
+        await self._around.refresh(self._gaps.rounds.latest())
+        await self._gaps.catch_up(await self._pipeline.open())
         self._pipeline.resume()
-        check = partial(self._sequence.check, self._online)
-        self._intake.repeat(check, "keep-up", self._sequence.rounds.next_pass_s, wait_first=True)
+        check = partial(self._gaps.check, self._online)
+        self._intake.repeat(check, "keep-up", self._gaps.rounds.next_pass_s, wait_first=True)
         self._intake.repeat(self._media.sweep, "sweep of received files", downloads.SWEEP_EVERY_S)
         self._intake.repeat(self._files.sweep, "sweep of sent files", SWEEP_EVERY_S)
 

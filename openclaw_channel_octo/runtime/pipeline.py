@@ -21,6 +21,7 @@ from openclaw_channel_octo.runtime.admission.admission import Admission
 from openclaw_channel_octo.runtime.delivery.outbox import Outbox
 from openclaw_channel_octo.runtime.delivery.presence import Presence
 from openclaw_channel_octo.runtime.directory.roster import Roster
+from openclaw_channel_octo.runtime.intake.gaps import GapFiller
 from openclaw_channel_octo.runtime.intake.inbox import Inbox
 from openclaw_channel_octo.runtime.received import TOO_OLD, Addressed, Incoming, Outcome, trace_of
 from openclaw_channel_octo.runtime.turn.commands import Commands
@@ -103,8 +104,13 @@ class Pipeline:
             self._open.set()
         return dict.fromkeys(row.channel for row in self._left_open)
 
-    def suspend(self) -> None:
-        """Leave what is recorded in the journal until `open` and `resume`; what is in hand goes on."""
+    def suspend(self, gaps: GapFiller) -> None:
+        """Leave what is recorded in the journal until `open` and `resume`; what is in hand goes on.
+
+        Args:
+            gaps: puts received messages into the order of their conversations from now on.
+        """
+        self._gaps = gaps
         self._open.clear()
         self._passed_on.set()
         self._resumed = False
@@ -113,7 +119,7 @@ class Pipeline:
     async def commit(self, events: Sequence[Incoming]) -> Sequence[Outcome]:
         """Judge and record received packets; see `Inbox.accept`. Waits until the pipeline is open.
 
-        Until `passed_on`, what the history holds waits: it knows them as recorded, and would go on behind them.
+        Until `dispatch`, what the history holds waits: it knows them as recorded, and would go on behind them.
         """
         await self._open.wait()
         self._passed_on.clear()
@@ -125,13 +131,14 @@ class Pipeline:
         self._measures.received(events, outcomes)
         return outcomes
 
-    def passed_on(self) -> None:
-        """Note that what `commit` recorded has its place in the order of its conversation."""
+    def dispatch(self, outcomes: Sequence[Outcome]) -> None:
+        """Put recorded messages into their lanes, in the order of their conversations."""
+        admitted = self._admit(outcomes)
+        self._gaps.take(admitted)
         self._passed_on.set()
-
-    def admit(self, outcomes: Iterable[Outcome]) -> list[Outcome]:
-        """Show that recorded messages were read, and end those that are too many; these have no row any more."""
-        return [self._admitted(outcome) for outcome in outcomes]
+        rows = [outcome.row.id for outcome in admitted if outcome.row is not None]
+        if rows:
+            self._tasks.start(self._shared.journal.queued(rows), "queued")
 
     async def fetched(self, events: Sequence[Incoming], *, answer_since: int) -> Sequence[Outcome]:
         """Record messages of the history.
@@ -149,7 +156,7 @@ class Pipeline:
                 too_old,
                 self._config.cold_start_max_age_seconds,
             )
-        return self.admit(replace(outcome, fetched=True) for outcome in outcomes)
+        return self._admit(replace(outcome, fetched=True) for outcome in outcomes)
 
     def release(self, outcome: Outcome) -> None:
         """Start what a message asks for, now that everything before it in its conversation is known."""
@@ -160,12 +167,6 @@ class Pipeline:
             self._early.append((message, outcome.fetched))
         else:
             self._handle(message.row, partial(self._start, message, look=outcome.fetched))
-
-    def queued(self, outcomes: Iterable[Outcome]) -> None:
-        """Mark recorded messages as waiting."""
-        rows = [outcome.row.id for outcome in outcomes if outcome.row is not None]
-        if rows:
-            self._tasks.start(self._shared.journal.queued(rows), "queued")
 
     def resume(self) -> None:
         """Take up what was left open before `open`, and what was released since, each conversation in its order."""
@@ -179,6 +180,10 @@ class Pipeline:
         for row in sorted(rows, key=lambda row: (row.session_key, row.message_seq, row.id)):
             if row.id in steps:
                 self._handle(row, steps[row.id])
+
+    def _admit(self, outcomes: Iterable[Outcome]) -> list[Outcome]:
+        """Show that recorded messages were read, and end those that are too many; these have no row any more."""
+        return [self._admitted(outcome) for outcome in outcomes]
 
     def _admitted(self, outcome: Outcome) -> Outcome:
         try:

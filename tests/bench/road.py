@@ -37,7 +37,7 @@ from typing import Any
 
 import openclaw_channel_octo
 from openclaw_channel_octo.clock import SystemClock
-from openclaw_channel_octo.testing.double import OctoDouble
+from openclaw_channel_octo.testing import OctoDouble
 from tests.bench.measure import Row
 from tests.runtime.rig import Rig
 
