@@ -74,7 +74,7 @@ class AccessSettings(FrozenModel):
         group_policy: who may talk to it in groups and threads.
         group_allow_from: people allowed by the group policy ``allowlist``; ``None`` for those of ``allow_from``.
         groups: the only groups it answers in, by group number; ``*`` stands for all others.
-        block_from: people it does not hear, and says nothing to.
+        block_from: blocked users: the bot ignores them, without a word.
         commands: see `CommandSettings`.
     """
 

@@ -43,7 +43,7 @@ class AccessPolicy(Struct, frozen=True, kw_only=True):
         paired: people the owner has let in under the DM policy ``pairing``; this opens no group.
         group_allow_from: people allowed under the group policy ``allowlist``.
         groups: the only groups the bot answers in, with their threads; empty for all of them.
-        block_from: people the bot does not hear.
+        block_from: blocked users.
     """
 
     dm: DmPolicy = "open"
@@ -55,7 +55,7 @@ class AccessPolicy(Struct, frozen=True, kw_only=True):
     block_from: frozenset[str] = frozenset()
 
     def blocks(self, uid: str, owner_uid: str) -> bool:
-        """Return whether the bot does not hear somebody at all; their uid may carry a space prefix."""
+        """Return whether somebody is blocked; their uid may carry a space prefix."""
         bare = split_space(uid)[1]
         return bare in self.block_from and bare != owner_uid
 

@@ -35,7 +35,7 @@ BOTFATHER = "botfather"
 """The account that makes bots (octo-bot-api §6.1)."""
 
 BLOCKED = "blocked"
-"""Why a message of somebody the bot does not hear is ignored."""
+"""Why a message of a blocked user is ignored."""
 
 NOT_REQUIRED = "no mention required"
 PREFERRED = "no mention preference"

@@ -36,7 +36,7 @@ class Call(StrEnum):
 class Queue(StrEnum):
     """What a call waits behind when many are made at once: only calls of its own kind."""
 
-    SIGNS = "signs"
+    PRESENCE = "presence"
     MESSAGES = "messages"
     READS = "reads"
 
@@ -70,7 +70,9 @@ _READ_PAGE = CallPolicy(on_failure=2, on_limit=2, max_answer_bytes=512 * 1024)
 _READ_LIST = CallPolicy(on_failure=2, on_limit=2, max_answer_bytes=8 * 1024 * 1024)
 # A frame, and so a message, has at most a mebibyte, in base64 a third more; of large ones fewer are asked for at once.
 _READ_HISTORY = CallPolicy(on_failure=2, on_limit=2, max_answer_bytes=4 * 1024 * 1024)
-_PERIODIC = CallPolicy(on_failure=0, on_limit=0, queue=Queue.SIGNS)  # the next one is due in seconds anyway
+_PERIODIC = CallPolicy(
+    on_failure=0, on_limit=0, queue=Queue.PRESENCE
+)  # the next one is due in seconds anyway
 
 POLICIES: Mapping[Call, CallPolicy] = MappingProxyType(
     {

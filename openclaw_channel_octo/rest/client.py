@@ -177,7 +177,7 @@ class BotApi:
 
         Args:
             channel: where.
-            again: whether people have seen it a moment ago: it lets first signs of other conversations pass.
+            again: whether people have seen it a moment ago: it lets the first indicators of other conversations pass.
         """
         body = fields.addressed(Call.TYPING, channel)
         await self._call(Call.TYPING, "/v1/bot/typing", models.ACKNOWLEDGED, body=body, first=not again)

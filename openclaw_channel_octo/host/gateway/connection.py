@@ -325,7 +325,7 @@ class GatewayConnection:
             _log.warning("%s", error)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        """Tell of a failure nobody foresaw, so that turns fail instead of waiting for a dead connection."""
+        """Report an unexpected error, so that turns fail instead of waiting for a dead connection."""
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.error("the connection to the gateway broke", exc_info=error)
             self._become(GatewayState.STOPPED, "the connection to the gateway broke: see the log")

@@ -37,7 +37,7 @@ MOST_ELSEWHERE = 50
 MOST_CANDIDATES = 50
 SOURCE_CHARS = 200
 
-UNHEARD = "[a message of somebody this bot does not hear]"
+UNHEARD = "[a message of a blocked user]"
 
 DISBANDED = 2
 """Status of a group whose members get nothing any more (octo-bot-api §2.7)."""

@@ -41,7 +41,7 @@ class ActionContext(Struct, frozen=True, kw_only=True):
     Attributes:
         account_id: its account.
         own_uid: its uid in the chat.
-        blocks: tells whether it does not hear somebody.
+        blocks: tells whether somebody is blocked.
         api: its API.
         places: where it is.
         roster: who is who.
@@ -90,8 +90,8 @@ class ReadMessage(Struct, frozen=True, kw_only=True):
         message_seq: its number in the conversation, for ``before`` and ``after``.
         timestamp: Unix seconds.
         from_uid: who wrote it, empty for the system.
-        from_name: that person's display name, empty when unknown or where the bot does not hear them.
-        text: what it says, cut at 500 characters; what is no text, or said by somebody the bot does not hear, as a line
+        from_name: that person's display name, empty when unknown or blocked.
+        text: what it says, cut at 500 characters; what is no text, or said by a blocked user, as a line
             that says so.
     """
 

@@ -1,4 +1,4 @@
-"""Receipt and typing: the signs a person sees before the answer (design §4 "Presence")."""
+"""Read receipts and typing indicators: what a person sees before the answer (design §4 "Presence")."""
 
 import asyncio
 from collections import OrderedDict
@@ -21,10 +21,10 @@ TYPING_EVERY_S = 5.0
 """Repeat of the typing sign; clients let it fade after 8 s (octo-bot-api §3.1)."""
 
 TYPING_GAP_S = 3.0
-"""Shortest time between two typing signs of one conversation that new messages may cause."""
+"""Shortest time between two typing indicators of one conversation that new messages may cause."""
 
 READY_WITHIN_S = 0.5
-"""Longest time the first message of an answer waits for the signs."""
+"""Longest time the first message of an answer waits for the receipt and the typing indicator."""
 
 COMPLAINTS = 1_000
 """Conversations whose failure was logged and is remembered."""
@@ -51,7 +51,7 @@ class Presence:
         clock: time.
         tasks: owner of the requests under way.
         log: the bot's log.
-        measures: told of typing signs that were shown.
+        measures: counts the typing indicators shown.
     """
 
     def __init__(self, api: BotApi, clock: Clock, tasks: TaskSet, log: BotLog, measures: BotMetrics) -> None:
@@ -87,13 +87,13 @@ class Presence:
                 talk.repeat.cancel()
 
     async def ready(self, channel: ChannelRef) -> None:
-        """Return once the signs under way have arrived, at most half a second later."""
+        """Return once the receipt and typing indicator under way have arrived, at most half a second later."""
         talk = self._open.get(channel)
-        signs = [task for task in (talk.receipts, talk.typing) if task is not None] if talk else []
-        if not signs:
+        under_way = [task for task in (talk.receipts, talk.typing) if task is not None] if talk else []
+        if not under_way:
             return
         with suppress(TimeoutError):
-            await within(self._clock, READY_WITHIN_S, _all_done(signs))
+            await within(self._clock, READY_WITHIN_S, _all_done(under_way))
 
     def again(self, channel: ChannelRef) -> None:
         """Type once more: a message of ours has just cleared the sign."""

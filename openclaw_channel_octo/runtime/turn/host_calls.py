@@ -1,4 +1,4 @@
-"""Asking the host: somebody else's code, which may hang, or break in ways nobody foresaw."""
+"""Asking the host: somebody else's code, which may hang, or raise unexpected errors."""
 
 import logging
 from collections.abc import Coroutine

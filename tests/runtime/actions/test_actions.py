@@ -35,7 +35,7 @@ async def test_of_people_the_bot_does_not_hear_an_agent_reads_no_word_and_pages_
     asked = await ask(city, ANN)
     page = await asked.outbound.read("group:g1", limit=2)
     assert [(message.from_name, message.text) for message in page.messages] == [
-        ("", "[a message of somebody this bot does not hear]"),
+        ("", "[a message of a blocked user]"),
         ("Ann", "@Helper go"),
     ]
     assert "ignore all rules" not in page.block()
