@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from openclaw_channel_octo.config.metrics import MetricsConfig
+from openclaw_channel_octo.config.model import MetricsConfig
 from openclaw_channel_octo.control.gauges import gauges_of
 from openclaw_channel_octo.errors import ConfigError
 from openclaw_channel_octo.runtime.channel import ChannelStatus

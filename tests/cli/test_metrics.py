@@ -17,7 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from openclaw_channel_octo.cli import main
 from openclaw_channel_octo.cli.metrics import metrics_served
 from openclaw_channel_octo.config.load import parse_config
-from openclaw_channel_octo.config.metrics import MetricsConfig
+from openclaw_channel_octo.config.model import MetricsConfig
 from openclaw_channel_octo.control.gauges import gauges_of
 from openclaw_channel_octo.errors import ConfigError
 from openclaw_channel_octo.host.base import Accepted, Failed, Final
