@@ -1,9 +1,10 @@
 """The `.wkcap` file: a header and timed records of one bot's traffic, as msgpack objects (design §10)."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from enum import Enum, auto
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, Final, Literal, Self
+from typing import Any, BinaryIO, ClassVar, Final, Literal, Self
 
 import msgpack
 from msgspec import Struct
@@ -19,12 +20,12 @@ __all__ = [
     "FromServer",
     "OtherRecord",
     "Record",
+    "Side",
     "SocketControl",
+    "SocketMessage",
     "ToServer",
-    "pack_header",
-    "pack_record",
+    "pack",
     "read_capture",
-    "socket_bytes",
 ]
 
 MAX_OBJECT_BYTES: Final = 32 * 1024 * 1024
@@ -39,28 +40,42 @@ MAX_ITEMS: Final = 100_000
 _READ_SIZE: Final = 256 * 1024
 
 
-class FromServer(Struct, frozen=True, kw_only=True):
-    """A WebSocket message the server sent.
+class Side(Enum):
+    """Who sent something."""
+
+    CLIENT = auto()
+    SERVER = auto()
+
+
+class SocketMessage(Struct, frozen=True, kw_only=True):
+    """A WebSocket message.
 
     Attributes:
         at_us: microseconds since the recording began.
         data: bytes of a binary message, text of a text message.
+        side: who sent it.
     """
 
     at_us: int
     data: bytes | str
+    side: ClassVar[Side]
+
+    @property
+    def stream_bytes(self) -> bytes:
+        """The message as the byte stream holds it: text and binary carry no meaning (protocol §1.2)."""
+        return self.data.encode() if isinstance(self.data, str) else self.data
 
 
-class ToServer(Struct, frozen=True, kw_only=True):
-    """A WebSocket message the client sent; a CONNECT carries ``TOKEN`` in place of its token.
+class FromServer(SocketMessage, frozen=True, kw_only=True):
+    """A WebSocket message the server sent."""
 
-    Attributes:
-        at_us: microseconds since the recording began.
-        data: bytes of a binary message, text of a text message.
-    """
+    side: ClassVar = Side.SERVER
 
-    at_us: int
-    data: bytes | str
+
+class ToServer(SocketMessage, frozen=True, kw_only=True):
+    """A WebSocket message the client sent; a CONNECT carries ``TOKEN`` in place of its token."""
+
+    side: ClassVar = Side.CLIENT
 
 
 class SocketControl(Struct, frozen=True, kw_only=True):
@@ -290,7 +305,7 @@ class CaptureWriter:
 
     def __init__(self, file: BinaryIO, header: CaptureHeader) -> None:
         self._file = file
-        self._write(pack_header(header))
+        self._write(header)
 
     def __enter__(self) -> Self:
         return self
@@ -302,35 +317,21 @@ class CaptureWriter:
 
     def append(self, record: Record) -> None:
         """Write one record. Raises `OSError` when the file cannot take it."""
-        self._write(pack_record(record))
+        self._write(record)
 
     def extend(self, records: Iterable[Record]) -> None:
         """Write several records in order. Raises `OSError` when the file cannot take them."""
         for record in records:
-            self.append(record)
+            self._write(record)
 
-    def _write(self, data: bytes) -> None:
-        self._file.write(data)
+    def _write(self, item: CaptureHeader | Record) -> None:
+        self._file.write(pack(item))
         self._file.flush()
 
 
-def socket_bytes(data: bytes | str) -> bytes:
-    """Return a WebSocket message as the stream sees it: text and binary carry no meaning (protocol §1.2)."""
-    return data.encode() if isinstance(data, str) else data
-
-
-def pack_header(header: CaptureHeader) -> bytes:
-    """Return the first bytes of a capture."""
-    return _packed(header.model_dump())
-
-
-def pack_record(record: Record) -> bytes:
-    """Return the bytes of one record, to be written behind those before it."""
-    return _packed(_row(record))
-
-
-def _packed(item: Any) -> bytes:
-    data: bytes = msgpack.packb(item, use_bin_type=True)
+def pack(item: CaptureHeader | Record) -> bytes:
+    """Return the bytes of a header, or of a record, to be written behind those before it."""
+    data: bytes = msgpack.packb(item.model_dump() if isinstance(item, CaptureHeader) else _row(item))
     return data
 
 
