@@ -1,10 +1,9 @@
 """The `.wkcap` file: a header and timed records of one bot's traffic, as msgpack objects (design §10)."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from enum import Enum, auto
 from pathlib import Path
-from types import TracebackType
-from typing import Any, BinaryIO, ClassVar, Final, Literal, Self
+from typing import Any, BinaryIO, ClassVar, Final, Literal
 
 import msgpack
 from msgspec import Struct
@@ -16,7 +15,6 @@ from openclaw_channel_octo.errors import CaptureError
 __all__ = [
     "ApiCall",
     "Capture",
-    "CaptureWriter",
     "FromServer",
     "OtherRecord",
     "Record",
@@ -26,6 +24,7 @@ __all__ = [
     "ToServer",
     "pack",
     "read_capture",
+    "write_capture",
 ]
 
 MAX_OBJECT_BYTES: Final = 32 * 1024 * 1024
@@ -292,41 +291,10 @@ def _api_call(
             raise CaptureError(f"{place}: an API call without method, path and status")
 
 
-class CaptureWriter:
-    """Writes a capture record by record; what was appended survives a crash of the process.
-
-    It writes what it is given: take tokens out before (design §10).
-
-    Args:
-        file: opened for binary writing and empty; closing it stays the caller's business unless the writer is
-            used as a context manager.
-        header: written at once.
-    """
-
-    def __init__(self, file: BinaryIO, header: CaptureHeader) -> None:
-        self._file = file
-        self._write(header)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._file.close()
-
-    def append(self, record: Record) -> None:
-        """Write one record. Raises `OSError` when the file cannot take it."""
-        self._write(record)
-
-    def extend(self, records: Iterable[Record]) -> None:
-        """Write several records in order. Raises `OSError` when the file cannot take them."""
-        for record in records:
-            self._write(record)
-
-    def _write(self, item: CaptureHeader | Record) -> None:
-        self._file.write(pack(item))
-        self._file.flush()
+def write_capture(file: BinaryIO, capture: Capture) -> None:
+    """Write a capture as it is: take tokens out before (design §10). Raises `OSError` when the file cannot take it."""
+    file.writelines(map(pack, (capture.header, *capture.records)))
+    file.flush()
 
 
 def pack(item: CaptureHeader | Record) -> bytes:
