@@ -14,7 +14,8 @@ from typing import Any, Final
 from msgspec.structs import replace
 from pydantic import SecretStr
 
-from openclaw_channel_octo.capture.socket import Seen, Side, SocketReader
+from openclaw_channel_octo.capture.format import Side
+from openclaw_channel_octo.capture.socket import Seen, SocketReader
 from openclaw_channel_octo.message.text import utf16_length
 from openclaw_channel_octo.observe.logs import Secrets
 from openclaw_channel_octo.policy.commands import APPROVE, COMMANDS, VERDICTS

@@ -1,6 +1,6 @@
 """Captures made smaller, or fit to be shown to others; what comes out replays like what went in."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 from msgspec.structs import replace
 
@@ -8,23 +8,18 @@ from openclaw_channel_octo.capture.clean import Cleaner, SocketCleaner
 from openclaw_channel_octo.capture.format import (
     ApiCall,
     Capture,
-    FromServer,
     OtherRecord,
     Record,
+    Side,
     SocketControl,
-    ToServer,
-    socket_bytes,
+    SocketMessage,
 )
 from openclaw_channel_octo.capture.header import CaptureHeader
-from openclaw_channel_octo.capture.socket import Side
+from openclaw_channel_octo.capture.socket import NO_KEY, SocketReader
 from openclaw_channel_octo.errors import CaptureError
-from openclaw_channel_octo.wire.buffer import Framer, frame
-from openclaw_channel_octo.wire.packets import PacketType
+from openclaw_channel_octo.wire.packets import Connack, Connect
 
 __all__ = ["cut", "redact"]
-
-_NO_KEY = bytes(32)
-_HANDSHAKE = frozenset({PacketType.CONNECT, PacketType.CONNACK})
 
 
 def cut(capture: Capture, start_s: float, end_s: float) -> Capture:
@@ -43,10 +38,11 @@ def cut(capture: Capture, start_s: float, end_s: float) -> Capture:
     inside = [record for record in capture.records if start_us <= record.at_us < end_us]
     if not inside:
         raise CaptureError(f"nothing was recorded from {start_s:g} s to {end_s:g} s")
-    opened = _opened(before)
-    keys = capture.header.client_private_keys[len(opened) - bool(_live(before)) :]
-    header = capture.header.model_copy(update={"client_private_keys": keys[: _opens(before, inside)]})
-    shifted = [replace(record, at_us=max(0, record.at_us - start_us)) for record in [*_live(before), *inside]]
+    live = _live(before)
+    kept = [*live, *inside]
+    keys = capture.header.client_private_keys[_opens(before) - bool(live) :]
+    header = capture.header.model_copy(update={"client_private_keys": keys[: _opens(kept)]})
+    shifted = [replace(record, at_us=max(0, record.at_us - start_us)) for record in kept]
     return Capture(header=header, records=tuple(shifted), torn=False)
 
 
@@ -66,16 +62,14 @@ def redact(capture: Capture, cleaner: Cleaner) -> Capture:
 
 def _clean_records(capture: Capture, cleaner: Cleaner) -> Iterator[Record]:
     keys = iter(capture.header.client_private_keys)
-    socket = SocketCleaner(cleaner, _NO_KEY)
+    socket = SocketCleaner(cleaner, NO_KEY)
     for record in capture.records:
         if isinstance(record, SocketControl) and record.event == "open":
-            socket = SocketCleaner(cleaner, next(keys, _NO_KEY))
-        if not isinstance(record, FromServer | ToServer):
+            socket = SocketCleaner(cleaner, next(keys, NO_KEY))
+        if not isinstance(record, SocketMessage):
             yield _clean_other(record, cleaner)
-        else:
-            side = Side.SERVER if isinstance(record, FromServer) else Side.CLIENT
-            if clean := socket.clean(side, socket_bytes(record.data)):
-                yield replace(record, data=clean)
+        elif clean := socket.clean(record.side, record.stream_bytes):
+            yield replace(record, data=clean)
 
 
 def _clean_other(record: Record, cleaner: Cleaner) -> Record:
@@ -99,41 +93,22 @@ def _clean_header(header: CaptureHeader, cleaner: Cleaner) -> CaptureHeader:
     return header.model_copy(update={"labels": labels, **said})
 
 
-def _opened(records: Iterable[Record]) -> list[Record]:
-    return [record for record in records if isinstance(record, SocketControl) and record.event == "open"]
+def _opens(records: Iterable[Record]) -> int:
+    return sum(isinstance(record, SocketControl) and record.event == "open" for record in records)
 
 
-def _opens(before: Sequence[Record], inside: Sequence[Record]) -> int:
-    return len(_opened([*_live(before), *inside]))
-
-
-def _live(before: Sequence[Record]) -> list[Record]:
+def _live(before: Iterable[Record]) -> list[Record]:
     """Return how the connection came up that is open behind ``before``, empty where none is."""
-    since: list[Record] = []
+    kept: list[Record] = []
+    reader = SocketReader(NO_KEY)
     for record in before:
         if isinstance(record, SocketControl):
-            since = [record] if record.event == "open" else []
-        elif since and isinstance(record, FromServer | ToServer):
-            since.append(record)
-    sides = (ToServer, Framer()), (FromServer, Framer())
-    kept: list[Record] = since[:1]
-    for record in since[1:]:
-        framer = next(framer for side, framer in sides if isinstance(record, side))
-        if isinstance(record, FromServer | ToServer) and (
-            data := _handshake(framer, socket_bytes(record.data))
-        ):
-            kept.append(replace(record, data=data))
-    if any(len(framer) for _, framer in sides):
+            kept, reader = [record] if record.event == "open" else [], SocketReader(NO_KEY)
+        elif kept and isinstance(record, SocketMessage):
+            packets = reader.read(record.side, record.stream_bytes)
+            data = b"".join(seen.raw for seen in packets if isinstance(seen.packet, Connect | Connack))
+            if data:
+                kept.append(replace(record, data=data))
+    if any(map(reader.pending, Side)):
         raise CaptureError("the span begins in the middle of a packet; begin a little earlier or later")
     return kept
-
-
-def _handshake(framer: Framer, data: bytes) -> bytes:
-    """Return what of a message's bytes is handshake."""
-    framer.feed(data)
-    found = bytearray()
-    while packet := framer.next_frame():
-        header, body = packet
-        if header >> 4 in _HANDSHAKE:
-            found += frame(header >> 4, header & 0x0F, body)
-    return bytes(found)

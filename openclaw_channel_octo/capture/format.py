@@ -1,9 +1,9 @@
 """The `.wkcap` file: a header and timed records of one bot's traffic, as msgpack objects (design §10)."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from enum import Enum, auto
 from pathlib import Path
-from types import TracebackType
-from typing import Any, BinaryIO, Final, Literal, Self
+from typing import Any, BinaryIO, ClassVar, Final, Literal
 
 import msgpack
 from msgspec import Struct
@@ -15,16 +15,16 @@ from openclaw_channel_octo.errors import CaptureError
 __all__ = [
     "ApiCall",
     "Capture",
-    "CaptureWriter",
     "FromServer",
     "OtherRecord",
     "Record",
+    "Side",
     "SocketControl",
+    "SocketMessage",
     "ToServer",
-    "pack_header",
-    "pack_record",
+    "pack",
     "read_capture",
-    "socket_bytes",
+    "write_capture",
 ]
 
 MAX_OBJECT_BYTES: Final = 32 * 1024 * 1024
@@ -39,28 +39,42 @@ MAX_ITEMS: Final = 100_000
 _READ_SIZE: Final = 256 * 1024
 
 
-class FromServer(Struct, frozen=True, kw_only=True):
-    """A WebSocket message the server sent.
+class Side(Enum):
+    """Who sent something."""
+
+    CLIENT = auto()
+    SERVER = auto()
+
+
+class SocketMessage(Struct, frozen=True, kw_only=True):
+    """A WebSocket message.
 
     Attributes:
         at_us: microseconds since the recording began.
         data: bytes of a binary message, text of a text message.
+        side: who sent it.
     """
 
     at_us: int
     data: bytes | str
+    side: ClassVar[Side]
+
+    @property
+    def stream_bytes(self) -> bytes:
+        """The message as the byte stream holds it: text and binary carry no meaning (protocol §1.2)."""
+        return self.data.encode() if isinstance(self.data, str) else self.data
 
 
-class ToServer(Struct, frozen=True, kw_only=True):
-    """A WebSocket message the client sent; a CONNECT carries ``TOKEN`` in place of its token.
+class FromServer(SocketMessage, frozen=True, kw_only=True):
+    """A WebSocket message the server sent."""
 
-    Attributes:
-        at_us: microseconds since the recording began.
-        data: bytes of a binary message, text of a text message.
-    """
+    side: ClassVar = Side.SERVER
 
-    at_us: int
-    data: bytes | str
+
+class ToServer(SocketMessage, frozen=True, kw_only=True):
+    """A WebSocket message the client sent; a CONNECT carries ``TOKEN`` in place of its token."""
+
+    side: ClassVar = Side.CLIENT
 
 
 class SocketControl(Struct, frozen=True, kw_only=True):
@@ -277,60 +291,15 @@ def _api_call(
             raise CaptureError(f"{place}: an API call without method, path and status")
 
 
-class CaptureWriter:
-    """Writes a capture record by record; what was appended survives a crash of the process.
-
-    It writes what it is given: take tokens out before (design §10).
-
-    Args:
-        file: opened for binary writing and empty; closing it stays the caller's business unless the writer is
-            used as a context manager.
-        header: written at once.
-    """
-
-    def __init__(self, file: BinaryIO, header: CaptureHeader) -> None:
-        self._file = file
-        self._write(pack_header(header))
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._file.close()
-
-    def append(self, record: Record) -> None:
-        """Write one record. Raises `OSError` when the file cannot take it."""
-        self._write(pack_record(record))
-
-    def extend(self, records: Iterable[Record]) -> None:
-        """Write several records in order. Raises `OSError` when the file cannot take them."""
-        for record in records:
-            self.append(record)
-
-    def _write(self, data: bytes) -> None:
-        self._file.write(data)
-        self._file.flush()
+def write_capture(file: BinaryIO, capture: Capture) -> None:
+    """Write a capture as it is: take tokens out before (design §10). Raises `OSError` when the file cannot take it."""
+    file.writelines(map(pack, (capture.header, *capture.records)))
+    file.flush()
 
 
-def socket_bytes(data: bytes | str) -> bytes:
-    """Return a WebSocket message as the stream sees it: text and binary carry no meaning (protocol §1.2)."""
-    return data.encode() if isinstance(data, str) else data
-
-
-def pack_header(header: CaptureHeader) -> bytes:
-    """Return the first bytes of a capture."""
-    return _packed(header.model_dump())
-
-
-def pack_record(record: Record) -> bytes:
-    """Return the bytes of one record, to be written behind those before it."""
-    return _packed(_row(record))
-
-
-def _packed(item: Any) -> bytes:
-    data: bytes = msgpack.packb(item, use_bin_type=True)
+def pack(item: CaptureHeader | Record) -> bytes:
+    """Return the bytes of a header, or of a record, to be written behind those before it."""
+    data: bytes = msgpack.packb(item.model_dump() if isinstance(item, CaptureHeader) else _row(item))
     return data
 
 

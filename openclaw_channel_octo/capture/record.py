@@ -22,11 +22,9 @@ from openclaw_channel_octo.capture.format import (
     Record,
     SocketControl,
     ToServer,
-    pack_header,
-    pack_record,
+    pack,
 )
 from openclaw_channel_octo.capture.header import AccountInfo, CaptureHeader, ClientInfo, ServerInfo
-from openclaw_channel_octo.capture.socket import Side
 from openclaw_channel_octo.clock import Clock
 from openclaw_channel_octo.errors import CaptureError
 from openclaw_channel_octo.rest.answers import Exchange
@@ -124,17 +122,14 @@ class Recorder:
         self._over = self._over or "closed"
         await self._disk.close()
 
-    def sent(self, connection: "_Connection", data: bytes) -> None:
-        """Take note of bytes a transport sent."""
-        if self._takes(connection) and (clean := connection.socket.clean(Side.CLIENT, data)):
+    def carried(self, connection: "_Connection", data: bytes, kind: type[FromServer | ToServer]) -> None:
+        """Take note of bytes a transport received or sent."""
+        if connection is not self._live or not self._within_limits():
+            return
+        if clean := connection.socket.clean(kind.side, data):
             if not connection.begun and connection.socket.connect is not None:
                 self._begin(connection)
-            self._write(ToServer(at_us=self._at_us(connection), data=clean))
-
-    def received(self, connection: "_Connection", data: bytes) -> None:
-        """Take note of bytes a transport received."""
-        if self._takes(connection) and (clean := connection.socket.clean(Side.SERVER, data)):
-            self._write(FromServer(at_us=self._at_us(connection), data=clean))
+            self._write(kind(at_us=self._at_us(connection), data=clean))
 
     def ended(self, connection: "_Connection") -> None:
         """Take note that a transport is closed: its file is complete."""
@@ -151,7 +146,7 @@ class Recorder:
         now = datetime.fromtimestamp(self._clock.wall_ms() / 1000, UTC)
         path = self._folder / f"{self._account}-{now:%Y%m%dT%H%M%SZ}-{self._number}.wkcap"
         header = _header(connection, self._account, now, self._registered)
-        self._written += self._disk.begin(path, pack_header(header))
+        self._written += self._disk.write(pack(header), path)
         connection.begun = True
         for exchange in self._early:
             self._write(_api_call(connection, exchange, 0))
@@ -159,17 +154,14 @@ class Recorder:
         self._write(SocketControl(at_us=self._at_us(connection), event="open", details={}))
 
     def _write(self, record: Record) -> None:
-        data = pack_record(record)
+        data = pack(record)
         if self._written + len(data) > self._limits.max_bytes:
             self._stop(f"{self._limits.max_bytes / 1_048_576:.0f} MB are full")
         if not self._over:
-            self._written += self._disk.append(data)
+            self._written += self._disk.write(data)
 
     def _at_us(self, connection: "_Connection") -> int:
         return int((self._clock.now() - connection.began) * 1_000_000)
-
-    def _takes(self, connection: "_Connection") -> bool:
-        return connection is self._live and self._within_limits()
 
     def _within_limits(self) -> bool:
         if self._over:
@@ -201,12 +193,12 @@ class _Recorded:
         self._connection = connection
 
     async def send(self, data: bytes) -> None:
-        self._recorder.sent(self._connection, data)
+        self._recorder.carried(self._connection, data, ToServer)
         await self._transport.send(data)
 
     async def receive(self) -> bytes:
         data = await self._transport.receive()
-        self._recorder.received(self._connection, data)
+        self._recorder.carried(self._connection, data, FromServer)
         return data
 
     async def close(self) -> None:
@@ -223,20 +215,8 @@ class _Disk:
         self._file: BinaryIO | None = None
         self._waiting = 0
 
-    def begin(self, path: Path, data: bytes) -> int:
-        """Close the file there is and begin another; return the bytes it will have."""
-        return self._submit(data, path)
-
-    def append(self, data: bytes) -> int:
-        """Write behind what was written; return the bytes this adds."""
-        return self._submit(data, None)
-
-    async def close(self) -> None:
-        """Wait until everything is written."""
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._close)
-        self._thread.shutdown(wait=False)
-
-    def _submit(self, data: bytes, path: Path | None) -> int:
+    def write(self, data: bytes, path: Path | None = None) -> int:
+        """Write behind what was written, or begin another file at ``path``; return the bytes this adds."""
         size = len(data)
         self._waiting += size
         if self._waiting > WAITING_BYTES:
@@ -244,6 +224,11 @@ class _Disk:
         writing = asyncio.get_running_loop().run_in_executor(self._thread, self._write, data, path)
         writing.add_done_callback(partial(self._written, size))
         return size
+
+    async def close(self) -> None:
+        """Wait until everything is written."""
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._close)
+        self._thread.shutdown(wait=False)
 
     def _written(self, size: int, writing: "asyncio.Future[None]") -> None:
         self._waiting -= size

@@ -13,13 +13,14 @@ from openclaw_channel_octo.capture.format import (
     Capture,
     FromServer,
     Record,
+    Side,
     SocketControl,
     ToServer,
-    socket_bytes,
 )
 from openclaw_channel_octo.capture.header import CaptureHeader
+from openclaw_channel_octo.capture.socket import SocketReader
 from openclaw_channel_octo.clock import SystemClock
-from openclaw_channel_octo.errors import CaptureError, RemoteProtocolError, WireError
+from openclaw_channel_octo.errors import CaptureError, RemoteProtocolError
 from openclaw_channel_octo.message.payload import ContentType
 from openclaw_channel_octo.message.render import render
 from openclaw_channel_octo.policy.gate import ADDRESSED, DecisionKind, GatePolicy, Identity
@@ -27,9 +28,7 @@ from openclaw_channel_octo.runtime.intake.inbox import Inbox
 from openclaw_channel_octo.runtime.received import Incoming, Outcome
 from openclaw_channel_octo.session.route import Routing
 from openclaw_channel_octo.store.journal import Journal
-from openclaw_channel_octo.wire.buffer import Framer
 from openclaw_channel_octo.wire.client import ClientConnection, Credentials
-from openclaw_channel_octo.wire.codec import decode
 from openclaw_channel_octo.wire.crypto import KeyPair
 from openclaw_channel_octo.wire.events import Connected, Kicked, Received, Rejected, Undecodable
 from openclaw_channel_octo.wire.packets import Recvack
@@ -51,11 +50,11 @@ class _Connection(Struct):
 
     number: int
     core: ClientConnection
-    version: int
+    ours: SocketReader
+    theirs: SocketReader
     outcome: str = "rejected"
     sent: list[Ack] = field(default_factory=list)
     recorded: list[Ack] = field(default_factory=list)
-    recorder: Framer = field(default_factory=Framer)
 
 
 async def replay(capture: Capture) -> AsyncIterator[ReplayEvent]:
@@ -104,10 +103,10 @@ class Replay:
                 self._open()
             case SocketControl(event="close"):
                 return self._close()
-            case FromServer(data=data, at_us=at_us):
-                return await self._receive(socket_bytes(data), at_us / 1_000_000)
-            case ToServer(data=data):
-                self._note_recorded(socket_bytes(data))
+            case FromServer():
+                return await self._receive(record.stream_bytes, record.at_us / 1_000_000)
+            case ToServer() if self._live is not None:
+                self._live.recorded += _acks_in(self._live.theirs, record.stream_bytes)
         return []
 
     def summary(self) -> ReplayEvent:
@@ -131,17 +130,17 @@ class Replay:
         keys = self._header.client_private_keys
         if number > len(keys):
             raise CaptureError(f"the capture holds no private key for connection {number}")
-        version = self._header.proto_version or ANNOUNCED_VERSION
         credentials = Credentials(
             uid=self._uid,
             token="TOKEN",  # noqa: S106  # what captures carry in place of a token
             device_id=self._header.client.device_id,
             device_flag=self._header.client.device_flag,
-            version=version,
+            version=self._header.proto_version or ANNOUNCED_VERSION,
         )
-        core = ClientConnection(credentials, KeyPair.from_private_bytes(keys[number - 1]))
+        key = keys[number - 1]
+        core = ClientConnection(credentials, KeyPair.from_private_bytes(key))
         core.connect(0, 0.0)
-        self._live = _Connection(number, core, version)
+        self._live = _Connection(number, core, ours=SocketReader(key), theirs=SocketReader(key))
         self._connections.append(self._live)
 
     def _close(self) -> list[ReplayEvent]:
@@ -164,7 +163,8 @@ class Replay:
         for event in happened:
             match event:
                 case Connected(server_version=version):
-                    live.version, live.outcome = version, "closed"
+                    live.ours.version = live.theirs.version = version
+                    live.outcome = "closed"
                     report.append({"event": "connected", "connection": live.number, "proto_version": version})
                 case Received() | Undecodable():
                     messages.append(event)
@@ -187,7 +187,7 @@ class Replay:
                 live.core.acknowledge(message.message_id, message.message_seq, message.flags)
             self._compare_label(outcome)
             self._decisions[outcome.decision.kind] += 1
-        live.sent += _acks_in(Framer(), live.core.outgoing(), live.version)
+        live.sent += _acks_in(live.ours, live.core.outgoing())
         return [_line(outcome) for outcome in outcomes]
 
     def _compare_label(self, outcome: Outcome) -> None:
@@ -205,10 +205,6 @@ class Replay:
                     "reason": outcome.decision.reason,
                 }
             )
-
-    def _note_recorded(self, data: bytes) -> None:
-        if self._live is not None:
-            self._live.recorded += _acks_in(self._live.recorder, data, self._live.version)
 
     def _acks(self) -> dict[str, Any]:
         """Compare our RECVACKs with the recorded ones, in order; a client that never acked proves nothing."""
@@ -228,18 +224,10 @@ class Replay:
         }
 
 
-def _acks_in(framer: Framer, data: bytes, version: int) -> list[Ack]:
+def _acks_in(reader: SocketReader, data: bytes) -> list[Ack]:
     """Return the RECVACKs among packets a client sent; bytes that are no packets hold none."""
-    framer.feed(data)
-    found: list[Ack] = []
-    try:
-        while frame := framer.next_frame():
-            packet = decode(*frame, version)
-            if isinstance(packet, Recvack):
-                found.append((packet.message_id, packet.message_seq, int(packet.flags)))
-    except WireError:
-        return found
-    return found
+    packets = (seen.packet for seen in reader.read(Side.CLIENT, data))
+    return [(ack.message_id, ack.message_seq, int(ack.flags)) for ack in packets if isinstance(ack, Recvack)]
 
 
 def _line(outcome: Outcome) -> ReplayEvent:

@@ -4,16 +4,8 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from openclaw_channel_octo.capture.format import (
-    ApiCall,
-    Capture,
-    FromServer,
-    Record,
-    SocketControl,
-    ToServer,
-    socket_bytes,
-)
-from openclaw_channel_octo.capture.socket import Seen, Side, SocketReader
+from openclaw_channel_octo.capture.format import ApiCall, Capture, Record, SocketControl, SocketMessage
+from openclaw_channel_octo.capture.socket import NO_KEY, Seen, SocketReader
 from openclaw_channel_octo.message.payload import parse_payload
 from openclaw_channel_octo.message.render import render
 from openclaw_channel_octo.wire.packets import Connack, Connect, Disconnect, Recv, Recvack, Send
@@ -24,16 +16,14 @@ Line = dict[str, Any]
 """One thing that happened, fit for JSON: ``at_s``, ``from`` (``client`` or ``server``), ``what`` (``open``, ``RECV``,
 ``POST /v1/bot/sendMessage`` …) and ``detail``."""
 
-_NO_KEY = bytes(32)
-
 
 def timeline(capture: Capture) -> Iterator[Line]:
     """Yield what a capture holds, in order; messages are decrypted with the keys in it."""
     keys = iter(capture.header.client_private_keys)
-    reader = SocketReader(_NO_KEY)
+    reader = SocketReader(NO_KEY)
     for record in capture.records:
         if isinstance(record, SocketControl) and record.event == "open":
-            reader = SocketReader(next(keys, _NO_KEY))
+            reader = SocketReader(next(keys, NO_KEY))
         yield from _lines(record, reader)
 
 
@@ -43,10 +33,9 @@ def _lines(record: Record, reader: SocketReader) -> Iterator[Line]:
         case SocketControl(event=event, details=details):
             detail = json.dumps(dict(details), ensure_ascii=False, default=str) if details else ""
             yield _line(at_s, "", event, detail)
-        case FromServer(data=data) | ToServer(data=data):
-            side = Side.SERVER if isinstance(record, FromServer) else Side.CLIENT
-            for seen in reader.read(side, socket_bytes(data)):
-                yield _line(at_s, side.name.lower(), type(seen.packet).__name__.upper(), _packet(seen))
+        case SocketMessage():
+            for seen in reader.read(record.side, record.stream_bytes):
+                yield _line(at_s, record.side.name.lower(), type(seen.packet).__name__.upper(), _packet(seen))
         case ApiCall():
             asked = json.dumps(record.body or dict(record.query) or None, ensure_ascii=False, default=str)
             yield _line(at_s, "client", f"{record.method} {record.path}", f"→ {record.status} {asked}")

@@ -1,24 +1,20 @@
 """What a recorded connection carried: packets, and the messages inside their encryption (protocol §3)."""
 
 from collections.abc import Iterator
-from enum import Enum, auto
 
 from msgspec import Struct
 
+from openclaw_channel_octo.capture.format import Side
 from openclaw_channel_octo.errors import CryptoError, WireError
 from openclaw_channel_octo.wire.buffer import Framer, frame
 from openclaw_channel_octo.wire.codec import decode
 from openclaw_channel_octo.wire.crypto import KeyPair, SessionCipher
 from openclaw_channel_octo.wire.packets import Connack, Connect, Packet, Recv, Send
 
-__all__ = ["Seen", "Side", "SocketReader"]
+__all__ = ["NO_KEY", "Seen", "SocketReader"]
 
-
-class Side(Enum):
-    """Who sent something."""
-
-    CLIENT = auto()
-    SERVER = auto()
+NO_KEY = bytes(32)
+"""In place of a private key that nobody has."""
 
 
 class Seen(Struct, frozen=True):

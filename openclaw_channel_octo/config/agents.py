@@ -8,9 +8,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, PrivateAttr, SecretStr
 
-from openclaw_channel_octo.config.base import FrozenModel
+from openclaw_channel_octo.config.base import FrozenModel, HttpBase
 from openclaw_channel_octo.config.environment import Inheritance
-from openclaw_channel_octo.config.urls import HttpBase
 
 __all__ = [
     "AGENT_KINDS",

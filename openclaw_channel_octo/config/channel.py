@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import SecretStr
 
 from openclaw_channel_octo.config.access import contradictions, nobody_left
-from openclaw_channel_octo.config.findings import Findings, is_token, join
+from openclaw_channel_octo.config.diagnostics import Findings, is_token, join
 from openclaw_channel_octo.config.model import BotConfig, BotSettings
 from openclaw_channel_octo.config.secrets import FoundSecret, SecretContext, read_secret
 

@@ -11,16 +11,21 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
+from openclaw_channel_octo.config.base import FrozenModel
 from openclaw_channel_octo.config.channel import CHANNEL_PATH, ChannelReader
+from openclaw_channel_octo.config.diagnostics import Findings, join
 from openclaw_channel_octo.config.environment import read_variables, with_same_value
-from openclaw_channel_octo.config.files import read_regular
-from openclaw_channel_octo.config.findings import Findings, join
-from openclaw_channel_octo.config.host import read_host
-from openclaw_channel_octo.config.metrics import MetricsConfig
-from openclaw_channel_octo.config.model import BotConfig, EmbeddedHostConfig, GatewayHostConfig, OctoConfig
+from openclaw_channel_octo.config.model import (
+    AGENT_KINDS,
+    BotConfig,
+    EchoAgentConfig,
+    EmbeddedHostConfig,
+    GatewayHostConfig,
+    MetricsConfig,
+    OctoConfig,
+)
 from openclaw_channel_octo.config.openclaw import OpenClawConfig, read_openclaw
-from openclaw_channel_octo.config.report import report
-from openclaw_channel_octo.config.secrets import SecretContext
+from openclaw_channel_octo.config.secrets import SecretContext, read_regular, read_secret
 from openclaw_channel_octo.errors import ConfigError
 
 __all__ = [
@@ -29,10 +34,11 @@ __all__ = [
     "load_config",
     "parse_config",
     "parse_host",
-    "report",
     "select_accounts",
 ]
 
+_HOST_PATH = "host"
+_AGENT_PATH = "host.agent"
 _LARGEST_FILE = 8 * 1024 * 1024
 _TOO_DEEP = "is nested too deeply to be a configuration"
 _JSON5_HINT = "if it is JSON5, first: pip install 'openclaw-channel-octo[json5]'"
@@ -127,10 +133,7 @@ def parse_host(
         raw = _as_dicts(mapping.get("host", {}))
     except RecursionError:
         raise ConfigError(_TOO_DEEP) from None
-    around = _withholding(around, read_variables(mapping))
-    gateway = _gateway_file(raw, around, findings)
-    around = _withholding(around, gateway.variables if gateway else ())
-    host = read_host(raw, gateway, around, findings)
+    host, _, around = _read_host(raw, _withholding(around, read_variables(mapping)), findings)
     if findings.problems or host is None:
         raise ConfigError(*findings.problems)
     return host.withholding(around.withheld)
@@ -172,9 +175,7 @@ def _parsed(raw: object, around: SecretContext, findings: Findings) -> Loaded:
         raise ConfigError(_TOO_DEEP) from None
     around = _withholding(around, read_variables(root))
     if _has_only(root, "", ("channels", "host", "metrics"), findings):
-        gateway = _gateway_file(root.get("host", {}), around, findings)
-        around = _withholding(around, gateway.variables if gateway else ())
-        host = read_host(root.get("host", {}), gateway, around, findings)
+        host, gateway, around = _read_host(root.get("host", {}), around, findings)
         if "metrics" in root and findings.is_object(root["metrics"], "metrics"):
             metrics = findings.validate(MetricsConfig, root["metrics"], "metrics")
         channels = root.get("channels", {})
@@ -213,6 +214,68 @@ def _gateway_file(host: Any, around: SecretContext, findings: Findings) -> OpenC
     findings.problems += [f"{file}: {problem}" for problem in about_file.problems]
     findings.warnings += [f"{file}: {warning}" for warning in about_file.warnings]
     return found
+
+
+def _read_host(
+    raw: Any, around: SecretContext, findings: Findings
+) -> tuple[EmbeddedHostConfig | GatewayHostConfig | None, OpenClawConfig | None, SecretContext]:
+    """Return the host, its gateway's own file, and the context without the variables that file reads secrets from."""
+    gateway = _gateway_file(raw, around, findings)
+    around = _withholding(around, gateway.variables if gateway else ())
+    if not findings.is_object(raw, _HOST_PATH):
+        return None, gateway, around
+    block = {**raw, "stateDir": _folder(raw.get("stateDir", _default_state_dir(around)), around)}
+    if raw.get("kind") == "gateway":
+        return _gateway_host(block, gateway, around, findings), gateway, around
+    agent: FrozenModel | None = None
+    if "agent" in raw:
+        agent = _agent(raw["agent"], around, findings)
+    else:
+        findings.warn(_AGENT_PATH, "not set: bots answer with an echo of what they are told")
+    block["agent"] = agent or EchoAgentConfig()
+    return findings.validate(EmbeddedHostConfig, block, _HOST_PATH), gateway, around
+
+
+def _gateway_host(
+    block: dict[str, Any], gateway: OpenClawConfig | None, around: SecretContext, findings: Findings
+) -> GatewayHostConfig | None:
+    """Return the settings of a gateway: what the block says, else what the gateway's own file says."""
+    if "routing" in block:
+        findings.unknown(_HOST_PATH, "routing", sorted(set(GatewayHostConfig.model_fields) - {"routing"}))
+        del block["routing"]
+    for name in ("token", "password"):
+        if name in block:
+            found = read_secret(block.pop(name), join(_HOST_PATH, name), around, findings)
+            block[name] = found.value if found else None
+        elif gateway is not None and "url" not in block:
+            block[name] = getattr(gateway, name)
+    if "openclawConfig" in block:
+        block["openclawConfig"] = _folder(block["openclawConfig"], around)
+    if gateway is not None:
+        block = {"url": gateway.url} | block | {"routing": gateway.routing}
+    return findings.validate(GatewayHostConfig, block, _HOST_PATH)
+
+
+def _agent(raw: object, around: SecretContext, findings: Findings) -> FrozenModel | None:
+    model = findings.choose(AGENT_KINDS, raw, _AGENT_PATH, by="kind")
+    if model is None or not isinstance(raw, Mapping):
+        return None
+    block: dict[str, Any] = dict(raw)
+    if "cwd" in block:
+        block["cwd"] = _folder(block["cwd"], around)
+    if "apiKey" in block and "api_key" in model.model_fields:
+        key = read_secret(block.pop("apiKey"), join(_AGENT_PATH, "apiKey"), around, findings)
+        block["apiKey"] = key.value if key else None
+    return findings.validate(model, block, _AGENT_PATH)
+
+
+def _default_state_dir(around: SecretContext) -> str:
+    state_home = around.env.get("XDG_STATE_HOME", "")
+    return f"{state_home if state_home.startswith('/') else '~/.local/state'}/openclaw-octo"
+
+
+def _folder(raw: object, around: SecretContext) -> object:
+    return around.path(raw) if isinstance(raw, str) and raw else raw
 
 
 def _over(gateway: OpenClawConfig | None, channels: Mapping[str, Any]) -> Mapping[str, Any]:

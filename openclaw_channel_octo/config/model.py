@@ -17,9 +17,7 @@ from openclaw_channel_octo.config.agents import (
     OpenAIAgentConfig,
     nameable,
 )
-from openclaw_channel_octo.config.base import LONGEST_TEXT, FrozenModel, visible
-from openclaw_channel_octo.config.metrics import MetricsConfig
-from openclaw_channel_octo.config.urls import HttpBase, WsUrl
+from openclaw_channel_octo.config.base import FrozenModel, HttpBase, WsUrl, is_host
 from openclaw_channel_octo.session.route import Routing
 
 __all__ = [
@@ -33,12 +31,23 @@ __all__ = [
     "GatewayHostConfig",
     "GuardConfig",
     "HostConfig",
+    "MetricsConfig",
     "OctoConfig",
     "OpenAIAgentConfig",
     "Texts",
 ]
 
 _LONGEST_WAIT_S = 2_147_483
+_LONGEST_TEXT = 2_000
+"""Characters a text for people may have."""
+_HIGHEST_PORT = 65_535
+_ADDRESS = re.compile(r"(?:(?P<plain>[^\[:\s][^:\s]*)|\[(?P<bracketed>\S+)\]):(?P<port>[0-9]+)")
+
+
+def _visible(text: str) -> str:
+    if not text.strip():
+        raise ValueError("must not be blank: people would see nothing")
+    return text
 
 
 def _counting(text: str) -> str:
@@ -65,7 +74,17 @@ def _media_root(folder: Path) -> Path:
     return folder
 
 
-Notice = Annotated[str, Field(max_length=LONGEST_TEXT), AfterValidator(visible)]
+def _address(text: str) -> str:
+    found = _ADDRESS.fullmatch(text)
+    host = (found["plain"] or found["bracketed"]) if found else ""
+    if not found or not is_host(host) or not host.isprintable():
+        raise ValueError("must be an address and a port, such as 127.0.0.1:9464 or [::1]:9464")
+    if int(found["port"]) > _HIGHEST_PORT:
+        raise ValueError(f"must name a port of at most {_HIGHEST_PORT}")
+    return text
+
+
+Notice = Annotated[str, Field(max_length=_LONGEST_TEXT), AfterValidator(_visible)]
 
 
 class GuardConfig(FrozenModel):
@@ -306,6 +325,30 @@ class GatewayHostConfig(HostConfig):
     )
     openclaw_config: Path | None = None
     routing: SkipJsonSchema[InstanceOf[Routing]] = Routing()  # no key of the file
+
+
+class MetricsConfig(FrozenModel):
+    """Numbers about the bots over HTTP, without any protection but the address (docs/operations.md).
+
+    Attributes:
+        listen: address and port; port 0 takes a free one.
+        hosts: names by which this machine is asked for them, besides that address and ``localhost``.
+    """
+
+    listen: Annotated[str, AfterValidator(_address)]
+    hosts: Annotated[
+        tuple[Annotated[str, Field(min_length=1, max_length=255)], ...], Field(strict=False)
+    ] = ()
+
+    @property
+    def host(self) -> str:
+        """The address alone."""
+        return self.listen.rpartition(":")[0].strip("[]")
+
+    @property
+    def port(self) -> int:
+        """The port alone."""
+        return int(self.listen.rpartition(":")[2])
 
 
 class OctoConfig(FrozenModel):

@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 from msgspec.structs import replace
 from pydantic import SecretStr
 
+from openclaw_channel_octo.config.diagnostics import Findings, join
 from openclaw_channel_octo.config.environment import read_variables
-from openclaw_channel_octo.config.findings import Findings, join
 from openclaw_channel_octo.config.secrets import SecretContext, read_secret
 from openclaw_channel_octo.session.key import CHANNEL
 from openclaw_channel_octo.session.route import (
@@ -47,7 +47,6 @@ class OpenClawConfig(SecretStruct, frozen=True, kw_only=True):
         password: its password, likewise.
         channel: its ``channels.octo`` block, ``None`` where it has none.
         routing: which agent and session a conversation belongs to.
-        agents: ids of its configured agents, empty where it lists none.
         variables: names of the environment variables that it reads secrets from.
     """
 
@@ -58,13 +57,7 @@ class OpenClawConfig(SecretStruct, frozen=True, kw_only=True):
     password: SecretStr | None = None
     channel: Block | None = None
     routing: Routing
-    agents: tuple[str, ...] = ()
     variables: frozenset[str] = _FALLBACKS
-
-    @property
-    def default_agent(self) -> str:
-        """The agent that answers where no binding matches."""
-        return self.routing.default_agent
 
 
 def read_openclaw(raw: object, around: SecretContext, findings: Findings) -> OpenClawConfig | None:
@@ -96,7 +89,6 @@ def read_openclaw(raw: object, around: SecretContext, findings: Findings) -> Ope
         password=reader.secret("password"),
         channel=reader.channel(),
         routing=reader.routing(),
-        agents=reader.agents(),
         variables=_FALLBACKS | read_variables(raw, substituted=True),
     )
     return found if len(findings.problems) == before else None
@@ -145,10 +137,6 @@ class _Reader:
         """Return the channel's own block."""
         channels = self._block(self._raw, "channels", "")
         return self._block(channels, CHANNEL, "channels") if CHANNEL in channels else None
-
-    def agents(self) -> tuple[str, ...]:
-        """Return the configured agents' ids."""
-        return tuple(self._roster)
 
     def routing(self) -> Routing:
         """Return the rules by which the gateway itself would resolve conversations."""

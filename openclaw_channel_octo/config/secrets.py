@@ -1,5 +1,7 @@
 """Secrets that stand in the configuration or are fetched from where it points (reference-behaviour §2.5)."""
 
+import errno
+import os
 import re
 import stat
 import subprocess
@@ -12,15 +14,21 @@ from msgspec import Struct
 from pydantic import AfterValidator, Field, SecretStr
 
 from openclaw_channel_octo.config.base import FrozenModel
+from openclaw_channel_octo.config.diagnostics import Findings, is_token
 from openclaw_channel_octo.config.environment import Inheritance, as_bytes, environment_bytes, looks_secret
-from openclaw_channel_octo.config.files import read_regular
-from openclaw_channel_octo.config.findings import Findings, is_token
 from openclaw_channel_octo.values import SecretStruct
 
-__all__ = ["FoundSecret", "SecretContext", "read_secret", "secret_variables"]
+__all__ = ["FoundSecret", "SecretContext", "read_regular", "read_secret", "secret_variables"]
 
 _PROGRAM_LIMIT_S = 10.0
 _LARGEST_SECRET = 64 * 1024
+_KINDS = {
+    stat.S_IFDIR: "it is a folder",
+    stat.S_IFIFO: "it is a pipe",
+    stat.S_IFSOCK: "it is a socket",
+    stat.S_IFCHR: "it is a device",
+    stat.S_IFBLK: "it is a device",
+}
 
 
 class SecretContext(SecretStruct, frozen=True, kw_only=True):
@@ -195,6 +203,36 @@ def _file(file: Path, path: str, findings: Findings) -> str:
     if mode & (stat.S_IRGRP | stat.S_IROTH):
         findings.warn(path, f"other users can read {file}: chmod 600 it")
     return text
+
+
+def read_regular(path: Path, most: int) -> tuple[bytes, int]:
+    """Return the content of a regular file and its mode. Programs that are started meanwhile do not inherit it.
+
+    Args:
+        path: the file; links are followed.
+        most: most bytes it may have.
+
+    Raises:
+        OSError: it cannot be read, is larger, or is no regular file: a pipe would be waited for, and only to
+            open a device can do something.
+        ValueError: nothing can have that name.
+    """
+    _require_regular(path.stat())
+    # It may be another file by now; O_NONBLOCK does not wait for the other end of a pipe.
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+    with os.fdopen(descriptor, "rb") as file:
+        found = os.fstat(descriptor)
+        _require_regular(found)
+        content = file.read(most + 1)
+    if len(content) > most:
+        raise OSError(errno.EFBIG, f"it is larger than {most} bytes")
+    return content, found.st_mode
+
+
+def _require_regular(found: os.stat_result) -> None:
+    if not stat.S_ISREG(found.st_mode):
+        kind = _KINDS.get(stat.S_IFMT(found.st_mode), "it is something else")
+        raise OSError(errno.EINVAL, f"{kind}, not a regular file")
 
 
 def _output(command: tuple[str, ...], around: SecretContext) -> str:

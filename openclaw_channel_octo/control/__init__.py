@@ -1,1 +1,1 @@
-"""The control socket of a running program: its server, its calls, its client."""
+"""A running program seen from outside: the control socket with its calls and its client, the metrics port."""

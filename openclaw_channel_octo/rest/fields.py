@@ -7,7 +7,7 @@ from urllib.parse import quote, urlsplit
 
 from pydantic import SecretStr
 
-from openclaw_channel_octo.config.urls import names_host
+from openclaw_channel_octo.config.base import names_host
 from openclaw_channel_octo.errors import BadRequest, ConfigError, PayloadTooLarge
 from openclaw_channel_octo.ids import ChannelRef, ChannelType
 from openclaw_channel_octo.rest.calls import Call

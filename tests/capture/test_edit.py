@@ -16,15 +16,14 @@ from openclaw_channel_octo.capture.format import (
     Capture,
     FromServer,
     OtherRecord,
+    Side,
     SocketControl,
     ToServer,
     read_capture,
-    socket_bytes,
 )
 from openclaw_channel_octo.capture.header import CaptureHeader
 from openclaw_channel_octo.capture.replay import replay
 from openclaw_channel_octo.capture.show import timeline
-from openclaw_channel_octo.capture.socket import Side
 from openclaw_channel_octo.errors import CaptureError
 from openclaw_channel_octo.message.text import utf16_length
 from openclaw_channel_octo.policy.commands import command_in
@@ -90,8 +89,8 @@ def test_bytes_that_hold_no_secret_stay_as_they_were_recorded(name: str) -> None
 
 def test_a_packet_cut_between_two_messages_comes_whole_with_its_end() -> None:
     whole = capture("silent-group")
-    server = b"".join(socket_bytes(r.data) for r in whole.records if isinstance(r, FromServer))
-    client = b"".join(socket_bytes(r.data) for r in whole.records if isinstance(r, ToServer))
+    server = b"".join(r.stream_bytes for r in whole.records if isinstance(r, FromServer))
+    client = b"".join(r.stream_bytes for r in whole.records if isinstance(r, ToServer))
     cleaner = SocketCleaner(Cleaner(), whole.header.client_private_keys[0])
     cleaner.clean(Side.CLIENT, client)
 

@@ -194,7 +194,7 @@ async def test_a_disk_that_does_not_keep_up_ends_the_recording(
 ) -> None:
     monkeypatch.setattr(record, "WAITING_BYTES", 10)
     disk = record._Disk(failed := Failures())
-    disk.begin(tmp_path / "a", b"x" * 11)
+    disk.write(b"x" * 11, tmp_path / "a")
     await disk.close()
 
     assert failed.said == ["the disk is too slow for it"]

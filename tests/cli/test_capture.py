@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from openclaw_channel_octo.capture.format import CaptureWriter, read_capture
+from openclaw_channel_octo.capture.format import read_capture
 from openclaw_channel_octo.cli import main
 
 SILENT_GROUP = Path(__file__).parents[2] / "fixtures" / "wukongim" / "silent-group.wkcap"
@@ -114,7 +114,7 @@ def test_a_copy_is_for_its_owner_alone_and_half_of_one_is_none(
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(CaptureWriter, "extend", full)
+    monkeypatch.setattr("openclaw_channel_octo.cli.capture.write_capture", full)
     half = tmp_path / "half.wkcap"
     result = run("cut", SILENT_GROUP, half)
     assert result.exit_code == 2

@@ -16,11 +16,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from openclaw_channel_octo.cli import main
 from openclaw_channel_octo.cli.run.metrics import metrics_served
 from openclaw_channel_octo.config.load import parse_config
-from openclaw_channel_octo.config.metrics import MetricsConfig
-from openclaw_channel_octo.control.gauges import gauges_of
+from openclaw_channel_octo.config.model import MetricsConfig
+from openclaw_channel_octo.control.prometheus import PrometheusMeter
 from openclaw_channel_octo.errors import ConfigError
 from openclaw_channel_octo.host.base import Accepted, Failed, Final
-from openclaw_channel_octo.observe.prometheus import PrometheusMeter
 from openclaw_channel_octo.runtime.channel import OctoChannel
 from openclaw_channel_octo.testing.host import HANG, ScriptedHost
 from openclaw_channel_octo.testing.octo.faults import ErrorAnswer
@@ -44,7 +43,7 @@ async def meter(fast_rig: Rig) -> PrometheusMeter:
     await host.start()
     await channel.start("helper", host)
     await fast_rig.octo.wait_for(lambda: fast_rig.octo.online(HELPER))
-    made.watch(lambda: gauges_of(channel.status()))
+    made.watch(channel.status)
     return made
 
 
@@ -160,7 +159,7 @@ def test_addresses_of_both_kinds_are_taken_and_shown(tmp_path: Path) -> None:
 def test_without_the_library_the_program_says_what_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(sys.modules, "openclaw_channel_octo.observe.prometheus", None)
+    monkeypatch.setitem(sys.modules, "openclaw_channel_octo.control.prometheus", None)
     file = tmp_path / "octo.json"
     file.write_text(
         json.dumps({"channels": {"octo": {"botToken": TOKEN}}, "metrics": {"listen": "127.0.0.1:0"}})

@@ -9,9 +9,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from openclaw_channel_octo.control.gauges import gauges_of
+from openclaw_channel_octo.control.prometheus import PrometheusMeter
 from openclaw_channel_octo.host.base import Accepted, Failed, Final
-from openclaw_channel_octo.observe.prometheus import PrometheusMeter
 from openclaw_channel_octo.runtime.channel import ChannelStatus
 from openclaw_channel_octo.testing.host import HANG, ScriptedHost
 from tests.cli.asking import command, controlled
@@ -87,6 +86,6 @@ async def test_what_the_document_shows_of_the_doctor_is_what_it_prints(
 
 def test_every_metric_is_in_the_document_and_none_that_is_not_there() -> None:
     meter = PrometheusMeter()
-    meter.watch(lambda: gauges_of(ChannelStatus(bots={}, turns={}, lanes={}, failing={}, trouble="")))
+    meter.watch(lambda: ChannelStatus(bots={}, turns={}, lanes={}, failing={}, trouble=""))
     real = set(re.findall(r"^# TYPE (\w+) ", meter.text().decode(), re.MULTILINE))
     assert set(re.findall(r"^\| `(octo_\w+)` ", DOC.read_text(), re.MULTILINE)) == real

@@ -8,7 +8,7 @@ import msgpack
 import pytest
 from click.testing import CliRunner, Result
 
-from openclaw_channel_octo.capture.format import CaptureWriter, FromServer, Record, SocketControl, ToServer
+from openclaw_channel_octo.capture.format import FromServer, Record, SocketControl, ToServer, pack
 from openclaw_channel_octo.capture.header import AccountInfo, CaptureHeader, ClientInfo, Label
 from openclaw_channel_octo.cli import main
 from openclaw_channel_octo.testing.octo.wire_server import Damage, ServerConnection
@@ -106,8 +106,8 @@ class Recorder:
             labels=self.labels,
             **header,
         )
-        with CaptureWriter(file.open("wb"), about) as writer:
-            writer.extend([*self.records, SocketControl(at_us=9, event="close", details={"code": 1006})])
+        end = SocketControl(at_us=9, event="close", details={"code": 1006})
+        file.write_bytes(b"".join(map(pack, (about, *self.records, end))))
         return file
 
     def _sent(self) -> None:

@@ -1,15 +1,10 @@
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from openclaw_channel_octo.config.load import Loaded
+from tests.config.conftest import TOKEN, Parse, Problems
 
-TOKEN = "bf_PLANTED0token0never0to0be0shown"
 OTHER = "bf_PLANTED0other0token"
-
-Parse = Callable[..., Loaded]
-Problems = Callable[..., tuple[str, ...]]
 
 
 def test_a_block_without_accounts_is_one_account_named_default(parse: Parse) -> None:

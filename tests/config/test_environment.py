@@ -2,22 +2,18 @@
 
 import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from openclaw_channel_octo.config.environment import Inheritance, environment_bytes
-from openclaw_channel_octo.config.load import Loaded, parse_config, parse_host
+from openclaw_channel_octo.config.load import parse_config, parse_host
 from openclaw_channel_octo.config.model import CommandAgentConfig, EmbeddedHostConfig, GatewayHostConfig
+from tests.config.conftest import TOKEN, Parse, Problems
 
-TOKEN = "bf_PLANTED0token0never0to0be0shown"
 KEY = "sk-PLANTED-key-of-a-gateway"
 COMMAND = {"kind": "command", "command": ["agent"]}
-
-Parse = Callable[..., Loaded]
-Problems = Callable[..., tuple[str, ...]]
 
 
 def ref(name: str) -> dict[str, str]:

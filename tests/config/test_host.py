@@ -1,4 +1,3 @@
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +12,9 @@ from openclaw_channel_octo.config.model import (
     OpenAIAgentConfig,
 )
 from openclaw_channel_octo.config.report import report_text
+from tests.config.conftest import Parse, Problems
 
 OCTO = {"botToken": "bf_PLANTED0token0never0to0be0shown"}
-
-Parse = Callable[..., Loaded]
-Problems = Callable[..., tuple[str, ...]]
 
 
 def embedded(loaded: Loaded) -> EmbeddedHostConfig:

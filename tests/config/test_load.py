@@ -17,14 +17,12 @@ from openclaw_channel_octo.config.load import (
     select_accounts,
 )
 from openclaw_channel_octo.errors import ConfigError
+from tests.config.conftest import TOKEN, Parse
 
-TOKEN = "bf_PLANTED0token0never0to0be0shown"
 GOOD: dict[str, Any] = {
     "channels": {"octo": {"botToken": TOKEN}},
     "host": {"agent": {"kind": "echo"}, "stateDir": "state"},
 }
-
-Parse = Callable[..., Loaded]
 
 
 @pytest.fixture

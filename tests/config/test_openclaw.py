@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openclaw_channel_octo.config.findings import Findings
+from openclaw_channel_octo.config.diagnostics import Findings
 from openclaw_channel_octo.config.load import load_config
 from openclaw_channel_octo.config.model import GatewayHostConfig
 from openclaw_channel_octo.config.openclaw import OpenClawConfig, read_openclaw
@@ -187,7 +187,7 @@ def test_rules_of_this_channel_are_read_and_those_it_cannot_match_left_out() -> 
     ],
 )
 def test_the_default_agent_is_the_owner_the_marked_one_or_the_first(agents: Any, default: str) -> None:
-    assert found({"agents": agents}).default_agent == default
+    assert found({"agents": agents}).routing.default_agent == default
 
 
 UNOWNED = {"ownership": "explicit", "entries": {"one": {}, "two": {}}}

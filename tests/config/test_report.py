@@ -1,13 +1,11 @@
 import json
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from openclaw_channel_octo.config.load import Loaded, report
-from openclaw_channel_octo.config.report import report_text
-
-Parse = Callable[..., Loaded]
+from openclaw_channel_octo.config.load import Loaded
+from openclaw_channel_octo.config.report import report, report_text
+from tests.config.conftest import Parse
 
 COMMAND = {
     "kind": "command",

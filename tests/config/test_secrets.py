@@ -1,7 +1,6 @@
 import json
 import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +8,7 @@ import pytest
 
 from openclaw_channel_octo.config import secrets
 from openclaw_channel_octo.config.load import Loaded
-
-TOKEN = "bf_PLANTED0token0never0to0be0shown"
-
-Parse = Callable[..., Loaded]
-Problems = Callable[..., tuple[str, ...]]
+from tests.config.conftest import TOKEN, Parse, Problems
 
 
 def token_of(loaded: Loaded) -> str:

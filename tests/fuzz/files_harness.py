@@ -5,7 +5,6 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache, partial
-from io import BytesIO
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
@@ -13,7 +12,7 @@ from typing import Any
 
 import msgpack
 
-from openclaw_channel_octo.capture.format import ApiCall, CaptureWriter, SocketControl, read_capture
+from openclaw_channel_octo.capture.format import ApiCall, SocketControl, pack, read_capture
 from openclaw_channel_octo.capture.header import CaptureHeader
 from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.config.load import load_config, parse_config
@@ -168,13 +167,12 @@ def _written(name: str, data: bytes) -> Path:
 def _capture_maker() -> Callable[[Random], bytes]:
     files = sorted((FIXTURES / "wukongim").glob("*.wkcap"))
     seeds = [file.read_bytes() for file in files if file.stat().st_size < 6_000]
-    own = BytesIO()
-    writer = CaptureWriter(own, CaptureHeader(labels={}, client_private_keys=(bytes(32),)))
-    writer.append(SocketControl(at_us=1, event="open", details={"code": 1006}))
-    writer.append(
-        ApiCall(at_us=2, api="rest", method="GET", path="/", query={}, body=None, status=200, response={})
+    own: tuple[CaptureHeader | SocketControl | ApiCall, ...] = (
+        CaptureHeader(labels={}, client_private_keys=(bytes(32),)),
+        SocketControl(at_us=1, event="open", details={"code": 1006}),
+        ApiCall(at_us=2, api="rest", method="GET", path="/", query={}, body=None, status=200, response={}),
     )
-    return byte_maker([*seeds, own.getvalue()], PIECES)
+    return byte_maker([*seeds, b"".join(map(pack, own))], PIECES)
 
 
 def make_capture(rng: Random) -> bytes:

@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from openclaw_channel_octo.capture.clean import Cleaner
 from openclaw_channel_octo.capture.edit import cut as cut_out
 from openclaw_channel_octo.capture.edit import redact as redacted
-from openclaw_channel_octo.capture.format import Capture, CaptureWriter, read_capture
+from openclaw_channel_octo.capture.format import Capture, read_capture, write_capture
 from openclaw_channel_octo.capture.show import Line, timeline
 from openclaw_channel_octo.cli.output import json_text
 from openclaw_channel_octo.errors import CaptureError
@@ -122,7 +122,7 @@ def _write(target: Path, make: Callable[[], Capture]) -> None:
 def _fill(file: BinaryIO, target: Path, made: Capture) -> None:
     """Write a capture, or leave nothing behind. Raises `OSError`."""
     try:
-        CaptureWriter(file, made.header).extend(made.records)
+        write_capture(file, made)
     except OSError:
         target.unlink(missing_ok=True)
         raise

@@ -31,7 +31,7 @@ from openclaw_channel_octo.runtime.channel import OctoChannel
 from openclaw_channel_octo.runtime.connection.transport import Tap
 
 if TYPE_CHECKING:
-    from openclaw_channel_octo.observe.prometheus import PrometheusMeter
+    from openclaw_channel_octo.control.prometheus import PrometheusMeter
 
 __all__ = ["controlled", "run"]
 

@@ -5,13 +5,12 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from openclaw_channel_octo.config.metrics import MetricsConfig
-from openclaw_channel_octo.control.gauges import gauges_of
+from openclaw_channel_octo.config.model import MetricsConfig
 from openclaw_channel_octo.errors import ConfigError
 from openclaw_channel_octo.runtime.channel import ChannelStatus
 
 if TYPE_CHECKING:
-    from openclaw_channel_octo.observe.prometheus import PrometheusMeter
+    from openclaw_channel_octo.control.prometheus import PrometheusMeter
 
 __all__ = ["meter_for", "metrics_served"]
 
@@ -19,7 +18,7 @@ _log = logging.getLogger(__name__)
 
 
 def meter_for(config: MetricsConfig | None) -> "PrometheusMeter | None":
-    """Return who collects, ``None`` where nobody is to.
+    """Return the metrics backend, or ``None`` where none is configured.
 
     Raises:
         ConfigError: the library for it is not installed.
@@ -27,7 +26,7 @@ def meter_for(config: MetricsConfig | None) -> "PrometheusMeter | None":
     if config is None:
         return None
     try:
-        from openclaw_channel_octo.observe.prometheus import PrometheusMeter  # noqa: PLC0415  # an extra
+        from openclaw_channel_octo.control.prometheus import PrometheusMeter  # noqa: PLC0415  # an extra
     except ImportError:
         raise ConfigError(
             "metrics: needs a library, first: pip install 'openclaw-channel-octo[metrics]'"
@@ -39,19 +38,15 @@ def meter_for(config: MetricsConfig | None) -> "PrometheusMeter | None":
 async def metrics_served(
     config: MetricsConfig | None, meter: "PrometheusMeter | None", status: Callable[[], ChannelStatus]
 ) -> AsyncIterator[None]:
-    """Show the metrics meanwhile; the bots run without where their address cannot be had."""
+    """Serve the metrics meanwhile; the bots run without them where their address cannot be had."""
     if config is None or meter is None:
         yield
         return
-    from openclaw_channel_octo.observe.prometheus import serve_metrics  # noqa: PLC0415  # an extra
-
-    meter.watch(lambda: gauges_of(status()))
+    meter.watch(status)
     try:
-        server = await serve_metrics(meter, config.host, config.port, config.hosts)
+        server = await meter.serve(config.host, config.port, config.hosts)
     except OSError as error:
-        _log.error(
-            "no metrics: %s cannot be listened on (%s)", config.listen, error.strerror
-        )  # no stack to look at
+        _log.error("no metrics: %s cannot be listened on (%s)", config.listen, error.strerror)
         yield
         return
     _log.info("metrics at http://%s:%d/metrics", config.host, server.port)

@@ -11,7 +11,7 @@ import aiohttp
 from pydantic import SecretStr
 from yarl import URL
 
-from openclaw_channel_octo.config.urls import names_host
+from openclaw_channel_octo.config.base import names_host
 from openclaw_channel_octo.errors import ConfigError
 from openclaw_channel_octo.host.embedded.agents import MAX_OUTPUT, AgentError, Prompt, one_line
 from openclaw_channel_octo.host.embedded.sse import SseParser, is_stream

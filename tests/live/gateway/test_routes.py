@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from openclaw_channel_octo.config.findings import Findings
+from openclaw_channel_octo.config.diagnostics import Findings
 from openclaw_channel_octo.config.openclaw import read_openclaw
 from openclaw_channel_octo.config.secrets import SecretContext
 from openclaw_channel_octo.ids import ChannelRef, ChannelType, split_thread

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openclaw_channel_octo.config.findings import Findings, is_token, join
+from openclaw_channel_octo.config.diagnostics import Findings, is_token, join
 
 TOKEN = "bf_0123456789abcdef0123456789abcdef"
 

@@ -1,0 +1,122 @@
+"""Counts of the bots and the state of the channel for Prometheus; needs the extra ``metrics`` (docs/operations.md)."""
+
+import logging
+from collections.abc import Callable, Collection, Iterator
+
+from aiohttp import web
+from aiohttp.http import HttpProcessingError
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from openclaw_channel_octo.observe.listening import Bounds, HttpListener, only_known_hosts
+from openclaw_channel_octo.observe.metrics import Meter
+from openclaw_channel_octo.runtime.channel import ChannelStatus
+from openclaw_channel_octo.runtime.connection.supervisor import LinkState
+
+__all__ = ["PrometheusMeter"]
+
+BUCKETS_S = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
+"""From a typing sign on a good day to the default budget of a turn."""
+
+_COUNTERS = {
+    "messages": ("Messages received, by what the gate said", "decision"),
+    "turns": ("Turns, by how they ended", "status"),
+    "announcements": ("Restarts of failed sessions people were told of",),
+    "rest_calls": ("Attempts at calls of the bot API", "call", "outcome"),
+}
+"""Help text and labels besides the account."""
+
+_HISTOGRAMS = {
+    "receive_to_typing": "From a message to the typing sign",
+    "receive_to_reply": "From a message to the first message of its answer, or to its notice",
+}
+
+
+class PrometheusMeter(Meter):
+    """Collects counts and durations in a registry of its own."""
+
+    def __init__(self) -> None:
+        self._registry = registry = CollectorRegistry()
+        self._counters = {
+            name: Counter(f"octo_{name}", text, ("account", *labels), registry=registry)
+            for name, (text, *labels) in _COUNTERS.items()
+        }
+        self._histograms = {
+            name: Histogram(f"octo_{name}_seconds", text, ("account",), buckets=BUCKETS_S, registry=registry)
+            for name, text in _HISTOGRAMS.items()
+        }
+
+    def watch(self, status: Callable[[], ChannelStatus]) -> None:
+        """Also show the state that ``status`` returns at the moment the metrics are read."""
+        self._registry.register(_State(status))
+
+    def count(self, name: str, **labels: str) -> None:
+        """Add one to a counter."""
+        self._counters[name].labels(**labels).inc()
+
+    def observe(self, name: str, seconds: float, **labels: str) -> None:
+        """Add a duration to a histogram."""
+        self._histograms[name].labels(**labels).observe(seconds)
+
+    def text(self) -> bytes:
+        """Return everything in Prometheus' text format."""
+        return generate_latest(self._registry)
+
+    async def serve(self, host: str, port: int, names: Collection[str] = ()) -> HttpListener:
+        """Answer ``GET /metrics`` until the returned listener is closed; it knows its port.
+
+        Args:
+            host: the address to listen on.
+            port: 0 for any free one.
+            names: host names under which it may be asked besides the address and those of loopback.
+
+        Raises:
+            OSError: nothing can listen there.
+        """
+
+        async def answer(_: web.Request) -> web.Response:
+            return web.Response(body=self.text(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+        app = web.Application(middlewares=[only_known_hosts(host, names)])
+        app.router.add_get("/metrics", answer)
+        logger = logging.getLogger(f"{__name__}.server")
+        logger.addFilter(_is_of_ours)
+        listener = HttpListener(app, Bounds(), logger=logger)
+        await listener.start(host, port)
+        return listener
+
+
+class _State(Collector):
+    """The state of a channel as gauges. Sessions are no labels: they are without number, and tell who talks."""
+
+    def __init__(self, status: Callable[[], ChannelStatus]) -> None:
+        self._status = status
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        status = self._status()
+        running = [run.account_id for run in status.turns.values()]
+        waiting = list(status.lanes.values())
+        states = _gauge("connection_state", "1 for the state a bot's connection is in", "account", "state")
+        turns = _gauge("turns_running", "Turns under way", "account")
+        for name, bot in status.bots.items():
+            for state in LinkState:
+                states.add_metric((name, state.value), float(bot.state is state))
+            turns.add_metric((name,), running.count(name))
+        yield from (states, turns)
+        for gauge, text, value in (
+            ("lanes", "Conversations with work", len(waiting)),
+            ("lane_waiting", "Messages that wait behind a turn, in all lanes", sum(waiting)),
+            ("lane_longest", "Messages that wait in the longest lane", max(waiting, default=0)),
+            ("journal_waiting", "1 while the journal cannot be written", bool(status.trouble)),
+        ):
+            yield GaugeMetricFamily(f"octo_{gauge}", text, float(value))
+
+
+def _gauge(name: str, text: str, *labels: str) -> GaugeMetricFamily:
+    return GaugeMetricFamily(f"octo_{name}", text, labels=labels)
+
+
+def _is_of_ours(record: logging.LogRecord) -> bool:
+    """Return false for what clients send that is no HTTP: anybody could fill the log with it."""
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
