@@ -652,7 +652,7 @@ async def test_an_endpoint_is_asked_for_its_models(
 HOLD = """
 import sys
 from pathlib import Path
-from openclaw_channel_octo.host.files import OwnerLock
+from openclaw_channel_octo.host.locks import OwnerLock
 OwnerLock(Path(sys.argv[1]) / "host.lock").acquire()
 print("held", flush=True)
 sys.stdin.read()

@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 
 from openclaw_channel_octo.cli import main
 from openclaw_channel_octo.host.base import Accepted, Final
-from openclaw_channel_octo.host.files import OwnerLock
+from openclaw_channel_octo.host.locks import OwnerLock
 from openclaw_channel_octo.session.status import RECOVERY_CLEARS
 from openclaw_channel_octo.testing.host import HANG, ScriptedHost
 from tests.cli.asking import command, controlled

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from openclaw_channel_octo.host.base import Accepted, Block, Failed, Final
-from openclaw_channel_octo.host.files import OwnerLock
+from openclaw_channel_octo.host.locks import OwnerLock
 from openclaw_channel_octo.rest.media import MediaFetcher
 from openclaw_channel_octo.testing.host import HANG, ScriptedHost, Step
 from openclaw_channel_octo.testing.octo.faults import RateLimit

@@ -13,19 +13,18 @@ import pytest
 
 from openclaw_channel_octo.errors import HostError
 from openclaw_channel_octo.host.files import (
-    OwnerLock,
     append_file,
     claim_state_folder,
-    locked,
     private_folder,
     replace_file,
     stamp_of,
 )
+from openclaw_channel_octo.host.locks import OwnerLock, locked
 
 OWNER = """
 import sys
 from pathlib import Path
-from openclaw_channel_octo.host.files import OwnerLock
+from openclaw_channel_octo.host.locks import OwnerLock
 lock = OwnerLock(Path(sys.argv[1]))
 lock.acquire()
 print("owned", flush=True)

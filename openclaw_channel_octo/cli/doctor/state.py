@@ -13,7 +13,7 @@ from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.config.model import BotConfig, EmbeddedHostConfig, OctoConfig
 from openclaw_channel_octo.control.client import ask
 from openclaw_channel_octo.errors import ControlError, HostError, OtherVersion, StoreError
-from openclaw_channel_octo.host.files import owner_lock
+from openclaw_channel_octo.host.locks import owner_lock
 from openclaw_channel_octo.session.guard import patience_ms
 from openclaw_channel_octo.store.pairing import Pairing
 from openclaw_channel_octo.store.reader import JournalAdmin

@@ -15,7 +15,7 @@ from openclaw_channel_octo.cli.output import STORE_OPTION, age, plain
 from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.control.client import ask
 from openclaw_channel_octo.errors import ControlError, HostError, StoreError
-from openclaw_channel_octo.host.files import owner_lock
+from openclaw_channel_octo.host.locks import owner_lock
 from openclaw_channel_octo.runtime.connection.supervisor import LinkState
 from openclaw_channel_octo.store.reader import JournalAdmin, JournalRow
 

@@ -24,7 +24,8 @@ from openclaw_channel_octo.control.server import ControlServer
 from openclaw_channel_octo.errors import ConfigError, HostError, OctoError
 from openclaw_channel_octo.host.base import AgentHost
 from openclaw_channel_octo.host.configure import host_from_config
-from openclaw_channel_octo.host.files import claim_state_folder, owner_lock
+from openclaw_channel_octo.host.files import claim_state_folder
+from openclaw_channel_octo.host.locks import owner_lock
 from openclaw_channel_octo.observe.logs import Secrets, setup_logging
 from openclaw_channel_octo.observe.metrics import NO_METER
 from openclaw_channel_octo.runtime.channel import OctoChannel

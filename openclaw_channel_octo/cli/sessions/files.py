@@ -9,7 +9,7 @@ from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.config.model import DEFAULT_TIMEOUT_S
 from openclaw_channel_octo.host.embedded import rows
 from openclaw_channel_octo.host.embedded.content import parse_content
-from openclaw_channel_octo.host.files import owner_lock
+from openclaw_channel_octo.host.locks import owner_lock
 from openclaw_channel_octo.session.guard import Plan, Situation, patience_ms, plan
 from openclaw_channel_octo.session.key import kind_of
 from openclaw_channel_octo.session.status import RECOVERABLE, SessionSnapshot, Status

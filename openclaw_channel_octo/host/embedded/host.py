@@ -34,7 +34,8 @@ from openclaw_channel_octo.host.embedded.agents import (
 )
 from openclaw_channel_octo.host.embedded.store import SessionStore
 from openclaw_channel_octo.host.embedded.transcript import Message, Transcript, is_safe_id
-from openclaw_channel_octo.host.files import claim_state_folder, owner_lock, private_folder
+from openclaw_channel_octo.host.files import claim_state_folder, private_folder
+from openclaw_channel_octo.host.locks import owner_lock
 from openclaw_channel_octo.message.medialines import named_files
 from openclaw_channel_octo.session.status import RECOVERABLE, SessionSnapshot, Status
 

@@ -13,7 +13,8 @@ from openclaw_channel_octo.errors import SessionStoreError
 from openclaw_channel_octo.host.embedded import rows
 from openclaw_channel_octo.host.embedded.content import Content, dump_content, entry_text, parse_content
 from openclaw_channel_octo.host.embedded.store import LOCK_WAIT_S
-from openclaw_channel_octo.host.files import locked, owner_lock, read_stamped, replace_file, stamp_of
+from openclaw_channel_octo.host.files import read_stamped, replace_file, stamp_of
+from openclaw_channel_octo.host.locks import locked, owner_lock
 from openclaw_channel_octo.session.status import SessionSnapshot
 
 __all__ = ["RepairedFile", "repair_file", "unowned"]

@@ -27,12 +27,12 @@ from openclaw_channel_octo.host.embedded.rows import Entry
 from openclaw_channel_octo.host.files import (
     Stamp,
     close_file,
-    locked,
     private_folder,
     read_stamped,
     replace_file,
     stamp_of,
 )
+from openclaw_channel_octo.host.locks import locked
 
 __all__ = ["SessionStore"]
 
