@@ -312,7 +312,7 @@ POINTS: dict[str, tuple[Any, str]] = {
     "the presence": (Presence, "begin"),
     "the downloads": (MediaDownloads, "begin"),
     "the lanes": (Lanes, "submit"),
-    "the rendering": (pipeline, "render"),
+    "the rendering": (pipeline, "files_of"),
 }
 
 
