@@ -16,6 +16,7 @@ from openclaw_channel_octo.rest.client import BotApi
 from openclaw_channel_octo.rest.media import MediaFetcher
 from openclaw_channel_octo.rest.models import Registration
 from openclaw_channel_octo.runtime.background import TaskSet
+from openclaw_channel_octo.runtime.connection.lease import Lease
 from openclaw_channel_octo.runtime.connection.supervisor import ConnectionStatus, LinkState, Supervisor
 from openclaw_channel_octo.runtime.connection.transport import Tap
 from openclaw_channel_octo.runtime.context import ChannelContext
@@ -39,7 +40,6 @@ from openclaw_channel_octo.runtime.wiring import (
     make_surroundings,
     make_turns,
 )
-from openclaw_channel_octo.store.leases import Lease
 from openclaw_channel_octo.wire.events import Connected
 
 if TYPE_CHECKING:
@@ -203,7 +203,7 @@ class Bot:
                 name=registration.name or self._config.name,
                 owner_uid=registration.owner_uid,
             )
-            await self._shared.journal.lose_audits(self._config.account_id)
+            await self._shared.journal.audit.lose(self._config.account_id)
             self._build()
             self._log.info("registered as %s (%s)", self._identity.uid, self._identity.name or "no name")
         self._intake = TaskSet(self._log, self._shared.clock)
@@ -302,7 +302,7 @@ class Bot:
     async def _take_up(self) -> None:
         """Get to know the conversations, fetch what was missed, and take up what an earlier process left open."""
         journal, account = self._shared.journal, self._config.account_id
-        self._sequence.restore(await journal.cursors(account))
+        self._sequence.restore(await journal.cursors.latest(account))
         await self._around.look_around(self._sequence.rounds.latest())
         await self._sequence.catch_up(await self._pipeline.open())
         self._pipeline.resume()

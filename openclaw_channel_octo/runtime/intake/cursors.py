@@ -35,12 +35,12 @@ class JournalCursors(Struct, frozen=True):
 
     async def load(self, ref: ChannelRef) -> int | None:
         """Return one conversation's cursor, ``None`` where nobody has heard of it. Raises `StoreError`."""
-        return await self.journal.cursor(self.account, ref)
+        return await self.journal.cursors.load(self.account, ref)
 
     async def save(self, moved: Mapping[ChannelRef, int]) -> None:
         """Keep cursors that moved on. Raises `StoreError`."""
-        await self.journal.save_cursors(self.account, moved)
+        await self.journal.cursors.save(self.account, moved)
 
     async def reset(self, ref: ChannelRef, seq: int) -> None:
         """Put one back. Raises `StoreError`."""
-        await self.journal.reset_cursor(self.account, ref, seq)
+        await self.journal.cursors.reset(self.account, ref, seq)
