@@ -22,7 +22,6 @@ from openclaw_channel_octo.runtime.connection.transport import Tap
 from openclaw_channel_octo.runtime.context import ChannelContext
 from openclaw_channel_octo.runtime.delivery.attachments import SWEEP_EVERY_S
 from openclaw_channel_octo.runtime.delivery.presence import Presence
-from openclaw_channel_octo.runtime.intake.cursors import JournalCursors
 from openclaw_channel_octo.runtime.intake.gaps import GapFiller
 from openclaw_channel_octo.runtime.intake.history import MissedHistory
 from openclaw_channel_octo.runtime.intake.inbox import Inbox
@@ -253,7 +252,7 @@ class Bot:
             history=MissedHistory(self._api, self._around.places, self._identity),
             accept=self._fetched,
             release=self._pipeline.release,
-            cursors=JournalCursors(self._shared.journal, self._config.account_id),
+            cursors=self._shared.journal.cursors(self._config.account_id),
             tasks=self._intake,
             look_back_to=self._look_back_to,
             clock=self._shared.clock,
@@ -302,7 +301,7 @@ class Bot:
     async def _take_up(self) -> None:
         """Get to know the conversations, fetch what was missed, and take up what an earlier process left open."""
         journal, account = self._shared.journal, self._config.account_id
-        self._sequence.restore(await journal.cursors.latest(account))
+        self._sequence.restore(await journal.cursors(account).latest())
         await self._around.look_around(self._sequence.rounds.latest())
         await self._sequence.catch_up(await self._pipeline.open())
         self._pipeline.resume()

@@ -14,7 +14,7 @@ from openclaw_channel_octo.store.database import JournalConnection
 from openclaw_channel_octo.store.deliveries import chunks_of
 from openclaw_channel_octo.store.messages import bury, counts_of, retry
 from openclaw_channel_octo.store.pairing import Approval, Pairing
-from openclaw_channel_octo.store.records import Chunk, Message
+from openclaw_channel_octo.store.records import Chunk, StoredMessage
 from openclaw_channel_octo.store.schema import APPLICATION_ID, MIGRATIONS
 from openclaw_channel_octo.store.states import OPEN, RowState, any_of
 from openclaw_channel_octo.store.transaction import records
@@ -24,7 +24,7 @@ __all__ = ["AccountOverview", "JournalAdmin", "JournalRow"]
 _BUSY_S = 5.0
 
 
-class JournalRow(Message, frozen=True, kw_only=True):
+class JournalRow(StoredMessage, frozen=True, kw_only=True):
     """One message of the journal, as it is stored; times are Unix milliseconds.
 
     Attributes:

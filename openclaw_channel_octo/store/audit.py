@@ -8,7 +8,7 @@ from msgspec.structs import asdict
 
 from openclaw_channel_octo.store.transaction import Repository, Transaction, in_transaction, records, slots
 
-__all__ = ["Audit", "AuditEntry", "AuditOutcome", "entries", "prune"]
+__all__ = ["AuditEntry", "AuditLog", "AuditOutcome", "entries", "prune"]
 
 LOST = "its process ended meanwhile: it may have happened"
 """Detail of a request whose outcome will never be known."""
@@ -51,7 +51,7 @@ class AuditEntry(Struct, frozen=True, kw_only=True):
 _INSERT = "INSERT INTO audit " + slots(AuditEntry.__struct_fields__)
 
 
-class Audit(Repository):
+class AuditLog(Repository):
     """The requests made of all bots."""
 
     @in_transaction

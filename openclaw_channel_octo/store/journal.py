@@ -10,7 +10,7 @@ from typing import Self, TypeVar
 
 from openclaw_channel_octo.clock import Clock
 from openclaw_channel_octo.errors import StoreError
-from openclaw_channel_octo.store.audit import Audit
+from openclaw_channel_octo.store.audit import AuditLog
 from openclaw_channel_octo.store.cursors import Cursors
 from openclaw_channel_octo.store.database import open_database, store_error
 from openclaw_channel_octo.store.deliveries import Deliveries
@@ -18,7 +18,7 @@ from openclaw_channel_octo.store.episodes import Episodes
 from openclaw_channel_octo.store.messages import Messages
 from openclaw_channel_octo.store.pairing import Pairings
 from openclaw_channel_octo.store.retention import Retention
-from openclaw_channel_octo.store.said import Said
+from openclaw_channel_octo.store.said import SaidMessages
 from openclaw_channel_octo.store.transaction import Transaction
 
 __all__ = ["Journal"]
@@ -45,7 +45,6 @@ class Journal:
         messages: inbound messages.
         deliveries: what is sent in reply.
         episodes: failed runs of sessions.
-        cursors: how far conversations are complete.
         audit: requests beside answers.
         pairings: who may write to a bot directly.
         said: what was said earlier.
@@ -65,10 +64,9 @@ class Journal:
         self.messages = Messages(self, self.retention)
         self.deliveries = Deliveries(self)
         self.episodes = Episodes(self)
-        self.cursors = Cursors(self)
-        self.audit = Audit(self)
+        self.audit = AuditLog(self)
         self.pairings = Pairings(self)
-        self.said = Said(self)
+        self.said = SaidMessages(self)
 
     async def __aenter__(self) -> Self:
         """Open the file, migrating or setting it aside as needed."""
@@ -97,6 +95,10 @@ class Journal:
             closing = self._thread.submit(self._close_file)  # behind an opening whose caller was cancelled
             self._thread.shutdown(wait=False)
             await asyncio.shield(asyncio.wrap_future(closing))
+
+    def cursors(self, account: str) -> Cursors:
+        """Return how far a bot's conversations are complete."""
+        return Cursors(self, account)
 
     async def device_id(self) -> str:
         """Return this installation's device id, made on first use (protocol §4.4)."""

@@ -6,13 +6,13 @@ from collections.abc import Iterable, Sequence
 from msgspec.structs import asdict
 
 from openclaw_channel_octo.store.deliveries import drop_unsent
-from openclaw_channel_octo.store.records import InboundRow, Message, NewInbound
+from openclaw_channel_octo.store.records import InboundRow, NewInbound, StoredMessage
 from openclaw_channel_octo.store.retention import Retention
 from openclaw_channel_octo.store.states import OPEN, ROW_MOVES, RowState, any_of, before
 from openclaw_channel_octo.store.transaction import (
     Repository,
     Transaction,
-    Writer,
+    TransactionRunner,
     in_transaction,
     records,
     slots,
@@ -22,7 +22,7 @@ __all__ = ["Messages", "bury", "counts_of", "retry"]
 
 _ROW_ENDED = "its message ended before it was sent"
 
-_COMMON = ("channel", *Message.__struct_fields__)
+_COMMON = ("channel", *StoredMessage.__struct_fields__)
 _STORED = [name for name in NewInbound.__struct_fields__ if name != "channel"]
 _INSERT = "INSERT OR IGNORE INTO inbound " + slots(
     [*_STORED, "channel_id", "channel_type", "received_at", "updated_at"]
@@ -38,7 +38,7 @@ class Messages(Repository):
         retention: deletes old rows while new ones come.
     """
 
-    def __init__(self, writer: Writer, retention: Retention) -> None:
+    def __init__(self, writer: TransactionRunner, retention: Retention) -> None:
         super().__init__(writer)
         self._retention = retention
 

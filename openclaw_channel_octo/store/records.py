@@ -9,15 +9,15 @@ __all__ = [
     "Chunk",
     "InboundRow",
     "Ledger",
-    "Message",
     "NewInbound",
     "Part",
     "SaidBefore",
     "SaidRow",
+    "StoredMessage",
 ]
 
 
-class Message(Struct, frozen=True, kw_only=True):
+class StoredMessage(Struct, frozen=True, kw_only=True):
     """What is known of every message.
 
     Attributes:
@@ -45,7 +45,7 @@ class Message(Struct, frozen=True, kw_only=True):
     state: RowState
 
 
-class NewInbound(Message, frozen=True, kw_only=True):
+class NewInbound(StoredMessage, frozen=True, kw_only=True):
     """A message about to be recorded: ``received`` if it addresses the bot, any other with an end.
 
     Attributes:
@@ -61,7 +61,7 @@ class NewInbound(Message, frozen=True, kw_only=True):
     detail: str = ""
 
 
-class InboundRow(Message, frozen=True, kw_only=True):
+class InboundRow(StoredMessage, frozen=True, kw_only=True):
     """A recorded message that addresses the bot.
 
     Attributes:

@@ -6,7 +6,7 @@ from openclaw_channel_octo.ids import ChannelRef
 from openclaw_channel_octo.store.records import SaidBefore, SaidRow
 from openclaw_channel_octo.store.transaction import Repository, Transaction, in_transaction
 
-__all__ = ["Said"]
+__all__ = ["SaidMessages"]
 
 _HERE = "account = :account AND channel_id = :id AND channel_type = :type AND message_seq < :seq"
 _ROLES = ("", "said", "answered", "reset")
@@ -16,7 +16,7 @@ OWN_LOOKED_AT = 500
 """Latest answers of a conversation among which a message of the bot itself is looked for."""
 
 
-class Said(Repository):
+class SaidMessages(Repository):
     """What was said in all conversations."""
 
     @in_transaction

@@ -9,7 +9,7 @@ from msgspec import Struct, convert
 
 from openclaw_channel_octo.ids import ChannelRef
 
-__all__ = ["Repository", "Transaction", "Writer", "in_transaction", "records", "slots"]
+__all__ = ["Repository", "Transaction", "TransactionRunner", "in_transaction", "records", "slots"]
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -30,7 +30,7 @@ class Transaction(Struct, frozen=True):
     new_id: Callable[[], str]
 
 
-class Writer(Protocol):
+class TransactionRunner(Protocol):
     """Runs transactions one at a time."""
 
     async def run(self, work: Callable[[Transaction], _T]) -> _T:
@@ -45,7 +45,7 @@ class Repository:
         writer: runs them.
     """
 
-    def __init__(self, writer: Writer) -> None:
+    def __init__(self, writer: TransactionRunner) -> None:
         self.writer = writer
 
 

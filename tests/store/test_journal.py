@@ -235,26 +235,26 @@ async def test_no_notice_is_planned_where_the_answer_goes_on_or_a_notice_ends_it
 async def test_cursors_are_kept_for_each_bot_and_never_go_back(path: Path) -> None:
     thread = ChannelRef("g1____2", 5)
     async with Journal(path, ManualClock()) as before:
-        await before.cursors.save("bot", {GROUP: 7, thread: 3})
-        await before.cursors.save("bot", {GROUP: 5})
-        await before.cursors.save("other", {GROUP: 1})
+        await before.cursors("bot").save({GROUP: 7, thread: 3})
+        await before.cursors("bot").save({GROUP: 5})
+        await before.cursors("other").save({GROUP: 1})
     async with Journal(path, ManualClock()) as after:
-        assert await after.cursors.latest("bot") == {GROUP: 7, thread: 3}
-        assert await after.cursors.latest("nobody") == {}
+        assert await after.cursors("bot").latest() == {GROUP: 7, thread: 3}
+        assert await after.cursors("nobody").latest() == {}
 
 
 async def test_a_cursor_that_is_reset_goes_back_and_on_from_there(journal: Journal) -> None:
-    assert await journal.cursors.load("bot", GROUP) is None
-    await journal.cursors.save("bot", {GROUP: 7})
-    await journal.cursors.reset("bot", GROUP, 2)
-    assert await journal.cursors.load("bot", GROUP) == 2
-    await journal.cursors.save("bot", {GROUP: 1})
-    assert await journal.cursors.load("bot", GROUP) == 2
-    await journal.cursors.save("bot", {GROUP: 3})
-    await journal.cursors.reset("bot", ChannelRef("new", 2), 0)
-    assert await journal.cursors.latest("bot") == {GROUP: 3, ChannelRef("new", 2): 0}
-    assert await journal.cursors.load("other", GROUP) is None
-    assert await journal.cursors.load("bot", ChannelRef("g1", 5)) is None
+    assert await journal.cursors("bot").load(GROUP) is None
+    await journal.cursors("bot").save({GROUP: 7})
+    await journal.cursors("bot").reset(GROUP, 2)
+    assert await journal.cursors("bot").load(GROUP) == 2
+    await journal.cursors("bot").save({GROUP: 1})
+    assert await journal.cursors("bot").load(GROUP) == 2
+    await journal.cursors("bot").save({GROUP: 3})
+    await journal.cursors("bot").reset(ChannelRef("new", 2), 0)
+    assert await journal.cursors("bot").latest() == {GROUP: 3, ChannelRef("new", 2): 0}
+    assert await journal.cursors("other").load(GROUP) is None
+    assert await journal.cursors("bot").load(ChannelRef("g1", 5)) is None
 
 
 async def test_what_broke_a_row_is_counted_across_restarts_with_the_last_reason(path: Path) -> None:
@@ -339,7 +339,7 @@ async def test_a_file_of_the_first_schema_is_brought_up_to_date_with_its_rows(pa
     db.close()
     async with Journal(path, ManualClock()) as journal:
         assert [row.message_id for row in await journal.messages.unfinished("bot")] == ["1"]
-        await journal.cursors.save("bot", {GROUP: 1})
+        await journal.cursors("bot").save({GROUP: 1})
 
 
 async def test_later_chunks_of_a_row_stand_behind_the_earlier_ones(journal: Journal, path: Path) -> None:

@@ -211,7 +211,7 @@ def filled(db: sqlite3.Connection, count: int) -> None:
         name = f"{db.total_changes}-{number}"
         done(on.messages.append([replace(message(name, RowState.NOTIFIED), decision="refused")]))
         done(on.messages.append([message(f"{name}-dead", RowState.DEAD)]))
-        done(OnConnection(db, number).cursors.save("bot", {ChannelRef(name, 2): 1}))
+        done(OnConnection(db, number).cursors.save({ChannelRef(name, 2): 1}))
         done(on.audit.begin(request(AuditOutcome.DONE)))
         done(on.episodes.note("k", name))
 
@@ -219,8 +219,8 @@ def filled(db: sqlite3.Connection, count: int) -> None:
 READS: dict[str, Callable[[sqlite3.Connection], object]] = {
     "an earlier notice": lambda db: done(OnConnection(db).messages.earlier_notice(refused(1), 0)),
     "open rows": lambda db: done(OnConnection(db).messages.unfinished("bot")),
-    "cursors": lambda db: done(OnConnection(db).cursors.latest("bot", 20)),
-    "one cursor": lambda db: done(OnConnection(db).cursors.load("bot", GROUP)),
+    "cursors": lambda db: done(OnConnection(db).cursors.latest(20)),
+    "one cursor": lambda db: done(OnConnection(db).cursors.load(GROUP)),
     "requests without an outcome": lambda db: done(OnConnection(db).audit.lose("bot")),
     "requests that are too many": partial(audit.prune, before_ms=0, keep=10**6, most=20),
     "notes that are too old": lambda db: done(OnConnection(db).retention.delete_notes(10**6, 20)),

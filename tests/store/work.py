@@ -4,12 +4,12 @@ import sqlite3
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
-from openclaw_channel_octo.store.audit import Audit
+from openclaw_channel_octo.store.audit import AuditLog
 from openclaw_channel_octo.store.cursors import Cursors
 from openclaw_channel_octo.store.episodes import Episodes
 from openclaw_channel_octo.store.messages import Messages
 from openclaw_channel_octo.store.retention import Retention
-from openclaw_channel_octo.store.said import Said
+from openclaw_channel_octo.store.said import SaidMessages
 from openclaw_channel_octo.store.transaction import Transaction
 
 __all__ = ["OnConnection", "done", "plans", "steps"]
@@ -25,8 +25,8 @@ class OnConnection:
         self._now_ms = now_ms
         self.retention = Retention(self)
         self.messages = Messages(self, self.retention)
-        self.episodes, self.cursors = Episodes(self), Cursors(self)
-        self.audit, self.said = Audit(self), Said(self)
+        self.episodes, self.cursors = Episodes(self), Cursors(self, "bot")
+        self.audit, self.said = AuditLog(self), SaidMessages(self)
 
     async def run(self, work: Callable[[Transaction], _T]) -> _T:
         return work(Transaction(self._db, self._now_ms, lambda: "an id"))

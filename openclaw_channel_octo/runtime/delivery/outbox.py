@@ -313,9 +313,8 @@ class Outbox:
         if sent.told:
             ending = RowState.NOTIFIED
         notice_id = last_id if ending is RowState.NOTIFIED else ""
-        await self._journal.messages.settle(
-            [row.id], ending, notice_id=notice_id
-        )  # the detail is in the plan
+        # the detail is in the plan
+        await self._journal.messages.settle([row.id], ending, notice_id=notice_id)
         return last_id
 
     async def _deliver_all(self, row: InboundRow, chunks: Sequence[Chunk]) -> "_Sent":
@@ -349,10 +348,8 @@ class Outbox:
         match chunk.state:
             case ChunkState.SENT | ChunkState.DEAD:
                 return chunk.message_id
-            case ChunkState.SENDING:
-                uncertain = True
-            case ChunkState.PLANNED:
-                uncertain = False
+            case ChunkState.SENDING | ChunkState.PLANNED:
+                uncertain = chunk.state is ChunkState.SENDING
             case _:
                 assert_never(chunk.state)
         if chunk.file:

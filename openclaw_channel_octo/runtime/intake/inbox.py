@@ -87,9 +87,8 @@ class Inbox:
         """
         paired = await self._paired(events)
         judged = [self._judge(event, answer_since, paired) for event in events]
-        rows = iter(
-            await self._journal.messages.append([item.record for item in judged if item.record is not None])
-        )
+        records = [item.record for item in judged if item.record is not None]
+        rows = iter(await self._journal.messages.append(records))
         return [_settled(item, next(rows)) if item.record is not None else item.outcome for item in judged]
 
     async def _paired(self, events: Sequence[Incoming]) -> frozenset[str]:
