@@ -4,7 +4,7 @@ import sqlite3
 from enum import StrEnum
 
 from msgspec import Struct
-from msgspec.structs import asdict
+from msgspec.structs import astuple
 
 from openclaw_channel_octo.store.transaction import Repository, Transaction, in_transaction, records, slots
 
@@ -57,7 +57,7 @@ class AuditLog(Repository):
     @in_transaction
     def begin(self, tx: Transaction, entry: AuditEntry) -> int:
         """Record a request before anything is done for it; return its number."""
-        return tx.db.execute(_INSERT, asdict(entry)).lastrowid or 0
+        return tx.db.execute(_INSERT, astuple(entry)).lastrowid or 0
 
     @in_transaction
     def end(self, tx: Transaction, number: int, target: str, outcome: AuditOutcome, detail: str) -> None:

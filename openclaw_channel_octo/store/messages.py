@@ -2,8 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterable, Sequence
-
-from msgspec.structs import asdict
+from operator import attrgetter
 
 from openclaw_channel_octo.store.deliveries import drop_unsent
 from openclaw_channel_octo.store.records import InboundRow, NewInbound, StoredMessage
@@ -23,10 +22,12 @@ __all__ = ["Messages", "bury", "counts_of", "retry"]
 _ROW_ENDED = "its message ended before it was sent"
 
 _COMMON = ("channel", *StoredMessage.__struct_fields__)
+_common_of = attrgetter(*_COMMON)
 _STORED = [name for name in NewInbound.__struct_fields__ if name != "channel"]
 _INSERT = "INSERT OR IGNORE INTO inbound " + slots(
     [*_STORED, "channel_id", "channel_type", "received_at", "updated_at"]
 )
+_stored_of = attrgetter(*_STORED, "channel.id", "channel.type")
 _CAN_BECOME = {state: before(ROW_MOVES, state) for state in RowState}
 
 
@@ -167,14 +168,10 @@ def _insert_readable(tx: Transaction, row: NewInbound) -> InboundRow | None:
 
 
 def _insert(tx: Transaction, row: NewInbound) -> InboundRow | None:
-    values = asdict(row)
-    channel, times = row.channel, {"received_at": tx.now_ms, "updated_at": tx.now_ms}
-    added = tx.db.execute(
-        _INSERT, {**values, "channel_id": channel.id, "channel_type": channel.type, **times}
-    )
+    added = tx.db.execute(_INSERT, (*_stored_of(row), tx.now_ms, tx.now_ms))
     if not added.rowcount or added.lastrowid is None:
         return None
-    return InboundRow(id=added.lastrowid, attempt=0, **{name: values[name] for name in _COMMON})
+    return InboundRow(id=added.lastrowid, attempt=0, **dict(zip(_COMMON, _common_of(row), strict=True)))
 
 
 def counts_of(db: sqlite3.Connection) -> dict[str, int]:

@@ -77,6 +77,6 @@ def _fields(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def slots(names: Iterable[str]) -> str:
-    """Return columns and their named parameters, as an ``INSERT`` takes them."""
+    """Return columns and their parameters, as an ``INSERT`` takes them."""
     names = tuple(names)
-    return f"({', '.join(names)}) VALUES ({', '.join(f':{name}' for name in names)})"
+    return f"({', '.join(names)}) VALUES ({', '.join('?' * len(names))})"
