@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from openclaw_channel_octo.errors import StoreError
-from openclaw_channel_octo.store.reader import JournalAdmin
+from openclaw_channel_octo.store.admin import JournalAdmin
 
 __all__ = [
     "JSON_OPTION",

@@ -1,4 +1,7 @@
-"""The one place that turns an HTTP answer, or none, into a value or an error (octo-bot-api §1.4)."""
+"""The one place that turns an HTTP answer, or none, into a value or an error (octo-bot-api §1.4).
+
+Over 350 lines: every way in which an answer can be wrong is told apart in one place.
+"""
 
 import asyncio
 import json

@@ -1,4 +1,7 @@
-"""The bot API client: one bot, one token, one server (octo-bot-api §1)."""
+"""The bot API client: one bot, one token, one server (octo-bot-api §1).
+
+Over 350 lines: a method for each call of one API, and the attempt they share.
+"""
 
 import logging
 from collections.abc import Callable, Mapping, Sequence

@@ -1,4 +1,7 @@
-"""What the bot API answers, read tolerantly: numbers or strings for ids, null for nothing, 0/1 for flags."""
+"""What the bot API answers, read tolerantly: numbers or strings for ids, null for nothing, 0/1 for flags.
+
+Over 350 lines: a model for each answer of one API.
+"""
 
 import base64
 import binascii

@@ -16,12 +16,12 @@ from openclaw_channel_octo.rest.client import BotApi
 from openclaw_channel_octo.rest.media import MediaFetcher
 from openclaw_channel_octo.rest.models import Registration
 from openclaw_channel_octo.runtime.background import TaskSet
+from openclaw_channel_octo.runtime.connection.lease import Lease
 from openclaw_channel_octo.runtime.connection.supervisor import ConnectionStatus, LinkState, Supervisor
 from openclaw_channel_octo.runtime.connection.transport import Tap
 from openclaw_channel_octo.runtime.context import ChannelContext
 from openclaw_channel_octo.runtime.delivery.attachments import SWEEP_EVERY_S
 from openclaw_channel_octo.runtime.delivery.presence import Presence
-from openclaw_channel_octo.runtime.intake.cursors import JournalCursors
 from openclaw_channel_octo.runtime.intake.gaps import GapFiller
 from openclaw_channel_octo.runtime.intake.history import MissedHistory
 from openclaw_channel_octo.runtime.intake.inbox import Inbox
@@ -39,7 +39,6 @@ from openclaw_channel_octo.runtime.wiring import (
     make_surroundings,
     make_turns,
 )
-from openclaw_channel_octo.store.leases import Lease
 from openclaw_channel_octo.wire.events import Connected
 
 if TYPE_CHECKING:
@@ -192,7 +191,7 @@ class Bot:
                 name=registration.name or self._config.name,
                 owner_uid=registration.owner_uid,
             )
-            await self._shared.journal.lose_audits(self._config.account_id)
+            await self._shared.journal.audit.lose(self._config.account_id)
             self._build()
             self._log.info("registered as %s (%s)", self._identity.uid, self._identity.name or "no name")
         self._intake = TaskSet(self._log, self._shared.clock)
@@ -242,7 +241,7 @@ class Bot:
             history=MissedHistory(self._api, self._around.places, self._identity),
             accept=self._fetched,
             release=self._pipeline.release,
-            cursors=JournalCursors(self._shared.journal, self._config.account_id),
+            cursors=self._shared.journal.cursors(self._config.account_id),
             tasks=self._intake,
             look_back_to=self._look_back_to,
             clock=self._shared.clock,
@@ -291,7 +290,7 @@ class Bot:
     async def _take_up(self) -> None:
         """Get to know the conversations, fetch what was missed, and take up what an earlier process left open."""
         journal, account = self._shared.journal, self._config.account_id
-        self._gaps.restore(await journal.cursors(account))
+        self._gaps.restore(await journal.cursors(account).latest())
         await self._around.refresh(self._gaps.rounds.latest())
         await self._gaps.catch_up(await self._pipeline.open())
         self._pipeline.resume()

@@ -27,6 +27,7 @@ from openclaw_channel_octo.runtime.actions.actions import AgentActions
 from openclaw_channel_octo.runtime.actions.types import ActionContext, requester_of
 from openclaw_channel_octo.runtime.background import uninterrupted
 from openclaw_channel_octo.runtime.bot import Bot
+from openclaw_channel_octo.runtime.connection.lease import FileLease, lease_folder
 from openclaw_channel_octo.runtime.connection.supervisor import ConnectionStatus
 from openclaw_channel_octo.runtime.connection.transport import Tap, TransportFactory, open_websocket
 from openclaw_channel_octo.runtime.context import ChannelContext
@@ -37,7 +38,6 @@ from openclaw_channel_octo.runtime.turn.lanes import Lanes
 from openclaw_channel_octo.runtime.turn.recovery import Repair, SessionRepairs, SessionView
 from openclaw_channel_octo.runtime.turn.runs import ActiveRun, Runs
 from openclaw_channel_octo.store.journal import Journal
-from openclaw_channel_octo.store.leases import FileLease, lease_folder
 
 __all__ = ["ChannelStatus", "OctoChannel"]
 
@@ -242,7 +242,7 @@ class OctoChannel:
         """
         outbound = self.operator_outbound(account_id)
         (account,) = select_accounts(self._config, [account_id])
-        if uid not in await self._opened().journal.paired(account.account_id):
+        if uid not in await self._opened().journal.pairings.people(account.account_id):
             raise RequestDenied("nobody has let this person in")
         await outbound.send_text(f"user:{uid}", account.texts.paired)
 

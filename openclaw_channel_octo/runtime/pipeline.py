@@ -2,6 +2,8 @@
 
 One boundary stands around each message: an unexpected error ends the handling of that message only. It is tried once
 more, in this process or at the next start; then it is a dead letter, and people are told.
+
+Over 350 lines: the steps between commit and lane share what is in hand, and one boundary.
 """
 
 import asyncio
@@ -29,7 +31,8 @@ from openclaw_channel_octo.runtime.turn.downloads import MediaDownloads
 from openclaw_channel_octo.runtime.turn.lanes import Begin, Submitted, Work
 from openclaw_channel_octo.runtime.turn.turn import Turns
 from openclaw_channel_octo.runtime.wiring import BotContext
-from openclaw_channel_octo.store.records import InboundRow, RowState
+from openclaw_channel_octo.store.records import InboundRow
+from openclaw_channel_octo.store.states import RowState
 
 __all__ = ["Pipeline"]
 
@@ -100,7 +103,7 @@ class Pipeline:
             The conversations in which an earlier process left messages open.
         """
         if not self._open.is_set():
-            self._left_open = await self._shared.journal.unfinished(self._config.account_id)
+            self._left_open = await self._shared.journal.messages.unfinished(self._config.account_id)
             self._open.set()
         return dict.fromkeys(row.channel for row in self._left_open)
 
@@ -138,7 +141,7 @@ class Pipeline:
         self._passed_on.set()
         rows = [outcome.row.id for outcome in admitted if outcome.row is not None]
         if rows:
-            self._tasks.start(self._shared.journal.queued(rows), "queued")
+            self._tasks.start(self._shared.journal.messages.queue(rows), "queued")
 
     async def fetched(self, events: Sequence[Incoming], *, answer_since: int) -> Sequence[Outcome]:
         """Record messages of the history.
@@ -231,7 +234,7 @@ class Pipeline:
     async def _after_break(self, row: InboundRow, kind: str) -> None:
         """Handle a message again, or end it where that was tried before."""
         reason = f"its handling broke ({kind}), see the log"
-        if await self._shared.journal.note_break(row.id, reason) < MOST_BREAKS:
+        if await self._shared.journal.messages.note_break(row.id, reason) < MOST_BREAKS:
             await self._shared.clock.sleep(TRY_AGAIN_S)
             self._in_hand.discard(row.id)
             self._handle(row, partial(self._take_up, row))

@@ -1,11 +1,14 @@
-"""The audit's statements and rows: what was asked of a bot beside its answers, and what came of it."""
+"""The audit: what was asked of a bot beside its answers, and what came of it."""
 
 import sqlite3
 from enum import StrEnum
 
 from msgspec import Struct
+from msgspec.structs import astuple
 
-__all__ = ["AuditEntry", "AuditOutcome", "begin", "end", "entries", "lose", "prune"]
+from openclaw_channel_octo.store.transaction import Repository, Transaction, in_transaction, records, slots
+
+__all__ = ["AuditEntry", "AuditLog", "AuditOutcome", "entries", "prune"]
 
 LOST = "its process ended meanwhile: it may have happened"
 """Detail of a request whose outcome will never be known."""
@@ -45,37 +48,32 @@ class AuditEntry(Struct, frozen=True, kw_only=True):
     detail: str
 
 
-def begin(db: sqlite3.Connection, entry: AuditEntry) -> int:
-    """Insert a request; return its number."""
-    cursor = db.execute(
-        "INSERT INTO audit (at, account, requester, run_id, action, target, outcome, detail)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            entry.at,
-            entry.account,
-            entry.requester,
-            entry.run_id,
-            entry.action,
-            entry.target,
-            entry.outcome,
-            entry.detail,
-        ),
-    )
-    return cursor.lastrowid or 0
+_INSERT = "INSERT INTO audit " + slots(AuditEntry.__struct_fields__)
 
 
-def end(db: sqlite3.Connection, number: int, target: str, outcome: str, detail: str) -> None:
-    """Store what came of a request."""
-    db.execute(
-        "UPDATE audit SET target = ?, outcome = ?, detail = ? WHERE id = ?", (target, outcome, detail, number)
-    )
+class AuditLog(Repository):
+    """The requests made of all bots."""
 
+    @in_transaction
+    def begin(self, tx: Transaction, entry: AuditEntry) -> int:
+        """Record a request before anything is done for it; return its number."""
+        return tx.db.execute(_INSERT, astuple(entry)).lastrowid or 0
 
-def lose(db: sqlite3.Connection, account: str) -> None:
-    """Say of a bot's requests without an outcome that nobody is at work on them any more."""
-    db.execute(
-        "UPDATE audit SET detail = ? WHERE account = ? AND outcome = 'begun' AND detail = ''", (LOST, account)
-    )
+    @in_transaction
+    def end(self, tx: Transaction, number: int, target: str, outcome: AuditOutcome, detail: str) -> None:
+        """Record what came of a request, and the conversation it turned out to be about."""
+        tx.db.execute(
+            "UPDATE audit SET target = ?, outcome = ?, detail = ? WHERE id = ?",
+            (target, outcome, detail, number),
+        )
+
+    @in_transaction
+    def lose(self, tx: Transaction, account: str) -> None:
+        """Say of a bot's requests without an outcome that the process they were made in has ended."""
+        tx.db.execute(
+            "UPDATE audit SET detail = ? WHERE account = ? AND outcome = 'begun' AND detail = ''",
+            (LOST, account),
+        )
 
 
 def entries(db: sqlite3.Connection, account: str, limit: int) -> list[AuditEntry]:
@@ -85,8 +83,7 @@ def entries(db: sqlite3.Connection, account: str, limit: int) -> list[AuditEntry
         " WHERE ? = '' OR account = ? ORDER BY id DESC LIMIT ?",
         (account, account, limit),
     )
-    names = ("at", "account", "requester", "run_id", "action", "target", "outcome", "detail")
-    return [AuditEntry(**dict(zip(names, row, strict=True))) for row in found]
+    return records(found, AuditEntry)
 
 
 def prune(db: sqlite3.Connection, before_ms: int, keep: int, most: int) -> None:

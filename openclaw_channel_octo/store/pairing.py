@@ -1,4 +1,4 @@
-"""Who was let in to direct messages, and who waits for it: statements and rows."""
+"""Who was let in to direct messages, and who waits for it."""
 
 import hmac
 import sqlite3
@@ -6,17 +6,17 @@ from enum import StrEnum
 
 from msgspec import Struct
 
+from openclaw_channel_octo.store.transaction import Repository, Transaction, in_transaction, records
+
 __all__ = [
     "MOST_MISSES",
     "Approval",
     "Pairing",
+    "Pairings",
     "Verdict",
     "approve",
-    "asked",
     "entries",
     "misses",
-    "paired",
-    "request",
     "revoke",
 ]
 
@@ -70,67 +70,83 @@ class Pairing(Struct, frozen=True, kw_only=True):
     expires_at: int = 0
 
 
-def request(db: sqlite3.Connection, account: str, uid: str, fresh: str, now_ms: int) -> str:
-    """Return a person's code, which lives anew from now; empty where too many others wait.
+class Pairings(Repository):
+    """Who may write to each bot directly."""
 
-    Somebody new takes the place of who has waited longest, once that is `STALE_MS`: a few accounts that nobody lets in
-    do not keep everybody else out by asking again and again.
-    """
-    db.execute("DELETE FROM pairing_request WHERE expires_at <= ?", (now_ms - REMEMBERED_MS,))
-    waiting = db.execute(
-        "SELECT uid, requested_at FROM pairing_request WHERE account = ? AND expires_at > ? ORDER BY requested_at",
-        (account, now_ms),
-    ).fetchall()
-    waits = any(other == uid for other, _ in waiting)
-    if not waits and len(waiting) >= MOST_WAITING:
-        oldest, since_ms = waiting[0]
-        if asked(db, account, uid) or since_ms > now_ms - STALE_MS:
-            return ""
-        db.execute(
-            "UPDATE pairing_request SET expires_at = ? WHERE account = ? AND uid = ?",
-            (now_ms, account, oldest),
-        )
-    if not waits:
-        db.execute(
-            "INSERT OR REPLACE INTO pairing_request (account, uid, code, requested_at, expires_at)"
-            " VALUES (?, ?, ?, ?, 0)",
-            (account, uid, fresh, now_ms),
-        )
-    (code,) = db.execute(
-        "UPDATE pairing_request SET expires_at = ? WHERE account = ? AND uid = ? RETURNING code",
-        (now_ms + CODE_LIVES_MS, account, uid),
-    ).fetchone()
-    return str(code)
+    @in_transaction
+    def people(self, tx: Transaction, account: str) -> frozenset[str]:
+        """Return the people an operator has let in to a bot's direct messages, as of now."""
+        found = tx.db.execute("SELECT uid FROM paired WHERE account = ?", (account,))
+        return frozenset(row[0] for row in found)
+
+    @in_transaction
+    def code(self, tx: Transaction, account: str, uid: str, fresh: str) -> str:
+        """Return the code with which somebody can be let in, good for an hour from now.
+
+        Somebody new takes the place of who has waited longest, once that is `STALE_MS`: a few accounts that nobody
+        lets in do not keep everybody else out by asking again and again.
+
+        Args:
+            tx: the transaction.
+            account: the bot.
+            uid: who asks.
+            fresh: becomes their code where they have none.
+
+        Returns:
+            The code, empty where too many others wait to be let in.
+        """
+        db, now_ms = tx.db, tx.now_ms
+        db.execute("DELETE FROM pairing_request WHERE expires_at <= ?", (now_ms - REMEMBERED_MS,))
+        waiting = db.execute(
+            "SELECT uid, requested_at FROM pairing_request WHERE account = ? AND expires_at > ?"
+            " ORDER BY requested_at",
+            (account, now_ms),
+        ).fetchall()
+        waits = any(other == uid for other, _ in waiting)
+        if not waits and len(waiting) >= MOST_WAITING:
+            oldest, since_ms = waiting[0]
+            if _asked(db, account, uid) or since_ms > now_ms - STALE_MS:
+                return ""
+            db.execute(
+                "UPDATE pairing_request SET expires_at = ? WHERE account = ? AND uid = ?",
+                (now_ms, account, oldest),
+            )
+        if not waits:
+            db.execute(
+                "INSERT OR REPLACE INTO pairing_request (account, uid, code, requested_at, expires_at)"
+                " VALUES (?, ?, ?, ?, 0)",
+                (account, uid, fresh, now_ms),
+            )
+        (code,) = db.execute(
+            "UPDATE pairing_request SET expires_at = ? WHERE account = ? AND uid = ? RETURNING code",
+            (now_ms + CODE_LIVES_MS, account, uid),
+        ).fetchone()
+        return str(code)
+
+    @in_transaction
+    def asked(self, tx: Transaction, account: str, uid: str) -> bool:
+        """Return whether somebody has a code with which they can be let in, or had one within the last day."""
+        return _asked(tx.db, account, uid)
 
 
-def asked(db: sqlite3.Connection, account: str, uid: str) -> bool:
-    """Return whether somebody has a code, or had one within the last day."""
+def _asked(db: sqlite3.Connection, account: str, uid: str) -> bool:
     query = "SELECT 1 FROM pairing_request WHERE account = ? AND uid = ?"
     return db.execute(query, (account, uid)).fetchone() is not None
-
-
-def paired(db: sqlite3.Connection, account: str) -> frozenset[str]:
-    """Return the people who were let in to a bot's direct messages."""
-    return frozenset(row[0] for row in db.execute("SELECT uid FROM paired WHERE account = ?", (account,)))
 
 
 def entries(db: sqlite3.Connection, account: str, now_ms: int) -> list[Pairing]:
     """Return who waits and who was let in, of every bot where ``account`` is empty."""
     waiting = db.execute(
-        "SELECT account, uid, requested_at, code, expires_at FROM pairing_request"
+        "SELECT account, uid, 'pending' AS state, requested_at AS since, code, expires_at FROM pairing_request"
         " WHERE (? = '' OR account = ?) AND expires_at > ? ORDER BY account, requested_at",
         (account, account, now_ms),
     )
-    found = [
-        Pairing(account=row[0], uid=row[1], state="pending", since=row[2], code=row[3], expires_at=row[4])
-        for row in waiting
-    ]
     let_in = db.execute(
-        "SELECT account, uid, approved_at FROM paired WHERE (? = '' OR account = ?)"
-        " ORDER BY account, approved_at",
+        "SELECT account, uid, 'approved' AS state, approved_at AS since FROM paired"
+        " WHERE (? = '' OR account = ?) ORDER BY account, approved_at",
         (account, account),
     )
-    return found + [Pairing(account=row[0], uid=row[1], state="approved", since=row[2]) for row in let_in]
+    return records(waiting, Pairing) + records(let_in, Pairing)
 
 
 def approve(db: sqlite3.Connection, code: str, account: str, now_ms: int) -> Approval:

@@ -1,98 +1,73 @@
 """Rows of the journal as plain values."""
 
-from enum import StrEnum
-
 from msgspec import Struct
 
 from openclaw_channel_octo.ids import ChannelRef
+from openclaw_channel_octo.store.states import ChunkState, RowState
 
 __all__ = [
     "Chunk",
-    "ChunkState",
     "InboundRow",
     "Ledger",
     "NewInbound",
     "Part",
-    "RowState",
     "SaidBefore",
     "SaidRow",
+    "StoredMessage",
 ]
 
 
-class RowState(StrEnum):
-    """Life of an inbound message: received → queued → running → one of the ends."""
-
-    RECEIVED = "received"
-    QUEUED = "queued"
-    RUNNING = "running"
-    ANSWERED = "answered"
-    NOTIFIED = "notified"
-    CONTEXT = "context"
-    DEAD = "dead"
-
-
-class ChunkState(StrEnum):
-    """Life of one message of a reply."""
-
-    PLANNED = "planned"
-    SENDING = "sending"
-    SENT = "sent"
-    DEAD = "dead"
-
-
-class NewInbound(Struct, frozen=True, kw_only=True):
-    """A message about to be recorded.
+class StoredMessage(Struct, frozen=True, kw_only=True):
+    """What is known of every message.
 
     Attributes:
         account: the bot it reached.
         message_id: the server's id; with ``account`` it names the message for good.
         message_seq: its number in the conversation, 0 for one the server did not store.
-        client_msg_no: the sender's id of it.
         from_uid: who sent it, possibly empty.
-        channel: the conversation as a bot answers into it.
-        timestamp: Unix seconds as the server pushed it.
         payload: the decrypted payload, bytes.
-        decision: what the gate said.
+        decision: what the gate said, for a message that addresses the bot ``turn``, ``command`` or ``refused``.
         reason: why.
         session_key: the conversation's session, empty for messages that start no turn.
         trace: short id that every log line of the message carries.
-        state: ``received`` for messages that address the bot, an end for all others.
-        detail: why it ended, for an operator.
+        state: where it stands.
     """
 
     account: str
     message_id: str
     message_seq: int
-    client_msg_no: str
     from_uid: str
-    channel: ChannelRef
-    timestamp: int
     payload: bytes
     decision: str
     reason: str
     session_key: str
     trace: str
     state: RowState
+
+
+class NewInbound(StoredMessage, frozen=True, kw_only=True):
+    """A message about to be recorded: ``received`` if it addresses the bot, any other with an end.
+
+    Attributes:
+        channel: the conversation as a bot answers into it.
+        client_msg_no: the sender's id of it.
+        timestamp: Unix seconds as the server pushed it.
+        detail: why it ended, for an operator.
+    """
+
+    channel: ChannelRef
+    client_msg_no: str
+    timestamp: int
     detail: str = ""
 
 
-class InboundRow(Struct, frozen=True, kw_only=True):
+class InboundRow(StoredMessage, frozen=True, kw_only=True):
     """A recorded message that addresses the bot.
 
     Attributes:
         id: the row's number; rows of one conversation run in this order.
-        account: the bot.
-        message_id: the server's id of the message.
-        message_seq: its number in the conversation.
-        from_uid: who sent it.
         channel: the conversation.
-        payload: the decrypted payload, bytes.
-        decision: ``turn``, ``command`` or ``refused``.
-        reason: why the gate decided so.
-        session_key: the conversation's session.
-        trace: short id for log lines.
         attempt: runs started for it so far.
-        state: where it stands.
         ending: the end it has once its planned chunks are sent; empty while more may be planned.
         run_id: its last run, empty before the first.
         since_ms: when it came to stand where it stands, Unix milliseconds; for a running row, when its run began.
@@ -101,18 +76,8 @@ class InboundRow(Struct, frozen=True, kw_only=True):
     """
 
     id: int
-    account: str
-    message_id: str
-    message_seq: int
-    from_uid: str
     channel: ChannelRef
-    payload: bytes
-    decision: str
-    reason: str
-    session_key: str
-    trace: str
     attempt: int
-    state: RowState
     ending: str = ""
     run_id: str = ""
     since_ms: int = 0

@@ -108,7 +108,7 @@ async def _ours(path: Path, count: int) -> float:
         )
         connection = ClientConnection(Credentials(uid="helper_bot", token="t", device_id="d"), OURS)
         await Link(socket, connection, clock, Recorder(inbox), lambda _: None).run()
-        assert await journal.counts() == {"context": count}
+        assert await journal.messages.counts() == {"context": count}
     return socket.ended - socket.began
 
 

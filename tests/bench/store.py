@@ -18,8 +18,8 @@ from openclaw_channel_octo.host.embedded.store import SessionStore
 from openclaw_channel_octo.ids import ChannelRef
 from openclaw_channel_octo.session.guard import Situation, plan
 from openclaw_channel_octo.store.database import open_database
-from openclaw_channel_octo.store.said import said_before
 from tests.bench.measure import Row
+from tests.store.work import OnConnection, done
 
 READS = 200
 
@@ -103,10 +103,10 @@ def _look_back(count: int, rows: Sequence[tuple[str, str, bytes]]) -> float:
     with TemporaryDirectory() as folder, closing(open_database(Path(folder) / "octo.sqlite", 0)) as db:
         with db:
             db.executemany(INSERT, talk)
-        times = []
+        times, said = [], OnConnection(db).said
         for _ in range(READS):
             began = time.perf_counter()
-            said_before(db, "helper", ChannelRef("g1", 2), count + 1, 20)
+            done(said.before("helper", ChannelRef("g1", 2), count + 1, 20))
             times.append(time.perf_counter() - began)
     return min(times) * 1e3
 

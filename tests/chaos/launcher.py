@@ -22,9 +22,12 @@ from openclaw_channel_octo.runtime.delivery.sender import Sender
 from openclaw_channel_octo.runtime.intake.history import MissedHistory
 from openclaw_channel_octo.runtime.turn.lanes import Lanes
 from openclaw_channel_octo.runtime.turn.runs import Runs
-from openclaw_channel_octo.store import sql
-from openclaw_channel_octo.store.journal import Journal
-from openclaw_channel_octo.store.records import ChunkState
+from openclaw_channel_octo.store import deliveries, messages
+from openclaw_channel_octo.store.cursors import Cursors
+from openclaw_channel_octo.store.deliveries import Deliveries
+from openclaw_channel_octo.store.episodes import Episodes
+from openclaw_channel_octo.store.messages import Messages
+from openclaw_channel_octo.store.states import ChunkState
 from tests.chaos.judge import DRAIN
 
 _log = logging.getLogger("openclaw_channel_octo.chaos")
@@ -35,22 +38,22 @@ SPEED = 20.0
 Method = Callable[..., Awaitable[Any]]
 
 POINTS: dict[str, tuple[type, str, bool]] = {
-    "after the commit, before the ack": (Journal, "append", True),
+    "after the commit, before the ack": (Messages, "append", True),
     "after the ack": (Link, "_acknowledge", True),
-    "after the episode is noted, before the announcement": (Journal, "note_episode", True),
+    "after the episode is noted, before the announcement": (Episodes, "note", True),
     "after the announcement, before the recovery": (Outbox, "announce", True),
     "after the recovery, before the turn": (EmbeddedHost, "recover", True),
-    "after the host took the turn, before it is marked as running": (Journal, "start_run", False),
-    "after the turn is marked as running": (Journal, "start_run", True),
+    "after the host took the turn, before it is marked as running": (Messages, "start_run", False),
+    "after the turn is marked as running": (Messages, "start_run", True),
     "after the run, before its answer is planned": (Runs, "run", True),
-    "after the answer is planned, before it is sent": (Journal, "plan_chunks", True),
+    "after the answer is planned, before it is sent": (Deliveries, "plan", True),
     "before a message is sent": (BotApi, "send_message", False),
     "after a message was accepted, before that is recorded": (BotApi, "send_message", True),
-    "after a chunk is recorded": (Journal, "mark_chunk", True),
-    "before the row is settled": (Journal, "settle", False),
-    "after the row is settled": (Journal, "settle", True),
+    "after a chunk is recorded": (Deliveries, "mark", True),
+    "before the row is settled": (Messages, "settle", False),
+    "after the row is settled": (Messages, "settle", True),
     "after a notice that stands for a burst": (Notifier, "_tell", True),
-    "after the cursors are saved": (Journal, "save_cursors", True),
+    "after the cursors are saved": (Cursors, "save", True),
 }
 """Name of each point, the method it lies at, and whether behind its call or before it."""
 
@@ -135,14 +138,15 @@ def acknowledge_first() -> None:
 
 def forget_the_end_of_chunks() -> None:
     """Let the program neither record that a chunk was sent nor give one up when its message ends."""
-    mark: Method = Journal.mark_chunk
+    mark: Method = Deliveries.mark
 
-    async def marked(journal: Journal, ref: str, state: ChunkState, **told: str) -> None:
+    async def marked(owner: Deliveries, ref: str, state: ChunkState, **told: str) -> None:
         if state is not ChunkState.SENT:
-            await mark(journal, ref, state, **told)
+            await mark(owner, ref, state, **told)
 
-    replaced(Journal, "mark_chunk", marked)
-    replaced(sql, "drop_unsent", lambda *_: None)
+    replaced(Deliveries, "mark", marked)
+    for module in (deliveries, messages):
+        replaced(module, "drop_unsent", lambda *_: None)
 
 
 def plant(bug: str) -> None:

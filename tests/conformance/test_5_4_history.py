@@ -13,7 +13,8 @@ from openclaw_channel_octo.host.base import Accepted, Failed, Final, Media, Medi
 from openclaw_channel_octo.ids import ChannelRef
 from openclaw_channel_octo.message.history import Said, history_block
 from openclaw_channel_octo.store.journal import Journal
-from openclaw_channel_octo.store.records import InboundRow, NewInbound, RowState
+from openclaw_channel_octo.store.records import InboundRow, NewInbound
+from openclaw_channel_octo.store.states import RowState
 from openclaw_channel_octo.testing.host import ScriptedHost
 from tests.runtime.rig import BEN, Rig
 
@@ -120,10 +121,10 @@ async def test_history_never_contains_the_current_message_nor_the_bots_own_answe
         rows = [row(number, *kind) for number, kind in enumerate(kinds, 1)]
         current = row(len(rows) + 1, "turn", RowState.RECEIVED)
         later = row(len(rows) + 2, "context", RowState.CONTEXT)
-        found = await journal.append([*rows, current, later])
+        found = await journal.messages.append([*rows, current, later])
         asked = found[len(rows)]
         assert isinstance(asked, InboundRow)
-        before = await journal.said_before(asked, limit)
+        before = await journal.said.before(asked.account, asked.channel, asked.message_seq, limit)
 
     ends = [
         r.message_seq

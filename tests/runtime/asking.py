@@ -3,8 +3,8 @@
 from openclaw_channel_octo.host.base import Accepted, Final
 from openclaw_channel_octo.ids import ChannelRef
 from openclaw_channel_octo.runtime.actions.actions import AgentActions
+from openclaw_channel_octo.store.admin import JournalAdmin
 from openclaw_channel_octo.store.audit import AuditEntry
-from openclaw_channel_octo.store.reader import JournalAdmin
 from openclaw_channel_octo.testing.host import HANG, ScriptedHost
 from tests.runtime.rig import ANN, BEN, HELPER, Rig
 

@@ -22,6 +22,7 @@ from openclaw_channel_octo.rest.client import BotApi
 from openclaw_channel_octo.runtime import pipeline
 from openclaw_channel_octo.runtime.admission.limits import Limits
 from openclaw_channel_octo.runtime.channel import OctoChannel
+from openclaw_channel_octo.runtime.connection.lease import FileLease
 from openclaw_channel_octo.runtime.delivery.presence import Presence
 from openclaw_channel_octo.runtime.intake import inbox
 from openclaw_channel_octo.runtime.intake.gaps import GapFiller
@@ -30,7 +31,6 @@ from openclaw_channel_octo.runtime.turn.lanes import Lanes
 from openclaw_channel_octo.session.route import Routing
 from openclaw_channel_octo.session.status import Status
 from openclaw_channel_octo.store.journal import Journal
-from openclaw_channel_octo.store.leases import FileLease
 from openclaw_channel_octo.testing.host import HANG, ScriptedHost
 from openclaw_channel_octo.testing.octo.faults import ErrorAnswer, Hang, RateLimit
 from openclaw_channel_octo.testing.octo.records import RawMessage

@@ -232,7 +232,7 @@ async def test_after_24_hours_of_faults_nothing_has_grown_nobody_was_left_unansw
 
     assert {bot.state for bot in channel.status().bots.values()} == {LinkState.ONLINE}
     assert channel._shared is not None
-    counts = await channel._shared.journal.counts()
+    counts = await channel._shared.journal.messages.counts()
     await channel.stop(0)
     assert counts.keys() == {"answered", "notified", "context"}
     assert counts["answered"] + counts["notified"] == soak.asked

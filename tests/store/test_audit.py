@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from openclaw_channel_octo.store.admin import JournalAdmin
 from openclaw_channel_octo.store.audit import AuditEntry, AuditOutcome
-from openclaw_channel_octo.store.journal import KEEP_DAYS, Journal
-from openclaw_channel_octo.store.reader import JournalAdmin
+from openclaw_channel_octo.store.journal import Journal
+from openclaw_channel_octo.store.retention import KEEP_DAYS
 from openclaw_channel_octo.testing.clock import ManualClock
 
 
@@ -32,9 +33,9 @@ def path(tmp_path: Path) -> Path:
 async def test_a_request_is_on_the_disk_before_anything_is_done_for_it(path: Path) -> None:
     clock = ManualClock()
     async with Journal(path, clock) as journal:
-        number = await journal.begin_audit(request(clock))
+        number = await journal.audit.begin(request(clock))
         assert [entry.outcome for entry in JournalAdmin(path).audit()] == ["begun"]
-        await journal.end_audit(number, "group:g1", AuditOutcome.DENIED, "no")
+        await journal.audit.end(number, "group:g1", AuditOutcome.DENIED, "no")
     (entry,) = JournalAdmin(path).audit()
     assert (entry.outcome, entry.target, entry.detail, entry.requester) == ("denied", "group:g1", "no", "ben")
 
@@ -43,7 +44,7 @@ async def test_requests_are_listed_newest_first_for_one_bot_or_all(path: Path) -
     clock = ManualClock()
     async with Journal(path, clock) as journal:
         for account in ("one", "two", "one"):
-            await journal.begin_audit(request(clock, account))
+            await journal.audit.begin(request(clock, account))
     assert [entry.account for entry in JournalAdmin(path).audit(limit=2)] == ["one", "two"]
     assert len(JournalAdmin(path).audit(account="one")) == 2
 
@@ -51,22 +52,22 @@ async def test_requests_are_listed_newest_first_for_one_bot_or_all(path: Path) -
 async def test_old_requests_go_with_the_old_rows(path: Path) -> None:
     clock = ManualClock()
     async with Journal(path, clock) as journal:
-        await journal.begin_audit(request(clock))
+        await journal.audit.begin(request(clock))
         await clock.advance((KEEP_DAYS + 1) * 86_400)
-        await journal.begin_audit(request(clock, "later"))
-        await journal.prune()
+        await journal.audit.begin(request(clock, "later"))
+        await journal.retention.prune()
     assert [entry.account for entry in JournalAdmin(path).audit()] == ["later"]
 
 
 async def test_more_requests_than_are_kept_push_the_oldest_out(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("openclaw_channel_octo.store.journal.KEEP_ROWS", 2)
+    monkeypatch.setattr("openclaw_channel_octo.store.retention.KEEP_ROWS", 2)
     clock = ManualClock()
     async with Journal(path, clock) as journal:
         for account in ("one", "two", "three"):
-            await journal.begin_audit(request(clock, account))
-        await journal.prune()
+            await journal.audit.begin(request(clock, account))
+        await journal.retention.prune()
     assert [entry.account for entry in JournalAdmin(path).audit()] == ["three", "two"]
 
 

@@ -20,11 +20,13 @@ from msgspec.structs import replace
 
 from openclaw_channel_octo.errors import StoreError
 from openclaw_channel_octo.ids import ChannelRef
+from openclaw_channel_octo.store.admin import JournalAdmin
 from openclaw_channel_octo.store.database import open_database
-from openclaw_channel_octo.store.journal import KEEP_DAYS, Journal
-from openclaw_channel_octo.store.reader import JournalAdmin
-from openclaw_channel_octo.store.records import ChunkState, NewInbound, Part, RowState
+from openclaw_channel_octo.store.journal import Journal
+from openclaw_channel_octo.store.records import NewInbound, Part
+from openclaw_channel_octo.store.retention import KEEP_DAYS
 from openclaw_channel_octo.store.schema import APPLICATION_ID, MIGRATIONS
+from openclaw_channel_octo.store.states import ChunkState, RowState
 from openclaw_channel_octo.testing.clock import ManualClock
 
 GROUP = ChannelRef("g1", 2)
@@ -60,8 +62,8 @@ async def journal(path: Path) -> AsyncIterator[Journal]:
 
 
 async def test_a_message_is_recorded_once_for_each_bot(journal: Journal) -> None:
-    first = await journal.append([message("1"), message("2"), message("1")])
-    again = await journal.append([message("2"), message("1", account="other")])
+    first = await journal.messages.append([message("1"), message("2"), message("1")])
+    again = await journal.messages.append([message("2"), message("1", account="other")])
     assert [row is not None for row in first] == [True, True, False]
     assert [row is not None for row in again] == [False, True]
 
@@ -70,14 +72,14 @@ async def test_half_an_emoji_is_stored_as_a_replacement_character_wherever_it_st
     journal: Journal, path: Path
 ) -> None:
     half = "\ud83d"
-    (row,) = await journal.append([replace(message("1"), from_uid=half, reason=half)])
+    (row,) = await journal.messages.append([replace(message("1"), from_uid=half, reason=half)])
     assert row is not None
-    await journal.start_run(row.id, half)
-    (chunk,) = await journal.plan_chunks(row.id, half, [Part(text=f"a{half}b")])
-    await journal.mark_chunk(chunk.ref, ChunkState.SENT, message_id="9", detail=half)
-    assert await journal.note_episode(half, half)
-    assert not await journal.note_episode(half, half)
-    await journal.settle([row.id], RowState.NOTIFIED, notice_id="9", detail=f"said {half}")
+    await journal.messages.start_run(row.id, half)
+    (chunk,) = await journal.deliveries.plan(row.id, half, [Part(text=f"a{half}b")])
+    await journal.deliveries.mark(chunk.ref, ChunkState.SENT, message_id="9", detail=half)
+    assert await journal.episodes.note(half, half)
+    assert not await journal.episodes.note(half, half)
+    await journal.messages.settle([row.id], RowState.NOTIFIED, notice_id="9", detail=f"said {half}")
     reader = JournalAdmin(path)
     (stored,) = reader.find("1")
     assert (stored.from_uid, stored.run_id, stored.detail) == ("\ufffd", "\ufffd", "said \ufffd")
@@ -87,19 +89,19 @@ async def test_half_an_emoji_is_stored_as_a_replacement_character_wherever_it_st
 
 async def test_a_duplicate_is_known_after_a_restart(path: Path) -> None:
     async with Journal(path, ManualClock()) as before:
-        await before.append([message("1")])
+        await before.messages.append([message("1")])
     async with Journal(path, ManualClock()) as after:
-        assert await after.append([message("1")]) == [None]
+        assert await after.messages.append([message("1")]) == [None]
 
 
 async def test_unfinished_rows_come_back_in_the_order_they_were_received(journal: Journal) -> None:
-    rows = await journal.append([message(str(number)) for number in range(5)])
+    rows = await journal.messages.append([message(str(number)) for number in range(5)])
     ids = [row.id for row in rows if row is not None]
-    await journal.queued(ids[1:])
-    await journal.start_run(ids[2], "run")
-    await journal.settle([ids[0]], RowState.ANSWERED)
-    await journal.settle([ids[4]], RowState.NOTIFIED, notice_id="9")
-    open_rows = await journal.unfinished("bot")
+    await journal.messages.queue(ids[1:])
+    await journal.messages.start_run(ids[2], "run")
+    await journal.messages.settle([ids[0]], RowState.ANSWERED)
+    await journal.messages.settle([ids[4]], RowState.NOTIFIED, notice_id="9")
+    open_rows = await journal.messages.unfinished("bot")
     assert [(row.message_id, row.state, row.attempt) for row in open_rows] == [
         ("1", RowState.QUEUED, 0),
         ("2", RowState.RUNNING, 1),
@@ -107,30 +109,30 @@ async def test_unfinished_rows_come_back_in_the_order_they_were_received(journal
     ]
     assert open_rows[0].channel == GROUP
     assert open_rows[0].payload == b'{"type":1}'
-    assert await journal.unfinished("other") == []
+    assert await journal.messages.unfinished("other") == []
 
 
 async def test_rows_that_address_nobody_are_never_taken_up(journal: Journal) -> None:
-    await journal.append([message("1", state=RowState.CONTEXT)])
-    assert await journal.unfinished("bot") == []
-    assert await journal.counts() == {"context": 1}
+    await journal.messages.append([message("1", state=RowState.CONTEXT)])
+    assert await journal.messages.unfinished("bot") == []
+    assert await journal.messages.counts() == {"context": 1}
 
 
 async def test_a_row_that_runs_already_is_not_put_back_into_the_queue(journal: Journal) -> None:
-    (row,) = await journal.append([message("1")])
+    (row,) = await journal.messages.append([message("1")])
     assert row is not None
-    await journal.start_run(row.id, "run")
-    await journal.queued([row.id])
-    assert (await journal.unfinished("bot"))[0].state is RowState.RUNNING
+    await journal.messages.start_run(row.id, "run")
+    await journal.messages.queue([row.id])
+    assert (await journal.messages.unfinished("bot"))[0].state is RowState.RUNNING
 
 
 async def test_the_chunks_of_a_row_come_back_in_order_with_where_they_stand(journal: Journal) -> None:
-    (row,) = await journal.append([message("1")])
+    (row,) = await journal.messages.append([message("1")])
     assert row is not None
-    first, _ = await journal.plan_chunks(row.id, "run", [Part(text="one"), Part(text="two")])
-    await journal.mark_chunk(first.ref, ChunkState.SENDING)
-    await journal.mark_chunk(first.ref, ChunkState.SENT, message_id="77")
-    chunks = await journal.chunks(row.id)
+    first, _ = await journal.deliveries.plan(row.id, "run", [Part(text="one"), Part(text="two")])
+    await journal.deliveries.mark(first.ref, ChunkState.SENDING)
+    await journal.deliveries.mark(first.ref, ChunkState.SENT, message_id="77")
+    chunks = await journal.deliveries.chunks(row.id)
     assert [(chunk.text, chunk.state, chunk.message_id) for chunk in chunks] == [
         ("one", ChunkState.SENT, "77"),
         ("two", ChunkState.PLANNED, ""),
@@ -138,12 +140,12 @@ async def test_the_chunks_of_a_row_come_back_in_order_with_where_they_stand(jour
 
 
 async def test_the_end_a_row_is_to_have_is_stored_with_its_last_chunks(journal: Journal) -> None:
-    (row,) = await journal.append([message("1")])
+    (row,) = await journal.messages.append([message("1")])
     assert row is not None
-    await journal.plan_chunks(row.id, "run", [Part(text="part")])
-    assert (await journal.unfinished("bot"))[0].ending == ""
-    await journal.plan_chunks(row.id, "", [Part(text="notice")], RowState.NOTIFIED)
-    assert (await journal.unfinished("bot"))[0].ending == RowState.NOTIFIED
+    await journal.deliveries.plan(row.id, "run", [Part(text="part")])
+    assert (await journal.messages.unfinished("bot"))[0].ending == ""
+    await journal.deliveries.plan(row.id, "", [Part(text="notice")], RowState.NOTIFIED)
+    assert (await journal.messages.unfinished("bot"))[0].ending == RowState.NOTIFIED
 
 
 PARTS = [Part(text="one"), Part(text="two"), Part(text="three"), Part(text="four")]
@@ -153,12 +155,12 @@ async def planned(
     journal: Journal, ending: RowState | None = None, detail: str = ""
 ) -> tuple[int, list[str]]:
     """Return a row with one chunk in each state, and the refs of its chunks."""
-    (row,) = await journal.append([message("1")])
+    (row,) = await journal.messages.append([message("1")])
     assert row is not None
-    refs = [chunk.ref for chunk in await journal.plan_chunks(row.id, "run", PARTS, ending, detail)]
-    await journal.mark_chunk(refs[0], ChunkState.SENT, message_id="77")
-    await journal.mark_chunk(refs[1], ChunkState.DEAD, detail="refused")
-    await journal.mark_chunk(refs[2], ChunkState.SENDING)
+    refs = [chunk.ref for chunk in await journal.deliveries.plan(row.id, "run", PARTS, ending, detail)]
+    await journal.deliveries.mark(refs[0], ChunkState.SENT, message_id="77")
+    await journal.deliveries.mark(refs[1], ChunkState.DEAD, detail="refused")
+    await journal.deliveries.mark(refs[2], ChunkState.SENDING)
     return row.id, refs
 
 
@@ -174,9 +176,9 @@ async def test_a_row_that_ends_leaves_no_chunk_that_is_neither_sent_nor_given_up
     journal: Journal, state: RowState, detail: str
 ) -> None:
     row_id, _ = await planned(journal)
-    await journal.settle([row_id], state, detail=detail)
+    await journal.messages.settle([row_id], state, detail=detail)
     why = detail or "its message ended before it was sent"
-    assert [(chunk.state, chunk.detail) for chunk in await journal.chunks(row_id)] == [
+    assert [(chunk.state, chunk.detail) for chunk in await journal.deliveries.chunks(row_id)] == [
         (ChunkState.SENT, ""),
         (ChunkState.DEAD, "refused"),
         (ChunkState.DEAD, why),
@@ -186,10 +188,10 @@ async def test_a_row_that_ends_leaves_no_chunk_that_is_neither_sent_nor_given_up
 
 async def test_what_a_lost_run_left_unsent_is_given_up_and_its_row_goes_on(journal: Journal) -> None:
     row_id, _ = await planned(journal)
-    await journal.drop_unsent(row_id, "its run was lost")
-    states = [chunk.state for chunk in await journal.chunks(row_id)]
+    await journal.deliveries.drop_unsent(row_id, "its run was lost")
+    states = [chunk.state for chunk in await journal.deliveries.chunks(row_id)]
     assert states == [ChunkState.SENT, ChunkState.DEAD, ChunkState.DEAD, ChunkState.DEAD]
-    assert len(await journal.unfinished("bot")) == 1
+    assert len(await journal.messages.unfinished("bot")) == 1
 
 
 @pytest.mark.parametrize(("given", "kept"), [("", "the model said no"), ("found in the chat",) * 2])
@@ -198,7 +200,7 @@ async def test_a_row_keeps_the_reason_of_its_plan_unless_another_one_is_given(
 ) -> None:
     row_id, _ = await planned(journal, RowState.NOTIFIED, "the model said no")
     assert ended(path)[2] == "the model said no"
-    await journal.settle([row_id], RowState.NOTIFIED, notice_id="77", detail=given)
+    await journal.messages.settle([row_id], RowState.NOTIFIED, notice_id="77", detail=given)
     assert ended(path) == ("notified", "77", kept)
 
 
@@ -206,17 +208,17 @@ async def test_a_refused_chunk_of_an_answer_is_given_up_and_its_notice_planned_i
     journal: Journal, path: Path
 ) -> None:
     row_id, refs = await planned(journal, RowState.ANSWERED)
-    notice = await journal.refuse_chunk(refs[2], "not taken", Part(text="sorry"))
+    notice = await journal.deliveries.refuse(refs[2], "not taken", Part(text="sorry"))
     assert notice is not None
-    assert await journal.refuse_chunk(refs[3], "nor this", Part(text="sorry")) is None
-    assert await journal.refuse_chunk(notice.ref, "nor this", Part(text="sorry")) is None
-    chunks = await journal.chunks(row_id)
+    assert await journal.deliveries.refuse(refs[3], "nor this", Part(text="sorry")) is None
+    assert await journal.deliveries.refuse(notice.ref, "nor this", Part(text="sorry")) is None
+    chunks = await journal.deliveries.chunks(row_id)
     assert [(chunk.text, chunk.detail) for chunk in chunks[2:]] == [
         ("three", "not taken"),
         ("four", "nor this"),
         ("sorry", "nor this"),
     ]
-    assert (await journal.unfinished("bot"))[0].ending == RowState.NOTIFIED
+    assert (await journal.messages.unfinished("bot"))[0].ending == RowState.NOTIFIED
     assert ended(path)[2] == "not taken"
 
 
@@ -225,46 +227,46 @@ async def test_no_notice_is_planned_where_the_answer_goes_on_or_a_notice_ends_it
     journal: Journal, ending: RowState | None
 ) -> None:
     row_id, refs = await planned(journal, ending, "why")
-    assert await journal.refuse_chunk(refs[2], "not taken", Part(text="sorry")) is None
-    assert len(await journal.chunks(row_id)) == len(PARTS)
-    assert (await journal.unfinished("bot"))[0].ending == (ending or "")
+    assert await journal.deliveries.refuse(refs[2], "not taken", Part(text="sorry")) is None
+    assert len(await journal.deliveries.chunks(row_id)) == len(PARTS)
+    assert (await journal.messages.unfinished("bot"))[0].ending == (ending or "")
 
 
 async def test_cursors_are_kept_for_each_bot_and_never_go_back(path: Path) -> None:
     thread = ChannelRef("g1____2", 5)
     async with Journal(path, ManualClock()) as before:
-        await before.save_cursors("bot", {GROUP: 7, thread: 3})
-        await before.save_cursors("bot", {GROUP: 5})
-        await before.save_cursors("other", {GROUP: 1})
+        await before.cursors("bot").save({GROUP: 7, thread: 3})
+        await before.cursors("bot").save({GROUP: 5})
+        await before.cursors("other").save({GROUP: 1})
     async with Journal(path, ManualClock()) as after:
-        assert await after.cursors("bot") == {GROUP: 7, thread: 3}
-        assert await after.cursors("nobody") == {}
+        assert await after.cursors("bot").latest() == {GROUP: 7, thread: 3}
+        assert await after.cursors("nobody").latest() == {}
 
 
 async def test_a_cursor_that_is_reset_goes_back_and_on_from_there(journal: Journal) -> None:
-    assert await journal.cursor("bot", GROUP) is None
-    await journal.save_cursors("bot", {GROUP: 7})
-    await journal.reset_cursor("bot", GROUP, 2)
-    assert await journal.cursor("bot", GROUP) == 2
-    await journal.save_cursors("bot", {GROUP: 1})
-    assert await journal.cursor("bot", GROUP) == 2
-    await journal.save_cursors("bot", {GROUP: 3})
-    await journal.reset_cursor("bot", ChannelRef("new", 2), 0)
-    assert await journal.cursors("bot") == {GROUP: 3, ChannelRef("new", 2): 0}
-    assert await journal.cursor("other", GROUP) is None
-    assert await journal.cursor("bot", ChannelRef("g1", 5)) is None
+    assert await journal.cursors("bot").load(GROUP) is None
+    await journal.cursors("bot").save({GROUP: 7})
+    await journal.cursors("bot").reset(GROUP, 2)
+    assert await journal.cursors("bot").load(GROUP) == 2
+    await journal.cursors("bot").save({GROUP: 1})
+    assert await journal.cursors("bot").load(GROUP) == 2
+    await journal.cursors("bot").save({GROUP: 3})
+    await journal.cursors("bot").reset(ChannelRef("new", 2), 0)
+    assert await journal.cursors("bot").latest() == {GROUP: 3, ChannelRef("new", 2): 0}
+    assert await journal.cursors("other").load(GROUP) is None
+    assert await journal.cursors("bot").load(ChannelRef("g1", 5)) is None
 
 
 async def test_what_broke_a_row_is_counted_across_restarts_with_the_last_reason(path: Path) -> None:
     async with Journal(path, ManualClock()) as before:
-        (row,) = await before.append([message("1")])
+        (row,) = await before.messages.append([message("1")])
         assert row is not None
-        assert await before.note_break(row.id, "ValueError") == 1
+        assert await before.messages.note_break(row.id, "ValueError") == 1
     async with Journal(path, ManualClock(wall_ms=77)) as after:
-        assert await after.note_break(row.id, "TypeError") == 2
-        (found,) = await after.unfinished("bot")
+        assert await after.messages.note_break(row.id, "TypeError") == 2
+        (found,) = await after.messages.unfinished("bot")
         assert (found.breaks, found.state, found.attempt) == (2, RowState.RECEIVED, 0)
-        assert await after.note_break(row.id + 1, "gone") == 0
+        assert await after.messages.note_break(row.id + 1, "gone") == 0
     (stored,) = JournalAdmin(path).find("1")
     assert (stored.detail, stored.updated_at) == ("TypeError", stored.received_at)
 
@@ -272,18 +274,18 @@ async def test_what_broke_a_row_is_counted_across_restarts_with_the_last_reason(
 async def test_a_run_that_is_assigned_is_no_attempt_yet_and_begins_when_it_was_assigned(path: Path) -> None:
     clock = ManualClock(wall_ms=1_000)
     async with Journal(path, clock) as journal:
-        (row,) = await journal.append([message("1")])
+        (row,) = await journal.messages.append([message("1")])
         assert row is not None
-        await journal.queued([row.id])
+        await journal.messages.queue([row.id])
         await clock.advance(5)
-        await journal.assign_run(row.id, "run")
-        (assigned,) = await journal.unfinished("bot")
+        await journal.messages.assign_run(row.id, "run")
+        (assigned,) = await journal.messages.unfinished("bot")
         told = (assigned.state, assigned.attempt, assigned.run_id, assigned.since_ms)
         assert told == (RowState.QUEUED, 0, "run", 6_000)
         await clock.advance(5)
-        await journal.assign_run(row.id, "run")
-        await journal.start_run(row.id, "run")
-        (started,) = await journal.unfinished("bot")
+        await journal.messages.assign_run(row.id, "run")
+        await journal.messages.start_run(row.id, "run")
+        (started,) = await journal.messages.unfinished("bot")
         told = (started.state, started.attempt, started.run_id, started.since_ms)
         assert told == (RowState.RUNNING, 1, "run", 6_000)
 
@@ -291,38 +293,38 @@ async def test_a_run_that_is_assigned_is_no_attempt_yet_and_begins_when_it_was_a
 async def test_old_ended_rows_are_deleted_and_open_ones_never(path: Path) -> None:
     clock = ManualClock()
     async with Journal(path, clock) as journal:
-        rows = await journal.append([message("ended"), message("open")])
+        rows = await journal.messages.append([message("ended"), message("open")])
         assert rows[0] is not None
-        await journal.plan_chunks(rows[0].id, "run", [Part(text="text")])
-        await journal.settle([rows[0].id], RowState.ANSWERED)
-        assert await journal.prune() == 0
+        await journal.deliveries.plan(rows[0].id, "run", [Part(text="text")])
+        await journal.messages.settle([rows[0].id], RowState.ANSWERED)
+        assert await journal.retention.prune() == 0
         await clock.advance((KEEP_DAYS + 1) * 86_400)
-        await journal.append([message("fresh", state=RowState.CONTEXT)])
-        assert await journal.prune() == 1
-        assert [row.message_id for row in await journal.unfinished("bot")] == ["open"]
-        assert await journal.chunks(rows[0].id) == []
+        await journal.messages.append([message("fresh", state=RowState.CONTEXT)])
+        assert await journal.retention.prune() == 1
+        assert [row.message_id for row in await journal.messages.unfinished("bot")] == ["open"]
+        assert await journal.deliveries.chunks(rows[0].id) == []
 
 
 async def test_rows_beyond_the_count_are_deleted_oldest_first(
     journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rows = [message(str(number), state=RowState.CONTEXT) for number in range(5)]
-    await journal.append(rows)
-    monkeypatch.setattr("openclaw_channel_octo.store.journal.KEEP_ROWS", 2)
-    assert await journal.prune() == 3
-    known = await journal.append(rows)
+    await journal.messages.append(rows)
+    monkeypatch.setattr("openclaw_channel_octo.store.retention.KEEP_ROWS", 2)
+    assert await journal.retention.prune() == 3
+    known = await journal.messages.append(rows)
     assert [row is None for row in known] == [False, False, False, True, True]
 
 
 async def test_old_rows_go_by_themselves_while_new_ones_come(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("openclaw_channel_octo.store.journal.KEEP_ROWS", 10)
-    monkeypatch.setattr("openclaw_channel_octo.store.journal.PRUNE_EVERY", 20)
+    monkeypatch.setattr("openclaw_channel_octo.store.retention.KEEP_ROWS", 10)
+    monkeypatch.setattr("openclaw_channel_octo.store.retention.PRUNE_EVERY", 20)
     async with Journal(path, ManualClock()) as journal:
         for number in range(100):
-            await journal.append([message(str(number), state=RowState.CONTEXT)])
-        assert (await journal.counts())["context"] <= 30
+            await journal.messages.append([message(str(number), state=RowState.CONTEXT)])
+        assert (await journal.messages.counts())["context"] <= 30
 
 
 async def test_a_file_of_the_first_schema_is_brought_up_to_date_with_its_rows(path: Path) -> None:
@@ -336,15 +338,15 @@ async def test_a_file_of_the_first_schema_is_brought_up_to_date_with_its_rows(pa
     db.commit()
     db.close()
     async with Journal(path, ManualClock()) as journal:
-        assert [row.message_id for row in await journal.unfinished("bot")] == ["1"]
-        await journal.save_cursors("bot", {GROUP: 1})
+        assert [row.message_id for row in await journal.messages.unfinished("bot")] == ["1"]
+        await journal.cursors("bot").save({GROUP: 1})
 
 
 async def test_later_chunks_of_a_row_stand_behind_the_earlier_ones(journal: Journal, path: Path) -> None:
-    (row,) = await journal.append([message("1")])
+    (row,) = await journal.messages.append([message("1")])
     assert row is not None
-    await journal.plan_chunks(row.id, "run", [Part(text="one")])
-    await journal.plan_chunks(row.id, "run", [Part(text="two"), Part(text="three")])
+    await journal.deliveries.plan(row.id, "run", [Part(text="one")])
+    await journal.deliveries.plan(row.id, "run", [Part(text="two"), Part(text="three")])
     with closing(sqlite3.connect(path)) as db, db:
         found = db.execute("SELECT text FROM delivery ORDER BY position").fetchall()
     db.close()
@@ -352,19 +354,19 @@ async def test_later_chunks_of_a_row_stand_behind_the_earlier_ones(journal: Jour
 
 
 async def test_a_failed_run_is_counted_once_however_often_it_is_noted(journal: Journal) -> None:
-    noted = [await journal.note_episode("k", episode) for episode in ("a", "a", "b", "a")]
+    noted = [await journal.episodes.note("k", episode) for episode in ("a", "a", "b", "a")]
     assert noted == [True, False, True, False]
-    ledger = await journal.ledger("k")
+    ledger = await journal.episodes.ledger("k")
     assert (ledger.announced, ledger.failures) == (frozenset({"a", "b"}), 2)
-    await journal.clear_failures("k")
-    ledger = await journal.ledger("k")
+    await journal.episodes.clear_failures("k")
+    ledger = await journal.episodes.ledger("k")
     assert (ledger.announced, ledger.failures) == (frozenset({"a", "b"}), 0)
-    assert (await journal.ledger("other")).failures == 0
+    assert (await journal.episodes.ledger("other")).failures == 0
 
 
 async def test_two_processes_that_note_the_same_run_at_once_agree_on_who_was_first(path: Path) -> None:
     async with Journal(path, ManualClock()) as one, Journal(path, ManualClock()) as two:
-        noted = await asyncio.gather(*(each.note_episode("k", "a") for each in (one, two, one, two)))
+        noted = await asyncio.gather(*(each.episodes.note("k", "a") for each in (one, two, one, two)))
     assert sorted(noted) == [False, False, False, True]
 
 
@@ -396,14 +398,14 @@ async def test_a_broken_or_foreign_file_is_set_aside_and_named(
         db.close()
     else:
         async with Journal(path, ManualClock()) as before:
-            await before.append([message(str(number)) for number in range(500)])
+            await before.messages.append([message(str(number)) for number in range(500)])
         content = path.read_bytes()
         broken = b"no database at all" * 100 if kind == "garbage" else content[: len(content) // 2]
         path.write_bytes(broken)
     content = path.read_bytes()
     with caplog.at_level(logging.ERROR):
         async with Journal(path, ManualClock(wall_ms=77)) as fresh:
-            assert await fresh.append([message("1")]) != [None]
+            assert await fresh.messages.append([message("1")]) != [None]
     aside = path.with_name("octo.sqlite.broken-77")
     assert aside.read_bytes() == content
     assert str(aside) in caplog.text
@@ -432,11 +434,13 @@ async def test_a_full_disk_is_waited_out_and_nothing_is_lost(
 ) -> None:
     clock = ManualClock()
     async with Journal(path, clock) as journal:
-        await journal.append([message("1")])
+        await journal.messages.append([message("1")])
         assert journal._db is not None
         pages = journal._db.execute("PRAGMA page_count").fetchone()[0]
         journal._db.execute(f"PRAGMA max_page_count={pages}")
-        writing = asyncio.create_task(journal.append([message(f"big{n}" * 50) for n in range(2_000)]))
+        writing = asyncio.create_task(
+            journal.messages.append([message(f"big{n}" * 50) for n in range(2_000)])
+        )
         await clock.sleepers(1)
         assert "full" in journal.trouble
         assert not writing.done()
@@ -454,14 +458,14 @@ async def test_reading_from_a_full_disk_does_not_make_it_writable_again(
     clock = ManualClock()
     async with Journal(path, clock) as journal:
         with files_end_at(0):
-            writing = asyncio.create_task(journal.append([message("1")]))
+            writing = asyncio.create_task(journal.messages.append([message("1")]))
             await clock.sleepers(1)
-            await journal.counts()
+            await journal.messages.counts()
             assert "free disk space" in journal.trouble
             assert "WARNING" not in caplog.text
             writing.cancel()
             await asyncio.wait({writing})
-        await journal.counts()
+        await journal.messages.counts()
         assert journal.trouble == ""  # nobody is left whom it would trouble
 
 
@@ -474,7 +478,7 @@ async def test_a_file_somebody_else_has_locked_is_waited_for_and_called_locked(
         journal._db.execute("PRAGMA busy_timeout=0")
         with closing(sqlite3.connect(path, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
-            writing = asyncio.create_task(journal.append([message("1")]))
+            writing = asyncio.create_task(journal.messages.append([message("1")]))
             await clock.sleepers(1)
             assert "locked" in journal.trouble
             other.execute("COMMIT")
@@ -510,7 +514,7 @@ async def test_who_only_reads_and_keeps_the_journal_from_being_written_is_named(
         assert journal._db is not None
         journal._db.execute("PRAGMA busy_timeout=0")
         with somebody_locks(f"{path}-shm") as reader:
-            writing = asyncio.create_task(journal.append([message("1")]))
+            writing = asyncio.create_task(journal.messages.append([message("1")]))
             await clock.sleepers(1)
             assert (
                 f"another program has it locked, perhaps process {reader.pid} ({path.name}-shm)"
@@ -579,7 +583,7 @@ async def test_a_start_on_a_full_disk_waits_says_so_once_and_goes_on_wherever_th
     await opening
     assert journal.trouble == ""
     assert "is writable again" in caplog.text
-    await journal.append([message("1")])
+    await journal.messages.append([message("1")])
     await journal.close()
     assert [file.name for file in path.parent.iterdir()] == [path.name]  # nothing was set aside
     with closing(sqlite3.connect(path)) as db:
@@ -688,13 +692,15 @@ from pathlib import Path
 from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.ids import ChannelRef
 from openclaw_channel_octo.store.database import open_database
-from openclaw_channel_octo.store.journal import KEEP_DAYS, Journal
-from openclaw_channel_octo.store.records import NewInbound, RowState
+from openclaw_channel_octo.store.journal import Journal
+from openclaw_channel_octo.store.retention import KEEP_DAYS
+from openclaw_channel_octo.store.records import NewInbound
+from openclaw_channel_octo.store.states import RowState
 
 async def main():
     journal = Journal(Path({str(path)!r}), SystemClock())
     await journal.open()
-    await journal.append([NewInbound(account="bot", message_id="1", message_seq=1, client_msg_no="",
+    await journal.messages.append([NewInbound(account="bot", message_id="1", message_seq=1, client_msg_no="",
         from_uid="ann", channel=ChannelRef("g1", 2), timestamp=1, payload=b"x", decision="turn", reason="uid",
         session_key="k", trace="t", state=RowState.RECEIVED)])
     os.kill(os.getpid(), signal.SIGKILL)
@@ -706,6 +712,6 @@ asyncio.run(main())
 
     async def look() -> list[str]:
         async with Journal(path, ManualClock()) as journal:
-            return [row.message_id for row in await journal.unfinished("bot")]
+            return [row.message_id for row in await journal.messages.unfinished("bot")]
 
     assert asyncio.run(look()) == ["1"]

@@ -10,18 +10,20 @@ import pytest
 from msgspec.structs import replace
 
 from openclaw_channel_octo.ids import ChannelRef
-from openclaw_channel_octo.store import audit, retention, sql
+from openclaw_channel_octo.store import audit
+from openclaw_channel_octo.store.admin import JournalAdmin
 from openclaw_channel_octo.store.audit import AuditEntry, AuditOutcome
 from openclaw_channel_octo.store.database import open_database
-from openclaw_channel_octo.store.journal import KEEP_DAYS, Journal
-from openclaw_channel_octo.store.reader import JournalAdmin
-from openclaw_channel_octo.store.records import InboundRow, NewInbound, Part, RowState
+from openclaw_channel_octo.store.journal import Journal
+from openclaw_channel_octo.store.records import InboundRow, NewInbound, Part
+from openclaw_channel_octo.store.retention import KEEP_DAYS, KINDS
+from openclaw_channel_octo.store.states import RowState
 from openclaw_channel_octo.testing.clock import ManualClock
-from tests.store.work import plans, steps
+from tests.store.work import OnConnection, done, plans, steps
 
 GROUP = ChannelRef("g1", 2)
 DAY_S = 86_400
-SETTINGS = "openclaw_channel_octo.store.journal"
+SETTINGS = "openclaw_channel_octo.store.retention"
 
 
 def message(name: str, state: RowState = RowState.RECEIVED, decision: str = "turn") -> NewInbound:
@@ -66,8 +68,8 @@ def db(path: Path) -> Iterator[sqlite3.Connection]:
 
 
 async def ended(journal: Journal, names: Sequence[str], state: RowState) -> None:
-    rows = await journal.append([message(name) for name in names])
-    await journal.settle([row.id for row in rows if row is not None], state, detail="why")
+    rows = await journal.messages.append([message(name) for name in names])
+    await journal.messages.settle([row.id for row in rows if row is not None], state, detail="why")
 
 
 async def test_a_flood_of_chatter_leaves_dead_letters_and_answered_mentions(
@@ -78,11 +80,11 @@ async def test_a_flood_of_chatter_leaves_dead_letters_and_answered_mentions(
     await ended(journal, ["answered"], RowState.ANSWERED)
     await ended(journal, ["dead"], RowState.DEAD)
     await ended(journal, ["notified"], RowState.NOTIFIED)
-    await journal.append([message("unreadable", RowState.DEAD, "undecodable"), message("open")])
+    await journal.messages.append([message("unreadable", RowState.DEAD, "undecodable"), message("open")])
     for number in range(0, 1_000, 20):
-        await journal.append(chatter(20, number))
-    await journal.prune()
-    counts = await journal.counts()
+        await journal.messages.append(chatter(20, number))
+    await journal.retention.prune()
+    counts = await journal.messages.counts()
     assert counts == {"answered": 1, "dead": 2, "notified": 1, "received": 1, "context": 50}
     kept = {row.message_id for row in JournalAdmin(path).rows(limit=1_000)}
     assert kept == {"answered", "dead", "notified", "unreadable", "open"}
@@ -92,37 +94,37 @@ async def test_messages_that_were_for_the_bot_push_the_oldest_of_their_own_out_a
     journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(f"{SETTINGS}.KEEP_ROWS", 3)
-    await journal.append(chatter(2))
+    await journal.messages.append(chatter(2))
     names = [str(number) for number in range(10)]
     await ended(journal, names, RowState.ANSWERED)
-    assert await journal.prune() == 7
-    known = await journal.append([message(name) for name in names])
+    assert await journal.retention.prune() == 7
+    known = await journal.messages.append([message(name) for name in names])
     assert [row is None for row in known] == [False] * 7 + [True] * 3
-    assert await journal.append(chatter(2)) == [None, None]
+    assert await journal.messages.append(chatter(2)) == [None, None]
 
 
 async def test_thirty_days_stay_for_both_and_duplicates_are_known_for_as_long(path: Path) -> None:
     clock = ManualClock()
     async with Journal(path, clock) as journal:
         both = [message("mention", RowState.DEAD), *chatter(1)]
-        await journal.append(both)
+        await journal.messages.append(both)
         await clock.advance(KEEP_DAYS * DAY_S - 1)
-        assert await journal.prune() == 0
-        assert await journal.append(both) == [None, None]
+        assert await journal.retention.prune() == 0
+        assert await journal.messages.append(both) == [None, None]
         await clock.advance(2)
-        assert await journal.prune() == 2
-        assert None not in await journal.append(both)
+        assert await journal.retention.prune() == 2
+        assert None not in await journal.messages.append(both)
 
 
 async def test_an_old_message_that_is_open_stays_and_goes_once_it_has_ended(path: Path) -> None:
     clock = ManualClock()
     async with Journal(path, clock) as journal:
-        (row,) = await journal.append([message("open")])
+        (row,) = await journal.messages.append([message("open")])
         assert row is not None
         await clock.advance((KEEP_DAYS + 1) * DAY_S)
-        assert await journal.prune() == 0
-        await journal.settle([row.id], RowState.ANSWERED)
-        assert await journal.prune() == 1
+        assert await journal.retention.prune() == 0
+        await journal.messages.settle([row.id], RowState.ANSWERED)
+        assert await journal.retention.prune() == 1
 
 
 async def test_what_is_deleted_goes_in_portions_and_with_its_chunks(
@@ -131,15 +133,15 @@ async def test_what_is_deleted_goes_in_portions_and_with_its_chunks(
     monkeypatch.setattr(f"{SETTINGS}.KEEP_ROWS", 7)
     monkeypatch.setattr(f"{SETTINGS}.PRUNE_STEP", 4)
     monkeypatch.setattr(f"{SETTINGS}.LOOK_STEP", 3)
-    rows = await journal.append([message(str(number)) for number in range(30)])
+    rows = await journal.messages.append([message(str(number)) for number in range(30)])
     ids = [row.id for row in rows if row is not None]
     for row_id in ids:
-        await journal.plan_chunks(row_id, "run", [Part(text="text")])
-    await journal.settle(ids, RowState.ANSWERED)
-    assert await journal.prune() == 23
+        await journal.deliveries.plan(row_id, "run", [Part(text="text")])
+    await journal.messages.settle(ids, RowState.ANSWERED)
+    assert await journal.retention.prune() == 23
     with closing(sqlite3.connect(path)) as db:
         assert [row[0] for row in db.execute("SELECT inbound_id FROM delivery ORDER BY 1")] == ids[23:]
-    assert await journal.prune() == 0
+    assert await journal.retention.prune() == 0
 
 
 async def test_a_backlog_of_old_rows_goes_with_the_next_messages_a_portion_each(
@@ -148,33 +150,34 @@ async def test_a_backlog_of_old_rows_goes_with_the_next_messages_a_portion_each(
     clock = ManualClock()
     monkeypatch.setattr(f"{SETTINGS}.PRUNE_STEP", 10)
     async with Journal(path, clock) as journal:
-        await journal.append(chatter(35))
+        await journal.messages.append(chatter(35))
     await clock.advance((KEEP_DAYS + 1) * DAY_S)
     async with Journal(path, clock) as journal:
         left = []
         for number in range(6):
-            await journal.append([message(f"new{number}")])
-            left.append((await journal.counts()).get("context", 0))
+            await journal.messages.append([message(f"new{number}")])
+            left.append((await journal.messages.counts()).get("context", 0))
     assert left == [25, 15, 5, 0, 0, 0]
 
 
 async def test_a_clock_that_was_set_back_deletes_nothing_new(path: Path) -> None:
     clock = ManualClock(wall_ms=1_700_000_000_000)
     async with Journal(path, clock) as journal:
-        await journal.append(chatter(3))
+        await journal.messages.append(chatter(3))
     async with Journal(path, ManualClock(wall_ms=1_600_000_000_000)) as journal:
-        await journal.append(chatter(3, 3))
-        assert await journal.prune() == 0
+        await journal.messages.append(chatter(3, 3))
+        assert await journal.retention.prune() == 0
 
 
 @pytest.mark.parametrize("count", [50, 2_000])
 async def test_a_portion_takes_the_same_steps_however_much_is_kept(
     db: sqlite3.Connection, count: int
 ) -> None:
-    sql.append(db, chatter(count), 1_000)
-    edges = dict.fromkeys(retention.KINDS, (2_000, 0))
+    on = OnConnection(db, now_ms=1_000)
+    done(on.messages.append(chatter(count)))
+    edges = dict.fromkeys(KINDS, (2_000, 0))
     with db:
-        assert steps(db, partial(retention.delete, edges=edges, most=10)) < 3_000
+        assert steps(db, lambda _: done(on.retention.delete(edges, 10))) < 3_000
 
 
 def request(outcome: AuditOutcome) -> AuditEntry:
@@ -203,24 +206,25 @@ def refused(number: int) -> InboundRow:
 
 def filled(db: sqlite3.Connection, count: int) -> None:
     """Add rows of each kind that other reads have to leave aside."""
+    on = OnConnection(db)
     for number in range(count):
         name = f"{db.total_changes}-{number}"
-        sql.append(db, [replace(message(name, RowState.NOTIFIED), decision="refused")], 5)
-        sql.append(db, [message(f"{name}-dead", RowState.DEAD)], 5)
-        sql.save_cursors(db, "bot", {ChannelRef(name, 2): 1}, number)
-        audit.begin(db, request(AuditOutcome.DONE))
-        sql.note_episode(db, "k", name, 5)
+        done(on.messages.append([replace(message(name, RowState.NOTIFIED), decision="refused")]))
+        done(on.messages.append([message(f"{name}-dead", RowState.DEAD)]))
+        done(OnConnection(db, number).cursors.save({ChannelRef(name, 2): 1}))
+        done(on.audit.begin(request(AuditOutcome.DONE)))
+        done(on.episodes.note("k", name))
 
 
 READS: dict[str, Callable[[sqlite3.Connection], object]] = {
-    "an earlier notice": partial(sql.earlier_notice, row=refused(1), since_ms=0),
-    "open rows": partial(sql.unfinished, account="bot"),
-    "cursors": partial(sql.cursors, account="bot", limit=20),
-    "one cursor": partial(sql.cursor, account="bot", channel=GROUP),
-    "requests without an outcome": partial(audit.lose, account="bot"),
+    "an earlier notice": lambda db: done(OnConnection(db).messages.earlier_notice(refused(1), 0)),
+    "open rows": lambda db: done(OnConnection(db).messages.unfinished("bot")),
+    "cursors": lambda db: done(OnConnection(db).cursors.latest(20)),
+    "one cursor": lambda db: done(OnConnection(db).cursors.load(GROUP)),
+    "requests without an outcome": lambda db: done(OnConnection(db).audit.lose("bot")),
     "requests that are too many": partial(audit.prune, before_ms=0, keep=10**6, most=20),
-    "notes that are too old": partial(retention.delete_notes, before_ms=0, keep=10**6, most=20),
-    "a step back": partial(retention.back, kind="addressed", edge=(2**62, 0), count=20),
+    "notes that are too old": lambda db: done(OnConnection(db).retention.delete_notes(10**6, 20)),
+    "a step back": lambda db: done(OnConnection(db).retention.back("addressed", (2**62, 0), 20)),
 }
 
 
@@ -234,7 +238,7 @@ def test_a_read_takes_the_same_steps_however_many_rows_there_are(db: sqlite3.Con
 
 def test_an_earlier_notice_is_found_among_many_that_were_told_with_it(db: sqlite3.Connection) -> None:
     filled(db, 300)
-    (row,) = sql.append(db, [replace(message("first"), decision="refused")], 5)
+    (row,) = done(OnConnection(db).messages.append([replace(message("first"), decision="refused")]))
     assert row is not None
     db.execute("UPDATE inbound SET ending = 'notified', state = 'notified' WHERE id = ?", (row.id,))
     db.execute(
@@ -243,6 +247,6 @@ def test_an_earlier_notice_is_found_among_many_that_were_told_with_it(db: sqlite
         (row.id,),
     )
     filled(db, 300)
-    assert sql.earlier_notice(db, refused(1), 6) == "99"
-    assert sql.earlier_notice(db, refused(1), 7) == ""
+    assert done(OnConnection(db).messages.earlier_notice(refused(1), 6)) == "99"
+    assert done(OnConnection(db).messages.earlier_notice(refused(1), 7)) == ""
     assert "inbound_refused" in " ".join(plans(db, READS["an earlier notice"]))

@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 from openclaw_channel_octo.ids import ChannelRef
 from openclaw_channel_octo.store.database import open_database
 from openclaw_channel_octo.store.records import SaidBefore, SaidRow
-from openclaw_channel_octo.store.said import said_as, said_before
-from tests.store.work import plans, steps
+from tests.store.work import OnConnection, done, plans, steps
 
 Said = tuple[str, str, int, bytes]
 """Decision, state, attempt and payload of a row."""
@@ -42,6 +41,16 @@ ROWS = st.tuples(
         st.sampled_from([b"", b"hello", b"/reset", b'{"content":"/reset"}', b"\xff/reset now", b"/rese"]),
     ),
 )
+
+
+def said_before(
+    db: sqlite3.Connection, account: str, channel: ChannelRef, seq: int, limit: int
+) -> SaidBefore:
+    return done(OnConnection(db).said.before(account, channel, seq, limit))
+
+
+def said_as(db: sqlite3.Connection, account: str, channel: ChannelRef, message_id: str) -> SaidRow | None:
+    return done(OnConnection(db).said.find(account, channel, message_id))
 
 
 def scanned(db: sqlite3.Connection, account: str, channel: ChannelRef, seq: int, limit: int) -> SaidBefore:

@@ -1,9 +1,45 @@
 """How much a statement does: in steps of SQLite's machine, which no busy computer changes."""
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
 
-__all__ = ["plans", "steps"]
+from openclaw_channel_octo.store.audit import AuditLog
+from openclaw_channel_octo.store.cursors import Cursors
+from openclaw_channel_octo.store.episodes import Episodes
+from openclaw_channel_octo.store.messages import Messages
+from openclaw_channel_octo.store.retention import Retention
+from openclaw_channel_octo.store.said import SaidMessages
+from openclaw_channel_octo.store.transaction import Transaction
+
+__all__ = ["OnConnection", "done", "plans", "steps"]
+
+_T = TypeVar("_T")
+
+
+class OnConnection:
+    """Runs statements at once on a connection, at a time of its own."""
+
+    def __init__(self, db: sqlite3.Connection, now_ms: int = 5) -> None:
+        self._db = db
+        self._now_ms = now_ms
+        self.retention = Retention(self)
+        self.messages = Messages(self, self.retention)
+        self.episodes, self.cursors = Episodes(self), Cursors(self, "bot")
+        self.audit, self.said = AuditLog(self), SaidMessages(self)
+
+    async def run(self, work: Callable[[Transaction], _T]) -> _T:
+        return work(Transaction(self._db, self._now_ms, lambda: "an id"))
+
+
+def done(statement: Coroutine[Any, Any, _T]) -> _T:
+    """Return what a statement on `OnConnection` returns: it waits for nothing."""
+    try:
+        statement.send(None)
+    except StopIteration as ended:
+        found: _T = ended.value
+        return found
+    raise AssertionError("it waits")
 
 
 def steps(db: sqlite3.Connection, work: Callable[[sqlite3.Connection], object]) -> int:

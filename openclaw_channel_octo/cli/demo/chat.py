@@ -157,7 +157,7 @@ class Chat:
     async def settled(self, place: Place, *message_ids: str) -> None:
         """Return when the channel has had its last word on messages, or should have had it by far."""
         for _ in range(round(LONGEST_WAIT_S / _POLL_S)):
-            if self._all_read(place, message_ids) and not await self._journal.unfinished(ACCOUNT):
+            if self._all_read(place, message_ids) and not await self._journal.messages.unfinished(ACCOUNT):
                 break
             await asyncio.sleep(_POLL_S)
         await asyncio.sleep(self._pace.settle_s)

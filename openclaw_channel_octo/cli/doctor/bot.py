@@ -21,8 +21,8 @@ from openclaw_channel_octo.errors import (
 )
 from openclaw_channel_octo.rest.client import BotApi
 from openclaw_channel_octo.rest.models import Registration
+from openclaw_channel_octo.runtime.connection.lease import FileLease, lease_folder
 from openclaw_channel_octo.runtime.connection.transport import Transport, open_websocket
-from openclaw_channel_octo.store.leases import FileLease, lease_folder
 from openclaw_channel_octo.wire.client import ClientConnection, Credentials
 from openclaw_channel_octo.wire.crypto import KeyPair
 from openclaw_channel_octo.wire.events import Connected, ConnectionEvent, Kicked, Rejected

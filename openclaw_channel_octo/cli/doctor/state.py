@@ -15,8 +15,8 @@ from openclaw_channel_octo.control.client import ask
 from openclaw_channel_octo.errors import ControlError, HostError, OtherVersion, StoreError
 from openclaw_channel_octo.host.locks import owner_lock
 from openclaw_channel_octo.session.guard import patience_ms
+from openclaw_channel_octo.store.admin import JournalAdmin
 from openclaw_channel_octo.store.pairing import Pairing
-from openclaw_channel_octo.store.reader import JournalAdmin
 
 __all__ = ["check_state"]
 

@@ -23,14 +23,14 @@ from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.control.client import ask
 from openclaw_channel_octo.errors import ControlError, NotRunning
 from openclaw_channel_octo.message.payload import parse_payload
+from openclaw_channel_octo.store.admin import JournalRow
 from openclaw_channel_octo.store.audit import AuditEntry
-from openclaw_channel_octo.store.reader import JournalRow
-from openclaw_channel_octo.store.records import Chunk, RowState
+from openclaw_channel_octo.store.records import Chunk
+from openclaw_channel_octo.store.states import OPEN, RowState
 
 __all__ = ["journal"]
 
 STATES = [state.value for state in RowState]
-OPEN = frozenset({RowState.RECEIVED, RowState.QUEUED, RowState.RUNNING})
 BURIED = "buried by an operator"
 IN_HAND = (
     "The bots run: what they have in hand of it, a turn or its place in the queue, still ends by itself."

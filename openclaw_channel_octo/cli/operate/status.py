@@ -17,7 +17,7 @@ from openclaw_channel_octo.control.client import ask
 from openclaw_channel_octo.errors import ControlError, HostError, StoreError
 from openclaw_channel_octo.host.locks import owner_lock
 from openclaw_channel_octo.runtime.connection.supervisor import LinkState
-from openclaw_channel_octo.store.reader import JournalAdmin, JournalRow
+from openclaw_channel_octo.store.admin import JournalAdmin, JournalRow
 
 __all__ = ["status"]
 

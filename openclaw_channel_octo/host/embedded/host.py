@@ -1,4 +1,7 @@
-"""The embedded host: agent turns in this process, sessions in ``sessions.json`` (design §6)."""
+"""The embedded host: agent turns in this process, sessions in ``sessions.json`` (design §6).
+
+Over 350 lines: the ten methods of one contract and the run they share.
+"""
 
 import asyncio
 import logging
@@ -253,9 +256,8 @@ class EmbeddedHost:
         try:
             private_folder(self._folder)
         except OSError as error:
-            raise HostError(
-                f"{error.filename} cannot be made ({error.strerror}): choose another host.stateDir"
-            ) from error
+            why = f"{error.filename} cannot be made ({error.strerror}): choose another host.stateDir"
+            raise HostError(why) from error
 
     async def _drive(self, run: _Run, key: str) -> None:
         try:

@@ -1,4 +1,7 @@
-"""The session store: ``sessions.json`` in OpenClaw's file form (openclaw-host §2.1, §2.2, §2.5)."""
+"""The session store: ``sessions.json`` in OpenClaw's file form (openclaw-host §2.1, §2.2, §2.5).
+
+Over 350 lines: one file form with its lock, backup, cache and repair.
+"""
 
 import asyncio
 import copy

@@ -1,4 +1,7 @@
-"""One WebSocket to a gateway for everybody who needs it: kept open, asked, listened to (openclaw-host §4)."""
+"""One WebSocket to a gateway for everybody who needs it: kept open, asked, listened to (openclaw-host §4).
+
+Over 350 lines: one connection from its handshake to its end.
+"""
 
 import asyncio
 import logging

@@ -45,14 +45,14 @@ class Audit(Struct, frozen=True, kw_only=True):
         One that is cancelled stays ``begun``: what it asked for may have happened.
         """
         record = Record()
-        number = await self.journal.begin_audit(self._begun(action))
+        number = await self.journal.audit.begin(self._begun(action))
         try:
             yield record
         except OctoError as error:
             outcome = AuditOutcome.DENIED if isinstance(error, RequestDenied) else AuditOutcome.FAILED
-            await self.journal.end_audit(number, record.target, outcome, _reason(error))
+            await self.journal.audit.end(number, record.target, outcome, _reason(error))
             raise
-        await self.journal.end_audit(number, record.target, AuditOutcome.DONE, record.detail)
+        await self.journal.audit.end(number, record.target, AuditOutcome.DONE, record.detail)
 
     def _begun(self, action: str) -> AuditEntry:
         return AuditEntry(

@@ -12,7 +12,8 @@ from openclaw_channel_octo.observe.logs import BotLog
 from openclaw_channel_octo.runtime.background import TaskSet
 from openclaw_channel_octo.runtime.delivery.outbox import Outbox
 from openclaw_channel_octo.store.journal import Journal
-from openclaw_channel_octo.store.records import InboundRow, RowState
+from openclaw_channel_octo.store.records import InboundRow
+from openclaw_channel_octo.store.states import RowState
 
 __all__ = ["Notice", "Notifier"]
 
@@ -100,7 +101,7 @@ class Notifier:
                 await self._outbox.resume(row)
                 return await self._earlier(row, notice)
             if earlier := await self._earlier(row, notice):
-                await self._journal.settle(
+                await self._journal.messages.settle(
                     [row.id], RowState.NOTIFIED, notice_id=earlier, detail=notice.reason
                 )
                 return earlier
@@ -111,7 +112,7 @@ class Notifier:
         except Exception as error:  # noqa: BLE001  # the notice boundary: no message stays without an end
             self._log.exception("the notice for message %s broke", row.message_id)
             problem = f"{type(error).__name__}, see the log"
-        await self._journal.settle(
+        await self._journal.messages.settle(
             [row.id], RowState.DEAD, detail=f"{notice.reason}, and no notice: {problem}"
         )
         return ""
@@ -121,13 +122,13 @@ class Notifier:
             return ""
         stands_s = notice.stands_s if isinstance(notice.stands_s, float) else await notice.stands_s()
         since_ms = self._clock.wall_ms() - int(stands_s * 1_000)
-        return await self._journal.earlier_notice(row, since_ms)
+        return await self._journal.messages.earlier_notice(row, since_ms)
 
     async def _end_with(self, row: InboundRow, told: asyncio.Task[str], notice: Notice) -> None:
         """End a further message of the burst with the same notice, or with one of its own where that failed."""
         for failed in range(1, MOST_FAILED + 1):
             if notice_id := await asyncio.shield(told):
-                await self._journal.settle(
+                await self._journal.messages.settle(
                     [row.id], RowState.NOTIFIED, notice_id=notice_id, detail=notice.reason
                 )
                 return
@@ -138,4 +139,4 @@ class Notifier:
                     return
                 told = another
         detail = f"{notice.reason}, and no notice could be sent"
-        await self._journal.settle([row.id], RowState.DEAD, detail=detail)
+        await self._journal.messages.settle([row.id], RowState.DEAD, detail=detail)

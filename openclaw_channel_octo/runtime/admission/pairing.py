@@ -42,10 +42,10 @@ class PairingNotices:
         )
 
     async def _stands_s(self, row: InboundRow) -> float:
-        asked = await self._journal.asked_to_pair(row.account, row.channel.id)
+        asked = await self._journal.pairings.asked(row.account, row.channel.id)
         return CODE_STANDS_S if asked else REFUSAL_STANDS_S
 
     async def _text(self, row: InboundRow) -> str:
         fresh = new_code(self._clock.new_id())
-        code = await self._journal.pairing_code(row.account, row.channel.id, fresh)
+        code = await self._journal.pairings.code(row.account, row.channel.id, fresh)
         return self._texts.pairing.replace("%s", code) if code else self._texts.refused

@@ -1,10 +1,14 @@
-"""Answers on their way to the chat: split, recorded, sent in order, never twice (design §7)."""
+"""Answers on their way to the chat: split, recorded, sent in order, never twice (design §7).
+
+Over 350 lines: planning, sending and taking up again read and write the same rows.
+"""
 
 import asyncio
 import json
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from typing import assert_never
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -25,7 +29,8 @@ from openclaw_channel_octo.runtime.delivery.open_beneath import FileRefused
 from openclaw_channel_octo.runtime.delivery.sender import LOST, Sender, remember
 from openclaw_channel_octo.runtime.metrics import BotMetrics
 from openclaw_channel_octo.store.journal import Journal
-from openclaw_channel_octo.store.records import Chunk, ChunkState, InboundRow, Part, RowState
+from openclaw_channel_octo.store.records import Chunk, InboundRow, Part
+from openclaw_channel_octo.store.states import ChunkState, RowState
 
 __all__ = ["Outbox", "Said"]
 
@@ -105,11 +110,11 @@ class Outbox:
             StoreError: the journal did not take it.
         """
         parts = _quoting(quote, await self._parts(row.channel, run_id, said))
-        chunks = await self._journal.plan_chunks(row.id, run_id, parts)
+        chunks = await self._journal.deliveries.plan(row.id, run_id, parts)
         try:
             sent = await self._deliver_all(row, chunks)
         except ApiError as error:
-            await self._journal.drop_unsent(row.id, str(error))
+            await self._journal.deliveries.drop_unsent(row.id, str(error))
             raise
         if sent.refused is not None:
             remember(self._refused, run_id, f"{REFUSED}{sent.refused}")
@@ -140,7 +145,7 @@ class Outbox:
         if refused and ending is RowState.ANSWERED:
             parts, ending, detail = [*parts, self._part_refused()], RowState.NOTIFIED, refused
         return await self._end(
-            row, ending, await self._journal.plan_chunks(row.id, run_id, parts, ending, detail)
+            row, ending, await self._journal.deliveries.plan(row.id, run_id, parts, ending, detail)
         )
 
     def has_refused(self, run_id: str) -> bool:
@@ -199,17 +204,25 @@ class Outbox:
         Raises:
             ApiError: people were not told the end; the row is still open.
         """
-        chunks = await self._journal.chunks(row.id)
+        chunks = await self._journal.deliveries.chunks(row.id)
         if row.ending:
             await self._end(row, RowState(row.ending), await self._recognised(row, chunks))
             return True
         shown = False
         for chunk in chunks:
-            if chunk.state is ChunkState.DEAD and chunk.detail.startswith(REFUSED):
-                remember(self._refused, chunk.run_id, chunk.detail)
-            sending = chunk.state is ChunkState.SENDING
-            shown |= chunk.state is ChunkState.SENT or (sending and await self._was_sent(row, chunk))
-        await self._journal.drop_unsent(row.id, "its run was lost")
+            match chunk.state:
+                case ChunkState.PLANNED:
+                    pass
+                case ChunkState.SENDING:
+                    shown |= await self._was_sent(row, chunk)
+                case ChunkState.SENT:
+                    shown = True
+                case ChunkState.DEAD:
+                    if chunk.detail.startswith(REFUSED):
+                        remember(self._refused, chunk.run_id, chunk.detail)
+                case _:
+                    assert_never(chunk.state)
+        await self._journal.deliveries.drop_unsent(row.id, "its run was lost")
         return shown
 
     async def announce(self, channel: ChannelRef, text: str) -> None:
@@ -279,7 +292,7 @@ class Outbox:
             message_id = await self._sender.find_sent(row, chunk)
             if not message_id:
                 break
-            await self._journal.mark_chunk(chunk.ref, ChunkState.SENT, message_id=message_id)
+            await self._journal.deliveries.mark(chunk.ref, ChunkState.SENT, message_id=message_id)
             known[number] = replace(chunk, state=ChunkState.SENT, message_id=message_id)
         return known
 
@@ -287,7 +300,7 @@ class Outbox:
         """Find out what became of a chunk an earlier process may have sent; one that is not there is given up."""
         message_id = await self._sender.find_sent(row, chunk)
         state = ChunkState.SENT if message_id else ChunkState.DEAD
-        await self._journal.mark_chunk(
+        await self._journal.deliveries.mark(
             chunk.ref, state, message_id=message_id, detail="" if message_id else LOST
         )
         return bool(message_id)
@@ -303,7 +316,8 @@ class Outbox:
         if sent.told:
             ending = RowState.NOTIFIED
         notice_id = last_id if ending is RowState.NOTIFIED else ""
-        await self._journal.settle([row.id], ending, notice_id=notice_id)  # the detail is in the plan
+        # the detail is in the plan
+        await self._journal.messages.settle([row.id], ending, notice_id=notice_id)
         return last_id
 
     async def _deliver_all(self, row: InboundRow, chunks: Sequence[Chunk]) -> "_Sent":
@@ -326,7 +340,7 @@ class Outbox:
                 sent.refused = error
                 self._log.warning("%s; the rest of the answer is sent without it", error)
                 reason = f"{REFUSED}{error}"
-                notice = await self._journal.refuse_chunk(chunk.ref, reason, self._part_refused())
+                notice = await self._journal.deliveries.refuse(chunk.ref, reason, self._part_refused())
                 if notice is not None:
                     sent.told = True
                     waiting.append(notice)
@@ -334,19 +348,23 @@ class Outbox:
 
     async def _deliver_recorded(self, row: InboundRow, chunk: Chunk) -> str:
         """Bring a chunk to its end; return its message id, empty where it was given up. Raises `ApiError`."""
-        if chunk.state in {ChunkState.SENT, ChunkState.DEAD}:
-            return chunk.message_id
-        uncertain = chunk.state is ChunkState.SENDING
+        match chunk.state:
+            case ChunkState.SENT | ChunkState.DEAD:
+                return chunk.message_id
+            case ChunkState.SENDING | ChunkState.PLANNED:
+                uncertain = chunk.state is ChunkState.SENDING
+            case _:
+                assert_never(chunk.state)
         if chunk.file:
             file, chunk = chunk.file, await self._ready(chunk)
-            await self._journal.revise_chunk(chunk.ref, chunk)
+            await self._journal.deliveries.revise(chunk.ref, chunk)
             await self._files.release(file)
         if not uncertain:
-            await self._journal.mark_chunk(chunk.ref, ChunkState.SENDING)
+            await self._journal.deliveries.mark(chunk.ref, ChunkState.SENDING)
         message_id = await self._sender.deliver(row.channel, chunk, row, uncertain=uncertain)
         self._measures.replied(row.id)
         self._name_note(chunk.ref, message_id)
-        await self._journal.mark_chunk(chunk.ref, ChunkState.SENT, message_id=message_id)
+        await self._journal.deliveries.mark(chunk.ref, ChunkState.SENT, message_id=message_id)
         return message_id
 
 

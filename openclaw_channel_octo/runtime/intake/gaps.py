@@ -1,4 +1,7 @@
-"""Order and completeness: a short reorder window, then the history fills what is missing (protocol §4.7, §4.8)."""
+"""Order and completeness: a short reorder window, then the history fills what is missing (protocol §4.7, §4.8).
+
+Over 350 lines: the ways in which a conversation becomes complete share its state.
+"""
 
 import logging
 from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -11,11 +14,11 @@ from openclaw_channel_octo.ids import ChannelRef
 from openclaw_channel_octo.observe.logs import BotLog
 from openclaw_channel_octo.policy.gate import DecisionKind
 from openclaw_channel_octo.runtime.background import TaskSet, together
-from openclaw_channel_octo.runtime.intake.cursors import Cursors
 from openclaw_channel_octo.runtime.intake.history import FETCH_WITHIN_S, PAGE, MissedHistory
 from openclaw_channel_octo.runtime.intake.reorder import ReorderBuffer
 from openclaw_channel_octo.runtime.intake.rounds import Rounds
 from openclaw_channel_octo.runtime.received import Outcome, number_of
+from openclaw_channel_octo.store.cursors import Cursors
 from openclaw_channel_octo.wire.events import Received
 
 __all__ = ["GapFiller"]

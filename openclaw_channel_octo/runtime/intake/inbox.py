@@ -22,7 +22,8 @@ from openclaw_channel_octo.policy.gate import (
 from openclaw_channel_octo.runtime.received import NUMBERS_END, TOO_OLD, Incoming, Outcome, trace_of
 from openclaw_channel_octo.session.route import Routing
 from openclaw_channel_octo.store.journal import Journal
-from openclaw_channel_octo.store.records import InboundRow, NewInbound, RowState
+from openclaw_channel_octo.store.records import InboundRow, NewInbound
+from openclaw_channel_octo.store.states import RowState
 from openclaw_channel_octo.wire.events import InboundMessage, Received, Undecodable
 from openclaw_channel_octo.wire.packets import Flags
 
@@ -87,7 +88,7 @@ class Inbox:
         paired = await self._paired(events)
         judged = [self._judge(event, answer_since, paired) for event in events]
         records = [item.record for item in judged if item.record is not None]
-        rows = iter(await self._journal.append(records) if records else ())
+        rows = iter(await self._journal.messages.append(records) if records else ())
         return [_settled(item, next(rows)) if item.record is not None else item.outcome for item in judged]
 
     async def _paired(self, events: Sequence[Incoming]) -> frozenset[str]:
@@ -98,7 +99,7 @@ class Inbox:
             if isinstance(event, Received) and event.message.channel_type == ChannelType.PERSON
         )
         if any(self._policy(channel).access.dm == "pairing" for channel in direct):
-            return await self._journal.paired(self._account)
+            return await self._journal.pairings.people(self._account)
         return frozenset()
 
     def _judge(self, event: Incoming, answer_since: int, paired: frozenset[str]) -> _Judged:

@@ -75,7 +75,7 @@ class EarlierMessages(Struct, frozen=True, kw_only=True):
         limit = self.config.history_limit
         if row.channel.type == ChannelType.PERSON or not limit:
             return ""
-        before = await self.journal.said_before(row, limit)
+        before = await self.journal.said.before(row.account, row.channel, row.message_seq, limit)
         access, owner = self.config.access, self.identity.owner_uid
         said = [
             _said(found.seq, found.from_uid, found.payload, mark, to_bot=found.to_bot)

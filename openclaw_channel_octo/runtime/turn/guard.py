@@ -91,7 +91,7 @@ class Sessions(Struct, frozen=True, kw_only=True):
         snapshot = await ask_host(
             self.clock, "describe the session", self.host.describe(session_key), within_s
         )
-        ledger = await self.journal.ledger(session_key)
+        ledger = await self.journal.episodes.ledger(session_key)
         now_ms = self.clock.wall_ms()
         situation = Situation(
             now_ms=now_ms,
@@ -201,7 +201,7 @@ class SessionGuard:
         """Tell of the restart once for each failed run; best effort, the turn runs whatever happens."""
         if not todo.counts:
             return
-        first = await self._journal.note_episode(row.session_key, todo.episode)
+        first = await self._journal.episodes.note(row.session_key, todo.episode)
         if not (todo.announce and first):
             return
         text = await self._announcement(row)
@@ -217,7 +217,7 @@ class SessionGuard:
         self._presence.again(row.channel)
 
     async def _announcement(self, row: InboundRow) -> str:
-        failures = (await self._journal.ledger(row.session_key)).failures
+        failures = (await self._journal.episodes.ledger(row.session_key)).failures
         if failures >= THIRD_FAILURE:
             return self._config.texts.third_failure % failures
         return self._config.guard.notice_text

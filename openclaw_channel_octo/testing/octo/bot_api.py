@@ -1,4 +1,7 @@
-"""What each call of the bot API does to the world and answers (octo-bot-api §2 to §4)."""
+"""What each call of the bot API does to the world and answers (octo-bot-api §2 to §4).
+
+Over 350 lines: a handler for each call of one API.
+"""
 
 import json
 import re

@@ -1,4 +1,7 @@
-"""An Octo server in the test's own process: bot API and WuKongIM socket on one port (octo-bot-api §7)."""
+"""An Octo server in the test's own process: bot API and WuKongIM socket on one port (octo-bot-api §7).
+
+Over 350 lines: the face of the double, a short method for each thing a test does with it.
+"""
 
 import asyncio
 import sys

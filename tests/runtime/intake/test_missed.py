@@ -10,8 +10,8 @@ import pytest
 from openclaw_channel_octo.config.model import Texts
 from openclaw_channel_octo.ids import ChannelRef
 from openclaw_channel_octo.runtime.intake.history import FETCH_WITHIN_S
-from openclaw_channel_octo.store.journal import Journal
-from openclaw_channel_octo.store.reader import JournalAdmin
+from openclaw_channel_octo.store.admin import JournalAdmin
+from openclaw_channel_octo.store.messages import Messages
 from openclaw_channel_octo.store.records import InboundRow, NewInbound
 from openclaw_channel_octo.testing.host import ScriptedHost
 from openclaw_channel_octo.testing.octo.faults import ErrorAnswer, Hang
@@ -296,14 +296,14 @@ async def test_a_disk_slower_than_the_time_for_fetching_loses_no_message(
         await known(rig)
     else:
         await rig.octo.wait_for(lambda: [call for call in rig.calls("messages/sync") if call.status == 200])
-    append = Journal.append
+    append = Messages.append
 
-    async def slow(self: Journal, rows: Sequence[NewInbound]) -> list[InboundRow | None]:
+    async def slow(self: Messages, rows: Sequence[NewInbound]) -> list[InboundRow | None]:
         recorded = await append(self, rows)
         await rig.clock.sleep(FETCH_WITHIN_S + 5)
         return recorded
 
-    monkeypatch.setattr(Journal, "append", slow)
+    monkeypatch.setattr(Messages, "append", slow)
     rig.octo.lose_next(HELPER)
     lost = await rig.mention("lost on the way")
     await rig.until_row(lost, "answered")
@@ -312,16 +312,16 @@ async def test_a_disk_slower_than_the_time_for_fetching_loses_no_message(
 
 def slow_commit(monkeypatch: pytest.MonkeyPatch) -> tuple[asyncio.Event, asyncio.Event]:
     """Hold up what follows the next commit; return what is set once that is done, and what lets it go on."""
-    append, recorded, gate = Journal.append, asyncio.Event(), asyncio.Event()
+    append, recorded, gate = Messages.append, asyncio.Event(), asyncio.Event()
 
-    async def slow_once(self: Journal, rows: Sequence[NewInbound]) -> list[InboundRow | None]:
+    async def slow_once(self: Messages, rows: Sequence[NewInbound]) -> list[InboundRow | None]:
         found = await append(self, rows)
         if not recorded.is_set():
             recorded.set()
             await gate.wait()
         return found
 
-    monkeypatch.setattr(Journal, "append", slow_once)
+    monkeypatch.setattr(Messages, "append", slow_once)
     return recorded, gate
 
 

@@ -182,12 +182,12 @@ async def test_one_of_two_journals_on_one_file_is_the_first_to_note_an_episode(t
     async with Journal(path, clock) as one, Journal(path, clock) as two:
         episodes = [f"episode-{number}" for number in range(30)]
         noted = await asyncio.gather(
-            *(journal.note_episode("key", episode) for episode in episodes for journal in (one, two))
+            *(journal.episodes.note("key", episode) for episode in episodes for journal in (one, two))
         )
         firsts = [noted[position : position + 2].count(True) for position in range(0, len(noted), 2)]
         assert firsts == [1] * len(episodes)
-        assert (await one.ledger("key")).announced == frozenset(episodes)
-        assert (await two.ledger("key")).failures == len(episodes)
+        assert (await one.episodes.ledger("key")).announced == frozenset(episodes)
+        assert (await two.episodes.ledger("key")).failures == len(episodes)
 
 
 @pytest.mark.parametrize("conflicts", [1, 5])

@@ -1,4 +1,4 @@
-"""The journal for people who look at it, also while a bot writes it."""
+"""The journal for operators: looked into, and changed, also while a bot writes it."""
 
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
@@ -6,38 +6,31 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from msgspec import Struct
-from msgspec.structs import fields
 
 from openclaw_channel_octo.errors import OtherVersion, StoreError
-from openclaw_channel_octo.store import audit, pairing, sql
+from openclaw_channel_octo.store import audit, pairing
 from openclaw_channel_octo.store.audit import AuditEntry
 from openclaw_channel_octo.store.database import JournalConnection
+from openclaw_channel_octo.store.deliveries import chunks_of
+from openclaw_channel_octo.store.messages import bury, counts_of, retry
 from openclaw_channel_octo.store.pairing import Approval, Pairing
-from openclaw_channel_octo.store.records import Chunk, RowState
+from openclaw_channel_octo.store.records import Chunk, StoredMessage
 from openclaw_channel_octo.store.schema import APPLICATION_ID, MIGRATIONS
+from openclaw_channel_octo.store.states import OPEN, RowState, any_of
+from openclaw_channel_octo.store.transaction import records
 
 __all__ = ["AccountOverview", "JournalAdmin", "JournalRow"]
 
 _BUSY_S = 5.0
 
 
-class JournalRow(Struct, frozen=True, kw_only=True):
+class JournalRow(StoredMessage, frozen=True, kw_only=True):
     """One message of the journal, as it is stored; times are Unix milliseconds.
 
     Attributes:
         id: the row's number.
-        account: the bot.
-        message_id: the server's id of the message.
-        message_seq: its number in the conversation.
-        from_uid: who sent it.
         channel_id: the conversation.
         channel_type: its type (protocol §2.9).
-        payload: what was said, bytes.
-        decision: what the gate said.
-        reason: why.
-        session_key: the session it belongs to, empty for messages to somebody else.
-        trace: the id its log lines carry.
-        state: where it stands.
         attempt: runs started for it.
         run_id: the last of them.
         notice_id: message id of the notice that ended it.
@@ -47,18 +40,8 @@ class JournalRow(Struct, frozen=True, kw_only=True):
     """
 
     id: int
-    account: str
-    message_id: str
-    message_seq: int
-    from_uid: str
     channel_id: str
     channel_type: int
-    payload: bytes
-    decision: str
-    reason: str
-    session_key: str
-    trace: str
-    state: str
     attempt: int
     run_id: str
     notice_id: str
@@ -81,14 +64,14 @@ class AccountOverview(Struct, frozen=True, kw_only=True):
     last_failure: JournalRow | None
 
 
-_OLDEST_OPEN = "state IN ('received', 'queued', 'running') ORDER BY id"
+_OLDEST_OPEN = f"{any_of(OPEN)} ORDER BY id"
 _LAST_FAILURE = "(state = 'dead' OR state = 'notified' AND decision = 'turn') ORDER BY id DESC"
 
-_COLUMNS = ", ".join(field.name for field in fields(JournalRow))
+_COLUMNS = ", ".join(JournalRow.__struct_fields__)
 
 
 class JournalAdmin:
-    """Looks into a journal without ever blocking its writer.
+    """Looks into a journal without ever blocking its writer, and makes an operator's changes.
 
     Args:
         path: the database file.
@@ -113,23 +96,23 @@ class JournalAdmin:
             f" AND state IN ({marks}) AND (? = '' OR account = ?) ORDER BY id DESC LIMIT ?"
         )
         with self._opened("ro") as db:
-            return [_row(found) for found in db.execute(query, (*wanted, account, account, limit))]
+            return records(db.execute(query, (*wanted, account, account, limit)), JournalRow)
 
     def find(self, name: str) -> list[JournalRow]:
         """Return the messages with an id, or with a trace id. Raises `StoreError`."""
         query = f"SELECT {_COLUMNS} FROM inbound WHERE message_id = ? OR trace = ? ORDER BY id"  # noqa: S608  # as above
         with self._opened("ro") as db:
-            return [_row(found) for found in db.execute(query, (name, name))]
+            return records(db.execute(query, (name, name)), JournalRow)
 
     def chunks(self, row: JournalRow) -> list[Chunk]:
         """Return the messages sent, or planned, for a row. Raises `StoreError`."""
         with self._opened("ro") as db:
-            return sql.chunks(db, row.id)
+            return chunks_of(db, row.id)
 
     def counts(self) -> dict[str, int]:
         """Return how many rows stand in each state. Raises `StoreError`."""
         with self._opened("ro") as db:
-            return sql.counts(db)
+            return counts_of(db)
 
     def audit(self, *, account: str = "", limit: int = 50) -> list[AuditEntry]:
         """Return what was asked of the bots beside their answers, newest first. Raises `StoreError`."""
@@ -159,24 +142,16 @@ class JournalAdmin:
 
         Returns whether the row still was one. Raises `StoreError`.
         """
-        with self._opened("rw") as db, db:
-            db.execute("BEGIN IMMEDIATE")
-            changed = db.execute(
-                "UPDATE inbound SET state = 'received', detail = '', ending = '', run_id = '', attempt = 0,"
-                " breaks = 0, retried = 1, updated_at = ? WHERE id = ? AND session_key != ''"
-                " AND decision != 'refused' AND (state = 'dead' OR state = 'notified' AND attempt = 0)",
-                (now_ms, row.id),
-            )
-            return changed.rowcount == 1
+        with self._writing() as db:
+            return retry(db, row.id, now_ms)
 
     def bury(self, row: JournalRow, reason: str, now_ms: int) -> bool:
         """End an open message as a dead letter, and what is unsent of its answer; return whether it was open.
 
         Raises `StoreError`.
         """
-        with self._opened("rw") as db, db:
-            db.execute("BEGIN IMMEDIATE")
-            return sql.bury(db, row.id, reason, now_ms)
+        with self._writing() as db:
+            return bury(db, row.id, reason, now_ms)
 
     def pairings(self, *, account: str = "", now_ms: int) -> list[Pairing]:
         """Return who was let in and who waits for it. Raises `StoreError`."""
@@ -191,8 +166,7 @@ class JournalAdmin:
             account: only this bot.
             now_ms: Unix milliseconds.
         """
-        with self._opened("rw") as db, db:
-            db.execute("BEGIN IMMEDIATE")
+        with self._writing() as db:
             return pairing.approve(db, code, account, now_ms)
 
     def wrong_codes(self, now_ms: int) -> int:
@@ -202,8 +176,7 @@ class JournalAdmin:
 
     def revoke(self, uid: str, *, account: str = "") -> list[str]:
         """Shut somebody out again, and drop what they asked for; return the accounts. Raises `StoreError`."""
-        with self._opened("rw") as db, db:
-            db.execute("BEGIN IMMEDIATE")
+        with self._writing() as db:
             return pairing.revoke(db, uid, account)
 
     @contextmanager
@@ -225,6 +198,12 @@ class JournalAdmin:
         except sqlite3.Error as error:
             raise StoreError(f"the journal {self._path} cannot be read: {error}") from error
 
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        with self._opened("rw") as db, db:
+            db.execute("BEGIN IMMEDIATE")
+            yield db
+
     def _check(self, db: sqlite3.Connection) -> None:
         (owner,) = db.execute("PRAGMA application_id").fetchone()
         (version,) = db.execute("PRAGMA user_version").fetchone()
@@ -241,9 +220,4 @@ class JournalAdmin:
 
 def _first(db: sqlite3.Connection, account: str, which: str) -> JournalRow | None:
     query = f"SELECT {_COLUMNS} FROM inbound WHERE account = ? AND {which} LIMIT 1"  # noqa: S608  # constants
-    found = db.execute(query, (account,)).fetchone()
-    return _row(found) if found else None
-
-
-def _row(found: Sequence[object]) -> JournalRow:
-    return JournalRow(**dict(zip((field.name for field in fields(JournalRow)), found, strict=True)))  # type: ignore[arg-type]  # columns by name
+    return next(iter(records(db.execute(query, (account,)), JournalRow)), None)

@@ -16,12 +16,12 @@ from typing import Any
 import pytest
 
 from openclaw_channel_octo.errors import StoreError
-from openclaw_channel_octo.store.leases import FileLease, lease_folder
+from openclaw_channel_octo.runtime.connection.lease import FileLease, lease_folder
 
 HOLDER = """
 import asyncio, sys, time
 from pathlib import Path
-from openclaw_channel_octo.store.leases import FileLease
+from openclaw_channel_octo.runtime.connection.lease import FileLease
 lease = FileLease(Path(sys.argv[1]), "bot")
 print(asyncio.run(lease.acquire()), flush=True)
 time.sleep(60)
@@ -30,7 +30,7 @@ time.sleep(60)
 HOLDER_WITH_CHILD = """
 import asyncio, subprocess, sys, time
 from pathlib import Path
-from openclaw_channel_octo.store.leases import FileLease
+from openclaw_channel_octo.runtime.connection.lease import FileLease
 lease = FileLease(Path(sys.argv[1]), "bot")
 assert asyncio.run(lease.acquire())
 child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], stdout=subprocess.DEVNULL,
@@ -50,7 +50,7 @@ time.sleep(60)
 TAKER = """
 import asyncio, sys
 from pathlib import Path
-from openclaw_channel_octo.store.leases import FileLease
+from openclaw_channel_octo.runtime.connection.lease import FileLease
 lease = FileLease(Path(sys.argv[1]), sys.argv[2])
 free = asyncio.run(lease.acquire())
 print(free, "" if free else lease.holder())
@@ -259,7 +259,7 @@ async def test_a_read_only_full_or_broken_disk_is_an_error_that_says_what_to_do(
     def refuse(path: Path, *_: Any) -> int:
         raise OSError(number, os.strerror(number), str(path))
 
-    monkeypatch.setattr("openclaw_channel_octo.store.leases.os.open", refuse)
+    monkeypatch.setattr("openclaw_channel_octo.runtime.connection.lease.os.open", refuse)
     with pytest.raises(StoreError, match=advice) as caught:
         await FileLease(tmp_path, "bot").acquire()
     assert os.strerror(number) in str(caught.value)
@@ -273,7 +273,7 @@ async def test_a_file_system_without_locks_is_an_error_too(
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
     with monkeypatch.context() as patch:
-        patch.setattr("openclaw_channel_octo.store.leases.fcntl.lockf", refuse)
+        patch.setattr("openclaw_channel_octo.runtime.connection.lease.fcntl.lockf", refuse)
         with pytest.raises(StoreError, match="no more locks"):
             await FileLease(tmp_path, "bot").acquire()
     lease = FileLease(tmp_path, "bot")

@@ -1,0 +1,140 @@
+"""The messages a reply consists of."""
+
+import sqlite3
+from collections.abc import Sequence
+
+from openclaw_channel_octo.store.records import Chunk, Part
+from openclaw_channel_octo.store.states import CHUNK_MOVES, UNSENT, ChunkState, RowState, any_of, before
+from openclaw_channel_octo.store.transaction import Repository, Transaction, in_transaction, records
+
+__all__ = ["Deliveries", "chunks_of", "drop_unsent"]
+
+_CAN_BECOME = {state: before(CHUNK_MOVES, state) for state in ChunkState}
+
+
+class Deliveries(Repository):
+    """The chunks of all rows."""
+
+    @in_transaction
+    def plan(
+        self,
+        tx: Transaction,
+        row_id: int,
+        run_id: str,
+        parts: Sequence[Part],
+        ending: RowState | None = None,
+        detail: str = "",
+    ) -> list[Chunk]:
+        """Record the messages a reply will consist of, behind those already planned for the row.
+
+        Args:
+            tx: the transaction.
+            row_id: the row.
+            run_id: the run that wrote them, empty for a notice.
+            parts: the messages.
+            ending: set when these are the row's last: what it ends as once they are sent.
+            detail: why it ends so, for an operator.
+        """
+        return _plan(tx, row_id, run_id, parts, ending, detail)
+
+    @in_transaction
+    def chunks(self, tx: Transaction, row_id: int) -> list[Chunk]:
+        """Return the messages planned for a row, in order."""
+        return chunks_of(tx.db, row_id)
+
+    @in_transaction
+    def drop_unsent(self, tx: Transaction, row_id: int, detail: str) -> None:
+        """Give up the messages of a row that are not sent, for the reason ``detail``."""
+        drop_unsent(tx.db, row_id, detail, tx.now_ms)
+
+    @in_transaction
+    def refuse(self, tx: Transaction, ref: str, detail: str, notice: Part) -> Chunk | None:
+        """Give up a chunk the chat does not take, and see to it that people are told.
+
+        Where it is one of the last of an answer, the row ends ``notified`` with ``notice`` behind them, in the same
+        transaction. Where the answer goes on, or a notice ends the row anyway, nothing is planned.
+
+        Args:
+            tx: the transaction.
+            ref: the chunk.
+            detail: why it is not taken.
+            notice: what people read.
+
+        Returns:
+            The notice, ``None`` where none was planned.
+        """
+        _mark(tx, ref, ChunkState.DEAD, "", detail)
+        row_id, run_id, ending = tx.db.execute(
+            "SELECT inbound.id, delivery.run_id, ending FROM delivery JOIN inbound ON inbound.id = inbound_id"
+            " WHERE ref = ?",
+            (ref,),
+        ).fetchone()
+        if ending != RowState.ANSWERED:
+            return None
+        return _plan(tx, row_id, run_id, [notice], RowState.NOTIFIED, detail)[0]
+
+    @in_transaction
+    def revise(self, tx: Transaction, ref: str, part: Part) -> None:
+        """Record what a chunk's file became: a message that shows it, or a text in its place."""
+        tx.db.execute(
+            "UPDATE delivery SET text = ?, file = ?, payload = ?, updated_at = ? WHERE ref = ?",
+            (part.text, part.file, part.payload, tx.now_ms, ref),
+        )
+
+    @in_transaction
+    def mark(
+        self, tx: Transaction, ref: str, state: ChunkState, *, message_id: str = "", detail: str = ""
+    ) -> None:
+        """Record where a chunk stands, with the server's message id once it was accepted."""
+        _mark(tx, ref, state, message_id, detail)
+
+
+def _plan(  # a statement takes what its columns need
+    tx: Transaction, row_id: int, run_id: str, parts: Sequence[Part], ending: RowState | None, detail: str
+) -> list[Chunk]:
+    chunks = [
+        Chunk(ref=tx.new_id(), text=part.text, file=part.file, reply=part.reply, since_ms=tx.now_ms)
+        for part in parts
+    ]
+    (taken,) = tx.db.execute("SELECT count(*) FROM delivery WHERE inbound_id = ?", (row_id,)).fetchone()
+    tx.db.executemany(
+        "INSERT INTO delivery (ref, inbound_id, run_id, position, text, file, reply, state, updated_at)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [
+            (chunk.ref, row_id, run_id, position, chunk.text, chunk.file, chunk.reply, chunk.state, tx.now_ms)
+            for position, chunk in enumerate(chunks, taken)
+        ],
+    )
+    if ending:
+        tx.db.execute(
+            "UPDATE inbound SET ending = ?, detail = ?, updated_at = ? WHERE id = ?",
+            (ending, detail, tx.now_ms, row_id),
+        )
+    return chunks
+
+
+def _mark(tx: Transaction, ref: str, state: ChunkState, message_id: str, detail: str) -> None:
+    tx.db.execute(
+        "UPDATE delivery SET state = ?, message_id = ?, detail = ?, updated_at = ?"  # noqa: S608  # states of ours
+        f" WHERE ref = ? AND {_CAN_BECOME[state]}",
+        (state, message_id, detail, tx.now_ms, ref),
+    )
+
+
+def chunks_of(db: sqlite3.Connection, row_id: int) -> list[Chunk]:
+    """Return a row's chunks in their order."""
+    found = db.execute(
+        "SELECT ref, text, state, updated_at AS since_ms, message_id, file, payload, reply, run_id, detail"
+        " FROM delivery WHERE inbound_id = ? ORDER BY position",
+        (row_id,),
+    )
+    return records(found, Chunk)
+
+
+def drop_unsent(db: sqlite3.Connection, row_id: int, detail: str, now_ms: int) -> None:
+    """Give up a row's chunks that are neither sent nor given up yet."""
+    db.execute(
+        "UPDATE delivery SET state = 'dead', detail = ?, updated_at = ?"  # noqa: S608  # states of ours
+        f" WHERE inbound_id = ? AND {any_of(UNSENT)}",
+        (detail, now_ms, row_id),
+    )

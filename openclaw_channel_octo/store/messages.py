@@ -1,0 +1,202 @@
+"""Inbound messages and what became of each."""
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from operator import attrgetter
+
+from openclaw_channel_octo.store.deliveries import drop_unsent
+from openclaw_channel_octo.store.records import InboundRow, NewInbound, StoredMessage
+from openclaw_channel_octo.store.retention import Retention
+from openclaw_channel_octo.store.states import OPEN, ROW_MOVES, RowState, any_of, before
+from openclaw_channel_octo.store.transaction import (
+    Repository,
+    Transaction,
+    TransactionRunner,
+    in_transaction,
+    records,
+    slots,
+)
+
+__all__ = ["Messages", "bury", "counts_of", "retry"]
+
+_ROW_ENDED = "its message ended before it was sent"
+
+_COMMON = ("channel", *StoredMessage.__struct_fields__)
+_common_of = attrgetter(*_COMMON)
+_STORED = [name for name in NewInbound.__struct_fields__ if name != "channel"]
+_INSERT = "INSERT OR IGNORE INTO inbound " + slots(
+    [*_STORED, "channel_id", "channel_type", "received_at", "updated_at"]
+)
+_stored_of = attrgetter(*_STORED, "channel.id", "channel.type")
+_CAN_BECOME = {state: before(ROW_MOVES, state) for state in RowState}
+
+
+class Messages(Repository):
+    """The messages of all bots.
+
+    Args:
+        writer: runs statements.
+        retention: deletes old rows while new ones come.
+    """
+
+    def __init__(self, writer: TransactionRunner, retention: Retention) -> None:
+        super().__init__(writer)
+        self._retention = retention
+
+    async def append(self, rows: Sequence[NewInbound]) -> list[InboundRow | None]:
+        """Record messages in one transaction; a message known already gives ``None`` in its place.
+
+        A message that was given up because nobody could read it is new again once a readable copy comes.
+        """
+        recorded = await self._append(rows)
+        await self._retention.after(len(rows))
+        return recorded
+
+    @in_transaction
+    def _append(self, tx: Transaction, rows: Sequence[NewInbound]) -> list[InboundRow | None]:
+        return [_insert(tx, row) or _insert_readable(tx, row) for row in rows]
+
+    @in_transaction
+    def queue(self, tx: Transaction, row_ids: Iterable[int]) -> None:
+        """Mark received rows as waiting in their lane."""
+        tx.db.executemany(
+            f"UPDATE inbound SET state = 'queued', updated_at = ? WHERE id = ? AND {_CAN_BECOME[RowState.QUEUED]}",  # noqa: S608  # states of ours
+            [(tx.now_ms, row_id) for row_id in row_ids],
+        )
+
+    @in_transaction
+    def start_run(self, tx: Transaction, row_id: int, run_id: str) -> None:
+        """Mark a row as running and count the attempt; a run that is taken up again keeps the time it began."""
+        tx.db.execute(
+            "UPDATE inbound SET state = 'running', attempt = attempt + 1, run_id = :run,"  # noqa: S608  # states of ours
+            " updated_at = CASE WHEN run_id = :run THEN updated_at ELSE :now END"
+            f" WHERE id = :id AND {_CAN_BECOME[RowState.RUNNING]}",
+            {"run": run_id, "now": tx.now_ms, "id": row_id},
+        )
+
+    @in_transaction
+    def assign_run(self, tx: Transaction, row_id: int, run_id: str) -> None:
+        """Store the id of the run a row is about to have; neither its state nor its attempts change.
+
+        For a run that outlives this process: once handed over, it has to be found again. Its time begins now, also
+        for `start_run`; a run the row has already keeps its time.
+        """
+        tx.db.execute(
+            "UPDATE inbound SET run_id = ?, updated_at = ? WHERE id = ? AND run_id != ?",
+            (run_id, tx.now_ms, row_id, run_id),
+        )
+
+    @in_transaction
+    def note_break(self, tx: Transaction, row_id: int, reason: str) -> int:
+        """Count an unexpected error that ended a row's handling, and keep the reason as its detail.
+
+        Returns:
+            How many there were, this one included; 0 for a row that is gone.
+        """
+        found = tx.db.execute(
+            "UPDATE inbound SET breaks = breaks + 1, detail = ? WHERE id = ? RETURNING breaks",
+            (reason, row_id),
+        ).fetchall()
+        return int(found[0][0]) if found else 0
+
+    @in_transaction
+    def settle(
+        self,
+        tx: Transaction,
+        row_ids: Iterable[int],
+        state: RowState,
+        *,
+        notice_id: str = "",
+        detail: str = "",
+    ) -> None:
+        """End rows: ``answered``, ``notified`` with the notice's message id, or ``dead`` with a reason.
+
+        What of their messages is not sent by then is given up. Without ``detail`` a row keeps the one of its plan.
+        """
+        for row_id in row_ids:
+            drop_unsent(tx.db, row_id, detail or _ROW_ENDED, tx.now_ms)
+            tx.db.execute(
+                "UPDATE inbound SET state = :state, notice_id = :notice, updated_at = :now,"  # noqa: S608  # states of ours
+                " detail = iif(:detail = '' AND ending != '', detail, :detail)"
+                f" WHERE id = :id AND {_CAN_BECOME[state]}",
+                {"state": state, "notice": notice_id, "now": tx.now_ms, "detail": detail, "id": row_id},
+            )
+
+    @in_transaction
+    def earlier_notice(self, tx: Transaction, row: InboundRow, since_ms: int) -> str:
+        """Return the message id of the notice that refused the same person there for the same reason, empty for none.
+
+        Args:
+            tx: the transaction.
+            row: what they say now.
+            since_ms: Unix milliseconds; older notices do not count.
+        """
+        found = tx.db.execute(
+            "SELECT delivery.message_id FROM inbound JOIN delivery ON delivery.inbound_id = inbound.id"
+            " WHERE decision = 'refused' AND ending != '' AND account = ? AND from_uid = ? AND channel_id = ?"
+            " AND channel_type = ? AND reason = ? AND delivery.state = 'sent' AND delivery.updated_at > ?"
+            " ORDER BY delivery.updated_at DESC LIMIT 1",
+            (row.account, row.from_uid, row.channel.id, row.channel.type, row.reason, since_ms),
+        ).fetchone()
+        return str(found[0]) if found else ""
+
+    @in_transaction
+    def unfinished(self, tx: Transaction, account: str) -> list[InboundRow]:
+        """Return the account's rows that have not ended, each conversation in the order of its messages."""
+        found = tx.db.execute(
+            "SELECT id, account, message_id, message_seq, from_uid, channel_id, channel_type, payload, decision,"  # noqa: S608  # states of ours
+            " session_key, trace, attempt, state, ending, run_id, updated_at AS since_ms, reason, breaks, retried"
+            f" FROM inbound WHERE account = ? AND {any_of(OPEN)} ORDER BY session_key, message_seq, id",
+            (account,),
+        )
+        return records(found, InboundRow)
+
+    @in_transaction
+    def counts(self, tx: Transaction) -> dict[str, int]:
+        """Return how many rows stand in each state."""
+        return counts_of(tx.db)
+
+
+def _insert_readable(tx: Transaction, row: NewInbound) -> InboundRow | None:
+    if not row.payload:
+        return None
+    given_up = tx.db.execute(
+        "DELETE FROM inbound WHERE account = ? AND message_id = ? AND state = 'dead' AND length(payload) = 0",
+        (row.account, row.message_id),
+    )
+    return _insert(tx, row) if given_up.rowcount else None
+
+
+def _insert(tx: Transaction, row: NewInbound) -> InboundRow | None:
+    added = tx.db.execute(_INSERT, (*_stored_of(row), tx.now_ms, tx.now_ms))
+    if not added.rowcount or added.lastrowid is None:
+        return None
+    return InboundRow(id=added.lastrowid, attempt=0, **dict(zip(_COMMON, _common_of(row), strict=True)))
+
+
+def counts_of(db: sqlite3.Connection) -> dict[str, int]:
+    """Return how many rows stand in each state."""
+    return dict(db.execute("SELECT state, count(*) FROM inbound GROUP BY state").fetchall())
+
+
+def bury(db: sqlite3.Connection, row_id: int, reason: str, now_ms: int) -> bool:
+    """End a row as dead if it is open, and its unsent chunks with it; return whether it was."""
+    ended = db.execute(
+        f"UPDATE inbound SET state = 'dead', detail = ?, updated_at = ? WHERE id = ? AND {any_of(OPEN)}",  # noqa: S608  # states of ours
+        (reason, now_ms, row_id),
+    )
+    if not ended.rowcount:
+        return False
+    drop_unsent(db, row_id, reason, now_ms)
+    return True
+
+
+def retry(db: sqlite3.Connection, row_id: int, now_ms: int) -> bool:
+    """Make a row received again that is dead, or that a notice ended before any run; return whether it was."""
+    changed = db.execute(
+        "UPDATE inbound SET state = 'received', detail = '', ending = '', run_id = '', attempt = 0,"
+        " breaks = 0, retried = 1, updated_at = ? WHERE id = ? AND session_key != ''"
+        " AND decision != 'refused' AND (state = 'dead' OR state = 'notified' AND attempt = 0)",
+        (now_ms, row_id),
+    )
+    return changed.rowcount == 1
