@@ -12,6 +12,8 @@ from openclaw_channel_octo.message.marks import (
     remarked,
     unmarked,
 )
+from openclaw_channel_octo.message.payload import SYSTEM_TYPES, ContentType, read_payload
+from openclaw_channel_octo.message.render import render
 
 MARK = "§0123456789"
 
@@ -148,6 +150,13 @@ def test_no_imitation_comes_through_whatever_stands_before_and_behind_it(
 def test_a_line_with_the_mark_is_the_channels() -> None:
     text = f"{marked('图片', MARK)} https://x\n[图片] https://y"
     assert own_words(text, MARK) == f"[{MARK} 图片] https://x\n> [图片] https://y"
+
+
+@pytest.mark.parametrize("type_", [*ContentType, *sorted(SYSTEM_TYPES)[:1], 4242])
+def test_a_line_like_that_of_any_content_type_is_set_in_where_somebody_types_it(type_: int) -> None:
+    ours = render(read_payload({"type": int(type_)})).text
+    assert ours.startswith("[")
+    assert own_words(ours) == f"> {ours}"
 
 
 def test_a_mark_is_the_random_end_of_an_id() -> None:

@@ -7,6 +7,7 @@ from openclaw_channel_octo.config.model import GatewayHostConfig
 from openclaw_channel_octo.host.base import Accepted, Final
 from openclaw_channel_octo.host.gateway.host import GatewayHost
 from openclaw_channel_octo.ids import ChannelRef
+from openclaw_channel_octo.policy.commands import COMMANDS
 from openclaw_channel_octo.runtime.channel import OctoChannel
 from openclaw_channel_octo.session.route import Routing
 from openclaw_channel_octo.testing.host import HANG, ScriptedHost
@@ -28,7 +29,16 @@ async def test_help_lists_the_commands_and_asks_no_agent(rig: Rig) -> None:
     await rig.start(rig.config(), host)
     await rig.until_row(await rig.octo.say(ANN, rig.dm, "/help"), "answered")
     (text,) = rig.said(ChannelRef(ANN, 1))
-    assert all(command in text for command in ("/status", "/stop", "/reset", "/help"))
+    assert all(command in text for command in COMMANDS)
+    assert host.turns == []
+
+
+async def test_every_command_has_an_answer_of_its_own(rig: Rig) -> None:
+    host = ScriptedHost()
+    await rig.start(rig.config(), host)
+    for command in COMMANDS:
+        await rig.until_row(await rig.octo.say(ANN, rig.dm, command), "answered")
+    assert len(set(rig.said(ChannelRef(ANN, 1)))) == len(COMMANDS)
     assert host.turns == []
 
 
