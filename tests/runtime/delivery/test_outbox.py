@@ -7,7 +7,7 @@ import pytest
 
 from openclaw_channel_octo.config.model import Texts
 from openclaw_channel_octo.host.base import Accepted, Block, Failed, Final, MediaItem
-from openclaw_channel_octo.testing.host import HANG, ScriptedHost
+from openclaw_channel_octo.testing.host import HANG, ScriptedHost, Step
 from openclaw_channel_octo.testing.octo.faults import (
     ErrorAnswer,
     Hang,
@@ -23,33 +23,35 @@ TEXTS = Texts()
 LONG = " ".join(f"word{number}" for number in range(60))
 
 
-async def test_an_answer_accepted_by_the_server_but_not_recorded_is_not_sent_again_after_a_restart(
-    rig: Rig,
+async def broken_off(rig: Rig, fault: Hang | LoseAnswer, *steps: Step) -> str:
+    """Stop the bot while it does not know whether its message was sent; return the id of the message it answers."""
+    await rig.start(rig.config(), ScriptedHost([Accepted("r"), *steps]))
+    rig.octo.fail_next("sendMessage", fault)
+    message_id = await rig.mention("go")
+    if isinstance(fault, LoseAnswer):
+        await rig.until_said(1)
+    else:
+        await rig.octo.wait_for(lambda: rig.calls("sendMessage"))
+    await rig.stop()
+    return message_id
+
+
+@pytest.mark.parametrize(
+    ("end", "fault", "state", "said"),
+    [
+        pytest.param(Final("the answer"), LoseAnswer(), "answered", "the answer", id="sent and not recorded"),
+        pytest.param(Final("the answer"), Hang(), "answered", "the answer", id="never left"),
+        pytest.param(Failed("failed", "no luck"), LoseAnswer(), "notified", TEXTS.failed, id="a notice"),
+    ],
+)
+async def test_after_a_restart_an_answer_or_a_notice_stands_in_the_chat_once_without_a_second_run(
+    rig: Rig, end: Final | Failed, fault: Hang | LoseAnswer, state: str, said: str
 ) -> None:
-    host = ScriptedHost([Accepted("r"), Final("the answer")])
-    await rig.start(rig.config(), host)
-    rig.octo.fail_next("sendMessage", LoseAnswer())
-    message_id = await rig.mention("go")
-    await rig.until_said(1)
-    await rig.stop()
+    message_id = await broken_off(rig, fault, end)
     again = ScriptedHost()
     await rig.start(rig.config(), again)
-    await rig.until_row(message_id, "answered")
-    assert rig.said() == ["the answer"]
-    assert again.turns == []
-
-
-async def test_an_answer_that_never_left_is_sent_after_a_restart_without_a_second_run(rig: Rig) -> None:
-    host = ScriptedHost([Accepted("r"), Final("the answer")])
-    await rig.start(rig.config(), host)
-    rig.octo.fail_next("sendMessage", Hang())
-    message_id = await rig.mention("go")
-    await rig.octo.wait_for(lambda: rig.calls("sendMessage"))
-    await rig.stop()
-    again = ScriptedHost()
-    await rig.start(rig.config(), again)
-    await rig.until_row(message_id, "answered")
-    assert rig.said() == ["the answer"]
+    await rig.until_row(message_id, state)
+    assert rig.said() == [said]
     assert again.turns == []
 
 
@@ -66,30 +68,11 @@ async def test_a_process_that_dies_between_two_chunks_leaves_an_answer_that_is_f
 
 
 async def test_a_block_that_was_not_seen_by_anybody_does_not_count_as_shown(rig: Rig) -> None:
-    host = ScriptedHost([Accepted("r"), Block("part"), HANG])
-    await rig.start(rig.config(), host)
-    rig.octo.fail_next("sendMessage", Hang())
-    message_id = await rig.mention("go")
-    await rig.octo.wait_for(lambda: rig.calls("sendMessage"))
-    await rig.stop()
+    message_id = await broken_off(rig, Hang(), Block("part"), HANG)
     again = ScriptedHost([Accepted("r"), Final("whole answer")])
     await rig.start(rig.config(), again)
     await rig.until_row(message_id, "answered")
     assert rig.said() == ["whole answer"]
-
-
-async def test_a_notice_is_not_doubled_by_a_restart(rig: Rig) -> None:
-    host = ScriptedHost([Accepted("r"), Failed("failed", "no luck")])
-    await rig.start(rig.config(), host)
-    rig.octo.fail_next("sendMessage", LoseAnswer())
-    message_id = await rig.mention("go")
-    await rig.until_said(1)
-    await rig.stop()
-    again = ScriptedHost()
-    await rig.start(rig.config(), again)
-    await rig.until_row(message_id, "notified")
-    assert rig.said() == [TEXTS.failed]
-    assert again.turns == []
 
 
 async def test_a_key_the_server_drops_is_replaced_by_the_content_of_the_message(fast_rig: Rig) -> None:

@@ -29,6 +29,25 @@ async def known(rig: Rig, text: str = "hello") -> None:
     await rig.until_cursor(rig.group, 2)
 
 
+async def started(rig: Rig, *, met: bool) -> ScriptedHost:
+    """Start the bot, and let it meet the group, or look at the group's history at least; return the host."""
+    host = ScriptedHost()
+    await rig.start(rig.config(), host)
+    if met:
+        await known(rig)
+    else:
+        await rig.octo.wait_for(lambda: [call for call in rig.calls("messages/sync") if call.status == 200])
+    return host
+
+
+async def assert_found(rig: Rig, host: ScriptedHost) -> None:
+    """A message that the server never pushes is answered."""
+    rig.octo.lose_next(HELPER)
+    lost = await rig.mention("lost on the way")
+    await rig.until_row(lost, "answered")
+    assert texts(host)[-1] == "lost on the way"
+
+
 async def test_mentions_sent_while_the_bot_was_away_are_answered_after_its_start(rig: Rig) -> None:
     await rig.start(rig.config(), ScriptedHost())
     await known(rig)
@@ -177,17 +196,8 @@ async def test_a_group_the_bot_was_put_into_while_it_was_away_is_found(fast_rig:
 async def test_a_message_the_server_never_pushed_is_found_on_a_quiet_connection(
     fast_rig: Rig, met: bool
 ) -> None:
-    rig = fast_rig
-    host = ScriptedHost()
-    await rig.start(rig.config(), host)
-    if met:
-        await known(rig)
-    else:
-        await rig.octo.wait_for(lambda: [call for call in rig.calls("messages/sync") if call.status == 200])
-    rig.octo.lose_next(HELPER)
-    lost = await rig.mention("lost on the way")
-    await rig.until_row(lost, "answered")
-    assert texts(host)[-1] == "lost on the way"
+    rig, host = fast_rig, await started(fast_rig, met=met)
+    await assert_found(rig, host)
 
 
 async def test_a_server_that_lists_no_groups_stops_nothing(rig: Rig) -> None:
@@ -289,13 +299,7 @@ async def test_a_disk_slower_than_the_time_for_fetching_loses_no_message(
     fast_rig: Rig, monkeypatch: pytest.MonkeyPatch, met: bool
 ) -> None:
     """What is recorded is passed on: a message on the disk that nobody works on would wait for the next start."""
-    rig = fast_rig
-    host = ScriptedHost()
-    await rig.start(rig.config(), host)
-    if met:
-        await known(rig)
-    else:
-        await rig.octo.wait_for(lambda: [call for call in rig.calls("messages/sync") if call.status == 200])
+    rig, host = fast_rig, await started(fast_rig, met=met)
     append = Journal.append
 
     async def slow(self: Journal, rows: Sequence[NewInbound]) -> list[InboundRow | None]:
@@ -304,10 +308,7 @@ async def test_a_disk_slower_than_the_time_for_fetching_loses_no_message(
         return recorded
 
     monkeypatch.setattr(Journal, "append", slow)
-    rig.octo.lose_next(HELPER)
-    lost = await rig.mention("lost on the way")
-    await rig.until_row(lost, "answered")
-    assert texts(host)[-1] == "lost on the way"
+    await assert_found(rig, host)
 
 
 def slow_commit(monkeypatch: pytest.MonkeyPatch) -> tuple[asyncio.Event, asyncio.Event]:
