@@ -28,6 +28,7 @@ from openclaw_channel_octo.host.gateway.protocol import Login
 from openclaw_channel_octo.host.gateway.runs import SETTLE_EVERY_S
 from openclaw_channel_octo.session.status import Status
 from openclaw_channel_octo.testing.gateway.server import Break, FakeGateway, Hang, Say, TimeOut
+from tests.host.turns import a_turn
 from tests.runtime.rig import FastClock
 
 KEY = "agent:main:octo:group:G1"
@@ -35,21 +36,9 @@ SCOPES = ("operator.read", "operator.write")
 OLD = "2026.5.22"
 
 
-def turn(text: str = "hello", run_id: str = "run-1", **more: Any) -> Turn:
-    known: dict[str, Any] = {
-        "run_id": run_id,
-        "session_key": KEY,
-        "agent_id": "main",
-        "account_id": "helper",
-        "channel": "octo",
-        "conversation": "group",
-        "channel_id": "G1",
-        "message_id": "1",
-        "sender": Sender(uid="ann"),
-        "text": text,
-        "budget_s": 30.0,
-    }
-    return Turn(**(known | more))
+def turn(text: str = "hello", **fields: Any) -> Turn:
+    usual: dict[str, Any] = {"session_key": KEY, "channel_id": "G1", "message_id": "1", "budget_s": 30.0}
+    return a_turn(text=text, **(usual | fields))
 
 
 @pytest.fixture
