@@ -166,8 +166,7 @@ async def test_an_answer_that_waits_for_the_api_is_told_with_the_time_it_fails_s
 
 
 async def test_messages_whose_run_has_not_begun_are_told_as_waiting(rig: Rig) -> None:
-    host = ScriptedHost([Accepted("r"), HANG, Final("one")])
-    await rig.start(rig.config(maxTurns=1), host)
+    host = await rig.start_with(ScriptedHost([Accepted("r"), HANG, Final("one")]), maxTurns=1)
     await rig.until_row(await rig.mention("one"), "running")
     for text in ("two", "three"):
         await rig.until_row(await rig.mention(text, where=rig.thread), "queued")

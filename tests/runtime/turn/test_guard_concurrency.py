@@ -153,8 +153,7 @@ async def test_mentions_that_arrive_in_one_packet_share_one_announcement_in_each
 async def test_two_bots_of_one_agent_announce_each_failed_run_once_whichever_of_them_failed(
     rig: Rig,
 ) -> None:
-    host = ScriptedHost()
-    await rig.start(rig.config(bots={"helper": TOKEN, "other": OTHER_TOKEN}), host)
+    host = await rig.start_with(ScriptedHost(), bots={"helper": TOKEN, "other": OTHER_TOKEN})
     await rig.octo.wait_for(lambda: rig.octo.online(OTHER))
     for number in range(1, 4):
         host.script(Accepted("r"), Failed("failed", "no luck"))
