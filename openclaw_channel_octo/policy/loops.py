@@ -1,7 +1,8 @@
 """Bots that answer each other: turns another bot sets off are counted, for each pair and conversation."""
 
-from collections import OrderedDict, deque
+from collections import deque
 
+from cachetools import LRUCache
 from msgspec import Struct
 
 from openclaw_channel_octo.ids import ChannelRef
@@ -38,7 +39,7 @@ class LoopCounter:
 
     def __init__(self, limits: LoopLimits) -> None:
         self._limits = limits
-        self._seen: OrderedDict[ChannelRef, OrderedDict[str, deque[float]]] = OrderedDict()
+        self._seen: LRUCache[ChannelRef, LRUCache[str, deque[float]]] = LRUCache(CONVERSATIONS)
 
     def person(self, channel: ChannelRef) -> None:
         """Note that a person spoke: whatever bots do there from now on is counted anew."""
@@ -55,21 +56,10 @@ class LoopCounter:
         limits = self._limits
         if not limits.events:
             return True
-        turns = self._turns(channel, bot)
+        others = self._seen.setdefault(channel, LRUCache(OTHERS))
+        turns = others.setdefault(bot, deque(maxlen=limits.events))
         stopped = len(turns) == limits.events and at_s - turns[-1] < limits.cooldown_s
         if stopped and turns[-1] - turns[0] < limits.window_s:
             return False
         turns.append(at_s)
         return True
-
-    def _turns(self, channel: ChannelRef, bot: str) -> deque[float]:
-        """Return when a bot set off its latest turns in a conversation; the calls keep both lists bounded."""
-        others = self._seen.setdefault(channel, OrderedDict())
-        self._seen.move_to_end(channel)
-        turns = others.setdefault(bot, deque(maxlen=self._limits.events))
-        others.move_to_end(bot)
-        while len(self._seen) > CONVERSATIONS:
-            self._seen.popitem(last=False)
-        while len(others) > OTHERS:
-            others.popitem(last=False)
-        return turns

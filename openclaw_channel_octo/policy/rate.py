@@ -1,6 +1,6 @@
 """How much the bot is asked: token buckets, one for each person or conversation."""
 
-from collections import OrderedDict
+from cachetools import FIFOCache
 
 __all__ = ["KEYS", "TokenBuckets"]
 
@@ -20,8 +20,7 @@ class TokenBuckets:
 
     def __init__(self, per_minute: int, keys: int = KEYS) -> None:
         self._size = float(per_minute)
-        self._keys = keys
-        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
+        self._buckets: FIFOCache[str, tuple[float, float]] = FIFOCache(keys)
 
     def take(self, key: str, at_s: float) -> bool:
         """Take a token; return whether there was one.
@@ -32,11 +31,9 @@ class TokenBuckets:
         """
         if not self._size:
             return True
-        left, last_s = self._buckets.pop(key, (self._size, at_s))
+        left, last_s = self._buckets.get(key, (self._size, at_s))
         now_s = max(at_s, last_s)
         left = min(self._size, left + (now_s - last_s) * self._size / _MINUTE_S)
         taken = left >= 1.0
         self._buckets[key] = (left - taken, now_s)
-        while len(self._buckets) > self._keys:
-            self._buckets.popitem(last=False)
         return taken

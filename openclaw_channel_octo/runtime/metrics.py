@@ -1,8 +1,8 @@
 """What a bot counts: messages, turns, announcements, and how long people waited."""
 
-from collections import OrderedDict
 from collections.abc import Sequence
 
+from cachetools import FIFOCache
 from msgspec import Struct
 
 from openclaw_channel_octo.clock import Clock
@@ -40,7 +40,7 @@ class BotMetrics:
         self._meter = meter
         self._clock = clock
         self._account = account
-        self._waits: OrderedDict[int, _Wait] = OrderedDict()
+        self._waits: FIFOCache[int, _Wait] = FIFOCache(PENDING)
 
     def received(self, events: Sequence[Incoming], outcomes: Sequence[Outcome]) -> None:
         """Count messages by decision, and begin to measure those that get an answer."""
@@ -48,8 +48,6 @@ class BotMetrics:
             self._meter.count("messages", account=self._account, decision=outcome.decision.kind.value)
             if outcome.row is not None and outcome.decision.kind in ADDRESSED and _time_of(event):
                 self._waits[outcome.row.id] = _Wait(_time_of(event), outcome.channel)
-        while len(self._waits) > PENDING:
-            self._waits.popitem(last=False)
 
     def typed(self, channel: ChannelRef) -> None:
         """Take the time to the first typing sign of every message that waited for it there."""

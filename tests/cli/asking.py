@@ -11,6 +11,7 @@ from openclaw_channel_octo.cli import main
 from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.control.calls import register_calls
 from openclaw_channel_octo.control.server import ControlServer
+from openclaw_channel_octo.testing.host import ScriptedHost
 from tests.runtime.rig import Rig
 
 
@@ -25,6 +26,17 @@ async def controlled(rig: Rig, kind: str = "embedded") -> AsyncIterator[None]:
         yield
     finally:
         await server.stop()
+
+
+async def busy(rig: Rig, host: ScriptedHost) -> tuple[str, str]:
+    """Let a bot fail at a first message, run a second and queue a third; return the ids of the first two."""
+    await rig.start(rig.config(), host)
+    failed = await rig.mention("first")
+    await rig.until_row(failed, "notified")
+    running = await rig.mention("second")
+    await host.wait_for_turns(2)
+    await rig.until_row(await rig.mention("third"), "queued")
+    return failed, running
 
 
 async def command(*words: str) -> Result:

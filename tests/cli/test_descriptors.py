@@ -14,10 +14,8 @@ from typing import Any
 import pytest
 
 from openclaw_channel_octo.cli.run.start import descriptors_needed
-from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.config.load import parse_config
 from openclaw_channel_octo.testing.gateway.server import FakeGateway
-from openclaw_channel_octo.testing.octo.double import OctoDouble
 from tests.runtime.rig import ANN, BEN, HELPER, OTHER_TOKEN, PATIENCE, TOKEN, Rig, python_agent
 
 PATIENCE_S = 60.0
@@ -41,12 +39,6 @@ sys.addaudithook(watch)
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(200)
 
 Start = Callable[..., Awaitable[Process]]
-
-
-@pytest.fixture
-async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
-    async with OctoDouble() as octo:
-        yield Rig(octo, tmp_path / "state", SystemClock())
 
 
 @pytest.fixture

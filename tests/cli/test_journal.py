@@ -194,8 +194,7 @@ async def test_what_has_ended_is_unknown_or_may_be_one_of_several_is_not_buried_
 
 
 async def test_burying_while_the_bots_run_says_that_a_turn_under_way_still_ends(rig: Rig) -> None:
-    host = ScriptedHost([Accepted("r"), HANG, Final("at last")])
-    await rig.start(rig.config(), host)
+    host = await rig.start_with(ScriptedHost([Accepted("r"), HANG, Final("at last")]))
     running = await rig.mention("think")
     await host.wait_for_turns(1)
     await rig.until_row(running, "running")

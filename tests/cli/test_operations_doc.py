@@ -13,7 +13,7 @@ from openclaw_channel_octo.control.prometheus import PrometheusMeter
 from openclaw_channel_octo.host.base import Accepted, Failed, Final
 from openclaw_channel_octo.runtime.channel import ChannelStatus
 from openclaw_channel_octo.testing.host import HANG, ScriptedHost
-from tests.cli.asking import command, controlled
+from tests.cli.asking import busy, command, controlled
 from tests.runtime.rig import Rig
 
 DOC = Path(__file__).parents[2] / "docs" / "operations.md"
@@ -31,13 +31,8 @@ def shown(output: str, rig: Rig, *message_ids: str) -> str:
 
 async def test_the_outputs_in_the_document_are_those_of_the_commands(fast_rig: Rig) -> None:
     host = ScriptedHost([Failed("failed", "the model said no")], [Accepted("r"), HANG, Final("at last")])
-    await fast_rig.start(fast_rig.config(), host)
     store = str(fast_rig.state_dir)
-    failed = await fast_rig.mention("first")
-    await fast_rig.until_row(failed, "notified")
-    running = await fast_rig.mention("second")
-    await host.wait_for_turns(2)
-    await fast_rig.until_row(await fast_rig.mention("third"), "queued")
+    failed, running = await busy(fast_rig, host)
     async with controlled(fast_rig):
         status = await command("status", "--store", store)
         show = await command("sessions", "show", "--store", store, "--session", "agent:main:octo:group:g1")

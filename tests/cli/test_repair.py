@@ -183,8 +183,7 @@ async def test_a_running_host_repairs_its_session_itself_and_no_restart_is_annou
 async def test_a_running_turn_is_shown_with_what_waits_behind_it_and_is_not_repaired_away(
     fast_rig: Rig,
 ) -> None:
-    host = ScriptedHost([Accepted("r"), HANG, Final("at last")])
-    await fast_rig.start(fast_rig.config(), host)
+    host = await fast_rig.start_with(ScriptedHost([Accepted("r"), HANG, Final("at last")]))
     store = str(fast_rig.state_dir)
     first = await fast_rig.mention("one")
     await host.wait_for_turns(1)

@@ -23,7 +23,6 @@ from click.testing import CliRunner
 
 from openclaw_channel_octo.cli import main
 from openclaw_channel_octo.cli.run.start import once_there_is_room
-from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.errors import HostError
 from openclaw_channel_octo.host.locks import OwnerLock
 from openclaw_channel_octo.testing.clock import ManualClock
@@ -45,12 +44,6 @@ print('at last')
 """
 
 Start = Callable[..., Awaitable[Process]]
-
-
-@pytest.fixture
-async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
-    async with OctoDouble() as octo:
-        yield Rig(octo, tmp_path / "state", SystemClock())
 
 
 @pytest.fixture
@@ -183,38 +176,23 @@ async def test_json_logs_status_and_metrics_of_the_program_hold_no_secret(rig: R
     assert not (rig.state_dir / "control.sock").exists()
 
 
-async def test_sigterm_takes_nothing_new_and_lets_the_running_turn_answer(
-    rig: Rig, start: Start, tmp_path: Path
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+async def test_sigterm_and_sighup_take_nothing_new_and_let_the_running_turn_answer(
+    rig: Rig, start: Start, tmp_path: Path, name: str
 ) -> None:
     process = await start(rig.config(agent=waiting_agent(tmp_path)))
     message_id = await rig.mention("slow one")
     await content(tmp_path / "started")
-    process.send_signal(signal.SIGTERM)
+    process.send_signal(signal.Signals[name])
     await rig.octo.wait_for(lambda: not rig.octo.online(HELPER))
     (tmp_path / "go").touch()
 
     code, log = await ended(process)
     assert code == 0
-    assert "SIGTERM: stopping" in log
+    assert f"{name}: stopping" in log
     assert rig.said() == ["at last"]
     assert rig.rows()[message_id] == ("answered", "")
     assert rig.session()["status"] == "done"
-
-
-async def test_sighup_drains_like_sigterm_and_the_log_names_it(
-    rig: Rig, start: Start, tmp_path: Path
-) -> None:
-    process = await start(rig.config(agent=waiting_agent(tmp_path)))
-    message_id = await rig.mention("slow one")
-    await content(tmp_path / "started")
-    process.send_signal(signal.SIGHUP)
-    await rig.octo.wait_for(lambda: not rig.octo.online(HELPER))
-    (tmp_path / "go").touch()
-
-    code, log = await ended(process)
-    assert code == 0
-    assert "SIGHUP: stopping" in log
-    assert rig.rows()[message_id] == ("answered", "")
 
 
 async def test_a_program_started_with_nohup_outlives_its_terminal(rig: Rig, start: Start) -> None:

@@ -8,7 +8,7 @@ import re
 import signal
 import sysconfig
 import time
-from asyncio.subprocess import PIPE
+from asyncio.subprocess import PIPE, Process
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from openclaw_channel_octo.host.locks import OwnerLock
 from openclaw_channel_octo.rest.media import MediaFetcher
 from openclaw_channel_octo.testing.host import HANG, ScriptedHost, Step
 from openclaw_channel_octo.testing.octo.faults import RateLimit
-from tests.cli.asking import command, controlled
+from tests.cli.asking import busy, command, controlled
 from tests.runtime.rig import OTHER_TOKEN, TOKEN, Rig
 from tests.runtime.wire_bench import until
 
@@ -38,12 +38,7 @@ async def test_a_running_turn_its_age_what_waits_and_the_last_failure_are_shown(
     host = ScriptedHost(
         [Failed("failed", "the model said no\x1b[2J")], [Accepted("r"), HANG, Final("at last")]
     )
-    await fast_rig.start(fast_rig.config(), host)
-    failed = await fast_rig.mention("first")
-    await fast_rig.until_row(failed, "notified")
-    running = await fast_rig.mention("second")
-    await host.wait_for_turns(2)
-    await fast_rig.until_row(await fast_rig.mention("third"), "queued")
+    failed, running = await busy(fast_rig, host)
     async with controlled(fast_rig):
         found = await told(fast_rig)
         text = (await command("status", "--store", str(fast_rig.state_dir))).output
@@ -112,20 +107,16 @@ async def test_a_folder_without_a_journal_is_one_clear_line(tmp_path: Path) -> N
     assert "--store" in result.stderr
 
 
+async def watch(rig: Rig, **settings: Any) -> Process:
+    """Start a watch of a bot that has stopped, in a process of its own."""
+    await rig.start(rig.config())
+    await rig.stop()
+    words = ("status", "--store", rig.state_dir, "--watch", "--every", "0.1")
+    return await asyncio.create_subprocess_exec(PROGRAM, *words, stderr=PIPE, **settings)
+
+
 async def test_watch_prints_frames_for_programs_and_ends_cleanly_on_ctrl_c(fast_rig: Rig) -> None:
-    await fast_rig.start(fast_rig.config())
-    await fast_rig.stop()
-    watching = await asyncio.create_subprocess_exec(
-        PROGRAM,
-        "status",
-        "--store",
-        fast_rig.state_dir,
-        "--watch",
-        "--every",
-        "0.1",
-        stdout=PIPE,
-        stderr=PIPE,
-    )
+    watching = await watch(fast_rig, stdout=PIPE)
     assert watching.stdout is not None
     frames = 0
     while frames < 3:
@@ -137,21 +128,8 @@ async def test_watch_prints_frames_for_programs_and_ends_cleanly_on_ctrl_c(fast_
 
 
 async def test_watch_redraws_a_terminal(fast_rig: Rig) -> None:
-    await fast_rig.start(fast_rig.config())
-    await fast_rig.stop()
     ours, theirs = pty.openpty()
-    watching = await asyncio.create_subprocess_exec(
-        PROGRAM,
-        "status",
-        "--store",
-        fast_rig.state_dir,
-        "--watch",
-        "--every",
-        "0.1",
-        stdout=theirs,
-        stderr=PIPE,
-        env={**os.environ, "TERM": "xterm"},
-    )
+    watching = await watch(fast_rig, stdout=theirs, env={**os.environ, "TERM": "xterm"})
     os.close(theirs)
     seen = b""
     while seen.count(b"\x1b[H\x1b[2J") < 2:
@@ -188,8 +166,7 @@ async def test_an_answer_that_waits_for_the_api_is_told_with_the_time_it_fails_s
 
 
 async def test_messages_whose_run_has_not_begun_are_told_as_waiting(rig: Rig) -> None:
-    host = ScriptedHost([Accepted("r"), HANG, Final("one")])
-    await rig.start(rig.config(maxTurns=1), host)
+    host = await rig.start_with(ScriptedHost([Accepted("r"), HANG, Final("one")]), maxTurns=1)
     await rig.until_row(await rig.mention("one"), "running")
     for text in ("two", "three"):
         await rig.until_row(await rig.mention(text, where=rig.thread), "queued")

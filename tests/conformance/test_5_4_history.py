@@ -47,8 +47,7 @@ def test_segments(numbers: tuple[int, ...], answered: int, old: list[str], new: 
 async def test_cutoff_advances_only_on_success_and_the_second_mention_sees_the_first_as_answered(
     rig: Rig,
 ) -> None:
-    host = ScriptedHost([Accepted("r"), Failed("failed", "no")], [Final("yes")])
-    await rig.start(rig.config(), host)
+    host = await rig.start_with(ScriptedHost([Accepted("r"), Failed("failed", "no")], [Final("yes")]))
     await rig.octo.say(BEN, rig.group, "talk")
     await rig.until_row(await rig.mention("fails"), "notified")
     await rig.until_row(await rig.mention("succeeds"), "answered")
@@ -72,8 +71,7 @@ async def test_media_only_reply_counts_as_success(rig: Rig, tmp_path: Path) -> N
 
 @pytest.mark.parametrize("content", [None, 7, ["x"], {"a": 1}, True], ids=str)
 async def test_non_string_content_never_throws(rig: Rig, content: object) -> None:
-    host = ScriptedHost()
-    await rig.start(rig.config(), host)
+    host = await rig.start_with(ScriptedHost())
     await rig.octo.say(BEN, rig.group, {"type": 1, "content": content})
     await rig.until_row(await rig.mention("well?"), "answered")
 

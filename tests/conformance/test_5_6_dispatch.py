@@ -76,8 +76,7 @@ async def test_same_media_url_twice_once(rig: Rig, tmp_path: Path) -> None:
 
 async def test_the_apology_does_not_hold_the_queue_of_others_when_the_api_is_sick(rig: Rig) -> None:
     rig.clock = FastClock(50)
-    host = ScriptedHost([OK, Failed("failed", "no")])
-    await rig.start(rig.config(), host)
+    await rig.start_with(ScriptedHost([OK, Failed("failed", "no")]))
     rig.octo.fail_next("sendMessage", Hang(), times=1)
     await rig.mention("fails, and its notice hangs")
     await rig.octo.wait_for(lambda: rig.calls("sendMessage"))

@@ -36,8 +36,7 @@ def test_5_3_roster_above_ten_is_a_count_and_names_nobody() -> None:
 async def test_5_3_the_roster_is_that_of_this_group_only(rig: Rig) -> None:
     rig.octo.add_person("zoe", "Zoe")
     rig.octo.add_group("g2", [ANN, "zoe", "helper_bot"])
-    host = ScriptedHost()
-    await rig.start(rig.config(), host)
+    host = await rig.start_with(ScriptedHost())
     await rig.until_row(await rig.mention("who is here?"), "answered")
 
     assert "Ben (ben)" in host.turns[-1].notes
@@ -45,8 +44,7 @@ async def test_5_3_the_roster_is_that_of_this_group_only(rig: Rig) -> None:
 
 
 async def test_5_8_a_failed_look_never_makes_an_empty_list_of_what_was_known(rig: Rig) -> None:
-    host = ScriptedHost()
-    await rig.start(rig.config(), host)
+    host = await rig.start_with(ScriptedHost())
     await rig.until_row(await rig.mention("hello"), "answered")
     rig.octo.fail_next("groupMembers", ErrorAnswer(status=500), times=None)
     asked = len(rig.calls("groupMembers"))
@@ -59,8 +57,7 @@ async def test_5_8_a_failed_look_never_makes_an_empty_list_of_what_was_known(rig
 
 @pytest.mark.parametrize("content", ["", "   \n"], ids=["empty", "blank"])
 async def test_5_9_a_thread_without_notes_gets_none_and_not_its_groups(rig: Rig, content: str) -> None:
-    host = ScriptedHost()
-    await rig.start(rig.config(), host)
+    host = await rig.start_with(ScriptedHost())
     await rig.octo.write_notes(ANN, rig.group, "of the group")
     await rig.octo.write_notes(ANN, rig.thread, content)
     await rig.until_row(await rig.mention("hello", where=rig.thread), "answered")
@@ -69,8 +66,7 @@ async def test_5_9_a_thread_without_notes_gets_none_and_not_its_groups(rig: Rig,
 
 
 async def test_5_9_fetched_once_and_anew_after_the_delete_event(rig: Rig) -> None:
-    host = ScriptedHost()
-    await rig.start(rig.config(), host)
+    host = await rig.start_with(ScriptedHost())
     await rig.octo.write_notes(ANN, rig.group, "be brief")
     for text in ("a", "b", "c"):
         await rig.until_row(await rig.mention(text), "answered")
@@ -86,8 +82,7 @@ async def test_5_9_fetched_once_and_anew_after_the_delete_event(rig: Rig) -> Non
 @pytest.mark.parametrize("status", [404, 403, 500])
 async def test_5_9_notes_that_cannot_be_had_never_break_the_turn(rig: Rig, status: int) -> None:
     rig.octo.fail_next("groupMd", ErrorAnswer(status=status), times=None)
-    host = ScriptedHost()
-    await rig.start(rig.config(), host)
+    host = await rig.start_with(ScriptedHost())
     await rig.until_row(await rig.mention("hello"), "answered")
 
     assert "Notes the members" not in host.turns[-1].notes

@@ -15,6 +15,7 @@ from openclaw_channel_octo.message.payload import read_payload
 from openclaw_channel_octo.message.render import Rendered, render
 from openclaw_channel_octo.message.text import label
 from tests.golden.payloads import EVIL, URL, reply, text
+from tests.host.turns import a_turn
 
 FOLDER = Path("/state/media")
 MARK = "§0123456789"
@@ -28,15 +29,7 @@ def turn(*, name: str, words: str, notes: str) -> Turn:
     )
     history = history_block([Said("u2", words), Said("u1", "fine")], {"u2": name}, mark=MARK)
     files = "\n".join([inlined(f"{name}.md", words.encode(), MARK), missing("image", name, "超时", MARK)])
-    return Turn(
-        run_id="r1",
-        session_key="agent:main:octo:group:g1",
-        agent_id="main",
-        account_id="helper",
-        channel="octo",
-        conversation="group",
-        channel_id="g1",
-        message_id="7",
+    return a_turn(
         sender=Sender(uid="u3", name=label(name)),
         text=f"{rendered.text}\n\n{files}",
         notes=notes_block(notes, MARK),

@@ -21,6 +21,7 @@ from openclaw_channel_octo.message.text import label, utf16_slice, well_formed
 from openclaw_channel_octo.observe.logs import JsonLines, Redaction, TextLines
 from tests.fuzz.harness import PLANTED, Harness
 from tests.fuzz.mutation import json_maker
+from tests.host.turns import a_turn
 
 MARK = "§0a1b2c3d4e"
 LINES = (
@@ -117,15 +118,7 @@ def check_prompt(data: bytes) -> None:
 def _turn(text: str, quote: str, notes: str, name: str, file: str) -> Turn:
     people = {"u1": name, "u2": file}
     files = "\n".join((inlined(file, notes.encode(), MARK), missing("image", file, "超时", MARK)))
-    return Turn(
-        run_id="r",
-        session_key="k",
-        agent_id="main",
-        account_id="a",
-        channel="octo",
-        conversation="group",
-        channel_id="g",
-        message_id="1",
+    return a_turn(
         sender=Sender(uid="u1", name=label(name)),
         text=f"{text}\n\n{files}",
         notes="\n\n".join((people_block(people, MARK), notes_block(notes, MARK))),

@@ -12,8 +12,7 @@ AT_ONCE = 2
 async def crowded(rig: Rig) -> ScriptedHost:
     """Let more strangers write to the bot than it has turns for."""
     hanging: list[list[Step]] = [[Accepted("r"), HANG, Final("done")] for _ in range(STRANGERS + 3)]
-    host = ScriptedHost(*hanging)
-    await rig.start(rig.config(maxTurns=AT_ONCE), host)
+    host = await rig.start_with(ScriptedHost(*hanging), maxTurns=AT_ONCE)
     for number in range(STRANGERS):
         rig.octo.add_person(f"stranger{number}", "Stranger")
         asked = await rig.octo.say(f"stranger{number}", rig.dm, "hello")

@@ -13,8 +13,7 @@ CHATTER = "chatter " * 100_000
 
 
 async def test_chatter_is_cut_in_the_journal_and_shown_around_a_mention_as_before(rig: Rig) -> None:
-    host = ScriptedHost()
-    await rig.start(rig.config(), host)
+    host = await rig.start_with(ScriptedHost())
     for _ in range(3):
         await rig.octo.say(BEN, rig.group, CHATTER)
     await rig.until_row(await rig.mention("what do they say?"), "answered")

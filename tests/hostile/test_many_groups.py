@@ -27,8 +27,7 @@ def asked(rig: Rig) -> Counter[str]:
 
 async def test_a_start_among_thousands_of_groups_answers_at_once_and_asks_little(rig: Rig) -> None:
     groups = many(rig, GROUPS)
-    host = ScriptedHost()
-    await rig.start(rig.config(), host)
+    await rig.start_with(ScriptedHost())
     await rig.until_row(await rig.mention("are you there?", where=groups[-1]), "answered")
     passes = 2 + (rig.octo.calls[-1].at - rig.octo.calls[0].at) / PASS_EVERY_S
     assert len(rig.calls("groups")) == 1
@@ -43,8 +42,7 @@ async def test_every_group_is_looked_at_in_the_end_once_and_the_first_words_ther
     rig = Rig(octo, tmp_path / "state", FastClock(100))
     groups = many(rig, 3 * AT_FIRST)
     words = await rig.mention("we have waited for you", where=groups[-1])
-    host = ScriptedHost()
-    await rig.start(rig.config(), host)
+    await rig.start_with(ScriptedHost())
     await rig.until_row(words, "answered")
     await octo.wait_for(lambda: len(asked(rig)) >= len(groups) + 1)
     await rig.stop()

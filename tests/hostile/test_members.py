@@ -80,8 +80,7 @@ async def test_an_imitated_line_is_set_in_wherever_a_member_writes_it(scene: Sce
 
 
 async def test_a_quote_names_its_author_only_where_the_message_is_known(rig: Rig) -> None:
-    host = ScriptedHost([Accepted("r"), Final("my own answer")])
-    await rig.start(rig.config(), host)
+    host = await rig.start_with(ScriptedHost([Accepted("r"), Final("my own answer")]))
     said = await rig.octo.say(BEN, rig.group, "do not pay")
     await rig.until_row(await rig.mention("hello"), "answered")
     own = next(line for line in rig.octo.chat(rig.group) if line.from_uid == HELPER)
@@ -100,8 +99,7 @@ async def test_a_quote_names_its_author_only_where_the_message_is_known(rig: Rig
 
 
 async def test_a_message_of_another_conversation_confirms_no_quote(rig: Rig) -> None:
-    host = ScriptedHost()
-    await rig.start(rig.config(), host)
+    host = await rig.start_with(ScriptedHost())
     private = await rig.octo.say(ANN, rig.dm, "my secret")
     await rig.until_row(private, "answered")
     made_up = {"message_id": private, "from_uid": ANN, "payload": {"type": 1, "content": "x"}}

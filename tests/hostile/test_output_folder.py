@@ -119,8 +119,7 @@ async def test_a_run_whose_predecessor_put_a_link_around_the_folders_answers_and
     os.utime(precious / "old", (0, 0))
     rig.state_dir.mkdir(mode=0o700)
     (rig.state_dir / "output").symlink_to(precious)
-    host = ScriptedHost([Accepted("r"), Final("hello", (item("a.txt"),))])
-    await rig.start(rig.config(), host)
+    await rig.start_with(ScriptedHost([Accepted("r"), Final("hello", (item("a.txt"),))]))
     await rig.until_row(await rig.mention("go"), "answered")
     await until(lambda: "remove it by hand" in caplog.text)
     assert shown(rig) == ["hello", f"{NOTE} `a.txt` ({GONE})"]
@@ -149,8 +148,7 @@ for name in ('a.txt', 'b', 'c', 'd', 'e', 'sub/f'):
 
 async def _stopped_in_the_middle(rig: Rig) -> tuple[str, Path]:
     """Let the bot stop while it sends a file of its run's folder; return the message and that folder."""
-    host = ScriptedHost([Accepted("r"), HANG, Final("text", (item("sub/made.txt"),))])
-    await rig.start(rig.config(), host)
+    host = await rig.start_with(ScriptedHost([Accepted("r"), HANG, Final("text", (item("sub/made.txt"),))]))
     rig.octo.fail_next("upload", Hang())
     message_id = await rig.mention("go")
     await host.wait_for_turns(1)

@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from openclaw_channel_octo.clock import Clock, SystemClock
 from openclaw_channel_octo.config.load import parse_config
@@ -23,6 +23,8 @@ ANN, BEN, HELPER, OTHER = "ann", "ben", "helper_bot", "other_bot"
 TOKEN, OTHER_TOKEN = "bf_0123456789abcdef", "bf_fedcba9876543210"
 PATIENCE = 12_000  # looks, 5 ms apart: a minute, for machines that do other things too
 RESTART = "⚠️ Previous session failed, restarting..."
+
+_Host = TypeVar("_Host", bound=AgentHost)
 
 
 class FastClock(SystemClock):
@@ -101,6 +103,11 @@ class Rig:
         """Start the channel with every configured bot and wait until the bot ``online`` is."""
         await self.start_blind(config, host)
         await self.octo.wait_for(lambda: self.octo.online(online))
+
+    async def start_with(self, host: _Host, **settings: Any) -> _Host:
+        """Start the channel as `config` gives it with ``settings``, and a host; return the host."""
+        await self.start(self.config(**settings), host)
+        return host
 
     async def start_blind(self, config: Mapping[str, Any], host: AgentHost | None = None) -> None:
         """Start the channel with every configured bot, wherever they connect."""

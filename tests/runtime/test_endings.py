@@ -116,8 +116,7 @@ async def test_a_history_that_hangs_does_not_keep_a_stop_from_ending_and_nobody_
 async def test_no_turn_begins_during_a_drain_and_what_waits_is_answered_once_after_the_next_start(
     rig: Rig,
 ) -> None:
-    host = ScriptedHost([Accepted("r"), HANG, Final("one")])
-    await rig.start(rig.config(maxTurns=1), host)
+    host = await rig.start_with(ScriptedHost([Accepted("r"), HANG, Final("one")]), maxTurns=1)
     running = await rig.mention("one")
     await host.wait_for_turns(1)
     for_a_slot = await rig.mention("two", where=rig.thread)
@@ -132,8 +131,7 @@ async def test_no_turn_begins_during_a_drain_and_what_waits_is_answered_once_aft
     assert len(host.turns) == 1
     assert column(rig, "state") == {running: "answered", for_a_slot: "queued", in_the_lane: "queued"}
     assert column(rig, "attempt") == {running: 1, for_a_slot: 0, in_the_lane: 0}
-    again = ScriptedHost()
-    await rig.start(rig.config(), again)
+    again = await rig.start_with(ScriptedHost())
     await rig.until_row(for_a_slot, "answered")
     await rig.until_row(in_the_lane, "answered")
     assert sorted(turn.text for turn in again.turns) == ["@Helper three", "@Helper two"]
@@ -166,8 +164,7 @@ async def test_a_stop_that_is_cancelled_at_any_moment_and_again_has_closed_every
 
 async def test_typing_ends_for_messages_that_a_drain_leaves_to_the_next_start(fast_rig: Rig) -> None:
     rig = fast_rig
-    host = ScriptedHost([Accepted("r"), HANG, Final("one")])
-    await rig.start(rig.config(maxTurns=1), host)
+    host = await rig.start_with(ScriptedHost([Accepted("r"), HANG, Final("one")]), maxTurns=1)
     await rig.mention("one")
     await host.wait_for_turns(1)
     await rig.until_row(await rig.mention("two", where=rig.thread), "queued")
@@ -289,8 +286,7 @@ async def test_first_words_that_could_not_be_looked_for_are_found_although_the_b
 async def test_an_unknown_conversation_is_looked_back_into_no_further_than_the_cold_start_age(
     rig: Rig,
 ) -> None:
-    host = ScriptedHost()
-    await rig.start(rig.config(), host)
+    host = await rig.start_with(ScriptedHost())
     group = rig.octo.add_group("g-new", [ANN, HELPER])
     rig.octo.lose_next(HELPER)
     old = RawMessage(
@@ -331,8 +327,7 @@ async def test_an_unexpected_error_in_the_handling_of_one_message_leaves_the_res
             raise RuntimeError("nobody foresaw this")
         return original(*args, **kwargs)
 
-    host = ScriptedHost()
-    await rig.start(rig.config(), host)
+    host = await rig.start_with(ScriptedHost())
     monkeypatch.setattr(owner, name, breaks)
     ids = [await rig.mention(f"m{number}") for number in range(4)]
     for message_id in ids:
@@ -400,8 +395,7 @@ async def test_a_bot_that_breaks_takes_up_what_it_had_recorded_and_not_begun(
             raise RuntimeError("nobody foresaw this")
         take(sequence, outcomes)
 
-    host = ScriptedHost()
-    await rig.start(rig.config(), host)
+    host = await rig.start_with(ScriptedHost())
     monkeypatch.setattr(GapFiller, "take", breaks)
     ids = [await rig.mention(f"m{number}") for number in range(3)]
     for message_id in ids:
@@ -448,8 +442,7 @@ async def test_receipts_of_a_conversation_go_on_after_an_error_nobody_foresaw(
         await receipt(api, *args)
 
     monkeypatch.setattr(BotApi, "read_receipt", breaks)
-    host = ScriptedHost([Accepted("r"), HANG, Final("one")])
-    await rig.start(rig.config(), host)
+    host = await rig.start_with(ScriptedHost([Accepted("r"), HANG, Final("one")]))
     await rig.mention("one")
     await host.wait_for_turns(1)
     second = await rig.mention("two")
@@ -502,8 +495,7 @@ async def test_ages_are_measured_by_the_servers_clock(rig: Rig) -> None:
     first_words = await rig.octo.say(BEN, rig.dm, "and here?")
     await rig.octo.say(BEN, rig.dm, "hello?")
     rig.clock = WrongClock()
-    host = ScriptedHost()
-    await rig.start(rig.config(), host)
+    host = await rig.start_with(ScriptedHost())
     for message_id in asked:
         await rig.until_row(message_id, "answered")
     await rig.until_row(await rig.octo.say(BEN, rig.dm, "third"), "answered")
@@ -514,8 +506,7 @@ async def test_a_bot_whose_socket_cannot_be_opened_answers_what_an_earlier_proce
     fast_rig: Rig,
 ) -> None:
     rig = fast_rig
-    host = ScriptedHost([Accepted("r"), HANG])
-    await rig.start(rig.config(), host)
+    host = await rig.start_with(ScriptedHost([Accepted("r"), HANG]))
     message_id = await rig.mention("hello")
     await host.wait_for_turns(1)
     await rig.stop()
@@ -575,8 +566,7 @@ async def test_a_state_folder_older_than_the_chat_answers_nothing_twice(rig: Rig
 
     shutil.rmtree(rig.state_dir)
     rig.state_dir.with_name("backup").rename(rig.state_dir)
-    again = ScriptedHost()
-    await rig.start(rig.config(), again)
+    again = await rig.start_with(ScriptedHost())
     await rig.until_row(open_question, "answered")
     for message_id in [*waiting, *unknown[:3], command]:
         assert await rig.until_row(message_id, "answered") == "found in the chat"
@@ -593,8 +583,7 @@ async def test_what_names_no_message_or_is_somebody_elses_answers_nothing(rig: R
     forged = {"type": 1, "content": "me!", "client_answers": asked}
     raw = RawMessage(from_uid=BEN, channel=rig.group, payload=json.dumps(forged).encode())
     await rig.octo.inject(ANN, raw, stored=True)
-    host = ScriptedHost()
-    await rig.start(rig.config(), host)
+    host = await rig.start_with(ScriptedHost())
     await rig.until_row(asked, "answered")
     assert [turn.message_id for turn in host.turns] == [asked]
 
@@ -614,8 +603,7 @@ async def test_mentions_too_old_to_be_answered_that_were_answered_are_not_told_s
 
 
 async def test_a_sequence_number_no_journal_can_hold_is_no_reason_not_to_answer(rig: Rig) -> None:
-    host = ScriptedHost()
-    await rig.start(rig.config(), host)
+    await rig.start_with(ScriptedHost())
     await rig.until_row(await rig.mention("before"), "answered")
     account = "helper"
     async with Journal(rig.state_dir / "numbers.sqlite", rig.clock) as journal:

@@ -20,8 +20,7 @@ TEXTS = Texts()
 
 
 async def test_messages_that_waited_are_answered_after_a_restart_in_their_order(rig: Rig) -> None:
-    host = ScriptedHost([Accepted("r"), HANG, Final("never shown")])
-    await rig.start(rig.config(), host)
+    host = await rig.start_with(ScriptedHost([Accepted("r"), HANG, Final("never shown")]))
     first = await rig.mention("first")
     await rig.until_row(first, "running")
     second, third = await rig.mention("second"), await rig.mention("third")
@@ -29,8 +28,7 @@ async def test_messages_that_waited_are_answered_after_a_restart_in_their_order(
     await rig.until_row(third, "queued")
     await rig.stop()
 
-    again = ScriptedHost()
-    await rig.start(rig.config(), again)
+    again = await rig.start_with(ScriptedHost())
     assert await rig.until_said(3) == [f"echo: @Helper {word}" for word in ("first", "second", "third")]
     assert [(turn.message_id, turn.attempt, turn.resumed) for turn in again.turns] == [
         (first, 2, True),
@@ -41,8 +39,7 @@ async def test_messages_that_waited_are_answered_after_a_restart_in_their_order(
 
 
 async def test_a_lane_that_was_full_is_taken_up_whole(rig: Rig) -> None:
-    host = ScriptedHost([Accepted("r"), HANG])
-    await rig.start(rig.config(laneLength=2), host)
+    host = await rig.start_with(ScriptedHost([Accepted("r"), HANG]), laneLength=2)
     await rig.mention("0")
     await host.wait_for_turns(1)
     for number in (1, 2):
@@ -53,22 +50,19 @@ async def test_a_lane_that_was_full_is_taken_up_whole(rig: Rig) -> None:
 
 
 async def test_an_answer_that_was_half_shown_is_owned_up_to_and_not_repeated(rig: Rig) -> None:
-    host = ScriptedHost([Accepted("r"), Block("part one"), HANG, Final("part two")])
-    await rig.start(rig.config(), host)
+    await rig.start_with(ScriptedHost([Accepted("r"), Block("part one"), HANG, Final("part two")]))
     message_id = await rig.mention("go")
     await rig.until_said(1)
     await rig.stop()
 
-    again = ScriptedHost()
-    await rig.start(rig.config(), again)
+    again = await rig.start_with(ScriptedHost())
     await rig.until_row(message_id, "notified")
     assert rig.said() == ["part one", TEXTS.cut_off]
     assert again.turns == []
 
 
 async def test_a_message_under_which_two_processes_died_is_given_up_with_a_notice(rig: Rig) -> None:
-    host = ScriptedHost([Accepted("r"), HANG], [Accepted("r"), HANG])
-    await rig.start(rig.config(), host)
+    host = await rig.start_with(ScriptedHost([Accepted("r"), HANG], [Accepted("r"), HANG]))
     message_id = await rig.mention("poison")
     await rig.until_row(message_id, "running")
     await rig.stop()
@@ -110,8 +104,7 @@ async def test_a_turn_the_process_died_in_is_announced_and_run_again(rig: Rig) -
 
 
 async def test_draining_lets_the_running_turn_end_and_keeps_what_waits(rig: Rig) -> None:
-    host = ScriptedHost([Accepted("r"), HANG, Final("finished")])
-    await rig.start(rig.config(), host)
+    host = await rig.start_with(ScriptedHost([Accepted("r"), HANG, Final("finished")]))
     running, waiting = await rig.mention("one"), await rig.mention("two")
     await host.wait_for_turns(1)
     await rig.until_row(waiting, "queued")
@@ -126,8 +119,7 @@ async def test_draining_lets_the_running_turn_end_and_keeps_what_waits(rig: Rig)
 
 
 async def test_a_turn_that_outlives_the_draining_is_reported_as_cut_short(fast_rig: Rig) -> None:
-    host = ScriptedHost([Accepted("r"), HANG])
-    await fast_rig.start(fast_rig.config(), host)
+    host = await fast_rig.start_with(ScriptedHost([Accepted("r"), HANG]))
     message_id = await fast_rig.mention("one")
     await host.wait_for_turns(1)
     assert fast_rig.channel is not None

@@ -174,6 +174,7 @@ def without_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("openclaw_channel_octo.store.journal.ThreadPoolExecutor", LoopExecutor)
     monkeypatch.setattr(asyncio, "to_thread", inline)
     monkeypatch.setattr("openclaw_channel_octo.runtime.delivery.sender.HEARD", REMEMBERED)
+    monkeypatch.setattr("openclaw_channel_octo.runtime.delivery.outbox.HEARD", REMEMBERED)
     monkeypatch.setattr("openclaw_channel_octo.runtime.turn.runs.REMEMBERED", REMEMBERED)
 
 

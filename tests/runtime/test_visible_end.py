@@ -225,8 +225,7 @@ async def test_a_run_that_outlives_its_budget_is_aborted_and_what_it_wrote_is_sh
 async def test_a_host_that_breaks_with_an_unknown_error_ends_in_a_notice_and_spares_the_next_turn(
     rig: Rig, caplog: pytest.LogCaptureFixture
 ) -> None:
-    host = ScriptedHost([RuntimeError("boom")], [Accepted("r"), Final("fine")])
-    await rig.start(rig.config(), host)
+    await rig.start_with(ScriptedHost([RuntimeError("boom")], [Accepted("r"), Final("fine")]))
     await rig.until_row(await rig.mention("one"), "notified")
     await rig.until_row(await rig.mention("two"), "answered")
     assert rig.said() == [TEXTS.failed, RESTART, "fine"]
@@ -398,8 +397,7 @@ async def test_silence_is_an_answer_only_where_the_operator_allows_it(rig: Rig) 
 
 
 async def test_a_failed_run_with_a_status_of_its_own_gets_the_matching_notice(rig: Rig) -> None:
-    host = ScriptedHost([Failed("killed", "aborted by hand")], [Failed("odd", "?")])
-    await rig.start(rig.config(), host)
+    await rig.start_with(ScriptedHost([Failed("killed", "aborted by hand")], [Failed("odd", "?")]))
     await rig.until_row(await rig.mention("one"), "notified")
     await rig.until_row(await rig.mention("two"), "notified")
     assert rig.said() == ["⏹️ Stopped.", TEXTS.failed]

@@ -40,6 +40,20 @@ def raw(text: str = "hi", **fields: Any) -> RawMessage:
     return replace(plain, **fields)
 
 
+def connect_with(client_key: str) -> bytes:
+    """Return a CONNECT of the bot, encoded."""
+    packet = Connect(
+        version=5,
+        device_flag=0,
+        device_id="d",
+        uid=HELPER,
+        token=TOKEN,
+        client_timestamp=0,
+        client_key=client_key,
+    )
+    return encode(packet, 5)
+
+
 @pytest.mark.parametrize(
     ("announced", "agreed", "node"), [(5, 5, 1001), (6, 5, 1001), (4, 4, 1001), (3, 3, None)]
 )
@@ -161,16 +175,7 @@ async def test_refused_credentials_see_the_connection_drop_without_a_word(
 @pytest.mark.parametrize("closing", [False, True], ids=["dropped by the server", "closed by the client"])
 async def test_the_server_never_sends_a_close_frame(octo: OctoDouble, closing: bool) -> None:
     async with websockets.connect(octo.ws_url, compression=None, proxy=None) as socket:
-        connect = Connect(
-            version=5,
-            device_flag=0,
-            device_id="d",
-            uid=HELPER,
-            token=TOKEN,
-            client_timestamp=0,
-            client_key="AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
-        )
-        await socket.send(encode(connect, 5))
+        await socket.send(connect_with("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="))
         await socket.recv()
         if closing:
             await socket.close()
@@ -196,16 +201,7 @@ async def test_anything_but_connect_ends_the_connection(octo: OctoDouble, data: 
 
 async def test_a_packet_right_behind_connect_ends_the_connection(octo: OctoDouble, sockets: Sockets) -> None:
     async with websockets.connect(octo.ws_url, compression=None, proxy=None) as socket:
-        connect = Connect(
-            version=5,
-            device_flag=0,
-            device_id="d",
-            uid=HELPER,
-            token=TOKEN,
-            client_timestamp=0,
-            client_key="",
-        )
-        await socket.send(encode(connect, 5) + encode(Ping(), 5))
+        await socket.send(connect_with("") + encode(Ping(), 5))
         with pytest.raises(websockets.ConnectionClosedError):
             await socket.recv()
 

@@ -15,30 +15,19 @@ from openclaw_channel_octo.host.base import (
     Failed,
     Final,
     Recovery,
-    Sender,
     Skipped,
     Turn,
     TurnEvent,
 )
 from openclaw_channel_octo.session.status import SessionSnapshot
 from openclaw_channel_octo.testing import HANG, ManualClock, ScriptedHost
+from tests.host.turns import a_turn
 
 KEY = "agent:main:octo:group:g1"
 
 
 def turn(run_id: str = "run-1", text: str = "hi") -> Turn:
-    return Turn(
-        run_id=run_id,
-        session_key=KEY,
-        agent_id="main",
-        account_id="helper",
-        channel="octo",
-        conversation="group",
-        channel_id="g1",
-        message_id="7",
-        sender=Sender(uid="ann"),
-        text=text,
-    )
+    return a_turn(run_id=run_id, session_key=KEY, text=text)
 
 
 async def play(host: ScriptedHost, one: Turn | None = None) -> Sequence[TurnEvent]:

@@ -1,5 +1,3 @@
-import json
-from pathlib import Path
 from struct import Struct
 from typing import Any, SupportsIndex
 
@@ -10,10 +8,8 @@ from hypothesis import strategies as st
 from openclaw_channel_octo.errors import LocalProtocolError, RemoteProtocolError
 from openclaw_channel_octo.wire.buffer import MAX_BODY, MAX_RECV_BODY, Framer, Reader, Writer, frame
 from openclaw_channel_octo.wire.packets import PacketType
+from tests.wire.vectors import VECTORS
 
-VECTORS: dict[str, Any] = json.loads(
-    (Path(__file__).parents[2] / "fixtures/vectors/wukongim-vectors.json").read_text(encoding="utf-8")
-)
 RECV = PacketType.RECV << 4
 
 bodies = st.binary(max_size=400)

@@ -1,5 +1,3 @@
-import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -37,12 +35,8 @@ from openclaw_channel_octo.wire.packets import (
     Recv,
     Setting,
 )
+from tests.wire.vectors import FRAMES, VECTORS
 
-VECTORS: dict[str, Any] = json.loads(
-    (Path(__file__).parents[2] / "fixtures/vectors/wukongim-vectors.json").read_text(encoding="utf-8")
-)
-FRAMES: dict[str, bytes] = {vector["name"]: bytes.fromhex(vector["hex"]) for vector in VECTORS["frames"]}
-PLAINTEXTS: dict[str, str] = {v["name"]: v.get("plaintext_utf8", "") for v in VECTORS["frames"]}
 CLIENT_KEY = bytes.fromhex(VECTORS["crypto"]["client_private_hex"])
 SERVER_KEY = bytes.fromhex(VECTORS["crypto"]["server_private_hex"])
 CREDENTIALS = Credentials(uid="27a1_bot", token="bf_secret", device_id="dev-1")

@@ -1,9 +1,7 @@
 """What the client makes of the bytes a server sends: cut anywhere, early, unexpected, or broken."""
 
-import json
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,14 +25,10 @@ from openclaw_channel_octo.wire.packets import (
     Sub,
     Suback,
 )
+from tests.wire.vectors import FRAMES, PLAINTEXTS, VECTORS
 
 MakeClient = Callable[..., ClientConnection]
 
-VECTORS: dict[str, Any] = json.loads(
-    (Path(__file__).parents[2] / "fixtures/vectors/wukongim-vectors.json").read_text(encoding="utf-8")
-)
-FRAMES: dict[str, bytes] = {vector["name"]: bytes.fromhex(vector["hex"]) for vector in VECTORS["frames"]}
-PLAINTEXTS: dict[str, str] = {v["name"]: v.get("plaintext_utf8", "") for v in VECTORS["frames"]}
 LARGE = Recv(
     message_id=1,
     message_seq=1,

@@ -1,9 +1,7 @@
-import json
 import re
 from contextlib import suppress
 from hashlib import sha256
 from inspect import signature
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,10 +23,8 @@ from openclaw_channel_octo.wire.packets import (
     Sendack,
     Setting,
 )
+from tests.wire.vectors import VECTORS
 
-VECTORS: dict[str, Any] = json.loads(
-    (Path(__file__).parents[2] / "fixtures/vectors/wukongim-vectors.json").read_text(encoding="utf-8")
-)
 FRAMES: dict[str, dict[str, Any]] = {vector["name"]: vector for vector in VECTORS["frames"]}
 FLAGS = {
     "noPersist": Flags.NO_PERSIST,

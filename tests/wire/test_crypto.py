@@ -1,7 +1,5 @@
-import json
 from base64 import b64decode, b64encode
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,10 +12,9 @@ from hypothesis import strategies as st
 from openclaw_channel_octo.errors import CryptoError
 from openclaw_channel_octo.wire.crypto import KeyPair, SessionCipher
 from openclaw_channel_octo.wire.packets import Recv, Send
+from tests.wire.vectors import VECTORS as ALL
 
-VECTORS: dict[str, Any] = json.loads(
-    (Path(__file__).parents[2] / "fixtures/vectors/wukongim-vectors.json").read_text(encoding="utf-8")
-)["crypto"]
+VECTORS = ALL["crypto"]
 CLIENT = KeyPair.from_private_bytes(bytes.fromhex(VECTORS["client_private_hex"]))
 SERVER = KeyPair.from_private_bytes(bytes.fromhex(VECTORS["server_private_hex"]))
 

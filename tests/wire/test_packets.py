@@ -2,18 +2,19 @@ import pytest
 
 from openclaw_channel_octo.wire.packets import Connect, Flags, PacketType, ReasonCode, Setting
 
+CONNECT = Connect(
+    version=5,
+    device_flag=0,
+    device_id="d",
+    uid="u",
+    token="bf_secret",
+    client_timestamp=0,
+    client_key="",
+)
+
 
 def test_a_token_never_shows_in_the_packets_repr() -> None:
-    connect = Connect(
-        version=5,
-        device_flag=0,
-        device_id="d",
-        uid="u",
-        token="bf_secret",
-        client_timestamp=0,
-        client_key="",
-    )
-    assert "bf_secret" not in repr(connect)
+    assert "bf_secret" not in repr(CONNECT)
 
 
 def test_flag_and_setting_bits_nobody_named_survive() -> None:
@@ -28,14 +29,5 @@ def test_the_vocabularies_hold_the_protocols_numbers() -> None:
 
 
 def test_packets_are_read_only() -> None:
-    connect = Connect(
-        version=5,
-        device_flag=0,
-        device_id="d",
-        uid="u",
-        token="t",
-        client_timestamp=0,
-        client_key="",
-    )
     with pytest.raises(AttributeError):
-        connect.uid = "somebody else"  # type: ignore[misc]  # the point of the test
+        CONNECT.uid = "somebody else"  # type: ignore[misc]  # the point of the test

@@ -5,12 +5,12 @@ Over 350 lines: the ten methods of one contract and the run they share.
 
 import asyncio
 import logging
-from collections import OrderedDict
 from collections.abc import AsyncGenerator, Iterable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from cachetools import FIFOCache
 from pydantic import SecretStr
 
 from openclaw_channel_octo.clock import Clock
@@ -145,7 +145,7 @@ class EmbeddedHost:
         self._secrets = tuple(secrets)
         self._started = False
         self._active: dict[str, _Run] = {}
-        self._outcomes: OrderedDict[str, Final | Failed] = OrderedDict()
+        self._outcomes: FIFOCache[str, Final | Failed] = FIFOCache(OUTCOMES_KEPT)
 
     async def start(self) -> None:
         """Make the folders, take the state folder, mark runs of a dead process as interrupted.
@@ -266,8 +266,6 @@ class EmbeddedHost:
                 return
             outcome = await self._play(run)
             self._outcomes[run.turn.run_id] = outcome
-            if len(self._outcomes) > OUTCOMES_KEPT:
-                self._outcomes.popitem(last=False)
             run.events.put_nowait(outcome)
         finally:
             del self._active[key]

@@ -2,9 +2,10 @@
 
 import asyncio
 import logging
-from collections import OrderedDict
 from collections.abc import AsyncGenerator, Mapping
 from typing import Any
+
+from cachetools import FIFOCache
 
 from openclaw_channel_octo.clock import Clock
 from openclaw_channel_octo.errors import HostError, HostRefused, HostUnavailable
@@ -50,7 +51,7 @@ class GatewayHost:
             url=url, login=login, device=device, clock=clock, heard=self._hear, opened=self._opened
         )
         self._runs: dict[str, GatewayRun] = {}
-        self._last_runs: OrderedDict[str, str] = OrderedDict()
+        self._last_runs: FIFOCache[str, str] = FIFOCache(RUNS_REMEMBERED)
         self._view = GatewaySessions()
         self._subscribed = False
         self._subscribing: asyncio.Task[None] | None = None
@@ -119,7 +120,7 @@ class GatewayHost:
         """Run a turn; letting go of the stream leaves the run to the gateway, where `abort` reaches it."""
         run = GatewayRun(turn, self._connection, self._clock)
         self._runs[turn.run_id] = run
-        self._remember(turn)
+        self._last_runs[turn.session_key.casefold()] = turn.run_id
         driver = asyncio.create_task(run.drive(), name=f"octo:gateway:{turn.run_id}")
         try:
             while (event := await run.events.get()) is not None:
@@ -212,10 +213,3 @@ class GatewayHost:
                 return
         if not run_id.startswith(self._last_runs.get(key, run_id)):
             del self._last_runs[key]
-
-    def _remember(self, turn: Turn) -> None:
-        key = turn.session_key.casefold()
-        self._last_runs[key] = turn.run_id
-        self._last_runs.move_to_end(key)
-        while len(self._last_runs) > RUNS_REMEMBERED:
-            self._last_runs.popitem(last=False)

@@ -1,8 +1,9 @@
 """What a gateway says about sessions: its rows as snapshots, and a bounded view kept up by its events."""
 
-from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any
+
+from cachetools import LRUCache
 
 from openclaw_channel_octo.host.gateway.frames import mapping, text
 from openclaw_channel_octo.session.status import SessionSnapshot
@@ -54,7 +55,7 @@ class GatewaySessions:
     """The rows of the sessions that events told of, by key in any case."""
 
     def __init__(self) -> None:
-        self._rows: OrderedDict[str, Row] = OrderedDict()
+        self._rows: LRUCache[str, Row] = LRUCache(MOST_SESSIONS)
 
     def __len__(self) -> int:
         """Return how many sessions are held."""
@@ -62,18 +63,11 @@ class GatewaySessions:
 
     def get(self, session_key: str) -> Row | None:
         """Return the row of a session, ``None`` when it has to be asked for."""
-        key = session_key.casefold()
-        if key not in self._rows:
-            return None
-        self._rows.move_to_end(key)
-        return self._rows[key]
+        return self._rows.get(session_key.casefold())
 
     def put(self, session_key: str, row: Row) -> None:
         """Hold a session's row."""
         self._rows[session_key.casefold()] = row
-        self._rows.move_to_end(session_key.casefold())
-        while len(self._rows) > MOST_SESSIONS:
-            self._rows.popitem(last=False)
 
     def change(self, payload: Row) -> None:
         """Take a ``sessions.changed`` event; one that does not tell the state makes the view forget the session."""

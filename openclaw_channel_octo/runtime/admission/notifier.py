@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Hashable
 from typing import Any
 
+from cachetools import FIFOCache
 from msgspec import Struct
 
 from openclaw_channel_octo.clock import Clock
@@ -58,7 +59,7 @@ class Notifier:
         self._journal = journal
         self._tasks = tasks
         self._clock = clock
-        self._bursts: dict[Hashable, asyncio.Task[str]] = {}
+        self._bursts: FIFOCache[Hashable, asyncio.Task[str]] = FIFOCache(BURSTS)
 
     def close_with_notice(self, row: InboundRow, notice: Notice) -> "asyncio.Task[Any]":
         """End a message; the first of a burst sends the notice, the next one where that fails.
@@ -78,8 +79,6 @@ class Notifier:
     def _lead(self, row: InboundRow, notice: Notice) -> asyncio.Task[str]:
         """Let a message send the notice of its burst."""
         told = self._bursts[notice.burst] = self._tasks.start(self._told(row, notice), "notice")
-        while len(self._bursts) > BURSTS:
-            del self._bursts[next(iter(self._bursts))]
         return told
 
     async def _told(self, row: InboundRow, notice: Notice) -> str:

@@ -5,11 +5,11 @@ Over 350 lines: planning, sending and taking up again read and write the same ro
 
 import asyncio
 import json
-from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import assert_never
 
+from cachetools import FIFOCache
 from msgspec import Struct, field
 from msgspec.structs import replace
 
@@ -26,7 +26,7 @@ from openclaw_channel_octo.observe.logs import BotLog
 from openclaw_channel_octo.rest.client import BotApi
 from openclaw_channel_octo.runtime.delivery.attachments import Attachments
 from openclaw_channel_octo.runtime.delivery.open_beneath import FileRefused
-from openclaw_channel_octo.runtime.delivery.sender import LOST, Sender, remember
+from openclaw_channel_octo.runtime.delivery.sender import HEARD, LOST, Sender
 from openclaw_channel_octo.runtime.metrics import BotMetrics
 from openclaw_channel_octo.store.journal import Journal
 from openclaw_channel_octo.store.records import Chunk, InboundRow, Part
@@ -87,8 +87,8 @@ class Outbox:
         self._sender = Sender(
             api=api, own_uid=own_uid, clock=clock, people=people, everyone=everyone, log=log
         )
-        self._notes: OrderedDict[str, str] = OrderedDict()
-        self._refused: OrderedDict[str, str] = OrderedDict()
+        self._notes: FIFOCache[str, str] = FIFOCache(HEARD)
+        self._refused: FIFOCache[str, str] = FIFOCache(HEARD)
 
     @property
     def unsent(self) -> Mapping[str, int]:
@@ -117,7 +117,7 @@ class Outbox:
             await self._journal.deliveries.drop_unsent(row.id, str(error))
             raise
         if sent.refused is not None:
-            remember(self._refused, run_id, f"{REFUSED}{sent.refused}")
+            self._refused[run_id] = f"{REFUSED}{sent.refused}"
             raise sent.refused
         return sent.ids
 
@@ -219,7 +219,7 @@ class Outbox:
                     shown = True
                 case ChunkState.DEAD:
                     if chunk.detail.startswith(REFUSED):
-                        remember(self._refused, chunk.run_id, chunk.detail)
+                        self._refused[chunk.run_id] = chunk.detail
                 case _:
                     assert_never(chunk.state)
         await self._journal.deliveries.drop_unsent(row.id, "its run was lost")
@@ -265,14 +265,14 @@ class Outbox:
 
     def _without_file(self, chunk: Chunk, reason: str) -> Chunk:
         self._log.warning("a file of the answer is not sent: %s", reason)
-        remember(self._notes, chunk.ref, reason)
+        self._notes[chunk.ref] = reason
         note = file_note(self._texts.file_failed, chunk.text, reason)
         return replace(chunk, text=note, file="", payload="")
 
     def _name_note(self, ref: str, message_id: str) -> None:
         """Let a line in the place of a file be known by its message id."""
         if reason := self._notes.pop(ref, ""):
-            remember(self._notes, message_id, reason)
+            self._notes[message_id] = reason
 
     async def _split(self, channel: ChannelRef, text: str) -> list[str]:
         split = partial(split_addressed, text, self._sender.members(channel), self._chunk_limit)

@@ -1,10 +1,10 @@
 """Read receipts and typing indicators: what a person sees before the answer (design §4 "Presence")."""
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Awaitable
 from contextlib import suppress
 
+from cachetools import FIFOCache
 from msgspec import Struct, field
 
 from openclaw_channel_octo.clock import Clock, within
@@ -61,7 +61,7 @@ class Presence:
         self._tasks = tasks
         self._log = log
         self._open: dict[ChannelRef, _Conversation] = {}
-        self._complained: OrderedDict[tuple[ChannelRef, str], None] = OrderedDict()
+        self._complained: FIFOCache[tuple[ChannelRef, str], None] = FIFOCache(COMPLAINTS)
 
     def begin(self, channel: ChannelRef, message_id: str) -> None:
         """Show that a message was read and is being worked on; every call needs one `end`."""
@@ -130,8 +130,6 @@ class Presence:
         except ApiError as error:
             if (channel, what) not in self._complained:
                 self._complained[channel, what] = None
-                if len(self._complained) > COMPLAINTS:
-                    self._complained.popitem(last=False)
                 self._log.warning("%s failed for channel=%s: %s", what, channel.id, error)
             return error
         self._complained.pop((channel, what), None)

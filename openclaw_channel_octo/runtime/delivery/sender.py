@@ -1,10 +1,11 @@
 """One message of ours into the chat: sent once, looked for where that is uncertain, tried again where it may help."""
 
 import json
-from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any
+
+from cachetools import FIFOCache
 
 from openclaw_channel_octo.clock import Backoff, Clock
 from openclaw_channel_octo.errors import AmbiguousOutcome, ApiError, RateLimited
@@ -17,7 +18,7 @@ from openclaw_channel_octo.rest.client import MAX_HISTORY_ROWS, BotApi
 from openclaw_channel_octo.rest.models import HistoryMessage
 from openclaw_channel_octo.store.records import Chunk, InboundRow
 
-__all__ = ["Sender", "remember"]
+__all__ = ["HEARD", "Sender"]
 
 TRIES = 8
 """Tries of a message before it is given up; with the waits between them over a minute."""
@@ -44,8 +45,6 @@ LOST = "its process died before the answer came"
 """What became of a send that was interrupted."""
 
 _TEXT = 1
-
-_V = TypeVar("_V")
 
 
 class Sender:
@@ -76,9 +75,9 @@ class Sender:
         self._people = people
         self._everyone = everyone
         self._log = log
-        self._heard: OrderedDict[str, str] = OrderedDict()
-        self._answered: OrderedDict[str, None] = OrderedDict()
-        self._accepted: OrderedDict[str, None] = OrderedDict()
+        self._heard: FIFOCache[str, str] = FIFOCache(HEARD)
+        self._answered: FIFOCache[str, None] = FIFOCache(HEARD)
+        self._accepted: FIFOCache[str, None] = FIFOCache(HEARD)
         self._trying: dict[str, _Tries] = {}
 
     @property
@@ -111,7 +110,7 @@ class Sender:
         if row is not None:
             payload[ANSWERS_KEY] = row.message_id
         sent = await self._api.send_message(channel, payload)
-        remember(self._accepted, sent.message_id, None)
+        self._accepted[sent.message_id] = None
         what = "file" if chunk.payload else f"{len(chunk.text)} chars"
         self._log.info("deliver: channel=%s (%s) messageId=%s", channel.id, what, sent.message_id)
         return sent.message_id
@@ -161,10 +160,10 @@ class Sender:
         """Note one of our own messages that stands in the chat."""
         ref = payload.data.get(REF_KEY) if payload else None
         if isinstance(ref, str):
-            remember(self._heard, ref, str(message_id))
+            self._heard[ref] = str(message_id)
         answered = payload.data.get(ANSWERS_KEY) if payload else None
         if isinstance(answered, str):
-            remember(self._answered, answered, None)
+            self._answered[answered] = None
 
     async def answered_in_chat(self, row: InboundRow) -> bool:
         """Return whether a later message of ours in the conversation names a message as the one it answers.
@@ -270,10 +269,3 @@ def _asked_s(error: ApiError) -> float:
         case AmbiguousOutcome():
             return STORED_AFTER_S
     return 0.0
-
-
-def remember(kept: OrderedDict[str, _V], key: str, value: _V) -> None:
-    """Note a value among the latest `HEARD` ones."""
-    kept[key] = value
-    while len(kept) > HEARD:
-        kept.popitem(last=False)

@@ -1,7 +1,6 @@
 """What a group or thread has written down for its bots: GROUP.md and THREAD.md, fetched when a turn needs them."""
 
-from collections import OrderedDict
-
+from cachetools import FIFOCache
 from msgspec import Struct
 
 from openclaw_channel_octo.clock import Clock, within
@@ -40,7 +39,7 @@ class GroupDocs:
         self._api = api
         self._clock = clock
         self._log = log
-        self._kept: OrderedDict[ChannelRef, _Kept] = OrderedDict()
+        self._kept: FIFOCache[ChannelRef, _Kept] = FIFOCache(CONVERSATIONS)
         self._changes = 0
 
     async def of(self, channel: ChannelRef, mark: str = "") -> str:
@@ -80,6 +79,4 @@ class GroupDocs:
         kept = _Kept(content, self._clock.now() + good_for_s)
         if changes == self._changes:  # else what was read may be older than the change
             self._kept[channel] = kept
-            while len(self._kept) > CONVERSATIONS:
-                self._kept.popitem(last=False)
         return kept

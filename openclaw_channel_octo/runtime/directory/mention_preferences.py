@@ -1,8 +1,8 @@
 """Groups that have agreed to be answered without a mention, remembered because the gate waits for nobody."""
 
 import asyncio
-from collections import OrderedDict
 
+from cachetools import FIFOCache
 from msgspec import Struct
 
 from openclaw_channel_octo.clock import Clock
@@ -20,7 +20,7 @@ ROUTE_MISSING = ""
 """The server's code where it knows no such call at all; an unknown group has one (octo-bot-api §1.4)."""
 
 
-class _Known(Struct, frozen=True):
+class _Known(Struct):
     agreed: bool
     until: float
 
@@ -40,7 +40,7 @@ class MentionPreferences:
         self._tasks = tasks
         self._clock = clock
         self._log = log
-        self._known: OrderedDict[str, _Known] = OrderedDict()
+        self._known: FIFOCache[str, _Known] = FIFOCache(GROUPS)
         self._asking: dict[str, asyncio.Task[None]] = {}
         self._unknown_to_server = False
 
@@ -68,8 +68,8 @@ class MentionPreferences:
         """Ask everything anew when it is needed: changes may have been missed, and the server may be another one."""
         self._unknown_to_server = False
         self._asking.clear()
-        for group_no, known in self._known.items():
-            self._known[group_no] = _Known(known.agreed, float("-inf"))
+        for known in self._known.values():
+            known.until = float("-inf")
 
     def _asked(self, group_no: str, task: "asyncio.Task[None]") -> None:
         if self._asking.get(group_no) is task:
@@ -89,6 +89,3 @@ class MentionPreferences:
             self._asking.get(group_no) is asyncio.current_task()
         ):  # else what was read may be older than a change
             self._known[group_no] = _Known(agreed, self._clock.now() + FRESH_FOR_S)
-            self._known.move_to_end(group_no)
-            while len(self._known) > GROUPS:
-                self._known.popitem(last=False)

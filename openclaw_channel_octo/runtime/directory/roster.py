@@ -1,9 +1,9 @@
 """Who is who in a conversation: display names, asked for when they are needed and remembered for an hour."""
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Container, Mapping
 
+from cachetools import FIFOCache
 from msgspec import Struct
 
 from openclaw_channel_octo.clock import Clock, within
@@ -50,7 +50,7 @@ class Roster:
         self._tasks = tasks
         self._clock = clock
         self._log = log
-        self._known: OrderedDict[ChannelRef, _Known] = OrderedDict()
+        self._known: FIFOCache[ChannelRef, _Known] = FIFOCache(CONVERSATIONS)
         self._bots: frozenset[str] = frozenset()
         self._asking: dict[ChannelRef, asyncio.Task[None]] = {}
 
@@ -125,9 +125,6 @@ class Roster:
             before = self._known.get(place) or _Known({}, {}, frozenset(), 0.0, good=False)
             found = _Known(before.names, before.people, before.bots, self._clock.now(), good=False)
         self._known[place] = found
-        self._known.move_to_end(place)
-        while len(self._known) > CONVERSATIONS:
-            self._known.popitem(last=False)
         self._bots = frozenset().union(*(known.bots for known in self._known.values()))
 
     async def _fetch(self, place: ChannelRef) -> _Known:

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Sequence
 
+from cachetools import FIFOCache
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -73,7 +74,7 @@ class Inbox:
         self._policy = policy
         self._journal = journal
         self._observe = observe
-        self._poison: dict[int, int] = {}
+        self._poison: FIFOCache[int, int] = FIFOCache(POISON_MEMORY)
 
     async def accept(self, events: Sequence[Incoming], *, answer_since: int = 0) -> list[Outcome]:
         """Judge and record packets in the order they came.
@@ -156,8 +157,6 @@ class Inbox:
         given_up = copies >= POISON_COPIES
         if not given_up:
             self._poison[event.message_id] = copies
-            while len(self._poison) > POISON_MEMORY:
-                del self._poison[next(iter(self._poison))]
         outcome = Outcome(
             message=event,
             decision=Decision(DecisionKind.UNDECODABLE, event.problem),

@@ -1,8 +1,9 @@
 """What was said around a message: from the journal, and from the server's history where the journal is young."""
 
-from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
+from cachetools import FIFOCache
 from msgspec import Struct, field
 from msgspec.structs import replace
 
@@ -62,7 +63,7 @@ class EarlierMessages(Struct, frozen=True, kw_only=True):
     journal: Journal
     clock: Clock
     log: BotLog
-    _older: OrderedDict[ChannelRef, _Older] = field(default_factory=OrderedDict)
+    _older: FIFOCache[ChannelRef, _Older] = field(default_factory=partial(FIFOCache, CONVERSATIONS))
 
     async def block(self, row: InboundRow, names: Mapping[str, str], mark: str = "") -> str:
         """Return what was said in a group or thread before a message, as one block; empty where there is nothing.
@@ -103,8 +104,6 @@ class EarlierMessages(Struct, frozen=True, kw_only=True):
                 )
                 return _Older()
             self._older[channel] = found
-            while len(self._older) > CONVERSATIONS:
-                self._older.popitem(last=False)
         return found
 
     def _judged(self, channel: ChannelRef, rows: Sequence[HistoryMessage]) -> _Older:

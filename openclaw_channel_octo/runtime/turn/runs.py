@@ -4,7 +4,7 @@ Over 350 lines: a run, its budget and what ends it are one state machine.
 """
 
 import asyncio
-from collections import ChainMap, OrderedDict
+from collections import ChainMap
 from collections.abc import (
     AsyncGenerator,
     AsyncIterator,
@@ -20,6 +20,7 @@ from hmac import compare_digest
 from types import MappingProxyType
 from typing import Any, Protocol
 
+from cachetools import FIFOCache
 from msgspec import Struct, field
 
 from openclaw_channel_octo.clock import Clock, within
@@ -160,7 +161,7 @@ class Runs:
         self._host = host
         self._clock = clock
         self._slots = FairSlots(max_turns)
-        self._ended: OrderedDict[str, str] = OrderedDict()
+        self._ended: FIFOCache[str, str] = FIFOCache(REMEMBERED)
         self._active: dict[str, ActiveRun] = {}
         self._open: dict[str, OpenRun] = {}
 
@@ -235,15 +236,15 @@ class Runs:
                 end = await self._posted(turn, budget_s, opened, attempt)
                 await opened.close()
             except asyncio.CancelledError:
-                self._remember(turn.run_id, Status.KILLED)
+                self._ended[turn.run_id] = Status.KILLED
                 raise
             except BaseException:
-                self._remember(turn.run_id, Status.FAILED)
+                self._ended[turn.run_id] = Status.FAILED
                 raise
             finally:
                 opened.is_open = False
                 del self._active[turn.session_key], self._open[turn.run_id]
-        self._remember(turn.run_id, Status.FAILED if end.status == SKIPPED else end.status)
+        self._ended[turn.run_id] = Status.FAILED if end.status == SKIPPED else end.status
         return end
 
     async def _posted(self, turn: Turn, budget_s: float, opened: OpenRun, attempt: Attempt) -> RunEnd:
@@ -282,11 +283,6 @@ class Runs:
             await ask_host(self._clock, "stop the run", stopping, ABORT_WITHIN_S)
         except HostError:
             return  # the stream is closed either way; the guard sees what the host made of it
-
-    def _remember(self, run_id: str, status: str) -> None:
-        self._ended[run_id] = status
-        while len(self._ended) > REMEMBERED:
-            self._ended.popitem(last=False)
 
 
 def _whose(turn: Turn) -> tuple[str, ...]:

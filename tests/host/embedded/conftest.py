@@ -10,6 +10,7 @@ import pytest
 
 from openclaw_channel_octo.host.base import Sender, Turn
 from openclaw_channel_octo.testing.clock import ManualClock
+from tests.host.turns import a_turn
 
 MakeTurn = Callable[..., Turn]
 
@@ -22,17 +23,8 @@ def clock() -> ManualClock:
 @pytest.fixture
 def make_turn() -> MakeTurn:
     def make(run_id: str = "run-1", text: str = "hello", **fields: Any) -> Turn:
-        defaults: dict[str, Any] = {
-            "session_key": "agent:main:octo:group:g1",
-            "agent_id": "main",
-            "account_id": "bot",
-            "channel": "octo",
-            "conversation": "group",
-            "channel_id": "g1",
-            "message_id": "1",
-            "sender": Sender(uid="u1", name="Alice"),
-        }
-        return Turn(run_id=run_id, text=text, **(defaults | fields))
+        usual = {"account_id": "bot", "message_id": "1", "sender": Sender(uid="u1", name="Alice")}
+        return a_turn(run_id=run_id, text=text, **(usual | fields))
 
     return make
 

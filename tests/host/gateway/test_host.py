@@ -28,6 +28,7 @@ from openclaw_channel_octo.host.gateway.protocol import Login
 from openclaw_channel_octo.host.gateway.runs import SETTLE_EVERY_S
 from openclaw_channel_octo.session.status import Status
 from openclaw_channel_octo.testing.gateway.server import Break, FakeGateway, Hang, Say, TimeOut
+from tests.host.turns import a_turn
 from tests.runtime.rig import FastClock
 
 KEY = "agent:main:octo:group:G1"
@@ -35,21 +36,9 @@ SCOPES = ("operator.read", "operator.write")
 OLD = "2026.5.22"
 
 
-def turn(text: str = "hello", run_id: str = "run-1", **more: Any) -> Turn:
-    known: dict[str, Any] = {
-        "run_id": run_id,
-        "session_key": KEY,
-        "agent_id": "main",
-        "account_id": "helper",
-        "channel": "octo",
-        "conversation": "group",
-        "channel_id": "G1",
-        "message_id": "1",
-        "sender": Sender(uid="ann"),
-        "text": text,
-        "budget_s": 30.0,
-    }
-    return Turn(**(known | more))
+def turn(text: str = "hello", **fields: Any) -> Turn:
+    usual: dict[str, Any] = {"session_key": KEY, "channel_id": "G1", "message_id": "1", "budget_s": 30.0}
+    return a_turn(text=text, **(usual | fields))
 
 
 @pytest.fixture
@@ -88,6 +77,14 @@ async def until(condition: Callable[[], object]) -> None:
     async with asyncio.timeout(20):
         while not condition():  # noqa: ASYNC110  # looks from outside, like a person
             await asyncio.sleep(0.002)
+
+
+async def begun(gateway: FakeGateway, host: GatewayHost, reply: Hang) -> asyncio.Task[TurnEvent]:
+    """Start a run that hangs and wait until the gateway has it; return what reads its end."""
+    gateway.answer(lambda _: reply)
+    running = asyncio.create_task(end_of(host, turn()))
+    await until(lambda: gateway.sessions)
+    return running
 
 
 async def test_a_turn_is_asked_with_our_run_id_and_without_delivery(tmp_path: Path, clock: Clock) -> None:
@@ -153,9 +150,7 @@ async def test_an_agent_the_gateway_does_not_have_fails_with_its_words(tmp_path:
 
 async def test_an_aborted_run_is_killed_and_its_late_text_is_dropped(tmp_path: Path, clock: Clock) -> None:
     async with FakeGateway() as gateway, hosted(gateway, tmp_path, clock) as host:
-        gateway.answer(lambda _: Hang())
-        running = asyncio.create_task(end_of(host, turn()))
-        await until(lambda: gateway.sessions)
+        running = await begun(gateway, host, Hang())
         assert await host.abort(KEY, "run-1")
         end = await running
         assert not await host.abort(KEY, "run-1")
@@ -168,9 +163,7 @@ async def test_a_run_somebody_else_aborts_ends_by_its_event_where_no_answer_come
 ) -> None:
     async with FakeGateway(version=OLD) as gateway, hosted(gateway, tmp_path, clock) as host:
         gateway.runs.answers_aborted = False
-        gateway.answer(lambda _: Hang())
-        running = asyncio.create_task(end_of(host, turn()))
-        await until(lambda: gateway.sessions)
+        running = await begun(gateway, host, Hang())
         await host.ask("sessions.abort", {"key": KEY, "runId": "run-1"})
         end = await running
     assert isinstance(end, Failed)
@@ -180,9 +173,7 @@ async def test_a_run_somebody_else_aborts_ends_by_its_event_where_no_answer_come
 @pytest.mark.parametrize("version", ["2026.9.6", OLD])
 async def test_a_run_survives_the_loss_of_the_connection(version: str, tmp_path: Path, clock: Clock) -> None:
     async with FakeGateway(version=version) as gateway, hosted(gateway, tmp_path, clock) as host:
-        gateway.answer(lambda _: Hang(Say("at last")))
-        running = asyncio.create_task(end_of(host, turn()))
-        await until(lambda: gateway.sessions)
+        running = await begun(gateway, host, Hang(Say("at last")))
         gateway.drop_connections()
         await until(lambda: gateway.connects == 2 and gateway.calls.count("agent") == 2)
         gateway.runs.release()
@@ -200,9 +191,7 @@ async def test_a_gateway_that_knows_nothing_yet_is_asked_again_after_a_pause(tmp
 
     async with FakeGateway() as gateway, hosted(gateway, tmp_path, Watched(20.0)) as host:
         gateway.runs.waits_pending = 5
-        gateway.answer(lambda _: Hang(Say("at last")))
-        running = asyncio.create_task(end_of(host, turn()))
-        await until(lambda: gateway.sessions)
+        running = await begun(gateway, host, Hang(Say("at last")))
         gateway.drop_connections()
         await until(lambda: gateway.calls.count("agent.wait") == 6)
         gateway.runs.release()
@@ -215,9 +204,7 @@ async def test_a_run_that_ended_while_the_connection_was_away_is_not_run_again(
     version: str, tmp_path: Path, clock: Clock
 ) -> None:
     async with FakeGateway(version=version) as gateway, hosted(gateway, tmp_path, clock) as host:
-        gateway.answer(lambda _: Hang(Say("meanwhile")))
-        running = asyncio.create_task(end_of(host, turn()))
-        await until(lambda: gateway.sessions)
+        running = await begun(gateway, host, Hang(Say("meanwhile")))
         gateway.refusing = "starting"
         gateway.drop_connections()
         gateway.runs.release()
@@ -232,9 +219,7 @@ async def test_a_run_that_a_restarted_gateway_takes_up_is_delivered_from_its_for
     version: str, tmp_path: Path, clock: Clock
 ) -> None:
     async with FakeGateway(version=version) as gateway, hosted(gateway, tmp_path, clock) as host:
-        gateway.answer(lambda _: Hang(Say("never")))
-        running = asyncio.create_task(end_of(host, turn()))
-        await until(lambda: gateway.sessions)
+        running = await begun(gateway, host, Hang(Say("never")))
         await gateway.kill()
         gateway.answer(lambda _: Say("I went on with it"))
         await gateway.start()
@@ -250,9 +235,7 @@ async def test_a_run_that_a_restarted_gateway_leaves_is_asked_for_again_under_a_
         FakeGateway(version=version, recovers=False) as gateway,
         hosted(gateway, tmp_path, clock) as host,
     ):
-        gateway.answer(lambda _: Hang(Say("never")))
-        running = asyncio.create_task(end_of(host, turn()))
-        await until(lambda: gateway.sessions)
+        running = await begun(gateway, host, Hang(Say("never")))
         await gateway.kill()
         gateway.answer(lambda _: Say("from the start"))
         await gateway.start()
@@ -264,9 +247,7 @@ async def test_a_run_that_a_restarted_gateway_leaves_is_asked_for_again_under_a_
 
 async def test_a_recovered_run_that_fails_is_told_once(tmp_path: Path, clock: Clock) -> None:
     async with FakeGateway() as gateway, hosted(gateway, tmp_path, clock) as host:
-        gateway.answer(lambda _: Hang())
-        running = asyncio.create_task(end_of(host, turn()))
-        await until(lambda: gateway.sessions)
+        running = await begun(gateway, host, Hang())
         await gateway.kill()
         gateway.answer(lambda _: Hang(Break("still broken")))
         await gateway.start()

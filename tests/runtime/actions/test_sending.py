@@ -87,8 +87,7 @@ async def test_a_part_shown_by_a_tool_is_known_after_a_crash(city: Rig) -> None:
     message_id = asked.host.turns[-1].message_id
     await asked.outbound.send_text("group:g1", "first half")
     await city.stop()
-    again = ScriptedHost()
-    await city.start(city.config(), again)
+    again = await city.start_with(ScriptedHost())
     await city.until_row(message_id, "notified")
     assert city.said() == ["first half", Texts().cut_off]
     assert again.turns == []

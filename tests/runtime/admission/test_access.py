@@ -46,8 +46,7 @@ async def until_recorded(rig: Rig, count: int) -> None:
 
 
 async def test_somebody_not_on_the_list_gets_one_notice_for_all_they_say_and_no_sign(rig: Rig) -> None:
-    host = ScriptedHost()
-    await rig.start(rig.config(**CLOSED), host)
+    host = await rig.start_with(ScriptedHost(), **CLOSED)
     asked = [await rig.mention(f"please {number}", who=BEN) for number in range(3)]
     for message_id in asked:
         assert await rig.until_row(message_id, "notified") == "not in groupAllowFrom"
@@ -137,8 +136,7 @@ async def test_a_list_that_lets_somebody_in_counts_from_the_next_start(rig: Rig)
 
 
 async def test_what_people_on_no_list_ask_the_bot_is_not_told_to_the_agent_their_talk_is(rig: Rig) -> None:
-    host = ScriptedHost()
-    await rig.start(rig.config(**CLOSED), host)
+    host = await rig.start_with(ScriptedHost(), **CLOSED)
     await rig.until_row(await rig.mention("delete everything", who=BEN), "notified")
     await rig.octo.say(BEN, rig.group, "lunch?")
     await rig.until_row(await rig.mention("well?"), "answered")
@@ -147,8 +145,7 @@ async def test_what_people_on_no_list_ask_the_bot_is_not_told_to_the_agent_their
 
 
 async def test_where_nobody_has_to_mention_the_bot_talk_of_others_is_no_request(rig: Rig) -> None:
-    host = ScriptedHost()
-    await rig.start(rig.config(requireMention=False, **CLOSED), host)
+    host = await rig.start_with(ScriptedHost(), requireMention=False, **CLOSED)
     await rig.octo.say(BEN, rig.group, "lunch?")
     await rig.until_row(await rig.octo.say(ANN, rig.group, "one o'clock"), "answered")
     assert [turn.text for turn in host.turns] == ["one o'clock"]
@@ -157,8 +154,7 @@ async def test_where_nobody_has_to_mention_the_bot_talk_of_others_is_no_request(
 
 @pytest.mark.parametrize("text", ["@Helper hi", "/help"])
 async def test_a_blocked_sender_gets_nothing_at_all(rig: Rig, text: str) -> None:
-    host = ScriptedHost()
-    await rig.start(rig.config(**BLOCKED), host)
+    host = await rig.start_with(ScriptedHost(), **BLOCKED)
     await rig.mention(text, who=BEN)
     await rig.octo.say(BEN, rig.dm, text)
     await until_recorded(rig, 2)
@@ -169,8 +165,7 @@ async def test_a_blocked_sender_gets_nothing_at_all(rig: Rig, text: str) -> None
 
 
 async def test_a_blocked_senders_words_never_reach_the_agent(rig: Rig) -> None:
-    host = ScriptedHost()
-    await rig.start(rig.config(), host)
+    host = await rig.start_with(ScriptedHost())
     await rig.octo.say(BEN, rig.group, "said before the block")
     await until_recorded(rig, 1)
     await rig.stop()

@@ -68,8 +68,7 @@ def tables(rig: Rig) -> tuple[list[Any], list[Any]]:
 
 
 async def test_a_stranger_gets_one_code_and_is_answered_once_the_owner_has_used_it(rig: Rig) -> None:
-    host = ScriptedHost()
-    await rig.start(rig.config(**PAIRING), host)
+    host = await rig.start_with(ScriptedHost(), **PAIRING)
     first = await rig.octo.say(BEN, rig.dm, "hello?")
     assert await rig.until_row(first, "notified") == "not paired"
     await asked_by(rig, text="hello??")

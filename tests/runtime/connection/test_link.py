@@ -274,14 +274,20 @@ async def test_a_store_that_cannot_write_ends_the_connection_and_acknowledges_no
         assert (line.wire.acks, line.intake.dispatched, line.wire.closed) == ([], [], True)
 
 
-async def test_pings_go_on_while_a_slow_store_keeps_the_socket_unread(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(link_module, "BACKLOG_BYTES", 1_000)
-    async with connected() as line:
-        line.intake.open.clear()
-        for number in range(1, 6):
-            line.wire.push(number, bytes(600))
+@asynccontextmanager
+async def flooded(messages: int) -> AsyncIterator[Line]:
+    """Connect a link with a small backlog, whose store hangs, and push messages of 600 bytes."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(link_module, "BACKLOG_BYTES", 1_000)
+        async with connected() as line:
+            line.intake.open.clear()
+            for number in range(1, messages + 1):
+                line.wire.push(number, bytes(600))
+            yield line
+
+
+async def test_pings_go_on_while_a_slow_store_keeps_the_socket_unread() -> None:
+    async with flooded(5) as line:
         await line.clock.advance(300)
         assert not line.running.done()
         assert line.wire.pings == 10
@@ -290,12 +296,8 @@ async def test_pings_go_on_while_a_slow_store_keeps_the_socket_unread(
         assert line.wire.acks == [1, 2, 3, 4, 5]
 
 
-async def test_a_full_backlog_leaves_the_rest_in_the_socket(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(link_module, "BACKLOG_BYTES", 1_000)
-    async with connected() as line:
-        line.intake.open.clear()
-        for number in range(1, 51):
-            line.wire.push(number, bytes(600))
+async def test_a_full_backlog_leaves_the_rest_in_the_socket() -> None:
+    async with flooded(50) as line:
         await line.clock.settle()
         assert line.wire.unread >= 45
         line.intake.open.set()
@@ -304,15 +306,8 @@ async def test_a_full_backlog_leaves_the_rest_in_the_socket(monkeypatch: pytest.
         assert line.intake.recorded == list(range(1, 51))
 
 
-async def test_silence_after_a_slow_store_caught_up_is_counted_from_then(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(link_module, "BACKLOG_BYTES", 1_000)
-    async with connected() as line:
-        line.intake.open.clear()
-        line.wire.push(1, bytes(600))
-        line.wire.push(2, bytes(600))
-        line.wire.push(3, bytes(600))
+async def test_silence_after_a_slow_store_caught_up_is_counted_from_then() -> None:
+    async with flooded(3) as line:
         await line.clock.advance(120)
         line.wire.mute = True
         line.intake.open.set()
@@ -320,28 +315,16 @@ async def test_silence_after_a_slow_store_caught_up_is_counted_from_then(
         assert (await line.end()).ending is LinkEndKind.SILENT
 
 
-async def test_a_store_that_fails_with_a_full_backlog_ends_the_connection_too(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(link_module, "BACKLOG_BYTES", 1_000)
-    async with connected() as line:
-        line.intake.open.clear()
-        for number in range(1, 6):
-            line.wire.push(number, bytes(600))
+async def test_a_store_that_fails_with_a_full_backlog_ends_the_connection_too() -> None:
+    async with flooded(5) as line:
         await line.clock.settle()
         line.intake.error = StoreError("the disk is full", retryable=True)
         line.intake.open.set()
         assert (await line.end()).ending is LinkEndKind.STORE_ERROR
 
 
-async def test_a_connection_that_breaks_while_it_is_not_read_is_read_to_its_end(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(link_module, "BACKLOG_BYTES", 1_000)
-    async with connected() as line:
-        line.intake.open.clear()
-        for number in range(1, 6):
-            line.wire.push(number, bytes(600))
+async def test_a_connection_that_breaks_while_it_is_not_read_is_read_to_its_end() -> None:
+    async with flooded(5) as line:
         await line.clock.settle()
         line.wire.drop()
         await line.clock.advance(100)  # a ping meets the broken connection first

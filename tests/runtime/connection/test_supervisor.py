@@ -1,5 +1,4 @@
 import logging
-from collections.abc import AsyncIterator
 from itertools import pairwise
 
 import pytest
@@ -28,15 +27,6 @@ from tests.runtime.connection.scripted_wire import (
 )
 
 NOT_ALLOWED = PermissionDenied("register", "bot not available", status=403)
-
-
-@pytest.fixture
-async def bot() -> AsyncIterator[Account]:
-    """A bot that is not started yet."""
-    account = Account()
-    yield account
-    if account.running is not None and not account.running.done():
-        await account.stop()
 
 
 async def test_a_bot_registers_once_and_stays_online_for_a_day(bot: Account) -> None:

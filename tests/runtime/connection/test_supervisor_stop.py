@@ -37,43 +37,15 @@ from tests.runtime.connection.scripted_wire import (
 )
 
 
-@pytest.fixture
-async def bot() -> AsyncIterator[Account]:
-    """A bot that is not started yet."""
-    account = Account()
-    yield account
-    if account.running is not None and not account.running.done():
-        await account.stop()
+def begun(part: str, **settings: object) -> Callable[[Account], Awaitable[None]]:
+    """Return what starts a bot once a part of what surrounds it is set so."""
 
+    async def reach(bot: Account) -> None:
+        for name, value in settings.items():
+            setattr(getattr(bot, part), name, value)
+        await bot.start()
 
-async def registering(bot: Account) -> None:
-    bot.api.hang = True
-    await bot.start()
-
-
-async def waiting_to_register(bot: Account) -> None:
-    bot.api.usual = DOWN
-    await bot.start()
-
-
-async def refused(bot: Account) -> None:
-    bot.api.usual = BAD_TOKEN
-    await bot.start()
-
-
-async def opening(bot: Account) -> None:
-    bot.network.hang = True
-    await bot.start()
-
-
-async def waiting_for_connack(bot: Account) -> None:
-    bot.network.usual = ignore
-    await bot.start()
-
-
-async def backing_off(bot: Account) -> None:
-    bot.network.usual = NOBODY
-    await bot.start()
+    return reach
 
 
 async def online(bot: Account) -> None:
@@ -102,12 +74,12 @@ async def paused(bot: Account) -> None:
 @pytest.mark.parametrize(
     ("reach", "state"),
     [
-        (registering, LinkState.CONNECTING),
-        (waiting_to_register, LinkState.CONNECTING),
-        (refused, LinkState.REFUSED),
-        (opening, LinkState.CONNECTING),
-        (waiting_for_connack, LinkState.CONNECTING),
-        (backing_off, LinkState.CONNECTING),
+        pytest.param(begun("api", hang=True), LinkState.CONNECTING, id="registering"),
+        pytest.param(begun("api", usual=DOWN), LinkState.CONNECTING, id="waiting to register"),
+        pytest.param(begun("api", usual=BAD_TOKEN), LinkState.REFUSED, id="refused"),
+        pytest.param(begun("network", hang=True), LinkState.CONNECTING, id="opening"),
+        pytest.param(begun("network", usual=ignore), LinkState.CONNECTING, id="waiting for connack"),
+        pytest.param(begun("network", usual=NOBODY), LinkState.CONNECTING, id="backing off"),
         (online, LinkState.ONLINE),
         (kicked, LinkState.KICKED),
         (suspect, LinkState.SUSPECT),

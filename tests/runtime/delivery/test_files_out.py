@@ -52,8 +52,7 @@ def stored(rig: Rig, payload: Mapping[str, Any]) -> bytes:
 
 async def answered(rig: Rig, shared: Path, *events: Any, **settings: Any) -> list[str]:
     """Let the agent answer and return what stands in the chat."""
-    host = ScriptedHost([Accepted("r"), *events])
-    await rig.start(rig.config(mediaRoots=[str(shared)], **settings), host)
+    await rig.start_with(ScriptedHost([Accepted("r"), *events]), mediaRoots=[str(shared)], **settings)
     await rig.until_row(await rig.mention("go"), "answered")
     return shown(rig)
 
@@ -251,8 +250,7 @@ async def test_a_file_that_vanished_before_the_restart_becomes_a_line(rig: Rig, 
 
 
 async def test_a_file_in_the_runs_own_folder_is_sent_and_the_folder_removed(rig: Rig, shared: Path) -> None:
-    host = ScriptedHost([Accepted("r"), HANG, Final("", (item("made.txt"),))])
-    await rig.start(rig.config(), host)
+    host = await rig.start_with(ScriptedHost([Accepted("r"), HANG, Final("", (item("made.txt"),))]))
     message_id = await rig.mention("go")
     await host.wait_for_turns(1)
     output = host.turns[0].output

@@ -7,7 +7,7 @@ import pytest
 
 from openclaw_channel_octo.config.model import Texts
 from openclaw_channel_octo.host.base import Accepted, Block, Failed, Final, MediaItem
-from openclaw_channel_octo.testing.host import HANG, ScriptedHost
+from openclaw_channel_octo.testing.host import HANG, ScriptedHost, Step
 from openclaw_channel_octo.testing.octo.faults import (
     ErrorAnswer,
     Hang,
@@ -23,39 +23,39 @@ TEXTS = Texts()
 LONG = " ".join(f"word{number}" for number in range(60))
 
 
-async def test_an_answer_accepted_by_the_server_but_not_recorded_is_not_sent_again_after_a_restart(
-    rig: Rig,
+async def broken_off(rig: Rig, fault: Hang | LoseAnswer, *steps: Step) -> str:
+    """Stop the bot while it does not know whether its message was sent; return the id of the message it answers."""
+    await rig.start(rig.config(), ScriptedHost([Accepted("r"), *steps]))
+    rig.octo.fail_next("sendMessage", fault)
+    message_id = await rig.mention("go")
+    if isinstance(fault, LoseAnswer):
+        await rig.until_said(1)
+    else:
+        await rig.octo.wait_for(lambda: rig.calls("sendMessage"))
+    await rig.stop()
+    return message_id
+
+
+@pytest.mark.parametrize(
+    ("end", "fault", "state", "said"),
+    [
+        pytest.param(Final("the answer"), LoseAnswer(), "answered", "the answer", id="sent and not recorded"),
+        pytest.param(Final("the answer"), Hang(), "answered", "the answer", id="never left"),
+        pytest.param(Failed("failed", "no luck"), LoseAnswer(), "notified", TEXTS.failed, id="a notice"),
+    ],
+)
+async def test_after_a_restart_an_answer_or_a_notice_stands_in_the_chat_once_without_a_second_run(
+    rig: Rig, end: Final | Failed, fault: Hang | LoseAnswer, state: str, said: str
 ) -> None:
-    host = ScriptedHost([Accepted("r"), Final("the answer")])
-    await rig.start(rig.config(), host)
-    rig.octo.fail_next("sendMessage", LoseAnswer())
-    message_id = await rig.mention("go")
-    await rig.until_said(1)
-    await rig.stop()
-    again = ScriptedHost()
-    await rig.start(rig.config(), again)
-    await rig.until_row(message_id, "answered")
-    assert rig.said() == ["the answer"]
-    assert again.turns == []
-
-
-async def test_an_answer_that_never_left_is_sent_after_a_restart_without_a_second_run(rig: Rig) -> None:
-    host = ScriptedHost([Accepted("r"), Final("the answer")])
-    await rig.start(rig.config(), host)
-    rig.octo.fail_next("sendMessage", Hang())
-    message_id = await rig.mention("go")
-    await rig.octo.wait_for(lambda: rig.calls("sendMessage"))
-    await rig.stop()
-    again = ScriptedHost()
-    await rig.start(rig.config(), again)
-    await rig.until_row(message_id, "answered")
-    assert rig.said() == ["the answer"]
+    message_id = await broken_off(rig, fault, end)
+    again = await rig.start_with(ScriptedHost())
+    await rig.until_row(message_id, state)
+    assert rig.said() == [said]
     assert again.turns == []
 
 
 async def test_a_process_that_dies_between_two_chunks_leaves_an_answer_that_is_finished(rig: Rig) -> None:
-    host = ScriptedHost([Accepted("r"), Final(LONG)])
-    await rig.start(rig.config(replyChunk=100), host)
+    await rig.start_with(ScriptedHost([Accepted("r"), Final(LONG)]), replyChunk=100)
     message_id = await rig.mention("go")
     await rig.octo.wait_for(lambda: len(rig.calls("sendMessage")) >= 2)
     await rig.stop()
@@ -66,30 +66,10 @@ async def test_a_process_that_dies_between_two_chunks_leaves_an_answer_that_is_f
 
 
 async def test_a_block_that_was_not_seen_by_anybody_does_not_count_as_shown(rig: Rig) -> None:
-    host = ScriptedHost([Accepted("r"), Block("part"), HANG])
-    await rig.start(rig.config(), host)
-    rig.octo.fail_next("sendMessage", Hang())
-    message_id = await rig.mention("go")
-    await rig.octo.wait_for(lambda: rig.calls("sendMessage"))
-    await rig.stop()
-    again = ScriptedHost([Accepted("r"), Final("whole answer")])
-    await rig.start(rig.config(), again)
+    message_id = await broken_off(rig, Hang(), Block("part"), HANG)
+    await rig.start_with(ScriptedHost([Accepted("r"), Final("whole answer")]))
     await rig.until_row(message_id, "answered")
     assert rig.said() == ["whole answer"]
-
-
-async def test_a_notice_is_not_doubled_by_a_restart(rig: Rig) -> None:
-    host = ScriptedHost([Accepted("r"), Failed("failed", "no luck")])
-    await rig.start(rig.config(), host)
-    rig.octo.fail_next("sendMessage", LoseAnswer())
-    message_id = await rig.mention("go")
-    await rig.until_said(1)
-    await rig.stop()
-    again = ScriptedHost()
-    await rig.start(rig.config(), again)
-    await rig.until_row(message_id, "notified")
-    assert rig.said() == [TEXTS.failed]
-    assert again.turns == []
 
 
 async def test_a_key_the_server_drops_is_replaced_by_the_content_of_the_message(fast_rig: Rig) -> None:
@@ -102,8 +82,7 @@ async def test_a_key_the_server_drops_is_replaced_by_the_content_of_the_message(
 
 async def test_two_equal_answers_are_told_apart_where_only_their_content_is_left(fast_rig: Rig) -> None:
     fast_rig.octo.dropped_keys = frozenset({"client_ref"})
-    host = ScriptedHost([Accepted("r"), Final("ok")], [Accepted("r"), Final("ok")])
-    await fast_rig.start(fast_rig.config(), host)
+    await fast_rig.start_with(ScriptedHost([Accepted("r"), Final("ok")], [Accepted("r"), Final("ok")]))
     await fast_rig.until_row(await fast_rig.mention("first"), "answered")
     fast_rig.octo.fail_next("sendMessage", Refuse(), times=2)
     await fast_rig.until_row(await fast_rig.mention("second"), "answered")
@@ -124,8 +103,7 @@ async def test_the_echo_proves_a_send_even_where_the_history_is_out_of_reach(fas
 async def test_chunks_keep_their_order_whatever_happens_to_one_of_them(
     fast_rig: Rig, fault: ProxyPage | RateLimit | ErrorAnswer | LoseAnswer
 ) -> None:
-    host = ScriptedHost([Accepted("r"), Final(LONG)])
-    await fast_rig.start(fast_rig.config(replyChunk=100), host)
+    await fast_rig.start_with(ScriptedHost([Accepted("r"), Final(LONG)]), replyChunk=100)
     fast_rig.octo.fail_next("sendMessage", fault, times=2)
     await fast_rig.until_row(await fast_rig.mention("go"), "answered")
     assert " ".join(fast_rig.said()) == LONG
@@ -143,8 +121,7 @@ async def test_a_server_that_asks_for_half_a_minute_gets_it_before_a_message_is_
 
 
 async def test_a_bot_put_out_of_the_group_midway_leaves_a_dead_letter_with_the_reason(rig: Rig) -> None:
-    host = ScriptedHost([Accepted("r"), Block("part"), HANG, Final("rest")])
-    await rig.start(rig.config(), host)
+    host = await rig.start_with(ScriptedHost([Accepted("r"), Block("part"), HANG, Final("rest")]))
     message_id = await rig.mention("go")
     await rig.until_said(1)
     rig.octo.remove_member("g1", HELPER)
@@ -167,8 +144,7 @@ def answered(rig: Rig) -> list[tuple[str, object]]:
 
 
 async def test_every_message_of_an_answer_names_the_message_it_answers(rig: Rig) -> None:
-    host = ScriptedHost([Accepted("r"), Block("one"), Final("two", ())])
-    await rig.start(rig.config(), host)
+    await rig.start_with(ScriptedHost([Accepted("r"), Block("one"), Final("two", ())]))
     message_id = await rig.mention("go")
     await rig.until_row(message_id, "answered")
     assert answered(rig) == [("one", message_id), ("two", message_id)]
@@ -177,8 +153,7 @@ async def test_every_message_of_an_answer_names_the_message_it_answers(rig: Rig)
 async def test_notices_and_answers_of_commands_name_their_message_too_and_announcements_do_not(
     rig: Rig,
 ) -> None:
-    host = ScriptedHost([Accepted("r"), Failed("failed", "no")])
-    await rig.start(rig.config(laneLength=1), host)
+    host = await rig.start_with(ScriptedHost([Accepted("r"), Failed("failed", "no")]), laneLength=1)
     failed = await rig.mention("go")
     await rig.until_row(failed, "notified")
     host.script(Accepted("r"), HANG, Final("done"))
@@ -237,8 +212,7 @@ async def test_what_a_failed_run_wrote_and_its_notice_are_one_end_across_a_resta
     message_id = await rig.mention("go")
     await rig.octo.wait_for(lambda: rig.calls("sendMessage"))
     await rig.stop()
-    again = ScriptedHost()
-    await rig.start(rig.config(), again)
+    again = await rig.start_with(ScriptedHost())
     assert await rig.until_row(message_id, "notified") == "no luck"
     assert rig.said() == ["half an answer […]", TEXTS.failed]
     assert again.turns == []

@@ -36,8 +36,7 @@ async def test_chatter_gets_neither_receipt_nor_typing(rig: Rig) -> None:
 
 
 async def test_typing_is_repeated_every_five_seconds_until_the_answer_is_there(fast_rig: Rig) -> None:
-    host = ScriptedHost([Accepted("r"), HANG, Final("done")])
-    await fast_rig.start(fast_rig.config(), host)
+    host = await fast_rig.start_with(ScriptedHost([Accepted("r"), HANG, Final("done")]))
     message_id = await fast_rig.mention("long job")
     await fast_rig.octo.wait_for(lambda: len(fast_rig.calls("typing")) >= 4)
     host.release()
@@ -48,8 +47,7 @@ async def test_typing_is_repeated_every_five_seconds_until_the_answer_is_there(f
 
 
 async def test_a_burst_of_mentions_types_once_and_shares_receipts(rig: Rig) -> None:
-    host = ScriptedHost([Accepted("r"), HANG, Final("0")])
-    await rig.start(rig.config(), host)
+    host = await rig.start_with(ScriptedHost([Accepted("r"), HANG, Final("0")]))
     rig.octo.fail_next("readReceipt", Hang())
     ids = [await rig.mention("first")]
     await rig.octo.wait_for(lambda: rig.calls("readReceipt"))
@@ -88,8 +86,7 @@ async def test_an_answer_does_not_wait_for_signs_that_fail(fast_rig: Rig, fault:
 async def test_failing_signs_are_logged_once_for_a_conversation(
     fast_rig: Rig, caplog: pytest.LogCaptureFixture
 ) -> None:
-    host = ScriptedHost([Accepted("r"), HANG, Final("done")])
-    await fast_rig.start(fast_rig.config(), host)
+    host = await fast_rig.start_with(ScriptedHost([Accepted("r"), HANG, Final("done")]))
     fast_rig.octo.fail_next("typing", ProxyPage(503), times=None)
     with caplog.at_level(logging.WARNING):
         await fast_rig.mention("hello")
@@ -110,8 +107,7 @@ async def test_the_first_message_comes_after_receipt_and_typing(rig: Rig) -> Non
 
 
 async def test_a_refused_sign_is_not_repeated_until_somebody_writes_again(fast_rig: Rig) -> None:
-    host = ScriptedHost([Accepted("r"), HANG, Final("one")])
-    await fast_rig.start(fast_rig.config(), host)
+    host = await fast_rig.start_with(ScriptedHost([Accepted("r"), HANG, Final("one")]))
     fast_rig.octo.fail_next("typing", ErrorAnswer(status=403, code="not_group_member"), times=1)
     await fast_rig.mention("first")
     await fast_rig.octo.wait_for(lambda: fast_rig.calls("typing") and fast_rig.calls("typing")[0].status)
@@ -132,8 +128,7 @@ async def test_the_repeat_keeps_its_distance_from_a_sign_a_new_message_caused(
         await typing(api, channel, again=again)
 
     monkeypatch.setattr(BotApi, "typing", noted)
-    host = ScriptedHost([Accepted("r"), HANG, Final("one")])
-    await fast_rig.start(fast_rig.config(), host)
+    host = await fast_rig.start_with(ScriptedHost([Accepted("r"), HANG, Final("one")]))
     await fast_rig.mention("first")
     await fast_rig.octo.wait_for(lambda: fast_rig.calls("typing"))
     await fast_rig.clock.sleep(3.5)

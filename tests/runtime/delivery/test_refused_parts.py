@@ -111,8 +111,7 @@ async def test_one_notice_tells_of_all_parts_that_were_refused(rig: Rig) -> None
 
 async def test_a_file_message_that_is_refused_does_not_keep_back_what_stands_behind_it(rig: Rig) -> None:
     file = MediaItem(kind="file", url="data:text/plain;base64,aGVsbG8=", name="hello.txt")
-    host = ScriptedHost([Accepted("r"), Final("look", (file, file))])
-    await rig.start(rig.config(), host)
+    await rig.start_with(ScriptedHost([Accepted("r"), Final("look", (file, file))]))
     plan(rig, PASS, FILTERED)
     await rig.until_row(await rig.mention("go"), "notified")
     assert rig.said() == ["look", TOLD]
@@ -168,8 +167,7 @@ async def test_a_run_that_fails_after_a_refused_block_ends_with_the_notice_of_it
 
 
 async def test_what_a_failed_run_had_written_may_be_refused_its_notice_arrives(rig: Rig) -> None:
-    host = ScriptedHost([Accepted("r"), Failed("failed", "no luck", partial="half")])
-    await rig.start(rig.config(), host)
+    await rig.start_with(ScriptedHost([Accepted("r"), Failed("failed", "no luck", partial="half")]))
     plan(rig, FILTERED)
     message_id = await rig.mention("go")
     assert await rig.until_row(message_id, "notified") == "no luck"
@@ -199,8 +197,7 @@ async def test_where_the_notice_is_refused_too_a_dead_letter_has_the_reason(rig:
 async def test_where_the_bot_may_not_write_or_octo_is_away_nothing_more_is_tried(
     fast_rig: Rig, fault: Fault, reason: str
 ) -> None:
-    host = ScriptedHost([Accepted("r"), Final(ANSWER)])
-    await fast_rig.start(fast_rig.config(replyChunk=100), host)
+    await fast_rig.start_with(ScriptedHost([Accepted("r"), Final(ANSWER)]), replyChunk=100)
     plan(fast_rig, PASS)
     fast_rig.octo.fail_next("sendMessage", fault, times=None)
     message_id = await fast_rig.mention("go")
@@ -218,8 +215,7 @@ async def test_a_process_that_dies_behind_a_refused_part_leaves_the_rest_and_the
     message_id = await rig.mention("go")
     await rig.octo.wait_for(lambda: len(rig.calls("sendMessage")) == 2)
     await rig.stop()
-    again = ScriptedHost()
-    await rig.start(rig.config(replyChunk=100), again)
+    again = await rig.start_with(ScriptedHost(), replyChunk=100)
     assert (await rig.until_row(message_id, "notified")).startswith("a part was refused: ")
     assert rig.said() == [*PARTS[1:], TOLD]
     assert again.turns == []
@@ -255,8 +251,7 @@ async def test_a_process_that_dies_in_a_run_behind_a_refused_block_leaves_no_sil
     rig: Rig, shown: bool
 ) -> None:
     steps: list[Step] = [Accepted("r"), Block("one"), *([Block("two")] if shown else []), HANG]
-    host = ScriptedHost(steps)
-    await rig.start(rig.config(), host)
+    await rig.start_with(ScriptedHost(steps))
     plan(rig, FILTERED)
     message_id = await rig.mention("go")
     await rig.octo.wait_for(lambda: len(rig.calls("sendMessage")) == 1 + shown)

@@ -29,14 +29,31 @@ async def known(rig: Rig, text: str = "hello") -> None:
     await rig.until_cursor(rig.group, 2)
 
 
+async def started(rig: Rig, *, met: bool) -> ScriptedHost:
+    """Start the bot, and let it meet the group, or look at the group's history at least; return the host."""
+    host = await rig.start_with(ScriptedHost())
+    if met:
+        await known(rig)
+    else:
+        await rig.octo.wait_for(lambda: [call for call in rig.calls("messages/sync") if call.status == 200])
+    return host
+
+
+async def assert_found(rig: Rig, host: ScriptedHost) -> None:
+    """A message that the server never pushes is answered."""
+    rig.octo.lose_next(HELPER)
+    lost = await rig.mention("lost on the way")
+    await rig.until_row(lost, "answered")
+    assert texts(host)[-1] == "lost on the way"
+
+
 async def test_mentions_sent_while_the_bot_was_away_are_answered_after_its_start(rig: Rig) -> None:
     await rig.start(rig.config(), ScriptedHost())
     await known(rig)
     await rig.stop()
     ids = [await rig.mention(f"m{number}") for number in range(3)]
     await rig.octo.say(BEN, rig.group, "chatter")
-    host = ScriptedHost()
-    await rig.start(rig.config(), host)
+    host = await rig.start_with(ScriptedHost())
     for message_id in ids:
         await rig.until_row(message_id, "answered")
     assert texts(host) == ["m0", "m1", "m2"]
@@ -44,8 +61,7 @@ async def test_mentions_sent_while_the_bot_was_away_are_answered_after_its_start
 
 async def test_mentions_sent_while_the_connection_was_lost_are_answered_in_their_order(fast_rig: Rig) -> None:
     rig = fast_rig
-    host = ScriptedHost()
-    await rig.start(rig.config(), host)
+    host = await rig.start_with(ScriptedHost())
     await known(rig)
     rig.octo.stop_sockets()
     for number in range(3):
@@ -64,8 +80,7 @@ async def test_long_absences_are_fetched_page_by_page(rig: Rig) -> None:
     for number in range(450):
         await rig.octo.say(BEN, rig.group, f"chatter {number}")
     asked = await rig.mention("at last")
-    host = ScriptedHost()
-    await rig.start(rig.config(), host)
+    await rig.start_with(ScriptedHost())
     await rig.until_row(asked, "answered")
     pages = [call.body["start_message_seq"] for call in rig.calls("messages/sync")]
     assert {2, 202, 402} <= set(pages)
@@ -74,8 +89,7 @@ async def test_long_absences_are_fetched_page_by_page(rig: Rig) -> None:
 
 async def test_a_message_that_overtook_another_waits_for_it(fast_rig: Rig) -> None:
     rig = fast_rig
-    host = ScriptedHost()
-    await rig.start(rig.config(), host)
+    host = await rig.start_with(ScriptedHost())
     await known(rig)
     syncs = len(rig.calls("messages/sync"))
     for seq in (4, 3, 6, 5):
@@ -87,8 +101,7 @@ async def test_a_message_that_overtook_another_waits_for_it(fast_rig: Rig) -> No
 
 async def test_a_hole_that_stays_open_is_filled_from_the_history(fast_rig: Rig) -> None:
     rig = fast_rig
-    host = ScriptedHost()
-    await rig.start(rig.config(), host)
+    host = await rig.start_with(ScriptedHost())
     await known(rig)
     rig.octo.lose_next(HELPER)
     await rig.mention("lost on the way")
@@ -102,8 +115,7 @@ async def test_when_the_history_cannot_be_asked_what_is_there_is_answered_all_th
     fast_rig: Rig, fault: ErrorAnswer | Hang
 ) -> None:
     rig = fast_rig
-    host = ScriptedHost()
-    await rig.start(rig.config(), host)
+    host = await rig.start_with(ScriptedHost())
     await known(rig)
     rig.octo.fail_next("messages/sync", fault, times=3)
     await rig.octo.inject(HELPER, rig.raw_mention("behind the hole", 9))
@@ -114,8 +126,7 @@ async def test_when_the_history_cannot_be_asked_what_is_there_is_answered_all_th
 
 async def test_what_could_not_be_fetched_is_fetched_later(fast_rig: Rig) -> None:
     rig = fast_rig
-    host = ScriptedHost()
-    await rig.start(rig.config(), host)
+    host = await rig.start_with(ScriptedHost())
     await known(rig)
     rig.octo.lose_next(HELPER)
     rig.octo.fail_next("messages/sync", ErrorAnswer(status=500), times=3)
@@ -128,8 +139,7 @@ async def test_what_could_not_be_fetched_is_fetched_later(fast_rig: Rig) -> None
 async def test_the_first_words_of_a_group_spoken_before_the_bot_was_ever_there_are_answered(rig: Rig) -> None:
     await rig.octo.say(BEN, rig.group, "chatter")
     asked = await rig.mention("are you coming?")
-    host = ScriptedHost()
-    await rig.start(rig.config(), host)
+    host = await rig.start_with(ScriptedHost())
     await rig.until_row(asked, "answered")
     assert texts(host) == ["are you coming?"]
 
@@ -142,8 +152,7 @@ async def test_what_an_earlier_program_has_answered_or_is_too_old_is_left_alone_
     await rig.mention("answered by somebody else")
     await rig.octo.say(HELPER, rig.group, "here you are")
     open_question = await rig.mention("and this?")
-    host = ScriptedHost()
-    await rig.start(rig.config(), host)
+    host = await rig.start_with(ScriptedHost())
     await rig.until_row(open_question, "answered")
     await rig.until_row(await rig.mention("now"), "answered")
     assert texts(host) == ["and this?", "now"]
@@ -155,16 +164,14 @@ async def test_where_nobody_has_to_mention_it_the_bot_does_not_answer_the_talk_f
 ) -> None:
     old = rig.raw_mention("before it came", 1, timestamp=int(time.time()) - 60)
     await rig.octo.inject(HELPER, old, stored=True)
-    host = ScriptedHost()
-    await rig.start(rig.config(requireMention=False), host)
+    host = await rig.start_with(ScriptedHost(), requireMention=False)
     await rig.until_row(await rig.octo.say(BEN, rig.group, "hello"), "answered")
     assert texts(host) == ["hello"]
 
 
 async def test_a_group_the_bot_was_put_into_while_it_was_away_is_found(fast_rig: Rig) -> None:
     rig = fast_rig
-    host = ScriptedHost()
-    await rig.start(rig.config(), host)
+    host = await rig.start_with(ScriptedHost())
     rig.octo.stop_sockets()
     new = rig.octo.add_group("g-new", [ANN, HELPER])
     asked = await rig.mention("welcome!", where=new)
@@ -177,17 +184,8 @@ async def test_a_group_the_bot_was_put_into_while_it_was_away_is_found(fast_rig:
 async def test_a_message_the_server_never_pushed_is_found_on_a_quiet_connection(
     fast_rig: Rig, met: bool
 ) -> None:
-    rig = fast_rig
-    host = ScriptedHost()
-    await rig.start(rig.config(), host)
-    if met:
-        await known(rig)
-    else:
-        await rig.octo.wait_for(lambda: [call for call in rig.calls("messages/sync") if call.status == 200])
-    rig.octo.lose_next(HELPER)
-    lost = await rig.mention("lost on the way")
-    await rig.until_row(lost, "answered")
-    assert texts(host)[-1] == "lost on the way"
+    rig, host = fast_rig, await started(fast_rig, met=met)
+    await assert_found(rig, host)
 
 
 async def test_a_server_that_lists_no_groups_stops_nothing(rig: Rig) -> None:
@@ -202,8 +200,7 @@ async def test_a_first_word_is_answered_though_the_past_of_its_group_cannot_be_r
     fast_rig: Rig, fault: ErrorAnswer | Hang
 ) -> None:
     rig = fast_rig
-    host = ScriptedHost()
-    await rig.start(rig.config(), host)
+    host = await rig.start_with(ScriptedHost())
     rig.octo.fail_next("messages/sync", fault, times=None)
     new = rig.octo.add_group("g-new", [ANN, HELPER])
     await rig.until_row(await rig.mention("welcome!", where=new), "answered")
@@ -221,8 +218,7 @@ async def test_old_mentions_found_at_a_start_get_one_line_that_says_so(
     old = [rig.raw_mention(f"from yesterday {seq}", seq, timestamp=day_ago) for seq in (3, 4)]
     old_ids = [await rig.octo.inject(HELPER, message, stored=True) for message in old]
     new_id = await rig.mention("from just now")
-    host = ScriptedHost()
-    await rig.start(rig.config(), host)
+    host = await rig.start_with(ScriptedHost())
     await rig.until_row(new_id, "answered")
     for old_id in old_ids:
         assert "too old" in await rig.until_row(old_id, "notified")
@@ -244,8 +240,7 @@ async def test_own_messages_and_direct_conversations_are_caught_up_with_too(rig:
     await rig.until_cursor(ChannelRef(ANN, 1), 2)
     await rig.stop()
     missed = await rig.octo.say(ANN, rig.dm, "are you there?")
-    host = ScriptedHost()
-    await rig.start(rig.config(), host)
+    host = await rig.start_with(ScriptedHost())
     await rig.until_row(missed, "answered")
     assert texts(host) == ["are you there?"]
 
@@ -255,8 +250,7 @@ async def test_a_group_the_bot_was_put_out_of_does_not_hold_up_the_start(rig: Ri
     await known(rig)
     await rig.stop()
     rig.octo.remove_member("g1", HELPER)
-    host = ScriptedHost()
-    await rig.start(rig.config(), host)
+    host = await rig.start_with(ScriptedHost())
     await rig.until_row(await rig.octo.say(ANN, rig.dm, "still here?"), "answered")
     assert texts(host) == ["still here?"]
 
@@ -277,8 +271,7 @@ async def test_a_crash_between_commit_and_lane_does_not_change_the_order(rig: Ri
     )
     db.commit()
     db.close()
-    host = ScriptedHost()
-    await rig.start(rig.config(), host)
+    host = await rig.start_with(ScriptedHost())
     await rig.until_row(first, "answered")
     await rig.until_row(second, "answered")
     assert texts(host) == ["m3", "m4"]
@@ -289,13 +282,7 @@ async def test_a_disk_slower_than_the_time_for_fetching_loses_no_message(
     fast_rig: Rig, monkeypatch: pytest.MonkeyPatch, met: bool
 ) -> None:
     """What is recorded is passed on: a message on the disk that nobody works on would wait for the next start."""
-    rig = fast_rig
-    host = ScriptedHost()
-    await rig.start(rig.config(), host)
-    if met:
-        await known(rig)
-    else:
-        await rig.octo.wait_for(lambda: [call for call in rig.calls("messages/sync") if call.status == 200])
+    rig, host = fast_rig, await started(fast_rig, met=met)
     append = Messages.append
 
     async def slow(self: Messages, rows: Sequence[NewInbound]) -> list[InboundRow | None]:
@@ -304,10 +291,7 @@ async def test_a_disk_slower_than_the_time_for_fetching_loses_no_message(
         return recorded
 
     monkeypatch.setattr(Messages, "append", slow)
-    rig.octo.lose_next(HELPER)
-    lost = await rig.mention("lost on the way")
-    await rig.until_row(lost, "answered")
-    assert texts(host)[-1] == "lost on the way"
+    await assert_found(rig, host)
 
 
 def slow_commit(monkeypatch: pytest.MonkeyPatch) -> tuple[asyncio.Event, asyncio.Event]:
@@ -328,8 +312,7 @@ def slow_commit(monkeypatch: pytest.MonkeyPatch) -> tuple[asyncio.Event, asyncio
 async def test_a_message_whose_copy_is_pushed_while_the_history_brings_it_is_answered(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    host = ScriptedHost()
-    await rig.start(rig.config(), host)
+    host = await rig.start_with(ScriptedHost())
     await known(rig)
     recorded, gate = slow_commit(monkeypatch)
     rig.octo.lose_next(HELPER)
@@ -357,8 +340,7 @@ async def test_the_history_overtakes_no_message_that_is_recorded_and_not_in_its_
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A slow disk between the commit of a pushed message and its lane, while the history is read past it."""
-    host = ScriptedHost()
-    await rig.start(rig.config(), host)
+    host = await rig.start_with(ScriptedHost())
     await known(rig)
     recorded, gate = slow_commit(monkeypatch)
     first = await rig.mention("first")

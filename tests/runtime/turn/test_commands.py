@@ -25,8 +25,7 @@ class AskingHost(ScriptedHost):
 
 
 async def test_help_lists_the_commands_and_asks_no_agent(rig: Rig) -> None:
-    host = ScriptedHost()
-    await rig.start(rig.config(), host)
+    host = await rig.start_with(ScriptedHost())
     await rig.until_row(await rig.octo.say(ANN, rig.dm, "/help"), "answered")
     (text,) = rig.said(ChannelRef(ANN, 1))
     assert all(command in text for command in COMMANDS)
@@ -43,15 +42,13 @@ async def test_every_command_has_an_answer_of_its_own(rig: Rig) -> None:
 
 
 async def test_an_unknown_word_with_a_slash_is_an_ordinary_message(rig: Rig) -> None:
-    host = ScriptedHost()
-    await rig.start(rig.config(), host)
+    host = await rig.start_with(ScriptedHost())
     await rig.until_row(await rig.octo.say(ANN, rig.dm, "/deploy now"), "answered")
     assert [turn.text for turn in host.turns] == ["/deploy now"]
 
 
 async def test_the_owner_stops_a_running_turn_in_a_group(rig: Rig) -> None:
-    host = ScriptedHost([Accepted("r"), HANG, Final("never")])
-    await rig.start(rig.config(), host)
+    host = await rig.start_with(ScriptedHost([Accepted("r"), HANG, Final("never")]))
     running = await rig.mention("long job", who=BEN)
     await host.wait_for_turns(1)
     await rig.until_row(await rig.mention("/stop", who=ANN), "answered")
@@ -63,8 +60,7 @@ async def test_the_owner_stops_a_running_turn_in_a_group(rig: Rig) -> None:
 
 @pytest.mark.parametrize("command", ["/stop", "/reset"])
 async def test_others_may_not_stop_or_reset_in_a_group(rig: Rig, command: str) -> None:
-    host = ScriptedHost([Accepted("r"), HANG, Final("done")])
-    await rig.start(rig.config(), host)
+    host = await rig.start_with(ScriptedHost([Accepted("r"), HANG, Final("done")]))
     await rig.mention("long job")
     await host.wait_for_turns(1)
     session_id = host.sessions[GROUP_KEY].session_id
@@ -76,8 +72,7 @@ async def test_others_may_not_stop_or_reset_in_a_group(rig: Rig, command: str) -
 
 
 async def test_everybody_resets_their_own_conversation(rig: Rig) -> None:
-    host = ScriptedHost()
-    await rig.start(rig.config(), host)
+    host = await rig.start_with(ScriptedHost())
     await rig.until_row(await rig.octo.say(BEN, rig.dm, "remember me"), "answered")
     before = host.sessions["agent:main:octo:direct:ben"].session_id
     await rig.until_row(await rig.octo.say(BEN, rig.dm, "/reset"), "answered")
@@ -85,8 +80,7 @@ async def test_everybody_resets_their_own_conversation(rig: Rig) -> None:
 
 
 async def test_status_tells_the_session_and_what_waits(rig: Rig) -> None:
-    host = ScriptedHost([Accepted("r"), HANG, Final("done")])
-    await rig.start(rig.config(), host)
+    host = await rig.start_with(ScriptedHost([Accepted("r"), HANG, Final("done")]))
     await rig.mention("long job")
     await host.wait_for_turns(1)
     await rig.mention("waits")
@@ -155,8 +149,7 @@ async def test_where_direct_messages_share_one_session_only_the_owner_and_listed
 
 @pytest.mark.parametrize("text", ["/approve 3f0c-12 allow-once", "/approve deny", "approve always"])
 async def test_an_approval_passes_a_busy_lane_and_this_agent_asks_for_none(rig: Rig, text: str) -> None:
-    host = ScriptedHost([Accepted("r"), HANG, Final("done")])
-    await rig.start(rig.config(), host)
+    host = await rig.start_with(ScriptedHost([Accepted("r"), HANG, Final("done")]))
     await rig.octo.say(ANN, rig.dm, "long job")
     await host.wait_for_turns(1)
     await rig.until_row(await rig.octo.say(ANN, rig.dm, text), "answered")

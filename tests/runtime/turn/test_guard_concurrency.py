@@ -153,8 +153,7 @@ async def test_mentions_that_arrive_in_one_packet_share_one_announcement_in_each
 async def test_two_bots_of_one_agent_announce_each_failed_run_once_whichever_of_them_failed(
     rig: Rig,
 ) -> None:
-    host = ScriptedHost()
-    await rig.start(rig.config(bots={"helper": TOKEN, "other": OTHER_TOKEN}), host)
+    host = await rig.start_with(ScriptedHost(), bots={"helper": TOKEN, "other": OTHER_TOKEN})
     await rig.octo.wait_for(lambda: rig.octo.online(OTHER))
     for number in range(1, 4):
         host.script(Accepted("r"), Failed("failed", "no luck"))
@@ -202,15 +201,20 @@ async def test_a_recovery_that_meets_a_conflict_is_tried_once_more_and_the_turn_
     assert len(host.recoveries) == 2
 
 
-async def test_after_a_conflict_the_turn_waits_for_the_run_that_overtook_it(fast_rig: Rig) -> None:
-    host = OvertakenHost()
-    host.set_status(GROUP_KEY, "failed")
-    await fast_rig.start(fast_rig.config(), host)
-    message_id = await fast_rig.mention("hello?")
+async def assert_waits(rig: Rig, host: WatchedHost) -> None:
+    """A mention waits for the run of somebody else, and is answered once that has ended."""
+    await rig.start(rig.config(), host)
+    message_id = await rig.mention("hello?")
     await host.until_looked(4)
     assert host.turns == []
     host.set_status(GROUP_KEY, "done", run_id=FOREIGN)
-    await fast_rig.until_row(message_id, "answered")
+    await rig.until_row(message_id, "answered")
+
+
+async def test_after_a_conflict_the_turn_waits_for_the_run_that_overtook_it(fast_rig: Rig) -> None:
+    host = OvertakenHost()
+    host.set_status(GROUP_KEY, "failed")
+    await assert_waits(fast_rig, host)
     assert fast_rig.said() == [RESTART, "echo: @Helper hello?"]
 
 
@@ -218,12 +222,7 @@ async def test_after_a_conflict_the_turn_waits_for_the_run_that_overtook_it(fast
 async def test_a_run_of_somebody_else_is_waited_for_without_a_word(fast_rig: Rig, status: str) -> None:
     host = WatchedHost()
     host.set_status(GROUP_KEY, status, run_id=FOREIGN)
-    await fast_rig.start(fast_rig.config(), host)
-    message_id = await fast_rig.mention("hello?")
-    await host.until_looked(4)
-    assert host.turns == []
-    host.set_status(GROUP_KEY, "done", run_id=FOREIGN)
-    await fast_rig.until_row(message_id, "answered")
+    await assert_waits(fast_rig, host)
     assert fast_rig.said() == ["echo: @Helper hello?"]
     assert host.aborts == []
 

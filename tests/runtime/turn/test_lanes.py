@@ -212,8 +212,7 @@ async def test_a_full_lane_says_busy_once_for_a_burst_and_ends_every_message_of_
 
 async def test_the_next_burst_gets_a_notice_of_its_own(rig: Rig) -> None:
     hanging: list[list[Step]] = [[Accepted("r"), HANG, Final(text)] for text in "abc"]
-    host = ScriptedHost(*hanging)
-    await rig.start(rig.config(laneLength=1), host)
+    host = await rig.start_with(ScriptedHost(*hanging), laneLength=1)
     await rig.mention("a")
     await host.wait_for_turns(1)
     await rig.mention("b")
@@ -229,8 +228,7 @@ async def test_the_next_burst_gets_a_notice_of_its_own(rig: Rig) -> None:
 
 
 async def test_a_busy_notice_that_cannot_be_sent_leaves_dead_letters(rig: Rig) -> None:
-    host = ScriptedHost([Accepted("r"), HANG, Final("a")])
-    await rig.start(rig.config(laneLength=1), host)
+    host = await rig.start_with(ScriptedHost([Accepted("r"), HANG, Final("a")]), laneLength=1)
     await rig.mention("a")
     await host.wait_for_turns(1)
     await rig.mention("b")
@@ -241,8 +239,7 @@ async def test_a_busy_notice_that_cannot_be_sent_leaves_dead_letters(rig: Rig) -
 
 
 async def test_other_conversations_are_answered_while_one_hangs(rig: Rig) -> None:
-    host = ScriptedHost([Accepted("r"), HANG, Final("late")])
-    await rig.start(rig.config(), host)
+    host = await rig.start_with(ScriptedHost([Accepted("r"), HANG, Final("late")]))
     await rig.mention("hang")
     await host.wait_for_turns(1)
     await rig.until_row(await rig.mention("quick", where=rig.thread), "answered")
@@ -253,8 +250,7 @@ async def test_other_conversations_are_answered_while_one_hangs(rig: Rig) -> Non
 
 async def test_turns_at_once_are_limited_for_each_bot_and_in_all(rig: Rig) -> None:
     hanging: list[list[Step]] = [[Accepted("r"), HANG, Final(str(number))] for number in range(3)]
-    host = ScriptedHost(*hanging)
-    await rig.start(rig.config(maxTurns=2), host)
+    host = await rig.start_with(ScriptedHost(*hanging), maxTurns=2)
     asked = {await rig.mention("one"), await rig.mention("two", where=rig.thread)}
     asked.add(await rig.octo.say(ANN, rig.dm, "three"))
     await host.wait_for_turns(2)
