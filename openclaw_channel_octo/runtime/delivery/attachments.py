@@ -28,7 +28,7 @@ from openclaw_channel_octo.runtime.delivery.open_beneath import (
     FileRefused,
     OpenFile,
     folder_root,
-    opened_inside,
+    open_beneath,
 )
 from openclaw_channel_octo.runtime.delivery.outputs import Outputs
 from openclaw_channel_octo.store.records import Part
@@ -197,7 +197,7 @@ class Attachments:
         if scheme in {"http", "https"}:
             fetched = await self._fetcher.fetch(source, noted["name"])
             try:
-                with opened_inside(str(fetched.path), [folder_root(self._spool.path)]) as file:
+                with open_beneath(str(fetched.path), [folder_root(self._spool.path)]) as file:
                     yield _Found(file, fetched.mime)
             finally:
                 await self._fetcher.remove(fetched)
@@ -208,7 +208,7 @@ class Attachments:
             roots = [folder_root(self._spool.path)]
         elif output and not path.startswith("/"):
             path = f"{output}/{path}"
-        with opened_inside(path, roots) as file:
+        with open_beneath(path, roots) as file:
             yield _Found(file)
 
     def _spooled(self, address: str) -> dict[str, str]:

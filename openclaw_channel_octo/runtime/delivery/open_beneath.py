@@ -14,7 +14,7 @@ from msgspec import Struct
 from openclaw_channel_octo.errors import OctoError
 from openclaw_channel_octo.rest.upload import SourceChanged
 
-__all__ = ["FileRefused", "OpenFile", "Root", "folder_root", "opened_inside"]
+__all__ = ["FileRefused", "OpenFile", "Root", "folder_root", "open_beneath"]
 
 OUTSIDE = "it is not in a folder I may send files from"
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
@@ -57,7 +57,7 @@ class OpenFile:
     """A file that was found inside; whatever is put in its place afterwards is not read.
 
     Args:
-        descriptor: the open file, closed by `opened_inside`.
+        descriptor: the open file, closed by `open_beneath`.
     """
 
     def __init__(self, descriptor: int) -> None:
@@ -89,7 +89,7 @@ class OpenFile:
 
 
 @contextmanager
-def opened_inside(path: str, roots: Sequence[Root]) -> Iterator[OpenFile]:
+def open_beneath(path: str, roots: Sequence[Root]) -> Iterator[OpenFile]:
     """Open a file below one of the folders.
 
     Every step below the folder is taken from the one before it and follows no link, so that nothing can be
