@@ -148,6 +148,7 @@ async def test_a_close_waits_for_no_client() -> None:
             made = await left.enter_async_context(clients(port, 10, WHOLE * 200))
         for client in made:
             await ended(client)
+        assert [client[0].at_eof() for client in made] == [True] * 10
 
 
 @pytest.mark.parametrize(
