@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields
 from openclaw_channel_octo.config.model import GuardConfig, Texts
 from openclaw_channel_octo.testing.octo.records import ChatLine
 
-__all__ = ["DRAIN", "Conversation", "Stop", "Verdict", "judge"]
+__all__ = ["DRAIN", "Conversation", "Stop", "Verdict", "answer", "judge"]
 
 TEXTS = Texts()
 NOTICES = (TEXTS.failed, TEXTS.timeout, TEXTS.empty, TEXTS.cut_off)
@@ -20,6 +20,13 @@ DRAIN = "the drain begins"
 BEGUN = re.compile(r"turn started runId=(\S+)")
 IN_ORDER = (0, 1)
 """Exit codes of a program that was asked to stop: everything came to its end, or turns were cut short."""
+
+
+def answer(number: int) -> str:
+    """Return what the agent answers to a message, for some of them in several pieces."""
+    return " ".join(
+        [f"answer to #{number}", *["and so on"] * (30 if number % 4 == 0 else 1), f"end of #{number}"]
+    )
 
 
 @dataclass(slots=True)
@@ -121,6 +128,7 @@ class _Walk:
         self._notices = 0
         self._answered: set[int] = set()
         self._ended: set[int] = set()
+        self._words: list[str] = []
         self._announced_at: int | None = None
 
     def walk(self) -> None:
@@ -148,13 +156,25 @@ class _Walk:
             self._announced_at = None
         elif text.startswith(ANNOUNCEMENTS):
             self._announcement(position)
+        elif text == TEXTS.refused:
+            return
         elif match := ANSWER.match(text):
             self._answer(int(match[1]))
             self._announced_at = None
+            self._words = []
+        self._words += text.split()
         if match := LAST_WORD.search(text):
-            if int(match[1]) in self._ended:
-                self._verdict.twice.append(f"{self._talk.name}: the end of #{match[1]} twice")
-            self._ended.add(int(match[1]))
+            self._end(int(match[1]))
+
+    def _end(self, number: int) -> None:
+        if number in self._ended:
+            self._verdict.twice.append(f"{self._talk.name}: the end of #{number} twice")
+        self._ended.add(number)
+        whole = answer(number).split()
+        if len(self._words) > len(whole):
+            self._verdict.twice.append(f"{self._talk.name}: a piece of #{number}")
+        elif self._words != whole:
+            self._verdict.silent.append(f"{self._talk.name}: #{number} is not whole")
 
     def _announcement(self, position: int) -> None:
         """Two announcements with no end between them belong to two failed runs only if a process died between them."""

@@ -49,6 +49,7 @@ POINTS: dict[str, tuple[type, str, bool]] = {
     "after the answer is planned, before it is sent": (Deliveries, "plan", True),
     "before a message is sent": (BotApi, "send_message", False),
     "after a message was accepted, before that is recorded": (BotApi, "send_message", True),
+    "after a piece of an answer was accepted, before that is recorded": (Sender, "deliver", True),
     "after a chunk is recorded": (Deliveries, "mark", True),
     "before the row is settled": (Messages, "settle", False),
     "after the row is settled": (Messages, "settle", True),

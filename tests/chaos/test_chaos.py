@@ -1,5 +1,6 @@
 """The short form of `make chaos`: the real program, ended at every named point, killed or stopped at random moments."""
 
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -7,12 +8,17 @@ import pytest
 
 from openclaw_channel_octo.config.model import Texts
 from openclaw_channel_octo.testing.octo.records import ChatLine
-from tests.chaos.judge import DRAIN, Conversation, Stop, Verdict, judge
+from tests.chaos.judge import DRAIN, Conversation, Stop, Verdict, answer, judge
 from tests.chaos.launcher import POINTS
 from tests.chaos.world import Chaos, Plan
 
 RESTART = "⚠️ Previous session failed, restarting..."
 FAILED, REFUSED = Texts().failed, Texts().refused
+
+
+def pieces(number: int) -> list[str]:
+    """Return a long answer in the pieces it is sent in."""
+    return textwrap.wrap(answer(number), 100)
 
 
 def talk(asked: list[int], *said: str, deaths: tuple[int, ...] = (), refused: int = 0) -> Verdict:
@@ -31,14 +37,11 @@ def talk(asked: list[int], *said: str, deaths: tuple[int, ...] = (), refused: in
     return judge([Conversation("g", asked, refused, lines, "bot", deaths)])
 
 
-def answer(number: int) -> str:
-    return f"answer to #{number} end of #{number}"
-
-
 def test_the_judge_is_content_with_answers_notices_and_announcements_in_their_places() -> None:
     assert talk([1, 2, 3], answer(1), FAILED, RESTART, answer(3)).fine
     assert talk([1], RESTART, RESTART, answer(1), deaths=(1,)).fine
-    assert talk([4], "answer to #4 and so", "on end of #4").fine
+    assert talk([4], *pieces(4)).fine
+    assert talk([4], pieces(4)[0], REFUSED, *pieces(4)[1:], refused=1).fine
 
 
 @pytest.mark.parametrize(
@@ -47,7 +50,9 @@ def test_the_judge_is_content_with_answers_notices_and_announcements_in_their_pl
         ([1, 2], [answer(2)], "silent"),
         ([1], [], "silent"),
         ([1], ["answer to #1 and so"], "silent"),
+        ([4], [*pieces(4)[:1], *pieces(4)[2:]], "silent"),
         ([1], [answer(1), answer(1)], "twice"),
+        ([4], [*pieces(4)[:2], *pieces(4)[1:]], "twice"),
         ([1, 2], [answer(2), answer(1)], "disordered"),
         ([1, 2], [FAILED, FAILED, answer(2)], "doubled"),
         ([1], [answer(1), FAILED], "doubled"),

@@ -1,6 +1,7 @@
 """A deployment that is killed or stopped again and again while people talk to it."""
 
 import asyncio
+import inspect
 import json
 import os
 import random
@@ -23,7 +24,7 @@ from openclaw_channel_octo.testing.octo.faults import (
     Refuse,
 )
 from openclaw_channel_octo.testing.octo.records import ChatLine, RawMessage
-from tests.chaos.judge import Conversation, Stop, Verdict, judge
+from tests.chaos.judge import Conversation, Stop, Verdict, answer, judge
 from tests.chaos.launcher import POINTS, SPEED
 
 __all__ = ["Chaos", "Plan"]
@@ -51,8 +52,10 @@ SEND_FAULTS: tuple[Fault, ...] = (
 )
 SYNC_FAULTS: tuple[Fault, ...] = (Refuse(), ErrorAnswer(status=500))
 
-AGENT = """
+AGENT = f"""
 import re, sys, time
+
+{inspect.getsource(answer)}
 number = re.search(r"#(\\d+)", sys.stdin.read())[1]
 n = int(number)
 if n % 17 == 0:
@@ -60,7 +63,7 @@ if n % 17 == 0:
 if n % 23 == 0:
     sys.exit(0)
 time.sleep((n % 5) * 0.01)
-print(f"answer to #{n}", "and so on " * (30 if n % 4 == 0 else 1), f"end of #{n}")
+print(answer(n))
 """
 
 
