@@ -173,6 +173,7 @@ def plant(bug: str) -> None:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # ignored below nohup, which the program respects
     speed_up()
     tell_of_the_drain()
     if bug := os.environ.get("CHAOS_BUG"):
