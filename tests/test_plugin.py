@@ -20,7 +20,7 @@ from openclaw_channel_octo.runtime.channel import OctoChannel
 from openclaw_channel_octo.testing.octo.double import OctoDouble
 from tests.runtime.rig import ANN, HELPER, TOKEN, Rig
 
-README = Path(__file__).parents[1] / "README.md"
+PLUGINS = Path(__file__).parents[1] / "docs" / "plugins.md"
 
 
 def manager() -> pluggy.PluginManager:
@@ -122,8 +122,8 @@ def test_every_hook_explains_itself_and_each_of_its_arguments(spec: object) -> N
 
 
 def embedding_example() -> str:
-    """Return the code of the README's section on embedding."""
-    section = README.read_text().partition("## In your own host")[2]
+    """Return the code of the section on hosts."""
+    section = PLUGINS.read_text().partition("## A host of your own")[2]
     found = re.search(r"```python\n(.*?)```", section, re.DOTALL)
     assert found is not None
     return found.group(1)
@@ -134,7 +134,7 @@ def test_the_example_has_no_more_than_ten_lines_in_its_main_function() -> None:
     assert 0 < len(body.strip().splitlines()) <= 10
 
 
-async def test_the_readmes_ten_lines_answer_a_mention(octo: OctoDouble, tmp_path: Path) -> None:
+async def test_the_ten_lines_of_a_host_answer_a_mention(octo: OctoDouble, tmp_path: Path) -> None:
     rig = Rig(octo, tmp_path / "state", SystemClock())
     (tmp_path / "octo.json").write_text(json.dumps(rig.config()))
     (tmp_path / "host.py").write_text(embedding_example())

@@ -1,4 +1,4 @@
-"""Code and commands in the documents run; the README's host program is run by tests/test_plugin.py."""
+"""Code and commands in the documents run; the host program of docs/plugins.md is run by tests/test_plugin.py."""
 
 import ast
 import json
@@ -14,6 +14,9 @@ from tests.runtime.rig import BEN, Rig
 from tests.test_public_api import CODE, DOCUMENTS, ROOT
 
 README = ROOT / "README.md"
+AGENTS = ROOT / "docs" / "agents.md"
+RUN = {AGENTS: 1, ROOT / "docs" / "plugins.md": 1}
+"""Documents with code of their own, and how many blocks of it are run."""
 GENERATED = re.compile(r"<!-- begin generated: (\w+) -->.*<!-- end generated: \1 -->", re.DOTALL)
 
 
@@ -23,17 +26,31 @@ def code_of(path: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
-def test_only_the_readme_has_code_of_its_own_and_both_blocks_are_run(path: Path) -> None:
-    host_program_and_outbound = 2
-    assert len(code_of(path)) == (host_program_and_outbound if path == README else 0)
+def test_code_of_a_document_is_run(path: Path) -> None:
+    assert len(code_of(path)) == RUN.get(path, 0)
 
 
-async def test_the_readmes_outbound_example_reads_and_calls_somebody(city: Rig) -> None:
+def anchors(path: Path) -> set[str]:
+    """Return what a link can name in a document: its headings, as GitHub spells them."""
+    headings = re.findall(r"^#+ (.*)", path.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_link_in_a_document_leads_somewhere(path: Path) -> None:
+    for link in re.findall(r"\]\((?!https?:)([^)\s]+)\)", path.read_text()):
+        name, _, anchor = link.partition("#")
+        target = (path.parent / name).resolve() if name else path
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target), link
+
+
+async def test_the_outbound_example_reads_and_calls_somebody(city: Rig) -> None:
     asked = await ask(city, BEN)
-    (code,) = (code for code in code_of(README) if "octo.outbound(turn)" in code)
+    (code,) = (code for code in code_of(AGENTS) if "octo.outbound(turn)" in code)
     code = code.replace("9b1e…", "g1").replace("3f0c…", BEN)
     names: dict[str, Any] = {"octo": city.channel, "turn": asked.host.turns[-1]}
-    await eval(compile(code, "README.md", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT), names)
+    await eval(compile(code, AGENTS.name, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT), names)
     assert city.said() == ["@Ben Deployed."]
     page, receipt = names["page"], names["receipt"]
     assert "go" in page.block()
