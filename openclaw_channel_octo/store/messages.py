@@ -19,6 +19,9 @@ from openclaw_channel_octo.store.transaction import (
 
 __all__ = ["Messages", "bury", "counts_of", "retry"]
 
+RESENT_WITHIN_S = 86_400
+"""How long after a message its sender's app may send it again as a copy, by the server's clock."""
+
 _ROW_ENDED = "its message ended before it was sent"
 
 _STORED = [name for name in NewInbound.__struct_fields__ if name != "channel"]
@@ -43,6 +46,9 @@ class Messages(Repository):
 
     async def append(self, rows: Sequence[NewInbound]) -> list[InboundRow | None]:
         """Record messages in one transaction; a message known already gives ``None`` in its place.
+
+        Known is one by its id, or as a copy that its sender's app has sent again under another id: the same sender,
+        conversation, ``client_msg_no`` and payload within `RESENT_WITHIN_S`.
 
         A message that was given up because nobody could read it is new again once a readable copy comes.
         """
@@ -165,7 +171,25 @@ def _insert_readable(tx: Transaction, row: NewInbound) -> InboundRow | None:
     return _insert(tx, row) if given_up.rowcount else None
 
 
+def _is_resent(tx: Transaction, row: NewInbound) -> bool:
+    """Return whether its sender's app has sent a message before (protocol §4.5); dead letters do not count."""
+    if not row.client_msg_no:
+        return False
+    found = tx.db.execute(
+        "SELECT 1 FROM inbound INDEXED BY inbound_sent"  # without statistics another index would be taken
+        " WHERE account = ? AND client_msg_no = ? AND client_msg_no != '' AND from_uid = ? AND channel_id = ?"
+        " AND channel_type = ? AND payload = ? AND abs(timestamp - ?) <= ? AND state != 'dead'",
+        (
+            *(row.account, row.client_msg_no, row.from_uid, row.channel.id, row.channel.type),
+            *(row.payload, row.timestamp, RESENT_WITHIN_S),
+        ),
+    )
+    return found.fetchone() is not None
+
+
 def _insert(tx: Transaction, row: NewInbound) -> InboundRow | None:
+    if _is_resent(tx, row):
+        return None
     added = tx.db.execute(_INSERT, (*_stored_of(row), tx.now_ms, tx.now_ms))
     if not added.rowcount or added.lastrowid is None:
         return None

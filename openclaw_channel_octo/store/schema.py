@@ -138,5 +138,8 @@ MIGRATIONS = (
     CREATE INDEX episode_age ON episode (noted_at);
     CREATE INDEX audit_open ON audit (account) WHERE outcome = 'begun';
     """,
+    """
+    CREATE INDEX inbound_sent ON inbound (account, client_msg_no) WHERE client_msg_no != '';
+    """,
 )
 """One script for each schema version; version N is reached by running the first N."""

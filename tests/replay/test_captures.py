@@ -180,6 +180,29 @@ def test_copies_of_messages_nobody_acknowledged_are_duplicates_and_acknowledged_
     assert summary("unacked-resend")["acks"]["sent"] == 16
 
 
+def test_what_an_app_sends_again_is_a_copy_and_the_same_number_of_somebody_else_a_message() -> None:
+    found = messages("resent-by-sender")
+    assert [(event["text"], event["decision"]) for event in found] == [
+        ("@Helper deploy it", "turn"),
+        ("@Helper deploy it", "duplicate"),
+        ("@Helper deploy it", "duplicate"),
+        ("@Helper deploy it", "turn"),
+        ("hello in private", "turn"),
+        ("hello in private", "duplicate"),
+        ("only chatter", "context"),
+        ("only chatter", "duplicate"),
+        ("@Helper and now something new", "turn"),
+    ]
+    assert found[0]["from_uid"] != found[3]["from_uid"]
+    assert summary("resent-by-sender")["acks"] == {
+        "sent": 9,
+        "recorded": 9,
+        "compared_connections": 1,
+        "equal": True,
+        "mismatches": [],
+    }
+
+
 def test_the_bug_report_has_its_mentions_and_its_direct_message_addressed() -> None:
     turns = [event for event in messages("silent-group") if event["decision"] == "turn"]
     assert texts(turns)[1:] == [

@@ -37,7 +37,7 @@ def message(message_id: str, *, account: str = "bot", state: RowState = RowState
         account=account,
         message_id=message_id,
         message_seq=1,
-        client_msg_no="c",
+        client_msg_no=f"c{message_id}",
         from_uid="ann",
         channel=GROUP,
         timestamp=1,

@@ -204,20 +204,31 @@ def refused(number: int) -> InboundRow:
     )
 
 
+SENT_AGAIN = replace(message("1"), client_msg_no="n")
+
+
 def filled(db: sqlite3.Connection, count: int) -> None:
     """Add rows of each kind that other reads have to leave aside."""
     on = OnConnection(db)
     for number in range(count):
         name = f"{db.total_changes}-{number}"
-        done(on.messages.append([replace(message(name, RowState.NOTIFIED), decision="refused")]))
+        done(
+            on.messages.append(
+                [replace(message(name, RowState.NOTIFIED), decision="refused", client_msg_no=name)]
+            )
+        )
         done(on.messages.append([message(f"{name}-dead", RowState.DEAD)]))
         done(OnConnection(db, number).cursors.save({ChannelRef(name, 2): 1}))
         done(on.audit.begin(request(AuditOutcome.DONE)))
         done(on.episodes.note("k", name))
+    done(on.messages.append([SENT_AGAIN]))
 
 
 READS: dict[str, Callable[[sqlite3.Connection], object]] = {
     "an earlier notice": lambda db: done(OnConnection(db).messages.earlier_notice(refused(1), 0)),
+    "a message sent again": lambda db: done(
+        OnConnection(db).messages._append([replace(SENT_AGAIN, message_id="2")])
+    ),
     "open rows": lambda db: done(OnConnection(db).messages.unfinished("bot")),
     "cursors": lambda db: done(OnConnection(db).cursors.latest(20)),
     "one cursor": lambda db: done(OnConnection(db).cursors.load(GROUP)),

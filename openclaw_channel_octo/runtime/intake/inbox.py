@@ -194,6 +194,6 @@ class Inbox:
 def _settled(item: _Judged, row: InboundRow | None) -> Outcome:
     """Return the outcome after recording: a message known already is a duplicate."""
     if row is None:
-        known = Decision(DecisionKind.DUPLICATE, "known message id")
+        known = Decision(DecisionKind.DUPLICATE, "recorded before")
         return replace(item.outcome, decision=known, session_key="")
     return replace(item.outcome, row=row) if row.state is RowState.RECEIVED else item.outcome
