@@ -69,12 +69,15 @@ async def in_parts(
 
 def _behind(part: Part, found: list[HistoryMessage], *, upwards: bool) -> Part | None:
     """Return what comes next in the same direction, ``None`` where there is nothing."""
-    if len(found) < part.limit:
+    numbers = [
+        row.message_seq for row in found if row.message_seq > 0
+    ]  # of an unreadable row it may be unknown
+    if len(found) < part.limit or not numbers:
         return None
     if upwards:
-        start = found[-1].message_seq + 1
+        start = numbers[-1] + 1
         return replace(part, start=start) if start > part.start else None
-    start = found[0].message_seq - 1
+    start = numbers[0] - 1
     if start <= part.end or (part.start and start >= part.start):
         return None
     return replace(part, start=start, pull_up=False)

@@ -6,6 +6,7 @@ Over 350 lines: a model for each answer of one API.
 import base64
 import binascii
 import json
+from contextlib import suppress
 from typing import Annotated, Any
 
 from pydantic import (
@@ -17,6 +18,7 @@ from pydantic import (
     Field,
     SecretStr,
     TypeAdapter,
+    ValidationError,
     model_validator,
 )
 from yarl import URL
@@ -152,7 +154,7 @@ class HistoryMessage(_Model):
     """A stored message, as it was sent: edits and recalls are not applied (octo-bot-api §2.4).
 
     Attributes:
-        message_id: decimal digits.
+        message_id: decimal digits; empty for a row that cannot be read, of which only the numbers may be known.
         message_seq: position in its channel, from 1.
         client_msg_no: the server's or the sender's key of the message.
         from_uid: the sender, empty for the system.
@@ -191,10 +193,41 @@ class HistoryMessage(_Model):
         return flat
 
 
+_MOST_UNREADABLE = 200
+"""Rows of a page that may be unreadable: as many as can be asked for."""
+
+_WHOLE_NUMBER = TypeAdapter(_Number)
+
+
+def _history_row(row: Any) -> HistoryMessage:
+    """Return a row, or what stands in the place of one that cannot be read: it must not cost those beside it."""
+    try:
+        return HistoryMessage.model_validate(row)
+    except ValidationError:
+        seq = row.get("message_seq") if isinstance(row, dict) else None
+        with suppress(ValidationError):
+            return HistoryMessage.model_construct(
+                message_id="", message_seq=_WHOLE_NUMBER.validate_python(seq)
+            )
+        return HistoryMessage.model_construct(message_id="")
+
+
+def _history_rows(value: Any) -> Any:
+    if not isinstance(value, list):
+        return _rows(value)
+    rows, unreadable = [], 0
+    for row in value:
+        rows.append(_history_row(row))
+        unreadable += not rows[-1].message_id
+        if unreadable > _MOST_UNREADABLE:
+            raise ValueError(f"more than {_MOST_UNREADABLE} rows cannot be read")
+    return rows
+
+
 class History(_Model):
     """A page of history, ascending by ``message_seq`` (octo-bot-api §2.4)."""
 
-    messages: Annotated[list[HistoryMessage], FailFast(), BeforeValidator(_rows)]
+    messages: Annotated[list[HistoryMessage], FailFast(), BeforeValidator(_history_rows)]
 
 
 class Group(_Model):

@@ -238,7 +238,7 @@ class Bot:
 
     def _make_gap_filler(self) -> GapFiller:
         return GapFiller(
-            history=MissedHistory(self._api, self._around.places, self._identity),
+            history=MissedHistory(self._api, self._around.places, self._identity, self._log),
             accept=self._fetched,
             release=self._pipeline.release,
             cursors=self._shared.journal.cursors(self._config.account_id),

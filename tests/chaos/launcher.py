@@ -114,7 +114,7 @@ def look_away() -> None:
     async def finds_nothing(*_: Any) -> list[Any]:
         return []
 
-    for name in ("conversations", "page"):
+    for name in ("conversations", "_read"):
         replaced(MissedHistory, name, finds_nothing)
 
 

@@ -316,6 +316,7 @@ class AgentActions:
                 text=UNHEARD if row.from_uid in unheard else excerpt(render(parse_payload(row.payload)).text),
             )
             for row in rows
+            if row.message_id
         )
 
     async def _members(self, group: str, record: Record) -> list[GroupMember]:

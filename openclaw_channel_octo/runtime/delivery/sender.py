@@ -180,11 +180,12 @@ class Sender:
                 row.channel, start=start, limit=MAX_HISTORY_ROWS, within_s=LOOK_WITHIN_S
             )
             for message in page:
-                if self._is_ours(message):
+                if message.message_id and self._is_ours(message):
                     self.on_echo(parse_payload(message.payload), int(message.message_id))
-            if len(page) < MAX_HISTORY_ROWS or page[-1].message_seq < start:
+            last = max((message.message_seq for message in page), default=0)
+            if len(page) < MAX_HISTORY_ROWS or last < start:
                 break
-            start = page[-1].message_seq + 1
+            start = last + 1
         return row.message_id in self._answered
 
     @contextmanager

@@ -343,17 +343,15 @@ class GapFiller:
         start = after + 1 if before is not None else max(1, after)
         while True:
             page = await self._history.page(ref, start, before, within_s)
-            if not page and start == after and await self._went_back(ref, after):
+            if not page.found and start == after and await self._went_back(ref, after):
                 await self._restart(ref, channel)
                 return
-            fresh = [message for message in page if message.message.message_seq > after]
-            if not fresh:
-                return
-            for outcome in await self._accept(fresh, channel.complete):
+            fresh = [message for message in page.messages if message.message.message_seq > after]
+            for outcome in await self._accept(fresh, channel.complete) if fresh else ():
                 self._pass_on(channel.order.fetched(outcome.message.message_seq, outcome))
-            if len(page) < PAGE:
+            if page.found < PAGE or page.last <= after:
                 return
-            after = fresh[-1].message.message_seq
+            after = page.last
             start = after + 1
 
     async def _went_back(self, ref: ChannelRef, cursor: int) -> bool:

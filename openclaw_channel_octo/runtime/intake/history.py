@@ -9,6 +9,7 @@ from msgspec import Struct
 from openclaw_channel_octo.errors import Unavailable
 from openclaw_channel_octo.ids import ChannelRef, ChannelType, split_space
 from openclaw_channel_octo.message.payload import REF_KEY, parse_payload
+from openclaw_channel_octo.observe.logs import BotLog
 from openclaw_channel_octo.policy.gate import Identity
 from openclaw_channel_octo.rest.client import BotApi
 from openclaw_channel_octo.rest.models import HistoryMessage
@@ -16,7 +17,7 @@ from openclaw_channel_octo.runtime.directory.groups import Groups
 from openclaw_channel_octo.wire.events import InboundMessage, Received
 from openclaw_channel_octo.wire.packets import Flags, Setting
 
-__all__ = ["FETCH_WITHIN_S", "PAGE", "FillEnd", "MissedHistory"]
+__all__ = ["FETCH_WITHIN_S", "PAGE", "FillEnd", "HistoryPage", "MissedHistory"]
 
 PAGE = 200
 """Messages asked for at once, the most the server gives (octo-bot-api §2.4)."""
@@ -30,6 +31,20 @@ FIRST_LOOK = 50
 
 FETCH_WITHIN_S = 10.0
 """Longest time one reading may take once the server is asked; a wait for a free slot is not counted."""
+
+
+class HistoryPage(Struct, frozen=True):
+    """A part of a conversation.
+
+    Attributes:
+        messages: those that can be read, ascending.
+        found: how many there are, readable or not; fewer than `PAGE` where there are no more behind them.
+        last: number of the last of these.
+    """
+
+    messages: Sequence[Received]
+    found: int
+    last: int
 
 
 class FillEnd(Struct, frozen=True):
@@ -51,12 +66,14 @@ class MissedHistory:
         api: the bot's API.
         places: lists the bot's groups.
         identity: who the bot is in the chat.
+        log: the bot's log.
     """
 
-    def __init__(self, api: BotApi, places: Groups, identity: Identity) -> None:
+    def __init__(self, api: BotApi, places: Groups, identity: Identity, log: BotLog) -> None:
         self._api = api
         self._places = places
         self._identity = identity
+        self._log = log
         self._slots = asyncio.Semaphore(AT_ONCE)
         self._failures = 0
 
@@ -69,7 +86,7 @@ class MissedHistory:
 
     async def page(
         self, channel: ChannelRef, start: int, before: int | None, within_s: float = FETCH_WITHIN_S
-    ) -> list[Received]:
+    ) -> HistoryPage:
         """Return up to `PAGE` messages numbered from ``start`` and below ``before``, ascending.
 
         Args:
@@ -79,12 +96,12 @@ class MissedHistory:
             within_s: longest time it may take once the server is asked, seconds.
         """
         rows = await self._read(channel, start=start, end=before or 0, limit=PAGE, within_s=within_s)
-        return [_received(channel, row) for row in rows]
+        return HistoryPage(_received(channel, rows), len(rows), _last(rows))
 
     async def newest(self, channel: ChannelRef) -> int:
         """Return the number of a conversation's newest message, 0 where there is none."""
         rows = await self._read(channel, limit=1, within_s=FETCH_WITHIN_S)
-        return rows[-1].message_seq if rows else 0
+        return _last(rows)
 
     async def ending(self, channel: ChannelRef, since: int) -> FillEnd:
         """Return what was said since the bot itself last spoke, at most the newest `FIRST_LOOK` messages.
@@ -95,10 +112,11 @@ class MissedHistory:
             channel: the conversation.
             since: Unix seconds; older messages are left alone.
         """
-        rows = await self._read(channel, limit=FIRST_LOOK, within_s=FETCH_WITHIN_S)
+        found = await self._read(channel, limit=FIRST_LOOK, within_s=FETCH_WITHIN_S)
+        rows = [row for row in found if row.message_id]
         seen = [row for row in rows if row.timestamp < since or self._is_anothers_answer(row)]
         after = seen[-1].message_seq if seen else rows[0].message_seq - 1 if rows else 0
-        return FillEnd(after, [_received(channel, row) for row in rows if row.message_seq > after])
+        return FillEnd(after, _received(channel, [row for row in rows if row.message_seq > after]))
 
     def _is_anothers_answer(self, row: HistoryMessage) -> bool:
         """Return whether it was sent in the bot's name by something that does not tell what it answers."""
@@ -120,11 +138,25 @@ class MissedHistory:
                 self._failures += 1
                 raise
             self._failures = 0
+            if unreadable := sum(not row.message_id for row in rows):
+                self._log.warning(
+                    "%d messages in the history of channel=%s cannot be read and are skipped",
+                    unreadable,
+                    channel.id,
+                )
             return rows
 
 
-def _received(channel: ChannelRef, row: HistoryMessage) -> Received:
-    """Return a message of the history as if it had just arrived; the channel is the one that was asked for."""
+def _last(rows: Sequence[HistoryMessage]) -> int:
+    return max((row.message_seq for row in rows), default=0)
+
+
+def _received(channel: ChannelRef, rows: Sequence[HistoryMessage]) -> list[Received]:
+    """Return what can be read as if it had just arrived; the channel is the one that was asked for."""
+    return [_one_received(channel, row) for row in rows if row.message_id]
+
+
+def _one_received(channel: ChannelRef, row: HistoryMessage) -> Received:
     flags = Flags.NONE
     if row.no_persist:
         flags |= Flags.NO_PERSIST

@@ -4,6 +4,7 @@ import asyncio
 import sqlite3
 import time
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,7 @@ from openclaw_channel_octo.store.admin import JournalAdmin
 from openclaw_channel_octo.store.messages import Messages
 from openclaw_channel_octo.store.records import InboundRow, NewInbound
 from openclaw_channel_octo.testing.host import ScriptedHost
-from openclaw_channel_octo.testing.octo.faults import ErrorAnswer, Hang
+from openclaw_channel_octo.testing.octo.faults import ErrorAnswer, Hang, JsonAnswer
 from openclaw_channel_octo.testing.octo.records import RawMessage
 from tests.runtime.rig import ANN, BEN, HELPER, Rig
 
@@ -71,6 +72,32 @@ async def test_mentions_sent_while_the_connection_was_lost_are_answered_in_their
     last = await rig.mention("live")
     await rig.until_row(last, "answered")
     assert texts(host) == ["hello", "m0", "m1", "m2", "live"]
+
+
+@pytest.mark.parametrize("broken", [{"message_idstr": "?"}, {"message_seq": "?"}, {"from_uid": ["?"]}])
+async def test_a_message_of_the_history_that_cannot_be_read_does_not_hide_the_others(
+    rig: Rig, caplog: pytest.LogCaptureFixture, broken: dict[str, Any]
+) -> None:
+    await rig.start_with(ScriptedHost())
+    await known(rig)
+    await rig.stop()
+    ids = [await rig.mention(f"m{number}") for number in range(3)]
+    rows = [
+        {
+            "message_idstr": line.message_id,
+            "message_seq": line.message_seq,
+            "from_uid": line.from_uid,
+            "timestamp": line.timestamp,
+            "payload": line.payload,
+        }
+        for line in rig.octo.chat(rig.group)[1:]
+    ]
+    rows[-2] |= broken
+    rig.octo.fail_next("messages/sync", JsonAnswer({"messages": rows}))
+    host = await rig.start_with(ScriptedHost())
+    await rig.until_row(ids[2], "answered")
+    assert texts(host) == ["m0", "m2"]
+    assert "1 messages in the history of channel=g1 cannot be read and are skipped" in caplog.text
 
 
 async def test_long_absences_are_fetched_page_by_page(rig: Rig) -> None:
