@@ -10,11 +10,11 @@ from openclaw_channel_octo.clock import Clock
 from openclaw_channel_octo.errors import ApiError, BadRequest, OctoError, PermissionDenied, Unavailable
 from openclaw_channel_octo.policy.urls import origin_of
 from openclaw_channel_octo.rest.answers import unanswered
+from openclaw_channel_octo.rest.attempts import RetryBudget
 from openclaw_channel_octo.rest.calls import POLICIES, Call
 from openclaw_channel_octo.rest.client import BotApi
 from openclaw_channel_octo.rest.models import UploadTicket
 from openclaw_channel_octo.rest.network import open_session, timeout
-from openclaw_channel_octo.rest.retry import RetryBudget
 
 if TYPE_CHECKING:
     import aiohttp
