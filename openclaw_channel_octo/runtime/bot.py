@@ -75,16 +75,19 @@ class Bot:
         api: its API.
         lease: the right to connect it.
         log: its log.
+        measures: counts what happens, ``None`` where nobody collects that.
         tap: sees what it sends and receives, ``None`` where nobody looks.
     """
 
-    def __init__(  # its parts and what it is told
+    def __init__(  # noqa: PLR0913  # its parts and what it is told
         self,
         config: BotConfig,
         shared: ChannelContext,
         api: BotApi,
         lease: Lease,
         log: BotLog,
+        *,
+        measures: BotMetrics | None = None,
         tap: Tap | None = None,
     ) -> None:
         self._config = config
@@ -96,7 +99,7 @@ class Bot:
         self._elsewhere: ConnectionStatus | None = None
         self._tasks = TaskSet(log, shared.clock)
         self._intake = TaskSet(log, shared.clock)
-        self._measures = BotMetrics(shared.meter, shared.clock, config.account_id)
+        self._measures = measures
         self._begun = False
         self._begun_ms = 0
         self._server_ahead_ms = 0

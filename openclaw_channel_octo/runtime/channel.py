@@ -18,7 +18,7 @@ from openclaw_channel_octo.errors import ConfigError, HostError, RequestDenied
 from openclaw_channel_octo.host.base import AgentHost, Turn
 from openclaw_channel_octo.host.files import claim_state_folder
 from openclaw_channel_octo.observe.logs import BotLog, redacted
-from openclaw_channel_octo.observe.metrics import NO_METER, Meter
+from openclaw_channel_octo.observe.metrics import Meter
 from openclaw_channel_octo.policy.authority import Requester
 from openclaw_channel_octo.rest.attempts import Origin
 from openclaw_channel_octo.rest.client import BotApi
@@ -90,7 +90,7 @@ class OctoChannel:
         open_transport: TransportFactory = open_websocket,
         leases: Path | None = None,
         tap: Callable[[str], Tap] | None = None,
-        meter: Meter = NO_METER,
+        meter: Meter | None = None,
     ) -> None:
         self._meter = meter
         self._config = config
@@ -131,16 +131,18 @@ class OctoChannel:
                 return
             origin = self._origins.setdefault(urlsplit(account.api_url)[:2], Origin())
             tap = self._tap(account.account_id) if self._tap else None
+            measures = BotMetrics(self._meter, self._clock, account.account_id) if self._meter else None
             api = BotApi(
                 base_url=account.api_url,
                 token=account.token,
                 clock=self._clock,
                 origin=origin,
                 tap=tap.call if tap else None,
-                on_attempt=BotMetrics(self._meter, self._clock, account.account_id).called,
+                on_attempt=measures.called if measures else None,
             )
             lease = FileLease(self._leases, f"{account.api_url} {account.token.get_secret_value()}")
-            bot = Bot(account, shared, api, lease, BotLog(_log, account.account_id), tap)
+            log = BotLog(_log, account.account_id)
+            bot = Bot(account, shared, api, lease, log, measures=measures, tap=tap)
             self._bots[account.account_id] = bot
             bot.start()
 
@@ -258,7 +260,7 @@ class OctoChannel:
                 key: since_ms
                 for bot in self._bots.values()
                 if bot.outbound is not None
-                for key, since_ms in bot.outbound.outbox.unsent.items()
+                for key, since_ms in bot.outbound.outbox.sender.unsent.items()
             },
         )
 
@@ -332,7 +334,6 @@ class OctoChannel:
             runs=Runs(host, self._clock, settings.max_turns),
             clock=self._clock,
             open_transport=self._open_transport,
-            meter=self._meter,
         )
         return self._shared
 

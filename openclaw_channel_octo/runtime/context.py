@@ -4,7 +4,6 @@ from msgspec import Struct
 
 from openclaw_channel_octo.clock import Clock
 from openclaw_channel_octo.host.base import AgentHost
-from openclaw_channel_octo.observe.metrics import NO_METER, Meter
 from openclaw_channel_octo.rest.media_folder import MediaFolder
 from openclaw_channel_octo.runtime.connection.transport import TransportFactory
 from openclaw_channel_octo.runtime.delivery.outputs import Outputs
@@ -33,7 +32,6 @@ class ChannelContext(Struct, frozen=True, kw_only=True):
         runs: runs under way.
         clock: time.
         open_transport: opens sockets.
-        meter: takes counts and durations.
     """
 
     host: AgentHost
@@ -48,7 +46,6 @@ class ChannelContext(Struct, frozen=True, kw_only=True):
     runs: Runs
     clock: Clock
     open_transport: TransportFactory
-    meter: Meter = NO_METER
 
     @property
     def sessions(self) -> Sessions:

@@ -131,7 +131,8 @@ class Pipeline:
         except BaseException:
             self._passed_on.set()
             raise
-        self._measures.received(events, outcomes)
+        if self._measures is not None:
+            self._measures.received(events, outcomes)
         return outcomes
 
     def dispatch(self, outcomes: Sequence[Outcome]) -> None:
@@ -152,7 +153,8 @@ class Pipeline:
         """
         outcomes = await self._inbox.accept(events, answer_since=answer_since)
         await self._passed_on.wait()
-        self._measures.received(events, outcomes)
+        if self._measures is not None:
+            self._measures.received(events, outcomes)
         if too_old := sum(outcome.row is not None and outcome.row.reason == TOO_OLD for outcome in outcomes):
             self._log.warning(
                 "%d messages to the bot are older than %d s and are not answered; their conversations are told",
@@ -201,7 +203,7 @@ class Pipeline:
     def _judge(self, outcome: Outcome) -> Outcome:
         row, kind = outcome.row, outcome.decision.kind
         if kind is DecisionKind.ECHO:
-            self._outbox.on_echo(outcome.payload, outcome.message.message_id)
+            self._outbox.sender.on_echo(outcome.payload, outcome.message.message_id)
             return outcome
         if outcome.decision.reason == TOO_OLD or (outcome.fetched and not self._resumed):
             return outcome
@@ -243,7 +245,7 @@ class Pipeline:
             await self._outbox.announce(row.channel, self._config.texts.failed)
         except ApiError as problem:
             reason = f"{reason}; the notice failed too: {problem}"
-        await self._turns.dead_letter(row, reason)
+        await self._outbox.give_up(row, reason)
 
     def _note(self, outcome: Outcome) -> None:
         """Log what sets nothing in motion: chatter as people expect to find it, the rest at DEBUG."""
@@ -327,7 +329,8 @@ class Pipeline:
     def _finished(self, row: InboundRow) -> None:
         """Give up what was prepared for a message, and what shows that it is worked on."""
         self._in_hand.discard(row.id)
-        self._measures.forget(row.id)
+        if self._measures is not None:
+            self._measures.forget(row.id)
         self._media.drop(row.id)
         if row.id in self._shown:
             self._shown.discard(row.id)

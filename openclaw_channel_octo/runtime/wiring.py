@@ -23,6 +23,7 @@ from openclaw_channel_octo.runtime.delivery.attachments import Attachments
 from openclaw_channel_octo.runtime.delivery.outbox import Outbox
 from openclaw_channel_octo.runtime.delivery.outputs import Outputs
 from openclaw_channel_octo.runtime.delivery.presence import Presence
+from openclaw_channel_octo.runtime.delivery.sender import Sender
 from openclaw_channel_octo.runtime.directory.directory import ConversationDirectory
 from openclaw_channel_octo.runtime.directory.group_docs import GroupDocs
 from openclaw_channel_octo.runtime.directory.groups import Groups
@@ -56,7 +57,7 @@ class BotContext(Struct, frozen=True, kw_only=True):
         shared: what all bots use together.
         api: the bot's API.
         tasks: owns the bot's work.
-        measures: counts what happens.
+        measures: counts what happens, ``None`` where nobody collects that.
         log: the bot's log.
     """
 
@@ -65,7 +66,7 @@ class BotContext(Struct, frozen=True, kw_only=True):
     shared: ChannelContext
     api: BotApi
     tasks: TaskSet
-    measures: BotMetrics
+    measures: BotMetrics | None
     log: BotLog
 
 
@@ -135,14 +136,18 @@ def make_outbox(basics: BotContext, around: ConversationDirectory, files: Attach
     """Return what sends, each part once."""
     config, shared = basics.config, basics.shared
     return Outbox(
-        api=basics.api,
-        own_uid=basics.identity.uid,
+        sender=Sender(
+            api=basics.api,
+            own_uid=basics.identity.uid,
+            clock=shared.clock,
+            people=around.roster.people,
+            everyone=config.mention_everyone,
+            log=basics.log,
+        ),
         journal=shared.journal,
         clock=shared.clock,
         chunk_limit=config.reply_chunk,
-        people=around.roster.people,
         files=files,
-        everyone=config.mention_everyone,
         texts=config.texts,
         log=basics.log,
         measures=basics.measures,

@@ -235,7 +235,7 @@ class AgentActions:
     async def _calling(self, target: Target, text: str) -> str:
         """Return a text that calls the people its target names; nobody but people of that conversation."""
         if target.group_no and (target.mentions or "@" in text):
-            await self._bot.roster.names(target.channel, next(iter(target.mentions), ""))
+            await self._bot.roster.asked(target.channel, next(iter(target.mentions), ""))
         return calling(text, target.mentions, self._bot.roster.people(target.channel))
 
     async def _bound(self, text: str, record: Record, thread_id: str | int | None, scope: str) -> Destination:
@@ -304,7 +304,7 @@ class AgentActions:
         return await api.sync_messages(channel, limit=count)
 
     async def _messages(self, channel: ChannelRef, rows: Sequence[HistoryMessage]) -> tuple[ReadMessage, ...]:
-        names = await self._bot.roster.names(channel, rows[-1].from_uid) if rows else {}
+        names = (await self._bot.roster.asked(channel, rows[-1].from_uid)).names if rows else {}
         unheard = {row.from_uid for row in rows if self._bot.blocks(row.from_uid)}
         return tuple(
             ReadMessage(

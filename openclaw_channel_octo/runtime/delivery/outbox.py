@@ -5,7 +5,7 @@ Over 350 lines: planning, sending and taking up again read and write the same ro
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import assert_never
 
@@ -20,10 +20,8 @@ from openclaw_channel_octo.host.base import MediaItem
 from openclaw_channel_octo.ids import ChannelRef
 from openclaw_channel_octo.message.address import split_addressed
 from openclaw_channel_octo.message.outgoing import file_note
-from openclaw_channel_octo.message.payload import Payload
 from openclaw_channel_octo.message.text import utf16_length
 from openclaw_channel_octo.observe.logs import BotLog
-from openclaw_channel_octo.rest.client import BotApi
 from openclaw_channel_octo.runtime.delivery.attachments import Attachments
 from openclaw_channel_octo.runtime.delivery.open_beneath import FileRefused
 from openclaw_channel_octo.runtime.delivery.sender import HEARD, LOST, Sender
@@ -48,14 +46,11 @@ class Outbox:
     """Sends one bot's messages.
 
     Args:
-        api: the bot's API.
-        own_uid: the bot's uid.
+        sender: brings a message into the chat.
         journal: where each chunk is recorded before and after it is sent.
         clock: time.
         chunk_limit: longest message in UTF-16 units.
-        people: tells the names of people, by uid, that are known of a conversation; an answer can call only these.
         files: uploads files of answers.
-        everyone: whether answers may call everybody in a group.
         texts: what people read in the place of what could not be sent.
         log: the bot's log.
         measures: told of answers that were sent.
@@ -64,36 +59,26 @@ class Outbox:
     def __init__(  # noqa: PLR0913  # it stands between chat, disk and time
         self,
         *,
-        api: BotApi,
-        own_uid: str,
+        sender: Sender,
         journal: Journal,
         clock: Clock,
         chunk_limit: int,
-        people: Callable[[ChannelRef], Mapping[str, str]],
         files: Attachments,
-        everyone: bool,
         texts: Texts,
         log: BotLog,
-        measures: BotMetrics,
+        measures: BotMetrics | None,
     ) -> None:
         self._measures = measures
-        self._api = api
+        self.sender = sender
         self._journal = journal
         self._clock = clock
         self._chunk_limit = chunk_limit
         self._files = files
         self._texts = texts
+        self._part_refused = Part(text=texts.part_refused)
         self._log = log
-        self._sender = Sender(
-            api=api, own_uid=own_uid, clock=clock, people=people, everyone=everyone, log=log
-        )
         self._notes: FIFOCache[str, str] = FIFOCache(HEARD)
         self._refused: FIFOCache[str, str] = FIFOCache(HEARD)
-
-    @property
-    def unsent(self) -> Mapping[str, int]:
-        """Since when the API fails for a message that waits to be sent: Unix milliseconds by session key."""
-        return self._sender.unsent
 
     async def reply(self, row: InboundRow, run_id: str, said: Said, quote: str = "") -> list[str]:
         """Send a part of the answer to a message; return the ids of the messages it became.
@@ -143,7 +128,7 @@ class Outbox:
         parts = _quoting(quote, await self._parts(row.channel, run_id, said))
         refused = self._refused.pop(run_id, "")
         if refused and ending is RowState.ANSWERED:
-            parts, ending, detail = [*parts, self._part_refused()], RowState.NOTIFIED, refused
+            parts, ending, detail = [*parts, self._part_refused], RowState.NOTIFIED, refused
         return await self._end(
             row, ending, await self._journal.deliveries.plan(row.id, run_id, parts, ending, detail)
         )
@@ -172,7 +157,7 @@ class Outbox:
         try:
             for part in parts:
                 chunk = Chunk(ref=self._clock.new_id(), text=part.text, file=part.file, since_ms=now_ms)
-                ids.append(await self._sender.deliver(channel, await self._ready(chunk)))
+                ids.append(await self.sender.deliver(channel, await self._ready(chunk)))
                 self._name_note(chunk.ref, ids[-1])
         finally:
             for part in parts:
@@ -189,7 +174,7 @@ class Outbox:
             raise BadRequest(
                 "editMessage", f"more than {self._chunk_limit} characters do not fit one message"
             )
-        await self._api.edit_message(channel, message_id, self._sender.text_payload(channel, text))
+        await self.sender.edit(channel, message_id, text)
 
     def missing_file(self, message_id: str) -> str:
         """Return why a message of ours is a line in the place of a file, empty for every other message."""
@@ -227,19 +212,12 @@ class Outbox:
 
     async def announce(self, channel: ChannelRef, text: str) -> None:
         """Send a notice that nothing depends on: one try, no questions. Raises `ApiError`."""
-        await self._sender.send(channel, Chunk(ref=self._clock.new_id(), text=text))
+        await self.sender.send(channel, Chunk(ref=self._clock.new_id(), text=text))
 
-    def on_echo(self, payload: Payload | None, message_id: int) -> None:
-        """Note one of our own messages that came back over the socket: it stands in the chat."""
-        self._sender.on_echo(payload, message_id)
-
-    async def answered_in_chat(self, row: InboundRow) -> bool:
-        """Return whether the chat shows a message as answered, whatever the journal knows; see `Sender`.
-
-        Raises:
-            ApiError: the history cannot be read.
-        """
-        return await self._sender.answered_in_chat(row)
+    async def give_up(self, row: InboundRow, detail: str) -> None:
+        """End a message as a dead letter: nothing can be shown, the operator is told why."""
+        self._log.error("dead letter: message %s got no answer: %s", row.message_id, detail)
+        await self._journal.messages.settle([row.id], RowState.DEAD, detail=detail)
 
     async def _parts(self, channel: ChannelRef, run_id: str, said: Said) -> list[Part]:
         parts: list[Part] = []
@@ -275,21 +253,18 @@ class Outbox:
             self._notes[message_id] = reason
 
     async def _split(self, channel: ChannelRef, text: str) -> list[str]:
-        split = partial(split_addressed, text, self._sender.members(channel), self._chunk_limit)
+        split = partial(split_addressed, text, self.sender.members(channel), self._chunk_limit)
         return split() if len(text) < LONG_TEXT else await asyncio.to_thread(split)
-
-    def _part_refused(self) -> Part:
-        return Part(text=self._texts.part_refused)
 
     async def _recognised(self, row: InboundRow, chunks: Sequence[Chunk]) -> list[Chunk]:
         """Return chunks with those marked as sent that the chat shows though a journal older than it does not know."""
         known = list(chunks)
         planned = [number for number, chunk in enumerate(known) if chunk.state is ChunkState.PLANNED]
-        if not planned or not await self.answered_in_chat(row):
+        if not planned or not await self.sender.answered_in_chat(row):
             return known
         for number in planned:
             chunk = known[number]
-            message_id = await self._sender.find_sent(row, chunk)
+            message_id = await self.sender.find_sent(row, chunk)
             if not message_id:
                 break
             await self._journal.deliveries.mark(chunk.ref, ChunkState.SENT, message_id=message_id)
@@ -298,7 +273,7 @@ class Outbox:
 
     async def _was_sent(self, row: InboundRow, chunk: Chunk) -> bool:
         """Find out what became of a chunk an earlier process may have sent; one that is not there is given up."""
-        message_id = await self._sender.find_sent(row, chunk)
+        message_id = await self.sender.find_sent(row, chunk)
         state = ChunkState.SENT if message_id else ChunkState.DEAD
         await self._journal.deliveries.mark(
             chunk.ref, state, message_id=message_id, detail="" if message_id else LOST
@@ -340,7 +315,7 @@ class Outbox:
                 sent.refused = error
                 self._log.warning("%s; the rest of the answer is sent without it", error)
                 reason = f"{REFUSED}{error}"
-                notice = await self._journal.deliveries.refuse(chunk.ref, reason, self._part_refused())
+                notice = await self._journal.deliveries.refuse(chunk.ref, reason, self._part_refused)
                 if notice is not None:
                     sent.told = True
                     waiting.append(notice)
@@ -361,8 +336,9 @@ class Outbox:
             await self._files.release(file)
         if not uncertain:
             await self._journal.deliveries.mark(chunk.ref, ChunkState.SENDING)
-        message_id = await self._sender.deliver(row.channel, chunk, row, uncertain=uncertain)
-        self._measures.replied(row.id)
+        message_id = await self.sender.deliver(row.channel, chunk, row, uncertain=uncertain)
+        if self._measures is not None:
+            self._measures.replied(row.id)
         self._name_note(chunk.ref, message_id)
         await self._journal.deliveries.mark(chunk.ref, ChunkState.SENT, message_id=message_id)
         return message_id

@@ -54,7 +54,9 @@ class Presence:
         measures: counts the typing indicators shown.
     """
 
-    def __init__(self, api: BotApi, clock: Clock, tasks: TaskSet, log: BotLog, measures: BotMetrics) -> None:
+    def __init__(
+        self, api: BotApi, clock: Clock, tasks: TaskSet, log: BotLog, measures: BotMetrics | None
+    ) -> None:
         self._measures = measures
         self._api = api
         self._clock = clock
@@ -134,7 +136,7 @@ class Presence:
             return error
         self._complained.pop((channel, what), None)
         self._log.info("%s sent OK", what)
-        if what == "typing":
+        if what == "typing" and self._measures is not None:
             self._measures.typed(channel)
         return None
 

@@ -94,16 +94,13 @@ class Sender:
         """Return whom a message there can call, by uid: nobody in a direct conversation."""
         return {} if channel.type == ChannelType.PERSON else self._people(channel)
 
-    def text_payload(self, channel: ChannelRef, text: str) -> dict[str, Any]:
-        """Return the payload of a text in a conversation."""
-        everyone = self._everyone and channel.type != ChannelType.PERSON
-        message = addressed(text, self.members(channel), everyone=everyone)
-        mention = {"mention": message.mention} if message.mention else {}
-        return {"type": _TEXT, "content": message.text, **mention}
+    async def edit(self, channel: ChannelRef, message_id: str, text: str) -> None:
+        """Put another text in the place of one of the bot's messages. Raises `ApiError`."""
+        await self._api.edit_message(channel, message_id, self._text_payload(channel, text))
 
     async def send(self, channel: ChannelRef, chunk: Chunk, row: InboundRow | None = None) -> str:
         """Send a message with one try and return its id. Raises `ApiError`."""
-        payload = json.loads(chunk.payload) if chunk.payload else self.text_payload(channel, chunk.text)
+        payload = json.loads(chunk.payload) if chunk.payload else self._text_payload(channel, chunk.text)
         if chunk.reply:
             payload["reply"] = json.loads(chunk.reply)
         payload[REF_KEY] = chunk.ref
@@ -186,6 +183,13 @@ class Sender:
                 break
             start = page[-1].message_seq + 1
         return row.message_id in self._answered
+
+    def _text_payload(self, channel: ChannelRef, text: str) -> dict[str, Any]:
+        """Return the payload of a text in a conversation."""
+        everyone = self._everyone and channel.type != ChannelType.PERSON
+        message = addressed(text, self.members(channel), everyone=everyone)
+        mention = {"mention": message.mention} if message.mention else {}
+        return {"type": _TEXT, "content": message.text, **mention}
 
     @contextmanager
     def _tries(self, chunk: Chunk, row: InboundRow | None) -> "Iterator[_Tries]":

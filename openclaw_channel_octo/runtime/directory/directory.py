@@ -66,9 +66,10 @@ class ConversationDirectory(Struct, frozen=True, kw_only=True):
         """Return what the gate has to know for a message of a conversation; never waits."""
         if channel.type == ChannelType.PERSON:
             return replace(self.settings, known_bots=self.roster.every_bot)
-        agreed = self.preferences.agreed(group_of(channel).id)
-        people = self.roster.confirmed_people(channel) if agreed else ()
-        return replace(self.settings, known_bots=self.roster.bots(channel), no_mention=people)
+        group = group_of(channel)
+        known = self.roster.known(group)
+        agreed = known.good and self.preferences.agreed(group.id)
+        return replace(self.settings, known_bots=known.bots, no_mention=known.people if agreed else ())
 
     def needs_mention(self, channel: ChannelRef) -> bool:
         """Return whether not everything said in a conversation is for the bot."""
@@ -78,7 +79,10 @@ class ConversationDirectory(Struct, frozen=True, kw_only=True):
 
     def is_bot(self, channel: ChannelRef, uid: str) -> bool:
         """Return whether somebody in a conversation is a bot, as far as it is known now."""
-        return is_bot(uid, self.policy(channel))
+        bots = (
+            self.roster.every_bot if channel.type == ChannelType.PERSON else self.roster.known(channel).bots
+        )
+        return is_bot(uid, replace(self.settings, known_bots=bots))
 
     def observe(self, outcome: Outcome) -> None:
         """Note what a received message tells of its conversation."""
@@ -111,7 +115,7 @@ class ConversationDirectory(Struct, frozen=True, kw_only=True):
         async def look_at(group_no: str) -> None:
             async with slots:
                 asking = self.preferences.warm(group_no)
-                await self.roster.names(ChannelRef(group_no, ChannelType.GROUP), "")
+                await self.roster.asked(ChannelRef(group_no, ChannelType.GROUP), "")
                 if asking is not None:
                     await asyncio.wait({asking})
 

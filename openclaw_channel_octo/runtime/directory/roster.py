@@ -1,10 +1,12 @@
 """Who is who in a conversation: display names, asked for when they are needed and remembered for an hour."""
 
 import asyncio
-from collections.abc import Container, Mapping
+from collections.abc import Mapping
+from types import MappingProxyType
 
 from cachetools import FIFOCache
 from msgspec import Struct
+from msgspec.structs import replace
 
 from openclaw_channel_octo.clock import Clock, within
 from openclaw_channel_octo.errors import ApiError
@@ -14,7 +16,7 @@ from openclaw_channel_octo.policy.gate import GatePolicy, is_bot
 from openclaw_channel_octo.rest.client import BotApi
 from openclaw_channel_octo.runtime.background import TaskSet
 
-__all__ = ["Roster"]
+__all__ = ["Members", "Roster"]
 
 KNOWN_FOR_S = 3_600.0
 UNKNOWN_FOR_S = 30.0
@@ -27,12 +29,25 @@ CONVERSATIONS = 200
 _NOBODY_KNOWN = GatePolicy()
 
 
-class _Known(Struct):
-    names: Mapping[str, str]
-    people: Mapping[str, str]
-    bots: frozenset[str]
-    at: float
-    good: bool
+class Members(Struct):
+    """Who is in a conversation.
+
+    Attributes:
+        names: display names by uid, of people and bots.
+        people: the same of people only: a bot that an answer calls would answer in turn, and so on.
+        bots: uids of the bots.
+        good: whether the last look succeeded, so that nobody who is missing is there.
+        at: when that was, in seconds of the clock.
+    """
+
+    names: Mapping[str, str] = MappingProxyType({})
+    people: Mapping[str, str] = MappingProxyType({})
+    bots: frozenset[str] = frozenset()
+    good: bool = False
+    at: float = 0.0
+
+
+_NOBODY = Members()
 
 
 class Roster:
@@ -50,56 +65,47 @@ class Roster:
         self._tasks = tasks
         self._clock = clock
         self._log = log
-        self._known: FIFOCache[ChannelRef, _Known] = FIFOCache(CONVERSATIONS)
-        self._bots: frozenset[str] = frozenset()
+        self._known: FIFOCache[ChannelRef, Members] = FIFOCache(CONVERSATIONS)
+        self.every_bot: frozenset[str] = frozenset()
+        """Everybody who is a bot in any conversation known now."""
         self._asking: dict[ChannelRef, asyncio.Task[None]] = {}
 
-    def warm(self, channel: ChannelRef, uid: str) -> None:
-        """Begin to ask for the names of a conversation, if they are not known or ``uid`` is not among them."""
+    def known(self, channel: ChannelRef) -> Members:
+        """Return who is known now to be in a conversation; a thread's people are its group's."""
+        found = self._known.get(channel)
+        if found is None and channel.type == ChannelType.THREAD:
+            found = self._known.get(group_of(channel))
+        return found or _NOBODY
+
+    def people(self, channel: ChannelRef) -> Mapping[str, str]:
+        """Return the names of the people of `known`."""
+        return self.known(channel).people
+
+    def warm(self, channel: ChannelRef, uid: str) -> asyncio.Task[None] | None:
+        """Begin to ask for the names of a conversation, if they are not known or ``uid`` is not among them.
+
+        Returns:
+            The task that asks, ``None`` where none does.
+        """
         place = group_of(channel)
         if place not in self._asking and self._stale(place, uid):
             task = self._asking[place] = self._tasks.start(self._ask(place), "roster")
             task.add_done_callback(lambda _: self._asking.pop(place, None))
+        return self._asking.get(place)
 
-    async def names(self, channel: ChannelRef, uid: str) -> Mapping[str, str]:
-        """Return display names by uid of those who are in a conversation, as far as they are known soon.
+    async def asked(self, channel: ChannelRef, uid: str) -> Members:
+        """Return who is in a conversation, as far as it is known soon.
 
         Args:
-            channel: a group, a thread (whose people are its group's), or a direct conversation.
+            channel: as in `known`.
             uid: somebody who just wrote there.
         """
-        self.warm(channel, uid)
-        place = group_of(channel)
-        if (asking := self._asking.get(place)) is not None:
+        if (asking := self.warm(channel, uid)) is not None:
             try:
-                await within(self._clock, WAIT_S, _wait(asking))
+                await within(self._clock, WAIT_S, asyncio.wait({asking}))
             except TimeoutError:
-                self._log.info("names in %s are not known yet", place.id)
-        known = self._known.get(place)
-        return known.names if known else {}
-
-    def people(self, channel: ChannelRef) -> Mapping[str, str]:
-        """Return the names of people that are known now, without asking for any.
-
-        Bots are left out: one that an answer calls would answer in turn, and so on.
-        """
-        known = self._known.get(group_of(channel))
-        return known.people if known else {}
-
-    def confirmed_people(self, channel: ChannelRef) -> Container[str]:
-        """Return who is a person in a conversation for certain: nobody where the last look failed."""
-        known = self._known.get(group_of(channel))
-        return known.people if known and known.good else ()
-
-    def bots(self, channel: ChannelRef) -> Container[str]:
-        """Return who is a bot in a conversation, as far as it is known now."""
-        known = self._known.get(group_of(channel))
-        return known.bots if known else ()
-
-    @property
-    def every_bot(self) -> Container[str]:
-        """Everybody who is a bot in any conversation known now."""
-        return self._bots
+                self._log.info("names in %s are not known yet", group_of(channel).id)
+        return self.known(channel)
 
     def changed(self, channel: ChannelRef) -> None:
         """Note that people came or left: the list of a conversation that is known is fetched anew."""
@@ -122,21 +128,17 @@ class Roster:
             found = await self._fetch(place)
         except ApiError as error:
             self._log.info("names in %s cannot be had: %s", place.id, error)
-            before = self._known.get(place) or _Known({}, {}, frozenset(), 0.0, good=False)
-            found = _Known(before.names, before.people, before.bots, self._clock.now(), good=False)
+            found = replace(self.known(place), good=False)
+        found.at = self._clock.now()
         self._known[place] = found
-        self._bots = frozenset().union(*(known.bots for known in self._known.values()))
+        self.every_bot = frozenset().union(*(known.bots for known in self._known.values()))
 
-    async def _fetch(self, place: ChannelRef) -> _Known:
+    async def _fetch(self, place: ChannelRef) -> Members:
         if place.type == ChannelType.PERSON:
             person = {place.id: (await self._api.user_info(place.id)).name}
-            return _Known(person, person, frozenset(), self._clock.now(), good=True)
+            return Members(person, person, good=True)
         members = await self._api.group_members(place.id)
         names = {member.uid: member.name for member in members}
         bots = frozenset(one.uid for one in members if one.robot or is_bot(one.uid, _NOBODY_KNOWN))
         people = {uid: name for uid, name in names.items() if uid not in bots}
-        return _Known(names, people, bots, self._clock.now(), good=True)
-
-
-async def _wait(task: asyncio.Task[None]) -> None:
-    await asyncio.wait({task})
+        return Members(names, people, bots, good=True)

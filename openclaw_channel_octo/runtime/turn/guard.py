@@ -140,7 +140,7 @@ class SessionGuard:
         clock: Clock,
         budget_s: float,
         log: BotLog,
-        measures: BotMetrics,
+        measures: BotMetrics | None,
     ) -> None:
         self._measures = measures
         self._config = config
@@ -213,7 +213,8 @@ class SessionGuard:
         except TimeoutError:
             self._log.warning("the restart could not be announced within %.0f s", ANNOUNCE_WITHIN_S)
         else:
-            self._measures.announced()
+            if self._measures is not None:
+                self._measures.announced()
         self._presence.again(row.channel)
 
     async def _announcement(self, row: InboundRow) -> str:

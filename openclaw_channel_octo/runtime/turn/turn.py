@@ -103,7 +103,7 @@ class Turns(Struct, frozen=True, kw_only=True):
     slots: FairSlots
     clock: Clock
     log: BotLog
-    measures: BotMetrics
+    measures: BotMetrics | None
 
     async def handle(self, message: Addressed, begin: Begin, *, look: bool = False) -> None:
         """Take one message to its end.
@@ -140,7 +140,7 @@ class Turns(Struct, frozen=True, kw_only=True):
         if row.retried:
             return False
         try:
-            found = await self.outbox.answered_in_chat(row)
+            found = await self.outbox.sender.answered_in_chat(row)
         except ApiError as error:
             self.log.warning("the chat could not be searched for an answer to %s: %s", row.message_id, error)
             return False
@@ -154,7 +154,7 @@ class Turns(Struct, frozen=True, kw_only=True):
         try:
             return await work
         except ApiError as error:
-            await self.dead_letter(row, str(error))
+            await self.outbox.give_up(row, str(error))
         except Exception:  # the lane boundary: one message's failure ends there
             self.log.exception("the work on message %s broke", row.message_id)
             await self._end_broken(row)
@@ -185,11 +185,6 @@ class Turns(Struct, frozen=True, kw_only=True):
             await self._notify(row, self.config.texts.failed, f"{row.attempt} processes died while it ran")
             return False
         return True
-
-    async def dead_letter(self, row: InboundRow, detail: str) -> None:
-        """End a message as a dead letter: nothing can be shown, the operator is told why."""
-        self.log.error("dead letter: message %s got no answer: %s", row.message_id, detail)
-        await self.journal.messages.settle([row.id], RowState.DEAD, detail=detail)
 
     async def _answer(self, message: Addressed, answer: Answer, begin: Begin, *, look: bool) -> None:
         row = message.row
@@ -222,20 +217,20 @@ class Turns(Struct, frozen=True, kw_only=True):
         row, payload = message.row, message.payload
         quoted = await self._quoted(row, payload.reply)
         rendered = render(payload, own_name=self.identity.name, mark=mark, quoted=quoted)
-        names, notes, files = await asyncio.gather(
-            self.roster.names(row.channel, row.from_uid),
+        known, notes, files = await asyncio.gather(
+            self.roster.asked(row.channel, row.from_uid),
             self.notes.of(row.channel, mark),
             self.media.take(row.id, rendered.files),
         )
-        shown = self.roster.people(row.channel) if row.channel.type != ChannelType.PERSON else {}
-        context = (await self.context.block(row, names, mark), rendered.quote)
+        shown = known.people if row.channel.type != ChannelType.PERSON else {}
+        context = (await self.context.block(row, known.names, mark), rendered.quote)
         told = remarked(files.text, files.mark, mark)
         return _Asked(
             text="\n\n".join(part for part in (rendered.text, told) if part),
             mark=mark,
             notes="\n\n".join(part for part in (people_block(shown, mark), notes) if part),
             context="\n\n".join(part for part in context if part),
-            name=label(names.get(row.from_uid, ""), NAME_LENGTH),
+            name=label(known.names.get(row.from_uid, ""), NAME_LENGTH),
             media=files.media,
         )
 
@@ -257,7 +252,8 @@ class Turns(Struct, frozen=True, kw_only=True):
         attempt = _Attempt(turns=self, row=row, run_id=turn.run_id, answer=answer, begin_work=begin)
         end = await self.runs.run(turn, self.budget_s, self.slots, attempt)
         self.log.info("turn ended status=%s%s", end.status, f" ({end.detail})" if end.detail else "")
-        self.measures.ended(end.status)
+        if self.measures is not None:
+            self.measures.ended(end.status)
         if end.status == Status.DONE:
             await self.journal.episodes.clear_failures(row.session_key)
         return end
@@ -300,7 +296,7 @@ class Turns(Struct, frozen=True, kw_only=True):
         if self.config.guard.enabled:
             await self._notify(row, text, detail)
         else:
-            await self.dead_letter(row, f"{detail} (guard disabled)")
+            await self.outbox.give_up(row, f"{detail} (guard disabled)")
 
     async def _notify(
         self, row: InboundRow, said: Said, detail: str, run_id: str = "", quote: str = ""
@@ -310,7 +306,7 @@ class Turns(Struct, frozen=True, kw_only=True):
         try:
             await self.outbox.conclude(row, run_id, said, RowState.NOTIFIED, detail, quote)
         except ApiError as error:
-            await self.dead_letter(row, f"{detail}; the notice failed too: {error}")
+            await self.outbox.give_up(row, f"{detail}; the notice failed too: {error}")
 
     def _agent_id(self, row: InboundRow) -> str:
         return self.routing.route(self.config.account_id, row.channel).agent_id
