@@ -31,10 +31,11 @@ from openclaw_channel_octo.runtime.directory.mention_preferences import MentionP
 from openclaw_channel_octo.runtime.directory.roster import Roster
 from openclaw_channel_octo.runtime.metrics import BotMetrics
 from openclaw_channel_octo.runtime.turn.commands import Commands
-from openclaw_channel_octo.runtime.turn.conversation import EarlierMessages
+from openclaw_channel_octo.runtime.turn.conversation import Prompts
 from openclaw_channel_octo.runtime.turn.downloads import MediaDownloads
 from openclaw_channel_octo.runtime.turn.guard import SessionGuard
 from openclaw_channel_octo.runtime.turn.turn import Turns
+from openclaw_channel_octo.session.guard import patience_ms
 
 __all__ = [
     "BotContext",
@@ -191,11 +192,8 @@ def make_turns(
         journal=shared.journal,
         outbox=outbox,
         presence=presence,
-        media=media,
         outputs=outputs,
-        roster=around.roster,
-        notes=around.notes,
-        context=_make_context(basics, around),
+        prompts=_make_prompts(basics, around, media),
         slots=FairSlots(config.max_turns),
         clock=shared.clock,
         log=basics.log,
@@ -212,19 +210,23 @@ def _make_guard(basics: BotContext, outbox: Outbox, presence: Presence, budget_s
         outbox=outbox,
         presence=presence,
         clock=shared.clock,
-        budget_s=budget_s,
+        patience_ms=patience_ms(budget_s),
         log=basics.log,
         measures=basics.measures,
     )
 
 
-def _make_context(basics: BotContext, around: ConversationDirectory) -> EarlierMessages:
-    return EarlierMessages(
+def _make_prompts(basics: BotContext, around: ConversationDirectory, media: MediaDownloads) -> Prompts:
+    return Prompts(
         config=basics.config,
         identity=basics.identity,
+        blocks=partial(basics.config.access.blocks, owner_uid=basics.identity.owner_uid),
         policy=around.policy,
         api=basics.api,
         journal=basics.shared.journal,
+        roster=around.roster,
+        notes=around.notes,
+        media=media,
         clock=basics.shared.clock,
         log=basics.log,
     )

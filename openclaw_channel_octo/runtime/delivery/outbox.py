@@ -42,10 +42,10 @@ REFUSED = "a part was refused: "
 """How the detail begins of a message the chat does not take for what it is."""
 
 
-class Outbox:
+class Outbox(Struct, frozen=True, kw_only=True):
     """Sends one bot's messages.
 
-    Args:
+    Attributes:
         sender: brings a message into the chat.
         journal: where each chunk is recorded before and after it is sent.
         clock: time.
@@ -56,29 +56,16 @@ class Outbox:
         measures: told of answers that were sent.
     """
 
-    def __init__(  # noqa: PLR0913  # it stands between chat, disk and time
-        self,
-        *,
-        sender: Sender,
-        journal: Journal,
-        clock: Clock,
-        chunk_limit: int,
-        files: Attachments,
-        texts: Texts,
-        log: BotLog,
-        measures: BotMetrics | None,
-    ) -> None:
-        self._measures = measures
-        self.sender = sender
-        self._journal = journal
-        self._clock = clock
-        self._chunk_limit = chunk_limit
-        self._files = files
-        self._texts = texts
-        self._part_refused = Part(text=texts.part_refused)
-        self._log = log
-        self._notes: FIFOCache[str, str] = FIFOCache(HEARD)
-        self._refused: FIFOCache[str, str] = FIFOCache(HEARD)
+    sender: Sender
+    journal: Journal
+    clock: Clock
+    chunk_limit: int
+    files: Attachments
+    texts: Texts
+    log: BotLog
+    measures: BotMetrics | None
+    _notes: FIFOCache[str, str] = field(default_factory=lambda: FIFOCache(HEARD))
+    _refused: FIFOCache[str, str] = field(default_factory=lambda: FIFOCache(HEARD))
 
     async def reply(self, row: InboundRow, run_id: str, said: Said, quote: str = "") -> list[str]:
         """Send a part of the answer to a message; return the ids of the messages it became.
@@ -95,11 +82,11 @@ class Outbox:
             StoreError: the journal did not take it.
         """
         parts = _quoting(quote, await self._parts(row.channel, run_id, said))
-        chunks = await self._journal.deliveries.plan(row.id, run_id, parts)
+        chunks = await self.journal.deliveries.plan(row.id, run_id, parts)
         try:
             sent = await self._deliver_all(row, chunks)
         except ApiError as error:
-            await self._journal.deliveries.drop_unsent(row.id, str(error))
+            await self.journal.deliveries.drop_unsent(row.id, str(error))
             raise
         if sent.refused is not None:
             self._refused[run_id] = f"{REFUSED}{sent.refused}"
@@ -128,9 +115,9 @@ class Outbox:
         parts = _quoting(quote, await self._parts(row.channel, run_id, said))
         refused = self._refused.pop(run_id, "")
         if refused and ending is RowState.ANSWERED:
-            parts, ending, detail = [*parts, self._part_refused], RowState.NOTIFIED, refused
+            parts, ending, detail = [*parts, Part(text=self.texts.part_refused)], RowState.NOTIFIED, refused
         return await self._end(
-            row, ending, await self._journal.deliveries.plan(row.id, run_id, parts, ending, detail)
+            row, ending, await self.journal.deliveries.plan(row.id, run_id, parts, ending, detail)
         )
 
     def has_refused(self, run_id: str) -> bool:
@@ -151,17 +138,17 @@ class Outbox:
         Raises:
             ApiError: a part could not be delivered; those behind it were not tried.
         """
-        now_ms = self._clock.wall_ms()
+        now_ms = self.clock.wall_ms()
         ids = []
         parts = await self._parts(channel, run_id, said)
         try:
             for part in parts:
-                chunk = Chunk(ref=self._clock.new_id(), text=part.text, file=part.file, since_ms=now_ms)
+                chunk = Chunk(ref=self.clock.new_id(), text=part.text, file=part.file, since_ms=now_ms)
                 ids.append(await self.sender.deliver(channel, await self._ready(chunk)))
                 self._name_note(chunk.ref, ids[-1])
         finally:
             for part in parts:
-                await self._files.release(part.file)
+                await self.files.release(part.file)
         return ids
 
     async def edit(self, channel: ChannelRef, message_id: str, text: str) -> None:
@@ -170,10 +157,8 @@ class Outbox:
         Raises:
             ApiError: it is too long for one message, not the bot's own, or not there.
         """
-        if utf16_length(text) > self._chunk_limit:
-            raise BadRequest(
-                "editMessage", f"more than {self._chunk_limit} characters do not fit one message"
-            )
+        if utf16_length(text) > self.chunk_limit:
+            raise BadRequest("editMessage", f"more than {self.chunk_limit} characters do not fit one message")
         await self.sender.edit(channel, message_id, text)
 
     def missing_file(self, message_id: str) -> str:
@@ -189,7 +174,7 @@ class Outbox:
         Raises:
             ApiError: people were not told the end; the row is still open.
         """
-        chunks = await self._journal.deliveries.chunks(row.id)
+        chunks = await self.journal.deliveries.chunks(row.id)
         if row.ending:
             await self._end(row, RowState(row.ending), await self._recognised(row, chunks))
             return True
@@ -207,23 +192,23 @@ class Outbox:
                         self._refused[chunk.run_id] = chunk.detail
                 case _:
                     assert_never(chunk.state)
-        await self._journal.deliveries.drop_unsent(row.id, "its run was lost")
+        await self.journal.deliveries.drop_unsent(row.id, "its run was lost")
         return shown
 
     async def announce(self, channel: ChannelRef, text: str) -> None:
         """Send a notice that nothing depends on: one try, no questions. Raises `ApiError`."""
-        await self.sender.send(channel, Chunk(ref=self._clock.new_id(), text=text))
+        await self.sender.send(channel, Chunk(ref=self.clock.new_id(), text=text))
 
     async def give_up(self, row: InboundRow, detail: str) -> None:
         """End a message as a dead letter: nothing can be shown, the operator is told why."""
-        self._log.error("dead letter: message %s got no answer: %s", row.message_id, detail)
-        await self._journal.messages.settle([row.id], RowState.DEAD, detail=detail)
+        self.log.error("dead letter: message %s got no answer: %s", row.message_id, detail)
+        await self.journal.messages.settle([row.id], RowState.DEAD, detail=detail)
 
     async def _parts(self, channel: ChannelRef, run_id: str, said: Said) -> list[Part]:
         parts: list[Part] = []
         for piece in [said] if isinstance(said, str | MediaItem) else said:
             if isinstance(piece, MediaItem):
-                parts.append(await self._files.plan(piece, run_id))
+                parts.append(await self.files.plan(piece, run_id))
             else:
                 parts += [Part(text=text) for text in await self._split(channel, piece)]
         return parts
@@ -233,18 +218,18 @@ class Outbox:
         if not chunk.file:
             return chunk
         try:
-            payload = json.dumps(await self._files.payload(chunk.file))
+            payload = json.dumps(await self.files.payload(chunk.file))
         except FileRefused as refused:
             return self._without_file(chunk, str(refused))
-        except Exception:  # noqa: BLE001  # the file boundary: what stands behind the file is sent all the same
-            self._log.exception("a file of the answer broke")
+        except Exception:  # the file boundary: what stands behind the file is sent all the same
+            self.log.exception("a file of the answer broke")
             return self._without_file(chunk, "it could not be sent")
         return replace(chunk, file="", payload=payload)
 
     def _without_file(self, chunk: Chunk, reason: str) -> Chunk:
-        self._log.warning("a file of the answer is not sent: %s", reason)
+        self.log.warning("a file of the answer is not sent: %s", reason)
         self._notes[chunk.ref] = reason
-        note = file_note(self._texts.file_failed, chunk.text, reason)
+        note = file_note(self.texts.file_failed, chunk.text, reason)
         return replace(chunk, text=note, file="", payload="")
 
     def _name_note(self, ref: str, message_id: str) -> None:
@@ -253,7 +238,7 @@ class Outbox:
             self._notes[message_id] = reason
 
     async def _split(self, channel: ChannelRef, text: str) -> list[str]:
-        split = partial(split_addressed, text, self.sender.members(channel), self._chunk_limit)
+        split = partial(split_addressed, text, self.sender.members(channel), self.chunk_limit)
         return split() if len(text) < LONG_TEXT else await asyncio.to_thread(split)
 
     async def _recognised(self, row: InboundRow, chunks: Sequence[Chunk]) -> list[Chunk]:
@@ -267,7 +252,7 @@ class Outbox:
             message_id = await self.sender.find_sent(row, chunk)
             if not message_id:
                 break
-            await self._journal.deliveries.mark(chunk.ref, ChunkState.SENT, message_id=message_id)
+            await self.journal.deliveries.mark(chunk.ref, ChunkState.SENT, message_id=message_id)
             known[number] = replace(chunk, state=ChunkState.SENT, message_id=message_id)
         return known
 
@@ -275,7 +260,7 @@ class Outbox:
         """Find out what became of a chunk an earlier process may have sent; one that is not there is given up."""
         message_id = await self.sender.find_sent(row, chunk)
         state = ChunkState.SENT if message_id else ChunkState.DEAD
-        await self._journal.deliveries.mark(
+        await self.journal.deliveries.mark(
             chunk.ref, state, message_id=message_id, detail="" if message_id else LOST
         )
         return bool(message_id)
@@ -292,7 +277,7 @@ class Outbox:
             ending = RowState.NOTIFIED
         notice_id = last_id if ending is RowState.NOTIFIED else ""
         # the detail is in the plan
-        await self._journal.messages.settle([row.id], ending, notice_id=notice_id)
+        await self.journal.messages.settle([row.id], ending, notice_id=notice_id)
         return last_id
 
     async def _deliver_all(self, row: InboundRow, chunks: Sequence[Chunk]) -> "_Sent":
@@ -309,13 +294,15 @@ class Outbox:
             except ApiError as error:
                 if not error.about_content:
                     for unsent in waiting:
-                        await self._files.release(unsent.file)
+                        await self.files.release(unsent.file)
                     raise
                 sent.ids.append("")
                 sent.refused = error
-                self._log.warning("%s; the rest of the answer is sent without it", error)
+                self.log.warning("%s; the rest of the answer is sent without it", error)
                 reason = f"{REFUSED}{error}"
-                notice = await self._journal.deliveries.refuse(chunk.ref, reason, self._part_refused)
+                notice = await self.journal.deliveries.refuse(
+                    chunk.ref, reason, Part(text=self.texts.part_refused)
+                )
                 if notice is not None:
                     sent.told = True
                     waiting.append(notice)
@@ -332,15 +319,15 @@ class Outbox:
                 assert_never(chunk.state)
         if chunk.file:
             file, chunk = chunk.file, await self._ready(chunk)
-            await self._journal.deliveries.revise(chunk.ref, chunk)
-            await self._files.release(file)
+            await self.journal.deliveries.revise(chunk.ref, chunk)
+            await self.files.release(file)
         if not uncertain:
-            await self._journal.deliveries.mark(chunk.ref, ChunkState.SENDING)
+            await self.journal.deliveries.mark(chunk.ref, ChunkState.SENDING)
         message_id = await self.sender.deliver(row.channel, chunk, row, uncertain=uncertain)
-        if self._measures is not None:
-            self._measures.replied(row.id)
+        if self.measures is not None:
+            self.measures.replied(row.id)
         self._name_note(chunk.ref, message_id)
-        await self._journal.deliveries.mark(chunk.ref, ChunkState.SENT, message_id=message_id)
+        await self.journal.deliveries.mark(chunk.ref, ChunkState.SENT, message_id=message_id)
         return message_id
 
 

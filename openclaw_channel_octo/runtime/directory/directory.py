@@ -68,14 +68,14 @@ class ConversationDirectory(Struct, frozen=True, kw_only=True):
             return replace(self.settings, known_bots=self.roster.every_bot)
         group = group_of(channel)
         known = self.roster.known(group)
-        agreed = known.good and self.preferences.agreed(group.id)
+        agreed = known.good and self.preferences.agreed.get(group.id)
         return replace(self.settings, known_bots=known.bots, no_mention=known.people if agreed else ())
 
     def needs_mention(self, channel: ChannelRef) -> bool:
         """Return whether not everything said in a conversation is for the bot."""
         if channel.type == ChannelType.PERSON:
             return True
-        return self.settings.require_mention and not self.preferences.agreed(group_of(channel).id)
+        return self.settings.require_mention and not self.preferences.agreed.get(group_of(channel).id)
 
     def is_bot(self, channel: ChannelRef, uid: str) -> bool:
         """Return whether somebody in a conversation is a bot, as far as it is known now."""

@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import Collection, Sequence
 
+from msgspec import Struct, field
+
 from openclaw_channel_octo.clock import Clock
 from openclaw_channel_octo.errors import ApiError
 from openclaw_channel_octo.rest.client import BotApi
@@ -17,20 +19,19 @@ LIST_WITHIN_S = 10.0
 """Longest time the list may take once the server is asked."""
 
 
-class Groups:
+class Groups(Struct, eq=False):
     """The groups of one bot and the people in them. Every method raises `ApiError`.
 
-    Args:
+    Attributes:
         api: the bot's API.
         clock: time.
     """
 
-    def __init__(self, api: BotApi, clock: Clock) -> None:
-        self._api = api
-        self._clock = clock
-        self._groups: Sequence[Group] = ()
-        self._until = float("-inf")
-        self._asking = asyncio.Lock()
+    api: BotApi
+    clock: Clock
+    _groups: Sequence[Group] = ()
+    _until: float = float("-inf")
+    _asking: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def doubt(self) -> None:
         """Ask for the groups anew when they are needed: changes may have been missed."""
@@ -39,14 +40,14 @@ class Groups:
     async def groups(self) -> Sequence[Group]:
         """Return the groups the bot is in; several who ask at once ask the server once."""
         async with self._asking:
-            if self._clock.now() >= self._until:
-                self._groups = await self._api.groups(within_s=LIST_WITHIN_S)
-                self._until = self._clock.now() + GROUPS_FOR_S
+            if self.clock.now() >= self._until:
+                self._groups = await self.api.groups(within_s=LIST_WITHIN_S)
+                self._until = self.clock.now() + GROUPS_FOR_S
         return self._groups
 
     async def members(self, group_no: str) -> list[GroupMember]:
         """Return who is in a group at this moment; never from memory, because permission depends on it."""
-        return await self._api.group_members(group_no)
+        return await self.api.group_members(group_no)
 
     async def groups_with(self, uid: str, among: Collection[str]) -> frozenset[str]:
         """Return in which groups a person is; groups whose members cannot be had are left out."""

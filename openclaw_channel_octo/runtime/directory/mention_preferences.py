@@ -3,7 +3,7 @@
 import asyncio
 
 from cachetools import FIFOCache
-from msgspec import Struct
+from msgspec import Struct, field
 
 from openclaw_channel_octo.clock import Clock
 from openclaw_channel_octo.errors import ApiError, NotFound
@@ -20,47 +20,38 @@ ROUTE_MISSING = ""
 """The server's code where it knows no such call at all; an unknown group has one (octo-bot-api §1.4)."""
 
 
-class _Known(Struct):
-    agreed: bool
-    until: float
-
-
-class MentionPreferences:
+class MentionPreferences(Struct, eq=False):
     """The preferences of one bot's groups. Whatever is not known for certain means that a mention is needed.
 
-    Args:
+    Attributes:
         api: the bot's API.
         tasks: owns the look-ups.
         clock: time.
         log: the bot's log.
+        agreed: whether people of a group are answered without a mention, as far as it is known now.
     """
 
-    def __init__(self, api: BotApi, tasks: TaskSet, clock: Clock, log: BotLog) -> None:
-        self._api = api
-        self._tasks = tasks
-        self._clock = clock
-        self._log = log
-        self._known: FIFOCache[str, _Known] = FIFOCache(GROUPS)
-        self._asking: dict[str, asyncio.Task[None]] = {}
-        self._unknown_to_server = False
-
-    def agreed(self, group_no: str) -> bool:
-        """Return whether people of a group are answered without a mention, as far as it is known now."""
-        known = self._known.get(group_no)
-        return known is not None and known.agreed
+    api: BotApi
+    tasks: TaskSet
+    clock: Clock
+    log: BotLog
+    agreed: FIFOCache[str, bool] = field(default_factory=lambda: FIFOCache(GROUPS))
+    _fresh_until: FIFOCache[str, float] = field(default_factory=lambda: FIFOCache(GROUPS))
+    _asking: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+    _unknown_to_server: bool = False
 
     def warm(self, group_no: str) -> "asyncio.Task[None] | None":
         """Begin to ask for a group's preference unless it is fresh; return the task that does, if one does."""
-        known = self._known.get(group_no)
-        fresh = known is not None and known.until > self._clock.now()
+        fresh = self._fresh_until.get(group_no, 0.0) > self.clock.now()
         if not (fresh or self._unknown_to_server or group_no in self._asking):
-            task = self._asking[group_no] = self._tasks.start(self._ask(group_no), "preference")
+            task = self._asking[group_no] = self.tasks.start(self._ask(group_no), "preference")
             task.add_done_callback(lambda done: self._asked(group_no, done))
         return self._asking.get(group_no)
 
     def changed(self, group_no: str) -> None:
         """Note that a group has changed its mind: until it is known again, a mention is needed."""
-        self._known.pop(group_no, None)
+        self.agreed.pop(group_no, None)
+        self._fresh_until.pop(group_no, None)
         self._asking.pop(group_no, None)
         self.warm(group_no)
 
@@ -68,8 +59,7 @@ class MentionPreferences:
         """Ask everything anew when it is needed: changes may have been missed, and the server may be another one."""
         self._unknown_to_server = False
         self._asking.clear()
-        for known in self._known.values():
-            known.until = float("-inf")
+        self._fresh_until.clear()
 
     def _asked(self, group_no: str, task: "asyncio.Task[None]") -> None:
         if self._asking.get(group_no) is task:
@@ -78,14 +68,14 @@ class MentionPreferences:
     async def _ask(self, group_no: str) -> None:
         agreed = False
         try:
-            agreed = (await self._api.mention_preference(group_no)).effective
+            agreed = (await self.api.mention_preference(group_no)).effective
         except NotFound as error:
             if error.code == ROUTE_MISSING and not self._unknown_to_server:
                 self._unknown_to_server = True
-                self._log.debug("the server knows no mention preferences: mentions are needed everywhere")
+                self.log.debug("the server knows no mention preferences: mentions are needed everywhere")
         except ApiError as error:
-            self._log.info("the mention preference of group %s cannot be had: %s", group_no, error)
+            self.log.info("the mention preference of group %s cannot be had: %s", group_no, error)
         if (
             self._asking.get(group_no) is asyncio.current_task()
         ):  # else what was read may be older than a change
-            self._known[group_no] = _Known(agreed, self._clock.now() + FRESH_FOR_S)
+            self.agreed[group_no], self._fresh_until[group_no] = agreed, self.clock.now() + FRESH_FOR_S

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from cachetools import FIFOCache
-from msgspec import Struct
+from msgspec import Struct, field
 from msgspec.structs import replace
 
 from openclaw_channel_octo.clock import Clock, within
@@ -50,25 +50,24 @@ class Members(Struct):
 _NOBODY = Members()
 
 
-class Roster:
+class Roster(Struct, eq=False):
     """Names of the people one bot talks with, each conversation's on its own: nobody is looked up elsewhere.
 
-    Args:
+    Attributes:
         api: the bot's API.
         tasks: owns the look-ups.
         clock: time.
         log: the bot's log.
     """
 
-    def __init__(self, api: BotApi, tasks: TaskSet, clock: Clock, log: BotLog) -> None:
-        self._api = api
-        self._tasks = tasks
-        self._clock = clock
-        self._log = log
-        self._known: FIFOCache[ChannelRef, Members] = FIFOCache(CONVERSATIONS)
-        self.every_bot: frozenset[str] = frozenset()
-        """Everybody who is a bot in any conversation known now."""
-        self._asking: dict[ChannelRef, asyncio.Task[None]] = {}
+    api: BotApi
+    tasks: TaskSet
+    clock: Clock
+    log: BotLog
+    _known: FIFOCache[ChannelRef, Members] = field(default_factory=lambda: FIFOCache(CONVERSATIONS))
+    every_bot: frozenset[str] = frozenset()
+    """Everybody who is a bot in any conversation known now."""
+    _asking: dict[ChannelRef, asyncio.Task[None]] = field(default_factory=dict)
 
     def known(self, channel: ChannelRef) -> Members:
         """Return who is known now to be in a conversation; a thread's people are its group's."""
@@ -89,7 +88,7 @@ class Roster:
         """
         place = group_of(channel)
         if place not in self._asking and self._stale(place, uid):
-            task = self._asking[place] = self._tasks.start(self._ask(place), "roster")
+            task = self._asking[place] = self.tasks.start(self._ask(place), "roster")
             task.add_done_callback(lambda _: self._asking.pop(place, None))
         return self._asking.get(place)
 
@@ -102,9 +101,9 @@ class Roster:
         """
         if (asking := self.warm(channel, uid)) is not None:
             try:
-                await within(self._clock, WAIT_S, asyncio.wait({asking}))
+                await within(self.clock, WAIT_S, asyncio.wait({asking}))
             except TimeoutError:
-                self._log.info("names in %s are not known yet", group_of(channel).id)
+                self.log.info("names in %s are not known yet", group_of(channel).id)
         return self.known(channel)
 
     def changed(self, channel: ChannelRef) -> None:
@@ -118,7 +117,7 @@ class Roster:
         known = self._known.get(place)
         if known is None:
             return True
-        age = self._clock.now() - known.at
+        age = self.clock.now() - known.at
         if not known.good:
             return age > UNKNOWN_FOR_S
         return age > KNOWN_FOR_S or (bool(uid) and uid not in known.names and age > STRANGER_AFTER_S)
@@ -127,17 +126,17 @@ class Roster:
         try:
             found = await self._fetch(place)
         except ApiError as error:
-            self._log.info("names in %s cannot be had: %s", place.id, error)
+            self.log.info("names in %s cannot be had: %s", place.id, error)
             found = replace(self.known(place), good=False)
-        found.at = self._clock.now()
+        found.at = self.clock.now()
         self._known[place] = found
         self.every_bot = frozenset().union(*(known.bots for known in self._known.values()))
 
     async def _fetch(self, place: ChannelRef) -> Members:
         if place.type == ChannelType.PERSON:
-            person = {place.id: (await self._api.user_info(place.id)).name}
+            person = {place.id: (await self.api.user_info(place.id)).name}
             return Members(person, person, good=True)
-        members = await self._api.group_members(place.id)
+        members = await self.api.group_members(place.id)
         names = {member.uid: member.name for member in members}
         bots = frozenset(one.uid for one in members if one.robot or is_bot(one.uid, _NOBODY_KNOWN))
         people = {uid: name for uid, name in names.items() if uid not in bots}

@@ -164,17 +164,12 @@ class Runs:
         self._ended: FIFOCache[str, str] = FIFOCache(REMEMBERED)
         self._active: dict[str, ActiveRun] = {}
         self._open: dict[str, OpenRun] = {}
-
-    @property
-    def ended(self) -> Mapping[str, str]:
-        """Own runs that ended, run id to status; a view, because every turn asks for it."""
-        return MappingProxyType(self._ended)
-
-    @property
-    def own(self) -> Collection[str]:
-        """Own run ids, running or ended; a view of the ended ones."""
-        running: dict[str, str] = {run.run_id: Status.RUNNING for run in self._active.values()}
-        return ChainMap(running, self._ended)
+        self.outlive_us = host.keeps_runs
+        """Whether runs go on in the host when this process dies (`AgentHost.keeps_runs`)."""
+        self.ended: Mapping[str, str] = MappingProxyType(self._ended)
+        """Own runs that ended, run id to status."""
+        self.own: Collection[str] = ChainMap[str, Any](self._open, self._ended)
+        """Own run ids, running or ended."""
 
     @property
     def active(self) -> Mapping[str, ActiveRun]:
@@ -194,11 +189,6 @@ class Runs:
             ):
                 found = run
         return found
-
-    @property
-    def outlive_us(self) -> bool:
-        """Whether runs go on in the host when this process dies (`AgentHost.keeps_runs`)."""
-        return self._host.keeps_runs
 
     async def ready(self) -> RunEnd | None:
         """Return when the host takes turns; the end of the turn when it does not for too long."""
