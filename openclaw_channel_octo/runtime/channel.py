@@ -30,13 +30,13 @@ from openclaw_channel_octo.runtime.bot import Bot
 from openclaw_channel_octo.runtime.connection.lease import FileLease, lease_folder
 from openclaw_channel_octo.runtime.connection.supervisor import ConnectionStatus
 from openclaw_channel_octo.runtime.connection.transport import Tap, TransportFactory, open_websocket
-from openclaw_channel_octo.runtime.context import ChannelContext
 from openclaw_channel_octo.runtime.delivery.outputs import Outputs
 from openclaw_channel_octo.runtime.metrics import BotMetrics
 from openclaw_channel_octo.runtime.preload import preload
 from openclaw_channel_octo.runtime.turn.lanes import Lanes
 from openclaw_channel_octo.runtime.turn.recovery import Repair, SessionRepairs, SessionView
 from openclaw_channel_octo.runtime.turn.runs import ActiveRun, Runs
+from openclaw_channel_octo.runtime.wiring import ChannelContext
 from openclaw_channel_octo.store.journal import Journal
 
 __all__ = ["ChannelStatus", "OctoChannel"]

@@ -62,11 +62,11 @@ class AgentActions:
         self._reach = Reach(bot, requester, run)
         self.mark = run.turn.mark if run else ""  # of what the agent reads, for `ReadPage.block`
         self._audit = Audit(
-            journal=bot.journal,
-            clock=bot.clock,
-            account_id=bot.account_id,
+            journal=bot.context.journal,
+            clock=bot.context.clock,
+            account_id=bot.context.config.account_id,
             requester=requester,
-            run_id=run.run_id if run else "",
+            run_id=run.turn.run_id if run else "",
         )
 
     async def send_text(
@@ -162,8 +162,8 @@ class AgentActions:
                 raise BadRequest("messages/sync", "there are no words to look for")
             named = await self._reach.reach(target, record)
             most = max(1, min(limit, MOST_ELSEWHERE))
-            rows, more = await matching(self._bot.api, named.channel, words, most)
-            heard = [row for row in rows if not self._bot.blocks(row.from_uid)]
+            rows, more = await matching(self._bot.context.api, named.channel, words, most)
+            heard = [row for row in rows if not self._bot.context.blocks(row.from_uid)]
             found = await self._messages(named.channel, heard)
             elsewhere = named.channel != self._reach.here
             return ReadPage(target=named, messages=found, has_more=more, elsewhere=elsewhere)
@@ -173,7 +173,7 @@ class AgentActions:
         async with self._audit.record("groups") as record:
             if self._requester.unbounded:
                 self._reach.require_open()
-                found = list(await self._bot.places.groups())
+                found = list(await self._bot.directory.places.groups())
             else:
                 found = await self._reach.shared(self._requester.uid)
             record.detail = f"{len(found)} groups"
@@ -215,7 +215,7 @@ class AgentActions:
         """Return a group's active threads, at most 100."""
         async with self._audit.record("threads") as record:
             named = await self._reach.reach_group(group, record)
-            found = await self._bot.api.threads(named.group_no)
+            found = await self._bot.context.api.threads(named.group_no)
             record.detail = f"{len(found)} threads"
             return found
 
@@ -235,8 +235,8 @@ class AgentActions:
     async def _calling(self, target: Target, text: str) -> str:
         """Return a text that calls the people its target names; nobody but people of that conversation."""
         if target.group_no and (target.mentions or "@" in text):
-            await self._bot.roster.asked(target.channel, next(iter(target.mentions), ""))
-        return calling(text, target.mentions, self._bot.roster.people(target.channel))
+            await self._bot.directory.roster.asked(target.channel, next(iter(target.mentions), ""))
+        return calling(text, target.mentions, self._bot.directory.roster.known(target.channel).people)
 
     async def _bound(self, text: str, record: Record, thread_id: str | int | None, scope: str) -> Destination:
         """Return where a message to a target goes, once it is certain that the requester may write there."""
@@ -283,16 +283,16 @@ class AgentActions:
         if channel == self._reach.here:
             return await self._run.post(said)
         self._reach.require_open()
-        return await self._bot.outbox.post(channel, said, self._run.run_id)
+        return await self._bot.outbox.post(channel, said, self._run.turn.run_id)
 
     async def _require_alive(self, channel: ChannelRef) -> None:
         """Raise where a message would be accepted and reach nobody (octo-bot-api §4.2)."""
-        info = await self._bot.api.group_info(Target(channel).group_no)
+        info = await self._bot.context.api.group_info(Target(channel).group_no)
         if info.status == DISBANDED:
             raise BadRequest("sendMessage", "the group is disbanded: nobody would get it; nothing was sent")
 
     async def _rows(self, channel: ChannelRef, count: int, before: int, after: int) -> list[HistoryMessage]:
-        api = self._bot.api
+        api = self._bot.context.api
         if after > 0:
             return await api.sync_messages(channel, start=after + 1, limit=count)
         if before > 0:
@@ -304,8 +304,8 @@ class AgentActions:
         return await api.sync_messages(channel, limit=count)
 
     async def _messages(self, channel: ChannelRef, rows: Sequence[HistoryMessage]) -> tuple[ReadMessage, ...]:
-        names = (await self._bot.roster.asked(channel, rows[-1].from_uid)).names if rows else {}
-        unheard = {row.from_uid for row in rows if self._bot.blocks(row.from_uid)}
+        names = (await self._bot.directory.roster.asked(channel, rows[-1].from_uid)).names if rows else {}
+        unheard = {row.from_uid for row in rows if self._bot.context.blocks(row.from_uid)}
         return tuple(
             ReadMessage(
                 message_id=row.message_id,
@@ -320,15 +320,15 @@ class AgentActions:
 
     async def _members(self, group: str, record: Record) -> list[GroupMember]:
         named = await self._reach.reach_group(group, record)
-        return await self._bot.places.members(named.group_no)
+        return await self._bot.directory.places.members(named.group_no)
 
     async def _candidates(self, name: str) -> NameMatches:
         if not name:
             raise TargetError("the name is empty")
         try:
-            found = await self._bot.api.named_targets(name, MOST_CANDIDATES)
+            found = await self._bot.context.api.named_targets(name, MOST_CANDIDATES)
         except NotFound:
-            return _by_name(name, await self._bot.places.groups())
+            return _by_name(name, await self._bot.directory.places.groups())
         complete = not found.truncated and found.total <= len(found.candidates)
         return NameMatches(candidates=found.candidates, complete=complete)
 

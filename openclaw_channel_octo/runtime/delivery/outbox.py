@@ -1,7 +1,4 @@
-"""Answers on their way to the chat: split, recorded, sent in order, never twice (design §7).
-
-Over 350 lines: planning, sending and taking up again read and write the same rows.
-"""
+"""Answers on their way to the chat: split, recorded, sent in order, never twice (design §7)."""
 
 import asyncio
 import json
@@ -13,20 +10,16 @@ from cachetools import FIFOCache
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from openclaw_channel_octo.clock import Clock
-from openclaw_channel_octo.config.model import Texts
 from openclaw_channel_octo.errors import ApiError, BadRequest
 from openclaw_channel_octo.host.base import MediaItem
 from openclaw_channel_octo.ids import ChannelRef
 from openclaw_channel_octo.message.address import split_addressed
 from openclaw_channel_octo.message.outgoing import file_note
 from openclaw_channel_octo.message.text import utf16_length
-from openclaw_channel_octo.observe.logs import BotLog
+from openclaw_channel_octo.runtime.context import BotContext
 from openclaw_channel_octo.runtime.delivery.attachments import Attachments
 from openclaw_channel_octo.runtime.delivery.open_beneath import FileRefused
 from openclaw_channel_octo.runtime.delivery.sender import HEARD, LOST, Sender
-from openclaw_channel_octo.runtime.metrics import BotMetrics
-from openclaw_channel_octo.store.journal import Journal
 from openclaw_channel_octo.store.records import Chunk, InboundRow, Part
 from openclaw_channel_octo.store.states import ChunkState, RowState
 
@@ -46,24 +39,14 @@ class Outbox(Struct, frozen=True, kw_only=True):
     """Sends one bot's messages.
 
     Attributes:
+        context: what every part of the bot is made from.
         sender: brings a message into the chat.
-        journal: where each chunk is recorded before and after it is sent.
-        clock: time.
-        chunk_limit: longest message in UTF-16 units.
         files: uploads files of answers.
-        texts: what people read in the place of what could not be sent.
-        log: the bot's log.
-        measures: told of answers that were sent.
     """
 
+    context: BotContext
     sender: Sender
-    journal: Journal
-    clock: Clock
-    chunk_limit: int
     files: Attachments
-    texts: Texts
-    log: BotLog
-    measures: BotMetrics | None
     _notes: FIFOCache[str, str] = field(default_factory=lambda: FIFOCache(HEARD))
     _refused: FIFOCache[str, str] = field(default_factory=lambda: FIFOCache(HEARD))
 
@@ -82,11 +65,11 @@ class Outbox(Struct, frozen=True, kw_only=True):
             StoreError: the journal did not take it.
         """
         parts = _quoting(quote, await self._parts(row.channel, run_id, said))
-        chunks = await self.journal.deliveries.plan(row.id, run_id, parts)
+        chunks = await self.context.journal.deliveries.plan(row.id, run_id, parts)
         try:
             sent = await self._deliver_all(row, chunks)
         except ApiError as error:
-            await self.journal.deliveries.drop_unsent(row.id, str(error))
+            await self.context.journal.deliveries.drop_unsent(row.id, str(error))
             raise
         if sent.refused is not None:
             self._refused[run_id] = f"{REFUSED}{sent.refused}"
@@ -115,9 +98,10 @@ class Outbox(Struct, frozen=True, kw_only=True):
         parts = _quoting(quote, await self._parts(row.channel, run_id, said))
         refused = self._refused.pop(run_id, "")
         if refused and ending is RowState.ANSWERED:
-            parts, ending, detail = [*parts, Part(text=self.texts.part_refused)], RowState.NOTIFIED, refused
+            parts.append(Part(text=self.context.config.texts.part_refused))
+            ending, detail = RowState.NOTIFIED, refused
         return await self._end(
-            row, ending, await self.journal.deliveries.plan(row.id, run_id, parts, ending, detail)
+            row, ending, await self.context.journal.deliveries.plan(row.id, run_id, parts, ending, detail)
         )
 
     def has_refused(self, run_id: str) -> bool:
@@ -138,12 +122,14 @@ class Outbox(Struct, frozen=True, kw_only=True):
         Raises:
             ApiError: a part could not be delivered; those behind it were not tried.
         """
-        now_ms = self.clock.wall_ms()
+        now_ms = self.context.clock.wall_ms()
         ids = []
         parts = await self._parts(channel, run_id, said)
         try:
             for part in parts:
-                chunk = Chunk(ref=self.clock.new_id(), text=part.text, file=part.file, since_ms=now_ms)
+                chunk = Chunk(
+                    ref=self.context.clock.new_id(), text=part.text, file=part.file, since_ms=now_ms
+                )
                 ids.append(await self.sender.deliver(channel, await self._ready(chunk)))
                 self._name_note(chunk.ref, ids[-1])
         finally:
@@ -157,8 +143,9 @@ class Outbox(Struct, frozen=True, kw_only=True):
         Raises:
             ApiError: it is too long for one message, not the bot's own, or not there.
         """
-        if utf16_length(text) > self.chunk_limit:
-            raise BadRequest("editMessage", f"more than {self.chunk_limit} characters do not fit one message")
+        limit = self.context.config.reply_chunk
+        if utf16_length(text) > limit:
+            raise BadRequest("editMessage", f"more than {limit} characters do not fit one message")
         await self.sender.edit(channel, message_id, text)
 
     def missing_file(self, message_id: str) -> str:
@@ -174,7 +161,7 @@ class Outbox(Struct, frozen=True, kw_only=True):
         Raises:
             ApiError: people were not told the end; the row is still open.
         """
-        chunks = await self.journal.deliveries.chunks(row.id)
+        chunks = await self.context.journal.deliveries.chunks(row.id)
         if row.ending:
             await self._end(row, RowState(row.ending), await self._recognised(row, chunks))
             return True
@@ -192,17 +179,17 @@ class Outbox(Struct, frozen=True, kw_only=True):
                         self._refused[chunk.run_id] = chunk.detail
                 case _:
                     assert_never(chunk.state)
-        await self.journal.deliveries.drop_unsent(row.id, "its run was lost")
+        await self.context.journal.deliveries.drop_unsent(row.id, "its run was lost")
         return shown
 
     async def announce(self, channel: ChannelRef, text: str) -> None:
         """Send a notice that nothing depends on: one try, no questions. Raises `ApiError`."""
-        await self.sender.send(channel, Chunk(ref=self.clock.new_id(), text=text))
+        await self.sender.send(channel, Chunk(ref=self.context.clock.new_id(), text=text))
 
     async def give_up(self, row: InboundRow, detail: str) -> None:
         """End a message as a dead letter: nothing can be shown, the operator is told why."""
-        self.log.error("dead letter: message %s got no answer: %s", row.message_id, detail)
-        await self.journal.messages.settle([row.id], RowState.DEAD, detail=detail)
+        self.context.log.error("dead letter: message %s got no answer: %s", row.message_id, detail)
+        await self.context.journal.messages.settle([row.id], RowState.DEAD, detail=detail)
 
     async def _parts(self, channel: ChannelRef, run_id: str, said: Said) -> list[Part]:
         parts: list[Part] = []
@@ -222,14 +209,14 @@ class Outbox(Struct, frozen=True, kw_only=True):
         except FileRefused as refused:
             return self._without_file(chunk, str(refused))
         except Exception:  # the file boundary: what stands behind the file is sent all the same
-            self.log.exception("a file of the answer broke")
+            self.context.log.exception("a file of the answer broke")
             return self._without_file(chunk, "it could not be sent")
         return replace(chunk, file="", payload=payload)
 
     def _without_file(self, chunk: Chunk, reason: str) -> Chunk:
-        self.log.warning("a file of the answer is not sent: %s", reason)
+        self.context.log.warning("a file of the answer is not sent: %s", reason)
         self._notes[chunk.ref] = reason
-        note = file_note(self.texts.file_failed, chunk.text, reason)
+        note = file_note(self.context.config.texts.file_failed, chunk.text, reason)
         return replace(chunk, text=note, file="", payload="")
 
     def _name_note(self, ref: str, message_id: str) -> None:
@@ -238,7 +225,7 @@ class Outbox(Struct, frozen=True, kw_only=True):
             self._notes[message_id] = reason
 
     async def _split(self, channel: ChannelRef, text: str) -> list[str]:
-        split = partial(split_addressed, text, self.sender.members(channel), self.chunk_limit)
+        split = partial(split_addressed, text, self.sender.people(channel), self.context.config.reply_chunk)
         return split() if len(text) < LONG_TEXT else await asyncio.to_thread(split)
 
     async def _recognised(self, row: InboundRow, chunks: Sequence[Chunk]) -> list[Chunk]:
@@ -252,7 +239,7 @@ class Outbox(Struct, frozen=True, kw_only=True):
             message_id = await self.sender.find_sent(row, chunk)
             if not message_id:
                 break
-            await self.journal.deliveries.mark(chunk.ref, ChunkState.SENT, message_id=message_id)
+            await self.context.journal.deliveries.mark(chunk.ref, ChunkState.SENT, message_id=message_id)
             known[number] = replace(chunk, state=ChunkState.SENT, message_id=message_id)
         return known
 
@@ -260,7 +247,7 @@ class Outbox(Struct, frozen=True, kw_only=True):
         """Find out what became of a chunk an earlier process may have sent; one that is not there is given up."""
         message_id = await self.sender.find_sent(row, chunk)
         state = ChunkState.SENT if message_id else ChunkState.DEAD
-        await self.journal.deliveries.mark(
+        await self.context.journal.deliveries.mark(
             chunk.ref, state, message_id=message_id, detail="" if message_id else LOST
         )
         return bool(message_id)
@@ -277,7 +264,7 @@ class Outbox(Struct, frozen=True, kw_only=True):
             ending = RowState.NOTIFIED
         notice_id = last_id if ending is RowState.NOTIFIED else ""
         # the detail is in the plan
-        await self.journal.messages.settle([row.id], ending, notice_id=notice_id)
+        await self.context.journal.messages.settle([row.id], ending, notice_id=notice_id)
         return last_id
 
     async def _deliver_all(self, row: InboundRow, chunks: Sequence[Chunk]) -> "_Sent":
@@ -298,10 +285,10 @@ class Outbox(Struct, frozen=True, kw_only=True):
                     raise
                 sent.ids.append("")
                 sent.refused = error
-                self.log.warning("%s; the rest of the answer is sent without it", error)
+                self.context.log.warning("%s; the rest of the answer is sent without it", error)
                 reason = f"{REFUSED}{error}"
-                notice = await self.journal.deliveries.refuse(
-                    chunk.ref, reason, Part(text=self.texts.part_refused)
+                notice = await self.context.journal.deliveries.refuse(
+                    chunk.ref, reason, Part(text=self.context.config.texts.part_refused)
                 )
                 if notice is not None:
                     sent.told = True
@@ -319,15 +306,15 @@ class Outbox(Struct, frozen=True, kw_only=True):
                 assert_never(chunk.state)
         if chunk.file:
             file, chunk = chunk.file, await self._ready(chunk)
-            await self.journal.deliveries.revise(chunk.ref, chunk)
+            await self.context.journal.deliveries.revise(chunk.ref, chunk)
             await self.files.release(file)
         if not uncertain:
-            await self.journal.deliveries.mark(chunk.ref, ChunkState.SENDING)
+            await self.context.journal.deliveries.mark(chunk.ref, ChunkState.SENDING)
         message_id = await self.sender.deliver(row.channel, chunk, row, uncertain=uncertain)
-        if self.measures is not None:
-            self.measures.replied(row.id)
+        if self.context.measures is not None:
+            self.context.measures.replied(row.id)
         self._name_note(chunk.ref, message_id)
-        await self.journal.deliveries.mark(chunk.ref, ChunkState.SENT, message_id=message_id)
+        await self.context.journal.deliveries.mark(chunk.ref, ChunkState.SENT, message_id=message_id)
         return message_id
 
 

@@ -7,13 +7,10 @@ from contextlib import suppress
 from cachetools import FIFOCache
 from msgspec import Struct, field
 
-from openclaw_channel_octo.clock import Clock, within
+from openclaw_channel_octo.clock import within
 from openclaw_channel_octo.errors import ApiError
 from openclaw_channel_octo.ids import ChannelRef
-from openclaw_channel_octo.observe.logs import BotLog
-from openclaw_channel_octo.rest.client import BotApi
-from openclaw_channel_octo.runtime.background import TaskSet
-from openclaw_channel_octo.runtime.metrics import BotMetrics
+from openclaw_channel_octo.runtime.context import BotContext
 
 __all__ = ["Presence"]
 
@@ -47,18 +44,10 @@ class Presence(Struct, frozen=True):
     """Shows receipts and typing for one bot. Failures are logged once per conversation and forgotten.
 
     Attributes:
-        api: the bot's API.
-        clock: time.
-        tasks: owner of the requests under way.
-        log: the bot's log.
-        measures: counts the typing indicators shown.
+        context: what every part of the bot is made from.
     """
 
-    api: BotApi
-    clock: Clock
-    tasks: TaskSet
-    log: BotLog
-    measures: BotMetrics | None
+    context: BotContext
     _open: dict[ChannelRef, _Conversation] = field(default_factory=dict)
     _complained: FIFOCache[tuple[ChannelRef, str], None] = field(
         default_factory=lambda: FIFOCache(COMPLAINTS)
@@ -70,14 +59,14 @@ class Presence(Struct, frozen=True):
         talk.turns += 1
         talk.refused = False
         talk.unread.append(message_id)
-        self.log.info("sending readReceipt+typing to channel=%s type=%d", channel.id, channel.type)
+        self.context.log.info("sending readReceipt+typing to channel=%s type=%d", channel.id, channel.type)
         if talk.receipts is None or talk.receipts.done():
-            talk.receipts = self.tasks.start(self._send_receipts(channel, talk), "receipts")
-        now = self.clock.now()
+            talk.receipts = self.context.tasks.start(self._send_receipts(channel, talk), "receipts")
+        now = self.context.clock.now()
         if now - talk.typed_at >= TYPING_GAP_S:
             self._type(channel, talk, now, again=False)
         if talk.repeat is None or talk.repeat.done():
-            talk.repeat = self.tasks.start(self._keep_typing(channel, talk), "typing")
+            talk.repeat = self.context.tasks.start(self._keep_typing(channel, talk), "typing")
 
     def end(self, channel: ChannelRef) -> None:
         """Tell that one message of the conversation has ended; the last one stops the typing."""
@@ -95,28 +84,28 @@ class Presence(Struct, frozen=True):
         if not under_way:
             return
         with suppress(TimeoutError):
-            await within(self.clock, READY_WITHIN_S, asyncio.wait(under_way))
+            await within(self.context.clock, READY_WITHIN_S, asyncio.wait(under_way))
 
     def again(self, channel: ChannelRef) -> None:
         """Type once more: a message of ours has just cleared the sign."""
         if talk := self._open.get(channel):
-            self._type(channel, talk, self.clock.now())
+            self._type(channel, talk, self.context.clock.now())
 
     def _type(self, channel: ChannelRef, talk: _Conversation, now: float, *, again: bool = True) -> None:
         talk.typed_at = now
         if not talk.refused:
-            talk.typing = self.tasks.start(self._show_typing(channel, talk, again=again), "typing")
+            talk.typing = self.context.tasks.start(self._show_typing(channel, talk, again=again), "typing")
 
     async def _show_typing(self, channel: ChannelRef, talk: _Conversation, *, again: bool) -> None:
-        error = await self._quietly(channel, "typing", self.api.typing(channel, again=again))
+        error = await self._quietly(channel, "typing", self.context.api.typing(channel, again=again))
         # Asking again changes nothing before somebody writes there again (octo-bot-api §3.1).
         talk.refused = error is not None and not error.retryable
 
     async def _keep_typing(self, channel: ChannelRef, talk: _Conversation) -> None:
         wait_s = TYPING_EVERY_S
         while True:
-            await self.clock.sleep(wait_s)
-            now = self.clock.now()
+            await self.context.clock.sleep(wait_s)
+            now = self.context.clock.now()
             if talk.typed_at + TYPING_EVERY_S <= now:
                 self._type(channel, talk, now)
             wait_s = talk.typed_at + TYPING_EVERY_S - now
@@ -124,7 +113,7 @@ class Presence(Struct, frozen=True):
     async def _send_receipts(self, channel: ChannelRef, talk: _Conversation) -> None:
         while talk.unread:
             ids, talk.unread = talk.unread[:RECEIPT_IDS], talk.unread[RECEIPT_IDS:]
-            await self._quietly(channel, "readReceipt", self.api.read_receipt(channel, ids))
+            await self._quietly(channel, "readReceipt", self.context.api.read_receipt(channel, ids))
 
     async def _quietly(self, channel: ChannelRef, what: str, call: Awaitable[None]) -> ApiError | None:
         """Make a call and return what went wrong."""
@@ -133,10 +122,10 @@ class Presence(Struct, frozen=True):
         except ApiError as error:
             if (channel, what) not in self._complained:
                 self._complained[channel, what] = None
-                self.log.warning("%s failed for channel=%s: %s", what, channel.id, error)
+                self.context.log.warning("%s failed for channel=%s: %s", what, channel.id, error)
             return error
         self._complained.pop((channel, what), None)
-        self.log.info("%s sent OK", what)
-        if what == "typing" and self.measures is not None:
-            self.measures.typed(channel)
+        self.context.log.info("%s sent OK", what)
+        if what == "typing" and self.context.measures is not None:
+            self.context.measures.typed(channel)
         return None

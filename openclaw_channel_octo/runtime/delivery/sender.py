@@ -55,7 +55,7 @@ class Sender(Struct, frozen=True, kw_only=True):
         api: the bot's API.
         own_uid: the bot's uid.
         clock: time.
-        people: tells the names of people, by uid, that are known of a conversation; a message can call only these.
+        people: tells the names of those whom a message in a conversation can call, by uid.
         everyone: whether messages may call everybody in a group.
         log: the bot's log.
     """
@@ -80,10 +80,6 @@ class Sender(Struct, frozen=True, kw_only=True):
                 known = since.get(tries.session_key, tries.failing_since_ms)
                 since[tries.session_key] = min(known, tries.failing_since_ms)
         return since
-
-    def members(self, channel: ChannelRef) -> Mapping[str, str]:
-        """Return whom a message there can call, by uid: nobody in a direct conversation."""
-        return {} if channel.type == ChannelType.PERSON else self.people(channel)
 
     async def edit(self, channel: ChannelRef, message_id: str, text: str) -> None:
         """Put another text in the place of one of the bot's messages. Raises `ApiError`."""
@@ -178,7 +174,7 @@ class Sender(Struct, frozen=True, kw_only=True):
     def _text_payload(self, channel: ChannelRef, text: str) -> dict[str, Any]:
         """Return the payload of a text in a conversation."""
         everyone = self.everyone and channel.type != ChannelType.PERSON
-        message = addressed(text, self.members(channel), everyone=everyone)
+        message = addressed(text, self.people(channel), everyone=everyone)
         mention = {"mention": message.mention} if message.mention else {}
         return {"type": _TEXT, "content": message.text, **mention}
 
@@ -197,7 +193,7 @@ class Sender(Struct, frozen=True, kw_only=True):
         if heard := self._heard.get(chunk.ref):
             return heard
         since_s = chunk.since_ms // 1000 - CLOCK_SLACK_S
-        wire_text = addressed(chunk.text, self.members(channel)).text
+        wire_text = addressed(chunk.text, self.people(channel)).text
         url = json.loads(chunk.payload)["url"] if chunk.payload else ""
         alike = ""
         for message in await self.api.sync_messages(channel, limit=LOOK_BACK):

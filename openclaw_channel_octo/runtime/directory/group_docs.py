@@ -3,12 +3,11 @@
 from cachetools import FIFOCache
 from msgspec import Struct, field
 
-from openclaw_channel_octo.clock import Clock, within
+from openclaw_channel_octo.clock import within
 from openclaw_channel_octo.errors import ApiError, NotFound, PermissionDenied
 from openclaw_channel_octo.ids import ChannelRef, ChannelType
 from openclaw_channel_octo.message.history import notes_block
-from openclaw_channel_octo.observe.logs import BotLog
-from openclaw_channel_octo.rest.client import BotApi
+from openclaw_channel_octo.runtime.context import BotContext
 
 __all__ = ["GroupDocs"]
 
@@ -30,14 +29,10 @@ class GroupDocs(Struct, eq=False):
     """The notes of one bot's groups and threads. A thread has its own, never its group's.
 
     Attributes:
-        api: the bot's API.
-        clock: time.
-        log: the bot's log.
+        context: what every part of the bot is made from.
     """
 
-    api: BotApi
-    clock: Clock
-    log: BotLog
+    context: BotContext
     _kept: FIFOCache[ChannelRef, _Kept] = field(default_factory=lambda: FIFOCache(CONVERSATIONS))
     _changes: int = 0
 
@@ -51,7 +46,7 @@ class GroupDocs(Struct, eq=False):
         if channel.type == ChannelType.PERSON:
             return ""
         kept = self._kept.get(channel)
-        if kept is None or kept.until <= self.clock.now():
+        if kept is None or kept.until <= self.context.clock.now():
             kept = await self._fetched(channel, kept)
         return notes_block(kept.content, mark) if kept.content else ""
 
@@ -69,13 +64,15 @@ class GroupDocs(Struct, eq=False):
         changes = self._changes
         content, good_for_s = before.content if before else "", RETRY_S
         try:
-            notes = await within(self.clock, WAIT_S, self.api.notes(channel))
+            notes = await within(self.context.clock, WAIT_S, self.context.api.notes(channel))
             content, good_for_s = notes.content, FRESH_FOR_S
         except (NotFound, PermissionDenied):
             content, good_for_s = "", FRESH_FOR_S
         except (ApiError, TimeoutError) as error:
-            self.log.info("the notes of channel=%s cannot be had: %s", channel.id, str(error) or "no answer")
-        kept = _Kept(content, self.clock.now() + good_for_s)
+            self.context.log.info(
+                "the notes of channel=%s cannot be had: %s", channel.id, str(error) or "no answer"
+            )
+        kept = _Kept(content, self.context.clock.now() + good_for_s)
         if changes == self._changes:  # else what was read may be older than the change
             self._kept[channel] = kept
         return kept

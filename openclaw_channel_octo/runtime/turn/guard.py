@@ -3,14 +3,12 @@
 from msgspec import Struct
 
 from openclaw_channel_octo.clock import Clock, within
-from openclaw_channel_octo.config.model import BotConfig
 from openclaw_channel_octo.errors import ApiError, HostError
 from openclaw_channel_octo.host.base import AgentHost, Recovery, Turn
 from openclaw_channel_octo.ids import ChannelRef
-from openclaw_channel_octo.observe.logs import BotLog
+from openclaw_channel_octo.runtime.context import BotContext
 from openclaw_channel_octo.runtime.delivery.outbox import Outbox
 from openclaw_channel_octo.runtime.delivery.presence import Presence
-from openclaw_channel_octo.runtime.metrics import BotMetrics
 from openclaw_channel_octo.runtime.turn.host_calls import HOST_ANSWERS_S, ask_host
 from openclaw_channel_octo.runtime.turn.runs import Runs
 from openclaw_channel_octo.session.guard import (
@@ -118,26 +116,18 @@ class SessionGuard(Struct, frozen=True, kw_only=True):
     """Makes a session ready for a turn, for one bot.
 
     Attributes:
-        config: the bot's settings.
+        context: what every part of the bot is made from.
         sessions: the host's sessions.
-        journal: remembers announced episodes.
         outbox: sends the announcement.
         presence: shows typing again after it.
-        clock: time.
         patience_ms: milliseconds without progress after which a run is stuck.
-        log: the bot's log.
-        measures: told of announcements, ``None`` where nobody collects that.
     """
 
-    config: BotConfig
+    context: BotContext
     sessions: Sessions
-    journal: Journal
     outbox: Outbox
     presence: Presence
-    clock: Clock
     patience_ms: int
-    log: BotLog
-    measures: BotMetrics | None
 
     async def prepare(self, turn: Turn, channel: ChannelRef) -> None:
         """Return when a turn's session may run it: recovered, announced, or simply free."""
@@ -149,7 +139,7 @@ class SessionGuard(Struct, frozen=True, kw_only=True):
                 told = look.plan.reason
                 self._report(look)
             if look.plan.action is Action.WAIT:
-                await self.clock.sleep(look.plan.wait_ms / 1000)
+                await self.context.clock.sleep(look.plan.wait_ms / 1000)
                 continue
             if look.snapshot is None or look.plan.action is not Action.RECOVER:
                 return
@@ -164,7 +154,7 @@ class SessionGuard(Struct, frozen=True, kw_only=True):
                 turn.session_key,
                 turn.conversation,
                 self.patience_ms,
-                self.config.guard.notice,
+                self.context.config.guard.notice,
                 since_ms=since_ms,
                 within_s=DESCRIBE_WITHIN_S,
             )
@@ -174,38 +164,38 @@ class SessionGuard(Struct, frozen=True, kw_only=True):
     def _report(self, look: Look) -> None:
         status = look.snapshot.status if look.snapshot else None
         runtime = look.snapshot.runtime_ms if look.snapshot else None
-        write = self.log.warning if look.plan.warn else self.log.info
+        write = self.context.log.warning if look.plan.warn else self.context.log.info
         write("session status=%s runtimeMs=%s → %s (%s)", status, runtime, look.plan.action, look.plan.reason)
 
     async def _clear(self, snapshot: SessionSnapshot, todo: Plan) -> Recovery:
         try:
             return await self.sessions.clear(snapshot, todo)
         except HostError as error:
-            self.log.warning("the session could not be recovered, running anyway: %s", error)
+            self.context.log.warning("the session could not be recovered, running anyway: %s", error)
             return Recovery.RECOVERED
 
     async def _announce(self, session_key: str, channel: ChannelRef, todo: Plan) -> None:
         """Tell of the restart once for each failed run; best effort, the turn runs whatever happens."""
         if not todo.counts:
             return
-        first = await self.journal.episodes.note(session_key, todo.episode)
+        first = await self.context.journal.episodes.note(session_key, todo.episode)
         if not (todo.announce and first):
             return
         text = await self._announcement(session_key)
         await self.presence.ready(channel)
         try:
-            await within(self.clock, ANNOUNCE_WITHIN_S, self.outbox.announce(channel, text))
+            await within(self.context.clock, ANNOUNCE_WITHIN_S, self.outbox.announce(channel, text))
         except ApiError as error:
-            self.log.warning("the restart could not be announced: %s", error)
+            self.context.log.warning("the restart could not be announced: %s", error)
         except TimeoutError:
-            self.log.warning("the restart could not be announced within %.0f s", ANNOUNCE_WITHIN_S)
+            self.context.log.warning("the restart could not be announced within %.0f s", ANNOUNCE_WITHIN_S)
         else:
-            if self.measures is not None:
-                self.measures.announced()
+            if self.context.measures is not None:
+                self.context.measures.announced()
         self.presence.again(channel)
 
     async def _announcement(self, session_key: str) -> str:
-        failures = (await self.journal.episodes.ledger(session_key)).failures
+        failures = (await self.context.journal.episodes.ledger(session_key)).failures
         if failures >= THIRD_FAILURE:
-            return self.config.texts.third_failure % failures
-        return self.config.guard.notice_text
+            return self.context.config.texts.third_failure % failures
+        return self.context.config.guard.notice_text

@@ -1,7 +1,4 @@
-"""Runs on the host: one turn from its start to its terminal event, under the budget and the limits.
-
-Over 350 lines: a run, its budget and what ends it are one state machine.
-"""
+"""Runs on the host: one turn from its start to its terminal event, under the budget and the limits."""
 
 import asyncio
 from collections import ChainMap
@@ -15,7 +12,7 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from hmac import compare_digest
 from types import MappingProxyType
 from typing import Any, Protocol
@@ -118,28 +115,26 @@ class _Stream(Struct):
     end: Final | Failed | Skipped | None = None
 
 
-class OpenRun:
+class OpenRun(Struct, eq=False):
     """A run that is under way, for those who speak in its name beside its stream.
 
-    Args:
+    Attributes:
         turn: what is run.
         deliver: posts a part of its answer.
+        is_open: whether it still goes on; what it has to say after its end is dropped.
     """
 
-    def __init__(self, turn: Turn, deliver: Deliver) -> None:
-        self.turn = turn
-        self.run_id = turn.run_id
-        self.is_open = True
-        """Whether it still goes on; what it has to say after its end is dropped."""
-        self._deliver = deliver
-        self._turns = asyncio.Lock()
+    turn: Turn
+    deliver: Deliver
+    is_open: bool = True
+    _turns: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def post(self, said: str | MediaItem) -> Sequence[str]:
         """Post a part of the answer, one at a time. Raises `RequestDenied` after the run's end, else as the outbox."""
         async with self._turns:
             if not self.is_open:
                 raise RequestDenied("the turn has ended; nothing was sent")
-            return await self._deliver(said)
+            return await self.deliver(said)
 
     async def close(self) -> None:
         """Take nothing more, and wait for what is on its way: it decides whether people saw an answer."""
@@ -269,10 +264,8 @@ class Runs:
 
     async def _abort(self, turn: Turn) -> None:
         stopping = self._host.abort(turn.session_key, turn.run_id)
-        try:
+        with suppress(HostError):  # the stream is closed either way; the guard sees what the host made of it
             await ask_host(self._clock, "stop the run", stopping, ABORT_WITHIN_S)
-        except HostError:
-            return  # the stream is closed either way; the guard sees what the host made of it
 
 
 def _whose(turn: Turn) -> tuple[str, ...]:
@@ -296,7 +289,7 @@ async def _posting(opened: OpenRun) -> AsyncIterator[tuple[_Parts, asyncio.Task[
         while (part := await parts.get()) is not None:
             await _post(opened, part)
 
-    task = asyncio.create_task(post_all(), name=f"octo:post:{opened.run_id}")
+    task = asyncio.create_task(post_all(), name=f"octo:post:{opened.turn.run_id}")
     try:
         yield parts, task
     except Exception:

@@ -11,29 +11,23 @@ from typing import TypeVar
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from openclaw_channel_octo.clock import Clock
-from openclaw_channel_octo.config.model import BotConfig
 from openclaw_channel_octo.errors import ApiError
 from openclaw_channel_octo.fair import FairSlots
 from openclaw_channel_octo.host.base import MediaItem, Sender, Turn
 from openclaw_channel_octo.message.marks import mark_of, unmarked
 from openclaw_channel_octo.message.outgoing import file_note, quote
 from openclaw_channel_octo.message.render import render
-from openclaw_channel_octo.observe.logs import BotLog
-from openclaw_channel_octo.policy.gate import Identity
+from openclaw_channel_octo.runtime.context import BotContext
 from openclaw_channel_octo.runtime.delivery.outbox import Outbox, Said
 from openclaw_channel_octo.runtime.delivery.outputs import Outputs
 from openclaw_channel_octo.runtime.delivery.presence import Presence
-from openclaw_channel_octo.runtime.metrics import BotMetrics
 from openclaw_channel_octo.runtime.received import Addressed
 from openclaw_channel_octo.runtime.turn.conversation import Prompt, Prompts
 from openclaw_channel_octo.runtime.turn.guard import SessionGuard
 from openclaw_channel_octo.runtime.turn.lanes import Begin
 from openclaw_channel_octo.runtime.turn.runs import RunEnd, Runs
 from openclaw_channel_octo.session.key import CHANNEL, conversation_kind
-from openclaw_channel_octo.session.route import Routing
 from openclaw_channel_octo.session.status import SKIPPED, Status
-from openclaw_channel_octo.store.journal import Journal
 from openclaw_channel_octo.store.records import InboundRow
 from openclaw_channel_octo.store.states import RowState
 
@@ -110,38 +104,24 @@ class Turns(Struct, frozen=True, kw_only=True):
     """Answers messages for one bot. Every message handed in ends answered, notified or dead.
 
     Attributes:
-        config: the bot's settings.
-        identity: who the bot is.
-        routing: which agent answers a conversation.
-        budget_s: seconds a run may take.
+        context: what every part of the bot is made from.
         runs: runs turns on the host.
         guard: makes the session ready.
-        journal: records what becomes of the message.
         outbox: sends.
         presence: shows receipt and typing.
         outputs: folders for files of answers.
         prompts: tells what messages say, and what was said around them.
         slots: the bot's limit of runs at the same time.
-        clock: time and run ids.
-        log: the bot's log.
-        measures: told how turns ended.
     """
 
-    config: BotConfig
-    identity: Identity
-    routing: Routing
-    budget_s: float
+    context: BotContext
     runs: Runs
     guard: SessionGuard
-    journal: Journal
     outbox: Outbox
     presence: Presence
     outputs: Outputs
     prompts: Prompts
     slots: FairSlots
-    clock: Clock
-    log: BotLog
-    measures: BotMetrics | None
 
     async def handle(self, message: Addressed, begin: Begin, *, look: bool = False) -> None:
         """Take one message to its end.
@@ -180,11 +160,15 @@ class Turns(Struct, frozen=True, kw_only=True):
         try:
             found = await self.outbox.sender.answered_in_chat(row)
         except ApiError as error:
-            self.log.warning("the chat could not be searched for an answer to %s: %s", row.message_id, error)
+            self.context.log.warning(
+                "the chat could not be searched for an answer to %s: %s", row.message_id, error
+            )
             return False
         if found:
-            self.log.info("message %s has an answer in the chat already", row.message_id)
-            await self.journal.messages.settle([row.id], RowState.ANSWERED, detail="found in the chat")
+            self.context.log.info("message %s has an answer in the chat already", row.message_id)
+            await self.context.journal.messages.settle(
+                [row.id], RowState.ANSWERED, detail="found in the chat"
+            )
         return found
 
     async def run_to_end(self, row: InboundRow, work: Awaitable[_T]) -> _T | None:
@@ -194,13 +178,13 @@ class Turns(Struct, frozen=True, kw_only=True):
         except ApiError as error:
             await self.outbox.give_up(row, str(error))
         except Exception:  # the lane boundary: one message's failure ends there
-            self.log.exception("the work on message %s broke", row.message_id)
+            self.context.log.exception("the work on message %s broke", row.message_id)
             await self._end_broken(row)
         return None
 
     async def _end_broken(self, row: InboundRow) -> None:
         """End a message whose work broke: with the end it was about to have, else with the notice."""
-        for recorded in await self.journal.messages.unfinished(row.account):
+        for recorded in await self.context.journal.messages.unfinished(row.account):
             if recorded.id != row.id:
                 continue
             try:
@@ -208,8 +192,8 @@ class Turns(Struct, frozen=True, kw_only=True):
                     await self.outbox.resume(recorded)
                     return
             except Exception:  # the same boundary: what broke the work may break its end too
-                self.log.exception("its end broke too")
-            await self._notify(row, self.config.texts.failed, "the turn broke, see the log")
+                self.context.log.exception("its end broke too")
+            await self._notify(row, self.context.config.texts.failed, "the turn broke, see the log")
 
     async def _take_up(self, row: InboundRow) -> bool:
         """Finish or end the row if it can be; return whether it has to run again."""
@@ -217,10 +201,14 @@ class Turns(Struct, frozen=True, kw_only=True):
         if row.ending:
             return False
         if shown:
-            await self._notify(row, self.config.texts.cut_off, "a process died in the middle of the answer")
+            await self._notify(
+                row, self.context.config.texts.cut_off, "a process died in the middle of the answer"
+            )
             return False
         if row.attempt >= (MOST_LOOKS if self.runs.outlive_us else MOST_ATTEMPTS):
-            await self._notify(row, self.config.texts.failed, f"{row.attempt} processes died while it ran")
+            await self._notify(
+                row, self.context.config.texts.failed, f"{row.attempt} processes died while it ran"
+            )
             return False
         return True
 
@@ -228,18 +216,18 @@ class Turns(Struct, frozen=True, kw_only=True):
         row = message.row
         if look and await self.found_in_chat(row):
             return
-        agent_id = self.routing.route(row.account, row.channel).agent_id
-        self.log.info("got runtime, checking dispatch fn: true")
-        self.log.info("route resolved: agentId=%s sessionKey=%s", agent_id, row.session_key)
+        agent_id = self.context.routing.route(row.account, row.channel).agent_id
+        self.context.log.info("got runtime, checking dispatch fn: true")
+        self.context.log.info("route resolved: agentId=%s sessionKey=%s", agent_id, row.session_key)
         if (unready := await self.runs.ready()) is not None:
             await self._conclude(row, "", unready, answer)
             return
         taken_up = row.run_id != "" and self.runs.outlive_us
-        run_id = row.run_id if taken_up else self.clock.new_id()
+        run_id = row.run_id if taken_up else self.context.clock.new_id()
         # of the run id, so that a run that is taken up after a restart has the mark it began with
         prompt = await self.prompts.prompt(message, mark_of(run_id))
         answer.mark = prompt.mark
-        if self.config.quote_replies == "first":
+        if self.context.config.quote_replies == "first":
             said = render(message.payload).text
             quoted = quote(row.message_id, row.message_seq, row.from_uid, prompt.name, said)
             answer.quote = json.dumps(quoted, ensure_ascii=False)
@@ -247,29 +235,31 @@ class Turns(Struct, frozen=True, kw_only=True):
         if taken_up:
             turn = replace(turn, lost_since_ms=row.since_ms)
         end = await self._attempt(row, turn, answer, begin)
-        if end.status == SKIPPED and self.config.guard.enabled:
-            self.log.warning("the host skipped the turn (%s); once more", end.detail)
-            turn = replace(self._turn(row, prompt, agent_id, self.clock.new_id()), attempt=row.attempt + 2)
+        if end.status == SKIPPED and self.context.config.guard.enabled:
+            self.context.log.warning("the host skipped the turn (%s); once more", end.detail)
+            turn = replace(
+                self._turn(row, prompt, agent_id, self.context.clock.new_id()), attempt=row.attempt + 2
+            )
             end = await self._attempt(row, turn, answer, begin)
         await self._conclude(row, turn.run_id, end, answer)
 
     async def _attempt(self, row: InboundRow, turn: Turn, answer: _Answer, begin: Begin) -> RunEnd:
         """Make the session ready and run the turn once."""
-        if self.config.guard.enabled and turn.run_id != row.run_id:
+        if self.context.config.guard.enabled and turn.run_id != row.run_id:
             await self.guard.prepare(turn, row.channel)
         answer.runs.append(turn.run_id)
         attempt = _Attempt(turns=self, row=row, run_id=turn.run_id, answer=answer, begin_work=begin)
-        end = await self.runs.run(turn, self.budget_s, self.slots, attempt)
-        self.log.info("turn ended status=%s%s", end.status, f" ({end.detail})" if end.detail else "")
-        if self.measures is not None:
-            self.measures.ended(end.status)
+        end = await self.runs.run(turn, self.context.budget_s, self.slots, attempt)
+        self.context.log.info("turn ended status=%s%s", end.status, f" ({end.detail})" if end.detail else "")
+        if self.context.measures is not None:
+            self.context.measures.ended(end.status)
         if end.status == Status.DONE:
-            await self.journal.episodes.clear_failures(row.session_key)
+            await self.context.journal.episodes.clear_failures(row.session_key)
         return end
 
     async def _conclude(self, row: InboundRow, run_id: str, end: RunEnd, answer: _Answer) -> None:
         """Check that something became visible, and end the row by what did."""
-        texts = self.config.texts
+        texts = self.context.config.texts
         text = _visible_text(end, answer.mark)
         if end.status == SKIPPED:
             await self._if_guarded(row, texts.failed, f"the host skipped the turn: {end.detail}")
@@ -281,8 +271,10 @@ class Turns(Struct, frozen=True, kw_only=True):
         elif self.outbox.has_refused(run_id):
             await self.presence.ready(row.channel)
             await self.outbox.conclude(row, run_id, [], RowState.ANSWERED)
-        elif answer.shown or (end.text.strip() == SILENT_REPLY and self.config.silent_replies == "allow"):
-            await self.journal.messages.settle(
+        elif answer.shown or (
+            end.text.strip() == SILENT_REPLY and self.context.config.silent_replies == "allow"
+        ):
+            await self.context.journal.messages.settle(
                 [row.id], RowState.ANSWERED, detail="" if answer.shown else SILENT_REPLY
             )
         else:
@@ -292,7 +284,7 @@ class Turns(Struct, frozen=True, kw_only=True):
         self, row: InboundRow, run_id: str, end: RunEnd, text: str, answer: _Answer
     ) -> None:
         """Show what a failed run had written, with a mark, and then that it failed."""
-        texts = self.config.texts
+        texts = self.context.config.texts
         by_status: dict[str, str] = {Status.TIMEOUT: texts.timeout, Status.KILLED: STOPPED_TEXT}
         notice = by_status.get(end.status, texts.failed)
         if text:
@@ -302,7 +294,7 @@ class Turns(Struct, frozen=True, kw_only=True):
 
     async def _if_guarded(self, row: InboundRow, text: str, detail: str) -> None:
         """Send the notice; with the guard switched off, stay as silent as a host without one."""
-        if self.config.guard.enabled:
+        if self.context.config.guard.enabled:
             await self._notify(row, text, detail)
         else:
             await self.outbox.give_up(row, f"{detail} (guard disabled)")
@@ -322,13 +314,13 @@ class Turns(Struct, frozen=True, kw_only=True):
             run_id=run_id,
             session_key=row.session_key,
             agent_id=agent_id,
-            account_id=self.config.account_id,
+            account_id=self.context.config.account_id,
             channel=CHANNEL,
             conversation=conversation_kind(row.channel),
             channel_id=row.channel.id,
             message_id=row.message_id,
             sender=Sender(
-                uid=row.from_uid, name=prompt.name, is_owner=row.from_uid == self.identity.owner_uid
+                uid=row.from_uid, name=prompt.name, is_owner=row.from_uid == self.context.identity.owner_uid
             ),
             text=prompt.text,
             notes=prompt.notes,
@@ -337,7 +329,7 @@ class Turns(Struct, frozen=True, kw_only=True):
             media=prompt.media,
             output=self.outputs.folder / run_id,
             ticket=secrets.token_urlsafe(24),
-            budget_s=self.budget_s,
+            budget_s=self.context.budget_s,
             attempt=row.attempt + 1,
             resumed=row.attempt > 0,
         )
@@ -356,16 +348,16 @@ class _Attempt(Struct, frozen=True, kw_only=True):
         await self.turns.outputs.make(self.run_id)
         self.begin_work()
         if self.turns.runs.outlive_us:  # the host may know the run after we are gone
-            await self.turns.journal.messages.assign_run(self.row.id, self.run_id)
-        self.turns.log.info("turn started runId=%s", self.run_id)
+            await self.turns.context.journal.messages.assign_run(self.row.id, self.run_id)
+        self.turns.context.log.info("turn started runId=%s", self.run_id)
 
     async def taken(self) -> None:
-        await self.turns.journal.messages.start_run(self.row.id, self.run_id)
+        await self.turns.context.journal.messages.start_run(self.row.id, self.run_id)
 
     async def deliver(self, said: str | MediaItem) -> Sequence[str]:
         turns, ids = self.turns, list[str]()
         part = unmarked(said, self.answer.mark) if isinstance(said, str) else said
-        if pieces := self.answer.new([part], turns.config.texts.file_failed):
+        if pieces := self.answer.new([part], turns.context.config.texts.file_failed):
             await turns.presence.ready(self.row.channel)
             ids = await turns.outbox.reply(self.row, self.run_id, pieces, self.answer.take_quote())
             self.answer.shown += ids
