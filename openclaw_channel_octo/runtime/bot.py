@@ -12,7 +12,6 @@ from openclaw_channel_octo.ids import ChannelRef
 from openclaw_channel_octo.observe.logs import BotLog
 from openclaw_channel_octo.policy.gate import Identity
 from openclaw_channel_octo.rest.client import BotApi
-from openclaw_channel_octo.rest.media import MediaFetcher
 from openclaw_channel_octo.rest.models import Registration
 from openclaw_channel_octo.runtime.actions.types import ActionContext
 from openclaw_channel_octo.runtime.background import TaskSet
@@ -34,6 +33,7 @@ from openclaw_channel_octo.runtime.wiring import (
     ChannelContext,
     make_admission,
     make_attachments,
+    make_fetcher,
     make_outbox,
     make_surroundings,
     make_turns,
@@ -50,16 +50,6 @@ FIRST_ROUND_MS = 3_600_000
 
 SOCKET_WITHIN_S = 15.0
 """How long a bot waits for its socket, and with it for the server's clock, before it takes up old messages."""
-
-
-def _fetcher(config: BotConfig, shared: ChannelContext) -> MediaFetcher:
-    return MediaFetcher(
-        folder=shared.media,
-        api_url=config.api_url,
-        token=config.token,
-        max_bytes=config.media_max_mb * 1024 * 1024,
-        cdn_url=config.cdn_url or "",
-    )
 
 
 class Bot:
@@ -101,7 +91,8 @@ class Bot:
         self._server_ahead_ms = 0
         self.outbound: ActionContext | None = None
         """What others can have the bot do; ``None`` before it first knew who it is."""
-        self._fetcher = _fetcher(config, shared) if config.media_max_mb else None
+        most = config.media_max_mb * 1024 * 1024
+        self._fetcher = make_fetcher(config, shared.media, config.token, most) if most else None
         self._files = make_attachments(config, api, shared, log)
         self._supervisor = Supervisor(
             api=api,

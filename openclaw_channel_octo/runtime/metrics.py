@@ -45,8 +45,13 @@ class BotMetrics(Struct, frozen=True):
         """Count messages by decision, and begin to measure those that get an answer."""
         for event, outcome in zip(events, outcomes, strict=True):
             self.meter.count("messages", account=self.account, decision=outcome.decision.kind.value)
-            if outcome.row is not None and outcome.decision.kind in ADDRESSED and _time_of(event):
-                self._waits[outcome.row.id] = _Wait(_time_of(event), outcome.channel)
+            if (
+                isinstance(event, Received)
+                and event.at  # else it was fetched: how long people waited is not known
+                and outcome.row is not None
+                and outcome.decision.kind in ADDRESSED
+            ):
+                self._waits[outcome.row.id] = _Wait(event.at, outcome.channel)
 
     def typed(self, channel: ChannelRef) -> None:
         """Take the time to the first typing sign of every message that waited for it there."""
@@ -79,8 +84,3 @@ class BotMetrics(Struct, frozen=True):
 
     def _observe(self, name: str, wait: _Wait) -> None:
         self.meter.observe(name, max(0.0, self.clock.now() - wait.since), account=self.account)
-
-
-def _time_of(event: Incoming) -> float:
-    """Return when a message came, 0 for one that was fetched: how long people waited for that is not known."""
-    return event.at if isinstance(event, Received) else 0.0

@@ -7,6 +7,7 @@ Over 350 lines: the steps between commit and lane share what is in hand, and one
 """
 
 import asyncio
+import logging
 from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
 from typing import Any
@@ -236,19 +237,20 @@ class Pipeline(Struct, eq=False, kw_only=True):
 
     def _note(self, outcome: Outcome) -> None:
         """Log what sets nothing in motion: chatter as people expect to find it, the rest at DEBUG."""
-        message, decision = outcome.message, outcome.decision
+        message, kind, reason = outcome.message, outcome.decision.kind, outcome.decision.reason
+        said = outcome.payload if kind is DecisionKind.CONTEXT else None
+        log, undecodable = self.basics.log, kind is DecisionKind.UNDECODABLE
+        if not (said or undecodable or log.isEnabledFor(logging.DEBUG)):
+            return
         with trace_scope(trace_of(message.message_id)):
-            if decision.kind is DecisionKind.UNDECODABLE:
-                self.basics.log.warning("undecodable message: %s", decision.reason)
-            elif decision.kind is DecisionKind.CONTEXT and outcome.payload is not None:
-                self.basics.log.info(
-                    "recv message from=%s channel=%s type=%s",
-                    message.from_uid,
-                    message.channel_id,
-                    outcome.payload.type,
+            if undecodable:
+                log.warning("undecodable message: %s", reason)
+            elif said:
+                log.info(
+                    "recv message from=%s channel=%s type=%s", message.from_uid, message.channel_id, said.type
                 )
             else:
-                self.basics.log.debug("%s from=%s (%s)", decision.kind, message.from_uid, decision.reason)
+                log.debug("%s from=%s (%s)", kind, message.from_uid, reason)
 
     def _show(self, message: Addressed) -> None:
         """Show at once that a message was read, before its turn comes."""

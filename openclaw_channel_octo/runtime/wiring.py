@@ -1,6 +1,7 @@
 """The parts of one bot put together, as soon as it is known who the bot is."""
 
 from msgspec import Struct
+from pydantic import SecretStr
 
 from openclaw_channel_octo.clock import Clock
 from openclaw_channel_octo.config.model import BotConfig
@@ -40,6 +41,7 @@ __all__ = [
     "ChannelContext",
     "make_admission",
     "make_attachments",
+    "make_fetcher",
     "make_outbox",
     "make_surroundings",
     "make_turns",
@@ -108,18 +110,22 @@ def make_admission(basics: BotContext, around: ConversationDirectory, outbox: Ou
     return Admission(texts, notices, limits, PairingNotices(texts, basics.journal, basics.clock))
 
 
-def make_attachments(config: BotConfig, api: BotApi, shared: ChannelContext, log: BotLog) -> Attachments:
-    """Return what sends the files of answers; it lives as long as the bot, whoever the bot is."""
-    fetcher = MediaFetcher(
-        folder=shared.outgoing,
+def make_fetcher(config: BotConfig, folder: MediaFolder, token: SecretStr | None, most: int) -> MediaFetcher:
+    """Return what fetches files of at most so many bytes; see `MediaFetcher` for the token."""
+    return MediaFetcher(
+        folder=folder,
         api_url=config.api_url,
-        token=None,
-        max_bytes=MAX_FILE_BYTES,
+        token=token,
+        max_bytes=most,
         cdn_url=config.cdn_url or "",
     )
+
+
+def make_attachments(config: BotConfig, api: BotApi, shared: ChannelContext, log: BotLog) -> Attachments:
+    """Return what sends the files of answers; it lives as long as the bot, whoever the bot is."""
     return Attachments(
         uploader=Uploader(api, shared.clock),
-        fetcher=fetcher,
+        fetcher=make_fetcher(config, shared.outgoing, None, MAX_FILE_BYTES),
         spool=shared.outgoing,
         roots=config.media_roots,
         outputs=shared.outputs,

@@ -80,7 +80,8 @@ class Presence(Struct, frozen=True):
     async def ready(self, channel: ChannelRef) -> None:
         """Return once the receipt and typing indicator under way have arrived, at most half a second later."""
         talk = self._open.get(channel)
-        under_way = [task for task in (talk.receipts, talk.typing) if task is not None] if talk else []
+        tasks = (talk.receipts, talk.typing) if talk else ()
+        under_way = [task for task in tasks if task is not None and not task.done()]
         if not under_way:
             return
         with suppress(TimeoutError):

@@ -140,7 +140,8 @@ class Prompts(Struct, frozen=True, kw_only=True):
         if 2 * len(said) < limit and not told:
             older = await self._before(row.channel, before.begins)
         earlier = [replace(each, text=remarked(each.text, older.mark, mark)) for each in older.said]
-        return history_block([*earlier, *said][-limit:], names, older.answered, mark)
+        shown = [*earlier, *said][-limit:]
+        return history_block(shown, names, older.answered, mark) if shown else ""
 
     async def _before(self, channel: ChannelRef, begins: int) -> _Older:
         """Return what was said before the journal's first message of a conversation, asked for once."""
