@@ -1,6 +1,7 @@
 """What a host or an agent can have a bot do beside answering (reference-behaviour §g.3, §g.4, §i)."""
 
 from collections.abc import Sequence
+from functools import partial
 
 from openclaw_channel_octo.errors import BadRequest, NotFound, TargetError
 from openclaw_channel_octo.host.base import MediaItem
@@ -16,7 +17,7 @@ from openclaw_channel_octo.message.target import (
 )
 from openclaw_channel_octo.policy.authority import Requester
 from openclaw_channel_octo.rest.models import Candidate, Group, GroupMember, HistoryMessage, ThreadInfo
-from openclaw_channel_octo.runtime.actions.audit import Audit, Record
+from openclaw_channel_octo.runtime.actions.audit import Record, recorded
 from openclaw_channel_octo.runtime.actions.reach import Reach
 from openclaw_channel_octo.runtime.actions.search import matching
 from openclaw_channel_octo.runtime.actions.types import (
@@ -61,13 +62,7 @@ class AgentActions:
         self._requester, self._run = requester, run
         self._reach = Reach(bot, requester, run)
         self.mark = run.turn.mark if run else ""  # of what the agent reads, for `ReadPage.block`
-        self._audit = Audit(
-            journal=bot.context.journal,
-            clock=bot.context.clock,
-            account_id=bot.context.config.account_id,
-            requester=requester,
-            run_id=run.turn.run_id if run else "",
-        )
+        self._recorded = partial(recorded, bot.context, requester, run.turn.run_id if run else "")
 
     async def send_text(
         self, target: str, text: str, *, thread_id: str | int | None = None, scope: str = ""
@@ -116,7 +111,7 @@ class AgentActions:
             text: the whole new text; it has to fit one message.
             scope: see `destination`.
         """
-        async with self._audit.record("edit") as record:
+        async with self._recorded("edit") as record:
             if not text.strip():
                 raise BadRequest("editMessage", "the text is empty; nothing was changed")
             found = await self._bound(target, record, None, scope)
@@ -135,7 +130,7 @@ class AgentActions:
             before: only messages numbered below this, the newest of them; 0 for no bound.
             after: only messages numbered above this, the oldest of them; wins over ``before``.
         """
-        async with self._audit.record("read") as record:
+        async with self._recorded("read") as record:
             named = await self._reach.reach(target, record)
             elsewhere = named.channel != self._reach.here
             wanted = max(1, min(limit, MOST_ELSEWHERE if elsewhere else MOST_HERE))
@@ -157,7 +152,7 @@ class AgentActions:
             words: separated by white space, in any case.
             limit: most messages, 50 at most.
         """
-        async with self._audit.record("search") as record:
+        async with self._recorded("search") as record:
             if not words.strip():
                 raise BadRequest("messages/sync", "there are no words to look for")
             named = await self._reach.reach(target, record)
@@ -170,7 +165,7 @@ class AgentActions:
 
     async def groups(self) -> list[Group]:
         """Return the bot's groups; for a person only those that person is in too."""
-        async with self._audit.record("groups") as record:
+        async with self._recorded("groups") as record:
             if self._requester.unbounded:
                 self._reach.require_open()
                 found = list(await self._bot.directory.places.groups())
@@ -185,7 +180,7 @@ class AgentActions:
         Args:
             uid: the person; the requester by default, and for everybody but the bot's owner and operators.
         """
-        async with self._audit.record("shared-groups") as record:
+        async with self._recorded("shared-groups") as record:
             asked = uid or self._requester.uid
             if not asked:
                 raise TargetError("whose groups? give the uid of a person")
@@ -196,14 +191,14 @@ class AgentActions:
 
     async def group_members(self, group: str) -> list[GroupMember]:
         """Return who is in a group, or in a thread's group; names are chosen by their owners: untrusted."""
-        async with self._audit.record("members") as record:
+        async with self._recorded("members") as record:
             found = await self._members(group, record)
             record.detail = f"{len(found)} members"
             return found
 
     async def search_members(self, group: str, name: str) -> list[GroupMember]:
         """Return the members of a group whose names contain ``name``, in any case; exact names first."""
-        async with self._audit.record("search-members") as record:
+        async with self._recorded("search-members") as record:
             wanted = name.strip().casefold()
             members = await self._members(group, record)
             found = [member for member in members if wanted in member.name.casefold()]
@@ -213,7 +208,7 @@ class AgentActions:
 
     async def threads(self, group: str) -> list[ThreadInfo]:
         """Return a group's active threads, at most 100."""
-        async with self._audit.record("threads") as record:
+        async with self._recorded("threads") as record:
             named = await self._reach.reach_group(group, record)
             found = await self._bot.context.api.threads(named.group_no)
             record.detail = f"{len(found)} threads"
@@ -224,7 +219,7 @@ class AgentActions:
 
         Servers that cannot be asked for names know groups alone, by the list of the bot's groups.
         """
-        async with self._audit.record("resolve") as record:
+        async with self._recorded("resolve") as record:
             self._reach.require_open()
             found = await self._candidates(name.strip())
             if not self._requester.unbounded:
@@ -257,7 +252,7 @@ class AgentActions:
         thread_id: str | int | None,
         scope: str,
     ) -> SendReceipt:
-        async with self._audit.record(action) as record:
+        async with self._recorded(action) as record:
             if not text.strip() and not files:
                 raise BadRequest("sendMessage", "the text is empty; nothing was sent")
             found = await self._bound(target, record, thread_id, scope)
