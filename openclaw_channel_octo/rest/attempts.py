@@ -99,33 +99,30 @@ class Origin:
             await self._session.close()
 
 
-class RetryBudget:
+class RetryBudget(Struct, eq=False):
     """What one call may still spend on further attempts.
 
-    Args:
+    Attributes:
         policy: how often the call may be repeated.
         clock: time and jitter.
         within_s: seconds the call may take from the moment its first attempt is on its way, ``None`` for no limit.
     """
 
-    def __init__(self, policy: CallPolicy, clock: Clock, within_s: float | None = None) -> None:
-        self._clock = clock
-        self._jitter = clock.jitter
-        self._within_s = within_s
-        self._deadline: float | None = None
-        self._may_appear = policy.may_appear
-        self._limits_left = policy.on_limit
-        self._failures_left = policy.on_failure
-        self._backoff_s = _FIRST_BACKOFF_S
-        self._waited_s = 0.0
+    policy: CallPolicy
+    clock: Clock
+    within_s: float | None = None
+    _deadline: float | None = None
+    _limits: int = 0
+    _failures: int = 0
+    _waited_s: float = 0.0
 
     async def limited(self, attempt: Coroutine[Any, Any, T]) -> T:
         """Return what an attempt that has its slot returns. Raises `TimeoutError` once the call's time is over."""
-        if self._within_s is None:
+        if self.within_s is None:
             return await attempt
         if self._deadline is None:
-            self._deadline = self._clock.now() + self._within_s
-        return await within(self._clock, max(0.0, self._deadline - self._clock.now()), attempt)
+            self._deadline = self.clock.now() + self.within_s
+        return await within(self.clock, max(0.0, self._deadline - self.clock.now()), attempt)
 
     def wait_after(self, error: ApiError) -> float | None:
         """Return the seconds to wait before the next attempt, ``None`` when ``error`` is the final word.
@@ -138,30 +135,28 @@ class RetryBudget:
                 wait_s = self._after_limit(hint_s)
             case Unavailable():
                 wait_s = self._after_failure()
-            case NotFound() if self._may_appear:
+            case NotFound() if self.policy.may_appear:
                 wait_s = self._after_failure()
             case _:
                 return None
         if wait_s is None or self._waited_s + wait_s > _LONGEST_WAIT_S:
             return None
-        if self._deadline is not None and self._clock.now() + wait_s >= self._deadline:
+        if self._deadline is not None and self.clock.now() + wait_s >= self._deadline:
             return None
         self._waited_s += wait_s
         return wait_s
 
     def _after_limit(self, hint_s: float) -> float | None:
-        if not self._limits_left or hint_s > _LONGEST_HINT_S:
+        if self._limits == self.policy.on_limit or hint_s > _LONGEST_HINT_S:
             return None
-        self._limits_left -= 1
-        return hint_s * self._jitter(1.0, 1.25)
+        self._limits += 1
+        return hint_s * self.clock.jitter(1.0, 1.25)
 
     def _after_failure(self) -> float | None:
-        if not self._failures_left:
+        if self._failures == self.policy.on_failure:
             return None
-        self._failures_left -= 1
-        wait_s = self._backoff_s * self._jitter(0.75, 1.25)
-        self._backoff_s *= 2
-        return wait_s
+        self._failures += 1
+        return _FIRST_BACKOFF_S * 2.0 ** (self._failures - 1) * self.clock.jitter(0.75, 1.25)
 
 
 class _Request(Struct, frozen=True):

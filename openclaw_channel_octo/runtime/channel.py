@@ -161,16 +161,13 @@ class OctoChannel:
             if self._shared is None:
                 return True
             async with AsyncExitStack() as closing:
-                closing.push_async_callback(self._closed, self._shared)
+                # a caller who is cancelled meanwhile must not leave a task, a socket or a lease behind
+                closing.push_async_callback(uninterrupted, self._close(self._shared), "close")
                 await asyncio.gather(*(bot.disconnect() for bot in self._bots.values()))
                 self._shared.lanes.close()
                 wait_s = self._config.host.drain_seconds if drain_s is None else drain_s
                 return await self._drain(self._shared, wait_s)
         raise AssertionError  # pragma: no cover  # the stack passes every exception on
-
-    async def _closed(self, shared: ChannelContext) -> None:
-        """Close; a caller who is cancelled meanwhile must not leave a task, a socket or a lease behind."""
-        await uninterrupted(self._close(shared), "close")
 
     async def _close(self, shared: ChannelContext) -> None:
         """End everything, in the order of use; what fails to close does not keep the rest open."""
