@@ -86,8 +86,7 @@ class Bot:
         self._tasks = TaskSet(log, shared.clock)
         self._intake = TaskSet(log, shared.clock)
         self._measures = measures
-        self._begun = False
-        self._begun_ms = 0
+        self._begun, self._begun_ms = False, 0
         self._server_ahead_ms = 0
         self.outbound: ActionContext | None = None
         """What others can have the bot do; ``None`` before it first knew who it is."""

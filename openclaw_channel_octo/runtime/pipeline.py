@@ -304,7 +304,7 @@ class Pipeline(Struct, eq=False, kw_only=True):
         match self.lanes.submit(row.session_key, work, limit):
             case Submitted.QUEUED:
                 self._in_hand.add(row.id)
-                self.admission.room(row)
+                self.admission.notices.end_burst(row.session_key)  # the next full lane begins another
             case Submitted.FULL:
                 self._finished(row)
                 self._turned_away(row, self.admission.busy(row))
