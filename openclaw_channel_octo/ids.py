@@ -2,6 +2,7 @@
 
 import re
 from enum import IntEnum
+from functools import lru_cache
 from zlib import crc32
 
 from msgspec import Struct
@@ -46,6 +47,9 @@ class ThreadId(Struct, frozen=True):
     short_id: str
 
 
+CONVERSATIONS = 1_000
+"""Conversations whose group is remembered: it is asked for several times for each message."""
+
 _THREAD_SEPARATOR = "____"
 _COMMAND_SUFFIX = "____cmd"
 _HEX_SPACE = re.compile(r"s([0-9a-f]{32})_(.+)", re.DOTALL)
@@ -61,6 +65,7 @@ def split_thread(channel_id: str) -> ThreadId | None:
     return ThreadId(group_no, short_id)
 
 
+@lru_cache(CONVERSATIONS)
 def group_of(channel: ChannelRef) -> ChannelRef:
     """Return the group a thread belongs to; any other conversation is its own (octo-bot-api §2.8)."""
     thread = split_thread(channel.id) if channel.type == ChannelType.THREAD else None

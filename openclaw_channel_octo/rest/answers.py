@@ -1,7 +1,4 @@
-"""The one place that turns an HTTP answer, or none, into a value or an error (octo-bot-api §1.4).
-
-Over 350 lines: every way in which an answer can be wrong is told apart in one place.
-"""
+"""The one place that turns an HTTP answer, or none, into a value or an error (octo-bot-api §1.4)."""
 
 import asyncio
 import json
@@ -12,7 +9,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from http import HTTPStatus
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
+from typing import Any, ClassVar, Final, TypeVar
 
 from msgspec import Struct
 from pydantic import TypeAdapter, ValidationError
@@ -29,18 +26,14 @@ from openclaw_channel_octo.errors import (
     RateLimited,
     Unavailable,
 )
-from openclaw_channel_octo.rest.calls import MAX_SHORT_BYTES, POLICIES, Call
+from openclaw_channel_octo.rest.calls import POLICIES, Call
 from openclaw_channel_octo.values import SecretStruct
-
-if TYPE_CHECKING:
-    import aiohttp
 
 __all__ = [
     "Answer",
     "AnswerTooLarge",
     "Exchange",
     "ProxyRefusal",
-    "body_of",
     "read",
     "read_aside",
     "too_large",
@@ -200,21 +193,6 @@ def read(call: Call, answer: Answer, shape: TypeAdapter[T]) -> T:
     except ValidationError as error:
         problem = _first_problem(error)
     raise unusable(call, f"the answer is not what the API promises: {problem}", answer.status)
-
-
-async def body_of(response: "aiohttp.ClientResponse", most: int) -> bytes | None:
-    """Return the body, of an error its beginning; ``None`` for a success of more than ``most`` bytes.
-
-    What is left of the body is not read.
-    """
-    failed = response.status >= HTTPStatus.MULTIPLE_CHOICES
-    most = MAX_SHORT_BYTES if failed else most
-    body = bytearray()
-    async for part in response.content.iter_any():
-        body += part
-        if len(body) > most:
-            return bytes(body[:most]) if failed else None
-    return bytes(body)
 
 
 def too_large(call: Call, status: int) -> ApiError:

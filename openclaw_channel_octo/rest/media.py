@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from pydantic import SecretStr
@@ -176,7 +176,9 @@ class MediaFetcher:
         for _ in range(REDIRECTS + 1):
             self._check(url)
             at_home = at_home and is_file_of(url, self._api)
-            headers = self._headers(with_token=at_home)
+            headers = {"Accept-Encoding": "identity"}
+            if at_home and self._token is not None:
+                headers["Authorization"] = f"Bearer {self._token.get_secret_value()}"
             async with self._opened().get(url, headers=headers, allow_redirects=False) as answer:
                 if answer.status not in _REDIRECT_STATUSES:
                     return await self._take(answer, name, budget)
@@ -193,12 +195,6 @@ class MediaFetcher:
         literal = literal_address(url.raw_host or "")
         if literal and not is_public(literal) and origin_of(url) not in self._own:
             raise MediaRefused("地址不允许访问", "its address may not be fetched")
-
-    def _headers(self, *, with_token: bool) -> dict[str, str]:
-        headers = {"Accept-Encoding": "identity"}
-        if with_token and self._token is not None:
-            headers["Authorization"] = f"Bearer {self._token.get_secret_value()}"
-        return headers
 
     def _is_own_host(self, host: str, port: int) -> bool:
         return any((host.lower(), port) == own[1:] for own in self._own)
@@ -236,7 +232,7 @@ class MediaFetcher:
                         "暂时没有存储空间，请稍后重发", "there is no room for it at the moment"
                     )
                 written.size += len(chunk)
-                await asyncio.to_thread(_put, file, chunk)
+                await asyncio.to_thread(file.write, chunk)
         if not written.size:
             raise MediaRefused("文件为空", "it is empty")
 
@@ -261,7 +257,3 @@ class _Written(Struct):
     """Bytes of a file for which room was taken."""
 
     size: int = 0
-
-
-def _put(file: BinaryIO, chunk: bytes) -> None:
-    file.write(chunk)

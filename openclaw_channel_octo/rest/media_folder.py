@@ -11,6 +11,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Lock
 
+from msgspec import Struct, field
+
 from openclaw_channel_octo.clock import Clock
 
 __all__ = ["MediaFolder", "ending_of"]
@@ -26,28 +28,27 @@ _ENDING = re.compile(r"\.[A-Za-z0-9]{1,8}\Z")
 _SHAPELESS = frozenset({"application/octet-stream", "binary/octet-stream"})
 
 
-class MediaFolder:
+class MediaFolder(Struct, eq=False):
     """Files under names nobody else chose, the folder 0700, the files 0600, all of them within a bound.
 
     One object stands for a folder in a process: whoever writes there counts what they write. A link in the place of
     the folder is refused: what it leads to would be swept. Blocking, except for `take`: call it in a thread.
 
-    Args:
+    Attributes:
         path: the folder; made when it is needed.
         clock: ages and fresh names.
     """
 
-    def __init__(self, path: Path, clock: Clock) -> None:
-        self.path = path
-        self._clock = clock
-        self._bytes = 0
-        self._counting = Lock()
-        self._told = False
+    path: Path
+    clock: Clock
+    _bytes: int = 0
+    _counting: Lock = field(default_factory=Lock)
+    _told: bool = False
 
     def place(self, ending: str = "") -> Path:
         """Make an empty file whose name has the given ending. Raises `OSError`."""
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        name = f"{self._clock.new_id()}{ending}"
+        name = f"{self.clock.new_id()}{ending}"
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
         with self._opened() as folder:
             os.close(os.open(name, flags, 0o600, dir_fd=folder))
@@ -83,7 +84,7 @@ class MediaFolder:
 
     def keep(self, paths: Iterable[Path]) -> bool:
         """Let files stay from now on as long as new ones; return whether all of them are still there."""
-        now = self._clock.wall_ms() / 1000
+        now = self.clock.wall_ms() / 1000
         try:
             for path in paths:
                 os.utime(path, (now, now))
@@ -114,7 +115,7 @@ class MediaFolder:
 
     def _swept(self, folder: int) -> tuple[int, int]:
         """Remove old files; return how many, and the bytes that are left. Raises `OSError` for the folder only."""
-        old = self._clock.wall_ms() / 1000 - KEEP_S
+        old = self.clock.wall_ms() / 1000 - KEEP_S
         swept = left = 0
         for name in os.listdir(folder):
             with suppress(OSError):

@@ -4,17 +4,18 @@ import re
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Protocol
 
+from msgspec import Struct
 from yarl import URL
 
 from openclaw_channel_octo.clock import Clock
 from openclaw_channel_octo.errors import ApiError, BadRequest, OctoError, PermissionDenied, Unavailable
 from openclaw_channel_octo.policy.urls import origin_of
 from openclaw_channel_octo.rest.answers import unanswered
+from openclaw_channel_octo.rest.attempts import RetryBudget
 from openclaw_channel_octo.rest.calls import POLICIES, Call
 from openclaw_channel_octo.rest.client import BotApi
 from openclaw_channel_octo.rest.models import UploadTicket
 from openclaw_channel_octo.rest.network import open_session, timeout
-from openclaw_channel_octo.rest.retry import RetryBudget
 
 if TYPE_CHECKING:
     import aiohttp
@@ -51,21 +52,20 @@ class ByteSource(Protocol):
         ...
 
 
-class Uploader:
+class Uploader(Struct, eq=False):
     """Puts files where the server says.
 
     The address comes from the Octo server, which the operator trusts with every message, and often lies inside the
     deployment's network: it is used as it is. The bot's token never goes there, and no error shows the signature.
 
-    Args:
+    Attributes:
         api: the bot's API, which signs.
         clock: waits, and how long a signature lasts.
     """
 
-    def __init__(self, api: BotApi, clock: Clock) -> None:
-        self._api = api
-        self._clock = clock
-        self._session: aiohttp.ClientSession | None = None
+    api: BotApi
+    clock: Clock
+    _session: "aiohttp.ClientSession | None" = None
 
     async def upload(self, name: str, source: ByteSource) -> str:
         """Upload a file; return the address people find it at.
@@ -92,9 +92,9 @@ class Uploader:
             await self._session.close()
 
     async def _with_ticket(self, name: str, source: ByteSource) -> str:
-        ticket = await self._api.presign_upload(name, source.size)
-        expires = self._clock.now() + ticket.expires_in if ticket.expires_in else float("inf")
-        budget = RetryBudget(POLICIES[Call.UPLOAD], self._clock)
+        ticket = await self.api.presign_upload(name, source.size)
+        expires = self.clock.now() + ticket.expires_in if ticket.expires_in else float("inf")
+        budget = RetryBudget(POLICIES[Call.UPLOAD], self.clock)
         while True:
             try:
                 await self._put(ticket, source)
@@ -102,9 +102,9 @@ class Uploader:
                 wait_s = budget.wait_after(error)
                 if wait_s is None:
                     raise
-                if self._clock.now() + wait_s >= expires:
+                if self.clock.now() + wait_s >= expires:
                     raise PermissionDenied(Call.UPLOAD, "the signature has expired") from None
-                await self._clock.sleep(wait_s)
+                await self.clock.sleep(wait_s)
             else:
                 return ticket.download_url
 

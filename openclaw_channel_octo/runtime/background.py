@@ -1,9 +1,10 @@
 """Background tasks with one owner: named, watched, and ended together."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
-from types import MappingProxyType
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from typing import Any, TypeVar
+
+from msgspec import Struct, field
 
 from openclaw_channel_octo.clock import Backoff, Clock
 from openclaw_channel_octo.observe.logs import BotLog
@@ -27,29 +28,24 @@ async def together(work: Iterable[Coroutine[Any, Any, None]]) -> None:
             group.create_task(one)
 
 
-class TaskSet:
+class TaskSet(Struct, eq=False):
     """Tasks of one owner. A task that fails is logged with its traceback; none outlives `close`.
 
-    Args:
+    Attributes:
         log: where failures go.
         clock: time between two tries of a job that failed.
+        failing: jobs whose last try ended by an unexpected error, role to error; each is tried again.
     """
 
-    def __init__(self, log: BotLog, clock: Clock) -> None:
-        self._log = log
-        self._clock = clock
-        self._tasks: set[asyncio.Task[Any]] = set()
-        self._closed = False
-        self._failing: dict[str, str] = {}
-
-    @property
-    def failing(self) -> Mapping[str, str]:
-        """Jobs whose last try ended by an unexpected error, role to error; each is tried again."""
-        return MappingProxyType(self._failing)
+    log: BotLog
+    clock: Clock
+    failing: dict[str, str] = field(default_factory=dict)
+    _tasks: set[asyncio.Task[Any]] = field(default_factory=set)
+    _closed: bool = False
 
     def start(self, work: Coroutine[Any, Any, _T], role: str) -> asyncio.Task[_T]:
         """Start ``work`` under a name that tells its role; in a closed set it is cancelled before its first step."""
-        task = asyncio.get_running_loop().create_task(work, name=f"octo:{self._log.account}:{role}")
+        task = asyncio.get_running_loop().create_task(work, name=f"octo:{self.log.account}:{role}")
         self._tasks.add(task)
         task.add_done_callback(self._done)
         if self._closed:
@@ -95,29 +91,29 @@ class TaskSet:
         self, job: Callable[[], Awaitable[None]], role: str, wait_s: Callable[[], float], *, wait_first: bool
     ) -> None:
         if wait_first:
-            await self._clock.sleep(wait_s() * self._clock.jitter(0.8, 1.2))
+            await self.clock.sleep(wait_s() * self.clock.jitter(0.8, 1.2))
         while True:
             await self._until_done(job, role, wait_s())
-            await self._clock.sleep(wait_s() * self._clock.jitter(0.8, 1.2))
+            await self.clock.sleep(wait_s() * self.clock.jitter(0.8, 1.2))
 
     async def _until_done(self, job: Callable[[], Awaitable[None]], role: str, longest_s: float) -> None:
-        backoff = Backoff(self._clock, FIRST_RETRY_S, longest_s)
+        backoff = Backoff(self.clock, FIRST_RETRY_S, longest_s)
         while True:
             try:
                 await job()
-            except Exception as error:  # noqa: BLE001  # the job boundary: one unexpected error must not end a background job
+            except Exception as error:  # the job boundary: one unexpected error must not end a background job
                 wait_s = backoff.next()
-                self._failing[role] = f"{type(error).__name__}, see the log"
-                self._log.exception("%s failed; next try in %.0f s", role, wait_s)
+                self.failing[role] = f"{type(error).__name__}, see the log"
+                self.log.exception("%s failed; next try in %.0f s", role, wait_s)
             else:
-                self._failing.pop(role, None)
+                self.failing.pop(role, None)
                 return
-            await self._clock.sleep(wait_s)
+            await self.clock.sleep(wait_s)
 
     def _done(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            self._log.error("%s failed: %s", task.get_name(), error, exc_info=error)
+            self.log.error("%s failed: %s", task.get_name(), error, exc_info=error)
 
 
 async def uninterrupted(work: Coroutine[Any, Any, None], role: str) -> None:

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
-from typing import TYPE_CHECKING
 
 from openclaw_channel_octo.clock import Backoff
 from openclaw_channel_octo.config.model import BotConfig
@@ -13,13 +12,13 @@ from openclaw_channel_octo.ids import ChannelRef
 from openclaw_channel_octo.observe.logs import BotLog
 from openclaw_channel_octo.policy.gate import Identity
 from openclaw_channel_octo.rest.client import BotApi
-from openclaw_channel_octo.rest.media import MediaFetcher
 from openclaw_channel_octo.rest.models import Registration
+from openclaw_channel_octo.runtime.actions.types import ActionContext
 from openclaw_channel_octo.runtime.background import TaskSet
 from openclaw_channel_octo.runtime.connection.lease import Lease
 from openclaw_channel_octo.runtime.connection.supervisor import ConnectionStatus, LinkState, Supervisor
 from openclaw_channel_octo.runtime.connection.transport import Tap
-from openclaw_channel_octo.runtime.context import ChannelContext
+from openclaw_channel_octo.runtime.context import BotContext
 from openclaw_channel_octo.runtime.delivery.attachments import SWEEP_EVERY_S
 from openclaw_channel_octo.runtime.delivery.presence import Presence
 from openclaw_channel_octo.runtime.intake.gaps import GapFiller
@@ -29,20 +28,17 @@ from openclaw_channel_octo.runtime.metrics import BotMetrics
 from openclaw_channel_octo.runtime.pipeline import Pipeline
 from openclaw_channel_octo.runtime.received import Incoming, Outcome
 from openclaw_channel_octo.runtime.turn import downloads
+from openclaw_channel_octo.runtime.turn.commands import Commands
 from openclaw_channel_octo.runtime.wiring import (
-    BotContext,
+    ChannelContext,
     make_admission,
     make_attachments,
-    make_commands,
-    make_outbound,
+    make_fetcher,
     make_outbox,
     make_surroundings,
     make_turns,
 )
 from openclaw_channel_octo.wire.events import Connected
-
-if TYPE_CHECKING:
-    from openclaw_channel_octo.runtime.actions.types import ActionContext
 
 __all__ = ["Bot"]
 
@@ -56,16 +52,6 @@ SOCKET_WITHIN_S = 15.0
 """How long a bot waits for its socket, and with it for the server's clock, before it takes up old messages."""
 
 
-def _fetcher(config: BotConfig, shared: ChannelContext) -> MediaFetcher:
-    return MediaFetcher(
-        folder=shared.media,
-        api_url=config.api_url,
-        token=config.token,
-        max_bytes=config.media_max_mb * 1024 * 1024,
-        cdn_url=config.cdn_url or "",
-    )
-
-
 class Bot:
     """Runs one bot until it is stopped.
 
@@ -75,16 +61,19 @@ class Bot:
         api: its API.
         lease: the right to connect it.
         log: its log.
+        measures: counts what happens, ``None`` where nobody collects that.
         tap: sees what it sends and receives, ``None`` where nobody looks.
     """
 
-    def __init__(  # its parts and what it is told
+    def __init__(  # noqa: PLR0913  # its parts and what it is told
         self,
         config: BotConfig,
         shared: ChannelContext,
         api: BotApi,
         lease: Lease,
         log: BotLog,
+        *,
+        measures: BotMetrics | None = None,
         tap: Tap | None = None,
     ) -> None:
         self._config = config
@@ -96,13 +85,13 @@ class Bot:
         self._elsewhere: ConnectionStatus | None = None
         self._tasks = TaskSet(log, shared.clock)
         self._intake = TaskSet(log, shared.clock)
-        self._measures = BotMetrics(shared.meter, shared.clock, config.account_id)
-        self._begun = False
-        self._begun_ms = 0
+        self._measures = measures
+        self._begun, self._begun_ms = False, 0
         self._server_ahead_ms = 0
         self.outbound: ActionContext | None = None
         """What others can have the bot do; ``None`` before it first knew who it is."""
-        self._fetcher = _fetcher(config, shared) if config.media_max_mb else None
+        most = config.media_max_mb * 1024 * 1024
+        self._fetcher = make_fetcher(config, shared.media, config.token, most) if most else None
         self._files = make_attachments(config, api, shared, log)
         self._supervisor = Supervisor(
             api=api,
@@ -202,24 +191,29 @@ class Bot:
         return self._pipeline
 
     def _build(self) -> None:
-        shared = self._shared
+        shared, config = self._shared, self._config
         basics = BotContext(
-            config=self._config,
+            config=config,
             identity=self._identity,
-            shared=shared,
             api=self._api,
+            host=shared.host,
+            routing=shared.routing,
+            budget_s=config.turn_budget_s(shared.host_timeout_s),
+            journal=shared.journal,
+            clock=shared.clock,
             tasks=self._tasks,
             measures=self._measures,
             log=self._log,
         )
         self._around = around = make_surroundings(basics)
         outbox = make_outbox(basics, around, self._files)
-        presence = Presence(self._api, shared.clock, self._tasks, self._log, self._measures)
+        presence = Presence(basics)
         self._media = files = downloads.MediaDownloads(self._fetcher, self._tasks, shared.clock)
         self._pipeline = Pipeline(
-            basics,
+            basics=basics,
+            lanes=shared.lanes,
             inbox=Inbox(
-                self._config.account_id,
+                config.account_id,
                 self._identity,
                 shared.routing,
                 around.policy,
@@ -231,10 +225,10 @@ class Bot:
             presence=presence,
             media=files,
             roster=around.roster,
-            commands=make_commands(basics),
-            turns=make_turns(basics, around, outbox, presence, files, self._files.outputs),
+            commands=Commands(context=basics, runs=shared.runs, lanes=shared.lanes),
+            turns=make_turns(basics, shared, around, outbox, presence, files),
         )
-        self.outbound = make_outbound(basics, around, outbox)
+        self.outbound = ActionContext(context=basics, directory=around, outbox=outbox)
 
     def _make_gap_filler(self) -> GapFiller:
         return GapFiller(

@@ -18,11 +18,11 @@ from openclaw_channel_octo.errors import ConfigError, HostError, RequestDenied
 from openclaw_channel_octo.host.base import AgentHost, Turn
 from openclaw_channel_octo.host.files import claim_state_folder
 from openclaw_channel_octo.observe.logs import BotLog, redacted
-from openclaw_channel_octo.observe.metrics import NO_METER, Meter
+from openclaw_channel_octo.observe.metrics import Meter
 from openclaw_channel_octo.policy.authority import Requester
+from openclaw_channel_octo.rest.attempts import Origin
 from openclaw_channel_octo.rest.client import BotApi
 from openclaw_channel_octo.rest.media_folder import MediaFolder
-from openclaw_channel_octo.rest.origin import Origin
 from openclaw_channel_octo.runtime.actions.actions import AgentActions
 from openclaw_channel_octo.runtime.actions.types import ActionContext, requester_of
 from openclaw_channel_octo.runtime.background import uninterrupted
@@ -30,13 +30,13 @@ from openclaw_channel_octo.runtime.bot import Bot
 from openclaw_channel_octo.runtime.connection.lease import FileLease, lease_folder
 from openclaw_channel_octo.runtime.connection.supervisor import ConnectionStatus
 from openclaw_channel_octo.runtime.connection.transport import Tap, TransportFactory, open_websocket
-from openclaw_channel_octo.runtime.context import ChannelContext
 from openclaw_channel_octo.runtime.delivery.outputs import Outputs
 from openclaw_channel_octo.runtime.metrics import BotMetrics
 from openclaw_channel_octo.runtime.preload import preload
 from openclaw_channel_octo.runtime.turn.lanes import Lanes
 from openclaw_channel_octo.runtime.turn.recovery import Repair, SessionRepairs, SessionView
 from openclaw_channel_octo.runtime.turn.runs import ActiveRun, Runs
+from openclaw_channel_octo.runtime.wiring import ChannelContext
 from openclaw_channel_octo.store.journal import Journal
 
 __all__ = ["ChannelStatus", "OctoChannel"]
@@ -90,7 +90,7 @@ class OctoChannel:
         open_transport: TransportFactory = open_websocket,
         leases: Path | None = None,
         tap: Callable[[str], Tap] | None = None,
-        meter: Meter = NO_METER,
+        meter: Meter | None = None,
     ) -> None:
         self._meter = meter
         self._config = config
@@ -131,16 +131,18 @@ class OctoChannel:
                 return
             origin = self._origins.setdefault(urlsplit(account.api_url)[:2], Origin())
             tap = self._tap(account.account_id) if self._tap else None
+            measures = BotMetrics(self._meter, self._clock, account.account_id) if self._meter else None
             api = BotApi(
                 base_url=account.api_url,
                 token=account.token,
                 clock=self._clock,
                 origin=origin,
                 tap=tap.call if tap else None,
-                on_attempt=BotMetrics(self._meter, self._clock, account.account_id).called,
+                on_attempt=measures.called if measures else None,
             )
             lease = FileLease(self._leases, f"{account.api_url} {account.token.get_secret_value()}")
-            bot = Bot(account, shared, api, lease, BotLog(_log, account.account_id), tap)
+            log = BotLog(_log, account.account_id)
+            bot = Bot(account, shared, api, lease, log, measures=measures, tap=tap)
             self._bots[account.account_id] = bot
             bot.start()
 
@@ -159,16 +161,13 @@ class OctoChannel:
             if self._shared is None:
                 return True
             async with AsyncExitStack() as closing:
-                closing.push_async_callback(self._closed, self._shared)
+                # a caller who is cancelled meanwhile must not leave a task, a socket or a lease behind
+                closing.push_async_callback(uninterrupted, self._close(self._shared), "close")
                 await asyncio.gather(*(bot.disconnect() for bot in self._bots.values()))
                 self._shared.lanes.close()
                 wait_s = self._config.host.drain_seconds if drain_s is None else drain_s
                 return await self._drain(self._shared, wait_s)
         raise AssertionError  # pragma: no cover  # the stack passes every exception on
-
-    async def _closed(self, shared: ChannelContext) -> None:
-        """Close; a caller who is cancelled meanwhile must not leave a task, a socket or a lease behind."""
-        await uninterrupted(self._close(shared), "close")
 
     async def _close(self, shared: ChannelContext) -> None:
         """End everything, in the order of use; what fails to close does not keep the rest open."""
@@ -258,7 +257,7 @@ class OctoChannel:
                 key: since_ms
                 for bot in self._bots.values()
                 if bot.outbound is not None
-                for key, since_ms in bot.outbound.outbox.unsent.items()
+                for key, since_ms in bot.outbound.outbox.sender.unsent.items()
             },
         )
 
@@ -332,7 +331,6 @@ class OctoChannel:
             runs=Runs(host, self._clock, settings.max_turns),
             clock=self._clock,
             open_transport=self._open_transport,
-            meter=self._meter,
         )
         return self._shared
 

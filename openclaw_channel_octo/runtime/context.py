@@ -1,56 +1,50 @@
-"""What all bots of a process use together."""
+"""What every part of a bot is made from."""
 
 from msgspec import Struct
 
 from openclaw_channel_octo.clock import Clock
+from openclaw_channel_octo.config.model import BotConfig
 from openclaw_channel_octo.host.base import AgentHost
-from openclaw_channel_octo.observe.metrics import NO_METER, Meter
-from openclaw_channel_octo.rest.media_folder import MediaFolder
-from openclaw_channel_octo.runtime.connection.transport import TransportFactory
-from openclaw_channel_octo.runtime.delivery.outputs import Outputs
-from openclaw_channel_octo.runtime.turn.guard import Sessions
-from openclaw_channel_octo.runtime.turn.lanes import Lanes
-from openclaw_channel_octo.runtime.turn.runs import Runs
+from openclaw_channel_octo.observe.logs import BotLog
+from openclaw_channel_octo.policy.gate import Identity
+from openclaw_channel_octo.rest.client import BotApi
+from openclaw_channel_octo.runtime.background import TaskSet
+from openclaw_channel_octo.runtime.metrics import BotMetrics
 from openclaw_channel_octo.session.route import Routing
 from openclaw_channel_octo.store.journal import Journal
 
-__all__ = ["ChannelContext"]
+__all__ = ["BotContext"]
 
 
-class ChannelContext(Struct, frozen=True, kw_only=True):
-    """What all bots of a process use together.
+class BotContext(Struct, frozen=True, kw_only=True):
+    """What every part of a bot is made from.
 
     Attributes:
+        config: the bot's settings.
+        identity: who the bot is.
+        api: the bot's API.
         host: runs turns.
         routing: which agent and session a conversation belongs to.
-        host_timeout_s: the host's own run budget in seconds.
+        budget_s: seconds a run may take.
         journal: the record of messages.
-        outputs: folders in which agents leave files for their answers.
-        media: files that people send.
-        outgoing: files of answers on their way.
-        device_id: this installation's device id.
-        lanes: one lane for each session key, whichever bot it came through.
-        runs: runs under way.
         clock: time.
-        open_transport: opens sockets.
-        meter: takes counts and durations.
+        tasks: owns the bot's work.
+        measures: counts what happens, ``None`` where nobody collects that.
+        log: the bot's log.
     """
 
+    config: BotConfig
+    identity: Identity
+    api: BotApi
     host: AgentHost
     routing: Routing
-    host_timeout_s: float
+    budget_s: float
     journal: Journal
-    outputs: Outputs
-    media: MediaFolder
-    outgoing: MediaFolder
-    device_id: str
-    lanes: Lanes
-    runs: Runs
     clock: Clock
-    open_transport: TransportFactory
-    meter: Meter = NO_METER
+    tasks: TaskSet
+    measures: BotMetrics | None
+    log: BotLog
 
-    @property
-    def sessions(self) -> Sessions:
-        """The host's sessions as the guard sees them."""
-        return Sessions(host=self.host, runs=self.runs, journal=self.journal, clock=self.clock)
+    def blocks(self, uid: str) -> bool:
+        """Return whether somebody is blocked."""
+        return self.config.access.blocks(uid, self.identity.owner_uid)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from cachetools import FIFOCache
-from msgspec import Struct
+from msgspec import Struct, field
 
 from openclaw_channel_octo.clock import Clock
 from openclaw_channel_octo.ids import ChannelRef
@@ -27,27 +27,31 @@ class _Wait(Struct):
     typed: bool = False
 
 
-class BotMetrics:
+class BotMetrics(Struct, frozen=True):
     """Counts for one bot.
 
-    Args:
+    Attributes:
         meter: who collects.
         clock: measures waiting.
         account: the bot.
     """
 
-    def __init__(self, meter: Meter, clock: Clock, account: str) -> None:
-        self._meter = meter
-        self._clock = clock
-        self._account = account
-        self._waits: FIFOCache[int, _Wait] = FIFOCache(PENDING)
+    meter: Meter
+    clock: Clock
+    account: str
+    _waits: FIFOCache[int, _Wait] = field(default_factory=lambda: FIFOCache(PENDING))
 
     def received(self, events: Sequence[Incoming], outcomes: Sequence[Outcome]) -> None:
         """Count messages by decision, and begin to measure those that get an answer."""
         for event, outcome in zip(events, outcomes, strict=True):
-            self._meter.count("messages", account=self._account, decision=outcome.decision.kind.value)
-            if outcome.row is not None and outcome.decision.kind in ADDRESSED and _time_of(event):
-                self._waits[outcome.row.id] = _Wait(_time_of(event), outcome.channel)
+            self.meter.count("messages", account=self.account, decision=outcome.decision.kind.value)
+            if (
+                isinstance(event, Received)
+                and event.at  # else it was fetched: how long people waited is not known
+                and outcome.row is not None
+                and outcome.decision.kind in ADDRESSED
+            ):
+                self._waits[outcome.row.id] = _Wait(event.at, outcome.channel)
 
     def typed(self, channel: ChannelRef) -> None:
         """Take the time to the first typing sign of every message that waited for it there."""
@@ -68,20 +72,15 @@ class BotMetrics:
     def ended(self, status: str) -> None:
         """Count a turn by how it ended."""
         known = str(status) if status in _ENDS else "other"
-        self._meter.count("turns", account=self._account, status=known)
+        self.meter.count("turns", account=self.account, status=known)
 
     def announced(self) -> None:
         """Count an announced restart."""
-        self._meter.count("announcements", account=self._account)
+        self.meter.count("announcements", account=self.account)
 
     def called(self, call: str, outcome: str) -> None:
         """Count an attempt at a call of the bot API; ``outcome`` is ``ok`` or the error's name."""
-        self._meter.count("rest_calls", account=self._account, call=call, outcome=outcome)
+        self.meter.count("rest_calls", account=self.account, call=call, outcome=outcome)
 
     def _observe(self, name: str, wait: _Wait) -> None:
-        self._meter.observe(name, max(0.0, self._clock.now() - wait.since), account=self._account)
-
-
-def _time_of(event: Incoming) -> float:
-    """Return when a message came, 0 for one that was fetched: how long people waited for that is not known."""
-    return event.at if isinstance(event, Received) else 0.0
+        self.meter.observe(name, max(0.0, self.clock.now() - wait.since), account=self.account)

@@ -7,10 +7,12 @@ Over 350 lines: the steps between commit and lane share what is in hand, and one
 """
 
 import asyncio
+import logging
 from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
 from typing import Any
 
+from msgspec import Struct, field
 from msgspec.structs import replace
 
 from openclaw_channel_octo.errors import ApiError
@@ -20,17 +22,18 @@ from openclaw_channel_octo.message.render import files_of
 from openclaw_channel_octo.observe.logs import trace_scope
 from openclaw_channel_octo.policy.gate import DecisionKind, command_of
 from openclaw_channel_octo.runtime.admission.admission import Admission
+from openclaw_channel_octo.runtime.admission.limits import SAID
+from openclaw_channel_octo.runtime.context import BotContext
 from openclaw_channel_octo.runtime.delivery.outbox import Outbox
 from openclaw_channel_octo.runtime.delivery.presence import Presence
-from openclaw_channel_octo.runtime.directory.roster import Roster
+from openclaw_channel_octo.runtime.directory.directory import Roster
 from openclaw_channel_octo.runtime.intake.gaps import GapFiller
 from openclaw_channel_octo.runtime.intake.inbox import Inbox
 from openclaw_channel_octo.runtime.received import TOO_OLD, Addressed, Incoming, Outcome, trace_of
 from openclaw_channel_octo.runtime.turn.commands import Commands
 from openclaw_channel_octo.runtime.turn.downloads import MediaDownloads
-from openclaw_channel_octo.runtime.turn.lanes import Begin, Submitted, Work
+from openclaw_channel_octo.runtime.turn.lanes import Begin, Lanes, Submitted, Work
 from openclaw_channel_octo.runtime.turn.turn import Turns
-from openclaw_channel_octo.runtime.wiring import BotContext
 from openclaw_channel_octo.store.records import InboundRow
 from openclaw_channel_octo.store.states import RowState
 
@@ -43,11 +46,12 @@ TRY_AGAIN_S = 5.0
 """Wait before a message whose handling broke is handled again."""
 
 
-class Pipeline:
+class Pipeline(Struct, eq=False, kw_only=True):
     """Takes one bot's messages to their lanes, or to the notice or command they end with.
 
-    Args:
+    Attributes:
         basics: what every part of the bot is made from.
+        lanes: one for each session key.
         inbox: judges and records.
         admission: ends what gets no turn.
         outbox: sends, and knows our own messages that came back.
@@ -58,41 +62,24 @@ class Pipeline:
         turns: answers messages.
     """
 
-    def __init__(  # noqa: PLR0913  # the rooms a message passes
-        self,
-        basics: BotContext,
-        *,
-        inbox: Inbox,
-        admission: Admission,
-        outbox: Outbox,
-        presence: Presence,
-        media: MediaDownloads,
-        roster: Roster,
-        commands: Commands,
-        turns: Turns,
-    ) -> None:
-        self._config = basics.config
-        self._identity = basics.identity
-        self._shared = basics.shared
-        self._tasks = basics.tasks
-        self._measures = basics.measures
-        self._log = basics.log
-        self._inbox = inbox
-        self._admission = admission
-        self._outbox = outbox
-        self._presence = presence
-        self._media = media
-        self._roster = roster
-        self._commands = commands
-        self._turns = turns
-        self._open = asyncio.Event()
-        self._passed_on = asyncio.Event()
-        self._passed_on.set()
-        self._resumed = False
-        self._left_open: Sequence[InboundRow] = ()
-        self._early: list[tuple[Addressed, bool]] = []
-        self._in_hand: set[int] = set()
-        self._shown: set[int] = set()
+    basics: BotContext
+    lanes: Lanes
+    inbox: Inbox
+    admission: Admission
+    outbox: Outbox
+    presence: Presence
+    media: MediaDownloads
+    roster: Roster
+    commands: Commands
+    turns: Turns
+    _gaps: GapFiller | None = None
+    _open: asyncio.Event = field(default_factory=asyncio.Event)
+    _passed_on: asyncio.Event = field(default_factory=asyncio.Event)
+    _resumed: bool = False
+    _left_open: Sequence[InboundRow] = ()
+    _early: list[tuple[Addressed, bool]] = field(default_factory=list)
+    _in_hand: set[int] = field(default_factory=set)
+    _shown: set[int] = field(default_factory=set)
 
     async def open(self) -> Collection[ChannelRef]:
         """Judge what arrives from here on: what has to be known about its conversations is known.
@@ -103,7 +90,7 @@ class Pipeline:
             The conversations in which an earlier process left messages open.
         """
         if not self._open.is_set():
-            self._left_open = await self._shared.journal.messages.unfinished(self._config.account_id)
+            self._left_open = await self.basics.journal.messages.unfinished(self.basics.config.account_id)
             self._open.set()
         return dict.fromkeys(row.channel for row in self._left_open)
 
@@ -127,21 +114,23 @@ class Pipeline:
         await self._open.wait()
         self._passed_on.clear()
         try:
-            outcomes = await self._inbox.accept(events)
+            outcomes = await self.inbox.accept(events)
         except BaseException:
             self._passed_on.set()
             raise
-        self._measures.received(events, outcomes)
+        if self.basics.measures is not None:
+            self.basics.measures.received(events, outcomes)
         return outcomes
 
     def dispatch(self, outcomes: Sequence[Outcome]) -> None:
         """Put recorded messages into their lanes, in the order of their conversations."""
         admitted = self._admit(outcomes)
+        assert self._gaps is not None  # noqa: S101  # `suspend` comes first
         self._gaps.take(admitted)
         self._passed_on.set()
         rows = [outcome.row.id for outcome in admitted if outcome.row is not None]
         if rows:
-            self._tasks.start(self._shared.journal.messages.queue(rows), "queued")
+            self.basics.tasks.start(self.basics.journal.messages.queue(rows), "queued")
 
     async def fetched(self, events: Sequence[Incoming], *, answer_since: int) -> Sequence[Outcome]:
         """Record messages of the history.
@@ -150,20 +139,21 @@ class Pipeline:
             events: the messages.
             answer_since: Unix seconds of the server's clock; older ones are not answered any more.
         """
-        outcomes = await self._inbox.accept(events, answer_since=answer_since)
+        outcomes = await self.inbox.accept(events, answer_since=answer_since)
         await self._passed_on.wait()
-        self._measures.received(events, outcomes)
+        if self.basics.measures is not None:
+            self.basics.measures.received(events, outcomes)
         if too_old := sum(outcome.row is not None and outcome.row.reason == TOO_OLD for outcome in outcomes):
-            self._log.warning(
+            self.basics.log.warning(
                 "%d messages to the bot are older than %d s and are not answered; their conversations are told",
                 too_old,
-                self._config.cold_start_max_age_seconds,
+                self.basics.config.cold_start_max_age_seconds,
             )
         return self._admit(replace(outcome, fetched=True) for outcome in outcomes)
 
     def release(self, outcome: Outcome) -> None:
         """Start what a message asks for, now that everything before it in its conversation is known."""
-        message = outcome.addressed
+        message = _addressed(outcome)
         if message is None:
             self._note(outcome)
         elif not self._resumed:
@@ -191,9 +181,9 @@ class Pipeline:
     def _admitted(self, outcome: Outcome) -> Outcome:
         try:
             return self._judge(outcome)
-        except Exception as error:  # noqa: BLE001  # the message boundary
+        except Exception as error:  # the message boundary
             if outcome.row is None:
-                self._log.exception("message %s broke", outcome.message.message_id)
+                self.basics.log.exception("message %s broke", outcome.message.message_id)
                 return outcome
             self._broke(outcome.row, error)
             return replace(outcome, row=None, session_key="")
@@ -201,15 +191,15 @@ class Pipeline:
     def _judge(self, outcome: Outcome) -> Outcome:
         row, kind = outcome.row, outcome.decision.kind
         if kind is DecisionKind.ECHO:
-            self._outbox.on_echo(outcome.payload, outcome.message.message_id)
+            self.outbox.sender.on_echo(outcome.payload, outcome.message.message_id)
             return outcome
-        if outcome.decision.reason == TOO_OLD or (outcome.fetched and not self._resumed):
+        if kind not in SAID or outcome.decision.reason == TOO_OLD or (outcome.fetched and not self._resumed):
             return outcome
-        ending = self._admission.excess(outcome)
+        ending = self.admission.excess(outcome)
         if row is not None and ending is not None:
             self._turned_away(row, ending)
             return replace(outcome, row=None, session_key="")
-        if (message := outcome.addressed) is not None and kind is not DecisionKind.REFUSED:
+        if (message := _addressed(outcome)) is not None and kind is not DecisionKind.REFUSED:
             self._show(message)
         return outcome
 
@@ -223,43 +213,44 @@ class Pipeline:
 
     def _broke(self, row: InboundRow, error: Exception) -> None:
         with trace_scope(row.trace):
-            self._log.error("the handling of message %s broke", row.message_id, exc_info=error)
+            self.basics.log.error("the handling of message %s broke", row.message_id, exc_info=error)
             if row.id in self._in_hand:
                 return  # whoever has it ends it
             self._finished(row)
             self._turned_away(
-                row, self._tasks.start(self._after_break(row, type(error).__name__), "broken-message")
+                row, self.basics.tasks.start(self._after_break(row, type(error).__name__), "broken-message")
             )
 
     async def _after_break(self, row: InboundRow, kind: str) -> None:
         """Handle a message again, or end it where that was tried before."""
         reason = f"its handling broke ({kind}), see the log"
-        if await self._shared.journal.messages.note_break(row.id, reason) < MOST_BREAKS:
-            await self._shared.clock.sleep(TRY_AGAIN_S)
+        if await self.basics.journal.messages.note_break(row.id, reason) < MOST_BREAKS:
+            await self.basics.clock.sleep(TRY_AGAIN_S)
             self._in_hand.discard(row.id)
             self._handle(row, partial(self._take_up, row))
             return
         try:
-            await self._outbox.announce(row.channel, self._config.texts.failed)
+            await self.outbox.announce(row.channel, self.basics.config.texts.failed)
         except ApiError as problem:
             reason = f"{reason}; the notice failed too: {problem}"
-        await self._turns.dead_letter(row, reason)
+        await self.outbox.give_up(row, reason)
 
     def _note(self, outcome: Outcome) -> None:
         """Log what sets nothing in motion: chatter as people expect to find it, the rest at DEBUG."""
-        message, decision = outcome.message, outcome.decision
+        message, kind, reason = outcome.message, outcome.decision.kind, outcome.decision.reason
+        said = outcome.payload if kind is DecisionKind.CONTEXT else None
+        log, undecodable = self.basics.log, kind is DecisionKind.UNDECODABLE
+        if not (said or undecodable or log.isEnabledFor(logging.DEBUG)):
+            return
         with trace_scope(trace_of(message.message_id)):
-            if decision.kind is DecisionKind.UNDECODABLE:
-                self._log.warning("undecodable message: %s", decision.reason)
-            elif decision.kind is DecisionKind.CONTEXT and outcome.payload is not None:
-                self._log.info(
-                    "recv message from=%s channel=%s type=%s",
-                    message.from_uid,
-                    message.channel_id,
-                    outcome.payload.type,
+            if undecodable:
+                log.warning("undecodable message: %s", reason)
+            elif said:
+                log.info(
+                    "recv message from=%s channel=%s type=%s", message.from_uid, message.channel_id, said.type
                 )
             else:
-                self._log.debug("%s from=%s (%s)", decision.kind, message.from_uid, decision.reason)
+                log.debug("%s from=%s (%s)", kind, message.from_uid, reason)
 
     def _show(self, message: Addressed) -> None:
         """Show at once that a message was read, before its turn comes."""
@@ -267,14 +258,14 @@ class Pipeline:
         if row.id in self._shown:
             return
         with trace_scope(row.trace):
-            self._log.info(
+            self.basics.log.info(
                 "recv message from=%s channel=%s type=%s", row.from_uid, row.channel.id, payload.type
             )
             if row.decision == DecisionKind.TURN:
-                self._log.info("[MENTION] 收到@消息 id=%s", row.message_id)
-                self._media.begin(row.id, files_of(payload))
-                self._roster.warm(row.channel, row.from_uid)
-            self._presence.begin(row.channel, row.message_id)
+                self.basics.log.info("[MENTION] 收到@消息 id=%s", row.message_id)
+                self.media.begin(row.id, files_of(payload))
+                self.roster.warm(row.channel, row.from_uid)
+            self.presence.begin(row.channel, row.message_id)
             self._shown.add(row.id)
 
     def _take_up(self, row: InboundRow) -> None:
@@ -282,7 +273,7 @@ class Pipeline:
         begun = bool(row.ending or row.run_id) or row.state is RowState.RUNNING
         payload = parse_payload(row.payload)
         direct = row.channel.type == ChannelType.PERSON
-        message = Addressed(row, payload, command_of(payload, self._identity, direct=direct))
+        message = Addressed(row, payload, command_of(payload, self.basics.identity, direct=direct))
         self._start(message, look=True, begun=begun, bounded=False)
 
     def _start(self, message: Addressed, *, look: bool, begun: bool = False, bounded: bool = True) -> None:
@@ -296,12 +287,12 @@ class Pipeline:
         """
         row = message.row
         if row.reason == TOO_OLD and not row.retried:
-            self._turned_away(row, self._tasks.start(self._end_late(row), "too-late"))
+            self._turned_away(row, self.basics.tasks.start(self._end_late(row), "too-late"))
         elif row.decision == DecisionKind.REFUSED:
-            self._turned_away(row, self._admission.refuse(row))
+            self._turned_away(row, self.admission.refuse(row))
         elif row.decision == DecisionKind.COMMAND and not begun:
             self._show(message)
-            self._tasks.start(self._run_command(message, look=look), "command")
+            self.basics.tasks.start(self._run_command(message, look=look), "command")
             self._in_hand.add(row.id)
         else:
             self._show(message)
@@ -309,14 +300,14 @@ class Pipeline:
             self._into_lane(row, Work(run=turn, drop=partial(self._finished, row)), bounded=bounded)
 
     def _into_lane(self, row: InboundRow, work: Work, *, bounded: bool) -> None:
-        limit = self._config.lane_length if bounded else None
-        match self._shared.lanes.submit(row.session_key, work, limit):
+        limit = self.basics.config.lane_length if bounded else None
+        match self.lanes.submit(row.session_key, work, limit):
             case Submitted.QUEUED:
                 self._in_hand.add(row.id)
-                self._admission.room(row)
+                self.admission.notices.end_burst(row.session_key)  # the next full lane begins another
             case Submitted.FULL:
                 self._finished(row)
-                self._turned_away(row, self._admission.busy(row))
+                self._turned_away(row, self.admission.busy(row))
             case Submitted.CLOSED:  # the journal keeps it for the next start
                 self._finished(row)
 
@@ -327,34 +318,42 @@ class Pipeline:
     def _finished(self, row: InboundRow) -> None:
         """Give up what was prepared for a message, and what shows that it is worked on."""
         self._in_hand.discard(row.id)
-        self._measures.forget(row.id)
-        self._media.drop(row.id)
+        if self.basics.measures is not None:
+            self.basics.measures.forget(row.id)
+        self.media.drop(row.id)
         if row.id in self._shown:
             self._shown.discard(row.id)
-            self._presence.end(row.channel)
+            self.presence.end(row.channel)
 
     async def _end_late(self, row: InboundRow) -> None:
-        if not await self._turns.found_in_chat(row):
-            await asyncio.wait({self._admission.late(row)})
+        if not await self.turns.found_in_chat(row):
+            await asyncio.wait({self.admission.late(row)})
 
     async def _run_command(self, message: Addressed, *, look: bool) -> None:
         row = message.row
         with trace_scope(row.trace):
             try:
-                if not (look and await self._turns.found_in_chat(row)):
-                    await self._turns.run_to_end(row, self._obey(message))
+                if not (look and await self.turns.found_in_chat(row)):
+                    await self.turns.run_to_end(row, self._obey(message))
             finally:
                 self._finished(row)
 
     async def _obey(self, message: Addressed) -> None:
-        text = await self._commands.answer(message.row, message.command)
-        await self._outbox.conclude(message.row, "", text, RowState.ANSWERED)
+        text = await self.commands.answer(message.row, message.command)
+        await self.outbox.conclude(message.row, "", text, RowState.ANSWERED)
 
     async def _turn(self, message: Addressed, begin: Begin, *, look: bool, begun: bool) -> None:
         row = message.row
         with trace_scope(row.trace):
             try:
-                if not begun or await self._turns.take_up(row):
-                    await self._turns.handle(message, begin, look=look)
+                if not begun or await self.turns.take_up(row):
+                    await self.turns.handle(message, begin, look=look)
             finally:
                 self._finished(row)
+
+
+def _addressed(outcome: Outcome) -> Addressed | None:
+    """Return the message on its way to its end, ``None`` where nothing has to be done for it."""
+    if outcome.row is None or outcome.payload is None:
+        return None
+    return Addressed(outcome.row, outcome.payload, outcome.decision.command)

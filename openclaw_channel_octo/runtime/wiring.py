@@ -1,113 +1,131 @@
 """The parts of one bot put together, as soon as it is known who the bot is."""
 
-from functools import partial
-
 from msgspec import Struct
+from pydantic import SecretStr
 
+from openclaw_channel_octo.clock import Clock
 from openclaw_channel_octo.config.model import BotConfig
 from openclaw_channel_octo.fair import FairSlots
+from openclaw_channel_octo.host.base import AgentHost
 from openclaw_channel_octo.observe.logs import BotLog
-from openclaw_channel_octo.policy.commands import Commanders
-from openclaw_channel_octo.policy.gate import GatePolicy, Identity
+from openclaw_channel_octo.policy.gate import GatePolicy
 from openclaw_channel_octo.rest.client import MAX_FILE_BYTES, BotApi
 from openclaw_channel_octo.rest.media import MediaFetcher
+from openclaw_channel_octo.rest.media_folder import MediaFolder
 from openclaw_channel_octo.rest.upload import Uploader
-from openclaw_channel_octo.runtime.actions.types import ActionContext
 from openclaw_channel_octo.runtime.admission.admission import Admission
 from openclaw_channel_octo.runtime.admission.limits import Limits
 from openclaw_channel_octo.runtime.admission.notifier import Notifier
 from openclaw_channel_octo.runtime.admission.pairing import PairingNotices
-from openclaw_channel_octo.runtime.background import TaskSet
-from openclaw_channel_octo.runtime.context import ChannelContext
+from openclaw_channel_octo.runtime.connection.transport import TransportFactory
+from openclaw_channel_octo.runtime.context import BotContext
 from openclaw_channel_octo.runtime.delivery.attachments import Attachments
 from openclaw_channel_octo.runtime.delivery.outbox import Outbox
 from openclaw_channel_octo.runtime.delivery.outputs import Outputs
 from openclaw_channel_octo.runtime.delivery.presence import Presence
-from openclaw_channel_octo.runtime.directory.directory import ConversationDirectory
+from openclaw_channel_octo.runtime.delivery.sender import Sender
+from openclaw_channel_octo.runtime.directory.directory import ConversationDirectory, Roster
 from openclaw_channel_octo.runtime.directory.group_docs import GroupDocs
-from openclaw_channel_octo.runtime.directory.groups import Groups
-from openclaw_channel_octo.runtime.directory.mention_preferences import MentionPreferences
-from openclaw_channel_octo.runtime.directory.roster import Roster
-from openclaw_channel_octo.runtime.metrics import BotMetrics
-from openclaw_channel_octo.runtime.turn.commands import Commands
-from openclaw_channel_octo.runtime.turn.conversation import EarlierMessages
+from openclaw_channel_octo.runtime.directory.groups import Groups, MentionPreferences
+from openclaw_channel_octo.runtime.turn.conversation import Prompts
 from openclaw_channel_octo.runtime.turn.downloads import MediaDownloads
-from openclaw_channel_octo.runtime.turn.guard import SessionGuard
+from openclaw_channel_octo.runtime.turn.guard import SessionGuard, Sessions
+from openclaw_channel_octo.runtime.turn.lanes import Lanes
+from openclaw_channel_octo.runtime.turn.runs import Runs
 from openclaw_channel_octo.runtime.turn.turn import Turns
+from openclaw_channel_octo.session.guard import patience_ms
+from openclaw_channel_octo.session.route import Routing
+from openclaw_channel_octo.store.journal import Journal
 
 __all__ = [
-    "BotContext",
+    "ChannelContext",
     "make_admission",
     "make_attachments",
-    "make_commands",
-    "make_outbound",
+    "make_fetcher",
     "make_outbox",
     "make_surroundings",
     "make_turns",
 ]
 
 
-class BotContext(Struct, frozen=True, kw_only=True):
-    """What every part of a bot is made from.
+class ChannelContext(Struct, frozen=True, kw_only=True):
+    """What all bots of a process use together.
 
     Attributes:
-        config: the bot's settings.
-        identity: who the bot is.
-        shared: what all bots use together.
-        api: the bot's API.
-        tasks: owns the bot's work.
-        measures: counts what happens.
-        log: the bot's log.
+        host: runs turns.
+        routing: which agent and session a conversation belongs to.
+        host_timeout_s: the host's own run budget in seconds.
+        journal: the record of messages.
+        outputs: folders in which agents leave files for their answers.
+        media: files that people send.
+        outgoing: files of answers on their way.
+        device_id: this installation's device id.
+        lanes: one lane for each session key, whichever bot it came through.
+        runs: runs under way.
+        clock: time.
+        open_transport: opens sockets.
     """
 
-    config: BotConfig
-    identity: Identity
-    shared: ChannelContext
-    api: BotApi
-    tasks: TaskSet
-    measures: BotMetrics
-    log: BotLog
+    host: AgentHost
+    routing: Routing
+    host_timeout_s: float
+    journal: Journal
+    outputs: Outputs
+    media: MediaFolder
+    outgoing: MediaFolder
+    device_id: str
+    lanes: Lanes
+    runs: Runs
+    clock: Clock
+    open_transport: TransportFactory
+
+    @property
+    def sessions(self) -> Sessions:
+        """The host's sessions as the guard sees them."""
+        return Sessions(host=self.host, runs=self.runs, journal=self.journal, clock=self.clock)
 
 
 def make_surroundings(basics: BotContext) -> ConversationDirectory:
     """Return what keeps up with the bot's conversations."""
-    config, api, clock = basics.config, basics.api, basics.shared.clock
+    config = basics.config
     return ConversationDirectory(
+        context=basics,
         settings=GatePolicy(
             require_mention=config.require_mention,
             reply_triggers=config.reply_triggers,
             access=config.access,
         ),
-        places=Groups(api, clock),
-        roster=Roster(api, basics.tasks, clock, basics.log),
-        preferences=MentionPreferences(api, basics.tasks, clock, basics.log),
-        notes=GroupDocs(api, clock, basics.log),
-        clock=clock,
-        log=basics.log,
+        places=Groups(basics),
+        roster=Roster(basics),
+        preferences=MentionPreferences(basics),
+        notes=GroupDocs(basics),
     )
 
 
 def make_admission(basics: BotContext, around: ConversationDirectory, outbox: Outbox) -> Admission:
     """Return what turns messages away."""
-    shared = basics.shared
-    notices = Notifier(outbox, shared.journal, basics.tasks, shared.clock, basics.log)
+    notices = Notifier(outbox, basics.journal, basics.tasks, basics.clock, basics.log)
     limits = Limits(basics.config, basics.identity, around.is_bot, notices.end_burst)
     texts = basics.config.texts
-    return Admission(texts, notices, limits, PairingNotices(texts, shared.journal, shared.clock))
+    return Admission(texts, notices, limits, PairingNotices(texts, basics.journal, basics.clock))
+
+
+def make_fetcher(config: BotConfig, folder: MediaFolder, token: SecretStr | None, most: int) -> MediaFetcher:
+    """Return what fetches files of at most so many bytes; see `MediaFetcher` for the token."""
+    return MediaFetcher(
+        folder=folder,
+        api_url=config.api_url,
+        token=token,
+        max_bytes=most,
+        cdn_url=config.cdn_url or "",
+    )
 
 
 def make_attachments(config: BotConfig, api: BotApi, shared: ChannelContext, log: BotLog) -> Attachments:
     """Return what sends the files of answers; it lives as long as the bot, whoever the bot is."""
-    fetcher = MediaFetcher(
-        folder=shared.outgoing,
-        api_url=config.api_url,
-        token=None,
-        max_bytes=MAX_FILE_BYTES,
-        cdn_url=config.cdn_url or "",
-    )
     return Attachments(
         uploader=Uploader(api, shared.clock),
-        fetcher=fetcher,
+        fetcher=make_fetcher(config, shared.outgoing, None, MAX_FILE_BYTES),
         spool=shared.outgoing,
         roots=config.media_roots,
         outputs=shared.outputs,
@@ -116,110 +134,41 @@ def make_attachments(config: BotConfig, api: BotApi, shared: ChannelContext, log
     )
 
 
-def make_commands(basics: BotContext) -> Commands:
-    """Return what answers commands."""
-    listed = frozenset(basics.config.commands.allow_from)
-    shared = basics.shared
-    return Commands(
-        host=shared.host,
-        routing=shared.routing,
-        runs=shared.runs,
-        lanes=shared.lanes,
-        clock=shared.clock,
-        commanders=Commanders(basics.identity.owner_uid, listed),
-        log=basics.log,
-    )
-
-
 def make_outbox(basics: BotContext, around: ConversationDirectory, files: Attachments) -> Outbox:
     """Return what sends, each part once."""
-    config, shared = basics.config, basics.shared
-    return Outbox(
+    sender = Sender(
         api=basics.api,
         own_uid=basics.identity.uid,
-        journal=shared.journal,
-        clock=shared.clock,
-        chunk_limit=config.reply_chunk,
-        people=around.roster.people,
-        files=files,
-        everyone=config.mention_everyone,
-        texts=config.texts,
+        clock=basics.clock,
+        people=around.people,
+        everyone=basics.config.mention_everyone,
         log=basics.log,
-        measures=basics.measures,
     )
-
-
-def make_outbound(basics: BotContext, around: ConversationDirectory, outbox: Outbox) -> ActionContext:
-    """Return what agents act through besides answering."""
-    config, identity = basics.config, basics.identity
-    return ActionContext(
-        account_id=config.account_id,
-        own_uid=identity.uid,
-        blocks=partial(config.access.blocks, owner_uid=identity.owner_uid),
-        api=basics.api,
-        places=around.places,
-        roster=around.roster,
-        outbox=outbox,
-        journal=basics.shared.journal,
-        clock=basics.shared.clock,
-    )
+    return Outbox(context=basics, sender=sender, files=files)
 
 
 def make_turns(
     basics: BotContext,
+    shared: ChannelContext,
     around: ConversationDirectory,
     outbox: Outbox,
     presence: Presence,
     media: MediaDownloads,
-    outputs: Outputs,
 ) -> Turns:
     """Return what takes messages to their visible end."""
-    config, shared = basics.config, basics.shared
-    budget_s = config.turn_budget_s(shared.host_timeout_s)
     return Turns(
-        config=config,
-        identity=basics.identity,
-        routing=shared.routing,
-        budget_s=budget_s,
+        context=basics,
         runs=shared.runs,
-        guard=_make_guard(basics, outbox, presence, budget_s),
-        journal=shared.journal,
+        guard=SessionGuard(
+            context=basics,
+            sessions=shared.sessions,
+            outbox=outbox,
+            presence=presence,
+            patience_ms=patience_ms(basics.budget_s),
+        ),
         outbox=outbox,
         presence=presence,
-        media=media,
-        outputs=outputs,
-        roster=around.roster,
-        notes=around.notes,
-        context=_make_context(basics, around),
-        slots=FairSlots(config.max_turns),
-        clock=shared.clock,
-        log=basics.log,
-        measures=basics.measures,
-    )
-
-
-def _make_guard(basics: BotContext, outbox: Outbox, presence: Presence, budget_s: float) -> SessionGuard:
-    shared = basics.shared
-    return SessionGuard(
-        config=basics.config,
-        sessions=shared.sessions,
-        journal=shared.journal,
-        outbox=outbox,
-        presence=presence,
-        clock=shared.clock,
-        budget_s=budget_s,
-        log=basics.log,
-        measures=basics.measures,
-    )
-
-
-def _make_context(basics: BotContext, around: ConversationDirectory) -> EarlierMessages:
-    return EarlierMessages(
-        config=basics.config,
-        identity=basics.identity,
-        policy=around.policy,
-        api=basics.api,
-        journal=basics.shared.journal,
-        clock=basics.shared.clock,
-        log=basics.log,
+        outputs=shared.outputs,
+        prompts=Prompts(context=basics, directory=around, media=media),
+        slots=FairSlots(basics.config.max_turns),
     )

@@ -13,8 +13,8 @@ from pydantic import TypeAdapter
 from openclaw_channel_octo.errors import ApiError, RateLimited
 from openclaw_channel_octo.rest import models
 from openclaw_channel_octo.rest.answers import Answer, read
+from openclaw_channel_octo.rest.attempts import RetryBudget
 from openclaw_channel_octo.rest.calls import POLICIES, Call
-from openclaw_channel_octo.rest.retry import RetryBudget
 from openclaw_channel_octo.testing.clock import ManualClock
 from tests.fuzz.harness import PLANTED, Harness
 from tests.fuzz.mutation import ODD_VALUES, json_maker

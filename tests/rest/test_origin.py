@@ -14,8 +14,8 @@ from pydantic import SecretStr
 from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.errors import BadRequest
 from openclaw_channel_octo.ids import ChannelRef, ChannelType
+from openclaw_channel_octo.rest.attempts import AT_ONCE, Origin
 from openclaw_channel_octo.rest.client import BotApi
-from openclaw_channel_octo.rest.origin import AT_ONCE, Origin
 from openclaw_channel_octo.testing.clock import ManualClock
 
 GROUP = ChannelRef("9b1e", ChannelType.GROUP)

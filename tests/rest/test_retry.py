@@ -18,8 +18,8 @@ from openclaw_channel_octo.errors import (
     Unavailable,
 )
 from openclaw_channel_octo.rest.answers import ProxyRefusal
+from openclaw_channel_octo.rest.attempts import RetryBudget
 from openclaw_channel_octo.rest.calls import POLICIES, Call, CallPolicy
-from openclaw_channel_octo.rest.retry import RetryBudget
 from openclaw_channel_octo.testing.clock import ManualClock
 
 GENEROUS = CallPolicy(on_failure=99, on_limit=99)

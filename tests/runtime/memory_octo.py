@@ -12,6 +12,7 @@ from pydantic import SecretStr
 from openclaw_channel_octo.clock import Clock, within
 from openclaw_channel_octo.errors import AmbiguousOutcome, ApiError, TransportError, Unavailable
 from openclaw_channel_octo.ids import ChannelRef, ChannelType
+from openclaw_channel_octo.rest.attempts import Origin
 from openclaw_channel_octo.rest.models import (
     Group,
     GroupMember,
@@ -22,7 +23,6 @@ from openclaw_channel_octo.rest.models import (
     SentMessage,
     UserInfo,
 )
-from openclaw_channel_octo.rest.origin import Origin
 from openclaw_channel_octo.testing.octo.wire_server import ConnectRequested, ServerConnection
 from openclaw_channel_octo.wire.crypto import KeyPair
 from openclaw_channel_octo.wire.packets import Flags

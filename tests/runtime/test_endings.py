@@ -524,10 +524,10 @@ async def test_many_conversations_on_a_slow_server_are_all_caught_up_with(
     rig.clock = clock
     exchange = BotApi._exchange
 
-    async def slow(api: BotApi, path: str, *rest: Any) -> Any:
-        if path.endswith("/messages/sync"):
+    async def slow(api: BotApi, asked: Any) -> Any:
+        if asked.path.endswith("/messages/sync"):
             await clock.sleep(1)
-        return await exchange(api, path, *rest)
+        return await exchange(api, asked)
 
     monkeypatch.setattr(BotApi, "_exchange", slow)
     groups = [rig.octo.add_group(f"many-{number}", [ANN, HELPER]) for number in range(60)]

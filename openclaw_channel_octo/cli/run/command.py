@@ -27,7 +27,6 @@ from openclaw_channel_octo.host.configure import host_from_config
 from openclaw_channel_octo.host.files import claim_state_folder
 from openclaw_channel_octo.host.locks import owner_lock
 from openclaw_channel_octo.observe.logs import Secrets, setup_logging
-from openclaw_channel_octo.observe.metrics import NO_METER
 from openclaw_channel_octo.runtime.channel import OctoChannel
 from openclaw_channel_octo.runtime.connection.transport import Tap
 
@@ -154,7 +153,7 @@ async def _serve(
     meter: "PrometheusMeter | None",
 ) -> int:
     host = host_from_config(config.host, secrets=config.secrets())
-    channel = OctoChannel(config, tap=tap, meter=meter or NO_METER)
+    channel = OctoChannel(config, tap=tap, meter=meter)
 
     async def start() -> None:
         started.push_async_exit(await once_there_is_room(partial(_begun, config, host), SystemClock()))

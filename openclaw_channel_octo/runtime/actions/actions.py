@@ -1,6 +1,7 @@
 """What a host or an agent can have a bot do beside answering (reference-behaviour §g.3, §g.4, §i)."""
 
 from collections.abc import Sequence
+from functools import partial
 
 from openclaw_channel_octo.errors import BadRequest, NotFound, TargetError
 from openclaw_channel_octo.host.base import MediaItem
@@ -16,7 +17,7 @@ from openclaw_channel_octo.message.target import (
 )
 from openclaw_channel_octo.policy.authority import Requester
 from openclaw_channel_octo.rest.models import Candidate, Group, GroupMember, HistoryMessage, ThreadInfo
-from openclaw_channel_octo.runtime.actions.audit import Audit, Record
+from openclaw_channel_octo.runtime.actions.audit import Record, recorded
 from openclaw_channel_octo.runtime.actions.reach import Reach
 from openclaw_channel_octo.runtime.actions.search import matching
 from openclaw_channel_octo.runtime.actions.types import (
@@ -61,13 +62,7 @@ class AgentActions:
         self._requester, self._run = requester, run
         self._reach = Reach(bot, requester, run)
         self.mark = run.turn.mark if run else ""  # of what the agent reads, for `ReadPage.block`
-        self._audit = Audit(
-            journal=bot.journal,
-            clock=bot.clock,
-            account_id=bot.account_id,
-            requester=requester,
-            run_id=run.run_id if run else "",
-        )
+        self._recorded = partial(recorded, bot.context, requester, run.turn.run_id if run else "")
 
     async def send_text(
         self, target: str, text: str, *, thread_id: str | int | None = None, scope: str = ""
@@ -116,7 +111,7 @@ class AgentActions:
             text: the whole new text; it has to fit one message.
             scope: see `destination`.
         """
-        async with self._audit.record("edit") as record:
+        async with self._recorded("edit") as record:
             if not text.strip():
                 raise BadRequest("editMessage", "the text is empty; nothing was changed")
             found = await self._bound(target, record, None, scope)
@@ -135,7 +130,7 @@ class AgentActions:
             before: only messages numbered below this, the newest of them; 0 for no bound.
             after: only messages numbered above this, the oldest of them; wins over ``before``.
         """
-        async with self._audit.record("read") as record:
+        async with self._recorded("read") as record:
             named = await self._reach.reach(target, record)
             elsewhere = named.channel != self._reach.here
             wanted = max(1, min(limit, MOST_ELSEWHERE if elsewhere else MOST_HERE))
@@ -157,23 +152,23 @@ class AgentActions:
             words: separated by white space, in any case.
             limit: most messages, 50 at most.
         """
-        async with self._audit.record("search") as record:
+        async with self._recorded("search") as record:
             if not words.strip():
                 raise BadRequest("messages/sync", "there are no words to look for")
             named = await self._reach.reach(target, record)
             most = max(1, min(limit, MOST_ELSEWHERE))
-            rows, more = await matching(self._bot.api, named.channel, words, most)
-            heard = [row for row in rows if not self._bot.blocks(row.from_uid)]
+            rows, more = await matching(self._bot.context.api, named.channel, words, most)
+            heard = [row for row in rows if not self._bot.context.blocks(row.from_uid)]
             found = await self._messages(named.channel, heard)
             elsewhere = named.channel != self._reach.here
             return ReadPage(target=named, messages=found, has_more=more, elsewhere=elsewhere)
 
     async def groups(self) -> list[Group]:
         """Return the bot's groups; for a person only those that person is in too."""
-        async with self._audit.record("groups") as record:
+        async with self._recorded("groups") as record:
             if self._requester.unbounded:
                 self._reach.require_open()
-                found = list(await self._bot.places.groups())
+                found = list(await self._bot.directory.places.groups())
             else:
                 found = await self._reach.shared(self._requester.uid)
             record.detail = f"{len(found)} groups"
@@ -185,7 +180,7 @@ class AgentActions:
         Args:
             uid: the person; the requester by default, and for everybody but the bot's owner and operators.
         """
-        async with self._audit.record("shared-groups") as record:
+        async with self._recorded("shared-groups") as record:
             asked = uid or self._requester.uid
             if not asked:
                 raise TargetError("whose groups? give the uid of a person")
@@ -196,14 +191,14 @@ class AgentActions:
 
     async def group_members(self, group: str) -> list[GroupMember]:
         """Return who is in a group, or in a thread's group; names are chosen by their owners: untrusted."""
-        async with self._audit.record("members") as record:
+        async with self._recorded("members") as record:
             found = await self._members(group, record)
             record.detail = f"{len(found)} members"
             return found
 
     async def search_members(self, group: str, name: str) -> list[GroupMember]:
         """Return the members of a group whose names contain ``name``, in any case; exact names first."""
-        async with self._audit.record("search-members") as record:
+        async with self._recorded("search-members") as record:
             wanted = name.strip().casefold()
             members = await self._members(group, record)
             found = [member for member in members if wanted in member.name.casefold()]
@@ -213,9 +208,9 @@ class AgentActions:
 
     async def threads(self, group: str) -> list[ThreadInfo]:
         """Return a group's active threads, at most 100."""
-        async with self._audit.record("threads") as record:
+        async with self._recorded("threads") as record:
             named = await self._reach.reach_group(group, record)
-            found = await self._bot.api.threads(named.group_no)
+            found = await self._bot.context.api.threads(named.group_no)
             record.detail = f"{len(found)} threads"
             return found
 
@@ -224,7 +219,7 @@ class AgentActions:
 
         Servers that cannot be asked for names know groups alone, by the list of the bot's groups.
         """
-        async with self._audit.record("resolve") as record:
+        async with self._recorded("resolve") as record:
             self._reach.require_open()
             found = await self._candidates(name.strip())
             if not self._requester.unbounded:
@@ -235,8 +230,8 @@ class AgentActions:
     async def _calling(self, target: Target, text: str) -> str:
         """Return a text that calls the people its target names; nobody but people of that conversation."""
         if target.group_no and (target.mentions or "@" in text):
-            await self._bot.roster.names(target.channel, next(iter(target.mentions), ""))
-        return calling(text, target.mentions, self._bot.roster.people(target.channel))
+            await self._bot.directory.roster.asked(target.channel, next(iter(target.mentions), ""))
+        return calling(text, target.mentions, self._bot.directory.roster.known(target.channel).people)
 
     async def _bound(self, text: str, record: Record, thread_id: str | int | None, scope: str) -> Destination:
         """Return where a message to a target goes, once it is certain that the requester may write there."""
@@ -257,7 +252,7 @@ class AgentActions:
         thread_id: str | int | None,
         scope: str,
     ) -> SendReceipt:
-        async with self._audit.record(action) as record:
+        async with self._recorded(action) as record:
             if not text.strip() and not files:
                 raise BadRequest("sendMessage", "the text is empty; nothing was sent")
             found = await self._bound(target, record, thread_id, scope)
@@ -283,16 +278,16 @@ class AgentActions:
         if channel == self._reach.here:
             return await self._run.post(said)
         self._reach.require_open()
-        return await self._bot.outbox.post(channel, said, self._run.run_id)
+        return await self._bot.outbox.post(channel, said, self._run.turn.run_id)
 
     async def _require_alive(self, channel: ChannelRef) -> None:
         """Raise where a message would be accepted and reach nobody (octo-bot-api §4.2)."""
-        info = await self._bot.api.group_info(Target(channel).group_no)
+        info = await self._bot.context.api.group_info(Target(channel).group_no)
         if info.status == DISBANDED:
             raise BadRequest("sendMessage", "the group is disbanded: nobody would get it; nothing was sent")
 
     async def _rows(self, channel: ChannelRef, count: int, before: int, after: int) -> list[HistoryMessage]:
-        api = self._bot.api
+        api = self._bot.context.api
         if after > 0:
             return await api.sync_messages(channel, start=after + 1, limit=count)
         if before > 0:
@@ -304,8 +299,8 @@ class AgentActions:
         return await api.sync_messages(channel, limit=count)
 
     async def _messages(self, channel: ChannelRef, rows: Sequence[HistoryMessage]) -> tuple[ReadMessage, ...]:
-        names = await self._bot.roster.names(channel, rows[-1].from_uid) if rows else {}
-        unheard = {row.from_uid for row in rows if self._bot.blocks(row.from_uid)}
+        names = (await self._bot.directory.roster.asked(channel, rows[-1].from_uid)).names if rows else {}
+        unheard = {row.from_uid for row in rows if self._bot.context.blocks(row.from_uid)}
         return tuple(
             ReadMessage(
                 message_id=row.message_id,
@@ -321,15 +316,15 @@ class AgentActions:
 
     async def _members(self, group: str, record: Record) -> list[GroupMember]:
         named = await self._reach.reach_group(group, record)
-        return await self._bot.places.members(named.group_no)
+        return await self._bot.directory.places.members(named.group_no)
 
     async def _candidates(self, name: str) -> NameMatches:
         if not name:
             raise TargetError("the name is empty")
         try:
-            found = await self._bot.api.named_targets(name, MOST_CANDIDATES)
+            found = await self._bot.context.api.named_targets(name, MOST_CANDIDATES)
         except NotFound:
-            return _by_name(name, await self._bot.places.groups())
+            return _by_name(name, await self._bot.directory.places.groups())
         complete = not found.truncated and found.total <= len(found.candidates)
         return NameMatches(candidates=found.candidates, complete=complete)
 

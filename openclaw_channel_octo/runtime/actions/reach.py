@@ -25,7 +25,8 @@ class Reach:
     """
 
     def __init__(self, bot: ActionContext, requester: Requester, run: OpenRun | None) -> None:
-        self._bot = bot
+        self._groups = bot.directory.places
+        self._own_uid = bot.context.identity.uid
         self._requester = requester
         self._run = run
 
@@ -43,8 +44,8 @@ class Reach:
     async def named(self, text: str, record: Record) -> Target:
         """Return the conversation a target names, and record it."""
         self.require_open()
-        groups = {group.group_no for group in await self._bot.places.groups()} if is_bare(text) else ()
-        named = parse_target(text, groups=groups, own_uid=self._bot.own_uid)
+        groups = {group.group_no for group in await self._groups.groups()} if is_bare(text) else ()
+        named = parse_target(text, groups=groups, own_uid=self._own_uid)
         record.target = str(named)
         return named
 
@@ -66,7 +67,7 @@ class Reach:
     async def _people(self, group_no: str) -> set[str] | None:
         """Return the people of a group, ``None`` where they cannot be had."""
         try:
-            return {member.uid for member in await self._bot.places.members(group_no) if not member.robot}
+            return {member.uid for member in await self._groups.members(group_no) if not member.robot}
         except ApiError:
             return None
 
@@ -81,8 +82,8 @@ class Reach:
         own = Requester(role=self._requester.role, uid=self._requester.uid)
         if why := refusal(own, ChannelRef(uid, ChannelType.PERSON)):
             raise RequestDenied(f"whose groups: {why}")
-        groups = await self._bot.places.groups()
-        inside = await self._bot.places.groups_with(uid, {group.group_no for group in groups})
+        groups = await self._groups.groups()
+        inside = await self._groups.groups_with(uid, {group.group_no for group in groups})
         return [group for group in groups if group.group_no in inside]
 
     async def within_reach(self, found: NameMatches) -> NameMatches:
@@ -90,6 +91,6 @@ class Reach:
         if self._requester.role is Role.BOT:
             raise RequestDenied("another bot may only use the conversation it writes in")
         groups = {candidate.channel_id.partition("____")[0] for candidate in found.candidates}
-        inside = await self._bot.places.groups_with(self._requester.uid, groups)
+        inside = await self._groups.groups_with(self._requester.uid, groups)
         kept = (one for one in found.candidates if one.channel_id.partition("____")[0] in inside)
         return NameMatches(candidates=tuple(kept), complete=found.complete)

@@ -1,10 +1,7 @@
 """Who asks a bot for something beside its answers, and what they get (reference-behaviour §g.4)."""
 
-from collections.abc import Callable
-
 from msgspec import Struct
 
-from openclaw_channel_octo.clock import Clock
 from openclaw_channel_octo.host.base import Turn
 from openclaw_channel_octo.ids import ChannelRef, ChannelType
 from openclaw_channel_octo.message.excerpt import excerpt_block
@@ -12,12 +9,10 @@ from openclaw_channel_octo.message.history import Said
 from openclaw_channel_octo.message.target import Destination, Resolution, Target
 from openclaw_channel_octo.policy.authority import Requester, Role
 from openclaw_channel_octo.policy.gate import GatePolicy, is_bot
-from openclaw_channel_octo.rest.client import BotApi
 from openclaw_channel_octo.rest.models import Candidate
+from openclaw_channel_octo.runtime.context import BotContext
 from openclaw_channel_octo.runtime.delivery.outbox import Outbox
-from openclaw_channel_octo.runtime.directory.groups import Groups
-from openclaw_channel_octo.runtime.directory.roster import Roster
-from openclaw_channel_octo.store.journal import Journal
+from openclaw_channel_octo.runtime.directory.directory import ConversationDirectory
 
 __all__ = ["ActionContext", "NameMatches", "ReadMessage", "ReadPage", "SendReceipt", "requester_of"]
 
@@ -39,26 +34,14 @@ class ActionContext(Struct, frozen=True, kw_only=True):
     """What a bot lends to those who speak through it.
 
     Attributes:
-        account_id: its account.
-        own_uid: its uid in the chat.
-        blocks: tells whether somebody is blocked.
-        api: its API.
-        places: where it is.
-        roster: who is who.
+        context: what every part of the bot is made from.
+        directory: knows the conversations.
         outbox: sends.
-        journal: where requests are recorded.
-        clock: time.
     """
 
-    account_id: str
-    own_uid: str
-    blocks: Callable[[str], bool]
-    api: BotApi
-    places: Groups
-    roster: Roster
+    context: BotContext
+    directory: ConversationDirectory
     outbox: Outbox
-    journal: Journal
-    clock: Clock
 
 
 class SendReceipt(Struct, frozen=True, kw_only=True):

@@ -34,7 +34,7 @@ class Admission:
 
     def __init__(self, texts: Texts, notices: Notifier, limits: Limits, pairing: PairingNotices) -> None:
         self._texts = texts
-        self._notices = notices
+        self.notices = notices
         self._limits = limits
         self._pairing = pairing
 
@@ -43,13 +43,13 @@ class Admission:
         notice = self._limits.excess(outcome)
         if notice is None or outcome.row is None:
             return None
-        return self._notices.close_with_notice(outcome.row, notice)
+        return self.notices.close_with_notice(outcome.row, notice)
 
     def refuse(self, row: InboundRow) -> "asyncio.Task[Any]":
         """End a message of somebody who may not talk to the bot; they are told once a day in a conversation."""
         if row.reason == NOT_PAIRED:
-            return self._notices.close_with_notice(row, self._pairing.notice(row))
-        return self._notices.close_with_notice(
+            return self.notices.close_with_notice(row, self._pairing.notice(row))
+        return self.notices.close_with_notice(
             row,
             Notice(
                 text=self._texts.refused,
@@ -61,16 +61,12 @@ class Admission:
 
     def late(self, row: InboundRow) -> "asyncio.Task[Any]":
         """End a message that is too old to be answered; each conversation is told once."""
-        return self._notices.close_with_notice(
+        return self.notices.close_with_notice(
             row, Notice(text=self._texts.too_late, reason=TOO_OLD, burst=(TOO_OLD, row.channel))
         )
 
     def busy(self, row: InboundRow) -> "asyncio.Task[Any]":
         """End a message its lane has no room for."""
-        return self._notices.close_with_notice(
+        return self.notices.close_with_notice(
             row, Notice(text=self._texts.busy, reason=LANE_FULL, burst=row.session_key)
         )
-
-    def room(self, row: InboundRow) -> None:
-        """Note that a lane has taken a message: the next one it has no room for begins a new burst."""
-        self._notices.end_burst(row.session_key)

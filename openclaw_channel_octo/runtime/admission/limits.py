@@ -13,9 +13,10 @@ from openclaw_channel_octo.runtime.admission.notifier import Notice
 from openclaw_channel_octo.runtime.received import Outcome
 from openclaw_channel_octo.wire.events import InboundMessage
 
-__all__ = ["Limits"]
+__all__ = ["SAID", "Limits"]
 
-_SAID = ADDRESSED | {DecisionKind.CONTEXT, DecisionKind.REFUSED}
+SAID = ADDRESSED | {DecisionKind.CONTEXT, DecisionKind.REFUSED}
+"""What somebody said, so that it can be too much."""
 
 
 class _Burst(Struct, frozen=True):
@@ -61,7 +62,7 @@ class Limits:
     def excess(self, outcome: Outcome) -> Notice | None:
         """Return what is said in place of an answer, ``None`` where the message is none too many; to be asked once."""
         message, channel = outcome.message, outcome.channel
-        if outcome.decision.kind not in _SAID or not isinstance(message, InboundMessage):
+        if outcome.decision.kind not in SAID or not isinstance(message, InboundMessage):
             return None
         uid = split_space(message.from_uid)[1]
         from_bot = self._is_bot(channel, uid)

@@ -111,9 +111,7 @@ class Notifier:
         except Exception as error:  # noqa: BLE001  # the notice boundary: no message stays without an end
             self._log.exception("the notice for message %s broke", row.message_id)
             problem = f"{type(error).__name__}, see the log"
-        await self._journal.messages.settle(
-            [row.id], RowState.DEAD, detail=f"{notice.reason}, and no notice: {problem}"
-        )
+        await self._outbox.give_up(row, f"{notice.reason}, and no notice: {problem}")
         return ""
 
     async def _earlier(self, row: InboundRow, notice: Notice) -> str:
@@ -137,5 +135,4 @@ class Notifier:
                     await asyncio.wait({self._lead(row, notice)})
                     return
                 told = another
-        detail = f"{notice.reason}, and no notice could be sent"
-        await self._journal.messages.settle([row.id], RowState.DEAD, detail=detail)
+        await self._outbox.give_up(row, f"{notice.reason}, and no notice could be sent")

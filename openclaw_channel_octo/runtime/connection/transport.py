@@ -10,7 +10,7 @@ from websockets.asyncio.client import ClientConnection
 
 from openclaw_channel_octo.errors import TransportError
 from openclaw_channel_octo.rest.answers import Exchange
-from openclaw_channel_octo.rest.reasons import reason_of
+from openclaw_channel_octo.rest.network import reason_of
 from openclaw_channel_octo.websocket import same_origin_connect
 
 __all__ = ["Tap", "Transport", "TransportFactory", "open_websocket"]

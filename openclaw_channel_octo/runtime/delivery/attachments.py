@@ -62,10 +62,10 @@ class _Found(Struct, frozen=True):
     mime: str = ""
 
 
-class Attachments:
+class Attachments(Struct, frozen=True, kw_only=True):
     """Turns files of answers into messages.
 
-    Args:
+    Attributes:
         uploader: puts them into the storage.
         fetcher: gets those that lie elsewhere; one that shows no token.
         spool: folder of files that are on their way, the fetcher's too.
@@ -75,24 +75,13 @@ class Attachments:
         log: the bot's log.
     """
 
-    def __init__(  # noqa: PLR0913  # it stands between disk, network and chat
-        self,
-        *,
-        uploader: Uploader,
-        fetcher: MediaFetcher,
-        spool: MediaFolder,
-        roots: Sequence[Path],
-        outputs: Outputs,
-        clock: Clock,
-        log: BotLog,
-    ) -> None:
-        self._uploader = uploader
-        self._fetcher = fetcher
-        self._spool = spool
-        self._roots = tuple(roots)
-        self.outputs = outputs
-        self._clock = clock
-        self._log = log
+    uploader: Uploader
+    fetcher: MediaFetcher
+    spool: MediaFolder
+    roots: Sequence[Path]
+    outputs: Outputs
+    clock: Clock
+    log: BotLog
 
     async def plan(self, item: MediaItem, run_id: str) -> Part:
         """Return a file as a part of an answer, with all that another process needs to send it.
@@ -102,7 +91,7 @@ class Attachments:
             run_id: the run whose folder it may lie in, and relative paths do; empty outside a run.
         """
         source = str(item.path) if item.path is not None else item.url.strip()
-        output = str(self.outputs.of(run_id)) if run_id else ""
+        output = str(self.outputs.folder / run_id) if run_id else ""
         noted = {"source": source, "kind": item.kind, "mime": item.mime, "output": output}
         if source[:5].lower() == "data:":
             noted |= await asyncio.to_thread(self._spooled, source)
@@ -123,7 +112,7 @@ class Attachments:
         if refused := noted.get("refused"):
             raise FileRefused(refused)
         try:
-            return await within(self._clock, WITHIN_S, self._payload(noted))
+            return await within(self.clock, WITHIN_S, self._payload(noted))
         except TimeoutError:
             raise FileRefused("it took too long") from None
         except MediaRefused as error:
@@ -133,7 +122,7 @@ class Attachments:
         except FileTypeRefused:
             raise FileRefused("this server takes no files of its type") from None
         except ApiError as error:
-            self._log.warning("a file was not uploaded: %s", error)
+            self.log.warning("a file was not uploaded: %s", error)
             raise FileRefused("the upload failed") from None
 
     async def release(self, file: str) -> None:
@@ -145,16 +134,16 @@ class Attachments:
         noted: dict[str, str] = json.loads(file or "{}")
         if noted.get("spooled"):
             size = int(noted.get("size", "0"))
-            await asyncio.to_thread(self._spool.remove, Path(noted["source"]), size)
+            await asyncio.to_thread(self.spool.remove, Path(noted["source"]), size)
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._uploader.close()
-        await self._fetcher.close()
+        await self.uploader.close()
+        await self.fetcher.close()
 
     async def sweep(self) -> None:
         """Remove what lost answers left behind."""
-        await self._fetcher.sweep()
+        await self.fetcher.sweep()
         await self.outputs.sweep()
 
     async def _payload(self, noted: Mapping[str, str]) -> dict[str, Any]:
@@ -182,12 +171,12 @@ class Attachments:
     async def _upload(self, name: str, source: OpenFile) -> str:
         """Upload under the file's own name, a text whose type the server does not take as ``.txt``."""
         try:
-            return await self._uploader.upload(name, source)
+            return await self.uploader.upload(name, source)
         except FileTypeRefused:
             # Never a program: the server refuses those on purpose.
             if not await asyncio.to_thread(_is_text, source):
                 raise
-        return await self._uploader.upload(f"{name}.txt", source)
+        return await self.uploader.upload(f"{name}.txt", source)
 
     @asynccontextmanager
     async def _at_hand(self, noted: Mapping[str, str]) -> AsyncIterator[_Found]:
@@ -195,17 +184,17 @@ class Attachments:
         source, output = noted["source"], noted["output"]
         scheme = source.partition(":")[0].lower()
         if scheme in {"http", "https"}:
-            fetched = await self._fetcher.fetch(source, noted["name"])
+            fetched = await self.fetcher.fetch(source, noted["name"])
             try:
-                with open_beneath(str(fetched.path), [folder_root(self._spool.path)]) as file:
+                with open_beneath(str(fetched.path), [folder_root(self.spool.path)]) as file:
                     yield _Found(file, fetched.mime)
             finally:
-                await self._fetcher.remove(fetched)
+                await self.fetcher.remove(fetched)
             return
         path = _local(source) if scheme == "file" else source
-        roots = [*map(folder_root, self._roots), *([self.outputs.root(output)] if output else [])]
+        roots = [*map(folder_root, self.roots), *([self.outputs.root(output)] if output else [])]
         if noted.get("spooled"):
-            roots = [folder_root(self._spool.path)]
+            roots = [folder_root(self.spool.path)]
         elif output and not path.startswith("/"):
             path = f"{output}/{path}"
         with open_beneath(path, roots) as file:
@@ -225,9 +214,9 @@ class Attachments:
         if len(content) > MAX_DATA_BYTES:
             return {"source": "", "refused": TOO_LARGE_DATA}
         try:
-            path = self._spool.write(content)
+            path = self.spool.write(content)
         except OSError as error:
-            self._log.warning("a file of an answer was not kept: %s", error.strerror)
+            self.log.warning("a file of an answer was not kept: %s", error.strerror)
             return {"source": "", "refused": NO_ROOM, "mime": mime}
         return {"source": str(path), "spooled": "yes", "size": str(len(content)), "mime": mime}
 

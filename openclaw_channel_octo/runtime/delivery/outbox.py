@@ -1,11 +1,8 @@
-"""Answers on their way to the chat: split, recorded, sent in order, never twice (design §7).
-
-Over 350 lines: planning, sending and taking up again read and write the same rows.
-"""
+"""Answers on their way to the chat: split, recorded, sent in order, never twice (design §7)."""
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import assert_never
 
@@ -13,22 +10,16 @@ from cachetools import FIFOCache
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from openclaw_channel_octo.clock import Clock
-from openclaw_channel_octo.config.model import Texts
 from openclaw_channel_octo.errors import ApiError, BadRequest
 from openclaw_channel_octo.host.base import MediaItem
 from openclaw_channel_octo.ids import ChannelRef
 from openclaw_channel_octo.message.address import split_addressed
 from openclaw_channel_octo.message.outgoing import file_note
-from openclaw_channel_octo.message.payload import Payload
 from openclaw_channel_octo.message.text import utf16_length
-from openclaw_channel_octo.observe.logs import BotLog
-from openclaw_channel_octo.rest.client import BotApi
+from openclaw_channel_octo.runtime.context import BotContext
 from openclaw_channel_octo.runtime.delivery.attachments import Attachments
 from openclaw_channel_octo.runtime.delivery.open_beneath import FileRefused
 from openclaw_channel_octo.runtime.delivery.sender import HEARD, LOST, Sender
-from openclaw_channel_octo.runtime.metrics import BotMetrics
-from openclaw_channel_octo.store.journal import Journal
 from openclaw_channel_octo.store.records import Chunk, InboundRow, Part
 from openclaw_channel_octo.store.states import ChunkState, RowState
 
@@ -44,56 +35,20 @@ REFUSED = "a part was refused: "
 """How the detail begins of a message the chat does not take for what it is."""
 
 
-class Outbox:
+class Outbox(Struct, frozen=True, kw_only=True):
     """Sends one bot's messages.
 
-    Args:
-        api: the bot's API.
-        own_uid: the bot's uid.
-        journal: where each chunk is recorded before and after it is sent.
-        clock: time.
-        chunk_limit: longest message in UTF-16 units.
-        people: tells the names of people, by uid, that are known of a conversation; an answer can call only these.
+    Attributes:
+        context: what every part of the bot is made from.
+        sender: brings a message into the chat.
         files: uploads files of answers.
-        everyone: whether answers may call everybody in a group.
-        texts: what people read in the place of what could not be sent.
-        log: the bot's log.
-        measures: told of answers that were sent.
     """
 
-    def __init__(  # noqa: PLR0913  # it stands between chat, disk and time
-        self,
-        *,
-        api: BotApi,
-        own_uid: str,
-        journal: Journal,
-        clock: Clock,
-        chunk_limit: int,
-        people: Callable[[ChannelRef], Mapping[str, str]],
-        files: Attachments,
-        everyone: bool,
-        texts: Texts,
-        log: BotLog,
-        measures: BotMetrics,
-    ) -> None:
-        self._measures = measures
-        self._api = api
-        self._journal = journal
-        self._clock = clock
-        self._chunk_limit = chunk_limit
-        self._files = files
-        self._texts = texts
-        self._log = log
-        self._sender = Sender(
-            api=api, own_uid=own_uid, clock=clock, people=people, everyone=everyone, log=log
-        )
-        self._notes: FIFOCache[str, str] = FIFOCache(HEARD)
-        self._refused: FIFOCache[str, str] = FIFOCache(HEARD)
-
-    @property
-    def unsent(self) -> Mapping[str, int]:
-        """Since when the API fails for a message that waits to be sent: Unix milliseconds by session key."""
-        return self._sender.unsent
+    context: BotContext
+    sender: Sender
+    files: Attachments
+    _notes: FIFOCache[str, str] = field(default_factory=lambda: FIFOCache(HEARD))
+    _refused: FIFOCache[str, str] = field(default_factory=lambda: FIFOCache(HEARD))
 
     async def reply(self, row: InboundRow, run_id: str, said: Said, quote: str = "") -> list[str]:
         """Send a part of the answer to a message; return the ids of the messages it became.
@@ -110,11 +65,11 @@ class Outbox:
             StoreError: the journal did not take it.
         """
         parts = _quoting(quote, await self._parts(row.channel, run_id, said))
-        chunks = await self._journal.deliveries.plan(row.id, run_id, parts)
+        chunks = await self.context.journal.deliveries.plan(row.id, run_id, parts)
         try:
             sent = await self._deliver_all(row, chunks)
         except ApiError as error:
-            await self._journal.deliveries.drop_unsent(row.id, str(error))
+            await self.context.journal.deliveries.drop_unsent(row.id, str(error))
             raise
         if sent.refused is not None:
             self._refused[run_id] = f"{REFUSED}{sent.refused}"
@@ -143,9 +98,10 @@ class Outbox:
         parts = _quoting(quote, await self._parts(row.channel, run_id, said))
         refused = self._refused.pop(run_id, "")
         if refused and ending is RowState.ANSWERED:
-            parts, ending, detail = [*parts, self._part_refused()], RowState.NOTIFIED, refused
+            parts.append(Part(text=self.context.config.texts.part_refused))
+            ending, detail = RowState.NOTIFIED, refused
         return await self._end(
-            row, ending, await self._journal.deliveries.plan(row.id, run_id, parts, ending, detail)
+            row, ending, await self.context.journal.deliveries.plan(row.id, run_id, parts, ending, detail)
         )
 
     def has_refused(self, run_id: str) -> bool:
@@ -166,17 +122,19 @@ class Outbox:
         Raises:
             ApiError: a part could not be delivered; those behind it were not tried.
         """
-        now_ms = self._clock.wall_ms()
+        now_ms = self.context.clock.wall_ms()
         ids = []
         parts = await self._parts(channel, run_id, said)
         try:
             for part in parts:
-                chunk = Chunk(ref=self._clock.new_id(), text=part.text, file=part.file, since_ms=now_ms)
-                ids.append(await self._sender.deliver(channel, await self._ready(chunk)))
+                chunk = Chunk(
+                    ref=self.context.clock.new_id(), text=part.text, file=part.file, since_ms=now_ms
+                )
+                ids.append(await self.sender.deliver(channel, await self._ready(chunk)))
                 self._name_note(chunk.ref, ids[-1])
         finally:
             for part in parts:
-                await self._files.release(part.file)
+                await self.files.release(part.file)
         return ids
 
     async def edit(self, channel: ChannelRef, message_id: str, text: str) -> None:
@@ -185,11 +143,10 @@ class Outbox:
         Raises:
             ApiError: it is too long for one message, not the bot's own, or not there.
         """
-        if utf16_length(text) > self._chunk_limit:
-            raise BadRequest(
-                "editMessage", f"more than {self._chunk_limit} characters do not fit one message"
-            )
-        await self._api.edit_message(channel, message_id, self._sender.text_payload(channel, text))
+        limit = self.context.config.reply_chunk
+        if utf16_length(text) > limit:
+            raise BadRequest("editMessage", f"more than {limit} characters do not fit one message")
+        await self.sender.edit(channel, message_id, text)
 
     def missing_file(self, message_id: str) -> str:
         """Return why a message of ours is a line in the place of a file, empty for every other message."""
@@ -204,7 +161,7 @@ class Outbox:
         Raises:
             ApiError: people were not told the end; the row is still open.
         """
-        chunks = await self._journal.deliveries.chunks(row.id)
+        chunks = await self.context.journal.deliveries.chunks(row.id)
         if row.ending:
             await self._end(row, RowState(row.ending), await self._recognised(row, chunks))
             return True
@@ -222,30 +179,23 @@ class Outbox:
                         self._refused[chunk.run_id] = chunk.detail
                 case _:
                     assert_never(chunk.state)
-        await self._journal.deliveries.drop_unsent(row.id, "its run was lost")
+        await self.context.journal.deliveries.drop_unsent(row.id, "its run was lost")
         return shown
 
     async def announce(self, channel: ChannelRef, text: str) -> None:
         """Send a notice that nothing depends on: one try, no questions. Raises `ApiError`."""
-        await self._sender.send(channel, Chunk(ref=self._clock.new_id(), text=text))
+        await self.sender.send(channel, Chunk(ref=self.context.clock.new_id(), text=text))
 
-    def on_echo(self, payload: Payload | None, message_id: int) -> None:
-        """Note one of our own messages that came back over the socket: it stands in the chat."""
-        self._sender.on_echo(payload, message_id)
-
-    async def answered_in_chat(self, row: InboundRow) -> bool:
-        """Return whether the chat shows a message as answered, whatever the journal knows; see `Sender`.
-
-        Raises:
-            ApiError: the history cannot be read.
-        """
-        return await self._sender.answered_in_chat(row)
+    async def give_up(self, row: InboundRow, detail: str) -> None:
+        """End a message as a dead letter: nothing can be shown, the operator is told why."""
+        self.context.log.error("dead letter: message %s got no answer: %s", row.message_id, detail)
+        await self.context.journal.messages.settle([row.id], RowState.DEAD, detail=detail)
 
     async def _parts(self, channel: ChannelRef, run_id: str, said: Said) -> list[Part]:
         parts: list[Part] = []
         for piece in [said] if isinstance(said, str | MediaItem) else said:
             if isinstance(piece, MediaItem):
-                parts.append(await self._files.plan(piece, run_id))
+                parts.append(await self.files.plan(piece, run_id))
             else:
                 parts += [Part(text=text) for text in await self._split(channel, piece)]
         return parts
@@ -255,18 +205,18 @@ class Outbox:
         if not chunk.file:
             return chunk
         try:
-            payload = json.dumps(await self._files.payload(chunk.file))
+            payload = json.dumps(await self.files.payload(chunk.file))
         except FileRefused as refused:
             return self._without_file(chunk, str(refused))
-        except Exception:  # noqa: BLE001  # the file boundary: what stands behind the file is sent all the same
-            self._log.exception("a file of the answer broke")
+        except Exception:  # the file boundary: what stands behind the file is sent all the same
+            self.context.log.exception("a file of the answer broke")
             return self._without_file(chunk, "it could not be sent")
         return replace(chunk, file="", payload=payload)
 
     def _without_file(self, chunk: Chunk, reason: str) -> Chunk:
-        self._log.warning("a file of the answer is not sent: %s", reason)
+        self.context.log.warning("a file of the answer is not sent: %s", reason)
         self._notes[chunk.ref] = reason
-        note = file_note(self._texts.file_failed, chunk.text, reason)
+        note = file_note(self.context.config.texts.file_failed, chunk.text, reason)
         return replace(chunk, text=note, file="", payload="")
 
     def _name_note(self, ref: str, message_id: str) -> None:
@@ -275,32 +225,29 @@ class Outbox:
             self._notes[message_id] = reason
 
     async def _split(self, channel: ChannelRef, text: str) -> list[str]:
-        split = partial(split_addressed, text, self._sender.members(channel), self._chunk_limit)
+        split = partial(split_addressed, text, self.sender.people(channel), self.context.config.reply_chunk)
         return split() if len(text) < LONG_TEXT else await asyncio.to_thread(split)
-
-    def _part_refused(self) -> Part:
-        return Part(text=self._texts.part_refused)
 
     async def _recognised(self, row: InboundRow, chunks: Sequence[Chunk]) -> list[Chunk]:
         """Return chunks with those marked as sent that the chat shows though a journal older than it does not know."""
         known = list(chunks)
         planned = [number for number, chunk in enumerate(known) if chunk.state is ChunkState.PLANNED]
-        if not planned or not await self.answered_in_chat(row):
+        if not planned or not await self.sender.answered_in_chat(row):
             return known
         for number in planned:
             chunk = known[number]
-            message_id = await self._sender.find_sent(row, chunk)
+            message_id = await self.sender.find_sent(row, chunk)
             if not message_id:
                 break
-            await self._journal.deliveries.mark(chunk.ref, ChunkState.SENT, message_id=message_id)
+            await self.context.journal.deliveries.mark(chunk.ref, ChunkState.SENT, message_id=message_id)
             known[number] = replace(chunk, state=ChunkState.SENT, message_id=message_id)
         return known
 
     async def _was_sent(self, row: InboundRow, chunk: Chunk) -> bool:
         """Find out what became of a chunk an earlier process may have sent; one that is not there is given up."""
-        message_id = await self._sender.find_sent(row, chunk)
+        message_id = await self.sender.find_sent(row, chunk)
         state = ChunkState.SENT if message_id else ChunkState.DEAD
-        await self._journal.deliveries.mark(
+        await self.context.journal.deliveries.mark(
             chunk.ref, state, message_id=message_id, detail="" if message_id else LOST
         )
         return bool(message_id)
@@ -317,7 +264,7 @@ class Outbox:
             ending = RowState.NOTIFIED
         notice_id = last_id if ending is RowState.NOTIFIED else ""
         # the detail is in the plan
-        await self._journal.messages.settle([row.id], ending, notice_id=notice_id)
+        await self.context.journal.messages.settle([row.id], ending, notice_id=notice_id)
         return last_id
 
     async def _deliver_all(self, row: InboundRow, chunks: Sequence[Chunk]) -> "_Sent":
@@ -334,13 +281,15 @@ class Outbox:
             except ApiError as error:
                 if not error.about_content:
                     for unsent in waiting:
-                        await self._files.release(unsent.file)
+                        await self.files.release(unsent.file)
                     raise
                 sent.ids.append("")
                 sent.refused = error
-                self._log.warning("%s; the rest of the answer is sent without it", error)
+                self.context.log.warning("%s; the rest of the answer is sent without it", error)
                 reason = f"{REFUSED}{error}"
-                notice = await self._journal.deliveries.refuse(chunk.ref, reason, self._part_refused())
+                notice = await self.context.journal.deliveries.refuse(
+                    chunk.ref, reason, Part(text=self.context.config.texts.part_refused)
+                )
                 if notice is not None:
                     sent.told = True
                     waiting.append(notice)
@@ -357,14 +306,15 @@ class Outbox:
                 assert_never(chunk.state)
         if chunk.file:
             file, chunk = chunk.file, await self._ready(chunk)
-            await self._journal.deliveries.revise(chunk.ref, chunk)
-            await self._files.release(file)
+            await self.context.journal.deliveries.revise(chunk.ref, chunk)
+            await self.files.release(file)
         if not uncertain:
-            await self._journal.deliveries.mark(chunk.ref, ChunkState.SENDING)
-        message_id = await self._sender.deliver(row.channel, chunk, row, uncertain=uncertain)
-        self._measures.replied(row.id)
+            await self.context.journal.deliveries.mark(chunk.ref, ChunkState.SENDING)
+        message_id = await self.sender.deliver(row.channel, chunk, row, uncertain=uncertain)
+        if self.context.measures is not None:
+            self.context.measures.replied(row.id)
         self._name_note(chunk.ref, message_id)
-        await self._journal.deliveries.mark(chunk.ref, ChunkState.SENT, message_id=message_id)
+        await self.context.journal.deliveries.mark(chunk.ref, ChunkState.SENT, message_id=message_id)
         return message_id
 
 

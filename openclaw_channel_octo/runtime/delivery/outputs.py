@@ -39,13 +39,11 @@ class Outputs:
 
     def __init__(self, state_dir: Path, clock: Clock) -> None:
         self._state_dir = state_dir
+        self.folder = state_dir / NAME
+        """Where each run's folder lies under the run's id; neither need exist."""
         self._clock = clock
         self._open: dict[str, int] = {}
         self._told: set[str] = set()
-
-    def of(self, run_id: str) -> Path:
-        """Return a run's folder, which need not exist."""
-        return self._state_dir / NAME / run_id
 
     async def make(self, run_id: str) -> None:
         """Make a run's folder, mode 0700, and keep it open until `release` or `discard`.
@@ -63,10 +61,10 @@ class Outputs:
         """Return a run's folder as one to send files from: the open one, else that of its name.
 
         Args:
-            noted: its path as `of` returned it, maybe to an earlier process.
+            noted: its path, maybe noted by an earlier process.
         """
         run_id = Path(noted).name
-        spelled = (Path(noted), self.of(run_id), self._state_dir.resolve() / NAME / run_id)
+        spelled = (Path(noted), self.folder / run_id, self._state_dir.resolve() / NAME / run_id)
         return Root(paths=spelled, open=partial(self._descriptor, run_id), of_a_run=True)
 
     def release(self, run_id: str) -> None:
@@ -121,7 +119,7 @@ class Outputs:
         """Undo `make` for a run that never began."""
         self.release(run_id)
         with suppress(OSError):
-            self.of(run_id).rmdir()
+            (self.folder / run_id).rmdir()
 
     def _remove(self, find: Callable[[int], Iterable[str]]) -> None:
         """Remove what is found in the folder around the runs' folders, each as far as it can be."""
@@ -155,7 +153,7 @@ class Outputs:
     def _tell(self, name: str, what: str, error: OSError) -> None:
         if name not in self._told:
             self._told.add(name)
-            path = self.of("") if name == NAME else self.of(name)
+            path = self.folder if name == NAME else self.folder / name
             _log.warning("%s %s (%s): see what it is, and remove it by hand", what, path, error.strerror)
 
 

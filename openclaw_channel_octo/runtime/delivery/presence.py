@@ -7,13 +7,10 @@ from contextlib import suppress
 from cachetools import FIFOCache
 from msgspec import Struct, field
 
-from openclaw_channel_octo.clock import Clock, within
+from openclaw_channel_octo.clock import within
 from openclaw_channel_octo.errors import ApiError
 from openclaw_channel_octo.ids import ChannelRef
-from openclaw_channel_octo.observe.logs import BotLog
-from openclaw_channel_octo.rest.client import BotApi
-from openclaw_channel_octo.runtime.background import TaskSet
-from openclaw_channel_octo.runtime.metrics import BotMetrics
+from openclaw_channel_octo.runtime.context import BotContext
 
 __all__ = ["Presence"]
 
@@ -43,25 +40,18 @@ class _Conversation(Struct):
     refused: bool = False
 
 
-class Presence:
+class Presence(Struct, frozen=True):
     """Shows receipts and typing for one bot. Failures are logged once per conversation and forgotten.
 
-    Args:
-        api: the bot's API.
-        clock: time.
-        tasks: owner of the requests under way.
-        log: the bot's log.
-        measures: counts the typing indicators shown.
+    Attributes:
+        context: what every part of the bot is made from.
     """
 
-    def __init__(self, api: BotApi, clock: Clock, tasks: TaskSet, log: BotLog, measures: BotMetrics) -> None:
-        self._measures = measures
-        self._api = api
-        self._clock = clock
-        self._tasks = tasks
-        self._log = log
-        self._open: dict[ChannelRef, _Conversation] = {}
-        self._complained: FIFOCache[tuple[ChannelRef, str], None] = FIFOCache(COMPLAINTS)
+    context: BotContext
+    _open: dict[ChannelRef, _Conversation] = field(default_factory=dict)
+    _complained: FIFOCache[tuple[ChannelRef, str], None] = field(
+        default_factory=lambda: FIFOCache(COMPLAINTS)
+    )
 
     def begin(self, channel: ChannelRef, message_id: str) -> None:
         """Show that a message was read and is being worked on; every call needs one `end`."""
@@ -69,13 +59,14 @@ class Presence:
         talk.turns += 1
         talk.refused = False
         talk.unread.append(message_id)
-        self._log.info("sending readReceipt+typing to channel=%s type=%d", channel.id, channel.type)
+        self.context.log.info("sending readReceipt+typing to channel=%s type=%d", channel.id, channel.type)
         if talk.receipts is None or talk.receipts.done():
-            talk.receipts = self._tasks.start(self._send_receipts(channel, talk), "receipts")
-        if self._clock.now() - talk.typed_at >= TYPING_GAP_S:
-            self._type(channel, talk, again=False)
+            talk.receipts = self.context.tasks.start(self._send_receipts(channel, talk), "receipts")
+        now = self.context.clock.now()
+        if now - talk.typed_at >= TYPING_GAP_S:
+            self._type(channel, talk, now, again=False)
         if talk.repeat is None or talk.repeat.done():
-            talk.repeat = self._tasks.start(self._keep_typing(channel, talk), "typing")
+            talk.repeat = self.context.tasks.start(self._keep_typing(channel, talk), "typing")
 
     def end(self, channel: ChannelRef) -> None:
         """Tell that one message of the conversation has ended; the last one stops the typing."""
@@ -89,39 +80,41 @@ class Presence:
     async def ready(self, channel: ChannelRef) -> None:
         """Return once the receipt and typing indicator under way have arrived, at most half a second later."""
         talk = self._open.get(channel)
-        under_way = [task for task in (talk.receipts, talk.typing) if task is not None] if talk else []
+        tasks = (talk.receipts, talk.typing) if talk else ()
+        under_way = [task for task in tasks if task is not None and not task.done()]
         if not under_way:
             return
         with suppress(TimeoutError):
-            await within(self._clock, READY_WITHIN_S, _all_done(under_way))
+            await within(self.context.clock, READY_WITHIN_S, asyncio.wait(under_way))
 
     def again(self, channel: ChannelRef) -> None:
         """Type once more: a message of ours has just cleared the sign."""
         if talk := self._open.get(channel):
-            self._type(channel, talk)
+            self._type(channel, talk, self.context.clock.now())
 
-    def _type(self, channel: ChannelRef, talk: _Conversation, *, again: bool = True) -> None:
-        talk.typed_at = self._clock.now()
+    def _type(self, channel: ChannelRef, talk: _Conversation, now: float, *, again: bool = True) -> None:
+        talk.typed_at = now
         if not talk.refused:
-            talk.typing = self._tasks.start(self._show_typing(channel, talk, again=again), "typing")
+            talk.typing = self.context.tasks.start(self._show_typing(channel, talk, again=again), "typing")
 
     async def _show_typing(self, channel: ChannelRef, talk: _Conversation, *, again: bool) -> None:
-        error = await self._quietly(channel, "typing", self._api.typing(channel, again=again))
+        error = await self._quietly(channel, "typing", self.context.api.typing(channel, again=again))
         # Asking again changes nothing before somebody writes there again (octo-bot-api §3.1).
         talk.refused = error is not None and not error.retryable
 
     async def _keep_typing(self, channel: ChannelRef, talk: _Conversation) -> None:
+        wait_s = TYPING_EVERY_S
         while True:
-            wait_s = talk.typed_at + TYPING_EVERY_S - self._clock.now()
-            if wait_s > 0:
-                await self._clock.sleep(wait_s)
-            else:
-                self._type(channel, talk)
+            await self.context.clock.sleep(wait_s)
+            now = self.context.clock.now()
+            if talk.typed_at + TYPING_EVERY_S <= now:
+                self._type(channel, talk, now)
+            wait_s = talk.typed_at + TYPING_EVERY_S - now
 
     async def _send_receipts(self, channel: ChannelRef, talk: _Conversation) -> None:
         while talk.unread:
             ids, talk.unread = talk.unread[:RECEIPT_IDS], talk.unread[RECEIPT_IDS:]
-            await self._quietly(channel, "readReceipt", self._api.read_receipt(channel, ids))
+            await self._quietly(channel, "readReceipt", self.context.api.read_receipt(channel, ids))
 
     async def _quietly(self, channel: ChannelRef, what: str, call: Awaitable[None]) -> ApiError | None:
         """Make a call and return what went wrong."""
@@ -130,14 +123,10 @@ class Presence:
         except ApiError as error:
             if (channel, what) not in self._complained:
                 self._complained[channel, what] = None
-                self._log.warning("%s failed for channel=%s: %s", what, channel.id, error)
+                self.context.log.warning("%s failed for channel=%s: %s", what, channel.id, error)
             return error
         self._complained.pop((channel, what), None)
-        self._log.info("%s sent OK", what)
-        if what == "typing":
-            self._measures.typed(channel)
+        self.context.log.info("%s sent OK", what)
+        if what == "typing" and self.context.measures is not None:
+            self.context.measures.typed(channel)
         return None
-
-
-async def _all_done(tasks: list[asyncio.Task[None]]) -> None:
-    await asyncio.wait(tasks)

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from cachetools import FIFOCache
+from msgspec import Struct, field
 
 from openclaw_channel_octo.clock import Backoff, Clock
 from openclaw_channel_octo.errors import AmbiguousOutcome, ApiError, RateLimited
@@ -47,38 +48,28 @@ LOST = "its process died before the answer came"
 _TEXT = 1
 
 
-class Sender:
+class Sender(Struct, frozen=True, kw_only=True):
     """Sends messages of one bot, whatever they are part of.
 
-    Args:
+    Attributes:
         api: the bot's API.
         own_uid: the bot's uid.
         clock: time.
-        people: tells the names of people, by uid, that are known of a conversation; a message can call only these.
+        people: tells the names of those whom a message in a conversation can call, by uid.
         everyone: whether messages may call everybody in a group.
         log: the bot's log.
     """
 
-    def __init__(  # it stands between chat and time
-        self,
-        *,
-        api: BotApi,
-        own_uid: str,
-        clock: Clock,
-        people: Callable[[ChannelRef], Mapping[str, str]],
-        everyone: bool,
-        log: BotLog,
-    ) -> None:
-        self._api = api
-        self._own_uid = own_uid
-        self._clock = clock
-        self._people = people
-        self._everyone = everyone
-        self._log = log
-        self._heard: FIFOCache[str, str] = FIFOCache(HEARD)
-        self._answered: FIFOCache[str, None] = FIFOCache(HEARD)
-        self._accepted: FIFOCache[str, None] = FIFOCache(HEARD)
-        self._trying: dict[str, _Tries] = {}
+    api: BotApi
+    own_uid: str
+    clock: Clock
+    people: Callable[[ChannelRef], Mapping[str, str]]
+    everyone: bool
+    log: BotLog
+    _heard: FIFOCache[str, str] = field(default_factory=lambda: FIFOCache(HEARD))
+    _answered: FIFOCache[str, None] = field(default_factory=lambda: FIFOCache(HEARD))
+    _accepted: FIFOCache[str, None] = field(default_factory=lambda: FIFOCache(HEARD))
+    _trying: "dict[str, _Tries]" = field(default_factory=dict)
 
     @property
     def unsent(self) -> Mapping[str, int]:
@@ -90,29 +81,22 @@ class Sender:
                 since[tries.session_key] = min(known, tries.failing_since_ms)
         return since
 
-    def members(self, channel: ChannelRef) -> Mapping[str, str]:
-        """Return whom a message there can call, by uid: nobody in a direct conversation."""
-        return {} if channel.type == ChannelType.PERSON else self._people(channel)
-
-    def text_payload(self, channel: ChannelRef, text: str) -> dict[str, Any]:
-        """Return the payload of a text in a conversation."""
-        everyone = self._everyone and channel.type != ChannelType.PERSON
-        message = addressed(text, self.members(channel), everyone=everyone)
-        mention = {"mention": message.mention} if message.mention else {}
-        return {"type": _TEXT, "content": message.text, **mention}
+    async def edit(self, channel: ChannelRef, message_id: str, text: str) -> None:
+        """Put another text in the place of one of the bot's messages. Raises `ApiError`."""
+        await self.api.edit_message(channel, message_id, self._text_payload(channel, text))
 
     async def send(self, channel: ChannelRef, chunk: Chunk, row: InboundRow | None = None) -> str:
         """Send a message with one try and return its id. Raises `ApiError`."""
-        payload = json.loads(chunk.payload) if chunk.payload else self.text_payload(channel, chunk.text)
+        payload = json.loads(chunk.payload) if chunk.payload else self._text_payload(channel, chunk.text)
         if chunk.reply:
             payload["reply"] = json.loads(chunk.reply)
         payload[REF_KEY] = chunk.ref
         if row is not None:
             payload[ANSWERS_KEY] = row.message_id
-        sent = await self._api.send_message(channel, payload)
+        sent = await self.api.send_message(channel, payload)
         self._accepted[sent.message_id] = None
         what = "file" if chunk.payload else f"{len(chunk.text)} chars"
-        self._log.info("deliver: channel=%s (%s) messageId=%s", channel.id, what, sent.message_id)
+        self.log.info("deliver: channel=%s (%s) messageId=%s", channel.id, what, sent.message_id)
         return sent.message_id
 
     async def deliver(
@@ -131,7 +115,7 @@ class Sender:
         """
         with self._tries(chunk, row) as tries:
             if uncertain:
-                await self._clock.sleep(STORED_AFTER_S)
+                await self.clock.sleep(STORED_AFTER_S)
             while True:
                 try:
                     if uncertain and (found := await self._search(channel, chunk)):
@@ -149,7 +133,7 @@ class Sender:
             ApiError: the chat cannot be read.
         """
         with self._tries(chunk, row) as tries:
-            await self._clock.sleep(STORED_AFTER_S)
+            await self.clock.sleep(STORED_AFTER_S)
             while True:
                 try:
                     return await self._search(row.channel, chunk)
@@ -176,7 +160,7 @@ class Sender:
         """
         start = row.message_seq + 1
         while row.message_id not in self._answered and row.message_seq > 0:
-            page = await self._api.sync_messages(
+            page = await self.api.sync_messages(
                 row.channel, start=start, limit=MAX_HISTORY_ROWS, within_s=LOOK_WITHIN_S
             )
             for message in page:
@@ -188,9 +172,16 @@ class Sender:
             start = last + 1
         return row.message_id in self._answered
 
+    def _text_payload(self, channel: ChannelRef, text: str) -> dict[str, Any]:
+        """Return the payload of a text in a conversation."""
+        everyone = self.everyone and channel.type != ChannelType.PERSON
+        message = addressed(text, self.people(channel), everyone=everyone)
+        mention = {"mention": message.mention} if message.mention else {}
+        return {"type": _TEXT, "content": message.text, **mention}
+
     @contextmanager
     def _tries(self, chunk: Chunk, row: InboundRow | None) -> "Iterator[_Tries]":
-        tries = _Tries(self._api, self._clock, self._log, row.session_key if row else "")
+        tries = _Tries(self.api, self.clock, self.log, row.session_key if row else "")
         if tries.session_key:
             self._trying[chunk.ref] = tries
         try:
@@ -203,10 +194,10 @@ class Sender:
         if heard := self._heard.get(chunk.ref):
             return heard
         since_s = chunk.since_ms // 1000 - CLOCK_SLACK_S
-        wire_text = addressed(chunk.text, self.members(channel)).text
+        wire_text = addressed(chunk.text, self.people(channel)).text
         url = json.loads(chunk.payload)["url"] if chunk.payload else ""
         alike = ""
-        for message in await self._api.sync_messages(channel, limit=LOOK_BACK):
+        for message in await self.api.sync_messages(channel, limit=LOOK_BACK):
             payload = parse_payload(message.payload)
             if payload.data.get(REF_KEY) == chunk.ref:
                 return message.message_id
@@ -218,28 +209,27 @@ class Sender:
         return alike
 
     def _is_ours(self, message: HistoryMessage) -> bool:
-        return self._own_uid in {message.from_uid, split_space(message.from_uid)[1]}
+        return self.own_uid in {message.from_uid, split_space(message.from_uid)[1]}
 
 
-class _Tries:
+class _Tries(Struct, eq=False):
     """What is left of the tries of one message, and the waits between them.
 
-    Args:
+    Attributes:
         api: tells when calls succeed again.
         clock: time.
         log: the bot's log.
         session_key: the session whose message waits.
     """
 
-    def __init__(self, api: BotApi, clock: Clock, log: BotLog, session_key: str) -> None:
-        self._api = api
-        self._clock = clock
-        self._log = log
-        self._backoff = Backoff(clock, 1.0, 16.0)
-        self._left = TRIES
-        self._woken = False
-        self.session_key = session_key
-        self.failing_since_ms = 0
+    api: BotApi
+    clock: Clock
+    log: BotLog
+    session_key: str
+    _backoff: Backoff | None = None
+    _left: int = TRIES
+    _woken: bool = False
+    failing_since_ms: int = 0
 
     async def next(self, error: ApiError) -> None:
         """Return when the next try is due; raise ``error`` where there is none.
@@ -250,16 +240,17 @@ class _Tries:
         self._left -= not self._woken
         if not self._left or not (error.retryable or isinstance(error, AmbiguousOutcome)):
             raise error
-        self.failing_since_ms = self.failing_since_ms or self._clock.wall_ms()
+        self.failing_since_ms = self.failing_since_ms or self.clock.wall_ms()
         asked_s = _asked_s(error)
+        self._backoff = self._backoff or Backoff(self.clock, 1.0, 16.0)
         rest_s = max(0.0, self._backoff.next() - asked_s)
-        self._log.warning("%s; next try in %.0f s", error, asked_s + rest_s)
-        await self._clock.sleep(asked_s)
+        self.log.warning("%s; next try in %.0f s", error, asked_s + rest_s)
+        await self.clock.sleep(asked_s)
         if self._woken:
-            await self._clock.sleep(rest_s)
+            await self.clock.sleep(rest_s)
             self._woken = False
         else:
-            self._woken = await self._api.pause(rest_s)
+            self._woken = await self.api.pause(rest_s)
 
 
 def _asked_s(error: ApiError) -> float:

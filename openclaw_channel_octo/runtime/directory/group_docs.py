@@ -1,14 +1,13 @@
 """What a group or thread has written down for its bots: GROUP.md and THREAD.md, fetched when a turn needs them."""
 
 from cachetools import FIFOCache
-from msgspec import Struct
+from msgspec import Struct, field
 
-from openclaw_channel_octo.clock import Clock, within
+from openclaw_channel_octo.clock import within
 from openclaw_channel_octo.errors import ApiError, NotFound, PermissionDenied
 from openclaw_channel_octo.ids import ChannelRef, ChannelType
 from openclaw_channel_octo.message.history import notes_block
-from openclaw_channel_octo.observe.logs import BotLog
-from openclaw_channel_octo.rest.client import BotApi
+from openclaw_channel_octo.runtime.context import BotContext
 
 __all__ = ["GroupDocs"]
 
@@ -26,21 +25,16 @@ class _Kept(Struct, frozen=True):
     until: float
 
 
-class GroupDocs:
+class GroupDocs(Struct, eq=False):
     """The notes of one bot's groups and threads. A thread has its own, never its group's.
 
-    Args:
-        api: the bot's API.
-        clock: time.
-        log: the bot's log.
+    Attributes:
+        context: what every part of the bot is made from.
     """
 
-    def __init__(self, api: BotApi, clock: Clock, log: BotLog) -> None:
-        self._api = api
-        self._clock = clock
-        self._log = log
-        self._kept: FIFOCache[ChannelRef, _Kept] = FIFOCache(CONVERSATIONS)
-        self._changes = 0
+    context: BotContext
+    _kept: FIFOCache[ChannelRef, _Kept] = field(default_factory=lambda: FIFOCache(CONVERSATIONS))
+    _changes: int = 0
 
     async def of(self, channel: ChannelRef, mark: str = "") -> str:
         """Return a conversation's notes as a block for an agent, empty where there are none or they cannot be had.
@@ -52,9 +46,9 @@ class GroupDocs:
         if channel.type == ChannelType.PERSON:
             return ""
         kept = self._kept.get(channel)
-        if kept is None or kept.until <= self._clock.now():
+        if kept is None or kept.until <= self.context.clock.now():
             kept = await self._fetched(channel, kept)
-        return notes_block(kept.content, mark)
+        return notes_block(kept.content, mark) if kept.content else ""
 
     def changed(self, channel: ChannelRef) -> None:
         """Note that somebody changed a conversation's notes: they are fetched anew for its next turn."""
@@ -70,13 +64,15 @@ class GroupDocs:
         changes = self._changes
         content, good_for_s = before.content if before else "", RETRY_S
         try:
-            notes = await within(self._clock, WAIT_S, self._api.notes(channel))
+            notes = await within(self.context.clock, WAIT_S, self.context.api.notes(channel))
             content, good_for_s = notes.content, FRESH_FOR_S
         except (NotFound, PermissionDenied):
             content, good_for_s = "", FRESH_FOR_S
         except (ApiError, TimeoutError) as error:
-            self._log.info("the notes of channel=%s cannot be had: %s", channel.id, str(error) or "no answer")
-        kept = _Kept(content, self._clock.now() + good_for_s)
+            self.context.log.info(
+                "the notes of channel=%s cannot be had: %s", channel.id, str(error) or "no answer"
+            )
+        kept = _Kept(content, self.context.clock.now() + good_for_s)
         if changes == self._changes:  # else what was read may be older than the change
             self._kept[channel] = kept
         return kept

@@ -2,16 +2,14 @@
 
 from msgspec import Struct
 
-from openclaw_channel_octo.clock import Clock
 from openclaw_channel_octo.errors import HostError
-from openclaw_channel_octo.host.base import AgentHost, AsksApprovals
+from openclaw_channel_octo.host.base import AsksApprovals
 from openclaw_channel_octo.ids import ChannelType
-from openclaw_channel_octo.observe.logs import BotLog
 from openclaw_channel_octo.policy.commands import Commanders
+from openclaw_channel_octo.runtime.context import BotContext
 from openclaw_channel_octo.runtime.turn.host_calls import ask_host
 from openclaw_channel_octo.runtime.turn.lanes import Lanes
 from openclaw_channel_octo.runtime.turn.runs import Runs
-from openclaw_channel_octo.session.route import Routing
 from openclaw_channel_octo.store.records import InboundRow
 
 __all__ = ["Commands"]
@@ -35,22 +33,14 @@ class Commands(Struct, frozen=True, kw_only=True):
     conversations that share a session, only commanders may stop or reset. Only they may approve.
 
     Attributes:
-        host: asked about sessions.
-        routing: which session a conversation belongs to.
+        context: what every part of the bot is made from.
         runs: runs under way.
         lanes: messages that wait behind them.
-        clock: time.
-        commanders: who may do what concerns others.
-        log: the bot's log.
     """
 
-    host: AgentHost
-    routing: Routing
+    context: BotContext
     runs: Runs
     lanes: Lanes
-    clock: Clock
-    commanders: Commanders
-    log: BotLog
 
     async def answer(self, row: InboundRow, command: str) -> str:
         """Carry out a command and return what to say about it.
@@ -63,34 +53,39 @@ class Commands(Struct, frozen=True, kw_only=True):
             match command:
                 case "/status":
                     return await self._status(row.session_key)
-                case "/approve" if self.commanders.include(row.from_uid):
+                case "/approve" if self._commanders.include(row.from_uid):
                     return self._approve()
                 case "/stop" if self._may(row):
                     return await self._stop(row.session_key)
                 case "/reset" if self._may(row):
-                    resetting = self.host.reset(row.session_key)
-                    await ask_host(self.clock, "begin a new session", resetting)
+                    resetting = self.context.host.reset(row.session_key)
+                    await ask_host(self.context.clock, "begin a new session", resetting)
                     return "🔄 New conversation. What was said before is forgotten."
                 case "/stop" | "/reset" | "/approve":
                     return OWNER_ONLY
                 case _:
                     return HELP_TEXT
         except HostError as error:
-            self.log.warning("%s failed: %s", command, error)
+            self.context.log.warning("%s failed: %s", command, error)
             return FAILED
 
     def _may(self, row: InboundRow) -> bool:
-        shared = self.routing.shares_direct(row.account, row.channel)
+        shared = self.context.routing.shares_direct(row.account, row.channel)
         own = row.channel.type == ChannelType.PERSON and not shared
-        return own or self.commanders.include(row.from_uid)
+        return own or self._commanders.include(row.from_uid)
+
+    @property
+    def _commanders(self) -> Commanders:
+        config, identity = self.context.config, self.context.identity
+        return Commanders(identity.owner_uid, frozenset(config.commands.allow_from))
 
     def _approve(self) -> str:
-        if isinstance(self.host, AsksApprovals):
-            return APPROVED_ELSEWHERE % self.host.approvals_in
+        if isinstance(self.context.host, AsksApprovals):
+            return APPROVED_ELSEWHERE % self.context.host.approvals_in
         return NO_APPROVALS
 
     async def _status(self, key: str) -> str:
-        snapshot = await ask_host(self.clock, "describe the session", self.host.describe(key))
+        snapshot = await ask_host(self.context.clock, "describe the session", self.context.host.describe(key))
         status = (snapshot.status if snapshot else None) or "new"
         return f"Session: {status}\nWaiting messages: {self.lanes.depth(key)}"
 
@@ -98,6 +93,6 @@ class Commands(Struct, frozen=True, kw_only=True):
         run = self.runs.active.get(key)
         if run is None:
             return "Nothing is running here."
-        stopping = self.host.abort(key, run.run_id)
-        stopped = await ask_host(self.clock, "stop the run", stopping)
+        stopping = self.context.host.abort(key, run.run_id)
+        stopped = await ask_host(self.context.clock, "stop the run", stopping)
         return "Stopping." if stopped else "Nothing is running here."

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 
-from msgspec import Struct
+from msgspec import Struct, field
 from msgspec.structs import replace
 
 from openclaw_channel_octo.clock import Clock, within
@@ -43,26 +43,27 @@ class DownloadedMedia(Struct, frozen=True):
     mark: str = ""
 
 
-class MediaDownloads:
+class MediaDownloads(Struct, frozen=True):
     """Fetches the files of messages, each message's together and under one limit of time.
 
-    Args:
+    Attributes:
         fetcher: fetches; ``None`` where files are not wanted.
         tasks: owns the downloads.
         clock: time.
     """
 
-    def __init__(self, fetcher: MediaFetcher | None, tasks: TaskSet, clock: Clock) -> None:
-        self._fetcher = fetcher
-        self._tasks = tasks
-        self._clock = clock
-        self._under_way: dict[int, tuple[tuple[MediaRef, ...], asyncio.Task[DownloadedMedia]]] = {}
+    fetcher: MediaFetcher | None
+    tasks: TaskSet
+    clock: Clock
+    _under_way: dict[int, tuple[tuple[MediaRef, ...], asyncio.Task[DownloadedMedia]]] = field(
+        default_factory=dict
+    )
 
     def begin(self, row_id: int, media: Sequence[MediaRef]) -> None:
         """Start to fetch a message's files, unless it has none."""
         if media and row_id not in self._under_way:
             refs = tuple(media)
-            self._under_way[row_id] = refs, self._tasks.start(self._fetch_all(refs), "media")
+            self._under_way[row_id] = refs, self.tasks.start(self._fetch_all(refs), "media")
 
     async def take(self, row_id: int, media: Sequence[MediaRef]) -> DownloadedMedia:
         """Return a message's files as soon as they are there, or their time is up.
@@ -79,7 +80,7 @@ class MediaDownloads:
             return DownloadedMedia()
         taken = await task
         paths = [item.path for item in taken.media if item.path is not None]
-        if self._fetcher is None or not paths or await self._fetcher.keep(paths):
+        if self.fetcher is None or not paths or await self.fetcher.keep(paths):
             return taken
         return await self._fetch_all(media)  # swept while the message waited for its turn
 
@@ -91,12 +92,12 @@ class MediaDownloads:
 
     async def sweep(self) -> None:
         """Remove old files."""
-        if self._fetcher is not None:
-            await self._fetcher.sweep()
+        if self.fetcher is not None:
+            await self.fetcher.sweep()
 
     async def _fetch_all(self, media: Sequence[MediaRef]) -> DownloadedMedia:
-        deadline = self._clock.now() + FETCH_WITHIN_S
-        budget, mark = Budget(TOGETHER_BYTES), mark_of(self._clock.new_id())
+        deadline = self.clock.now() + FETCH_WITHIN_S
+        budget, mark = Budget(TOGETHER_BYTES), mark_of(self.clock.new_id())
         found = await asyncio.gather(*(self._fetch(ref, deadline, budget, mark) for ref in media))
         texts = [text for _, text in found if text]
         if any(item.path is None for item, _ in found) and texts:
@@ -108,11 +109,11 @@ class MediaDownloads:
     ) -> tuple[MediaItem, str]:
         """Return one file, and what the text has to say about it."""
         plain = MediaItem(kind=ref.kind, url=ref.url, name=ref.name, size=ref.size)
-        if self._fetcher is None:
+        if self.fetcher is None:
             return plain, ""
         try:
-            left_s = max(0.0, deadline - self._clock.now())
-            file = await within(self._clock, left_s, self._fetcher.fetch(ref.url, ref.name, budget))
+            left_s = max(0.0, deadline - self.clock.now())
+            file = await within(self.clock, left_s, self.fetcher.fetch(ref.url, ref.name, budget))
             content = await asyncio.to_thread(_content, ref, file, mark)
         except MediaRefused as refused:
             return plain, missing(ref.kind, ref.name, str(refused), mark)

@@ -3,13 +3,12 @@
 from msgspec import Struct
 
 from openclaw_channel_octo.clock import Clock, within
-from openclaw_channel_octo.config.model import BotConfig
 from openclaw_channel_octo.errors import ApiError, HostError
-from openclaw_channel_octo.host.base import AgentHost, Recovery
-from openclaw_channel_octo.observe.logs import BotLog
+from openclaw_channel_octo.host.base import AgentHost, Recovery, Turn
+from openclaw_channel_octo.ids import ChannelRef
+from openclaw_channel_octo.runtime.context import BotContext
 from openclaw_channel_octo.runtime.delivery.outbox import Outbox
 from openclaw_channel_octo.runtime.delivery.presence import Presence
-from openclaw_channel_octo.runtime.metrics import BotMetrics
 from openclaw_channel_octo.runtime.turn.host_calls import HOST_ANSWERS_S, ask_host
 from openclaw_channel_octo.runtime.turn.runs import Runs
 from openclaw_channel_octo.session.guard import (
@@ -18,13 +17,10 @@ from openclaw_channel_octo.session.guard import (
     Plan,
     Situation,
     fail_open,
-    patience_ms,
     plan,
 )
-from openclaw_channel_octo.session.key import conversation_kind
 from openclaw_channel_octo.session.status import SessionSnapshot
 from openclaw_channel_octo.store.journal import Journal
-from openclaw_channel_octo.store.records import InboundRow
 
 __all__ = ["Look", "SessionGuard", "Sessions"]
 
@@ -44,10 +40,12 @@ class Look(Struct, frozen=True):
     Attributes:
         snapshot: the session as its host describes it, ``None`` where the host has none or could not be asked.
         plan: what the guard does with the next message.
+        at_ms: when it was, Unix milliseconds; 0 where the host could not be asked.
     """
 
     snapshot: SessionSnapshot | None
     plan: Plan
+    at_ms: int = 0
 
 
 class Sessions(Struct, frozen=True, kw_only=True):
@@ -69,10 +67,10 @@ class Sessions(Struct, frozen=True, kw_only=True):
         self,
         session_key: str,
         kind: str,
-        budget_s: float,
+        patience_ms: int,
         notice: str,
         *,
-        since_ms: int | None = None,
+        since_ms: int = 0,
         within_s: float = HOST_ANSWERS_S,
     ) -> Look:
         """Describe a session and plan its next turn.
@@ -80,9 +78,9 @@ class Sessions(Struct, frozen=True, kw_only=True):
         Args:
             session_key: the session.
             kind: ``group``, ``thread`` or ``direct``.
-            budget_s: seconds a run may take there.
+            patience_ms: milliseconds without progress after which a run there is stuck.
             notice: who is told of a restart: ``groups``, ``all`` or ``never``.
-            since_ms: Unix milliseconds since when the turn has waited, now where it has not.
+            since_ms: Unix milliseconds since when the turn has waited, 0 where it has not.
             within_s: longest wait for the host.
 
         Raises:
@@ -96,15 +94,15 @@ class Sessions(Struct, frozen=True, kw_only=True):
         situation = Situation(
             now_ms=now_ms,
             kind=kind,
-            patience_ms=patience_ms(budget_s),
-            waiting_since_ms=now_ms if since_ms is None else since_ms,
+            patience_ms=patience_ms,
+            waiting_since_ms=since_ms or now_ms,
             notice=notice,
             announced=ledger.announced,
             ended_runs=self.runs.ended,
             own_runs=self.runs.own,
             queues_turns=self.host.queues_turns,
         )
-        return Look(snapshot, plan(snapshot, situation))
+        return Look(snapshot, plan(snapshot, situation), now_ms)
 
     async def clear(self, snapshot: SessionSnapshot, todo: Plan) -> Recovery:
         """Stop a session's stuck run where the plan says so, and recover it. Raises `HostError`."""
@@ -114,70 +112,49 @@ class Sessions(Struct, frozen=True, kw_only=True):
         return await ask_host(self.clock, "recover the session", self.host.recover(snapshot))
 
 
-class SessionGuard:
+class SessionGuard(Struct, frozen=True, kw_only=True):
     """Makes a session ready for a turn, for one bot.
 
-    Args:
-        config: the bot's settings.
+    Attributes:
+        context: what every part of the bot is made from.
         sessions: the host's sessions.
-        journal: remembers announced episodes.
         outbox: sends the announcement.
         presence: shows typing again after it.
-        clock: time.
-        budget_s: a run's budget in seconds.
-        log: the bot's log.
-        measures: told of announcements.
+        patience_ms: milliseconds without progress after which a run is stuck.
     """
 
-    def __init__(  # noqa: PLR0913  # it stands where all these meet; a bag of them would only hide that
-        self,
-        *,
-        config: BotConfig,
-        sessions: Sessions,
-        journal: Journal,
-        outbox: Outbox,
-        presence: Presence,
-        clock: Clock,
-        budget_s: float,
-        log: BotLog,
-        measures: BotMetrics,
-    ) -> None:
-        self._measures = measures
-        self._config = config
-        self._sessions = sessions
-        self._journal = journal
-        self._outbox = outbox
-        self._presence = presence
-        self._clock = clock
-        self._budget_s = budget_s
-        self._log = log
+    context: BotContext
+    sessions: Sessions
+    outbox: Outbox
+    presence: Presence
+    patience_ms: int
 
-    async def prepare(self, row: InboundRow) -> None:
-        """Return when the message's session may run a turn: recovered, announced, or simply free."""
-        since_ms = self._clock.wall_ms()
-        told, tries = "", RECOVERY_TRIES
+    async def prepare(self, turn: Turn, channel: ChannelRef) -> None:
+        """Return when a turn's session may run it: recovered, announced, or simply free."""
+        since_ms, told, tries = 0, "", RECOVERY_TRIES
         while True:
-            look = await self._look(row, since_ms)
+            look = await self._look(turn, since_ms)
+            since_ms = since_ms or look.at_ms
             if look.plan.reason != told:
                 told = look.plan.reason
                 self._report(look)
             if look.plan.action is Action.WAIT:
-                await self._clock.sleep(look.plan.wait_ms / 1000)
+                await self.context.clock.sleep(look.plan.wait_ms / 1000)
                 continue
-            if look.snapshot is None or not look.plan.forced:
+            if look.snapshot is None or look.plan.action is not Action.RECOVER:
                 return
-            await self._announce(row, look.plan)
+            await self._announce(turn.session_key, channel, look.plan)
             tries -= 1
             if await self._clear(look.snapshot, look.plan) is Recovery.RECOVERED or not tries:
                 return
 
-    async def _look(self, row: InboundRow, since_ms: int) -> Look:
+    async def _look(self, turn: Turn, since_ms: int) -> Look:
         try:
-            return await self._sessions.look(
-                row.session_key,
-                conversation_kind(row.channel),
-                self._budget_s,
-                self._config.guard.notice,
+            return await self.sessions.look(
+                turn.session_key,
+                turn.conversation,
+                self.patience_ms,
+                self.context.config.guard.notice,
                 since_ms=since_ms,
                 within_s=DESCRIBE_WITHIN_S,
             )
@@ -187,37 +164,38 @@ class SessionGuard:
     def _report(self, look: Look) -> None:
         status = look.snapshot.status if look.snapshot else None
         runtime = look.snapshot.runtime_ms if look.snapshot else None
-        write = self._log.warning if look.plan.warn else self._log.info
+        write = self.context.log.warning if look.plan.warn else self.context.log.info
         write("session status=%s runtimeMs=%s → %s (%s)", status, runtime, look.plan.action, look.plan.reason)
 
     async def _clear(self, snapshot: SessionSnapshot, todo: Plan) -> Recovery:
         try:
-            return await self._sessions.clear(snapshot, todo)
+            return await self.sessions.clear(snapshot, todo)
         except HostError as error:
-            self._log.warning("the session could not be recovered, running anyway: %s", error)
+            self.context.log.warning("the session could not be recovered, running anyway: %s", error)
             return Recovery.RECOVERED
 
-    async def _announce(self, row: InboundRow, todo: Plan) -> None:
+    async def _announce(self, session_key: str, channel: ChannelRef, todo: Plan) -> None:
         """Tell of the restart once for each failed run; best effort, the turn runs whatever happens."""
         if not todo.counts:
             return
-        first = await self._journal.episodes.note(row.session_key, todo.episode)
+        first = await self.context.journal.episodes.note(session_key, todo.episode)
         if not (todo.announce and first):
             return
-        text = await self._announcement(row)
-        await self._presence.ready(row.channel)
+        text = await self._announcement(session_key)
+        await self.presence.ready(channel)
         try:
-            await within(self._clock, ANNOUNCE_WITHIN_S, self._outbox.announce(row.channel, text))
+            await within(self.context.clock, ANNOUNCE_WITHIN_S, self.outbox.announce(channel, text))
         except ApiError as error:
-            self._log.warning("the restart could not be announced: %s", error)
+            self.context.log.warning("the restart could not be announced: %s", error)
         except TimeoutError:
-            self._log.warning("the restart could not be announced within %.0f s", ANNOUNCE_WITHIN_S)
+            self.context.log.warning("the restart could not be announced within %.0f s", ANNOUNCE_WITHIN_S)
         else:
-            self._measures.announced()
-        self._presence.again(row.channel)
+            if self.context.measures is not None:
+                self.context.measures.announced()
+        self.presence.again(channel)
 
-    async def _announcement(self, row: InboundRow) -> str:
-        failures = (await self._journal.episodes.ledger(row.session_key)).failures
+    async def _announcement(self, session_key: str) -> str:
+        failures = (await self.context.journal.episodes.ledger(session_key)).failures
         if failures >= THIRD_FAILURE:
-            return self._config.texts.third_failure % failures
-        return self._config.guard.notice_text
+            return self.context.config.texts.third_failure % failures
+        return self.context.config.guard.notice_text

@@ -10,7 +10,7 @@ from openclaw_channel_octo.host.base import Recovery
 from openclaw_channel_octo.runtime.turn.guard import Sessions
 from openclaw_channel_octo.runtime.turn.lanes import Lanes
 from openclaw_channel_octo.runtime.turn.runs import ActiveRun
-from openclaw_channel_octo.session.guard import Action, Plan
+from openclaw_channel_octo.session.guard import Action, Plan, patience_ms
 from openclaw_channel_octo.session.key import kind_of
 from openclaw_channel_octo.session.status import SessionSnapshot
 
@@ -74,12 +74,12 @@ class SessionRepairs(Struct, frozen=True, kw_only=True):
 
     async def look(self, session_key: str) -> SessionView:
         """Return what the next message of a session will meet. Raises `HostError`."""
-        budgets = (bot.turn_budget_s(self.host_timeout_s) for bot in self.bots)
+        budgets_s = (bot.turn_budget_s(self.host_timeout_s) for bot in self.bots)
         notices = {bot.guard.notice for bot in self.bots}
         seen = await self.sessions.look(
             session_key,
             kind_of(session_key),
-            max(budgets, default=self.host_timeout_s),
+            patience_ms(max(budgets_s, default=self.host_timeout_s)),
             notices.pop() if len(notices) == 1 else "groups",
         )
         return SessionView(

@@ -1,7 +1,4 @@
-"""Runs on the host: one turn from its start to its terminal event, under the budget and the limits.
-
-Over 350 lines: a run, its budget and what ends it are one state machine.
-"""
+"""Runs on the host: one turn from its start to its terminal event, under the budget and the limits."""
 
 import asyncio
 from collections import ChainMap
@@ -15,7 +12,7 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from hmac import compare_digest
 from types import MappingProxyType
 from typing import Any, Protocol
@@ -118,28 +115,26 @@ class _Stream(Struct):
     end: Final | Failed | Skipped | None = None
 
 
-class OpenRun:
+class OpenRun(Struct, eq=False):
     """A run that is under way, for those who speak in its name beside its stream.
 
-    Args:
+    Attributes:
         turn: what is run.
         deliver: posts a part of its answer.
+        is_open: whether it still goes on; what it has to say after its end is dropped.
     """
 
-    def __init__(self, turn: Turn, deliver: Deliver) -> None:
-        self.turn = turn
-        self.run_id = turn.run_id
-        self.is_open = True
-        """Whether it still goes on; what it has to say after its end is dropped."""
-        self._deliver = deliver
-        self._turns = asyncio.Lock()
+    turn: Turn
+    deliver: Deliver
+    is_open: bool = True
+    _turns: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def post(self, said: str | MediaItem) -> Sequence[str]:
         """Post a part of the answer, one at a time. Raises `RequestDenied` after the run's end, else as the outbox."""
         async with self._turns:
             if not self.is_open:
                 raise RequestDenied("the turn has ended; nothing was sent")
-            return await self._deliver(said)
+            return await self.deliver(said)
 
     async def close(self) -> None:
         """Take nothing more, and wait for what is on its way: it decides whether people saw an answer."""
@@ -164,17 +159,12 @@ class Runs:
         self._ended: FIFOCache[str, str] = FIFOCache(REMEMBERED)
         self._active: dict[str, ActiveRun] = {}
         self._open: dict[str, OpenRun] = {}
-
-    @property
-    def ended(self) -> Mapping[str, str]:
-        """Own runs that ended, run id to status; a view, because every turn asks for it."""
-        return MappingProxyType(self._ended)
-
-    @property
-    def own(self) -> Collection[str]:
-        """Own run ids, running or ended; a view of the ended ones."""
-        running: dict[str, str] = {run.run_id: Status.RUNNING for run in self._active.values()}
-        return ChainMap(running, self._ended)
+        self.outlive_us = host.keeps_runs
+        """Whether runs go on in the host when this process dies (`AgentHost.keeps_runs`)."""
+        self.ended: Mapping[str, str] = MappingProxyType(self._ended)
+        """Own runs that ended, run id to status."""
+        self.own: Collection[str] = ChainMap[str, Any](self._open, self._ended)
+        """Own run ids, running or ended."""
 
     @property
     def active(self) -> Mapping[str, ActiveRun]:
@@ -194,11 +184,6 @@ class Runs:
             ):
                 found = run
         return found
-
-    @property
-    def outlive_us(self) -> bool:
-        """Whether runs go on in the host when this process dies (`AgentHost.keeps_runs`)."""
-        return self._host.keeps_runs
 
     async def ready(self) -> RunEnd | None:
         """Return when the host takes turns; the end of the turn when it does not for too long."""
@@ -279,10 +264,8 @@ class Runs:
 
     async def _abort(self, turn: Turn) -> None:
         stopping = self._host.abort(turn.session_key, turn.run_id)
-        try:
+        with suppress(HostError):  # the stream is closed either way; the guard sees what the host made of it
             await ask_host(self._clock, "stop the run", stopping, ABORT_WITHIN_S)
-        except HostError:
-            return  # the stream is closed either way; the guard sees what the host made of it
 
 
 def _whose(turn: Turn) -> tuple[str, ...]:
@@ -306,7 +289,7 @@ async def _posting(opened: OpenRun) -> AsyncIterator[tuple[_Parts, asyncio.Task[
         while (part := await parts.get()) is not None:
             await _post(opened, part)
 
-    task = asyncio.create_task(post_all(), name=f"octo:post:{opened.run_id}")
+    task = asyncio.create_task(post_all(), name=f"octo:post:{opened.turn.run_id}")
     try:
         yield parts, task
     except Exception:

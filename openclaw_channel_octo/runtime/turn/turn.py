@@ -3,45 +3,31 @@
 Over 350 lines: every end a message can have stands in one place.
 """
 
-import asyncio
 import json
 import secrets
 from collections.abc import Awaitable, Sequence
 from typing import TypeVar
 
-from msgspec import Struct
+from msgspec import Struct, field
+from msgspec.structs import replace
 
-from openclaw_channel_octo.clock import Clock
-from openclaw_channel_octo.config.model import BotConfig
 from openclaw_channel_octo.errors import ApiError
 from openclaw_channel_octo.fair import FairSlots
 from openclaw_channel_octo.host.base import MediaItem, Sender, Turn
-from openclaw_channel_octo.ids import ChannelType
-from openclaw_channel_octo.message.history import people_block
-from openclaw_channel_octo.message.marks import mark_of, remarked
-from openclaw_channel_octo.message.outgoing import quote
-from openclaw_channel_octo.message.payload import Reply, parse_payload
-from openclaw_channel_octo.message.render import Quoted, render
-from openclaw_channel_octo.message.text import label
-from openclaw_channel_octo.observe.logs import BotLog
-from openclaw_channel_octo.policy.gate import Identity
+from openclaw_channel_octo.message.marks import mark_of, unmarked
+from openclaw_channel_octo.message.outgoing import file_note, quote
+from openclaw_channel_octo.message.render import render
+from openclaw_channel_octo.runtime.context import BotContext
 from openclaw_channel_octo.runtime.delivery.outbox import Outbox, Said
 from openclaw_channel_octo.runtime.delivery.outputs import Outputs
 from openclaw_channel_octo.runtime.delivery.presence import Presence
-from openclaw_channel_octo.runtime.directory.group_docs import GroupDocs
-from openclaw_channel_octo.runtime.directory.roster import Roster
-from openclaw_channel_octo.runtime.metrics import BotMetrics
 from openclaw_channel_octo.runtime.received import Addressed
-from openclaw_channel_octo.runtime.turn.answer import SILENT_REPLY, Answer, visible_text
-from openclaw_channel_octo.runtime.turn.conversation import EarlierMessages
-from openclaw_channel_octo.runtime.turn.downloads import MediaDownloads
+from openclaw_channel_octo.runtime.turn.conversation import Prompt, Prompts
 from openclaw_channel_octo.runtime.turn.guard import SessionGuard
 from openclaw_channel_octo.runtime.turn.lanes import Begin
 from openclaw_channel_octo.runtime.turn.runs import RunEnd, Runs
 from openclaw_channel_octo.session.key import CHANNEL, conversation_kind
-from openclaw_channel_octo.session.route import Routing
 from openclaw_channel_octo.session.status import SKIPPED, Status
-from openclaw_channel_octo.store.journal import Journal
 from openclaw_channel_octo.store.records import InboundRow
 from openclaw_channel_octo.store.states import RowState
 
@@ -52,9 +38,6 @@ _T = TypeVar("_T")
 STOPPED_TEXT = "⏹️ Stopped."
 """What a person reads in place of the answer they stopped."""
 
-NAME_LENGTH = 64
-"""Characters of a sender's name that a host is told."""
-
 MOST_ATTEMPTS = 2
 """Runs a message gets in all when processes die under it."""
 
@@ -62,48 +45,83 @@ MOST_LOOKS = 10
 """Processes that may die under one run that a host keeps."""
 
 
+CUT_MARK = " […]"
+"""Behind the text of a run that was cut short."""
+
+MOST_FILES = 20
+"""Files of one answer; the others are named in one line."""
+
+SILENT_REPLY = "NO_REPLY"
+"""An agent's way to say that it chooses to say nothing (openclaw-host §3.6)."""
+
+
+class _Answer(Struct):
+    """What people have seen of an answer.
+
+    Attributes:
+        runs: ids of the runs that wrote it.
+        shown: ids of its messages.
+        files: where the files come from that were named in it.
+        quote: of the message it answers, JSON; empty where there is none, or once it was shown.
+        mark: of what the agent reads; no part of what people read.
+    """
+
+    runs: list[str] = field(default_factory=list)
+    shown: list[str] = field(default_factory=list)
+    files: set[str] = field(default_factory=set)
+    quote: str = ""
+    mark: str = ""
+
+    def take_quote(self) -> str:
+        """Return the quote for the part that is sent first, and nothing for the others."""
+        taken, self.quote = self.quote, ""
+        return taken
+
+    def new(self, said: Sequence[str | MediaItem], file_failed: str) -> list[str | MediaItem]:
+        """Return what of a part is to be sent: each file once, and only so many of them.
+
+        Args:
+            said: texts and files in order.
+            file_failed: begins the line that stands for the files that are too many.
+        """
+        fresh: list[str | MediaItem] = []
+        for piece in said:
+            if isinstance(piece, str):
+                fresh.append(piece)
+                continue
+            source = str(piece.path or piece.url.strip())
+            if source in self.files or len(self.files) > MOST_FILES:
+                continue
+            self.files.add(source)
+            too_many = len(self.files) > MOST_FILES
+            fresh.append(
+                file_note(file_failed, "", f"more than {MOST_FILES} in one answer") if too_many else piece
+            )
+        return fresh
+
+
 class Turns(Struct, frozen=True, kw_only=True):
     """Answers messages for one bot. Every message handed in ends answered, notified or dead.
 
     Attributes:
-        config: the bot's settings.
-        identity: who the bot is.
-        routing: which agent answers a conversation.
-        budget_s: seconds a run may take.
+        context: what every part of the bot is made from.
         runs: runs turns on the host.
         guard: makes the session ready.
-        journal: records what becomes of the message.
         outbox: sends.
         presence: shows receipt and typing.
-        media: fetches files.
         outputs: folders for files of answers.
-        roster: knows names.
-        notes: knows what groups and threads keep for the bot.
-        context: tells what was said before.
+        prompts: tells what messages say, and what was said around them.
         slots: the bot's limit of runs at the same time.
-        clock: time and run ids.
-        log: the bot's log.
-        measures: told how turns ended.
     """
 
-    config: BotConfig
-    identity: Identity
-    routing: Routing
-    budget_s: float
+    context: BotContext
     runs: Runs
     guard: SessionGuard
-    journal: Journal
     outbox: Outbox
     presence: Presence
-    media: MediaDownloads
     outputs: Outputs
-    roster: Roster
-    notes: GroupDocs
-    context: EarlierMessages
+    prompts: Prompts
     slots: FairSlots
-    clock: Clock
-    log: BotLog
-    measures: BotMetrics
 
     async def handle(self, message: Addressed, begin: Begin, *, look: bool = False) -> None:
         """Take one message to its end.
@@ -113,7 +131,7 @@ class Turns(Struct, frozen=True, kw_only=True):
             begin: called when the host is about to get it; what is cancelled before has changed nothing.
             look: whether the chat may hold an answer that the journal does not know of.
         """
-        answer = Answer()
+        answer = _Answer()
         try:
             await self.run_to_end(message.row, self._answer(message, answer, begin, look=look))
             # Not where this is cancelled: what was planned by then is sent after the next start, files and all.
@@ -140,13 +158,17 @@ class Turns(Struct, frozen=True, kw_only=True):
         if row.retried:
             return False
         try:
-            found = await self.outbox.answered_in_chat(row)
+            found = await self.outbox.sender.answered_in_chat(row)
         except ApiError as error:
-            self.log.warning("the chat could not be searched for an answer to %s: %s", row.message_id, error)
+            self.context.log.warning(
+                "the chat could not be searched for an answer to %s: %s", row.message_id, error
+            )
             return False
         if found:
-            self.log.info("message %s has an answer in the chat already", row.message_id)
-            await self.journal.messages.settle([row.id], RowState.ANSWERED, detail="found in the chat")
+            self.context.log.info("message %s has an answer in the chat already", row.message_id)
+            await self.context.journal.messages.settle(
+                [row.id], RowState.ANSWERED, detail="found in the chat"
+            )
         return found
 
     async def run_to_end(self, row: InboundRow, work: Awaitable[_T]) -> _T | None:
@@ -154,15 +176,15 @@ class Turns(Struct, frozen=True, kw_only=True):
         try:
             return await work
         except ApiError as error:
-            await self.dead_letter(row, str(error))
+            await self.outbox.give_up(row, str(error))
         except Exception:  # the lane boundary: one message's failure ends there
-            self.log.exception("the work on message %s broke", row.message_id)
+            self.context.log.exception("the work on message %s broke", row.message_id)
             await self._end_broken(row)
         return None
 
     async def _end_broken(self, row: InboundRow) -> None:
         """End a message whose work broke: with the end it was about to have, else with the notice."""
-        for recorded in await self.journal.messages.unfinished(row.account):
+        for recorded in await self.context.journal.messages.unfinished(row.account):
             if recorded.id != row.id:
                 continue
             try:
@@ -170,8 +192,8 @@ class Turns(Struct, frozen=True, kw_only=True):
                     await self.outbox.resume(recorded)
                     return
             except Exception:  # the same boundary: what broke the work may break its end too
-                self.log.exception("its end broke too")
-            await self._notify(row, self.config.texts.failed, "the turn broke, see the log")
+                self.context.log.exception("its end broke too")
+            await self._notify(row, self.context.config.texts.failed, "the turn broke, see the log")
 
     async def _take_up(self, row: InboundRow) -> bool:
         """Finish or end the row if it can be; return whether it has to run again."""
@@ -179,93 +201,66 @@ class Turns(Struct, frozen=True, kw_only=True):
         if row.ending:
             return False
         if shown:
-            await self._notify(row, self.config.texts.cut_off, "a process died in the middle of the answer")
+            await self._notify(
+                row, self.context.config.texts.cut_off, "a process died in the middle of the answer"
+            )
             return False
         if row.attempt >= (MOST_LOOKS if self.runs.outlive_us else MOST_ATTEMPTS):
-            await self._notify(row, self.config.texts.failed, f"{row.attempt} processes died while it ran")
+            await self._notify(
+                row, self.context.config.texts.failed, f"{row.attempt} processes died while it ran"
+            )
             return False
         return True
 
-    async def dead_letter(self, row: InboundRow, detail: str) -> None:
-        """End a message as a dead letter: nothing can be shown, the operator is told why."""
-        self.log.error("dead letter: message %s got no answer: %s", row.message_id, detail)
-        await self.journal.messages.settle([row.id], RowState.DEAD, detail=detail)
-
-    async def _answer(self, message: Addressed, answer: Answer, begin: Begin, *, look: bool) -> None:
+    async def _answer(self, message: Addressed, answer: _Answer, begin: Begin, *, look: bool) -> None:
         row = message.row
         if look and await self.found_in_chat(row):
             return
-        self.log.info("got runtime, checking dispatch fn: true")
-        self.log.info("route resolved: agentId=%s sessionKey=%s", self._agent_id(row), row.session_key)
+        agent_id = self.context.routing.route(row.account, row.channel).agent_id
+        self.context.log.info("got runtime, checking dispatch fn: true")
+        self.context.log.info("route resolved: agentId=%s sessionKey=%s", agent_id, row.session_key)
         if (unready := await self.runs.ready()) is not None:
             await self._conclude(row, "", unready, answer)
             return
         taken_up = row.run_id != "" and self.runs.outlive_us
-        run_id = row.run_id if taken_up else self.clock.new_id()
+        run_id = row.run_id if taken_up else self.context.clock.new_id()
         # of the run id, so that a run that is taken up after a restart has the mark it began with
-        asked = await self._asked(message, mark_of(run_id))
-        answer.mark = asked.mark
-        if self.config.quote_replies == "first":
+        prompt = await self.prompts.prompt(message, mark_of(run_id))
+        answer.mark = prompt.mark
+        if self.context.config.quote_replies == "first":
             said = render(message.payload).text
-            quoted = quote(row.message_id, row.message_seq, row.from_uid, asked.name, said)
+            quoted = quote(row.message_id, row.message_seq, row.from_uid, prompt.name, said)
             answer.quote = json.dumps(quoted, ensure_ascii=False)
-        turn = self._turn(row, asked, run_id, row.attempt + 1, taken_up=taken_up)
+        turn = self._turn(row, prompt, agent_id, run_id)
+        if taken_up:
+            turn = replace(turn, lost_since_ms=row.since_ms)
         end = await self._attempt(row, turn, answer, begin)
-        if end.status == SKIPPED and self.config.guard.enabled:
-            self.log.warning("the host skipped the turn (%s); once more", end.detail)
-            turn = self._turn(row, asked, self.clock.new_id(), row.attempt + 2)
+        if end.status == SKIPPED and self.context.config.guard.enabled:
+            self.context.log.warning("the host skipped the turn (%s); once more", end.detail)
+            turn = replace(
+                self._turn(row, prompt, agent_id, self.context.clock.new_id()), attempt=row.attempt + 2
+            )
             end = await self._attempt(row, turn, answer, begin)
         await self._conclude(row, turn.run_id, end, answer)
 
-    async def _asked(self, message: Addressed, mark: str) -> "_Asked":
-        """Return what a message says, with its files and what was said around it."""
-        row, payload = message.row, message.payload
-        quoted = await self._quoted(row, payload.reply)
-        rendered = render(payload, own_name=self.identity.name, mark=mark, quoted=quoted)
-        names, notes, files = await asyncio.gather(
-            self.roster.names(row.channel, row.from_uid),
-            self.notes.of(row.channel, mark),
-            self.media.take(row.id, rendered.files),
-        )
-        shown = self.roster.people(row.channel) if row.channel.type != ChannelType.PERSON else {}
-        context = (await self.context.block(row, names, mark), rendered.quote)
-        told = remarked(files.text, files.mark, mark)
-        return _Asked(
-            text="\n\n".join(part for part in (rendered.text, told) if part),
-            mark=mark,
-            notes="\n\n".join(part for part in (people_block(shown, mark), notes) if part),
-            context="\n\n".join(part for part in context if part),
-            name=label(names.get(row.from_uid, ""), NAME_LENGTH),
-            media=files.media,
-        )
-
-    async def _quoted(self, row: InboundRow, reply: Reply | None) -> Quoted | None:
-        """Return the message somebody answers as it was said, ``None`` where only their client tells."""
-        if reply is None or not reply.message_id:
-            return None
-        said = await self.journal.said.find(row.account, row.channel, reply.message_id)
-        payload = parse_payload(said.payload) if said else None
-        if said is None or payload is None or payload.problem is not None:
-            return None
-        return Quoted(uid=said.from_uid if said.from_uid != self.identity.uid else "", payload=payload)
-
-    async def _attempt(self, row: InboundRow, turn: Turn, answer: Answer, begin: Begin) -> RunEnd:
+    async def _attempt(self, row: InboundRow, turn: Turn, answer: _Answer, begin: Begin) -> RunEnd:
         """Make the session ready and run the turn once."""
-        if self.config.guard.enabled and turn.run_id != row.run_id:
-            await self.guard.prepare(row)
+        if self.context.config.guard.enabled and turn.run_id != row.run_id:
+            await self.guard.prepare(turn, row.channel)
         answer.runs.append(turn.run_id)
         attempt = _Attempt(turns=self, row=row, run_id=turn.run_id, answer=answer, begin_work=begin)
-        end = await self.runs.run(turn, self.budget_s, self.slots, attempt)
-        self.log.info("turn ended status=%s%s", end.status, f" ({end.detail})" if end.detail else "")
-        self.measures.ended(end.status)
+        end = await self.runs.run(turn, self.context.budget_s, self.slots, attempt)
+        self.context.log.info("turn ended status=%s%s", end.status, f" ({end.detail})" if end.detail else "")
+        if self.context.measures is not None:
+            self.context.measures.ended(end.status)
         if end.status == Status.DONE:
-            await self.journal.episodes.clear_failures(row.session_key)
+            await self.context.journal.episodes.clear_failures(row.session_key)
         return end
 
-    async def _conclude(self, row: InboundRow, run_id: str, end: RunEnd, answer: Answer) -> None:
+    async def _conclude(self, row: InboundRow, run_id: str, end: RunEnd, answer: _Answer) -> None:
         """Check that something became visible, and end the row by what did."""
-        texts = self.config.texts
-        text = visible_text(end, answer.mark)
+        texts = self.context.config.texts
+        text = _visible_text(end, answer.mark)
         if end.status == SKIPPED:
             await self._if_guarded(row, texts.failed, f"the host skipped the turn: {end.detail}")
         elif end.status != Status.DONE:
@@ -276,18 +271,20 @@ class Turns(Struct, frozen=True, kw_only=True):
         elif self.outbox.has_refused(run_id):
             await self.presence.ready(row.channel)
             await self.outbox.conclude(row, run_id, [], RowState.ANSWERED)
-        elif answer.shown or (end.text.strip() == SILENT_REPLY and self.config.silent_replies == "allow"):
-            await self.journal.messages.settle(
+        elif answer.shown or (
+            end.text.strip() == SILENT_REPLY and self.context.config.silent_replies == "allow"
+        ):
+            await self.context.journal.messages.settle(
                 [row.id], RowState.ANSWERED, detail="" if answer.shown else SILENT_REPLY
             )
         else:
             await self._if_guarded(row, texts.empty, "the answer was empty")
 
     async def _conclude_failure(
-        self, row: InboundRow, run_id: str, end: RunEnd, text: str, answer: Answer
+        self, row: InboundRow, run_id: str, end: RunEnd, text: str, answer: _Answer
     ) -> None:
         """Show what a failed run had written, with a mark, and then that it failed."""
-        texts = self.config.texts
+        texts = self.context.config.texts
         by_status: dict[str, str] = {Status.TIMEOUT: texts.timeout, Status.KILLED: STOPPED_TEXT}
         notice = by_status.get(end.status, texts.failed)
         if text:
@@ -297,10 +294,10 @@ class Turns(Struct, frozen=True, kw_only=True):
 
     async def _if_guarded(self, row: InboundRow, text: str, detail: str) -> None:
         """Send the notice; with the guard switched off, stay as silent as a host without one."""
-        if self.config.guard.enabled:
+        if self.context.config.guard.enabled:
             await self._notify(row, text, detail)
         else:
-            await self.dead_letter(row, f"{detail} (guard disabled)")
+            await self.outbox.give_up(row, f"{detail} (guard disabled)")
 
     async def _notify(
         self, row: InboundRow, said: Said, detail: str, run_id: str = "", quote: str = ""
@@ -310,37 +307,31 @@ class Turns(Struct, frozen=True, kw_only=True):
         try:
             await self.outbox.conclude(row, run_id, said, RowState.NOTIFIED, detail, quote)
         except ApiError as error:
-            await self.dead_letter(row, f"{detail}; the notice failed too: {error}")
+            await self.outbox.give_up(row, f"{detail}; the notice failed too: {error}")
 
-    def _agent_id(self, row: InboundRow) -> str:
-        return self.routing.route(self.config.account_id, row.channel).agent_id
-
-    def _turn(  # one argument for each thing that tells one run of a message from another
-        self, row: InboundRow, asked: "_Asked", run_id: str, attempt: int, *, taken_up: bool = False
-    ) -> Turn:
+    def _turn(self, row: InboundRow, prompt: Prompt, agent_id: str, run_id: str) -> Turn:
         return Turn(
             run_id=run_id,
             session_key=row.session_key,
-            agent_id=self._agent_id(row),
-            account_id=self.config.account_id,
+            agent_id=agent_id,
+            account_id=self.context.config.account_id,
             channel=CHANNEL,
             conversation=conversation_kind(row.channel),
             channel_id=row.channel.id,
             message_id=row.message_id,
             sender=Sender(
-                uid=row.from_uid, name=asked.name, is_owner=row.from_uid == self.identity.owner_uid
+                uid=row.from_uid, name=prompt.name, is_owner=row.from_uid == self.context.identity.owner_uid
             ),
-            text=asked.text,
-            notes=asked.notes,
-            context=asked.context,
-            mark=asked.mark,
-            media=asked.media,
-            output=self.outputs.of(run_id),
+            text=prompt.text,
+            notes=prompt.notes,
+            context=prompt.context,
+            mark=prompt.mark,
+            media=prompt.media,
+            output=self.outputs.folder / run_id,
             ticket=secrets.token_urlsafe(24),
-            budget_s=self.budget_s,
-            attempt=attempt,
+            budget_s=self.context.budget_s,
+            attempt=row.attempt + 1,
             resumed=row.attempt > 0,
-            lost_since_ms=row.since_ms if taken_up else 0,
         )
 
 
@@ -350,34 +341,32 @@ class _Attempt(Struct, frozen=True, kw_only=True):
     turns: Turns
     row: InboundRow
     run_id: str
-    answer: Answer
+    answer: _Answer
     begin_work: Begin
 
     async def begin(self) -> None:
         await self.turns.outputs.make(self.run_id)
         self.begin_work()
         if self.turns.runs.outlive_us:  # the host may know the run after we are gone
-            await self.turns.journal.messages.assign_run(self.row.id, self.run_id)
-        self.turns.log.info("turn started runId=%s", self.run_id)
+            await self.turns.context.journal.messages.assign_run(self.row.id, self.run_id)
+        self.turns.context.log.info("turn started runId=%s", self.run_id)
 
     async def taken(self) -> None:
-        await self.turns.journal.messages.start_run(self.row.id, self.run_id)
+        await self.turns.context.journal.messages.start_run(self.row.id, self.run_id)
 
     async def deliver(self, said: str | MediaItem) -> Sequence[str]:
         turns, ids = self.turns, list[str]()
-        if pieces := self.answer.new([said], turns.config.texts.file_failed):
+        part = unmarked(said, self.answer.mark) if isinstance(said, str) else said
+        if pieces := self.answer.new([part], turns.context.config.texts.file_failed):
             await turns.presence.ready(self.row.channel)
             ids = await turns.outbox.reply(self.row, self.run_id, pieces, self.answer.take_quote())
             self.answer.shown += ids
         return ids
 
 
-class _Asked(Struct, frozen=True, kw_only=True):
-    """What a message says with its files, what was said around it, who says it, and the mark of what nobody said."""
-
-    text: str
-    mark: str
-    notes: str
-    context: str
-    name: str
-    media: tuple[MediaItem, ...]
+def _visible_text(end: RunEnd, mark: str) -> str:
+    """Return what of a run's end people are to read; text of a run that failed says that it was cut short."""
+    text = "" if end.text.strip() == SILENT_REPLY else unmarked(end.text, mark)
+    if text.strip() and end.status != Status.DONE:
+        text = text.rstrip() + CUT_MARK
+    return text if text.strip() else ""

@@ -11,10 +11,10 @@ from openclaw_channel_octo.observe.logs import BotLog
 from openclaw_channel_octo.rest.media_folder import MediaFolder
 from openclaw_channel_octo.runtime.bot import Bot
 from openclaw_channel_octo.runtime.connection.supervisor import LinkState
-from openclaw_channel_octo.runtime.context import ChannelContext
 from openclaw_channel_octo.runtime.delivery.outputs import Outputs
 from openclaw_channel_octo.runtime.turn.lanes import Lanes
 from openclaw_channel_octo.runtime.turn.runs import Runs
+from openclaw_channel_octo.runtime.wiring import ChannelContext
 from openclaw_channel_octo.session.route import Routing
 from openclaw_channel_octo.store.journal import Journal
 from openclaw_channel_octo.testing.clock import ManualClock

@@ -119,7 +119,7 @@ async def test_folders_of_runs_are_their_users_alone_whatever_the_umask(tmp_path
         await outputs.make("run")
     finally:
         os.umask(before)
-    assert [stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "output", outputs.of("run"))] == [
+    assert [stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "output", outputs.folder / "run")] == [
         0o700
     ] * 2
     outputs.release("run")

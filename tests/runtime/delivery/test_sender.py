@@ -11,8 +11,8 @@ from openclaw_channel_octo.errors import ApiError, Unavailable
 from openclaw_channel_octo.ids import ChannelRef
 from openclaw_channel_octo.message.payload import parse_payload
 from openclaw_channel_octo.observe.logs import BotLog
+from openclaw_channel_octo.rest.attempts import Origin
 from openclaw_channel_octo.rest.client import BotApi
-from openclaw_channel_octo.rest.origin import Origin
 from openclaw_channel_octo.runtime.delivery.sender import Sender
 from openclaw_channel_octo.store.records import Chunk, InboundRow
 from openclaw_channel_octo.store.states import RowState

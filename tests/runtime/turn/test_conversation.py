@@ -7,7 +7,7 @@ import pytest
 from openclaw_channel_octo.host.base import Accepted, Failed, Final
 from openclaw_channel_octo.ids import ChannelRef
 from openclaw_channel_octo.message.marks import unmarked
-from openclaw_channel_octo.runtime.directory.roster import WAIT_S
+from openclaw_channel_octo.runtime.directory.directory import WAIT_S
 from openclaw_channel_octo.testing.host import HANG, ScriptedHost
 from openclaw_channel_octo.testing.octo.faults import ErrorAnswer, Fault, Hang, JsonAnswer
 from openclaw_channel_octo.testing.octo.records import RawMessage
