@@ -6,7 +6,6 @@ Over 350 lines: a model for each answer of one API.
 import base64
 import binascii
 import json
-from contextlib import suppress
 from typing import Annotated, Any
 
 from pydantic import (
@@ -196,8 +195,6 @@ class HistoryMessage(_Model):
 _MOST_UNREADABLE = 200
 """Rows of a page that may be unreadable: as many as can be asked for."""
 
-_WHOLE_NUMBER = TypeAdapter(_Number)
-
 
 def _history_row(row: Any) -> HistoryMessage:
     """Return a row, or what stands in the place of one that cannot be read: it must not cost those beside it."""
@@ -205,11 +202,8 @@ def _history_row(row: Any) -> HistoryMessage:
         return HistoryMessage.model_validate(row)
     except ValidationError:
         seq = row.get("message_seq") if isinstance(row, dict) else None
-        with suppress(ValidationError):
-            return HistoryMessage.model_construct(
-                message_id="", message_seq=_WHOLE_NUMBER.validate_python(seq)
-            )
-        return HistoryMessage.model_construct(message_id="")
+        known = isinstance(seq, int) and 0 < seq < 2**63
+        return HistoryMessage.model_construct(message_id="", message_seq=seq if known else 0)
 
 
 def _history_rows(value: Any) -> Any:
