@@ -10,7 +10,7 @@ from msgspec import Struct
 from openclaw_channel_octo.errors import OtherVersion, StoreError
 from openclaw_channel_octo.store import audit, pairing
 from openclaw_channel_octo.store.audit import AuditEntry
-from openclaw_channel_octo.store.database import JournalConnection
+from openclaw_channel_octo.store.database import CleaningConnection, Connection
 from openclaw_channel_octo.store.deliveries import chunks_of
 from openclaw_channel_octo.store.messages import bury, counts_of, retry
 from openclaw_channel_octo.store.pairing import Approval, Pairing
@@ -122,7 +122,7 @@ class JournalAdmin:
     def overview(self) -> dict[str, AccountOverview]:
         """Return every bot's messages at a glance, by account. Raises `StoreError`."""
         found: dict[str, dict[str, int]] = {}
-        with self._opened("ro") as db, db:
+        with self._opened("ro") as db:
             db.execute("BEGIN")
             for account, state, count in db.execute(
                 "SELECT account, state, count(*) FROM inbound GROUP BY account, state ORDER BY account, state"
@@ -180,27 +180,25 @@ class JournalAdmin:
             return pairing.revoke(db, uid, account)
 
     @contextmanager
-    def _opened(self, mode: str) -> Iterator[sqlite3.Connection]:
+    def _opened(self, mode: str) -> Iterator[Connection]:
         try:
             if not self._path.exists():
                 raise StoreError(
                     f"there is no journal at {self._path}: give the state folder of the bots with --store"
                 )
             uri = f"{self._path.resolve().as_uri()}?mode={mode}"
-            db = sqlite3.connect(
-                uri, uri=True, timeout=_BUSY_S, isolation_level=None, factory=JournalConnection
-            )
-            with closing(db):
+            db = sqlite3.connect(uri, uri=True, timeout=_BUSY_S, isolation_level=None)
+            with closing(db), db:
                 self._check(db)
-                yield db
+                yield CleaningConnection(db)
         except OSError as error:
             raise StoreError(f"the journal {self._path} cannot be read: {error.strerror}") from error
         except sqlite3.Error as error:
             raise StoreError(f"the journal {self._path} cannot be read: {error}") from error
 
     @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
-        with self._opened("rw") as db, db:
+    def _writing(self) -> Iterator[Connection]:
+        with self._opened("rw") as db:
             db.execute("BEGIN IMMEDIATE")
             yield db
 
@@ -218,6 +216,6 @@ class JournalAdmin:
             )
 
 
-def _first(db: sqlite3.Connection, account: str, which: str) -> JournalRow | None:
+def _first(db: Connection, account: str, which: str) -> JournalRow | None:
     query = f"SELECT {_COLUMNS} FROM inbound WHERE account = ? AND {which} LIMIT 1"  # noqa: S608  # constants
     return next(iter(records(db.execute(query, (account,)), JournalRow)), None)

@@ -1,9 +1,9 @@
 """Inbound messages and what became of each."""
 
-import sqlite3
 from collections.abc import Iterable, Sequence
 from operator import attrgetter
 
+from openclaw_channel_octo.store.database import Connection
 from openclaw_channel_octo.store.deliveries import drop_unsent
 from openclaw_channel_octo.store.records import InboundRow, NewInbound
 from openclaw_channel_octo.store.retention import Retention
@@ -11,7 +11,7 @@ from openclaw_channel_octo.store.states import OPEN, ROW_MOVES, RowState, any_of
 from openclaw_channel_octo.store.transaction import (
     Repository,
     Transaction,
-    TransactionRunner,
+    Writer,
     in_transaction,
     records,
     slots,
@@ -37,7 +37,7 @@ class Messages(Repository):
         retention: deletes old rows while new ones come.
     """
 
-    def __init__(self, writer: TransactionRunner, retention: Retention) -> None:
+    def __init__(self, writer: Writer, retention: Retention) -> None:
         super().__init__(writer)
         self._retention = retention
 
@@ -188,12 +188,12 @@ def _insert(tx: Transaction, row: NewInbound) -> InboundRow | None:
     )
 
 
-def counts_of(db: sqlite3.Connection) -> dict[str, int]:
+def counts_of(db: Connection) -> dict[str, int]:
     """Return how many rows stand in each state."""
     return dict(db.execute("SELECT state, count(*) FROM inbound GROUP BY state").fetchall())
 
 
-def bury(db: sqlite3.Connection, row_id: int, reason: str, now_ms: int) -> bool:
+def bury(db: Connection, row_id: int, reason: str, now_ms: int) -> bool:
     """End a row as dead if it is open, and its unsent chunks with it; return whether it was."""
     ended = db.execute(
         f"UPDATE inbound SET state = 'dead', detail = ?, updated_at = ? WHERE id = ? AND {any_of(OPEN)}",  # noqa: S608  # states of ours
@@ -205,7 +205,7 @@ def bury(db: sqlite3.Connection, row_id: int, reason: str, now_ms: int) -> bool:
     return True
 
 
-def retry(db: sqlite3.Connection, row_id: int, now_ms: int) -> bool:
+def retry(db: Connection, row_id: int, now_ms: int) -> bool:
     """Make a row received again that is dead, or that a notice ended before any run; return whether it was."""
     changed = db.execute(
         "UPDATE inbound SET state = 'received', detail = '', ending = '', run_id = '', attempt = 0,"
