@@ -94,20 +94,23 @@ def people_block(people: Mapping[str, str], mark: str = "") -> str:
         people: display names by uid of a conversation's people; chosen by their owners.
         mark: the run's.
     """
-    named = [(uid, name) for uid, name in people.items() if label(name)]
+    named = {uid: shown for uid, name in people.items() if (shown := label(name, 64))}
     if not named:
         return ""
     if len(named) > PEOPLE_SHOWN:
         how = "To call one of them, write @ and the name as you have read it, or @[uid:name]."
         return marked(f"{len(named)} people are here. {how}", mark)
-    uid, name = named[0]
-    head = f"People here. To call one of them, write @[uid:name], as in @[{label(uid)}:{label(name, 64)}]."
-    lines = (f"  {speaker(uid, people)}" for uid, _ in named)
+    uid, name = next(iter(named.items()))
+    head = f"People here. To call one of them, write @[uid:name], as in @[{label(uid)}:{name}]."
+    lines = (f"  {_speaker(*one)}" for one in named.items())
     return "\n".join([marked(head, mark), *lines, marked(_PEOPLE_END, mark)])
 
 
 def speaker(uid: str, names: Mapping[str, str]) -> str:
     """Return who wrote something, on one line: ``name (uid)``, or the uid where no name is known."""
-    name = label(names.get(uid, ""), 64)
+    return _speaker(uid, label(names.get(uid, ""), 64))
+
+
+def _speaker(uid: str, name: str) -> str:
     shown = label(uid, 128) or "unknown"
     return f"{name} ({shown})" if name and name != uid else shown

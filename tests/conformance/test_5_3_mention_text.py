@@ -8,9 +8,8 @@ from typing import Any
 
 import pytest
 
-from openclaw_channel_octo.message.address import addressed
 from openclaw_channel_octo.message.history import speaker
-from openclaw_channel_octo.message.mentions import valid_entities
+from openclaw_channel_octo.message.mentions import addressed, valid_entities
 from openclaw_channel_octo.message.payload import parse_payload
 from openclaw_channel_octo.policy.gate import DecisionKind, Envelope, GatePolicy, Identity, decide
 

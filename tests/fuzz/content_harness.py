@@ -7,10 +7,10 @@ from random import Random
 from typing import Any
 
 from openclaw_channel_octo.capture.format import Capture, FromServer, SocketControl
-from openclaw_channel_octo.message.mentions import utf16_length
 from openclaw_channel_octo.message.payload import Payload, parse_payload
 from openclaw_channel_octo.message.render import render
 from openclaw_channel_octo.message.split import split_reply
+from openclaw_channel_octo.message.text import utf16_length
 from openclaw_channel_octo.policy.gate import (
     DecisionKind,
     Envelope,
