@@ -187,9 +187,11 @@ class ClientConnection:
         if self._state is _CLOSED or not data:
             return events
         self._last_inbound = now
-        self._framer.feed(data)
         try:
-            self._drain(now, events)
+            for header, body in self._framer.frames(data):
+                self._on_frame(header, body, now, events)
+                if self.state is _CLOSED:
+                    break
         except RemoteProtocolError:
             self._end()
             raise
@@ -263,13 +265,6 @@ class ClientConnection:
     def _fall_silent(self, seconds: float) -> list[ConnectionEvent]:
         self._end()
         return [Silent(seconds=seconds)]
-
-    def _drain(self, now: float, events: list[ConnectionEvent]) -> None:
-        next_frame = self._framer.next_frame
-        while packet := next_frame():
-            self._on_frame(*packet, now, events)
-            if self._state is _CLOSED:
-                break
 
     def _on_frame(self, header: int, body: bytes, now: float, events: list[ConnectionEvent]) -> None:
         kind = header >> 4
