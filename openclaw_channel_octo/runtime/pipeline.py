@@ -18,7 +18,7 @@ from openclaw_channel_octo.ids import ChannelRef, ChannelType
 from openclaw_channel_octo.message.payload import parse_payload
 from openclaw_channel_octo.message.render import files_of
 from openclaw_channel_octo.observe.logs import trace_scope
-from openclaw_channel_octo.policy.gate import DecisionKind, command_of
+from openclaw_channel_octo.policy.gate import SAID, DecisionKind, command_of
 from openclaw_channel_octo.runtime.admission.admission import Admission
 from openclaw_channel_octo.runtime.delivery.outbox import Outbox
 from openclaw_channel_octo.runtime.delivery.presence import Presence
@@ -163,7 +163,7 @@ class Pipeline:
 
     def release(self, outcome: Outcome) -> None:
         """Start what a message asks for, now that everything before it in its conversation is known."""
-        message = outcome.addressed
+        message = _addressed(outcome)
         if message is None:
             self._note(outcome)
         elif not self._resumed:
@@ -203,13 +203,13 @@ class Pipeline:
         if kind is DecisionKind.ECHO:
             self._outbox.on_echo(outcome.payload, outcome.message.message_id)
             return outcome
-        if outcome.decision.reason == TOO_OLD or (outcome.fetched and not self._resumed):
+        if kind not in SAID or outcome.decision.reason == TOO_OLD or (outcome.fetched and not self._resumed):
             return outcome
         ending = self._admission.excess(outcome)
         if row is not None and ending is not None:
             self._turned_away(row, ending)
             return replace(outcome, row=None, session_key="")
-        if (message := outcome.addressed) is not None and kind is not DecisionKind.REFUSED:
+        if (message := _addressed(outcome)) is not None and kind is not DecisionKind.REFUSED:
             self._show(message)
         return outcome
 
@@ -358,3 +358,10 @@ class Pipeline:
                     await self._turns.handle(message, begin, look=look)
             finally:
                 self._finished(row)
+
+
+def _addressed(outcome: Outcome) -> Addressed | None:
+    """Return the message on its way to its end, ``None`` where nothing has to be done for it."""
+    if outcome.row is None or outcome.payload is None:
+        return None
+    return Addressed(outcome.row, outcome.payload, outcome.decision.command)

@@ -48,13 +48,6 @@ class Outcome(Struct, frozen=True, kw_only=True):
     fetched: bool = False
     acknowledge: bool = True
 
-    @property
-    def addressed(self) -> "Addressed | None":
-        """The message on its way to its end, ``None`` where nothing has to be done for it."""
-        if self.row is None or self.payload is None:
-            return None
-        return Addressed(self.row, self.payload, self.decision.command)
-
 
 class Addressed(Struct, frozen=True):
     """A recorded message that addresses the bot, with what was read from its payload once.

@@ -87,11 +87,11 @@ def make_surroundings(basics: BotContext) -> ConversationDirectory:
     )
 
 
-def make_admission(basics: BotContext, around: ConversationDirectory, outbox: Outbox) -> Admission:
+def make_admission(basics: BotContext, outbox: Outbox) -> Admission:
     """Return what turns messages away."""
     shared = basics.shared
     notices = Notifier(outbox, shared.journal, basics.tasks, shared.clock, basics.log)
-    limits = Limits(basics.config, basics.identity, around.is_bot, notices.end_burst)
+    limits = Limits(basics.config, basics.identity, notices.end_burst)
     texts = basics.config.texts
     return Admission(texts, notices, limits, PairingNotices(texts, shared.journal, shared.clock))
 

@@ -35,7 +35,6 @@ from openclaw_channel_octo.wire.packets import (
     ReasonCode,
     Recv,
     Recvack,
-    Setting,
 )
 from openclaw_channel_octo.wire.state import ConnectionState, Step, advance
 
@@ -74,7 +73,6 @@ _ACK_FLAGS: Final = tuple(
 _NEW: Final = ConnectionState.NEW
 _HANDSHAKING: Final = ConnectionState.HANDSHAKING
 _CLOSED: Final = ConnectionState.CLOSED
-_NO_ENCRYPT: Final = int(Setting.NO_ENCRYPT)
 
 
 class Timers(Struct, frozen=True, kw_only=True):
@@ -108,8 +106,8 @@ class Credentials(SecretStruct, frozen=True, kw_only=True):
 class ClientConnection:
     """One connection from CONNECT to its end; a reconnect is a new object with a new key pair.
 
-    The owner moves bytes: it sends what `outgoing` returns after every other call, feeds what arrives to
-    `receive`, and calls `tick` when `deadline` has come. ``now`` is any clock in seconds that never goes
+    The owner moves bytes: it sends what `outgoing` returns after `connect`, `acknowledge` and `tick`, feeds what
+    arrives to `receive`, and calls `tick` when `deadline` has come. ``now`` is any clock in seconds that never goes
     back.
 
     Args:
@@ -326,7 +324,7 @@ class ClientConnection:
 
     def _open(self, recv: Recv) -> Received | Undecodable:
         try:
-            payload = self._plaintext(recv)
+            payload = recv.payload if self._cipher is None else self._cipher.open(recv)
         except CryptoError as error:
             return Undecodable(
                 message_id=recv.message_id,
@@ -356,13 +354,3 @@ class ClientConnection:
                 stream=recv.stream,
             ),
         )
-
-    def _plaintext(self, recv: Recv) -> bytes:
-        """Return the payload by the rules of protocol §3.5; raise `CryptoError` where none applies."""
-        if self._cipher is None:
-            return recv.payload
-        if self._cipher.recv_msg_key(recv) == recv.msg_key:
-            return self._cipher.decrypt(recv.payload)
-        if not recv.msg_key and recv.setting & _NO_ENCRYPT:
-            return recv.payload
-        raise CryptoError("the message key does not match")

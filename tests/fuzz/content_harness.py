@@ -127,7 +127,7 @@ def check_content(data: bytes) -> None:
     policy = GatePolicy(
         require_mention=choice & 16 == 0, known_bots=frozenset({"ann"}) if choice & 32 else frozenset()
     )
-    decision = decide(envelope, payload, BOT, policy)
+    decision = decide(envelope, payload, BOT, lambda: policy)
     assert decision.reason
     assert bool(decision.command) == (decision.kind is DecisionKind.COMMAND)
     conversation(envelope, BOT.uid)

@@ -91,7 +91,7 @@ def test_frames_come_out_the_same_however_the_bytes_are_cut(
     ]
     data = b"".join(frame(*packet) for packet in packets)
     framer = Framer()
-    found = []
+    found: list[tuple[int, bytes]] = []
     for chunk in cut(data, sizes):
         found += framer.frames(chunk)
     assert found == expected

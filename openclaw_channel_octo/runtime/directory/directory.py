@@ -13,7 +13,7 @@ from openclaw_channel_octo.errors import ApiError
 from openclaw_channel_octo.ids import ChannelRef, ChannelType, group_of
 from openclaw_channel_octo.message.payload import ContentType, Payload
 from openclaw_channel_octo.observe.logs import BotLog
-from openclaw_channel_octo.policy.gate import DecisionKind, GatePolicy, is_bot
+from openclaw_channel_octo.policy.gate import DecisionKind, GatePolicy
 from openclaw_channel_octo.runtime.background import together
 from openclaw_channel_octo.runtime.directory.group_docs import GroupDocs
 from openclaw_channel_octo.runtime.directory.groups import Groups
@@ -75,10 +75,6 @@ class ConversationDirectory(Struct, frozen=True, kw_only=True):
         if channel.type == ChannelType.PERSON:
             return True
         return self.settings.require_mention and not self.preferences.agreed(group_of(channel).id)
-
-    def is_bot(self, channel: ChannelRef, uid: str) -> bool:
-        """Return whether somebody in a conversation is a bot, as far as it is known now."""
-        return is_bot(uid, self.policy(channel))
 
     def observe(self, outcome: Outcome) -> None:
         """Note what a received message tells of its conversation."""

@@ -221,7 +221,7 @@ class GapFiller:
         return channel
 
     def _wait(self, ref: ChannelRef, channel: _Channel) -> None:
-        if channel.order.held > HELD_MOST:
+        if len(channel.order.held) > HELD_MOST:
             self._log.warning(
                 "too many messages of channel=%s wait for missing ones; going on without", ref.id
             )

@@ -112,7 +112,7 @@ class EarlierMessages(Struct, frozen=True, kw_only=True):
         policy = self.policy(channel)
         for row in rows:
             envelope = Envelope(from_uid=row.from_uid, channel_id=channel.id, channel_type=channel.type)
-            kind = decide(envelope, parse_payload(row.payload), self.identity, policy).kind
+            kind = decide(envelope, parse_payload(row.payload), self.identity, lambda: policy).kind
             if kind is DecisionKind.ECHO:
                 answered = row.message_seq
             elif kind in _TALK:
