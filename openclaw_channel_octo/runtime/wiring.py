@@ -16,7 +16,6 @@ from openclaw_channel_octo.runtime.actions.types import ActionContext
 from openclaw_channel_octo.runtime.admission.admission import Admission
 from openclaw_channel_octo.runtime.admission.limits import Limits
 from openclaw_channel_octo.runtime.admission.notifier import Notifier
-from openclaw_channel_octo.runtime.admission.pairing import PairingNotices
 from openclaw_channel_octo.runtime.background import TaskSet
 from openclaw_channel_octo.runtime.context import ChannelContext
 from openclaw_channel_octo.runtime.delivery.attachments import Attachments
@@ -92,8 +91,7 @@ def make_admission(basics: BotContext, outbox: Outbox) -> Admission:
     shared = basics.shared
     notices = Notifier(outbox, shared.journal, basics.tasks, shared.clock, basics.log)
     limits = Limits(basics.config, basics.identity, notices.end_burst)
-    texts = basics.config.texts
-    return Admission(texts, notices, limits, PairingNotices(texts, shared.journal, shared.clock))
+    return Admission(basics.config.texts, notices, limits, shared.journal, shared.clock)
 
 
 def make_attachments(config: BotConfig, api: BotApi, shared: ChannelContext, log: BotLog) -> Attachments:

@@ -6,9 +6,9 @@ from msgspec import Struct
 from msgspec.structs import astuple
 
 from openclaw_channel_octo.store.database import Connection
-from openclaw_channel_octo.store.transaction import Repository, Transaction, in_transaction, records, slots
+from openclaw_channel_octo.store.transaction import Repository, Transaction, in_transaction, slots
 
-__all__ = ["AuditEntry", "AuditLog", "AuditOutcome", "entries", "prune"]
+__all__ = ["AuditEntry", "AuditLog", "AuditOutcome", "prune"]
 
 LOST = "its process ended meanwhile: it may have happened"
 """Detail of a request whose outcome will never be known."""
@@ -74,16 +74,6 @@ class AuditLog(Repository):
             "UPDATE audit SET detail = ? WHERE account = ? AND outcome = 'begun' AND detail = ''",
             (LOST, account),
         )
-
-
-def entries(db: Connection, account: str, limit: int) -> list[AuditEntry]:
-    """Return the latest requests, newest first; of every bot where ``account`` is empty."""
-    found = db.execute(
-        "SELECT at, account, requester, run_id, action, target, outcome, detail FROM audit"
-        " WHERE ? = '' OR account = ? ORDER BY id DESC LIMIT ?",
-        (account, account, limit),
-    )
-    return records(found, AuditEntry)
 
 
 def prune(db: Connection, before_ms: int, keep: int, most: int) -> None:

@@ -17,7 +17,7 @@ from openclaw_channel_octo.store.transaction import (
     slots,
 )
 
-__all__ = ["Messages", "bury", "counts_of", "retry"]
+__all__ = ["Messages", "counts_of"]
 
 _ROW_ENDED = "its message ended before it was sent"
 
@@ -191,26 +191,3 @@ def _insert(tx: Transaction, row: NewInbound) -> InboundRow | None:
 def counts_of(db: Connection) -> dict[str, int]:
     """Return how many rows stand in each state."""
     return dict(db.execute("SELECT state, count(*) FROM inbound GROUP BY state").fetchall())
-
-
-def bury(db: Connection, row_id: int, reason: str, now_ms: int) -> bool:
-    """End a row as dead if it is open, and its unsent chunks with it; return whether it was."""
-    ended = db.execute(
-        f"UPDATE inbound SET state = 'dead', detail = ?, updated_at = ? WHERE id = ? AND {any_of(OPEN)}",  # noqa: S608  # states of ours
-        (reason, now_ms, row_id),
-    )
-    if not ended.rowcount:
-        return False
-    drop_unsent(db, row_id, reason, now_ms)
-    return True
-
-
-def retry(db: Connection, row_id: int, now_ms: int) -> bool:
-    """Make a row received again that is dead, or that a notice ended before any run; return whether it was."""
-    changed = db.execute(
-        "UPDATE inbound SET state = 'received', detail = '', ending = '', run_id = '', attempt = 0,"
-        " breaks = 0, retried = 1, updated_at = ? WHERE id = ? AND session_key != ''"
-        " AND decision != 'refused' AND (state = 'dead' OR state = 'notified' AND attempt = 0)",
-        (now_ms, row_id),
-    )
-    return changed.rowcount == 1

@@ -7,8 +7,7 @@ from msgspec import Struct
 from openclaw_channel_octo.config.model import BotConfig
 from openclaw_channel_octo.ids import ChannelRef, split_space
 from openclaw_channel_octo.policy.gate import ADDRESSED, Identity
-from openclaw_channel_octo.policy.loops import LoopCounter, LoopLimits
-from openclaw_channel_octo.policy.rate import TokenBuckets
+from openclaw_channel_octo.policy.rate import LoopCounter, LoopLimits, TokenBuckets
 from openclaw_channel_octo.runtime.admission.notifier import Notice
 from openclaw_channel_octo.runtime.received import Outcome
 from openclaw_channel_octo.wire.events import InboundMessage
