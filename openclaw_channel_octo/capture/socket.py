@@ -6,8 +6,8 @@ from msgspec import Struct
 
 from openclaw_channel_octo.capture.format import Side
 from openclaw_channel_octo.errors import CryptoError, WireError
-from openclaw_channel_octo.wire.buffer import Framer, frame
-from openclaw_channel_octo.wire.codec import decode
+from openclaw_channel_octo.wire.buffer import Framer
+from openclaw_channel_octo.wire.codec import decode, frame
 from openclaw_channel_octo.wire.crypto import KeyPair, SessionCipher
 from openclaw_channel_octo.wire.packets import Connack, Connect, Packet, Recv, Send
 

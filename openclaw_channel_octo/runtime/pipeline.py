@@ -137,7 +137,8 @@ class Pipeline:
     def dispatch(self, outcomes: Sequence[Outcome]) -> None:
         """Put recorded messages into their lanes, in the order of their conversations."""
         admitted = self._admit(outcomes)
-        self._gaps.take(admitted)
+        for outcome in self._gaps.take(admitted):
+            self.release(outcome)
         self._passed_on.set()
         rows = [outcome.row.id for outcome in admitted if outcome.row is not None]
         if rows:

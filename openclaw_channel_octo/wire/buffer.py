@@ -1,12 +1,12 @@
-"""Bytes to frames and back: the bounded framer and the varint length (protocol §2)."""
+"""Bytes to frames, within bounds (protocol §2)."""
 
 from collections.abc import Iterator
 from typing import Final
 
-from openclaw_channel_octo.errors import LocalProtocolError, RemoteProtocolError
+from openclaw_channel_octo.errors import RemoteProtocolError
 from openclaw_channel_octo.wire.packets import PacketType
 
-__all__ = ["MAX_BODY", "MAX_RECV_BODY", "Framer", "frame"]
+__all__ = ["BODILESS", "LIMITS", "MAX_BODY", "MAX_RECV_BODY", "Framer"]
 
 MAX_RECV_BODY: Final = 2 * 1024 * 1024
 """Longest body of a RECV in bytes: servers send stored payloads of up to 1 MiB as base64 (protocol §2.3)."""
@@ -16,14 +16,14 @@ MAX_BODY: Final = 1024 * 1024
 
 _FIRST_TYPE: Final = int(PacketType.CONNECT)
 _LAST_TYPE: Final = int(PacketType.EVENT)
-_BODILESS: Final = frozenset({int(PacketType.PING), int(PacketType.PONG)})
+BODILESS: Final = frozenset({int(PacketType.PING), int(PacketType.PONG)})
+"""Packets of a single byte."""
 _RECV: Final = int(PacketType.RECV)
 _LENGTH_SHIFTS: Final = (0, 7, 14, 21)
 _LOW_BITS: Final = 0x7F
-_MORE: Final = 0x80
-_LIMITS: Final = tuple(
+LIMITS: Final = tuple(
     (MAX_RECV_BODY if kind == _RECV else MAX_BODY)
-    if _FIRST_TYPE <= kind <= _LAST_TYPE and kind not in _BODILESS
+    if _FIRST_TYPE <= kind <= _LAST_TYPE and kind not in BODILESS
     else 0
     for kind in range(16)
 )
@@ -67,7 +67,7 @@ class Framer:
         if start == held:
             return None
         header = buffer[start]
-        limit = _LIMITS[header >> 4]
+        limit = LIMITS[header >> 4]
         if not limit:
             self._offset = start + 1
             return _bodiless(header)
@@ -94,30 +94,6 @@ class Framer:
 
 
 def _bodiless(header: int) -> tuple[int, bytes]:
-    if header >> 4 not in _BODILESS:
+    if header >> 4 not in BODILESS:
         raise RemoteProtocolError(f"packet type {header >> 4} does not exist")
     return header, b""
-
-
-def frame(kind: int, flags: int, body: bytes | bytearray) -> bytes:
-    """Return a whole packet: header byte, length, body (protocol §2.2, §2.3).
-
-    Args:
-        kind: a `PacketType`; PING and PONG take neither length nor body.
-        flags: the header's low nibble.
-        body: the encoded fields.
-
-    Raises:
-        LocalProtocolError: the body is above the limit of its packet type.
-    """
-    if kind in _BODILESS:
-        return bytes((kind << 4,))
-    rest = len(body)
-    if rest > _LIMITS[kind]:
-        raise LocalProtocolError(f"a packet of type {kind} with {rest} bytes is above the limit")
-    head = bytearray((kind << 4 | flags,))
-    while rest > _LOW_BITS:
-        head.append(rest & _LOW_BITS | _MORE)
-        rest >>= 7
-    head.append(rest)
-    return bytes(head + body)

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 from msgspec.structs import asdict
 
 from openclaw_channel_octo.errors import LocalProtocolError, RemoteProtocolError
-from openclaw_channel_octo.wire.buffer import frame
+from openclaw_channel_octo.wire.buffer import BODILESS, LIMITS
 from openclaw_channel_octo.wire.packets import (
     Connack,
     Connect,
@@ -33,7 +33,7 @@ from openclaw_channel_octo.wire.packets import (
     Suback,
 )
 
-__all__ = ["decode", "encode"]
+__all__ = ["decode", "encode", "frame"]
 
 MAX_STRING: Final = 0x7FFF
 """Longest string in bytes: its length is a signed 16-bit number in the reference codec (protocol §2.1)."""
@@ -46,6 +46,8 @@ _STREAM: Final = int(Setting.STREAM)
 _TOPIC: Final = int(Setting.TOPIC)
 _OPTIONAL: Final = _STREAM | _TOPIC
 _LENGTH: Final = Struct(">H")
+_LOW_BITS: Final = 0x7F
+_MORE: Final = 0x80
 _NODE_ID_BYTES: Final = 8
 _NO_STREAM: Final = StreamPart(flag=0, stream_no="", stream_id=0)
 
@@ -297,3 +299,27 @@ def _read(body: bytes, sizes: _Sizes) -> tuple[list[Any], int]:
     except (struct.error, IndexError):
         raise RemoteProtocolError("a packet ends before its last field") from None
     return values, offset
+
+
+def frame(kind: int, flags: int, body: bytes | bytearray) -> bytes:
+    """Return a whole packet: header byte, length, body (protocol §2.2, §2.3).
+
+    Args:
+        kind: a `PacketType`; PING and PONG take neither length nor body.
+        flags: the header's low nibble.
+        body: the encoded fields.
+
+    Raises:
+        LocalProtocolError: the body is above the limit of its packet type.
+    """
+    if kind in BODILESS:
+        return bytes((kind << 4,))
+    rest = len(body)
+    if rest > LIMITS[kind]:
+        raise LocalProtocolError(f"a packet of type {kind} with {rest} bytes is above the limit")
+    head = bytearray((kind << 4 | flags,))
+    while rest > _LOW_BITS:
+        head.append(rest & _LOW_BITS | _MORE)
+        rest >>= 7
+    head.append(rest)
+    return bytes(head + body)

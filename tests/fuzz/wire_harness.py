@@ -10,9 +10,9 @@ from msgspec.structs import replace
 from openclaw_channel_octo.capture.format import Capture, FromServer, ToServer, read_capture
 from openclaw_channel_octo.errors import CryptoError, LocalProtocolError, RemoteProtocolError
 from openclaw_channel_octo.testing.octo.wire_server import ConnectRequested, Sent, ServerConnection
-from openclaw_channel_octo.wire.buffer import MAX_BODY, MAX_RECV_BODY, Framer, frame
+from openclaw_channel_octo.wire.buffer import MAX_BODY, MAX_RECV_BODY, Framer
 from openclaw_channel_octo.wire.client import MAX_EARLY_BYTES, ClientConnection, ConnectionState, Credentials
-from openclaw_channel_octo.wire.codec import decode, encode
+from openclaw_channel_octo.wire.codec import decode, encode, frame
 from openclaw_channel_octo.wire.crypto import KeyPair, SessionCipher
 from openclaw_channel_octo.wire.events import Received, Undecodable
 from openclaw_channel_octo.wire.packets import Connack, PacketType, Recv

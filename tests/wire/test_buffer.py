@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from openclaw_channel_octo.errors import LocalProtocolError, RemoteProtocolError
-from openclaw_channel_octo.wire.buffer import MAX_BODY, MAX_RECV_BODY, Framer, frame
+from openclaw_channel_octo.wire.buffer import MAX_BODY, MAX_RECV_BODY, Framer
+from openclaw_channel_octo.wire.codec import frame
 from openclaw_channel_octo.wire.packets import PacketType
 from tests.wire.vectors import VECTORS
 
