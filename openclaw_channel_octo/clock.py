@@ -2,9 +2,10 @@
 
 import asyncio
 import random
+import secrets
 import time
-import uuid
 from collections.abc import Coroutine
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
 __all__ = ["Backoff", "Clock", "SystemClock", "within"]
@@ -40,25 +41,18 @@ class Clock(Protocol):
 class SystemClock:
     """The machine's clock and its random source."""
 
-    def now(self) -> float:
-        """Return ``time.monotonic()`` in seconds."""
-        return time.monotonic()
+    now = staticmethod(time.monotonic)
+    """Monotonic seconds."""
+    sleep = staticmethod(asyncio.sleep)
+    """Sleeps on the running event loop."""
+    jitter = staticmethod(random.uniform)
+    """A factor drawn evenly; spreads load, protects nothing."""
+    new_id = staticmethod(partial(secrets.token_hex, 16))
+    """A random id that nobody can guess."""
 
     def wall_ms(self) -> int:
         """Return Unix time in milliseconds."""
         return time.time_ns() // 1_000_000
-
-    async def sleep(self, seconds: float) -> None:
-        """Sleep on the running event loop."""
-        await asyncio.sleep(seconds)
-
-    def jitter(self, low: float, high: float) -> float:
-        """Return a factor drawn evenly from ``low`` to ``high``; spreads load, protects nothing."""
-        return random.uniform(low, high)  # noqa: S311  # jitter, not a secret
-
-    def new_id(self) -> str:
-        """Return a random UUID as 32 hexadecimal characters."""
-        return uuid.uuid4().hex
 
 
 async def within(clock: Clock, seconds: float, work: Coroutine[Any, Any, _T]) -> _T:

@@ -6,8 +6,8 @@ from msgspec import Struct
 
 from openclaw_channel_octo.capture.format import Side
 from openclaw_channel_octo.errors import CryptoError, WireError
-from openclaw_channel_octo.wire.buffer import Framer, frame
-from openclaw_channel_octo.wire.codec import decode
+from openclaw_channel_octo.wire.buffer import Framer
+from openclaw_channel_octo.wire.codec import decode, frame
 from openclaw_channel_octo.wire.crypto import KeyPair, SessionCipher
 from openclaw_channel_octo.wire.packets import Connack, Connect, Packet, Recv, Send
 
@@ -57,11 +57,8 @@ class SocketReader:
         """Yield the packets that end in ``data``; nothing any more once bytes came that are no packets."""
         if side in self._broken:
             return
-        framer = self._framers[side]
-        framer.feed(data)
         try:
-            while found := framer.next_frame():
-                header, body = found
+            for header, body in self._framers[side].frames(data):
                 packet = decode(header, body, self.version)
                 yield self._seen(packet, frame(header >> 4, header & 0x0F, body))
         except WireError:

@@ -18,8 +18,18 @@ _MESSAGE_LIMIT = 100
 """Messages of one forward that are looked at; fewer are shown."""
 
 
-def _objects(value: object) -> Iterator[dict[str, Any]]:
-    return (item for item in value if isinstance(item, dict)) if isinstance(value, list) else iter(())
+def _up_to(limit: int, model: type[LenientModel] | None = None) -> BeforeValidator:
+    """Return a validator that reads so many objects of a list, or leaves them unread."""
+
+    def read(value: object) -> tuple[Any, ...]:
+        found = (
+            islice((item for item in value if isinstance(item, dict)), limit)
+            if isinstance(value, list)
+            else ()
+        )
+        return tuple(map(model.model_validate, found) if model else found)
+
+    return BeforeValidator(read)
 
 
 class File(LenientModel):
@@ -56,11 +66,7 @@ class Contact(LenientModel):
     name: Text = ""
 
 
-def _people(value: object) -> tuple[Contact, ...]:
-    return tuple(Contact.model_validate(item) for item in islice(_objects(value), _PEOPLE_LIMIT))
-
-
-People = Annotated[tuple[Contact, ...], BeforeValidator(_people)]
+People = Annotated[tuple[Contact, ...], _up_to(_PEOPLE_LIMIT, Contact)]
 
 
 class _Forwarded(LenientModel):
@@ -72,10 +78,7 @@ class Forward(LenientModel):
     """Type 11: messages of another conversation; each may be a forward again."""
 
     users: People = ()
-    msgs: Annotated[
-        tuple[dict[Any, Any], ...],
-        BeforeValidator(lambda value: tuple(islice(_objects(value), _MESSAGE_LIMIT))),
-    ] = ()
+    msgs: Annotated[tuple[dict[Any, Any], ...], _up_to(_MESSAGE_LIMIT)] = ()
 
     def messages(self) -> Iterator[tuple[str, dict[str, Any]]]:
         """Yield each message's sender, by name where it is known, and its payload."""
@@ -95,14 +98,10 @@ class Block(LenientModel):
     size: Size = None
 
 
-def _blocks(value: object) -> tuple[Block, ...]:
-    return tuple(Block.model_validate(item) for item in islice(_objects(value), BLOCK_LIMIT))
-
-
 class RichText(LenientModel):
     """Type 14. A string in ``content`` is the older form and not read here."""
 
-    content: Annotated[tuple[Block, ...], BeforeValidator(_blocks)] = ()
+    content: Annotated[tuple[Block, ...], _up_to(BLOCK_LIMIT, Block)] = ()
 
 
 class System(LenientModel):

@@ -15,7 +15,7 @@ from pydantic import (
 
 from openclaw_channel_octo.message.text import well_formed
 
-__all__ = ["IdText", "LenientModel", "Number", "Object", "Size", "Text", "is_flag", "or_else", "strings"]
+__all__ = ["IdText", "LenientModel", "Number", "Object", "Size", "Text", "or_else"]
 
 
 class LenientModel(BaseModel):
@@ -44,18 +44,6 @@ def _nothing() -> None:
 
 def _repaired(value: object) -> object:
     return well_formed(value) if isinstance(value, str) else value
-
-
-def is_flag(value: object) -> bool:
-    """Return whether a flag is on: ``true`` or the integer 1, nothing else (reference-behaviour §c.8)."""
-    return isinstance(value, int) and value == 1  # True is an int equal to 1
-
-
-def strings(value: object) -> tuple[str, ...]:
-    """Return the strings of a list, without lone surrogates; none when it is no list."""
-    if not value or not isinstance(value, list | tuple):
-        return ()
-    return tuple([well_formed(item) for item in value if isinstance(item, str)])
 
 
 def _id_text(value: object) -> object:

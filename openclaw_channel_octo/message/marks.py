@@ -28,17 +28,8 @@ _UNSEEN = (
     *(range(0xFE00, 0xFE10), range(0xFE20, 0xFE30), range(0x115F, 0x1161), range(0x17B4, 0x17B6)),
     *(range(0x180B, 0x1810), range(0x200B, 0x2010), range(0x202A, 0x202F), range(0x2060, 0x2070)),
     *(range(0xFFF0, 0xFFFC), range(0xE0000, 0xE1000)),
-    *(
-        (0xAD,),
-        (0x61C,),
-        (0x2800,),
-        (0x3164,),
-        (0xFEFF,),
-        (0xFFA0,),
-        (0xFFFD,),
-        range(0x1BCA0, 0x1BCA4),
-        range(0x1D173, 0x1D17B),
-    ),
+    *(range(0x1BCA0, 0x1BCA4), range(0x1D173, 0x1D17B)),
+    map(ord, "\u00ad\u061c\u2800\u3164\ufeff\uffa0\ufffd"),
 )
 _FOLD: dict[int, str | None] = {
     **dict.fromkeys(chain.from_iterable(_UNSEEN)),

@@ -10,14 +10,7 @@ import msgspec
 from msgspec import Struct, field
 from pydantic import Field, ValidationError
 
-from openclaw_channel_octo.message.lenient import (
-    IdText,
-    LenientModel,
-    Object,
-    Text,
-    is_flag,
-    strings,
-)
+from openclaw_channel_octo.message.lenient import IdText, LenientModel, Object, Text
 from openclaw_channel_octo.message.text import well_formed
 from openclaw_channel_octo.values import SecretStruct
 
@@ -218,14 +211,26 @@ def _text(value: object) -> str:
 
 def _mention(value: object, beside: object) -> Mention | None:
     """Return the mention, with the ids that images and files carry beside it (octo-bot-api §4.3)."""
-    more = strings(beside)
+    more = _strings(beside)
     if not isinstance(value, dict):
         return Mention(uids=more) if more else None
     get = value.get
     return Mention(
-        uids=strings(get("uids")) + more,
+        uids=_strings(get("uids")) + more,
         entities=_entities(get("entities")),
-        all=is_flag(get("all")),
-        humans=is_flag(get("humans")),
-        ais=is_flag(get("ais")),
+        all=_is_flag(get("all")),
+        humans=_is_flag(get("humans")),
+        ais=_is_flag(get("ais")),
     )
+
+
+def _is_flag(value: object) -> bool:
+    """Return whether a flag is on: ``true`` or the integer 1, nothing else (reference-behaviour §c.8)."""
+    return isinstance(value, int) and value == 1  # True is an int equal to 1
+
+
+def _strings(value: object) -> tuple[str, ...]:
+    """Return the strings of a list, without lone surrogates; none when it is no list."""
+    if not value or not isinstance(value, list | tuple):
+        return ()
+    return tuple([well_formed(item) for item in value if isinstance(item, str)])

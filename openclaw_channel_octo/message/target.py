@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from openclaw_channel_octo.errors import TargetError
 from openclaw_channel_octo.ids import ChannelRef, ChannelType, sides_of_compound, split_space, split_thread
-from openclaw_channel_octo.message.address import addressed
+from openclaw_channel_octo.message.mentions import addressed
 
 __all__ = [
     "PARENT_SCOPE",

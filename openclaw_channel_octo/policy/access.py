@@ -1,4 +1,4 @@
-"""Who may talk to a bot (openclaw-host §3.4)."""
+"""Who may talk to a bot, and the codes with which people are let in to its direct messages (openclaw-host §3.4)."""
 
 from collections.abc import Mapping
 from typing import Literal
@@ -7,13 +7,28 @@ from msgspec import Struct, field
 
 from openclaw_channel_octo.ids import ChannelRef, ChannelType, split_space, split_thread
 
-__all__ = ["ANYONE", "NOT_PAIRED", "AccessPolicy", "DmPolicy", "GroupAccess", "GroupPolicy"]
+__all__ = [
+    "ALPHABET",
+    "ANYONE",
+    "CODE_LENGTH",
+    "NOT_PAIRED",
+    "AccessPolicy",
+    "DmPolicy",
+    "GroupAccess",
+    "GroupPolicy",
+    "new_code",
+]
 
 ANYONE = "*"
 """Entry of a list that stands for everybody, or for every group."""
 
 NOT_PAIRED = "not paired"
 """Why a direct message of somebody is refused who can ask to be let in."""
+
+ALPHABET = "ABCDEFGHJKMNPQRSTUVWXYZ23456789"
+"""Letters and digits that nobody takes for another one of them: no 0 and O, no 1, I and L."""
+
+CODE_LENGTH = 8
 
 DmPolicy = Literal["open", "pairing", "allowlist", "disabled"]
 GroupPolicy = Literal["open", "allowlist", "disabled"]
@@ -104,3 +119,16 @@ class AccessPolicy(Struct, frozen=True, kw_only=True):
 
 def _listed(uid: str, people: frozenset[str]) -> bool:
     return ANYONE in people or uid in people
+
+
+def new_code(chance: str) -> str:
+    """Return a code.
+
+    Args:
+        chance: at least 20 hexadecimal digits nobody can guess.
+    """
+    left, code = int(chance, 16), ""
+    for _ in range(CODE_LENGTH):
+        left, letter = divmod(left, len(ALPHABET))
+        code += ALPHABET[letter]
+    return code

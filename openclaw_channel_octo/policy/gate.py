@@ -1,6 +1,6 @@
 """The gate: what a received message is to the bot, and whether it addresses it (design §4)."""
 
-from collections.abc import Container
+from collections.abc import Callable, Container
 from enum import StrEnum
 
 from msgspec import Struct, field
@@ -20,6 +20,7 @@ from openclaw_channel_octo.policy.commands import command_in
 __all__ = [
     "ADDRESSED",
     "BLOCKED",
+    "SAID",
     "Decision",
     "DecisionKind",
     "Envelope",
@@ -69,6 +70,9 @@ class DecisionKind(StrEnum):
 
 ADDRESSED = frozenset({DecisionKind.TURN, DecisionKind.COMMAND})
 """What the bot acts upon."""
+
+SAID = ADDRESSED | {DecisionKind.REFUSED, DecisionKind.CONTEXT}
+"""What somebody else says in a conversation of the bot."""
 
 
 class Envelope(Struct, frozen=True, kw_only=True):
@@ -121,26 +125,44 @@ class GatePolicy(Struct, frozen=True, kw_only=True):
 
 
 class Decision(Struct, frozen=True):
-    """What a message is, why in a few fixed words, and the command with its slash if it is one."""
+    """What a message is.
+
+    Attributes:
+        kind: the kind.
+        reason: why, in a few fixed words.
+        command: the command it is, with its slash; empty for others.
+        from_bot: whether a bot or a webhook said it; of what is `SAID`.
+    """
 
     kind: DecisionKind
     reason: str
     command: str = ""
+    from_bot: bool = False
 
 
-def decide(envelope: Envelope, payload: Payload, identity: Identity, policy: GatePolicy) -> Decision:
+def decide(
+    envelope: Envelope, payload: Payload, identity: Identity, policy_of: Callable[[], GatePolicy]
+) -> Decision:
     """Return what a message is to the bot. Never raises, whatever the payload holds.
 
     A direct message from a person always addresses the bot, its payload readable or not. In groups and
     threads the rules lean towards answering: an id in ``uids`` counts even where the entities say otherwise
     (design §4, reference-behaviour §c.8). Who may not talk to the bot is refused only where they address it;
     where nobody has to, what they say is talk among people.
+
+    Args:
+        envelope: what the packet says.
+        payload: what was said.
+        identity: who the bot is.
+        policy_of: returns what else has to be known of the conversation; not asked about signals.
     """
-    if unspoken := _unspoken(envelope, payload, identity):
+    uid = _bare(envelope.from_uid)
+    if unspoken := _unspoken(envelope, payload, identity, uid):
         return unspoken
+    policy = policy_of()
     if policy.access.blocks(envelope.from_uid, identity.owner_uid):
         return Decision(DecisionKind.IGNORED, BLOCKED)
-    decision = _spoken(envelope, payload, identity, policy)
+    decision = _spoken(envelope, payload, identity, policy, uid)
     if decision.kind not in ADDRESSED:
         return decision
     channel = conversation(envelope, identity.uid)
@@ -149,7 +171,7 @@ def decide(envelope: Envelope, payload: Payload, identity: Identity, policy: Gat
         return decision
     if decision.reason in _UNMENTIONED:
         return Decision(DecisionKind.CONTEXT, "no mention")
-    return Decision(DecisionKind.REFUSED, refusal)
+    return Decision(DecisionKind.REFUSED, refusal, from_bot=decision.from_bot)
 
 
 def conversation(envelope: Envelope, own_uid: str) -> ChannelRef:
@@ -186,23 +208,25 @@ def command_of(payload: Payload, identity: Identity, *, direct: bool) -> str:
     return command_in(strip_leading_mention(payload.text, identity.name, entities), direct=direct)
 
 
-def _spoken(envelope: Envelope, payload: Payload, identity: Identity, policy: GatePolicy) -> Decision:
+def _spoken(
+    envelope: Envelope, payload: Payload, identity: Identity, policy: GatePolicy, uid: str
+) -> Decision:
     """Return the decision on something said, whoever may say it."""
-    from_bot = is_bot(_bare(envelope.from_uid), policy)
+    from_bot = is_bot(uid, policy)
     if envelope.channel_type == ChannelType.PERSON:
         return _direct(envelope, payload, identity, from_bot=from_bot)
     if reason := _named(payload, identity):
         return _addressed(payload, identity, reason, from_bot=from_bot)
     if from_bot:
-        return Decision(DecisionKind.CONTEXT, "not named by bot")
-    if reason := _meant_by_person(payload, identity, policy, _bare(envelope.from_uid)):
+        return Decision(DecisionKind.CONTEXT, "not named by bot", from_bot=True)
+    if reason := _meant_by_person(payload, identity, policy, uid):
         return _addressed(payload, identity, reason, from_bot=False)
     return Decision(DecisionKind.CONTEXT, "no mention")
 
 
-def _unspoken(envelope: Envelope, payload: Payload, identity: Identity) -> Decision | None:
+def _unspoken(envelope: Envelope, payload: Payload, identity: Identity, uid: str) -> Decision | None:
     """Return the decision on what nobody says to a bot, ``None`` for a chat message."""
-    if identity.uid in {envelope.from_uid, _bare(envelope.from_uid)}:
+    if identity.uid in {envelope.from_uid, uid}:
         return Decision(DecisionKind.ECHO, "own message")
     if envelope.is_event_packet:
         return Decision(DecisionKind.CONTROL, "event packet")
@@ -222,7 +246,7 @@ def _direct(envelope: Envelope, payload: Payload, identity: Identity, *, from_bo
     if len(sides) > 1 and identity.uid not in sides:
         return Decision(DecisionKind.IGNORED, "not our conversation")
     if from_bot:
-        return Decision(DecisionKind.CONTEXT, "bot in dm")
+        return Decision(DecisionKind.CONTEXT, "bot in dm", from_bot=True)
     command = command_of(payload, identity, direct=True)
     return Decision(DecisionKind.COMMAND if command else DecisionKind.TURN, "dm", command)
 
@@ -250,7 +274,7 @@ def _meant_by_person(payload: Payload, identity: Identity, policy: GatePolicy, u
 
 def _addressed(payload: Payload, identity: Identity, reason: str, *, from_bot: bool) -> Decision:
     command = "" if from_bot else command_of(payload, identity, direct=False)
-    return Decision(DecisionKind.COMMAND if command else DecisionKind.TURN, reason, command)
+    return Decision(DecisionKind.COMMAND if command else DecisionKind.TURN, reason, command, from_bot)
 
 
 def _own_entities(payload: Payload, identity: Identity) -> list[Entity]:

@@ -202,8 +202,8 @@ def _history_row(row: Any) -> HistoryMessage:
         return HistoryMessage.model_validate(row)
     except ValidationError:
         seq = row.get("message_seq") if isinstance(row, dict) else None
-        known = isinstance(seq, int) and 0 < seq < 2**63
-        return HistoryMessage.model_construct(message_id="", message_seq=seq if known else 0)
+        number = seq if isinstance(seq, int) and 0 < seq < 2**63 else 0
+        return HistoryMessage.model_construct(message_id="", message_seq=number)
 
 
 def _history_rows(value: Any) -> Any:

@@ -220,7 +220,7 @@ class Bot:
                 shared.journal,
                 around.observe,
             ),
-            admission=make_admission(basics, around, outbox),
+            admission=make_admission(basics, outbox),
             outbox=outbox,
             presence=presence,
             media=files,

@@ -20,9 +20,8 @@ from openclaw_channel_octo.ids import ChannelRef, ChannelType
 from openclaw_channel_octo.message.payload import parse_payload
 from openclaw_channel_octo.message.render import files_of
 from openclaw_channel_octo.observe.logs import trace_scope
-from openclaw_channel_octo.policy.gate import DecisionKind, command_of
+from openclaw_channel_octo.policy.gate import SAID, DecisionKind, command_of
 from openclaw_channel_octo.runtime.admission.admission import Admission
-from openclaw_channel_octo.runtime.admission.limits import SAID
 from openclaw_channel_octo.runtime.context import BotContext
 from openclaw_channel_octo.runtime.delivery.outbox import Outbox
 from openclaw_channel_octo.runtime.delivery.presence import Presence
@@ -126,7 +125,8 @@ class Pipeline(Struct, eq=False, kw_only=True):
         """Put recorded messages into their lanes, in the order of their conversations."""
         admitted = self._admit(outcomes)
         assert self._gaps is not None  # noqa: S101  # `suspend` comes first
-        self._gaps.take(admitted)
+        for outcome in self._gaps.take(admitted):
+            self.release(outcome)
         self._passed_on.set()
         rows = [outcome.row.id for outcome in admitted if outcome.row is not None]
         if rows:

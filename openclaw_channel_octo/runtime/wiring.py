@@ -16,7 +16,6 @@ from openclaw_channel_octo.rest.upload import Uploader
 from openclaw_channel_octo.runtime.admission.admission import Admission
 from openclaw_channel_octo.runtime.admission.limits import Limits
 from openclaw_channel_octo.runtime.admission.notifier import Notifier
-from openclaw_channel_octo.runtime.admission.pairing import PairingNotices
 from openclaw_channel_octo.runtime.connection.transport import TransportFactory
 from openclaw_channel_octo.runtime.context import BotContext
 from openclaw_channel_octo.runtime.delivery.attachments import Attachments
@@ -102,12 +101,11 @@ def make_surroundings(basics: BotContext) -> ConversationDirectory:
     )
 
 
-def make_admission(basics: BotContext, around: ConversationDirectory, outbox: Outbox) -> Admission:
+def make_admission(basics: BotContext, outbox: Outbox) -> Admission:
     """Return what turns messages away."""
     notices = Notifier(outbox, basics.journal, basics.tasks, basics.clock, basics.log)
-    limits = Limits(basics.config, basics.identity, around.is_bot, notices.end_burst)
-    texts = basics.config.texts
-    return Admission(texts, notices, limits, PairingNotices(texts, basics.journal, basics.clock))
+    limits = Limits(basics.config, basics.identity, notices.end_burst)
+    return Admission(basics.config.texts, notices, limits, basics.journal, basics.clock)
 
 
 def make_fetcher(config: BotConfig, folder: MediaFolder, token: SecretStr | None, most: int) -> MediaFetcher:

@@ -1,7 +1,7 @@
 """Which agent and session a conversation belongs to, as a gateway resolves it (openclaw-host §2.4, §3.4)."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 from msgspec import Struct, field
 
@@ -133,8 +133,8 @@ class Routing(Struct, frozen=True, kw_only=True):
             for rule in rules:
                 if rule.peer == one:
                     return rule
-        general = [rule for rule in rules if rule.peer is None]
-        return next(_own_first(general), None)
+        general = (rule for rule in rules if rule.peer is None)
+        return min(general, key=lambda rule: rule.account_id == ANY, default=None)  # the account's own first
 
     def _direct(self, account_id: str, uid: str, scope: Binding) -> str:
         dm_scope = scope.dm_scope or self.dm_scope
@@ -170,8 +170,3 @@ def canonical_id(text: str) -> str:
 def canonical_account(text: str) -> str:
     """Return an account id as gateways compare them; one of which nothing is left is the default one."""
     return canonical_id(text) or _DEFAULT_ACCOUNT
-
-
-def _own_first(rules: list[Binding]) -> Iterator[Binding]:
-    yield from (rule for rule in rules if rule.account_id != ANY)
-    yield from (rule for rule in rules if rule.account_id == ANY)

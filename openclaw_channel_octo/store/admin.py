@@ -8,11 +8,11 @@ from pathlib import Path
 from msgspec import Struct
 
 from openclaw_channel_octo.errors import OtherVersion, StoreError
-from openclaw_channel_octo.store import audit, pairing
+from openclaw_channel_octo.store import pairing
 from openclaw_channel_octo.store.audit import AuditEntry
-from openclaw_channel_octo.store.database import JournalConnection
-from openclaw_channel_octo.store.deliveries import chunks_of
-from openclaw_channel_octo.store.messages import bury, counts_of, retry
+from openclaw_channel_octo.store.database import CleaningConnection, Connection
+from openclaw_channel_octo.store.deliveries import chunks_of, drop_unsent
+from openclaw_channel_octo.store.messages import counts_of
 from openclaw_channel_octo.store.pairing import Approval, Pairing
 from openclaw_channel_octo.store.records import Chunk, StoredMessage
 from openclaw_channel_octo.store.schema import APPLICATION_ID, MIGRATIONS
@@ -117,12 +117,17 @@ class JournalAdmin:
     def audit(self, *, account: str = "", limit: int = 50) -> list[AuditEntry]:
         """Return what was asked of the bots beside their answers, newest first. Raises `StoreError`."""
         with self._opened("ro") as db:
-            return audit.entries(db, account, limit)
+            found = db.execute(
+                f"SELECT {', '.join(AuditEntry.__struct_fields__)} FROM audit"  # noqa: S608  # names of ours
+                " WHERE ? = '' OR account = ? ORDER BY id DESC LIMIT ?",
+                (account, account, limit),
+            )
+            return records(found, AuditEntry)
 
     def overview(self) -> dict[str, AccountOverview]:
         """Return every bot's messages at a glance, by account. Raises `StoreError`."""
         found: dict[str, dict[str, int]] = {}
-        with self._opened("ro") as db, db:
+        with self._opened("ro") as db:
             db.execute("BEGIN")
             for account, state, count in db.execute(
                 "SELECT account, state, count(*) FROM inbound GROUP BY account, state ORDER BY account, state"
@@ -143,7 +148,13 @@ class JournalAdmin:
         Returns whether the row still was one. Raises `StoreError`.
         """
         with self._writing() as db:
-            return retry(db, row.id, now_ms)
+            changed = db.execute(
+                "UPDATE inbound SET state = 'received', detail = '', ending = '', run_id = '', attempt = 0,"
+                " breaks = 0, retried = 1, updated_at = ? WHERE id = ? AND session_key != ''"
+                " AND decision != 'refused' AND (state = 'dead' OR state = 'notified' AND attempt = 0)",
+                (now_ms, row.id),
+            )
+            return changed.rowcount == 1
 
     def bury(self, row: JournalRow, reason: str, now_ms: int) -> bool:
         """End an open message as a dead letter, and what is unsent of its answer; return whether it was open.
@@ -151,7 +162,13 @@ class JournalAdmin:
         Raises `StoreError`.
         """
         with self._writing() as db:
-            return bury(db, row.id, reason, now_ms)
+            ended = db.execute(
+                f"UPDATE inbound SET state = 'dead', detail = ?, updated_at = ? WHERE id = ? AND {any_of(OPEN)}",  # noqa: S608  # states of ours
+                (reason, now_ms, row.id),
+            )
+            if ended.rowcount:
+                drop_unsent(db, row.id, reason, now_ms)
+            return ended.rowcount > 0
 
     def pairings(self, *, account: str = "", now_ms: int) -> list[Pairing]:
         """Return who was let in and who waits for it. Raises `StoreError`."""
@@ -180,27 +197,25 @@ class JournalAdmin:
             return pairing.revoke(db, uid, account)
 
     @contextmanager
-    def _opened(self, mode: str) -> Iterator[sqlite3.Connection]:
+    def _opened(self, mode: str) -> Iterator[Connection]:
         try:
             if not self._path.exists():
                 raise StoreError(
                     f"there is no journal at {self._path}: give the state folder of the bots with --store"
                 )
             uri = f"{self._path.resolve().as_uri()}?mode={mode}"
-            db = sqlite3.connect(
-                uri, uri=True, timeout=_BUSY_S, isolation_level=None, factory=JournalConnection
-            )
-            with closing(db):
+            db = sqlite3.connect(uri, uri=True, timeout=_BUSY_S, isolation_level=None)
+            with closing(db), db:
                 self._check(db)
-                yield db
+                yield CleaningConnection(db)
         except OSError as error:
             raise StoreError(f"the journal {self._path} cannot be read: {error.strerror}") from error
         except sqlite3.Error as error:
             raise StoreError(f"the journal {self._path} cannot be read: {error}") from error
 
     @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
-        with self._opened("rw") as db, db:
+    def _writing(self) -> Iterator[Connection]:
+        with self._opened("rw") as db:
             db.execute("BEGIN IMMEDIATE")
             yield db
 
@@ -218,6 +233,6 @@ class JournalAdmin:
             )
 
 
-def _first(db: sqlite3.Connection, account: str, which: str) -> JournalRow | None:
+def _first(db: Connection, account: str, which: str) -> JournalRow | None:
     query = f"SELECT {_COLUMNS} FROM inbound WHERE account = ? AND {which} LIMIT 1"  # noqa: S608  # constants
     return next(iter(records(db.execute(query, (account,)), JournalRow)), None)

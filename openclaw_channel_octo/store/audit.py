@@ -1,14 +1,14 @@
 """The audit: what was asked of a bot beside its answers, and what came of it."""
 
-import sqlite3
 from enum import StrEnum
 
 from msgspec import Struct
 from msgspec.structs import astuple
 
-from openclaw_channel_octo.store.transaction import Repository, Transaction, in_transaction, records, slots
+from openclaw_channel_octo.store.database import Connection
+from openclaw_channel_octo.store.transaction import Repository, Transaction, in_transaction, slots
 
-__all__ = ["AuditEntry", "AuditLog", "AuditOutcome", "entries", "prune"]
+__all__ = ["AuditEntry", "AuditLog", "AuditOutcome", "prune"]
 
 LOST = "its process ended meanwhile: it may have happened"
 """Detail of a request whose outcome will never be known."""
@@ -76,17 +76,7 @@ class AuditLog(Repository):
         )
 
 
-def entries(db: sqlite3.Connection, account: str, limit: int) -> list[AuditEntry]:
-    """Return the latest requests, newest first; of every bot where ``account`` is empty."""
-    found = db.execute(
-        "SELECT at, account, requester, run_id, action, target, outcome, detail FROM audit"
-        " WHERE ? = '' OR account = ? ORDER BY id DESC LIMIT ?",
-        (account, account, limit),
-    )
-    return records(found, AuditEntry)
-
-
-def prune(db: sqlite3.Connection, before_ms: int, keep: int, most: int) -> None:
+def prune(db: Connection, before_ms: int, keep: int, most: int) -> None:
     """Delete requests that are too old or too many, the oldest first and at most ``most``."""
     db.execute(
         "DELETE FROM audit WHERE id IN (SELECT id FROM audit ORDER BY id LIMIT ?)"

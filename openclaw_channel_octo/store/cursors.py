@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from openclaw_channel_octo.ids import ChannelRef
-from openclaw_channel_octo.store.transaction import Repository, Transaction, TransactionRunner, in_transaction
+from openclaw_channel_octo.store.transaction import Repository, Transaction, Writer, in_transaction
 
 __all__ = ["CURSORS", "Cursors"]
 
@@ -19,7 +19,7 @@ class Cursors(Repository):
         account: the bot.
     """
 
-    def __init__(self, writer: TransactionRunner, account: str) -> None:
+    def __init__(self, writer: Writer, account: str) -> None:
         super().__init__(writer)
         self._account = account
 

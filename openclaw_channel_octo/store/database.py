@@ -13,7 +13,7 @@ from typing import Any
 from openclaw_channel_octo.errors import StoreError
 from openclaw_channel_octo.store.schema import APPLICATION_ID, MIGRATIONS
 
-__all__ = ["JournalConnection", "open_database", "store_error"]
+__all__ = ["CleaningConnection", "Connection", "open_database", "store_error"]
 
 _log = logging.getLogger(__name__)
 
@@ -24,22 +24,29 @@ _BUSY_TIMEOUT_S = 5.0
 _BUSY_TIMEOUT_AT_OPENING_S = 1.0  # opening is tried again, and must end soon when the program is stopped
 
 
-class JournalConnection(sqlite3.Connection):
-    """A connection that takes every text: half a surrogate pair, which SQLite refuses, is stored as U+FFFD.
+class CleaningConnection:
+    """The statements of a connection, which take every text: half a surrogate pair, which SQLite refuses, as U+FFFD.
 
     Hosts and agents write such texts, where they cut in the middle of an emoji or name a file that is not UTF-8.
+
+    Args:
+        db: runs them.
     """
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
 
     def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
         """Do as `sqlite3.Connection.execute` does."""
-        try:
-            return super().execute(sql, parameters)
-        except UnicodeEncodeError:
-            return super().execute(sql, _storable(parameters))
+        return self._db.execute(sql, _storable(parameters))
 
     def executemany(self, sql: str, parameters: Iterable[Any], /) -> sqlite3.Cursor:
         """Do as `sqlite3.Connection.executemany` does."""
-        return super().executemany(sql, map(_storable, parameters))
+        return self._db.executemany(sql, map(_storable, parameters))
+
+
+Connection = sqlite3.Connection | CleaningConnection
+"""What statements are run on."""
 
 
 def _storable(parameters: Any) -> Any:
@@ -180,9 +187,7 @@ def _take_from_others(path: Path) -> None:
 
 
 def _open(path: Path) -> sqlite3.Connection:
-    db = sqlite3.connect(
-        path, timeout=_BUSY_TIMEOUT_AT_OPENING_S, check_same_thread=False, factory=JournalConnection
-    )
+    db = sqlite3.connect(path, timeout=_BUSY_TIMEOUT_AT_OPENING_S, check_same_thread=False)
     try:
         _check(db)
         _configure(db)

@@ -1,8 +1,8 @@
 """The messages a reply consists of."""
 
-import sqlite3
 from collections.abc import Sequence
 
+from openclaw_channel_octo.store.database import Connection
 from openclaw_channel_octo.store.records import Chunk, Part
 from openclaw_channel_octo.store.states import CHUNK_MOVES, UNSENT, ChunkState, RowState, any_of, before
 from openclaw_channel_octo.store.transaction import Repository, Transaction, in_transaction, records
@@ -121,7 +121,7 @@ def _mark(tx: Transaction, ref: str, state: ChunkState, message_id: str, detail:
     )
 
 
-def chunks_of(db: sqlite3.Connection, row_id: int) -> list[Chunk]:
+def chunks_of(db: Connection, row_id: int) -> list[Chunk]:
     """Return a row's chunks in their order."""
     found = db.execute(
         "SELECT ref, text, state, updated_at AS since_ms, message_id, file, payload, reply, run_id, detail"
@@ -131,7 +131,7 @@ def chunks_of(db: sqlite3.Connection, row_id: int) -> list[Chunk]:
     return records(found, Chunk)
 
 
-def drop_unsent(db: sqlite3.Connection, row_id: int, detail: str, now_ms: int) -> None:
+def drop_unsent(db: Connection, row_id: int, detail: str, now_ms: int) -> None:
     """Give up a row's chunks that are neither sent nor given up yet."""
     db.execute(
         "UPDATE delivery SET state = 'dead', detail = ?, updated_at = ?"  # noqa: S608  # states of ours

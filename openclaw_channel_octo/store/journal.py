@@ -1,41 +1,29 @@
 """The journal: SQLite, one writer thread, every commit on the disk before anybody is told (design §7)."""
 
 import asyncio
-import logging
-import sqlite3
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import Self
 
 from openclaw_channel_octo.clock import Clock
-from openclaw_channel_octo.errors import StoreError
 from openclaw_channel_octo.store.audit import AuditLog
 from openclaw_channel_octo.store.cursors import Cursors
-from openclaw_channel_octo.store.database import open_database, store_error
+from openclaw_channel_octo.store.database import open_database
 from openclaw_channel_octo.store.deliveries import Deliveries
 from openclaw_channel_octo.store.episodes import Episodes
 from openclaw_channel_octo.store.messages import Messages
 from openclaw_channel_octo.store.pairing import Pairings
 from openclaw_channel_octo.store.retention import Retention
 from openclaw_channel_octo.store.said import SaidMessages
-from openclaw_channel_octo.store.transaction import Transaction
+from openclaw_channel_octo.store.transaction import Transaction, Writer
 
 __all__ = ["Journal"]
 
-_log = logging.getLogger(__name__)
-_T = TypeVar("_T")
 
-RETRY_S = 1.0
-"""Wait between two tries on a full disk or a locked file."""
-
-
-class Journal:
+class Journal(Writer):
     """Durable record of inbound messages and of what became of each.
 
-    Where waiting can help, as with a full disk, every method waits and tries again until the file takes the write;
-    `trouble` tells of it meanwhile. Otherwise they raise `StoreError`. The same holds for the methods of the
-    repositories, each of which is one transaction.
+    Every method waits, or raises `StoreError`, as `Writer` does, and so do the methods of the repositories, each of
+    which is one transaction.
 
     Args:
         path: the database file; its folder must exist.
@@ -52,14 +40,8 @@ class Journal:
     """
 
     def __init__(self, path: Path, clock: Clock) -> None:
-        self._path = path
-        self._clock = clock
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="octo-journal")
-        self._db: sqlite3.Connection | None = None
+        super().__init__(path, clock)
         self._closed = False
-        self._waiting = 0  # jobs that wait for the file
-        self.trouble = ""
-        """Why writing waits at the moment; empty when it does not."""
         self.retention = Retention(self)
         self.messages = Messages(self, self.retention)
         self.deliveries = Deliveries(self)
@@ -104,35 +86,6 @@ class Journal:
         """Return this installation's device id, made on first use (protocol §4.4)."""
         return await self.run(_device_id)
 
-    async def run(self, work: Callable[[Transaction], _T]) -> _T:
-        """Run ``work`` as one transaction on the writer thread, again and again while waiting may help."""
-        now_ms = self._clock.wall_ms()
-        return await self._patiently(
-            lambda: self._transact(work, now_ms), "nothing is acknowledged until it is writable again"
-        )
-
-    async def _patiently(self, job: Callable[[], _T], meanwhile: str) -> _T:
-        """Run ``job`` on the writer thread, again and again while waiting may help, and say once what waits."""
-        loop = asyncio.get_running_loop()
-        waited = False
-        try:
-            while True:
-                try:
-                    result = await loop.run_in_executor(self._thread, job)
-                except StoreError as error:
-                    if not error.retryable:
-                        raise
-                    self._report(str(error), meanwhile)
-                    self._waiting += not waited
-                    waited = True
-                    await self._clock.sleep(RETRY_S)
-                else:
-                    if waited or not self._waiting:  # that a full disk is read proves nothing
-                        self._report("")
-                    return result
-        finally:
-            self._waiting -= waited
-
     def _open_file(self) -> None:
         self._db = open_database(self._path, self._clock.wall_ms())
 
@@ -140,22 +93,6 @@ class Journal:
         if self._db is not None:
             self._db.close()
             self._db = None
-
-    def _transact(self, work: Callable[[Transaction], _T], now_ms: int) -> _T:
-        if self._db is None:
-            raise StoreError(f"the journal {self._path} is closed")
-        try:
-            with self._db:
-                return work(Transaction(self._db, now_ms, self._clock.new_id))
-        except sqlite3.Error as error:
-            raise store_error(f"journal {self._path}", error, self._path) from error
-
-    def _report(self, trouble: str, meanwhile: str = "") -> None:
-        if trouble and not self.trouble:
-            _log.error("%s; %s", trouble, meanwhile)
-        if self.trouble and not trouble:
-            _log.warning("journal %s is writable again", self._path)
-        self.trouble = trouble
 
 
 def _device_id(tx: Transaction) -> str:

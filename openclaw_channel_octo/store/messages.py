@@ -1,9 +1,9 @@
 """Inbound messages and what became of each."""
 
-import sqlite3
 from collections.abc import Iterable, Sequence
 from operator import attrgetter
 
+from openclaw_channel_octo.store.database import Connection
 from openclaw_channel_octo.store.deliveries import drop_unsent
 from openclaw_channel_octo.store.records import InboundRow, NewInbound
 from openclaw_channel_octo.store.retention import Retention
@@ -11,13 +11,13 @@ from openclaw_channel_octo.store.states import OPEN, ROW_MOVES, RowState, any_of
 from openclaw_channel_octo.store.transaction import (
     Repository,
     Transaction,
-    TransactionRunner,
+    Writer,
     in_transaction,
     records,
     slots,
 )
 
-__all__ = ["Messages", "bury", "counts_of", "retry"]
+__all__ = ["Messages", "counts_of"]
 
 RESENT_WITHIN_S = 86_400
 """How long after a message its sender's app may send it again as a copy, by the server's clock."""
@@ -40,7 +40,7 @@ class Messages(Repository):
         retention: deletes old rows while new ones come.
     """
 
-    def __init__(self, writer: TransactionRunner, retention: Retention) -> None:
+    def __init__(self, writer: Writer, retention: Retention) -> None:
         super().__init__(writer)
         self._retention = retention
 
@@ -212,29 +212,6 @@ def _insert(tx: Transaction, row: NewInbound) -> InboundRow | None:
     )
 
 
-def counts_of(db: sqlite3.Connection) -> dict[str, int]:
+def counts_of(db: Connection) -> dict[str, int]:
     """Return how many rows stand in each state."""
     return dict(db.execute("SELECT state, count(*) FROM inbound GROUP BY state").fetchall())
-
-
-def bury(db: sqlite3.Connection, row_id: int, reason: str, now_ms: int) -> bool:
-    """End a row as dead if it is open, and its unsent chunks with it; return whether it was."""
-    ended = db.execute(
-        f"UPDATE inbound SET state = 'dead', detail = ?, updated_at = ? WHERE id = ? AND {any_of(OPEN)}",  # noqa: S608  # states of ours
-        (reason, now_ms, row_id),
-    )
-    if not ended.rowcount:
-        return False
-    drop_unsent(db, row_id, reason, now_ms)
-    return True
-
-
-def retry(db: sqlite3.Connection, row_id: int, now_ms: int) -> bool:
-    """Make a row received again that is dead, or that a notice ended before any run; return whether it was."""
-    changed = db.execute(
-        "UPDATE inbound SET state = 'received', detail = '', ending = '', run_id = '', attempt = 0,"
-        " breaks = 0, retried = 1, updated_at = ? WHERE id = ? AND session_key != ''"
-        " AND decision != 'refused' AND (state = 'dead' OR state = 'notified' AND attempt = 0)",
-        (now_ms, row_id),
-    )
-    return changed.rowcount == 1

@@ -1,11 +1,11 @@
 """Who was let in to direct messages, and who waits for it."""
 
 import hmac
-import sqlite3
 from enum import StrEnum
 
 from msgspec import Struct
 
+from openclaw_channel_octo.store.database import Connection
 from openclaw_channel_octo.store.transaction import Repository, Transaction, in_transaction, records
 
 __all__ = [
@@ -129,12 +129,12 @@ class Pairings(Repository):
         return _asked(tx.db, account, uid)
 
 
-def _asked(db: sqlite3.Connection, account: str, uid: str) -> bool:
+def _asked(db: Connection, account: str, uid: str) -> bool:
     query = "SELECT 1 FROM pairing_request WHERE account = ? AND uid = ?"
     return db.execute(query, (account, uid)).fetchone() is not None
 
 
-def entries(db: sqlite3.Connection, account: str, now_ms: int) -> list[Pairing]:
+def entries(db: Connection, account: str, now_ms: int) -> list[Pairing]:
     """Return who waits and who was let in, of every bot where ``account`` is empty."""
     waiting = db.execute(
         "SELECT account, uid, 'pending' AS state, requested_at AS since, code, expires_at FROM pairing_request"
@@ -149,7 +149,7 @@ def entries(db: sqlite3.Connection, account: str, now_ms: int) -> list[Pairing]:
     return records(waiting, Pairing) + records(let_in, Pairing)
 
 
-def approve(db: sqlite3.Connection, code: str, account: str, now_ms: int) -> Approval:
+def approve(db: Connection, code: str, account: str, now_ms: int) -> Approval:
     """Let the person with a code in and use the code up; a wrong one is counted."""
     wanted = code.strip().upper().encode()
     waiting = entries(db, account, now_ms)
@@ -165,7 +165,7 @@ def approve(db: sqlite3.Connection, code: str, account: str, now_ms: int) -> App
     return Approval(verdict=Verdict.APPROVED, account=who[0], uid=who[1])
 
 
-def misses(db: sqlite3.Connection, now_ms: int) -> int:
+def misses(db: Connection, now_ms: int) -> int:
     """Return how many wrong codes were tried within the last hour, `MOST_MISSES` at most."""
     (count,) = db.execute(
         "SELECT count(*) FROM pairing_miss WHERE at > ?", (now_ms - CODE_LIVES_MS,)
@@ -173,7 +173,7 @@ def misses(db: sqlite3.Connection, now_ms: int) -> int:
     return int(count)
 
 
-def revoke(db: sqlite3.Connection, uid: str, account: str) -> list[str]:
+def revoke(db: Connection, uid: str, account: str) -> list[str]:
     """Forget that somebody was let in, or asked for it; return the accounts where they were."""
     found: set[str] = set()
     for table in ("paired", "pairing_request"):

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from openclaw_channel_octo.store import audit
-from openclaw_channel_octo.store.transaction import Repository, Transaction, TransactionRunner, in_transaction
+from openclaw_channel_octo.store.transaction import Repository, Transaction, Writer, in_transaction
 
 __all__ = ["KEEP_DAYS", "KINDS", "Edge", "Retention"]
 
@@ -36,7 +36,7 @@ class Retention(Repository):
         writer: runs statements.
     """
 
-    def __init__(self, writer: TransactionRunner) -> None:
+    def __init__(self, writer: Writer) -> None:
         super().__init__(writer)
         self._since_look = PRUNE_EVERY  # so that the first batch after a start clears up
         self._edges: Mapping[str, Edge] = {}

@@ -35,7 +35,6 @@ from openclaw_channel_octo.wire.packets import (
     ReasonCode,
     Recv,
     Recvack,
-    Setting,
 )
 from openclaw_channel_octo.wire.state import ConnectionState, Step, advance
 
@@ -74,7 +73,6 @@ _ACK_FLAGS: Final = tuple(
 _NEW: Final = ConnectionState.NEW
 _HANDSHAKING: Final = ConnectionState.HANDSHAKING
 _CLOSED: Final = ConnectionState.CLOSED
-_NO_ENCRYPT: Final = int(Setting.NO_ENCRYPT)
 
 
 class Timers(Struct, frozen=True, kw_only=True):
@@ -108,8 +106,8 @@ class Credentials(SecretStruct, frozen=True, kw_only=True):
 class ClientConnection:
     """One connection from CONNECT to its end; a reconnect is a new object with a new key pair.
 
-    The owner moves bytes: it sends what `outgoing` returns after every other call, feeds what arrives to
-    `receive`, and calls `tick` when `deadline` has come. ``now`` is any clock in seconds that never goes
+    The owner moves bytes: it sends what `outgoing` returns after `connect`, `acknowledge` and `tick`, feeds what
+    arrives to `receive`, and calls `tick` when `deadline` has come. ``now`` is any clock in seconds that never goes
     back.
 
     Args:
@@ -187,9 +185,11 @@ class ClientConnection:
         if self._state is _CLOSED or not data:
             return events
         self._last_inbound = now
-        self._framer.feed(data)
         try:
-            self._drain(now, events)
+            for header, body in self._framer.frames(data):
+                self._on_frame(header, body, now, events)
+                if self.state is _CLOSED:
+                    break
         except RemoteProtocolError:
             self._end()
             raise
@@ -264,13 +264,6 @@ class ClientConnection:
         self._end()
         return [Silent(seconds=seconds)]
 
-    def _drain(self, now: float, events: list[ConnectionEvent]) -> None:
-        next_frame = self._framer.next_frame
-        while packet := next_frame():
-            self._on_frame(*packet, now, events)
-            if self._state is _CLOSED:
-                break
-
     def _on_frame(self, header: int, body: bytes, now: float, events: list[ConnectionEvent]) -> None:
         kind = header >> 4
         if kind not in _USED:
@@ -331,7 +324,7 @@ class ClientConnection:
 
     def _open(self, recv: Recv) -> Received | Undecodable:
         try:
-            payload = self._plaintext(recv)
+            payload = recv.payload if self._cipher is None else self._cipher.open(recv)
         except CryptoError as error:
             return Undecodable(
                 message_id=recv.message_id,
@@ -361,13 +354,3 @@ class ClientConnection:
                 stream=recv.stream,
             ),
         )
-
-    def _plaintext(self, recv: Recv) -> bytes:
-        """Return the payload by the rules of protocol §3.5; raise `CryptoError` where none applies."""
-        if self._cipher is None:
-            return recv.payload
-        if self._cipher.recv_msg_key(recv) == recv.msg_key:
-            return self._cipher.decrypt(recv.payload)
-        if not recv.msg_key and recv.setting & _NO_ENCRYPT:
-            return recv.payload
-        raise CryptoError("the message key does not match")

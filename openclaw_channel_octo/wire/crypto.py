@@ -14,12 +14,13 @@ from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import CBC
 
 from openclaw_channel_octo.errors import CryptoError
-from openclaw_channel_octo.wire.packets import Recv, Send
+from openclaw_channel_octo.wire.packets import Recv, Send, Setting
 
 __all__ = ["KeyPair", "SessionCipher"]
 
 _KEY_SIZE: Final = 32
 _BLOCK: Final = 16
+_NO_ENCRYPT: Final = int(Setting.NO_ENCRYPT)
 _PADDINGS: Final = tuple(bytes((size,)) * size for size in range(_BLOCK + 1))
 
 
@@ -124,6 +125,18 @@ class SessionCipher:
         if not 1 <= size <= _BLOCK or not padded.endswith(_PADDINGS[size]):
             raise CryptoError("the decrypted payload has wrong padding")
         return padded[_BLOCK:-size]
+
+    def open(self, recv: Recv) -> bytes:
+        """Return the plaintext of a RECV by the rules of protocol §3.5.
+
+        Raises:
+            CryptoError: none of them applies.
+        """
+        if self.recv_msg_key(recv) == recv.msg_key:
+            return self.decrypt(recv.payload)
+        if not recv.msg_key and recv.setting & _NO_ENCRYPT:
+            return recv.payload
+        raise CryptoError("the message key does not match")
 
     def _block_before(self, last: bytes) -> bytes:
         """Return the block that leads the encryption back to the vector after the ciphertext ``last``."""

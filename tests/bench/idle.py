@@ -23,7 +23,7 @@ def run(scale: int) -> list[Row]:
     """Measure with ``scale`` bots, 1,000 for a real run."""
     with (
         TemporaryDirectory() as folder,
-        patch("openclaw_channel_octo.store.journal.ThreadPoolExecutor", LoopExecutor),
+        patch("openclaw_channel_octo.store.transaction.ThreadPoolExecutor", LoopExecutor),
     ):
         kilobytes, cpu = asyncio.run(_idle(scale, Path(folder)))
     return [

@@ -56,4 +56,4 @@ def judged(mention: Any, sender: str = "ben", policy: GatePolicy | None = None) 
     if mention is not None:
         payload["mention"] = mention
     envelope = Envelope(from_uid=sender, channel_id="g1", channel_type=2)
-    return decide(envelope, parse_payload(json.dumps(payload).encode()), BOT, policy or GatePolicy())
+    return decide(envelope, parse_payload(json.dumps(payload).encode()), BOT, lambda: policy or GatePolicy())

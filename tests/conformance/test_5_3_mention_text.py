@@ -8,9 +8,8 @@ from typing import Any
 
 import pytest
 
-from openclaw_channel_octo.message.address import addressed
 from openclaw_channel_octo.message.history import speaker
-from openclaw_channel_octo.message.mentions import valid_entities
+from openclaw_channel_octo.message.mentions import addressed, valid_entities
 from openclaw_channel_octo.message.payload import parse_payload
 from openclaw_channel_octo.policy.gate import DecisionKind, Envelope, GatePolicy, Identity, decide
 
@@ -60,7 +59,7 @@ def test_the_same_nickname_twice_with_different_uids_resolves_by_entity_not_by_n
 def test_v1_messages_that_carry_uids_only_address_by_uid(uids: list[Any], kind: DecisionKind) -> None:
     raw = json.dumps({"type": 1, "content": "hello", "mention": {"uids": uids}}).encode()
     envelope = Envelope(from_uid="u2", channel_id="g1", channel_type=2)
-    assert decide(envelope, parse_payload(raw), BOT, GatePolicy()).kind is kind
+    assert decide(envelope, parse_payload(raw), BOT, GatePolicy).kind is kind
 
 
 NAMES = {"u1": "Bob", "u2": "林小", "u3": "j.doe-x_9", "u4": "Bob Stone"}

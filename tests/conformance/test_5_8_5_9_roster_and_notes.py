@@ -2,8 +2,8 @@
 
 import pytest
 
-from openclaw_channel_octo.message.address import addressed
 from openclaw_channel_octo.message.history import PEOPLE_SHOWN, people_block
+from openclaw_channel_octo.message.mentions import addressed
 from openclaw_channel_octo.testing.host import ScriptedHost
 from openclaw_channel_octo.testing.octo.faults import ErrorAnswer
 from tests.runtime.rig import ANN, Rig

@@ -7,10 +7,10 @@ from random import Random
 from typing import Any
 
 from openclaw_channel_octo.capture.format import Capture, FromServer, SocketControl
-from openclaw_channel_octo.message.mentions import utf16_length
 from openclaw_channel_octo.message.payload import Payload, parse_payload
 from openclaw_channel_octo.message.render import render
 from openclaw_channel_octo.message.split import split_reply
+from openclaw_channel_octo.message.text import utf16_length
 from openclaw_channel_octo.policy.gate import (
     DecisionKind,
     Envelope,
@@ -127,7 +127,7 @@ def check_content(data: bytes) -> None:
     policy = GatePolicy(
         require_mention=choice & 16 == 0, known_bots=frozenset({"ann"}) if choice & 32 else frozenset()
     )
-    decision = decide(envelope, payload, BOT, policy)
+    decision = decide(envelope, payload, BOT, lambda: policy)
     assert decision.reason
     assert bool(decision.command) == (decision.kind is DecisionKind.COMMAND)
     conversation(envelope, BOT.uid)

@@ -10,9 +10,9 @@ from msgspec.structs import replace
 from openclaw_channel_octo.capture.format import Capture, FromServer, ToServer, read_capture
 from openclaw_channel_octo.errors import CryptoError, LocalProtocolError, RemoteProtocolError
 from openclaw_channel_octo.testing.octo.wire_server import ConnectRequested, Sent, ServerConnection
-from openclaw_channel_octo.wire.buffer import MAX_BODY, MAX_RECV_BODY, Framer, frame
+from openclaw_channel_octo.wire.buffer import MAX_BODY, MAX_RECV_BODY, Framer
 from openclaw_channel_octo.wire.client import MAX_EARLY_BYTES, ClientConnection, ConnectionState, Credentials
-from openclaw_channel_octo.wire.codec import decode, encode
+from openclaw_channel_octo.wire.codec import decode, encode, frame
 from openclaw_channel_octo.wire.crypto import KeyPair, SessionCipher
 from openclaw_channel_octo.wire.events import Received, Undecodable
 from openclaw_channel_octo.wire.packets import Connack, PacketType, Recv
@@ -52,9 +52,7 @@ def captures() -> Sequence[Capture]:
 
 def frames_of(stream: bytes) -> list[Frame]:
     """Return the frames of a sound stream."""
-    framer = Framer()
-    framer.feed(stream)
-    return list(iter(framer.next_frame, None))
+    return list(Framer().frames(stream))
 
 
 @cache
@@ -107,9 +105,8 @@ def chunks(stream: bytes, mode: int) -> Iterator[bytes]:
 
 
 def _frame_ends(framer: Framer, stream: bytes) -> Iterator[int]:
-    framer.feed(stream)
     try:
-        while framer.next_frame() is not None:
+        for _ in framer.frames(stream):
             yield len(stream) - len(framer)
     except RemoteProtocolError:
         return
@@ -125,8 +122,7 @@ def check_codec(data: bytes) -> None:
     framer = Framer()
     try:
         for chunk in chunks(data[1:], data[0] >> 4 if data else 0):
-            framer.feed(chunk)
-            while (one := framer.next_frame()) is not None:
+            for one in framer.frames(chunk):
                 _check_packet(*one, version)
             assert len(framer) <= LARGEST_FRAME
     except RemoteProtocolError:

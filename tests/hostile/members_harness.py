@@ -11,10 +11,10 @@ from openclaw_channel_octo.host.embedded.agents import Prompt
 from openclaw_channel_octo.host.embedded.command import _input
 from openclaw_channel_octo.host.embedded.openai import OpenAIAgent
 from openclaw_channel_octo.host.gateway.prompt import question_of
-from openclaw_channel_octo.message.address import MOST_MENTIONS, addressed, split_addressed
 from openclaw_channel_octo.message.history import Said, history_block, notes_block, people_block
 from openclaw_channel_octo.message.inline import inlined, missing
 from openclaw_channel_octo.message.marks import imitates
+from openclaw_channel_octo.message.mentions import MOST_MENTIONS, addressed, split_addressed
 from openclaw_channel_octo.message.payload import parse_payload
 from openclaw_channel_octo.message.render import render
 from openclaw_channel_octo.message.text import label, utf16_slice, well_formed

@@ -164,8 +164,8 @@ def test_a_longer_message_takes_no_more_steps_to_judge_once_it_is_long(piece: st
     def judged(times: int) -> int:
         raw = b'{"type":1,"content":"%b"}' % (piece * times).encode()
         payload = parse_payload(raw)
-        decide(ROOM, payload, BOT, GatePolicy())
-        return steps(lambda: decide(ROOM, parse_payload(raw), BOT, GatePolicy()))
+        decide(ROOM, payload, BOT, GatePolicy)
+        return steps(lambda: decide(ROOM, parse_payload(raw), BOT, GatePolicy))
 
     assert judged(40_000) <= 1.1 * judged(10_000) + 50
 

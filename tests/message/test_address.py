@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openclaw_channel_octo.message.address import MOST_MENTIONS, addressed, split_addressed
+from openclaw_channel_octo.message.mentions import MOST_MENTIONS, addressed, split_addressed
 from openclaw_channel_octo.message.text import utf16_slice
 
 NAMES = {"ann": "Ann", "ben": "Ben Baker", "chen": "陈晨", "x1": "Twin", "x2": "Twin", "e": "👍Eva"}

@@ -6,10 +6,14 @@ import pytest
 
 from openclaw_channel_octo.errors import TargetError
 from openclaw_channel_octo.ids import peer_of_compound
-from openclaw_channel_octo.message.address import addressed, split_addressed
 from openclaw_channel_octo.message.marks import own_words
 from openclaw_channel_octo.message.medialines import named_files
-from openclaw_channel_octo.message.mentions import mentions_typed_name, strip_leading_mention
+from openclaw_channel_octo.message.mentions import (
+    addressed,
+    mentions_typed_name,
+    split_addressed,
+    strip_leading_mention,
+)
 from openclaw_channel_octo.message.split import split_reply
 from openclaw_channel_octo.message.target import calling, parse_target
 from openclaw_channel_octo.message.text import code_spans, readable, well_formed

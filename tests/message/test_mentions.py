@@ -9,11 +9,10 @@ from hypothesis import strategies as st
 from openclaw_channel_octo.message.mentions import (
     mentions_typed_name,
     strip_leading_mention,
-    utf16_slice,
     valid_entities,
 )
 from openclaw_channel_octo.message.payload import Entity, Mention
-from openclaw_channel_octo.message.text import utf16_length
+from openclaw_channel_octo.message.text import utf16_length, utf16_slice
 
 VECTORS: list[dict[str, Any]] = json.loads(
     (Path(__file__).parents[2] / "fixtures" / "vectors" / "wukongim-vectors.json").read_text(encoding="utf-8")

@@ -109,7 +109,7 @@ def test_the_owner_cannot_be_blocked() -> None:
 
 def judged(payload: dict[str, Any], sender: str, channel: ChannelRef, **policy: Any) -> Decision:
     envelope = Envelope(from_uid=sender, channel_id=channel.id, channel_type=channel.type)
-    return decide(envelope, read_payload(payload), ME, GatePolicy(**policy))
+    return decide(envelope, read_payload(payload), ME, lambda: GatePolicy(**policy))
 
 
 MENTION = {"type": 1, "content": "@Helper hi", "mention": {"uids": [BOT]}}

@@ -46,7 +46,7 @@ def in_group(payload: dict[str, Any], *, sender: str = ANN, policy: GatePolicy =
             Envelope(from_uid=sender, channel_id=channel_id, channel_type=kind),
             read_payload(payload),
             ME,
-            policy,
+            lambda: policy,
         )
         for channel_id, kind in ((GROUP, 2), (THREAD, 5))
     }
@@ -58,7 +58,7 @@ def in_dm(payload: dict[str, Any], *, sender: str = ANN, channel_id: str | None 
     envelope = Envelope(
         from_uid=sender, channel_id=sender if channel_id is None else channel_id, channel_type=1
     )
-    return decide(envelope, read_payload(payload), ME, DEFAULTS)
+    return decide(envelope, read_payload(payload), ME, lambda: DEFAULTS)
 
 
 def text(content: object, **keys: Any) -> dict[str, Any]:
@@ -170,7 +170,7 @@ def test_message_in_a_group_to_nobody_or_somebody_else_is_context(payload: dict[
 @pytest.mark.parametrize("raw", [b"", b"@Helper", b"\xff", b"[1]", b"[" * 100_000])
 def test_bad_payload_in_a_group_is_context(raw: bytes) -> None:
     envelope = Envelope(from_uid=ANN, channel_id=GROUP, channel_type=2)
-    assert decide(envelope, parse_payload(raw), ME, DEFAULTS).kind is DecisionKind.CONTEXT
+    assert decide(envelope, parse_payload(raw), ME, lambda: DEFAULTS).kind is DecisionKind.CONTEXT
 
 
 @pytest.mark.parametrize("sender", [OTHER, HOOK, "botfather"])
@@ -192,9 +192,9 @@ def test_another_bot_does_not_address_us_without_our_id(sender: str, payload: di
 @pytest.mark.parametrize("sender", [OTHER, HOOK])
 def test_another_bot_addresses_us_by_our_id_but_never_commands(sender: str) -> None:
     by_entity = text("over to @Helper", mention={"entities": [mark(BOT, 8, 7)]})
-    assert in_group(by_entity, sender=sender) == Decision(DecisionKind.TURN, "entity")
+    assert in_group(by_entity, sender=sender) == Decision(DecisionKind.TURN, "entity", from_bot=True)
     command = text("@Helper /reset", mention={"uids": [BOT]})
-    assert in_group(command, sender=sender) == Decision(DecisionKind.TURN, "uid")
+    assert in_group(command, sender=sender) == Decision(DecisionKind.TURN, "uid", from_bot=True)
 
 
 def test_account_that_the_roster_calls_a_bot_is_one() -> None:
@@ -254,11 +254,13 @@ def test_own_message_under_a_space_prefix_is_an_echo() -> None:
 def test_commands_and_event_packets_are_control_on_every_channel(sender: str, channel_type: int) -> None:
     command = {"type": 99, "cmd": "typing", "param": {}, "mention": {"uids": [BOT]}}
     envelope = Envelope(from_uid=sender, channel_id="", channel_type=channel_type)
-    assert decide(envelope, read_payload(command), ME, DEFAULTS) == Decision(
+    assert decide(envelope, read_payload(command), ME, lambda: DEFAULTS) == Decision(
         DecisionKind.CONTROL, "command packet"
     )
     event = Envelope(from_uid=sender, channel_id="", channel_type=channel_type, is_event_packet=True)
-    assert decide(event, read_payload({}), ME, DEFAULTS) == Decision(DecisionKind.CONTROL, "event packet")
+    assert decide(event, read_payload({}), ME, lambda: DEFAULTS) == Decision(
+        DecisionKind.CONTROL, "event packet"
+    )
 
 
 @pytest.mark.parametrize("type_", sorted(SYSTEM_TYPES))
@@ -302,7 +304,7 @@ def test_document_events_are_control_although_they_mention_every_bot(event: dict
 def test_message_on_a_channel_no_bot_converses_in_is_ignored(channel_type: int) -> None:
     envelope = Envelope(from_uid=ANN, channel_id="x", channel_type=channel_type)
     payload = read_payload(text("@Helper", mention={"uids": [BOT]}))
-    assert decide(envelope, payload, ME, DEFAULTS) == Decision(
+    assert decide(envelope, payload, ME, lambda: DEFAULTS) == Decision(
         DecisionKind.IGNORED, "unsupported channel type"
     )
 
@@ -328,13 +330,13 @@ def test_every_direct_message_of_a_person_is_a_turn(payload: dict[str, Any]) -> 
 @pytest.mark.parametrize("raw", [b"", b"hello raw", b"\xff\xfe raw", b"[1,2,3]", b"[" * 100_000])
 def test_direct_message_with_a_bad_payload_is_a_turn(raw: bytes) -> None:
     envelope = Envelope(from_uid=ANN, channel_id=ANN, channel_type=1)
-    assert decide(envelope, parse_payload(raw), ME, DEFAULTS) == Decision(DecisionKind.TURN, "dm")
+    assert decide(envelope, parse_payload(raw), ME, lambda: DEFAULTS) == Decision(DecisionKind.TURN, "dm")
 
 
 @pytest.mark.parametrize("sender", ["botfather", OTHER, HOOK])
 def test_direct_message_of_a_bot_is_context_whatever_it_says(sender: str) -> None:
     for payload in (text("hi"), text("/reset"), text("@Helper", mention={"uids": [BOT]})):
-        assert in_dm(payload, sender=sender) == Decision(DecisionKind.CONTEXT, "bot in dm")
+        assert in_dm(payload, sender=sender) == Decision(DecisionKind.CONTEXT, "bot in dm", from_bot=True)
 
 
 @pytest.mark.parametrize(
@@ -448,9 +450,11 @@ def test_only_text_messages_are_commands(payload: dict[str, Any]) -> None:
 def test_bot_without_a_known_name_is_still_addressed_by_id() -> None:
     nameless = Identity(uid=BOT)
     envelope = Envelope(from_uid=ANN, channel_id=GROUP, channel_type=2)
-    assert decide(envelope, read_payload(text("@ hi")), nameless, DEFAULTS).kind is DecisionKind.CONTEXT
+    assert (
+        decide(envelope, read_payload(text("@ hi")), nameless, lambda: DEFAULTS).kind is DecisionKind.CONTEXT
+    )
     named = read_payload(text("@ hi", mention={"uids": [BOT]}))
-    assert decide(envelope, named, nameless, DEFAULTS).kind is DecisionKind.TURN
+    assert decide(envelope, named, nameless, lambda: DEFAULTS).kind is DecisionKind.TURN
 
 
 @pytest.mark.parametrize(
@@ -487,7 +491,7 @@ def test_any_message_gets_a_decision_of_the_gate(
 ) -> None:
     payload = parse_payload(json.dumps(keys).encode())
     envelope = Envelope(from_uid=sender, channel_id=channel_id, channel_type=channel_type)
-    decision = decide(envelope, payload, ME, GatePolicy(require_mention=False))
+    decision = decide(envelope, payload, ME, lambda: GatePolicy(require_mention=False))
     assert decision.kind not in {DecisionKind.DUPLICATE, DecisionKind.UNDECODABLE}
     assert decision.reason
     assert bool(decision.command) == (decision.kind is DecisionKind.COMMAND)
@@ -498,6 +502,6 @@ def test_any_message_gets_a_decision_of_the_gate(
 def test_whatever_a_person_writes_directly_addresses_the_bot(content: dict[str, Any] | bytes) -> None:
     raw = content if isinstance(content, bytes) else json.dumps(content).encode()
     payload = parse_payload(raw)
-    decision = decide(Envelope(from_uid=ANN, channel_id=ANN, channel_type=1), payload, ME, DEFAULTS)
+    decision = decide(Envelope(from_uid=ANN, channel_id=ANN, channel_type=1), payload, ME, lambda: DEFAULTS)
     signal = payload.type == 99 or payload.type in SYSTEM_TYPES or bool(payload.event_type)
     assert (decision.kind in ADDRESSED) is not signal

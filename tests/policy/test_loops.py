@@ -1,7 +1,7 @@
 """Bots that answer each other are stopped, and go on once a person speaks."""
 
 from openclaw_channel_octo.ids import ChannelRef
-from openclaw_channel_octo.policy.loops import CONVERSATIONS, OTHERS, LoopCounter, LoopLimits
+from openclaw_channel_octo.policy.rate import CONVERSATIONS, OTHERS, LoopCounter, LoopLimits
 
 GROUP, OTHER_GROUP = ChannelRef("g1", 2), ChannelRef("g2", 2)
 LIMITS = LoopLimits(events=3, window_s=60.0, cooldown_s=100.0)

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openclaw_channel_octo.policy.pairing import ALPHABET, CODE_LENGTH, new_code
+from openclaw_channel_octo.policy.access import ALPHABET, CODE_LENGTH, new_code
 
 hex_digits = st.text("0123456789abcdef", min_size=20, max_size=40)
 

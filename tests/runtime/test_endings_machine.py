@@ -445,7 +445,7 @@ def on_one_loop(monkeypatch: pytest.MonkeyPatch) -> None:
         return db
 
     monkeypatch.setattr("openclaw_channel_octo.store.journal.open_database", unsynced)
-    monkeypatch.setattr("openclaw_channel_octo.store.journal.ThreadPoolExecutor", LoopExecutor)
+    monkeypatch.setattr("openclaw_channel_octo.store.transaction.ThreadPoolExecutor", LoopExecutor)
     monkeypatch.setattr(channel, "BotApi", lambda **parts: Endings.octo.api(**parts))  # noqa: PLW0108  # each example has its own
     monkeypatch.setattr(asyncio, "to_thread", inline)
 

@@ -171,7 +171,7 @@ class Soak:
 @pytest.fixture
 def without_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let nothing go on beside the event loop, and keep the memories short."""
-    monkeypatch.setattr("openclaw_channel_octo.store.journal.ThreadPoolExecutor", LoopExecutor)
+    monkeypatch.setattr("openclaw_channel_octo.store.transaction.ThreadPoolExecutor", LoopExecutor)
     monkeypatch.setattr(asyncio, "to_thread", inline)
     monkeypatch.setattr("openclaw_channel_octo.runtime.delivery.sender.HEARD", REMEMBERED)
     monkeypatch.setattr("openclaw_channel_octo.runtime.delivery.outbox.HEARD", REMEMBERED)

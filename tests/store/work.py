@@ -10,18 +10,18 @@ from openclaw_channel_octo.store.episodes import Episodes
 from openclaw_channel_octo.store.messages import Messages
 from openclaw_channel_octo.store.retention import Retention
 from openclaw_channel_octo.store.said import SaidMessages
-from openclaw_channel_octo.store.transaction import Transaction
+from openclaw_channel_octo.store.transaction import Transaction, Writer
 
 __all__ = ["OnConnection", "done", "plans", "steps"]
 
 _T = TypeVar("_T")
 
 
-class OnConnection:
+class OnConnection(Writer):
     """Runs statements at once on a connection, at a time of its own."""
 
     def __init__(self, db: sqlite3.Connection, now_ms: int = 5) -> None:
-        self._db = db
+        self._on = db
         self._now_ms = now_ms
         self.retention = Retention(self)
         self.messages = Messages(self, self.retention)
@@ -29,7 +29,7 @@ class OnConnection:
         self.audit, self.said = AuditLog(self), SaidMessages(self)
 
     async def run(self, work: Callable[[Transaction], _T]) -> _T:
-        return work(Transaction(self._db, self._now_ms, lambda: "an id"))
+        return work(Transaction(self._on, self._now_ms, lambda: "an id"))
 
 
 def done(statement: Coroutine[Any, Any, _T]) -> _T:

@@ -104,11 +104,7 @@ class Socket:
         async with asyncio.timeout(LIMIT_S):
             while len(self.raw) <= number:
                 await self._read()
-        framer = Framer()
-        framer.feed(self.raw[number])
-        frame = framer.next_frame()
-        assert frame is not None
-        return decode(*frame, 5)
+        return decode(*next(Framer().frames(self.raw[number])), 5)
 
     async def event(self, kind: type[E]) -> E:
         """Return the next event, which has to be of that kind."""

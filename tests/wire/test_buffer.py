@@ -1,4 +1,3 @@
-from struct import Struct
 from typing import Any, SupportsIndex
 
 import pytest
@@ -6,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from openclaw_channel_octo.errors import LocalProtocolError, RemoteProtocolError
-from openclaw_channel_octo.wire.buffer import MAX_BODY, MAX_RECV_BODY, Framer, Reader, Writer, frame
+from openclaw_channel_octo.wire.buffer import MAX_BODY, MAX_RECV_BODY, Framer
+from openclaw_channel_octo.wire.codec import frame
 from openclaw_channel_octo.wire.packets import PacketType
 from tests.wire.vectors import VECTORS
 
@@ -24,13 +24,6 @@ def cut(data: bytes, sizes: list[int]) -> list[bytes]:
     return [*chunks, data]
 
 
-def drain(framer: Framer) -> list[tuple[int, bytes]]:
-    found = []
-    while (packet := framer.next_frame()) is not None:
-        found.append(packet)
-    return found
-
-
 def named(vectors: list[dict[str, Any]]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("vector", vectors, ids=[v.get("name") or v["hex"] for v in vectors])
 
@@ -40,42 +33,33 @@ def test_a_length_within_the_limits_is_accepted_and_written_the_same_way(vector:
     body = bytes(vector["value"])
     data = bytes((RECV,)) + bytes.fromhex(vector["hex"]) + body
     framer = Framer()
-    framer.feed(data)
-    assert framer.next_frame() == (RECV, body)
-    assert framer.next_frame() is None
+    assert list(framer.frames(data)) == [(RECV, body)]
     assert frame(PacketType.RECV, 0, body) == data
 
 
 @named([v for v in VECTORS["varint"] if not v["accepted"]])
 def test_a_length_above_the_limits_is_refused_before_any_body_arrives(vector: dict[str, Any]) -> None:
-    framer = Framer()
-    framer.feed(bytes((RECV,)) + bytes.fromhex(vector["hex"]))
     with pytest.raises(RemoteProtocolError, match="above the limit"):
-        framer.next_frame()
+        next(Framer().frames(bytes((RECV,)) + bytes.fromhex(vector["hex"])))
 
 
 @named([v for v in VECTORS["malformed"] if v["expect"] == "need_more"])
 def test_an_incomplete_packet_waits_for_more(vector: dict[str, Any]) -> None:
     data = bytes.fromhex(vector["hex"])
     framer = Framer()
-    framer.feed(data)
-    assert framer.next_frame() is None
+    assert list(framer.frames(data)) == []
     assert len(framer) == len(data)
 
 
 @pytest.mark.parametrize("kind", [0, 13, 14, 15])
 def test_an_unassigned_packet_type_is_an_error_at_its_first_byte(kind: int) -> None:
-    framer = Framer()
-    framer.feed(bytes((kind << 4,)))
     with pytest.raises(RemoteProtocolError, match="does not exist"):
-        framer.next_frame()
+        next(Framer().frames(bytes((kind << 4,))))
 
 
 def test_a_length_whose_fourth_byte_goes_on_is_an_error() -> None:
-    framer = Framer()
-    framer.feed(bytes((RECV, 0x80, 0x80, 0x80, 0x80)))
     with pytest.raises(RemoteProtocolError, match="more than 4 bytes"):
-        framer.next_frame()
+        next(Framer().frames(bytes((RECV, 0x80, 0x80, 0x80, 0x80))))
 
 
 @pytest.mark.parametrize(
@@ -90,9 +74,7 @@ def test_only_recv_may_be_longer_than_a_mebibyte(kind: PacketType, limit: int) -
 
 @pytest.mark.parametrize("length", [b"\x00", b"\x80\x00", b"\x80\x80\x80\x00"])
 def test_a_length_of_zero_in_any_form_is_an_empty_body(length: bytes) -> None:
-    framer = Framer()
-    framer.feed(b"\xc0" + length + b"\x80")
-    assert drain(framer) == [(0xC0, b""), (0x80, b"")]
+    assert list(Framer().frames(b"\xc0" + length + b"\x80")) == [(0xC0, b""), (0x80, b"")]
 
 
 def test_ping_and_pong_are_single_bytes() -> None:
@@ -110,10 +92,9 @@ def test_frames_come_out_the_same_however_the_bytes_are_cut(
     ]
     data = b"".join(frame(*packet) for packet in packets)
     framer = Framer()
-    found = []
+    found: list[tuple[int, bytes]] = []
     for chunk in cut(data, sizes):
-        framer.feed(chunk)
-        found += drain(framer)
+        found += framer.frames(chunk)
     assert found == expected
     assert len(framer) == 0
 
@@ -142,8 +123,7 @@ def test_the_work_is_linear_in_the_bytes_however_they_arrive(chunk: int) -> None
     buffer = framer._buffer = CountingBuffer()
     count = 0
     for start in range(0, len(data), chunk):
-        framer.feed(data[start : start + chunk])
-        count += len(drain(framer))
+        count += len(list(framer.frames(data[start : start + chunk])))
     assert count == 201
     assert buffer.touched <= 2 * len(data)
 
@@ -151,56 +131,8 @@ def test_the_work_is_linear_in_the_bytes_however_they_arrive(chunk: int) -> None
 @given(data=st.binary(max_size=2_000))
 def test_arbitrary_bytes_give_frames_or_a_protocol_error(data: bytes) -> None:
     framer = Framer()
-    framer.feed(data)
     try:
-        drain(framer)
+        list(framer.frames(data))
     except RemoteProtocolError:
         return
     assert len(framer) <= len(data)
-
-
-@given(text=st.text(max_size=200), number=st.integers(0, 255), rest=st.binary(max_size=50))
-def test_fields_are_read_back_as_written(text: str, number: int, rest: bytes) -> None:
-    pair = Struct(">Iq")
-    writer = Writer()
-    writer.u8(number)
-    writer.string(text)
-    writer.pack(pair, 7, -1)
-    writer.raw(rest)
-    reader = Reader(bytes(writer.body))
-    assert reader.u8() == number
-    assert reader.string() == text
-    assert reader.unpack(pair) == (7, -1)
-    assert reader.remaining == len(rest)
-    assert reader.rest() == rest
-    assert reader.remaining == 0
-
-
-def test_a_string_that_is_no_utf8_is_read_with_replacement_characters() -> None:
-    assert Reader(b"\x00\x02\xc3\x28").string() == "\ufffd("
-
-
-@pytest.mark.parametrize(
-    "body", [b"", b"\x00", b"\x00\x02a", b"\xff\xff" + bytes(0xFFFF), b"\x80\x00" + bytes(0x8000)]
-)
-def test_a_string_longer_than_its_packet_or_than_strings_may_be_is_an_error(body: bytes) -> None:
-    with pytest.raises(RemoteProtocolError):
-        Reader(body).string()
-
-
-def test_reading_past_the_end_is_an_error() -> None:
-    with pytest.raises(RemoteProtocolError):
-        Reader(b"").u8()
-    with pytest.raises(RemoteProtocolError):
-        Reader(b"abc").unpack(Struct(">I"))
-
-
-def test_values_that_do_not_fit_are_our_own_mistake() -> None:
-    writer = Writer()
-    with pytest.raises(LocalProtocolError):
-        writer.u8(256)
-    with pytest.raises(LocalProtocolError):
-        writer.string("x" * 0x8000)
-    with pytest.raises(LocalProtocolError):
-        writer.string("\ud800")
-    assert not writer.body

@@ -49,11 +49,7 @@ def read(path: Path) -> tuple[dict[str, Any], list[Recording]]:
 
 
 def recorded_connect(recording: Recording) -> Connect:
-    framer = Framer()
-    framer.feed(recording.outbound[0])
-    frame = framer.next_frame()
-    assert frame is not None
-    connect = decode(*frame, 5)
+    connect = decode(*next(Framer().frames(recording.outbound[0])), 5)
     assert isinstance(connect, Connect)
     return connect
 

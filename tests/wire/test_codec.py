@@ -142,9 +142,7 @@ def packet_of(vector: dict[str, Any]) -> Packet:
 
 def unframe(data: bytes) -> tuple[int, bytes]:
     framer = Framer()
-    framer.feed(data)
-    packet = framer.next_frame()
-    assert packet is not None
+    (packet,) = framer.frames(data)
     assert len(framer) == 0
     return packet
 
@@ -183,12 +181,8 @@ def test_a_packet_of_20_kilobytes_is_written_and_read_back(vector: dict[str, Any
     ids=lambda vector: vector["name"],
 )
 def test_a_malformed_packet_is_a_protocol_error(vector: dict[str, Any]) -> None:
-    framer = Framer()
-    framer.feed(bytes.fromhex(vector["hex"]))
-    with pytest.raises(RemoteProtocolError):  # noqa: PT012  # the frame or its body may be what is malformed
-        packet = framer.next_frame()
-        assert packet is not None
-        decode(*packet, 5)
+    with pytest.raises(RemoteProtocolError):  # the frame or its body may be what is malformed
+        decode(*next(Framer().frames(bytes.fromhex(vector["hex"]))), 5)
 
 
 def test_text_that_is_no_utf8_is_read_with_replacement_characters() -> None:
@@ -267,3 +261,26 @@ def test_a_number_outside_its_field_is_our_own_mistake() -> None:
 def test_every_packet_type_can_be_read_and_written() -> None:
     seen = {FRAMES[name]["type"] for name in FRAMES}
     assert seen == {kind.name for kind in PacketType}
+
+
+@pytest.mark.parametrize(
+    "reason", [b"", b"\x00", b"\x00\x02a", b"\xff\xff" + bytes(0xFFFF), b"\x80\x00" + bytes(0x8000)]
+)
+def test_a_string_longer_than_its_packet_or_than_strings_may_be_is_an_error(reason: bytes) -> None:
+    with pytest.raises(RemoteProtocolError):
+        decode(PacketType.DISCONNECT << 4, b"\x0c" + reason, 5)
+
+
+def test_reading_past_the_end_is_an_error() -> None:
+    for kind in PacketType:
+        if kind not in {PacketType.PING, PacketType.PONG}:
+            with pytest.raises(RemoteProtocolError):
+                decode(kind << 4, b"", 5)
+    with pytest.raises(RemoteProtocolError):
+        decode(PacketType.RECVACK << 4, b"abc", 5)
+
+
+@pytest.mark.parametrize(("code", "reason"), [(256, ""), (-1, ""), (0, "x" * 0x8000), (0, "\ud800")])
+def test_values_that_do_not_fit_are_our_own_mistake(code: int, reason: str) -> None:
+    with pytest.raises(LocalProtocolError):
+        encode(packets.Disconnect(reason_code=code, reason=reason), 5)

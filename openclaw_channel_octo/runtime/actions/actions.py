@@ -6,7 +6,7 @@ from functools import partial
 from openclaw_channel_octo.errors import BadRequest, NotFound, TargetError
 from openclaw_channel_octo.host.base import MediaItem
 from openclaw_channel_octo.ids import ChannelRef, ChannelType
-from openclaw_channel_octo.message.excerpt import excerpt
+from openclaw_channel_octo.message.history import excerpt
 from openclaw_channel_octo.message.payload import parse_payload
 from openclaw_channel_octo.message.render import render
 from openclaw_channel_octo.message.target import (

@@ -4,8 +4,7 @@ from msgspec import Struct
 
 from openclaw_channel_octo.host.base import Turn
 from openclaw_channel_octo.ids import ChannelRef, ChannelType
-from openclaw_channel_octo.message.excerpt import excerpt_block
-from openclaw_channel_octo.message.history import Said
+from openclaw_channel_octo.message.history import Said, excerpt_block
 from openclaw_channel_octo.message.target import Destination, Resolution, Target
 from openclaw_channel_octo.policy.authority import Requester, Role
 from openclaw_channel_octo.policy.gate import GatePolicy, is_bot

@@ -1,13 +1,15 @@
 """Messages that address the bot and get no turn: who is told what, and how often."""
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from openclaw_channel_octo.clock import Clock
 from openclaw_channel_octo.config.model import Texts
-from openclaw_channel_octo.policy.access import NOT_PAIRED
+from openclaw_channel_octo.policy.access import NOT_PAIRED, new_code
 from openclaw_channel_octo.runtime.admission.limits import Limits
 from openclaw_channel_octo.runtime.admission.notifier import Notice, Notifier
-from openclaw_channel_octo.runtime.admission.pairing import PairingNotices
 from openclaw_channel_octo.runtime.received import TOO_OLD, Outcome
+from openclaw_channel_octo.store.journal import Journal
 from openclaw_channel_octo.store.records import InboundRow
 
 if TYPE_CHECKING:
@@ -17,6 +19,12 @@ __all__ = ["Admission"]
 
 REFUSAL_STANDS_S = 86_400.0
 """Seconds after which somebody who may not talk to the bot is told so again."""
+
+CODE_STANDS_S = 3_600.0
+"""Seconds for which nobody gets another code; theirs is good for as long (openclaw-host §3.4)."""
+
+NO_CODE_STANDS_S = 900.0
+"""Seconds after which somebody who got no code because others waited may have a place."""
 
 LANE_FULL = "lane full"
 """Why a message of somebody who may talk got no turn."""
@@ -29,14 +37,18 @@ class Admission:
         texts: what people read.
         notices: sends it.
         limits: says what is too much.
-        pairing: what those read who can ask to be let in.
+        journal: keeps the codes of those who can ask to be let in.
+        clock: time and chance.
     """
 
-    def __init__(self, texts: Texts, notices: Notifier, limits: Limits, pairing: PairingNotices) -> None:
+    def __init__(
+        self, texts: Texts, notices: Notifier, limits: Limits, journal: Journal, clock: Clock
+    ) -> None:
         self._texts = texts
         self.notices = notices
         self._limits = limits
-        self._pairing = pairing
+        self._journal = journal
+        self._clock = clock
 
     def excess(self, outcome: Outcome) -> "asyncio.Task[Any] | None":
         """End a recorded message with a notice where it is one too many; return what does, ``None`` where it is not."""
@@ -47,15 +59,14 @@ class Admission:
 
     def refuse(self, row: InboundRow) -> "asyncio.Task[Any]":
         """End a message of somebody who may not talk to the bot; they are told once a day in a conversation."""
-        if row.reason == NOT_PAIRED:
-            return self.notices.close_with_notice(row, self._pairing.notice(row))
+        unpaired = row.reason == NOT_PAIRED
         return self.notices.close_with_notice(
             row,
             Notice(
-                text=self._texts.refused,
+                text=partial(self._pairing_text, row) if unpaired else self._texts.refused,
                 reason=row.reason,
                 burst=(row.channel, row.from_uid, row.reason),
-                stands_s=REFUSAL_STANDS_S,
+                stands_s=partial(self._pairing_stands_s, row) if unpaired else REFUSAL_STANDS_S,
             ),
         )
 
@@ -70,3 +81,12 @@ class Admission:
         return self.notices.close_with_notice(
             row, Notice(text=self._texts.busy, reason=LANE_FULL, burst=row.session_key)
         )
+
+    async def _pairing_text(self, row: InboundRow) -> str:
+        fresh = new_code(self._clock.new_id())
+        code = await self._journal.pairings.code(row.account, row.channel.id, fresh)
+        return self._texts.pairing.replace("%s", code) if code else self._texts.refused
+
+    async def _pairing_stands_s(self, row: InboundRow) -> float:
+        asked = await self._journal.pairings.asked(row.account, row.channel.id)
+        return CODE_STANDS_S if asked else NO_CODE_STANDS_S

@@ -6,17 +6,13 @@ from msgspec import Struct
 
 from openclaw_channel_octo.config.model import BotConfig
 from openclaw_channel_octo.ids import ChannelRef, split_space
-from openclaw_channel_octo.policy.gate import ADDRESSED, DecisionKind, Identity
-from openclaw_channel_octo.policy.loops import LoopCounter, LoopLimits
-from openclaw_channel_octo.policy.rate import TokenBuckets
+from openclaw_channel_octo.policy.gate import ADDRESSED, Identity
+from openclaw_channel_octo.policy.rate import LoopCounter, LoopLimits, TokenBuckets
 from openclaw_channel_octo.runtime.admission.notifier import Notice
 from openclaw_channel_octo.runtime.received import Outcome
 from openclaw_channel_octo.wire.events import InboundMessage
 
-__all__ = ["SAID", "Limits"]
-
-SAID = ADDRESSED | {DecisionKind.CONTEXT, DecisionKind.REFUSED}
-"""What somebody said, so that it can be too much."""
+__all__ = ["Limits"]
 
 
 class _Burst(Struct, frozen=True):
@@ -33,21 +29,13 @@ class Limits:
     Args:
         config: the bot's settings.
         identity: who the bot is; its owner meets no limit.
-        is_bot: returns whether somebody in a conversation is a bot.
         over: told when messages that had something in common are let through again.
     """
 
-    def __init__(
-        self,
-        config: BotConfig,
-        identity: Identity,
-        is_bot: Callable[[ChannelRef, str], bool],
-        over: Callable[[Hashable], None],
-    ) -> None:
+    def __init__(self, config: BotConfig, identity: Identity, over: Callable[[Hashable], None]) -> None:
         rate, loops = config.rate_limit, config.bot_loop_protection
         self._texts = config.texts
         self._owner = identity.owner_uid
-        self._is_bot = is_bot
         self._over = over
         self._people = TokenBuckets(rate.person_per_minute)
         self._conversations = TokenBuckets(rate.conversation_per_minute)
@@ -60,17 +48,21 @@ class Limits:
         )
 
     def excess(self, outcome: Outcome) -> Notice | None:
-        """Return what is said in place of an answer, ``None`` where the message is none too many; to be asked once."""
-        message, channel = outcome.message, outcome.channel
-        if outcome.decision.kind not in SAID or not isinstance(message, InboundMessage):
-            return None
-        uid = split_space(message.from_uid)[1]
-        from_bot = self._is_bot(channel, uid)
-        if not from_bot:
+        """Return what is said in place of an answer to what was `SAID`, ``None`` where it is not one too many.
+
+        To be asked once about each message.
+        """
+        message, channel, decision = outcome.message, outcome.channel, outcome.decision
+        if not decision.from_bot:
             self._loops.person(channel)
-        if outcome.row is None or outcome.decision.kind not in ADDRESSED or uid == self._owner:
+        if (
+            outcome.row is None
+            or decision.kind not in ADDRESSED
+            or not isinstance(message, InboundMessage)
+            or (uid := split_space(message.from_uid)[1]) == self._owner
+        ):
             return None
-        if from_bot:
+        if decision.from_bot:
             return self._looping(channel, uid, message.timestamp)
         return self._too_many(channel, uid, message.timestamp)
 

@@ -127,7 +127,6 @@ class Link:
                 data = await self._transport.receive()
                 for event in self._connection.receive(data, self._clock.now()):
                     await self._handle(event)
-                await self._flush()
                 await self._room.wait()
         except TransportError as error:
             rejected = self._online_at is None

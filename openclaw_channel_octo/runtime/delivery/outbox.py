@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from openclaw_channel_octo.errors import ApiError, BadRequest
 from openclaw_channel_octo.host.base import MediaItem
 from openclaw_channel_octo.ids import ChannelRef
-from openclaw_channel_octo.message.address import split_addressed
+from openclaw_channel_octo.message.mentions import split_addressed
 from openclaw_channel_octo.message.outgoing import file_note
 from openclaw_channel_octo.message.text import utf16_length
 from openclaw_channel_octo.runtime.context import BotContext

@@ -11,7 +11,7 @@ from msgspec import Struct, field
 from openclaw_channel_octo.clock import Backoff, Clock
 from openclaw_channel_octo.errors import AmbiguousOutcome, ApiError, RateLimited
 from openclaw_channel_octo.ids import ChannelRef, ChannelType, split_space
-from openclaw_channel_octo.message.address import addressed
+from openclaw_channel_octo.message.mentions import addressed
 from openclaw_channel_octo.message.payload import ANSWERS_KEY, REF_KEY, Payload, parse_payload
 from openclaw_channel_octo.observe.logs import BotLog
 from openclaw_channel_octo.rest.answers import ProxyRefusal

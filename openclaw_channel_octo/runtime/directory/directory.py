@@ -193,13 +193,6 @@ class ConversationDirectory(Struct, frozen=True, kw_only=True):
             return True
         return self.settings.require_mention and not self.preferences.agreed.get(group_of(channel).id)
 
-    def is_bot(self, channel: ChannelRef, uid: str) -> bool:
-        """Return whether somebody in a conversation is a bot, as far as it is known now."""
-        bots = (
-            self.roster.every_bot if channel.type == ChannelType.PERSON else self.roster.known(channel).bots
-        )
-        return is_bot(uid, replace(self.settings, known_bots=bots))
-
     def observe(self, outcome: Outcome) -> None:
         """Note what a received message tells of its conversation."""
         payload = outcome.payload

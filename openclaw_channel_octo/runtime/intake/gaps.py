@@ -67,7 +67,7 @@ class GapFiller:
         history: what the server remembers.
         accept: judges and records messages of the history, dropping known ones; told whether the conversation was
             complete before, since the start.
-        release: takes each message when its turn has come; must not block or raise.
+        release: takes each message whose turn has come later than in `take`; must not block or raise.
         cursors: how far conversations are complete.
         tasks: owner of the work in the background.
         look_back_to: returns from when on, Unix seconds of the server's clock, messages count of a conversation
@@ -106,18 +106,18 @@ class GapFiller:
             self._channels.setdefault(ref, _Channel(ReorderBuffer(cursor), saved=cursor))
             self.rounds.add(ref)
 
-    def take(self, outcomes: Iterable[Outcome]) -> None:
-        """Take recorded messages in the order they arrived."""
+    def take(self, outcomes: Iterable[Outcome]) -> Iterator[Outcome]:
+        """Take recorded messages in the order they arrived, and yield those whose turn has come."""
         touched: set[ChannelRef] = set()
         for outcome in outcomes:
             seq = number_of(outcome)
             if not seq:
-                self._release(outcome)
+                yield outcome
                 if outcome.decision.kind is DecisionKind.UNDECODABLE:
                     self._tasks.start(self._look_up(outcome.channel), "look-up")
                 continue
             channel = self._channels.get(outcome.channel) or self._discover(outcome.channel, seq)
-            self._pass_on(channel.order.offer(seq, outcome, hold=channel.filling))
+            yield from channel.order.offer(seq, outcome, hold=channel.filling)
             if channel.order.held:
                 self._wait(outcome.channel, channel)
             touched.add(outcome.channel)
@@ -184,7 +184,7 @@ class GapFiller:
                 done = await self._fill(ref, held, None)
             elif channel is not None:
                 done = channel.filling or await self._check(ref, channel)
-            elif self.rounds.listed(ref):
+            elif ref in self.rounds.listed:
                 done = await self._begin(ref, self._add(ref))
             else:
                 self.rounds.drop(ref)
@@ -221,7 +221,7 @@ class GapFiller:
         return channel
 
     def _wait(self, ref: ChannelRef, channel: _Channel) -> None:
-        if channel.order.held > HELD_MOST:
+        if len(channel.order.held) > HELD_MOST:
             self._log.warning(
                 "too many messages of channel=%s wait for missing ones; going on without", ref.id
             )

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from cachetools import FIFOCache
 from msgspec import Struct
@@ -118,10 +119,8 @@ class Inbox:
             from_uid=message.from_uid, channel_id=message.channel_id, channel_type=message.channel_type
         )
         channel = conversation(envelope, self._identity.uid)
-        policy = self._policy(channel)
-        if paired:
-            policy = replace(policy, access=replace(policy.access, paired=paired))
-        decision = decide(envelope, payload, self._identity, policy)
+        policy_of = partial(self._policy_with, paired, channel) if paired else partial(self._policy, channel)
+        decision = decide(envelope, payload, self._identity, policy_of)
         addressed = decision.kind in _TO_THE_BOT
         if addressed and 0 < answer_since > message.timestamp:
             decision = replace(decision, reason=TOO_OLD)
@@ -139,6 +138,10 @@ class Inbox:
             cut = f"cut for the journal, {size} bytes were received" if kept is not message.payload else ""
             record = self._record(outcome, kept, message.timestamp, RowState.CONTEXT, cut)
         return _Judged(outcome, record)
+
+    def _policy_with(self, paired: frozenset[str], channel: ChannelRef) -> GatePolicy:
+        policy = self._policy(channel)
+        return replace(policy, access=replace(policy.access, paired=paired))
 
     def _unjudged(self, message: InboundMessage, problem: str) -> _Judged:
         """Return a dead letter that holds the payload, so that the message is not lost with the fault."""

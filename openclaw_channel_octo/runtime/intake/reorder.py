@@ -16,29 +16,17 @@ class ReorderBuffer(Generic[_T]):
 
     def __init__(self, last: int) -> None:
         self._last = last
-        self._cursor = last
-        self._behind = False
-        self._held: dict[int, _T] = {}
-
-    @property
-    def cursor(self) -> int:
+        self.cursor = last
         """Highest number up to which nothing is missing, as far as anybody can know."""
-        return self._cursor
-
-    @property
-    def behind(self) -> bool:
+        self.behind = False
         """Whether a gap was passed over because the history could not be asked."""
-        return self._behind
+        self.held: dict[int, _T] = {}
+        """Messages held back, by number."""
 
     @property
     def gap(self) -> int | None:
         """Number of the first message that is held back, ``None`` when none is."""
-        return min(self._held) if self._held else None
-
-    @property
-    def held(self) -> int:
-        """How many messages are held back."""
-        return len(self._held)
+        return min(self.held, default=None)
 
     def offer(self, seq: int, item: _T, *, hold: bool = False) -> list[_T]:
         """Take a message that arrived by itself; return what may go on now, in order.
@@ -48,9 +36,9 @@ class ReorderBuffer(Generic[_T]):
             item: the message.
             hold: keep whatever is new, because missed messages are being fetched.
         """
-        if seq <= self._last or seq in self._held:
+        if seq <= self._last or seq in self.held:
             return [item]  # late, or known: nothing could be put behind it any more
-        self._held[seq] = item
+        self.held[seq] = item
         return [] if hold else self._contiguous()
 
     def fetched(self, seq: int, item: _T) -> list[_T]:
@@ -58,7 +46,7 @@ class ReorderBuffer(Generic[_T]):
 
         A copy of it that is held back goes on with it: only one of the two was new to the journal, and either may be.
         """
-        ready = [self._held.pop(number) for number in sorted(self._held) if number <= seq]
+        ready = [self.held.pop(number) for number in sorted(self.held) if number <= seq]
         ready.append(item)
         self._advance(max(seq, self._last))
         return ready
@@ -70,20 +58,20 @@ class ReorderBuffer(Generic[_T]):
             before: end of the gap that was asked for, ``None`` for everything there was. What arrived while
                 the history was read may lie behind a new gap, and stays.
         """
-        self._behind = False
+        self.behind = False
         self._advance(self._last if before is None else max(self._last, before - 1))
         return self._contiguous()
 
     def begin(self, last: int) -> list[_T]:
         """Take the conversation up behind ``last``; return what may go on now, in order."""
-        ready = [self._held.pop(number) for number in sorted(self._held) if number <= last]
+        ready = [self.held.pop(number) for number in sorted(self.held) if number <= last]
         self._advance(max(last, self._last))
         return ready + self._contiguous()
 
     def restart(self) -> None:
         """Forget how far the conversation was: its numbers have begun anew. What is held back stays."""
-        self._last = self._cursor = 0
-        self._behind = False
+        self._last = self.cursor = 0
+        self.behind = False
 
     def resume(self) -> list[_T]:
         """Return what was only held because the history was being read."""
@@ -91,20 +79,20 @@ class ReorderBuffer(Generic[_T]):
 
     def skip_gap(self) -> list[_T]:
         """Pass over the gaps, because the history cannot be asked; return everything held, in order."""
-        self._behind = True
-        ready = [self._held[number] for number in sorted(self._held)]
-        self._advance(max(self._held, default=self._last))
-        self._held.clear()
+        self.behind = True
+        ready = [self.held[number] for number in sorted(self.held)]
+        self._advance(max(self.held, default=self._last))
+        self.held.clear()
         return ready
 
     def _contiguous(self) -> list[_T]:
         ready: list[_T] = []
-        while (item := self._held.pop(self._last + 1, None)) is not None:
+        while (item := self.held.pop(self._last + 1, None)) is not None:
             ready.append(item)
             self._advance(self._last + 1)
         return ready
 
     def _advance(self, seq: int) -> None:
         self._last = seq
-        if not self._behind:
-            self._cursor = seq
+        if not self.behind:
+            self.cursor = seq

@@ -66,7 +66,8 @@ class Rounds:
         self._history = history
         self._clock = clock
         self._log = log
-        self._listed: frozenset[ChannelRef] = frozenset()
+        self.listed: frozenset[ChannelRef] = frozenset()
+        """Conversations that were listed the last time."""
         self._list_at = -math.inf
         self._planned: dict[ChannelRef, _Planned] = {}
         self._queue: _Queue = []
@@ -91,14 +92,10 @@ class Rounds:
             self._log.warning("the bot's groups could not be listed: %s", error)
         else:
             every_s = min(SOON_S * (1 + len(listed) // GROUPS_A_LISTING), LONGEST_S)
-            self._listed = frozenset(listed)
+            self.listed = frozenset(listed)
             for ref in listed:
                 self.add(ref)
         self._list_at = self._clock.now() + every_s * self._clock.jitter(0.8, 1.2)
-
-    def listed(self, ref: ChannelRef) -> bool:
-        """Return whether a conversation was listed the last time."""
-        return ref in self._listed
 
     def add(self, ref: ChannelRef) -> None:
         """Plan a look at a conversation as soon as possible, unless it is known."""

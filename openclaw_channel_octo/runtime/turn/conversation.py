@@ -165,7 +165,7 @@ class Prompts(Struct, frozen=True, kw_only=True):
         policy = self.directory.policy(channel)
         for row in rows:
             envelope = Envelope(from_uid=row.from_uid, channel_id=channel.id, channel_type=channel.type)
-            kind = decide(envelope, parse_payload(row.payload), self.context.identity, policy).kind
+            kind = decide(envelope, parse_payload(row.payload), self.context.identity, lambda: policy).kind
             if kind is DecisionKind.ECHO:
                 answered = row.message_seq
             elif kind in _TALK:

@@ -149,9 +149,8 @@ class ServerConnection:
         events: list[ServerEvent] = []
         if self._state is ConnectionState.CLOSED:
             return events
-        self._framer.feed(data)
         try:
-            while (packet := self._framer.next_frame()) is not None:
+            for packet in self._framer.frames(data):
                 event = self._on_frame(*packet)
                 if event is not None:
                     events.append(event)

@@ -8,7 +8,7 @@ import pytest
 
 from openclaw_channel_octo.config.model import Texts
 from openclaw_channel_octo.host.base import Accepted, Block, Failed, Final
-from openclaw_channel_octo.message.address import addressed
+from openclaw_channel_octo.message.mentions import addressed
 from openclaw_channel_octo.message.outgoing import QUOTED_CHARS
 from openclaw_channel_octo.testing.host import ScriptedHost, Step
 from tests.runtime.rig import ANN, BEN, HELPER, Rig
