@@ -2,8 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from http import HTTPStatus
 from itertools import takewhile
 from pathlib import Path
@@ -11,8 +11,8 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from openclaw_channel_octo.cli.demo.screen import Screen
-from openclaw_channel_octo.cli.playground.app import HELPER, seed
+from openclaw_channel_octo.cli.demo import screen
+from openclaw_channel_octo.cli.playground.app import HELPER, meanwhile, seed
 from openclaw_channel_octo.ids import ChannelRef, ChannelType
 from openclaw_channel_octo.session.key import session_key
 from openclaw_channel_octo.store.journal import Journal
@@ -74,24 +74,24 @@ class Place(Struct, frozen=True):
 
 
 class Chat:
-    """The people, their conversations with the bot, and the screen all of it is printed on.
+    """The people and their conversations with the bot, all of it printed on the screen.
 
     Args:
         octo: the running server.
         state_dir: the host's folder.
         journal: the channel's journal, to see when a message has met its end.
-        screen: where to print.
         pace: how fast to go.
+
+    Attributes:
+        pace: as given.
+        places: every conversation: ``group``, ``direct`` and ``thread``.
     """
 
-    def __init__(
-        self, octo: OctoDouble, state_dir: Path, journal: Journal, screen: Screen, pace: Pace
-    ) -> None:
+    def __init__(self, octo: OctoDouble, state_dir: Path, journal: Journal, pace: Pace) -> None:
         self._octo = octo
         self._sessions = state_dir / "agents" / AGENT_ID / "sessions" / "sessions.json"
         self._journal = journal
-        self._screen = screen
-        self._pace = pace
+        self.pace = pace
         self._signs: list[tuple[Place, str]] = []
         self._shown = 0
         group, thread = seed(octo)
@@ -106,11 +106,7 @@ class Chat:
             ChannelRef(HELPER, ChannelType.PERSON),
             ChannelRef("ann", ChannelType.PERSON),
         )
-
-    @property
-    def places(self) -> tuple[Place, ...]:
-        """Every conversation."""
-        return (self.group, self.direct, self.thread)
+        self.places = (self.group, self.direct, self.thread)
 
     def entry(self, place: Place) -> Mapping[str, Any]:
         """Return what ``sessions.json`` holds of a conversation at this moment, empty for nothing."""
@@ -136,7 +132,7 @@ class Chat:
             remark: stands behind the title.
         """
         if again or place is not self._here:
-            self._screen.place(place.title + remark)
+            screen.place(place.title + remark)
         self._here = place
 
     async def say(self, place: Place, who: str, text: str) -> str:
@@ -151,42 +147,29 @@ class Chat:
         mention = [HELPER] if text.startswith("@Helper") else []
         message_id = await self._octo.say(who.lower(), place.people, text, mention=mention)
         self.enter(place)
-        self._screen.said(self.status(place), who, text)
+        screen.said(self.status(place), who, text)
         return message_id
 
     async def settled(self, place: Place, *message_ids: str) -> None:
         """Return when the channel has had its last word on messages, or should have had it by far."""
         for _ in range(round(LONGEST_WAIT_S / _POLL_S)):
-            if self._all_read(place, message_ids) and not await self._journal.messages.unfinished(ACCOUNT):
+            read = {line.message_id for line in self._octo.chat(place.bot) if HELPER in line.read_by}
+            if read.issuperset(message_ids) and not await self._journal.messages.unfinished(ACCOUNT):
                 break
             await asyncio.sleep(_POLL_S)
-        await asyncio.sleep(self._pace.settle_s)
+        await asyncio.sleep(self.pace.settle_s)
         self._show_signs()
 
-    @asynccontextmanager
-    async def shown(self) -> AsyncIterator[None]:
+    def shown(self) -> AbstractAsyncContextManager[None]:
         """Print what the bot does in the conversations, for as long as the context lasts."""
-        follower = asyncio.create_task(self._follow())
-        try:
-            yield
-        finally:
-            follower.cancel()
-            await asyncio.wait({follower})
-            if not follower.cancelled():
-                follower.result()
-
-    def _all_read(self, place: Place, message_ids: tuple[str, ...]) -> bool:
-        read = {line.message_id for line in self._octo.chat(place.bot) if HELPER in line.read_by}
-        return read.issuperset(message_ids)
+        return meanwhile(self._follow())
 
     async def _follow(self) -> None:
         """Print each call of the bot the moment it is answered, before the bot itself can go on."""
         while True:
-            waited = self._octo.wait_for(
-                self._next_answered, timeout=self._pace.settle_s if self._signs else _EVER_S
-            )
+            limit_s = self.pace.settle_s if self._signs else _EVER_S
             try:
-                calls = await waited
+                calls = await self._octo.wait_for(self._next_answered, timeout=limit_s)
             except NotReached:
                 self._show_signs()
             else:
@@ -211,7 +194,7 @@ class Chat:
             case "sendMessage":
                 self._show_signs()
                 self.enter(place)
-                self._screen.said(self.status(place), "Helper", call.body["payload"]["content"])
+                screen.said(self.status(place), "Helper", call.body["payload"]["content"])
 
     def _place_of(self, call: RestCall) -> Place | None:
         body = call.body if isinstance(call.body, dict) else {}
@@ -224,4 +207,4 @@ class Chat:
             read = here.count(READ)
             words = [READ if read == 1 else f"{READ}, both"] if read else []
             self.enter(place)
-            self._screen.signs(self.status(place), [*words, *([TYPING] if TYPING in here else [])])
+            screen.signs(self.status(place), [*words, *([TYPING] if TYPING in here else [])])

@@ -8,8 +8,8 @@ from tempfile import TemporaryDirectory
 
 import click
 
+from openclaw_channel_octo.cli.demo import screen
 from openclaw_channel_octo.cli.demo.check import Heard, check
-from openclaw_channel_octo.cli.demo.screen import Screen
 from openclaw_channel_octo.errors import OctoError
 from openclaw_channel_octo.observe.logs import setup_logging
 
@@ -43,16 +43,21 @@ def demo(*, fast: bool, verbose: bool) -> None:
     setup_logging("INFO" if verbose else "CRITICAL")
     click.secho("openclaw-octo demo: no message to the bot ends in silence", bold=True)
     click.echo()
-    Screen().prose(INTRODUCTION)
+    screen.prose(INTRODUCTION)
     sys.exit(conclude(_play(fast=fast)))
 
 
 def conclude(heard: Heard) -> int:
     """Print what was checked, and return the exit code."""
     claims = check(heard)
-    Screen().verdict(claims)
+    screen.heading("Checked")
+    for claim, contradictions in claims.items():
+        mark = click.style("✗", fg="red", bold=True) if contradictions else click.style("✓", fg="green")
+        click.echo(f"  {mark} {claim}")
+        for line in contradictions:
+            click.secho(f"      {line}", fg="red")
     click.echo()
-    if all(claim.holds for claim in claims):
+    if not any(claims.values()):
         click.secho("Nothing went unanswered.", fg="green", bold=True)
         return 0
     click.echo("The demo did not show what it claims: see the lines marked ✗.", err=True)

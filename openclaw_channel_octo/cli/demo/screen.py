@@ -1,4 +1,7 @@
-"""The demo's screen: the session's status on the left, the chat beside it."""
+"""The demo's screen, 80 columns wide: the session's status on the left, the chat beside it.
+
+Colours vanish where the output is no terminal.
+"""
 
 import textwrap
 from collections.abc import Sequence
@@ -6,9 +9,7 @@ from typing import Final
 
 import click
 
-from openclaw_channel_octo.cli.demo.check import Claim
-
-__all__ = ["Screen"]
+__all__ = ["heading", "place", "prose", "quote", "remark", "said", "signs"]
 
 WIDTH: Final = 78
 NAME: Final = 8
@@ -19,65 +20,60 @@ _STATUS_COLOURS: Final = {"timeout": "red", "failed": "red", "running": "yellow"
 _NAME_COLOURS: Final = {"Ann": "cyan", "Ben": "magenta", "Helper": "green"}
 
 
-class Screen:
-    """Prints the demo, 80 columns wide. Colours vanish where the output is no terminal."""
+def heading(text: str) -> None:
+    """Print the title of a part."""
+    click.echo()
+    click.secho(f"── {text} ".ljust(WIDTH, "─"), bold=True)
 
-    def heading(self, text: str) -> None:
-        """Print the title of a part."""
-        click.echo()
-        click.secho(f"── {text} ".ljust(WIDTH, "─"), bold=True)
 
-    def prose(self, text: str) -> None:
-        """Print a paragraph of explanation."""
-        click.echo(textwrap.fill(text, WIDTH, initial_indent="  ", subsequent_indent="  "))
+def prose(text: str) -> None:
+    """Print a paragraph of explanation."""
+    click.echo(textwrap.fill(text, WIDTH, initial_indent="  ", subsequent_indent="  "))
 
-    def place(self, name: str) -> None:
-        """Print the head of the two columns, for a conversation."""
-        click.echo()
-        click.secho(f"  {'session':{STATUS}} ┌ {name}", bold=True)
 
-    def said(self, status: str, name: str, text: str) -> None:
-        """Print a message of a conversation.
+def place(name: str) -> None:
+    """Print the head of the two columns, for a conversation."""
+    click.echo()
+    click.secho(f"  {'session':{STATUS}} ┌ {name}", bold=True)
 
-        Args:
-            status: the session's status at this moment.
-            name: who wrote it.
-            text: the message.
-        """
-        first, *rest = textwrap.wrap(text, CHAT) or [""]
-        speaker = click.style(f"{name:{NAME}}", fg=_NAME_COLOURS.get(name), bold=True)
-        click.echo(f"{_status(status)}{speaker}{first}")
-        for line in rest:
-            self._beside(line)
 
-    def signs(self, status: str, signs: Sequence[str]) -> None:
-        """Print the signs people see before an answer, such as ``… typing``."""
-        line = click.style("   ".join(signs), dim=True)
-        click.echo(f"{_status(status)}{'':{NAME}}{line}")
+def said(status: str, name: str, text: str) -> None:
+    """Print a message of a conversation.
 
-    def remark(self, text: str) -> None:
-        """Print a remark about what happens at this moment, in the place of a message."""
-        for line in textwrap.wrap(text, CHAT):
-            self._beside(click.style(line, fg="yellow"))
+    Args:
+        status: the session's status at this moment.
+        name: who wrote it.
+        text: the message.
+    """
+    first, *rest = textwrap.wrap(text, CHAT) or [""]
+    speaker = click.style(f"{name:{NAME}}", fg=_NAME_COLOURS.get(name), bold=True)
+    click.echo(f"{_status(status)}{speaker}{first}")
+    for line in rest:
+        _beside(line)
 
-    def quote(self, source: str, lines: Sequence[str]) -> None:
-        """Print lines of a file as they are, under the words that say where they come from."""
-        click.echo()
-        self.prose(source)
-        for line in lines:
-            click.echo(f"    {line}")
 
-    def verdict(self, claims: Sequence[Claim]) -> None:
-        """Print every claim, with a mark that says whether it holds."""
-        self.heading("Checked")
-        for claim in claims:
-            mark = click.style("✓", fg="green") if claim.holds else click.style("✗", fg="red", bold=True)
-            click.echo(f"  {mark} {claim.text}")
-            for detail in claim.details:
-                click.secho(f"      {detail}", fg="red")
+def signs(status: str, shown: Sequence[str]) -> None:
+    """Print the signs people see before an answer, such as ``… typing``."""
+    line = click.style("   ".join(shown), dim=True)
+    click.echo(f"{_status(status)}{'':{NAME}}{line}")
 
-    def _beside(self, text: str) -> None:
-        click.echo(f"{_status('')}{'':{NAME}}{text}")
+
+def remark(text: str) -> None:
+    """Print a remark about what happens at this moment, in the place of a message."""
+    for line in textwrap.wrap(text, CHAT):
+        _beside(click.style(line, fg="yellow"))
+
+
+def quote(source: str, lines: Sequence[str]) -> None:
+    """Print lines of a file as they are, under the words that say where they come from."""
+    click.echo()
+    prose(source)
+    for line in lines:
+        click.echo(f"    {line}")
+
+
+def _beside(text: str) -> None:
+    click.echo(f"{_status('')}{'':{NAME}}{text}")
 
 
 def _status(status: str) -> str:

@@ -8,8 +8,7 @@ from aiohttp import web
 from msgspec import to_builtins
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from openclaw_channel_octo.cli.playground.agent import NextTurn
-from openclaw_channel_octo.cli.playground.app import HELPER, PlaygroundApp, Settings, seed
+from openclaw_channel_octo.cli.playground.app import HELPER, NextTurn, PlaygroundApp, Settings, seed
 from openclaw_channel_octo.cli.sessions.command import verdict
 from openclaw_channel_octo.clock import Clock
 from openclaw_channel_octo.errors import OctoError
@@ -74,7 +73,7 @@ class Playground:
                 "next_turn": stage.agent.next_turn,
                 "guard": stage.guarded,
                 "sessions": [await self._session(each) for each in found],
-                "timeline": [to_builtins(entry) for entry in stage.timeline.entries],
+                "timeline": to_builtins(list(stage.timeline.entries)),
             }
         )
 
@@ -130,5 +129,5 @@ async def served(settings: Settings, clock: Clock, port: int = 0) -> AsyncIterat
     octo = OctoDouble(clock, port=port, also=add_pages, bounds=FOR_PROGRAMS)
     stage = PlaygroundApp(octo, settings, clock)
     seed(octo)
-    async with octo, stage:
+    async with octo, stage.running():
         yield octo

@@ -1,7 +1,7 @@
 """What happens in each conversation, noted in the order it happens."""
 
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping
 from enum import StrEnum
 from http import HTTPStatus
 from textwrap import shorten
@@ -10,15 +10,7 @@ from typing import Any
 from msgspec import Struct
 
 from openclaw_channel_octo.clock import Clock
-from openclaw_channel_octo.host.base import (
-    Accepted,
-    Failed,
-    Final,
-    Recovery,
-    Skipped,
-    Turn,
-    TurnEvent,
-)
+from openclaw_channel_octo.host.base import Accepted, Failed, Final, Recovery, Skipped, Turn, TurnEvent
 from openclaw_channel_octo.host.embedded.host import EmbeddedHost
 from openclaw_channel_octo.ids import ChannelRef, ChannelType
 from openclaw_channel_octo.session.status import SessionSnapshot
@@ -26,7 +18,7 @@ from openclaw_channel_octo.testing.octo.double import OctoDouble
 from openclaw_channel_octo.testing.octo.records import RestCall
 from openclaw_channel_octo.testing.octo.view import conversations
 
-__all__ = ["Entry", "Follower", "Kind", "Timeline", "WatchedHost"]
+__all__ = ["Follower", "Kind", "Timeline", "WatchedHost"]
 
 KEPT = 400
 """Entries a timeline keeps."""
@@ -71,19 +63,15 @@ class Timeline:
 
     Args:
         clock: gives them their times.
-        told: is told of every entry.
+
+    Attributes:
+        entries: oldest first.
     """
 
-    def __init__(self, clock: Clock, told: Callable[[Entry], None]) -> None:
+    def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._told = told
         self._noted = 0
-        self._entries: deque[Entry] = deque(maxlen=KEPT)
-
-    @property
-    def entries(self) -> Sequence[Entry]:
-        """The entries, oldest first."""
-        return tuple(self._entries)
+        self.entries: deque[Entry] = deque(maxlen=KEPT)
 
     def note(self, session_key: str, kind: Kind, text: str, *, bad: bool = False) -> None:
         """Add what has happened at this moment."""
@@ -96,66 +84,43 @@ class Timeline:
             text=text,
             bad=bad,
         )
-        self._entries.append(entry)
-        self._told(entry)
+        self.entries.append(entry)
 
 
-class WatchedHost:
-    """An agent host whose turns, recoveries and statuses are noted; everything else is the host's own.
+class WatchedHost(EmbeddedHost):
+    """An embedded host whose turns, recoveries and statuses are noted.
 
     Args:
-        host: runs the turns.
         timeline: takes the notes.
+        settings: those of `EmbeddedHost`.
     """
 
-    def __init__(self, host: EmbeddedHost, timeline: Timeline) -> None:
-        self.queues_turns = host.queues_turns
-        self.keeps_runs = host.keeps_runs
-        self._host = host
+    def __init__(self, timeline: Timeline, **settings: Any) -> None:
+        super().__init__(**settings)
         self._timeline = timeline
         self._statuses: dict[str, str] = {}
 
-    async def start(self) -> None:
-        """See `AgentHost.start`."""
-        await self._host.start()
-
-    async def ready(self) -> None:
-        """See `AgentHost.ready`."""
-        await self._host.ready()
-
-    async def stop(self) -> None:
-        """See `AgentHost.stop`."""
-        await self._host.stop()
-
-    async def describe(self, session_key: str) -> SessionSnapshot | None:
-        """See `AgentHost.describe`."""
-        return await self._host.describe(session_key)
-
     async def recover(self, snapshot: SessionSnapshot) -> Recovery:
         """See `AgentHost.recover`."""
-        recovery = await self._host.recover(snapshot)
+        recovery = await super().recover(snapshot)
         self._timeline.note(snapshot.session_key, Kind.TURN, f"session {recovery.value}")
         await self._note_status(snapshot.session_key)
         return recovery
 
     async def run(self, turn: Turn) -> AsyncGenerator[TurnEvent, None]:
         """See `AgentHost.run`."""
-        key, stream = turn.session_key, self._host.run(turn)
+        stream = super().run(turn)
         try:
             async for event in stream:
                 await self._note_event(turn, event)
                 yield event
         finally:
             await stream.aclose()
-            await self._note_status(key)
-
-    async def abort(self, session_key: str, run_id: str) -> bool:
-        """See `AgentHost.abort`."""
-        return await self._host.abort(session_key, run_id)
+            await self._note_status(turn.session_key)
 
     async def reset(self, session_key: str) -> SessionSnapshot:
         """See `AgentHost.reset`."""
-        renewed = await self._host.reset(session_key)
+        renewed = await super().reset(session_key)
         self._timeline.note(session_key, Kind.TURN, "session reset: a new, empty memory")
         await self._note_status(session_key)
         return renewed
@@ -174,7 +139,7 @@ class WatchedHost:
                 note(turn.session_key, Kind.TURN, f"{run} skipped by the host: {reason}", bad=True)
 
     async def _note_status(self, session_key: str) -> None:
-        snapshot = await self._host.describe(session_key)
+        snapshot = await self.describe(session_key)
         status = (snapshot.status if snapshot else None) or "idle"
         if self._statuses.get(session_key) != status:
             self._statuses[session_key] = status
@@ -216,18 +181,17 @@ class Follower:
         """Note everything at once when it happens; never returns."""
         while True:
             changed = self._octo.changed()
-            self.look()
+            self._note_connection()
+            self._note_lines()
+            self._note_calls()
             await changed
 
-    def look(self) -> None:
-        """Note what is new."""
+    def _note_connection(self) -> None:
         online = bool(self._octo.online(self._bot))
         if online != self._online:
             self._online = online
             words = "the bot is connected" if online else "the bot's connection is gone"
             self._timeline.note("", Kind.CONNECTION, words, bad=not online)
-        self._note_lines()
-        self._note_calls()
 
     def _note_lines(self) -> None:
         for found in conversations(self._octo):
