@@ -6,8 +6,7 @@ import sys
 import click
 
 from openclaw_channel_octo import __version__
-from openclaw_channel_octo.cli.captures.capture import capture
-from openclaw_channel_octo.cli.captures.replay import replay
+from openclaw_channel_octo.cli.captures import capture, replay
 from openclaw_channel_octo.cli.config import config
 from openclaw_channel_octo.cli.demo.command import demo
 from openclaw_channel_octo.cli.doctor.command import doctor
@@ -37,17 +36,8 @@ def main() -> None:
         sys.stdout.reconfigure(errors="replace")  # chats hold what an old terminal's encoding does not
 
 
-main.add_command(run)
-main.add_command(doctor)
-main.add_command(demo)
-main.add_command(playground)
-main.add_command(double)
-main.add_command(replay)
-main.add_command(capture)
-main.add_command(config)
-main.add_command(status)
-main.add_command(journal)
-main.add_command(message)
-main.add_command(sessions)
-main.add_command(pairing)
-main.add_command(gateway)
+for command in (
+    *(run, doctor, demo, playground, double, replay, capture, config),
+    *(status, journal, message, sessions, pairing, gateway),
+):
+    main.add_command(command)

@@ -7,8 +7,9 @@ from typing import Any, NoReturn
 
 import click
 
-from openclaw_channel_octo.cli.output import json_text
-from openclaw_channel_octo.cli.run.metrics import meter_for
+from openclaw_channel_octo.cli.options import JSON_OPTION
+from openclaw_channel_octo.cli.output import NOT_FINE, NOT_TRIED, fail, json_text
+from openclaw_channel_octo.cli.run.start import meter_for
 from openclaw_channel_octo.config.environment import looks_secret
 from openclaw_channel_octo.config.load import UnreadableConfigError, load_config
 from openclaw_channel_octo.config.model import CommandAgentConfig, EmbeddedHostConfig, OctoConfig
@@ -16,9 +17,6 @@ from openclaw_channel_octo.config.report import report, report_text
 from openclaw_channel_octo.errors import ConfigError
 
 __all__ = ["config"]
-
-_MISTAKES = 1
-_UNREADABLE = 2
 
 
 @click.group()
@@ -28,7 +26,7 @@ def config() -> None:
 
 @config.command()
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
+@JSON_OPTION
 @click.option("--resolve", is_flag=True, help="Also run the programs that secrets come from.")
 def check(file: Path, *, as_json: bool, resolve: bool) -> None:
     """Show the effective settings of FILE, or every mistake in it. Never shows a secret.
@@ -38,9 +36,12 @@ def check(file: Path, *, as_json: bool, resolve: bool) -> None:
     try:
         loaded = load_config(file, run_programs=resolve)
     except UnreadableConfigError as error:
-        _fail(file, error.problems, _UNREADABLE, as_json=as_json)
+        _refuse(NOT_TRIED, error.problems, f"{file}: {' '.join(error.problems)}", as_json=as_json)
     except ConfigError as error:
-        _fail(file, error.problems, _MISTAKES, as_json=as_json)
+        count = len(error.problems)
+        head = f"{file}: {count} mistake{'s' if count != 1 else ''}"
+        lines = (head, *(f"  - {problem}" for problem in error.problems))
+        _refuse(NOT_FINE, error.problems, *lines, as_json=as_json)
     warnings = [*loaded.warnings, *_not_installed(loaded.config)]
     variables = _variables_of_agent(loaded.config)
     if as_json:
@@ -49,15 +50,10 @@ def check(file: Path, *, as_json: bool, resolve: bool) -> None:
         _print_settings(file, loaded.config, warnings, variables)
 
 
-def _fail(file: Path, problems: Sequence[str], code: int, *, as_json: bool) -> NoReturn:
+def _refuse(code: int, problems: Sequence[str], *lines: str, as_json: bool) -> NoReturn:
     if as_json:
         _print_json({"ok": False, "problems": problems})
-    elif code == _UNREADABLE:
-        click.echo(f"{file}: {' '.join(problems)}", err=True)
-    else:
-        count = "1 mistake" if len(problems) == 1 else f"{len(problems)} mistakes"
-        click.echo("\n".join((f"{file}: {count}", *(f"  - {problem}" for problem in problems))), err=True)
-    raise click.exceptions.Exit(code)
+    fail(code, *(() if as_json else lines))
 
 
 def _not_installed(config: OctoConfig) -> list[str]:

@@ -1,21 +1,18 @@
 """`openclaw-octo double`: the stand-in for an Octo server, for the tests of programs in any language."""
 
 import asyncio
-import signal
-import sys
 from typing import Any
 
 import click
 
-__all__ = ["double"]
+from openclaw_channel_octo.cli.options import port_option
+from openclaw_channel_octo.cli.output import NOT_TRIED, fail, stop_event
 
-NOT_STARTED = 2
+__all__ = ["double"]
 
 
 @click.command()
-@click.option(
-    "--port", type=click.IntRange(0, 65535), default=8090, show_default=True, help="0 takes any free one."
-)
+@port_option(8090)
 @click.option("--token", default="bf_double", show_default=True, help="The bot's token.")
 @click.option("--bot", "uid", default="helper_bot", show_default=True, help="The bot's uid.")
 def double(port: int, token: str, uid: str) -> None:
@@ -30,8 +27,7 @@ def double(port: int, token: str, uid: str) -> None:
     try:
         asyncio.run(_serve(port, token, uid))
     except OSError as error:
-        click.echo(f"cannot listen on port {port}: {error.strerror or error}", err=True)
-        sys.exit(NOT_STARTED)
+        fail(NOT_TRIED, f"cannot listen on port {port}: {error.strerror or error}")
 
 
 async def _serve(port: int, token: str, uid: str) -> None:
@@ -44,9 +40,7 @@ async def _serve(port: int, token: str, uid: str) -> None:
     def controls(octo: OctoDouble, app: Any) -> None:
         Remote(octo, clock).add_to(app)
 
-    stopped = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    stopped = stop_event()
     async with OctoDouble(clock, port=port, also=controls, bounds=FOR_PROGRAMS) as octo:
         octo.add_person("ann", "Ann")
         octo.add_person("ben", "Ben")

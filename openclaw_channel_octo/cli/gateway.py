@@ -1,15 +1,17 @@
 """`openclaw-octo gateway check`: whether an OpenClaw gateway is ready to answer for the bots."""
 
 import asyncio
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 import click
 from msgspec import Struct, field
+from msgspec.structs import asdict
 
-from openclaw_channel_octo.cli.options import CONFIG_OPTION, OPENCLAW_OPTION, load_named
-from openclaw_channel_octo.cli.output import json_text
+from openclaw_channel_octo.cli.options import CONFIG_OPTION, JSON_OPTION, OPENCLAW_OPTION, load_named
+from openclaw_channel_octo.cli.output import NOT_FINE, NOT_TRIED, fail, json_text
 from openclaw_channel_octo.clock import SystemClock, within
 from openclaw_channel_octo.config.model import GatewayHostConfig, OctoConfig
 from openclaw_channel_octo.errors import ConfigError, HostError
@@ -22,7 +24,6 @@ from openclaw_channel_octo.session.status import RECOVERABLE
 
 __all__ = ["gateway", "look"]
 
-NOT_FINE, NOT_TRIED = 1, 2
 CONNECT_WITHIN_S = 5.0
 """How long a gateway gets that is just starting."""
 MOST_SESSIONS = 1_000
@@ -59,7 +60,7 @@ def gateway() -> None:
 @gateway.command()
 @CONFIG_OPTION
 @OPENCLAW_OPTION
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
+@JSON_OPTION
 def check(config_file: Path | None, openclaw: Path | None, *, as_json: bool) -> None:
     """Connect to the gateway and tell what would keep the bots from answering. Changes nothing there.
 
@@ -69,27 +70,22 @@ def check(config_file: Path | None, openclaw: Path | None, *, as_json: bool) -> 
     try:
         config = load_named(config_file, openclaw).config
     except ConfigError as error:
-        for problem in error.problems:
-            click.echo(f"{config_file or openclaw}: {problem}", err=True)
-        raise click.exceptions.Exit(NOT_TRIED) from None
+        fail(NOT_TRIED, *(f"{config_file or openclaw}: {problem}" for problem in error.problems))
     if not isinstance(config.host, GatewayHostConfig):
-        _fail(
-            f'{config_file}: host.kind is "{config.host.kind}": there is no gateway to check', as_json=as_json
-        )
+        problem = f'{config_file}: host.kind is "{config.host.kind}": there is no gateway to check'
+        _refuse(problem, as_json=as_json)
     try:
         found = asyncio.run(look(config, config.host))
     except HostError as error:
-        _fail(str(error), as_json=as_json)
+        _refuse(str(error), as_json=as_json)
     click.echo(json_text(_as_json(found), indent=2) if as_json else _as_text(found))
-    raise click.exceptions.Exit(NOT_FINE if found.problems else 0)
+    sys.exit(NOT_FINE if found.problems else 0)
 
 
-def _fail(problem: str, *, as_json: bool) -> NoReturn:
+def _refuse(problem: str, *, as_json: bool) -> NoReturn:
     if as_json:
         click.echo(json_text({"ok": False, "problems": [problem]}, indent=2))
-    else:
-        click.echo(problem, err=True)
-    raise click.exceptions.Exit(NOT_TRIED)
+    fail(NOT_TRIED, *([] if as_json else [problem]))
 
 
 async def look(config: OctoConfig, settings: GatewayHostConfig) -> GatewayFindings:
@@ -155,16 +151,8 @@ def _objects(value: object) -> list[Mapping[str, Any]]:
 
 
 def _as_json(found: GatewayFindings) -> dict[str, Any]:
-    return {
-        "ok": not found.problems,
-        "url": found.url,
-        "release": found.release,
-        "scopes": found.scopes,
-        "agents": found.agents,
-        "sessions": [{"key": key, "status": status} for key, status in found.sessions],
-        "problems": found.problems,
-        "notes": found.notes,
-    }
+    sessions = [{"key": key, "status": status} for key, status in found.sessions]
+    return {"ok": not found.problems, **asdict(found), "sessions": sessions}
 
 
 def _as_text(found: GatewayFindings) -> str:

@@ -10,13 +10,12 @@ import click
 
 from openclaw_channel_octo.cli.demo import screen
 from openclaw_channel_octo.cli.demo.check import Heard, check
+from openclaw_channel_octo.cli.options import VERBOSE_OPTION
+from openclaw_channel_octo.cli.output import NOT_FINE, NOT_TRIED, fail
 from openclaw_channel_octo.errors import OctoError
 from openclaw_channel_octo.observe.logs import setup_logging
 
 __all__ = ["conclude", "demo"]
-
-UNANSWERED = 1
-NOT_STARTED = 2
 
 INTRODUCTION = (
     "Ann and Ben share a group with Helper, a bot. Bot, agent, session file and connection are the real ones;"
@@ -27,7 +26,7 @@ INTRODUCTION = (
 
 @click.command()
 @click.option("--fast", is_flag=True, help="The same story without pauses for reading.")
-@click.option("-v", "--verbose", is_flag=True, help="Also print the operator's log lines, on standard error.")
+@VERBOSE_OPTION
 def demo(*, fast: bool, verbose: bool) -> None:
     """See the failure this package cures, and the cure. Takes about ten seconds.
 
@@ -61,7 +60,7 @@ def conclude(heard: Heard) -> int:
         click.secho("Nothing went unanswered.", fg="green", bold=True)
         return 0
     click.echo("The demo did not show what it claims: see the lines marked ✗.", err=True)
-    return UNANSWERED
+    return NOT_FINE
 
 
 def _play(*, fast: bool) -> Heard:
@@ -80,7 +79,6 @@ def _play(*, fast: bool) -> Heard:
     except BrokenPipeError:
         raise  # somebody closed the pipe we print into; click ends quietly
     except (OctoError, OSError) as error:
-        click.echo(f"the demo could not be played: {error}", err=True)
-        sys.exit(NOT_STARTED)
+        fail(NOT_TRIED, f"the demo could not be played: {error}")
     except asyncio.CancelledError:
         sys.exit(128 + signal.SIGTERM)

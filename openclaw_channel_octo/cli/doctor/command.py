@@ -16,9 +16,9 @@ from openclaw_channel_octo.cli.doctor.bot import LogIn, check_bot
 from openclaw_channel_octo.cli.doctor.findings import Finding, Level, error, fine, warning
 from openclaw_channel_octo.cli.doctor.host import check_host
 from openclaw_channel_octo.cli.doctor.state import check_file, check_state
-from openclaw_channel_octo.cli.options import CONFIG_OPTION, OPENCLAW_OPTION, load_named
+from openclaw_channel_octo.cli.options import ACCOUNTS_OPTION, CONFIG_OPTION, OPENCLAW_OPTION, load_named
 from openclaw_channel_octo.cli.output import json_text, plain
-from openclaw_channel_octo.cli.run.metrics import meter_for
+from openclaw_channel_octo.cli.run.start import meter_for
 from openclaw_channel_octo.config.load import Loaded, select_accounts
 from openclaw_channel_octo.config.model import BotConfig
 from openclaw_channel_octo.errors import ConfigError
@@ -35,9 +35,7 @@ _MARKS = {Level.ERROR: "✗", Level.WARNING: "!", Level.FINE: "✓"}
 @click.command()
 @CONFIG_OPTION
 @OPENCLAW_OPTION
-@click.option(
-    "--account", "accounts", multiple=True, metavar="ID", help="Only this bot; may be given several times."
-)
+@ACCOUNTS_OPTION
 @click.option(
     "--register/--no-register",
     default=None,

@@ -11,18 +11,16 @@ from typing import Any
 import click
 from msgspec import to_builtins
 
-from openclaw_channel_octo.cli.output import STORE_OPTION, age, plain
+from openclaw_channel_octo.cli.options import JSON_LINES_OPTION, STORE_OPTION
+from openclaw_channel_octo.cli.output import NOT_FINE, NOT_TRIED, age, journal_in, plain
 from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.control.client import ask
 from openclaw_channel_octo.errors import ControlError, HostError, StoreError
 from openclaw_channel_octo.host.locks import owner_lock
 from openclaw_channel_octo.runtime.connection.supervisor import LinkState
-from openclaw_channel_octo.store.admin import JournalAdmin, JournalRow
+from openclaw_channel_octo.store.admin import JournalRow
 
 __all__ = ["status"]
-
-NOT_FINE = 1
-NOT_READ = 2
 
 CLEAR = "\x1b[H\x1b[2J"
 SHOWN_OF_A_ROW = ("message_id", "trace", "session_key", "state", "detail", "received_at", "updated_at")
@@ -41,7 +39,7 @@ Report = Mapping[str, Any]
     metavar="SECONDS",
     help="How often --watch looks.",
 )
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line, for programs.")
+@JSON_LINES_OPTION
 def status(store: Path, watch: bool, every: float, as_json: bool) -> None:
     """Show each bot's connection, turns, waiting messages, and what the journal knows of it; changes nothing.
 
@@ -71,7 +69,7 @@ def _show(store: Path, *, as_json: bool) -> int:
         found = _report(store)
     except StoreError as error:
         click.echo(str(error), err=True)
-        return NOT_READ
+        return NOT_TRIED
     told = "\n".join(map(plain, _lines(found, SystemClock().wall_ms())))
     click.echo(json.dumps(found) if as_json else told)
     states = [bot["connection"]["state"] if bot["connection"] else "" for bot in found["bots"].values()]
@@ -86,7 +84,7 @@ def _report(store: Path) -> Report:
         live = ask(store, "status")
     except ControlError as error:
         problem = _owner(store) or ("" if error.code == "not-running" else str(error))
-    journal = JournalAdmin(store / "octo.sqlite").overview()
+    journal = journal_in(store).overview()
     connections = live.get("bots", {})
     bots = {
         name: {
@@ -97,16 +95,12 @@ def _report(store: Path) -> Report:
         }
         for name in sorted(connections or journal)
     }
-    about = {name: live.get(name) for name in ("pid", "version", "host")}
     return {
         "running": bool(live),
         "problem": problem or live.get("trouble", ""),
-        **about,
+        **{name: live.get(name) for name in ("pid", "version", "host")},
         "bots": bots,
-        "turns": live.get("turns", {}),
-        "lanes": live.get("lanes", {}),
-        "unsent": live.get("unsent", {}),
-        "failing": live.get("failing", {}),
+        **{name: live.get(name, {}) for name in ("turns", "lanes", "unsent", "failing")},
     }
 
 

@@ -1,14 +1,13 @@
 """`openclaw-octo playground`: a chat with the bot in a browser, and what happens behind it."""
 
 import asyncio
-import signal
-import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import click
 
-from openclaw_channel_octo.cli.options import CONFIG_OPTION
+from openclaw_channel_octo.cli.options import CONFIG_OPTION, VERBOSE_OPTION, port_option
+from openclaw_channel_octo.cli.output import NOT_TRIED, fail, stop_event
 from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.config.load import load_config
 from openclaw_channel_octo.config.model import OctoConfig
@@ -17,18 +16,14 @@ from openclaw_channel_octo.observe.logs import setup_logging
 
 __all__ = ["playground"]
 
-NOT_STARTED = 2
-
 
 @click.command()
 @CONFIG_OPTION
 @click.option(
     "--account", default="", metavar="ID", help="Which bot of the configuration; the first by default."
 )
-@click.option(
-    "--port", type=click.IntRange(0, 65535), default=8091, show_default=True, help="0 takes any free one."
-)
-@click.option("-v", "--verbose", is_flag=True, help="Also print the operator's log lines, on standard error.")
+@port_option(8091)
+@VERBOSE_OPTION
 def playground(config_file: Path | None, account: str, port: int, *, verbose: bool) -> None:
     """Serve a page on this machine: a group with two people and the bot, and what happens behind it.
 
@@ -46,12 +41,9 @@ def playground(config_file: Path | None, account: str, port: int, *, verbose: bo
         with TemporaryDirectory(prefix="octo-playground-") as folder:
             asyncio.run(_serve(config, account, port, Path(folder)))
     except ConfigError as error:
-        for problem in error.problems:
-            click.echo(f"{config_file}: {problem}", err=True)
-        sys.exit(NOT_STARTED)
+        fail(NOT_TRIED, *(f"{config_file}: {problem}" for problem in error.problems))
     except (OctoError, OSError) as error:
-        click.echo(f"cannot start on port {port}: {error}", err=True)
-        sys.exit(NOT_STARTED)
+        fail(NOT_TRIED, f"cannot start on port {port}: {error}")
 
 
 async def _serve(config: OctoConfig | None, account: str, port: int, state_dir: Path) -> None:
@@ -59,9 +51,7 @@ async def _serve(config: OctoConfig | None, account: str, port: int, state_dir: 
     from openclaw_channel_octo.cli.playground.server import served  # noqa: PLC0415  # a whole server: only here
 
     settings = configured(config, state_dir, account) if config else plain(state_dir)
-    stopped = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    stopped = stop_event()
     async with served(settings, SystemClock(), port) as octo:
         click.echo(f"page       {octo.api_url}")
         click.echo(f"stateDir   {state_dir} (for status, sessions, journal in another terminal)")

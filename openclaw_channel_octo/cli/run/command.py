@@ -13,9 +13,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from openclaw_channel_octo.capture.record import Recorder, RecordLimits
-from openclaw_channel_octo.cli.options import CONFIG_OPTION, OPENCLAW_OPTION, load_named
-from openclaw_channel_octo.cli.run.metrics import meter_for, metrics_served
-from openclaw_channel_octo.cli.run.start import claim_descriptors, once_there_is_room
+from openclaw_channel_octo.cli.options import ACCOUNTS_OPTION, CONFIG_OPTION, OPENCLAW_OPTION, load_named
+from openclaw_channel_octo.cli.output import NOT_FINE, NOT_TRIED
+from openclaw_channel_octo.cli.run.start import (
+    claim_descriptors,
+    meter_for,
+    metrics_served,
+    once_there_is_room,
+)
 from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.config.load import select_accounts
 from openclaw_channel_octo.config.model import BotConfig, EmbeddedHostConfig, GatewayHostConfig, OctoConfig
@@ -38,17 +43,13 @@ __all__ = ["controlled", "run"]
 
 _log = logging.getLogger(__name__)
 
-CUT_SHORT = 1
-NOT_STARTED = 2
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @click.command()
 @CONFIG_OPTION
 @OPENCLAW_OPTION
-@click.option(
-    "--account", "accounts", multiple=True, metavar="ID", help="Only this bot; may be given several times."
-)
+@ACCOUNTS_OPTION
 @click.option(
     "--log-level",
     type=click.Choice(["DEBUG", "INFO", "WARNING", "ERROR"], case_sensitive=False),
@@ -110,7 +111,7 @@ def run(  # noqa: PLR0913  # its options
     except ConfigError as error:
         for problem in error.problems:
             _say(logging.ERROR, f"{named}: {problem}", as_json=as_json)
-        sys.exit(NOT_STARTED)
+        sys.exit(NOT_TRIED)
     setup_logging(log_level.upper(), *loaded.config.secrets(), as_json=as_json)
     for warning in loaded.warnings:
         _say(logging.WARNING, f"{named}: warning: {warning}", as_json=as_json)
@@ -121,7 +122,7 @@ def run(  # noqa: PLR0913  # its options
         sys.exit(asyncio.run(_serve(loaded.config, bots, tap, meter)))
     except OctoError as error:
         _say(logging.ERROR, f"cannot start: {error}", as_json=as_json)
-        sys.exit(NOT_STARTED)
+        sys.exit(NOT_TRIED)
 
 
 def _say(level: int, text: str, *, as_json: bool) -> None:
@@ -173,7 +174,7 @@ async def _serve(
             told = told or await signals.get()
             _log.info("%s: stopping; once more to end at once", told.name)
             drained = await _drain(channel, signals)
-    return 0 if drained else CUT_SHORT
+    return 0 if drained else NOT_FINE
 
 
 @asynccontextmanager

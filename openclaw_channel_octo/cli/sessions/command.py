@@ -9,7 +9,8 @@ from typing import Any
 import click
 from msgspec import to_builtins
 
-from openclaw_channel_octo.cli.output import JSON_OPTION, NOT_FINE, NOT_READ, STORE_OPTION, age, plain
+from openclaw_channel_octo.cli.options import JSON_LINES_OPTION, STORE_OPTION
+from openclaw_channel_octo.cli.output import NOT_FINE, NOT_TRIED, age, fail, plain
 from openclaw_channel_octo.cli.sessions.files import FoundSession, is_fine, is_owned, read_sessions, todo_of
 from openclaw_channel_octo.cli.sessions.repair import (
     Fix,
@@ -39,7 +40,7 @@ def sessions() -> None:
 @sessions.command("list")
 @STORE_OPTION
 @AGENT_OPTION
-@JSON_OPTION
+@JSON_LINES_OPTION
 def list_sessions(store: Path, agent: str, as_json: bool) -> None:
     """Show every session and its status."""
     found = _load(store, agent)
@@ -53,7 +54,7 @@ def list_sessions(store: Path, agent: str, as_json: bool) -> None:
 @STORE_OPTION
 @AGENT_OPTION
 @KEY_OPTION
-@JSON_OPTION
+@JSON_LINES_OPTION
 def show(store: Path, agent: str, key: str, as_json: bool) -> None:
     """Explain whether sessions will answer the next message; without --session those that are not fine.
 
@@ -67,8 +68,7 @@ def show(store: Path, agent: str, key: str, as_json: bool) -> None:
     if key and not found:
         view = _live(store, key)
         if not view.get("snapshot"):
-            click.echo(f"no session {key} in {store}", err=True)
-            sys.exit(NOT_FINE)
+            fail(NOT_FINE, f"no session {key} in {store}")
         views = [(FoundSession("", SessionSnapshot(**view["snapshot"])), view)]
     troubled = [(each, view) for each, view in views if _in_trouble(each, view)]
     for each, view in views if key else troubled:
@@ -83,7 +83,7 @@ def show(store: Path, agent: str, key: str, as_json: bool) -> None:
 @AGENT_OPTION
 @KEY_OPTION
 @click.option("--dry-run", is_flag=True, help="Only show what would be done.")
-@JSON_OPTION
+@JSON_LINES_OPTION
 def repair(store: Path, agent: str, key: str, dry_run: bool, as_json: bool) -> None:
     """Clear what failed and stuck runs left behind, so that the next message is answered; no restart is needed.
 
@@ -96,15 +96,13 @@ def repair(store: Path, agent: str, key: str, dry_run: bool, as_json: bool) -> N
     try:
         fixes = _fixes(store, agent, key, dry_run=dry_run)
     except (HostError, ControlError, OSError, ValueError) as error:
-        click.echo(f"nothing was repaired: {getattr(error, 'strerror', None) or error}", err=True)
-        sys.exit(NOT_READ)
+        fail(NOT_TRIED, f"nothing was repaired: {getattr(error, 'strerror', None) or error}")
     for fix in fixes:
         click.echo(json.dumps(to_builtins(fix)) if as_json else fix.line(dry_run=dry_run))
     if not fixes and not key and not as_json:
         click.echo("Nothing to repair.")
     if not fixes and key:
-        click.echo(f"no session {key} in {store}", err=True)
-        sys.exit(NOT_FINE)
+        fail(NOT_FINE, f"no session {key} in {store}")
     sys.exit(NOT_FINE if any(fix.failed for fix in fixes) else 0)
 
 
@@ -135,8 +133,7 @@ def _load(store: Path, agent: str, key: str = "") -> list[FoundSession]:
     except (OSError, ValueError) as error:
         problem = getattr(error, "strerror", None) or str(error)
     if problem:
-        click.echo(f"the sessions in {store} cannot be read: {problem}", err=True)
-        sys.exit(NOT_READ)
+        fail(NOT_TRIED, f"the sessions in {store} cannot be read: {problem}")
     return found
 
 
