@@ -9,14 +9,7 @@ from typing import Any
 
 from msgspec import Struct, field
 
-from openclaw_channel_octo.capture.format import (
-    Capture,
-    FromServer,
-    Record,
-    Side,
-    SocketControl,
-    ToServer,
-)
+from openclaw_channel_octo.capture.format import Capture, FromServer, Record, Side, SocketControl, ToServer
 from openclaw_channel_octo.capture.header import CaptureHeader
 from openclaw_channel_octo.capture.socket import SocketReader
 from openclaw_channel_octo.clock import SystemClock
@@ -33,7 +26,7 @@ from openclaw_channel_octo.wire.crypto import KeyPair
 from openclaw_channel_octo.wire.events import Connected, Kicked, Received, Rejected, Undecodable
 from openclaw_channel_octo.wire.packets import Recvack
 
-__all__ = ["Ack", "Replay", "ReplayEvent", "replay"]
+__all__ = ["ReplayEvent", "replay"]
 
 ACCOUNT = "replay"
 ANNOUNCED_VERSION = 5
@@ -41,7 +34,7 @@ ANNOUNCED_VERSION = 5
 ReplayEvent = dict[str, Any]
 """One line of a replay's report, fit for JSON; ``event`` names its kind."""
 
-Ack = tuple[int, int, int]
+_Ack = tuple[int, int, int]
 """A RECVACK as message id, message seq, header flags."""
 
 
@@ -53,8 +46,8 @@ class _Connection(Struct):
     ours: SocketReader
     theirs: SocketReader
     outcome: str = "rejected"
-    sent: list[Ack] = field(default_factory=list)
-    recorded: list[Ack] = field(default_factory=list)
+    sent: list[_Ack] = field(default_factory=list)
+    recorded: list[_Ack] = field(default_factory=list)
 
 
 async def replay(capture: Capture) -> AsyncIterator[ReplayEvent]:
@@ -67,20 +60,15 @@ async def replay(capture: Capture) -> AsyncIterator[ReplayEvent]:
     """
     with TemporaryDirectory(prefix="octo-replay-") as folder:
         async with Journal(Path(folder) / "octo.sqlite", SystemClock()) as journal:
-            run = Replay(capture.header, journal)
+            run = _Replay(capture.header, journal)
             for record in capture.records:
                 for event in await run.play(record):
                     yield event
             yield run.summary()
 
 
-class Replay:
-    """The state of one replay.
-
-    Args:
-        header: the capture's header.
-        journal: an empty journal.
-    """
+class _Replay:
+    """The state of one replay, with an empty journal."""
 
     def __init__(self, header: CaptureHeader, journal: Journal) -> None:
         account = header.account
@@ -224,7 +212,7 @@ class Replay:
         }
 
 
-def _acks_in(reader: SocketReader, data: bytes) -> list[Ack]:
+def _acks_in(reader: SocketReader, data: bytes) -> list[_Ack]:
     """Return the RECVACKs among packets a client sent; bytes that are no packets hold none."""
     packets = (seen.packet for seen in reader.read(Side.CLIENT, data))
     return [(ack.message_id, ack.message_seq, int(ack.flags)) for ack in packets if isinstance(ack, Recvack)]
