@@ -86,7 +86,7 @@ class HttpListener:
         try:
             loop = asyncio.get_running_loop()
             self._server = await loop.create_server(lambda: _Connection(self), host, port)
-        except BaseException:
+        except BaseException:  # a start that is cancelled leaves no runner behind either
             await self._runner.cleanup()
             raise
 
