@@ -3,12 +3,11 @@
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
 
 import click
 
 from openclaw_channel_octo.cli.options import JSON_OPTION
-from openclaw_channel_octo.cli.output import NOT_FINE, NOT_TRIED, fail, json_text
+from openclaw_channel_octo.cli.output import NOT_FINE, NOT_TRIED, json_text, refuse
 from openclaw_channel_octo.cli.run.start import meter_for
 from openclaw_channel_octo.config.environment import looks_secret
 from openclaw_channel_octo.config.load import UnreadableConfigError, load_config
@@ -36,24 +35,19 @@ def check(file: Path, *, as_json: bool, resolve: bool) -> None:
     try:
         loaded = load_config(file, run_programs=resolve)
     except UnreadableConfigError as error:
-        _refuse(NOT_TRIED, error.problems, f"{file}: {' '.join(error.problems)}", as_json=as_json)
+        refuse(NOT_TRIED, error.problems, f"{file}: {' '.join(error.problems)}", as_json=as_json)
     except ConfigError as error:
         count = len(error.problems)
         head = f"{file}: {count} mistake{'s' if count != 1 else ''}"
         lines = (head, *(f"  - {problem}" for problem in error.problems))
-        _refuse(NOT_FINE, error.problems, *lines, as_json=as_json)
+        refuse(NOT_FINE, error.problems, *lines, as_json=as_json)
     warnings = [*loaded.warnings, *_not_installed(loaded.config)]
     variables = _variables_of_agent(loaded.config)
     if as_json:
-        _print_json({"ok": True, "warnings": warnings, **report(loaded.config), "agentVariables": variables})
+        told = {"ok": True, "warnings": warnings, **report(loaded.config), "agentVariables": variables}
+        click.echo(json_text(told, indent=2))
     else:
         _print_settings(file, loaded.config, warnings, variables)
-
-
-def _refuse(code: int, problems: Sequence[str], *lines: str, as_json: bool) -> NoReturn:
-    if as_json:
-        _print_json({"ok": False, "problems": problems})
-    fail(code, *(() if as_json else lines))
 
 
 def _not_installed(config: OctoConfig) -> list[str]:
@@ -91,7 +85,3 @@ def _print_settings(
         click.echo("\nvariables of this environment that look like secrets")
         click.echo(f"  the agent's program sees              {', '.join(variables['seen']) or 'none'}")
         click.echo(f"  withheld from it                      {', '.join(variables['withheld']) or 'none'}")
-
-
-def _print_json(content: dict[str, Any]) -> None:
-    click.echo(json_text(content, indent=2))

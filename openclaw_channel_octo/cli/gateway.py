@@ -4,14 +4,14 @@ import asyncio
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import click
 from msgspec import Struct, field
 from msgspec.structs import asdict
 
 from openclaw_channel_octo.cli.options import CONFIG_OPTION, JSON_OPTION, OPENCLAW_OPTION, load_named
-from openclaw_channel_octo.cli.output import NOT_FINE, NOT_TRIED, fail, json_text
+from openclaw_channel_octo.cli.output import NOT_FINE, NOT_TRIED, fail, json_text, refuse
 from openclaw_channel_octo.clock import SystemClock, within
 from openclaw_channel_octo.config.model import GatewayHostConfig, OctoConfig
 from openclaw_channel_octo.errors import ConfigError, HostError
@@ -73,19 +73,13 @@ def check(config_file: Path | None, openclaw: Path | None, *, as_json: bool) -> 
         fail(NOT_TRIED, *(f"{config_file or openclaw}: {problem}" for problem in error.problems))
     if not isinstance(config.host, GatewayHostConfig):
         problem = f'{config_file}: host.kind is "{config.host.kind}": there is no gateway to check'
-        _refuse(problem, as_json=as_json)
+        refuse(NOT_TRIED, [problem], problem, as_json=as_json)
     try:
         found = asyncio.run(look(config, config.host))
     except HostError as error:
-        _refuse(str(error), as_json=as_json)
+        refuse(NOT_TRIED, [str(error)], str(error), as_json=as_json)
     click.echo(json_text(_as_json(found), indent=2) if as_json else _as_text(found))
     sys.exit(NOT_FINE if found.problems else 0)
-
-
-def _refuse(problem: str, *, as_json: bool) -> NoReturn:
-    if as_json:
-        click.echo(json_text({"ok": False, "problems": [problem]}, indent=2))
-    fail(NOT_TRIED, *([] if as_json else [problem]))
 
 
 async def look(config: OctoConfig, settings: GatewayHostConfig) -> GatewayFindings:

@@ -4,6 +4,7 @@ import asyncio
 import json
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -21,6 +22,7 @@ __all__ = [
     "journal_in",
     "json_text",
     "plain",
+    "refuse",
     "stop_event",
 ]
 
@@ -38,6 +40,13 @@ def fail(code: int, *lines: str) -> NoReturn:
     for line in lines:
         click.echo(line, err=True)
     sys.exit(code)
+
+
+def refuse(code: int, problems: Sequence[str], *lines: str, as_json: bool) -> NoReturn:
+    """End the program with what is wrong: lines on standard error, or one JSON object."""
+    if as_json:
+        click.echo(json_text({"ok": False, "problems": problems}, indent=2))
+    fail(code, *(() if as_json else lines))
 
 
 def stop_event() -> asyncio.Event:

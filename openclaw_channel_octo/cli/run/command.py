@@ -23,7 +23,7 @@ from openclaw_channel_octo.cli.run.start import (
 )
 from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.config.load import select_accounts
-from openclaw_channel_octo.config.model import BotConfig, EmbeddedHostConfig, GatewayHostConfig, OctoConfig
+from openclaw_channel_octo.config.model import BotConfig, OctoConfig
 from openclaw_channel_octo.control.calls import register_calls
 from openclaw_channel_octo.control.server import ControlServer
 from openclaw_channel_octo.errors import ConfigError, HostError, OctoError
@@ -116,7 +116,9 @@ def run(  # noqa: PLR0913  # its options
     for warning in loaded.warnings:
         _say(logging.WARNING, f"{named}: warning: {warning}", as_json=as_json)
     limits = RecordLimits(max_bytes=record_mb * 1024 * 1024, max_s=record_minutes * 60.0)
-    tap = _recorder(record_to, loaded.config, limits, mask_text=mask_text) if record_to else None
+    secrets = loaded.config.secrets()
+    record = partial(Recorder, clock=SystemClock(), limits=limits, secrets=secrets, mask_text=mask_text)
+    tap = partial(record, record_to) if record_to else None
     claim_descriptors(loaded.config.host, bots)
     try:
         sys.exit(asyncio.run(_serve(loaded.config, bots, tap, meter)))
@@ -131,14 +133,6 @@ def _say(level: int, text: str, *, as_json: bool) -> None:
         _log.log(level, "%s", text)
     else:
         click.echo(text, err=True)
-
-
-def _recorder(
-    folder: Path, config: OctoConfig, limits: RecordLimits, *, mask_text: bool
-) -> Callable[[str], Tap]:
-    return partial(
-        Recorder, folder, clock=SystemClock(), limits=limits, secrets=config.secrets(), mask_text=mask_text
-    )
 
 
 def _chosen(config: OctoConfig, accounts: Sequence[str]) -> Sequence[BotConfig]:
@@ -173,7 +167,9 @@ async def _serve(
                 starting.result()
             told = told or await signals.get()
             _log.info("%s: stopping; once more to end at once", told.name)
-            drained = await _drain(channel, signals)
+            stopping = asyncio.ensure_future(channel.stop())
+            await _unless_told(stopping, signals)
+            drained = not stopping.cancelled() and stopping.result()
     return 0 if drained else NOT_FINE
 
 
@@ -196,25 +192,14 @@ async def controlled(config: OctoConfig, channel: OctoChannel) -> AsyncIterator[
 async def _begun(config: OctoConfig, host: AgentHost) -> AsyncExitStack:
     """Own the state folder, start the host, and return what ends both. Raises `HostError`, leaving nothing behind."""
     async with AsyncExitStack() as begun:
-        begun.enter_context(_owned(config.host))
+        if config.host.kind == "gateway":  # the embedded host owns it itself
+            claim_state_folder(config.host.state_dir)
+            lock = owner_lock(config.host.state_dir)
+            lock.acquire()
+            begun.callback(lock.release)
         begun.push_async_callback(host.stop)
         await host.start()
         return begun.pop_all()
-
-
-@contextmanager
-def _owned(settings: EmbeddedHostConfig | GatewayHostConfig) -> Iterator[None]:
-    """Own the state folder meanwhile; the embedded host does so itself. Raises `HostError`."""
-    if settings.kind == "embedded":
-        yield
-        return
-    claim_state_folder(settings.state_dir)
-    lock = owner_lock(settings.state_dir)
-    lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 @contextmanager
@@ -235,13 +220,6 @@ def _stop_signals() -> Iterator["asyncio.Queue[signal.Signals]"]:
         for number in heeded:
             loop.remove_signal_handler(number)
             signal.signal(number, signal.SIG_IGN)  # the process ends: one more signal must not change how
-
-
-async def _drain(channel: OctoChannel, signals: "asyncio.Queue[signal.Signals]") -> bool:
-    """Let running turns end, unless another signal comes first; return whether they did."""
-    stopping = asyncio.ensure_future(channel.stop())
-    await _unless_told(stopping, signals)
-    return not stopping.cancelled() and stopping.result()
 
 
 async def _unless_told(

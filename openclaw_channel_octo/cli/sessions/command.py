@@ -2,7 +2,6 @@
 
 import json
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +11,10 @@ from msgspec import to_builtins
 from openclaw_channel_octo.cli.options import JSON_LINES_OPTION, STORE_OPTION
 from openclaw_channel_octo.cli.output import NOT_FINE, NOT_TRIED, age, fail, plain
 from openclaw_channel_octo.cli.sessions.files import FoundSession, is_fine, is_owned, read_sessions, todo_of
-from openclaw_channel_octo.cli.sessions.repair import (
-    Fix,
-    fix_files,
-    fix_through,
-    is_in_gateway,
-    kept_elsewhere,
-)
+from openclaw_channel_octo.cli.sessions.repair import fix, is_in_gateway
 from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.control.client import ask
-from openclaw_channel_octo.errors import ControlError, HostError, NotRunning
+from openclaw_channel_octo.errors import ControlError, HostError
 from openclaw_channel_octo.observe.logs import Secrets
 from openclaw_channel_octo.session.guard import Action, Plan
 from openclaw_channel_octo.session.status import SessionSnapshot, Status
@@ -94,27 +87,16 @@ def repair(store: Path, agent: str, key: str, dry_run: bool, as_json: bool) -> N
     sessions cannot be read or written.
     """
     try:
-        fixes = _fixes(store, agent, key, dry_run=dry_run)
+        fixes = fix(store, agent, key, dry_run=dry_run)
     except (HostError, ControlError, OSError, ValueError) as error:
         fail(NOT_TRIED, f"nothing was repaired: {getattr(error, 'strerror', None) or error}")
-    for fix in fixes:
-        click.echo(json.dumps(to_builtins(fix)) if as_json else fix.line(dry_run=dry_run))
+    for each in fixes:
+        click.echo(json.dumps(to_builtins(each)) if as_json else each.line(dry_run=dry_run))
     if not fixes and not key and not as_json:
         click.echo("Nothing to repair.")
     if not fixes and key:
         fail(NOT_FINE, f"no session {key} in {store}")
-    sys.exit(NOT_FINE if any(fix.failed for fix in fixes) else 0)
-
-
-def _fixes(store: Path, agent: str, key: str, *, dry_run: bool) -> Sequence[Fix]:
-    """Have sessions repaired by the process that has them, or where there is none, here."""
-    if where := kept_elsewhere(store):
-        raise HostError(where)
-    try:
-        ask(store, "ping")
-    except NotRunning:
-        return fix_files(store, agent, key, dry_run=dry_run)
-    return fix_through(store, agent, key, dry_run=dry_run)
+    sys.exit(NOT_FINE if any(each.failed for each in fixes) else 0)
 
 
 def _live(store: Path, key: str) -> dict[str, Any]:

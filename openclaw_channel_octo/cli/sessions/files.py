@@ -1,6 +1,5 @@
 """The embedded host's sessions as their files tell them, read and never changed."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 from msgspec import Struct
@@ -61,17 +60,15 @@ def _is_there(file: Path) -> bool:
 
 def read_sessions(store: Path, agent: str) -> list[FoundSession]:
     """Return the sessions of one agent, or with an empty name of all, in order. Raises `OSError`, `ValueError`."""
-    return sorted(_read(store, agent), key=lambda each: (each.agent, each.snapshot.session_key))
-
-
-def _read(store: Path, agent: str) -> Iterator[FoundSession]:
+    found = []
     for owner, file in session_files(store, agent):
         try:
             entries = parse_content(file.read_bytes() or b"{}")
         except ValueError as error:  # which of several agents' files it is, decides what to restore
             raise ValueError(f"{file.relative_to(store)}: {error}") from error
         for key, entry in entries.items():
-            yield FoundSession(owner, rows.snapshot(key, entry if isinstance(entry, dict) else {}))
+            found.append(FoundSession(owner, rows.snapshot(key, entry if isinstance(entry, dict) else {})))
+    return sorted(found, key=lambda each: (each.agent, each.snapshot.session_key))
 
 
 def is_fine(snapshot: SessionSnapshot, patience_ms: int = PATIENCE_MS) -> bool:

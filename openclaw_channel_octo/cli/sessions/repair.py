@@ -11,13 +11,13 @@ from openclaw_channel_octo.cli.output import plain
 from openclaw_channel_octo.cli.sessions.files import FoundSession, is_owned, read_sessions, session_files
 from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.control.client import ask
-from openclaw_channel_octo.errors import ControlError, HostError
+from openclaw_channel_octo.errors import ControlError, HostError, NotRunning
 from openclaw_channel_octo.host.configure import DEVICE_FILE
 from openclaw_channel_octo.host.embedded.repair import repair_file, unowned
 from openclaw_channel_octo.runtime.turn.recovery import RepairState
 from openclaw_channel_octo.session.status import RECOVERABLE, SessionSnapshot, Status
 
-__all__ = ["Fix", "fix_files", "fix_through", "kept_elsewhere"]
+__all__ = ["fix", "is_in_gateway"]
 
 _LEFT_BEHIND = RECOVERABLE | {Status.RUNNING, Status.QUEUED}
 """Statuses that are wrong once no process runs the session."""
@@ -55,14 +55,24 @@ class Fix(Struct, frozen=True, kw_only=True):
         return "\n".join(map(plain, [*lines, *copy]))
 
 
-def kept_elsewhere(store: Path) -> str:
-    """Return what to do where the folder is a gateway's own, empty where it is not."""
+def fix(store: Path, agent: str, key: str, *, dry_run: bool) -> list[Fix]:
+    """Have sessions repaired by the process that has them, or where there is none, here.
+
+    Raises:
+        HostError: the sessions are in a gateway, a process has them that does not answer, or a file cannot be written.
+        ControlError: the process says no.
+        OSError, ValueError: a file cannot be read.
+    """
     if (store / "openclaw.json").exists():
-        return (
+        raise HostError(
             f"{store} is an OpenClaw gateway's own folder, which only the gateway may change. A new message recovers"
             " its sessions: openclaw-octo gateway check tells whether the bots reach it"
         )
-    return ""
+    try:
+        ask(store, "ping")
+    except NotRunning:
+        return _fix_files(store, agent, key, dry_run=dry_run)
+    return _fix_through(store, agent, key, dry_run=dry_run)
 
 
 def is_in_gateway(store: Path) -> bool:
@@ -73,13 +83,8 @@ def is_in_gateway(store: Path) -> bool:
         return (store / DEVICE_FILE).exists() and not session_files(store, "")
 
 
-def fix_files(store: Path, agent: str, key: str, *, dry_run: bool) -> list[Fix]:
-    """Repair the files of a folder no process has.
-
-    Raises:
-        HostError: a process has it that does not answer, the sessions are in a gateway, or a file cannot be written.
-        OSError, ValueError: a file cannot be read.
-    """
+def _fix_files(store: Path, agent: str, key: str, *, dry_run: bool) -> list[Fix]:
+    """Repair the files of a folder no process has."""
     if is_owned(store):
         raise HostError(f"a process has {store} and cannot be asked: stop it, or wait for the next message")
     files = session_files(store, agent)
@@ -89,9 +94,8 @@ def fix_files(store: Path, agent: str, key: str, *, dry_run: bool) -> list[Fix]:
     with nullcontext() if dry_run or not found else unowned(store):
         fixes = list(_fix_each(files, found, dry_run=dry_run))
     if key and found and not fixes:
-        (each,) = found[:1]
         fine = "nothing to repair, the next message is answered"
-        return [_fix(each.agent, each.snapshot, RepairState.FINE, fine)]
+        return [_fixed(found[0].agent, found[0].snapshot, RepairState.FINE, fine)]
     return fixes
 
 
@@ -105,10 +109,10 @@ def _fix_each(files: list[tuple[str, Path]], found: list[FoundSession], *, dry_r
             done = repair_file(file, partial(_chosen, names), SystemClock())
             cleared, backup = list(done.sessions), str(done.backup or "")
         for snapshot in cleared:
-            yield _fix(agent, snapshot, RepairState.REPAIRED, "recovered with its memory", backup)
+            yield _fixed(agent, snapshot, RepairState.REPAIRED, "recovered with its memory", backup)
 
 
-def _fix(agent: str, snapshot: SessionSnapshot, state: RepairState, detail: str, backup: str = "") -> Fix:
+def _fixed(agent: str, snapshot: SessionSnapshot, state: RepairState, detail: str, backup: str = "") -> Fix:
     return Fix(
         agent=agent,
         session=snapshot.session_key,
@@ -127,25 +131,19 @@ def _chosen(names: set[str], snapshot: SessionSnapshot) -> bool:
     return snapshot.session_key in names and _left_behind(snapshot)
 
 
-def fix_through(store: Path, agent: str, key: str, *, dry_run: bool) -> list[Fix]:
-    """Let the process that runs the bots repair the sessions.
-
-    Raises:
-        HostError: the sessions are in a gateway, and none was named.
-        ControlError: the process says no.
-        OSError, ValueError: a file cannot be read.
-    """
+def _fix_through(store: Path, agent: str, key: str, *, dry_run: bool) -> list[Fix]:
+    """Let the process that runs the bots repair the sessions."""
     if key:
-        fix = _asked("", key, dry_run=dry_run, store=store)
-        return [] if fix.state == RepairState.MISSING else [fix]
+        fixed = _asked(store, "", key, dry_run=dry_run)
+        return [] if fixed.state == RepairState.MISSING else [fixed]
     if is_in_gateway(store):
         raise HostError(_in_gateway("name one with --session"))
     left = [each for each in read_sessions(store, agent) if _left_behind(each.snapshot)]
-    fixes = [_asked(each.agent, each.snapshot.session_key, dry_run=dry_run, store=store) for each in left]
-    return [fix for fix in fixes if fix.state in {RepairState.REPAIRED, RepairState.CHANGED}]
+    fixes = [_asked(store, each.agent, each.snapshot.session_key, dry_run=dry_run) for each in left]
+    return [each for each in fixes if each.state in {RepairState.REPAIRED, RepairState.CHANGED}]
 
 
-def _asked(agent: str, key: str, *, dry_run: bool, store: Path) -> Fix:
+def _asked(store: Path, agent: str, key: str, *, dry_run: bool) -> Fix:
     answer = ask(store, "session.repair", {"session": key, "dry_run": dry_run})
     return Fix(agent=agent, session=key, **answer)
 
