@@ -1,7 +1,7 @@
 """What operators and agents can ask of a running channel over the control socket (docs/control.md)."""
 
 import os
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,7 +10,7 @@ from msgspec import to_builtins
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from openclaw_channel_octo import __version__
-from openclaw_channel_octo.control.server import ControlServer, Handler
+from openclaw_channel_octo.control.server import ControlServer
 from openclaw_channel_octo.errors import ControlError
 from openclaw_channel_octo.host.base import MediaItem
 from openclaw_channel_octo.message.marks import unmarked
@@ -28,9 +28,14 @@ _Seq = Annotated[int, Field(ge=0)]
 
 
 class _Asked(BaseModel):
+    """Parameters of a call that an agent makes, and what answers it."""
+
     model_config = ConfigDict(extra="forbid", strict=True, hide_input_in_errors=True)
 
     turn: Annotated[str, Field(min_length=1, max_length=200, repr=False)]
+
+    async def answer(self, outbound: AgentActions) -> Any:
+        raise NotImplementedError
 
 
 class _Send(_Asked):
@@ -39,12 +44,32 @@ class _Send(_Asked):
     files: Annotated[list[str], Field(max_length=20)] = []
     scope: str = ""
 
+    async def answer(self, outbound: AgentActions) -> Any:
+        text = unmarked(self.text, outbound.mark)
+        if self.files:
+            files = [_file(source) for source in self.files]
+            sent = await outbound.send_media(self.target, files, text=text, scope=self.scope)
+        else:
+            sent = await outbound.send_text(self.target, text, scope=self.scope)
+        return {
+            "message_ids": list(sent.message_ids),
+            "target": str(sent.target),
+            "reason": sent.reason.value,
+            "rewritten": sent.rewritten,
+            "failed_media": [list(failed) for failed in sent.failed_media],
+        }
+
 
 class _Edit(_Asked):
     target: _Target
     message_id: str
     text: _Text
     scope: str = ""
+
+    async def answer(self, outbound: AgentActions) -> Any:
+        text = unmarked(self.text, outbound.mark)
+        await outbound.edit(self.target, self.message_id, text, scope=self.scope)
+        return {"message_id": self.message_id}
 
 
 class _Read(_Asked):
@@ -53,23 +78,64 @@ class _Read(_Asked):
     before: _Seq = 0
     after: _Seq = 0
 
+    async def answer(self, outbound: AgentActions) -> Any:
+        page = await outbound.read(self.target, limit=self.limit, before=self.before, after=self.after)
+        return _page(page, outbound.mark)
+
 
 class _Search(_Asked):
     target: _Target
     words: _Target
     limit: Annotated[int, Field(ge=1, le=50)] = 20
 
+    async def answer(self, outbound: AgentActions) -> Any:
+        return _page(await outbound.search(self.target, self.words, limit=self.limit), outbound.mark)
 
-class _Group(_Asked):
+
+class _Groups(_Asked):
+    async def answer(self, outbound: AgentActions) -> Any:
+        return [{"group": one.group_no, "name": one.name} for one in await outbound.groups()]
+
+
+class _Members(_Asked):
     group: _Target
-
-
-class _Members(_Group):
     name: str = ""
 
+    async def answer(self, outbound: AgentActions) -> Any:
+        found = (
+            await outbound.search_members(self.group, self.name)
+            if self.name
+            else await outbound.group_members(self.group)
+        )
+        return [{"uid": one.uid, "name": one.name, "bot": one.robot} for one in found]
 
-class _Name(_Asked):
+
+class _Threads(_Asked):
+    group: _Target
+
+    async def answer(self, outbound: AgentActions) -> Any:
+        return [{"thread": one.channel_id, "name": one.name} for one in await outbound.threads(self.group)]
+
+
+class _Resolve(_Asked):
     name: _Target
+
+    async def answer(self, outbound: AgentActions) -> Any:
+        found = await outbound.resolve(self.name)
+        rows = [{"channel": one.channel_id, "kind": one.kind, "name": one.name} for one in found.candidates]
+        return {"candidates": rows, "complete": found.complete}
+
+
+_FOR_AGENTS: Mapping[str, type[_Asked]] = {
+    "message.send": _Send,
+    "message.edit": _Edit,
+    "message.read": _Read,
+    "message.search": _Search,
+    "message.groups": _Groups,
+    "message.members": _Members,
+    "message.threads": _Threads,
+    "message.resolve": _Resolve,
+}
 
 
 def register_calls(server: ControlServer, channel: OctoChannel, host_kind: str) -> None:
@@ -84,17 +150,8 @@ def register_calls(server: ControlServer, channel: OctoChannel, host_kind: str) 
     server.register("session.show", partial(_show, channel))
     server.register("session.repair", partial(_repair, channel))
     server.register("pairing.tell", partial(_tell_paired, channel))
-    for name, asked, answer in (
-        ("message.send", _Send, _send),
-        ("message.edit", _Edit, _edit),
-        ("message.read", _Read, _read),
-        ("message.search", _Search, _search),
-        ("message.groups", _Asked, _groups),
-        ("message.members", _Members, _members),
-        ("message.threads", _Group, _threads),
-        ("message.resolve", _Name, _resolve),
-    ):
-        server.register(name, _for_agents(channel, asked, answer))
+    for name, asked in _FOR_AGENTS.items():
+        server.register(name, partial(_for_agent, channel, asked))
 
 
 async def _status(channel: OctoChannel, host_kind: str, _: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -126,50 +183,14 @@ def _text(params: Mapping[str, Any], name: str) -> str:
     return value
 
 
-def _for_agents(
-    channel: OctoChannel, asked: type[_Asked], answer: Callable[[AgentActions, Any], Coroutine[Any, Any, Any]]
-) -> Handler:
-    async def handle(params: Mapping[str, Any]) -> Any:
-        try:
-            request = asked.model_validate(dict(params))
-        except ValidationError as error:
-            wrong = error.errors(include_url=False, include_input=False)[0]
-            place = ".".join(map(str, wrong["loc"])) or "the parameters"
-            raise ControlError("bad-params", f"{place}: {wrong['msg']}") from None
-        return await answer(channel.outbound_with(request.turn), request)
-
-    return handle
-
-
-async def _send(outbound: AgentActions, asked: _Send) -> Any:
-    text = unmarked(asked.text, outbound.mark)
-    if asked.files:
-        files = [_file(source) for source in asked.files]
-        sent = await outbound.send_media(asked.target, files, text=text, scope=asked.scope)
-    else:
-        sent = await outbound.send_text(asked.target, text, scope=asked.scope)
-    return {
-        "message_ids": list(sent.message_ids),
-        "target": str(sent.target),
-        "reason": sent.reason.value,
-        "rewritten": sent.rewritten,
-        "failed_media": [list(failed) for failed in sent.failed_media],
-    }
-
-
-async def _edit(outbound: AgentActions, asked: _Edit) -> Any:
-    text = unmarked(asked.text, outbound.mark)
-    await outbound.edit(asked.target, asked.message_id, text, scope=asked.scope)
-    return {"message_id": asked.message_id}
-
-
-async def _read(outbound: AgentActions, asked: _Read) -> Any:
-    page = await outbound.read(asked.target, limit=asked.limit, before=asked.before, after=asked.after)
-    return _page(page, outbound.mark)
-
-
-async def _search(outbound: AgentActions, asked: _Search) -> Any:
-    return _page(await outbound.search(asked.target, asked.words, limit=asked.limit), outbound.mark)
+async def _for_agent(channel: OctoChannel, asked: type[_Asked], params: Mapping[str, Any]) -> Any:
+    try:
+        request = asked.model_validate(dict(params))
+    except ValidationError as error:
+        wrong = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(map(str, wrong["loc"])) or "the parameters"
+        raise ControlError("bad-params", f"{place}: {wrong['msg']}") from None
+    return await request.answer(channel.outbound_with(request.turn))
 
 
 def _page(page: ReadPage, mark: str) -> Any:
@@ -180,29 +201,6 @@ def _page(page: ReadPage, mark: str) -> Any:
         "elsewhere": page.elsewhere,
         "messages": [{name: getattr(one, name) for name in _SHOWN_OF_A_MESSAGE} for one in page.messages],
     }
-
-
-async def _groups(outbound: AgentActions, _: _Asked) -> Any:
-    return [{"group": one.group_no, "name": one.name} for one in await outbound.groups()]
-
-
-async def _members(outbound: AgentActions, asked: _Members) -> Any:
-    found = (
-        await outbound.search_members(asked.group, asked.name)
-        if asked.name
-        else await outbound.group_members(asked.group)
-    )
-    return [{"uid": one.uid, "name": one.name, "bot": one.robot} for one in found]
-
-
-async def _threads(outbound: AgentActions, asked: _Group) -> Any:
-    return [{"thread": one.channel_id, "name": one.name} for one in await outbound.threads(asked.group)]
-
-
-async def _resolve(outbound: AgentActions, asked: _Name) -> Any:
-    found = await outbound.resolve(asked.name)
-    rows = [{"channel": one.channel_id, "kind": one.kind, "name": one.name} for one in found.candidates]
-    return {"candidates": rows, "complete": found.complete}
 
 
 def _file(source: str) -> MediaItem:
