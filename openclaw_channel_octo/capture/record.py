@@ -90,7 +90,12 @@ class Recorder:
         self._began = clock.now()
         self._over = ""
         self._disk = _Disk(self._stop)
-        _make_folder(folder)
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise CaptureError(f"cannot record to {folder}: {error.strerror or error}") from error
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise CaptureError(f"cannot record to {folder}: it is not writable")
 
     def socket(self, transport: Transport, private_key: bytes) -> Transport:
         """Return a transport that carries the same bytes and records them in a file of its own."""
@@ -271,12 +276,3 @@ def _json(data: bytes) -> Any:
         return json.loads(data) if data else None
     except (ValueError, RecursionError):
         return data.decode("utf-8", "replace")
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise CaptureError(f"cannot record to {folder}: {error.strerror or error}") from error
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise CaptureError(f"cannot record to {folder}: it is not writable")

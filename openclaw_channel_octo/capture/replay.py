@@ -89,29 +89,14 @@ class _Replay:
         match record:
             case SocketControl(event="open"):
                 self._open()
-            case SocketControl(event="close"):
-                return self._close()
-            case FromServer():
-                return await self._receive(record.stream_bytes, record.at_us / 1_000_000)
+            case SocketControl(event="close") if self._live is not None:
+                live, self._live = self._live, None
+                return [{"event": "closed", "connection": live.number, "outcome": live.outcome}]
+            case FromServer() if self._live is not None:
+                return await self._receive(self._live, record.stream_bytes, record.at_us / 1_000_000)
             case ToServer() if self._live is not None:
                 self._live.recorded += _acks_in(self._live.theirs, record.stream_bytes)
         return []
-
-    def summary(self) -> ReplayEvent:
-        """Return the report's last line."""
-        return {
-            "event": "summary",
-            "scenario": self._header.scenario,
-            "connections": len(self._connections),
-            "messages": sum(self._decisions.values()),
-            "decisions": {
-                kind.value: self._decisions[kind]
-                for kind in DecisionKind
-                if kind is not DecisionKind.REFUSED  # a replay lets everybody in
-            },
-            "acks": self._acks(),
-            "disagreements": self._disagreements,
-        }
 
     def _open(self) -> None:
         number = len(self._connections) + 1
@@ -131,16 +116,7 @@ class _Replay:
         self._live = _Connection(number, core, ours=SocketReader(key), theirs=SocketReader(key))
         self._connections.append(self._live)
 
-    def _close(self) -> list[ReplayEvent]:
-        live, self._live = self._live, None
-        if live is None:
-            return []
-        return [{"event": "closed", "connection": live.number, "outcome": live.outcome}]
-
-    async def _receive(self, data: bytes, now: float) -> list[ReplayEvent]:
-        live = self._live
-        if live is None:
-            return []
+    async def _receive(self, live: _Connection, data: bytes, now: float) -> list[ReplayEvent]:
         try:
             happened = live.core.receive(data, now)
         except RemoteProtocolError:
@@ -194,8 +170,9 @@ class _Replay:
                 }
             )
 
-    def _acks(self) -> dict[str, Any]:
-        """Compare our RECVACKs with the recorded ones, in order; a client that never acked proves nothing."""
+    def summary(self) -> ReplayEvent:
+        """Return the report's last line."""
+        # RECVACKs are compared in order; a client that never acked proves nothing.
         compared = [each for each in self._connections if each.recorded]
         mismatches = [
             {"connection": each.number, "position": position, "sent": ours, "recorded": theirs}
@@ -204,11 +181,23 @@ class _Replay:
             if ours != theirs
         ]
         return {
-            "sent": sum(len(each.sent) for each in self._connections),
-            "recorded": sum(len(each.recorded) for each in self._connections),
-            "compared_connections": len(compared),
-            "equal": not mismatches,
-            "mismatches": mismatches,
+            "event": "summary",
+            "scenario": self._header.scenario,
+            "connections": len(self._connections),
+            "messages": sum(self._decisions.values()),
+            "decisions": {
+                kind.value: self._decisions[kind]
+                for kind in DecisionKind
+                if kind is not DecisionKind.REFUSED  # a replay lets everybody in
+            },
+            "acks": {
+                "sent": sum(len(each.sent) for each in self._connections),
+                "recorded": sum(len(each.recorded) for each in self._connections),
+                "compared_connections": len(compared),
+                "equal": not mismatches,
+                "mismatches": mismatches,
+            },
+            "disagreements": self._disagreements,
         }
 
 

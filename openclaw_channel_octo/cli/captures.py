@@ -17,7 +17,7 @@ from openclaw_channel_octo.capture.edit import redact as redacted
 from openclaw_channel_octo.capture.format import Capture, read_capture, write_capture
 from openclaw_channel_octo.capture.replay import ReplayEvent
 from openclaw_channel_octo.capture.replay import replay as replayed
-from openclaw_channel_octo.capture.show import Line, timeline
+from openclaw_channel_octo.capture.show import timeline
 from openclaw_channel_octo.cli.options import JSON_LINES_OPTION
 from openclaw_channel_octo.cli.output import NOT_FINE, NOT_TRIED, fail, json_text
 from openclaw_channel_octo.errors import CaptureError
@@ -51,7 +51,9 @@ def show(source: Path, as_json: bool) -> None:
             f"  bot {single_line(bot)}, recorded {single_line(header.recorded_at) or 'nobody knows when'}"
         )
     for line in timeline(found):
-        click.echo(json_text(line) if as_json else _line_words(line))
+        arrow = {"client": "→", "server": "←"}.get(line["from"], " ")
+        words = f"{line['at_s']:>10.3f} {arrow} {line['what']:<10} {single_line(line['detail'], 150)}"
+        click.echo(json_text(line) if as_json else words.rstrip())
     if found.torn:
         click.echo(f"{source.name}: the file ends in the middle of a record", err=True)
 
@@ -121,11 +123,6 @@ def _write(target: Path, make: Callable[[], Capture]) -> None:
     except OSError as error:
         fail(NOT_TRIED, f"{target}: cannot be written: {error.strerror or error}")
     click.echo(f"{target}: {len(made.records)} records")
-
-
-def _line_words(line: Line) -> str:
-    arrow = {"client": "→", "server": "←"}.get(line["from"], " ")
-    return f"{line['at_s']:>10.3f} {arrow} {line['what']:<10} {single_line(line['detail'], 150)}".rstrip()
 
 
 @click.command()

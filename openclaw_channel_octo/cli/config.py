@@ -8,7 +8,7 @@ import click
 
 from openclaw_channel_octo.cli.options import JSON_OPTION
 from openclaw_channel_octo.cli.output import NOT_FINE, NOT_TRIED, json_text, refuse
-from openclaw_channel_octo.cli.run.start import meter_for
+from openclaw_channel_octo.cli.run.start import not_installed
 from openclaw_channel_octo.config.environment import looks_secret
 from openclaw_channel_octo.config.load import UnreadableConfigError, load_config
 from openclaw_channel_octo.config.model import CommandAgentConfig, EmbeddedHostConfig, OctoConfig
@@ -41,22 +41,13 @@ def check(file: Path, *, as_json: bool, resolve: bool) -> None:
         head = f"{file}: {count} mistake{'s' if count != 1 else ''}"
         lines = (head, *(f"  - {problem}" for problem in error.problems))
         refuse(NOT_FINE, error.problems, *lines, as_json=as_json)
-    warnings = [*loaded.warnings, *_not_installed(loaded.config)]
+    warnings = [*loaded.warnings, *not_installed(loaded.config.metrics)]
     variables = _variables_of_agent(loaded.config)
     if as_json:
         told = {"ok": True, "warnings": warnings, **report(loaded.config), "agentVariables": variables}
         click.echo(json_text(told, indent=2))
     else:
         _print_settings(file, loaded.config, warnings, variables)
-
-
-def _not_installed(config: OctoConfig) -> list[str]:
-    """Return what the configuration needs and this machine does not have."""
-    try:
-        meter_for(config.metrics)
-    except ConfigError as error:
-        return list(error.problems)
-    return []
 
 
 def _variables_of_agent(config: OctoConfig) -> dict[str, list[str]] | None:

@@ -78,7 +78,12 @@ def check(config_file: Path | None, openclaw: Path | None, *, as_json: bool) -> 
         found = asyncio.run(look(config, config.host))
     except HostError as error:
         refuse(NOT_TRIED, [str(error)], str(error), as_json=as_json)
-    click.echo(json_text(_as_json(found), indent=2) if as_json else _as_text(found))
+    if as_json:
+        sessions = [{"key": key, "status": status} for key, status in found.sessions]
+        told = {"ok": not found.problems, **asdict(found), "sessions": sessions}
+        click.echo(json_text(told, indent=2))
+    else:
+        click.echo(_as_text(found))
     sys.exit(NOT_FINE if found.problems else 0)
 
 
@@ -92,8 +97,7 @@ async def look(config: OctoConfig, settings: GatewayHostConfig) -> GatewayFindin
             url=settings.url.partition("?")[0], release=hello.version, scopes=sorted(hello.scopes)
         )
         _judge(hello, found)
-        await _agents(host, config, settings, found)
-        await _sessions(host, found)
+        await _list(host, config, settings, found)
     except TimeoutError:
         raise HostError(
             host.status.why or f"no gateway answers at {settings.url.partition('?')[0]}"
@@ -118,9 +122,10 @@ def _judge(hello: Hello, found: GatewayFindings) -> None:
         found.notes.append(f"without the scope {ADMIN_SCOPE} the command /reset does not work (host.scopes)")
 
 
-async def _agents(
+async def _list(
     host: GatewayHost, config: OctoConfig, settings: GatewayHostConfig, found: GatewayFindings
 ) -> None:
+    """Tell which agents and sessions the gateway has, and what is wrong with them."""
     answer = await host.ask("agents.list", {})
     found.agents = [str(agent.get("id")) for agent in _objects(answer.get("agents"))]
     wanted = [(name, agent) for name in config.accounts for agent in settings.routing.agents_of(name)]
@@ -129,9 +134,6 @@ async def _agents(
             found.problems.append(
                 f"account {account_id} is routed to the agent {agent_id}, which the gateway does not have"
             )
-
-
-async def _sessions(host: GatewayHost, found: GatewayFindings) -> None:
     answer = await host.ask("sessions.list", {"limit": MOST_SESSIONS})
     rows = [row for row in _objects(answer.get("sessions")) if f":{CHANNEL}:" in str(row.get("key"))]
     found.sessions = [(str(row.get("key")), str(row.get("status") or "new")) for row in rows]
@@ -142,11 +144,6 @@ async def _sessions(host: GatewayHost, found: GatewayFindings) -> None:
 
 def _objects(value: object) -> list[Mapping[str, Any]]:
     return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list) else []
-
-
-def _as_json(found: GatewayFindings) -> dict[str, Any]:
-    sessions = [{"key": key, "status": status} for key, status in found.sessions]
-    return {"ok": not found.problems, **asdict(found), "sessions": sessions}
 
 
 def _as_text(found: GatewayFindings) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from importlib.metadata import EntryPoint, entry_points
+from itertools import chain
 
 import click
 import pluggy
@@ -37,18 +38,13 @@ class PluginGroup(click.Group):
             return {}  # mounted in a host's own command line, which asks the plugins itself
         if self._others is None:
             self._others = {}
-            for name, command in _commands():
+            others = (found for found in entry_points(group=hookspecs.PROJECT) if found.value != OWN)
+            for name, command in chain.from_iterable(map(_commands_of, others)):
                 if name in self.commands or name in self._others:
                     click.echo(f"a plugin brings a second command {name!r}: it is ignored", err=True)
                 else:
                     self._others[name] = command
         return self._others
-
-
-def _commands() -> Iterator[tuple[str, click.Command]]:
-    for found in entry_points(group=hookspecs.PROJECT):
-        if found.value != OWN:
-            yield from _commands_of(found)
 
 
 def _commands_of(found: EntryPoint) -> Iterator[tuple[str, click.Command]]:

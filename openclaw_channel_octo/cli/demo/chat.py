@@ -183,22 +183,19 @@ class Chat:
         return list(takewhile(lambda call: call.status is not None, rest))
 
     def _show(self, call: RestCall) -> None:
-        place = self._place_of(call)
+        body = call.body if isinstance(call.body, dict) else {}
+        place = next((place for place in self.places if place.bot.id == body.get("channel_id")), None)
         if place is None or call.status != HTTPStatus.OK:
             return
         match call.name:
             case "readReceipt":
-                self._signs += [(place, READ)] * len(call.body["message_ids"])
+                self._signs += [(place, READ)] * len(body["message_ids"])
             case "typing":
                 self._signs.append((place, TYPING))
             case "sendMessage":
                 self._show_signs()
                 self.enter(place)
-                screen.said(self.status(place), "Helper", call.body["payload"]["content"])
-
-    def _place_of(self, call: RestCall) -> Place | None:
-        body = call.body if isinstance(call.body, dict) else {}
-        return next((place for place in self.places if place.bot.id == body.get("channel_id")), None)
+                screen.said(self.status(place), "Helper", body["payload"]["content"])
 
     def _show_signs(self) -> None:
         signs, self._signs = self._signs, []

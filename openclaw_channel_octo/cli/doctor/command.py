@@ -18,7 +18,7 @@ from openclaw_channel_octo.cli.doctor.host import check_host
 from openclaw_channel_octo.cli.doctor.state import check_file, check_state
 from openclaw_channel_octo.cli.options import ACCOUNTS_OPTION, CONFIG_OPTION, OPENCLAW_OPTION, load_named
 from openclaw_channel_octo.cli.output import json_text, plain
-from openclaw_channel_octo.cli.run.start import meter_for
+from openclaw_channel_octo.cli.run.start import not_installed
 from openclaw_channel_octo.config.load import Loaded, select_accounts
 from openclaw_channel_octo.config.model import BotConfig, OctoConfig
 from openclaw_channel_octo.errors import ConfigError
@@ -110,10 +110,8 @@ async def _look(
         _part("state folder", _state(loaded.config, bots)),
         *(_part(bot.account_id, in_turn(bot)) for bot in bots),
     )
-    try:
-        meter_for(loaded.config.metrics)
-    except ConfigError as problem:
-        words = str(problem).removeprefix("metrics: ")
+    for problem in not_installed(loaded.config.metrics):
+        words = problem.removeprefix("metrics: ")
         found.append(error("metrics", words, "the bots do not start without it"))
     about = fine("version", f"openclaw-channel-octo {__version__}, Python {sys.version.split()[0]}")
     return [*found, *(each for part in several for each in part), about]

@@ -39,6 +39,9 @@ _ADVICE: Mapping[str, str] = {
 }
 
 SHOWN = 3
+WRITTEN = ("octo.sqlite", "octo.sqlite-wal", "octo.sqlite-shm", "agents", "agents/*", "agents/*/sessions")
+"""What the bots write to, as far as it is there."""
+
 _OURS = "make it this user's: a program of another user may have made it, such as root's"
 DISK, FOLDER, SESSIONS, JOURNAL = "disk", "state folder", "sessions", "journal"
 
@@ -65,7 +68,10 @@ def check_state(config: OctoConfig, bots: Sequence[BotConfig]) -> Iterator[Findi
     """
     folder = config.host.state_dir
     try:
-        there = next(path for path in (folder, *folder.parents) if _is_there(path))
+        above = (folder, *folder.parents)
+        there = next(
+            path for path in above if path.exists() or path.is_symlink()
+        )  # be it a link that leads nowhere
         is_folder = there.is_dir()
     except (OSError, ValueError) as problem:
         advice = "let this user into the folders above it, or change host.stateDir"
@@ -83,24 +89,14 @@ def check_state(config: OctoConfig, bots: Sequence[BotConfig]) -> Iterator[Findi
         yield fine(FOLDER, f"{folder} will be made")
         return
     yield from _folder(folder, bots)
-    if foreign := [path for path in _files(folder) if not os.access(path, os.R_OK | os.W_OK)]:
+    files = [path for name in WRITTEN for path in sorted(folder.glob(name))]
+    if foreign := [path for path in files if not os.access(path, os.R_OK | os.W_OK)]:
         yield error(FOLDER, f"{foreign[0]} cannot be read and written", _OURS)
         return
     if isinstance(config.host, EmbeddedHostConfig):
         budgets = [bot.turn_budget_s(config.host.timeout_seconds) for bot in bots]
         yield from _sessions(folder, patience_ms(max(budgets, default=0.0)))
     yield from _journal(folder, bots)
-
-
-def _is_there(path: Path) -> bool:
-    """Return whether there is something of that name, be it a link that leads nowhere. Raises `OSError`."""
-    return path.exists() or path.is_symlink()
-
-
-def _files(folder: Path) -> list[Path]:
-    """Return what the bots write to, as far as it is there."""
-    names = ("octo.sqlite", "octo.sqlite-wal", "octo.sqlite-shm", "agents", "agents/*", "agents/*/sessions")
-    return [path for name in names for path in sorted(folder.glob(name))]
 
 
 def _disk(folder: Path) -> Finding:

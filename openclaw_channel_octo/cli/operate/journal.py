@@ -17,7 +17,6 @@ from openclaw_channel_octo.control.client import ask
 from openclaw_channel_octo.errors import ControlError, NotRunning
 from openclaw_channel_octo.message.payload import parse_payload
 from openclaw_channel_octo.store.admin import JournalRow
-from openclaw_channel_octo.store.audit import AuditEntry
 from openclaw_channel_octo.store.records import Chunk
 from openclaw_channel_octo.store.states import OPEN, RowState
 
@@ -168,7 +167,12 @@ def audit(store: Path, account: str, limit: int, as_json: bool) -> None:
     entries = journal_in(store).audit(account=account.lower(), limit=limit)
     now_ms = SystemClock().wall_ms()
     for entry in entries:
-        click.echo(json.dumps(to_builtins(entry)) if as_json else _audit_line(entry, now_ms))
+        where = f" {entry.target}" if entry.target else ""
+        line = (
+            f"{age(entry.at, now_ms):>7}  {entry.outcome:<6}  {entry.account:<12.12}  {entry.action}{where}"
+            f" for {entry.requester}{': ' + entry.detail if entry.detail else ''}"
+        )
+        click.echo(json.dumps(to_builtins(entry)) if as_json else plain(line))
     if not entries and not as_json:
         click.echo("Nothing was asked for.")
 
@@ -186,14 +190,6 @@ def _print_rows(rows: Sequence[JournalRow], as_json: bool) -> None:
         click.echo(plain(line))
         if row.state == RowState.DEAD:
             click.echo(plain(f"         {row.detail or row.reason}"))
-
-
-def _audit_line(entry: AuditEntry, now_ms: int) -> str:
-    where = f" {entry.target}" if entry.target else ""
-    return plain(
-        f"{age(entry.at, now_ms):>7}  {entry.outcome:<6}  {entry.account:<12.12}  {entry.action}{where}"
-        f" for {entry.requester}{': ' + entry.detail if entry.detail else ''}"
-    )
 
 
 def _as_json(row: JournalRow, chunks: Sequence[Chunk] | None, *, text: bool) -> dict[str, Any]:

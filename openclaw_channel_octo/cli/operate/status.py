@@ -131,7 +131,8 @@ def _lines(found: Report, now_ms: int) -> Iterator[str]:
             yield f"  {job} fails and is tried again: {error}"
         for key, run in found["turns"].items():
             if run["account_id"] == name:
-                waiting = _waiting(found["lanes"].get(key, 0)) + _unsent(found, key, ", ")
+                count = found["lanes"].get(key, 0)
+                waiting = (f", {count} waiting" if count else "") + _unsent(found, key, ", ")
                 yield f"  works on message {run['message_id']} for {age(run['since_ms'], now_ms)}{waiting}  {key}"
     for key in sorted({*found["lanes"], *found["unsent"]} - {*found["turns"]}):
         count = found["lanes"].get(key, 0)
@@ -162,7 +163,3 @@ def _unsent(found: Report, key: str, before: str = "") -> str:
         return ""
     since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(since_ms / 1000))
     return f"{before}waiting to be sent, API fails since {since}"
-
-
-def _waiting(count: int) -> str:
-    return f", {count} waiting" if count else ""

@@ -181,17 +181,14 @@ class Follower:
         """Note everything at once when it happens; never returns."""
         while True:
             changed = self._octo.changed()
-            self._note_connection()
+            online = bool(self._octo.online(self._bot))
+            if online != self._online:
+                self._online = online
+                words = "the bot is connected" if online else "the bot's connection is gone"
+                self._timeline.note("", Kind.CONNECTION, words, bad=not online)
             self._note_lines()
             self._note_calls()
             await changed
-
-    def _note_connection(self) -> None:
-        online = bool(self._octo.online(self._bot))
-        if online != self._online:
-            self._online = online
-            words = "the bot is connected" if online else "the bot's connection is gone"
-            self._timeline.note("", Kind.CONNECTION, words, bad=not online)
 
     def _note_lines(self) -> None:
         for found in conversations(self._octo):

@@ -17,7 +17,14 @@ from openclaw_channel_octo.runtime.channel import ChannelStatus
 if TYPE_CHECKING:
     from openclaw_channel_octo.control.prometheus import PrometheusMeter
 
-__all__ = ["claim_descriptors", "descriptors_needed", "meter_for", "metrics_served", "once_there_is_room"]
+__all__ = [
+    "claim_descriptors",
+    "descriptors_needed",
+    "meter_for",
+    "metrics_served",
+    "not_installed",
+    "once_there_is_room",
+]
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
@@ -133,6 +140,15 @@ def meter_for(config: MetricsConfig | None) -> "PrometheusMeter | None":
             "metrics: needs a library, first: pip install 'openclaw-channel-octo[metrics]'"
         ) from None
     return PrometheusMeter()
+
+
+def not_installed(config: MetricsConfig | None) -> tuple[str, ...]:
+    """Return what the configured metrics need and this machine does not have."""
+    try:
+        meter_for(config)
+    except ConfigError as error:
+        return error.problems
+    return ()
 
 
 @asynccontextmanager

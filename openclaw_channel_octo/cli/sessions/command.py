@@ -38,7 +38,10 @@ def list_sessions(store: Path, agent: str, as_json: bool) -> None:
     """Show every session and its status."""
     found = _load(store, agent)
     for each in found:
-        click.echo(json.dumps(_as_json(each, {})) if as_json else _line(each))
+        snapshot = each.snapshot
+        when = age(snapshot.updated_at, SystemClock().wall_ms()) if snapshot.updated_at else "-"
+        line = plain(f"{snapshot.status or 'new':<12} {when:>7}  {snapshot.session_key}")
+        click.echo(json.dumps(_as_json(each, {})) if as_json else line)
     if not as_json:
         click.echo(f"{len(found)} session{'' if len(found) == 1 else 's'}")
 
@@ -153,12 +156,6 @@ def verdict(todo: Plan) -> str:
             return f"at the next message {stuck}{told}the session is recovered with its memory, and the bot answers"
         case _:
             return "the next message is answered"
-
-
-def _line(each: FoundSession) -> str:
-    snapshot = each.snapshot
-    when = age(snapshot.updated_at, SystemClock().wall_ms()) if snapshot.updated_at else "-"
-    return plain(f"{snapshot.status or 'new':<12} {when:>7}  {snapshot.session_key}")
 
 
 def _explain(store: Path, each: FoundSession, view: dict[str, Any]) -> str:
