@@ -10,13 +10,12 @@ from openclaw_channel_octo.cli.captures import capture, replay
 from openclaw_channel_octo.cli.config import config
 from openclaw_channel_octo.cli.demo.command import demo
 from openclaw_channel_octo.cli.doctor.command import doctor
-from openclaw_channel_octo.cli.double import double
 from openclaw_channel_octo.cli.gateway import gateway
 from openclaw_channel_octo.cli.operate.journal import journal
 from openclaw_channel_octo.cli.operate.message import message
 from openclaw_channel_octo.cli.operate.pairing import pairing
 from openclaw_channel_octo.cli.operate.status import status
-from openclaw_channel_octo.cli.playground.command import playground
+from openclaw_channel_octo.cli.playground.command import double, playground
 from openclaw_channel_octo.cli.plugins import PluginGroup
 from openclaw_channel_octo.cli.run.command import run
 from openclaw_channel_octo.cli.sessions.command import sessions

@@ -8,7 +8,7 @@ from typing import Final
 
 from openclaw_channel_octo.cli.demo import screen
 from openclaw_channel_octo.cli.demo.chat import ACCOUNT, AGENT_ID, Chat, Pace, Place
-from openclaw_channel_octo.cli.demo.check import Heard, Question
+from openclaw_channel_octo.cli.demo.command import Heard, Question
 from openclaw_channel_octo.cli.playground.app import PlaygroundApp, Settings, configured
 from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.config.load import parse_config

@@ -10,7 +10,7 @@ from typing import Any, Final
 from msgspec import Struct
 from pydantic import SecretStr
 
-from openclaw_channel_octo.cli.playground.timeline import Follower, Kind, Timeline, WatchedHost
+from openclaw_channel_octo.cli.playground.timeline import Kind, Timeline, WatchedHost
 from openclaw_channel_octo.cli.run.command import controlled
 from openclaw_channel_octo.clock import Clock
 from openclaw_channel_octo.config.load import select_accounts
@@ -170,7 +170,8 @@ class PlaygroundApp:
         agent = agent_from_config(settings.host.agent, settings.host.state_dir)
         self.settings = settings
         self.agent = SwitchableAgent(agent, clock, settings.thinking_s)
-        self.timeline = Timeline(clock)
+        notice = settings.bot.guard.notice_text
+        self.timeline = Timeline(octo, HELPER, clock, self.session_key, announcement=notice)
         self.guarded = settings.bot.guard.enabled
         self._octo = octo
         self._clock = clock
@@ -192,17 +193,10 @@ class PlaygroundApp:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Run host and bot meanwhile; it begins when the bot is connected. Raises `HostError`."""
-        follower = Follower(
-            self._octo,
-            HELPER,
-            self.timeline,
-            key_of=self.session_key,
-            announcement=self.settings.bot.guard.notice_text,
-        )
         async with AsyncExitStack() as started:
             await self._host.start()
             started.push_async_callback(self._host.stop)
-            await started.enter_async_context(meanwhile(follower.follow()))
+            await started.enter_async_context(meanwhile(self.timeline.follow()))
             started.push_async_callback(self._stop_bot)
             await self._start_bot()
             yield

@@ -18,7 +18,7 @@ from openclaw_channel_octo.testing.octo.double import OctoDouble
 from openclaw_channel_octo.testing.octo.records import RestCall
 from openclaw_channel_octo.testing.octo.view import conversations
 
-__all__ = ["Follower", "Kind", "Timeline", "WatchedHost"]
+__all__ = ["Kind", "Timeline", "WatchedHost"]
 
 KEPT = 400
 """Entries a timeline keeps."""
@@ -59,19 +59,33 @@ class Entry(Struct, frozen=True, kw_only=True):
 
 
 class Timeline:
-    """The latest entries of all conversations.
+    """The latest of what happened: what is noted, what people say, what the bot asks of its server, whether it is up.
 
     Args:
-        clock: gives them their times.
+        octo: the server.
+        bot: the bot's uid.
+        clock: gives the entries their times.
+        key_of: gives the session key of a conversation as the bot addresses it.
+        announcement: the text that tells of a restart.
 
     Attributes:
         entries: oldest first.
     """
 
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._noted = 0
+    def __init__(
+        self, octo: OctoDouble, bot: str, clock: Clock, key_of: Callable[[ChannelRef], str], announcement: str
+    ) -> None:
         self.entries: deque[Entry] = deque(maxlen=KEPT)
+        self._octo = octo
+        self._bot = bot
+        self._clock = clock
+        self._key_of = key_of
+        self._announcement = announcement
+        self._noted = 0
+        self._lines_seen: dict[str, int] = {}
+        self._calls_seen = 0
+        self._unanswered: list[int] = []
+        self._online = False
 
     def note(self, session_key: str, kind: Kind, text: str, *, bad: bool = False) -> None:
         """Add what has happened at this moment."""
@@ -85,6 +99,56 @@ class Timeline:
             bad=bad,
         )
         self.entries.append(entry)
+
+    async def follow(self) -> None:
+        """Note everything at once when it happens; never returns."""
+        while True:
+            changed = self._octo.changed()
+            online = bool(self._octo.online(self._bot))
+            if online != self._online:
+                self._online = online
+                words = "the bot is connected" if online else "the bot's connection is gone"
+                self.note("", Kind.CONNECTION, words, bad=not online)
+            self._note_lines()
+            self._note_calls()
+            await changed
+
+    def _note_lines(self) -> None:
+        for found in conversations(self._octo):
+            lines = self._octo.chat(found.channel, found.bot)
+            for line in lines[self._lines_seen.get(found.key, 0) :]:
+                if line.from_uid and line.from_uid != self._bot:
+                    words = f"{line.name}: {_short(line.text)}"
+                    self.note(self._key_of(found.channel), Kind.SAID, words)
+            self._lines_seen[found.key] = len(lines)
+
+    def _note_calls(self) -> None:
+        calls = self._octo.calls
+        self._unanswered += range(self._calls_seen, len(calls))
+        self._calls_seen = len(calls)
+        for number in [number for number in self._unanswered if calls[number].status is not None]:
+            self._unanswered.remove(number)
+            self._note_call(calls[number])
+
+    def _note_call(self, call: RestCall) -> None:
+        body = call.body if isinstance(call.body, Mapping) else {}
+        payload = body.get("payload")
+        text = payload.get("content", "") if isinstance(payload, Mapping) else ""
+        announced = call.name == "sendMessage" and text == self._announcement
+        words = f"{call.name} {_short(str(text))}".strip()
+        failed = call.status != HTTPStatus.OK
+        self.note(
+            self._session_of(body),
+            Kind.NOTICE if announced else Kind.CALL,
+            f"{words} → {call.status or 'no answer'}" if failed else words,
+            bad=failed,
+        )
+
+    def _session_of(self, body: Mapping[str, Any]) -> str:
+        try:
+            return self._key_of(ChannelRef(body["channel_id"], ChannelType(body["channel_type"])))
+        except (KeyError, TypeError, ValueError):
+            return ""  # a call about no conversation
 
 
 class WatchedHost(EmbeddedHost):
@@ -145,87 +209,6 @@ class WatchedHost(EmbeddedHost):
             self._statuses[session_key] = status
             bad = status not in {"idle", "running", "done"}
             self._timeline.note(session_key, Kind.STATUS, f"session status {status}", bad=bad)
-
-
-class Follower:
-    """Notes what people say, what the bot asks of its server, and whether it is connected.
-
-    Args:
-        octo: the server.
-        bot: the bot's uid.
-        timeline: takes the notes.
-        key_of: gives the session key of a conversation as the bot addresses it.
-        announcement: the text that tells of a restart.
-    """
-
-    def __init__(
-        self,
-        octo: OctoDouble,
-        bot: str,
-        timeline: Timeline,
-        *,
-        key_of: Callable[[ChannelRef], str],
-        announcement: str,
-    ) -> None:
-        self._octo = octo
-        self._bot = bot
-        self._timeline = timeline
-        self._key_of = key_of
-        self._announcement = announcement
-        self._lines_seen: dict[str, int] = {}
-        self._calls_seen = 0
-        self._unanswered: list[int] = []
-        self._online = False
-
-    async def follow(self) -> None:
-        """Note everything at once when it happens; never returns."""
-        while True:
-            changed = self._octo.changed()
-            online = bool(self._octo.online(self._bot))
-            if online != self._online:
-                self._online = online
-                words = "the bot is connected" if online else "the bot's connection is gone"
-                self._timeline.note("", Kind.CONNECTION, words, bad=not online)
-            self._note_lines()
-            self._note_calls()
-            await changed
-
-    def _note_lines(self) -> None:
-        for found in conversations(self._octo):
-            lines = self._octo.chat(found.channel, found.bot)
-            for line in lines[self._lines_seen.get(found.key, 0) :]:
-                if line.from_uid and line.from_uid != self._bot:
-                    words = f"{line.name}: {_short(line.text)}"
-                    self._timeline.note(self._key_of(found.channel), Kind.SAID, words)
-            self._lines_seen[found.key] = len(lines)
-
-    def _note_calls(self) -> None:
-        calls = self._octo.calls
-        self._unanswered += range(self._calls_seen, len(calls))
-        self._calls_seen = len(calls)
-        for number in [number for number in self._unanswered if calls[number].status is not None]:
-            self._unanswered.remove(number)
-            self._note_call(calls[number])
-
-    def _note_call(self, call: RestCall) -> None:
-        body = call.body if isinstance(call.body, Mapping) else {}
-        payload = body.get("payload")
-        text = payload.get("content", "") if isinstance(payload, Mapping) else ""
-        announced = call.name == "sendMessage" and text == self._announcement
-        words = f"{call.name} {_short(str(text))}".strip()
-        failed = call.status != HTTPStatus.OK
-        self._timeline.note(
-            self._session_of(body),
-            Kind.NOTICE if announced else Kind.CALL,
-            f"{words} → {call.status or 'no answer'}" if failed else words,
-            bad=failed,
-        )
-
-    def _session_of(self, body: Mapping[str, Any]) -> str:
-        try:
-            return self._key_of(ChannelRef(body["channel_id"], ChannelType(body["channel_type"])))
-        except (KeyError, TypeError, ValueError):
-            return ""  # a call about no conversation
 
 
 def _short(text: str) -> str:

@@ -10,8 +10,15 @@ from msgspec import to_builtins
 
 from openclaw_channel_octo.cli.options import JSON_LINES_OPTION, STORE_OPTION
 from openclaw_channel_octo.cli.output import NOT_FINE, NOT_TRIED, age, fail, plain
-from openclaw_channel_octo.cli.sessions.files import FoundSession, is_fine, is_owned, read_sessions, todo_of
-from openclaw_channel_octo.cli.sessions.repair import fix, is_in_gateway
+from openclaw_channel_octo.cli.sessions.files import (
+    FoundSession,
+    fix,
+    is_fine,
+    is_in_gateway,
+    is_owned,
+    read_sessions,
+    todo_of,
+)
 from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.control.client import ask
 from openclaw_channel_octo.errors import ControlError, HostError
