@@ -1,9 +1,7 @@
 """Options that several commands take."""
 
 import os
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -18,9 +16,7 @@ __all__ = [
     "LIMIT_OPTION",
     "OPENCLAW_OPTION",
     "STORE_OPTION",
-    "VERBOSE_OPTION",
     "load_named",
-    "port_option",
     "store_folder",
 ]
 
@@ -46,20 +42,6 @@ JSON_OPTION = click.option("--json", "as_json", is_flag=True, help="Print one JS
 JSON_LINES_OPTION = click.option(
     "--json", "as_json", is_flag=True, help="One JSON object a line, for programs."
 )
-VERBOSE_OPTION = click.option(
-    "-v", "--verbose", is_flag=True, help="Also print the operator's log lines, on standard error."
-)
-
-
-def port_option(default: int) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Return the option of a command that listens."""
-    return click.option(
-        "--port",
-        type=click.IntRange(0, 65535),
-        default=default,
-        show_default=True,
-        help="0 takes any free one.",
-    )
 
 
 def store_folder() -> Path:

@@ -1,8 +1,6 @@
 """How commands print and end."""
 
-import asyncio
 import json
-import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,7 +21,6 @@ __all__ = [
     "json_text",
     "plain",
     "refuse",
-    "stop_event",
 ]
 
 NOT_FINE = 1
@@ -47,14 +44,6 @@ def refuse(code: int, problems: Sequence[str], *lines: str, as_json: bool) -> No
     if as_json:
         click.echo(json_text({"ok": False, "problems": problems}, indent=2))
     fail(code, *(() if as_json else lines))
-
-
-def stop_event() -> asyncio.Event:
-    """Return an event that SIGINT and SIGTERM set from now on; they do nothing else any more."""
-    stopped = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
-    return stopped
 
 
 class StoreGroup(click.Group):

@@ -11,7 +11,6 @@ import click
 from msgspec import Struct
 
 from openclaw_channel_octo.cli.demo import screen
-from openclaw_channel_octo.cli.options import VERBOSE_OPTION
 from openclaw_channel_octo.cli.output import NOT_FINE, NOT_TRIED, fail
 from openclaw_channel_octo.errors import OctoError
 from openclaw_channel_octo.observe.logs import setup_logging
@@ -65,7 +64,7 @@ class Heard(Struct, frozen=True, kw_only=True):
 
 @click.command()
 @click.option("--fast", is_flag=True, help="The same story without pauses for reading.")
-@VERBOSE_OPTION
+@click.option("-v", "--verbose", is_flag=True, help="Also print the operator's log lines, on standard error.")
 def demo(*, fast: bool, verbose: bool) -> None:
     """See the failure this package cures, and the cure. Takes about ten seconds.
 

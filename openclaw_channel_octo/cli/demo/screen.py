@@ -9,7 +9,7 @@ from typing import Final
 
 import click
 
-__all__ = ["heading", "place", "prose", "quote", "remark", "said", "signs"]
+__all__ = ["heading", "place", "prose", "remark", "said", "signs"]
 
 WIDTH: Final = 78
 NAME: Final = 8
@@ -62,14 +62,6 @@ def remark(text: str) -> None:
     """Print a remark about what happens at this moment, in the place of a message."""
     for line in textwrap.wrap(text, CHAT):
         _beside(click.style(line, fg="yellow"))
-
-
-def quote(source: str, lines: Sequence[str]) -> None:
-    """Print lines of a file as they are, under the words that say where they come from."""
-    click.echo()
-    prose(source)
-    for line in lines:
-        click.echo(f"    {line}")
 
 
 def _beside(text: str) -> None:

@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 from typing import Final
 
+import click
+
 from openclaw_channel_octo.cli.demo import screen
 from openclaw_channel_octo.cli.demo.chat import ACCOUNT, AGENT_ID, Chat, Pace, Place
 from openclaw_channel_octo.cli.demo.command import Heard, Question
@@ -98,10 +100,9 @@ async def _without_guard(chat: Chat) -> list[str]:
     await chat.settled(group, failing)
     entry = chat.entry(group)
     fields = json.dumps({name: entry.get(name) for name in ("status", "abortedLastRun", "runtimeMs")})[1:-1]
-    screen.quote(
-        f"What the host has written to agents/{AGENT_ID}/sessions/sessions.json:",
-        [f'"{group.session_key}": {{', f"  {fields}, …", "}"],
-    )
+    click.echo()
+    screen.prose(f"What the host has written to agents/{AGENT_ID}/sessions/sessions.json:")
+    click.echo(f'    "{group.session_key}": {{\n      {fields}, …\n    }}')
     chat.enter(group, again=True)
     said = len(chat.lines(group))
     for question in _UNGUARDED:

@@ -1,13 +1,14 @@
 """`openclaw-octo playground` and `double`: a stand-in for an Octo server, with a bot that answers or with none."""
 
 import asyncio
+import signal
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import click
 
-from openclaw_channel_octo.cli.options import CONFIG_OPTION, VERBOSE_OPTION, port_option
-from openclaw_channel_octo.cli.output import NOT_TRIED, fail, stop_event
+from openclaw_channel_octo.cli.options import CONFIG_OPTION
+from openclaw_channel_octo.cli.output import NOT_TRIED, fail
 from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.config.load import load_config
 from openclaw_channel_octo.config.model import OctoConfig
@@ -22,8 +23,10 @@ __all__ = ["double", "playground"]
 @click.option(
     "--account", default="", metavar="ID", help="Which bot of the configuration; the first by default."
 )
-@port_option(8091)
-@VERBOSE_OPTION
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=8091, show_default=True, help="0 takes any free one."
+)
+@click.option("-v", "--verbose", is_flag=True, help="Also print the operator's log lines, on standard error.")
 def playground(config_file: Path | None, account: str, port: int, *, verbose: bool) -> None:
     """Serve a page on this machine: a group with two people and the bot, and what happens behind it.
 
@@ -46,12 +49,20 @@ def playground(config_file: Path | None, account: str, port: int, *, verbose: bo
         fail(NOT_TRIED, f"cannot start on port {port}: {error}")
 
 
+def _stop_event() -> asyncio.Event:
+    """Return an event that SIGINT and SIGTERM set from now on; they do nothing else any more."""
+    stopped = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    return stopped
+
+
 async def _serve(config: OctoConfig | None, account: str, port: int, state_dir: Path) -> None:
     from openclaw_channel_octo.cli.playground.app import configured, plain  # noqa: PLC0415  # as above
     from openclaw_channel_octo.cli.playground.server import served  # noqa: PLC0415  # a whole server: only here
 
     settings = configured(config, state_dir, account) if config else plain(state_dir)
-    stopped = stop_event()
+    stopped = _stop_event()
     async with served(settings, SystemClock(), port) as octo:
         click.echo(f"page       {octo.api_url}")
         click.echo(f"stateDir   {state_dir} (for status, sessions, journal in another terminal)")
@@ -60,7 +71,9 @@ async def _serve(config: OctoConfig | None, account: str, port: int, state_dir: 
 
 
 @click.command()
-@port_option(8090)
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=8090, show_default=True, help="0 takes any free one."
+)
 @click.option("--token", default="bf_double", show_default=True, help="The bot's token.")
 @click.option("--bot", "uid", default="helper_bot", show_default=True, help="The bot's uid.")
 def double(port: int, token: str, uid: str) -> None:
@@ -82,7 +95,7 @@ async def _serve_double(port: int, token: str, uid: str) -> None:
     from openclaw_channel_octo.testing.octo.double import FOR_PROGRAMS, OctoDouble  # noqa: PLC0415  # a whole server: only here
     from openclaw_channel_octo.testing.octo.remote import PREFIX, Remote  # noqa: PLC0415  # as above
 
-    clock, stopped = SystemClock(), stop_event()
+    clock, stopped = SystemClock(), _stop_event()
     made = OctoDouble(
         clock, port=port, also=lambda octo, app: Remote(octo, clock).add_to(app), bounds=FOR_PROGRAMS
     )

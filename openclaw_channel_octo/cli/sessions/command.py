@@ -11,19 +11,20 @@ from msgspec import to_builtins
 from openclaw_channel_octo.cli.options import JSON_LINES_OPTION, STORE_OPTION
 from openclaw_channel_octo.cli.output import NOT_FINE, NOT_TRIED, age, fail, plain
 from openclaw_channel_octo.cli.sessions.files import (
+    PATIENCE_MS,
     FoundSession,
     fix,
     is_fine,
     is_in_gateway,
     is_owned,
     read_sessions,
-    todo_of,
 )
 from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.control.client import ask
 from openclaw_channel_octo.errors import ControlError, HostError
 from openclaw_channel_octo.observe.logs import Secrets
-from openclaw_channel_octo.session.guard import Action, Plan
+from openclaw_channel_octo.session.guard import Action, Plan, Situation, plan
+from openclaw_channel_octo.session.key import kind_of
 from openclaw_channel_octo.session.status import SessionSnapshot, Status
 
 __all__ = ["sessions", "verdict"]
@@ -149,7 +150,11 @@ def _in_trouble(each: FoundSession, view: dict[str, Any]) -> bool:
 
 def _plan(each: FoundSession, view: dict[str, Any]) -> Plan:
     """Return what the guard will do with the next message, as the running bots say, else as the file says."""
-    return Plan(**view["plan"]) if view else todo_of(each.snapshot)
+    if view:
+        return Plan(**view["plan"])
+    now_ms, kind = SystemClock().wall_ms(), kind_of(each.snapshot.session_key)
+    seen = Situation(now_ms=now_ms, kind=kind, patience_ms=PATIENCE_MS, waiting_since_ms=now_ms)
+    return plan(each.snapshot, seen)
 
 
 def verdict(todo: Plan) -> str:

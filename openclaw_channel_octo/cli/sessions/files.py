@@ -18,11 +18,10 @@ from openclaw_channel_octo.host.embedded.content import parse_content
 from openclaw_channel_octo.host.embedded.repair import repair_file, unowned
 from openclaw_channel_octo.host.locks import owner_lock
 from openclaw_channel_octo.runtime.turn.recovery import RepairState
-from openclaw_channel_octo.session.guard import Plan, Situation, patience_ms, plan
-from openclaw_channel_octo.session.key import kind_of
+from openclaw_channel_octo.session.guard import patience_ms
 from openclaw_channel_octo.session.status import RECOVERABLE, SessionSnapshot, Status
 
-__all__ = ["FoundSession", "fix", "is_fine", "is_in_gateway", "is_owned", "read_sessions", "todo_of"]
+__all__ = ["PATIENCE_MS", "FoundSession", "fix", "is_fine", "is_in_gateway", "is_owned", "read_sessions"]
 
 PATIENCE_MS = patience_ms(DEFAULT_TIMEOUT_S)
 """Time without progress after which a running session is called stuck, where no configuration tells the budget."""
@@ -95,22 +94,13 @@ def is_fine(snapshot: SessionSnapshot, patience_ms: int = PATIENCE_MS) -> bool:
     return snapshot.status not in RECOVERABLE and not stuck
 
 
-def todo_of(snapshot: SessionSnapshot) -> Plan:
-    """Return what the guard will do with the next message, as far as the file tells."""
-    now_ms = SystemClock().wall_ms()
-    kind = kind_of(snapshot.session_key)
-    return plan(
-        snapshot, Situation(now_ms=now_ms, kind=kind, patience_ms=PATIENCE_MS, waiting_since_ms=now_ms)
-    )
-
-
 def is_owned(store: Path) -> bool | None:
     """Return whether a host has the folder, ``None`` where no host of ours ever had it. Raises `HostError`."""
     lock = owner_lock(store)
     return bool(lock.holder()) if lock.path.exists() else None
 
 
-class Fix(Struct, frozen=True, kw_only=True):
+class Fix(Struct, frozen=True):
     """What was done about one session.
 
     Attributes:
@@ -182,7 +172,8 @@ def _fix_files(store: Path, agent: str, key: str, *, dry_run: bool) -> list[Fix]
         fixes = list(_fix_each(files, found, dry_run=dry_run))
     if key and found and not fixes:
         fine = "nothing to repair, the next message is answered"
-        return [_fixed(found[0].agent, found[0].snapshot, RepairState.FINE, fine)]
+        snapshot = found[0].snapshot
+        return [Fix(found[0].agent, snapshot.session_key, snapshot.status, RepairState.FINE, fine)]
     return fixes
 
 
@@ -191,31 +182,17 @@ def _fix_each(files: list[tuple[str, Path]], found: list[FoundSession], *, dry_r
         mine = [each.snapshot for each in found if each.agent == agent]
         names = {snapshot.session_key for snapshot in mine}
         if dry_run:
-            cleared, backup = [snapshot for snapshot in mine if _left_behind(snapshot)], ""
+            cleared, backup = [snapshot for snapshot in mine if snapshot.status in _LEFT_BEHIND], ""
         else:
             done = repair_file(file, partial(_chosen, names), SystemClock())
             cleared, backup = list(done.sessions), str(done.backup or "")
-        for snapshot in cleared:
-            yield _fixed(agent, snapshot, RepairState.REPAIRED, "recovered with its memory", backup)
-
-
-def _fixed(agent: str, snapshot: SessionSnapshot, state: RepairState, detail: str, backup: str = "") -> Fix:
-    return Fix(
-        agent=agent,
-        session=snapshot.session_key,
-        status=snapshot.status,
-        state=state,
-        detail=detail,
-        backup=backup,
-    )
-
-
-def _left_behind(snapshot: SessionSnapshot) -> bool:
-    return snapshot.status in _LEFT_BEHIND
+        words = "recovered with its memory"
+        for one in cleared:
+            yield Fix(agent, one.session_key, one.status, RepairState.REPAIRED, words, backup)
 
 
 def _chosen(names: set[str], snapshot: SessionSnapshot) -> bool:
-    return snapshot.session_key in names and _left_behind(snapshot)
+    return snapshot.session_key in names and snapshot.status in _LEFT_BEHIND
 
 
 def _fix_through(store: Path, agent: str, key: str, *, dry_run: bool) -> list[Fix]:
@@ -225,7 +202,7 @@ def _fix_through(store: Path, agent: str, key: str, *, dry_run: bool) -> list[Fi
         return [] if fixed.state == RepairState.MISSING else [fixed]
     if is_in_gateway(store):
         raise HostError(_in_gateway("name one with --session"))
-    left = [each for each in read_sessions(store, agent) if _left_behind(each.snapshot)]
+    left = [each for each in read_sessions(store, agent) if each.snapshot.status in _LEFT_BEHIND]
     fixes = [_asked(store, each.agent, each.snapshot.session_key, dry_run=dry_run) for each in left]
     return [each for each in fixes if each.state in {RepairState.REPAIRED, RepairState.CHANGED}]
 
