@@ -109,7 +109,11 @@ class Cleaner:
         if not isinstance(value, str):
             return value
         if key == "payload":
-            return self._base64(value)
+            try:
+                data = base64.b64decode(value, validate=True)
+            except (binascii.Error, ValueError):
+                return self.content(value)
+            return base64.b64encode(self.payload(data)).decode()
         if key == "content_edit":
             return self.payload(value.encode("utf-8", "replace")).decode("utf-8", "replace")
         return self.text(value) if key in _STRUCTURE else self.content(value)
@@ -126,13 +130,6 @@ class Cleaner:
         if clean == value:
             return data
         return json.dumps(clean, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
-
-    def _base64(self, value: str) -> str:
-        try:
-            data = base64.b64decode(value, validate=True)
-        except (binascii.Error, ValueError):
-            return self.content(value)
-        return base64.b64encode(self.payload(data)).decode()
 
 
 class SocketCleaner:

@@ -149,26 +149,23 @@ class _Replay:
             if outcome.acknowledge:
                 message = outcome.message
                 live.core.acknowledge(message.message_id, message.message_seq, message.flags)
-            self._compare_label(outcome)
-            self._decisions[outcome.decision.kind] += 1
+            decision, label = outcome.decision, self._header.labels.get(outcome.message.client_msg_no)
+            self._decisions[decision.kind] += 1
+            if label is None or label.addressed is None or decision.kind is DecisionKind.DUPLICATE:
+                continue
+            if (decision.kind in ADDRESSED) is not label.addressed:
+                self._disagreements.append(
+                    {
+                        "message_id": str(outcome.message.message_id),
+                        "client_msg_no": outcome.message.client_msg_no,
+                        "label": label.addressed,
+                        "why": label.why,
+                        "decision": decision.kind.value,
+                        "reason": decision.reason,
+                    }
+                )
         live.sent += _acks_in(live.ours, live.core.outgoing())
         return [_line(outcome) for outcome in outcomes]
-
-    def _compare_label(self, outcome: Outcome) -> None:
-        label = self._header.labels.get(outcome.message.client_msg_no)
-        if label is None or label.addressed is None or outcome.decision.kind is DecisionKind.DUPLICATE:
-            return
-        if (outcome.decision.kind in ADDRESSED) is not label.addressed:
-            self._disagreements.append(
-                {
-                    "message_id": str(outcome.message.message_id),
-                    "client_msg_no": outcome.message.client_msg_no,
-                    "label": label.addressed,
-                    "why": label.why,
-                    "decision": outcome.decision.kind.value,
-                    "reason": outcome.decision.reason,
-                }
-            )
 
     def summary(self) -> ReplayEvent:
         """Return the report's last line."""
@@ -209,12 +206,9 @@ def _acks_in(reader: SocketReader, data: bytes) -> list[_Ack]:
 
 def _line(outcome: Outcome) -> ReplayEvent:
     message, payload = outcome.message, outcome.payload
-    if payload is None:
-        text = ""
-    elif payload.type == ContentType.TEXT:
-        text = payload.text
-    else:
-        text = render(payload).text
+    text = ""
+    if payload is not None:
+        text = payload.text if payload.type == ContentType.TEXT else render(payload).text
     return {
         "event": "message",
         "message_id": str(message.message_id),

@@ -179,20 +179,15 @@ def _event_words(event: ReplayEvent) -> str:
             return f"  connection {event['connection']} kicked, reason {event['reason']}: {single_line(event['text'])}"
         case "closed":
             return f"  connection {event['connection']} ended: {event['outcome']}"
-        case _:
-            return _summary_words(event)
-
-
-def _summary_words(summary: ReplayEvent) -> str:
-    counts = ", ".join(f"{count} {kind}" for kind, count in summary["decisions"].items() if count)
-    acks = summary["acks"]
+    counts = ", ".join(f"{count} {kind}" for kind, count in event["decisions"].items() if count)
+    acks = event["acks"]
     compared = "equal to the recorded ones" if acks["equal"] else f"{len(acks['mismatches'])} differ"
     if not acks["compared_connections"]:
         compared = "none recorded to compare with"
-    lines = [f"  {summary['messages']} messages: {counts or 'none'}; {acks['sent']} acks, {compared}"]
+    lines = [f"  {event['messages']} messages: {counts or 'none'}; {acks['sent']} acks, {compared}"]
     lines += [
         f"  DISAGREES {each['message_id']}: decided {each['decision']} ({each['reason']}), "
         f"the sender meant addressed={each['label']} ({each['why']})"
-        for each in summary["disagreements"]
+        for each in event["disagreements"]
     ]
     return "\n".join(lines)

@@ -47,7 +47,8 @@ class _Send(_Asked):
     async def answer(self, outbound: AgentActions) -> Any:
         text = unmarked(self.text, outbound.mark)
         if self.files:
-            files = [_file(source) for source in self.files]
+            paths = {source: Path(source) for source in self.files if Path(source).is_absolute()}
+            files = [MediaItem(kind="file", url=source, path=paths.get(source)) for source in self.files]
             sent = await outbound.send_media(self.target, files, text=text, scope=self.scope)
         else:
             sent = await outbound.send_text(self.target, text, scope=self.scope)
@@ -201,8 +202,3 @@ def _page(page: ReadPage, mark: str) -> Any:
         "elsewhere": page.elsewhere,
         "messages": [{name: getattr(one, name) for name in _SHOWN_OF_A_MESSAGE} for one in page.messages],
     }
-
-
-def _file(source: str) -> MediaItem:
-    path = Path(source)
-    return MediaItem(kind="file", url=source, path=path if path.is_absolute() else None)

@@ -1,25 +1,29 @@
-"""The demo's chat: people speak into it, and whatever happens in it is printed at that moment."""
+"""The demo's chat: people speak into it, and whatever happens in it is printed at that moment.
+
+The session's status stands on the left, the chat beside it. Colours vanish where the output is no terminal.
+"""
 
 import asyncio
 import json
+import textwrap
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
 from http import HTTPStatus
 from itertools import takewhile
 from pathlib import Path
 from typing import Any, Final
 
+import click
 from msgspec import Struct
 
-from openclaw_channel_octo.cli.demo import screen
-from openclaw_channel_octo.cli.playground.app import HELPER, meanwhile, seed
+from openclaw_channel_octo.cli.demo.command import WIDTH
+from openclaw_channel_octo.cli.playground.app import HELPER, seed
 from openclaw_channel_octo.ids import ChannelRef, ChannelType
 from openclaw_channel_octo.session.key import session_key
 from openclaw_channel_octo.store.journal import Journal
 from openclaw_channel_octo.testing.octo.double import NotReached, OctoDouble
 from openclaw_channel_octo.testing.octo.records import RestCall
 
-__all__ = ["ACCOUNT", "AGENT_ID", "Chat", "Pace", "Place"]
+__all__ = ["ACCOUNT", "AGENT_ID", "Chat", "Pace", "Place", "remark"]
 
 ACCOUNT: Final = "helper"
 AGENT_ID: Final = "main"
@@ -29,6 +33,13 @@ LONGEST_WAIT_S: Final = 8.0
 
 READ: Final = "✓ read"
 TYPING: Final = "… typing"
+
+NAME: Final = 8
+STATUS: Final = 8
+CHAT: Final = WIDTH - STATUS - NAME - 5
+
+_STATUS_COLOURS: Final = {"timeout": "red", "failed": "red", "running": "yellow", "done": "green"}
+_NAME_COLOURS: Final = {"Ann": "cyan", "Ben": "magenta", "Helper": "green"}
 
 _POLL_S: Final = 0.02
 _EVER_S: Final = 3_600.0
@@ -132,7 +143,8 @@ class Chat:
             remark: stands behind the title.
         """
         if again or place is not self._here:
-            screen.place(place.title + remark)
+            click.echo()
+            click.secho(f"  {'session':{STATUS}} ┌ {place.title}{remark}", bold=True)
         self._here = place
 
     async def say(self, place: Place, who: str, text: str) -> str:
@@ -146,8 +158,7 @@ class Chat:
         self._show_signs()
         mention = [HELPER] if text.startswith("@Helper") else []
         message_id = await self._octo.say(who.lower(), place.people, text, mention=mention)
-        self.enter(place)
-        screen.said(self.status(place), who, text)
+        self._print(place, who, text)
         return message_id
 
     async def settled(self, place: Place, *message_ids: str) -> None:
@@ -160,12 +171,8 @@ class Chat:
         await asyncio.sleep(self.pace.settle_s)
         self._show_signs()
 
-    def shown(self) -> AbstractAsyncContextManager[None]:
-        """Print what the bot does in the conversations, for as long as the context lasts."""
-        return meanwhile(self._follow())
-
-    async def _follow(self) -> None:
-        """Print each call of the bot the moment it is answered, before the bot itself can go on."""
+    async def follow(self) -> None:
+        """Print each call of the bot the moment it is answered, before the bot itself can go on; never returns."""
         while True:
             limit_s = self.pace.settle_s if self._signs else _EVER_S
             try:
@@ -194,8 +201,7 @@ class Chat:
                 self._signs.append((place, TYPING))
             case "sendMessage":
                 self._show_signs()
-                self.enter(place)
-                screen.said(self.status(place), "Helper", body["payload"]["content"])
+                self._print(place, "Helper", body["payload"]["content"])
 
     def _show_signs(self) -> None:
         signs, self._signs = self._signs, []
@@ -203,5 +209,26 @@ class Chat:
             here = [sign for where, sign in signs if where == place]
             read = here.count(READ)
             words = [READ if read == 1 else f"{READ}, both"] if read else []
+            line = "   ".join([*words, *([TYPING] if TYPING in here else [])])
             self.enter(place)
-            screen.signs(self.status(place), [*words, *([TYPING] if TYPING in here else [])])
+            _line(click.style(line, dim=True), self.status(place))
+
+    def _print(self, place: Place, name: str, text: str) -> None:
+        """Print a message, and beside it the session's status at this moment."""
+        self.enter(place)
+        first, *rest = textwrap.wrap(text, CHAT) or [""]
+        speaker = click.style(f"{name:{NAME}}", fg=_NAME_COLOURS.get(name), bold=True)
+        _line(first, self.status(place), speaker)
+        for line in rest:
+            _line(line)
+
+
+def remark(text: str) -> None:
+    """Print a remark about what happens at this moment, in the place of a message."""
+    for line in textwrap.wrap(text, CHAT):
+        _line(click.style(line, fg="yellow"))
+
+
+def _line(text: str, status: str = "", speaker: str = " " * NAME) -> None:
+    column = click.style(f"{status:{STATUS}}", fg=_STATUS_COLOURS.get(status))
+    click.echo(f"  {column} │ {speaker}{text}")

@@ -3,19 +3,22 @@
 import asyncio
 import signal
 import sys
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Final
 
 import click
 from msgspec import Struct
 
-from openclaw_channel_octo.cli.demo import screen
 from openclaw_channel_octo.cli.output import NOT_FINE, NOT_TRIED, fail
 from openclaw_channel_octo.errors import OctoError
 from openclaw_channel_octo.observe.logs import setup_logging
 
-__all__ = ["Heard", "Question", "conclude", "demo"]
+__all__ = ["WIDTH", "Heard", "Question", "conclude", "demo", "heading", "prose"]
+
+WIDTH: Final = 78
 
 INTRODUCTION = (
     "Ann and Ben share a group with Helper, a bot. Bot, agent, session file and connection are the real ones;"
@@ -80,14 +83,25 @@ def demo(*, fast: bool, verbose: bool) -> None:
     setup_logging("INFO" if verbose else "CRITICAL")
     click.secho("openclaw-octo demo: no message to the bot ends in silence", bold=True)
     click.echo()
-    screen.prose(INTRODUCTION)
+    prose(INTRODUCTION)
     sys.exit(conclude(_play(fast=fast)))
+
+
+def heading(text: str) -> None:
+    """Print the title of a part."""
+    click.echo()
+    click.secho(f"── {text} ".ljust(WIDTH, "─"), bold=True)
+
+
+def prose(text: str) -> None:
+    """Print a paragraph of explanation."""
+    click.echo(textwrap.fill(text, WIDTH, initial_indent="  ", subsequent_indent="  "))
 
 
 def conclude(heard: Heard) -> int:
     """Print what was checked, and return the exit code."""
     claims = _claims(heard)
-    screen.heading("Checked")
+    heading("Checked")
     for claim, contradictions in claims.items():
         mark = click.style("✗", fg="red", bold=True) if contradictions else click.style("✓", fg="green")
         click.echo(f"  {mark} {claim}")

@@ -8,10 +8,9 @@ from typing import Final
 
 import click
 
-from openclaw_channel_octo.cli.demo import screen
-from openclaw_channel_octo.cli.demo.chat import ACCOUNT, AGENT_ID, Chat, Pace, Place
-from openclaw_channel_octo.cli.demo.command import Heard, Question
-from openclaw_channel_octo.cli.playground.app import PlaygroundApp, Settings, configured
+from openclaw_channel_octo.cli.demo.chat import ACCOUNT, AGENT_ID, Chat, Pace, Place, remark
+from openclaw_channel_octo.cli.demo.command import Heard, Question, heading, prose
+from openclaw_channel_octo.cli.playground.app import PlaygroundApp, Settings, configured, meanwhile
 from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.config.load import parse_config
 from openclaw_channel_octo.config.model import GuardConfig
@@ -67,12 +66,12 @@ async def tell(state_dir: Path, pace: Pace) -> Heard:
     journal = Journal(state_dir / "octo.sqlite", SystemClock())
     async with OctoDouble() as octo, journal:
         chat = Chat(octo, state_dir, journal, pace)
-        async with chat.shown():
-            screen.heading("1. The old way (guard.enabled: false)")
+        async with meanwhile(chat.follow()):
+            heading("1. The old way (guard.enabled: false)")
             async with PlaygroundApp(octo, _bot(state_dir, pace, guarded=False), SystemClock()).running():
                 unguarded_lines = await _without_guard(chat)
             before = {place.name: len(chat.lines(place)) for place in chat.places}
-            screen.heading("2. With the guard (the default), on the same session file")
+            heading("2. With the guard (the default), on the same session file")
             async with PlaygroundApp(octo, _bot(state_dir, pace, guarded=True), SystemClock()).running():
                 await _with_guard(chat)
         return Heard(
@@ -89,19 +88,19 @@ async def tell(state_dir: Path, pace: Pace) -> Heard:
 async def _without_guard(chat: Chat) -> list[str]:
     """Let a turn fail and ask again; return what the bot still said after the failure."""
     group, pace = chat.group, chat.pace
-    screen.prose("One turn fails. Watch what becomes of every message after it.")
+    prose("One turn fails. Watch what becomes of every message after it.")
     await chat.say(group, "Ann", "morning! did the nightly build go through?")
     await asyncio.sleep(pace.pause_s)
     await chat.say(group, "Ben", "no idea, I was asleep 😴")
     await asyncio.sleep(pace.pause_s)
     failing = await chat.say(group, "Ann", "@Helper read the build log, what broke?")
     await asyncio.sleep(pace.budget_s / 2)
-    screen.remark(f"(the agent hangs; a run may take {pace.budget_s:g} s)")
+    remark(f"(the agent hangs; a run may take {pace.budget_s:g} s)")
     await chat.settled(group, failing)
     entry = chat.entry(group)
     fields = json.dumps({name: entry.get(name) for name in ("status", "abortedLastRun", "runtimeMs")})[1:-1]
     click.echo()
-    screen.prose(f"What the host has written to agents/{AGENT_ID}/sessions/sessions.json:")
+    prose(f"What the host has written to agents/{AGENT_ID}/sessions/sessions.json:")
     click.echo(f'    "{group.session_key}": {{\n      {fields}, …\n    }}')
     chat.enter(group, again=True)
     said = len(chat.lines(group))
@@ -109,13 +108,13 @@ async def _without_guard(chat: Chat) -> list[str]:
         await chat.settled(group, await chat.say(group, question.who, question.text))
         await asyncio.sleep(pace.silence_s)
         if len(chat.lines(group)) == said:
-            screen.remark("(and then nothing: the host skips a failed session)")
+            remark("(and then nothing: the host skips a failed session)")
     return chat.lines(group)[said:]
 
 
 async def _with_guard(chat: Chat) -> None:
     """Ask in every conversation; the first mention meets the session that failed."""
-    screen.prose(
+    prose(
         "Started again with this one setting changed; the file still says timeout. The guard sees it at the"
         " first mention, says so in the group, clears the status, and the turn runs."
     )

@@ -183,6 +183,7 @@ async def _other_address(bot: BotConfig, url: str) -> str:
 
 
 async def _handshake(registration: Registration, transport: Transport) -> list[Finding]:
+    """Return what the IM server says to the bot, and what to do where it is no yes (protocol §2.7, §4.3)."""
     token = registration.im_token.get_secret_value()
     credentials = Credentials(uid=registration.robot_id, token=token, device_id="doctor")
     connection = ClientConnection(credentials, KeyPair.from_private_bytes(secrets.token_bytes(32)))
@@ -202,7 +203,11 @@ async def _handshake(registration: Registration, transport: Transport) -> list[F
         return [error("login", str(problem), advice)]
     if isinstance(first, Connected):
         return [fine("login", "the socket takes the bot"), *await _after(connection, transport, first)]
-    return [_refusal(first)]
+    if isinstance(first, Kicked):
+        advice = "somebody registers or connects this bot at the same time: stop the other program"
+        return [error("login", "the connection was kicked before the login was through", advice)]
+    words = f"the IM server refuses the bot: reason {first.reason}, {_REASONS.get(first.reason, 'unknown')}"
+    return [error("login", words, _ADVICE.get(first.reason, _LOOK_AT_LOG))]
 
 
 async def _after(connection: ClientConnection, transport: Transport, connected: Connected) -> list[Finding]:
@@ -228,12 +233,3 @@ async def _next(
         for event in connection.receive(await transport.receive(), SystemClock().now()):
             if isinstance(event, wanted):
                 return event
-
-
-def _refusal(event: Rejected | Kicked) -> Finding:
-    """Return what the IM server said instead of yes, and what to do (protocol §2.7, §4.3)."""
-    if isinstance(event, Kicked):
-        advice = "somebody registers or connects this bot at the same time: stop the other program"
-        return error("login", "the connection was kicked before the login was through", advice)
-    words = f"the IM server refuses the bot: reason {event.reason}, {_REASONS.get(event.reason, 'unknown')}"
-    return error("login", words, _ADVICE.get(event.reason, _LOOK_AT_LOG))

@@ -123,13 +123,9 @@ def _folder(folder: Path, bots: Sequence[BotConfig]) -> Iterator[Finding]:
     if found.st_mode & OTHERS:
         advice = f"chmod 700 {folder}: what people wrote lies there; the next start does so too"
         yield warning(FOLDER, f"{folder} is open to other users of this machine", advice)
-    if holder:
-        yield from _use(folder, holder, bots)
-    else:
+    if not holder:
         yield fine(FOLDER, f"{folder}, used by nobody now")
-
-
-def _use(folder: Path, holder: str, bots: Sequence[BotConfig]) -> Iterator[Finding]:
+        return
     try:
         told = ask(folder, "status", timeout_s=ANSWER_WITHIN_S)
     except ControlError as problem:

@@ -133,8 +133,13 @@ def bury(name: str, store: Path, account: str, reason: str, as_json: bool) -> No
     for row, chunks in found:
         told = plain(f"{name}: buried, {reason}")
         click.echo(json.dumps(_as_json(row, chunks, text=False)) if as_json else told)
-    if _bots_run(store):
-        click.echo(IN_HAND, err=True)
+    try:
+        ask(store, "ping")
+    except NotRunning:
+        return
+    except ControlError:
+        pass  # somebody is there and says no
+    click.echo(IN_HAND, err=True)
 
 
 def _not_to_bury(rows: Sequence[JournalRow]) -> str:
@@ -145,16 +150,6 @@ def _not_to_bury(rows: Sequence[JournalRow]) -> str:
         which = ", ".join(f"{row.message_id} of bot {row.account} ({row.state})" for row in rows)
         return f"it may be any of {len(rows)}: {which}; give the message id, and the bot with --account"
     return "" if rows[0].state in OPEN else f"it has ended already: {rows[0].state}"
-
-
-def _bots_run(store: Path) -> bool:
-    try:
-        ask(store, "ping")
-    except NotRunning:
-        return False
-    except ControlError:
-        pass  # somebody is there and says no
-    return True
 
 
 @journal.command()

@@ -14,7 +14,7 @@ from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.control.client import ask
 from openclaw_channel_octo.errors import ControlError, NotRunning
 from openclaw_channel_octo.ids import split_space
-from openclaw_channel_octo.store.pairing import MOST_MISSES, Approval, Pairing, Verdict
+from openclaw_channel_octo.store.pairing import MOST_MISSES, Approval, Verdict
 
 __all__ = ["pairing"]
 
@@ -45,7 +45,9 @@ def list_people(store: Path, account: str, as_json: bool) -> None:
     now_ms = SystemClock().wall_ms()
     found = journal_in(store).pairings(account=account.lower(), now_ms=now_ms)
     for one in found:
-        click.echo(json.dumps(to_builtins(one)) if as_json else _line(one, now_ms))
+        code = f"  code {one.code}" if one.code else ""
+        line = f"{age(one.since, now_ms):>7}  {one.state:<8}  {one.account:<12.12}  {plain(one.uid)}{code}"
+        click.echo(json.dumps(to_builtins(one)) if as_json else line)
     if not found and not as_json:
         click.echo("Nobody waits, and nobody was let in.")
 
@@ -107,8 +109,3 @@ def _tell(store: Path, found: Approval) -> str:
     except ControlError as error:
         return str(error)
     return ""
-
-
-def _line(one: Pairing, now_ms: int) -> str:
-    line = f"{age(one.since, now_ms):>7}  {one.state:<8}  {one.account:<12.12}  {plain(one.uid)}"
-    return f"{line}  code {one.code}" if one.code else line

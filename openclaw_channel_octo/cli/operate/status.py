@@ -5,6 +5,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +84,10 @@ def _report(store: Path) -> Report:
     try:
         live = ask(store, "status")
     except ControlError as error:
-        problem = _owner(store) or ("" if error.code == "not-running" else str(error))
+        problem = "" if error.code == "not-running" else str(error)
+        with suppress(HostError):
+            if holder := owner_lock(store).holder():
+                problem = f"process {holder} has this folder and cannot be asked"
     journal = journal_in(store).overview()
     connections = live.get("bots", {})
     bots = {
@@ -102,15 +106,6 @@ def _report(store: Path) -> Report:
         "bots": bots,
         **{name: live.get(name, {}) for name in ("turns", "lanes", "unsent", "failing")},
     }
-
-
-def _owner(store: Path) -> str:
-    """Return which process has the folder although it cannot be asked, empty when none."""
-    try:
-        holder = owner_lock(store).holder()
-    except HostError:
-        return ""
-    return f"process {holder} has this folder and cannot be asked" if holder else ""
 
 
 def _row(row: JournalRow | None) -> dict[str, Any] | None:

@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Mapping
 from enum import StrEnum
+from functools import partial
 from http import HTTPStatus
 from textwrap import shorten
 from typing import Any
@@ -23,8 +24,8 @@ __all__ = ["Kind", "Timeline", "WatchedHost"]
 KEPT = 400
 """Entries a timeline keeps."""
 
-SHOWN = 80
-"""Characters of a message that are shown."""
+_short = partial(shorten, width=80, placeholder=" …")
+"""Returns what is shown of a message."""
 
 
 class Kind(StrEnum):
@@ -137,18 +138,16 @@ class Timeline:
         announced = call.name == "sendMessage" and text == self._announcement
         words = f"{call.name} {_short(str(text))}".strip()
         failed = call.status != HTTPStatus.OK
+        try:
+            key = self._key_of(ChannelRef(body["channel_id"], ChannelType(body["channel_type"])))
+        except (KeyError, TypeError, ValueError):
+            key = ""  # a call about no conversation
         self.note(
-            self._session_of(body),
+            key,
             Kind.NOTICE if announced else Kind.CALL,
             f"{words} → {call.status or 'no answer'}" if failed else words,
             bad=failed,
         )
-
-    def _session_of(self, body: Mapping[str, Any]) -> str:
-        try:
-            return self._key_of(ChannelRef(body["channel_id"], ChannelType(body["channel_type"])))
-        except (KeyError, TypeError, ValueError):
-            return ""  # a call about no conversation
 
 
 class WatchedHost(EmbeddedHost):
@@ -209,7 +208,3 @@ class WatchedHost(EmbeddedHost):
             self._statuses[session_key] = status
             bad = status not in {"idle", "running", "done"}
             self._timeline.note(session_key, Kind.STATUS, f"session status {status}", bad=bad)
-
-
-def _short(text: str) -> str:
-    return shorten(text, SHOWN, placeholder=" …")

@@ -5,7 +5,7 @@ import logging
 import resource
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
@@ -156,18 +156,14 @@ async def metrics_served(
     config: MetricsConfig | None, meter: "PrometheusMeter | None", status: Callable[[], ChannelStatus]
 ) -> AsyncIterator[None]:
     """Serve the metrics meanwhile; the bots run without them where their address cannot be had."""
-    if config is None or meter is None:
+    async with AsyncExitStack() as served:
+        if config is not None and meter is not None:
+            meter.watch(status)
+            try:
+                server = await meter.serve(config.host, config.port, config.hosts)
+            except OSError as error:
+                _log.error("no metrics: %s cannot be listened on (%s)", config.listen, error.strerror)
+            else:
+                served.push_async_callback(server.close)
+                _log.info("metrics at http://%s:%d/metrics", config.host, server.port)
         yield
-        return
-    meter.watch(status)
-    try:
-        server = await meter.serve(config.host, config.port, config.hosts)
-    except OSError as error:
-        _log.error("no metrics: %s cannot be listened on (%s)", config.listen, error.strerror)
-        yield
-        return
-    _log.info("metrics at http://%s:%d/metrics", config.host, server.port)
-    try:
-        yield
-    finally:
-        await server.close()
