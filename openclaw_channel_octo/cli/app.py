@@ -25,7 +25,6 @@ from openclaw_channel_octo.cli.sessions.command import sessions
 
 __all__ = ["main"]
 
-
 OWN = "openclaw_channel_octo.plugin"
 
 

@@ -89,19 +89,15 @@ def check(config_file: Path | None, openclaw: Path | None, *, as_json: bool) -> 
 
 async def look(config: OctoConfig, settings: GatewayHostConfig) -> GatewayFindings:
     """Return what a gateway says about itself. Raises `HostError` where none can be asked."""
-    host = gateway_from_config(settings)
+    host, url = gateway_from_config(settings), settings.url.partition("?")[0]
     await host.start()
     try:
         hello = await within(SystemClock(), CONNECT_WITHIN_S, host.hello())
-        found = GatewayFindings(
-            url=settings.url.partition("?")[0], release=hello.version, scopes=sorted(hello.scopes)
-        )
+        found = GatewayFindings(url=url, release=hello.version, scopes=sorted(hello.scopes))
         _judge(hello, found)
         await _list(host, config, settings, found)
     except TimeoutError:
-        raise HostError(
-            host.status.why or f"no gateway answers at {settings.url.partition('?')[0]}"
-        ) from None
+        raise HostError(host.status.why or f"no gateway answers at {url}") from None
     finally:
         await host.stop()
     return found

@@ -159,17 +159,15 @@ async def _status(channel: OctoChannel, host_kind: str, _: Mapping[str, Any]) ->
     return {"pid": os.getpid(), "version": __version__, "host": host_kind, **to_builtins(channel.status())}
 
 
-async def _show(channel: OctoChannel, params: Mapping[str, Any]) -> Mapping[str, Any]:
-    shown: dict[str, Any] = to_builtins(await channel.look(_text(params, "session")))
-    return shown
+async def _show(channel: OctoChannel, params: Mapping[str, Any]) -> Any:
+    return to_builtins(await channel.look(_text(params, "session")))
 
 
-async def _repair(channel: OctoChannel, params: Mapping[str, Any]) -> Mapping[str, Any]:
+async def _repair(channel: OctoChannel, params: Mapping[str, Any]) -> Any:
     dry_run = params.get("dry_run", False)
     if not isinstance(dry_run, bool):
         raise ControlError("bad-params", "dry_run must be true or false")
-    shown: dict[str, Any] = to_builtins(await channel.repair(_text(params, "session"), dry_run=dry_run))
-    return shown
+    return to_builtins(await channel.repair(_text(params, "session"), dry_run=dry_run))
 
 
 async def _tell_paired(channel: OctoChannel, params: Mapping[str, Any]) -> Mapping[str, Any]:

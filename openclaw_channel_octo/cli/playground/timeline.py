@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from enum import StrEnum
 from functools import partial
 from http import HTTPStatus
+from itertools import count
 from textwrap import shorten
 from typing import Any
 
@@ -82,7 +83,7 @@ class Timeline:
         self._clock = clock
         self._key_of = key_of
         self._announcement = announcement
-        self._noted = 0
+        self._numbers = count(1)
         self._lines_seen: dict[str, int] = {}
         self._calls_seen = 0
         self._unanswered: list[int] = []
@@ -90,9 +91,8 @@ class Timeline:
 
     def note(self, session_key: str, kind: Kind, text: str, *, bad: bool = False) -> None:
         """Add what has happened at this moment."""
-        self._noted += 1
         entry = Entry(
-            number=self._noted,
+            number=next(self._numbers),
             at_ms=self._clock.wall_ms(),
             session_key=session_key,
             kind=kind,
