@@ -29,44 +29,26 @@ TOKEN: Final = "TOKEN"  # noqa: S105  # what stands in a capture in place of one
 
 _STRUCTURE: Final = frozenset(
     {
-        "action",
-        "agent_platform",
-        "agent_version",
-        "card_version",
-        "channel_id",
-        "client_answers",
-        "client_msg_no",
-        "client_ref",
-        "cmd",
-        "code",
-        "creator",
-        "creator_uid",
-        "event_type",
-        "extension",
-        "from_uid",
-        "group_no",
-        "invisibles",
-        "kind",
-        "message_id",
-        "message_ids",
-        "message_idstr",
-        "operator",
-        "owner_channel_id",
-        "owner_uid",
-        "plugin_version",
-        "profile",
-        "robot_id",
-        "root_message_id",
-        "short_id",
-        "source_message_id",
-        "space_id",
-        "sure_uid",
-        "to_uid",
-        "type",
-        "uid",
-        "uids",
-        "updated_by",
-        "visibles",
+        # people and bots
+        *(
+            "creator",
+            "creator_uid",
+            "from_uid",
+            "invisibles",
+            "operator",
+            "owner_uid",
+            "robot_id",
+            "sure_uid",
+        ),
+        *("to_uid", "uid", "uids", "updated_by", "visibles"),
+        # places
+        *("channel_id", "group_no", "owner_channel_id", "short_id", "space_id"),
+        # messages
+        *("client_answers", "client_msg_no", "client_ref", "message_id", "message_ids", "message_idstr"),
+        *("root_message_id", "source_message_id"),
+        # kinds and versions
+        *("action", "agent_platform", "agent_version", "card_version", "cmd", "code", "event_type"),
+        *("extension", "kind", "plugin_version", "profile", "type"),
     }
 )
 """Keys whose texts are ids and kinds: without them a masked capture could not be replayed."""
@@ -127,7 +109,11 @@ class Cleaner:
         if not isinstance(value, str):
             return value
         if key == "payload":
-            return self._base64(value)
+            try:
+                data = base64.b64decode(value, validate=True)
+            except (binascii.Error, ValueError):
+                return self.content(value)
+            return base64.b64encode(self.payload(data)).decode()
         if key == "content_edit":
             return self.payload(value.encode("utf-8", "replace")).decode("utf-8", "replace")
         return self.text(value) if key in _STRUCTURE else self.content(value)
@@ -144,13 +130,6 @@ class Cleaner:
         if clean == value:
             return data
         return json.dumps(clean, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
-
-    def _base64(self, value: str) -> str:
-        try:
-            data = base64.b64decode(value, validate=True)
-        except (binascii.Error, ValueError):
-            return self.content(value)
-        return base64.b64encode(self.payload(data)).decode()
 
 
 class SocketCleaner:

@@ -14,7 +14,6 @@ from openclaw_channel_octo.capture.format import (
     SocketControl,
     SocketMessage,
 )
-from openclaw_channel_octo.capture.header import CaptureHeader
 from openclaw_channel_octo.capture.socket import NO_KEY, SocketReader
 from openclaw_channel_octo.errors import CaptureError
 from openclaw_channel_octo.wire.packets import Connack, Connect
@@ -56,8 +55,14 @@ def redact(capture: Capture, cleaner: Cleaner) -> Capture:
     Raises:
         CaptureError: a record of a kind nobody here can clean.
     """
-    records = tuple(_clean_records(capture, cleaner))
-    return Capture(header=_clean_header(capture.header, cleaner), records=records, torn=capture.torn)
+    header = capture.header
+    labels = {
+        number: label.model_copy(update={"text": cleaner.json(label.text), "why": cleaner.content(label.why)})
+        for number, label in header.labels.items()
+    }
+    said = {"notes": cleaner.content(header.notes), "description": cleaner.content(header.description)}
+    clean = header.model_copy(update={"labels": labels, **said})
+    return Capture(header=clean, records=tuple(_clean_records(capture, cleaner)), torn=capture.torn)
 
 
 def _clean_records(capture: Capture, cleaner: Cleaner) -> Iterator[Record]:
@@ -82,15 +87,6 @@ def _clean_other(record: Record, cleaner: Cleaner) -> Record:
         case OtherRecord(stream=stream):
             raise CaptureError(f'records of "{stream}" cannot be cleaned: nobody here knows what is in them')
     return record
-
-
-def _clean_header(header: CaptureHeader, cleaner: Cleaner) -> CaptureHeader:
-    labels = {
-        number: label.model_copy(update={"text": cleaner.json(label.text), "why": cleaner.content(label.why)})
-        for number, label in header.labels.items()
-    }
-    said = {"notes": cleaner.content(header.notes), "description": cleaner.content(header.description)}
-    return header.model_copy(update={"labels": labels, **said})
 
 
 def _opens(records: Iterable[Record]) -> int:

@@ -133,6 +133,9 @@ class OtherRecord(Struct, frozen=True, kw_only=True):
     data: Any
 
 
+_EXCHANGE: Final = ("method", "path", "query", "body", "status", "response")
+"""What the file holds of an `ApiCall`, in its order."""
+
 Record = FromServer | ToServer | SocketControl | ApiCall | OtherRecord
 
 
@@ -172,7 +175,8 @@ def read_capture(path: Path, *, for_replay: bool = False) -> Capture:
 
 def _read(file: BinaryIO, name: str, *, for_replay: bool) -> Capture:
     objects = _Objects(file, name)
-    first = next(objects, None)
+    items = iter(objects)
+    first = next(items, None)
     if first is None:
         raise CaptureError(f"{name} is no capture: it ends before its header is complete")
     header = _header(first, name)
@@ -180,20 +184,20 @@ def _read(file: BinaryIO, name: str, *, for_replay: bool) -> Capture:
         raise CaptureError(
             f"{name} is a recording of {header.protocol}; only {BINARY_PROTOCOL} can be replayed"
         )
-    records = tuple(_record(item, f"{name}, record {number}") for number, item in enumerate(objects, 1))
+    records = tuple(_record(item, f"{name}, record {number}") for number, item in enumerate(items, 1))
     return Capture(header=header, records=records, torn=objects.torn)
 
 
-class _Objects(Iterator[Any]):
-    """The msgpack objects of a file, read under explicit limits."""
+class _Objects:
+    """The msgpack objects of a file, read under explicit limits; at their end ``torn`` tells of an unfinished one."""
 
     def __init__(self, file: BinaryIO, name: str) -> None:
         self._file = file
         self._name = name
-        self._fed = 0
-        self._whole = 0
-        self._count = 0
-        self._unpacker = msgpack.Unpacker(
+        self.torn = False
+
+    def __iter__(self) -> Iterator[Any]:
+        unpacker = msgpack.Unpacker(
             raw=False,
             strict_map_key=True,
             max_buffer_size=MAX_OBJECT_BYTES,
@@ -203,40 +207,26 @@ class _Objects(Iterator[Any]):
             max_map_len=MAX_ITEMS,
             max_ext_len=0,
         )
-
-    @property
-    def torn(self) -> bool:
-        """Whether bytes of an unfinished object are left; meaningful once the iteration has ended."""
-        return self._fed != self._whole
-
-    def __next__(self) -> Any:
-        try:
-            item = self._unpack()
-        except (ValueError, msgpack.UnpackException) as error:
-            raise CaptureError(self._complaint()) from error
-        self._count += 1
-        self._whole = self._unpacker.tell()
-        return item
-
-    def _unpack(self) -> Any:
-        while True:
+        fed = whole = count = 0
+        while chunk := self._file.read(_READ_SIZE):
+            if fed - whole > MAX_OBJECT_BYTES:
+                raise CaptureError(_complaint(self._name, count))
             try:
-                return self._unpacker.unpack()
-            except msgpack.OutOfData:
-                chunk = self._file.read(_READ_SIZE)
-                if not chunk:
-                    raise StopIteration from None
-                if self._fed - self._whole > MAX_OBJECT_BYTES:
-                    raise ValueError("an object without end") from None
-            self._unpacker.feed(chunk)
-            self._fed += len(chunk)
+                unpacker.feed(chunk)
+                fed += len(chunk)
+                for item in unpacker:
+                    count += 1
+                    whole = unpacker.tell()
+                    yield item
+            except (ValueError, msgpack.UnpackException) as error:
+                raise CaptureError(_complaint(self._name, count)) from error
+        self.torn = fed != whole
 
-    def _complaint(self) -> str:
-        if self._count == 0:
-            return f"{self._name} is no capture: it does not begin with a msgpack header"
-        return (
-            f"{self._name} is damaged after record {self._count - 1}: no msgpack, or larger than any record"
-        )
+
+def _complaint(name: str, count: int) -> str:
+    if count == 0:
+        return f"{name} is no capture: it does not begin with a msgpack header"
+    return f"{name} is damaged after record {count - 1}: no msgpack, or larger than any record"
 
 
 def _header(item: Any, name: str) -> CaptureHeader:
@@ -261,34 +251,18 @@ def _record(item: Any, place: str) -> Record:
         case [int() as at_us, "ws", "ctl", {"event": str() as event}]:
             details = {name: value for name, value in item[3].items() if name != "event"}
             return SocketControl(at_us=at_us, event=event, details=details)
-        case [int() as at_us, "rest" | "imapi" as api, str() as direction, dict() as data]:
-            return _api_call(at_us, api, direction, data, place)
+        case [int(), "rest" | "imapi", str(), {"method": str(), "path": str(), "status": int()}]:
+            at_us, api, direction, data = item
+            exchange = {name: data.get(name) for name in _EXCHANGE} | {"query": data.get("query") or {}}
+            return ApiCall(at_us=at_us, api=api, direction=direction, **exchange)
+        case [int(), "rest" | "imapi", str(), dict()]:
+            raise CaptureError(f"{place}: an API call without method, path and status")
         case [int(), "ws" | "rest" | "imapi", *_]:
             raise CaptureError(f"{place}: not what its stream records")
         case [int() as at_us, str() as stream, str() as direction, data]:
             return OtherRecord(at_us=at_us, stream=stream, direction=direction, data=data)
         case _:
             raise CaptureError(f"{place}: not [time, stream, direction, data]")
-
-
-def _api_call(
-    at_us: int, api: Literal["rest", "imapi"], direction: str, data: dict[str, Any], place: str
-) -> ApiCall:
-    match data:
-        case {"method": str() as method, "path": str() as path, "status": int() as status}:
-            return ApiCall(
-                at_us=at_us,
-                api=api,
-                direction=direction,
-                method=method,
-                path=path,
-                query=data.get("query") or {},
-                body=data.get("body"),
-                status=status,
-                response=data.get("response"),
-            )
-        case _:
-            raise CaptureError(f"{place}: an API call without method, path and status")
 
 
 def write_capture(file: BinaryIO, capture: Capture) -> None:
@@ -312,14 +286,7 @@ def _row(record: Record) -> list[Any]:
         case SocketControl(at_us=at_us, event=event, details=details):
             return [at_us, "ws", "ctl", {"event": event, **details}]
         case ApiCall():
-            exchange = {
-                "method": record.method,
-                "path": record.path,
-                "query": dict(record.query),
-                "body": record.body,
-                "status": record.status,
-                "response": record.response,
-            }
+            exchange = {name: getattr(record, name) for name in _EXCHANGE} | {"query": dict(record.query)}
             return [record.at_us, record.api, record.direction, exchange]
         case OtherRecord(at_us=at_us, stream=stream, direction=direction, data=data):
             return [at_us, stream, direction, data]

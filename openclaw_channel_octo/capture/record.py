@@ -16,19 +16,13 @@ from msgspec import Struct
 from pydantic import SecretStr
 
 from openclaw_channel_octo.capture.clean import Cleaner, SocketCleaner
-from openclaw_channel_octo.capture.format import (
-    ApiCall,
-    FromServer,
-    Record,
-    SocketControl,
-    ToServer,
-    pack,
-)
+from openclaw_channel_octo.capture.format import ApiCall, FromServer, Record, SocketControl, ToServer, pack
 from openclaw_channel_octo.capture.header import AccountInfo, CaptureHeader, ClientInfo, ServerInfo
 from openclaw_channel_octo.clock import Clock
 from openclaw_channel_octo.errors import CaptureError
 from openclaw_channel_octo.rest.answers import Exchange
 from openclaw_channel_octo.runtime.connection.transport import Transport
+from openclaw_channel_octo.wire.packets import Connect
 
 __all__ = ["RecordLimits", "Recorder"]
 
@@ -90,13 +84,18 @@ class Recorder:
         self._mask = mask_text
         self._registered: Mapping[str, Any] = {}
         self._early: deque[Exchange] = deque(maxlen=EARLY_CALLS)
-        self._live: _Connection | None = None
+        self._live: _Recorded | None = None
         self._number = 0
         self._written = 0
         self._began = clock.now()
         self._over = ""
         self._disk = _Disk(self._stop)
-        _make_folder(folder)
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise CaptureError(f"cannot record to {folder}: {error.strerror or error}") from error
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise CaptureError(f"cannot record to {folder}: it is not writable")
 
     def socket(self, transport: Transport, private_key: bytes) -> Transport:
         """Return a transport that carries the same bytes and records them in a file of its own."""
@@ -104,8 +103,8 @@ class Recorder:
             return transport
         name = str(self._registered.get("name", ""))
         cleaner = Cleaner(*self._secrets, mask_text=self._mask, own_name=name)
-        self._live = _Connection(cleaner, SocketCleaner(cleaner, private_key), private_key, self._clock.now())
-        return _Recorded(transport, self, self._live)
+        self._live = _Recorded(transport, self, cleaner, private_key, self._clock.now())
+        return self._live
 
     def call(self, exchange: Exchange) -> None:
         """Take note of one REST call and its answer."""
@@ -115,23 +114,23 @@ class Recorder:
         if live is None or not live.begun:
             self._early.append(exchange)
         elif self._within_limits():
-            self._write(_api_call(live, exchange, self._at_us(live)))
+            self._write(_api_call(live.cleaner, exchange, self._at_us(live)))
 
     async def close(self) -> None:
         """End the recording; what was recorded is on the disk when this returns."""
         self._over = self._over or "closed"
         await self._disk.close()
 
-    def carried(self, connection: "_Connection", data: bytes, kind: type[FromServer | ToServer]) -> None:
+    def carried(self, connection: "_Recorded", data: bytes, kind: type[FromServer | ToServer]) -> None:
         """Take note of bytes a transport received or sent."""
         if connection is not self._live or not self._within_limits():
             return
         if clean := connection.socket.clean(kind.side, data):
-            if not connection.begun and connection.socket.connect is not None:
-                self._begin(connection)
+            if not connection.begun and (connect := connection.socket.connect) is not None:
+                self._begin(connection, connect)
             self._write(kind(at_us=self._at_us(connection), data=clean))
 
-    def ended(self, connection: "_Connection") -> None:
+    def ended(self, connection: "_Recorded") -> None:
         """Take note that a transport is closed: its file is complete."""
         if connection is not self._live:
             return
@@ -140,16 +139,26 @@ class Recorder:
             self._write(SocketControl(at_us=self._at_us(connection), event="close", details=details))
         self._live = None
 
-    def _begin(self, connection: "_Connection") -> None:
+    def _begin(self, connection: "_Recorded", connect: Connect) -> None:
         """Begin a connection's file, now that its CONNECT tells who connects."""
         self._number += 1
         now = datetime.fromtimestamp(self._clock.wall_ms() / 1000, UTC)
         path = self._folder / f"{self._account}-{now:%Y%m%dT%H%M%SZ}-{self._number}.wkcap"
-        header = _header(connection, self._account, now, self._registered)
+        told = {name: str(self._registered.get(name, "")) for name in ("robot_id", "name", "owner_uid")}
+        header = CaptureHeader(
+            scenario=f"{self._account}-recorded",
+            description=f"bot {self._account}, recorded while it ran{', texts masked' if self._mask else ''}",
+            recorded_at=now.isoformat(timespec="seconds"),
+            server=ServerInfo(name="Octo"),
+            proto_version=connect.version,
+            client=ClientInfo(uid=connect.uid, device_flag=connect.device_flag, device_id=connect.device_id),
+            client_private_keys=(connection.private_key,),
+            account=AccountInfo(**told),
+        )
         self._written += self._disk.write(pack(header), path)
         connection.begun = True
         for exchange in self._early:
-            self._write(_api_call(connection, exchange, 0))
+            self._write(_api_call(connection.cleaner, exchange, 0))
         self._early.clear()
         self._write(SocketControl(at_us=self._at_us(connection), event="open", details={}))
 
@@ -160,7 +169,7 @@ class Recorder:
         if not self._over:
             self._written += self._disk.write(data)
 
-    def _at_us(self, connection: "_Connection") -> int:
+    def _at_us(self, connection: "_Recorded") -> int:
         return int((self._clock.now() - connection.began) * 1_000_000)
 
     def _within_limits(self) -> bool:
@@ -176,33 +185,31 @@ class Recorder:
             _log.warning("[octo] [%s] the recording has ended: %s; the bot goes on", self._account, why)
 
 
-class _Connection(Struct):
-    cleaner: Cleaner
-    socket: SocketCleaner
-    private_key: bytes
-    began: float
-    begun: bool = False
-
-
 class _Recorded:
     """A transport that tells a recorder what passes."""
 
-    def __init__(self, transport: Transport, recorder: Recorder, connection: _Connection) -> None:
+    def __init__(
+        self, transport: Transport, recorder: Recorder, cleaner: Cleaner, private_key: bytes, began: float
+    ) -> None:
         self._transport = transport
         self._recorder = recorder
-        self._connection = connection
+        self.cleaner = cleaner
+        self.socket = SocketCleaner(cleaner, private_key)
+        self.private_key = private_key
+        self.began = began
+        self.begun = False
 
     async def send(self, data: bytes) -> None:
-        self._recorder.carried(self._connection, data, ToServer)
+        self._recorder.carried(self, data, ToServer)
         await self._transport.send(data)
 
     async def receive(self) -> bytes:
         data = await self._transport.receive()
-        self._recorder.carried(self._connection, data, FromServer)
+        self._recorder.carried(self, data, FromServer)
         return data
 
     async def close(self) -> None:
-        self._recorder.ended(self._connection)
+        self._recorder.ended(self)
         await self._transport.close()
 
 
@@ -249,28 +256,7 @@ class _Disk:
             self._file = None
 
 
-def _header(
-    connection: _Connection, account: str, now: datetime, registered: Mapping[str, Any]
-) -> CaptureHeader:
-    connect = connection.socket.connect
-    if connect is None:
-        raise CaptureError("a capture begins with CONNECT")
-    told = {name: str(registered.get(name, "")) for name in ("robot_id", "name", "owner_uid")}
-    return CaptureHeader(
-        scenario=f"{account}-recorded",
-        description=f"bot {account}, recorded while it ran"
-        + (", texts masked" if connection.cleaner.masks else ""),
-        recorded_at=now.isoformat(timespec="seconds"),
-        server=ServerInfo(name="Octo"),
-        proto_version=connect.version,
-        client=ClientInfo(uid=connect.uid, device_flag=connect.device_flag, device_id=connect.device_id),
-        client_private_keys=(connection.private_key,),
-        account=AccountInfo(**told),
-    )
-
-
-def _api_call(connection: _Connection, exchange: Exchange, at_us: int) -> ApiCall:
-    cleaner = connection.cleaner
+def _api_call(cleaner: Cleaner, exchange: Exchange, at_us: int) -> ApiCall:
     query = {name: cleaner.text(value) for name, value in exchange.query.items()}
     return ApiCall(
         at_us=at_us,
@@ -290,12 +276,3 @@ def _json(data: bytes) -> Any:
         return json.loads(data) if data else None
     except (ValueError, RecursionError):
         return data.decode("utf-8", "replace")
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise CaptureError(f"cannot record to {folder}: {error.strerror or error}") from error
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise CaptureError(f"cannot record to {folder}: it is not writable")

@@ -9,14 +9,7 @@ from typing import Any
 
 from msgspec import Struct, field
 
-from openclaw_channel_octo.capture.format import (
-    Capture,
-    FromServer,
-    Record,
-    Side,
-    SocketControl,
-    ToServer,
-)
+from openclaw_channel_octo.capture.format import Capture, FromServer, Record, Side, SocketControl, ToServer
 from openclaw_channel_octo.capture.header import CaptureHeader
 from openclaw_channel_octo.capture.socket import SocketReader
 from openclaw_channel_octo.clock import SystemClock
@@ -33,7 +26,7 @@ from openclaw_channel_octo.wire.crypto import KeyPair
 from openclaw_channel_octo.wire.events import Connected, Kicked, Received, Rejected, Undecodable
 from openclaw_channel_octo.wire.packets import Recvack
 
-__all__ = ["Ack", "Replay", "ReplayEvent", "replay"]
+__all__ = ["ReplayEvent", "replay"]
 
 ACCOUNT = "replay"
 ANNOUNCED_VERSION = 5
@@ -41,7 +34,7 @@ ANNOUNCED_VERSION = 5
 ReplayEvent = dict[str, Any]
 """One line of a replay's report, fit for JSON; ``event`` names its kind."""
 
-Ack = tuple[int, int, int]
+_Ack = tuple[int, int, int]
 """A RECVACK as message id, message seq, header flags."""
 
 
@@ -53,8 +46,8 @@ class _Connection(Struct):
     ours: SocketReader
     theirs: SocketReader
     outcome: str = "rejected"
-    sent: list[Ack] = field(default_factory=list)
-    recorded: list[Ack] = field(default_factory=list)
+    sent: list[_Ack] = field(default_factory=list)
+    recorded: list[_Ack] = field(default_factory=list)
 
 
 async def replay(capture: Capture) -> AsyncIterator[ReplayEvent]:
@@ -67,20 +60,15 @@ async def replay(capture: Capture) -> AsyncIterator[ReplayEvent]:
     """
     with TemporaryDirectory(prefix="octo-replay-") as folder:
         async with Journal(Path(folder) / "octo.sqlite", SystemClock()) as journal:
-            run = Replay(capture.header, journal)
+            run = _Replay(capture.header, journal)
             for record in capture.records:
                 for event in await run.play(record):
                     yield event
             yield run.summary()
 
 
-class Replay:
-    """The state of one replay.
-
-    Args:
-        header: the capture's header.
-        journal: an empty journal.
-    """
+class _Replay:
+    """The state of one replay, with an empty journal."""
 
     def __init__(self, header: CaptureHeader, journal: Journal) -> None:
         account = header.account
@@ -101,29 +89,14 @@ class Replay:
         match record:
             case SocketControl(event="open"):
                 self._open()
-            case SocketControl(event="close"):
-                return self._close()
-            case FromServer():
-                return await self._receive(record.stream_bytes, record.at_us / 1_000_000)
+            case SocketControl(event="close") if self._live is not None:
+                live, self._live = self._live, None
+                return [{"event": "closed", "connection": live.number, "outcome": live.outcome}]
+            case FromServer() if self._live is not None:
+                return await self._receive(self._live, record.stream_bytes, record.at_us / 1_000_000)
             case ToServer() if self._live is not None:
                 self._live.recorded += _acks_in(self._live.theirs, record.stream_bytes)
         return []
-
-    def summary(self) -> ReplayEvent:
-        """Return the report's last line."""
-        return {
-            "event": "summary",
-            "scenario": self._header.scenario,
-            "connections": len(self._connections),
-            "messages": sum(self._decisions.values()),
-            "decisions": {
-                kind.value: self._decisions[kind]
-                for kind in DecisionKind
-                if kind is not DecisionKind.REFUSED  # a replay lets everybody in
-            },
-            "acks": self._acks(),
-            "disagreements": self._disagreements,
-        }
 
     def _open(self) -> None:
         number = len(self._connections) + 1
@@ -143,16 +116,7 @@ class Replay:
         self._live = _Connection(number, core, ours=SocketReader(key), theirs=SocketReader(key))
         self._connections.append(self._live)
 
-    def _close(self) -> list[ReplayEvent]:
-        live, self._live = self._live, None
-        if live is None:
-            return []
-        return [{"event": "closed", "connection": live.number, "outcome": live.outcome}]
-
-    async def _receive(self, data: bytes, now: float) -> list[ReplayEvent]:
-        live = self._live
-        if live is None:
-            return []
+    async def _receive(self, live: _Connection, data: bytes, now: float) -> list[ReplayEvent]:
         try:
             happened = live.core.receive(data, now)
         except RemoteProtocolError:
@@ -185,29 +149,27 @@ class Replay:
             if outcome.acknowledge:
                 message = outcome.message
                 live.core.acknowledge(message.message_id, message.message_seq, message.flags)
-            self._compare_label(outcome)
-            self._decisions[outcome.decision.kind] += 1
+            decision, label = outcome.decision, self._header.labels.get(outcome.message.client_msg_no)
+            self._decisions[decision.kind] += 1
+            if label is None or label.addressed is None or decision.kind is DecisionKind.DUPLICATE:
+                continue
+            if (decision.kind in ADDRESSED) is not label.addressed:
+                self._disagreements.append(
+                    {
+                        "message_id": str(outcome.message.message_id),
+                        "client_msg_no": outcome.message.client_msg_no,
+                        "label": label.addressed,
+                        "why": label.why,
+                        "decision": decision.kind.value,
+                        "reason": decision.reason,
+                    }
+                )
         live.sent += _acks_in(live.ours, live.core.outgoing())
         return [_line(outcome) for outcome in outcomes]
 
-    def _compare_label(self, outcome: Outcome) -> None:
-        label = self._header.labels.get(outcome.message.client_msg_no)
-        if label is None or label.addressed is None or outcome.decision.kind is DecisionKind.DUPLICATE:
-            return
-        if (outcome.decision.kind in ADDRESSED) is not label.addressed:
-            self._disagreements.append(
-                {
-                    "message_id": str(outcome.message.message_id),
-                    "client_msg_no": outcome.message.client_msg_no,
-                    "label": label.addressed,
-                    "why": label.why,
-                    "decision": outcome.decision.kind.value,
-                    "reason": outcome.decision.reason,
-                }
-            )
-
-    def _acks(self) -> dict[str, Any]:
-        """Compare our RECVACKs with the recorded ones, in order; a client that never acked proves nothing."""
+    def summary(self) -> ReplayEvent:
+        """Return the report's last line."""
+        # RECVACKs are compared in order; a client that never acked proves nothing.
         compared = [each for each in self._connections if each.recorded]
         mismatches = [
             {"connection": each.number, "position": position, "sent": ours, "recorded": theirs}
@@ -216,15 +178,27 @@ class Replay:
             if ours != theirs
         ]
         return {
-            "sent": sum(len(each.sent) for each in self._connections),
-            "recorded": sum(len(each.recorded) for each in self._connections),
-            "compared_connections": len(compared),
-            "equal": not mismatches,
-            "mismatches": mismatches,
+            "event": "summary",
+            "scenario": self._header.scenario,
+            "connections": len(self._connections),
+            "messages": sum(self._decisions.values()),
+            "decisions": {
+                kind.value: self._decisions[kind]
+                for kind in DecisionKind
+                if kind is not DecisionKind.REFUSED  # a replay lets everybody in
+            },
+            "acks": {
+                "sent": sum(len(each.sent) for each in self._connections),
+                "recorded": sum(len(each.recorded) for each in self._connections),
+                "compared_connections": len(compared),
+                "equal": not mismatches,
+                "mismatches": mismatches,
+            },
+            "disagreements": self._disagreements,
         }
 
 
-def _acks_in(reader: SocketReader, data: bytes) -> list[Ack]:
+def _acks_in(reader: SocketReader, data: bytes) -> list[_Ack]:
     """Return the RECVACKs among packets a client sent; bytes that are no packets hold none."""
     packets = (seen.packet for seen in reader.read(Side.CLIENT, data))
     return [(ack.message_id, ack.message_seq, int(ack.flags)) for ack in packets if isinstance(ack, Recvack)]
@@ -232,12 +206,9 @@ def _acks_in(reader: SocketReader, data: bytes) -> list[Ack]:
 
 def _line(outcome: Outcome) -> ReplayEvent:
     message, payload = outcome.message, outcome.payload
-    if payload is None:
-        text = ""
-    elif payload.type == ContentType.TEXT:
-        text = payload.text
-    else:
-        text = render(payload).text
+    text = ""
+    if payload is not None:
+        text = payload.text if payload.type == ContentType.TEXT else render(payload).text
     return {
         "event": "message",
         "message_id": str(message.message_id),

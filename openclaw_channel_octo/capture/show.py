@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from openclaw_channel_octo.capture.format import ApiCall, Capture, Record, SocketControl, SocketMessage
+from openclaw_channel_octo.capture.format import ApiCall, Capture, SocketControl, SocketMessage
 from openclaw_channel_octo.capture.socket import NO_KEY, Seen, SocketReader
 from openclaw_channel_octo.message.payload import parse_payload
 from openclaw_channel_octo.message.render import render
@@ -24,23 +24,20 @@ def timeline(capture: Capture) -> Iterator[Line]:
     for record in capture.records:
         if isinstance(record, SocketControl) and record.event == "open":
             reader = SocketReader(next(keys, NO_KEY))
-        yield from _lines(record, reader)
-
-
-def _lines(record: Record, reader: SocketReader) -> Iterator[Line]:
-    at_s = record.at_us / 1_000_000
-    match record:
-        case SocketControl(event=event, details=details):
-            detail = json.dumps(dict(details), ensure_ascii=False, default=str) if details else ""
-            yield _line(at_s, "", event, detail)
-        case SocketMessage():
-            for seen in reader.read(record.side, record.stream_bytes):
-                yield _line(at_s, record.side.name.lower(), type(seen.packet).__name__.upper(), _packet(seen))
-        case ApiCall():
-            asked = json.dumps(record.body or dict(record.query) or None, ensure_ascii=False, default=str)
-            yield _line(at_s, "client", f"{record.method} {record.path}", f"→ {record.status} {asked}")
-        case _:
-            yield _line(at_s, "", record.stream, "")
+        at_s = record.at_us / 1_000_000
+        match record:
+            case SocketControl(event=event, details=details):
+                detail = json.dumps(dict(details), ensure_ascii=False, default=str) if details else ""
+                yield _line(at_s, "", event, detail)
+            case SocketMessage():
+                side = record.side.name.lower()
+                for seen in reader.read(record.side, record.stream_bytes):
+                    yield _line(at_s, side, type(seen.packet).__name__.upper(), _packet(seen))
+            case ApiCall():
+                asked = json.dumps(record.body or dict(record.query) or None, ensure_ascii=False, default=str)
+                yield _line(at_s, "client", f"{record.method} {record.path}", f"→ {record.status} {asked}")
+            case _:
+                yield _line(at_s, "", record.stream, "")
 
 
 def _line(at_s: float, side: str, what: str, detail: str) -> Line:

@@ -69,19 +69,16 @@ class SocketReader:
             case Connect(version=version):
                 self.version = version
             case Connack():
-                self._agree(packet)
+                if packet.server_version is not None:
+                    self.version = packet.server_version
+                if packet.server_key:
+                    try:
+                        self.cipher = SessionCipher.agree(self._key_pair, packet.server_key, packet.salt)
+                    except CryptoError:
+                        self.cipher = None  # no client could read what follows either
             case Recv() | Send():
                 return self._message(packet, raw)
         return Seen(packet, raw)
-
-    def _agree(self, connack: Connack) -> None:
-        if connack.server_version is not None:
-            self.version = connack.server_version
-        if connack.server_key:
-            try:
-                self.cipher = SessionCipher.agree(self._key_pair, connack.server_key, connack.salt)
-            except CryptoError:
-                self.cipher = None  # no client could read what follows either
 
     def _message(self, packet: Recv | Send, raw: bytes) -> Seen:
         cipher = self.cipher

@@ -3,12 +3,12 @@
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
 
 import click
 
-from openclaw_channel_octo.cli.output import json_text
-from openclaw_channel_octo.cli.run.metrics import meter_for
+from openclaw_channel_octo.cli.options import JSON_OPTION
+from openclaw_channel_octo.cli.output import NOT_FINE, NOT_TRIED, json_text, refuse
+from openclaw_channel_octo.cli.run.start import not_installed
 from openclaw_channel_octo.config.environment import looks_secret
 from openclaw_channel_octo.config.load import UnreadableConfigError, load_config
 from openclaw_channel_octo.config.model import CommandAgentConfig, EmbeddedHostConfig, OctoConfig
@@ -16,9 +16,6 @@ from openclaw_channel_octo.config.report import report, report_text
 from openclaw_channel_octo.errors import ConfigError
 
 __all__ = ["config"]
-
-_MISTAKES = 1
-_UNREADABLE = 2
 
 
 @click.group()
@@ -28,7 +25,7 @@ def config() -> None:
 
 @config.command()
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
+@JSON_OPTION
 @click.option("--resolve", is_flag=True, help="Also run the programs that secrets come from.")
 def check(file: Path, *, as_json: bool, resolve: bool) -> None:
     """Show the effective settings of FILE, or every mistake in it. Never shows a secret.
@@ -38,35 +35,19 @@ def check(file: Path, *, as_json: bool, resolve: bool) -> None:
     try:
         loaded = load_config(file, run_programs=resolve)
     except UnreadableConfigError as error:
-        _fail(file, error.problems, _UNREADABLE, as_json=as_json)
+        refuse(NOT_TRIED, error.problems, f"{file}: {' '.join(error.problems)}", as_json=as_json)
     except ConfigError as error:
-        _fail(file, error.problems, _MISTAKES, as_json=as_json)
-    warnings = [*loaded.warnings, *_not_installed(loaded.config)]
+        count = len(error.problems)
+        head = f"{file}: {count} mistake{'s' if count != 1 else ''}"
+        lines = (head, *(f"  - {problem}" for problem in error.problems))
+        refuse(NOT_FINE, error.problems, *lines, as_json=as_json)
+    warnings = [*loaded.warnings, *not_installed(loaded.config.metrics)]
     variables = _variables_of_agent(loaded.config)
     if as_json:
-        _print_json({"ok": True, "warnings": warnings, **report(loaded.config), "agentVariables": variables})
+        told = {"ok": True, "warnings": warnings, **report(loaded.config), "agentVariables": variables}
+        click.echo(json_text(told, indent=2))
     else:
         _print_settings(file, loaded.config, warnings, variables)
-
-
-def _fail(file: Path, problems: Sequence[str], code: int, *, as_json: bool) -> NoReturn:
-    if as_json:
-        _print_json({"ok": False, "problems": problems})
-    elif code == _UNREADABLE:
-        click.echo(f"{file}: {' '.join(problems)}", err=True)
-    else:
-        count = "1 mistake" if len(problems) == 1 else f"{len(problems)} mistakes"
-        click.echo("\n".join((f"{file}: {count}", *(f"  - {problem}" for problem in problems))), err=True)
-    raise click.exceptions.Exit(code)
-
-
-def _not_installed(config: OctoConfig) -> list[str]:
-    """Return what the configuration needs and this machine does not have."""
-    try:
-        meter_for(config.metrics)
-    except ConfigError as error:
-        return list(error.problems)
-    return []
 
 
 def _variables_of_agent(config: OctoConfig) -> dict[str, list[str]] | None:
@@ -95,7 +76,3 @@ def _print_settings(
         click.echo("\nvariables of this environment that look like secrets")
         click.echo(f"  the agent's program sees              {', '.join(variables['seen']) or 'none'}")
         click.echo(f"  withheld from it                      {', '.join(variables['withheld']) or 'none'}")
-
-
-def _print_json(content: dict[str, Any]) -> None:
-    click.echo(json_text(content, indent=2))

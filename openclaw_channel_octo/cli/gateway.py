@@ -1,15 +1,17 @@
 """`openclaw-octo gateway check`: whether an OpenClaw gateway is ready to answer for the bots."""
 
 import asyncio
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import click
 from msgspec import Struct, field
+from msgspec.structs import asdict
 
-from openclaw_channel_octo.cli.options import CONFIG_OPTION, OPENCLAW_OPTION, load_named
-from openclaw_channel_octo.cli.output import json_text
+from openclaw_channel_octo.cli.options import CONFIG_OPTION, JSON_OPTION, OPENCLAW_OPTION, load_named
+from openclaw_channel_octo.cli.output import NOT_FINE, NOT_TRIED, fail, json_text, refuse
 from openclaw_channel_octo.clock import SystemClock, within
 from openclaw_channel_octo.config.model import GatewayHostConfig, OctoConfig
 from openclaw_channel_octo.errors import ConfigError, HostError
@@ -22,7 +24,6 @@ from openclaw_channel_octo.session.status import RECOVERABLE
 
 __all__ = ["gateway", "look"]
 
-NOT_FINE, NOT_TRIED = 1, 2
 CONNECT_WITHIN_S = 5.0
 """How long a gateway gets that is just starting."""
 MOST_SESSIONS = 1_000
@@ -59,7 +60,7 @@ def gateway() -> None:
 @gateway.command()
 @CONFIG_OPTION
 @OPENCLAW_OPTION
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
+@JSON_OPTION
 def check(config_file: Path | None, openclaw: Path | None, *, as_json: bool) -> None:
     """Connect to the gateway and tell what would keep the bots from answering. Changes nothing there.
 
@@ -69,45 +70,34 @@ def check(config_file: Path | None, openclaw: Path | None, *, as_json: bool) -> 
     try:
         config = load_named(config_file, openclaw).config
     except ConfigError as error:
-        for problem in error.problems:
-            click.echo(f"{config_file or openclaw}: {problem}", err=True)
-        raise click.exceptions.Exit(NOT_TRIED) from None
+        fail(NOT_TRIED, *(f"{config_file or openclaw}: {problem}" for problem in error.problems))
     if not isinstance(config.host, GatewayHostConfig):
-        _fail(
-            f'{config_file}: host.kind is "{config.host.kind}": there is no gateway to check', as_json=as_json
-        )
+        problem = f'{config_file}: host.kind is "{config.host.kind}": there is no gateway to check'
+        refuse(NOT_TRIED, [problem], problem, as_json=as_json)
     try:
         found = asyncio.run(look(config, config.host))
     except HostError as error:
-        _fail(str(error), as_json=as_json)
-    click.echo(json_text(_as_json(found), indent=2) if as_json else _as_text(found))
-    raise click.exceptions.Exit(NOT_FINE if found.problems else 0)
-
-
-def _fail(problem: str, *, as_json: bool) -> NoReturn:
+        refuse(NOT_TRIED, [str(error)], str(error), as_json=as_json)
     if as_json:
-        click.echo(json_text({"ok": False, "problems": [problem]}, indent=2))
+        sessions = [{"key": key, "status": status} for key, status in found.sessions]
+        told = {"ok": not found.problems, **asdict(found), "sessions": sessions}
+        click.echo(json_text(told, indent=2))
     else:
-        click.echo(problem, err=True)
-    raise click.exceptions.Exit(NOT_TRIED)
+        click.echo(_as_text(found))
+    sys.exit(NOT_FINE if found.problems else 0)
 
 
 async def look(config: OctoConfig, settings: GatewayHostConfig) -> GatewayFindings:
     """Return what a gateway says about itself. Raises `HostError` where none can be asked."""
-    host = gateway_from_config(settings)
+    host, url = gateway_from_config(settings), settings.url.partition("?")[0]
     await host.start()
     try:
         hello = await within(SystemClock(), CONNECT_WITHIN_S, host.hello())
-        found = GatewayFindings(
-            url=settings.url.partition("?")[0], release=hello.version, scopes=sorted(hello.scopes)
-        )
+        found = GatewayFindings(url=url, release=hello.version, scopes=sorted(hello.scopes))
         _judge(hello, found)
-        await _agents(host, config, settings, found)
-        await _sessions(host, found)
+        await _list(host, config, settings, found)
     except TimeoutError:
-        raise HostError(
-            host.status.why or f"no gateway answers at {settings.url.partition('?')[0]}"
-        ) from None
+        raise HostError(host.status.why or f"no gateway answers at {url}") from None
     finally:
         await host.stop()
     return found
@@ -128,9 +118,10 @@ def _judge(hello: Hello, found: GatewayFindings) -> None:
         found.notes.append(f"without the scope {ADMIN_SCOPE} the command /reset does not work (host.scopes)")
 
 
-async def _agents(
+async def _list(
     host: GatewayHost, config: OctoConfig, settings: GatewayHostConfig, found: GatewayFindings
 ) -> None:
+    """Tell which agents and sessions the gateway has, and what is wrong with them."""
     answer = await host.ask("agents.list", {})
     found.agents = [str(agent.get("id")) for agent in _objects(answer.get("agents"))]
     wanted = [(name, agent) for name in config.accounts for agent in settings.routing.agents_of(name)]
@@ -139,9 +130,6 @@ async def _agents(
             found.problems.append(
                 f"account {account_id} is routed to the agent {agent_id}, which the gateway does not have"
             )
-
-
-async def _sessions(host: GatewayHost, found: GatewayFindings) -> None:
     answer = await host.ask("sessions.list", {"limit": MOST_SESSIONS})
     rows = [row for row in _objects(answer.get("sessions")) if f":{CHANNEL}:" in str(row.get("key"))]
     found.sessions = [(str(row.get("key")), str(row.get("status") or "new")) for row in rows]
@@ -152,19 +140,6 @@ async def _sessions(host: GatewayHost, found: GatewayFindings) -> None:
 
 def _objects(value: object) -> list[Mapping[str, Any]]:
     return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list) else []
-
-
-def _as_json(found: GatewayFindings) -> dict[str, Any]:
-    return {
-        "ok": not found.problems,
-        "url": found.url,
-        "release": found.release,
-        "scopes": found.scopes,
-        "agents": found.agents,
-        "sessions": [{"key": key, "status": status} for key, status in found.sessions],
-        "problems": found.problems,
-        "notes": found.notes,
-    }
 
 
 def _as_text(found: GatewayFindings) -> str:

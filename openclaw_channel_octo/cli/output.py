@@ -1,10 +1,10 @@
-"""What the commands that look into a state folder share."""
+"""How commands print and end."""
 
 import json
-import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
@@ -12,52 +12,49 @@ from openclaw_channel_octo.errors import StoreError
 from openclaw_channel_octo.store.admin import JournalAdmin
 
 __all__ = [
-    "JSON_OPTION",
     "NOT_FINE",
-    "NOT_READ",
-    "STORE_OPTION",
-    "StoreErrors",
+    "NOT_TRIED",
+    "StoreGroup",
     "age",
+    "fail",
     "journal_in",
     "json_text",
     "plain",
-    "store_folder",
+    "refuse",
 ]
 
 NOT_FINE = 1
-NOT_READ = 2
+"""Exit code where the thing checked is not fine, or was left alone."""
+
+NOT_TRIED = 2
+"""Exit code where it could not be tried."""
 
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"))
 
 
-def store_folder() -> Path:
-    """Return the default state folder, where the bots keep theirs unless configured otherwise."""
-    home = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
-    return Path(home).expanduser() / "openclaw-octo"
+def fail(code: int, *lines: str) -> NoReturn:
+    """End the program with lines on standard error and an exit code."""
+    for line in lines:
+        click.echo(line, err=True)
+    sys.exit(code)
 
 
-STORE_OPTION = click.option(
-    "--store",
-    metavar="STATEDIR",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=store_folder,
-    help="The bots' state folder, host.stateDir in the configuration.",
-)
-
-JSON_OPTION = click.option("--json", "as_json", is_flag=True, help="One JSON object a line, for programs.")
+def refuse(code: int, problems: Sequence[str], *lines: str, as_json: bool) -> NoReturn:
+    """End the program with what is wrong: lines on standard error, or one JSON object."""
+    if as_json:
+        click.echo(json_text({"ok": False, "problems": problems}, indent=2))
+    fail(code, *(() if as_json else lines))
 
 
-class StoreErrors:
-    """Turns a journal that cannot be read into one line and an exit code."""
+class StoreGroup(click.Group):
+    """Commands that end with one line where the journal cannot be read."""
 
-    def __enter__(self) -> None:
-        """Begin to read."""
-
-    def __exit__(self, kind: object, error: BaseException | None, _: object) -> None:
-        """End with one clear line."""
-        if isinstance(error, StoreError):
-            click.echo(str(error), err=True)
-            sys.exit(NOT_READ)
+    def invoke(self, ctx: click.Context) -> Any:
+        """Carry out the command that was asked for."""
+        try:
+            return super().invoke(ctx)
+        except StoreError as error:
+            fail(NOT_TRIED, str(error))
 
 
 def journal_in(store: Path) -> JournalAdmin:

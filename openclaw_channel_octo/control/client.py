@@ -29,7 +29,12 @@ def ask(store: Path, call: str, params: Mapping[str, Any] | None = None, *, time
     """
     request = json.dumps({"v": VERSION, "id": 1, "call": call, "params": dict(params or {})})
     with socket.socket(socket.AF_UNIX) as connection:
-        _connect(connection, socket_path(store))
+        connection.settimeout(CONNECT_S)
+        path = socket_path(store)
+        try:
+            connection.connect(str(path))
+        except OSError as error:
+            raise NotRunning(f"nothing answers at {path}: {_reason(error)}") from error
         try:
             connection.settimeout(timeout_s)
             connection.sendall(request.encode() + b"\n")
@@ -39,14 +44,6 @@ def ask(store: Path, call: str, params: Mapping[str, Any] | None = None, *, time
             raise ControlError("timeout", f"no answer to {call} within {timeout_s:g} s") from None
         except (OSError, ValueError) as error:
             raise ControlError("failed", f"the bots gave no answer to {call}: {_reason(error)}") from error
-
-
-def _connect(connection: socket.socket, path: Path) -> None:
-    connection.settimeout(CONNECT_S)
-    try:
-        connection.connect(str(path))
-    except OSError as error:
-        raise NotRunning(f"nothing answers at {path}: {_reason(error)}") from error
 
 
 def _reason(error: BaseException) -> str:

@@ -97,8 +97,9 @@ class _State(Collector):
         status = self._status()
         running = [run.account_id for run in status.turns.values()]
         waiting = list(status.lanes.values())
-        states = _gauge("connection_state", "1 for the state a bot's connection is in", "account", "state")
-        turns = _gauge("turns_running", "Turns under way", "account")
+        text = "1 for the state a bot's connection is in"
+        states = GaugeMetricFamily("octo_connection_state", text, labels=("account", "state"))
+        turns = GaugeMetricFamily("octo_turns_running", "Turns under way", labels=("account",))
         for name, bot in status.bots.items():
             for state in LinkState:
                 states.add_metric((name, state.value), float(bot.state is state))
@@ -111,10 +112,6 @@ class _State(Collector):
             ("journal_waiting", "1 while the journal cannot be written", bool(status.trouble)),
         ):
             yield GaugeMetricFamily(f"octo_{gauge}", text, float(value))
-
-
-def _gauge(name: str, text: str, *labels: str) -> GaugeMetricFamily:
-    return GaugeMetricFamily(f"octo_{name}", text, labels=labels)
 
 
 def _is_of_ours(record: logging.LogRecord) -> bool:

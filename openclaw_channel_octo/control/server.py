@@ -9,7 +9,7 @@ import json
 import logging
 import os
 import socket
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
@@ -46,7 +46,7 @@ WRITE_S = 10.0
 PATH_BYTES = 100
 """Longest address of a local socket; macOS takes 103 bytes, Linux 107."""
 
-Handler = Callable[[Mapping[str, Any]], Awaitable[Any]]
+Handler = Callable[[Mapping[str, Any]], Coroutine[Any, Any, Any]]
 """Takes a call's ``params`` and returns what JSON can hold; raises `OctoError` with words for the operator."""
 
 
@@ -98,7 +98,7 @@ class ControlServer:
         try:
             listening = _bound(self._path)
             self._server = await asyncio.start_unix_server(self._accept, sock=listening, limit=LINE_BYTES)
-        except BaseException:
+        except BaseException:  # a start that is cancelled holds nothing either
             self._lock.release()
             raise
 
@@ -171,11 +171,7 @@ class ControlServer:
         if handler is None:
             known = ", ".join(sorted(self._handlers))
             raise ControlError("unknown-call", f"no such call; this process knows {known}")
-        return await within(self._clock, CALL_S, _awaited(handler, params))
-
-
-async def _awaited(handler: Handler, params: Mapping[str, Any]) -> Any:
-    return await handler(params)
+        return await within(self._clock, CALL_S, handler(params))
 
 
 async def _line(reader: asyncio.StreamReader) -> bytes | None:
@@ -247,7 +243,7 @@ def _bound(path: Path) -> socket.socket:
     try:
         made.bind(os.fspath(address))
         address.chmod(0o600)
-    except BaseException:
+    except BaseException:  # whatever it is, nobody else could close it
         made.close()
         raise
     return made

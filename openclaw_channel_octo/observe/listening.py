@@ -62,7 +62,7 @@ class HttpListener:
         shutdown_s: float = SHUTDOWN_S,
     ) -> None:
         self._served: Counter[asyncio.BaseTransport | None] = Counter()
-        app.middlewares.append(_noting(self._served))
+        app.middlewares.append(self._noted)
         self._bounds = bounds
         self._runner = web.AppRunner(
             app,
@@ -86,7 +86,7 @@ class HttpListener:
         try:
             loop = asyncio.get_running_loop()
             self._server = await loop.create_server(lambda: _Connection(self), host, port)
-        except BaseException:
+        except BaseException:  # a start that is cancelled leaves no runner behind either
             await self._runner.cleanup()
             raise
 
@@ -112,29 +112,22 @@ class HttpListener:
             waiting = (other for other in self._open if not self._served[other.transport])
             if (oldest := next(waiting, None)) is None:
                 return None
-            self._forget(oldest)
+            del self._open[oldest]
             oldest.end()
         self._open[connection] = None
         server = self._runner.server
         return None if server is None else server()
 
-    def _forget(self, connection: "_Connection") -> None:
-        self._open.pop(connection, None)
-
-
-def _noting(served: Counter[asyncio.BaseTransport | None]) -> Middleware:
     @web.middleware
-    async def note(request: web.Request, handler: Handler) -> web.StreamResponse:
+    async def _noted(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         transport = request.transport
-        served[transport] += 1
+        self._served[transport] += 1
         try:
             return await handler(request)
         finally:
-            served[transport] -= 1
-            if not served[transport]:
-                del served[transport]
-
-    return note
+            self._served[transport] -= 1
+            if not self._served[transport]:
+                del self._served[transport]
 
 
 class _Connection(asyncio.Protocol):
@@ -143,7 +136,7 @@ class _Connection(asyncio.Protocol):
     def __init__(self, listener: HttpListener) -> None:
         self._listener = listener
         self._left = listener._bounds.received  # noqa: SLF001  # two halves of one thing
-        self._inner: asyncio.Protocol | None = None
+        self._inner = asyncio.Protocol()  # it does nothing
         self.transport: asyncio.Transport | None = None
 
     def end(self) -> None:
@@ -153,35 +146,33 @@ class _Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)
-        self._inner = self._listener._admitted(self)  # noqa: SLF001  # as above
-        if self._inner is None:
+        inner = self._listener._admitted(self)  # noqa: SLF001  # as above
+        if inner is None:
             self.end()
         else:
-            self._inner.connection_made(transport)
+            self._inner = inner
+            inner.connection_made(transport)
 
     def data_received(self, data: bytes) -> None:
         self._left -= len(data)
         if self._left < 0:
             self.end()
-        elif self._inner is not None:
+        else:
             self._inner.data_received(data)
 
     def eof_received(self) -> bool | None:
-        return self._inner.eof_received() if self._inner is not None else None
+        return self._inner.eof_received()
 
     def pause_writing(self) -> None:
-        if self._inner is not None:
-            self._inner.pause_writing()
+        self._inner.pause_writing()
 
     def resume_writing(self) -> None:
-        if self._inner is not None:
-            self._inner.resume_writing()
+        self._inner.resume_writing()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._listener._forget(self)  # noqa: SLF001  # as above
-        if self._inner is not None:
-            self._inner.connection_lost(exc)
-            self._inner = None
+        self._listener._open.pop(self, None)  # noqa: SLF001  # as above
+        self._inner.connection_lost(exc)
+        self._inner = asyncio.Protocol()
 
 
 def only_known_hosts(listen: str, names: Collection[str] = ()) -> Middleware:

@@ -114,7 +114,7 @@ def test_a_copy_is_for_its_owner_alone_and_half_of_one_is_none(
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("openclaw_channel_octo.cli.captures.capture.write_capture", full)
+    monkeypatch.setattr("openclaw_channel_octo.cli.captures.write_capture", full)
     half = tmp_path / "half.wkcap"
     result = run("cut", SILENT_GROUP, half)
     assert result.exit_code == 2

@@ -12,8 +12,7 @@ from click.testing import CliRunner
 from msgspec.structs import replace
 
 from openclaw_channel_octo.cli import main
-from openclaw_channel_octo.cli.demo.check import Heard, Question
-from openclaw_channel_octo.cli.demo.command import conclude
+from openclaw_channel_octo.cli.demo.command import Heard, Question, conclude
 from tests.processes import processes_with
 
 PROGRAM = Path(sysconfig.get_path("scripts")) / "openclaw-octo"

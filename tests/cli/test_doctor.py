@@ -21,7 +21,7 @@ from aiohttp import web
 from click.testing import CliRunner, Result
 
 from openclaw_channel_octo.cli import main
-from openclaw_channel_octo.cli.doctor.bot import LogIn, check_bot
+from openclaw_channel_octo.cli.doctor.bot import check_bot
 from openclaw_channel_octo.cli.doctor.command import STATE_WITHIN_S
 from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.config.load import parse_config
@@ -523,7 +523,7 @@ async def test_before_it_kicks_anybody_the_doctor_says_so(rig: Rig) -> None:
         assert "--no-register" in words
 
     config = parse_config(rig.config(agent=AGENT), base=rig.state_dir, env={}).config
-    found = await check_bot(config.accounts["helper"], LogIn(register=None, tell=listen))
+    found = await check_bot(config.accounts["helper"], register=None, tell=listen)
 
     assert said_first == [True]
     assert rig.calls("register")
@@ -719,7 +719,7 @@ async def test_running_bots_are_asked_how_their_connections_are(rig: Rig) -> Non
 async def test_a_running_bot_that_cannot_connect_is_no_healthy_one(
     rig: Rig, monkeypatch: pytest.MonkeyPatch, settled_ms: int, mark: str, code: int
 ) -> None:
-    monkeypatch.setattr("openclaw_channel_octo.cli.doctor.running.SETTLED_MS", settled_ms)
+    monkeypatch.setattr("openclaw_channel_octo.cli.doctor.state.SETTLED_MS", settled_ms)
     nowhere_for_a_socket(rig, {})
     config = rig.config(agent=AGENT)
     await rig.start_blind(config)

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from prometheus_client.parser import text_string_to_metric_families
 
 from openclaw_channel_octo.cli import main
-from openclaw_channel_octo.cli.run.metrics import metrics_served
+from openclaw_channel_octo.cli.run.start import metrics_served
 from openclaw_channel_octo.config.load import parse_config
 from openclaw_channel_octo.config.model import MetricsConfig
 from openclaw_channel_octo.control.prometheus import PrometheusMeter

@@ -1,17 +1,21 @@
-"""The demo's chat: people speak into it, and whatever happens in it is printed at that moment."""
+"""The demo's chat: people speak into it, and whatever happens in it is printed at that moment.
+
+The session's status stands on the left, the chat beside it. Colours vanish where the output is no terminal.
+"""
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+import textwrap
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from itertools import takewhile
 from pathlib import Path
 from typing import Any, Final
 
+import click
 from msgspec import Struct
 
-from openclaw_channel_octo.cli.demo.screen import Screen
+from openclaw_channel_octo.cli.demo.command import WIDTH
 from openclaw_channel_octo.cli.playground.app import HELPER, seed
 from openclaw_channel_octo.ids import ChannelRef, ChannelType
 from openclaw_channel_octo.session.key import session_key
@@ -19,7 +23,7 @@ from openclaw_channel_octo.store.journal import Journal
 from openclaw_channel_octo.testing.octo.double import NotReached, OctoDouble
 from openclaw_channel_octo.testing.octo.records import RestCall
 
-__all__ = ["ACCOUNT", "AGENT_ID", "Chat", "Pace", "Place"]
+__all__ = ["ACCOUNT", "AGENT_ID", "Chat", "Pace", "Place", "remark"]
 
 ACCOUNT: Final = "helper"
 AGENT_ID: Final = "main"
@@ -29,6 +33,13 @@ LONGEST_WAIT_S: Final = 8.0
 
 READ: Final = "✓ read"
 TYPING: Final = "… typing"
+
+NAME: Final = 8
+STATUS: Final = 8
+CHAT: Final = WIDTH - STATUS - NAME - 5
+
+_STATUS_COLOURS: Final = {"timeout": "red", "failed": "red", "running": "yellow", "done": "green"}
+_NAME_COLOURS: Final = {"Ann": "cyan", "Ben": "magenta", "Helper": "green"}
 
 _POLL_S: Final = 0.02
 _EVER_S: Final = 3_600.0
@@ -74,24 +85,24 @@ class Place(Struct, frozen=True):
 
 
 class Chat:
-    """The people, their conversations with the bot, and the screen all of it is printed on.
+    """The people and their conversations with the bot, all of it printed on the screen.
 
     Args:
         octo: the running server.
         state_dir: the host's folder.
         journal: the channel's journal, to see when a message has met its end.
-        screen: where to print.
         pace: how fast to go.
+
+    Attributes:
+        pace: as given.
+        places: every conversation: ``group``, ``direct`` and ``thread``.
     """
 
-    def __init__(
-        self, octo: OctoDouble, state_dir: Path, journal: Journal, screen: Screen, pace: Pace
-    ) -> None:
+    def __init__(self, octo: OctoDouble, state_dir: Path, journal: Journal, pace: Pace) -> None:
         self._octo = octo
         self._sessions = state_dir / "agents" / AGENT_ID / "sessions" / "sessions.json"
         self._journal = journal
-        self._screen = screen
-        self._pace = pace
+        self.pace = pace
         self._signs: list[tuple[Place, str]] = []
         self._shown = 0
         group, thread = seed(octo)
@@ -106,11 +117,7 @@ class Chat:
             ChannelRef(HELPER, ChannelType.PERSON),
             ChannelRef("ann", ChannelType.PERSON),
         )
-
-    @property
-    def places(self) -> tuple[Place, ...]:
-        """Every conversation."""
-        return (self.group, self.direct, self.thread)
+        self.places = (self.group, self.direct, self.thread)
 
     def entry(self, place: Place) -> Mapping[str, Any]:
         """Return what ``sessions.json`` holds of a conversation at this moment, empty for nothing."""
@@ -136,7 +143,8 @@ class Chat:
             remark: stands behind the title.
         """
         if again or place is not self._here:
-            self._screen.place(place.title + remark)
+            click.echo()
+            click.secho(f"  {'session':{STATUS}} ┌ {place.title}{remark}", bold=True)
         self._here = place
 
     async def say(self, place: Place, who: str, text: str) -> str:
@@ -150,43 +158,25 @@ class Chat:
         self._show_signs()
         mention = [HELPER] if text.startswith("@Helper") else []
         message_id = await self._octo.say(who.lower(), place.people, text, mention=mention)
-        self.enter(place)
-        self._screen.said(self.status(place), who, text)
+        self._print(place, who, text)
         return message_id
 
     async def settled(self, place: Place, *message_ids: str) -> None:
         """Return when the channel has had its last word on messages, or should have had it by far."""
         for _ in range(round(LONGEST_WAIT_S / _POLL_S)):
-            if self._all_read(place, message_ids) and not await self._journal.messages.unfinished(ACCOUNT):
+            read = {line.message_id for line in self._octo.chat(place.bot) if HELPER in line.read_by}
+            if read.issuperset(message_ids) and not await self._journal.messages.unfinished(ACCOUNT):
                 break
             await asyncio.sleep(_POLL_S)
-        await asyncio.sleep(self._pace.settle_s)
+        await asyncio.sleep(self.pace.settle_s)
         self._show_signs()
 
-    @asynccontextmanager
-    async def shown(self) -> AsyncIterator[None]:
-        """Print what the bot does in the conversations, for as long as the context lasts."""
-        follower = asyncio.create_task(self._follow())
-        try:
-            yield
-        finally:
-            follower.cancel()
-            await asyncio.wait({follower})
-            if not follower.cancelled():
-                follower.result()
-
-    def _all_read(self, place: Place, message_ids: tuple[str, ...]) -> bool:
-        read = {line.message_id for line in self._octo.chat(place.bot) if HELPER in line.read_by}
-        return read.issuperset(message_ids)
-
-    async def _follow(self) -> None:
-        """Print each call of the bot the moment it is answered, before the bot itself can go on."""
+    async def follow(self) -> None:
+        """Print each call of the bot the moment it is answered, before the bot itself can go on; never returns."""
         while True:
-            waited = self._octo.wait_for(
-                self._next_answered, timeout=self._pace.settle_s if self._signs else _EVER_S
-            )
+            limit_s = self.pace.settle_s if self._signs else _EVER_S
             try:
-                calls = await waited
+                calls = await self._octo.wait_for(self._next_answered, timeout=limit_s)
             except NotReached:
                 self._show_signs()
             else:
@@ -200,22 +190,18 @@ class Chat:
         return list(takewhile(lambda call: call.status is not None, rest))
 
     def _show(self, call: RestCall) -> None:
-        place = self._place_of(call)
+        body = call.body if isinstance(call.body, dict) else {}
+        place = next((place for place in self.places if place.bot.id == body.get("channel_id")), None)
         if place is None or call.status != HTTPStatus.OK:
             return
         match call.name:
             case "readReceipt":
-                self._signs += [(place, READ)] * len(call.body["message_ids"])
+                self._signs += [(place, READ)] * len(body["message_ids"])
             case "typing":
                 self._signs.append((place, TYPING))
             case "sendMessage":
                 self._show_signs()
-                self.enter(place)
-                self._screen.said(self.status(place), "Helper", call.body["payload"]["content"])
-
-    def _place_of(self, call: RestCall) -> Place | None:
-        body = call.body if isinstance(call.body, dict) else {}
-        return next((place for place in self.places if place.bot.id == body.get("channel_id")), None)
+                self._print(place, "Helper", body["payload"]["content"])
 
     def _show_signs(self) -> None:
         signs, self._signs = self._signs, []
@@ -223,5 +209,26 @@ class Chat:
             here = [sign for where, sign in signs if where == place]
             read = here.count(READ)
             words = [READ if read == 1 else f"{READ}, both"] if read else []
+            line = "   ".join([*words, *([TYPING] if TYPING in here else [])])
             self.enter(place)
-            self._screen.signs(self.status(place), [*words, *([TYPING] if TYPING in here else [])])
+            _line(click.style(line, dim=True), self.status(place))
+
+    def _print(self, place: Place, name: str, text: str) -> None:
+        """Print a message, and beside it the session's status at this moment."""
+        self.enter(place)
+        first, *rest = textwrap.wrap(text, CHAT) or [""]
+        speaker = click.style(f"{name:{NAME}}", fg=_NAME_COLOURS.get(name), bold=True)
+        _line(first, self.status(place), speaker)
+        for line in rest:
+            _line(line)
+
+
+def remark(text: str) -> None:
+    """Print a remark about what happens at this moment, in the place of a message."""
+    for line in textwrap.wrap(text, CHAT):
+        _line(click.style(line, fg="yellow"))
+
+
+def _line(text: str, status: str = "", speaker: str = " " * NAME) -> None:
+    column = click.style(f"{status:{STATUS}}", fg=_STATUS_COLOURS.get(status))
+    click.echo(f"  {column} │ {speaker}{text}")

@@ -3,12 +3,12 @@
 import asyncio
 import secrets
 import socket
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Callable, Mapping
 from urllib.parse import urlsplit
 
-from msgspec import Struct
+from msgspec.structs import replace
 
-from openclaw_channel_octo.cli.doctor.findings import Finding, error, fine, skipped, warning
+from openclaw_channel_octo.cli.doctor.findings import Finding, Level, error, fine, skipped, warning
 from openclaw_channel_octo.clock import SystemClock, within
 from openclaw_channel_octo.config.model import BotConfig
 from openclaw_channel_octo.errors import (
@@ -25,10 +25,10 @@ from openclaw_channel_octo.runtime.connection.lease import FileLease, lease_fold
 from openclaw_channel_octo.runtime.connection.transport import Transport, open_websocket
 from openclaw_channel_octo.wire.client import ClientConnection, Credentials
 from openclaw_channel_octo.wire.crypto import KeyPair
-from openclaw_channel_octo.wire.events import Connected, ConnectionEvent, Kicked, Rejected
+from openclaw_channel_octo.wire.events import Connected, Kicked, Rejected
 from openclaw_channel_octo.wire.packets import ReasonCode
 
-__all__ = ["LogIn", "check_bot"]
+__all__ = ["check_bot"]
 
 NAME_WITHIN_S = 5.0
 API_WITHIN_S = 10.0
@@ -58,47 +58,30 @@ _ADVICE: Mapping[int, str] = {
     ReasonCode.WRONG_NODE: _OTHER_NODE,
 }
 
-_NEW_TOKEN = "ask the bot's owner for its token (BotFather: /token) and put it into botToken"  # noqa: S105  # advice
+_Answer = Connected | Rejected | Kicked
 
 
-class LogIn(Struct, frozen=True, kw_only=True):
-    """Whether bots are logged in for the examination.
-
-    Attributes:
-        register: ``None`` to do so only where no process on this machine runs the bot.
-        tell: is told in words before a living connection of the bot may be kicked.
-    """
-
-    register: bool | None
-    tell: Callable[[str], None]
-
-
-async def check_bot(bot: BotConfig, log_in: LogIn) -> list[Finding]:
+async def check_bot(bot: BotConfig, *, register: bool | None, tell: Callable[[str], None]) -> list[Finding]:
     """Return what is found about one bot.
 
     Args:
         bot: its settings.
-        log_in: whether to log in.
+        register: whether to log in; ``None`` to do so only where no process on this machine runs the bot.
+        tell: is told in words before a living connection of the bot may be kicked.
     """
-    return [found async for found in _check(bot, log_in)]
+    found = await _check(bot, register, tell)
+    return [replace(each, subject=f"{bot.account_id}: {each.subject}") for each in found]
 
 
-async def _check(bot: BotConfig, log_in: LogIn) -> AsyncIterator[Finding]:
-    subject = f"{bot.account_id}: server"
+async def _check(bot: BotConfig, register: bool | None, tell: Callable[[str], None]) -> list[Finding]:
     if problem := await _name(bot.api_url):
-        yield error(subject, problem, "check apiUrl and the name service of this machine")
-        return
+        return [error("server", problem, "check apiUrl and the name service of this machine")]
     clock = SystemClock()
     async with BotApi(base_url=bot.api_url, token=bot.token, clock=clock, timeout_s=API_WITHIN_S) as api:
-        refused = False
-        async for found in _api(bot, api):
-            refused = refused or found.level > found.level.WARNING
-            yield found
-        if refused:
-            yield skipped(f"{bot.account_id}: login", "the server has to answer first")
-            return
-        async for found in _connection(bot, api, log_in):
-            yield found
+        found = await _api(bot, api)
+        if any(each.level is Level.ERROR for each in found):
+            return [*found, skipped("login", "the server has to answer first")]
+        return found + await _connection(bot, api, register, tell)
 
 
 async def _name(url: str) -> str:
@@ -106,7 +89,7 @@ async def _name(url: str) -> str:
     host = urlsplit(url).hostname or ""
     looking = asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
     try:
-        await within(SystemClock(), NAME_WITHIN_S, _wait(looking))
+        await within(SystemClock(), NAME_WITHIN_S, looking)
     except TimeoutError:
         return f"the name {host} is not told within {NAME_WITHIN_S:.0f} s"
     except OSError:
@@ -114,96 +97,76 @@ async def _name(url: str) -> str:
     return ""
 
 
-async def _wait(looking: "asyncio.Future[object] | object") -> None:
-    await looking  # type: ignore[misc]  # a coroutine or a future, as the loop likes
-
-
-async def _api(bot: BotConfig, api: BotApi) -> AsyncIterator[Finding]:
-    subject = f"{bot.account_id}: server"
+async def _api(bot: BotConfig, api: BotApi) -> list[Finding]:
     try:
         groups = await api.groups()
     except AuthError as refusal:
-        yield error(f"{bot.account_id}: token", f"the server refuses it: {refusal}", _NEW_TOKEN)
+        return [_wrong_token(refusal)]
     except PermissionDenied as refusal:
-        yield error(
-            f"{bot.account_id}: token", str(refusal), "ask the bot's owner whether it is switched off"
-        )
+        return [error("token", str(refusal), "ask the bot's owner whether it is switched off")]
     except ApiError as problem:
-        yield error(
-            subject,
-            str(problem),
-            "check apiUrl: port, path (/api behind the usual proxy), network",
-        )
-    else:
-        yield fine(subject, f"{bot.api_url} answers and takes the token")
-        is_app = bot.token.get_secret_value().startswith("app_")
-        if not groups and not is_app:
-            advice = "somebody has to add it to a group; until then only direct messages reach it"
-            yield warning(f"{bot.account_id}: groups", "the bot is in no group", advice)
-        else:
-            yield fine(f"{bot.account_id}: groups", "App Bots have none" if is_app else f"{len(groups)}")
+        advice = "check apiUrl: port, path (/api behind the usual proxy), network"
+        return [error("server", str(problem), advice)]
+    taken = fine("server", f"{bot.api_url} answers and takes the token")
+    if bot.token.get_secret_value().startswith("app_"):
+        return [taken, fine("groups", "App Bots have none")]
+    if groups:
+        return [taken, fine("groups", f"{len(groups)}")]
+    advice = "somebody has to add it to a group; until then only direct messages reach it"
+    return [taken, warning("groups", "the bot is in no group", advice)]
 
 
-async def _connection(bot: BotConfig, api: BotApi, log_in: LogIn) -> AsyncIterator[Finding]:
-    subject = f"{bot.account_id}: login"
-    if log_in.register is False:
-        yield skipped(subject, "--no-register")
-        return
+def _wrong_token(refusal: AuthError) -> Finding:
+    advice = "ask the bot's owner for its token (BotFather: /token) and put it into botToken"
+    return error("token", f"the server refuses it: {refusal}", advice)
+
+
+async def _connection(
+    bot: BotConfig, api: BotApi, register: bool | None, tell: Callable[[str], None]
+) -> list[Finding]:
+    if register is False:
+        return [skipped("login", "--no-register")]
     lease = FileLease(lease_folder(), f"{bot.api_url} {bot.token.get_secret_value()}")
+    found: list[Finding] = []
     try:
         free = await lease.acquire()
     except StoreError as problem:
         free = True
-        yield warning(subject, str(problem), "without it two processes with this bot kick each other")
+        found = [warning("login", str(problem), "without it two processes with this bot kick each other")]
     try:
-        if not free and not log_in.register:
+        if not free and not register:
             holder = lease.holder()
-            yield fine(f"{bot.account_id}: process", f"{holder} on this machine runs this bot")
-            yield skipped(subject, f"logging in would kick {holder}; --register does it all the same")
-            return
-        log_in.tell(
+            why = f"logging in would kick {holder}; --register does it all the same"
+            return [fine("process", f"{holder} on this machine runs this bot"), skipped("login", why)]
+        tell(
             f"{bot.account_id}: registering now. If this bot is connected elsewhere, that connection is kicked and "
             "has to come back by itself; --no-register leaves it alone."
         )
-        async for found in _login(bot, api):
-            yield found
+        return found + await _login(bot, api)
     finally:
         await lease.release()
 
 
-async def _login(bot: BotConfig, api: BotApi) -> AsyncIterator[Finding]:
+async def _login(bot: BotConfig, api: BotApi) -> list[Finding]:
     try:
         registration = await api.register()
     except AuthError as refusal:
-        yield error(f"{bot.account_id}: token", f"the server refuses it: {refusal}", _NEW_TOKEN)
-        return
+        return [_wrong_token(refusal)]
     except ApiError as problem:
         advice = "the server's own log says why; the IM server behind it may be down"
-        yield error(f"{bot.account_id}: registration", str(problem), advice)
-        return
-    yield fine(
-        f"{bot.account_id}: registration", f"it is {registration.robot_id} ({registration.name or 'no name'})"
-    )
-    transport, found = await _open(bot, registration)
-    yield found
-    if transport is not None:
-        try:
-            for found in await _handshake(bot, registration, transport):
-                yield found
-        finally:
-            await transport.close()
-
-
-async def _open(bot: BotConfig, registration: Registration) -> tuple[Transport | None, Finding]:
-    subject = f"{bot.account_id}: socket"
+        return [error("registration", str(problem), advice)]
+    it = fine("registration", f"it is {registration.robot_id} ({registration.name or 'no name'})")
     url = bot.ws_url or registration.ws_url
-    shown = url.partition("?")[0]
     try:
         transport = await open_websocket(url)
     except TransportError as problem:
         advice = "check wsUrl" if bot.ws_url else await _other_address(bot, url)
-        return None, error(subject, str(problem), advice)
-    return transport, fine(subject, f"{shown} is a WebSocket")
+        return [it, error("socket", str(problem), advice)]
+    try:
+        opened = fine("socket", f"{url.partition('?')[0]} is a WebSocket")
+        return [it, opened, *await _handshake(registration, transport)]
+    finally:
+        await transport.close()
 
 
 async def _other_address(bot: BotConfig, url: str) -> str:
@@ -219,74 +182,54 @@ async def _other_address(bot: BotConfig, url: str) -> str:
     return "the server names this address; if the socket is elsewhere, set wsUrl"
 
 
-async def _handshake(bot: BotConfig, registration: Registration, transport: Transport) -> list[Finding]:
-    subject = f"{bot.account_id}: login"
-    credentials = Credentials(
-        uid=registration.robot_id, token=registration.im_token.get_secret_value(), device_id="doctor"
-    )
+async def _handshake(registration: Registration, transport: Transport) -> list[Finding]:
+    """Return what the IM server says to the bot, and what to do where it is no yes (protocol §2.7, §4.3)."""
+    token = registration.im_token.get_secret_value()
+    credentials = Credentials(uid=registration.robot_id, token=token, device_id="doctor")
     connection = ClientConnection(credentials, KeyPair.from_private_bytes(secrets.token_bytes(32)))
     clock = SystemClock()
     connection.connect(clock.wall_ms(), clock.now())
     try:
         await transport.send(connection.outgoing())
-        first = await within(
-            clock, HANDSHAKE_WITHIN_S, _next(connection, transport, (Connected, Rejected, Kicked))
-        )
+        answer = _next(connection, transport, (Connected, Rejected, Kicked))
+        first = await within(clock, HANDSHAKE_WITHIN_S, answer)
     except TimeoutError:
-        return [
-            error(subject, f"no answer within {HANDSHAKE_WITHIN_S:.0f} s", "is this the IM server's socket?")
-        ]
+        words = f"no answer within {HANDSHAKE_WITHIN_S:.0f} s"
+        return [error("login", words, "is this the IM server's socket?")]
     except (TransportError, RemoteProtocolError) as problem:
         advice = (
             "servers drop a token they do not know without a word; /disconnect in BotFather does that too"
         )
-        return [error(subject, str(problem), advice)]
+        return [error("login", str(problem), advice)]
     if isinstance(first, Connected):
-        return [fine(subject, "the socket takes the bot"), *await _after(bot, connection, transport, first)]
-    return [error(subject, *_refusal(first))]
+        return [fine("login", "the socket takes the bot"), *await _after(connection, transport, first)]
+    if isinstance(first, Kicked):
+        advice = "somebody registers or connects this bot at the same time: stop the other program"
+        return [error("login", "the connection was kicked before the login was through", advice)]
+    words = f"the IM server refuses the bot: reason {first.reason}, {_REASONS.get(first.reason, 'unknown')}"
+    return [error("login", words, _ADVICE.get(first.reason, _LOOK_AT_LOG))]
 
 
-async def _after(
-    bot: BotConfig, connection: ClientConnection, transport: Transport, connected: Connected
-) -> list[Finding]:
+async def _after(connection: ClientConnection, transport: Transport, connected: Connected) -> list[Finding]:
     off_s = connected.time_diff_ms / 1_000
-    subject = f"{bot.account_id}: clock"
-    advice = "set this machine's clock, or the server's: ages of messages are told by it"
-    found = [fine(subject, f"{off_s:.1f} s from the server's")]
+    found = fine("clock", f"{off_s:.1f} s from the server's")
     if abs(off_s) > CLOCK_SLACK_S:
-        found = [warning(subject, f"{off_s:.0f} s from the server's", advice)]
+        advice = "set this machine's clock, or the server's: ages of messages are told by it"
+        found = warning("clock", f"{off_s:.0f} s from the server's", advice)
     try:
         await within(SystemClock(), QUIET_S, _next(connection, transport, (Kicked,)))
     except TimeoutError:
-        return found
+        return [found]
     except (TransportError, RemoteProtocolError) as problem:
-        return [*found, error(f"{bot.account_id}: login", str(problem), "look at the IM server's log")]
+        return [found, error("login", str(problem), "look at the IM server's log")]
     words = "somebody else connected with this bot at once"
-    return [
-        *found,
-        error(f"{bot.account_id}: login", words, "stop the other program, or give it a bot of its own"),
-    ]
+    return [found, error("login", words, "stop the other program, or give it a bot of its own")]
 
 
 async def _next(
-    connection: ClientConnection, transport: Transport, wanted: tuple[type[ConnectionEvent], ...]
-) -> ConnectionEvent:
+    connection: ClientConnection, transport: Transport, wanted: tuple[type[_Answer], ...]
+) -> _Answer:
     while True:
         for event in connection.receive(await transport.receive(), SystemClock().now()):
             if isinstance(event, wanted):
                 return event
-
-
-def _refusal(event: ConnectionEvent) -> tuple[str, str]:
-    """Return in words what the IM server said instead of yes, and what to do (protocol §2.7, §4.3)."""
-    match event:
-        case Kicked():
-            return (
-                "the connection was kicked before the login was through",
-                "somebody registers or connects this bot at the same time: stop the other program",
-            )
-        case Rejected(reason=reason):
-            words = f"the IM server refuses the bot: reason {reason}"
-            return f"{words}, {_REASONS.get(reason, 'unknown')}", _ADVICE.get(reason, _LOOK_AT_LOG)
-        case _:
-            return "the server ended the connection", _LOOK_AT_LOG

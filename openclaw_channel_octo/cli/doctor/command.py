@@ -12,15 +12,15 @@ import click
 from msgspec import to_builtins
 
 from openclaw_channel_octo import __version__
-from openclaw_channel_octo.cli.doctor.bot import LogIn, check_bot
+from openclaw_channel_octo.cli.doctor.bot import check_bot
 from openclaw_channel_octo.cli.doctor.findings import Finding, Level, error, fine, warning
 from openclaw_channel_octo.cli.doctor.host import check_host
 from openclaw_channel_octo.cli.doctor.state import check_file, check_state
-from openclaw_channel_octo.cli.options import CONFIG_OPTION, OPENCLAW_OPTION, load_named
+from openclaw_channel_octo.cli.options import ACCOUNTS_OPTION, CONFIG_OPTION, OPENCLAW_OPTION, load_named
 from openclaw_channel_octo.cli.output import json_text, plain
-from openclaw_channel_octo.cli.run.metrics import meter_for
+from openclaw_channel_octo.cli.run.start import not_installed
 from openclaw_channel_octo.config.load import Loaded, select_accounts
-from openclaw_channel_octo.config.model import BotConfig
+from openclaw_channel_octo.config.model import BotConfig, OctoConfig
 from openclaw_channel_octo.errors import ConfigError
 from openclaw_channel_octo.observe.logs import Secrets, setup_logging
 
@@ -35,9 +35,7 @@ _MARKS = {Level.ERROR: "✗", Level.WARNING: "!", Level.FINE: "✓"}
 @click.command()
 @CONFIG_OPTION
 @OPENCLAW_OPTION
-@click.option(
-    "--account", "accounts", multiple=True, metavar="ID", help="Only this bot; may be given several times."
-)
+@ACCOUNTS_OPTION
 @click.option(
     "--register/--no-register",
     default=None,
@@ -71,11 +69,12 @@ def doctor(
         loaded = load_named(config_file, openclaw)
         secrets = Secrets(*loaded.config.secrets())
         bots = select_accounts(loaded.config, accounts)
-        log_in = LogIn(register=register, tell=lambda words: click.echo(secrets.hidden(words), err=True))
-        found = asyncio.run(_look(loaded, bots, log_in, ask_agent=ask_agent))
-        found += [
-            open_file for path in (config_file, openclaw) if path for open_file in check_file(path, bots)
-        ]
+        examine = partial(
+            check_bot, register=register, tell=lambda words: click.echo(secrets.hidden(words), err=True)
+        )
+        found = asyncio.run(_look(loaded, bots, examine, ask_agent=ask_agent))
+        for path in filter(None, (config_file, openclaw)):
+            found += check_file(path, bots)
     except ConfigError as problems:
         advice = "correct it; openclaw-octo config check tells whether it is right"
         found = [error("configuration", problem, advice) for problem in problems.problems]
@@ -91,28 +90,28 @@ def doctor(
 
 
 async def _look(
-    loaded: Loaded, bots: Sequence[BotConfig], log_in: LogIn, *, ask_agent: bool
+    loaded: Loaded,
+    bots: Sequence[BotConfig],
+    examine: Callable[[BotConfig], Awaitable[list[Finding]]],
+    *,
+    ask_agent: bool,
 ) -> list[Finding]:
     found = [warning("configuration", text, "without effect as it stands") for text in loaded.warnings]
     if not bots:
         found.append(error("configuration", "no account is on", "switch one on with enabled: true"))
     at_once = asyncio.Semaphore(BOTS_AT_ONCE)
 
-    async def examine(bot: BotConfig) -> list[Finding]:
+    async def in_turn(bot: BotConfig) -> list[Finding]:
         async with at_once:
-            return await check_bot(bot, log_in)
+            return await examine(bot)
 
-    state = partial(check_state, loaded.config, bots)
-    looking = _within(STATE_WITHIN_S, state, "state folder", loaded.config.host.state_dir)
     several = await asyncio.gather(
         _part("agent", check_host(loaded.config, ask=ask_agent)),
-        _part("state folder", looking),
-        *(_part(bot.account_id, examine(bot)) for bot in bots),
+        _part("state folder", _state(loaded.config, bots)),
+        *(_part(bot.account_id, in_turn(bot)) for bot in bots),
     )
-    try:
-        meter_for(loaded.config.metrics)
-    except ConfigError as problem:
-        words = str(problem).removeprefix("metrics: ")
+    for problem in not_installed(loaded.config.metrics):
+        words = problem.removeprefix("metrics: ")
         found.append(error("metrics", words, "the bots do not start without it"))
     about = fine("version", f"openclaw-channel-octo {__version__}, Python {sys.version.split()[0]}")
     return [*found, *(each for part in several for each in part), about]
@@ -122,31 +121,31 @@ async def _part(subject: str, looking: Awaitable[list[Finding]]) -> list[Finding
     """Return what one part finds; one that breaks hides none of the others."""
     try:
         return await looking
-    except Exception as problem:  # noqa: BLE001  # the doctor boundary
+    except Exception as problem:  # noqa: BLE001  # boundary of a part: its break must not hide what others find
         advice = "doctor has no words for this: please report it, with what it says here"
         return [error(subject, f"{type(problem).__name__}: {problem}", advice)]
 
 
-async def _within(
-    seconds: float, look: Callable[[], list[Finding]], subject: str, folder: Path
-) -> list[Finding]:
+async def _state(config: OctoConfig, bots: Sequence[BotConfig]) -> list[Finding]:
     """Return what a look at the disk finds; a disk that hangs does not hang the doctor."""
     told: Future[list[Finding]] = Future()
     told.set_running_or_notify_cancel()
 
-    def run() -> None:
+    def look() -> None:
         try:
-            told.set_result(look())
-        except Exception as problem:  # noqa: BLE001  # raised again where it is waited for
+            told.set_result(list(check_state(config, bots)))
+        except Exception as problem:  # noqa: BLE001  # boundary of the thread: raised again where it is waited for
             told.set_exception(problem)
 
     # A thread of its own: a program cannot end while a thread of the loop's pool still runs.
-    threading.Thread(target=run, daemon=True).start()
+    threading.Thread(target=look, daemon=True).start()
     try:
-        return await asyncio.wait_for(asyncio.wrap_future(told), seconds)
+        return await asyncio.wait_for(asyncio.wrap_future(told), STATE_WITHIN_S)
     except TimeoutError:
-        advice = "the disk hangs, or the network behind it: bots wait for it as well"
-        return [error(subject, f"{folder} is not read within {seconds:.0f} s", advice)]
+        words = f"{config.host.state_dir} is not read within {STATE_WITHIN_S:.0f} s"
+        return [
+            error("state folder", words, "the disk hangs, or the network behind it: bots wait for it as well")
+        ]
 
 
 def _words(found: Finding) -> str:

@@ -1,24 +1,23 @@
-"""What lies on the disk: the state folder, its sessions, its journal."""
+"""What lies on the disk: the state folder, its sessions, its journal; and what the process that has it says."""
 
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from openclaw_channel_octo.cli.doctor.findings import Finding, error, fine, warning
-from openclaw_channel_octo.cli.doctor.running import check_running
-from openclaw_channel_octo.cli.output import plain
+from openclaw_channel_octo.cli.output import age, journal_in, plain
 from openclaw_channel_octo.cli.sessions.files import is_fine, read_sessions
 from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.config.model import BotConfig, EmbeddedHostConfig, OctoConfig
 from openclaw_channel_octo.control.client import ask
 from openclaw_channel_octo.errors import ControlError, HostError, OtherVersion, StoreError
 from openclaw_channel_octo.host.locks import owner_lock
+from openclaw_channel_octo.runtime.connection.supervisor import LinkState
 from openclaw_channel_octo.session.guard import patience_ms
-from openclaw_channel_octo.store.admin import JournalAdmin
-from openclaw_channel_octo.store.pairing import Pairing
 
-__all__ = ["check_state"]
+__all__ = ["check_file", "check_state"]
 
 LITTLE_BYTES = 500 * 1024 * 1024
 FULL_BYTES = 50 * 1024 * 1024
@@ -28,19 +27,23 @@ ANSWER_WITHIN_S = 5.0
 IN_FILE = "configuration file"
 """What a bot's ``token_source`` is where the token itself is written there."""
 
+SETTLED_MS = 60_000
+"""A connection that is down for less may be on its way up again."""
+
+_ADVICE: Mapping[str, str] = {
+    LinkState.CONNECTING: "see whether the socket's address (wsUrl, else the server's) is right and its server is up",
+    LinkState.KICKED: "stop the other program that uses this bot, or give it a bot of its own",
+    LinkState.SUSPECT: "the server forgets the login: stop other programs with this bot, look at the IM server's log",
+    LinkState.PAUSED: "stop the other process, or make room where the journal lies",
+    LinkState.REFUSED: "ask the bot's owner for its token (BotFather: /token), put it into botToken, and start anew",
+}
+
 SHOWN = 3
+WRITTEN = ("octo.sqlite", "octo.sqlite-wal", "octo.sqlite-shm", "agents", "agents/*", "agents/*/sessions")
+"""What the bots write to, as far as it is there."""
+
 _OURS = "make it this user's: a program of another user may have made it, such as root's"
 DISK, FOLDER, SESSIONS, JOURNAL = "disk", "state folder", "sessions", "journal"
-
-
-def check_state(config: OctoConfig, bots: Sequence[BotConfig]) -> list[Finding]:
-    """Return what is found about the state folder; changes nothing there.
-
-    Args:
-        config: names it, and tells how long a run may take.
-        bots: those that work with it.
-    """
-    return list(_check(config, bots))
 
 
 def check_file(path: Path, bots: Sequence[BotConfig]) -> Iterator[Finding]:
@@ -56,10 +59,19 @@ def check_file(path: Path, bots: Sequence[BotConfig]) -> Iterator[Finding]:
         yield warning("configuration", f"other users of this machine can read the token in {path}", advice)
 
 
-def _check(config: OctoConfig, bots: Sequence[BotConfig]) -> Iterator[Finding]:
+def check_state(config: OctoConfig, bots: Sequence[BotConfig]) -> Iterator[Finding]:
+    """Yield what is found about the state folder; changes nothing there.
+
+    Args:
+        config: names it, and tells how long a run may take.
+        bots: those that work with it.
+    """
     folder = config.host.state_dir
     try:
-        there = next(path for path in (folder, *folder.parents) if _is_there(path))
+        above = (folder, *folder.parents)
+        there = next(
+            path for path in above if path.exists() or path.is_symlink()
+        )  # be it a link that leads nowhere
         is_folder = there.is_dir()
     except (OSError, ValueError) as problem:
         advice = "let this user into the folders above it, or change host.stateDir"
@@ -77,24 +89,14 @@ def _check(config: OctoConfig, bots: Sequence[BotConfig]) -> Iterator[Finding]:
         yield fine(FOLDER, f"{folder} will be made")
         return
     yield from _folder(folder, bots)
-    if foreign := [path for path in _files(folder) if not os.access(path, os.R_OK | os.W_OK)]:
+    files = [path for name in WRITTEN for path in sorted(folder.glob(name))]
+    if foreign := [path for path in files if not os.access(path, os.R_OK | os.W_OK)]:
         yield error(FOLDER, f"{foreign[0]} cannot be read and written", _OURS)
         return
     if isinstance(config.host, EmbeddedHostConfig):
         budgets = [bot.turn_budget_s(config.host.timeout_seconds) for bot in bots]
         yield from _sessions(folder, patience_ms(max(budgets, default=0.0)))
-    yield from _journal(folder / "octo.sqlite", bots)
-
-
-def _is_there(path: Path) -> bool:
-    """Return whether there is something of that name, be it a link that leads nowhere. Raises `OSError`."""
-    return path.exists() or path.is_symlink()
-
-
-def _files(folder: Path) -> list[Path]:
-    """Return what the bots write to, as far as it is there."""
-    names = ("octo.sqlite", "octo.sqlite-wal", "octo.sqlite-shm", "agents", "agents/*", "agents/*/sessions")
-    return [path for name in names for path in sorted(folder.glob(name))]
+    yield from _journal(folder, bots)
 
 
 def _disk(folder: Path) -> Finding:
@@ -121,13 +123,9 @@ def _folder(folder: Path, bots: Sequence[BotConfig]) -> Iterator[Finding]:
     if found.st_mode & OTHERS:
         advice = f"chmod 700 {folder}: what people wrote lies there; the next start does so too"
         yield warning(FOLDER, f"{folder} is open to other users of this machine", advice)
-    if holder:
-        yield from _use(folder, holder, bots)
-    else:
+    if not holder:
         yield fine(FOLDER, f"{folder}, used by nobody now")
-
-
-def _use(folder: Path, holder: str, bots: Sequence[BotConfig]) -> Iterator[Finding]:
+        return
     try:
         told = ask(folder, "status", timeout_s=ANSWER_WITHIN_S)
     except ControlError as problem:
@@ -138,7 +136,34 @@ def _use(folder: Path, holder: str, bots: Sequence[BotConfig]) -> Iterator[Findi
         yield warning(FOLDER, f"process {holder} works with {folder}, but: {problem}", advice)
         return
     yield fine(FOLDER, f"process {holder} runs bots with {folder}")
-    yield from check_running(told, holder, bots)
+    yield from _running(told, holder, bots)
+
+
+def _running(told: Mapping[str, Any], holder: str, bots: Sequence[BotConfig]) -> Iterator[Finding]:
+    """Yield what the process that runs the bots says of their connections; they are not logged in to ask."""
+    if trouble := told.get("trouble"):
+        yield error("journal", str(trouble), "no message is taken until it can be written again")
+    for bot in bots:
+        connection = told.get("bots", {}).get(bot.account_id)
+        subject = f"{bot.account_id}: connection"
+        if connection is None:
+            yield error(
+                subject, f"process {holder} does not run this bot", "start that process anew, with it"
+            )
+        else:
+            yield _connection(subject, holder, connection)
+
+
+def _connection(subject: str, holder: str, connection: Mapping[str, Any]) -> Finding:
+    state, now_ms = str(connection["state"]), SystemClock().wall_ms()
+    words = f"process {holder} is {state} with it for {age(connection['since_ms'], now_ms)}"
+    if state == LinkState.ONLINE:
+        return fine(subject, words)
+    words = f"{words}: {connection['why']}"
+    advice = _ADVICE.get(state, "start it anew")
+    if state == LinkState.CONNECTING and now_ms - connection["since_ms"] < SETTLED_MS:
+        return warning(subject, words, f"look again in a minute; if it stays so, {advice}")
+    return error(subject, words, advice)
 
 
 def _sessions(folder: Path, silent_ms: int) -> Iterator[Finding]:
@@ -163,14 +188,15 @@ def _sessions(folder: Path, silent_ms: int) -> Iterator[Finding]:
         yield fine(SESSIONS, f"{len(found)}, none failed or stuck")
 
 
-def _journal(file: Path, bots: Sequence[BotConfig]) -> Iterator[Finding]:
+def _journal(folder: Path, bots: Sequence[BotConfig]) -> Iterator[Finding]:
+    file, reader, now_ms = folder / "octo.sqlite", journal_in(folder), SystemClock().wall_ms()
     if not file.exists() or not file.stat().st_size:
         yield fine(JOURNAL, "none yet")
         return
     try:
-        reader = JournalAdmin(file)
         dead = reader.counts().get("dead", 0)
-        known = [one for bot in bots if bot.dm_policy == "pairing" for one in _pairings(reader, bot)]
+        asked = [bot.account_id for bot in bots if bot.dm_policy == "pairing"]
+        known = [one for name in asked for one in reader.pairings(account=name, now_ms=now_ms)]
     except OtherVersion as problem:
         words = f"{file} was written by another version of this package"
         if problem.older:
@@ -193,7 +219,3 @@ def _journal(file: Path, bots: Sequence[BotConfig]) -> Iterator[Finding]:
         yield warning(
             "pairing", words, "openclaw-octo pairing list shows them, pairing approve CODE lets one in"
         )
-
-
-def _pairings(reader: JournalAdmin, bot: BotConfig) -> Sequence[Pairing]:
-    return reader.pairings(account=bot.account_id, now_ms=SystemClock().wall_ms())

@@ -10,27 +10,18 @@ import click
 from msgspec import to_builtins
 from msgspec.structs import asdict
 
-from openclaw_channel_octo.cli.output import (
-    JSON_OPTION,
-    NOT_FINE,
-    STORE_OPTION,
-    StoreErrors,
-    age,
-    journal_in,
-    plain,
-)
+from openclaw_channel_octo.cli.options import ACCOUNT_OPTION, JSON_LINES_OPTION, LIMIT_OPTION, STORE_OPTION
+from openclaw_channel_octo.cli.output import NOT_FINE, StoreGroup, age, fail, journal_in, plain
 from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.control.client import ask
 from openclaw_channel_octo.errors import ControlError, NotRunning
 from openclaw_channel_octo.message.payload import parse_payload
 from openclaw_channel_octo.store.admin import JournalRow
-from openclaw_channel_octo.store.audit import AuditEntry
 from openclaw_channel_octo.store.records import Chunk
 from openclaw_channel_octo.store.states import OPEN, RowState
 
 __all__ = ["journal"]
 
-STATES = [state.value for state in RowState]
 BURIED = "buried by an operator"
 IN_HAND = (
     "The bots run: what they have in hand of it, a turn or its place in the queue, still ends by itself."
@@ -38,7 +29,7 @@ IN_HAND = (
 )
 
 
-@click.group()
+@click.group(cls=StoreGroup)
 def journal() -> None:
     """Look up what became of messages; works while the bots run.
 
@@ -49,37 +40,32 @@ def journal() -> None:
 
 @journal.command("list")
 @STORE_OPTION
-@click.option("--state", "states", multiple=True, type=click.Choice(STATES), help="Only this state.")
-@click.option("--account", default="", metavar="ID", help="Only this bot.")
 @click.option(
-    "--limit", default=50, show_default=True, type=click.IntRange(1, 100_000), help="At most so many."
+    "--state", "states", multiple=True, type=click.Choice([*map(str, RowState)]), help="Only this state."
 )
-@JSON_OPTION
+@ACCOUNT_OPTION
+@LIMIT_OPTION
+@JSON_LINES_OPTION
 def list_rows(store: Path, states: Sequence[str], account: str, limit: int, as_json: bool) -> None:
     """Show messages, newest first."""
     reader = journal_in(store)
-    with StoreErrors():
-        rows = reader.rows(states=states, account=account.lower(), limit=limit)
-        counts = reader.counts()
+    rows = reader.rows(states=states, account=account.lower(), limit=limit)
+    counts = ", ".join(f"{count} {state}" for state, count in sorted(reader.counts().items()))
     _print_rows(rows, as_json)
     if not as_json:
-        click.echo(
-            ", ".join(f"{count} {state}" for state, count in sorted(counts.items()))
-            or "The journal is empty."
-        )
+        click.echo(counts or "The journal is empty.")
 
 
 @journal.command()
 @STORE_OPTION
-@JSON_OPTION
+@JSON_LINES_OPTION
 def dead(store: Path, as_json: bool) -> None:
     """Show messages that got no answer, and why. Exit code 1 when there are any."""
-    with StoreErrors():
-        rows = journal_in(store).rows(states=[RowState.DEAD], limit=100_000)
-    _print_rows(rows, as_json, reasons=True)
+    rows = journal_in(store).rows(states=[RowState.DEAD], limit=100_000)
+    _print_rows(rows, as_json)
     if not rows and not as_json:
         click.echo("No dead letters.")
-    elif rows and not as_json:
+    elif not as_json:
         click.echo(
             f"{len(rows)} dead. To have one answered after all: openclaw-octo journal retry ID, then restart."
         )
@@ -90,16 +76,13 @@ def dead(store: Path, as_json: bool) -> None:
 @click.argument("name", metavar="ID")
 @STORE_OPTION
 @click.option("--text", is_flag=True, help="Also show what was said.")
-@JSON_OPTION
+@JSON_LINES_OPTION
 def show(name: str, store: Path, text: bool, as_json: bool) -> None:
     """Show everything about one message, named by its id or by the trace id of its log lines."""
     reader = journal_in(store)
-    with StoreErrors():
-        rows = reader.find(name)
-        found = [(row, reader.chunks(row)) for row in rows]
+    found = [(row, reader.chunks(row)) for row in reader.find(name)]
     if not found:
-        click.echo(f"no message {name} in the journal", err=True)
-        sys.exit(NOT_FINE)
+        fail(NOT_FINE, f"no message {name} in the journal")
     for row, chunks in found:
         click.echo(
             json.dumps(_as_json(row, chunks, text=text)) if as_json else _story(row, chunks, text=text)
@@ -117,9 +100,8 @@ def retry(names: Sequence[str], store: Path) -> None:
     reader = journal_in(store)
     refused = 0
     for name in names:
-        with StoreErrors():
-            rows = reader.find(name)
-            done = [row for row in rows if reader.retry(row, SystemClock().wall_ms())]
+        rows = reader.find(name)
+        done = [row for row in rows if reader.retry(row, SystemClock().wall_ms())]
         if done:
             click.echo(f"{name}: will be answered when the bot is started again")
             continue
@@ -132,30 +114,32 @@ def retry(names: Sequence[str], store: Path) -> None:
 @journal.command()
 @click.argument("name", metavar="ID")
 @STORE_OPTION
-@click.option("--account", default="", metavar="ID", help="Only this bot.")
+@ACCOUNT_OPTION
 @click.option("--reason", default=BURIED, show_default=True, metavar="TEXT", help="Why, for the journal.")
-@JSON_OPTION
+@JSON_LINES_OPTION
 def bury(name: str, store: Path, account: str, reason: str, as_json: bool) -> None:
     """End a message that has no end as a dead letter: it is not taken up again. Exit code 1 when it was left alone.
 
     It is named by its id or by the trace id of its log lines. Nothing is said in the chat.
     """
     reader = journal_in(store)
-    with StoreErrors():
-        rows = [row for row in reader.find(name) if account.lower() in {"", row.account}]
-        refusal = _not_to_bury(rows)
-        if not refusal and not reader.bury(rows[0], reason, SystemClock().wall_ms()):
-            refusal = "it has ended in this moment"
-        now = [row for row in reader.find(name) if not refusal and row.id == rows[0].id]
-        found = [(row, reader.chunks(row)) for row in now]
+    rows = [row for row in reader.find(name) if account.lower() in {"", row.account}]
+    refusal = _not_to_bury(rows)
+    if not refusal and not reader.bury(rows[0], reason, SystemClock().wall_ms()):
+        refusal = "it has ended in this moment"
     if refusal:
-        click.echo(plain(f"{name}: left alone, {refusal}"), err=True)
-        sys.exit(NOT_FINE)
+        fail(NOT_FINE, plain(f"{name}: left alone, {refusal}"))
+    found = [(row, reader.chunks(row)) for row in reader.find(name) if row.id == rows[0].id]
     for row, chunks in found:
         told = plain(f"{name}: buried, {reason}")
         click.echo(json.dumps(_as_json(row, chunks, text=False)) if as_json else told)
-    if _bots_run(store):
-        click.echo(IN_HAND, err=True)
+    try:
+        ask(store, "ping")
+    except NotRunning:
+        return
+    except ControlError:
+        pass  # somebody is there and says no
+    click.echo(IN_HAND, err=True)
 
 
 def _not_to_bury(rows: Sequence[JournalRow]) -> str:
@@ -168,35 +152,27 @@ def _not_to_bury(rows: Sequence[JournalRow]) -> str:
     return "" if rows[0].state in OPEN else f"it has ended already: {rows[0].state}"
 
 
-def _bots_run(store: Path) -> bool:
-    try:
-        ask(store, "ping")
-    except NotRunning:
-        return False
-    except ControlError:
-        pass  # somebody is there and says no
-    return True
-
-
 @journal.command()
 @STORE_OPTION
-@click.option("--account", default="", metavar="ID", help="Only this bot.")
-@click.option(
-    "--limit", default=50, show_default=True, type=click.IntRange(1, 100_000), help="At most so many."
-)
-@JSON_OPTION
+@ACCOUNT_OPTION
+@LIMIT_OPTION
+@JSON_LINES_OPTION
 def audit(store: Path, account: str, limit: int, as_json: bool) -> None:
     """Show what agents and hosts had the bots do beside answering, for whom, and what came of it, newest first."""
-    with StoreErrors():
-        entries = journal_in(store).audit(account=account.lower(), limit=limit)
+    entries = journal_in(store).audit(account=account.lower(), limit=limit)
     now_ms = SystemClock().wall_ms()
     for entry in entries:
-        click.echo(json.dumps(to_builtins(entry)) if as_json else _audit_line(entry, now_ms))
+        where = f" {entry.target}" if entry.target else ""
+        line = (
+            f"{age(entry.at, now_ms):>7}  {entry.outcome:<6}  {entry.account:<12.12}  {entry.action}{where}"
+            f" for {entry.requester}{': ' + entry.detail if entry.detail else ''}"
+        )
+        click.echo(json.dumps(to_builtins(entry)) if as_json else plain(line))
     if not entries and not as_json:
         click.echo("Nothing was asked for.")
 
 
-def _print_rows(rows: Sequence[JournalRow], as_json: bool, *, reasons: bool = False) -> None:
+def _print_rows(rows: Sequence[JournalRow], as_json: bool) -> None:
     now_ms = SystemClock().wall_ms()
     for row in rows:
         if as_json:
@@ -207,16 +183,8 @@ def _print_rows(rows: Sequence[JournalRow], as_json: bool, *, reasons: bool = Fa
             f"{when:>7}  {row.state:<8}  {row.account:<12.12}  {row.message_id:<19}  from {row.from_uid[:12]}"
         )
         click.echo(plain(line))
-        if reasons or row.state == RowState.DEAD:
+        if row.state == RowState.DEAD:
             click.echo(plain(f"         {row.detail or row.reason}"))
-
-
-def _audit_line(entry: AuditEntry, now_ms: int) -> str:
-    where = f" {entry.target}" if entry.target else ""
-    return plain(
-        f"{age(entry.at, now_ms):>7}  {entry.outcome:<6}  {entry.account:<12.12}  {entry.action}{where}"
-        f" for {entry.requester}{': ' + entry.detail if entry.detail else ''}"
-    )
 
 
 def _as_json(row: JournalRow, chunks: Sequence[Chunk] | None, *, text: bool) -> dict[str, Any]:

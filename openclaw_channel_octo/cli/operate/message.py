@@ -8,14 +8,12 @@ from typing import Any
 
 import click
 
-from openclaw_channel_octo.cli.output import json_text, plain, store_folder
+from openclaw_channel_octo.cli.options import store_folder
+from openclaw_channel_octo.cli.output import NOT_FINE, NOT_TRIED, fail, json_text, plain
 from openclaw_channel_octo.control.client import ask
 from openclaw_channel_octo.errors import ControlError
 
 __all__ = ["message"]
-
-REFUSED = 1
-NO_TURN = 2
 
 
 @click.group()
@@ -143,14 +141,12 @@ def resolve(name: str, as_json: bool) -> None:
 def _ask(call: str, **params: Any) -> Any:
     turn = os.environ.get("OPENCLAW_TURN", "")
     if not turn:
-        click.echo("this works inside an agent's run only: OPENCLAW_TURN is not set", err=True)
-        sys.exit(NO_TURN)
+        fail(NOT_TRIED, "this works inside an agent's run only: OPENCLAW_TURN is not set")
     store = Path(os.environ.get("OPENCLAW_STORE") or store_folder())
     try:
         return ask(store, call, {"turn": turn, **params})
     except ControlError as error:
-        click.echo(plain(str(error)), err=True)
-        sys.exit(REFUSED)
+        fail(NOT_FINE, plain(str(error)))
 
 
 def _show(answer: Any, as_json: bool, words: str) -> None:

@@ -5,24 +5,23 @@ import os
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import click
 from msgspec import to_builtins
 
-from openclaw_channel_octo.cli.output import STORE_OPTION, age, plain
+from openclaw_channel_octo.cli.options import JSON_LINES_OPTION, STORE_OPTION
+from openclaw_channel_octo.cli.output import NOT_FINE, NOT_TRIED, age, journal_in, plain
 from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.control.client import ask
 from openclaw_channel_octo.errors import ControlError, HostError, StoreError
 from openclaw_channel_octo.host.locks import owner_lock
 from openclaw_channel_octo.runtime.connection.supervisor import LinkState
-from openclaw_channel_octo.store.admin import JournalAdmin, JournalRow
+from openclaw_channel_octo.store.admin import JournalRow
 
 __all__ = ["status"]
-
-NOT_FINE = 1
-NOT_READ = 2
 
 CLEAR = "\x1b[H\x1b[2J"
 SHOWN_OF_A_ROW = ("message_id", "trace", "session_key", "state", "detail", "received_at", "updated_at")
@@ -41,7 +40,7 @@ Report = Mapping[str, Any]
     metavar="SECONDS",
     help="How often --watch looks.",
 )
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line, for programs.")
+@JSON_LINES_OPTION
 def status(store: Path, watch: bool, every: float, as_json: bool) -> None:
     """Show each bot's connection, turns, waiting messages, and what the journal knows of it; changes nothing.
 
@@ -71,7 +70,7 @@ def _show(store: Path, *, as_json: bool) -> int:
         found = _report(store)
     except StoreError as error:
         click.echo(str(error), err=True)
-        return NOT_READ
+        return NOT_TRIED
     told = "\n".join(map(plain, _lines(found, SystemClock().wall_ms())))
     click.echo(json.dumps(found) if as_json else told)
     states = [bot["connection"]["state"] if bot["connection"] else "" for bot in found["bots"].values()]
@@ -85,8 +84,11 @@ def _report(store: Path) -> Report:
     try:
         live = ask(store, "status")
     except ControlError as error:
-        problem = _owner(store) or ("" if error.code == "not-running" else str(error))
-    journal = JournalAdmin(store / "octo.sqlite").overview()
+        problem = "" if error.code == "not-running" else str(error)
+        with suppress(HostError):
+            if holder := owner_lock(store).holder():
+                problem = f"process {holder} has this folder and cannot be asked"
+    journal = journal_in(store).overview()
     connections = live.get("bots", {})
     bots = {
         name: {
@@ -97,26 +99,13 @@ def _report(store: Path) -> Report:
         }
         for name in sorted(connections or journal)
     }
-    about = {name: live.get(name) for name in ("pid", "version", "host")}
     return {
         "running": bool(live),
         "problem": problem or live.get("trouble", ""),
-        **about,
+        **{name: live.get(name) for name in ("pid", "version", "host")},
         "bots": bots,
-        "turns": live.get("turns", {}),
-        "lanes": live.get("lanes", {}),
-        "unsent": live.get("unsent", {}),
-        "failing": live.get("failing", {}),
+        **{name: live.get(name, {}) for name in ("turns", "lanes", "unsent", "failing")},
     }
-
-
-def _owner(store: Path) -> str:
-    """Return which process has the folder although it cannot be asked, empty when none."""
-    try:
-        holder = owner_lock(store).holder()
-    except HostError:
-        return ""
-    return f"process {holder} has this folder and cannot be asked" if holder else ""
 
 
 def _row(row: JournalRow | None) -> dict[str, Any] | None:
@@ -137,7 +126,8 @@ def _lines(found: Report, now_ms: int) -> Iterator[str]:
             yield f"  {job} fails and is tried again: {error}"
         for key, run in found["turns"].items():
             if run["account_id"] == name:
-                waiting = _waiting(found["lanes"].get(key, 0)) + _unsent(found, key, ", ")
+                count = found["lanes"].get(key, 0)
+                waiting = (f", {count} waiting" if count else "") + _unsent(found, key, ", ")
                 yield f"  works on message {run['message_id']} for {age(run['since_ms'], now_ms)}{waiting}  {key}"
     for key in sorted({*found["lanes"], *found["unsent"]} - {*found["turns"]}):
         count = found["lanes"].get(key, 0)
@@ -168,7 +158,3 @@ def _unsent(found: Report, key: str, before: str = "") -> str:
         return ""
     since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(since_ms / 1000))
     return f"{before}waiting to be sent, API fails since {since}"
-
-
-def _waiting(count: int) -> str:
-    return f", {count} waiting" if count else ""

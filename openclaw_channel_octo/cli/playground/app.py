@@ -1,29 +1,29 @@
 """A chat with one bot in this process: double, embedded host and channel, put together as ``run`` does it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
+from enum import StrEnum
 from pathlib import Path
-from typing import Final, Self
+from typing import Any, Final
 
 from msgspec import Struct
 from pydantic import SecretStr
 
-from openclaw_channel_octo.cli.playground.agent import SwitchableAgent
-from openclaw_channel_octo.cli.playground.timeline import Entry, Follower, Kind, Timeline, WatchedHost
+from openclaw_channel_octo.cli.playground.timeline import Kind, Timeline, WatchedHost
 from openclaw_channel_octo.cli.run.command import controlled
 from openclaw_channel_octo.clock import Clock
 from openclaw_channel_octo.config.load import select_accounts
 from openclaw_channel_octo.config.model import BotConfig, EmbeddedHostConfig, OctoConfig
 from openclaw_channel_octo.errors import ConfigError, HostError
+from openclaw_channel_octo.host.embedded.agents import Agent, AgentError, Prompt
 from openclaw_channel_octo.host.embedded.configure import agent_from_config
-from openclaw_channel_octo.host.embedded.host import EmbeddedHost
 from openclaw_channel_octo.ids import ChannelRef
 from openclaw_channel_octo.runtime.channel import OctoChannel
 from openclaw_channel_octo.runtime.turn.recovery import SessionView
 from openclaw_channel_octo.testing.octo.double import NotReached, OctoDouble
 
-__all__ = ["HELPER", "PlaygroundApp", "Settings", "configured", "plain", "seed"]
+__all__ = ["HELPER", "NextTurn", "PlaygroundApp", "Settings", "configured", "meanwhile", "plain", "seed"]
 
 HELPER: Final = "helper_bot"
 """The bot's uid."""
@@ -98,8 +98,59 @@ def seed(octo: OctoDouble) -> tuple[ChannelRef, ChannelRef]:
     return group, octo.add_thread("build-room", "2039626171074744320")
 
 
+class NextTurn(StrEnum):
+    """What becomes of an agent's next turn."""
+
+    ANSWER = "answer"
+    FAIL = "fail"
+    HANG = "hang"
+    EMPTY = "empty"
+
+
+class SwitchableAgent:
+    """Answers as another agent does, unless its next turn was told to fail, hang or stay empty.
+
+    Args:
+        agent: gives the answers.
+        clock: time.
+        thinking_s: seconds of ``clock`` before anything happens, so that people see the bot typing.
+    """
+
+    def __init__(self, agent: Agent, clock: Clock, thinking_s: float) -> None:
+        self.next_turn = NextTurn.ANSWER
+        self._agent = agent
+        self._clock = clock
+        self._thinking_s = thinking_s
+
+    async def reply(self, prompt: Prompt) -> AsyncIterator[str]:
+        """Yield the answer in pieces, or none; never ends where the turn is to hang. Raises `AgentError`."""
+        turn, self.next_turn = self.next_turn, NextTurn.ANSWER
+        await self._clock.sleep(self._thinking_s)
+        match turn:
+            case NextTurn.FAIL:
+                raise AgentError("the turn was made to fail")
+            case NextTurn.HANG:
+                await asyncio.get_running_loop().create_future()
+            case NextTurn.ANSWER:
+                async for piece in self._agent.reply(prompt):
+                    yield piece
+
+
+@asynccontextmanager
+async def meanwhile(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Do ``work`` for as long as the context lasts; what breaks it is raised at the end."""
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait({task})
+        if not task.cancelled():
+            task.result()
+
+
 class PlaygroundApp:
-    """The bot and everything around it, for as long as the context lasts.
+    """The bot and everything around it.
 
     The host skips sessions whose last run failed, as old gateways do: only the guard keeps the bot answering.
 
@@ -107,7 +158,6 @@ class PlaygroundApp:
         octo: the double, furnished.
         settings: bot and host.
         clock: the one the double has.
-        told: is told of everything that happens, when it happens.
 
     Attributes:
         settings: as given.
@@ -116,51 +166,44 @@ class PlaygroundApp:
         guarded: whether the bot's guard is on.
     """
 
-    def __init__(
-        self,
-        octo: OctoDouble,
-        settings: Settings,
-        clock: Clock,
-        told: Callable[[Entry], None] = lambda _: None,
-    ) -> None:
-        host = settings.host
+    def __init__(self, octo: OctoDouble, settings: Settings, clock: Clock) -> None:
+        agent = agent_from_config(settings.host.agent, settings.host.state_dir)
         self.settings = settings
-        self.agent = SwitchableAgent(
-            agent_from_config(host.agent, host.state_dir), clock, settings.thinking_s
-        )
-        self.timeline = Timeline(clock, told)
+        self.agent = SwitchableAgent(agent, clock, settings.thinking_s)
+        notice = settings.bot.guard.notice_text
+        self.timeline = Timeline(octo, HELPER, clock, self.session_key, announcement=notice)
         self.guarded = settings.bot.guard.enabled
         self._octo = octo
         self._clock = clock
-        self._host = WatchedHost(self._embedded(), self.timeline)
+        self._account_id = settings.bot.account_id
+        self._host = WatchedHost(
+            self.timeline,
+            state_dir=settings.host.state_dir,
+            agent_id=settings.host.agent_id,
+            agent=self.agent,
+            clock=clock,
+            timeout_s=settings.host.timeout_seconds,
+            strict=True,
+            secrets=self._config().secrets(),
+        )
         self._channel: OctoChannel | None = None
-        self._around = AsyncExitStack()
         self._bot = AsyncExitStack()
         self._switching = asyncio.Lock()
 
-    async def __aenter__(self) -> Self:
-        """Start host and bot; return when the bot is connected. Raises `HostError`."""
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Run host and bot meanwhile; it begins when the bot is connected. Raises `HostError`."""
         async with AsyncExitStack() as started:
             await self._host.start()
             started.push_async_callback(self._host.stop)
-            await started.enter_async_context(self._followed())
+            await started.enter_async_context(meanwhile(self.timeline.follow()))
             started.push_async_callback(self._stop_bot)
             await self._start_bot()
-            self._around = started.pop_all()
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        """Stop bot and host."""
-        await self._around.aclose()
-
-    @property
-    def account_id(self) -> str:
-        """The bot's account."""
-        return self.settings.bot.account_id
+            yield
 
     def session_key(self, channel: ChannelRef) -> str:
         """Return the session key of a conversation as the bot addresses it."""
-        return self.settings.host.routing.route(self.account_id, channel).session_key
+        return self.settings.host.routing.route(self._account_id, channel).session_key
 
     async def look(self, session_key: str) -> SessionView:
         """Return what the next message of a session will meet. Raises `HostError`, also while the bot restarts."""
@@ -176,59 +219,25 @@ class PlaygroundApp:
             self.timeline.note("", Kind.CONNECTION, f"the bot restarts, guard {'on' if enabled else 'off'}")
             await self._start_bot()
 
-    def _embedded(self) -> EmbeddedHost:
-        host = self.settings.host
-        return EmbeddedHost(
-            state_dir=host.state_dir,
-            agent_id=host.agent_id,
-            agent=self.agent,
-            clock=self._clock,
-            timeout_s=host.timeout_seconds,
-            strict=True,
-            secrets=self._config().secrets(),
-        )
-
     def _config(self) -> OctoConfig:
         guard = self.settings.bot.guard.model_copy(update={"enabled": self.guarded})
         bot = self.settings.bot.model_copy(update={"api_url": self._octo.api_url, "guard": guard})
-        return OctoConfig(host=self.settings.host, accounts={self.account_id: bot})
+        return OctoConfig(host=self.settings.host, accounts={self._account_id: bot})
 
     async def _start_bot(self) -> None:
         config = self._config()
         channel = OctoChannel(config, clock=self._clock, leases=config.host.state_dir)
         async with AsyncExitStack() as started:
             started.push_async_callback(channel.stop, 0)
-            await channel.start(self.account_id, self._host)
+            await channel.start(self._account_id, self._host)
             await started.enter_async_context(controlled(config, channel))
-            await self._connected()
+            try:
+                await self._octo.wait_for(lambda: self._octo.online(HELPER))
+            except NotReached:
+                raise HostError("the bot does not connect; its log lines (--verbose) tell why") from None
             self._bot = started.pop_all()
         self._channel = channel
-
-    async def _connected(self) -> None:
-        try:
-            await self._octo.wait_for(lambda: self._octo.online(HELPER))
-        except NotReached:
-            raise HostError("the bot does not connect; its log lines (--verbose) tell why") from None
 
     async def _stop_bot(self) -> None:
         self._channel = None
         await self._bot.aclose()
-
-    @asynccontextmanager
-    async def _followed(self) -> AsyncIterator[None]:
-        """Note what happens in the chat meanwhile."""
-        follower = Follower(
-            self._octo,
-            HELPER,
-            self.timeline,
-            key_of=self.session_key,
-            announcement=self.settings.bot.guard.notice_text,
-        )
-        following = asyncio.create_task(follower.follow())
-        try:
-            yield
-        finally:
-            following.cancel()
-            await asyncio.wait({following})
-            if not following.cancelled():
-                following.result()

@@ -1,23 +1,21 @@
-"""`openclaw-octo playground`: a chat with the bot in a browser, and what happens behind it."""
+"""`openclaw-octo playground` and `double`: a stand-in for an Octo server, with a bot that answers or with none."""
 
 import asyncio
 import signal
-import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import click
 
 from openclaw_channel_octo.cli.options import CONFIG_OPTION
+from openclaw_channel_octo.cli.output import NOT_TRIED, fail
 from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.config.load import load_config
 from openclaw_channel_octo.config.model import OctoConfig
 from openclaw_channel_octo.errors import ConfigError, OctoError
 from openclaw_channel_octo.observe.logs import setup_logging
 
-__all__ = ["playground"]
-
-NOT_STARTED = 2
+__all__ = ["double", "playground"]
 
 
 @click.command()
@@ -46,12 +44,17 @@ def playground(config_file: Path | None, account: str, port: int, *, verbose: bo
         with TemporaryDirectory(prefix="octo-playground-") as folder:
             asyncio.run(_serve(config, account, port, Path(folder)))
     except ConfigError as error:
-        for problem in error.problems:
-            click.echo(f"{config_file}: {problem}", err=True)
-        sys.exit(NOT_STARTED)
+        fail(NOT_TRIED, *(f"{config_file}: {problem}" for problem in error.problems))
     except (OctoError, OSError) as error:
-        click.echo(f"cannot start on port {port}: {error}", err=True)
-        sys.exit(NOT_STARTED)
+        fail(NOT_TRIED, f"cannot start on port {port}: {error}")
+
+
+def _stop_event() -> asyncio.Event:
+    """Return an event that SIGINT and SIGTERM set from now on; they do nothing else any more."""
+    stopped = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    return stopped
 
 
 async def _serve(config: OctoConfig | None, account: str, port: int, state_dir: Path) -> None:
@@ -59,11 +62,56 @@ async def _serve(config: OctoConfig | None, account: str, port: int, state_dir: 
     from openclaw_channel_octo.cli.playground.server import served  # noqa: PLC0415  # a whole server: only here
 
     settings = configured(config, state_dir, account) if config else plain(state_dir)
-    stopped = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    stopped = _stop_event()
     async with served(settings, SystemClock(), port) as octo:
         click.echo(f"page       {octo.api_url}")
         click.echo(f"stateDir   {state_dir} (for status, sessions, journal in another terminal)")
+        click.echo("Ctrl-C ends it.")
+        await stopped.wait()
+
+
+@click.command()
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=8090, show_default=True, help="0 takes any free one."
+)
+@click.option("--token", default="bf_double", show_default=True, help="The bot's token.")
+@click.option("--bot", "uid", default="helper_bot", show_default=True, help="The bot's uid.")
+def double(port: int, token: str, uid: str) -> None:
+    """Serve a stand-in for an Octo server on this machine, until it is stopped.
+
+    It speaks the bot API and WuKongIM's socket as version 2.2.4 does. In it are a bot, two people, a group, a thread.
+    Its page lets people talk and things go wrong; a script does the same with POST /_double/do/NAME, and what can be
+    done stands in GET /_double/actions. Nothing is kept when it ends.
+
+    Exit codes: 0 stopped, 2 the port is taken.
+    """
+    try:
+        asyncio.run(_serve_double(port, token, uid))
+    except OSError as error:
+        fail(NOT_TRIED, f"cannot listen on port {port}: {error.strerror or error}")
+
+
+async def _serve_double(port: int, token: str, uid: str) -> None:
+    from openclaw_channel_octo.testing.octo.double import FOR_PROGRAMS, OctoDouble  # noqa: PLC0415  # a whole server: only here
+    from openclaw_channel_octo.testing.octo.remote import PREFIX, Remote  # noqa: PLC0415  # as above
+
+    clock, stopped = SystemClock(), _stop_event()
+    made = OctoDouble(
+        clock, port=port, also=lambda octo, app: Remote(octo, clock).add_to(app), bounds=FOR_PROGRAMS
+    )
+    async with made as octo:
+        octo.add_person("ann", "Ann")
+        octo.add_person("ben", "Ben")
+        octo.add_bot(uid, token, name="Helper", owner="ann")
+        group = octo.add_group("g1", ["ann", "ben", uid], name="Group")
+        octo.add_thread(group.id, "2039626171074744320")
+        click.echo(f"apiUrl     {octo.api_url}")
+        click.echo(f"socket     {octo.ws_url}")
+        click.echo(f"botToken   {token} ({uid}, in the group {group.id} with ann and ben)")
+        click.echo(f"page       {octo.api_url}{PREFIX}")
+        said = f'{{"from":"ann","channel":"{group.id}","text":"hello","mention":["{uid}"]}}'
+        click.echo(
+            f"script     curl -H 'Content-Type: application/json' -d '{said}' {octo.api_url}{PREFIX}/do/say"
+        )
         click.echo("Ctrl-C ends it.")
         await stopped.wait()

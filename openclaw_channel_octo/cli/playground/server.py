@@ -8,8 +8,7 @@ from aiohttp import web
 from msgspec import to_builtins
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from openclaw_channel_octo.cli.playground.agent import NextTurn
-from openclaw_channel_octo.cli.playground.app import HELPER, PlaygroundApp, Settings, seed
+from openclaw_channel_octo.cli.playground.app import HELPER, NextTurn, PlaygroundApp, Settings, seed
 from openclaw_channel_octo.cli.sessions.command import verdict
 from openclaw_channel_octo.clock import Clock
 from openclaw_channel_octo.errors import OctoError
@@ -18,7 +17,7 @@ from openclaw_channel_octo.testing.octo.remote import Remote
 from openclaw_channel_octo.testing.octo.view import Conversation, conversations
 from openclaw_channel_octo.testing.web.local_web import as_json, guarded, mistakes, page_file, refusal
 
-__all__ = ["Playground", "served"]
+__all__ = ["served"]
 
 _PREFIX: Final = "/_playground"
 
@@ -36,35 +35,17 @@ class Switches(BaseModel):
     guard: bool | None = None
 
 
-class Playground:
-    """Serves one page on the double's own address, beside the controls of `Remote`.
-
-    ``GET /`` is the page, ``/_playground/state`` the sessions and what has happened as JSON; ``POST
-    /_playground/switch`` takes `Switches`.
-
-    Args:
-        octo: the double.
-        stage: bot and host.
-    """
+class _Pages:
+    """The page, what it shows and what it does, on the double's own address beside the controls of `Remote`."""
 
     def __init__(self, octo: OctoDouble, stage: PlaygroundApp) -> None:
         self._octo = octo
         self._stage = stage
 
-    def add_to(self, app: web.Application) -> None:
-        """Register the page."""
-        app.router.add_get("/", guarded(self._show))
-        app.router.add_get(_PREFIX + "/pages/{name}", guarded(self._file))
-        app.router.add_get(_PREFIX + "/state", guarded(self._state))
-        app.router.add_post(_PREFIX + "/switch", guarded(self._switch))
+    async def file(self, request: web.Request) -> web.StreamResponse:
+        return page_file(_PACKAGE, request.match_info.get("name", "playground.html"))
 
-    async def _show(self, _: web.Request) -> web.StreamResponse:
-        return page_file(_PACKAGE, "playground.html")
-
-    async def _file(self, request: web.Request) -> web.StreamResponse:
-        return page_file(_PACKAGE, request.match_info["name"])
-
-    async def _state(self, _: web.Request) -> web.StreamResponse:
+    async def state(self, _: web.Request) -> web.StreamResponse:
         stage = self._stage
         found = [each for each in conversations(self._octo) if HELPER in each.members]
         return as_json(
@@ -74,7 +55,7 @@ class Playground:
                 "next_turn": stage.agent.next_turn,
                 "guard": stage.guarded,
                 "sessions": [await self._session(each) for each in found],
-                "timeline": [to_builtins(entry) for entry in stage.timeline.entries],
+                "timeline": to_builtins(list(stage.timeline.entries)),
             }
         )
 
@@ -94,7 +75,7 @@ class Playground:
             "waiting": seen.waiting,
         }
 
-    async def _switch(self, request: web.Request) -> web.StreamResponse:
+    async def switch(self, request: web.Request) -> web.StreamResponse:
         try:
             wanted = Switches.model_validate_json(await request.read())
             if wanted.next_turn is not None:
@@ -125,10 +106,14 @@ async def served(settings: Settings, clock: Clock, port: int = 0) -> AsyncIterat
 
     def add_pages(octo: OctoDouble, app: web.Application) -> None:
         Remote(octo, clock).add_to(app)
-        Playground(octo, stage).add_to(app)
+        pages = _Pages(octo, stage)
+        app.router.add_get("/", guarded(pages.file))
+        app.router.add_get(_PREFIX + "/pages/{name}", guarded(pages.file))
+        app.router.add_get(_PREFIX + "/state", guarded(pages.state))
+        app.router.add_post(_PREFIX + "/switch", guarded(pages.switch))
 
     octo = OctoDouble(clock, port=port, also=add_pages, bounds=FOR_PROGRAMS)
     stage = PlaygroundApp(octo, settings, clock)
     seed(octo)
-    async with octo, stage:
+    async with octo, stage.running():
         yield octo

@@ -1,24 +1,18 @@
 """What happens in each conversation, noted in the order it happens."""
 
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping
 from enum import StrEnum
+from functools import partial
 from http import HTTPStatus
+from itertools import count
 from textwrap import shorten
 from typing import Any
 
 from msgspec import Struct
 
 from openclaw_channel_octo.clock import Clock
-from openclaw_channel_octo.host.base import (
-    Accepted,
-    Failed,
-    Final,
-    Recovery,
-    Skipped,
-    Turn,
-    TurnEvent,
-)
+from openclaw_channel_octo.host.base import Accepted, Failed, Final, Recovery, Skipped, Turn, TurnEvent
 from openclaw_channel_octo.host.embedded.host import EmbeddedHost
 from openclaw_channel_octo.ids import ChannelRef, ChannelType
 from openclaw_channel_octo.session.status import SessionSnapshot
@@ -26,13 +20,13 @@ from openclaw_channel_octo.testing.octo.double import OctoDouble
 from openclaw_channel_octo.testing.octo.records import RestCall
 from openclaw_channel_octo.testing.octo.view import conversations
 
-__all__ = ["Entry", "Follower", "Kind", "Timeline", "WatchedHost"]
+__all__ = ["Kind", "Timeline", "WatchedHost"]
 
 KEPT = 400
 """Entries a timeline keeps."""
 
-SHOWN = 80
-"""Characters of a message that are shown."""
+_short = partial(shorten, width=80, placeholder=" …")
+"""Returns what is shown of a message."""
 
 
 class Kind(StrEnum):
@@ -67,95 +61,129 @@ class Entry(Struct, frozen=True, kw_only=True):
 
 
 class Timeline:
-    """The latest entries of all conversations.
+    """The latest of what happened: what is noted, what people say, what the bot asks of its server, whether it is up.
 
     Args:
-        clock: gives them their times.
-        told: is told of every entry.
+        octo: the server.
+        bot: the bot's uid.
+        clock: gives the entries their times.
+        key_of: gives the session key of a conversation as the bot addresses it.
+        announcement: the text that tells of a restart.
+
+    Attributes:
+        entries: oldest first.
     """
 
-    def __init__(self, clock: Clock, told: Callable[[Entry], None]) -> None:
+    def __init__(
+        self, octo: OctoDouble, bot: str, clock: Clock, key_of: Callable[[ChannelRef], str], announcement: str
+    ) -> None:
+        self.entries: deque[Entry] = deque(maxlen=KEPT)
+        self._octo = octo
+        self._bot = bot
         self._clock = clock
-        self._told = told
-        self._noted = 0
-        self._entries: deque[Entry] = deque(maxlen=KEPT)
-
-    @property
-    def entries(self) -> Sequence[Entry]:
-        """The entries, oldest first."""
-        return tuple(self._entries)
+        self._key_of = key_of
+        self._announcement = announcement
+        self._numbers = count(1)
+        self._lines_seen: dict[str, int] = {}
+        self._calls_seen = 0
+        self._unanswered: list[int] = []
+        self._online = False
 
     def note(self, session_key: str, kind: Kind, text: str, *, bad: bool = False) -> None:
         """Add what has happened at this moment."""
-        self._noted += 1
         entry = Entry(
-            number=self._noted,
+            number=next(self._numbers),
             at_ms=self._clock.wall_ms(),
             session_key=session_key,
             kind=kind,
             text=text,
             bad=bad,
         )
-        self._entries.append(entry)
-        self._told(entry)
+        self.entries.append(entry)
+
+    async def follow(self) -> None:
+        """Note everything at once when it happens; never returns."""
+        while True:
+            changed = self._octo.changed()
+            online = bool(self._octo.online(self._bot))
+            if online != self._online:
+                self._online = online
+                words = "the bot is connected" if online else "the bot's connection is gone"
+                self.note("", Kind.CONNECTION, words, bad=not online)
+            self._note_lines()
+            self._note_calls()
+            await changed
+
+    def _note_lines(self) -> None:
+        for found in conversations(self._octo):
+            lines = self._octo.chat(found.channel, found.bot)
+            for line in lines[self._lines_seen.get(found.key, 0) :]:
+                if line.from_uid and line.from_uid != self._bot:
+                    words = f"{line.name}: {_short(line.text)}"
+                    self.note(self._key_of(found.channel), Kind.SAID, words)
+            self._lines_seen[found.key] = len(lines)
+
+    def _note_calls(self) -> None:
+        calls = self._octo.calls
+        self._unanswered += range(self._calls_seen, len(calls))
+        self._calls_seen = len(calls)
+        for number in [number for number in self._unanswered if calls[number].status is not None]:
+            self._unanswered.remove(number)
+            self._note_call(calls[number])
+
+    def _note_call(self, call: RestCall) -> None:
+        body = call.body if isinstance(call.body, Mapping) else {}
+        payload = body.get("payload")
+        text = payload.get("content", "") if isinstance(payload, Mapping) else ""
+        announced = call.name == "sendMessage" and text == self._announcement
+        words = f"{call.name} {_short(str(text))}".strip()
+        failed = call.status != HTTPStatus.OK
+        try:
+            key = self._key_of(ChannelRef(body["channel_id"], ChannelType(body["channel_type"])))
+        except (KeyError, TypeError, ValueError):
+            key = ""  # a call about no conversation
+        self.note(
+            key,
+            Kind.NOTICE if announced else Kind.CALL,
+            f"{words} → {call.status or 'no answer'}" if failed else words,
+            bad=failed,
+        )
 
 
-class WatchedHost:
-    """An agent host whose turns, recoveries and statuses are noted; everything else is the host's own.
+class WatchedHost(EmbeddedHost):
+    """An embedded host whose turns, recoveries and statuses are noted.
 
     Args:
-        host: runs the turns.
         timeline: takes the notes.
+        settings: those of `EmbeddedHost`.
     """
 
-    def __init__(self, host: EmbeddedHost, timeline: Timeline) -> None:
-        self.queues_turns = host.queues_turns
-        self.keeps_runs = host.keeps_runs
-        self._host = host
+    def __init__(self, timeline: Timeline, **settings: Any) -> None:
+        super().__init__(**settings)
         self._timeline = timeline
         self._statuses: dict[str, str] = {}
 
-    async def start(self) -> None:
-        """See `AgentHost.start`."""
-        await self._host.start()
-
-    async def ready(self) -> None:
-        """See `AgentHost.ready`."""
-        await self._host.ready()
-
-    async def stop(self) -> None:
-        """See `AgentHost.stop`."""
-        await self._host.stop()
-
-    async def describe(self, session_key: str) -> SessionSnapshot | None:
-        """See `AgentHost.describe`."""
-        return await self._host.describe(session_key)
-
     async def recover(self, snapshot: SessionSnapshot) -> Recovery:
         """See `AgentHost.recover`."""
-        recovery = await self._host.recover(snapshot)
+        recovery = await super().recover(snapshot)
         self._timeline.note(snapshot.session_key, Kind.TURN, f"session {recovery.value}")
         await self._note_status(snapshot.session_key)
         return recovery
 
     async def run(self, turn: Turn) -> AsyncGenerator[TurnEvent, None]:
         """See `AgentHost.run`."""
-        key, stream = turn.session_key, self._host.run(turn)
+        stream = super().run(turn)
         try:
             async for event in stream:
                 await self._note_event(turn, event)
                 yield event
         finally:
             await stream.aclose()
-            await self._note_status(key)
-
-    async def abort(self, session_key: str, run_id: str) -> bool:
-        """See `AgentHost.abort`."""
-        return await self._host.abort(session_key, run_id)
+            await self._note_status(turn.session_key)
 
     async def reset(self, session_key: str) -> SessionSnapshot:
         """See `AgentHost.reset`."""
-        renewed = await self._host.reset(session_key)
+        renewed = await super().reset(session_key)
         self._timeline.note(session_key, Kind.TURN, "session reset: a new, empty memory")
         await self._note_status(session_key)
         return renewed
@@ -174,98 +202,9 @@ class WatchedHost:
                 note(turn.session_key, Kind.TURN, f"{run} skipped by the host: {reason}", bad=True)
 
     async def _note_status(self, session_key: str) -> None:
-        snapshot = await self._host.describe(session_key)
+        snapshot = await self.describe(session_key)
         status = (snapshot.status if snapshot else None) or "idle"
         if self._statuses.get(session_key) != status:
             self._statuses[session_key] = status
             bad = status not in {"idle", "running", "done"}
             self._timeline.note(session_key, Kind.STATUS, f"session status {status}", bad=bad)
-
-
-class Follower:
-    """Notes what people say, what the bot asks of its server, and whether it is connected.
-
-    Args:
-        octo: the server.
-        bot: the bot's uid.
-        timeline: takes the notes.
-        key_of: gives the session key of a conversation as the bot addresses it.
-        announcement: the text that tells of a restart.
-    """
-
-    def __init__(
-        self,
-        octo: OctoDouble,
-        bot: str,
-        timeline: Timeline,
-        *,
-        key_of: Callable[[ChannelRef], str],
-        announcement: str,
-    ) -> None:
-        self._octo = octo
-        self._bot = bot
-        self._timeline = timeline
-        self._key_of = key_of
-        self._announcement = announcement
-        self._lines_seen: dict[str, int] = {}
-        self._calls_seen = 0
-        self._unanswered: list[int] = []
-        self._online = False
-
-    async def follow(self) -> None:
-        """Note everything at once when it happens; never returns."""
-        while True:
-            changed = self._octo.changed()
-            self.look()
-            await changed
-
-    def look(self) -> None:
-        """Note what is new."""
-        online = bool(self._octo.online(self._bot))
-        if online != self._online:
-            self._online = online
-            words = "the bot is connected" if online else "the bot's connection is gone"
-            self._timeline.note("", Kind.CONNECTION, words, bad=not online)
-        self._note_lines()
-        self._note_calls()
-
-    def _note_lines(self) -> None:
-        for found in conversations(self._octo):
-            lines = self._octo.chat(found.channel, found.bot)
-            for line in lines[self._lines_seen.get(found.key, 0) :]:
-                if line.from_uid and line.from_uid != self._bot:
-                    words = f"{line.name}: {_short(line.text)}"
-                    self._timeline.note(self._key_of(found.channel), Kind.SAID, words)
-            self._lines_seen[found.key] = len(lines)
-
-    def _note_calls(self) -> None:
-        calls = self._octo.calls
-        self._unanswered += range(self._calls_seen, len(calls))
-        self._calls_seen = len(calls)
-        for number in [number for number in self._unanswered if calls[number].status is not None]:
-            self._unanswered.remove(number)
-            self._note_call(calls[number])
-
-    def _note_call(self, call: RestCall) -> None:
-        body = call.body if isinstance(call.body, Mapping) else {}
-        payload = body.get("payload")
-        text = payload.get("content", "") if isinstance(payload, Mapping) else ""
-        announced = call.name == "sendMessage" and text == self._announcement
-        words = f"{call.name} {_short(str(text))}".strip()
-        failed = call.status != HTTPStatus.OK
-        self._timeline.note(
-            self._session_of(body),
-            Kind.NOTICE if announced else Kind.CALL,
-            f"{words} → {call.status or 'no answer'}" if failed else words,
-            bad=failed,
-        )
-
-    def _session_of(self, body: Mapping[str, Any]) -> str:
-        try:
-            return self._key_of(ChannelRef(body["channel_id"], ChannelType(body["channel_type"])))
-        except (KeyError, TypeError, ValueError):
-            return ""  # a call about no conversation
-
-
-def _short(text: str) -> str:
-    return shorten(text, SHOWN, placeholder=" …")

@@ -13,12 +13,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from openclaw_channel_octo.capture.record import Recorder, RecordLimits
-from openclaw_channel_octo.cli.options import CONFIG_OPTION, OPENCLAW_OPTION, load_named
-from openclaw_channel_octo.cli.run.metrics import meter_for, metrics_served
-from openclaw_channel_octo.cli.run.start import claim_descriptors, once_there_is_room
+from openclaw_channel_octo.cli.options import ACCOUNTS_OPTION, CONFIG_OPTION, OPENCLAW_OPTION, load_named
+from openclaw_channel_octo.cli.output import NOT_FINE, NOT_TRIED
+from openclaw_channel_octo.cli.run.start import (
+    claim_descriptors,
+    meter_for,
+    metrics_served,
+    once_there_is_room,
+)
 from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.config.load import select_accounts
-from openclaw_channel_octo.config.model import BotConfig, EmbeddedHostConfig, GatewayHostConfig, OctoConfig
+from openclaw_channel_octo.config.model import BotConfig, OctoConfig
 from openclaw_channel_octo.control.calls import register_calls
 from openclaw_channel_octo.control.server import ControlServer
 from openclaw_channel_octo.errors import ConfigError, HostError, OctoError
@@ -37,17 +42,13 @@ __all__ = ["controlled", "run"]
 
 _log = logging.getLogger(__name__)
 
-CUT_SHORT = 1
-NOT_STARTED = 2
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @click.command()
 @CONFIG_OPTION
 @OPENCLAW_OPTION
-@click.option(
-    "--account", "accounts", multiple=True, metavar="ID", help="Only this bot; may be given several times."
-)
+@ACCOUNTS_OPTION
 @click.option(
     "--log-level",
     type=click.Choice(["DEBUG", "INFO", "WARNING", "ERROR"], case_sensitive=False),
@@ -109,18 +110,20 @@ def run(  # noqa: PLR0913  # its options
     except ConfigError as error:
         for problem in error.problems:
             _say(logging.ERROR, f"{named}: {problem}", as_json=as_json)
-        sys.exit(NOT_STARTED)
+        sys.exit(NOT_TRIED)
     setup_logging(log_level.upper(), *loaded.config.secrets(), as_json=as_json)
     for warning in loaded.warnings:
         _say(logging.WARNING, f"{named}: warning: {warning}", as_json=as_json)
     limits = RecordLimits(max_bytes=record_mb * 1024 * 1024, max_s=record_minutes * 60.0)
-    tap = _recorder(record_to, loaded.config, limits, mask_text=mask_text) if record_to else None
+    secrets = loaded.config.secrets()
+    record = partial(Recorder, clock=SystemClock(), limits=limits, secrets=secrets, mask_text=mask_text)
+    tap = partial(record, record_to) if record_to else None
     claim_descriptors(loaded.config.host, bots)
     try:
         sys.exit(asyncio.run(_serve(loaded.config, bots, tap, meter)))
     except OctoError as error:
         _say(logging.ERROR, f"cannot start: {error}", as_json=as_json)
-        sys.exit(NOT_STARTED)
+        sys.exit(NOT_TRIED)
 
 
 def _say(level: int, text: str, *, as_json: bool) -> None:
@@ -129,14 +132,6 @@ def _say(level: int, text: str, *, as_json: bool) -> None:
         _log.log(level, "%s", text)
     else:
         click.echo(text, err=True)
-
-
-def _recorder(
-    folder: Path, config: OctoConfig, limits: RecordLimits, *, mask_text: bool
-) -> Callable[[str], Tap]:
-    return partial(
-        Recorder, folder, clock=SystemClock(), limits=limits, secrets=config.secrets(), mask_text=mask_text
-    )
 
 
 def _chosen(config: OctoConfig, accounts: Sequence[str]) -> Sequence[BotConfig]:
@@ -171,8 +166,10 @@ async def _serve(
                 starting.result()
             told = told or await signals.get()
             _log.info("%s: stopping; once more to end at once", told.name)
-            drained = await _drain(channel, signals)
-    return 0 if drained else CUT_SHORT
+            stopping = asyncio.ensure_future(channel.stop())
+            await _unless_told(stopping, signals)
+            drained = not stopping.cancelled() and stopping.result()
+    return 0 if drained else NOT_FINE
 
 
 @asynccontextmanager
@@ -194,25 +191,14 @@ async def controlled(config: OctoConfig, channel: OctoChannel) -> AsyncIterator[
 async def _begun(config: OctoConfig, host: AgentHost) -> AsyncExitStack:
     """Own the state folder, start the host, and return what ends both. Raises `HostError`, leaving nothing behind."""
     async with AsyncExitStack() as begun:
-        begun.enter_context(_owned(config.host))
+        if config.host.kind == "gateway":  # the embedded host owns it itself
+            claim_state_folder(config.host.state_dir)
+            lock = owner_lock(config.host.state_dir)
+            lock.acquire()
+            begun.callback(lock.release)
         begun.push_async_callback(host.stop)
         await host.start()
         return begun.pop_all()
-
-
-@contextmanager
-def _owned(settings: EmbeddedHostConfig | GatewayHostConfig) -> Iterator[None]:
-    """Own the state folder meanwhile; the embedded host does so itself. Raises `HostError`."""
-    if settings.kind == "embedded":
-        yield
-        return
-    claim_state_folder(settings.state_dir)
-    lock = owner_lock(settings.state_dir)
-    lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 @contextmanager
@@ -233,13 +219,6 @@ def _stop_signals() -> Iterator["asyncio.Queue[signal.Signals]"]:
         for number in heeded:
             loop.remove_signal_handler(number)
             signal.signal(number, signal.SIG_IGN)  # the process ends: one more signal must not change how
-
-
-async def _drain(channel: OctoChannel, signals: "asyncio.Queue[signal.Signals]") -> bool:
-    """Let running turns end, unless another signal comes first; return whether they did."""
-    stopping = asyncio.ensure_future(channel.stop())
-    await _unless_told(stopping, signals)
-    return not stopping.cancelled() and stopping.result()
 
 
 async def _unless_told(

@@ -1,18 +1,30 @@
-"""What `run` does before it starts bots: as many file descriptors as it may have, and room on the disk."""
+"""What `run` does before it starts bots: as many file descriptors as it may have, room on the disk, metrics."""
 
 import errno
 import logging
 import resource
 import sys
-from collections.abc import Awaitable, Callable, Sequence
-from typing import TypeVar
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
 from openclaw_channel_octo.clock import Clock
-from openclaw_channel_octo.config.model import BotConfig, EmbeddedHostConfig, GatewayHostConfig
-from openclaw_channel_octo.errors import HostError
+from openclaw_channel_octo.config.model import BotConfig, EmbeddedHostConfig, GatewayHostConfig, MetricsConfig
+from openclaw_channel_octo.errors import ConfigError, HostError
+from openclaw_channel_octo.runtime.channel import ChannelStatus
 
-__all__ = ["claim_descriptors", "descriptors_needed", "once_there_is_room"]
+if TYPE_CHECKING:
+    from openclaw_channel_octo.control.prometheus import PrometheusMeter
+
+__all__ = [
+    "claim_descriptors",
+    "descriptors_needed",
+    "meter_for",
+    "metrics_served",
+    "not_installed",
+    "once_there_is_room",
+]
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
@@ -111,3 +123,47 @@ async def once_there_is_room(begin: Callable[[], Awaitable[_T]], clock: Clock) -
             if waited:
                 _log.warning("there is room on the disk again; the start goes on")
             return result
+
+
+def meter_for(config: MetricsConfig | None) -> "PrometheusMeter | None":
+    """Return the metrics backend, or ``None`` where none is configured.
+
+    Raises:
+        ConfigError: the library for it is not installed.
+    """
+    if config is None:
+        return None
+    try:
+        from openclaw_channel_octo.control.prometheus import PrometheusMeter  # noqa: PLC0415  # an extra
+    except ImportError:
+        raise ConfigError(
+            "metrics: needs a library, first: pip install 'openclaw-channel-octo[metrics]'"
+        ) from None
+    return PrometheusMeter()
+
+
+def not_installed(config: MetricsConfig | None) -> tuple[str, ...]:
+    """Return what the configured metrics need and this machine does not have."""
+    try:
+        meter_for(config)
+    except ConfigError as error:
+        return error.problems
+    return ()
+
+
+@asynccontextmanager
+async def metrics_served(
+    config: MetricsConfig | None, meter: "PrometheusMeter | None", status: Callable[[], ChannelStatus]
+) -> AsyncIterator[None]:
+    """Serve the metrics meanwhile; the bots run without them where their address cannot be had."""
+    async with AsyncExitStack() as served:
+        if config is not None and meter is not None:
+            meter.watch(status)
+            try:
+                server = await meter.serve(config.host, config.port, config.hosts)
+            except OSError as error:
+                _log.error("no metrics: %s cannot be listened on (%s)", config.listen, error.strerror)
+            else:
+                served.push_async_callback(server.close)
+                _log.info("metrics at http://%s:%d/metrics", config.host, server.port)
+        yield

@@ -2,27 +2,29 @@
 
 import json
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 from msgspec import to_builtins
 
-from openclaw_channel_octo.cli.output import JSON_OPTION, NOT_FINE, NOT_READ, STORE_OPTION, age, plain
-from openclaw_channel_octo.cli.sessions.files import FoundSession, is_fine, is_owned, read_sessions, todo_of
-from openclaw_channel_octo.cli.sessions.repair import (
-    Fix,
-    fix_files,
-    fix_through,
+from openclaw_channel_octo.cli.options import JSON_LINES_OPTION, STORE_OPTION
+from openclaw_channel_octo.cli.output import NOT_FINE, NOT_TRIED, age, fail, plain
+from openclaw_channel_octo.cli.sessions.files import (
+    PATIENCE_MS,
+    FoundSession,
+    fix,
+    is_fine,
     is_in_gateway,
-    kept_elsewhere,
+    is_owned,
+    read_sessions,
 )
 from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.control.client import ask
-from openclaw_channel_octo.errors import ControlError, HostError, NotRunning
+from openclaw_channel_octo.errors import ControlError, HostError
 from openclaw_channel_octo.observe.logs import Secrets
-from openclaw_channel_octo.session.guard import Action, Plan
+from openclaw_channel_octo.session.guard import Action, Plan, Situation, plan
+from openclaw_channel_octo.session.key import kind_of
 from openclaw_channel_octo.session.status import SessionSnapshot, Status
 
 __all__ = ["sessions", "verdict"]
@@ -39,12 +41,15 @@ def sessions() -> None:
 @sessions.command("list")
 @STORE_OPTION
 @AGENT_OPTION
-@JSON_OPTION
+@JSON_LINES_OPTION
 def list_sessions(store: Path, agent: str, as_json: bool) -> None:
     """Show every session and its status."""
     found = _load(store, agent)
     for each in found:
-        click.echo(json.dumps(_as_json(each, {})) if as_json else _line(each))
+        snapshot = each.snapshot
+        when = age(snapshot.updated_at, SystemClock().wall_ms()) if snapshot.updated_at else "-"
+        line = plain(f"{snapshot.status or 'new':<12} {when:>7}  {snapshot.session_key}")
+        click.echo(json.dumps(_as_json(each, {})) if as_json else line)
     if not as_json:
         click.echo(f"{len(found)} session{'' if len(found) == 1 else 's'}")
 
@@ -53,7 +58,7 @@ def list_sessions(store: Path, agent: str, as_json: bool) -> None:
 @STORE_OPTION
 @AGENT_OPTION
 @KEY_OPTION
-@JSON_OPTION
+@JSON_LINES_OPTION
 def show(store: Path, agent: str, key: str, as_json: bool) -> None:
     """Explain whether sessions will answer the next message; without --session those that are not fine.
 
@@ -67,8 +72,7 @@ def show(store: Path, agent: str, key: str, as_json: bool) -> None:
     if key and not found:
         view = _live(store, key)
         if not view.get("snapshot"):
-            click.echo(f"no session {key} in {store}", err=True)
-            sys.exit(NOT_FINE)
+            fail(NOT_FINE, f"no session {key} in {store}")
         views = [(FoundSession("", SessionSnapshot(**view["snapshot"])), view)]
     troubled = [(each, view) for each, view in views if _in_trouble(each, view)]
     for each, view in views if key else troubled:
@@ -83,7 +87,7 @@ def show(store: Path, agent: str, key: str, as_json: bool) -> None:
 @AGENT_OPTION
 @KEY_OPTION
 @click.option("--dry-run", is_flag=True, help="Only show what would be done.")
-@JSON_OPTION
+@JSON_LINES_OPTION
 def repair(store: Path, agent: str, key: str, dry_run: bool, as_json: bool) -> None:
     """Clear what failed and stuck runs left behind, so that the next message is answered; no restart is needed.
 
@@ -94,29 +98,16 @@ def repair(store: Path, agent: str, key: str, dry_run: bool, as_json: bool) -> N
     sessions cannot be read or written.
     """
     try:
-        fixes = _fixes(store, agent, key, dry_run=dry_run)
+        fixes = fix(store, agent, key, dry_run=dry_run)
     except (HostError, ControlError, OSError, ValueError) as error:
-        click.echo(f"nothing was repaired: {getattr(error, 'strerror', None) or error}", err=True)
-        sys.exit(NOT_READ)
-    for fix in fixes:
-        click.echo(json.dumps(to_builtins(fix)) if as_json else fix.line(dry_run=dry_run))
+        fail(NOT_TRIED, f"nothing was repaired: {getattr(error, 'strerror', None) or error}")
+    for each in fixes:
+        click.echo(json.dumps(to_builtins(each)) if as_json else each.line(dry_run=dry_run))
     if not fixes and not key and not as_json:
         click.echo("Nothing to repair.")
     if not fixes and key:
-        click.echo(f"no session {key} in {store}", err=True)
-        sys.exit(NOT_FINE)
-    sys.exit(NOT_FINE if any(fix.failed for fix in fixes) else 0)
-
-
-def _fixes(store: Path, agent: str, key: str, *, dry_run: bool) -> Sequence[Fix]:
-    """Have sessions repaired by the process that has them, or where there is none, here."""
-    if where := kept_elsewhere(store):
-        raise HostError(where)
-    try:
-        ask(store, "ping")
-    except NotRunning:
-        return fix_files(store, agent, key, dry_run=dry_run)
-    return fix_through(store, agent, key, dry_run=dry_run)
+        fail(NOT_FINE, f"no session {key} in {store}")
+    sys.exit(NOT_FINE if any(each.failed for each in fixes) else 0)
 
 
 def _live(store: Path, key: str) -> dict[str, Any]:
@@ -135,8 +126,7 @@ def _load(store: Path, agent: str, key: str = "") -> list[FoundSession]:
     except (OSError, ValueError) as error:
         problem = getattr(error, "strerror", None) or str(error)
     if problem:
-        click.echo(f"the sessions in {store} cannot be read: {problem}", err=True)
-        sys.exit(NOT_READ)
+        fail(NOT_TRIED, f"the sessions in {store} cannot be read: {problem}")
     return found
 
 
@@ -160,7 +150,11 @@ def _in_trouble(each: FoundSession, view: dict[str, Any]) -> bool:
 
 def _plan(each: FoundSession, view: dict[str, Any]) -> Plan:
     """Return what the guard will do with the next message, as the running bots say, else as the file says."""
-    return Plan(**view["plan"]) if view else todo_of(each.snapshot)
+    if view:
+        return Plan(**view["plan"])
+    now_ms, kind = SystemClock().wall_ms(), kind_of(each.snapshot.session_key)
+    seen = Situation(now_ms=now_ms, kind=kind, patience_ms=PATIENCE_MS, waiting_since_ms=now_ms)
+    return plan(each.snapshot, seen)
 
 
 def verdict(todo: Plan) -> str:
@@ -174,12 +168,6 @@ def verdict(todo: Plan) -> str:
             return f"at the next message {stuck}{told}the session is recovered with its memory, and the bot answers"
         case _:
             return "the next message is answered"
-
-
-def _line(each: FoundSession) -> str:
-    snapshot = each.snapshot
-    when = age(snapshot.updated_at, SystemClock().wall_ms()) if snapshot.updated_at else "-"
-    return plain(f"{snapshot.status or 'new':<12} {when:>7}  {snapshot.session_key}")
 
 
 def _explain(store: Path, each: FoundSession, view: dict[str, Any]) -> str:

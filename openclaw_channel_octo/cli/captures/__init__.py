@@ -1,1 +1,0 @@
-"""Captures of traffic: recorded, shown, replayed."""
