@@ -18,37 +18,20 @@ from openclaw_channel_octo.ids import ChannelRef, ChannelType
 from openclaw_channel_octo.testing.octo import directory, refusals
 from openclaw_channel_octo.testing.octo.engine import REGISTERED_AGAIN, Engine
 from openclaw_channel_octo.testing.octo.payloads import rewritten
+from openclaw_channel_octo.testing.octo.records import Switches
 from openclaw_channel_octo.testing.octo.refusals import Envelope, Problem, Refusal
 from openclaw_channel_octo.testing.octo.storage import Storage
 from openclaw_channel_octo.testing.octo.throttle import TypingThrottle
 from openclaw_channel_octo.testing.octo.world import Account, ChatGroup, ChatMessage, World
 from openclaw_channel_octo.wire.packets import Flags
 
-__all__ = ["ApiCalls", "ApiRequest", "ApiSettings", "Route"]
+__all__ = ["ApiCalls", "ApiRequest", "Route"]
 
 _COMMAND: Final = Flags.NO_PERSIST | Flags.SYNC_ONCE
 _DEFAULT_PAGE: Final = 50
 _LARGEST_PAGE: Final = 200
 _MOST_READ_IDS: Final = 100
 _NUMERIC_SPACE: Final = re.compile(r"s\d+_")
-
-
-class ApiSettings(Struct):
-    """What a test may switch.
-
-    Attributes:
-        envelope: the generation of the error answers.
-        api_url: the server's own address as `register` tells it.
-        ws_url: where the socket is.
-        ws_url_override: what `register` answers in its place.
-        dropped_keys: payload keys that do not survive `sendMessage`.
-    """
-
-    envelope: Envelope = Envelope.S
-    api_url: str = ""
-    ws_url: str = ""
-    ws_url_override: str | None = None
-    dropped_keys: frozenset[str] = frozenset()
 
 
 class ApiRequest(Struct, frozen=True, kw_only=True):
@@ -91,17 +74,17 @@ class ApiCalls:
         engine: delivers.
         storage: keeps uploaded files.
         clock: timestamps and the typing throttle.
-        settings: what a test may switch.
+        switches: what a test may switch.
     """
 
     def __init__(
-        self, world: World, engine: Engine, storage: Storage, clock: Clock, settings: ApiSettings
+        self, world: World, engine: Engine, storage: Storage, clock: Clock, switches: Switches
     ) -> None:
         self._world = world
         self._engine = engine
         self._storage = storage
         self._clock = clock
-        self._settings = settings
+        self._switches = switches
         self._throttle = TypingThrottle()
         self.typing_at: dict[tuple[str, ChannelRef], float] = {}
         """When clients were last told that a bot is typing, by its uid and the channel as it addresses it."""
@@ -139,8 +122,8 @@ class ApiCalls:
             "robot_id": bot.uid,
             "name": bot.name,
             "im_token": bot.token,
-            "ws_url": self._settings.ws_url_override or self._settings.ws_url,
-            "api_url": self._settings.api_url,
+            "ws_url": self._switches.ws_url_override or self._switches.ws_url,
+            "api_url": self._switches.api_url,
             "owner_uid": bot.owner,
             "owner_channel_id": bot.owner,
         }
@@ -155,7 +138,7 @@ class ApiCalls:
             raise Refusal(refusals.MALFORMED, "payload")
         self._world.check_access(request.bot, channel)
         group = self._world.group_of(channel)
-        if group and group.disbanded and self._settings.envelope is Envelope.N:
+        if group and group.disbanded and self._switches.envelope is Envelope.N:
             raise Refusal(refusals.DISBANDED, "channel_id")
         message = self._world.compose(
             request.bot.uid,
@@ -276,7 +259,7 @@ class ApiCalls:
 
     def named_targets(self, request: ApiRequest) -> Any:
         """Return what a name may mean; the older server has no such route (octo-bot-api §2.7)."""
-        if self._settings.envelope is Envelope.S:
+        if self._switches.envelope is Envelope.S:
             raise web.HTTPNotFound(text="404 page not found")
         return directory.named_targets(self._world, request.bot.uid, request.query)
 
@@ -291,12 +274,12 @@ class ApiCalls:
         account = self._world.accounts.get(uid)
         if account is None:
             raise Refusal(refusals.NO_USER)
-        return {"uid": uid, "name": account.name, "avatar": f"{self._settings.api_url}/users/{uid}/avatar"}
+        return {"uid": uid, "name": account.name, "avatar": f"{self._switches.api_url}/users/{uid}/avatar"}
 
     def presign_upload(self, request: ApiRequest) -> Any:
         """Return where and how a file is to be put (octo-bot-api §2.10)."""
         return self._storage.presign(
-            self._settings.api_url, request.query.get("filename", ""), request.query.get("fileSize", "")
+            self._switches.api_url, request.query.get("filename", ""), request.query.get("fileSize", "")
         )
 
     def command(self, channel: ChannelRef, name: str, param: Mapping[str, Any] | None) -> None:
@@ -310,7 +293,7 @@ class ApiCalls:
         )
 
     def _kept(self, payload: Mapping[str, Any]) -> Mapping[str, Any]:
-        return {key: value for key, value in payload.items() if key not in self._settings.dropped_keys}
+        return {key: value for key, value in payload.items() if key not in self._switches.dropped_keys}
 
     def _stamped(self, channel: ChannelRef, payload: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return the payload with the space a direct message belongs to, whatever the bot wrote there."""

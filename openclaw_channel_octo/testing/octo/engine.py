@@ -13,19 +13,16 @@ from msgspec.structs import replace
 from openclaw_channel_octo.clock import Clock
 from openclaw_channel_octo.errors import RemoteProtocolError
 from openclaw_channel_octo.ids import ChannelRef, ChannelType
-from openclaw_channel_octo.testing.octo.records import Ack, Split
+from openclaw_channel_octo.testing.octo.records import Ack, Switches
 from openclaw_channel_octo.testing.octo.session import Session
 from openclaw_channel_octo.testing.octo.wire_server import (
-    Acked,
-    ConnectRequested,
-    Pinged,
     Sent,
     ServerConnection,
     ServerEvent,
 )
 from openclaw_channel_octo.testing.octo.world import ChatMessage, World
 from openclaw_channel_octo.wire.crypto import KeyPair
-from openclaw_channel_octo.wire.packets import Connect, Flags, ReasonCode
+from openclaw_channel_octo.wire.packets import Connect, Flags, Ping, ReasonCode, Recvack
 
 __all__ = ["OTHER_DEVICE", "REGISTERED_AGAIN", "Delivery", "Engine"]
 
@@ -50,28 +47,32 @@ class Engine:
     Args:
         world: who is who.
         clock: timestamps.
+        switches: how packets go out, and whether logins are refused.
         changed: called after everything a test may wait for.
         bad_token_delay_s: real seconds between a refused CONNECT and the end of its connection.
     """
 
     def __init__(
-        self, world: World, clock: Clock, changed: Callable[[], None], *, bad_token_delay_s: float
+        self,
+        world: World,
+        clock: Clock,
+        switches: Switches,
+        changed: Callable[[], None],
+        *,
+        bad_token_delay_s: float,
     ) -> None:
         self.acks: list[Ack] = []
         """Every RECVACK in order of arrival."""
         self.tokens: dict[str, str] = {}
         """Token of each uid the server takes at CONNECT."""
-        self.split = Split.WHOLE
-        """How packets are put into WebSocket messages."""
         self.thawed = asyncio.Event()
         """Set unless the server is frozen."""
         self.thawed.set()
-        self.refusal: int | None = None
-        """Reason of the CONNACK every login is refused with; ``None`` to look at its token."""
         self.stopped = False
         """Whether no connection is taken."""
         self._world = world
         self._clock = clock
+        self._switches = switches
         self._changed = changed
         self._bad_token_delay_s = bad_token_delay_s
         self._sessions: list[Session] = []
@@ -93,7 +94,7 @@ class Engine:
         self._sessions.append(session)
         try:
             async with asyncio.TaskGroup() as group:
-                pump = group.create_task(session.pump(self.thawed, lambda: self.split))
+                pump = group.create_task(session.pump(self.thawed, lambda: self._switches.split))
                 await self._read(socket, session)
                 pump.cancel()
         finally:
@@ -185,14 +186,14 @@ class Engine:
     async def _handle(self, session: Session, event: ServerEvent) -> bool:
         """Act on what a client sent; return whether the connection goes on."""
         match event:
-            case ConnectRequested() if self.refusal is not None:
-                session.connection.reject(self.refusal)
-            case ConnectRequested(connect=connect):
+            case Connect() if self._switches.login_refusal is not None:
+                session.connection.reject(self._switches.login_refusal)
+            case Connect() as connect:
                 if not self._may_connect(connect):
                     await self._refuse(session)
                     return False
                 self._log_in(session, connect)
-            case Acked(message_id=message_id, message_seq=seq, flags=flags):
+            case Recvack(message_id=message_id, message_seq=seq, flags=flags):
                 session.acknowledged(message_id)
                 ack = Ack(
                     at=self._clock.now(),
@@ -204,7 +205,7 @@ class Engine:
                 self.acks.append(ack)
             case Sent():
                 self._on_sent(session, event)
-            case Pinged():
+            case Ping():
                 pass
         self._changed()
         return True

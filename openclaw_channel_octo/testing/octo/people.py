@@ -11,7 +11,7 @@ from openclaw_channel_octo.ids import ChannelRef, ChannelType
 from openclaw_channel_octo.testing.octo.bot_api import ApiCalls
 from openclaw_channel_octo.testing.octo.engine import Engine
 from openclaw_channel_octo.testing.octo.payloads import text_payload
-from openclaw_channel_octo.testing.octo.records import ChatLine
+from openclaw_channel_octo.testing.octo.records import ChatLine, Switches
 from openclaw_channel_octo.testing.octo.world import Account, ChatGroup, World
 
 __all__ = ["People"]
@@ -20,7 +20,7 @@ _NOT_A_FRIEND: Final = "请先添加好友后再与我对话"
 _OWNER, _MEMBER = 1, 0
 
 
-class People:
+class People(Switches):
     """The part of `OctoDouble` that is about people and conversations.
 
     Args:
@@ -31,6 +31,7 @@ class People:
     """
 
     def __init__(self, world: World, engine: Engine, calls: ApiCalls, clock: Clock) -> None:
+        super().__init__()
         self._world = world
         self._engine = engine
         self._calls = calls
