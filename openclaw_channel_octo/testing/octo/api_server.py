@@ -10,7 +10,6 @@ from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 from msgspec.structs import replace
 
-from openclaw_channel_octo.clock import Clock
 from openclaw_channel_octo.testing.octo import refusals
 from openclaw_channel_octo.testing.octo.bot_api import ApiCalls, ApiRequest, Route
 from openclaw_channel_octo.testing.octo.faults import (
@@ -48,20 +47,18 @@ class ApiServer:
 
     Args:
         calls: what each call does.
-        world: whose token is whose.
-        clock: when calls arrive, and how slow `Slow` is.
+        world: whose token is whose; its clock tells when calls arrive, and how slow `Slow` is.
         switches: the envelope of errors.
         changed: called after everything a test may wait for.
     """
 
     def __init__(
-        self, calls: ApiCalls, world: World, clock: Clock, switches: Switches, changed: Callable[[], None]
+        self, calls: ApiCalls, world: World, switches: Switches, changed: Callable[[], None]
     ) -> None:
         self.calls: list[RestCall] = []
         self.faults = FaultPlan()
         self.routes = calls.routes()
         self._world = world
-        self._clock = clock
         self._switches = switches
         self._changed = changed
 
@@ -109,7 +106,7 @@ class ApiServer:
         except ValueError:
             body = None
         return RestCall(
-            at=self._clock.now(),
+            at=self._world.clock.now(),
             bot=bot.uid if bot else "",
             name=route.name,
             body=body,
@@ -122,7 +119,7 @@ class ApiServer:
             case Hang():
                 await self.faults.hang()
             case Slow(seconds=seconds):
-                await self._clock.sleep(seconds)
+                await self._world.clock.sleep(seconds)
         answer = self._prepared(fault)
         if answer is None and not isinstance(fault, Refuse):
             answer = await handler(request)

@@ -4,16 +4,17 @@ Over 350 lines: a handler for each call of one API.
 """
 
 import json
+import math
 import re
 from base64 import b64encode
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from aiohttp import web
+from cachetools import TTLCache
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from openclaw_channel_octo.clock import Clock
 from openclaw_channel_octo.ids import ChannelRef, ChannelType
 from openclaw_channel_octo.testing.octo import directory, refusals
 from openclaw_channel_octo.testing.octo.engine import REGISTERED_AGAIN, Engine
@@ -21,7 +22,6 @@ from openclaw_channel_octo.testing.octo.payloads import rewritten
 from openclaw_channel_octo.testing.octo.records import Switches
 from openclaw_channel_octo.testing.octo.refusals import Envelope, Problem, Refusal
 from openclaw_channel_octo.testing.octo.storage import Storage
-from openclaw_channel_octo.testing.octo.throttle import TypingThrottle
 from openclaw_channel_octo.testing.octo.world import Account, ChatGroup, ChatMessage, World
 from openclaw_channel_octo.wire.packets import Flags
 
@@ -31,6 +31,10 @@ _COMMAND: Final = Flags.NO_PERSIST | Flags.SYNC_ONCE
 _DEFAULT_PAGE: Final = 50
 _LARGEST_PAGE: Final = 200
 _MOST_READ_IDS: Final = 100
+_FORWARDED_S: Final = 90.0
+"""How long after the first typing call of a bot in a channel they reach people (octo-bot-api §3.1)."""
+_TYPING_WINDOW_S: Final = 180.0
+"""When it begins anew; a message sent does that too."""
 _NUMERIC_SPACE: Final = re.compile(r"s\d+_")
 
 
@@ -70,22 +74,20 @@ class ApiCalls:
     """The calls a User Bot and an App Bot can make.
 
     Args:
-        world: who is who and what was said.
+        world: who is who and what was said, and its clock.
         engine: delivers.
         storage: keeps uploaded files.
-        clock: timestamps and the typing throttle.
         switches: what a test may switch.
     """
 
-    def __init__(
-        self, world: World, engine: Engine, storage: Storage, clock: Clock, switches: Switches
-    ) -> None:
+    def __init__(self, world: World, engine: Engine, storage: Storage, switches: Switches) -> None:
         self._world = world
         self._engine = engine
         self._storage = storage
-        self._clock = clock
         self._switches = switches
-        self._throttle = TypingThrottle()
+        self._typing_since = TTLCache[tuple[str, ChannelRef], float](
+            math.inf, _TYPING_WINDOW_S, world.clock.now
+        )
         self.typing_at: dict[tuple[str, ChannelRef], float] = {}
         """When clients were last told that a bot is typing, by its uid and the channel as it addresses it."""
 
@@ -144,11 +146,10 @@ class ApiCalls:
             request.bot.uid,
             channel,
             rewritten(self._stamped(channel, self._kept(payload))),
-            timestamp=self._seconds(),
         )
         message = replace(message, client_msg_no=f"{message.client_msg_no}0")
         self._engine.post(message)
-        self._throttle.reset(request.bot.uid, channel)
+        self._typing_since.pop((request.bot.uid, channel), None)
         self.typing_at.pop((request.bot.uid, channel), None)
         return {"message_id": message.message_id, "client_msg_no": message.client_msg_no, "message_seq": 0}
 
@@ -157,8 +158,9 @@ class ApiCalls:
         channel = _channel(request.body)
         bot = request.bot.uid
         self._world.check_access(request.bot, channel)
-        if self._throttle.lets_through(bot, channel, self._clock.now()):
-            self.typing_at[bot, channel] = self._clock.now()
+        now = self._world.clock.now()
+        if now - self._typing_since.setdefault((bot, channel), now) < _FORWARDED_S:
+            self.typing_at[bot, channel] = now
             shown = bot if channel.type == ChannelType.PERSON else channel.id
             self.command(
                 channel, "typing", {"from_uid": bot, "channel_id": shown, "channel_type": channel.type}
@@ -288,9 +290,7 @@ class ApiCalls:
         if param is not None:
             content["param"] = dict(param)
         payload = json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
-        self._engine.post(
-            self._world.compose("", channel, payload, timestamp=self._seconds(), flags=_COMMAND)
-        )
+        self._engine.post(self._world.compose("", channel, payload, flags=_COMMAND))
 
     def _kept(self, payload: Mapping[str, Any]) -> Mapping[str, Any]:
         return {key: value for key, value in payload.items() if key not in self._switches.dropped_keys}
@@ -321,9 +321,6 @@ class ApiCalls:
         }
         owner = self._world.accounts.get(account.owner)
         return member | ({"owner_uid": owner.uid, "owner_name": owner.name} if owner else {})
-
-    def _seconds(self) -> int:
-        return self._clock.wall_ms() // 1000
 
 
 def _history_row(message: ChatMessage) -> dict[str, Any]:

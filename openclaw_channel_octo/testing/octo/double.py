@@ -83,12 +83,12 @@ class OctoDouble(People):
         bounds: Bounds = UNBOUNDED,
     ) -> None:
         clock = clock or SystemClock()
-        world = World(space_id=space_id)
-        engine = Engine(world, clock, self, self._changed, bad_token_delay_s=bad_token_delay_s)
+        world = World(clock, space_id)
+        engine = Engine(world, self, self._changed, bad_token_delay_s=bad_token_delay_s)
         self._storage = Storage()
-        calls = ApiCalls(world, engine, self._storage, clock, self)
-        super().__init__(world, engine, calls, clock)
-        self._server = ApiServer(calls, world, clock, self, self._changed)
+        calls = ApiCalls(world, engine, self._storage, self)
+        super().__init__(world, engine, calls)
+        self._server = ApiServer(calls, world, self, self._changed)
         self.calls: Sequence[RestCall] = self._server.calls
         """Every call of the bot API, in order of arrival."""
         self.acks: Sequence[Ack] = engine.acks
@@ -270,7 +270,7 @@ class OctoDouble(People):
     def _prepared(self, uid: str, item: RawMessage | RawEvent, *, stored: bool) -> tuple[Delivery, str]:
         if isinstance(item, RawEvent):
             return lambda session: session.push(item), item.id
-        message = self._world.raw(uid, item, timestamp=self._seconds())
+        message = self._world.raw(uid, item)
         if stored:
             self._world.store(message)
         return lambda session: session.deliver(message, item.channel, item.damage), str(message.message_id)

@@ -10,7 +10,6 @@ from typing import Final
 from aiohttp import WSMsgType, web
 from msgspec.structs import replace
 
-from openclaw_channel_octo.clock import Clock
 from openclaw_channel_octo.errors import RemoteProtocolError
 from openclaw_channel_octo.ids import ChannelRef, ChannelType
 from openclaw_channel_octo.testing.octo.records import Ack, Switches
@@ -45,8 +44,7 @@ class Engine:
     """Every connection, and what is sent over them.
 
     Args:
-        world: who is who.
-        clock: timestamps.
+        world: who is who, and its clock.
         switches: how packets go out, and whether logins are refused.
         changed: called after everything a test may wait for.
         bad_token_delay_s: real seconds between a refused CONNECT and the end of its connection.
@@ -55,7 +53,6 @@ class Engine:
     def __init__(
         self,
         world: World,
-        clock: Clock,
         switches: Switches,
         changed: Callable[[], None],
         *,
@@ -71,7 +68,6 @@ class Engine:
         self.stopped = False
         """Whether no connection is taken."""
         self._world = world
-        self._clock = clock
         self._switches = switches
         self._changed = changed
         self._bad_token_delay_s = bad_token_delay_s
@@ -196,7 +192,7 @@ class Engine:
             case Recvack(message_id=message_id, message_seq=seq, flags=flags):
                 session.acknowledged(message_id)
                 ack = Ack(
-                    at=self._clock.now(),
+                    at=self._world.clock.now(),
                     uid=session.uid,
                     message_id=str(message_id),
                     message_seq=seq,
@@ -226,7 +222,7 @@ class Engine:
         session.log_in(connect)
         for delivery in self._early.pop(connect.uid, []):
             delivery(session)
-        session.connection.accept(self._clock.wall_ms())
+        session.connection.accept(self._world.clock.wall_ms())
 
     def _on_sent(self, session: Session, event: Sent) -> None:
         send = event.send
@@ -244,10 +240,9 @@ class Engine:
             session.uid,
             channel,
             event.plaintext,
-            timestamp=self._clock.wall_ms() // 1000,
             flags=send.flags,
+            client_msg_no=send.client_msg_no,
         )
-        message = replace(message, client_msg_no=send.client_msg_no)
         session.connection.confirm(send, message_id=message.message_id, message_seq=message.message_seq)
         self.post(message, sender=session)
 

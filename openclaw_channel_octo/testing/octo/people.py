@@ -6,7 +6,6 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
-from openclaw_channel_octo.clock import Clock
 from openclaw_channel_octo.ids import ChannelRef, ChannelType
 from openclaw_channel_octo.testing.octo.bot_api import ApiCalls
 from openclaw_channel_octo.testing.octo.engine import Engine
@@ -27,15 +26,13 @@ class People(Switches):
         world: who is who and what was said.
         engine: delivers.
         calls: for the commands people's clients send.
-        clock: timestamps.
     """
 
-    def __init__(self, world: World, engine: Engine, calls: ApiCalls, clock: Clock) -> None:
+    def __init__(self, world: World, engine: Engine, calls: ApiCalls) -> None:
         super().__init__()
         self._world = world
         self._engine = engine
         self._calls = calls
-        self._clock = clock
 
     def add_person(self, uid: str, name: str, *, token: str = "", stranger: bool = False) -> None:
         """Add a person.
@@ -159,7 +156,7 @@ class People(Switches):
         self._check_membership(from_uid, channel)
         payload = self._payload(channel, content, mention)
         encoded = json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
-        message = self._world.compose(from_uid, channel, encoded, timestamp=self._seconds())
+        message = self._world.compose(from_uid, channel, encoded)
         self._engine.post(message)
         other = self._world.accounts.get(channel.id) if channel.type == ChannelType.PERSON else None
         if other and other.is_bot and from_uid and not self._world.are_friends(other, from_uid):
@@ -234,6 +231,3 @@ class People(Switches):
         if group_no not in self._world.groups:
             raise KeyError(f"no group {group_no!r}: call add_group first")
         return self._world.groups[group_no]
-
-    def _seconds(self) -> int:
-        return self._clock.wall_ms() // 1000
