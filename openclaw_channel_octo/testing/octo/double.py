@@ -144,7 +144,7 @@ class OctoDouble(People):
 
     def lose_next(self, uid: str, *, times: int = 1) -> None:
         """Let the next messages to an account get lost on their way; the history has them."""
-        self._engine.lose(uid, times)
+        self._engine.to_lose[uid] += times
 
     def roll_back(self, channel: ChannelRef, seq: int = 0) -> None:
         """Restore a group or thread from an older copy: messages numbered above ``seq`` are gone."""

@@ -67,13 +67,14 @@ class Engine:
         self.thawed.set()
         self.stopped = False
         """Whether no connection is taken."""
+        self.to_lose: Counter[str] = Counter()
+        """How many of the next messages to each account are stored without being pushed."""
         self._world = world
         self._switches = switches
         self._changed = changed
         self._bad_token_delay_s = bad_token_delay_s
         self._sessions: list[Session] = []
         self._early: dict[str, list[Delivery]] = {}
-        self._to_lose: Counter[str] = Counter()
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
         """Serve one WebSocket until one side drops it."""
@@ -118,8 +119,8 @@ class Engine:
         if not message.flags & Flags.NO_PERSIST and recipients:
             self._world.store(message)
         for uid in recipients:
-            if self._to_lose[uid] > 0:
-                self._to_lose[uid] -= 1
+            if self.to_lose[uid] > 0:
+                self.to_lose[uid] -= 1
                 continue
             echo = uid == message.from_uid
             seen = replace(message, flags=message.flags & ~Flags.RED_DOT) if echo else message
@@ -127,10 +128,6 @@ class Engine:
                 if session is not sender:
                     session.deliver(seen, message.channel_for(uid))
         self._changed()
-
-    def lose(self, uid: str, times: int) -> None:
-        """Store the next messages to an account without pushing them."""
-        self._to_lose[uid] += times
 
     def inject(self, uid: str, delivery: Delivery, *, before_connack: bool) -> None:
         """Put something on an account's connections, or keep it for the next one's handshake.
@@ -219,7 +216,7 @@ class Engine:
     def _log_in(self, session: Session, connect: Connect) -> None:
         for other in self.sessions(connect.uid):
             other.kick(OTHER_DEVICE if other.device_id != connect.device_id else None)
-        session.log_in(connect)
+        session.uid, session.device_id = connect.uid, connect.device_id
         for delivery in self._early.pop(connect.uid, []):
             delivery(session)
         session.connection.accept(self._world.clock.wall_ms())

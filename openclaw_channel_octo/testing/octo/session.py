@@ -10,7 +10,7 @@ from openclaw_channel_octo.ids import ChannelRef
 from openclaw_channel_octo.testing.octo.records import Split
 from openclaw_channel_octo.testing.octo.wire_server import Damage, ServerConnection
 from openclaw_channel_octo.testing.octo.world import ChatMessage
-from openclaw_channel_octo.wire.packets import Connect, Event, Flags, ReasonCode, Recv
+from openclaw_channel_octo.wire.packets import Event, Flags, ReasonCode, Recv
 
 __all__ = ["Session"]
 
@@ -39,11 +39,6 @@ class Session:
         self._unacked: dict[int, bytes] = {}
         self._outbox: list[bytes] = []
         self._filled = asyncio.Event()
-
-    def log_in(self, connect: Connect) -> None:
-        """Note whose connection this is."""
-        self.uid = connect.uid
-        self.device_id = connect.device_id
 
     def deliver(self, message: ChatMessage, channel: ChannelRef, damage: Damage | None = None) -> None:
         """Queue a RECV and keep it until it is acknowledged; nothing on a dead connection.

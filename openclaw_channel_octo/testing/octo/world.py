@@ -10,16 +10,10 @@ from msgspec import Struct, field
 
 from openclaw_channel_octo.clock import Clock
 from openclaw_channel_octo.ids import ChannelRef, ChannelType, person_channel, split_thread
+from openclaw_channel_octo.testing.octo import refusals
 from openclaw_channel_octo.testing.octo.payloads import shown_text
 from openclaw_channel_octo.testing.octo.records import ChatLine, RawMessage
-from openclaw_channel_octo.testing.octo.refusals import (
-    DIRECT_ONLY,
-    NO_THREAD,
-    NOT_A_FRIEND,
-    NOT_A_MEMBER,
-    NOT_STARTED,
-    Refusal,
-)
+from openclaw_channel_octo.testing.octo.refusals import Refusal
 from openclaw_channel_octo.values import SecretStruct
 from openclaw_channel_octo.wire.packets import Flags, Setting
 
@@ -192,15 +186,15 @@ class World(Struct):
         """Raise `Refusal` where the bot may not send, type, or read (octo-bot-api §9)."""
         if channel.type == ChannelType.PERSON:
             if not self.are_friends(bot, channel.id):
-                raise Refusal(NOT_STARTED if bot.is_app_bot else NOT_A_FRIEND)
+                raise Refusal(refusals.NOT_STARTED if bot.is_app_bot else refusals.NOT_A_FRIEND)
             return
         if bot.is_app_bot:
-            raise Refusal(DIRECT_ONLY)
+            raise Refusal(refusals.DIRECT_ONLY)
         if channel.type == ChannelType.THREAD and split_thread(channel.id) is None:
-            raise Refusal(NO_THREAD, "channel_id")
+            raise Refusal(refusals.NO_THREAD, "channel_id")
         group = self.group_of(channel)
         if group is None or bot.uid not in group.members:
-            raise Refusal(NOT_A_MEMBER, "channel_id")
+            raise Refusal(refusals.NOT_A_MEMBER, "channel_id")
 
     def compose(
         self,
