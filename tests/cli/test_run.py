@@ -29,7 +29,8 @@ from openclaw_channel_octo.testing.clock import ManualClock
 from openclaw_channel_octo.testing.octo.double import OctoDouble
 from openclaw_channel_octo.testing.octo.faults import Hang
 from tests.cli.asking import command
-from tests.runtime.rig import ANN, HELPER, OTHER, OTHER_TOKEN, PATIENCE, TOKEN, Rig, python_agent
+from tests.runtime.rig import ANN, HELPER, OTHER, OTHER_TOKEN, TOKEN, Rig, python_agent
+from tests.until import until
 
 PROGRAM = Path(sysconfig.get_path("scripts")) / "openclaw-octo"
 
@@ -99,11 +100,7 @@ def waiting_agent(folder: Path) -> dict[str, Any]:
 
 async def content(file: Path) -> str:
     """Return what a file holds as soon as it holds something."""
-    for _ in range(PATIENCE):
-        if file.exists() and (text := file.read_text()):
-            return text
-        await asyncio.sleep(0.005)
-    raise AssertionError(f"{file.name} was never written")
+    return await until(lambda: file.read_text() if file.exists() else "", f"a word in {file.name}")
 
 
 async def ended(process: Process) -> tuple[int, str]:

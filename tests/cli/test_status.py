@@ -21,7 +21,7 @@ from openclaw_channel_octo.testing.host import HANG, ScriptedHost, Step
 from openclaw_channel_octo.testing.octo.faults import RateLimit
 from tests.cli.asking import busy, command, controlled
 from tests.runtime.rig import OTHER_TOKEN, TOKEN, Rig
-from tests.runtime.wire_bench import until
+from tests.until import until
 
 PROGRAM = Path(sysconfig.get_path("scripts")) / "openclaw-octo"
 

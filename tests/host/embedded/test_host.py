@@ -32,6 +32,7 @@ from openclaw_channel_octo.host.embedded.host import EmbeddedHost
 from openclaw_channel_octo.host.embedded.transcript import Message
 from openclaw_channel_octo.session.status import SessionSnapshot
 from openclaw_channel_octo.testing.clock import ManualClock
+from tests.processes import gone
 
 KEY = "agent:main:octo:group:g1"
 
@@ -270,10 +271,7 @@ async def test_a_program_over_its_budget_is_ended_with_its_children(
     assert isinstance(delta, Delta)
     await clock.advance(30)
     assert isinstance(await anext(stream), Failed)
-    child = Path(f"/proc/{int(delta.text)}/stat")
-    async with asyncio.timeout(5):
-        while child.exists() and " Z " not in child.read_text():  # noqa: ASYNC110  # another process
-            await asyncio.sleep(0.002)
+    assert await gone(int(delta.text))
 
 
 async def test_an_aborted_run_is_killed_and_says_so(

@@ -1,7 +1,7 @@
 """The gateway as a host: turns, sessions, and what happens to a run when a connection or the gateway goes away."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, ClassVar
@@ -30,6 +30,7 @@ from openclaw_channel_octo.session.status import Status
 from openclaw_channel_octo.testing.gateway.server import Break, FakeGateway, Hang, Say, TimeOut
 from tests.host.turns import a_turn
 from tests.runtime.rig import FastClock
+from tests.until import until
 
 KEY = "agent:main:octo:group:G1"
 SCOPES = ("operator.read", "operator.write")
@@ -71,12 +72,6 @@ async def events_of(host: GatewayHost, asked: Turn) -> list[TurnEvent]:
 
 async def end_of(host: GatewayHost, asked: Turn) -> TurnEvent:
     return (await events_of(host, asked))[-1]
-
-
-async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(20):
-        while not condition():  # noqa: ASYNC110  # looks from outside, like a person
-            await asyncio.sleep(0.002)
 
 
 async def begun(gateway: FakeGateway, host: GatewayHost, reply: Hang) -> asyncio.Task[TurnEvent]:

@@ -1,7 +1,7 @@
 """The guard when others act at the same time: more mentions, more bots, more processes, a crash between two steps."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -18,19 +18,12 @@ from openclaw_channel_octo.session.status import SessionSnapshot
 from openclaw_channel_octo.store.journal import Journal
 from openclaw_channel_octo.testing.host import HANG, ScriptedHost
 from openclaw_channel_octo.testing.octo.records import Split
-from tests.runtime.rig import ANN, BEN, HELPER, OTHER, OTHER_TOKEN, PATIENCE, RESTART, TOKEN, Rig
+from tests.runtime.rig import ANN, BEN, HELPER, OTHER, OTHER_TOKEN, RESTART, TOKEN, Rig
+from tests.until import until
 
 GROUP_KEY = "agent:main:octo:group:g1"
 FOREIGN = "a-run-of-somebody-else"
 TEXTS = Texts()
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    for _ in range(PATIENCE):
-        if condition():
-            return
-        await SystemClock().sleep(0.005)
-    raise AssertionError("it never came to be")
 
 
 def failed_host(status: str = "failed") -> ScriptedHost:
