@@ -292,7 +292,7 @@ async def test_whatever_the_start_finds_no_room_for_is_tried_every_second_and_to
     assert "the start goes on" in caplog.text
 
 
-async def test_what_no_free_space_would_help_ends_the_start(caplog: pytest.LogCaptureFixture) -> None:
+async def test_what_no_free_space_would_help_ends_the_start() -> None:
     async def begin() -> None:
         raise HostError("in use by process 1") from PermissionError(errno.EACCES, "no")
 
@@ -486,7 +486,7 @@ async def test_a_killed_upload_is_finished_by_the_next_start_and_nothing_is_show
 
 
 async def test_a_stop_ends_in_its_time_although_the_history_hangs_and_starts_no_turn(
-    rig: Rig, start: Start, tmp_path: Path
+    rig: Rig, start: Start
 ) -> None:
     config = rig.config(host={"drainSeconds": 1})
     process = await start(config)
