@@ -12,6 +12,7 @@ from openclaw_channel_octo.testing.host import ScriptedHost
 from openclaw_channel_octo.testing.octo.double import OctoDouble
 from openclaw_channel_octo.testing.octo.faults import ErrorAnswer, LoseAnswer
 from tests.runtime.rig import ANN, BEN, HELPER, Rig
+from tests.until import until
 
 REFUSED = Texts().refused
 CLOSED: dict[str, Any] = {"dmPolicy": "allowlist", "groupPolicy": "allowlist"}
@@ -37,7 +38,7 @@ def verdicts(rig: Rig) -> list[tuple[Any, ...]]:
 
 
 async def until_recorded(rig: Rig, count: int) -> None:
-    await rig.octo.wait_for(lambda: len(verdicts(rig)) >= count)
+    await until(lambda: len(verdicts(rig)) >= count)
 
 
 async def test_somebody_not_on_the_list_gets_one_notice_for_all_they_say_and_no_sign(rig: Rig) -> None:

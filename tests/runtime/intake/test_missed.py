@@ -92,7 +92,7 @@ async def test_a_message_that_overtook_another_waits_for_it(rig: Rig) -> None:
     syncs = len(rig.calls("messages/sync"))
     for seq in (4, 3, 6, 5):
         await rig.octo.inject(HELPER, rig.raw_mention(f"m{seq}", seq))
-    await rig.octo.wait_for(lambda: len(host.turns) == 5)
+    await host.wait_for_turns(5)
     assert texts(host) == ["hello", "m3", "m4", "m5", "m6"]
     assert len(rig.calls("messages/sync")) == syncs
 
@@ -104,7 +104,7 @@ async def test_a_hole_that_stays_open_is_filled_from_the_history(fast_rig: Rig) 
     rig.octo.lose_next(HELPER)
     await rig.mention("lost on the way")
     await rig.mention("arrives")
-    await rig.octo.wait_for(lambda: len(host.turns) == 3)
+    await host.wait_for_turns(3)
     assert texts(host) == ["hello", "lost on the way", "arrives"]
 
 
@@ -117,7 +117,7 @@ async def test_when_the_history_cannot_be_asked_what_is_there_is_answered_all_th
     await known(rig)
     rig.octo.fail_next("messages/sync", fault, times=3)
     await rig.octo.inject(HELPER, rig.raw_mention("behind the hole", 9))
-    await rig.octo.wait_for(lambda: len(host.turns) == 2)
+    await host.wait_for_turns(2)
     assert texts(host) == ["hello", "behind the hole"]
     rig.octo.release()
 
@@ -130,7 +130,7 @@ async def test_what_could_not_be_fetched_is_fetched_later(fast_rig: Rig) -> None
     rig.octo.fail_next("messages/sync", ErrorAnswer(status=500), times=3)
     await rig.mention("lost on the way")
     await rig.mention("arrives")
-    await rig.octo.wait_for(lambda: len(host.turns) == 3)
+    await host.wait_for_turns(3)
     assert texts(host) == ["hello", "arrives", "lost on the way"]
 
 
