@@ -145,7 +145,7 @@ class ApiCalls:
         message = self._world.compose(
             request.bot.uid,
             channel,
-            rewritten(self._stamped(channel, self._kept(payload))),
+            rewritten(self._stored(channel, payload)),
         )
         message = replace(message, client_msg_no=f"{message.client_msg_no}0")
         self._engine.post(message)
@@ -292,15 +292,13 @@ class ApiCalls:
         payload = json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
         self._engine.post(self._world.compose("", channel, payload, flags=_COMMAND))
 
-    def _kept(self, payload: Mapping[str, Any]) -> Mapping[str, Any]:
-        return {key: value for key, value in payload.items() if key not in self._switches.dropped_keys}
-
-    def _stamped(self, channel: ChannelRef, payload: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return the payload with the space a direct message belongs to, whatever the bot wrote there."""
-        if channel.type != ChannelType.PERSON:
-            return payload
-        rest = {key: value for key, value in payload.items() if key != "space_id"}
-        return rest | ({"space_id": self._world.space_id} if self._world.space_id else {})
+    def _stored(self, channel: ChannelRef, payload: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return what stays of a payload; a direct message gets its space, whatever the bot wrote there."""
+        kept = {key: value for key, value in payload.items() if key not in self._switches.dropped_keys}
+        if channel.type == ChannelType.PERSON:
+            kept.pop("space_id", None)
+            kept |= {"space_id": self._world.space_id} if self._world.space_id else {}
+        return kept
 
     def _group(self, request: ApiRequest) -> ChatGroup:
         if request.bot.is_app_bot:

@@ -225,13 +225,11 @@ class Engine:
         send = event.send
         channel = ChannelRef(send.channel_id, send.channel_type)
         if event.plaintext is None:
-            session.connection.confirm(
-                send, message_id=0, message_seq=0, reason=ReasonCode.PAYLOAD_DECODE_FAILED
-            )
+            session.connection.confirm(send, reason=ReasonCode.PAYLOAD_DECODE_FAILED)
             return
         group = self._world.group_of(channel)
         if channel.type != ChannelType.PERSON and (group is None or session.uid not in group.members):
-            session.connection.confirm(send, message_id=0, message_seq=0, reason=ReasonCode.NOT_A_SUBSCRIBER)
+            session.connection.confirm(send, reason=ReasonCode.NOT_A_SUBSCRIBER)
             return
         message = self._world.compose(
             session.uid,

@@ -191,13 +191,13 @@ class ServerConnection:
         self._queue(event)
 
     def confirm(
-        self, send: Send, *, message_id: int, message_seq: int, reason: int = ReasonCode.SUCCESS
+        self, send: Send, *, message_id: int = 0, message_seq: int = 0, reason: int = ReasonCode.SUCCESS
     ) -> None:
         """Queue the SENDACK of a SEND, in 2.2's form without a tail.
 
         Args:
             send: the packet of the `Sent` event.
-            message_id: the id the message got.
+            message_id: the id the message got, 0 for a refused one.
             message_seq: its place in the channel's log, 0 when it was not stored.
             reason: a `ReasonCode`; 9 for a wrong key or ciphertext (protocol §3.4).
 
