@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from typing import TypeVar
 
-__all__ = ["until"]
+__all__ = ["PATIENCE_S", "until"]
 
 PATIENCE_S = 60.0
 """Real seconds, for machines that do other things too."""

@@ -18,7 +18,7 @@ from openclaw_channel_octo.ids import ChannelRef
 from openclaw_channel_octo.runtime.channel import OctoChannel
 from openclaw_channel_octo.testing.octo.double import OctoDouble
 from openclaw_channel_octo.testing.octo.records import ChatLine, RawMessage, RestCall
-from tests.until import until
+from tests.until import PATIENCE_S, until
 
 ANN, BEN, HELPER, OTHER = "ann", "ben", "helper_bot", "other_bot"
 TOKEN, OTHER_TOKEN = "bf_0123456789abcdef", "bf_fedcba9876543210"
@@ -66,8 +66,6 @@ class Rig:
         self.group = octo.add_group("g1", [ANN, BEN, HELPER, OTHER])
         self.thread = octo.add_thread("g1", "2039626171074744320")
         self.dm = ChannelRef(HELPER, 1)
-        self.patience_s = 60.0
-        """Real seconds `until_said` waits."""
         self.host: AgentHost | None = None
         self.channel: OctoChannel | None = None
 
@@ -139,7 +137,7 @@ class Rig:
 
     async def until_said(self, count: int, where: ChannelRef | None = None, who: str = HELPER) -> list[str]:
         """Wait until the bot has said ``count`` things there and return them."""
-        await self.octo.wait_for(lambda: len(self.said(where, who)) >= count, timeout=self.patience_s)
+        await self.octo.wait_for(lambda: len(self.said(where, who)) >= count, timeout=PATIENCE_S)
         return self.said(where, who)
 
     def calls(self, *names: str) -> list[RestCall]:

@@ -40,7 +40,7 @@ class Talk:
         return request_id
 
     async def read(self) -> dict[str, Any]:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             self.got.append(json.loads(await self._socket.recv()))
         return self.got[-1]
 

@@ -78,7 +78,7 @@ async def host(gateway: FakeGateway, tmp_path: Path, clock: Clock) -> AsyncItera
 
 
 async def events_of(host: GatewayHost, asked: Turn) -> list[TurnEvent]:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         return [event async for event in host.run(asked)]
 
 
@@ -390,7 +390,7 @@ async def test_lost_events_make_the_host_ask_again(gateway: FakeGateway, host: G
     gateway.skip_events(3)
     await gateway.tell("tick", {})
     snapshot = None
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while snapshot is None or snapshot.status != "failed":
             snapshot = await host.describe(KEY)
             await asyncio.sleep(0.002)
