@@ -212,7 +212,7 @@ async def test_blocks_are_posted_as_they_come_and_a_bare_final_adds_nothing(rig:
 
 async def test_a_run_that_outlives_its_budget_is_aborted_and_what_it_wrote_is_shown(fast_rig: Rig) -> None:
     host = ScriptedHost([Accepted("r"), Delta("half "), Delta("done"), HANG])
-    await fast_rig.start(fast_rig.config(dispatchTimeoutMs=2_000), host)
+    await fast_rig.start(fast_rig.config(dispatchTimeoutMs=20_000), host)
     await fast_rig.until_row(await fast_rig.mention("go"), "notified")
     assert fast_rig.said() == ["half done […]", TEXTS.timeout]
     assert [run_id for _, run_id in host.aborts] == [host.turns[0].run_id]
@@ -312,7 +312,7 @@ async def test_an_answer_counts_although_its_host_does_not_come_to_rest_behind_i
                     raise error
                 await asyncio.Event().wait()
 
-    await fast_rig.start(fast_rig.config(dispatchTimeoutMs=2_000), Restless())
+    await fast_rig.start(fast_rig.config(dispatchTimeoutMs=20_000), Restless())
     await fast_rig.until_row(await fast_rig.mention("go"), "answered")
     assert fast_rig.said() == ["the answer"]
 

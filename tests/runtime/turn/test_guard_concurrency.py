@@ -223,11 +223,11 @@ async def test_a_run_of_somebody_else_is_waited_for_without_a_word(fast_rig: Rig
 async def test_a_run_without_progress_is_aborted_once_patience_is_over(fast_rig: Rig) -> None:
     host = WatchedHost()
     host.set_status(GROUP_KEY, "running", run_id=FOREIGN)
-    await fast_rig.start(fast_rig.config(dispatchTimeoutMs=2_000), host)
+    await fast_rig.start(fast_rig.config(dispatchTimeoutMs=20_000), host)
     message_id = await fast_rig.mention("hello?")
     await host.until_looked(4)
     assert host.aborts == []
-    long_ago = fast_rig.clock.wall_ms() - (2_000 + 60_000)
+    long_ago = fast_rig.clock.wall_ms() - (20_000 + 60_000)
     host.sessions[GROUP_KEY] = replace(host.sessions[GROUP_KEY], last_progress_at=long_ago)
     await fast_rig.until_row(message_id, "answered")
     assert host.aborts == [(GROUP_KEY, FOREIGN)]
