@@ -34,6 +34,7 @@ from tests.runtime.rig import (
     OTHER_TOKEN,
     RESTART,
     TOKEN,
+    FastClock,
     Rig,
     python_agent,
 )
@@ -360,6 +361,7 @@ class StuckHost(ScriptedHost):
 async def test_a_host_that_cannot_recover_a_session_is_asked_to_run_all_the_same(
     fast_rig: Rig, error: Exception | None, status: str
 ) -> None:
+    fast_rig.clock = FastClock(20)  # an announcement has five seconds of it
     host = StuckHost([Accepted("r"), Final("fine")], error=error)
     key = "agent:main:octo:group:g1"
     host.sessions[key] = SessionSnapshot(

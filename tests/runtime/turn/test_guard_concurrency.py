@@ -18,7 +18,7 @@ from openclaw_channel_octo.session.status import SessionSnapshot
 from openclaw_channel_octo.store.journal import Journal
 from openclaw_channel_octo.testing.host import HANG, ScriptedHost
 from openclaw_channel_octo.testing.octo.records import Split
-from tests.runtime.rig import ANN, BEN, HELPER, OTHER, OTHER_TOKEN, RESTART, TOKEN, Rig
+from tests.runtime.rig import ANN, BEN, HELPER, OTHER, OTHER_TOKEN, RESTART, TOKEN, FastClock, Rig
 from tests.until import until
 
 GROUP_KEY = "agent:main:octo:group:g1"
@@ -205,6 +205,7 @@ async def assert_waits(rig: Rig, host: WatchedHost) -> None:
 
 
 async def test_after_a_conflict_the_turn_waits_for_the_run_that_overtook_it(fast_rig: Rig) -> None:
+    fast_rig.clock = FastClock(20)  # an announcement has five seconds of it
     host = OvertakenHost()
     host.set_status(GROUP_KEY, "failed")
     await assert_waits(fast_rig, host)
@@ -221,6 +222,7 @@ async def test_a_run_of_somebody_else_is_waited_for_without_a_word(fast_rig: Rig
 
 
 async def test_a_run_without_progress_is_aborted_once_patience_is_over(fast_rig: Rig) -> None:
+    fast_rig.clock = FastClock(20)  # an announcement has five seconds of it
     host = WatchedHost()
     host.set_status(GROUP_KEY, "running", run_id=FOREIGN)
     await fast_rig.start(fast_rig.config(dispatchTimeoutMs=20_000), host)
