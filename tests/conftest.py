@@ -13,6 +13,7 @@ from aioresponses import aioresponses
 from hypothesis import settings
 
 from openclaw_channel_octo.clock import SystemClock
+from openclaw_channel_octo.testing.host import ScriptedHost
 from openclaw_channel_octo.testing.octo.double import OctoDouble
 from tests.runtime.asking import people_a_city
 from tests.runtime.rig import FastClock, Rig
@@ -38,6 +39,16 @@ def _own_leases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Keep the leases of the suite's bots, and of the programs it starts, out of the user's own folder."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("runtime")))
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _patience() -> Iterator[None]:
+    """Wait a minute where the test kit by itself waits ten seconds: machines do other things too."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("openclaw_channel_octo.testing.clock.WAIT_LIMIT_S", 60.0)
+        for waiting in (vars(OctoDouble)["wait_for"], vars(ScriptedHost)["wait_for_turns"]):
+            patch.setitem(waiting.__kwdefaults__, "timeout", 60.0)
         yield
 
 

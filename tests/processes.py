@@ -1,7 +1,8 @@
 """Processes as everybody on the machine sees them, where the system shows them in ``/proc``."""
 
-import asyncio
 from pathlib import Path
+
+from tests.until import until
 
 __all__ = ["alive", "gone", "processes_with"]
 
@@ -33,7 +34,4 @@ def alive(pid: int) -> bool:
 
 async def gone(*pids: int) -> bool:
     """Return once none of the processes lives any more, or fail."""
-    async with asyncio.timeout(20):
-        while any(alive(pid) for pid in pids):  # noqa: ASYNC110  # other processes set no events
-            await asyncio.sleep(0.002)
-    return True
+    return await until(lambda: not any(alive(pid) for pid in pids), f"the end of {pids}")

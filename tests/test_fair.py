@@ -193,7 +193,7 @@ class Slots(RuleBasedStateMachine):
             for task in self.crowd.tasks.values():
                 task.cancel()
             await asyncio.gather(*self.crowd.tasks.values(), return_exceptions=True)
-            async with asyncio.timeout(1), AsyncExitStack() as held:
+            async with asyncio.timeout(10), AsyncExitStack() as held:
                 for _ in range(COUNT):
                     await held.enter_async_context(self.crowd.slots.slot(("a", "x")))
 

@@ -40,7 +40,8 @@ from openclaw_channel_octo.testing.octo.faults import ErrorAnswer, Fault, JsonAn
 from openclaw_channel_octo.wire.client import Credentials
 from openclaw_channel_octo.wire.packets import Connect
 from tests.processes import processes_with
-from tests.runtime.rig import ANN, HELPER, PATIENCE, TOKEN, Rig, python_agent
+from tests.runtime.rig import ANN, HELPER, TOKEN, Rig, python_agent
+from tests.until import until
 
 LITERAL = TOKEN
 ENV_TOKEN = "old.form/of-a-token+4711"  # of the kind that no pattern recognises
@@ -130,15 +131,6 @@ class Stage:
         assert hits == []
         assert leavings["log at INFO"][0]
         assert leavings["journal"][0]
-
-
-async def until(reached: Callable[[], bool]) -> None:
-    """Wait for something nobody tells of."""
-    for _ in range(PATIENCE):
-        if reached():
-            return
-        await asyncio.sleep(0.005)
-    raise AssertionError("never reached")
 
 
 def _shown(records: Sequence[logging.LogRecord]) -> str:

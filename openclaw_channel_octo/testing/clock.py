@@ -3,8 +3,6 @@
 import asyncio
 import heapq
 
-from msgspec import Struct
-
 __all__ = ["ManualClock"]
 
 SETTLE_ROUNDS = 50
@@ -12,12 +10,6 @@ SETTLE_ROUNDS = 50
 
 WAIT_LIMIT_S = 10.0
 """Longest real wait for sleepers to appear."""
-
-
-class _Sleeper(Struct, order=True):
-    wakes_at: float
-    number: int
-    woken: asyncio.Future[None]  # never compared, numbers differ
 
 
 class ManualClock:
@@ -44,7 +36,8 @@ class ManualClock:
         self._jitter = jitter
         self._ids = 0
         self._count = 0
-        self._queue: list[_Sleeper] = []
+        self._queue: list[tuple[float, int, asyncio.Future[None]]] = []
+        """When a sleeper wakes, its number, and what wakes it."""
         self._more = asyncio.Event()
 
     def now(self) -> float:
@@ -62,7 +55,7 @@ class ManualClock:
             return
         self._count += 1
         woken = asyncio.get_running_loop().create_future()
-        heapq.heappush(self._queue, _Sleeper(self._now + seconds, self._count, woken))
+        heapq.heappush(self._queue, (self._now + seconds, self._count, woken))
         self._more.set()
         await woken
 
@@ -83,11 +76,12 @@ class ManualClock:
         """
         end = self._now + seconds
         await self.settle()
-        while (sleeper := self._next()) is not None and sleeper.wakes_at <= end:
-            heapq.heappop(self._queue)
-            self._now = sleeper.wakes_at
-            sleeper.woken.set_result(None)
-            await self.settle()
+        while self._queue and self._queue[0][0] <= end:
+            wakes_at, _, woken = heapq.heappop(self._queue)
+            if not woken.done():
+                self._now = wakes_at
+                woken.set_result(None)
+                await self.settle()
         self._now = end
         await self.settle()
 
@@ -103,11 +97,6 @@ class ManualClock:
             TimeoutError: fewer than ``count`` sleep after ten real seconds.
         """
         async with asyncio.timeout(WAIT_LIMIT_S):
-            while sum(not sleeper.woken.done() for sleeper in self._queue) < count:
+            while sum(not woken.done() for _, _, woken in self._queue) < count:
                 self._more.clear()
                 await self._more.wait()
-
-    def _next(self) -> _Sleeper | None:
-        while self._queue and self._queue[0].woken.done():
-            heapq.heappop(self._queue)
-        return self._queue[0] if self._queue else None

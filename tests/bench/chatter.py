@@ -17,8 +17,9 @@ from openclaw_channel_octo.runtime.received import Incoming, Outcome
 from openclaw_channel_octo.session.route import Routing
 from openclaw_channel_octo.store.database import open_database
 from openclaw_channel_octo.store.journal import Journal
-from openclaw_channel_octo.testing.octo.wire_server import ConnectRequested, ServerConnection
+from openclaw_channel_octo.testing.octo.wire_server import ServerConnection
 from openclaw_channel_octo.wire.client import ClientConnection, Credentials
+from openclaw_channel_octo.wire.packets import Connect
 from tests.bench.measure import Row
 from tests.bench.packets import OURS, PAYLOAD, SALT, THEIRS, packets
 
@@ -50,7 +51,7 @@ class PreparedSocket:
                 self._waiting.put_nowait(None)
             return
         for event in self._server.receive(data):
-            if isinstance(event, ConnectRequested):
+            if isinstance(event, Connect):
                 self._server.accept(0)
         for packet in self._server.outgoing() + packets(self._server, self._count, CHATTER):
             self._waiting.put_nowait(packet)

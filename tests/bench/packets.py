@@ -14,7 +14,7 @@ from openclaw_channel_octo.testing.octo.wire_server import ServerConnection
 from openclaw_channel_octo.wire.client import ClientConnection, Credentials
 from openclaw_channel_octo.wire.crypto import KeyPair, SessionCipher
 from openclaw_channel_octo.wire.events import Received
-from openclaw_channel_octo.wire.packets import Flags
+from openclaw_channel_octo.wire.packets import Flags, Recv
 from tests.bench.measure import Row, cpu_seconds
 
 ROUNDS = 200
@@ -42,7 +42,7 @@ def connected() -> tuple[ClientConnection, ServerConnection]:
 def packets(server: ServerConnection, count: int, payload: bytes = PAYLOAD) -> list[bytes]:
     """Return RECV packets as the server writes them."""
     for number in range(count):
-        server.deliver(
+        recv = Recv(
             message_id=2_044_043_250_838_278_145 + number,
             message_seq=number + 1,
             client_msg_no=f"4f0c{number}",
@@ -53,6 +53,7 @@ def packets(server: ServerConnection, count: int, payload: bytes = PAYLOAD) -> l
             payload=payload,
             flags=Flags.RED_DOT,
         )
+        server.deliver(recv)
     return server.outgoing()
 
 

@@ -1,6 +1,5 @@
 """A bot that is recorded while it runs: what reaches the disk, what never does, and that it replays."""
 
-import asyncio
 import errno
 import os
 from functools import partial
@@ -22,7 +21,8 @@ from openclaw_channel_octo.host.configure import host_from_config
 from openclaw_channel_octo.rest.answers import Exchange
 from openclaw_channel_octo.runtime.channel import OctoChannel
 from openclaw_channel_octo.testing.clock import ManualClock
-from tests.runtime.rig import ANN, HELPER, PATIENCE, TOKEN, Rig
+from tests.runtime.rig import ANN, HELPER, TOKEN, Rig
+from tests.until import until
 
 PASSWORD = "hunter2-hunter2"
 
@@ -127,11 +127,7 @@ async def test_files_are_for_this_user_alone(rig: Rig, tmp_path: Path) -> None:
 
 async def second_file(folder: Path) -> None:
     """Wait for the file of a second connection; the double knows nothing of files, so it cannot tell."""
-    for _ in range(PATIENCE):
-        if len(files(folder)) == 2:
-            return
-        await asyncio.sleep(0.005)
-    raise AssertionError("the second connection was never recorded")
+    await until(lambda: len(files(folder)) == 2, "the record of a second connection")
 
 
 async def test_every_connection_has_a_file_of_its_own(rig: Rig, tmp_path: Path) -> None:

@@ -1,9 +1,12 @@
 """What the tests of commands that ask running bots share."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import json
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
+from pathlib import Path
+from typing import Any
 
 from click.testing import CliRunner, Result
 
@@ -13,6 +16,14 @@ from openclaw_channel_octo.control.calls import register_calls
 from openclaw_channel_octo.control.server import ControlServer
 from openclaw_channel_octo.testing.host import ScriptedHost
 from tests.runtime.rig import Rig
+
+
+def write_sessions(folder: Path, sessions: Mapping[str, Any]) -> Path:
+    """Leave the sessions of an agent in a state folder; return their file."""
+    file = folder / "agents" / "main" / "sessions" / "sessions.json"
+    file.parent.mkdir(parents=True)
+    file.write_text(json.dumps(sessions))
+    return file
 
 
 @asynccontextmanager

@@ -16,7 +16,7 @@ import pytest
 from openclaw_channel_octo.cli.run.start import descriptors_needed
 from openclaw_channel_octo.config.load import parse_config
 from openclaw_channel_octo.testing.gateway.server import FakeGateway
-from tests.runtime.rig import ANN, BEN, HELPER, OTHER_TOKEN, PATIENCE, TOKEN, Rig, python_agent
+from tests.runtime.rig import ANN, BEN, HELPER, OTHER_TOKEN, TOKEN, Rig, python_agent
 
 PATIENCE_S = 60.0
 
@@ -99,8 +99,7 @@ async def test_no_message_makes_the_program_import_anything(
             payload = {"type": 8, "url": rig.octo.put_file(name, content), "name": name, "size": len(content)}
             ids.append(await rig.octo.say(ANN, rig.dm, payload))
         ids += [await rig.octo.say(BEN, rig.dm, text) for text in ("/help", "/status", "/stop", "/reset")]
-        for message_id in ids:
-            await until_ended(rig, message_id)
+        await rig.until_ended(*ids)
         code, log = await ended(process)
     assert (code, told.read_text()) == (0, ""), log
 
@@ -115,16 +114,6 @@ def configured(rig: Rig, gateway: FakeGateway, folder: Path, kind: str) -> dict[
         "openai": {"kind": "openai", "baseUrl": f"{rig.octo.api_url}/nothing", "model": "x"},
     }[kind]
     return rig.config(agent=agent, mediaRoots=[str(folder)], cdnUrl=rig.octo.api_url)
-
-
-async def until_ended(rig: Rig, message_id: str) -> str:
-    """Return how a message ended."""
-    for _ in range(PATIENCE):
-        state, _ = rig.rows().get(message_id, ("", ""))
-        if state in {"answered", "notified", "dead"}:
-            return state
-        await asyncio.sleep(0.005)
-    raise AssertionError(f"row {message_id} never ended: {rig.rows()}")
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="looks into another process")
@@ -147,8 +136,8 @@ async def test_a_bot_without_descriptors_answers_or_says_so_once_it_has_some_and
         await rig.octo.wait_for(lambda: not rig.octo.online(HELPER))
         resource.prlimit(process.pid, resource.RLIMIT_NOFILE, before)
         await rig.octo.wait_for(lambda: rig.octo.online(HELPER), timeout=PATIENCE_S)
-        assert {await until_ended(rig, message_id) for message_id in ids} <= {"answered", "notified"}
-        assert await until_ended(rig, await rig.mention("and now")) == "answered"
+        assert {*await rig.until_ended(*ids)} <= {"answered", "notified"}
+        assert await rig.until_ended(await rig.mention("and now")) == ["answered"]
         code, log = await ended(process)
     assert code == 0, log
     assert "the bot broke" not in log

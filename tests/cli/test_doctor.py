@@ -34,7 +34,8 @@ from openclaw_channel_octo.testing.octo.wire_server import ServerConnection
 from openclaw_channel_octo.wire.crypto import KeyPair
 from openclaw_channel_octo.wire.packets import ReasonCode
 from tests.cli.asking import controlled
-from tests.runtime.rig import HELPER, OTHER_TOKEN, PATIENCE, TOKEN, Rig
+from tests.runtime.rig import HELPER, OTHER_TOKEN, TOKEN, Rig
+from tests.until import until
 
 KEY = "sk-planted-secret-key"
 AGENT = {"kind": "command", "command": [sys.executable, "-c", "print('hi')"]}
@@ -688,13 +689,14 @@ async def test_a_process_that_runs_the_bots_is_no_trouble(rig: Rig) -> None:
 
 async def until_told(rig: Rig, state: str, why: str = "") -> None:
     """Wait until the running bot says this of its connection."""
-    assert rig.channel is not None
-    for _ in range(PATIENCE):
-        told = rig.channel.status().bots["helper"]
-        if told.state == state and why in told.why:
-            return
-        await SystemClock().sleep(0.005)
-    raise AssertionError(f"the bot never was {state}: {rig.channel.status()}")
+    channel = rig.channel
+    assert channel is not None
+
+    def told() -> bool:
+        status = channel.status().bots["helper"]
+        return status.state == state and why in status.why
+
+    await until(told, lambda: f"{state} as the bot's state: {channel.status()}")
 
 
 async def test_running_bots_are_asked_how_their_connections_are(rig: Rig) -> None:

@@ -211,7 +211,7 @@ async def program(file: Path) -> asyncio.subprocess.Process:
 
 async def until_its_bots_begin(process: asyncio.subprocess.Process) -> None:
     assert process.stderr is not None
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while b"[octo] [" not in await process.stderr.readline():
             pass
 

@@ -2,7 +2,6 @@
 
 import json
 import sqlite3
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -147,8 +146,7 @@ async def left_open(rig: Rig) -> tuple[str, str]:
 
 async def test_a_buried_message_is_a_dead_letter_and_is_not_taken_up_at_the_next_start(rig: Rig) -> None:
     running, waiting = await left_open(rig)
-    with closing(sqlite3.connect(rig.state_dir / "octo.sqlite")) as db, db:
-        db.execute("UPDATE delivery SET state = 'sending'")
+    rig.sql("UPDATE delivery SET state = 'sending'")
     buried = call("bury", running, "--store", str(rig.state_dir))
     assert (buried.exit_code, buried.output) == (0, f"{running}: buried, buried by an operator\n")
     shown = call("bury", waiting[-8:], "--reason", "not wanted", "--store", str(rig.state_dir), "--json")
@@ -169,14 +167,11 @@ async def test_what_has_ended_is_unknown_or_may_be_one_of_several_is_not_buried_
 ) -> None:
     answered, dead = await filled(rig)
     await rig.stop()
-    with closing(sqlite3.connect(rig.state_dir / "octo.sqlite")) as db, db:
-        db.execute("UPDATE inbound SET trace = '12345678'")
-        db.execute("UPDATE inbound SET state = 'queued' WHERE message_id = ?", (dead,))
-        columns = ", ".join(row[1] for row in db.execute("PRAGMA table_info(inbound)") if row[1] != "id")
-        others = columns.replace("account,", "'other',", 1)
-        db.execute(
-            f"INSERT INTO inbound ({columns}) SELECT {others} FROM inbound WHERE message_id = ?", (dead,)
-        )
+    rig.sql("UPDATE inbound SET trace = '12345678'")
+    rig.sql("UPDATE inbound SET state = 'queued' WHERE message_id = ?", dead)
+    columns = ", ".join(row[1] for row in rig.sql("PRAGMA table_info(inbound)") if row[1] != "id")
+    others = columns.replace("account,", "'other',", 1)
+    rig.sql(f"INSERT INTO inbound ({columns}) SELECT {others} FROM inbound WHERE message_id = ?", dead)
     store = ("--store", str(rig.state_dir))
     for name, why in (
         (answered, "it has ended already: answered"),

@@ -2,11 +2,9 @@
 
 import asyncio
 import json
-import sqlite3
 import sys
 import sysconfig
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -170,9 +168,8 @@ async def test_everything_it_asked_for_is_in_the_journal_without_its_words(rig: 
     await start("message('send', 'group:g1', 'confidential words'); message('read', 'group:nowhere')")
     await rig.until_row(await rig.mention("go"), "answered")
 
-    with closing(sqlite3.connect(rig.state_dir / "octo.sqlite")) as db, db:
-        rows = db.execute("SELECT requester, action, outcome FROM audit ORDER BY id").fetchall()
-        everything = str(db.execute("SELECT * FROM audit").fetchall())
+    rows = rig.sql("SELECT requester, action, outcome FROM audit ORDER BY id")
+    everything = str(rig.sql("SELECT * FROM audit"))
     assert [row[1] for row in rows] == ["send", "read"]
     assert rows[0][2] == "done"
     assert rows[1][2] in {"denied", "failed"}

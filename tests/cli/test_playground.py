@@ -62,7 +62,7 @@ class Page:
         await self.until(lambda lines: any(line.endswith(f"sendMessage {until}") for line in lines))
 
     async def until(self, found: Callable[[list[str]], bool]) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             changed = self.octo.changed()
             while not found(await self.timeline()):
                 await changed
@@ -77,7 +77,8 @@ class Page:
 
 @asynccontextmanager
 async def opened(settings: Settings) -> AsyncIterator[Page]:
-    async with served(settings, FastClock()) as octo, aiohttp.ClientSession() as session:
+    # A turn may take ten seconds and an announcement five: a clock much faster gives a busy machine no time for them.
+    async with served(settings, FastClock(5)) as octo, aiohttp.ClientSession() as session:
         yield Page(octo, session)
 
 

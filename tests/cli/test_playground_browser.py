@@ -249,7 +249,7 @@ async def test_a_page_whose_server_is_away_says_so_and_goes_on_when_it_is_back(
     page = await browser.new_page()
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))
-    async with served(plain(tmp_path / "one"), FastClock()) as octo:
+    async with served(plain(tmp_path / "one", turn_s=600), FastClock()) as octo:
         port = int(octo.api_url.rpartition(":")[2])
         await page.goto(octo.api_url)
         await expect(page.get_by_text("● online")).to_be_visible()
@@ -260,7 +260,7 @@ async def test_a_page_whose_server_is_away_says_so_and_goes_on_when_it_is_back(
     await write(page, "@Helper still there?")
     await expect(page.get_by_label("Message", exact=True)).to_have_value("@Helper still there?")
 
-    async with served(plain(tmp_path / "two"), FastClock(), port):
+    async with served(plain(tmp_path / "two", turn_s=600), FastClock(), port):
         await expect(page.get_by_text("● online")).to_be_visible()
         await expect(page.get_by_role("status")).to_be_empty()
         await expect(page.locator("#chat li")).to_have_count(0)

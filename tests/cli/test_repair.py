@@ -15,7 +15,7 @@ from openclaw_channel_octo.host.base import Accepted, Final
 from openclaw_channel_octo.host.locks import OwnerLock
 from openclaw_channel_octo.session.status import RECOVERY_CLEARS
 from openclaw_channel_octo.testing.host import HANG, ScriptedHost
-from tests.cli.asking import command, controlled
+from tests.cli.asking import command, controlled, write_sessions
 from tests.runtime.rig import RESTART, Rig
 
 BAD, GOOD, DIRECT = "agent:main:octo:group:g1", "agent:main:octo:group:good", "agent:main:octo:direct:ann"
@@ -43,9 +43,7 @@ SESSIONS: dict[str, Any] = {
 
 @pytest.fixture
 def store(tmp_path: Path) -> Path:
-    folder = tmp_path / "agents" / "main" / "sessions"
-    folder.mkdir(parents=True)
-    (folder / "sessions.json").write_text(json.dumps(SESSIONS))
+    write_sessions(tmp_path, SESSIONS)
     return tmp_path
 
 

@@ -14,6 +14,7 @@ from openclaw_channel_octo.cli import main
 from openclaw_channel_octo.testing.octo.wire_server import Damage, ServerConnection
 from openclaw_channel_octo.wire.client import ClientConnection, Credentials
 from openclaw_channel_octo.wire.crypto import KeyPair
+from openclaw_channel_octo.wire.packets import Recv
 
 FOLDER = Path(__file__).parents[2] / "fixtures" / "wukongim"
 SILENT_GROUP, KICKED = FOLDER / "silent-group.wkcap", FOLDER / "kicked-by-register.wkcap"
@@ -79,7 +80,7 @@ class Recorder:
         self, payload: bytes, *, channel: tuple[str, int] = ("ann", 1), damage: Damage | None = None
     ) -> None:
         number = len(self.records)
-        self.server.deliver(
+        recv = Recv(
             message_id=number,
             message_seq=number,
             client_msg_no=f"no-{number}",
@@ -88,8 +89,8 @@ class Recorder:
             channel_type=channel[1],
             timestamp=1_700_000_000,
             payload=payload,
-            damage=damage,
         )
+        self.server.deliver(recv, damage)
         self._sent()
 
     def raw(self, data: bytes) -> None:

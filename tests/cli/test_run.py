@@ -29,7 +29,8 @@ from openclaw_channel_octo.testing.clock import ManualClock
 from openclaw_channel_octo.testing.octo.double import OctoDouble
 from openclaw_channel_octo.testing.octo.faults import Hang
 from tests.cli.asking import command
-from tests.runtime.rig import ANN, HELPER, OTHER, OTHER_TOKEN, PATIENCE, TOKEN, Rig, python_agent
+from tests.runtime.rig import ANN, HELPER, OTHER, OTHER_TOKEN, TOKEN, Rig, python_agent
+from tests.until import until
 
 PROGRAM = Path(sysconfig.get_path("scripts")) / "openclaw-octo"
 
@@ -99,11 +100,7 @@ def waiting_agent(folder: Path) -> dict[str, Any]:
 
 async def content(file: Path) -> str:
     """Return what a file holds as soon as it holds something."""
-    for _ in range(PATIENCE):
-        if file.exists() and (text := file.read_text()):
-            return text
-        await asyncio.sleep(0.005)
-    raise AssertionError(f"{file.name} was never written")
+    return await until(lambda: file.read_text() if file.exists() else "", f"a word in {file.name}")
 
 
 async def ended(process: Process) -> tuple[int, str]:
@@ -295,7 +292,7 @@ async def test_whatever_the_start_finds_no_room_for_is_tried_every_second_and_to
     assert "the start goes on" in caplog.text
 
 
-async def test_what_no_free_space_would_help_ends_the_start(caplog: pytest.LogCaptureFixture) -> None:
+async def test_what_no_free_space_would_help_ends_the_start() -> None:
     async def begin() -> None:
         raise HostError("in use by process 1") from PermissionError(errno.EACCES, "no")
 
@@ -489,7 +486,7 @@ async def test_a_killed_upload_is_finished_by_the_next_start_and_nothing_is_show
 
 
 async def test_a_stop_ends_in_its_time_although_the_history_hangs_and_starts_no_turn(
-    rig: Rig, start: Start, tmp_path: Path
+    rig: Rig, start: Start
 ) -> None:
     config = rig.config(host={"drainSeconds": 1})
     process = await start(config)

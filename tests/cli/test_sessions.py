@@ -8,23 +8,26 @@ import pytest
 from click.testing import CliRunner, Result
 
 from openclaw_channel_octo.cli import main
-
-NOW = time.time_ns() // 1_000_000
-SESSIONS = {
-    "agent:main:octo:group:bad": {"status": "failed", "abortedLastRun": False, "runtimeMs": 394653},
-    "agent:main:octo:direct:ann": {"status": "timeout", "sessionId": "s", "lastRunError": "took too long"},
-    "agent:main:octo:group:good": {"status": "done", "sessionId": "s", "updatedAt": NOW - 7_200_000},
-    "agent:main:octo:group:busy": {"status": "running", "sessionId": "s", "startedAt": NOW - 1_000},
-    "agent:main:octo:group:stuck": {"status": "running", "lastRunId": "r", "startedAt": NOW - 9_000_000},
-    "agent:main:octo:group:odd": "not an object",
-}
+from tests.cli.asking import write_sessions
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Path:
-    folder = tmp_path / "agents" / "main" / "sessions"
-    folder.mkdir(parents=True)
-    (folder / "sessions.json").write_text(json.dumps(SESSIONS))
+    """A state folder in which sessions were left just now: how long they run is part of what is said of them."""
+    now = time.time_ns() // 1_000_000
+    sessions = {
+        "agent:main:octo:group:bad": {"status": "failed", "abortedLastRun": False, "runtimeMs": 394653},
+        "agent:main:octo:direct:ann": {
+            "status": "timeout",
+            "sessionId": "s",
+            "lastRunError": "took too long",
+        },
+        "agent:main:octo:group:good": {"status": "done", "sessionId": "s", "updatedAt": now - 7_200_000},
+        "agent:main:octo:group:busy": {"status": "running", "sessionId": "s", "startedAt": now - 1_000},
+        "agent:main:octo:group:stuck": {"status": "running", "lastRunId": "r", "startedAt": now - 9_000_000},
+        "agent:main:octo:group:odd": "not an object",
+    }
+    write_sessions(tmp_path, sessions)
     return tmp_path
 
 
@@ -62,7 +65,7 @@ def test_list_shows_all_of_them_and_changes_nothing(store: Path) -> None:
     before = (file.read_bytes(), file.stat().st_mtime_ns, sorted(store.rglob("*")))
     result = call("list", "--store", str(store))
     assert result.exit_code == 0
-    assert all(key in result.output for key in SESSIONS)
+    assert all(key in result.output for key in json.loads(file.read_text()))
     assert "2 h" in result.output
     assert before == (file.read_bytes(), file.stat().st_mtime_ns, sorted(store.rglob("*")))
 

@@ -21,7 +21,7 @@ from openclaw_channel_octo.testing.host import HANG, ScriptedHost, Step
 from openclaw_channel_octo.testing.octo.faults import RateLimit
 from tests.cli.asking import busy, command, controlled
 from tests.runtime.rig import OTHER_TOKEN, TOKEN, Rig
-from tests.runtime.wire_bench import until
+from tests.until import until
 
 PROGRAM = Path(sysconfig.get_path("scripts")) / "openclaw-octo"
 
@@ -64,7 +64,7 @@ async def test_a_bot_that_is_not_online_is_told_with_the_reason(fast_rig: Rig) -
     await fast_rig.start(fast_rig.config(bots={"helper": TOKEN, "stranger": OTHER_TOKEN[:-1]}))
     channel = fast_rig.channel
     assert channel is not None
-    await fast_rig.octo.wait_for(lambda: channel.status().bots["stranger"].state == "refused")
+    await until(lambda: channel.status().bots["stranger"].state == "refused", "a refusal")
     async with controlled(fast_rig):
         found = await told(fast_rig, code=1)
     assert found["bots"]["helper"]["connection"]["state"] == "online"

@@ -10,15 +10,14 @@ from hypothesis import strategies as st
 
 from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.host.base import Accepted, Failed, Final, Media, MediaItem
-from openclaw_channel_octo.ids import ChannelRef
 from openclaw_channel_octo.message.history import Said, history_block
 from openclaw_channel_octo.store.journal import Journal
 from openclaw_channel_octo.store.records import InboundRow, NewInbound
 from openclaw_channel_octo.store.states import RowState
 from openclaw_channel_octo.testing.host import ScriptedHost
 from tests.runtime.rig import BEN, Rig
+from tests.store.rows import inbound
 
-GROUP = ChannelRef("g1", 2)
 NEW, OLD = "since your last answer", "before your last answer"
 
 
@@ -80,20 +79,15 @@ async def test_non_string_content_never_throws(rig: Rig, content: object) -> Non
 
 def row(number: int, kind: str, state: RowState, attempt: int = 1) -> NewInbound:
     payload = json.dumps({"type": 1, "content": f"/reset m{number}" if kind == "command" else f"m{number}"})
-    return NewInbound(
+    return inbound(
+        str(number),
+        state,
         account="helper",
-        message_id=str(number),
         message_seq=number,
-        client_msg_no="",
         from_uid="ann" if kind != "echo" else "helper_bot",
-        channel=GROUP,
-        timestamp=0,
         payload=payload.encode(),
         decision=kind,
-        reason="",
         session_key="k" if kind in {"turn", "command"} else "",
-        trace="",
-        state=state,
     )
 
 

@@ -62,7 +62,6 @@ WORDS = (
     *("latitude", "lng", "users", "msgs", "extra", "mention_uids", "text", "image", "@Helper", "27a1_bot"),
     *("/stop", "{0}", "```", "@", "cmd", "param"),
 )
-MEDIA_URL_BYTES = 20 * 4
 
 
 def payloads_of(capture: Capture) -> list[bytes]:

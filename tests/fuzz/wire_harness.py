@@ -9,13 +9,13 @@ from msgspec.structs import replace
 
 from openclaw_channel_octo.capture.format import Capture, FromServer, ToServer, read_capture
 from openclaw_channel_octo.errors import CryptoError, LocalProtocolError, RemoteProtocolError
-from openclaw_channel_octo.testing.octo.wire_server import ConnectRequested, Sent, ServerConnection
+from openclaw_channel_octo.testing.octo.wire_server import Sent, ServerConnection
 from openclaw_channel_octo.wire.buffer import MAX_BODY, MAX_RECV_BODY, Framer
 from openclaw_channel_octo.wire.client import MAX_EARLY_BYTES, ClientConnection, ConnectionState, Credentials
 from openclaw_channel_octo.wire.codec import decode, encode, frame
 from openclaw_channel_octo.wire.crypto import KeyPair, SessionCipher
 from openclaw_channel_octo.wire.events import Received, Undecodable
-from openclaw_channel_octo.wire.packets import Connack, PacketType, Recv
+from openclaw_channel_octo.wire.packets import Connack, Connect, PacketType, Recv
 from tests.fuzz.harness import FIXTURES, Harness
 from tests.fuzz.mutation import changed
 
@@ -232,7 +232,7 @@ def check_server(data: bytes) -> None:
         for chunk in chunks(data[1:], 2 + mode % 3):
             events = server.receive(chunk)
             for event in events:
-                if isinstance(event, ConnectRequested):
+                if isinstance(event, Connect):
                     _accept(server)
                 elif isinstance(event, Sent):
                     server.confirm(event.send, message_id=1, message_seq=1)

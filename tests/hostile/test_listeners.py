@@ -57,7 +57,7 @@ async def ended(client: Client) -> bytes:
     """Return what a client was still told, once its connection is ended."""
     told = b""
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while data := await client[0].read(65_536):
                 told += data
     except ConnectionError:

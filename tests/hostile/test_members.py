@@ -17,6 +17,7 @@ from tests.cli.asking import command
 from tests.hostile.conftest import Scene
 from tests.message.test_marks import IMITATED
 from tests.runtime.rig import ANN, BEN, HELPER, TOKEN, Rig
+from tests.until import until
 from tests.work import steps
 
 KEEP = "import pathlib, sys; p = pathlib.Path(sys.argv[1]); n = len(list(p.glob('*')));"
@@ -143,7 +144,7 @@ async def test_what_a_server_says_forges_no_log_line_and_steers_no_terminal(
     await rig.start(rig.config(), ScriptedHost())
     await rig.until_row(await rig.mention(FORGED, who=ANN), "answered")
     rig.octo.kick(HELPER, FORGED)
-    await rig.octo.wait_for(lambda: any("bye" in record.getMessage() for record in caplog.records))
+    await until(lambda: any("bye" in record.getMessage() for record in caplog.records))
     logging.getLogger("websockets.made.late").warning("a token: %s", TOKEN)
     ours = [one for one in caplog.records if one.name.startswith(("openclaw_channel_octo", "websockets"))]
     for record in ours:

@@ -16,6 +16,7 @@ from openclaw_channel_octo.testing.host import HANG, ScriptedHost
 from openclaw_channel_octo.testing.octo.faults import ErrorAnswer, Hang
 from tests.runtime.delivery.test_files_out import NOTE, item, payloads, shown, stored
 from tests.runtime.rig import HELPER, Rig, python_agent
+from tests.until import until
 
 CONFINED = Path(__file__).parents[2] / "examples" / "confined-agent.sh"
 GONE = "it is not there"
@@ -89,12 +90,6 @@ def kept_open(rig: Rig) -> list[str]:
         with suppress(OSError):
             found.append(str(descriptor.readlink()))
     return [path for path in found if path.startswith(f"{rig.state_dir}/output")]
-
-
-async def until(true: Callable[[], bool]) -> None:
-    async with asyncio.timeout(60):
-        while not true():  # noqa: ASYNC110  # a thread sweeps, and sets no event
-            await asyncio.sleep(0.005)
 
 
 @pytest.mark.parametrize("how", ATTACKS)

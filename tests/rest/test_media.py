@@ -42,7 +42,7 @@ class Site:
 
     async def asked(self, times: int) -> None:
         """Wait until the server was asked so many times."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while len(self.seen) < times:
                 self._more.clear()
                 await self._more.wait()

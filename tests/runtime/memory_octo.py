@@ -23,9 +23,9 @@ from openclaw_channel_octo.rest.models import (
     SentMessage,
     UserInfo,
 )
-from openclaw_channel_octo.testing.octo.wire_server import ConnectRequested, ServerConnection
+from openclaw_channel_octo.testing.octo.wire_server import ServerConnection
 from openclaw_channel_octo.wire.crypto import KeyPair
-from openclaw_channel_octo.wire.packets import Flags
+from openclaw_channel_octo.wire.packets import Connect, Flags, Recv
 
 HISTORY_ROWS = 16
 CALL_WITHIN_S = 30.0
@@ -67,8 +67,8 @@ class MemorySocket:
         if self.mute:
             return
         for event in self.server.receive(data):
-            if isinstance(event, ConnectRequested):
-                self._account.connect(self, event.connect.token)
+            if isinstance(event, Connect):
+                self._account.connect(self, event.token)
         self.flush()
 
     async def receive(self) -> bytes:
@@ -92,7 +92,7 @@ class MemorySocket:
         """Send a RECV."""
         if self.mute or not self._open:
             return
-        self.server.deliver(
+        recv = Recv(
             message_id=int(row.message_id),
             message_seq=row.message_seq,
             client_msg_no=row.client_msg_no,
@@ -103,6 +103,7 @@ class MemorySocket:
             payload=row.payload,
             flags=Flags.RED_DOT,
         )
+        self.server.deliver(recv)
         self.flush()
 
     def push_bytes(self, data: bytes) -> None:

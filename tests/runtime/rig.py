@@ -18,10 +18,10 @@ from openclaw_channel_octo.ids import ChannelRef
 from openclaw_channel_octo.runtime.channel import OctoChannel
 from openclaw_channel_octo.testing.octo.double import OctoDouble
 from openclaw_channel_octo.testing.octo.records import ChatLine, RawMessage, RestCall
+from tests.until import PATIENCE_S, until
 
 ANN, BEN, HELPER, OTHER = "ann", "ben", "helper_bot", "other_bot"
 TOKEN, OTHER_TOKEN = "bf_0123456789abcdef", "bf_fedcba9876543210"
-PATIENCE = 12_000  # looks, 5 ms apart: a minute, for machines that do other things too
 RESTART = "⚠️ Previous session failed, restarting..."
 
 _Host = TypeVar("_Host", bound=AgentHost)
@@ -66,8 +66,6 @@ class Rig:
         self.group = octo.add_group("g1", [ANN, BEN, HELPER, OTHER])
         self.thread = octo.add_thread("g1", "2039626171074744320")
         self.dm = ChannelRef(HELPER, 1)
-        self.patience_s = 10.0
-        """Real seconds `until_said` waits."""
         self.host: AgentHost | None = None
         self.channel: OctoChannel | None = None
 
@@ -139,76 +137,75 @@ class Rig:
 
     async def until_said(self, count: int, where: ChannelRef | None = None, who: str = HELPER) -> list[str]:
         """Wait until the bot has said ``count`` things there and return them."""
-        await self.octo.wait_for(lambda: len(self.said(where, who)) >= count, timeout=self.patience_s)
+        await self.octo.wait_for(lambda: len(self.said(where, who)) >= count, timeout=PATIENCE_S)
         return self.said(where, who)
 
     def calls(self, *names: str) -> list[RestCall]:
         """Return the bot's REST calls of the given names, in order."""
         return [call for call in self.octo.calls if call.name in names]
 
+    def sql(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
+        """Carry out a statement on the journal, as another process would; return the rows it gives."""
+        with closing(sqlite3.connect(self.state_dir / "octo.sqlite")) as db, db:
+            return db.execute(statement, values).fetchall()
+
     def rows(self) -> dict[str, tuple[str, str]]:
         """Return the journal's rows that address a bot: message id to state and detail."""
-        db = sqlite3.connect(self.state_dir / "octo.sqlite")
-        try:
-            found = db.execute(
-                "SELECT message_id, state, detail FROM inbound WHERE session_key != '' ORDER BY id"
-            )
-            return {message_id: (state, detail) for message_id, state, detail in found}
-        finally:
-            db.close()
+        found = self.sql("SELECT message_id, state, detail FROM inbound WHERE session_key != '' ORDER BY id")
+        return {message_id: (state, detail) for message_id, state, detail in found}
 
-    def left_open(self) -> list[tuple[str, str, str]]:
+    def column(self, name: str) -> dict[str, Any]:
+        """Return a column of the rows that address a bot, by message id."""
+        return dict(self.sql(f"SELECT message_id, {name} FROM inbound WHERE session_key != ''"))
+
+    def left_open(self) -> list[tuple[Any, ...]]:
         """Return the chunks of ended rows that are neither sent nor given up: message, row's state, chunk's state."""
         query = (
             "SELECT inbound.message_id, inbound.state, delivery.state FROM delivery"
             " JOIN inbound ON inbound.id = inbound_id WHERE delivery.state IN ('planned', 'sending')"
             " AND inbound.state NOT IN ('received', 'queued', 'running')"
         )
-        path = self.state_dir / "octo.sqlite"
-        if not path.exists():
+        if not (self.state_dir / "octo.sqlite").exists():
             return []
-        with suppress(sqlite3.DatabaseError), closing(sqlite3.connect(path)) as db:
-            return db.execute(query).fetchall()
+        with suppress(sqlite3.DatabaseError):
+            return self.sql(query)
         return []  # a test has put something else in its place
 
     def recorded(self) -> int:
         """Return how many messages of people the journal holds, whether they address a bot or not."""
-        db = sqlite3.connect(self.state_dir / "octo.sqlite")
-        try:
-            (count,) = db.execute(
-                "SELECT count(*) FROM inbound WHERE decision IN ('turn', 'context')"
-            ).fetchone()
-            return int(count)
-        finally:
-            db.close()
+        ((count,),) = self.sql("SELECT count(*) FROM inbound WHERE decision IN ('turn', 'context')")
+        return int(count)
 
     async def until_row(self, message_id: str, state: str) -> str:
         """Wait until a message's row has reached ``state`` and return its detail."""
-        for _ in range(PATIENCE):
-            row = self.rows().get(message_id)
-            if row is not None and row[0] == state:
-                return row[1]
-            await SystemClock().sleep(0.005)
-        raise AssertionError(f"row {message_id} never became {state}: {self.rows()}")
+        _, detail = await until(
+            lambda: row if (row := self.rows().get(message_id)) and row[0] == state else None,
+            lambda: f"{state} as the state of row {message_id}: {self.rows()}",
+        )
+        return detail
+
+    async def until_ended(self, *message_ids: str) -> list[str]:
+        """Wait until messages have ended, and return how, in order."""
+
+        def ends() -> list[str] | None:
+            states = [self.rows().get(one, ("",))[0] for one in message_ids]
+            return states if {*states} <= {"answered", "notified", "dead"} else None
+
+        return await until(ends, lambda: f"an end of {message_ids}: {self.rows()}")
 
     async def until_attempt(self, message_id: str, attempt: int) -> None:
         """Wait until the journal counts so many runs of a message."""
-        for _ in range(PATIENCE):
-            db = sqlite3.connect(self.state_dir / "octo.sqlite")
-            found = db.execute("SELECT attempt FROM inbound WHERE message_id = ?", (message_id,)).fetchone()
-            db.close()
-            if found == (attempt,):
-                return
-            await SystemClock().sleep(0.005)
-        raise AssertionError(f"row {message_id} never had {attempt} attempts")
+        await until(
+            lambda: self.column("attempt").get(message_id) == attempt,
+            f"attempt {attempt} of row {message_id}",
+        )
 
     async def until_session(self, status: str) -> None:
         """Wait until the group's session has a status."""
-        for _ in range(PATIENCE):
-            if self.sessions_file.exists() and self.session().get("status") == status:
-                return
-            await SystemClock().sleep(0.005)
-        raise AssertionError(f"the session never became {status}: {self.session()}")
+        await until(
+            lambda: self.sessions_file.exists() and self.session().get("status") == status,
+            lambda: f"{status} as the status of the session: {self.session()}",
+        )
 
     async def repeat(self, line: ChatLine) -> None:
         """Let the server push a message of the group once more."""
@@ -240,15 +237,8 @@ class Rig:
 
     async def until_cursor(self, where: ChannelRef, seq: int) -> None:
         """Wait until the journal knows a conversation to be complete up to a number."""
-        found = None
-        for _ in range(PATIENCE):
-            db = sqlite3.connect(self.state_dir / "octo.sqlite")
-            found = db.execute("SELECT seq FROM cursor WHERE channel_id = ?", (where.id,)).fetchone()
-            db.close()
-            if found is not None and found[0] >= seq:
-                return
-            await SystemClock().sleep(0.005)
-        raise AssertionError(f"the cursor never reached {seq}: {found}")
+        select = "SELECT seq FROM cursor WHERE channel_id = ? AND seq >= ?"
+        await until(lambda: self.sql(select, where.id, seq), f"cursor {seq} of {where.id}")
 
     @property
     def sessions_file(self) -> Path:

@@ -92,13 +92,12 @@ async def test_without_the_guard_every_mention_gets_receipt_and_typing_and_then_
     for message in mentions:
         detail = await rig.until_row(str(message.message_id), "dead")
         assert "session failed" in detail
-    read = [
-        message_id
-        for call in rig.calls("readReceipt")
-        for message_id in call.body["message_ids"]
-        if call.status == 200
-    ]
-    assert read == [str(message.message_id) for message in mentions]
+
+    def read() -> list[str]:
+        told = [call for call in rig.calls("readReceipt") if call.status == 200]
+        return [message_id for call in told for message_id in call.body["message_ids"]]
+
+    await rig.octo.wait_for(lambda: read() == [str(message.message_id) for message in mentions])
     assert rig.calls("typing")
     assert rig.calls("sendMessage") == []
     assert {name: rig.session(recorded.key)[name] for name in REPORTED} == REPORTED

@@ -1,9 +1,8 @@
 """Bots whose turns run in a gateway: people on the double, the whole channel, and a fake gateway."""
 
-import asyncio
 import json
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from openclaw_channel_octo.testing.clock import ManualClock
 from openclaw_channel_octo.testing.gateway.server import Asked, Break, FakeGateway, Hang, Say, TimeOut
 from openclaw_channel_octo.testing.host import ScriptedHost
 from tests.runtime.rig import ANN, HELPER, RESTART, FastClock, Rig
+from tests.until import until
 
 TEXTS = Texts()
 OLD = "2026.5.22"
@@ -39,12 +39,6 @@ def on(rig: Rig, gateway: FakeGateway, **host: Any) -> dict[str, Any]:
         **host,
     }
     return config
-
-
-async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(20):
-        while not condition():  # noqa: ASYNC110  # looks from outside, like a person
-            await asyncio.sleep(0.002)
 
 
 async def test_a_mention_a_thread_and_a_direct_message_are_answered_in_sessions_of_their_own(

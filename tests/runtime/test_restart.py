@@ -1,7 +1,6 @@
 """Across a restart: nothing that was acknowledged is forgotten, nothing is said twice."""
 
 import os
-import sqlite3
 
 import pytest
 
@@ -14,7 +13,7 @@ from openclaw_channel_octo.runtime.connection.supervisor import LinkState
 from openclaw_channel_octo.runtime.connection.transport import Transport, open_websocket
 from openclaw_channel_octo.testing.host import HANG, ScriptedHost
 from tests.runtime.rig import ANN, HELPER, RESTART, Rig, python_agent
-from tests.runtime.wire_bench import until
+from tests.until import until
 
 TEXTS = Texts()
 
@@ -130,9 +129,7 @@ async def test_a_turn_that_outlives_the_draining_is_reported_as_cut_short(fast_r
 async def test_the_rows_tell_which_messages_ended_an_answer(rig: Rig) -> None:
     await rig.start(rig.config(replyChunk=100, agent=python_agent("print('word ' * 60)")))
     await rig.until_row(await rig.octo.say(ANN, rig.dm, "long"), "answered")
-    db = sqlite3.connect(rig.state_dir / "octo.sqlite")
-    chunks = db.execute("SELECT state, message_id, text, ref FROM delivery ORDER BY position").fetchall()
-    db.close()
+    chunks = rig.sql("SELECT state, message_id, text, ref FROM delivery ORDER BY position")
     assert len(chunks) > 2
     lines = rig.octo.chat(rig.dm)[1:]
     assert [(line.message_id, line.text) for line in lines] == [(row[1], row[2]) for row in chunks]

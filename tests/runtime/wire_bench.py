@@ -1,25 +1,14 @@
 """A deployment whose wire and whose long waits are in a test's hands."""
 
 import asyncio
-import sqlite3
-from collections.abc import Callable
 from contextlib import suppress
 
-from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.runtime.connection.supervisor import ConnectionStatus, LinkState
 from openclaw_channel_octo.runtime.connection.transport import Transport, open_websocket
 from openclaw_channel_octo.testing.octo.records import ChatLine, RawMessage
 from openclaw_channel_octo.testing.octo.wire_server import Damage
-from tests.runtime.rig import ANN, HELPER, PATIENCE, FastClock, Rig
-
-
-async def until(condition: Callable[[], bool], what: str) -> None:
-    """Look again and again until something is so."""
-    for _ in range(PATIENCE):
-        if condition():
-            return
-        await SystemClock().sleep(0.005)
-    raise AssertionError(f"never came: {what}")
+from tests.runtime.rig import ANN, HELPER, FastClock, Rig
+from tests.until import until
 
 
 class SkippingClock(FastClock):
@@ -52,12 +41,11 @@ class SkippingClock(FastClock):
 
     async def skip_sleep(self, shortest: float, longest: float) -> None:
         """Wait until something sleeps for so many seconds, and skip to the end of that."""
-
-        def ends() -> list[float]:
-            return [end for asked, end in self._sleeps if shortest <= asked <= longest]
-
-        await until(lambda: bool(ends()), f"sleep of {shortest:.0f} to {longest:.0f} s")
-        self.skip(max(0.0, ends()[0] - self.now()))
+        ends = await until(
+            lambda: [end for asked, end in self._sleeps if shortest <= asked <= longest],
+            f"sleep of {shortest:.0f} to {longest:.0f} s",
+        )
+        self.skip(max(0.0, ends[0] - self.now()))
 
 
 class PiecewiseTransport:
@@ -139,12 +127,8 @@ class Bench:
 
     def dead_letter(self, message_id: str) -> str:
         """Return why a message is a dead letter."""
-        db = sqlite3.connect(self.rig.state_dir / "octo.sqlite")
-        try:
-            select = "SELECT detail FROM inbound WHERE message_id = ? AND state = 'dead'"
-            return str(db.execute(select, (message_id,)).fetchone()[0])
-        finally:
-            db.close()
+        select = "SELECT detail FROM inbound WHERE message_id = ? AND state = 'dead'"
+        return str(self.rig.sql(select, message_id)[0][0])
 
     def push_bytes(self, data: bytes) -> None:
         """Send bytes that are no packet."""

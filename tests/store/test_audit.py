@@ -25,49 +25,40 @@ def request(clock: ManualClock, account: str = "helper") -> AuditEntry:
     )
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "octo.sqlite"
-
-
-async def test_a_request_is_on_the_disk_before_anything_is_done_for_it(path: Path) -> None:
-    clock = ManualClock()
-    async with Journal(path, clock) as journal:
-        number = await journal.audit.begin(request(clock))
-        assert [entry.outcome for entry in JournalAdmin(path).audit()] == ["begun"]
-        await journal.audit.end(number, "group:g1", AuditOutcome.DENIED, "no")
+async def test_a_request_is_on_the_disk_before_anything_is_done_for_it(
+    journal: Journal, clock: ManualClock, path: Path
+) -> None:
+    number = await journal.audit.begin(request(clock))
+    assert [entry.outcome for entry in JournalAdmin(path).audit()] == ["begun"]
+    await journal.audit.end(number, "group:g1", AuditOutcome.DENIED, "no")
     (entry,) = JournalAdmin(path).audit()
     assert (entry.outcome, entry.target, entry.detail, entry.requester) == ("denied", "group:g1", "no", "ben")
 
 
-async def test_requests_are_listed_newest_first_for_one_bot_or_all(path: Path) -> None:
-    clock = ManualClock()
-    async with Journal(path, clock) as journal:
-        for account in ("one", "two", "one"):
-            await journal.audit.begin(request(clock, account))
+async def test_requests_are_listed_newest_first_for_one_bot_or_all(
+    journal: Journal, clock: ManualClock, path: Path
+) -> None:
+    for account in ("one", "two", "one"):
+        await journal.audit.begin(request(clock, account))
     assert [entry.account for entry in JournalAdmin(path).audit(limit=2)] == ["one", "two"]
     assert len(JournalAdmin(path).audit(account="one")) == 2
 
 
-async def test_old_requests_go_with_the_old_rows(path: Path) -> None:
-    clock = ManualClock()
-    async with Journal(path, clock) as journal:
-        await journal.audit.begin(request(clock))
-        await clock.advance((KEEP_DAYS + 1) * 86_400)
-        await journal.audit.begin(request(clock, "later"))
-        await journal.retention.prune()
+async def test_old_requests_go_with_the_old_rows(journal: Journal, clock: ManualClock, path: Path) -> None:
+    await journal.audit.begin(request(clock))
+    await clock.advance((KEEP_DAYS + 1) * 86_400)
+    await journal.audit.begin(request(clock, "later"))
+    await journal.retention.prune()
     assert [entry.account for entry in JournalAdmin(path).audit()] == ["later"]
 
 
 async def test_more_requests_than_are_kept_push_the_oldest_out(
-    path: Path, monkeypatch: pytest.MonkeyPatch
+    journal: Journal, clock: ManualClock, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("openclaw_channel_octo.store.retention.KEEP_ROWS", 2)
-    clock = ManualClock()
-    async with Journal(path, clock) as journal:
-        for account in ("one", "two", "three"):
-            await journal.audit.begin(request(clock, account))
-        await journal.retention.prune()
+    for account in ("one", "two", "three"):
+        await journal.audit.begin(request(clock, account))
+    await journal.retention.prune()
     assert [entry.account for entry in JournalAdmin(path).audit()] == ["three", "two"]
 
 

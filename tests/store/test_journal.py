@@ -11,7 +11,7 @@ import stat
 import subprocess
 import sys
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -23,47 +23,18 @@ from openclaw_channel_octo.ids import ChannelRef
 from openclaw_channel_octo.store.admin import JournalAdmin
 from openclaw_channel_octo.store.database import open_database
 from openclaw_channel_octo.store.journal import Journal
-from openclaw_channel_octo.store.records import NewInbound, Part
+from openclaw_channel_octo.store.records import Part
 from openclaw_channel_octo.store.retention import KEEP_DAYS
 from openclaw_channel_octo.store.schema import APPLICATION_ID, MIGRATIONS
 from openclaw_channel_octo.store.states import ChunkState, RowState
 from openclaw_channel_octo.testing.clock import ManualClock
-
-GROUP = ChannelRef("g1", 2)
-
-
-def message(message_id: str, *, account: str = "bot", state: RowState = RowState.RECEIVED) -> NewInbound:
-    return NewInbound(
-        account=account,
-        message_id=message_id,
-        message_seq=1,
-        client_msg_no=f"c{message_id}",
-        from_uid="ann",
-        channel=GROUP,
-        timestamp=1,
-        payload=b'{"type":1}',
-        decision="turn",
-        reason="uid",
-        session_key="k",
-        trace="t",
-        state=state,
-    )
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "octo.sqlite"
-
-
-@pytest.fixture
-async def journal(path: Path) -> AsyncIterator[Journal]:
-    async with Journal(path, ManualClock()) as opened:
-        yield opened
+from tests.store.rows import GROUP, inbound
+from tests.until import until
 
 
 async def test_a_message_is_recorded_once_for_each_bot(journal: Journal) -> None:
-    first = await journal.messages.append([message("1"), message("2"), message("1")])
-    again = await journal.messages.append([message("2"), message("1", account="other")])
+    first = await journal.messages.append([inbound("1"), inbound("2"), inbound("1")])
+    again = await journal.messages.append([inbound("2"), inbound("1", account="other")])
     assert [row is not None for row in first] == [True, True, False]
     assert [row is not None for row in again] == [False, True]
 
@@ -72,7 +43,7 @@ async def test_half_an_emoji_is_stored_as_a_replacement_character_wherever_it_st
     journal: Journal, path: Path
 ) -> None:
     half = "\ud83d"
-    (row,) = await journal.messages.append([replace(message("1"), from_uid=half, reason=half)])
+    (row,) = await journal.messages.append([replace(inbound("1"), from_uid=half, reason=half)])
     assert row is not None
     await journal.messages.start_run(row.id, half)
     (chunk,) = await journal.deliveries.plan(row.id, half, [Part(text=f"a{half}b")])
@@ -89,13 +60,13 @@ async def test_half_an_emoji_is_stored_as_a_replacement_character_wherever_it_st
 
 async def test_a_duplicate_is_known_after_a_restart(path: Path) -> None:
     async with Journal(path, ManualClock()) as before:
-        await before.messages.append([message("1")])
+        await before.messages.append([inbound("1")])
     async with Journal(path, ManualClock()) as after:
-        assert await after.messages.append([message("1")]) == [None]
+        assert await after.messages.append([inbound("1")]) == [None]
 
 
 async def test_unfinished_rows_come_back_in_the_order_they_were_received(journal: Journal) -> None:
-    rows = await journal.messages.append([message(str(number)) for number in range(5)])
+    rows = await journal.messages.append([inbound(str(number)) for number in range(5)])
     ids = [row.id for row in rows if row is not None]
     await journal.messages.queue(ids[1:])
     await journal.messages.start_run(ids[2], "run")
@@ -113,13 +84,13 @@ async def test_unfinished_rows_come_back_in_the_order_they_were_received(journal
 
 
 async def test_rows_that_address_nobody_are_never_taken_up(journal: Journal) -> None:
-    await journal.messages.append([message("1", state=RowState.CONTEXT)])
+    await journal.messages.append([inbound("1", state=RowState.CONTEXT)])
     assert await journal.messages.unfinished("bot") == []
     assert await journal.messages.counts() == {"context": 1}
 
 
 async def test_a_row_that_runs_already_is_not_put_back_into_the_queue(journal: Journal) -> None:
-    (row,) = await journal.messages.append([message("1")])
+    (row,) = await journal.messages.append([inbound("1")])
     assert row is not None
     await journal.messages.start_run(row.id, "run")
     await journal.messages.queue([row.id])
@@ -127,7 +98,7 @@ async def test_a_row_that_runs_already_is_not_put_back_into_the_queue(journal: J
 
 
 async def test_the_chunks_of_a_row_come_back_in_order_with_where_they_stand(journal: Journal) -> None:
-    (row,) = await journal.messages.append([message("1")])
+    (row,) = await journal.messages.append([inbound("1")])
     assert row is not None
     first, _ = await journal.deliveries.plan(row.id, "run", [Part(text="one"), Part(text="two")])
     await journal.deliveries.mark(first.ref, ChunkState.SENDING)
@@ -140,7 +111,7 @@ async def test_the_chunks_of_a_row_come_back_in_order_with_where_they_stand(jour
 
 
 async def test_the_end_a_row_is_to_have_is_stored_with_its_last_chunks(journal: Journal) -> None:
-    (row,) = await journal.messages.append([message("1")])
+    (row,) = await journal.messages.append([inbound("1")])
     assert row is not None
     await journal.deliveries.plan(row.id, "run", [Part(text="part")])
     assert (await journal.messages.unfinished("bot"))[0].ending == ""
@@ -155,7 +126,7 @@ async def planned(
     journal: Journal, ending: RowState | None = None, detail: str = ""
 ) -> tuple[int, list[str]]:
     """Return a row with one chunk in each state, and the refs of its chunks."""
-    (row,) = await journal.messages.append([message("1")])
+    (row,) = await journal.messages.append([inbound("1")])
     assert row is not None
     refs = [chunk.ref for chunk in await journal.deliveries.plan(row.id, "run", PARTS, ending, detail)]
     await journal.deliveries.mark(refs[0], ChunkState.SENT, message_id="77")
@@ -259,7 +230,7 @@ async def test_a_cursor_that_is_reset_goes_back_and_on_from_there(journal: Journ
 
 async def test_what_broke_a_row_is_counted_across_restarts_with_the_last_reason(path: Path) -> None:
     async with Journal(path, ManualClock()) as before:
-        (row,) = await before.messages.append([message("1")])
+        (row,) = await before.messages.append([inbound("1")])
         assert row is not None
         assert await before.messages.note_break(row.id, "ValueError") == 1
     async with Journal(path, ManualClock(wall_ms=77)) as after:
@@ -274,7 +245,7 @@ async def test_what_broke_a_row_is_counted_across_restarts_with_the_last_reason(
 async def test_a_run_that_is_assigned_is_no_attempt_yet_and_begins_when_it_was_assigned(path: Path) -> None:
     clock = ManualClock(wall_ms=1_000)
     async with Journal(path, clock) as journal:
-        (row,) = await journal.messages.append([message("1")])
+        (row,) = await journal.messages.append([inbound("1")])
         assert row is not None
         await journal.messages.queue([row.id])
         await clock.advance(5)
@@ -290,25 +261,23 @@ async def test_a_run_that_is_assigned_is_no_attempt_yet_and_begins_when_it_was_a
         assert told == (RowState.RUNNING, 1, "run", 6_000)
 
 
-async def test_old_ended_rows_are_deleted_and_open_ones_never(path: Path) -> None:
-    clock = ManualClock()
-    async with Journal(path, clock) as journal:
-        rows = await journal.messages.append([message("ended"), message("open")])
-        assert rows[0] is not None
-        await journal.deliveries.plan(rows[0].id, "run", [Part(text="text")])
-        await journal.messages.settle([rows[0].id], RowState.ANSWERED)
-        assert await journal.retention.prune() == 0
-        await clock.advance((KEEP_DAYS + 1) * 86_400)
-        await journal.messages.append([message("fresh", state=RowState.CONTEXT)])
-        assert await journal.retention.prune() == 1
-        assert [row.message_id for row in await journal.messages.unfinished("bot")] == ["open"]
-        assert await journal.deliveries.chunks(rows[0].id) == []
+async def test_old_ended_rows_are_deleted_and_open_ones_never(journal: Journal, clock: ManualClock) -> None:
+    rows = await journal.messages.append([inbound("ended"), inbound("open")])
+    assert rows[0] is not None
+    await journal.deliveries.plan(rows[0].id, "run", [Part(text="text")])
+    await journal.messages.settle([rows[0].id], RowState.ANSWERED)
+    assert await journal.retention.prune() == 0
+    await clock.advance((KEEP_DAYS + 1) * 86_400)
+    await journal.messages.append([inbound("fresh", state=RowState.CONTEXT)])
+    assert await journal.retention.prune() == 1
+    assert [row.message_id for row in await journal.messages.unfinished("bot")] == ["open"]
+    assert await journal.deliveries.chunks(rows[0].id) == []
 
 
 async def test_rows_beyond_the_count_are_deleted_oldest_first(
     journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rows = [message(str(number), state=RowState.CONTEXT) for number in range(5)]
+    rows = [inbound(str(number), state=RowState.CONTEXT) for number in range(5)]
     await journal.messages.append(rows)
     monkeypatch.setattr("openclaw_channel_octo.store.retention.KEEP_ROWS", 2)
     assert await journal.retention.prune() == 3
@@ -317,14 +286,13 @@ async def test_rows_beyond_the_count_are_deleted_oldest_first(
 
 
 async def test_old_rows_go_by_themselves_while_new_ones_come(
-    path: Path, monkeypatch: pytest.MonkeyPatch
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("openclaw_channel_octo.store.retention.KEEP_ROWS", 10)
     monkeypatch.setattr("openclaw_channel_octo.store.retention.PRUNE_EVERY", 20)
-    async with Journal(path, ManualClock()) as journal:
-        for number in range(100):
-            await journal.messages.append([message(str(number), state=RowState.CONTEXT)])
-        assert (await journal.messages.counts())["context"] <= 30
+    for number in range(100):
+        await journal.messages.append([inbound(str(number), state=RowState.CONTEXT)])
+    assert (await journal.messages.counts())["context"] <= 30
 
 
 async def test_a_file_of_the_first_schema_is_brought_up_to_date_with_its_rows(path: Path) -> None:
@@ -343,7 +311,7 @@ async def test_a_file_of_the_first_schema_is_brought_up_to_date_with_its_rows(pa
 
 
 async def test_later_chunks_of_a_row_stand_behind_the_earlier_ones(journal: Journal, path: Path) -> None:
-    (row,) = await journal.messages.append([message("1")])
+    (row,) = await journal.messages.append([inbound("1")])
     assert row is not None
     await journal.deliveries.plan(row.id, "run", [Part(text="one")])
     await journal.deliveries.plan(row.id, "run", [Part(text="two"), Part(text="three")])
@@ -398,14 +366,14 @@ async def test_a_broken_or_foreign_file_is_set_aside_and_named(
         db.close()
     else:
         async with Journal(path, ManualClock()) as before:
-            await before.messages.append([message(str(number)) for number in range(500)])
+            await before.messages.append([inbound(str(number)) for number in range(500)])
         content = path.read_bytes()
         broken = b"no database at all" * 100 if kind == "garbage" else content[: len(content) // 2]
         path.write_bytes(broken)
     content = path.read_bytes()
     with caplog.at_level(logging.ERROR):
         async with Journal(path, ManualClock(wall_ms=77)) as fresh:
-            assert await fresh.messages.append([message("1")]) != [None]
+            assert await fresh.messages.append([inbound("1")]) != [None]
     aside = path.with_name("octo.sqlite.broken-77")
     assert aside.read_bytes() == content
     assert str(aside) in caplog.text
@@ -430,60 +398,52 @@ async def test_a_missing_folder_is_a_clear_error(tmp_path: Path) -> None:
 
 
 async def test_a_full_disk_is_waited_out_and_nothing_is_lost(
-    path: Path, caplog: pytest.LogCaptureFixture
+    journal: Journal, clock: ManualClock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    clock = ManualClock()
-    async with Journal(path, clock) as journal:
-        await journal.messages.append([message("1")])
-        assert journal._db is not None
-        pages = journal._db.execute("PRAGMA page_count").fetchone()[0]
-        journal._db.execute(f"PRAGMA max_page_count={pages}")
-        writing = asyncio.create_task(
-            journal.messages.append([message(f"big{n}" * 50) for n in range(2_000)])
-        )
-        await clock.sleepers(1)
-        assert "full" in journal.trouble
-        assert not writing.done()
-        journal._db.execute("PRAGMA max_page_count=1000000")
-        await clock.advance(1)
-        rows = await writing
-        assert None not in rows
-        assert journal.trouble == ""
+    await journal.messages.append([inbound("1")])
+    assert journal._db is not None
+    pages = journal._db.execute("PRAGMA page_count").fetchone()[0]
+    journal._db.execute(f"PRAGMA max_page_count={pages}")
+    writing = asyncio.create_task(journal.messages.append([inbound(f"big{n}" * 50) for n in range(2_000)]))
+    await clock.sleepers(1)
+    assert "full" in journal.trouble
+    assert not writing.done()
+    journal._db.execute("PRAGMA max_page_count=1000000")
+    await clock.advance(1)
+    rows = await writing
+    assert None not in rows
+    assert journal.trouble == ""
     assert "free disk space" in caplog.text
 
 
 async def test_reading_from_a_full_disk_does_not_make_it_writable_again(
-    path: Path, caplog: pytest.LogCaptureFixture
+    journal: Journal, clock: ManualClock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    clock = ManualClock()
-    async with Journal(path, clock) as journal:
-        with files_end_at(0):
-            writing = asyncio.create_task(journal.messages.append([message("1")]))
-            await clock.sleepers(1)
-            await journal.messages.counts()
-            assert "free disk space" in journal.trouble
-            assert "WARNING" not in caplog.text
-            writing.cancel()
-            await asyncio.wait({writing})
+    with files_end_at(0):
+        writing = asyncio.create_task(journal.messages.append([inbound("1")]))
+        await clock.sleepers(1)
         await journal.messages.counts()
-        assert journal.trouble == ""  # nobody is left whom it would trouble
+        assert "free disk space" in journal.trouble
+        assert "WARNING" not in caplog.text
+        writing.cancel()
+        await asyncio.wait({writing})
+    await journal.messages.counts()
+    assert journal.trouble == ""  # nobody is left whom it would trouble
 
 
 async def test_a_file_somebody_else_has_locked_is_waited_for_and_called_locked(
-    path: Path, caplog: pytest.LogCaptureFixture
+    journal: Journal, clock: ManualClock, path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    clock = ManualClock()
-    async with Journal(path, clock) as journal:
-        assert journal._db is not None
-        journal._db.execute("PRAGMA busy_timeout=0")
-        with closing(sqlite3.connect(path, isolation_level=None)) as other:
-            other.execute("BEGIN IMMEDIATE")
-            writing = asyncio.create_task(journal.messages.append([message("1")]))
-            await clock.sleepers(1)
-            assert "locked" in journal.trouble
-            other.execute("COMMIT")
-        await clock.advance(1)
-        assert None not in await writing
+    assert journal._db is not None
+    journal._db.execute("PRAGMA busy_timeout=0")
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        writing = asyncio.create_task(journal.messages.append([inbound("1")]))
+        await clock.sleepers(1)
+        assert "locked" in journal.trouble
+        other.execute("COMMIT")
+    await clock.advance(1)
+    assert None not in await writing
     assert "another program has it locked" in caplog.text
     assert "free disk space" not in caplog.text
 
@@ -508,20 +468,20 @@ def somebody_locks(file: str) -> Iterator[subprocess.Popen[bytes]]:
 
 
 @pytest.mark.skipif(not Path("/proc/locks").exists(), reason="the system does not list locks")
-async def test_who_only_reads_and_keeps_the_journal_from_being_written_is_named(path: Path) -> None:
-    clock = ManualClock()
-    async with Journal(path, clock) as journal:
-        assert journal._db is not None
-        journal._db.execute("PRAGMA busy_timeout=0")
-        with somebody_locks(f"{path}-shm") as reader:
-            writing = asyncio.create_task(journal.messages.append([message("1")]))
-            await clock.sleepers(1)
-            assert (
-                f"another program has it locked, perhaps process {reader.pid} ({path.name}-shm)"
-                in journal.trouble
-            )
-        await clock.advance(1)
-        assert None not in await writing
+async def test_who_only_reads_and_keeps_the_journal_from_being_written_is_named(
+    journal: Journal, clock: ManualClock, path: Path
+) -> None:
+    assert journal._db is not None
+    journal._db.execute("PRAGMA busy_timeout=0")
+    with somebody_locks(f"{path}-shm") as reader:
+        writing = asyncio.create_task(journal.messages.append([inbound("1")]))
+        await clock.sleepers(1)
+        assert (
+            f"another program has it locked, perhaps process {reader.pid} ({path.name}-shm)"
+            in journal.trouble
+        )
+    await clock.advance(1)
+    assert None not in await writing
 
 
 @pytest.mark.parametrize("suffix", ["", "-wal", "-shm"])
@@ -583,7 +543,7 @@ async def test_a_start_on_a_full_disk_waits_says_so_once_and_goes_on_wherever_th
     await opening
     assert journal.trouble == ""
     assert "is writable again" in caplog.text
-    await journal.messages.append([message("1")])
+    await journal.messages.append([inbound("1")])
     await journal.close()
     assert [file.name for file in path.parent.iterdir()] == [path.name]  # nothing was set aside
     with closing(sqlite3.connect(path)) as db:
@@ -679,10 +639,8 @@ async def test_an_opening_that_is_cancelled_leaves_neither_thread_nor_descriptor
         opening.cancel()
         with pytest.raises(asyncio.CancelledError):
             await opening
-    assert sum(1 for _ in Path("/dev/fd").iterdir()) == before
-    async with asyncio.timeout(10):
-        while any(thread.name.startswith("octo-journal") for thread in threading.enumerate()):  # noqa: ASYNC110
-            await asyncio.sleep(0.001)
+    await until(lambda: not any(thread.name.startswith("octo-journal") for thread in threading.enumerate()))
+    assert sum(1 for _ in Path("/dev/fd").iterdir()) <= before
 
 
 def test_what_was_committed_survives_a_killed_process(path: Path) -> None:

@@ -11,9 +11,9 @@ from openclaw_channel_octo.store.journal import Journal
 from openclaw_channel_octo.store.messages import RESENT_WITHIN_S
 from openclaw_channel_octo.store.states import RowState
 from openclaw_channel_octo.testing.clock import ManualClock
-from tests.store.test_journal import message
+from tests.store.rows import inbound
 
-FIRST = replace(message("1"), client_msg_no="n")
+FIRST = inbound("1", client_msg_no="n")
 COPY = replace(FIRST, message_id="2", message_seq=2)
 
 

@@ -1,74 +1,38 @@
 """What the journal keeps: by age, and by number, messages for a bot apart from chatter; nobody waits for it."""
 
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from functools import partial
 from pathlib import Path
 
 import pytest
-from msgspec.structs import replace
 
 from openclaw_channel_octo.ids import ChannelRef
 from openclaw_channel_octo.store import audit
 from openclaw_channel_octo.store.admin import JournalAdmin
 from openclaw_channel_octo.store.audit import AuditEntry, AuditOutcome
-from openclaw_channel_octo.store.database import open_database
 from openclaw_channel_octo.store.journal import Journal
 from openclaw_channel_octo.store.records import InboundRow, NewInbound, Part
 from openclaw_channel_octo.store.retention import KEEP_DAYS, KINDS
 from openclaw_channel_octo.store.states import RowState
 from openclaw_channel_octo.testing.clock import ManualClock
+from tests.store.rows import GROUP, inbound
 from tests.store.work import OnConnection, done, plans, steps
 
-GROUP = ChannelRef("g1", 2)
 DAY_S = 86_400
 SETTINGS = "openclaw_channel_octo.store.retention"
 
 
-def message(name: str, state: RowState = RowState.RECEIVED, decision: str = "turn") -> NewInbound:
-    return NewInbound(
-        account="bot",
-        message_id=name,
-        message_seq=1,
-        client_msg_no="",
-        from_uid="ann",
-        channel=GROUP,
-        timestamp=1,
-        payload=b"x",
-        decision=decision,
-        reason="why",
-        session_key="k" if decision in {"turn", "command", "refused"} else "",
-        trace="t",
-        state=state,
-    )
-
-
 def chatter(count: int, begin: int = 0) -> list[NewInbound]:
     return [
-        message(f"chatter{number}", RowState.CONTEXT, "context") for number in range(begin, begin + count)
+        inbound(f"chatter{number}", RowState.CONTEXT, decision="context", session_key="")
+        for number in range(begin, begin + count)
     ]
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "octo.sqlite"
-
-
-@pytest.fixture
-async def journal(path: Path) -> AsyncIterator[Journal]:
-    async with Journal(path, ManualClock()) as opened:
-        yield opened
-
-
-@pytest.fixture
-def db(path: Path) -> Iterator[sqlite3.Connection]:
-    with closing(open_database(path, 0)) as opened:
-        yield opened
-
-
 async def ended(journal: Journal, names: Sequence[str], state: RowState) -> None:
-    rows = await journal.messages.append([message(name) for name in names])
+    rows = await journal.messages.append([inbound(name) for name in names])
     await journal.messages.settle([row.id for row in rows if row is not None], state, detail="why")
 
 
@@ -80,7 +44,9 @@ async def test_a_flood_of_chatter_leaves_dead_letters_and_answered_mentions(
     await ended(journal, ["answered"], RowState.ANSWERED)
     await ended(journal, ["dead"], RowState.DEAD)
     await ended(journal, ["notified"], RowState.NOTIFIED)
-    await journal.messages.append([message("unreadable", RowState.DEAD, "undecodable"), message("open")])
+    await journal.messages.append(
+        [inbound("unreadable", RowState.DEAD, decision="undecodable", session_key=""), inbound("open")]
+    )
     for number in range(0, 1_000, 20):
         await journal.messages.append(chatter(20, number))
     await journal.retention.prune()
@@ -98,33 +64,33 @@ async def test_messages_that_were_for_the_bot_push_the_oldest_of_their_own_out_a
     names = [str(number) for number in range(10)]
     await ended(journal, names, RowState.ANSWERED)
     assert await journal.retention.prune() == 7
-    known = await journal.messages.append([message(name) for name in names])
+    known = await journal.messages.append([inbound(name) for name in names])
     assert [row is None for row in known] == [False] * 7 + [True] * 3
     assert await journal.messages.append(chatter(2)) == [None, None]
 
 
-async def test_thirty_days_stay_for_both_and_duplicates_are_known_for_as_long(path: Path) -> None:
-    clock = ManualClock()
-    async with Journal(path, clock) as journal:
-        both = [message("mention", RowState.DEAD), *chatter(1)]
-        await journal.messages.append(both)
-        await clock.advance(KEEP_DAYS * DAY_S - 1)
-        assert await journal.retention.prune() == 0
-        assert await journal.messages.append(both) == [None, None]
-        await clock.advance(2)
-        assert await journal.retention.prune() == 2
-        assert None not in await journal.messages.append(both)
+async def test_thirty_days_stay_for_both_and_duplicates_are_known_for_as_long(
+    journal: Journal, clock: ManualClock
+) -> None:
+    both = [inbound("mention", RowState.DEAD), *chatter(1)]
+    await journal.messages.append(both)
+    await clock.advance(KEEP_DAYS * DAY_S - 1)
+    assert await journal.retention.prune() == 0
+    assert await journal.messages.append(both) == [None, None]
+    await clock.advance(2)
+    assert await journal.retention.prune() == 2
+    assert None not in await journal.messages.append(both)
 
 
-async def test_an_old_message_that_is_open_stays_and_goes_once_it_has_ended(path: Path) -> None:
-    clock = ManualClock()
-    async with Journal(path, clock) as journal:
-        (row,) = await journal.messages.append([message("open")])
-        assert row is not None
-        await clock.advance((KEEP_DAYS + 1) * DAY_S)
-        assert await journal.retention.prune() == 0
-        await journal.messages.settle([row.id], RowState.ANSWERED)
-        assert await journal.retention.prune() == 1
+async def test_an_old_message_that_is_open_stays_and_goes_once_it_has_ended(
+    journal: Journal, clock: ManualClock
+) -> None:
+    (row,) = await journal.messages.append([inbound("open")])
+    assert row is not None
+    await clock.advance((KEEP_DAYS + 1) * DAY_S)
+    assert await journal.retention.prune() == 0
+    await journal.messages.settle([row.id], RowState.ANSWERED)
+    assert await journal.retention.prune() == 1
 
 
 async def test_what_is_deleted_goes_in_portions_and_with_its_chunks(
@@ -133,7 +99,7 @@ async def test_what_is_deleted_goes_in_portions_and_with_its_chunks(
     monkeypatch.setattr(f"{SETTINGS}.KEEP_ROWS", 7)
     monkeypatch.setattr(f"{SETTINGS}.PRUNE_STEP", 4)
     monkeypatch.setattr(f"{SETTINGS}.LOOK_STEP", 3)
-    rows = await journal.messages.append([message(str(number)) for number in range(30)])
+    rows = await journal.messages.append([inbound(str(number)) for number in range(30)])
     ids = [row.id for row in rows if row is not None]
     for row_id in ids:
         await journal.deliveries.plan(row_id, "run", [Part(text="text")])
@@ -155,7 +121,7 @@ async def test_a_backlog_of_old_rows_goes_with_the_next_messages_a_portion_each(
     async with Journal(path, clock) as journal:
         left = []
         for number in range(6):
-            await journal.messages.append([message(f"new{number}")])
+            await journal.messages.append([inbound(f"new{number}")])
             left.append((await journal.messages.counts()).get("context", 0))
     assert left == [25, 15, 5, 0, 0, 0]
 
@@ -196,7 +162,7 @@ def refused(number: int) -> InboundRow:
         channel=GROUP,
         payload=b"",
         decision="refused",
-        reason="why",
+        reason="uid",
         session_key="k",
         trace="t",
         attempt=0,
@@ -204,7 +170,7 @@ def refused(number: int) -> InboundRow:
     )
 
 
-SENT_AGAIN = replace(message("1"), client_msg_no="n")
+SENT_AGAIN = inbound("1", client_msg_no="n")
 
 
 def filled(db: sqlite3.Connection, count: int) -> None:
@@ -212,12 +178,8 @@ def filled(db: sqlite3.Connection, count: int) -> None:
     on = OnConnection(db)
     for number in range(count):
         name = f"{db.total_changes}-{number}"
-        done(
-            on.messages.append(
-                [replace(message(name, RowState.NOTIFIED), decision="refused", client_msg_no=name)]
-            )
-        )
-        done(on.messages.append([message(f"{name}-dead", RowState.DEAD)]))
+        done(on.messages.append([inbound(name, RowState.NOTIFIED, decision="refused", client_msg_no=name)]))
+        done(on.messages.append([inbound(f"{name}-dead", RowState.DEAD)]))
         done(OnConnection(db, number).cursors.save({ChannelRef(name, 2): 1}))
         done(on.audit.begin(request(AuditOutcome.DONE)))
         done(on.episodes.note("k", name))
@@ -227,7 +189,7 @@ def filled(db: sqlite3.Connection, count: int) -> None:
 READS: dict[str, Callable[[sqlite3.Connection], object]] = {
     "an earlier notice": lambda db: done(OnConnection(db).messages.earlier_notice(refused(1), 0)),
     "a message sent again": lambda db: done(
-        OnConnection(db).messages._append([replace(SENT_AGAIN, message_id="2")])
+        OnConnection(db).messages._append([inbound("2", client_msg_no="n")])
     ),
     "open rows": lambda db: done(OnConnection(db).messages.unfinished("bot")),
     "cursors": lambda db: done(OnConnection(db).cursors.latest(20)),
@@ -249,7 +211,7 @@ def test_a_read_takes_the_same_steps_however_many_rows_there_are(db: sqlite3.Con
 
 def test_an_earlier_notice_is_found_among_many_that_were_told_with_it(db: sqlite3.Connection) -> None:
     filled(db, 300)
-    (row,) = done(OnConnection(db).messages.append([replace(message("first"), decision="refused")]))
+    (row,) = done(OnConnection(db).messages.append([inbound("first", decision="refused")]))
     assert row is not None
     db.execute("UPDATE inbound SET ending = 'notified', state = 'notified' WHERE id = ?", (row.id,))
     db.execute(

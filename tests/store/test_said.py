@@ -4,7 +4,6 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from functools import partial
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -13,6 +12,7 @@ from hypothesis import strategies as st
 from openclaw_channel_octo.ids import ChannelRef
 from openclaw_channel_octo.store.database import open_database
 from openclaw_channel_octo.store.records import SaidBefore, SaidRow
+from tests.store.rows import GROUP
 from tests.store.work import OnConnection, done, plans, steps
 
 Said = tuple[str, str, int, bytes]
@@ -30,7 +30,7 @@ ECHO: Said = ("echo", "context", 0, b"hello")
 
 ROWS = st.tuples(
     st.sampled_from(["bot", "other"]),
-    st.sampled_from([ChannelRef("g1", 2), ChannelRef("g1", 5), ChannelRef("g2", 2)]),
+    st.sampled_from([GROUP, ChannelRef("g1", 5), ChannelRef("g2", 2)]),
     st.integers(0, 9),
     st.tuples(
         st.sampled_from(
@@ -85,12 +85,6 @@ def insert(db: sqlite3.Connection, account: str, channel: ChannelRef, seq: int, 
     )
 
 
-@pytest.fixture
-def db(tmp_path: Path) -> Iterator[sqlite3.Connection]:
-    with closing(open_database(tmp_path / "octo.sqlite", 0)) as opened:
-        yield opened
-
-
 @pytest.fixture(scope="module")
 def scratch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sqlite3.Connection]:
     with closing(open_database(tmp_path_factory.mktemp("said") / "octo.sqlite", 0)) as opened:
@@ -109,7 +103,7 @@ def test_what_was_said_before_is_what_a_scan_of_all_rows_finds(
     try:
         for row in rows:
             insert(scratch, *row)
-        for channel in (ChannelRef("g1", 2), ChannelRef("g1", 5)):
+        for channel in (GROUP, ChannelRef("g1", 5)):
             asked = ("bot", channel, seq, limit)
             # messages with one number have no order among themselves
             ours, theirs = said_before(scratch, *asked), scanned(scratch, *asked)
@@ -122,13 +116,12 @@ def test_what_was_said_before_is_what_a_scan_of_all_rows_finds(
 
 
 def test_a_row_is_told_by_what_it_has_become(db: sqlite3.Connection) -> None:
-    group = ChannelRef("g1", 2)
-    insert(db, "bot", group, 1, WAITING)
-    assert said_before(db, "bot", group, 2, 5).said == ()
+    insert(db, "bot", GROUP, 1, WAITING)
+    assert said_before(db, "bot", GROUP, 2, 5).said == ()
     db.execute("UPDATE inbound SET state = 'dead'")
-    assert [said.seq for said in said_before(db, "bot", group, 2, 5).said] == [1]
+    assert [said.seq for said in said_before(db, "bot", GROUP, 2, 5).said] == [1]
     db.execute("UPDATE inbound SET state = 'answered', attempt = 1")
-    assert said_before(db, "bot", group, 2, 5) == SaidBefore(said=(), answered=1, begins=1, reset=False)
+    assert said_before(db, "bot", GROUP, 2, 5) == SaidBefore(said=(), answered=1, begins=1, reset=False)
 
 
 @pytest.mark.parametrize(
@@ -140,19 +133,18 @@ def test_a_row_is_told_by_what_it_has_become(db: sqlite3.Connection) -> None:
 def test_looking_back_takes_the_same_steps_however_many_rows_there_are(
     db: sqlite3.Connection, kind: Said, between: Said
 ) -> None:
-    group = ChannelRef("g1", 2)
     taken = {}
-    look = partial(said_before, account="bot", channel=group, seq=10**9, limit=20)
+    look = partial(said_before, account="bot", channel=GROUP, seq=10**9, limit=20)
     for number in range(1, 4_001):
-        insert(db, "bot", group, number, between if number % 50 == 0 else kind)
+        insert(db, "bot", GROUP, number, between if number % 50 == 0 else kind)
         if number in {1_200, 4_000}:
             taken[number] = steps(db, look)
     assert taken[4_000] == pytest.approx(taken[1_200], rel=0.05)
 
 
 def test_every_look_back_goes_through_the_index(db: sqlite3.Connection) -> None:
-    insert(db, "bot", ChannelRef("g1", 2), 1, CHATTER)
-    found = plans(db, partial(said_before, account="bot", channel=ChannelRef("g1", 2), seq=9, limit=20))
+    insert(db, "bot", GROUP, 1, CHATTER)
+    found = plans(db, partial(said_before, account="bot", channel=GROUP, seq=9, limit=20))
     assert len(found) >= 7
     assert all(
         "INDEX inbound_context (account=? AND channel_id=? AND channel_type=? AND context_role=? AND message_seq>?"
@@ -170,33 +162,31 @@ def deliver(db: sqlite3.Connection, inbound_id: int, message_id: str, text: str,
 
 
 def test_a_message_is_found_by_its_id_in_its_own_conversation_only(db: sqlite3.Connection) -> None:
-    group, other = ChannelRef("g1", 2), ChannelRef("g2", 2)
-    insert(db, "bot", group, 1, CHATTER)
+    other = ChannelRef("g2", 2)
+    insert(db, "bot", GROUP, 1, CHATTER)
     ((message_id,),) = db.execute("SELECT message_id FROM inbound").fetchall()
-    assert said_as(db, "bot", group, message_id) == SaidRow(1, "ann", b"hello")
+    assert said_as(db, "bot", GROUP, message_id) == SaidRow(1, "ann", b"hello")
     assert said_as(db, "bot", other, message_id) is None
-    assert said_as(db, "other", group, message_id) is None
-    assert said_as(db, "bot", group, "") is None
+    assert said_as(db, "other", GROUP, message_id) is None
+    assert said_as(db, "bot", GROUP, "") is None
 
 
 def test_the_bots_own_answer_is_found_as_it_was_sent(db: sqlite3.Connection) -> None:
-    group = ChannelRef("g1", 2)
-    insert(db, "bot", group, 1, ANSWERED)
+    insert(db, "bot", GROUP, 1, ANSWERED)
     deliver(db, 1, "77", "yes")
     deliver(db, 1, "78", "a.png", '{"type":2}')
-    assert said_as(db, "bot", group, "77") == SaidRow(0, "", b'{"type": 1, "content": "yes"}')
-    assert said_as(db, "bot", group, "78") == SaidRow(0, "", b'{"type":2}')
+    assert said_as(db, "bot", GROUP, "77") == SaidRow(0, "", b'{"type": 1, "content": "yes"}')
+    assert said_as(db, "bot", GROUP, "78") == SaidRow(0, "", b'{"type":2}')
     assert said_as(db, "bot", ChannelRef("g2", 2), "77") is None
 
 
 def test_looking_for_a_message_takes_the_same_steps_however_many_rows_there_are(
     db: sqlite3.Connection,
 ) -> None:
-    group = ChannelRef("g1", 2)
-    look = partial(said_as, account="bot", channel=group, message_id="unknown")
+    look = partial(said_as, account="bot", channel=GROUP, message_id="unknown")
     taken = {}
     for number in range(1, 4_001):
-        insert(db, "bot", group, number, ANSWERED)
+        insert(db, "bot", GROUP, number, ANSWERED)
         deliver(db, number, f"answer {number}", "yes")
         if number in {1_200, 4_000}:
             taken[number] = steps(db, look)

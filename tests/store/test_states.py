@@ -6,16 +6,15 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-from openclaw_channel_octo.ids import ChannelRef
 from openclaw_channel_octo.store.admin import JournalAdmin
 from openclaw_channel_octo.store.deliveries import Deliveries
 from openclaw_channel_octo.store.journal import Journal
 from openclaw_channel_octo.store.messages import Messages
-from openclaw_channel_octo.store.records import InboundRow, NewInbound, Part
+from openclaw_channel_octo.store.records import InboundRow, Part
 from openclaw_channel_octo.store.states import CHUNK_MOVES, OPEN, ROW_MOVES, UNSENT, ChunkState, RowState
 from openclaw_channel_octo.testing.clock import ManualClock
+from tests.store.rows import inbound
 
-CHANNEL = ChannelRef("g1", 2)
 PART = Part(text="text")
 ENDS = [state for state in RowState if state not in OPEN and state is not RowState.CONTEXT]
 
@@ -28,27 +27,9 @@ Call = Callable[[Journal, JournalAdmin, int, str], Awaitable[Any]]
 """What is called on a row and on one of its chunks."""
 
 
-def new(message_id: str, state: RowState, payload: bytes = b"x") -> NewInbound:
-    return NewInbound(
-        account="bot",
-        message_id=message_id,
-        message_seq=1,
-        client_msg_no="",
-        from_uid="ann",
-        channel=CHANNEL,
-        timestamp=1,
-        payload=payload,
-        decision="turn",
-        reason="",
-        session_key="k",
-        trace="t",
-        state=state,
-    )
-
-
 async def append(journal: Journal, _: JournalAdmin, row_id: int, __: str) -> None:
     for state in (RowState.RECEIVED, RowState.CONTEXT, RowState.DEAD):
-        await journal.messages.append([new(f"new {row_id} {state}", state), new(str(row_id), state)])
+        await journal.messages.append([inbound(f"new {row_id} {state}", state), inbound(str(row_id), state)])
 
 
 async def retry(_: Journal, admin: JournalAdmin, row_id: int, __: str) -> None:
@@ -99,7 +80,7 @@ async def put_in_every_state(journal: Journal, db: sqlite3.Connection) -> list[t
     made = []
     wanted = [(row, chunk, ending) for row in RowState for chunk in ChunkState for ending in ENDINGS]
     rows = await journal.messages.append(
-        [new(str(number), RowState.RECEIVED) for number in range(1, len(wanted) + 1)]
+        [inbound(str(number), RowState.RECEIVED) for number in range(1, len(wanted) + 1)]
     )
     for found, (state, chunk_state, ending) in zip(rows, wanted, strict=True):
         assert isinstance(found, InboundRow)

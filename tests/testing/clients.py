@@ -22,7 +22,7 @@ from openclaw_channel_octo.wire.packets import Packet
 
 ANN, HELPER, TOKEN = "ann", "helper_bot", "bf_0123456789abcdef"
 GROUP = ChannelRef("g1", 2)
-LIMIT_S = 5.0
+LIMIT_S = 60.0
 KEYS = KeyPair.from_private_bytes(bytes(range(32)))
 
 E = TypeVar("E", bound=ConnectionEvent)

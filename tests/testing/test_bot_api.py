@@ -145,7 +145,7 @@ class TestSendMessage:
         assert len(octo.chat(GROUP)) == 2
 
     async def test_unknown_payload_keys_pass_and_large_integers_come_back_rounded(
-        self, octo: OctoDouble, api: Api, sockets: Sockets
+        self, api: Api, sockets: Sockets
     ) -> None:
         socket = await sockets.connected()
         payload = {
@@ -541,9 +541,7 @@ class TestGroupsAndPeople:
         assert (await api.get("/v1/bot/groups/g2")).status == 400
         assert (await api.get("/v1/bot/groups/g2/members")).status == 400
 
-    async def test_members_come_with_their_roles_and_bots_with_their_owners(
-        self, octo: OctoDouble, api: Api
-    ) -> None:
+    async def test_members_come_with_their_roles_and_bots_with_their_owners(self, api: Api) -> None:
         members = (await api.get("/v1/bot/groups/g1/members")).json
 
         assert [(m["uid"], m["name"], m["role"], m["robot"]) for m in members] == [

@@ -199,7 +199,7 @@ async def test_anything_but_connect_ends_the_connection(octo: OctoDouble, data: 
             await socket.recv()
 
 
-async def test_a_packet_right_behind_connect_ends_the_connection(octo: OctoDouble, sockets: Sockets) -> None:
+async def test_a_packet_right_behind_connect_ends_the_connection(octo: OctoDouble) -> None:
     async with websockets.connect(octo.ws_url, compression=None, proxy=None) as socket:
         await socket.send(connect_with("") + encode(Ping(), 5))
         with pytest.raises(websockets.ConnectionClosedError):
@@ -234,7 +234,7 @@ async def test_the_same_device_again_leaves_the_first_dead_without_a_word(
 
 
 async def test_registering_kicks_the_live_connection_and_a_new_one_works_at_once(
-    octo: OctoDouble, sockets: Sockets, api: Api
+    sockets: Sockets, api: Api
 ) -> None:
     first = await sockets.connected()
 
@@ -444,9 +444,7 @@ async def test_the_bots_own_message_is_echoed_with_its_number_and_without_the_re
     assert (echo.message_id, echo.client_msg_no) == (reply.json["message_id"], reply.json["client_msg_no"])
 
 
-async def test_the_echo_of_a_direct_message_names_the_person(
-    octo: OctoDouble, sockets: Sockets, api: Api
-) -> None:
+async def test_the_echo_of_a_direct_message_names_the_person(sockets: Sockets, api: Api) -> None:
     socket = await sockets.connected()
 
     await api.send(ChannelRef(ANN, 1), {"type": 1, "content": "hello"})

@@ -40,7 +40,7 @@ class Talk:
         return request_id
 
     async def read(self) -> dict[str, Any]:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             self.got.append(json.loads(await self._socket.recv()))
         return self.got[-1]
 
@@ -101,6 +101,19 @@ async def talking(gateway: FakeGateway, **connect_params: Any) -> AsyncIterator[
         answer = await greet(talk, gateway, **connect_params)
         assert answer["ok"], answer
         yield talk
+
+
+@pytest.fixture
+async def gateway() -> AsyncIterator[FakeGateway]:
+    async with FakeGateway() as running:
+        yield running
+
+
+@pytest.fixture
+async def talk(gateway: FakeGateway) -> AsyncIterator[Talk]:
+    """A client that was let in."""
+    async with talking(gateway) as client:
+        yield client
 
 
 class Device:
@@ -164,16 +177,17 @@ def reply(asked: Asked) -> Reply:
     return REPLIES[asked.message]
 
 
-async def test_every_frame_of_a_good_and_two_bad_runs_has_the_form_of_the_recorded_one() -> None:
-    async with FakeGateway() as gateway, talking(gateway) as talk:
-        gateway.answer(reply)
-        await talk.ask("sessions.subscribe")
-        for number, message in enumerate(REPLIES):
-            await talk.ask(
-                "agent", 2, message=message, sessionKey=KEY, idempotencyKey=f"s2-{number}", deliver=False
-            )
-        await talk.ask("sessions.describe", key=KEY)
-        wrong = list(difference(talk.got))
+async def test_every_frame_of_a_good_and_two_bad_runs_has_the_form_of_the_recorded_one(
+    gateway: FakeGateway, talk: Talk
+) -> None:
+    gateway.answer(reply)
+    await talk.ask("sessions.subscribe")
+    for number, message in enumerate(REPLIES):
+        await talk.ask(
+            "agent", 2, message=message, sessionKey=KEY, idempotencyKey=f"s2-{number}", deliver=False
+        )
+    await talk.ask("sessions.describe", key=KEY)
+    wrong = list(difference(talk.got))
     assert wrong == []
 
 
@@ -220,9 +234,8 @@ def left_out(theirs: Mapping[str, Any], ours: Mapping[str, Any], name: str = "pa
             yield from left_out(inner, ours[key], key)
 
 
-async def test_a_hello_leaves_out_nothing_but_decoration() -> None:
-    async with FakeGateway() as gateway, talking(gateway) as talk:
-        ours = talk.got[-1]["payload"]
+async def test_a_hello_leaves_out_nothing_but_decoration(talk: Talk) -> None:
+    ours = talk.got[-1]["payload"]
     theirs = recorded("s1-connect-agent-ok", protocol=4)["payload"]
     assert list(left_out(theirs, ours)) == []
 
@@ -320,14 +333,13 @@ async def test_a_device_is_let_in_with_the_token_and_later_with_the_one_it_was_g
             assert answer["error"]["details"]["code"] == "AUTH_TOKEN_MISMATCH"
 
 
-async def test_a_password_lets_in_where_one_is_set() -> None:
-    async with FakeGateway() as gateway:
-        gateway.password = "sesame"
-        async with talking(gateway, auth={"password": "sesame"}) as talk:
-            assert talk.got[-1]["payload"]["auth"]["method"] == "password"
-        async with knocking(gateway) as talk:
-            answer = await greet(talk, gateway, auth={"password": "other"})
-            assert answer["error"] == FAULTS["token"]
+async def test_a_password_lets_in_where_one_is_set(gateway: FakeGateway) -> None:
+    gateway.password = "sesame"
+    async with talking(gateway, auth={"password": "sesame"}) as talk:
+        assert talk.got[-1]["payload"]["auth"]["method"] == "password"
+    async with knocking(gateway) as talk:
+        answer = await greet(talk, gateway, auth={"password": "other"})
+        assert answer["error"] == FAULTS["token"]
 
 
 async def test_a_client_mode_nobody_knows_is_refused() -> None:
@@ -344,29 +356,27 @@ async def test_a_client_that_does_not_begin_with_connect_is_shown_out() -> None:
 
 
 @pytest.mark.parametrize("why", ["pairing", "token", "protocol", "starting"])
-async def test_every_connect_is_refused_while_it_is_told_to(why: str) -> None:
-    async with FakeGateway() as gateway:
-        gateway.refusing = why
-        async with knocking(gateway) as talk:
-            answer = await greet(talk, gateway)
-            assert answer["error"] == FAULTS[why]
-            assert await talk.closed() == (close_code(why), FAULTS[why]["message"])
-        gateway.refusing = ""
-        async with talking(gateway):
-            assert gateway.connects == 1
+async def test_every_connect_is_refused_while_it_is_told_to(gateway: FakeGateway, why: str) -> None:
+    gateway.refusing = why
+    async with knocking(gateway) as talk:
+        answer = await greet(talk, gateway)
+        assert answer["error"] == FAULTS[why]
+        assert await talk.closed() == (close_code(why), FAULTS[why]["message"])
+    gateway.refusing = ""
+    async with talking(gateway):
+        assert gateway.connects == 1
 
 
-async def test_the_first_connects_after_a_start_are_told_to_come_again() -> None:
-    async with FakeGateway() as gateway:
-        await gateway.kill()
-        await gateway.start(startup_sidecars=1)
-        async with knocking(gateway) as talk:
-            answer = await greet(talk, gateway)
-            assert answer["error"]["retryable"]
-            assert answer["error"]["details"]["reason"] == "startup-sidecars"
-            assert (await talk.closed())[0] == 1013
-        async with talking(gateway):
-            pass
+async def test_the_first_connects_after_a_start_are_told_to_come_again(gateway: FakeGateway) -> None:
+    await gateway.kill()
+    await gateway.start(startup_sidecars=1)
+    async with knocking(gateway) as talk:
+        answer = await greet(talk, gateway)
+        assert answer["error"]["retryable"]
+        assert answer["error"]["details"]["reason"] == "startup-sidecars"
+        assert (await talk.closed())[0] == 1013
+    async with talking(gateway):
+        pass
 
 
 async def test_the_same_key_gives_the_same_outcome_without_a_second_run() -> None:
@@ -386,9 +396,8 @@ async def test_what_a_connection_may_not_do_is_refused_with_the_missing_scope() 
     assert answer["error"]["details"]["missingScope"] == "operator.write"
 
 
-async def test_a_wait_for_a_run_nobody_knows_ends_without_an_end_time() -> None:
-    async with FakeGateway() as gateway, talking(gateway) as talk:
-        (answer,) = await talk.ask("agent.wait", runId="nobody", timeoutMs=1)
+async def test_a_wait_for_a_run_nobody_knows_ends_without_an_end_time(talk: Talk) -> None:
+    (answer,) = await talk.ask("agent.wait", runId="nobody", timeoutMs=1)
     assert answer["payload"] == {"runId": "nobody", "status": "timeout"}
 
 
@@ -403,19 +412,20 @@ async def test_histories_keep_run_ids_only_from_2026_7_on() -> None:
         assert said["content"][0]["text"] == "STUB-REPLY[ok] to 3 messages"
 
 
-async def test_runs_of_one_session_take_turns_and_sessions_do_not_wait_for_each_other() -> None:
-    async with FakeGateway() as gateway, talking(gateway) as talk:
-        gateway.answer(Hang())
-        gateway.answer(Say("at once"), session_key=OTHER)
-        await talk.turn("one", "a", answers=1)
-        await talk.turn("two", "b", answers=1)
-        other = await talk.turn("three", "c", key=OTHER)
-        assert other[1]["payload"]["result"]["payloads"][0]["text"] == "at once"
-        assert started(talk.got) == ["a", "c"]
-        gateway.runs.release()
-        await talk.event("agent", runId="b", stream="lifecycle")
-        gateway.runs.release()
-        await talk.event("chat", runId="b", state="final")
+async def test_runs_of_one_session_take_turns_and_sessions_do_not_wait_for_each_other(
+    gateway: FakeGateway, talk: Talk
+) -> None:
+    gateway.answer(Hang())
+    gateway.answer(Say("at once"), session_key=OTHER)
+    await talk.turn("one", "a", answers=1)
+    await talk.turn("two", "b", answers=1)
+    other = await talk.turn("three", "c", key=OTHER)
+    assert other[1]["payload"]["result"]["payloads"][0]["text"] == "at once"
+    assert started(talk.got) == ["a", "c"]
+    gateway.runs.release()
+    await talk.event("agent", runId="b", stream="lifecycle")
+    gateway.runs.release()
+    await talk.event("chat", runId="b", state="final")
     assert started(talk.got) == ["a", "c", "b"]
 
 
@@ -424,16 +434,14 @@ def started(got: Sequence[Frame]) -> list[str]:
     return [event["runId"] for event in events if event["data"]["phase"] == "start"]
 
 
-async def test_a_text_is_an_answer_too() -> None:
-    async with FakeGateway() as gateway, talking(gateway) as talk:
-        gateway.answer("plain")
-        (_, end) = await talk.turn("x", "k")
+async def test_a_text_is_an_answer_too(gateway: FakeGateway, talk: Talk) -> None:
+    gateway.answer("plain")
+    (_, end) = await talk.turn("x", "k")
     assert end["payload"]["result"]["payloads"][0]["text"] == "plain"
 
 
-async def test_events_of_a_run_are_numbered_without_a_hole_and_name_its_agent() -> None:
-    async with FakeGateway() as gateway, talking(gateway) as talk:
-        await talk.turn("hello", "k")
+async def test_events_of_a_run_are_numbered_without_a_hole_and_name_its_agent(talk: Talk) -> None:
+    await talk.turn("hello", "k")
     events = [frame["payload"] for frame in talk.got if frame.get("event") in {"agent", "chat"}]
     assert [event["seq"] for event in events] == list(range(1, len(events) + 1))
     assert {event["agentId"] for event in events} == {"main"}
@@ -447,23 +455,20 @@ async def test_a_connection_without_the_right_to_read_hears_of_no_runs() -> None
         assert (await deaf.read())["event"] == "tick"
 
 
-async def test_left_out_events_are_seen_as_a_hole_in_their_numbers() -> None:
-    async with FakeGateway() as gateway, talking(gateway) as talk:
-        await gateway.tick()
-        gateway.skip_events(3)
-        await gateway.tick()
-        assert [(await talk.event("tick"))["seq"] for _ in range(2)] == [1, 5]
+async def test_left_out_events_are_seen_as_a_hole_in_their_numbers(gateway: FakeGateway, talk: Talk) -> None:
+    await gateway.tick()
+    gateway.skip_events(3)
+    await gateway.tick()
+    assert [(await talk.event("tick"))["seq"] for _ in range(2)] == [1, 5]
 
 
-async def test_a_key_without_an_agent_means_the_default_agent() -> None:
-    async with FakeGateway() as gateway, talking(gateway) as talk:
-        (accepted, _) = await talk.turn("x", "k", key="octo:group:g4b")
+async def test_a_key_without_an_agent_means_the_default_agent(talk: Talk) -> None:
+    (accepted, _) = await talk.turn("x", "k", key="octo:group:g4b")
     assert accepted["payload"]["sessionKey"] == "agent:main:octo:group:g4b"
 
 
-async def test_an_agent_nobody_configured_is_refused() -> None:
-    async with FakeGateway() as gateway, talking(gateway) as talk:
-        (answer,) = await talk.turn("x", "k", answers=1, key="agent:ghost:octo:group:g1")
+async def test_an_agent_nobody_configured_is_refused(gateway: FakeGateway, talk: Talk) -> None:
+    (answer,) = await talk.turn("x", "k", answers=1, key="agent:ghost:octo:group:g1")
     assert "no longer exists in configuration" in answer["error"]["message"]
     assert gateway.asked == []
 
@@ -495,101 +500,99 @@ async def test_a_session_that_is_not_the_expected_one_is_refused_as_recorded(
     assert ours["error"] == theirs[0]["error"]
 
 
-async def test_both_ways_to_abort_name_the_run_that_ended() -> None:
-    async with FakeGateway() as gateway, talking(gateway) as talk:
+async def test_both_ways_to_abort_name_the_run_that_ended(gateway: FakeGateway, talk: Talk) -> None:
+    gateway.answer(Hang())
+    for run_id, method, expected in (
+        ("a", "sessions.abort", {"ok": True, "abortedRunId": "a", "status": "aborted"}),
+        ("b", "chat.abort", {"ok": True, "aborted": True, "runIds": ["b"]}),
+    ):
+        await talk.turn("x", run_id, answers=1)
+        await talk.event("agent", runId=run_id, stream="lifecycle")
+        (answer,) = await talk.ask(method, key=KEY, sessionKey=KEY)
+        assert answer["payload"] == expected
+        assert gateway.sessions[KEY]["status"] == "killed"
+    (answer,) = await talk.ask("sessions.abort", key=KEY)
+    assert answer["payload"] == {"ok": True, "abortedRunId": None, "status": "no-active-run"}
+
+
+async def test_a_kill_cuts_the_connection_and_leaves_the_row_running(gateway: FakeGateway) -> None:
+    where = gateway.url
+    async with talking(gateway) as talk:
         gateway.answer(Hang())
-        for run_id, method, expected in (
-            ("a", "sessions.abort", {"ok": True, "abortedRunId": "a", "status": "aborted"}),
-            ("b", "chat.abort", {"ok": True, "aborted": True, "runIds": ["b"]}),
-        ):
-            await talk.turn("x", run_id, answers=1)
-            await talk.event("agent", runId=run_id, stream="lifecycle")
-            (answer,) = await talk.ask(method, key=KEY, sessionKey=KEY)
-            assert answer["payload"] == expected
-            assert gateway.sessions[KEY]["status"] == "killed"
-        (answer,) = await talk.ask("sessions.abort", key=KEY)
-        assert answer["payload"] == {"ok": True, "abortedRunId": None, "status": "no-active-run"}
+        await talk.turn("x", "old", answers=1)
+        await talk.event("agent", stream="lifecycle")
+        await gateway.kill()
+        assert (await talk.closed())[0] == 1006
+    assert gateway.sessions[KEY]["status"] == "running"
+    gateway.answer("taken up")
+    await gateway.start()
+    assert gateway.url == where
 
 
-async def test_a_kill_cuts_the_connection_and_leaves_the_row_running() -> None:
-    async with FakeGateway() as gateway:
-        where = gateway.url
-        async with talking(gateway) as talk:
-            gateway.answer(Hang())
-            await talk.turn("x", "old", answers=1)
-            await talk.event("agent", stream="lifecycle")
-            await gateway.kill()
-            assert (await talk.closed())[0] == 1006
-        assert gateway.sessions[KEY]["status"] == "running"
-        gateway.answer("taken up")
-        await gateway.start()
-        assert gateway.url == where
-
-
-async def test_a_run_a_kill_interrupted_ends_under_a_new_id_after_the_restart() -> None:
-    async with FakeGateway() as gateway:
-        async with talking(gateway) as talk:
-            gateway.answer(Hang())
-            await talk.turn("x", "old", answers=1)
-            await talk.event("agent", stream="lifecycle")
-            boot = talk.got[1]["payload"]["server"]["bootId"]
-            await gateway.kill()
-        gateway.answer("taken up")
-        await gateway.start()
-        async with talking(gateway) as talk:
-            assert talk.got[1]["payload"]["server"]["bootId"] != boot
-            final = (await talk.event("chat", state="final"))["payload"]
-            assert final["sessionKey"] == KEY
-            assert final["runId"] != "old"
-            (wait,) = await talk.ask("agent.wait", runId="old", timeoutMs=1)
-            assert wait["payload"] == {"runId": "old", "status": "timeout"}
-            (history,) = await talk.ask("chat.history", sessionKey=KEY)
+async def test_a_run_a_kill_interrupted_ends_under_a_new_id_after_the_restart(gateway: FakeGateway) -> None:
+    async with talking(gateway) as talk:
+        gateway.answer(Hang())
+        await talk.turn("x", "old", answers=1)
+        await talk.event("agent", stream="lifecycle")
+        boot = talk.got[1]["payload"]["server"]["bootId"]
+        await gateway.kill()
+    gateway.answer("taken up")
+    await gateway.start()
+    async with talking(gateway) as talk:
+        assert talk.got[1]["payload"]["server"]["bootId"] != boot
+        final = (await talk.event("chat", state="final"))["payload"]
+        assert final["sessionKey"] == KEY
+        assert final["runId"] != "old"
+        (wait,) = await talk.ask("agent.wait", runId="old", timeoutMs=1)
+        assert wait["payload"] == {"runId": "old", "status": "timeout"}
+        (history,) = await talk.ask("chat.history", sessionKey=KEY)
     said = [line["content"] for line in history["payload"]["messages"]]
     assert said == ["x", INTERRUPTED, [{"type": "text", "text": "taken up"}]]
 
 
-async def test_a_terminated_gateway_lets_runs_end_refuses_new_ones_and_says_goodbye() -> None:
-    async with FakeGateway() as gateway, talking(gateway) as talk:
-        gateway.answer(Hang(Say("in time")))
+async def test_a_terminated_gateway_lets_runs_end_refuses_new_ones_and_says_goodbye(
+    gateway: FakeGateway, talk: Talk
+) -> None:
+    gateway.answer(Hang(Say("in time")))
+    await talk.turn("x", "k", answers=1)
+    await talk.event("agent", stream="lifecycle")
+    ending = asyncio.create_task(gateway.terminate())
+    await asyncio.sleep(0)
+    (refused,) = await talk.turn("y", "l", answers=1)
+    assert refused["error"]["details"]["reason"] == "gateway-restarting"
+    assert refused["error"]["retryAfterMs"] == 1000
+    gateway.runs.release()
+    await talk.event("chat", state="final")
+    await talk.event("shutdown")
+    assert (await talk.closed())[0] == 1012
+    await ending
+
+
+async def test_a_run_goes_on_without_its_connection_and_its_outcome_is_given_again(
+    gateway: FakeGateway,
+) -> None:
+    async with talking(gateway) as talk:
+        gateway.answer(Hang(Say("kept")))
         await talk.turn("x", "k", answers=1)
         await talk.event("agent", stream="lifecycle")
-        ending = asyncio.create_task(gateway.terminate())
-        await asyncio.sleep(0)
-        (refused,) = await talk.turn("y", "l", answers=1)
-        assert refused["error"]["details"]["reason"] == "gateway-restarting"
-        assert refused["error"]["retryAfterMs"] == 1000
+        gateway.drop_connections()
+        assert (await talk.closed())[0] == 1006
+    async with talking(gateway) as talk:
         gateway.runs.release()
-        await talk.event("chat", state="final")
-        await talk.event("shutdown")
-        assert (await talk.closed())[0] == 1012
-        await ending
-
-
-async def test_a_run_goes_on_without_its_connection_and_its_outcome_is_given_again() -> None:
-    async with FakeGateway() as gateway:
-        async with talking(gateway) as talk:
-            gateway.answer(Hang(Say("kept")))
-            await talk.turn("x", "k", answers=1)
-            await talk.event("agent", stream="lifecycle")
-            gateway.drop_connections()
-            assert (await talk.closed())[0] == 1006
-        async with talking(gateway) as talk:
-            gateway.runs.release()
-            await talk.event("chat", state="final", runId="k")
-            (wait,) = await talk.ask("agent.wait", runId="k", timeoutMs=1000)
-            assert wait["payload"]["terminalReply"] == {"disposition": "visible", "text": "kept"}
-            (again,) = await talk.turn("another text", "k", answers=1)
+        await talk.event("chat", state="final", runId="k")
+        (wait,) = await talk.ask("agent.wait", runId="k", timeoutMs=1000)
+        assert wait["payload"]["terminalReply"] == {"disposition": "visible", "text": "kept"}
+        (again,) = await talk.turn("another text", "k", answers=1)
     assert again["payload"]["result"]["payloads"][0]["text"] == "kept"
     assert len(gateway.asked) == 1
 
 
-async def test_lists_and_histories_say_whether_there_is_more() -> None:
-    async with FakeGateway() as gateway, talking(gateway) as talk:
-        await talk.turn("one", "a")
-        await talk.turn("two", "b", key=OTHER)
-        (listed,) = await talk.ask("sessions.list", limit=1)
-        (history,) = await talk.ask("chat.history", sessionKey=KEY, limit=1)
-        (health,) = await talk.ask("health")
+async def test_lists_and_histories_say_whether_there_is_more(talk: Talk) -> None:
+    await talk.turn("one", "a")
+    await talk.turn("two", "b", key=OTHER)
+    (listed,) = await talk.ask("sessions.list", limit=1)
+    (history,) = await talk.ask("chat.history", sessionKey=KEY, limit=1)
+    (health,) = await talk.ask("health")
     assert health["payload"]["ok"]
     assert [row["key"] for row in listed["payload"]["sessions"]] == [KEY]
     assert (listed["payload"]["totalCount"], listed["payload"]["hasMore"]) == (2, True)

@@ -5,10 +5,7 @@ from msgspec.structs import replace
 
 from openclaw_channel_octo.errors import LocalProtocolError, RemoteProtocolError
 from openclaw_channel_octo.testing.octo.wire_server import (
-    Acked,
-    ConnectRequested,
     Damage,
-    Pinged,
     ServerConnection,
 )
 from openclaw_channel_octo.wire.client import (
@@ -28,13 +25,7 @@ from openclaw_channel_octo.wire.events import (
     Rejected,
     Undecodable,
 )
-from openclaw_channel_octo.wire.packets import (
-    Connect,
-    Event,
-    Flags,
-    Recv,
-    Setting,
-)
+from openclaw_channel_octo.wire.packets import Connect, Event, Flags, Ping, Recv, Recvack, Setting
 from tests.wire.vectors import FRAMES, VECTORS
 
 CLIENT_KEY = bytes.fromhex(VECTORS["crypto"]["client_private_hex"])
@@ -79,8 +70,8 @@ class Pair:
     def connect(self) -> Connect:
         self.client.connect(1767225600123, self.now)
         (event,) = self.to_server()
-        assert isinstance(event, ConnectRequested)
-        return event.connect
+        assert isinstance(event, Connect)
+        return event
 
     def to_client(self) -> list[ConnectionEvent]:
         return self.client.receive(b"".join(self.server.outgoing()), self.now)
@@ -119,19 +110,21 @@ def test_both_sides_agree_on_a_version_and_deliver_in_it(
         server_version=negotiated, time_diff_ms=-15, node_id=node_id, encrypted=True
     )
     message_seq = 42 if negotiated < 6 else 1 << 32
-    pair.server.deliver(**MESSAGE | {"message_seq": message_seq})
+    pair.server.deliver(Recv(**MESSAGE | {"message_seq": message_seq}))
     (event,) = pair.to_client()
     assert isinstance(event, Received)
     assert event.message == InboundMessage(**MESSAGE | {"message_seq": message_seq})
     pair.client.acknowledge(event.message.message_id, event.message.message_seq, event.message.flags)
     (acked,) = pair.to_server()
-    assert acked == Acked(message_id=MESSAGE["message_id"], message_seq=message_seq, flags=Flags.NONE)
+    assert acked == Recvack(message_id=MESSAGE["message_id"], message_seq=message_seq, flags=Flags.NONE)
 
 
 def test_a_message_arrives_verified_and_decrypted_with_all_its_fields() -> None:
     pair = Pair()
     pair.open()
-    pair.server.deliver(**MESSAGE, flags=Flags.RED_DOT, setting=Setting.TOPIC | Setting.STREAM, topic="t")
+    pair.server.deliver(
+        Recv(**MESSAGE, flags=Flags.RED_DOT, setting=Setting.TOPIC | Setting.STREAM, topic="t")
+    )
     assert pair.to_client() == [
         Received(
             at=pair.now,
@@ -145,7 +138,7 @@ def test_a_message_arrives_verified_and_decrypted_with_all_its_fields() -> None:
 def test_a_system_message_without_sender_and_channel_arrives() -> None:
     pair = Pair()
     pair.open()
-    pair.server.deliver(**MESSAGE | {"from_uid": "", "channel_id": "", "message_seq": 0})
+    pair.server.deliver(Recv(**MESSAGE | {"from_uid": "", "channel_id": "", "message_seq": 0}))
     (event,) = pair.to_client()
     assert isinstance(event, Received)
     assert (event.message.from_uid, event.message.channel_id) == ("", "")
@@ -155,12 +148,12 @@ def test_a_system_message_without_sender_and_channel_arrives() -> None:
 def test_an_acknowledgement_carries_the_messages_flags_without_dup(bits: int) -> None:
     pair = Pair()
     pair.open()
-    pair.server.deliver(**MESSAGE, flags=Flags(bits))
+    pair.server.deliver(Recv(**MESSAGE, flags=Flags(bits)))
     (event,) = pair.to_client()
     assert isinstance(event, Received)
     pair.client.acknowledge(event.message.message_id, event.message.message_seq, event.message.flags)
     assert pair.to_server() == [
-        Acked(message_id=MESSAGE["message_id"], message_seq=42, flags=Flags(bits & 0b0111))
+        Recvack(message_id=MESSAGE["message_id"], message_seq=42, flags=Flags(bits & 0b0111))
     ]
 
 
@@ -176,19 +169,21 @@ def test_a_damaged_message_is_reported_without_its_payload_and_can_be_acknowledg
 ) -> None:
     pair = Pair()
     pair.open()
-    pair.server.deliver(**MESSAGE, flags=Flags.RED_DOT, damage=damage)
+    pair.server.deliver(Recv(**MESSAGE, flags=Flags.RED_DOT), damage)
     (event,) = pair.to_client()
     identity = {name: value for name, value in MESSAGE.items() if name not in {"payload", "timestamp"}}
     assert event == Undecodable(**identity, flags=Flags.RED_DOT, problem=problem)
     pair.client.acknowledge(MESSAGE["message_id"], MESSAGE["message_seq"], Flags.RED_DOT)
-    assert pair.to_server() == [Acked(message_id=MESSAGE["message_id"], message_seq=42, flags=Flags.RED_DOT)]
+    assert pair.to_server() == [
+        Recvack(message_id=MESSAGE["message_id"], message_seq=42, flags=Flags.RED_DOT)
+    ]
 
 
 def test_a_damaged_message_leaves_the_ones_around_it_alone() -> None:
     pair = Pair()
     pair.open()
     for damage in (None, Damage.MSG_KEY, None, Damage.CIPHERTEXT, None):
-        pair.server.deliver(**MESSAGE, damage=damage)
+        pair.server.deliver(Recv(**MESSAGE), damage)
     kinds = [type(event) for event in pair.to_client()]
     assert kinds == [Received, Undecodable, Received, Undecodable, Received]
 
@@ -196,14 +191,14 @@ def test_a_damaged_message_leaves_the_ones_around_it_alone() -> None:
 def test_payloads_are_plain_when_the_server_sends_no_key() -> None:
     pair = Pair(encrypt=False)
     assert not pair.open().encrypted
-    pair.server.deliver(**MESSAGE)
+    pair.server.deliver(Recv(**MESSAGE))
     assert pair.to_client() == [Received(at=pair.now, message=InboundMessage(**MESSAGE))]
 
 
 def test_the_no_encrypt_bit_does_not_stop_an_encrypted_payload_from_being_decrypted() -> None:
     pair = Pair()
     pair.open()
-    pair.server.deliver(**MESSAGE, setting=Setting.NO_ENCRYPT)
+    pair.server.deliver(Recv(**MESSAGE, setting=Setting.NO_ENCRYPT))
     assert pair.to_client() == [
         Received(at=pair.now, message=InboundMessage(**MESSAGE, setting=Setting.NO_ENCRYPT))
     ]
@@ -232,12 +227,12 @@ def test_a_plain_payload_on_an_encrypted_connection_needs_the_bit_and_an_empty_k
 def test_messages_that_overtake_connack_are_delivered_after_it_in_order(version: int) -> None:
     pair = Pair(version=version, max_version=6)
     pair.connect()
-    pair.server.deliver(**MESSAGE)
-    pair.server.push_event(id="e", type="stream.delta", timestamp=1, data=b"{}")
+    pair.server.deliver(Recv(**MESSAGE))
+    pair.server.push(Event(id="e", type="stream.delta", timestamp=1, data=b"{}"))
     assert pair.to_client() == []
-    pair.server.deliver(**MESSAGE | {"message_id": 2})
+    pair.server.deliver(Recv(**MESSAGE | {"message_id": 2}))
     pair.server.accept(1767225600123)
-    pair.server.deliver(**MESSAGE | {"message_id": 3})
+    pair.server.deliver(Recv(**MESSAGE | {"message_id": 3}))
     connected, first, pushed, second, third = pair.to_client()
     assert isinstance(connected, Connected)
     assert pushed == Pushed(event=Event(id="e", type="stream.delta", timestamp=1, data=b"{}"))
@@ -258,7 +253,7 @@ def test_a_rejection_is_reported_with_its_reason_and_ends_the_connection(reason:
 def test_a_kick_ends_the_connection_and_later_bytes_mean_nothing() -> None:
     pair = Pair()
     pair.open()
-    pair.server.deliver(**MESSAGE)
+    pair.server.deliver(Recv(**MESSAGE))
     pair.server.disconnect(12, "login in other device")
     late = encode(Recv(**MESSAGE), 5) + b"\x00 and no protocol at all"
     first, kicked = pair.client.receive(b"".join(pair.server.outgoing()) + late, pair.now)
@@ -274,7 +269,7 @@ def test_the_server_answers_a_ping_by_itself() -> None:
     pair = Pair()
     pair.open()
     pair.client.tick(pair.now + 30.0)
-    assert pair.to_server() == [Pinged()]
+    assert pair.to_server() == [Ping()]
     assert pair.server.outgoing() == [b"\x80"]
 
 
@@ -282,7 +277,7 @@ def test_a_packet_of_1_4_megabytes_is_accepted_and_one_above_two_mebibytes_ends_
     pair = Pair()
     pair.open()
     large = b"x" * 1_040_000
-    pair.server.deliver(**MESSAGE | {"payload": large})
+    pair.server.deliver(Recv(**MESSAGE | {"payload": large}))
     (event,) = pair.to_client()
     assert isinstance(event, Received)
     assert event.message.payload == large
@@ -295,7 +290,7 @@ def test_ten_thousand_messages_in_one_chunk_all_arrive() -> None:
     pair = Pair()
     pair.open()
     for number in range(10_000):
-        pair.server.deliver(**MESSAGE | {"message_id": number})
+        pair.server.deliver(Recv(**MESSAGE | {"message_id": number}))
     ids = [event.message.message_id for event in pair.to_client() if isinstance(event, Received)]
     assert ids == list(range(10_000))
 

@@ -7,10 +7,7 @@ from msgspec.structs import replace
 
 from openclaw_channel_octo.errors import LocalProtocolError, RemoteProtocolError
 from openclaw_channel_octo.testing.octo.wire_server import (
-    Acked,
-    ConnectRequested,
     Damage,
-    Pinged,
     Sent,
     ServerConnection,
 )
@@ -93,7 +90,7 @@ def test_a_connect_is_passed_on_even_when_it_arrives_in_pieces() -> None:
     server = new_server()
     data = encode(CONNECT, 5)
     assert server.receive(data[:10]) == []
-    assert server.receive(data[10:]) == [ConnectRequested(connect=CONNECT)]
+    assert server.receive(data[10:]) == [CONNECT]
     assert server.state is ConnectionState.HANDSHAKING
 
 
@@ -153,7 +150,7 @@ def test_a_client_key_that_is_no_key_closes_the_connection_unless_nothing_is_enc
 )
 def test_packets_the_server_ignores_change_nothing(packet: Packet) -> None:
     server = ready_server()
-    assert server.receive(encode(packet, 5) + b"\x70") == [Pinged()]
+    assert server.receive(encode(packet, 5) + b"\x70") == [Ping()]
     assert server.state is ConnectionState.READY
 
 
@@ -184,24 +181,24 @@ def test_a_ping_with_flag_bits_closes_the_connection() -> None:
 def test_acknowledgements_and_pings_in_one_read_come_out_in_order() -> None:
     server = ready_server()
     ack = encode(Recvack(message_id=7, message_seq=1, flags=Flags.NO_PERSIST | Flags.SYNC_ONCE), 5)
-    acked = Acked(message_id=7, message_seq=1, flags=Flags.NO_PERSIST | Flags.SYNC_ONCE)
-    assert server.receive(ack + b"\x70" + ack) == [acked, Pinged(), acked]
+    acked = Recvack(message_id=7, message_seq=1, flags=Flags.NO_PERSIST | Flags.SYNC_ONCE)
+    assert server.receive(ack + b"\x70" + ack) == [acked, Ping(), acked]
     assert server.outgoing() == [b"\x80"]
 
 
 def test_every_packet_is_its_own_message() -> None:
     server = ready_server()
-    server.deliver(**MESSAGE)
-    server.push_event(id="e", type="x", timestamp=1, data=b"")
+    server.deliver(Recv(**MESSAGE))
+    server.push(Event(id="e", type="x", timestamp=1, data=b""))
     server.disconnect(12, "login in other device")
     assert [packet[0] >> 4 for packet in server.outgoing()] == [5, 12, 9]
 
 
 def test_a_message_delivered_twice_is_the_same_bytes() -> None:
     server = ready_server()
-    server.deliver(**MESSAGE)
-    server.push_event(id="e", type="x", timestamp=1, data=b"")
-    server.deliver(**MESSAGE)
+    server.deliver(Recv(**MESSAGE))
+    server.push(Event(id="e", type="x", timestamp=1, data=b""))
+    server.deliver(Recv(**MESSAGE))
     first, _, second = server.outgoing()
     assert first == second
 
@@ -237,13 +234,13 @@ def test_nothing_can_be_said_before_connect_or_after_the_end() -> None:
     with pytest.raises(LocalProtocolError):
         server.accept(0)
     with pytest.raises(LocalProtocolError):
-        server.deliver(**MESSAGE)
+        server.deliver(Recv(**MESSAGE))
     with pytest.raises(LocalProtocolError):
         server.reject(2)
     server = ready_server()
     server.disconnect()
     with pytest.raises(LocalProtocolError):
-        server.deliver(**MESSAGE)
+        server.deliver(Recv(**MESSAGE))
     with pytest.raises(LocalProtocolError):
         server.disconnect()
     assert server.receive(b"\x70") == []
@@ -257,7 +254,7 @@ def test_a_session_is_accepted_once() -> None:
 @pytest.mark.parametrize("damage", list(Damage))
 def test_without_encryption_there_is_nothing_to_damage(damage: Damage) -> None:
     with pytest.raises(LocalProtocolError, match="damage"):
-        ready_server(encrypt=False).deliver(**MESSAGE, damage=damage)
+        ready_server(encrypt=False).deliver(Recv(**MESSAGE), damage)
 
 
 @pytest.mark.parametrize("make", [new_server, ready_server])

@@ -68,77 +68,71 @@ CLIENT_MODES = frozenset({"backend", "cli", "node", "probe", "test", "ui", "webc
 """Modes a client may name (openclaw-host §4.2)."""
 _BAD_PARAMS = "invalid connect params: at /client/{}: must be equal to one of the allowed values"
 
+
+def fault(code: str, message: str, details: Mapping[str, Any] | None = None, **more: Any) -> dict[str, Any]:
+    """Return an error block."""
+    return {"code": code, "message": message, **more} | ({"details": details} if details else {})
+
+
 _TOKEN_HELP = {"canRetryWithDeviceToken": False, "recommendedNextStep": "update_auth_credentials"}
 
 FAULTS: Mapping[str, Mapping[str, Any]] = {
-    "first frame": {
-        "code": "INVALID_REQUEST",
-        "message": "invalid handshake: first request must be connect",
-    },
-    "client id": {"code": "INVALID_REQUEST", "message": _BAD_PARAMS.format("id")},
-    "client mode": {"code": "INVALID_REQUEST", "message": _BAD_PARAMS.format("mode")},
-    "token": {
-        "code": "INVALID_REQUEST",
-        "message": "unauthorized: gateway token mismatch (provide gateway auth token)",
-        "details": {"code": "AUTH_TOKEN_MISMATCH", "authReason": "token_mismatch", **_TOKEN_HELP},
-    },
-    "no token": {
-        "code": "NOT_PAIRED",
-        "message": "device identity required",
-        "details": {"code": "DEVICE_IDENTITY_REQUIRED"},
-    },
-    "pairing": {
-        "code": "NOT_PAIRED",
-        "message": "pairing required: device is not approved yet",
-        "details": {"code": "PAIRING_REQUIRED", "reason": "not-paired", "requestId": "request-1"},
-    },
-    "signature": {
-        "code": "INVALID_REQUEST",
-        "message": "device nonce mismatch",
-        "details": {"code": "DEVICE_AUTH_NONCE_MISMATCH", "reason": "device-nonce-mismatch"},
-    },
-    "device id": {
-        "code": "INVALID_REQUEST",
-        "message": "device identity mismatch",
-        "details": {"code": "DEVICE_AUTH_DEVICE_ID_MISMATCH", "reason": "device-id-mismatch"},
-    },
-    "signed text": {
-        "code": "INVALID_REQUEST",
-        "message": "device signature invalid",
-        "details": {"code": "DEVICE_AUTH_SIGNATURE_INVALID", "reason": "device-signature"},
-    },
-    "protocol": {
-        "code": "INVALID_REQUEST",
-        "message": "protocol mismatch",
-        "details": {
+    "first frame": fault("INVALID_REQUEST", "invalid handshake: first request must be connect"),
+    "client id": fault("INVALID_REQUEST", _BAD_PARAMS.format("id")),
+    "client mode": fault("INVALID_REQUEST", _BAD_PARAMS.format("mode")),
+    "token": fault(
+        "INVALID_REQUEST",
+        "unauthorized: gateway token mismatch (provide gateway auth token)",
+        {"code": "AUTH_TOKEN_MISMATCH", "authReason": "token_mismatch", **_TOKEN_HELP},
+    ),
+    "no token": fault("NOT_PAIRED", "device identity required", {"code": "DEVICE_IDENTITY_REQUIRED"}),
+    "pairing": fault(
+        "NOT_PAIRED",
+        "pairing required: device is not approved yet",
+        {"code": "PAIRING_REQUIRED", "reason": "not-paired", "requestId": "request-1"},
+    ),
+    "signature": fault(
+        "INVALID_REQUEST",
+        "device nonce mismatch",
+        {"code": "DEVICE_AUTH_NONCE_MISMATCH", "reason": "device-nonce-mismatch"},
+    ),
+    "device id": fault(
+        "INVALID_REQUEST",
+        "device identity mismatch",
+        {"code": "DEVICE_AUTH_DEVICE_ID_MISMATCH", "reason": "device-id-mismatch"},
+    ),
+    "signed text": fault(
+        "INVALID_REQUEST",
+        "device signature invalid",
+        {"code": "DEVICE_AUTH_SIGNATURE_INVALID", "reason": "device-signature"},
+    ),
+    "protocol": fault(
+        "INVALID_REQUEST",
+        "protocol mismatch",
+        {
             "code": "PROTOCOL_MISMATCH",
             "clientMinProtocol": 3,
             "clientMaxProtocol": 3,
             "expectedProtocol": 4,
             "minimumProbeProtocol": 3,
         },
-    },
-    "starting": {
-        "code": "UNAVAILABLE",
-        "message": "gateway starting; retry shortly",
-        "retryable": True,
-        "retryAfterMs": 500,
-        "details": {"reason": "startup-sidecars"},
-    },
-    "restarting": {
-        "code": "UNAVAILABLE",
-        "message": "agent unavailable during gateway restart",
-        "retryable": True,
-        "retryAfterMs": 1000,
-        "details": {"method": "agent", "reason": "gateway-restarting", "phase": "accepting"},
-    },
+    ),
+    "starting": fault(
+        "UNAVAILABLE",
+        "gateway starting; retry shortly",
+        {"reason": "startup-sidecars"},
+        retryable=True,
+        retryAfterMs=500,
+    ),
+    "restarting": fault(
+        "UNAVAILABLE",
+        "agent unavailable during gateway restart",
+        {"method": "agent", "reason": "gateway-restarting", "phase": "accepting"},
+        retryable=True,
+        retryAfterMs=1000,
+    ),
 }
 """Errors of a real gateway by what they are about."""
-
-
-def fault(code: str, message: str) -> dict[str, Any]:
-    """Return an error block."""
-    return {"code": code, "message": message}
 
 
 def close_code(why: str) -> int:
@@ -157,7 +151,7 @@ def scope_of(method: str) -> str:
 def missing_scope(scope: str) -> dict[str, Any]:
     """Return the error about a scope the connection does not have."""
     details = {"code": "MISSING_SCOPE", "missingScope": scope, "requiredScopes": [scope]}
-    return {"code": "FORBIDDEN", "message": f"missing scope: {scope}", "details": details}
+    return fault("FORBIDDEN", f"missing scope: {scope}", details)
 
 
 def hello(

@@ -40,6 +40,8 @@ class FakeGateway:
 
     Attributes:
         runs: its runs and sessions.
+        asked: every run that was asked for and taken, oldest first.
+        sessions: rows by session key.
         connects: how many connections were let in.
         calls: the methods it was asked, in order.
         password: a password that lets in as the token does; empty for none.
@@ -71,7 +73,9 @@ class FakeGateway:
         self._recovers = recovers
         self._clock = clock or SystemClock()
         self._connected = asyncio.Event()
-        self.runs = GatewayRuns(version, self._clock, self.tell, self._somebody)
+        self.runs = GatewayRuns(version, self._clock, self.tell, self._connected.wait)
+        self.asked = self.runs.asked
+        self.sessions = self.runs.sessions
         self._port = 0
         self._boot = ""
         self._booted_ms = 0
@@ -86,16 +90,6 @@ class FakeGateway:
     def url(self) -> str:
         """Where clients connect; the same after every start."""
         return f"ws://127.0.0.1:{self._port}"
-
-    @property
-    def asked(self) -> list[Asked]:
-        """Every run that was asked for and taken, oldest first."""
-        return self.runs.asked
-
-    @property
-    def sessions(self) -> dict[str, dict[str, Any]]:
-        """Rows by session key."""
-        return self.runs.sessions
 
     def answer(
         self, reply: Reply | str | Callable[[Asked], Reply], *, session_key: str | None = None
@@ -181,9 +175,6 @@ class FakeGateway:
         for client in list(self._clients):
             if _hears(client, event):
                 await client.tell(event, payload)
-
-    async def _somebody(self) -> None:
-        await self._connected.wait()
 
     async def _serve(self, socket: ServerConnection) -> None:
         client = None
@@ -277,8 +268,9 @@ class FakeGateway:
             self._waits.add(task)
             task.add_done_callback(self._waits.discard)
         elif method == "sessions.reset" and self._changed(params["key"], params.get("expectedSessionId")):
-            error = frames.fault("INVALID_REQUEST", f"Session {params['key']} changed before reset. Retry.")
-            await client.refuse(request_id, {**error, "details": {"reason": "session-changed"}})
+            words = f"Session {params['key']} changed before reset. Retry."
+            error = frames.fault("INVALID_REQUEST", words, {"reason": "session-changed"})
+            await client.refuse(request_id, error)
         elif method in frames.METHODS:
             await client.answer(request_id, await self._plain(client, method, params))
         else:

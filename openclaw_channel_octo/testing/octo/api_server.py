@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -10,9 +10,8 @@ from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 from msgspec.structs import replace
 
-from openclaw_channel_octo.clock import Clock
 from openclaw_channel_octo.testing.octo import refusals
-from openclaw_channel_octo.testing.octo.bot_api import ApiCalls, ApiRequest, ApiSettings, Route
+from openclaw_channel_octo.testing.octo.bot_api import ApiCalls, ApiRequest, Route
 from openclaw_channel_octo.testing.octo.faults import (
     ErrorAnswer,
     Fault,
@@ -25,7 +24,7 @@ from openclaw_channel_octo.testing.octo.faults import (
     Refuse,
     Slow,
 )
-from openclaw_channel_octo.testing.octo.records import RestCall
+from openclaw_channel_octo.testing.octo.records import RestCall, Switches
 from openclaw_channel_octo.testing.octo.refusals import Problem, Refusal
 from openclaw_channel_octo.testing.octo.world import Account, World
 
@@ -43,30 +42,24 @@ _NGINX_PAGE: Final = (
 )
 
 
-class _Broken(Exception):
-    """The connection ends in place of an answer."""
-
-
 class ApiServer:
     """Serves the bot API.
 
     Args:
         calls: what each call does.
-        world: whose token is whose.
-        clock: when calls arrive, and how slow `Slow` is.
-        settings: the envelope of errors.
+        world: whose token is whose; its clock tells when calls arrive, and how slow `Slow` is.
+        switches: the envelope of errors.
         changed: called after everything a test may wait for.
     """
 
     def __init__(
-        self, calls: ApiCalls, world: World, clock: Clock, settings: ApiSettings, changed: Callable[[], None]
+        self, calls: ApiCalls, world: World, switches: Switches, changed: Callable[[], None]
     ) -> None:
         self.calls: list[RestCall] = []
         self.faults = FaultPlan()
         self.routes = calls.routes()
         self._world = world
-        self._clock = clock
-        self._settings = settings
+        self._switches = switches
         self._changed = changed
 
     def add_to(self, app: web.Application) -> None:
@@ -79,36 +72,30 @@ class ApiServer:
         """Return a handler beside the API, such as the storage's, that meets the faults planned under a name."""
 
         async def handle(request: web.Request) -> web.StreamResponse:
-            fault = self.faults.take(name)
-            try:
-                await self._meet(fault)
-                answer = self._prepared(fault) or await handler(request)
-                broken = isinstance(fault, LoseAnswer)
-            except _Broken:
-                answer, broken = web.Response(), True
-            if broken and request.transport is not None:
-                request.transport.abort()
+            answer = await self._faulty(name, request, handler)
             self._changed()
-            return answer
+            return web.Response() if answer is None else answer
 
         return handle
 
-    def _handler(self, route: Route) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    def _handler(self, route: Route) -> Handler:
+        async def answer(request: web.Request) -> web.Response:
+            try:
+                return _json(route.handler(await self._authorised(route, request)))
+            except Refusal as refusal:
+                return self._error(refusal.problem, refusal.details)
+            except web.HTTPNotFound as no_route:
+                return web.Response(status=no_route.status, text=no_route.text)
+
         async def handle(request: web.Request) -> web.StreamResponse:
             call = await self._record(route, request)
             number = len(self.calls)
             self.calls.append(call)
             self._changed()
-            try:
-                response = await self._respond(route, request)
-            except _Broken:
-                if request.transport is not None:
-                    request.transport.abort()
-                response = web.Response()
-                self._close(number, 0)
-            else:
-                self._close(number, response.status)
-            return response
+            response = await self._faulty(route.name, request, answer)
+            self.calls[number] = replace(call, status=0 if response is None else response.status)
+            self._changed()
+            return web.Response() if response is None else response
 
         return handle
 
@@ -119,44 +106,30 @@ class ApiServer:
         except ValueError:
             body = None
         return RestCall(
-            at=self._clock.now(),
+            at=self._world.clock.now(),
             bot=bot.uid if bot else "",
             name=route.name,
             body=body,
             query={**request.query, **request.match_info},
         )
 
-    def _close(self, number: int, status: int) -> None:
-        self.calls[number] = replace(self.calls[number], status=status)
-        self._changed()
-
-    async def _respond(self, route: Route, request: web.Request) -> web.Response:
-        fault = self.faults.take(route.name)
-        await self._meet(fault)
-        prepared = self._prepared(fault)
-        if prepared is not None:
-            return prepared
-        try:
-            answer = _json(route.handler(await self._authorised(route, request)))
-        except Refusal as refusal:
-            answer = self._error(refusal.problem, refusal.details)
-        except web.HTTPNotFound as no_route:
-            answer = web.Response(status=no_route.status, text=no_route.text)
-        if isinstance(fault, LoseAnswer):
-            raise _Broken
-        return answer
-
-    async def _meet(self, fault: Fault | None) -> None:
-        """Let happen what a fault does before the call."""
-        match fault:
+    async def _faulty(self, name: str, request: web.Request, handler: Handler) -> web.StreamResponse | None:
+        """Return the answer to a call that meets the next fault of its name; ``None``: the connection is broken."""
+        match fault := self.faults.take(name):
             case Hang():
                 await self.faults.hang()
             case Slow(seconds=seconds):
-                await self._clock.sleep(seconds)
-            case Refuse():
-                raise _Broken
+                await self._world.clock.sleep(seconds)
+        answer = self._prepared(fault)
+        if answer is None and not isinstance(fault, Refuse):
+            answer = await handler(request)
+        if isinstance(fault, Refuse | LoseAnswer):
+            if request.transport is not None:
+                request.transport.abort()
+            return None
+        return answer
 
-    def _prepared(self, fault: Fault | None) -> web.Response | None:
+    def _prepared(self, fault: Fault | None) -> web.StreamResponse | None:
         """Return the answer a fault gives in place of the call's own."""
         match fault:
             case ProxyPage(status=status):
@@ -183,7 +156,7 @@ class ApiServer:
         return self._world.bot_of(header.removeprefix(_BEARER)) if header.startswith(_BEARER) else None
 
     def _error(self, problem: Problem, details: Mapping[str, Any] | None = None) -> web.Response:
-        return _json(problem.body(self._settings.envelope, details), problem.status)
+        return _json(problem.body(self._switches.envelope, details), problem.status)
 
     def _rate_limited(self, retry_after: int | None) -> web.Response:
         details = {"retry_after": 1 if retry_after is None else retry_after}

@@ -4,51 +4,38 @@ Over 350 lines: a handler for each call of one API.
 """
 
 import json
+import math
 import re
 from base64 import b64encode
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from aiohttp import web
+from cachetools import TTLCache
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from openclaw_channel_octo.clock import Clock
 from openclaw_channel_octo.ids import ChannelRef, ChannelType
 from openclaw_channel_octo.testing.octo import directory, refusals
 from openclaw_channel_octo.testing.octo.engine import REGISTERED_AGAIN, Engine
 from openclaw_channel_octo.testing.octo.payloads import rewritten
+from openclaw_channel_octo.testing.octo.records import Switches
 from openclaw_channel_octo.testing.octo.refusals import Envelope, Problem, Refusal
 from openclaw_channel_octo.testing.octo.storage import Storage
-from openclaw_channel_octo.testing.octo.throttle import TypingThrottle
 from openclaw_channel_octo.testing.octo.world import Account, ChatGroup, ChatMessage, World
 from openclaw_channel_octo.wire.packets import Flags
 
-__all__ = ["ApiCalls", "ApiRequest", "ApiSettings", "Route"]
+__all__ = ["ApiCalls", "ApiRequest", "Route"]
 
 _COMMAND: Final = Flags.NO_PERSIST | Flags.SYNC_ONCE
 _DEFAULT_PAGE: Final = 50
 _LARGEST_PAGE: Final = 200
 _MOST_READ_IDS: Final = 100
+_FORWARDED_S: Final = 90.0
+"""How long after the first typing call of a bot in a channel they reach people (octo-bot-api §3.1)."""
+_TYPING_WINDOW_S: Final = 180.0
+"""When it begins anew; a message sent does that too."""
 _NUMERIC_SPACE: Final = re.compile(r"s\d+_")
-
-
-class ApiSettings(Struct):
-    """What a test may switch.
-
-    Attributes:
-        envelope: the generation of the error answers.
-        api_url: the server's own address as `register` tells it.
-        ws_url: where the socket is.
-        ws_url_override: what `register` answers in its place.
-        dropped_keys: payload keys that do not survive `sendMessage`.
-    """
-
-    envelope: Envelope = Envelope.S
-    api_url: str = ""
-    ws_url: str = ""
-    ws_url_override: str | None = None
-    dropped_keys: frozenset[str] = frozenset()
 
 
 class ApiRequest(Struct, frozen=True, kw_only=True):
@@ -87,22 +74,20 @@ class ApiCalls:
     """The calls a User Bot and an App Bot can make.
 
     Args:
-        world: who is who and what was said.
+        world: who is who and what was said, and its clock.
         engine: delivers.
         storage: keeps uploaded files.
-        clock: timestamps and the typing throttle.
-        settings: what a test may switch.
+        switches: what a test may switch.
     """
 
-    def __init__(
-        self, world: World, engine: Engine, storage: Storage, clock: Clock, settings: ApiSettings
-    ) -> None:
+    def __init__(self, world: World, engine: Engine, storage: Storage, switches: Switches) -> None:
         self._world = world
         self._engine = engine
         self._storage = storage
-        self._clock = clock
-        self._settings = settings
-        self._throttle = TypingThrottle()
+        self._switches = switches
+        self._typing_since = TTLCache[tuple[str, ChannelRef], float](
+            math.inf, _TYPING_WINDOW_S, world.clock.now
+        )
         self.typing_at: dict[tuple[str, ChannelRef], float] = {}
         """When clients were last told that a bot is typing, by its uid and the channel as it addresses it."""
 
@@ -139,8 +124,8 @@ class ApiCalls:
             "robot_id": bot.uid,
             "name": bot.name,
             "im_token": bot.token,
-            "ws_url": self._settings.ws_url_override or self._settings.ws_url,
-            "api_url": self._settings.api_url,
+            "ws_url": self._switches.ws_url_override or self._switches.ws_url,
+            "api_url": self._switches.api_url,
             "owner_uid": bot.owner,
             "owner_channel_id": bot.owner,
         }
@@ -155,17 +140,16 @@ class ApiCalls:
             raise Refusal(refusals.MALFORMED, "payload")
         self._world.check_access(request.bot, channel)
         group = self._world.group_of(channel)
-        if group and group.disbanded and self._settings.envelope is Envelope.N:
+        if group and group.disbanded and self._switches.envelope is Envelope.N:
             raise Refusal(refusals.DISBANDED, "channel_id")
         message = self._world.compose(
             request.bot.uid,
             channel,
-            rewritten(self._stamped(channel, self._kept(payload))),
-            timestamp=self._seconds(),
+            rewritten(self._stored(channel, payload)),
         )
         message = replace(message, client_msg_no=f"{message.client_msg_no}0")
         self._engine.post(message)
-        self._throttle.reset(request.bot.uid, channel)
+        self._typing_since.pop((request.bot.uid, channel), None)
         self.typing_at.pop((request.bot.uid, channel), None)
         return {"message_id": message.message_id, "client_msg_no": message.client_msg_no, "message_seq": 0}
 
@@ -174,8 +158,9 @@ class ApiCalls:
         channel = _channel(request.body)
         bot = request.bot.uid
         self._world.check_access(request.bot, channel)
-        if self._throttle.lets_through(bot, channel, self._clock.now()):
-            self.typing_at[bot, channel] = self._clock.now()
+        now = self._world.clock.now()
+        if now - self._typing_since.setdefault((bot, channel), now) < _FORWARDED_S:
+            self.typing_at[bot, channel] = now
             shown = bot if channel.type == ChannelType.PERSON else channel.id
             self.command(
                 channel, "typing", {"from_uid": bot, "channel_id": shown, "channel_type": channel.type}
@@ -276,7 +261,7 @@ class ApiCalls:
 
     def named_targets(self, request: ApiRequest) -> Any:
         """Return what a name may mean; the older server has no such route (octo-bot-api §2.7)."""
-        if self._settings.envelope is Envelope.S:
+        if self._switches.envelope is Envelope.S:
             raise web.HTTPNotFound(text="404 page not found")
         return directory.named_targets(self._world, request.bot.uid, request.query)
 
@@ -291,12 +276,12 @@ class ApiCalls:
         account = self._world.accounts.get(uid)
         if account is None:
             raise Refusal(refusals.NO_USER)
-        return {"uid": uid, "name": account.name, "avatar": f"{self._settings.api_url}/users/{uid}/avatar"}
+        return {"uid": uid, "name": account.name, "avatar": f"{self._switches.api_url}/users/{uid}/avatar"}
 
     def presign_upload(self, request: ApiRequest) -> Any:
         """Return where and how a file is to be put (octo-bot-api §2.10)."""
         return self._storage.presign(
-            self._settings.api_url, request.query.get("filename", ""), request.query.get("fileSize", "")
+            self._switches.api_url, request.query.get("filename", ""), request.query.get("fileSize", "")
         )
 
     def command(self, channel: ChannelRef, name: str, param: Mapping[str, Any] | None) -> None:
@@ -305,19 +290,15 @@ class ApiCalls:
         if param is not None:
             content["param"] = dict(param)
         payload = json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
-        self._engine.post(
-            self._world.compose("", channel, payload, timestamp=self._seconds(), flags=_COMMAND)
-        )
+        self._engine.post(self._world.compose("", channel, payload, flags=_COMMAND))
 
-    def _kept(self, payload: Mapping[str, Any]) -> Mapping[str, Any]:
-        return {key: value for key, value in payload.items() if key not in self._settings.dropped_keys}
-
-    def _stamped(self, channel: ChannelRef, payload: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return the payload with the space a direct message belongs to, whatever the bot wrote there."""
-        if channel.type != ChannelType.PERSON:
-            return payload
-        rest = {key: value for key, value in payload.items() if key != "space_id"}
-        return rest | ({"space_id": self._world.space_id} if self._world.space_id else {})
+    def _stored(self, channel: ChannelRef, payload: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return what stays of a payload; a direct message gets its space, whatever the bot wrote there."""
+        kept = {key: value for key, value in payload.items() if key not in self._switches.dropped_keys}
+        if channel.type == ChannelType.PERSON:
+            kept.pop("space_id", None)
+            kept |= {"space_id": self._world.space_id} if self._world.space_id else {}
+        return kept
 
     def _group(self, request: ApiRequest) -> ChatGroup:
         if request.bot.is_app_bot:
@@ -338,9 +319,6 @@ class ApiCalls:
         }
         owner = self._world.accounts.get(account.owner)
         return member | ({"owner_uid": owner.uid, "owner_name": owner.name} if owner else {})
-
-    def _seconds(self) -> int:
-        return self._clock.wall_ms() // 1000
 
 
 def _history_row(message: ChatMessage) -> dict[str, Any]:

@@ -14,9 +14,10 @@ _MOST_FOUND: Final = 50
 
 def thread_rows(world: World, group: ChatGroup) -> list[dict[str, Any]]:
     """Return a group's threads that are not deleted."""
+    threads = [(channel_id, split_thread(channel_id)) for channel_id, alive in world.threads.items() if alive]
     return [
         {
-            "short_id": short_id,
+            "short_id": thread.short_id,
             "group_no": group.group_no,
             "group_name": group.name,
             "channel_id": channel_id,
@@ -25,7 +26,8 @@ def thread_rows(world: World, group: ChatGroup) -> list[dict[str, Any]]:
             "creator_uid": group.creator,
             "status": 1,
         }
-        for channel_id, short_id in _threads(world, group)
+        for channel_id, thread in threads
+        if thread and thread.group_no == group.group_no
     ]
 
 
@@ -54,13 +56,3 @@ def _group_row(group: ChatGroup) -> dict[str, Any]:
         "name": group.name,
         "group_no": group.group_no,
     }
-
-
-def _threads(world: World, group: ChatGroup) -> list[tuple[str, str]]:
-    """Return channel id and short id of the threads there are."""
-    parts = [(channel_id, split_thread(channel_id)) for channel_id, alive in world.threads.items() if alive]
-    return [
-        (channel_id, thread.short_id)
-        for channel_id, thread in parts
-        if thread and thread.group_no == group.group_no
-    ]

@@ -16,12 +16,11 @@ from openclaw_channel_octo.clock import Clock, SystemClock
 from openclaw_channel_octo.ids import ChannelRef
 from openclaw_channel_octo.observe.listening import Bounds, HttpListener
 from openclaw_channel_octo.testing.octo.api_server import ApiServer
-from openclaw_channel_octo.testing.octo.bot_api import ApiCalls, ApiSettings
+from openclaw_channel_octo.testing.octo.bot_api import ApiCalls
 from openclaw_channel_octo.testing.octo.engine import OTHER_DEVICE, Delivery, Engine
 from openclaw_channel_octo.testing.octo.faults import ANY_CALL, Fault
 from openclaw_channel_octo.testing.octo.people import People
-from openclaw_channel_octo.testing.octo.records import Ack, RawEvent, RawMessage, RestCall, Split
-from openclaw_channel_octo.testing.octo.refusals import Envelope
+from openclaw_channel_octo.testing.octo.records import Ack, RawEvent, RawMessage, RestCall
 from openclaw_channel_octo.testing.octo.storage import MAX_FILE_BYTES, Storage, StoredFile
 from openclaw_channel_octo.testing.octo.world import World
 from openclaw_channel_octo.testing.web.local_web import no_strangers
@@ -84,13 +83,16 @@ class OctoDouble(People):
         bounds: Bounds = UNBOUNDED,
     ) -> None:
         clock = clock or SystemClock()
-        world = World(space_id=space_id)
-        engine = Engine(world, clock, self._changed, bad_token_delay_s=bad_token_delay_s)
-        self._settings = ApiSettings()
+        world = World(clock, space_id)
+        engine = Engine(world, self, self._changed, bad_token_delay_s=bad_token_delay_s)
         self._storage = Storage()
-        calls = ApiCalls(world, engine, self._storage, clock, self._settings)
-        super().__init__(world, engine, calls, clock)
-        self._server = ApiServer(calls, world, clock, self._settings, self._changed)
+        calls = ApiCalls(world, engine, self._storage, self)
+        super().__init__(world, engine, calls)
+        self._server = ApiServer(calls, world, self, self._changed)
+        self.calls: Sequence[RestCall] = self._server.calls
+        """Every call of the bot API, in order of arrival."""
+        self.acks: Sequence[Ack] = engine.acks
+        """Every RECVACK, in order of arrival."""
         self._call_names = {ANY_CALL, UPLOAD, *(route.name for route in self._server.routes)}
         self._waiting: list[asyncio.Future[None]] = []
         self._port = port
@@ -112,8 +114,8 @@ class OctoDouble(People):
         self._listener = HttpListener(app, self._bounds, shutdown_s=_SHUTDOWN_S)
         await self._listener.start(_HOST, self._port)
         authority = f"{_HOST}:{self._listener.port}"
-        self._settings.api_url = f"http://{authority}"
-        self._settings.ws_url = f"ws://{authority}/ws"
+        self.api_url = f"http://{authority}"
+        self.ws_url = f"ws://{authority}/ws"
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -122,71 +124,6 @@ class OctoDouble(People):
         self._engine.drop(None)
         if self._listener is not None:
             await self._listener.close()
-
-    @property
-    def api_url(self) -> str:
-        """Where the bot API is; ``api_url + "/api"`` serves it too, as behind the reference proxy."""
-        return self._settings.api_url
-
-    @property
-    def ws_url(self) -> str:
-        """Where the socket is."""
-        return self._settings.ws_url
-
-    @property
-    def ws_url_override(self) -> str | None:
-        """What ``register`` answers in place of `ws_url`, such as an address nobody reaches."""
-        return self._settings.ws_url_override
-
-    @ws_url_override.setter
-    def ws_url_override(self, url: str | None) -> None:
-        self._settings.ws_url_override = url
-
-    @property
-    def envelope(self) -> Envelope:
-        """Which generation of the server errors look like (octo-bot-api §1.4)."""
-        return self._settings.envelope
-
-    @envelope.setter
-    def envelope(self, envelope: Envelope) -> None:
-        self._settings.envelope = envelope
-
-    @property
-    def dropped_keys(self) -> frozenset[str]:
-        """Keys of payloads that do not survive `sendMessage`, as with a server that rebuilds them."""
-        return self._settings.dropped_keys
-
-    @dropped_keys.setter
-    def dropped_keys(self, keys: frozenset[str]) -> None:
-        self._settings.dropped_keys = keys
-
-    @property
-    def split(self) -> Split:
-        """How outgoing packets are put into WebSocket messages."""
-        return self._engine.split
-
-    @split.setter
-    def split(self, split: Split) -> None:
-        self._engine.split = split
-
-    @property
-    def login_refusal(self) -> int | None:
-        """Reason of the CONNACK that refuses every login, as servers other than 2.2.4 say it; ``None`` for none."""
-        return self._engine.refusal
-
-    @login_refusal.setter
-    def login_refusal(self, reason: int | None) -> None:
-        self._engine.refusal = reason
-
-    @property
-    def calls(self) -> Sequence[RestCall]:
-        """Every call of the bot API, in order of arrival."""
-        return self._server.calls
-
-    @property
-    def acks(self) -> Sequence[Ack]:
-        """Every RECVACK, in order of arrival."""
-        return self._engine.acks
 
     def online(self, uid: str) -> int:
         """Return how many connections of an account are logged in and not kicked."""
@@ -207,7 +144,7 @@ class OctoDouble(People):
 
     def lose_next(self, uid: str, *, times: int = 1) -> None:
         """Let the next messages to an account get lost on their way; the history has them."""
-        self._engine.lose(uid, times)
+        self._engine.to_lose[uid] += times
 
     def roll_back(self, channel: ChannelRef, seq: int = 0) -> None:
         """Restore a group or thread from an older copy: messages numbered above ``seq`` are gone."""
@@ -333,7 +270,7 @@ class OctoDouble(People):
     def _prepared(self, uid: str, item: RawMessage | RawEvent, *, stored: bool) -> tuple[Delivery, str]:
         if isinstance(item, RawEvent):
             return lambda session: session.push(item), item.id
-        message = self._world.raw(uid, item, timestamp=self._seconds())
+        message = self._world.raw(uid, item)
         if stored:
             self._world.store(message)
         return lambda session: session.deliver(message, item.channel, item.damage), str(message.message_id)

@@ -10,22 +10,18 @@ from typing import Final
 from aiohttp import WSMsgType, web
 from msgspec.structs import replace
 
-from openclaw_channel_octo.clock import Clock
 from openclaw_channel_octo.errors import RemoteProtocolError
 from openclaw_channel_octo.ids import ChannelRef, ChannelType
-from openclaw_channel_octo.testing.octo.records import Ack, Split
+from openclaw_channel_octo.testing.octo.records import Ack, Switches
 from openclaw_channel_octo.testing.octo.session import Session
 from openclaw_channel_octo.testing.octo.wire_server import (
-    Acked,
-    ConnectRequested,
-    Pinged,
     Sent,
     ServerConnection,
     ServerEvent,
 )
 from openclaw_channel_octo.testing.octo.world import ChatMessage, World
 from openclaw_channel_octo.wire.crypto import KeyPair
-from openclaw_channel_octo.wire.packets import Connect, Flags, ReasonCode
+from openclaw_channel_octo.wire.packets import Connect, Flags, Ping, ReasonCode, Recvack
 
 __all__ = ["OTHER_DEVICE", "REGISTERED_AGAIN", "Delivery", "Engine"]
 
@@ -48,35 +44,37 @@ class Engine:
     """Every connection, and what is sent over them.
 
     Args:
-        world: who is who.
-        clock: timestamps.
+        world: who is who, and its clock.
+        switches: how packets go out, and whether logins are refused.
         changed: called after everything a test may wait for.
         bad_token_delay_s: real seconds between a refused CONNECT and the end of its connection.
     """
 
     def __init__(
-        self, world: World, clock: Clock, changed: Callable[[], None], *, bad_token_delay_s: float
+        self,
+        world: World,
+        switches: Switches,
+        changed: Callable[[], None],
+        *,
+        bad_token_delay_s: float,
     ) -> None:
         self.acks: list[Ack] = []
         """Every RECVACK in order of arrival."""
         self.tokens: dict[str, str] = {}
         """Token of each uid the server takes at CONNECT."""
-        self.split = Split.WHOLE
-        """How packets are put into WebSocket messages."""
         self.thawed = asyncio.Event()
         """Set unless the server is frozen."""
         self.thawed.set()
-        self.refusal: int | None = None
-        """Reason of the CONNACK every login is refused with; ``None`` to look at its token."""
         self.stopped = False
         """Whether no connection is taken."""
+        self.to_lose: Counter[str] = Counter()
+        """How many of the next messages to each account are stored without being pushed."""
         self._world = world
-        self._clock = clock
+        self._switches = switches
         self._changed = changed
         self._bad_token_delay_s = bad_token_delay_s
         self._sessions: list[Session] = []
         self._early: dict[str, list[Delivery]] = {}
-        self._to_lose: Counter[str] = Counter()
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
         """Serve one WebSocket until one side drops it."""
@@ -93,7 +91,7 @@ class Engine:
         self._sessions.append(session)
         try:
             async with asyncio.TaskGroup() as group:
-                pump = group.create_task(session.pump(self.thawed, lambda: self.split))
+                pump = group.create_task(session.pump(self.thawed, lambda: self._switches.split))
                 await self._read(socket, session)
                 pump.cancel()
         finally:
@@ -121,8 +119,8 @@ class Engine:
         if not message.flags & Flags.NO_PERSIST and recipients:
             self._world.store(message)
         for uid in recipients:
-            if self._to_lose[uid] > 0:
-                self._to_lose[uid] -= 1
+            if self.to_lose[uid] > 0:
+                self.to_lose[uid] -= 1
                 continue
             echo = uid == message.from_uid
             seen = replace(message, flags=message.flags & ~Flags.RED_DOT) if echo else message
@@ -130,10 +128,6 @@ class Engine:
                 if session is not sender:
                     session.deliver(seen, message.channel_for(uid))
         self._changed()
-
-    def lose(self, uid: str, times: int) -> None:
-        """Store the next messages to an account without pushing them."""
-        self._to_lose[uid] += times
 
     def inject(self, uid: str, delivery: Delivery, *, before_connack: bool) -> None:
         """Put something on an account's connections, or keep it for the next one's handshake.
@@ -185,17 +179,17 @@ class Engine:
     async def _handle(self, session: Session, event: ServerEvent) -> bool:
         """Act on what a client sent; return whether the connection goes on."""
         match event:
-            case ConnectRequested() if self.refusal is not None:
-                session.connection.reject(self.refusal)
-            case ConnectRequested(connect=connect):
+            case Connect() if self._switches.login_refusal is not None:
+                session.connection.reject(self._switches.login_refusal)
+            case Connect() as connect:
                 if not self._may_connect(connect):
                     await self._refuse(session)
                     return False
                 self._log_in(session, connect)
-            case Acked(message_id=message_id, message_seq=seq, flags=flags):
+            case Recvack(message_id=message_id, message_seq=seq, flags=flags):
                 session.acknowledged(message_id)
                 ack = Ack(
-                    at=self._clock.now(),
+                    at=self._world.clock.now(),
                     uid=session.uid,
                     message_id=str(message_id),
                     message_seq=seq,
@@ -204,7 +198,7 @@ class Engine:
                 self.acks.append(ack)
             case Sent():
                 self._on_sent(session, event)
-            case Pinged():
+            case Ping():
                 pass
         self._changed()
         return True
@@ -222,31 +216,28 @@ class Engine:
     def _log_in(self, session: Session, connect: Connect) -> None:
         for other in self.sessions(connect.uid):
             other.kick(OTHER_DEVICE if other.device_id != connect.device_id else None)
-        session.log_in(connect)
+        session.uid, session.device_id = connect.uid, connect.device_id
         for delivery in self._early.pop(connect.uid, []):
             delivery(session)
-        session.connection.accept(self._clock.wall_ms())
+        session.connection.accept(self._world.clock.wall_ms())
 
     def _on_sent(self, session: Session, event: Sent) -> None:
         send = event.send
         channel = ChannelRef(send.channel_id, send.channel_type)
         if event.plaintext is None:
-            session.connection.confirm(
-                send, message_id=0, message_seq=0, reason=ReasonCode.PAYLOAD_DECODE_FAILED
-            )
+            session.connection.confirm(send, reason=ReasonCode.PAYLOAD_DECODE_FAILED)
             return
         group = self._world.group_of(channel)
         if channel.type != ChannelType.PERSON and (group is None or session.uid not in group.members):
-            session.connection.confirm(send, message_id=0, message_seq=0, reason=ReasonCode.NOT_A_SUBSCRIBER)
+            session.connection.confirm(send, reason=ReasonCode.NOT_A_SUBSCRIBER)
             return
         message = self._world.compose(
             session.uid,
             channel,
             event.plaintext,
-            timestamp=self._clock.wall_ms() // 1000,
             flags=send.flags,
+            client_msg_no=send.client_msg_no,
         )
-        message = replace(message, client_msg_no=send.client_msg_no)
         session.connection.confirm(send, message_id=message.message_id, message_seq=message.message_seq)
         self.post(message, sender=session)
 

@@ -6,12 +6,11 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
-from openclaw_channel_octo.clock import Clock
 from openclaw_channel_octo.ids import ChannelRef, ChannelType
 from openclaw_channel_octo.testing.octo.bot_api import ApiCalls
 from openclaw_channel_octo.testing.octo.engine import Engine
 from openclaw_channel_octo.testing.octo.payloads import text_payload
-from openclaw_channel_octo.testing.octo.records import ChatLine
+from openclaw_channel_octo.testing.octo.records import ChatLine, Switches
 from openclaw_channel_octo.testing.octo.world import Account, ChatGroup, World
 
 __all__ = ["People"]
@@ -20,21 +19,20 @@ _NOT_A_FRIEND: Final = "请先添加好友后再与我对话"
 _OWNER, _MEMBER = 1, 0
 
 
-class People:
+class People(Switches):
     """The part of `OctoDouble` that is about people and conversations.
 
     Args:
         world: who is who and what was said.
         engine: delivers.
         calls: for the commands people's clients send.
-        clock: timestamps.
     """
 
-    def __init__(self, world: World, engine: Engine, calls: ApiCalls, clock: Clock) -> None:
+    def __init__(self, world: World, engine: Engine, calls: ApiCalls) -> None:
+        super().__init__()
         self._world = world
         self._engine = engine
         self._calls = calls
-        self._clock = clock
 
     def add_person(self, uid: str, name: str, *, token: str = "", stranger: bool = False) -> None:
         """Add a person.
@@ -158,7 +156,7 @@ class People:
         self._check_membership(from_uid, channel)
         payload = self._payload(channel, content, mention)
         encoded = json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
-        message = self._world.compose(from_uid, channel, encoded, timestamp=self._seconds())
+        message = self._world.compose(from_uid, channel, encoded)
         self._engine.post(message)
         other = self._world.accounts.get(channel.id) if channel.type == ChannelType.PERSON else None
         if other and other.is_bot and from_uid and not self._world.are_friends(other, from_uid):
@@ -233,6 +231,3 @@ class People:
         if group_no not in self._world.groups:
             raise KeyError(f"no group {group_no!r}: call add_group first")
         return self._world.groups[group_no]
-
-    def _seconds(self) -> int:
-        return self._clock.wall_ms() // 1000

@@ -7,10 +7,11 @@ from typing import Any
 from msgspec import Struct
 
 from openclaw_channel_octo.ids import ChannelRef
+from openclaw_channel_octo.testing.octo.refusals import Envelope
 from openclaw_channel_octo.testing.octo.wire_server import Damage
-from openclaw_channel_octo.wire.packets import Flags, Setting
+from openclaw_channel_octo.wire.packets import Event, Flags, Setting
 
-__all__ = ["Ack", "ChatLine", "RawEvent", "RawMessage", "RestCall", "Split"]
+__all__ = ["Ack", "ChatLine", "RawEvent", "RawMessage", "RestCall", "Split", "Switches"]
 
 
 class RestCall(Struct, frozen=True, kw_only=True):
@@ -107,20 +108,8 @@ class RawMessage(Struct, frozen=True, kw_only=True):
     damage: Damage | None = None
 
 
-class RawEvent(Struct, frozen=True, kw_only=True):
-    """An EVENT packet for `OctoDouble.inject`.
-
-    Attributes:
-        id: the event's id, may be empty.
-        type: such as ``stream.delta``.
-        timestamp: milliseconds by convention.
-        data: sent as it is.
-    """
-
-    id: str
-    type: str
-    timestamp: int
-    data: bytes
+RawEvent = Event
+"""An EVENT packet for `OctoDouble.inject`."""
 
 
 class Split(StrEnum):
@@ -142,3 +131,23 @@ class Split(StrEnum):
                 return [bytes((byte,)) for packet in packets for byte in packet]
             case Split.COALESCED:
                 return [b"".join(packets)] if packets else []
+
+
+class Switches:
+    """What a test may switch on a double, at any time."""
+
+    def __init__(self) -> None:
+        self.api_url = ""
+        """Where the bot API is; ``api_url + "/api"`` serves it too, as behind the reference proxy."""
+        self.ws_url = ""
+        """Where the socket is."""
+        self.ws_url_override: str | None = None
+        """What ``register`` answers in place of `ws_url`, such as an address nobody reaches."""
+        self.envelope = Envelope.S
+        """Which generation of the server errors look like (octo-bot-api §1.4)."""
+        self.dropped_keys: frozenset[str] = frozenset()
+        """Keys of payloads that do not survive `sendMessage`, as with a server that rebuilds them."""
+        self.split = Split.WHOLE
+        """How outgoing packets are put into WebSocket messages."""
+        self.login_refusal: int | None = None
+        """Reason of the CONNACK that refuses every login, as servers other than 2.2.4 say it; ``None`` for none."""

@@ -63,7 +63,7 @@ class Remote:
         return as_json(state(self._octo, self._clock))
 
     async def _list(self, _: web.Request) -> web.StreamResponse:
-        return as_json({name: action.model_json_schema() for name, action in ACTIONS.items()})
+        return as_json({name: action.takes.model_json_schema() for name, action in ACTIONS.items()})
 
     async def _changes(self, request: web.Request) -> web.StreamResponse:
         headers = {hdrs.CONTENT_TYPE: "text/event-stream", hdrs.CACHE_CONTROL: "no-store"}
@@ -83,7 +83,7 @@ class Remote:
         if action is None:
             return refusal(f"no such action; there are {', '.join(sorted(ACTIONS))}", HTTPStatus.NOT_FOUND)
         try:
-            result = await action.model_validate_json(await request.read() or b"{}").do(self._octo)
+            result = await action.do(self._octo, await request.read() or b"{}")
         except ValidationError as error:
             return refusal(mistakes(error))
         except (

@@ -7,10 +7,10 @@ from typing import Final
 from aiohttp import web
 
 from openclaw_channel_octo.ids import ChannelRef
-from openclaw_channel_octo.testing.octo.records import RawEvent, Split
+from openclaw_channel_octo.testing.octo.records import Split
 from openclaw_channel_octo.testing.octo.wire_server import Damage, ServerConnection
 from openclaw_channel_octo.testing.octo.world import ChatMessage
-from openclaw_channel_octo.wire.packets import Connect, Flags, ReasonCode
+from openclaw_channel_octo.wire.packets import Event, Flags, ReasonCode, Recv
 
 __all__ = ["Session"]
 
@@ -32,22 +32,13 @@ class Session:
         self.connection = connection
         self.uid = ""
         self.device_id = ""
-        self._dead = False
+        self.dead = False
+        """Whether it was kicked: the socket stays open and nothing is answered (protocol §4.4)."""
         self._socket = socket
         self._transport = transport
         self._unacked: dict[int, bytes] = {}
         self._outbox: list[bytes] = []
         self._filled = asyncio.Event()
-
-    @property
-    def dead(self) -> bool:
-        """Whether it was kicked: the socket stays open and nothing is answered (protocol §4.4)."""
-        return self._dead
-
-    def log_in(self, connect: Connect) -> None:
-        """Note whose connection this is."""
-        self.uid = connect.uid
-        self.device_id = connect.device_id
 
     def deliver(self, message: ChatMessage, channel: ChannelRef, damage: Damage | None = None) -> None:
         """Queue a RECV and keep it until it is acknowledged; nothing on a dead connection.
@@ -57,9 +48,9 @@ class Session:
             channel: the conversation as this recipient sees it.
             damage: a fault to put into the encryption.
         """
-        if self._dead:
+        if self.dead:
             return
-        self.connection.deliver(
+        recv = Recv(
             message_id=message.message_id,
             message_seq=message.message_seq,
             client_msg_no=message.client_msg_no,
@@ -71,18 +62,16 @@ class Session:
             flags=message.flags,
             setting=message.setting,
             topic=message.topic,
-            damage=damage,
         )
+        self.connection.deliver(recv, damage)
         packets = self.flush()
         if not message.flags & _NEVER_RESENT:
             self._unacked[message.message_id] = packets[-1]
 
-    def push(self, event: RawEvent) -> None:
+    def push(self, event: Event) -> None:
         """Queue an EVENT; nothing on a dead connection."""
-        if not self._dead:
-            self.connection.push_event(
-                id=event.id, type=event.type, timestamp=event.timestamp, data=event.data
-            )
+        if not self.dead:
+            self.connection.push(event)
             self.flush()
 
     def acknowledged(self, message_id: int) -> None:
@@ -91,7 +80,7 @@ class Session:
 
     def resend(self) -> int:
         """Queue every un-acknowledged message again, byte for byte (protocol §4.6); return how many."""
-        if self._dead:
+        if self.dead:
             return 0
         self._outbox += self._unacked.values()
         self._filled.set()
@@ -103,10 +92,10 @@ class Session:
         Args:
             text: the words of the DISCONNECT before; ``None`` for none at all.
         """
-        if text is not None and not self._dead:
+        if text is not None and not self.dead:
             self.connection.disconnect(ReasonCode.KICKED, text)
             self.flush()
-        self._dead = True
+        self.dead = True
 
     def drop(self) -> None:
         """Break the TCP connection, without a close frame."""

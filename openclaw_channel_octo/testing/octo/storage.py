@@ -1,7 +1,7 @@
 """The file storage beside the server: signed uploads and plain downloads (octo-bot-api §2.10)."""
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import Any, Final
 from urllib.parse import quote
@@ -49,13 +49,6 @@ class StoredFile(Struct, frozen=True, kw_only=True):
     name: str
 
 
-class _Ticket(Struct, frozen=True, kw_only=True):
-    size: int
-    content_type: str
-    disposition: str
-    name: str
-
-
 class Storage(Struct):
     """What was uploaded, and what may be.
 
@@ -64,7 +57,8 @@ class Storage(Struct):
     """
 
     files: dict[str, StoredFile] = field(default_factory=dict)
-    _tickets: dict[str, _Ticket] = field(default_factory=dict)
+    _signed: dict[str, tuple[str, Mapping[str, str]]] = field(default_factory=dict)
+    """By key, the file's name and the headers its upload has to have."""
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     def presign(self, base_url: str, filename: str, file_size: str) -> dict[str, Any]:
@@ -76,19 +70,18 @@ class Storage(Struct):
         if extension not in _TYPES:
             raise Refusal(FILE_TYPE, "filename")
         key = self._new_key(extension)
-        ticket = _Ticket(
-            size=size,
-            content_type=_TYPES[extension],
-            disposition=f"inline; filename*=UTF-8''{quote(filename)}",
-            name=filename,
-        )
-        self._tickets[key] = ticket
+        headers: dict[str, str] = {
+            hdrs.CONTENT_TYPE: _TYPES[extension],
+            hdrs.CONTENT_DISPOSITION: f"inline; filename*=UTF-8''{quote(filename)}",
+            hdrs.CONTENT_LENGTH: str(size),
+        }
+        self._signed[key] = (filename, headers)
         return {
             "method": "PUT",
             "uploadUrl": f"{base_url}/{key}?X-Amz-Signature=signed",
             "downloadUrl": f"{base_url}/{key}",
-            "contentType": ticket.content_type,
-            "contentDisposition": ticket.disposition,
+            "contentType": headers[hdrs.CONTENT_TYPE],
+            "contentDisposition": headers[hdrs.CONTENT_DISPOSITION],
             "key": key,
             "expiresIn": 1800,
             "expiredTime": 1_779_001_800,
@@ -107,34 +100,26 @@ class Storage(Struct):
     async def take_upload(self, request: web.Request) -> web.Response:
         """Take an upload if every signed header is exactly as signed, else answer 403."""
         key = request.path.removeprefix("/")
-        ticket = self._tickets.get(key)
-        signed = ticket and {
-            hdrs.CONTENT_TYPE: ticket.content_type,
-            hdrs.CONTENT_DISPOSITION: ticket.disposition,
-            hdrs.CONTENT_LENGTH: str(ticket.size),
-        }
+        name, headers = self._signed.get(key, ("", None))
         content = await request.read()
         if hdrs.AUTHORIZATION in request.headers:
-            return web.Response(
-                status=400, text="<Code>InvalidRequest</Code>", content_type="application/xml"
-            )
-        if (
-            not ticket
-            or not signed
-            or any(request.headers.get(name) != value for name, value in signed.items())
-        ):
-            text = "<Code>SignatureDoesNotMatch</Code>"
-            return web.Response(status=403, text=text, content_type="application/xml")
-        self.files[key] = StoredFile(content=content, content_type=ticket.content_type, name=ticket.name)
+            return _xml_error(400, "InvalidRequest")
+        if not headers or any(request.headers.get(header) != value for header, value in headers.items()):
+            return _xml_error(403, "SignatureDoesNotMatch")
+        self.files[key] = StoredFile(content=content, content_type=headers[hdrs.CONTENT_TYPE], name=name)
         return web.Response()
 
     async def give_download(self, request: web.Request) -> web.Response:
         """Give a file to anybody who knows its address."""
         file = self.files.get(request.path.removeprefix("/"))
         if file is None:
-            return web.Response(status=404, text="<Code>NoSuchKey</Code>", content_type="application/xml")
+            return _xml_error(404, "NoSuchKey")
         return web.Response(body=file.content, content_type=file.content_type)
 
     def _new_key(self, extension: str) -> str:
         number = next(self._numbers)
         return f"chat/1779000000/{number:032x}/{number:032x}.{extension}"
+
+
+def _xml_error(status: int, code: str) -> web.Response:
+    return web.Response(status=status, text=f"<Code>{code}</Code>", content_type="application/xml")

@@ -10,7 +10,7 @@ from openclaw_channel_octo.ids import ChannelRef, ChannelType
 from openclaw_channel_octo.testing.octo.double import OctoDouble
 from openclaw_channel_octo.testing.octo.records import ChatLine, RestCall
 
-__all__ = ["TYPING_SHOWN_S", "Conversation", "conversations", "state", "typing"]
+__all__ = ["TYPING_SHOWN_S", "Conversation", "conversations", "state"]
 
 TYPING_SHOWN_S: Final = 8.0
 """How long clients show the indicator after a typing command (octo-bot-api §3.1)."""
@@ -81,28 +81,16 @@ def conversations(octo: OctoDouble) -> Iterator[Conversation]:
             )
 
 
-def typing(octo: OctoDouble, channel: ChannelRef, bot: str, now: float) -> bool:
-    """Return whether clients show a bot as typing in a conversation.
-
-    Args:
-        octo: the double.
-        channel: the conversation as the bot addresses it.
-        bot: whose indicator.
-        now: the double's clock, seconds.
-    """
-    at = octo.typing_at(bot, channel)
-    return at is not None and now - at <= TYPING_SHOWN_S
-
-
 def _conversation(octo: OctoDouble, found: Conversation, now: float) -> dict[str, Any]:
-    bots = [account.uid for account in octo.accounts() if account.is_bot and account.uid in found.members]
+    there = [account.uid for account in octo.accounts() if account.uid in found.members]
+    typed = {uid: octo.typing_at(uid, found.channel) for uid in there}
     return {
         "id": found.bot or found.channel.id,
         "type": int(found.channel.type),
         "key": found.key,
         "title": found.title,
         "members": list(found.members),
-        "typing": [uid for uid in bots if typing(octo, found.channel, uid, now)],
+        "typing": [uid for uid, at in typed.items() if at is not None and now - at <= TYPING_SHOWN_S],
         "lines": [_line(line) for line in octo.chat(found.channel, found.bot)[-_LINES:]],
     }
 

@@ -18,7 +18,6 @@ from openclaw_channel_octo.wire.packets import (
     Connect,
     Disconnect,
     Event,
-    Flags,
     Packet,
     PacketType,
     Ping,
@@ -28,16 +27,12 @@ from openclaw_channel_octo.wire.packets import (
     Recvack,
     Send,
     Sendack,
-    Setting,
     Sub,
 )
 from openclaw_channel_octo.wire.state import ConnectionState, Step, advance
 
 __all__ = [
-    "Acked",
-    "ConnectRequested",
     "Damage",
-    "Pinged",
     "Sent",
     "ServerConnection",
     "ServerEvent",
@@ -56,30 +51,6 @@ class Damage(StrEnum):
     """A ciphertext cut short under a message key that matches it."""
 
 
-class ConnectRequested(Struct, frozen=True, kw_only=True):
-    """A client wants in: answer with `ServerConnection.accept` or `reject`, or not at all."""
-
-    connect: Connect
-
-
-class Acked(Struct, frozen=True, kw_only=True):
-    """The client has taken a message over.
-
-    Attributes:
-        message_id: of the RECV.
-        message_seq: of the RECV.
-        flags: the RECVACK's header bits.
-    """
-
-    message_id: int
-    message_seq: int
-    flags: Flags
-
-
-class Pinged(Struct, frozen=True, kw_only=True):
-    """The client pinged; the PONG is already queued."""
-
-
 class Sent(Struct, frozen=True, kw_only=True):
     """The client sent a message.
 
@@ -94,7 +65,12 @@ class Sent(Struct, frozen=True, kw_only=True):
     problem: str = ""
 
 
-ServerEvent = ConnectRequested | Acked | Pinged | Sent
+ServerEvent = Connect | Recvack | Ping | Sent
+"""What a client did.
+
+It wants in: answer with `ServerConnection.accept` or `reject`, or not at all. It has taken a message over. It pinged:
+the PONG is already queued. It sent a message.
+"""
 
 
 class ServerConnection:
@@ -122,22 +98,13 @@ class ServerConnection:
         self._node_id = node_id
         self._max_version = max_version
         self._encrypt = encrypt
-        self._state = ConnectionState.NEW
+        self.state = ConnectionState.NEW
+        """Where the connection stands."""
         self._framer = Framer()
         self._outgoing: list[bytes] = []
         self._connect: Connect | None = None
         self._version = max_version
         self._cipher: SessionCipher | None = None
-
-    @property
-    def state(self) -> ConnectionState:
-        """Where the connection stands."""
-        return self._state
-
-    @property
-    def version(self) -> int:
-        """The negotiated protocol version, once CONNECT has arrived."""
-        return self._version
 
     def receive(self, data: bytes) -> list[ServerEvent]:
         """Take bytes that arrived and return what they mean, in order; nothing once CLOSED.
@@ -147,7 +114,7 @@ class ServerConnection:
                 The connection is CLOSED: drop the transport without a packet, as servers do.
         """
         events: list[ServerEvent] = []
-        if self._state is ConnectionState.CLOSED:
+        if self.state is ConnectionState.CLOSED:
             return events
         try:
             for packet in self._framer.frames(data):
@@ -155,7 +122,7 @@ class ServerConnection:
                 if event is not None:
                     events.append(event)
         except RemoteProtocolError:
-            self._state = advance(self._state, Step.END)
+            self.state = advance(self.state, Step.END)
             raise
         return events
 
@@ -169,7 +136,7 @@ class ServerConnection:
             LocalProtocolError: no client is waiting for an answer.
         """
         connect = self._require_connect()
-        self._state = advance(self._state, Step.ACCEPT)
+        self.state = advance(self.state, Step.ACCEPT)
         modern = connect.version >= _NAMES_VERSION_SINCE
         self._queue(
             Connack(
@@ -194,41 +161,16 @@ class ServerConnection:
             LocalProtocolError: no CONNECT has arrived, or the connection has ended.
         """
         self._require_connect()
-        self._state = advance(self._state, Step.END)
+        self.state = advance(self.state, Step.END)
         self._queue(Connack(reason_code=reason))
 
-    def deliver(  # noqa: PLR0913  # the fields of a RECV
-        self,
-        *,
-        message_id: int,
-        message_seq: int,
-        client_msg_no: str,
-        from_uid: str,
-        channel_id: str,
-        channel_type: int,
-        timestamp: int,
-        payload: bytes,
-        flags: Flags = Flags.NONE,
-        setting: Setting = Setting.NONE,
-        topic: str = "",
-        damage: Damage | None = None,
-    ) -> None:
+    def deliver(self, recv: Recv, damage: Damage | None = None) -> None:
         """Queue a RECV, encrypted and with its message key; possible as soon as CONNECT has arrived.
 
         The same arguments give the same bytes, as the copies a server sends again are (protocol §4.6).
 
         Args:
-            message_id: unique on the server.
-            message_seq: place in the channel's log, 0 when it is not stored.
-            client_msg_no: the sender's id of the message.
-            from_uid: the sender, may be empty.
-            channel_id: the conversation as the recipient sees it, may be empty.
-            channel_type: see protocol §2.9.
-            timestamp: Unix seconds.
-            payload: plaintext.
-            flags: the header's bits.
-            setting: the setting byte; on 2.2 `Setting.NO_ENCRYPT` changes nothing.
-            topic: sent only with `Setting.TOPIC`.
+            recv: the packet with its payload in plaintext; on 2.2 `Setting.NO_ENCRYPT` changes nothing.
             damage: a fault to put in; needs encryption.
 
         Raises:
@@ -236,44 +178,25 @@ class ServerConnection:
                 there is no encryption to damage.
         """
         self._require_connect()
-        recv = Recv(
-            message_id=message_id,
-            message_seq=message_seq,
-            client_msg_no=client_msg_no,
-            from_uid=from_uid,
-            channel_id=channel_id,
-            channel_type=channel_type,
-            timestamp=timestamp,
-            payload=payload,
-            flags=flags,
-            setting=setting,
-            topic=topic,
-        )
         self._queue(self._seal(recv, damage))
 
-    def push_event(self, *, id: str, type: str, timestamp: int, data: bytes) -> None:  # noqa: A002  # the fields' names
+    def push(self, event: Event) -> None:
         """Queue an EVENT.
-
-        Args:
-            id: the event's id, may be empty.
-            type: such as ``stream.delta``.
-            timestamp: milliseconds by convention.
-            data: sent as it is.
 
         Raises:
             LocalProtocolError: no CONNECT has arrived, the connection has ended, or a field does not fit.
         """
         self._require_connect()
-        self._queue(Event(id=id, type=type, timestamp=timestamp, data=data))
+        self._queue(event)
 
     def confirm(
-        self, send: Send, *, message_id: int, message_seq: int, reason: int = ReasonCode.SUCCESS
+        self, send: Send, *, message_id: int = 0, message_seq: int = 0, reason: int = ReasonCode.SUCCESS
     ) -> None:
         """Queue the SENDACK of a SEND, in 2.2's form without a tail.
 
         Args:
             send: the packet of the `Sent` event.
-            message_id: the id the message got.
+            message_id: the id the message got, 0 for a refused one.
             message_seq: its place in the channel's log, 0 when it was not stored.
             reason: a `ReasonCode`; 9 for a wrong key or ciphertext (protocol §3.4).
 
@@ -302,7 +225,7 @@ class ServerConnection:
             LocalProtocolError: no CONNECT has arrived, or the connection has ended.
         """
         self._require_connect()
-        self._state = advance(self._state, Step.END)
+        self.state = advance(self.state, Step.END)
         self._queue(Disconnect(reason_code=reason, reason=text))
 
     def outgoing(self) -> list[bytes]:
@@ -311,7 +234,7 @@ class ServerConnection:
         return packets
 
     def _require_connect(self) -> Connect:
-        if self._connect is None or self._state is ConnectionState.CLOSED:
+        if self._connect is None or self.state is ConnectionState.CLOSED:
             raise LocalProtocolError(
                 "there is no client: CONNECT has not arrived, or the connection has ended"
             )
@@ -321,18 +244,18 @@ class ServerConnection:
         self._outgoing.append(encode(packet, self._version))
 
     def _on_frame(self, header: int, body: bytes) -> ServerEvent | None:
-        if self._state is ConnectionState.NEW:
+        if self.state is ConnectionState.NEW:
             return self._on_first_frame(header, body)
-        if self._state is ConnectionState.HANDSHAKING:
+        if self.state is ConnectionState.HANDSHAKING:
             raise RemoteProtocolError("the client sent something between CONNECT and CONNACK")
         if header >> 4 == PacketType.PING and header != _PING:
             raise RemoteProtocolError("PING with flag bits, which servers may take for JSON")
         match decode(header, body, self._version):
-            case Ping():
+            case Ping() as ping:
                 self._queue(Pong())
-                return Pinged()
+                return ping
             case Recvack() as ack:
-                return Acked(message_id=ack.message_id, message_seq=ack.message_seq, flags=ack.flags)
+                return ack
             case Send() as send:
                 return self._on_send(send)
             case Sub() | Event() | Disconnect():
@@ -340,7 +263,7 @@ class ServerConnection:
             case packet:
                 raise RemoteProtocolError(f"a client must not send {type(packet).__name__.upper()} here")
 
-    def _on_first_frame(self, header: int, body: bytes) -> ConnectRequested:
+    def _on_first_frame(self, header: int, body: bytes) -> Connect:
         connect = decode(header, body, self._max_version)
         if not isinstance(connect, Connect):
             raise RemoteProtocolError("the first packet is not CONNECT")
@@ -350,8 +273,8 @@ class ServerConnection:
         if self._encrypt:
             self._cipher = self._agree(connect)
         self._connect = connect
-        self._state = advance(self._state, Step.CONNECT)
-        return ConnectRequested(connect=connect)
+        self.state = advance(self.state, Step.CONNECT)
+        return connect
 
     def _agree(self, connect: Connect) -> SessionCipher:
         try:

@@ -8,17 +8,12 @@ from typing import Any, ClassVar, Final
 
 from msgspec import Struct, field
 
+from openclaw_channel_octo.clock import Clock
 from openclaw_channel_octo.ids import ChannelRef, ChannelType, person_channel, split_thread
+from openclaw_channel_octo.testing.octo import refusals
 from openclaw_channel_octo.testing.octo.payloads import shown_text
 from openclaw_channel_octo.testing.octo.records import ChatLine, RawMessage
-from openclaw_channel_octo.testing.octo.refusals import (
-    DIRECT_ONLY,
-    NO_THREAD,
-    NOT_A_FRIEND,
-    NOT_A_MEMBER,
-    NOT_STARTED,
-    Refusal,
-)
+from openclaw_channel_octo.testing.octo.refusals import Refusal
 from openclaw_channel_octo.values import SecretStruct
 from openclaw_channel_octo.wire.packets import Flags, Setting
 
@@ -26,7 +21,7 @@ __all__ = ["Account", "ChatGroup", "ChatMessage", "World"]
 
 _FIRST_MESSAGE_ID: Final = 2_044_043_250_838_278_145
 _MESSAGE_ID_STEP: Final = 1_000_002
-"""Even: every id stays odd, and so none survives a float64."""
+"""Even: every id stays odd, a 63-bit integer, and so none survives a float64."""
 
 _COMMAND: Final = Flags.NO_PERSIST | Flags.SYNC_ONCE
 
@@ -116,6 +111,7 @@ class World(Struct):
     """The state of the whole chat.
 
     Attributes:
+        clock: timestamps of messages.
         space_id: stamped into direct messages, empty for a deployment without spaces.
         accounts: by uid.
         groups: by group number.
@@ -130,7 +126,8 @@ class World(Struct):
         strangers: pairs that are friends no more.
     """
 
-    space_id: str = ""
+    clock: Clock
+    space_id: str
     accounts: dict[str, Account] = field(default_factory=dict)
     groups: dict[str, ChatGroup] = field(default_factory=dict)
     threads: dict[str, bool] = field(default_factory=dict)
@@ -147,14 +144,6 @@ class World(Struct):
     )
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     _by_id: dict[int, ChatMessage] = field(default_factory=dict)
-
-    def next_message_id(self) -> int:
-        """Return a fresh message id: a 63-bit integer no float64 can hold."""
-        return next(self._message_ids)
-
-    def next_client_msg_no(self) -> str:
-        """Return a fresh id as a sender's client makes it, 32 hexadecimal characters."""
-        return f"{next(self._numbers):032x}"
 
     def account(self, uid: str) -> Account:
         """Return an account. Raises `KeyError` naming the uid that was never added."""
@@ -197,15 +186,15 @@ class World(Struct):
         """Raise `Refusal` where the bot may not send, type, or read (octo-bot-api §9)."""
         if channel.type == ChannelType.PERSON:
             if not self.are_friends(bot, channel.id):
-                raise Refusal(NOT_STARTED if bot.is_app_bot else NOT_A_FRIEND)
+                raise Refusal(refusals.NOT_STARTED if bot.is_app_bot else refusals.NOT_A_FRIEND)
             return
         if bot.is_app_bot:
-            raise Refusal(DIRECT_ONLY)
+            raise Refusal(refusals.DIRECT_ONLY)
         if channel.type == ChannelType.THREAD and split_thread(channel.id) is None:
-            raise Refusal(NO_THREAD, "channel_id")
+            raise Refusal(refusals.NO_THREAD, "channel_id")
         group = self.group_of(channel)
         if group is None or bot.uid not in group.members:
-            raise Refusal(NOT_A_MEMBER, "channel_id")
+            raise Refusal(refusals.NOT_A_MEMBER, "channel_id")
 
     def compose(
         self,
@@ -213,8 +202,8 @@ class World(Struct):
         channel: ChannelRef,
         payload: bytes,
         *,
-        timestamp: int,
         flags: Flags = Flags.RED_DOT,
+        client_msg_no: str | None = None,
     ) -> ChatMessage:
         """Return a new message with its ids; it is not in the log yet.
 
@@ -222,53 +211,39 @@ class World(Struct):
             from_uid: the sender, empty for the system.
             channel: where, as the sender addresses it.
             payload: plaintext.
-            timestamp: Unix seconds.
             flags: the header's bits; what is not persisted gets no sequence number.
+            client_msg_no: the sender's id of it, ``None`` for a fresh one.
         """
-        conversation = self.conversation(channel, from_uid)
-        return ChatMessage(
-            message_id=self.next_message_id(),
-            message_seq=0 if flags & _COMMAND else self.next_seq(conversation),
-            client_msg_no=self.next_client_msg_no(),
-            from_uid=from_uid,
-            to_uid=channel.id if channel.type == ChannelType.PERSON else "",
-            conversation=conversation,
-            timestamp=timestamp,
-            payload=payload,
-            flags=flags,
+        raw = RawMessage(
+            from_uid=from_uid, channel=channel, payload=payload, flags=flags, client_msg_no=client_msg_no
         )
+        return self.raw(from_uid, raw)
 
-    def raw(self, recipient: str, raw: RawMessage, *, timestamp: int) -> ChatMessage:
+    def raw(self, recipient: str, raw: RawMessage) -> ChatMessage:
         """Return the message an injected RECV stands for; what is ``None`` in it is filled in.
 
         Args:
             recipient: whose connection it is for.
             raw: as the test wants it.
-            timestamp: Unix seconds where it has none.
         """
         conversation = self.conversation(raw.channel, recipient)
         direct = conversation.type == ChannelType.PERSON
         seq = raw.message_seq
         if seq is None:
-            seq = 0 if raw.flags & _COMMAND else self.next_seq(conversation)
+            seq = 0 if raw.flags & _COMMAND else self._next_seq(conversation)
         return ChatMessage(
-            message_id=self.next_message_id() if raw.message_id is None else raw.message_id,
+            message_id=next(self._message_ids) if raw.message_id is None else raw.message_id,
             message_seq=seq,
-            client_msg_no=self.next_client_msg_no() if raw.client_msg_no is None else raw.client_msg_no,
+            client_msg_no=f"{next(self._numbers):032x}" if raw.client_msg_no is None else raw.client_msg_no,
             from_uid=raw.from_uid,
             to_uid=(raw.channel.id if raw.from_uid == recipient else recipient) if direct else "",
             conversation=conversation,
-            timestamp=timestamp if raw.timestamp is None else raw.timestamp,
+            timestamp=self.clock.wall_ms() // 1000 if raw.timestamp is None else raw.timestamp,
             payload=raw.payload,
             flags=raw.flags,
             setting=raw.setting,
             topic=raw.topic,
         )
-
-    def next_seq(self, conversation: ChannelRef) -> int:
-        """Return the sequence number the conversation's next message gets."""
-        log = self.log.get(conversation)
-        return log[-1].message_seq + 1 if log else 1
 
     def store(self, message: ChatMessage) -> None:
         """Put a message into its conversation's log, in order of sequence numbers; a known one stays."""
@@ -322,6 +297,10 @@ class World(Struct):
             mine = (row for log in direct for row in log if channel.id in (row.from_uid, row.to_uid))
             rows = sorted(mine, key=lambda row: row.message_id)
         return [self._line(row) for row in rows if not row.flags & _COMMAND]
+
+    def _next_seq(self, conversation: ChannelRef) -> int:
+        log = self.log.get(conversation)
+        return log[-1].message_seq + 1 if log else 1
 
     def _line(self, row: ChatMessage) -> ChatLine:
         payload = _json_object(self.edits.get(row.message_id, row.payload))

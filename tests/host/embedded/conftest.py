@@ -1,32 +1,18 @@
 """Parts that the tests of the embedded host share."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import pytest
 
-from openclaw_channel_octo.host.base import Sender, Turn
 from openclaw_channel_octo.testing.clock import ManualClock
-from tests.host.turns import a_turn
-
-MakeTurn = Callable[..., Turn]
 
 
 @pytest.fixture
 def clock() -> ManualClock:
     return ManualClock()
-
-
-@pytest.fixture
-def make_turn() -> MakeTurn:
-    def make(run_id: str = "run-1", text: str = "hello", **fields: Any) -> Turn:
-        usual = {"account_id": "bot", "message_id": "1", "sender": Sender(uid="u1", name="Alice")}
-        return a_turn(run_id=run_id, text=text, **(usual | fields))
-
-    return make
 
 
 @pytest.fixture

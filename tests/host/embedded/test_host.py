@@ -32,10 +32,11 @@ from openclaw_channel_octo.host.embedded.host import EmbeddedHost
 from openclaw_channel_octo.host.embedded.transcript import Message
 from openclaw_channel_octo.session.status import SessionSnapshot
 from openclaw_channel_octo.testing.clock import ManualClock
+from tests.host.turns import a_turn
+from tests.processes import gone
 
 KEY = "agent:main:octo:group:g1"
 
-MakeTurn = Callable[..., Turn]
 MakeHost = Callable[..., Awaitable[EmbeddedHost]]
 
 
@@ -84,8 +85,13 @@ def sessions(tmp_path: Path) -> Path:
     return tmp_path / "state" / "agents" / "main" / "sessions"
 
 
-async def events(host: AgentHost, turn: Turn) -> list[TurnEvent]:
-    return [event async for event in host.run(turn)]
+def turn(run_id: str = "run-1", text: str = "hello", **fields: Any) -> Turn:
+    usual = {"account_id": "bot", "message_id": "1", "sender": Sender(uid="u1", name="Alice")}
+    return a_turn(run_id=run_id, text=text, **(usual | fields))
+
+
+async def events(host: AgentHost, asked: Turn) -> list[TurnEvent]:
+    return [event async for event in host.run(asked)]
 
 
 def entry(sessions: Path, key: str = KEY) -> dict[str, Any]:
@@ -110,11 +116,11 @@ async def begun(stream: AsyncIterator[TurnEvent], *expected: TurnEvent) -> None:
 
 
 async def test_a_turn_is_accepted_streams_and_ends_done(
-    make_host: MakeHost, make_turn: MakeTurn, sessions: Path, clock: ManualClock
+    make_host: MakeHost, sessions: Path, clock: ManualClock
 ) -> None:
     host: AgentHost = await make_host(Scripted("Hel", "", "lo\n"))
     started = clock.wall_ms()
-    assert await events(host, make_turn("run-1")) == [
+    assert await events(host, turn("run-1")) == [
         Accepted("run-1"),
         Delta("Hel"),
         Delta("lo\n"),
@@ -135,10 +141,10 @@ async def test_a_turn_is_accepted_streams_and_ends_done(
 
 
 async def test_while_it_runs_the_session_is_running_and_shows_progress(
-    make_host: MakeHost, make_turn: MakeTurn, clock: ManualClock, sessions: Path
+    make_host: MakeHost, clock: ManualClock, sessions: Path
 ) -> None:
     host = await make_host(Scripted("working", hangs=True))
-    stream = host.run(make_turn("run-1"))
+    stream = host.run(turn("run-1"))
     started = clock.wall_ms()
     await begun(stream, Accepted("run-1"), Delta("working"))
     await clock.advance(5)
@@ -161,11 +167,11 @@ async def test_a_session_nobody_spoke_in_is_not_there(make_host: MakeHost) -> No
 
 
 async def test_the_agent_learns_who_asks_what_in_which_conversation(
-    make_host: MakeHost, make_turn: MakeTurn, sessions: Path
+    make_host: MakeHost, sessions: Path
 ) -> None:
     agent = Scripted("ok")
     host = await make_host(agent)
-    await events(host, make_turn("run-1", "question", context="earlier", conversation="thread"))
+    await events(host, turn("run-1", "question", context="earlier", conversation="thread"))
     assert agent.prompts == [
         Prompt(
             text="question",
@@ -179,32 +185,28 @@ async def test_the_agent_learns_who_asks_what_in_which_conversation(
     ]
 
 
-async def test_the_conversation_is_remembered_across_turns_and_hosts(
-    make_host: MakeHost, make_turn: MakeTurn
-) -> None:
+async def test_the_conversation_is_remembered_across_turns_and_hosts(make_host: MakeHost) -> None:
     host = await make_host(Scripted("first answer"))
-    await events(host, make_turn("run-1", "first"))
+    await events(host, turn("run-1", "first"))
     await host.stop()
     agent = Scripted("second answer")
     again = await make_host(agent)
-    await events(again, make_turn("run-2", "second", sender=Sender(uid="u2")))
+    await events(again, turn("run-2", "second", sender=Sender(uid="u2")))
     assert agent.prompts[0].history == (
         Message(role="user", text="first", sender="Alice"),
         Message(role="assistant", text="first answer"),
     )
 
 
-async def test_no_output_is_an_empty_final(make_host: MakeHost, make_turn: MakeTurn, sessions: Path) -> None:
+async def test_no_output_is_an_empty_final(make_host: MakeHost, sessions: Path) -> None:
     host = await make_host(CommandAgent(["true"]))
-    assert await events(host, make_turn("run-1")) == [Accepted("run-1"), Final("")]
+    assert await events(host, turn("run-1")) == [Accepted("run-1"), Final("")]
     assert entry(sessions)["status"] == "done"
 
 
-async def test_a_failing_agent_fails_the_run_and_keeps_its_text(
-    make_host: MakeHost, make_turn: MakeTurn, sessions: Path
-) -> None:
+async def test_a_failing_agent_fails_the_run_and_keeps_its_text(make_host: MakeHost, sessions: Path) -> None:
     host = await make_host(CommandAgent(["sh", "-c", "echo half; echo broken pipe >&2; exit 3"]))
-    *_, end = await events(host, make_turn("run-1", "question"))
+    *_, end = await events(host, turn("run-1", "question"))
     message = "the agent's program ended with exit code 3: broken pipe"
     assert end == Failed("failed", message, "half")
     stored = entry(sessions)
@@ -214,41 +216,39 @@ async def test_a_failing_agent_fails_the_run_and_keeps_its_text(
     assert (answer["stopReason"], answer["errorMessage"]) == ("error", message)
 
 
-async def test_a_program_that_does_not_exist_fails_the_run_with_advice(
-    make_host: MakeHost, make_turn: MakeTurn
-) -> None:
+async def test_a_program_that_does_not_exist_fails_the_run_with_advice(make_host: MakeHost) -> None:
     host = await make_host(CommandAgent(["no-such-program-anywhere"]))
-    *_, end = await events(host, make_turn("run-1"))
+    *_, end = await events(host, turn("run-1"))
     assert isinstance(end, Failed)
     assert "install it or give its full path" in end.message
 
 
 async def test_an_agent_with_a_bug_fails_the_run_and_shows_the_bug_in_the_log(
-    make_host: MakeHost, make_turn: MakeTurn, caplog: pytest.LogCaptureFixture
+    make_host: MakeHost, caplog: pytest.LogCaptureFixture
 ) -> None:
     host = await make_host(Scripted("so far", error=KeyError("private")))
-    *_, end = await events(host, make_turn("run-1"))
+    *_, end = await events(host, turn("run-1"))
     assert end == Failed("failed", "the agent broke with KeyError: see the log", "so far")
     assert "Traceback" in caplog.text
 
 
-async def test_an_agent_that_cancels_itself_fails_the_run(make_host: MakeHost, make_turn: MakeTurn) -> None:
+async def test_an_agent_that_cancels_itself_fails_the_run(make_host: MakeHost) -> None:
     class Cancelling:
         async def reply(self, prompt: Prompt) -> AsyncIterator[str]:
             yield prompt.text
             raise asyncio.CancelledError
 
     host = await make_host(Cancelling())
-    *_, end = await events(host, make_turn("run-1", "hi"))
+    *_, end = await events(host, turn("run-1", "hi"))
     assert end == Failed("failed", "the agent cancelled itself", "hi")
 
 
 async def test_a_run_over_its_budget_times_out_and_its_agent_is_ended(
-    make_host: MakeHost, make_turn: MakeTurn, sessions: Path, clock: ManualClock
+    make_host: MakeHost, sessions: Path, clock: ManualClock
 ) -> None:
     agent = Scripted("so far", hangs=True)
     host = await make_host(agent, timeout_s=30.0)
-    stream = host.run(make_turn("run-1"))
+    stream = host.run(turn("run-1"))
     await begun(stream, Accepted("run-1"), Delta("so far"))
     await clock.advance(29.9)
     assert entry(sessions)["status"] == "running"
@@ -261,27 +261,22 @@ async def test_a_run_over_its_budget_times_out_and_its_agent_is_ended(
 
 
 async def test_a_program_over_its_budget_is_ended_with_its_children(
-    make_host: MakeHost, make_turn: MakeTurn, clock: ManualClock
+    make_host: MakeHost, clock: ManualClock
 ) -> None:
     host = await make_host(CommandAgent(["sh", "-c", "sleep 1000 & echo $!; wait"]), timeout_s=30.0)
-    stream = host.run(make_turn("run-1"))
+    stream = host.run(turn("run-1"))
     await anext(stream)
     delta = await anext(stream)
     assert isinstance(delta, Delta)
     await clock.advance(30)
     assert isinstance(await anext(stream), Failed)
-    child = Path(f"/proc/{int(delta.text)}/stat")
-    async with asyncio.timeout(5):
-        while child.exists() and " Z " not in child.read_text():  # noqa: ASYNC110  # another process
-            await asyncio.sleep(0.002)
+    assert await gone(int(delta.text))
 
 
-async def test_an_aborted_run_is_killed_and_says_so(
-    make_host: MakeHost, make_turn: MakeTurn, sessions: Path
-) -> None:
+async def test_an_aborted_run_is_killed_and_says_so(make_host: MakeHost, sessions: Path) -> None:
     agent = Scripted("so far", hangs=True)
     host = await make_host(agent)
-    stream = host.run(make_turn("run-1"))
+    stream = host.run(turn("run-1"))
     await begun(stream, Accepted("run-1"), Delta("so far"))
     assert await host.abort(KEY, "another run") is False
     assert await host.abort(KEY, "run-1") is True
@@ -292,12 +287,10 @@ async def test_an_aborted_run_is_killed_and_says_so(
     assert await host.abort(KEY, "run-1") is False
 
 
-async def test_closing_the_stream_kills_the_run(
-    make_host: MakeHost, make_turn: MakeTurn, sessions: Path
-) -> None:
+async def test_closing_the_stream_kills_the_run(make_host: MakeHost, sessions: Path) -> None:
     agent = Scripted("so far", hangs=True)
     host = await make_host(agent)
-    stream = host.run(make_turn("run-1"))
+    stream = host.run(turn("run-1"))
     await begun(stream, Accepted("run-1"))
     await stream.aclose()
     assert entry(sessions)["status"] == "killed"
@@ -305,10 +298,10 @@ async def test_closing_the_stream_kills_the_run(
 
 
 async def test_cancelling_the_reader_kills_the_run(
-    make_host: MakeHost, make_turn: MakeTurn, sessions: Path, clock: ManualClock
+    make_host: MakeHost, sessions: Path, clock: ManualClock
 ) -> None:
     host = await make_host(Scripted(hangs=True))
-    reader = asyncio.create_task(events(host, make_turn("run-1")))
+    reader = asyncio.create_task(events(host, turn("run-1")))
     await clock.sleepers(1)
     reader.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -318,7 +311,6 @@ async def test_cancelling_the_reader_kills_the_run(
 
 async def test_an_agent_that_does_not_end_is_left_behind_and_its_late_text_dropped(
     make_host: MakeHost,
-    make_turn: MakeTurn,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -336,7 +328,7 @@ async def test_an_agent_that_does_not_end_is_left_behind_and_its_late_text_dropp
 
     monkeypatch.setattr(host_module, "AGENT_STOP_S", 0.005)
     host = await make_host(Stubborn())
-    stream = host.run(make_turn("run-1"))
+    stream = host.run(turn("run-1"))
     await begun(stream, Accepted("run-1"), Delta("early"))
     await host.abort(KEY, "run-1")
     assert [event async for event in stream] == [Failed("killed", "the run was aborted", "early")]
@@ -346,7 +338,7 @@ async def test_an_agent_that_does_not_end_is_left_behind_and_its_late_text_dropp
 
 
 async def test_an_agent_that_breaks_while_it_is_stopped_is_only_logged(
-    make_host: MakeHost, make_turn: MakeTurn, caplog: pytest.LogCaptureFixture
+    make_host: MakeHost, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Breaking:
         async def reply(self, prompt: Prompt) -> AsyncIterator[str]:
@@ -357,7 +349,7 @@ async def test_an_agent_that_breaks_while_it_is_stopped_is_only_logged(
                 raise AgentError("on the way out")
 
     host = await make_host(Breaking())
-    stream = host.run(make_turn("run-1"))
+    stream = host.run(turn("run-1"))
     await begun(stream, Accepted("run-1"), Delta("early"))
     await host.abort(KEY, "run-1")
     assert await anext(stream) == Failed("killed", "the run was aborted", "early")
@@ -365,77 +357,77 @@ async def test_an_agent_that_breaks_while_it_is_stopped_is_only_logged(
 
 
 async def test_a_second_turn_of_a_busy_session_is_skipped_and_another_session_runs(
-    make_host: MakeHost, make_turn: MakeTurn
+    make_host: MakeHost,
 ) -> None:
     host = await make_host(Scripted("so far", hangs=True))
-    stream = host.run(make_turn("run-1"))
+    stream = host.run(turn("run-1"))
     await begun(stream, Accepted("run-1"))
-    assert await events(host, make_turn("run-2")) == [Skipped("busy with run run-1")]
-    other = host.run(make_turn("run-3", session_key="agent:main:octo:group:g2"))
+    assert await events(host, turn("run-2")) == [Skipped("busy with run run-1")]
+    other = host.run(turn("run-3", session_key="agent:main:octo:group:g2"))
     await begun(other, Accepted("run-3"))
     await other.aclose()
     await stream.aclose()
 
 
 async def test_the_same_run_id_replays_its_outcome_without_a_run(
-    make_host: MakeHost, make_turn: MakeTurn, monkeypatch: pytest.MonkeyPatch
+    make_host: MakeHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(host_module, "OUTCOMES_KEPT", 2)
     agent = Scripted("answer")
     host = await make_host(agent)
-    await events(host, make_turn("run-1"))
+    await events(host, turn("run-1"))
     agent.error = AgentError("no")
-    await events(host, make_turn("run-2"))
-    assert await events(host, make_turn("run-1", "other text")) == [Accepted("run-1"), Final("answer")]
-    assert await events(host, make_turn("run-2")) == [Accepted("run-2"), Failed("failed", "no", "answer")]
+    await events(host, turn("run-2"))
+    assert await events(host, turn("run-1", "other text")) == [Accepted("run-1"), Final("answer")]
+    assert await events(host, turn("run-2")) == [Accepted("run-2"), Failed("failed", "no", "answer")]
     assert len(agent.prompts) == 2
-    await events(host, make_turn("run-3"))
-    await events(host, make_turn("run-1"))
+    await events(host, turn("run-3"))
+    await events(host, turn("run-1"))
     assert len(agent.prompts) == 4
 
 
 @pytest.mark.parametrize("status", ["failed", "timeout", "killed", "interrupted"])
 async def test_a_strict_host_skips_an_ended_session_until_it_is_recovered(
-    make_host: MakeHost, make_turn: MakeTurn, sessions: Path, status: str
+    make_host: MakeHost, sessions: Path, status: str
 ) -> None:
     write_entry(sessions, sessionKey=KEY, status=status, abortedLastRun=False, runtimeMs=394653)
     host = await make_host(EchoAgent(), strict=True)
     for run_id in ("run-1", "run-2"):
-        assert await events(host, make_turn(run_id)) == [Skipped(f"session {status}")]
+        assert await events(host, turn(run_id)) == [Skipped(f"session {status}")]
     snapshot = await host.describe(KEY)
     assert snapshot is not None
     assert await host.recover(snapshot) is Recovery.RECOVERED
-    assert await events(host, make_turn("run-3", "hi")) == [Accepted("run-3"), Delta("hi"), Final("hi")]
+    assert await events(host, turn("run-3", "hi")) == [Accepted("run-3"), Delta("hi"), Final("hi")]
     assert entry(sessions)["status"] == "done"
 
 
 @pytest.mark.parametrize("status", [None, "done", "strange"])
 async def test_a_strict_host_runs_other_sessions(
-    make_host: MakeHost, make_turn: MakeTurn, sessions: Path, status: str | None
+    make_host: MakeHost, sessions: Path, status: str | None
 ) -> None:
     write_entry(sessions, sessionId="s1", status=status)
     host = await make_host(EchoAgent(), strict=True)
-    assert (await events(host, make_turn("run-1", "hi")))[-1] == Final("hi")
+    assert (await events(host, turn("run-1", "hi")))[-1] == Final("hi")
 
 
 async def test_a_host_that_is_not_strict_runs_a_failed_session_at_once(
-    make_host: MakeHost, make_turn: MakeTurn, sessions: Path
+    make_host: MakeHost, sessions: Path
 ) -> None:
     write_entry(sessions, sessionId="s1", status="failed", lastRunError="x", modelOverride="m")
     host = await make_host(EchoAgent())
-    assert (await events(host, make_turn("run-1", "hi")))[-1] == Final("hi")
+    assert (await events(host, turn("run-1", "hi")))[-1] == Final("hi")
     stored = entry(sessions)
     assert (stored["status"], stored["sessionId"], stored["modelOverride"]) == ("done", "s1", "m")
     assert "lastRunError" not in stored
 
 
 async def test_memory_and_unknown_fields_survive_failure_and_recovery(
-    make_host: MakeHost, make_turn: MakeTurn, sessions: Path
+    make_host: MakeHost, sessions: Path
 ) -> None:
     write_entry(sessions, sessionId="s1", groupActivation="mention", skillsSnapshot={"a": [1]})
     agent = Scripted("half", error=AgentError("model gone"))
     host = await make_host(agent)
-    await events(host, make_turn("run-1", "first"))
+    await events(host, turn("run-1", "first"))
     snapshot = await host.describe(KEY)
     assert snapshot is not None
     assert snapshot.last_run_error == "model gone"
@@ -444,23 +436,21 @@ async def test_memory_and_unknown_fields_survive_failure_and_recovery(
     del stored["updatedAt"]
     assert stored == {"sessionId": "s1", "groupActivation": "mention", "skillsSnapshot": {"a": [1]}}
     agent.error = None
-    await events(host, make_turn("run-2", "second"))
+    await events(host, turn("run-2", "second"))
     assert [message.text for message in agent.prompts[1].history] == ["first", "half"]
     assert entry(sessions)["sessionId"] == "s1"
 
 
-async def test_recovery_never_touches_a_newer_or_a_live_run(
-    make_host: MakeHost, make_turn: MakeTurn, sessions: Path
-) -> None:
+async def test_recovery_never_touches_a_newer_or_a_live_run(make_host: MakeHost, sessions: Path) -> None:
     agent = Scripted(error=AgentError("no"))
     host = await make_host(agent)
-    await events(host, make_turn("run-1"))
+    await events(host, turn("run-1"))
     old = await host.describe(KEY)
     assert old is not None
-    await events(host, make_turn("run-2"))
+    await events(host, turn("run-2"))
     assert await host.recover(old) is Recovery.CONFLICT
     agent.error, agent.hangs = None, True
-    stream = host.run(make_turn("run-3"))
+    stream = host.run(turn("run-3"))
     await begun(stream, Accepted("run-3"))
     live = await host.describe(KEY)
     assert live is not None
@@ -479,24 +469,24 @@ async def test_two_recoveries_of_one_snapshot_give_one_recovery(make_host: MakeH
 
 
 async def test_a_reset_gives_an_empty_memory_and_keeps_the_old_transcript(
-    make_host: MakeHost, make_turn: MakeTurn, sessions: Path
+    make_host: MakeHost, sessions: Path
 ) -> None:
     agent = Scripted("answer")
     host = await make_host(agent)
-    await events(host, make_turn("run-1"))
+    await events(host, turn("run-1"))
     old_id = entry(sessions)["sessionId"]
     fresh = await host.reset(KEY)
     assert fresh == await host.describe(KEY)
     assert fresh.session_id not in {None, old_id}
     assert fresh.status is None
-    await events(host, make_turn("run-2"))
+    await events(host, turn("run-2"))
     assert agent.prompts[1].history == ()
     assert len(said(sessions, old_id)) == 2
 
 
-async def test_a_reset_kills_what_runs(make_host: MakeHost, make_turn: MakeTurn, sessions: Path) -> None:
+async def test_a_reset_kills_what_runs(make_host: MakeHost, sessions: Path) -> None:
     host = await make_host(Scripted(hangs=True))
-    stream = host.run(make_turn("run-1"))
+    stream = host.run(turn("run-1"))
     await begun(stream, Accepted("run-1"))
     fresh = await host.reset(KEY)
     assert await anext(stream) == Failed("killed", "the run was aborted")
@@ -504,12 +494,10 @@ async def test_a_reset_kills_what_runs(make_host: MakeHost, make_turn: MakeTurn,
     assert "status" not in entry(sessions)
 
 
-async def test_stopping_the_host_interrupts_what_runs(
-    make_host: MakeHost, make_turn: MakeTurn, sessions: Path
-) -> None:
+async def test_stopping_the_host_interrupts_what_runs(make_host: MakeHost, sessions: Path) -> None:
     agent = Scripted("so far", hangs=True)
     host = await make_host(agent)
-    streams = [host.run(make_turn(f"run-{n}", session_key=f"{KEY}{n}")) for n in range(2)]
+    streams = [host.run(turn(f"run-{n}", session_key=f"{KEY}{n}")) for n in range(2)]
     for number, stream in enumerate(streams):
         await begun(stream, Accepted(f"run-{number}"), Delta("so far"))
     await host.stop()
@@ -520,12 +508,10 @@ async def test_stopping_the_host_interrupts_what_runs(
     assert agent.ended == 2
 
 
-async def test_a_host_that_is_not_started_or_was_stopped_runs_nothing(
-    make_host: MakeHost, make_turn: MakeTurn
-) -> None:
+async def test_a_host_that_is_not_started_or_was_stopped_runs_nothing(make_host: MakeHost) -> None:
     host = await make_host(EchoAgent(), start=False)
     with pytest.raises(HostError, match="start it"):
-        await events(host, make_turn("run-1"))
+        await events(host, turn("run-1"))
     await host.stop()
     await host.start()
     await host.stop()
@@ -533,11 +519,11 @@ async def test_a_host_that_is_not_started_or_was_stopped_runs_nothing(
         await host.describe(KEY)
 
 
-async def test_a_host_can_be_started_again(make_host: MakeHost, make_turn: MakeTurn) -> None:
+async def test_a_host_can_be_started_again(make_host: MakeHost) -> None:
     host = await make_host(EchoAgent())
     await host.stop()
     await host.start()
-    assert (await events(host, make_turn("run-1", "hi")))[-1] == Final("hi")
+    assert (await events(host, turn("run-1", "hi")))[-1] == Final("hi")
 
 
 @pytest.mark.parametrize("rounds", range(4))
@@ -627,7 +613,7 @@ asyncio.run(main(*sys.argv[1:]))
 
 
 async def test_a_killed_process_leaves_a_session_the_next_one_can_use(
-    make_host: MakeHost, make_turn: MakeTurn, tmp_path: Path, sessions: Path
+    make_host: MakeHost, tmp_path: Path, sessions: Path
 ) -> None:
     command = [sys.executable, "-c", DYING, str(tmp_path / "state"), KEY]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:  # noqa: ASYNC220  # a helper of the test
@@ -642,19 +628,17 @@ async def test_a_killed_process_leaves_a_session_the_next_one_can_use(
     snapshot = await host.describe(KEY)
     assert snapshot is not None
     assert (snapshot.status, snapshot.last_run_id) == ("interrupted", "lost")
-    assert (await events(host, make_turn("run-2")))[-1] == Final("here again")
+    assert (await events(host, turn("run-2")))[-1] == Final("here again")
     assert [message.text for message in agent.prompts[0].history] == ["hello"]
 
 
-def test_a_loop_that_is_torn_down_leaves_the_row_ended(
-    tmp_path: Path, make_turn: MakeTurn, sessions: Path
-) -> None:
+def test_a_loop_that_is_torn_down_leaves_the_row_ended(tmp_path: Path, sessions: Path) -> None:
     async def main() -> None:
         host = EmbeddedHost(
             state_dir=tmp_path / "state", agent_id="main", agent=Scripted(hangs=True), clock=ManualClock()
         )
         await host.start()
-        stream = host.run(make_turn("run-1"))
+        stream = host.run(turn("run-1"))
         await begun(stream, Accepted("run-1"))
         assert entry(sessions)["status"] == "running"
 
@@ -663,22 +647,22 @@ def test_a_loop_that_is_torn_down_leaves_the_row_ended(
 
 
 async def test_a_transcript_that_cannot_be_written_does_not_stop_the_turn(
-    make_host: MakeHost, make_turn: MakeTurn, sessions: Path, caplog: pytest.LogCaptureFixture
+    make_host: MakeHost, sessions: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     write_entry(sessions, sessionId="s1")
     (sessions / "s1.jsonl").mkdir()
     host = await make_host(EchoAgent())
-    assert (await events(host, make_turn("run-1", "hi")))[-1] == Final("hi")
+    assert (await events(host, turn("run-1", "hi")))[-1] == Final("hi")
     assert "the turn goes on without it" in caplog.text
 
 
 async def test_a_store_that_cannot_be_written_does_not_stop_the_turn(
-    make_host: MakeHost, make_turn: MakeTurn, sessions: Path
+    make_host: MakeHost, sessions: Path
 ) -> None:
     write_entry(sessions, sessionId="s1", status="failed")
     (sessions / "sessions.json").chmod(0o400)
     host = await make_host(EchoAgent())
-    assert (await events(host, make_turn("run-1", "hi")))[-1] == Final("hi")
+    assert (await events(host, turn("run-1", "hi")))[-1] == Final("hi")
     snapshot = await host.describe(KEY)
     assert snapshot is not None
     assert snapshot.status == "done"
@@ -686,10 +670,10 @@ async def test_a_store_that_cannot_be_written_does_not_stop_the_turn(
 
 
 async def test_a_session_reset_by_hand_during_a_run_stays_as_it_was_edited(
-    make_host: MakeHost, make_turn: MakeTurn, sessions: Path
+    make_host: MakeHost, sessions: Path
 ) -> None:
     host = await make_host(Scripted("so far", hangs=True))
-    stream = host.run(make_turn("run-1"))
+    stream = host.run(turn("run-1"))
     await begun(stream, Accepted("run-1"))
     write_entry(sessions, sessionId="by-hand")
     await stream.aclose()

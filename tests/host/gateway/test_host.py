@@ -1,7 +1,7 @@
 """The gateway as a host: turns, sessions, and what happens to a run when a connection or the gateway goes away."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, ClassVar
@@ -30,6 +30,7 @@ from openclaw_channel_octo.session.status import Status
 from openclaw_channel_octo.testing.gateway.server import Break, FakeGateway, Hang, Say, TimeOut
 from tests.host.turns import a_turn
 from tests.runtime.rig import FastClock
+from tests.until import until
 
 KEY = "agent:main:octo:group:G1"
 SCOPES = ("operator.read", "operator.write")
@@ -64,19 +65,25 @@ async def hosted(
         await host.stop()
 
 
+@pytest.fixture
+async def gateway() -> AsyncIterator[FakeGateway]:
+    async with FakeGateway() as running:
+        yield running
+
+
+@pytest.fixture
+async def host(gateway: FakeGateway, tmp_path: Path, clock: Clock) -> AsyncIterator[GatewayHost]:
+    async with hosted(gateway, tmp_path, clock) as running:
+        yield running
+
+
 async def events_of(host: GatewayHost, asked: Turn) -> list[TurnEvent]:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         return [event async for event in host.run(asked)]
 
 
 async def end_of(host: GatewayHost, asked: Turn) -> TurnEvent:
     return (await events_of(host, asked))[-1]
-
-
-async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(20):
-        while not condition():  # noqa: ASYNC110  # looks from outside, like a person
-            await asyncio.sleep(0.002)
 
 
 async def begun(gateway: FakeGateway, host: GatewayHost, reply: Hang) -> asyncio.Task[TurnEvent]:
@@ -87,10 +94,11 @@ async def begun(gateway: FakeGateway, host: GatewayHost, reply: Hang) -> asyncio
     return running
 
 
-async def test_a_turn_is_asked_with_our_run_id_and_without_delivery(tmp_path: Path, clock: Clock) -> None:
-    async with FakeGateway() as gateway, hosted(gateway, tmp_path, clock) as host:
-        events = await events_of(host, turn())
-        (asked,) = gateway.asked
+async def test_a_turn_is_asked_with_our_run_id_and_without_delivery(
+    gateway: FakeGateway, host: GatewayHost
+) -> None:
+    events = await events_of(host, turn())
+    (asked,) = gateway.asked
     assert events[0] == Accepted("run-1")
     assert events[-1] == Final("echo: [ann] hello")
     assert "".join(event.text for event in events if isinstance(event, Delta)) == "echo: [ann] hello"
@@ -102,10 +110,9 @@ async def test_a_turn_is_asked_with_our_run_id_and_without_delivery(tmp_path: Pa
     assert "disableMessageTool" not in asked.params  # 2026.5.22 refuses what it does not know
 
 
-async def test_a_direct_message_is_asked_as_it_was_written(tmp_path: Path, clock: Clock) -> None:
-    async with FakeGateway() as gateway, hosted(gateway, tmp_path, clock) as host:
-        await events_of(host, turn("hi", conversation="direct", context="> earlier"))
-        (asked,) = gateway.asked
+async def test_a_direct_message_is_asked_as_it_was_written(gateway: FakeGateway, host: GatewayHost) -> None:
+    await events_of(host, turn("hi", conversation="direct", context="> earlier"))
+    (asked,) = gateway.asked
     assert asked.message == "> earlier\n\nhi"
     assert not {"groupId", "extraSystemPrompt"} & set(asked.params)
 
@@ -135,25 +142,24 @@ async def test_a_run_that_ends_badly_fails_with_its_status_and_the_row_shows_it(
     assert (snapshot.status, snapshot.last_run_id) == (status, "run-1")
 
 
-async def test_an_empty_answer_is_an_empty_final(tmp_path: Path, clock: Clock) -> None:
-    async with FakeGateway() as gateway, hosted(gateway, tmp_path, clock) as host:
-        gateway.answer(lambda _: Say(""))
-        assert await end_of(host, turn()) == Final("")
+async def test_an_empty_answer_is_an_empty_final(gateway: FakeGateway, host: GatewayHost) -> None:
+    gateway.answer(lambda _: Say(""))
+    assert await end_of(host, turn()) == Final("")
 
 
-async def test_an_agent_the_gateway_does_not_have_fails_with_its_words(tmp_path: Path, clock: Clock) -> None:
-    async with FakeGateway() as gateway, hosted(gateway, tmp_path, clock) as host:
-        end = await end_of(host, turn(session_key="agent:gone:octo:group:G1"))
+async def test_an_agent_the_gateway_does_not_have_fails_with_its_words(host: GatewayHost) -> None:
+    end = await end_of(host, turn(session_key="agent:gone:octo:group:G1"))
     assert isinstance(end, Failed)
     assert "no longer exists" in end.message
 
 
-async def test_an_aborted_run_is_killed_and_its_late_text_is_dropped(tmp_path: Path, clock: Clock) -> None:
-    async with FakeGateway() as gateway, hosted(gateway, tmp_path, clock) as host:
-        running = await begun(gateway, host, Hang())
-        assert await host.abort(KEY, "run-1")
-        end = await running
-        assert not await host.abort(KEY, "run-1")
+async def test_an_aborted_run_is_killed_and_its_late_text_is_dropped(
+    gateway: FakeGateway, host: GatewayHost
+) -> None:
+    running = await begun(gateway, host, Hang())
+    assert await host.abort(KEY, "run-1")
+    end = await running
+    assert not await host.abort(KEY, "run-1")
     assert isinstance(end, Failed)
     assert end.status == Status.KILLED
 
@@ -245,32 +251,30 @@ async def test_a_run_that_a_restarted_gateway_leaves_is_asked_for_again_under_a_
     assert second.startswith("run-1.")
 
 
-async def test_a_recovered_run_that_fails_is_told_once(tmp_path: Path, clock: Clock) -> None:
-    async with FakeGateway() as gateway, hosted(gateway, tmp_path, clock) as host:
-        running = await begun(gateway, host, Hang())
-        await gateway.kill()
-        gateway.answer(lambda _: Hang(Break("still broken")))
-        await gateway.start()
-        await until(lambda: gateway.connects == 2 and gateway.calls.count("sessions.describe") > 1)
-        gateway.runs.release()
-        end = await running
+async def test_a_recovered_run_that_fails_is_told_once(gateway: FakeGateway, host: GatewayHost) -> None:
+    running = await begun(gateway, host, Hang())
+    await gateway.kill()
+    gateway.answer(lambda _: Hang(Break("still broken")))
+    await gateway.start()
+    await until(lambda: gateway.connects == 2 and gateway.calls.count("sessions.describe") > 1)
+    gateway.runs.release()
+    end = await running
     assert isinstance(end, Failed)
     assert end.message == "still broken"
     assert len(gateway.asked) == 1
 
 
 async def test_a_run_asked_while_the_gateway_drains_waits_for_the_next_gateway(
-    tmp_path: Path, clock: Clock
+    gateway: FakeGateway, host: GatewayHost
 ) -> None:
-    async with FakeGateway() as gateway, hosted(gateway, tmp_path, clock) as host:
-        gateway.draining = True
-        running = asyncio.create_task(end_of(host, turn()))
-        await until(lambda: gateway.calls.count("agent") > 0)
-        assert not gateway.asked
-        await gateway.terminate()
-        await gateway.start()
-        assert await running == Final("echo: [ann] hello")
-        assert len(gateway.asked) == 1
+    gateway.draining = True
+    running = asyncio.create_task(end_of(host, turn()))
+    await until(lambda: gateway.calls.count("agent") > 0)
+    assert not gateway.asked
+    await gateway.terminate()
+    await gateway.start()
+    assert await running == Final("echo: [ann] hello")
+    assert len(gateway.asked) == 1
 
 
 async def test_a_run_of_an_earlier_process_is_taken_up_where_it_is(tmp_path: Path, clock: Clock) -> None:
@@ -290,13 +294,12 @@ async def test_a_run_of_an_earlier_process_is_taken_up_where_it_is(tmp_path: Pat
 
 
 async def test_the_answer_of_a_run_that_ended_between_two_processes_comes_from_the_history(
-    tmp_path: Path, clock: Clock
+    gateway: FakeGateway, host: GatewayHost, clock: Clock
 ) -> None:
-    async with FakeGateway() as gateway, hosted(gateway, tmp_path, clock) as host:
-        since = clock.wall_ms()
-        assert await end_of(host, turn()) == Final("echo: [ann] hello")
-        assert await end_of(host, turn(resumed=True, lost_since_ms=since)) == Final("echo: [ann] hello")
-        assert len(gateway.asked) == 1
+    since = clock.wall_ms()
+    assert await end_of(host, turn()) == Final("echo: [ann] hello")
+    assert await end_of(host, turn(resumed=True, lost_since_ms=since)) == Final("echo: [ann] hello")
+    assert len(gateway.asked) == 1
 
 
 async def test_a_turn_waits_for_a_gateway_that_is_not_there_yet(tmp_path: Path, clock: Clock) -> None:
@@ -321,28 +324,26 @@ async def test_a_turn_waits_for_a_gateway_that_is_not_there_yet(tmp_path: Path, 
     ],
 )
 async def test_a_refusal_at_the_start_says_what_to_do(
-    refusing: str, what_to_do: str, tmp_path: Path, clock: Clock
+    gateway: FakeGateway, refusing: str, what_to_do: str, tmp_path: Path, clock: Clock
 ) -> None:
-    async with FakeGateway() as gateway:
-        gateway.refusing = refusing
-        with pytest.raises(HostRefused, match=what_to_do):
-            async with hosted(gateway, tmp_path, clock):
-                pass
+    gateway.refusing = refusing
+    with pytest.raises(HostRefused, match=what_to_do):
+        async with hosted(gateway, tmp_path, clock):
+            pass
 
 
 async def test_a_gateway_that_begins_to_refuse_fails_turns_until_it_lets_us_in_again(
-    tmp_path: Path, clock: Clock
+    gateway: FakeGateway, host: GatewayHost
 ) -> None:
-    async with FakeGateway() as gateway, hosted(gateway, tmp_path, clock) as host:
-        gateway.refusing = "token"
-        gateway.drop_connections()
-        await until(lambda: host.status.state is GatewayState.REFUSED)
-        with pytest.raises(HostRefused):
-            await host.ready()
-        assert isinstance(await end_of(host, turn()), Failed)
-        gateway.refusing = ""
-        await until(lambda: host.status.state is GatewayState.ONLINE)
-        assert await end_of(host, turn(run_id="run-2")) == Final("echo: [ann] hello")
+    gateway.refusing = "token"
+    gateway.drop_connections()
+    await until(lambda: host.status.state is GatewayState.REFUSED)
+    with pytest.raises(HostRefused):
+        await host.ready()
+    assert isinstance(await end_of(host, turn()), Failed)
+    gateway.refusing = ""
+    await until(lambda: host.status.state is GatewayState.ONLINE)
+    assert await end_of(host, turn(run_id="run-2")) == Final("echo: [ann] hello")
 
 
 async def test_a_connection_without_the_write_scope_is_refused_before_the_first_turn(
@@ -356,42 +357,43 @@ async def test_a_connection_without_the_write_scope_is_refused_before_the_first_
             await host.ready()
 
 
-async def test_a_device_token_serves_where_no_token_is_configured(tmp_path: Path, clock: Clock) -> None:
-    async with FakeGateway() as gateway:
-        async with hosted(gateway, tmp_path, clock):
-            pass
-        async with hosted(gateway, tmp_path, clock, token="") as host:
-            assert await end_of(host, turn()) == Final("echo: [ann] hello")
+async def test_a_device_token_serves_where_no_token_is_configured(
+    gateway: FakeGateway, tmp_path: Path, clock: Clock
+) -> None:
+    async with hosted(gateway, tmp_path, clock):
+        pass
+    async with hosted(gateway, tmp_path, clock, token="") as host:
+        assert await end_of(host, turn()) == Final("echo: [ann] hello")
 
 
-async def test_sessions_are_asked_for_once_and_then_known_from_events(tmp_path: Path, clock: Clock) -> None:
-    async with FakeGateway() as gateway, hosted(gateway, tmp_path, clock) as host:
-        await until(lambda: "sessions.subscribe" in gateway.calls)
-        assert await host.describe(KEY) is None
-        await end_of(host, turn())
-        await until(lambda: gateway.sessions[KEY.lower()]["status"] == "done")
-        asked = gateway.calls.count("sessions.describe")
-        for number in range(20):
-            gateway.answer(lambda _: Break())
-            await end_of(host, turn(run_id=f"run-{number + 2}"))
+async def test_sessions_are_asked_for_once_and_then_known_from_events(
+    gateway: FakeGateway, host: GatewayHost
+) -> None:
+    await until(lambda: "sessions.subscribe" in gateway.calls)
+    assert await host.describe(KEY) is None
+    await end_of(host, turn())
+    await until(lambda: gateway.sessions[KEY.lower()]["status"] == "done")
+    asked = gateway.calls.count("sessions.describe")
+    for number in range(20):
+        gateway.answer(lambda _: Break())
+        await end_of(host, turn(run_id=f"run-{number + 2}"))
+        snapshot = await host.describe(KEY)
+        assert snapshot is not None
+        assert (snapshot.status, snapshot.last_run_id) == ("failed", f"run-{number + 2}")
+    assert gateway.calls.count("sessions.describe") == asked
+
+
+async def test_lost_events_make_the_host_ask_again(gateway: FakeGateway, host: GatewayHost) -> None:
+    await end_of(host, turn())
+    assert await host.describe(KEY) is not None
+    gateway.sessions[KEY.lower()]["status"] = "failed"
+    gateway.skip_events(3)
+    await gateway.tell("tick", {})
+    snapshot = None
+    async with asyncio.timeout(60):
+        while snapshot is None or snapshot.status != "failed":
             snapshot = await host.describe(KEY)
-            assert snapshot is not None
-            assert (snapshot.status, snapshot.last_run_id) == ("failed", f"run-{number + 2}")
-        assert gateway.calls.count("sessions.describe") == asked
-
-
-async def test_lost_events_make_the_host_ask_again(tmp_path: Path, clock: Clock) -> None:
-    async with FakeGateway() as gateway, hosted(gateway, tmp_path, clock) as host:
-        await end_of(host, turn())
-        assert await host.describe(KEY) is not None
-        gateway.sessions[KEY.lower()]["status"] = "failed"
-        gateway.skip_events(3)
-        await gateway.tell("tick", {})
-        snapshot = None
-        async with asyncio.timeout(10):
-            while snapshot is None or snapshot.status != "failed":
-                snapshot = await host.describe(KEY)
-                await asyncio.sleep(0.002)
+            await asyncio.sleep(0.002)
 
 
 async def test_recovery_leaves_a_new_gateway_alone_and_frees_the_place_in_an_old_one(
@@ -408,53 +410,50 @@ async def test_recovery_leaves_a_new_gateway_alone_and_frees_the_place_in_an_old
             assert "sessions.reset" not in gateway.calls
 
 
-async def test_a_reset_needs_the_admin_scope_and_says_so(tmp_path: Path, clock: Clock) -> None:
-    async with FakeGateway() as gateway:
-        async with hosted(gateway, tmp_path, clock) as host:
-            with pytest.raises(HostRefused, match=r"operator\.admin.*host\.scopes"):
-                await host.reset(KEY)
-        async with hosted(gateway, tmp_path, clock, scopes=(*SCOPES, "operator.admin")) as host:
-            await end_of(host, turn())
-            assert gateway.runs.histories[KEY.lower()]
-            snapshot = await host.reset(KEY)
-            assert snapshot.session_key == KEY
-            assert not gateway.runs.histories[KEY.lower()]
+async def test_a_reset_needs_the_admin_scope_and_says_so(
+    gateway: FakeGateway, tmp_path: Path, clock: Clock
+) -> None:
+    async with hosted(gateway, tmp_path, clock) as host:
+        with pytest.raises(HostRefused, match=r"operator\.admin.*host\.scopes"):
+            await host.reset(KEY)
+    async with hosted(gateway, tmp_path, clock, scopes=(*SCOPES, "operator.admin")) as host:
+        await end_of(host, turn())
+        assert gateway.runs.histories[KEY.lower()]
+        snapshot = await host.reset(KEY)
+        assert snapshot.session_key == KEY
+        assert not gateway.runs.histories[KEY.lower()]
 
 
 async def test_a_session_that_changed_under_a_run_is_skipped_so_that_it_is_tried_once_more(
-    tmp_path: Path, clock: Clock
+    gateway: FakeGateway, host: GatewayHost
 ) -> None:
-    async with FakeGateway() as gateway, hosted(gateway, tmp_path, clock) as host:
-        gateway.answer(
-            lambda _: Break('Session "x" changed while starting work. Retry. | SESSION_WORK_START_CHANGED')
-        )
-        assert isinstance(await end_of(host, turn()), Skipped)
+    gateway.answer(
+        lambda _: Break('Session "x" changed while starting work. Retry. | SESSION_WORK_START_CHANGED')
+    )
+    assert isinstance(await end_of(host, turn()), Skipped)
 
 
 async def test_fifty_groups_share_one_connection_and_each_keeps_its_order(
-    tmp_path: Path, clock: Clock
+    gateway: FakeGateway, host: GatewayHost
 ) -> None:
-    async with FakeGateway() as gateway, hosted(gateway, tmp_path, clock) as host:
+    async def talk(group: int) -> list[TurnEvent]:
+        key = f"agent:main:octo:group:g{group}"
+        return [
+            await end_of(host, turn(str(number), run_id=f"r-{group}-{number}", session_key=key))
+            for number in range(5)
+        ]
 
-        async def talk(group: int) -> list[TurnEvent]:
-            key = f"agent:main:octo:group:g{group}"
-            return [
-                await end_of(host, turn(str(number), run_id=f"r-{group}-{number}", session_key=key))
-                for number in range(5)
-            ]
-
-        ends = await asyncio.gather(*(talk(group) for group in range(50)))
-        assert gateway.connects == 1
+    ends = await asyncio.gather(*(talk(group) for group in range(50)))
+    assert gateway.connects == 1
     for end in ends:
         assert end == [Final(f"echo: [ann] {number}") for number in range(5)]
 
 
-async def test_a_stopped_host_takes_no_turns(tmp_path: Path, clock: Clock) -> None:
-    async with FakeGateway() as gateway:
-        async with hosted(gateway, tmp_path, clock) as host:
-            pass
-        with pytest.raises(HostError):
-            await events_of(host, turn())
+async def test_a_stopped_host_takes_no_turns(gateway: FakeGateway, tmp_path: Path, clock: Clock) -> None:
+    async with hosted(gateway, tmp_path, clock) as host:
+        pass
+    with pytest.raises(HostError):
+        await events_of(host, turn())
 
 
 async def test_no_token_is_ever_logged_whatever_the_gateway_does(

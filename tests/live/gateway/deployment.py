@@ -43,7 +43,6 @@ class Deployment:
         self.gateway = gateway
         self.model = model
         self.rig = Rig(octo, state_dir, SystemClock())
-        self.rig.patience_s = 60.0  # the first turn of a gateway takes a while on a busy machine
         self._groups = 0
 
     @property

@@ -1,7 +1,5 @@
 """Who may talk to a bot: what people see, what is asked of the server, and how the rows end."""
 
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +12,7 @@ from openclaw_channel_octo.testing.host import ScriptedHost
 from openclaw_channel_octo.testing.octo.double import OctoDouble
 from openclaw_channel_octo.testing.octo.faults import ErrorAnswer, LoseAnswer
 from tests.runtime.rig import ANN, BEN, HELPER, Rig
+from tests.until import until
 
 REFUSED = Texts().refused
 CLOSED: dict[str, Any] = {"dmPolicy": "allowlist", "groupPolicy": "allowlist"}
@@ -30,19 +29,16 @@ class Tomorrow(SystemClock):
 
 def notices(rig: Rig) -> dict[str, str]:
     """Return the notice that ended each row."""
-    with closing(sqlite3.connect(rig.state_dir / "octo.sqlite")) as db, db:
-        return dict(db.execute("SELECT message_id, notice_id FROM inbound WHERE state = 'notified'"))
+    return dict(rig.sql("SELECT message_id, notice_id FROM inbound WHERE state = 'notified'"))
 
 
-def verdicts(rig: Rig) -> list[tuple[str, str, str]]:
+def verdicts(rig: Rig) -> list[tuple[Any, ...]]:
     """Return decision, reason and state of every message of a person, in order."""
-    with closing(sqlite3.connect(rig.state_dir / "octo.sqlite")) as db, db:
-        query = "SELECT decision, reason, state FROM inbound WHERE decision != 'echo' ORDER BY id"
-        return list(db.execute(query))
+    return rig.sql("SELECT decision, reason, state FROM inbound WHERE decision != 'echo' ORDER BY id")
 
 
 async def until_recorded(rig: Rig, count: int) -> None:
-    await rig.octo.wait_for(lambda: len(verdicts(rig)) >= count)
+    await until(lambda: len(verdicts(rig)) >= count)
 
 
 async def test_somebody_not_on_the_list_gets_one_notice_for_all_they_say_and_no_sign(rig: Rig) -> None:
@@ -104,11 +100,10 @@ async def test_a_notice_whose_record_breaks_leaves_a_dead_letter_and_nobody_wait
     rig: Rig, caplog: pytest.LogCaptureFixture
 ) -> None:
     await rig.start(rig.config(**CLOSED), ScriptedHost())
-    with closing(sqlite3.connect(rig.state_dir / "octo.sqlite")) as db, db:
-        db.execute(
-            "CREATE TRIGGER refuse BEFORE UPDATE ON inbound WHEN new.state = 'notified'"
-            " BEGIN SELECT raise(ABORT, 'planted'); END"
-        )
+    rig.sql(
+        "CREATE TRIGGER refuse BEFORE UPDATE ON inbound WHEN new.state = 'notified'"
+        " BEGIN SELECT raise(ABORT, 'planted'); END"
+    )
     detail = await rig.until_row(await rig.mention("one", who=BEN), "dead")
     assert detail == "not in groupAllowFrom, and no notice: StoreError, see the log"
     assert "planted" in caplog.text

@@ -1,22 +1,10 @@
 """Too much at once: what people see, and that it ends."""
 
-import asyncio
-
 from openclaw_channel_octo.testing.host import ScriptedHost
-from tests.runtime.rig import ANN, BEN, HELPER, OTHER, OTHER_TOKEN, PATIENCE, TOKEN, Rig
+from tests.runtime.rig import ANN, BEN, HELPER, OTHER, OTHER_TOKEN, TOKEN, Rig
 
 SLOW = "⏳ That is more than I can take in at once. Please write to me again in a minute."
 LOOP = "🔁 Another bot and I keep answering each other. I stop until a person writes here."
-
-
-async def settled(rig: Rig, *message_ids: str) -> list[str]:
-    """Return how messages ended, in order."""
-    for _ in range(PATIENCE):
-        ends = [rig.rows().get(one, ("",))[0] for one in message_ids]
-        if all(end in {"answered", "notified", "dead"} for end in ends):
-            return ends
-        await asyncio.sleep(0.005)
-    raise AssertionError(f"these never ended: {rig.rows()}")
 
 
 async def test_a_person_who_asks_too_much_gets_one_notice_that_ends_every_message_it_stands_for(
@@ -25,7 +13,7 @@ async def test_a_person_who_asks_too_much_gets_one_notice_that_ends_every_messag
     await rig.start(rig.config(rateLimit={"personPerMinute": 2}), ScriptedHost())
     asked = [await rig.mention(f"question {number}", who=BEN) for number in range(6)]
 
-    assert await settled(rig, *asked) == ["answered"] * 2 + ["notified"] * 4
+    assert await rig.until_ended(*asked) == ["answered"] * 2 + ["notified"] * 4
     assert rig.said().count(SLOW) == 1
     assert len(rig.said()) == 3
     assert {rig.rows()[one][1] for one in asked[2:]} == {"more than rateLimit.personPerMinute"}
@@ -34,7 +22,7 @@ async def test_a_person_who_asks_too_much_gets_one_notice_that_ends_every_messag
 async def test_what_is_too_much_gets_no_receipt(rig: Rig) -> None:
     await rig.start(rig.config(rateLimit={"personPerMinute": 1}), ScriptedHost())
     asked = [await rig.mention(f"question {number}", who=BEN) for number in range(3)]
-    await settled(rig, *asked)
+    await rig.until_ended(*asked)
 
     read = {one for call in rig.calls("readReceipt") for one in call.body["message_ids"]}
     assert read == {asked[0]}
@@ -45,7 +33,7 @@ async def test_others_are_answered_meanwhile_and_the_owner_always(rig: Rig) -> N
     flood = [await rig.mention("again", who=BEN) for _ in range(3)]
     owners = [await rig.mention("and me") for _ in range(3)]
 
-    assert await settled(rig, *flood, *owners) == ["answered", "notified", "notified", *["answered"] * 3]
+    assert await rig.until_ended(*flood, *owners) == ["answered", "notified", "notified", *["answered"] * 3]
 
 
 async def test_a_conversation_has_a_limit_of_its_own(rig: Rig) -> None:
@@ -53,14 +41,14 @@ async def test_a_conversation_has_a_limit_of_its_own(rig: Rig) -> None:
     asked = [await rig.mention("one", who=BEN), await rig.mention("two", who=BEN)]
     elsewhere = await rig.mention("three", who=BEN, where=rig.thread)
 
-    assert await settled(rig, *asked, elsewhere) == ["answered", "notified", "answered"]
+    assert await rig.until_ended(*asked, elsewhere) == ["answered", "notified", "answered"]
 
 
 async def test_commands_count_too(rig: Rig) -> None:
     await rig.start(rig.config(rateLimit={"personPerMinute": 1}), ScriptedHost())
     asked = [await rig.mention("/help", who=BEN) for _ in range(3)]
 
-    assert await settled(rig, *asked) == ["answered", "notified", "notified"]
+    assert await rig.until_ended(*asked) == ["answered", "notified", "notified"]
 
 
 async def test_two_bots_that_name_each_other_are_stopped_and_go_on_once_a_person_speaks(rig: Rig) -> None:
@@ -72,12 +60,12 @@ async def test_two_bots_that_name_each_other_are_stopped_and_go_on_once_a_person
     await rig.octo.wait_for(lambda: rig.octo.online(OTHER))
     named = [await rig.octo.say(OTHER, rig.group, f"your turn {n}", mention=[HELPER]) for n in range(6)]
 
-    assert await settled(rig, *named) == ["answered"] * 3 + ["notified"] * 3
+    assert await rig.until_ended(*named) == ["answered"] * 3 + ["notified"] * 3
     assert rig.said().count(LOOP) == 1
 
     await rig.octo.say(BEN, rig.group, "what is going on here?")
     again = [await rig.octo.say(OTHER, rig.group, f"once more {n}", mention=[HELPER]) for n in range(2)]
-    assert await settled(rig, *again) == ["answered"] * 2
+    assert await rig.until_ended(*again) == ["answered"] * 2
 
 
 async def test_loop_protection_can_be_switched_off(rig: Rig) -> None:
@@ -85,11 +73,11 @@ async def test_loop_protection_can_be_switched_off(rig: Rig) -> None:
     await rig.start(config, ScriptedHost())
     named = [await rig.octo.say(OTHER, rig.group, f"your turn {n}", mention=[HELPER]) for n in range(8)]
 
-    assert set(await settled(rig, *named)) == {"answered"}
+    assert set(await rig.until_ended(*named)) == {"answered"}
 
 
 async def test_no_ordinary_group_meets_a_limit(rig: Rig) -> None:
     await rig.start(rig.config(), ScriptedHost())
     asked = [await rig.mention(f"question {number}", who=who) for number in range(10) for who in (ANN, BEN)]
 
-    assert set(await settled(rig, *asked)) == {"answered"}
+    assert set(await rig.until_ended(*asked)) == {"answered"}

@@ -1,13 +1,11 @@
 """Bursts of messages that get no answer: one notice for all, and no silence where it fails."""
 
-import asyncio
-
 import pytest
 
 from openclaw_channel_octo.config.model import Texts
 from openclaw_channel_octo.testing.host import ScriptedHost
 from openclaw_channel_octo.testing.octo.faults import ErrorAnswer, RateLimit
-from tests.runtime.rig import BEN, PATIENCE, Rig
+from tests.runtime.rig import BEN, Rig
 from tests.runtime.wire_bench import SkippingClock
 
 SLOW = Texts().limited
@@ -27,19 +25,9 @@ async def burst(rig: Rig, count: int, failing: int) -> list[str]:
     return asked
 
 
-async def ends(rig: Rig, asked: list[str]) -> list[str]:
-    """Return how messages ended, in order."""
-    for _ in range(PATIENCE):
-        states = [rig.rows().get(one, ("",))[0] for one in asked]
-        if {*states} <= {"answered", "notified", "dead"}:
-            return states
-        await asyncio.sleep(0.005)
-    raise AssertionError(f"these never ended: {rig.rows()}")
-
-
 async def test_where_the_notice_of_a_burst_fails_the_next_of_its_messages_sends_one(rig: Rig) -> None:
     asked = await burst(rig, 4, failing=1)
-    assert await ends(rig, asked) == ["dead", *["notified"] * 3]
+    assert await rig.until_ended(*asked) == ["dead", *["notified"] * 3]
     assert rig.said().count(SLOW) == 1
     assert "403" in rig.rows()[asked[0]][1]
     assert {rig.rows()[one][1] for one in asked[1:]} == {"more than rateLimit.personPerMinute"}
@@ -49,19 +37,19 @@ async def test_a_message_that_waited_for_two_failed_notices_is_a_dead_letter_and
     rig: Rig,
 ) -> None:
     asked = await burst(rig, 4, failing=2)
-    assert await ends(rig, asked) == ["dead"] * 4
+    assert await rig.until_ended(*asked) == ["dead"] * 4
     assert SLOW not in rig.said()
     assert len(rig.calls("sendMessage")) == 4  # the answer, the first notice twice, the second one
     later = [await rig.mention(f"still too much {number}", who=BEN) for number in range(2)]
-    assert await ends(rig, later) == ["notified"] * 2
+    assert await rig.until_ended(*later) == ["notified"] * 2
     assert rig.said().count(SLOW) == 1
 
 
 @pytest.mark.parametrize("count", [1, 2])
 async def test_a_burst_goes_on_behind_the_notice_that_was_sent(rig: Rig, count: int) -> None:
     asked = await burst(rig, count, failing=0)
-    assert await ends(rig, asked) == ["notified"] * count
-    assert await ends(rig, [await rig.mention("later", who=BEN)]) == ["notified"]
+    assert await rig.until_ended(*asked) == ["notified"] * count
+    assert await rig.until_ended(await rig.mention("later", who=BEN)) == ["notified"]
     assert rig.said().count(SLOW) == 1
 
 

@@ -17,14 +17,11 @@ from openclaw_channel_octo.runtime.connection.supervisor import ConnectionStatus
 from openclaw_channel_octo.runtime.received import Incoming, Outcome
 from openclaw_channel_octo.testing.clock import ManualClock
 from openclaw_channel_octo.testing.octo.wire_server import (
-    Acked,
-    ConnectRequested,
-    Pinged,
     ServerConnection,
     ServerEvent,
 )
 from openclaw_channel_octo.wire.crypto import KeyPair
-from openclaw_channel_octo.wire.packets import Flags
+from openclaw_channel_octo.wire.packets import Connect, Flags, Ping, Recv, Recvack
 
 UID, IM_TOKEN = "helper_bot", "im-token-0"
 WALL_MS = 1_700_000_000_000
@@ -61,7 +58,7 @@ class Wire:
             return
         for event in self.server.receive(data):
             self.seen.append(event)
-            if isinstance(event, ConnectRequested):
+            if isinstance(event, Connect):
                 self._answer(self)
         self.flush()
 
@@ -88,7 +85,7 @@ class Wire:
 
     def push(self, number: int, payload: bytes = b"{}", flags: Flags = Flags.RED_DOT) -> None:
         """Send a message of a group, with ``number`` as its id and sequence number."""
-        self.server.deliver(
+        recv = Recv(
             message_id=number,
             message_seq=number,
             client_msg_no=str(number),
@@ -99,6 +96,7 @@ class Wire:
             payload=payload,
             flags=flags,
         )
+        self.server.deliver(recv)
         self.flush()
 
     def push_bytes(self, data: bytes) -> None:
@@ -116,11 +114,11 @@ class Wire:
     @property
     def acks(self) -> list[int]:
         """Ids of the messages the client has acknowledged, in order."""
-        return [event.message_id for event in self.seen if isinstance(event, Acked)]
+        return [event.message_id for event in self.seen if isinstance(event, Recvack)]
 
     @property
     def pings(self) -> int:
-        return sum(isinstance(event, Pinged) for event in self.seen)
+        return sum(isinstance(event, Ping) for event in self.seen)
 
 
 Answer = Callable[[Wire], None]
@@ -280,7 +278,7 @@ class Account:
     def tokens(self) -> list[str]:
         """The token of each CONNECT."""
         seen = [event for wire in self.network.wires for event in wire.seen]
-        return [event.connect.token for event in seen if isinstance(event, ConnectRequested)]
+        return [event.token for event in seen if isinstance(event, Connect)]
 
     async def _prepare(self, registration: Registration) -> MessageSink:
         self.prepared.append(registration)

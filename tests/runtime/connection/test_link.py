@@ -11,11 +11,10 @@ from openclaw_channel_octo.runtime.connection import link as link_module
 from openclaw_channel_octo.runtime.connection.link import BATCH, Link, LinkEnd, LinkEndKind
 from openclaw_channel_octo.runtime.received import Incoming, Outcome
 from openclaw_channel_octo.testing.clock import ManualClock
-from openclaw_channel_octo.testing.octo.wire_server import Acked, ConnectRequested
 from openclaw_channel_octo.wire.client import ClientConnection, Credentials
 from openclaw_channel_octo.wire.crypto import KeyPair
 from openclaw_channel_octo.wire.events import Connected, Received
-from openclaw_channel_octo.wire.packets import Flags, ReasonCode
+from openclaw_channel_octo.wire.packets import Connect, Flags, ReasonCode, Recvack
 from tests.runtime.connection.scripted_wire import (
     IM_TOKEN,
     UID,
@@ -103,9 +102,9 @@ async def connected(answer: Answer = accept) -> AsyncIterator[Line]:
 async def test_connect_goes_out_alone_and_at_once_and_the_connack_is_announced() -> None:
     async with connected() as line:
         (asked,) = line.wire.seen
-        assert isinstance(asked, ConnectRequested)
-        assert (asked.connect.uid, asked.connect.token) == (UID, IM_TOKEN)
-        assert asked.connect.client_timestamp == line.clock.wall_ms()
+        assert isinstance(asked, Connect)
+        assert (asked.uid, asked.token) == (UID, IM_TOKEN)
+        assert asked.client_timestamp == line.clock.wall_ms()
         assert [event.server_version for event in line.online] == [5]
 
 
@@ -124,7 +123,9 @@ async def test_an_acknowledgement_repeats_the_flags_of_its_message() -> None:
     async with connected() as line:
         line.wire.push(7, flags=Flags.RED_DOT | Flags.SYNC_ONCE)
         await line.clock.settle()
-        assert line.wire.seen[-1] == Acked(message_id=7, message_seq=7, flags=Flags.RED_DOT | Flags.SYNC_ONCE)
+        assert line.wire.seen[-1] == Recvack(
+            message_id=7, message_seq=7, flags=Flags.RED_DOT | Flags.SYNC_ONCE
+        )
 
 
 async def test_a_message_the_intake_wants_again_is_not_acknowledged() -> None:

@@ -1,9 +1,5 @@
 """A part of an answer that the chat does not take for what it is: the rest arrives, and people are told."""
 
-import asyncio
-import sqlite3
-from contextlib import closing
-
 import pytest
 
 from openclaw_channel_octo.config.model import Texts
@@ -33,6 +29,7 @@ from openclaw_channel_octo.testing.octo.faults import (
 )
 from tests.runtime.asking import ask
 from tests.runtime.rig import ANN, BEN, HELPER, Rig
+from tests.until import until
 
 TEXTS = Texts()
 TOLD = TEXTS.part_refused
@@ -56,12 +53,10 @@ def plan(rig: Rig, *faults: Fault) -> None:
 
 def ended(rig: Rig, message_id: str) -> tuple[str, list[str], str]:
     """Return how a row stands: its state, its chunks' states, and the text of its notice."""
-    with closing(sqlite3.connect(rig.state_dir / "octo.sqlite")) as db:
-        row_id, state, notice_id = db.execute(
-            "SELECT id, state, notice_id FROM inbound WHERE message_id = ?", (message_id,)
-        ).fetchone()
-        chunks = db.execute("SELECT state FROM delivery WHERE inbound_id = ? ORDER BY position", (row_id,))
-        states = [chunk_state for (chunk_state,) in chunks]
+    select = "SELECT id, state, notice_id FROM inbound WHERE message_id = ?"
+    ((row_id, state, notice_id),) = rig.sql(select, message_id)
+    chunks = rig.sql("SELECT state FROM delivery WHERE inbound_id = ? ORDER BY position", row_id)
+    states = [chunk_state for (chunk_state,) in chunks]
     lines = [line for channel in (rig.group, rig.thread) for line in rig.octo.chat(channel)]
     return state, states, next((line.text for line in lines if line.message_id == notice_id), "")
 
@@ -239,8 +234,7 @@ async def test_a_process_that_dies_behind_a_refused_notice_leaves_a_dead_letter(
     message_id = await rig.mention("go")
     await rig.octo.wait_for(lambda: len(rig.calls("sendMessage")) == 2)
     await rig.stop()
-    with closing(sqlite3.connect(rig.state_dir / "octo.sqlite")) as db, db:
-        db.execute("UPDATE delivery SET state = 'dead'")
+    rig.sql("UPDATE delivery SET state = 'dead'")
     await rig.start(rig.config(), ScriptedHost())
     assert "earlier process" in await rig.until_row(message_id, "dead")
     assert rig.said() == []
@@ -271,8 +265,8 @@ async def test_a_run_that_outlives_its_process_still_tells_of_the_block_that_was
     await rig.start(rig.config(), host)
     plan(rig, FILTERED)
     message_id = await rig.mention("go")
-    await rig.octo.wait_for(lambda: rig.calls("sendMessage") and rig.calls("sendMessage")[-1].status == 400)
-    await asyncio.sleep(0.1)
+    await rig.octo.wait_for(lambda: rig.calls("sendMessage"))
+    await until(lambda: ended(rig, message_id)[1] == ["dead"], "the end of the block")
     await rig.stop()
     again = ScriptedHost([Accepted("r"), Final("two")])
     again.keeps_runs = True

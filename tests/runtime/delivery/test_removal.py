@@ -12,7 +12,8 @@ import pytest
 from openclaw_channel_octo.runtime.delivery.outputs import Outputs
 from openclaw_channel_octo.runtime.delivery.removal import remove
 from openclaw_channel_octo.testing.clock import ManualClock
-from tests.hostile.test_output_folder import nested, until
+from tests.hostile.test_output_folder import nested
+from tests.until import until
 
 NOBODY = 65_534
 

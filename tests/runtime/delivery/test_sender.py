@@ -102,7 +102,7 @@ async def test_an_answer_leaves_as_soon_as_any_call_to_the_server_succeeds_again
     desk.rig.octo.heal()
     begun = desk.clock.now()
     await desk.other.typing(desk.rig.group)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await sending
     assert desk.clock.now() == begun
     assert desk.rig.said() == ["answer"]
@@ -119,7 +119,7 @@ async def test_answers_that_wait_for_the_server_go_all_at_once_and_each_once(
     await desk.pass_time(1)
     desk.rig.octo.heal()
     await desk.other.typing(desk.rig.group)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await asyncio.gather(*sending)
     assert sorted(desk.rig.said()) == sorted(f"answer {number}" for number in range(30))
 

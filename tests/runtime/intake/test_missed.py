@@ -1,7 +1,6 @@
 """What arrives out of order or not at all: a short wait, then the history, then the answer, in order."""
 
 import asyncio
-import sqlite3
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -114,14 +113,13 @@ async def test_long_absences_are_fetched_page_by_page(rig: Rig) -> None:
     await rig.until_cursor(rig.group, 454)
 
 
-async def test_a_message_that_overtook_another_waits_for_it(fast_rig: Rig) -> None:
-    rig = fast_rig
+async def test_a_message_that_overtook_another_waits_for_it(rig: Rig) -> None:
     host = await rig.start_with(ScriptedHost())
     await known(rig)
     syncs = len(rig.calls("messages/sync"))
     for seq in (4, 3, 6, 5):
         await rig.octo.inject(HELPER, rig.raw_mention(f"m{seq}", seq))
-    await rig.octo.wait_for(lambda: len(host.turns) == 5)
+    await host.wait_for_turns(5)
     assert texts(host) == ["hello", "m3", "m4", "m5", "m6"]
     assert len(rig.calls("messages/sync")) == syncs
 
@@ -133,7 +131,7 @@ async def test_a_hole_that_stays_open_is_filled_from_the_history(fast_rig: Rig) 
     rig.octo.lose_next(HELPER)
     await rig.mention("lost on the way")
     await rig.mention("arrives")
-    await rig.octo.wait_for(lambda: len(host.turns) == 3)
+    await host.wait_for_turns(3)
     assert texts(host) == ["hello", "lost on the way", "arrives"]
 
 
@@ -146,7 +144,7 @@ async def test_when_the_history_cannot_be_asked_what_is_there_is_answered_all_th
     await known(rig)
     rig.octo.fail_next("messages/sync", fault, times=3)
     await rig.octo.inject(HELPER, rig.raw_mention("behind the hole", 9))
-    await rig.octo.wait_for(lambda: len(host.turns) == 2)
+    await host.wait_for_turns(2)
     assert texts(host) == ["hello", "behind the hole"]
     rig.octo.release()
 
@@ -159,7 +157,7 @@ async def test_what_could_not_be_fetched_is_fetched_later(fast_rig: Rig) -> None
     rig.octo.fail_next("messages/sync", ErrorAnswer(status=500), times=3)
     await rig.mention("lost on the way")
     await rig.mention("arrives")
-    await rig.octo.wait_for(lambda: len(host.turns) == 3)
+    await host.wait_for_turns(3)
     assert texts(host) == ["hello", "arrives", "lost on the way"]
 
 
@@ -286,18 +284,16 @@ async def test_a_crash_between_commit_and_lane_does_not_change_the_order(rig: Ri
     await rig.start(rig.config(), ScriptedHost())
     await known(rig)
     await rig.stop()
-    db = sqlite3.connect(rig.state_dir / "octo.sqlite")
     first, second = await rig.mention("m3"), await rig.mention("m4")
     line = rig.octo.chat(rig.group)[-1]
-    db.execute(
+    rig.sql(
         "INSERT INTO inbound (account, message_id, message_seq, client_msg_no, from_uid, channel_id, channel_type,"
         " timestamp, payload, decision, reason, session_key, trace, state, received_at, updated_at)"
         " VALUES ('helper', ?, 4, '', 'ann', 'g1', 2, 0, ?, 'turn', '', 'agent:main:octo:group:g1', 't',"
         " 'received', 0, 0)",
-        (second, RawMessage(from_uid=ANN, channel=rig.group, payload=rig.payload_of(line)).payload),
+        second,
+        rig.payload_of(line),
     )
-    db.commit()
-    db.close()
     host = await rig.start_with(ScriptedHost())
     await rig.until_row(first, "answered")
     await rig.until_row(second, "answered")

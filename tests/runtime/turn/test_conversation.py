@@ -12,6 +12,7 @@ from openclaw_channel_octo.testing.host import HANG, ScriptedHost
 from openclaw_channel_octo.testing.octo.faults import ErrorAnswer, Fault, Hang, JsonAnswer
 from openclaw_channel_octo.testing.octo.records import RawMessage
 from tests.runtime.rig import ANN, BEN, HELPER, OTHER, FastClock, Rig
+from tests.until import until
 
 
 async def chatter(rig: Rig, *lines: str, where: ChannelRef | None = None) -> None:
@@ -81,7 +82,7 @@ async def test_context_survives_a_restart(rig: Rig) -> None:
     await rig.start(rig.config(), ScriptedHost())
     await rig.until_row(await rig.mention("hello"), "answered")
     await chatter(rig, "said before the restart")
-    await rig.octo.wait_for(lambda: rig.recorded() >= 2)
+    await until(lambda: rig.recorded() >= 2)
     await rig.stop()
     host = await rig.start_with(ScriptedHost())
     await rig.until_row(await rig.mention("and?"), "answered")

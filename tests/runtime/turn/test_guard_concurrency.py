@@ -1,7 +1,7 @@
 """The guard when others act at the same time: more mentions, more bots, more processes, a crash between two steps."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -18,19 +18,12 @@ from openclaw_channel_octo.session.status import SessionSnapshot
 from openclaw_channel_octo.store.journal import Journal
 from openclaw_channel_octo.testing.host import HANG, ScriptedHost
 from openclaw_channel_octo.testing.octo.records import Split
-from tests.runtime.rig import ANN, BEN, HELPER, OTHER, OTHER_TOKEN, PATIENCE, RESTART, TOKEN, Rig
+from tests.runtime.rig import ANN, BEN, HELPER, OTHER, OTHER_TOKEN, RESTART, TOKEN, FastClock, Rig
+from tests.until import until
 
 GROUP_KEY = "agent:main:octo:group:g1"
 FOREIGN = "a-run-of-somebody-else"
 TEXTS = Texts()
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    for _ in range(PATIENCE):
-        if condition():
-            return
-        await SystemClock().sleep(0.005)
-    raise AssertionError("it never came to be")
 
 
 def failed_host(status: str = "failed") -> ScriptedHost:
@@ -212,6 +205,7 @@ async def assert_waits(rig: Rig, host: WatchedHost) -> None:
 
 
 async def test_after_a_conflict_the_turn_waits_for_the_run_that_overtook_it(fast_rig: Rig) -> None:
+    fast_rig.clock = FastClock(20)  # an announcement has five seconds of it
     host = OvertakenHost()
     host.set_status(GROUP_KEY, "failed")
     await assert_waits(fast_rig, host)
@@ -228,13 +222,14 @@ async def test_a_run_of_somebody_else_is_waited_for_without_a_word(fast_rig: Rig
 
 
 async def test_a_run_without_progress_is_aborted_once_patience_is_over(fast_rig: Rig) -> None:
+    fast_rig.clock = FastClock(20)  # an announcement has five seconds of it
     host = WatchedHost()
     host.set_status(GROUP_KEY, "running", run_id=FOREIGN)
-    await fast_rig.start(fast_rig.config(dispatchTimeoutMs=2_000), host)
+    await fast_rig.start(fast_rig.config(dispatchTimeoutMs=20_000), host)
     message_id = await fast_rig.mention("hello?")
     await host.until_looked(4)
     assert host.aborts == []
-    long_ago = fast_rig.clock.wall_ms() - (2_000 + 60_000)
+    long_ago = fast_rig.clock.wall_ms() - (20_000 + 60_000)
     host.sessions[GROUP_KEY] = replace(host.sessions[GROUP_KEY], last_progress_at=long_ago)
     await fast_rig.until_row(message_id, "answered")
     assert host.aborts == [(GROUP_KEY, FOREIGN)]

@@ -177,7 +177,7 @@ async def test_cancelling_ends_whatever_point_a_lane_has_reached(rounds: int) ->
         lanes.submit("k", gated.work(number))
     for _ in range(rounds):
         await asyncio.sleep(0)
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(10):
         await lanes.cancel()
     assert (lanes.active, gated.ran) == ([], [])
     assert set(gated.dropped) >= {1, 2}
@@ -188,7 +188,7 @@ async def test_a_worker_that_others_cancel_before_its_first_step_leaves_no_lane_
     lanes.submit("k", gated.work(0))
     (worker,) = (task for task in asyncio.all_tasks() if task.get_name() == "octo:lane:k")
     worker.cancel()
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(10):
         await lanes.settle()
         await lanes.cancel()
     assert gated.dropped == [0]
