@@ -14,14 +14,13 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
+from openclaw_channel_octo.config.agents import AGENT_KINDS, EchoAgentConfig
 from openclaw_channel_octo.config.base import FrozenModel
 from openclaw_channel_octo.config.channel import CHANNEL_PATH, ChannelReader
 from openclaw_channel_octo.config.diagnostics import Findings, join
 from openclaw_channel_octo.config.environment import read_variables, with_same_value
 from openclaw_channel_octo.config.model import (
-    AGENT_KINDS,
     BotConfig,
-    EchoAgentConfig,
     EmbeddedHostConfig,
     GatewayHostConfig,
     MetricsConfig,

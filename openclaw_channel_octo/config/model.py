@@ -13,7 +13,6 @@ from pydantic.json_schema import SkipJsonSchema
 
 from openclaw_channel_octo.config.access import AccessSettings
 from openclaw_channel_octo.config.agents import (
-    AGENT_KINDS,
     AgentConfig,
     CommandAgentConfig,
     EchoAgentConfig,
@@ -24,7 +23,6 @@ from openclaw_channel_octo.config.base import FrozenModel, HttpBase, WsUrl, is_h
 from openclaw_channel_octo.session.route import Routing
 
 __all__ = [
-    "AGENT_KINDS",
     "AgentConfig",
     "BotConfig",
     "BotSettings",
