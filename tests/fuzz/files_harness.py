@@ -21,6 +21,7 @@ from openclaw_channel_octo.errors import CaptureError, ConfigError
 from openclaw_channel_octo.host.embedded import rows
 from openclaw_channel_octo.host.embedded.store import _SessionFile
 from openclaw_channel_octo.host.embedded.transcript import Message, Transcript
+from openclaw_channel_octo.host.fields import snapshot_of
 from openclaw_channel_octo.session.status import SessionSnapshot, Status
 from tests.fuzz.harness import FIXTURES, PLANTED, Harness
 from tests.fuzz.mutation import byte_maker, json_maker
@@ -264,7 +265,7 @@ def _each(content: dict[str, Any], *, edit: Callable[[dict[str, Any]], None]) ->
 
 def _live(file: _SessionFile, key: str) -> None:
     entry = file.get(key) or {}
-    seen = rows.snapshot(key, entry)
+    seen = snapshot_of(key, entry)
     assert isinstance(seen, SessionSnapshot)
     rows.recover(dict(entry), seen, session_id="fresh")
     rows.mark_orphan(dict(entry), now_ms=5)

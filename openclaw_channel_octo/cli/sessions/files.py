@@ -7,8 +7,8 @@ from msgspec import Struct
 
 from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.config.model import DEFAULT_TIMEOUT_S
-from openclaw_channel_octo.host.embedded import rows
 from openclaw_channel_octo.host.embedded.content import parse_content
+from openclaw_channel_octo.host.fields import snapshot_of
 from openclaw_channel_octo.host.locks import owner_lock
 from openclaw_channel_octo.session.guard import Plan, Situation, patience_ms, plan
 from openclaw_channel_octo.session.key import kind_of
@@ -71,7 +71,7 @@ def _read(store: Path, agent: str) -> Iterator[FoundSession]:
         except ValueError as error:  # which of several agents' files it is, decides what to restore
             raise ValueError(f"{file.relative_to(store)}: {error}") from error
         for key, entry in entries.items():
-            yield FoundSession(owner, rows.snapshot(key, entry if isinstance(entry, dict) else {}))
+            yield FoundSession(owner, snapshot_of(key, entry if isinstance(entry, dict) else {}))
 
 
 def is_fine(snapshot: SessionSnapshot, patience_ms: int = PATIENCE_MS) -> bool:

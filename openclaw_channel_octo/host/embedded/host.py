@@ -37,6 +37,7 @@ from openclaw_channel_octo.host.embedded.agents import (
 )
 from openclaw_channel_octo.host.embedded.store import SessionStore
 from openclaw_channel_octo.host.embedded.transcript import Message, Transcript, is_safe_id
+from openclaw_channel_octo.host.fields import snapshot_of
 from openclaw_channel_octo.host.files import claim_state_folder, private_folder
 from openclaw_channel_octo.host.locks import owner_lock
 from openclaw_channel_octo.message.medialines import named_files
@@ -188,7 +189,7 @@ class EmbeddedHost:
         if entry is None:
             return None
         run = self._active.get(session_key.casefold())
-        return rows.snapshot(session_key, entry, None if run is None else run.last_progress_at)
+        return snapshot_of(session_key, entry, None if run is None else run.last_progress_at)
 
     async def recover(self, snapshot: SessionSnapshot) -> Recovery:
         """Clear the lifecycle fields if session id and last run id still are the snapshot's (design §5).

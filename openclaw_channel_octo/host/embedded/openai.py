@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing
 from http import HTTPStatus
 from typing import Any
@@ -16,6 +16,7 @@ from openclaw_channel_octo.errors import ConfigError
 from openclaw_channel_octo.host.embedded.agents import MAX_OUTPUT, AgentError, Prompt, one_line
 from openclaw_channel_octo.host.embedded.sse import SseParser, is_stream
 from openclaw_channel_octo.host.embedded.transcript import Message
+from openclaw_channel_octo.host.fields import mapping
 from openclaw_channel_octo.message.marks import explanation, marked, remarked
 from openclaw_channel_octo.message.text import indented, label
 
@@ -145,10 +146,10 @@ class OpenAIAgent:
             answer = json.loads(body)
         except (ValueError, RecursionError):
             return ""  # a proxy's page says nothing about the model
-        return self._describe(_error(_object(answer)))
+        return self._describe(_error(mapping(answer)))
 
     def _describe(self, error: Any) -> str:
-        message = _object(error).get("message", error)
+        message = mapping(error).get("message", error)
         return self._detail(message) if isinstance(message, str) else ""
 
     def _detail(self, text: str) -> str:
@@ -159,7 +160,7 @@ class OpenAIAgent:
         choice = _choice(answer)
         if choice is None:
             raise AgentError("the model's answer holds no choices: is this an OpenAI-compatible endpoint?")
-        return _text(_object(choice.get("message")).get("content"))
+        return _text(mapping(choice.get("message")).get("content"))
 
     def _piece(self, data: str) -> tuple[str, bool]:
         """Return the text of a part of the stream and whether the answer is complete with it."""
@@ -169,11 +170,11 @@ class OpenAIAgent:
         if choice is None:
             return "", False
         delta = choice.get("delta") or choice.get("message")
-        return _text(_object(delta).get("content")), choice.get("finish_reason") is not None
+        return _text(mapping(delta).get("content")), choice.get("finish_reason") is not None
 
-    def _decode(self, text: str) -> dict[str, Any]:
+    def _decode(self, text: str) -> Mapping[str, Any]:
         try:
-            answer = _object(json.loads(text))
+            answer = mapping(json.loads(text))
         except (ValueError, RecursionError):
             raise AgentError(
                 "the model's answer is not JSON: is this an OpenAI-compatible endpoint?"
@@ -227,23 +228,19 @@ async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:
     return bytes(body)
 
 
-def _object(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _error(answer: dict[str, Any]) -> Any:
+def _error(answer: Mapping[str, Any]) -> Any:
     """Return what an answer says went wrong, itself where it is nothing but an error."""
     return answer.get("error") or (answer if answer.get("object") == "error" else None)
 
 
-def _choice(answer: dict[str, Any]) -> dict[str, Any] | None:
+def _choice(answer: Mapping[str, Any]) -> Mapping[str, Any] | None:
     choices = answer.get("choices")
-    return _object(choices[0]) if isinstance(choices, list) and choices else None
+    return mapping(choices[0]) if isinstance(choices, list) and choices else None
 
 
 def _text(content: Any) -> str:
     if isinstance(content, list):
-        return "".join(_text(_object(part).get("text")) for part in content)
+        return "".join(_text(mapping(part).get("text")) for part in content)
     return content if isinstance(content, str) else ""
 
 

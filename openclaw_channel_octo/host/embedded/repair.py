@@ -13,6 +13,7 @@ from openclaw_channel_octo.errors import SessionStoreError
 from openclaw_channel_octo.host.embedded import rows
 from openclaw_channel_octo.host.embedded.content import Content, dump_content, entry_text, parse_content
 from openclaw_channel_octo.host.embedded.store import LOCK_WAIT_S
+from openclaw_channel_octo.host.fields import snapshot_of
 from openclaw_channel_octo.host.files import read_stamped, replace_file, stamp_of
 from openclaw_channel_octo.host.locks import locked, owner_lock
 from openclaw_channel_octo.session.status import SessionSnapshot
@@ -86,7 +87,7 @@ def _clear(
     for key, entry in content.items():
         if not isinstance(entry, dict):
             continue
-        before = rows.snapshot(key, entry)
+        before = snapshot_of(key, entry)
         if chosen(before):
             rows.recover(entry, before, session_id=clock.new_id())
             yield before

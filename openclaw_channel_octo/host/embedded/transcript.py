@@ -11,6 +11,7 @@ from typing import Any
 from msgspec import Struct
 
 from openclaw_channel_octo.errors import SessionStoreError
+from openclaw_channel_octo.host.fields import text, texts_of
 from openclaw_channel_octo.host.files import append_file, dump_json
 
 __all__ = ["Message", "Transcript", "is_safe_id"]
@@ -166,32 +167,15 @@ def _decode(row: dict[str, Any]) -> Message | None:
     body = row.get("message")
     if row.get("type") != "message" or not isinstance(body, dict):
         return None
-    role, text = body.get("role"), _text(body.get("content"))
-    if not isinstance(role, str) or role not in {"user", "assistant"} or not text:
+    role, said = text(body.get("role")), "\n".join(texts_of(body.get("content")))
+    if role not in {"user", "assistant"} or not said:
         return None
     return Message(
         role=role,
-        text=text,
-        sender=_string(body.get("senderName")),
-        context=_string(body.get("context")),
-        mark=_string(body.get("mark")),
-        error=_string(body.get("errorMessage")),
+        text=said,
+        sender=text(body.get("senderName")),
+        context=text(body.get("context")),
+        mark=text(body.get("mark")),
+        error=text(body.get("errorMessage")),
         aborted=body.get("stopReason") == "aborted",
     )
-
-
-def _string(value: Any) -> str:
-    return value if isinstance(value, str) else ""
-
-
-def _text(content: Any) -> str:
-    match content:
-        case str():
-            return content
-        case list():
-            parts = [
-                part.get("text") for part in content if isinstance(part, dict) and part.get("type") == "text"
-            ]
-            return "\n".join(part for part in parts if isinstance(part, str))
-        case _:
-            return ""

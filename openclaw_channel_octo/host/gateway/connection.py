@@ -19,7 +19,7 @@ from openclaw_channel_octo.clock import Backoff, Clock, within
 from openclaw_channel_octo.errors import HostError, HostRefused, HostUnavailable
 from openclaw_channel_octo.host.gateway.frames import Event, Fault, Response, Retry
 from openclaw_channel_octo.host.gateway.identity import DeviceFile, DeviceIdentity
-from openclaw_channel_octo.host.gateway.protocol import Gap, GatewayProtocol, Hello, Login, Opened, Refused
+from openclaw_channel_octo.host.gateway.protocol import Gap, GatewayProtocol, Hello, Login
 from openclaw_channel_octo.websocket import same_origin_connect
 
 __all__ = ["GatewayConnection", "GatewayExchange", "GatewayState", "GatewayStatus"]
@@ -271,13 +271,13 @@ class GatewayConnection:
         while self._hello is None:
             for happening in protocol.receive(await socket.recv()):
                 match happening:
-                    case Refused(fault):
-                        raise _Refusal(fault)
-                    case Opened(hello):
-                        self._hello = hello
-                        self.booted_ms = self._clock.wall_ms() - hello.uptime_ms
-                        if hello.device_token:
-                            await self._keep_token(hello.device_token)
+                    case Fault():
+                        raise _Refusal(happening)
+                    case Hello():
+                        self._hello = happening
+                        self.booted_ms = self._clock.wall_ms() - happening.uptime_ms
+                        if happening.device_token:
+                            await self._keep_token(happening.device_token)
             await self._flush()
         self._opened(self._hello)
         self._become(GatewayState.ONLINE)

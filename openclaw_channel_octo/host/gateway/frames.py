@@ -8,8 +8,9 @@ from typing import Any
 from msgspec import Struct, field
 
 from openclaw_channel_octo.errors import HostError, HostRefused, HostUnavailable
+from openclaw_channel_octo.host.fields import mapping, number, text
 
-__all__ = ["Event", "Fault", "Frame", "Response", "Retry", "encode_request", "mapping", "parse_frame", "text"]
+__all__ = ["Event", "Fault", "Frame", "Response", "Retry", "encode_request", "parse_frame"]
 
 
 class Retry(StrEnum):
@@ -171,10 +172,8 @@ def parse_frame(message: str | bytes) -> Frame | None:
         case "res":
             return _response(frame)
         case "event":
-            seq = frame.get("seq")
-            name = text(frame.get("event"))
-            number = seq if isinstance(seq, int) else None
-            return Event(name=name, payload=mapping(frame.get("payload")), seq=number)
+            name, payload = text(frame.get("event")), mapping(frame.get("payload"))
+            return Event(name=name, payload=payload, seq=number(frame.get("seq")))
         case _:
             return None
 
@@ -183,22 +182,11 @@ def _response(frame: Mapping[str, Any]) -> Response:
     fault = None
     if frame.get("ok") is not True:
         error = mapping(frame.get("error"))
-        after = error.get("retryAfterMs")
         fault = Fault(
             code=text(error.get("code")) or "UNKNOWN",
             message=text(error.get("message")),
             details=mapping(error.get("details")),
             retryable=error.get("retryable") is True,
-            retry_after_ms=after if isinstance(after, int) and after > 0 else 0,
+            retry_after_ms=max(0, number(error.get("retryAfterMs")) or 0),
         )
     return Response(id=text(frame.get("id")), payload=mapping(frame.get("payload")), fault=fault)
-
-
-def mapping(value: object) -> Mapping[str, Any]:
-    """Return ``value`` where it is a JSON object, else an empty one: the other side's word is not trusted."""
-    return value if isinstance(value, Mapping) else {}
-
-
-def text(value: object) -> str:
-    """Return ``value`` where it is a string, else an empty one."""
-    return value if isinstance(value, str) else ""

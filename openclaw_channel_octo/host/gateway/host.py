@@ -10,12 +10,13 @@ from cachetools import FIFOCache
 from openclaw_channel_octo.clock import Clock
 from openclaw_channel_octo.errors import HostError, HostRefused, HostUnavailable
 from openclaw_channel_octo.host.base import Recovery, Turn, TurnEvent
+from openclaw_channel_octo.host.fields import mapping, text
 from openclaw_channel_octo.host.gateway.connection import GatewayConnection, GatewayStatus
-from openclaw_channel_octo.host.gateway.frames import Event, mapping, text
+from openclaw_channel_octo.host.gateway.frames import Event
 from openclaw_channel_octo.host.gateway.identity import DeviceFile
 from openclaw_channel_octo.host.gateway.protocol import Gap, Hello, Login, release_of
 from openclaw_channel_octo.host.gateway.runs import GatewayRun
-from openclaw_channel_octo.host.gateway.sessions import GatewaySessions, snapshot_of
+from openclaw_channel_octo.host.gateway.sessions import GatewaySessions, snapshot_of_row
 from openclaw_channel_octo.session.status import RECOVERABLE, SessionSnapshot
 
 __all__ = ["FIXED_IN", "GatewayHost"]
@@ -105,7 +106,7 @@ class GatewayHost:
                 self._view.put(session_key, row)
         if not row.get("lastRunId"):
             row = {**row, "lastRunId": self._last_runs.get(session_key.casefold())}
-        return snapshot_of(session_key, row)
+        return snapshot_of_row(session_key, row)
 
     async def recover(self, snapshot: SessionSnapshot) -> Recovery:
         """Make room for a new run: from 2026.7.1 on the run's fresh id does that by itself.
@@ -154,7 +155,7 @@ class GatewayHost:
             )
         payload = await self._connection.call("sessions.reset", {"key": session_key, "reason": "reset"})
         self._view.change({"sessionKey": session_key, "reason": "reset"})
-        return snapshot_of(session_key, mapping(payload.get("entry")))
+        return snapshot_of_row(session_key, mapping(payload.get("entry")))
 
     async def ask(self, method: str, params: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return the gateway's answer to any request, for tools that look at it. Raises `HostError`."""

@@ -6,16 +6,15 @@ from typing import Any, ClassVar
 
 from msgspec import Struct
 
+from openclaw_channel_octo.host.fields import mapping, number, text
 from openclaw_channel_octo.host.gateway.frames import (
     Event,
     Fault,
     Response,
     encode_request,
-    mapping,
     parse_frame,
-    text,
 )
-from openclaw_channel_octo.host.gateway.identity import DeviceIdentity, Proof
+from openclaw_channel_octo.host.gateway.identity import DeviceIdentity
 from openclaw_channel_octo.values import SecretStruct
 
 __all__ = [
@@ -24,9 +23,7 @@ __all__ = [
     "Happening",
     "Hello",
     "Login",
-    "Opened",
     "Phase",
-    "Refused",
     "release_of",
 ]
 
@@ -73,7 +70,6 @@ class Hello(SecretStruct, frozen=True, kw_only=True):
         scopes: the scopes it granted.
         device_token: a token for this device, empty where it gave none.
         default_agent: the agent that answers where no other is chosen.
-        max_payload: largest frame it takes, in bytes.
     """
 
     HIDDEN: ClassVar = frozenset({"device_token"})
@@ -85,19 +81,6 @@ class Hello(SecretStruct, frozen=True, kw_only=True):
     scopes: frozenset[str]
     device_token: str
     default_agent: str
-    max_payload: int
-
-
-class Opened(Struct, frozen=True):
-    """The gateway let us in."""
-
-    hello: Hello
-
-
-class Refused(Struct, frozen=True):
-    """The gateway did not let us in; it closes the connection."""
-
-    fault: Fault
 
 
 class Gap(Struct, frozen=True):
@@ -106,7 +89,8 @@ class Gap(Struct, frozen=True):
     missed: int
 
 
-Happening = Opened | Refused | Gap | Response | Event
+Happening = Hello | Fault | Gap | Response | Event
+"""What a message means; a fault is that of the connection itself: the gateway does not let us in, and closes it."""
 
 
 class Phase(StrEnum):
@@ -186,29 +170,18 @@ class GatewayProtocol:
             "auth": self._login.auth(),
         }
         if self._identity is not None:
-            params["device"] = self._identity.sign(self._proof(challenge))
+            params["device"] = self._identity.sign(
+                params, signed_at=number(challenge.get("ts")) or 0, nonce=text(challenge.get("nonce"))
+            )
         self._connect_id = self.request("connect", params)
         self.phase = Phase.CONNECT
-
-    def _proof(self, challenge: Mapping[str, Any]) -> Proof:
-        signed_at = challenge.get("ts")
-        return Proof(
-            client_id=CLIENT_ID,
-            client_mode=CLIENT_MODE,
-            role=ROLE,
-            scopes=self._login.scopes,
-            signed_at=signed_at if isinstance(signed_at, int) else 0,
-            token=self._login.token or self._login.device_token,
-            nonce=text(challenge.get("nonce")),
-            platform=CLIENT_PLATFORM,
-        )
 
     def _connected(self, answer: Response) -> Happening:
         if answer.fault is not None:
             self.phase = Phase.REFUSED
-            return Refused(answer.fault)
+            return answer.fault
         self.phase = Phase.OPEN
-        return Opened(_hello(answer.payload))
+        return _hello(answer.payload)
 
     def _missed(self, event: Event) -> Sequence[Gap]:
         """Return a gap where numbers of this connection's events are missing before ``event``."""
@@ -221,17 +194,15 @@ class GatewayProtocol:
 
 def _hello(payload: Mapping[str, Any]) -> Hello:
     server, auth = mapping(payload.get("server")), mapping(payload.get("auth"))
-    snapshot, policy = mapping(payload.get("snapshot")), mapping(payload.get("policy"))
-    defaults = mapping(snapshot.get("sessionDefaults"))
+    snapshot = mapping(payload.get("snapshot"))
     return Hello(
         version=text(server.get("version")),
         boot_id=text(server.get("bootId")),
-        uptime_ms=_number(snapshot.get("uptimeMs")),
+        uptime_ms=number(snapshot.get("uptimeMs")) or 0,
         methods=_names(mapping(payload.get("features")).get("methods")),
         scopes=_names(auth.get("scopes")),
         device_token=text(auth.get("deviceToken")),
-        default_agent=text(defaults.get("defaultAgentId")),
-        max_payload=_number(policy.get("maxPayload")),
+        default_agent=text(mapping(snapshot.get("sessionDefaults")).get("defaultAgentId")),
     )
 
 
@@ -239,10 +210,6 @@ def _names(value: object) -> frozenset[str]:
     return (
         frozenset(name for name in value if isinstance(name, str)) if isinstance(value, list) else frozenset()
     )
-
-
-def _number(value: object) -> int:
-    return value if isinstance(value, int) else 0
 
 
 def release_of(version: str) -> tuple[int, ...]:

@@ -9,9 +9,10 @@ from typing import Any
 from openclaw_channel_octo.clock import Clock, within
 from openclaw_channel_octo.errors import HostRefused, HostUnavailable
 from openclaw_channel_octo.host.base import Accepted, Delta, Failed, Final, Turn, TurnEvent
+from openclaw_channel_octo.host.fields import mapping, text
 from openclaw_channel_octo.host.gateway.attachments import UNSUPPORTED, attachments
 from openclaw_channel_octo.host.gateway.connection import GatewayConnection, GatewayExchange
-from openclaw_channel_octo.host.gateway.frames import Response, mapping, text
+from openclaw_channel_octo.host.gateway.frames import Response
 from openclaw_channel_octo.host.gateway.outcome import (
     End,
     end_of,
@@ -256,13 +257,13 @@ class GatewayRun:
         params = {"sessionKey": self.turn.session_key, "limit": HISTORY_LIMIT}
         payload = await self._connection.call("chat.history", params)
         messages = payload.get("messages")
-        verdict = judge(
+        answer = judge(
             messages if isinstance(messages, list) else (),
             run_id=self.turn.run_id,
             question=self._question,
             since_ms=self._sent_ms,
         )
-        return Final(verdict.answer) if verdict.answer else None
+        return Final(answer) if answer else None
 
     def _with_text(self, end: End) -> End:
         """Give a failed run what it had written by then."""

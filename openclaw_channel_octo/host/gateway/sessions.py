@@ -5,10 +5,10 @@ from typing import Any
 
 from cachetools import LRUCache
 
-from openclaw_channel_octo.host.gateway.frames import mapping, text
+from openclaw_channel_octo.host.fields import mapping, number, snapshot_of, text
 from openclaw_channel_octo.session.status import SessionSnapshot
 
-__all__ = ["GatewaySessions", "row_of", "snapshot_of"]
+__all__ = ["GatewaySessions", "snapshot_of_row"]
 
 MOST_SESSIONS = 2_000
 """Sessions a view holds; the least recently used give way."""
@@ -16,7 +16,7 @@ MOST_SESSIONS = 2_000
 Row = Mapping[str, Any]
 
 
-def snapshot_of(session_key: str, row: Row) -> SessionSnapshot:
+def snapshot_of_row(session_key: str, row: Row) -> SessionSnapshot:
     """Return a gateway's row as the guard reads it (openclaw-host §1.4, §2.2).
 
     Args:
@@ -25,30 +25,8 @@ def snapshot_of(session_key: str, row: Row) -> SessionSnapshot:
     """
     active = row.get("activeRunIds")
     running = active[0] if isinstance(active, list) and active else row.get("lastRunId")
-    return SessionSnapshot(
-        session_key=session_key,
-        session_id=text(row.get("sessionId")) or None,
-        status=text(row.get("status")) or None,
-        last_run_id=text(running) or None,
-        started_at=_time(row, "startedAt"),
-        ended_at=_time(row, "endedAt"),
-        runtime_ms=_time(row, "runtimeMs"),
-        last_progress_at=_time(row, "lastActivityAt"),
-        last_run_error=text(row.get("lastRunError")) or None,
-        updated_at=_time(row, "updatedAt"),
-    )
-
-
-def row_of(change: Row) -> tuple[str, Row | None]:
-    """Return key and row that a ``sessions.changed`` event is about (openclaw-host §4.5).
-
-    The key is empty where it is about no one session, the row ``None`` where it does not tell the session's state.
-    """
-    inner = mapping(change.get("session"))
-    row = inner if "status" in inner else change
-    key = text(change.get("sessionKey")) or text(inner.get("key"))
-    known = "status" in row and text(change.get("reason")) not in {"delete", "reset"}
-    return key, row if known else None
+    known = {**row, "status": text(row.get("status")) or None, "lastRunId": running}
+    return snapshot_of(session_key, known, number(row.get("lastActivityAt")))
 
 
 class GatewaySessions:
@@ -70,9 +48,14 @@ class GatewaySessions:
         self._rows[session_key.casefold()] = row
 
     def change(self, payload: Row) -> None:
-        """Take a ``sessions.changed`` event; one that does not tell the state makes the view forget the session."""
-        key, row = row_of(payload)
-        if row is not None:
+        """Take a ``sessions.changed`` event (openclaw-host §4.5).
+
+        One that does not tell the state makes the view forget the session; some are about no one session.
+        """
+        inner = mapping(payload.get("session"))
+        row = inner if "status" in inner else payload
+        key = text(payload.get("sessionKey")) or text(inner.get("key"))
+        if "status" in row and text(payload.get("reason")) not in {"delete", "reset"}:
             self.put(key, row)
         elif key:
             self._rows.pop(key.casefold(), None)
@@ -80,8 +63,3 @@ class GatewaySessions:
     def clear(self) -> None:
         """Forget everything: events may have been missed."""
         self._rows.clear()
-
-
-def _time(row: Row, name: str) -> int | None:
-    value = row.get(name)
-    return int(value) if isinstance(value, (int, float)) else None

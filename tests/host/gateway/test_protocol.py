@@ -11,15 +11,7 @@ from hypothesis import strategies as st
 from openclaw_channel_octo.errors import HostRefused, HostUnavailable
 from openclaw_channel_octo.host.gateway.frames import Event, Fault, Response, Retry, parse_frame
 from openclaw_channel_octo.host.gateway.identity import DeviceIdentity
-from openclaw_channel_octo.host.gateway.protocol import (
-    Gap,
-    GatewayProtocol,
-    Login,
-    Opened,
-    Phase,
-    Refused,
-    release_of,
-)
+from openclaw_channel_octo.host.gateway.protocol import Gap, GatewayProtocol, Hello, Login, Phase, release_of
 from tests.host.gateway.transcripts import SCENARIOS, frames
 
 CHALLENGE: dict[str, Any] = {
@@ -69,10 +61,9 @@ def test_every_recorded_frame_of_a_real_gateway_is_understood(scenario: str) -> 
                 json.dumps({**frame, "id": connection._connect_id} if ours else frame)
             )
     refused = scenario in REFUSALS
-    assert isinstance(happenings[0], Refused if refused else Opened)
+    assert isinstance(happenings[0], Fault if refused else Hello)
     assert not [one for one in happenings if isinstance(one, Gap)]
-    if isinstance(happenings[0], Opened):
-        hello = happenings[0].hello
+    if isinstance(hello := happenings[0], Hello):
         assert hello.version == "2026.9.6"
         assert {"agent", "agent.wait", "sessions.describe", "chat.history"} <= hello.methods
         assert hello.default_agent == "main"
@@ -133,10 +124,10 @@ def test_a_gateway_that_is_starting_is_waited_for() -> None:
             }
         )
     )
-    assert isinstance(refused, Refused)
-    assert refused.fault.retry is Retry.LATER
-    assert refused.fault.retry_after_ms == 500
-    assert isinstance(refused.fault.error("connecting"), HostUnavailable)
+    assert isinstance(refused, Fault)
+    assert refused.retry is Retry.LATER
+    assert refused.retry_after_ms == 500
+    assert isinstance(refused.error("connecting"), HostUnavailable)
 
 
 def test_lost_events_are_told_before_the_event_that_shows_it() -> None:
