@@ -97,7 +97,7 @@ async def look(config: OctoConfig, settings: GatewayHostConfig) -> GatewayFindin
     host = gateway_from_config(settings)
     await host.start()
     try:
-        hello = await within(SystemClock(), CONNECT_WITHIN_S, host.hello())
+        hello = await within(SystemClock(), CONNECT_WITHIN_S, host.connection.ready())
         found = GatewayFindings(
             url=settings.url.partition("?")[0], release=hello.version, scopes=sorted(hello.scopes)
         )
@@ -106,7 +106,7 @@ async def look(config: OctoConfig, settings: GatewayHostConfig) -> GatewayFindin
         await _sessions(host, found)
     except TimeoutError:
         raise HostError(
-            host.status.why or f"no gateway answers at {settings.url.partition('?')[0]}"
+            host.connection.why or f"no gateway answers at {settings.url.partition('?')[0]}"
         ) from None
     finally:
         await host.stop()
@@ -131,7 +131,7 @@ def _judge(hello: Hello, found: GatewayFindings) -> None:
 async def _agents(
     host: GatewayHost, config: OctoConfig, settings: GatewayHostConfig, found: GatewayFindings
 ) -> None:
-    answer = await host.ask("agents.list", {})
+    answer = await host.connection.call("agents.list", {})
     found.agents = [str(agent.get("id")) for agent in _objects(answer.get("agents"))]
     wanted = [(name, agent) for name in config.accounts for agent in settings.routing.agents_of(name)]
     for account_id, agent_id in sorted(wanted):
@@ -142,7 +142,7 @@ async def _agents(
 
 
 async def _sessions(host: GatewayHost, found: GatewayFindings) -> None:
-    answer = await host.ask("sessions.list", {"limit": MOST_SESSIONS})
+    answer = await host.connection.call("sessions.list", {"limit": MOST_SESSIONS})
     rows = [row for row in _objects(answer.get("sessions")) if f":{CHANNEL}:" in str(row.get("key"))]
     found.sessions = [(str(row.get("key")), str(row.get("status") or "new")) for row in rows]
     for key, status in found.sessions:

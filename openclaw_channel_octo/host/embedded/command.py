@@ -14,7 +14,6 @@ from pydantic import SecretStr
 from openclaw_channel_octo.config.environment import Inheritance, as_bytes, environment_bytes
 from openclaw_channel_octo.config.secrets import secret_variables
 from openclaw_channel_octo.errors import ConfigError
-from openclaw_channel_octo.host.base import MediaItem
 from openclaw_channel_octo.host.embedded.agents import (
     MAX_OUTPUT,
     AgentError,
@@ -217,15 +216,14 @@ def _ask(transport: asyncio.SubprocessTransport, prompt: Prompt) -> None:
 
 
 def _input(prompt: Prompt) -> str:
-    files = "\n".join(_file(item, item.path, prompt.mark) for item in prompt.media if item.path is not None)
+    """Return what the program reads; where files lie is said in words, to programs that can look at files."""
+    files = "\n".join(
+        marked(f"{item.kind} {label(item.name)}".rstrip() + f": {item.path}", prompt.mark)
+        for item in prompt.media
+        if item.path is not None
+    )
     parts = (prompt.notes, prompt.context, prompt.text, files)
     return "\n\n".join(part for part in (explanation(prompt.mark, *parts), *parts) if part)
-
-
-def _file(item: MediaItem, path: Path, mark: str) -> str:
-    """Return a line that says where a file lies: programs that can look at files are asked about them in words."""
-    name = label(item.name)
-    return marked(f"{item.kind}{f' {name}' if name else ''}: {path}", mark)
 
 
 def _prompt_variables(prompt: Prompt) -> dict[str, str | Path]:

@@ -11,7 +11,6 @@ from enum import StrEnum
 from typing import Any
 
 import websockets
-from msgspec import Struct
 from msgspec.structs import replace
 from websockets.asyncio.client import ClientConnection
 
@@ -22,7 +21,7 @@ from openclaw_channel_octo.host.gateway.identity import DeviceFile, DeviceIdenti
 from openclaw_channel_octo.host.gateway.protocol import Gap, GatewayProtocol, Hello, Login
 from openclaw_channel_octo.websocket import same_origin_connect
 
-__all__ = ["GatewayConnection", "GatewayExchange", "GatewayState", "GatewayStatus"]
+__all__ = ["GatewayConnection", "GatewayExchange", "GatewayState"]
 
 _log = logging.getLogger(__name__)
 
@@ -48,20 +47,6 @@ class GatewayState(StrEnum):
     ONLINE = "online"
     REFUSED = "refused"
     STOPPED = "stopped"
-
-
-class GatewayStatus(Struct, frozen=True, kw_only=True):
-    """The state of the connection.
-
-    Attributes:
-        state: see `GatewayState`.
-        since_ms: since when, Unix milliseconds.
-        why: what went wrong, for the operator; empty when nothing did.
-    """
-
-    state: GatewayState
-    since_ms: int
-    why: str = ""
 
 
 class GatewayExchange:
@@ -99,7 +84,7 @@ class GatewayConnection:
         opened: called with the gateway's welcome after every connect, before any event.
     """
 
-    def __init__(  # settings and two ears, each with a name at the one call
+    def __init__(
         self,
         *,
         url: str,
@@ -125,7 +110,9 @@ class GatewayConnection:
         self._task: asyncio.Task[None] | None = None
         self.booted_ms = 0
         """When the gateway was started, Unix milliseconds of this machine's clock."""
-        self.status = GatewayStatus(state=GatewayState.STOPPED, since_ms=clock.wall_ms())
+        self.state = GatewayState.STOPPED
+        self.why = ""
+        """What went wrong, for the operator; empty when nothing did."""
 
     async def start(self) -> None:
         """Begin to connect; returns when the first attempt has come to an end, good or bad.
@@ -138,10 +125,10 @@ class GatewayConnection:
         self._become(GatewayState.CONNECTING)
         self._task = asyncio.get_running_loop().create_task(self._run(), name="octo:gateway")
         self._task.add_done_callback(self._ended)
-        while self.status.state is GatewayState.CONNECTING and not self.status.why:
-            await self._change()
-        if self.status.state is GatewayState.REFUSED:
-            why = self.status.why
+        while self.state is GatewayState.CONNECTING and not self.why:
+            await self._changed.wait()
+        if self.state is GatewayState.REFUSED:
+            why = self.why
             await self.stop()
             raise HostRefused(why)
 
@@ -161,16 +148,14 @@ class GatewayConnection:
             HostError: the connection is stopped.
         """
         while True:
-            match self.status.state:
+            match self.state:
                 case GatewayState.ONLINE if self._hello is not None:
                     return self._hello
                 case GatewayState.REFUSED:
-                    raise HostRefused(self.status.why)
+                    raise HostRefused(self.why)
                 case GatewayState.STOPPED:
-                    raise HostError(
-                        self.status.why or "the gateway host is stopped: start it before its first turn"
-                    )
-            await self._change()
+                    raise HostError(self.why or "the gateway host is stopped: start it before its first turn")
+            await self._changed.wait()
 
     @asynccontextmanager
     async def exchange(self, method: str, params: Mapping[str, Any]) -> AsyncGenerator[GatewayExchange]:
@@ -180,7 +165,7 @@ class GatewayConnection:
             HostUnavailable: there is no connection.
         """
         protocol = self._protocol
-        if protocol is None or self.status.state is not GatewayState.ONLINE:
+        if protocol is None or self.state is not GatewayState.ONLINE:
             raise HostUnavailable(f"no connection to the gateway at {self._shown}")
         request_id = protocol.request(method, params)
         exchange = self._exchanges[request_id] = GatewayExchange()
@@ -247,7 +232,9 @@ class GatewayConnection:
             ) from None
         finally:
             self._protocol = self._socket = self._hello = None
-            self._lose_all()
+            exchanges, self._exchanges = self._exchanges, {}
+            for exchange in exchanges.values():
+                exchange.put(None)
             await socket.close()
 
     async def _open(self) -> ClientConnection:
@@ -310,7 +297,7 @@ class GatewayConnection:
             await self._keep_token("")
         self._become(GatewayState.REFUSED, str(fault.error(f"connecting to {self._shown}")))
         await self._clock.sleep(REFUSED_RETRY_S)
-        self._become(GatewayState.CONNECTING, self.status.why)
+        self._become(GatewayState.CONNECTING, self.why)
 
     def _login_now(self) -> Login:
         """Return the login, with this device's own token where the operator set no secret."""
@@ -333,25 +320,16 @@ class GatewayConnection:
             _log.error("the connection to the gateway broke", exc_info=error)
             self._become(GatewayState.STOPPED, "the connection to the gateway broke: see the log")
 
-    def _lose_all(self) -> None:
-        exchanges, self._exchanges = self._exchanges, {}
-        for exchange in exchanges.values():
-            exchange.put(None)
-
     def _become(self, state: GatewayState, why: str = "") -> None:
-        if (self.status.state, self.status.why) == (state, why):
+        if (self.state, self.why) == (state, why):
             return
-        since_ms = self.status.since_ms if self.status.state is state else self._clock.wall_ms()
-        if why and why != self.status.why:
+        if why and why != self.why:
             _log.warning("%s", why)
         elif state is GatewayState.ONLINE and self._hello is not None:
             _log.info("connected to the gateway at %s, release %s", self._shown, self._hello.version)
-        self.status = GatewayStatus(state=state, since_ms=since_ms, why=why)
+        self.state, self.why = state, why
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
-
-    async def _change(self) -> None:
-        await self._changed.wait()
 
 
 class _Refusal(Exception):

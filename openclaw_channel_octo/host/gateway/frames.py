@@ -10,7 +10,7 @@ from msgspec import Struct, field
 from openclaw_channel_octo.errors import HostError, HostRefused, HostUnavailable
 from openclaw_channel_octo.host.fields import mapping, number, text
 
-__all__ = ["Event", "Fault", "Frame", "Response", "Retry", "encode_request", "parse_frame"]
+__all__ = ["Event", "Fault", "Response", "Retry", "parse_frame"]
 
 
 class Retry(StrEnum):
@@ -148,15 +148,7 @@ class Event(Struct, frozen=True, kw_only=True):
     seq: int | None = None
 
 
-Frame = Response | Event
-
-
-def encode_request(request_id: str, method: str, params: Mapping[str, Any]) -> str:
-    """Return the text of a request frame."""
-    return json.dumps({"type": "req", "id": request_id, "method": method, "params": params})
-
-
-def parse_frame(message: str | bytes) -> Frame | None:
+def parse_frame(message: str | bytes) -> Response | Event | None:
     """Return the frame in a message, ``None`` for a kind this client has no use for.
 
     Raises:

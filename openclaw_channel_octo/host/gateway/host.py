@@ -2,8 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Mapping
-from typing import Any
+from collections.abc import AsyncGenerator
 
 from cachetools import FIFOCache
 
@@ -11,7 +10,7 @@ from openclaw_channel_octo.clock import Clock
 from openclaw_channel_octo.errors import HostError, HostRefused, HostUnavailable
 from openclaw_channel_octo.host.base import Recovery, Turn, TurnEvent
 from openclaw_channel_octo.host.fields import mapping, text
-from openclaw_channel_octo.host.gateway.connection import GatewayConnection, GatewayStatus
+from openclaw_channel_octo.host.gateway.connection import GatewayConnection
 from openclaw_channel_octo.host.gateway.frames import Event
 from openclaw_channel_octo.host.gateway.identity import DeviceFile
 from openclaw_channel_octo.host.gateway.protocol import Gap, Hello, Login, release_of
@@ -48,7 +47,7 @@ class GatewayHost:
 
     def __init__(self, *, url: str, login: Login, device: DeviceFile, clock: Clock) -> None:
         self._clock = clock
-        self._connection = GatewayConnection(
+        self.connection = GatewayConnection(
             url=url, login=login, device=device, clock=clock, heard=self._hear, opened=self._opened
         )
         self._runs: dict[str, GatewayRun] = {}
@@ -58,11 +57,6 @@ class GatewayHost:
         self._subscribing: asyncio.Task[None] | None = None
         self._old = False
 
-    @property
-    def status(self) -> GatewayStatus:
-        """The state of the connection to the gateway."""
-        return self._connection.status
-
     async def start(self) -> None:
         """Connect; a gateway that cannot be reached yet is waited for in the background.
 
@@ -70,14 +64,14 @@ class GatewayHost:
             HostRefused: the gateway does not let us in.
             HostError: the device identity cannot be read or written.
         """
-        await self._connection.start()
+        await self.connection.start()
 
     async def stop(self) -> None:
         """Close the connection; runs go on in the gateway and are taken up at the next start."""
         if self._subscribing is not None:
             self._subscribing.cancel()
             await asyncio.wait({self._subscribing})
-        await self._connection.stop()
+        await self.connection.stop()
 
     async def ready(self) -> None:
         """Return when the gateway takes turns, waiting as long as it takes.
@@ -85,7 +79,7 @@ class GatewayHost:
         Raises:
             HostRefused: the gateway does not let us in, or not do what a bot needs.
         """
-        hello = await self._connection.ready()
+        hello = await self.connection.ready()
         if not {WRITE_SCOPE, ADMIN_SCOPE} & hello.scopes:
             raise HostRefused(
                 f"the gateway did not grant the scope {WRITE_SCOPE}: it cannot run turns for us"
@@ -99,7 +93,7 @@ class GatewayHost:
         """
         row = self._view.get(session_key) if self._subscribed else None
         if row is None:
-            payload = await self._connection.call("sessions.describe", {"key": session_key})
+            payload = await self.connection.call("sessions.describe", {"key": session_key})
             if not (row := mapping(payload.get("session"))):
                 return None
             if self._view.get(session_key) is None:  # an event may have told of something newer meanwhile
@@ -114,12 +108,12 @@ class GatewayHost:
         An older gateway may hold the failed run's place; what still holds it is told to end. Raises `HostError`.
         """
         if self._old and snapshot.status in RECOVERABLE:
-            await self._connection.call("sessions.abort", {"key": snapshot.session_key})
+            await self.connection.call("sessions.abort", {"key": snapshot.session_key})
         return Recovery.RECOVERED
 
     async def run(self, turn: Turn) -> AsyncGenerator[TurnEvent, None]:
         """Run a turn; letting go of the stream leaves the run to the gateway, where `abort` reaches it."""
-        run = GatewayRun(turn, self._connection, self._clock)
+        run = GatewayRun(turn, self.connection, self._clock)
         self._runs[turn.run_id] = run
         self._last_runs[turn.session_key.casefold()] = turn.run_id
         driver = asyncio.create_task(run.drive(), name=f"octo:gateway:{turn.run_id}")
@@ -138,7 +132,7 @@ class GatewayHost:
         if run is not None:
             run.aborted = True
         params = {"key": session_key, "runId": run.key if run is not None else run_id}
-        answer = await self._connection.call("sessions.abort", params)
+        answer = await self.connection.call("sessions.abort", params)
         return text(answer.get("status")) == "aborted"
 
     async def reset(self, session_key: str) -> SessionSnapshot:
@@ -148,22 +142,14 @@ class GatewayHost:
             HostRefused: the gateway did not grant the scope this needs.
             HostError: the gateway does not do it.
         """
-        hello = await self._connection.ready()
+        hello = await self.connection.ready()
         if ADMIN_SCOPE not in hello.scopes:
             raise HostRefused(
                 f"starting a conversation anew needs the scope {ADMIN_SCOPE}: add it to host.scopes"
             )
-        payload = await self._connection.call("sessions.reset", {"key": session_key, "reason": "reset"})
+        payload = await self.connection.call("sessions.reset", {"key": session_key, "reason": "reset"})
         self._view.change({"sessionKey": session_key, "reason": "reset"})
         return snapshot_of_row(session_key, mapping(payload.get("entry")))
-
-    async def ask(self, method: str, params: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return the gateway's answer to any request, for tools that look at it. Raises `HostError`."""
-        return await self._connection.call(method, params)
-
-    async def hello(self) -> Hello:
-        """Return what the gateway said of itself at the last connect. Raises `HostError`."""
-        return await self._connection.ready()
 
     def _opened(self, hello: Hello) -> None:
         """Begin a connection: nothing that was known of sessions holds, until events are subscribed."""
@@ -184,9 +170,9 @@ class GatewayHost:
 
     async def _subscribe(self) -> None:
         """Ask for the sessions' events; without them every session is asked for when it is needed."""
-        await self._connection.ready()
+        await self.connection.ready()
         try:
-            await self._connection.call("sessions.subscribe", {})
+            await self.connection.call("sessions.subscribe", {})
         except HostUnavailable:
             return  # the next connect asks again
         except HostError as error:

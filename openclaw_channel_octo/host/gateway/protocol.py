@@ -1,5 +1,6 @@
 """The client's side of one connection to a gateway, without a socket or a clock (openclaw-host §4.1, §4.2)."""
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, ClassVar
@@ -11,7 +12,6 @@ from openclaw_channel_octo.host.gateway.frames import (
     Event,
     Fault,
     Response,
-    encode_request,
     parse_frame,
 )
 from openclaw_channel_octo.host.gateway.identity import DeviceIdentity
@@ -26,12 +26,6 @@ __all__ = [
     "Phase",
     "release_of",
 ]
-
-PROTOCOL = 4
-CLIENT_ID = "gateway-client"
-CLIENT_MODE = "backend"
-CLIENT_PLATFORM = "linux"
-ROLE = "operator"
 
 
 class Login(SecretStruct, frozen=True, kw_only=True):
@@ -64,7 +58,6 @@ class Hello(SecretStruct, frozen=True, kw_only=True):
 
     Attributes:
         version: its release, such as ``2026.9.6``.
-        boot_id: changes with every start of the gateway; empty before 2026.9.
         uptime_ms: how long it has run.
         methods: what can be asked of it.
         scopes: the scopes it granted.
@@ -75,7 +68,6 @@ class Hello(SecretStruct, frozen=True, kw_only=True):
     HIDDEN: ClassVar = frozenset({"device_token"})
 
     version: str
-    boot_id: str
     uptime_ms: int
     methods: frozenset[str]
     scopes: frozenset[str]
@@ -145,7 +137,9 @@ class GatewayProtocol:
     def request(self, method: str, params: Mapping[str, Any]) -> str:
         """Queue a request and return its id."""
         request_id = self._new_id()
-        self._outgoing.append(encode_request(request_id, method, params))
+        self._outgoing.append(
+            json.dumps({"type": "req", "id": request_id, "method": method, "params": params})
+        )
         return request_id
 
     def to_send(self) -> Sequence[str]:
@@ -155,16 +149,16 @@ class GatewayProtocol:
 
     def _connect(self, challenge: Mapping[str, Any]) -> None:
         client = {
-            "id": CLIENT_ID,
+            "id": "gateway-client",
             "version": self._login.version,
-            "platform": CLIENT_PLATFORM,
-            "mode": CLIENT_MODE,
+            "platform": "linux",
+            "mode": "backend",
         }
         params: dict[str, Any] = {
-            "minProtocol": PROTOCOL,
-            "maxProtocol": PROTOCOL,
+            "minProtocol": 4,
+            "maxProtocol": 4,
             "client": client,
-            "role": ROLE,
+            "role": "operator",
             "scopes": list(self._login.scopes),
             "caps": [],
             "auth": self._login.auth(),
@@ -197,7 +191,6 @@ def _hello(payload: Mapping[str, Any]) -> Hello:
     snapshot = mapping(payload.get("snapshot"))
     return Hello(
         version=text(server.get("version")),
-        boot_id=text(server.get("bootId")),
         uptime_ms=number(snapshot.get("uptimeMs")) or 0,
         methods=_names(mapping(payload.get("features")).get("methods")),
         scopes=_names(auth.get("scopes")),

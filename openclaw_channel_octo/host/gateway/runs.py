@@ -10,7 +10,6 @@ from openclaw_channel_octo.clock import Clock, within
 from openclaw_channel_octo.errors import HostRefused, HostUnavailable
 from openclaw_channel_octo.host.base import Accepted, Delta, Failed, Final, Turn, TurnEvent
 from openclaw_channel_octo.host.fields import mapping, text
-from openclaw_channel_octo.host.gateway.attachments import UNSUPPORTED, attachments
 from openclaw_channel_octo.host.gateway.connection import GatewayConnection, GatewayExchange
 from openclaw_channel_octo.host.gateway.frames import Response
 from openclaw_channel_octo.host.gateway.outcome import (
@@ -22,7 +21,7 @@ from openclaw_channel_octo.host.gateway.outcome import (
     message_text,
     started,
 )
-from openclaw_channel_octo.host.gateway.prompt import question_of, system_prompt_of
+from openclaw_channel_octo.host.gateway.prompt import UNSUPPORTED, attachments, question_of, system_prompt_of
 from openclaw_channel_octo.session.status import Status
 
 __all__ = ["GatewayRun"]
