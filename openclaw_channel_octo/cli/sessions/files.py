@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.config.model import DEFAULT_TIMEOUT_S
-from openclaw_channel_octo.host.embedded.content import parse_content
+from openclaw_channel_octo.host.embedded.session_file import parse_content
 from openclaw_channel_octo.host.fields import snapshot_of
 from openclaw_channel_octo.host.locks import owner_lock
 from openclaw_channel_octo.session.guard import Plan, Situation, patience_ms, plan

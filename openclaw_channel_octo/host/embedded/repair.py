@@ -4,17 +4,23 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from msgspec import Struct
 
 from openclaw_channel_octo.clock import Clock
 from openclaw_channel_octo.errors import SessionStoreError
 from openclaw_channel_octo.host.embedded import rows
-from openclaw_channel_octo.host.embedded.content import Content, dump_content, entry_text, parse_content
-from openclaw_channel_octo.host.embedded.store import LOCK_WAIT_S
+from openclaw_channel_octo.host.embedded.session_file import (
+    LOCK_WAIT_S,
+    Content,
+    dump_content,
+    entry_text,
+    parse_content,
+    read_stamped,
+    stamp_of,
+)
 from openclaw_channel_octo.host.fields import snapshot_of
-from openclaw_channel_octo.host.files import read_stamped, replace_file, stamp_of
+from openclaw_channel_octo.host.files import replace_file
 from openclaw_channel_octo.host.locks import locked, owner_lock
 from openclaw_channel_octo.session.status import SessionSnapshot
 
@@ -77,7 +83,8 @@ def _repair(path: Path, chosen: Callable[[SessionSnapshot], bool], clock: Clock)
         if stamp_of(path) != stamp:
             raise ValueError("somebody edited it meanwhile, try again")
 
-    replace_file(path, _dumped(content), before_rename=unedited)
+    data = dump_content(entry_text(key, entry) for key, entry in content.items())
+    replace_file(path, data, before_rename=unedited)
     return RepairedFile(cleared, backup)
 
 
@@ -91,10 +98,6 @@ def _clear(
         if chosen(before):
             rows.recover(entry, before, session_id=clock.new_id())
             yield before
-
-
-def _dumped(content: dict[str, Any]) -> bytes:
-    return dump_content({key: entry_text(key, entry) for key, entry in content.items()})
 
 
 def _backup(path: Path, raw: bytes, clock: Clock) -> Path:
