@@ -154,7 +154,9 @@ def replace_file(
         if before_rename is not None:
             before_rename()
         os.replace(temporary, path)  # noqa: PTH105  # the call tests interrupt, and the whole point of this file
-    except BaseException:
+    except (
+        BaseException
+    ):  # whatever stopped it, and `before_rename` may raise anything: no temporary file stays
         temporary.unlink(missing_ok=True)
         raise
     _sync_folder(path.parent)
@@ -190,7 +192,7 @@ def open_own(path: Path, flags: int) -> int:
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | flags, 0o600)
     try:
         _make_private(descriptor, path)
-    except BaseException:
+    except BaseException:  # whoever gets no descriptor cannot close it
         os.close(descriptor)
         raise
     return descriptor

@@ -255,8 +255,8 @@ class SessionFile:
             content = self._view()
             try:
                 self._write(content)
-            except BaseException:
-                self._stamp = known  # broken it stays, and is looked at again
+            except BaseException:  # whatever stopped it, broken the file stays, and is looked at again
+                self._stamp = known
                 aside.unlink()
                 raise
             logger.error(  # noqa: TRY400  # no stack to look at

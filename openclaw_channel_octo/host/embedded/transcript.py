@@ -11,7 +11,7 @@ from typing import Any
 from msgspec import Struct
 
 from openclaw_channel_octo.errors import SessionStoreError
-from openclaw_channel_octo.host.fields import text, texts_of
+from openclaw_channel_octo.host.fields import texts_of
 from openclaw_channel_octo.host.files import append_file, dump_json
 
 __all__ = ["Message", "Transcript", "is_safe_id"]
@@ -167,15 +167,16 @@ def _decode(row: dict[str, Any]) -> Message | None:
     body = row.get("message")
     if row.get("type") != "message" or not isinstance(body, dict):
         return None
-    role, said = text(body.get("role")), "\n".join(texts_of(body.get("content")))
+    words = {name: value for name, value in body.items() if isinstance(value, str)}
+    role, said = words.get("role", ""), "\n".join(texts_of(body.get("content")))
     if role not in {"user", "assistant"} or not said:
         return None
     return Message(
         role=role,
         text=said,
-        sender=text(body.get("senderName")),
-        context=text(body.get("context")),
-        mark=text(body.get("mark")),
-        error=text(body.get("errorMessage")),
-        aborted=body.get("stopReason") == "aborted",
+        sender=words.get("senderName", ""),
+        context=words.get("context", ""),
+        mark=words.get("mark", ""),
+        error=words.get("errorMessage", ""),
+        aborted=words.get("stopReason") == "aborted",
     )
