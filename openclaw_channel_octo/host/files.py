@@ -7,7 +7,7 @@ import os
 import pwd
 import stat
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -190,20 +190,15 @@ def open_own(path: Path, flags: int) -> int:
     """
     # Not blocking: somebody may have put a pipe there.
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | flags, 0o600)
-    try:
-        _make_private(descriptor, path)
-    except BaseException:  # whoever gets no descriptor cannot close it
-        os.close(descriptor)
-        raise
+    with ExitStack() as undo:
+        undo.callback(os.close, descriptor)
+        mode = os.fstat(descriptor).st_mode
+        if not stat.S_ISREG(mode):
+            raise OSError(errno.EINVAL, "it is not an ordinary file", str(path))
+        if mode & 0o077:
+            os.fchmod(descriptor, stat.S_IMODE(mode) & 0o700)
+        undo.pop_all()
     return descriptor
-
-
-def _make_private(descriptor: int, path: Path) -> None:
-    mode = os.fstat(descriptor).st_mode
-    if not stat.S_ISREG(mode):
-        raise OSError(errno.EINVAL, "it is not an ordinary file", str(path))
-    if mode & 0o077:
-        os.fchmod(descriptor, stat.S_IMODE(mode) & 0o700)
 
 
 def append_file(path: Path, data: bytes) -> None:

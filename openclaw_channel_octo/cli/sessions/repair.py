@@ -13,7 +13,8 @@ from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.control.client import ask
 from openclaw_channel_octo.errors import ControlError, HostError
 from openclaw_channel_octo.host.configure import DEVICE_FILE
-from openclaw_channel_octo.host.embedded.repair import repair_file, unowned
+from openclaw_channel_octo.host.embedded.repair import repair_file
+from openclaw_channel_octo.host.locks import owner_lock
 from openclaw_channel_octo.runtime.turn.recovery import RepairState
 from openclaw_channel_octo.session.status import RECOVERABLE, SessionSnapshot, Status
 
@@ -86,7 +87,7 @@ def fix_files(store: Path, agent: str, key: str, *, dry_run: bool) -> list[Fix]:
     if is_in_gateway(store):
         raise HostError(_in_gateway("start the bots and name one with --session"))
     found = [each for each in read_sessions(store, agent) if not key or each.named(key)]
-    with nullcontext() if dry_run or not found else unowned(store):
+    with nullcontext() if dry_run or not found else owner_lock(store):
         fixes = list(_fix_each(files, found, dry_run=dry_run))
     if key and found and not fixes:
         (each,) = found[:1]

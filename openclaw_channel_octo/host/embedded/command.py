@@ -101,11 +101,13 @@ class CommandAgent:
             AgentError: the program cannot be started, wrote too much, or ended with a code other than 0.
         """
         variables = _prompt_variables(prompt)
-        async with self._programs.noted(str(variables[RUN_VARIABLE])) as note:
+        async with self._programs.noted(str(variables[RUN_VARIABLE])) as began:
             transport, child = await self._start(variables)
             try:
-                await note.began(transport.get_pid())
-                _ask(transport, prompt)
+                await began(transport.get_pid())
+                stdin = cast("asyncio.WriteTransport", transport.get_pipe_transport(STDIN))
+                stdin.write(_input(prompt).encode(errors="replace"))
+                stdin.close()  # after what was written; a program that does not read it may end all the same
                 decoder = codecs.getincrementaldecoder("utf-8")("replace")
                 while (data := await child.output.get()) is not None:
                     if text := decoder.decode(data):
@@ -207,12 +209,6 @@ def _signal_group(group: int, number: signal.Signals) -> None:
     # Gone already, or all that is left of it belongs to somebody else by now.
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(group, number)
-
-
-def _ask(transport: asyncio.SubprocessTransport, prompt: Prompt) -> None:
-    stdin = cast("asyncio.WriteTransport", transport.get_pipe_transport(STDIN))
-    stdin.write(_input(prompt).encode(errors="replace"))
-    stdin.close()  # after what was written; a program that does not read it may end all the same
 
 
 def _input(prompt: Prompt) -> str:

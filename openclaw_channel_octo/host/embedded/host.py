@@ -6,6 +6,7 @@ Over 350 lines: the ten methods of one contract and the run they share.
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Iterable
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -143,14 +144,13 @@ class EmbeddedHost:
             HostError: another process owns the state folder, it is another user's, or it cannot be used.
         """
         await self._owner.acquire_after(self._make_folder)
-        try:
+        with ExitStack() as undo:
+            undo.callback(self._owner.release)
             await self._store.open()
             await self._store.sweep(partial(rows.mark_orphan, now_ms=self._clock.wall_ms()))
             if isinstance(self._agent, StartedAgent):
                 await self._agent.start()
-        except BaseException:  # where the start is cancelled too, the folder is free again
-            self._owner.release()
-            raise
+            undo.pop_all()
         self._started = True
 
     async def stop(self) -> None:

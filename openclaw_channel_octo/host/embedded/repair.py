@@ -1,7 +1,6 @@
 """Repair of a ``sessions.json`` that no process works with: what its owner would clear, and nothing else."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,7 +11,6 @@ from openclaw_channel_octo.errors import SessionStoreError
 from openclaw_channel_octo.host.embedded import rows
 from openclaw_channel_octo.host.embedded.session_file import (
     LOCK_WAIT_S,
-    Content,
     dump_content,
     entry_text,
     parse_content,
@@ -21,10 +19,10 @@ from openclaw_channel_octo.host.embedded.session_file import (
 )
 from openclaw_channel_octo.host.fields import snapshot_of
 from openclaw_channel_octo.host.files import replace_file
-from openclaw_channel_octo.host.locks import locked, owner_lock
+from openclaw_channel_octo.host.locks import locked
 from openclaw_channel_octo.session.status import SessionSnapshot
 
-__all__ = ["RepairedFile", "repair_file", "unowned"]
+__all__ = ["RepairedFile", "repair_file"]
 
 
 class RepairedFile(Struct, frozen=True):
@@ -39,21 +37,10 @@ class RepairedFile(Struct, frozen=True):
     backup: Path | None
 
 
-@contextmanager
-def unowned(state_dir: Path) -> Iterator[None]:
-    """Hold a state folder so that no host takes it meanwhile. Raises `HostError` where one has it."""
-    owner = owner_lock(state_dir)
-    owner.acquire()
-    try:
-        yield
-    finally:
-        owner.release()
-
-
 def repair_file(path: Path, chosen: Callable[[SessionSnapshot], bool], clock: Clock) -> RepairedFile:
     """Clear the lifecycle fields of the chosen sessions; every other field and session stays.
 
-    The caller holds the folder (`unowned`), so a run that the file says is under way is none.
+    The caller holds the folder's `OwnerLock`, so a run that the file says is under way is none.
 
     Args:
         path: ``sessions.json``.
@@ -74,7 +61,11 @@ def repair_file(path: Path, chosen: Callable[[SessionSnapshot], bool], clock: Cl
 def _repair(path: Path, chosen: Callable[[SessionSnapshot], bool], clock: Clock) -> RepairedFile:
     stamp, raw = read_stamped(path)
     content = parse_content(raw) if raw.strip() else {}
-    cleared = tuple(_clear(content, chosen, clock))
+    cleared = []
+    for key, entry in content.items():
+        if isinstance(entry, dict) and chosen(before := snapshot_of(key, entry)):
+            rows.recover(entry, before, session_id=clock.new_id())
+            cleared.append(before)
     if not cleared:
         return RepairedFile((), None)
     backup = _backup(path, raw, clock)
@@ -85,19 +76,7 @@ def _repair(path: Path, chosen: Callable[[SessionSnapshot], bool], clock: Clock)
 
     data = dump_content(entry_text(key, entry) for key, entry in content.items())
     replace_file(path, data, before_rename=unedited)
-    return RepairedFile(cleared, backup)
-
-
-def _clear(
-    content: Content, chosen: Callable[[SessionSnapshot], bool], clock: Clock
-) -> Iterator[SessionSnapshot]:
-    for key, entry in content.items():
-        if not isinstance(entry, dict):
-            continue
-        before = snapshot_of(key, entry)
-        if chosen(before):
-            rows.recover(entry, before, session_id=clock.new_id())
-            yield before
+    return RepairedFile(tuple(cleared), backup)
 
 
 def _backup(path: Path, raw: bytes, clock: Clock) -> Path:

@@ -1,7 +1,4 @@
-"""One WebSocket to a gateway for everybody who needs it: kept open, asked, listened to (openclaw-host §4).
-
-Over 350 lines: one connection from its handshake to its end.
-"""
+"""One WebSocket to a gateway for everybody who needs it: kept open, asked, listened to (openclaw-host §4)."""
 
 import asyncio
 import logging
@@ -24,6 +21,9 @@ from openclaw_channel_octo.websocket import same_origin_connect
 __all__ = ["GatewayConnection", "GatewayExchange", "GatewayState"]
 
 _log = logging.getLogger(__name__)
+_quiet = logging.getLogger("openclaw_channel_octo.websocket")
+"""Drops frames: the library's debug lines would print tokens and messages."""
+_quiet.setLevel(logging.ERROR)
 
 OPEN_WITHIN_S = 10.0
 """Longest wait for TCP, TLS, the WebSocket handshake and the gateway's welcome together."""
@@ -164,13 +164,13 @@ class GatewayConnection:
         Raises:
             HostUnavailable: there is no connection.
         """
-        protocol = self._protocol
-        if protocol is None or self.state is not GatewayState.ONLINE:
+        protocol, socket = self._protocol, self._socket
+        if protocol is None or socket is None or self.state is not GatewayState.ONLINE:
             raise HostUnavailable(f"no connection to the gateway at {self._shown}")
         request_id = protocol.request(method, params)
         exchange = self._exchanges[request_id] = GatewayExchange()
         try:
-            await self._flush()
+            await _flush(protocol, socket)
             yield exchange
         finally:
             self._exchanges.pop(request_id, None)
@@ -213,7 +213,9 @@ class GatewayConnection:
         try:
             socket = await self._open()
         except (OSError, TimeoutError, websockets.InvalidHandshake, EOFError) as error:
-            raise HostUnavailable(f"no gateway answers at {self._shown}: {_words(error)}") from error
+            late = isinstance(error, TimeoutError)
+            why = f"no answer within {OPEN_WITHIN_S:.0f} s" if late else error
+            raise HostUnavailable(f"no gateway answers at {self._shown}: {why}") from error
         self._protocol, self._socket = protocol, socket
         try:
             await within(self._clock, OPEN_WITHIN_S, self._enter(socket, protocol))
@@ -223,9 +225,8 @@ class GatewayConnection:
         except TimeoutError:
             raise HostUnavailable(f"what answers at {self._shown} does not behave like a gateway") from None
         except websockets.ConnectionClosed as error:
-            raise HostUnavailable(
-                f"the gateway at {self._shown} closed the connection{_close_words(error)}"
-            ) from error
+            why = f" ({error.rcvd.code} {error.rcvd.reason})" if error.rcvd is not None else ""
+            raise HostUnavailable(f"the gateway at {self._shown} closed the connection{why}") from error
         except ValueError:
             raise HostUnavailable(
                 f"what answers at {self._shown} does not speak the gateway's protocol"
@@ -246,7 +247,7 @@ class GatewayConnection:
                 max_size=LARGEST_MESSAGE,
                 compression=None,
                 proxy=None,
-                logger=_quiet_logger(),
+                logger=_quiet,
             )
         except (websockets.InvalidURI, ValueError) as error:
             if isinstance(error, OSError):  # a certificate that is not trusted is both
@@ -265,7 +266,7 @@ class GatewayConnection:
                         self.booted_ms = self._clock.wall_ms() - happening.uptime_ms
                         if happening.device_token:
                             await self._keep_token(happening.device_token)
-            await self._flush()
+            await _flush(protocol, socket)
         self._opened(self._hello)
         self._become(GatewayState.ONLINE)
 
@@ -277,16 +278,6 @@ class GatewayConnection:
                         exchange.put(happening)
                 case Event() | Gap():
                     self._heard(happening)
-
-    async def _flush(self) -> None:
-        protocol, socket = self._protocol, self._socket
-        if protocol is None or socket is None:
-            raise HostUnavailable(f"no connection to the gateway at {self._shown}")
-        try:
-            for message in protocol.to_send():
-                await socket.send(message)
-        except websockets.ConnectionClosed as error:
-            raise HostUnavailable("the connection to the gateway was lost") from error
 
     async def _after_refusal(self, fault: Fault, backoff: Backoff) -> None:
         if fault.retry is Retry.LATER:
@@ -340,16 +331,9 @@ class _Refusal(Exception):
         self.fault = fault
 
 
-def _quiet_logger() -> logging.Logger:
-    """Return a logger that drops frames: the library's debug lines would print tokens and messages."""
-    logger = logging.getLogger("openclaw_channel_octo.websocket")
-    logger.setLevel(logging.ERROR)
-    return logger
-
-
-def _words(error: BaseException) -> str:
-    return f"no answer within {OPEN_WITHIN_S:.0f} s" if isinstance(error, TimeoutError) else str(error)
-
-
-def _close_words(error: websockets.ConnectionClosed) -> str:
-    return f" ({error.rcvd.code} {error.rcvd.reason})" if error.rcvd is not None else ""
+async def _flush(protocol: GatewayProtocol, socket: ClientConnection) -> None:
+    try:
+        for message in protocol.to_send():
+            await socket.send(message)
+    except websockets.ConnectionClosed as error:
+        raise HostUnavailable("the connection to the gateway was lost") from error

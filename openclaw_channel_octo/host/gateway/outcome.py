@@ -101,8 +101,8 @@ def judge(messages: Sequence[Any], *, run_id: str, question: str, since_ms: int)
         return None
     answer = ""
     for row in rows[asked[-1] + 1 :]:
-        if text(row.get("role")) == "user" and not _of_the_system(row):
-            break
+        if text(row.get("role")) == "user" and "[System] " not in message_text(row):
+            break  # not the gateway's own call to go on after a restart
         if text(row.get("role")) == "assistant" and text(row.get("stopReason")) in {"", "stop", "length"}:
             answer = message_text(row) or answer
     return answer
@@ -122,11 +122,6 @@ def _asks(row: Mapping[str, Any], run_id: str, question: str, since_ms: int) -> 
     at = row.get("timestamp")
     recent = isinstance(at, (int, float)) and at >= since_ms - _CLOCK_SLACK_MS
     return recent and question.strip() in message_text(row)
-
-
-def _of_the_system(row: Mapping[str, Any]) -> bool:
-    """Return whether a user's row is the gateway's own call to go on after a restart."""
-    return "[System] " in message_text(row)
 
 
 def _final(result: Mapping[str, Any]) -> End:

@@ -35,9 +35,18 @@ def question_of(turn: Turn) -> str:
     set in there, so that none of them can pass for somebody else's message.
     """
     asked = turn.text or "(no text)"
-    files = "\n".join(_file(item, turn.mark) for item in turn.media if _url(item) not in turn.text)
+    addresses = [(item, url_text(item.url, _LONGEST_URL)) for item in turn.media]
+    files = "\n".join(
+        marked(f"{item.kind} {label(item.name)}".rstrip() + f": {url}", turn.mark)
+        for item, url in addresses
+        if url not in turn.text
+    )
     if turn.conversation != "direct":
-        asked = f"{marked(_sender(turn), turn.mark)} {indented(asked)}"
+        name, uid = (
+            label(turn.sender.name, _LONGEST_NAME),
+            label(turn.sender.uid),
+        )  # nothing breaks out of this line
+        asked = f"{marked(f'{name} ({uid})' if name else uid, turn.mark)} {indented(asked)}"
         told = ""  # in the system prompt
     else:
         told = explanation(turn.mark, turn.context, asked, files)
@@ -85,17 +94,3 @@ def picture_type(data: bytes) -> str:
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return "image/webp"
     return next((mime for signature, mime in _SIGNATURES if data.startswith(signature)), "")
-
-
-def _sender(turn: Turn) -> str:
-    """Return the sender as one line that nobody's chosen name can break out of."""
-    name, uid = label(turn.sender.name, _LONGEST_NAME), label(turn.sender.uid)
-    return f"{name} ({uid})" if name else uid
-
-
-def _file(item: MediaItem, mark: str) -> str:
-    return marked(f"{item.kind} {label(item.name)}".rstrip() + f": {_url(item)}", mark)
-
-
-def _url(item: MediaItem) -> str:
-    return url_text(item.url, _LONGEST_URL)

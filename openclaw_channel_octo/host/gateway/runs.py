@@ -82,17 +82,17 @@ class GatewayRun:
 
     def on_event(self, name: str, payload: Mapping[str, Any]) -> None:
         """Take an event of this run, or one of its session while the run is looked for there."""
-        run_id = text(payload.get("runId"))
-        if run_id == self.key:
-            if name == "chat":
-                self._hear_own(payload)
-        elif self._elsewhere:
-            self._told.put_nowait(payload if name == "chat" else {})
-
-    def _hear_own(self, payload: Mapping[str, Any]) -> None:
-        state = text(payload.get("state"))
+        if text(payload.get("runId")) != self.key:
+            if self._elsewhere:
+                self._told.put_nowait(payload if name == "chat" else {})
+            return
+        state = text(payload.get("state")) if name == "chat" else ""
         if state == "delta":
-            self._grow(message_text(mapping(payload.get("message"))))
+            self._accept()
+            so_far = message_text(mapping(payload.get("message")))
+            if so_far.startswith(self._text):  # a part of it that changed later shows only in the end
+                self.events.put_nowait(Delta(so_far[len(self._text) :]))
+            self._text = so_far
         elif state == "aborted":
             self.aborted = True  # 2026.5.22 calls it a timeout in its answer
         if state in _TERMINAL and not self._over.done() and end_of_event(payload) != Final():
@@ -103,13 +103,6 @@ class GatewayRun:
         if not self._accepted:
             self._accepted = True
             self.events.put_nowait(Accepted(self.turn.run_id))
-
-    def _grow(self, so_far: str) -> None:
-        """Take the text as far as it is written; a part of it that changed later shows only in the end."""
-        self._accept()
-        if so_far.startswith(self._text):
-            self.events.put_nowait(Delta(so_far[len(self._text) :]))
-        self._text = so_far
 
     async def _end(self) -> End:
         lost = self.turn.lost_since_ms > 0
@@ -142,7 +135,10 @@ class GatewayRun:
                 pictures = []  # the model takes none; their addresses stand in the text
                 continue
             if not started(answer):
-                return self._with_text(self._end_told(answer, asked_before))
+                if (end := end_of(answer, aborted=self.aborted)) is None:
+                    self._sent_ms = asked_before  # a gateway that takes no runs now was not asked at all
+                    raise _NotNow(answer.fault.retry_after_ms / 1000 if answer.fault else 0)
+                return self._with_text(end)
             if (end := await self._follow()) is not None:
                 return self._with_text(end)
             await self._clock.sleep(SETTLE_EVERY_S)
@@ -158,14 +154,6 @@ class GatewayRun:
             if text(answer.payload.get("status")) == "accepted":
                 return await self._last(exchange)
             return answer
-
-    def _end_told(self, answer: Response, asked_before: int) -> End:
-        """Return the end an answer tells; a gateway that takes no runs now was not asked at all."""
-        end = end_of(answer, aborted=self.aborted)
-        if end is None:
-            self._sent_ms = asked_before
-            raise _NotNow(answer.fault.retry_after_ms / 1000 if answer.fault else 0)
-        return end
 
     async def _last(self, exchange: GatewayExchange) -> Response | None:
         """Return the answer that tells the run's end; ``None`` when its event came and the answer does not follow.
