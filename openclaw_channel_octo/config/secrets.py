@@ -7,7 +7,6 @@ import stat
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
-from types import MappingProxyType
 from typing import Annotated, ClassVar, Literal
 
 from msgspec import Struct
@@ -95,9 +94,7 @@ class _ExecRef(FrozenModel):
 
 
 _Ref = _EnvRef | _FileRef | _ExecRef
-_SOURCES: Mapping[str, type[FrozenModel]] = MappingProxyType(
-    {"env": _EnvRef, "file": _FileRef, "exec": _ExecRef}
-)
+_SOURCES: Mapping[str, type[FrozenModel]] = {"env": _EnvRef, "file": _FileRef, "exec": _ExecRef}
 
 
 def secret_variables(env: Mapping[str, str]) -> tuple[SecretStr, ...]:

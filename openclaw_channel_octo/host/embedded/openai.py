@@ -14,13 +14,12 @@ from yarl import URL
 from openclaw_channel_octo.config.base import names_host
 from openclaw_channel_octo.errors import ConfigError
 from openclaw_channel_octo.host.embedded.agents import MAX_OUTPUT, AgentError, Prompt, one_line
-from openclaw_channel_octo.host.embedded.sse import SseParser, is_stream
 from openclaw_channel_octo.host.embedded.transcript import Message
 from openclaw_channel_octo.host.fields import mapping
 from openclaw_channel_octo.message.marks import explanation, marked, remarked
 from openclaw_channel_octo.message.text import indented, label
 
-__all__ = ["OpenAIAgent"]
+__all__ = ["OpenAIAgent", "SseParser", "is_stream"]
 
 CONNECT_S = 30.0
 SILENCE_S = 300.0
@@ -34,6 +33,8 @@ MAX_DETAIL = 300
 MAX_NAME = 64
 UNSEEN = "You are shown text only: of pictures, recordings and other files you know what is written above, no more."
 """Said with a message that brings files, so that no model makes up what it cannot see."""
+_MARK = b"\xef\xbb\xbf"
+_BEGINNINGS = (b"data:", b"event:", b"id:", b"retry:", b":")
 
 
 class OpenAIAgent:
@@ -136,17 +137,14 @@ class OpenAIAgent:
         status = response.status
         if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
             return f"the model endpoint refuses the API key (HTTP {status}): check the configured key"
-        detail = self._error_text(await _read(response, MAX_ERROR_BODY))
+        try:
+            answer = mapping(json.loads(await _read(response, MAX_ERROR_BODY)))
+        except (ValueError, RecursionError):
+            answer = {}  # a proxy's page says nothing about the model
+        detail = self._describe(_error(answer))
         limited = status == HTTPStatus.TOO_MANY_REQUESTS
         what = "is rate-limiting us or the quota is used up" if limited else "answered with an error"
         return f"the model endpoint {what} (HTTP {status})" + (f": {detail}" if detail else "")
-
-    def _error_text(self, body: bytes) -> str:
-        try:
-            answer = json.loads(body)
-        except (ValueError, RecursionError):
-            return ""  # a proxy's page says nothing about the model
-        return self._describe(_error(mapping(answer)))
 
     def _describe(self, error: Any) -> str:
         message = mapping(error).get("message", error)
@@ -182,6 +180,69 @@ class OpenAIAgent:
         if error := _error(answer):
             raise AgentError(f"the model reports an error: {self._describe(error) or 'no details'}")
         return answer
+
+
+def is_stream(body: bytes) -> bool:
+    """Return whether an answer is an event stream, whatever its header says: JSON begins otherwise."""
+    return body.removeprefix(_MARK).lstrip(b"\r\n").startswith(_BEGINNINGS)
+
+
+class SseParser:
+    """Turns the bytes of server-sent events into their data, as far as streaming model endpoints use them.
+
+    Args:
+        limit: most bytes of one event.
+    """
+
+    def __init__(self, limit: int = 1024 * 1024) -> None:
+        self._limit = limit
+        self._line = bytearray()
+        self._begun = False
+        self._cut = False
+        """Whether the bytes so far end in a carriage return: a newline that follows belongs to it."""
+        self._data: list[bytes] = []
+        self._size = 0
+
+    def feed(self, data: bytes) -> list[str]:
+        """Return the data of the events that ``data`` completed.
+
+        Raises:
+            AgentError: an event is larger than the limit.
+        """
+        if not data:
+            return []
+        rest = data.removeprefix(b"\n") if self._cut else data
+        self._cut = rest.endswith(b"\r")
+        events: list[str] = []
+        for line in rest.splitlines(keepends=True):
+            self._line += line
+            if line.endswith((b"\r", b"\n")):
+                events += self._take()
+        if len(self._line) + self._size > self._limit:
+            raise AgentError(f"an event of the model's stream is larger than {self._limit} bytes")
+        return events
+
+    def end(self) -> list[str]:
+        """Return what an end of the stream completes: a last event without its blank line."""
+        return [*self._take(), *self._take()]
+
+    def _take(self) -> list[str]:
+        """Take the line that is complete; return the event that it ends, if it ends one."""
+        line = bytes(self._line).rstrip(b"\r\n")
+        self._line.clear()
+        if not self._begun:
+            line, self._begun = line.removeprefix(_MARK), True
+        if line:
+            field, _, value = line.partition(b":")
+            if field == b"data":
+                self._data.append(value.removeprefix(b" "))
+                self._size += len(value) + 1
+            return []
+        if not self._data:
+            return []
+        event = b"\n".join(self._data).decode(errors="replace")
+        self._data, self._size = [], 0
+        return [event]
 
 
 def _endpoint(base_url: str) -> URL:

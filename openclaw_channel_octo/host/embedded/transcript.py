@@ -77,7 +77,10 @@ class Transcript:
         Raises:
             OSError: the file cannot be written.
         """
-        records = [] if self.path.exists() else [self._header(now_ms)]
+        records: list[dict[str, Any]] = []
+        if not self.path.exists():
+            header = {"type": "session", "version": 3, "id": self.session_id, "timestamp": _iso(now_ms)}
+            records.append({**header, "cwd": str(self.path.parent)})
         parent = next((row["id"] for row in self._newest_first() if isinstance(row.get("id"), str)), None)
         records.append(
             {
@@ -110,15 +113,6 @@ class Transcript:
                 break
             found.append(message)
         return tuple(reversed(found))
-
-    def _header(self, now_ms: int) -> dict[str, Any]:
-        return {
-            "type": "session",
-            "version": 3,
-            "id": self.session_id,
-            "timestamp": _iso(now_ms),
-            "cwd": str(self.path.parent),
-        }
 
     def _newest_first(self) -> Iterator[dict[str, Any]]:
         for line in reversed(self._tail().split(b"\n")):

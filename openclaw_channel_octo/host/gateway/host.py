@@ -2,20 +2,20 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
+from typing import Any
 
-from cachetools import FIFOCache
+from cachetools import FIFOCache, LRUCache
 
 from openclaw_channel_octo.clock import Clock
 from openclaw_channel_octo.errors import HostError, HostRefused, HostUnavailable
 from openclaw_channel_octo.host.base import Recovery, Turn, TurnEvent
-from openclaw_channel_octo.host.fields import mapping, text
+from openclaw_channel_octo.host.fields import mapping, number, snapshot_of, text
 from openclaw_channel_octo.host.gateway.connection import GatewayConnection
 from openclaw_channel_octo.host.gateway.frames import Event
 from openclaw_channel_octo.host.gateway.identity import DeviceFile
 from openclaw_channel_octo.host.gateway.protocol import Gap, Hello, Login, release_of
 from openclaw_channel_octo.host.gateway.runs import GatewayRun
-from openclaw_channel_octo.host.gateway.sessions import GatewaySessions, snapshot_of_row
 from openclaw_channel_octo.session.status import RECOVERABLE, SessionSnapshot
 
 __all__ = ["FIXED_IN", "GatewayHost"]
@@ -27,8 +27,12 @@ FIXED_IN = (2026, 7, 1)
 
 WRITE_SCOPE = "operator.write"
 ADMIN_SCOPE = "operator.admin"
+MOST_SESSIONS = 2_000
+"""Sessions whose rows are held; the least recently used give way."""
 RUNS_REMEMBERED = 2_000
 """Sessions whose last run of ours is remembered: releases before 2026.7 do not tell it in their rows."""
+
+Row = Mapping[str, Any]
 
 
 class GatewayHost:
@@ -52,7 +56,7 @@ class GatewayHost:
         )
         self._runs: dict[str, GatewayRun] = {}
         self._last_runs: FIFOCache[str, str] = FIFOCache(RUNS_REMEMBERED)
-        self._view = GatewaySessions()
+        self._rows: LRUCache[str, Row] = LRUCache(MOST_SESSIONS)  # by key in any case, as events told of them
         self._subscribed = False
         self._subscribing: asyncio.Task[None] | None = None
         self._old = False
@@ -91,16 +95,16 @@ class GatewayHost:
         Raises:
             HostError: the gateway cannot be asked.
         """
-        row = self._view.get(session_key) if self._subscribed else None
+        key = session_key.casefold()
+        row = self._rows.get(key) if self._subscribed else None
         if row is None:
             payload = await self.connection.call("sessions.describe", {"key": session_key})
             if not (row := mapping(payload.get("session"))):
                 return None
-            if self._view.get(session_key) is None:  # an event may have told of something newer meanwhile
-                self._view.put(session_key, row)
+            self._rows.setdefault(key, row)  # an event may have told of something newer meanwhile
         if not row.get("lastRunId"):
-            row = {**row, "lastRunId": self._last_runs.get(session_key.casefold())}
-        return snapshot_of_row(session_key, row)
+            row = {**row, "lastRunId": self._last_runs.get(key)}
+        return _snapshot(session_key, row)
 
     async def recover(self, snapshot: SessionSnapshot) -> Recovery:
         """Make room for a new run: from 2026.7.1 on the run's fresh id does that by itself.
@@ -148,12 +152,12 @@ class GatewayHost:
                 f"starting a conversation anew needs the scope {ADMIN_SCOPE}: add it to host.scopes"
             )
         payload = await self.connection.call("sessions.reset", {"key": session_key, "reason": "reset"})
-        self._view.change({"sessionKey": session_key, "reason": "reset"})
-        return snapshot_of_row(session_key, mapping(payload.get("entry")))
+        self._rows.pop(session_key.casefold(), None)
+        return _snapshot(session_key, mapping(payload.get("entry")))
 
     def _opened(self, hello: Hello) -> None:
         """Begin a connection: nothing that was known of sessions holds, until events are subscribed."""
-        self._view.clear()
+        self._rows.clear()
         self._subscribed = False
         release = release_of(hello.version)
         if release and release < FIXED_IN and not self._old:
@@ -178,18 +182,31 @@ class GatewayHost:
         except HostError as error:
             _log.warning("no events of sessions from this gateway, they are asked for one by one: %s", error)
             return
-        self._view.clear()
+        self._rows.clear()
         self._subscribed = True
 
     def _hear(self, event: Event | Gap) -> None:
         match event:
             case Gap(missed):
                 _log.warning("%d events of the gateway were lost", missed)
-                self._view.clear()
+                self._rows.clear()
             case Event(name="sessions.changed"):
-                self._view.change(event.payload)
+                self._take_row(event.payload)
             case Event(name="chat" | "agent"):
                 self._hear_run(event)
+
+    def _take_row(self, change: Row) -> None:
+        """Take a ``sessions.changed`` event (openclaw-host §4.5).
+
+        One that does not tell the state makes us forget the session; some are about no one session.
+        """
+        inner = mapping(change.get("session"))
+        row = inner if "status" in inner else change
+        key = (text(change.get("sessionKey")) or text(inner.get("key"))).casefold()
+        if "status" in row and text(change.get("reason")) not in {"delete", "reset"}:
+            self._rows[key] = row
+        else:
+            self._rows.pop(key, None)
 
     def _hear_run(self, event: Event) -> None:
         key = text(event.payload.get("sessionKey")).casefold()
@@ -200,3 +217,16 @@ class GatewayHost:
                 return
         if not run_id.startswith(self._last_runs.get(key, run_id)):
             del self._last_runs[key]
+
+
+def _snapshot(session_key: str, row: Row) -> SessionSnapshot:
+    """Return a gateway's row as the guard reads it (openclaw-host §1.4, §2.2).
+
+    Args:
+        session_key: the key as we write it; gateways answer with a lower-cased one.
+        row: the row, of ``sessions.describe`` or of a ``sessions.changed`` event.
+    """
+    active = row.get("activeRunIds")
+    running = active[0] if isinstance(active, list) and active else row.get("lastRunId")
+    known = {**row, "status": text(row.get("status")) or None, "lastRunId": running}
+    return snapshot_of(session_key, known, number(row.get("lastActivityAt")))

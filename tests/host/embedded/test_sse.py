@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from openclaw_channel_octo.host.embedded.agents import AgentError
-from openclaw_channel_octo.host.embedded.sse import SseParser, is_stream
+from openclaw_channel_octo.host.embedded.openai import SseParser, is_stream
 from tests.work import cpu_s
 
 
