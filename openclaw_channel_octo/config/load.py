@@ -177,7 +177,7 @@ def _parsed(raw: object, around: SecretContext, findings: Findings) -> Loaded:
             metrics = findings.validate(MetricsConfig, root["metrics"], "metrics")
         channels = root.get("channels", {})
         if _has_only(channels, "channels", ("octo",), findings):
-            accounts = _accounts(channels, gateway and gateway.channel, around, findings)
+            accounts = _accounts(channels, gateway.channel if gateway else None, around, findings)
     if findings.problems or host is None:
         raise ConfigError(*findings.problems)
     if not any(bot.enabled for bot in accounts.values()):
