@@ -198,8 +198,14 @@ class _Reader:
                 continue
             self._check_whole(raw, path)
             match = self._block(raw, "match", path)
-            if str(match.get("channel", "")).strip().lower() == CHANNEL and not _asks_for_more(match):
-                yield from self._binding(raw, match, path)
+            asks_for_more = any(str(match.get(key) or "").strip() for key in ("guildId", "teamId"))
+            if (
+                str(match.get("channel", "")).strip().lower() != CHANNEL
+                or asks_for_more
+                or match.get("roles")
+            ):
+                continue
+            yield from self._binding(raw, match, path)
 
     def _binding(self, raw: Block, match: Block, path: str) -> Iterator[Binding]:
         peer = _peer(match.get("peer"))
@@ -289,11 +295,6 @@ def _substituted(value: Any, env: Mapping[str, str]) -> Any:
     if isinstance(value, Mapping):
         return {key: _substituted(inner, env) for key, inner in value.items()}
     return [_substituted(inner, env) for inner in value] if isinstance(value, list) else value
-
-
-def _asks_for_more(match: Block) -> bool:
-    spaces = any(str(match.get(key) or "").strip() for key in ("guildId", "teamId"))
-    return spaces or bool(match.get("roles"))
 
 
 def _peer(raw: object) -> Peer | None:

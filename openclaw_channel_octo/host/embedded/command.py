@@ -82,17 +82,11 @@ class CommandAgent:
         self._inheritance = inheritance or Inheritance()
         self._cwd = cwd
         self._programs = Programs(notes)
+        # What a killed process left of its programs is ended at the start, what programs left at the stop.
+        self.start, self.stop = self._programs.start, self._programs.stop
         self._max_output = max_output
         self._grace_s = grace_s
         self._drain_s = drain_s
-
-    async def start(self) -> None:
-        """End what a killed process left of its programs, and see to it that ours end with this one."""
-        await self._programs.start()
-
-    async def stop(self) -> None:
-        """End what programs left, once no answer is under way."""
-        await self._programs.stop()
 
     async def reply(self, prompt: Prompt) -> AsyncIterator[str]:
         """Yield what the program writes, as it writes it.

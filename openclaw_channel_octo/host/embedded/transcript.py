@@ -115,22 +115,19 @@ class Transcript:
         return tuple(reversed(found))
 
     def _newest_first(self) -> Iterator[dict[str, Any]]:
-        for line in reversed(self._tail().split(b"\n")):
+        try:
+            with self.path.open("rb") as file:
+                file.seek(max(0, file.seek(0, os.SEEK_END) - TAIL_BYTES))
+                tail = file.read(TAIL_BYTES)
+        except FileNotFoundError:
+            return
+        for line in reversed(tail.split(b"\n")):
             try:
                 row = json.loads(line)
             except (ValueError, RecursionError):
                 continue
             if isinstance(row, dict):
                 yield row
-
-    def _tail(self) -> bytes:
-        try:
-            with self.path.open("rb") as file:
-                size = file.seek(0, os.SEEK_END)
-                file.seek(max(0, size - TAIL_BYTES))
-                return file.read(TAIL_BYTES)
-        except FileNotFoundError:
-            return b""
 
 
 def _iso(now_ms: int) -> str:
@@ -144,12 +141,8 @@ def _encode(message: Message, now_ms: int) -> dict[str, Any]:
         "content": [{"type": "text", "text": message.text}] if message.text else [],
         "timestamp": now_ms,
     }
-    if message.sender:
-        encoded["senderName"] = message.sender
-    if message.context:
-        encoded["context"] = message.context
-    if message.mark:
-        encoded["mark"] = message.mark
+    more = {"senderName": message.sender, "context": message.context, "mark": message.mark}
+    encoded |= {name: words for name, words in more.items() if words}
     if message.role == "assistant":
         encoded["stopReason"] = "stop"
     if message.error:

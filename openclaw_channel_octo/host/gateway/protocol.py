@@ -92,8 +92,8 @@ class Phase(StrEnum):
     """Waiting for the gateway's challenge."""
     CONNECT = "connect"
     """Asked to be let in."""
-    OPEN = "open"
-    REFUSED = "refused"
+    ANSWERED = "answered"
+    """Let in, or refused."""
 
 
 class GatewayProtocol:
@@ -128,7 +128,8 @@ class GatewayProtocol:
                 self._connect(frame.payload)
                 return ()
             case Response() if frame.id == self._connect_id and self.phase is Phase.CONNECT:
-                return (self._connected(frame),)
+                self.phase = Phase.ANSWERED
+                return (frame.fault or _hello(frame.payload),)
             case Event():
                 return (*self._missed(frame), frame)
             case _:
@@ -169,13 +170,6 @@ class GatewayProtocol:
             )
         self._connect_id = self.request("connect", params)
         self.phase = Phase.CONNECT
-
-    def _connected(self, answer: Response) -> Happening:
-        if answer.fault is not None:
-            self.phase = Phase.REFUSED
-            return answer.fault
-        self.phase = Phase.OPEN
-        return _hello(answer.payload)
 
     def _missed(self, event: Event) -> Sequence[Gap]:
         """Return a gap where numbers of this connection's events are missing before ``event``."""

@@ -112,19 +112,18 @@ class GatewayRun:
                 if lost and (end := await self._reconcile()) is not None:
                     return end
                 lost = True
-                return await self._ask()
+                if (end := await self._ask()) is not None:
+                    return end
+                lost = self._sent_ms > 0
             except HostRefused as error:
                 return Failed(Status.FAILED, str(error), self._text)
-            except _NotNow as not_now:
-                lost = self._sent_ms > 0
-                await self._clock.sleep(not_now.wait_s)
             except HostUnavailable as error:
                 _log.warning("run %s: %s; looking for it when the gateway is back", self.turn.run_id, error)
                 lost = self._sent_ms > 0
                 await self._clock.sleep(SETTLE_EVERY_S)
 
-    async def _ask(self) -> End:
-        """Request the run, or its outcome where the gateway knows its key already."""
+    async def _ask(self) -> End | None:
+        """Request the run, or its outcome where the gateway knows its key; ``None`` when it takes no runs now."""
         asked_before, self._sent_ms = self._sent_ms, self._sent_ms or self._clock.wall_ms()
         pictures = await asyncio.to_thread(attachments, self.turn.media)
         for _ in range(SETTLE_TRIES):
@@ -137,7 +136,9 @@ class GatewayRun:
             if not started(answer):
                 if (end := end_of(answer, aborted=self.aborted)) is None:
                     self._sent_ms = asked_before  # a gateway that takes no runs now was not asked at all
-                    raise _NotNow(answer.fault.retry_after_ms / 1000 if answer.fault else 0)
+                    after_ms = answer.fault.retry_after_ms if answer.fault else 0
+                    await self._clock.sleep(after_ms / 1000 or SETTLE_EVERY_S)
+                    return None
                 return self._with_text(end)
             if (end := await self._follow()) is not None:
                 return self._with_text(end)
@@ -272,11 +273,3 @@ class GatewayRun:
         if turn.conversation != "direct":
             params |= {"groupId": turn.channel_id, "extraSystemPrompt": system_prompt_of(turn)}
         return params
-
-
-class _NotNow(Exception):
-    """The gateway takes no runs at the moment."""
-
-    def __init__(self, wait_s: float) -> None:
-        super().__init__(f"in {wait_s:g} s")
-        self.wait_s = wait_s or SETTLE_EVERY_S
