@@ -30,6 +30,8 @@ AFTER_END_S = 5.0
 
 MAX_ERROR_BODY = 16 * 1024
 MAX_DETAIL = 300
+HISTORY_LIMIT = 20
+"""Most earlier messages of the conversation in a request."""
 MAX_NAME = 64
 UNSEEN = "You are shown text only: of pictures, recordings and other files you know what is written above, no more."
 """Said with a message that brings files, so that no model makes up what it cannot see."""
@@ -45,7 +47,6 @@ class OpenAIAgent:
         model: the model's name there.
         api_key: sent as bearer token; ``None`` for endpoints without one.
         system_prompt: the first message of every request, left out when empty.
-        history_limit: most earlier messages of the conversation in a request.
 
     Raises:
         ConfigError: the base URL is no HTTP address.
@@ -57,13 +58,11 @@ class OpenAIAgent:
         model: str,
         api_key: SecretStr | None = None,
         system_prompt: str = "",
-        history_limit: int = 20,
     ) -> None:
         self._url = _endpoint(base_url)
         self._model = model
         self._key = api_key.get_secret_value() if api_key is not None else ""
         self._system_prompt = system_prompt
-        self._history_limit = history_limit
 
     def __repr__(self) -> str:
         return f"OpenAIAgent({str(self._url.origin())!r}, {self._model!r})"
@@ -122,10 +121,9 @@ class OpenAIAgent:
         request = Message(
             role="user", text=prompt.text, sender=prompt.sender_name, context=prompt.context, mark=mark
         )
-        recent = prompt.history[-self._history_limit :] if self._history_limit else ()
         messages = [
             {"role": message.role, "content": _spoken(message, grouped, mark)}
-            for message in (*recent, request)
+            for message in (*prompt.history[-HISTORY_LIMIT:], request)
         ]
         if prompt.media:
             messages[-1]["content"] += f"\n\n{marked(UNSEEN, mark)}"

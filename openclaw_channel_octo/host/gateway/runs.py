@@ -105,21 +105,17 @@ class GatewayRun:
             self.events.put_nowait(Accepted(self.turn.run_id))
 
     async def _end(self) -> End:
-        lost = self.turn.lost_since_ms > 0
         while True:
             try:
                 await self._connection.ready()
-                if lost and (end := await self._reconcile()) is not None:
+                if self._sent_ms > 0 and (end := await self._reconcile()) is not None:
                     return end
-                lost = True
                 if (end := await self._ask()) is not None:
                     return end
-                lost = self._sent_ms > 0
             except HostRefused as error:
                 return Failed(Status.FAILED, str(error), self._text)
             except HostUnavailable as error:
                 _log.warning("run %s: %s; looking for it when the gateway is back", self.turn.run_id, error)
-                lost = self._sent_ms > 0
                 await self._clock.sleep(SETTLE_EVERY_S)
 
     async def _ask(self) -> End | None:
