@@ -30,14 +30,7 @@ from openclaw_channel_octo.config.openclaw import OpenClawConfig, read_openclaw
 from openclaw_channel_octo.config.secrets import SecretContext, read_regular, read_secret
 from openclaw_channel_octo.errors import ConfigError
 
-__all__ = [
-    "Loaded",
-    "UnreadableConfigError",
-    "load_config",
-    "parse_config",
-    "parse_host",
-    "select_accounts",
-]
+__all__ = ["Loaded", "UnreadableConfigError", "load_config", "parse_config", "parse_host", "select_accounts"]
 
 _Host = EmbeddedHostConfig | GatewayHostConfig
 _HOST_PATH = "host"

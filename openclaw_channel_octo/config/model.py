@@ -354,11 +354,11 @@ class OctoConfig(FrozenModel):
 
     def secrets(self) -> tuple[SecretStr, ...]:
         """Return the tokens and keys, for those who have to hide them."""
-        found = (*(bot.token for bot in self.accounts.values()), *_secrets_of(self.host))
+        own: tuple[SecretStr | None, ...] = ()
+        match self.host:
+            case GatewayHostConfig() as host:
+                own = (host.token, host.password)
+            case EmbeddedHostConfig(agent=OpenAIAgentConfig() as agent):
+                own = (agent.api_key,)
+        found = (*(bot.token for bot in self.accounts.values()), *own)
         return tuple(secret for secret in found if secret is not None and secret.get_secret_value())
-
-
-def _secrets_of(host: EmbeddedHostConfig | GatewayHostConfig) -> tuple[SecretStr | None, ...]:
-    if isinstance(host, GatewayHostConfig):
-        return (host.token, host.password)
-    return (host.agent.api_key,) if isinstance(host.agent, OpenAIAgentConfig) else ()

@@ -240,11 +240,9 @@ class _Reader:
 
     def _port(self) -> int:
         named = _PORT_IN_ENV.fullmatch(self._around.env.get("OPENCLAW_GATEWAY_PORT", "").strip())
-        if named and 0 < int(named[1]) <= _LARGEST_PORT:
-            return int(named[1])
-        text = str(self._gateway.get("port", DEFAULT_PORT))
-        if _PORT.fullmatch(text) and 0 < int(text) <= _LARGEST_PORT:
-            return int(text)
+        for text in (named[1] if named else "", str(self._gateway.get("port", DEFAULT_PORT))):
+            if _PORT.fullmatch(text) and 0 < int(text) <= _LARGEST_PORT:
+                return int(text)
         self._findings.problem("gateway.port", "must be a port number")
         return DEFAULT_PORT
 

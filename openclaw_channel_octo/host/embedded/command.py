@@ -28,6 +28,12 @@ from openclaw_channel_octo.message.text import label
 
 __all__ = ["CommandAgent"]
 
+GRACE_S = 2.0
+"""Real seconds between SIGTERM and SIGKILL when the program is stopped."""
+
+DRAIN_S = 0.5
+"""Real seconds to wait, after the program ended, for output pipes that its children hold open."""
+
 STDERR_KEPT = 8 * 1024
 """Bytes kept of what a program writes to its standard error."""
 
@@ -54,15 +60,12 @@ class CommandAgent:
         cwd: the program's working folder, this process's own when ``None``.
         inheritance: which variables of this process it inherits, all by default.
         notes: folder where programs under way are noted, made where missing; ``None`` for nowhere.
-        max_output: most bytes of an answer.
-        grace_s: real seconds between SIGTERM and SIGKILL when the program is stopped.
-        drain_s: real seconds to wait, after the program ended, for output pipes that its children hold open.
 
     Raises:
         ConfigError: the command is empty.
     """
 
-    def __init__(  # noqa: PLR0913  # settings, each with a name at every call
+    def __init__(
         self,
         command: Sequence[str],
         env: Mapping[str, str | Path] | None = None,
@@ -70,9 +73,6 @@ class CommandAgent:
         *,
         inheritance: Inheritance | None = None,
         notes: Path | None = None,
-        max_output: int = MAX_OUTPUT,
-        grace_s: float = 2.0,
-        drain_s: float = 0.5,
     ) -> None:
         if not command:
             raise ConfigError("the agent's command is empty: give a program and its arguments")
@@ -84,9 +84,6 @@ class CommandAgent:
         self._programs = Programs(notes)
         # What a killed process left of its programs is ended at the start, what programs left at the stop.
         self.start, self.stop = self._programs.start, self._programs.stop
-        self._max_output = max_output
-        self._grace_s = grace_s
-        self._drain_s = drain_s
 
     async def reply(self, prompt: Prompt) -> AsyncIterator[str]:
         """Yield what the program writes, as it writes it.
@@ -118,7 +115,7 @@ class CommandAgent:
         loop = asyncio.get_running_loop()
         try:
             transport, child = await loop.subprocess_exec(
-                lambda: _Child(self._max_output, self._drain_s),
+                _Child,
                 *map(as_bytes, self._command),
                 env=environment_bytes(self._inheritance.of(os.environ), {**self._env, **variables}),
                 cwd=self._cwd,
@@ -139,7 +136,7 @@ class CommandAgent:
 
     def _require_success(self, transport: asyncio.SubprocessTransport, child: "_Child") -> None:
         if child.overflown:
-            raise AgentError(f"the agent's program wrote more than {self._max_output} bytes and was stopped")
+            raise AgentError(f"the agent's program wrote more than {MAX_OUTPUT} bytes and was stopped")
         code = transport.get_returncode()
         if not code:
             return
@@ -154,20 +151,19 @@ class CommandAgent:
         try:
             if not child.exited.done():
                 _signal_group(group, signal.SIGTERM)
-                await asyncio.wait({child.exited}, timeout=self._grace_s)
+                await asyncio.wait({child.exited}, timeout=GRACE_S)
         finally:
             _signal_group(group, signal.SIGKILL)
             transport.close()
-        await asyncio.wait({child.closed}, timeout=self._grace_s)
+        await asyncio.wait({child.closed}, timeout=GRACE_S)
 
 
 class _Child(asyncio.SubprocessProtocol):
     """A running program's output and end."""
 
-    def __init__(self, max_output: int, drain_s: float) -> None:
+    def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._room = max_output
-        self._drain_s = drain_s
+        self._room = MAX_OUTPUT
         self._stderr = b""
         self.overflown = False
         self.output: asyncio.Queue[bytes | None] = asyncio.Queue()
@@ -187,7 +183,7 @@ class _Child(asyncio.SubprocessProtocol):
     def process_exited(self) -> None:
         self.exited.set_result(None)
         # A grandchild may hold the pipes open for ever; the answer does not wait for it.
-        self._loop.call_later(self._drain_s, self.output.put_nowait, None)
+        self._loop.call_later(DRAIN_S, self.output.put_nowait, None)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  # asyncio passes it
         self.closed.set_result(None)

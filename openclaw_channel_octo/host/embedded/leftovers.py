@@ -13,7 +13,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -139,7 +138,7 @@ def _group(note: _Noted) -> set[int]:
 
 def _groups(note: _Noted) -> set[int]:
     """Return the process groups of a run that live."""
-    everybody = list(_processes())
+    everybody = [found for pid in _PROC.glob("[0-9]*") if (found := _process(int(pid.name))) is not None]
     mark = f"{RUN_VARIABLE}={note.run_id}".encode()
     sessions = {note.pid}
     if not note.pid:
@@ -149,12 +148,6 @@ def _groups(note: _Noted) -> set[int]:
     if not leader and not any(_carries(each, mark) for each in members):
         return set()
     return {each.group for each in members if not each.ended}
-
-
-def _processes() -> Iterator[_Process]:
-    for folder in _PROC.glob("[0-9]*"):
-        if (found := _process(int(folder.name))) is not None:
-            yield found
 
 
 def _process(pid: int) -> _Process | None:

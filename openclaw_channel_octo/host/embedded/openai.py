@@ -30,6 +30,8 @@ AFTER_END_S = 5.0
 
 MAX_ERROR_BODY = 16 * 1024
 MAX_DETAIL = 300
+MAX_EVENT = 1024 * 1024
+"""Most bytes of one event of a stream."""
 HISTORY_LIMIT = 20
 """Most earlier messages of the conversation in a request."""
 MAX_NAME = 64
@@ -53,11 +55,7 @@ class OpenAIAgent:
     """
 
     def __init__(
-        self,
-        base_url: str,
-        model: str,
-        api_key: SecretStr | None = None,
-        system_prompt: str = "",
+        self, base_url: str, model: str, api_key: SecretStr | None = None, system_prompt: str = ""
     ) -> None:
         self._url = _endpoint(base_url)
         self._model = model
@@ -186,14 +184,9 @@ def is_stream(body: bytes) -> bool:
 
 
 class SseParser:
-    """Turns the bytes of server-sent events into their data, as far as streaming model endpoints use them.
+    """Turns the bytes of server-sent events into their data, as far as streaming model endpoints use them."""
 
-    Args:
-        limit: most bytes of one event.
-    """
-
-    def __init__(self, limit: int = 1024 * 1024) -> None:
-        self._limit = limit
+    def __init__(self) -> None:
         self._line = bytearray()
         self._begun = False
         self._cut = False
@@ -216,8 +209,8 @@ class SseParser:
             self._line += line
             if line.endswith((b"\r", b"\n")):
                 events += self._take()
-        if len(self._line) + self._size > self._limit:
-            raise AgentError(f"an event of the model's stream is larger than {self._limit} bytes")
+        if len(self._line) + self._size > MAX_EVENT:
+            raise AgentError(f"an event of the model's stream is larger than {MAX_EVENT} bytes")
         return events
 
     def end(self) -> list[str]:

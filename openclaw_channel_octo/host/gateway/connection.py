@@ -209,7 +209,12 @@ class GatewayConnection:
 
     async def _connect_once(self, backoff: Backoff) -> None:
         """Hold one connection from its opening to its loss."""
-        protocol = GatewayProtocol(self._login_now(), self._identity, self._clock.new_id)
+        login = self._login
+        if not (
+            login.token or login.password
+        ):  # where the operator set no secret, this device has its own token
+            login = replace(login, device_token=self._device.token(self._url))
+        protocol = GatewayProtocol(login, self._identity, self._clock.new_id)
         try:
             socket = await self._open()
         except (OSError, TimeoutError, websockets.InvalidHandshake, EOFError) as error:
@@ -289,12 +294,6 @@ class GatewayConnection:
         self._become(GatewayState.REFUSED, str(fault.error(f"connecting to {self._shown}")))
         await self._clock.sleep(REFUSED_RETRY_S)
         self._become(GatewayState.CONNECTING, self.why)
-
-    def _login_now(self) -> Login:
-        """Return the login, with this device's own token where the operator set no secret."""
-        if self._login.token or self._login.password:
-            return self._login
-        return replace(self._login, device_token=self._device.token(self._url))
 
     async def _keep_token(self, token: str) -> None:
         """Store this device's token, an empty one to forget it; without a disk it lasts as long as the process."""

@@ -8,24 +8,11 @@ from typing import Any, ClassVar
 from msgspec import Struct
 
 from openclaw_channel_octo.host.fields import mapping, number, text
-from openclaw_channel_octo.host.gateway.frames import (
-    Event,
-    Fault,
-    Response,
-    parse_frame,
-)
+from openclaw_channel_octo.host.gateway.frames import Event, Fault, Response, parse_frame
 from openclaw_channel_octo.host.gateway.identity import DeviceIdentity
 from openclaw_channel_octo.values import SecretStruct
 
-__all__ = [
-    "Gap",
-    "GatewayProtocol",
-    "Happening",
-    "Hello",
-    "Login",
-    "Phase",
-    "release_of",
-]
+__all__ = ["Gap", "GatewayProtocol", "Happening", "Hello", "Login", "Phase", "release_of"]
 
 
 class Login(SecretStruct, frozen=True, kw_only=True):
