@@ -155,16 +155,15 @@ class ChannelReader:
             return None
         place = f"{place}.botToken"
         token = read_secret(block["botToken"], place, self._around, self._findings, wanted=on)
-        return None if token is None else self._in_form(token, place)
-
-    def _in_form(self, token: FoundSecret, path: str) -> FoundSecret | None:
+        if token is None:
+            return None
         value = token.value.get_secret_value()
         if value.startswith(_USER_KEY_PREFIX):
             text = "is a user's API key (uk_…), not a bot's token: BotFather gives that, it begins with bf_"
-            self._findings.problem(path, text)
+            self._findings.problem(place, text)
             return None
         if value and not value.startswith(_BOT_PREFIXES):
-            self._findings.warn(path, "begins with neither bf_ nor app_: an old bot's token, or none at all")
+            self._findings.warn(place, "begins with neither bf_ nor app_: an old bot's token, or none at all")
         return token
 
     def _refuse_shared_tokens(self, bots: Mapping[str, BotConfig]) -> None:

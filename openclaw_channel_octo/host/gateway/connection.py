@@ -13,7 +13,7 @@ from websockets.asyncio.client import ClientConnection
 
 from openclaw_channel_octo.clock import Backoff, Clock, within
 from openclaw_channel_octo.errors import HostError, HostRefused, HostUnavailable
-from openclaw_channel_octo.host.gateway.frames import Event, Fault, Response, Retry
+from openclaw_channel_octo.host.gateway.frames import Event, Fault, Response
 from openclaw_channel_octo.host.gateway.identity import DeviceFile, DeviceIdentity
 from openclaw_channel_octo.host.gateway.protocol import Gap, GatewayProtocol, Hello, Login
 from openclaw_channel_octo.websocket import same_origin_connect
@@ -285,7 +285,7 @@ class GatewayConnection:
                     self._heard(happening)
 
     async def _after_refusal(self, fault: Fault, backoff: Backoff) -> None:
-        if fault.retry is Retry.LATER:
+        if fault.retryable:
             self._become(GatewayState.CONNECTING, f"the gateway is starting ({fault.reason})")
             await self._clock.sleep(fault.retry_after_ms / 1000 or backoff.next())
             return

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping
-from enum import StrEnum
 from typing import Any
 
 from msgspec import Struct, field
@@ -10,18 +9,7 @@ from msgspec import Struct, field
 from openclaw_channel_octo.errors import HostError, HostRefused, HostUnavailable
 from openclaw_channel_octo.host.fields import mapping, number, text
 
-__all__ = ["Event", "Fault", "Response", "Retry", "parse_frame"]
-
-
-class Retry(StrEnum):
-    """What trying again can do about a fault."""
-
-    LATER = "later"
-    """The same request succeeds when the gateway has started."""
-    OPERATOR = "operator"
-    """Nothing changes until the operator acts."""
-    NEVER = "never"
-    """The request itself is what the gateway does not take."""
+__all__ = ["Event", "Fault", "Response", "parse_frame"]
 
 
 class Fault(Struct, frozen=True, kw_only=True):
@@ -47,15 +35,6 @@ class Fault(Struct, frozen=True, kw_only=True):
         return text(self.details.get("code")) or text(self.details.get("reason")) or self.code
 
     @property
-    def retry(self) -> Retry:
-        """What trying again can do about it."""
-        if self.retryable:
-            return Retry.LATER
-        if self.reason in _REMEDIES or self.missing_scope:
-            return Retry.OPERATOR
-        return Retry.NEVER
-
-    @property
     def missing_scope(self) -> str:
         """The scope the request needs and the connection does not have; empty when it is another fault."""
         scope = text(self.details.get("missingScope"))
@@ -68,9 +47,9 @@ class Fault(Struct, frozen=True, kw_only=True):
         Args:
             doing: what was asked for, the subject of the sentence.
         """
-        if self.retry is Retry.LATER:
+        if self.retryable:
             return HostUnavailable(f"{doing}: the gateway is restarting ({self.reason})")
-        if self.retry is Retry.OPERATOR:
+        if self.reason in _REMEDIES or self.missing_scope:
             return HostRefused(f"{doing}: {self.remedy}")
         return HostError(f"{doing}: {self.message or self.reason} ({self.reason})")
 

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from enum import StrEnum
 from typing import Any, ClassVar
 
 from msgspec import Struct
@@ -12,7 +11,7 @@ from openclaw_channel_octo.host.gateway.frames import Event, Fault, Response, pa
 from openclaw_channel_octo.host.gateway.identity import DeviceIdentity
 from openclaw_channel_octo.values import SecretStruct
 
-__all__ = ["Gap", "GatewayProtocol", "Happening", "Hello", "Login", "Phase", "release_of"]
+__all__ = ["Gap", "GatewayProtocol", "Happening", "Hello", "Login", "release_of"]
 
 
 class Login(SecretStruct, frozen=True, kw_only=True):
@@ -33,11 +32,6 @@ class Login(SecretStruct, frozen=True, kw_only=True):
     password: str = ""
     device_token: str = ""
     version: str = "0"
-
-    def auth(self) -> dict[str, str]:
-        """Return the ``auth`` block of a connect request."""
-        offered = {"token": self.token, "password": self.password, "deviceToken": self.device_token}
-        return {kind: secret for kind, secret in offered.items() if secret}
 
 
 class Hello(SecretStruct, frozen=True, kw_only=True):
@@ -72,17 +66,6 @@ Happening = Hello | Fault | Gap | Response | Event
 """What a message means; a fault is that of the connection itself: the gateway does not let us in, and closes it."""
 
 
-class Phase(StrEnum):
-    """How far a connection is."""
-
-    CHALLENGE = "challenge"
-    """Waiting for the gateway's challenge."""
-    CONNECT = "connect"
-    """Asked to be let in."""
-    ANSWERED = "answered"
-    """Let in, or refused."""
-
-
 class GatewayProtocol:
     """One connection: feed it messages, send what it has to send.
 
@@ -97,9 +80,10 @@ class GatewayProtocol:
         self._identity = identity
         self._new_id = new_id
         self._outgoing: list[str] = []
-        self._connect_id = ""
+        self._connect_id: str | None = None
         self._last_seq: int | None = None
-        self.phase = Phase.CHALLENGE
+        self.answered = False
+        """Whether the gateway has let us in, or refused to."""
 
     def receive(self, message: str | bytes) -> Sequence[Happening]:
         """Take one message and return what it means, in order.
@@ -111,11 +95,11 @@ class GatewayProtocol:
         match frame:
             case None:
                 return ()
-            case Event(name="connect.challenge") if self.phase is Phase.CHALLENGE:
+            case Event(name="connect.challenge") if self._connect_id is None:
                 self._connect(frame.payload)
                 return ()
-            case Response() if frame.id == self._connect_id and self.phase is Phase.CONNECT:
-                self.phase = Phase.ANSWERED
+            case Response() if frame.id == self._connect_id and not self.answered:
+                self.answered = True
                 return (frame.fault or _hello(frame.payload),)
             case Event():
                 return (*self._missed(frame), frame)
@@ -136,9 +120,11 @@ class GatewayProtocol:
         return ready
 
     def _connect(self, challenge: Mapping[str, Any]) -> None:
+        login = self._login
+        secrets = {"token": login.token, "password": login.password, "deviceToken": login.device_token}
         client = {
             "id": "gateway-client",
-            "version": self._login.version,
+            "version": login.version,
             "platform": "linux",
             "mode": "backend",
         }
@@ -147,16 +133,15 @@ class GatewayProtocol:
             "maxProtocol": 4,
             "client": client,
             "role": "operator",
-            "scopes": list(self._login.scopes),
+            "scopes": list(login.scopes),
             "caps": [],
-            "auth": self._login.auth(),
+            "auth": {kind: secret for kind, secret in secrets.items() if secret},
         }
         if self._identity is not None:
             params["device"] = self._identity.sign(
                 params, signed_at=number(challenge.get("ts")) or 0, nonce=text(challenge.get("nonce"))
             )
         self._connect_id = self.request("connect", params)
-        self.phase = Phase.CONNECT
 
     def _missed(self, event: Event) -> Sequence[Gap]:
         """Return a gap where numbers of this connection's events are missing before ``event``."""
