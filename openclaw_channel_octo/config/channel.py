@@ -131,7 +131,10 @@ class ChannelReader:
         token = self._token(own, path, on=not off, single=single)
         if common is None or settings is None or token is None:
             return None
-        merged = _merged(common, settings) | {
+        merged = {**common, **settings}
+        for key in ("guard", "texts", "commands", "rateLimit", "botLoopProtection"):
+            merged[key] = {**common.get(key, {}), **settings.get(key, {})}
+        merged |= {
             "accountId": account_id.lower(),
             "enabled": not off,
             "disabledBy": off,
@@ -180,10 +183,3 @@ class ChannelReader:
 
 def _account_path(account_id: str) -> str:
     return join(CHANNEL_PATH, "accounts", account_id)
-
-
-def _merged(common: Block, own: Block) -> dict[str, Any]:
-    merged = {**common, **own}
-    for key in ("guard", "texts", "commands", "rateLimit", "botLoopProtection"):
-        merged[key] = {**common.get(key, {}), **own.get(key, {})}
-    return merged

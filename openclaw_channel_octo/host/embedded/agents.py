@@ -87,7 +87,6 @@ class Agent(Protocol):
         The iteration is cancelled when the run is stopped or outlives its budget; whatever was started for
         it has to be ended then. Raises `AgentError` when there is no answer or no end to it.
         """
-        ...
 
 
 @runtime_checkable
@@ -96,11 +95,9 @@ class StartedAgent(Protocol):
 
     async def start(self) -> None:
         """Get ready; the host has its state folder, and no turn runs."""
-        ...
 
     async def stop(self) -> None:
         """Give back what was taken; no turn runs any more."""
-        ...
 
 
 class EchoAgent:

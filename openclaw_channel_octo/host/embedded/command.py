@@ -4,7 +4,7 @@ import asyncio
 import codecs
 import os
 import signal
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import cast
@@ -141,7 +141,9 @@ class CommandAgent:
         if not code:
             return
         how = f"ended with exit code {code}" if code > 0 else f"was ended by signal {-code}"
-        said = child.last_words(self._secrets)
+        lines = without_secrets(child.stderr.decode(errors="replace"), self._secrets).split("\n")
+        shown = [cleaned for line in lines if (cleaned := one_line(line, STDERR_SHOWN))]
+        said = " | ".join(shown[-STDERR_LINES:])[-STDERR_SHOWN:]
         raise AgentError(
             f"the agent's program {how}" + (f": {said}" if said else " and wrote nothing to stderr")
         )
@@ -164,7 +166,7 @@ class _Child(asyncio.SubprocessProtocol):
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._room = MAX_OUTPUT
-        self._stderr = b""
+        self.stderr = b""
         self.overflown = False
         self.output: asyncio.Queue[bytes | None] = asyncio.Queue()
         self.exited: asyncio.Future[None] = self._loop.create_future()
@@ -172,7 +174,7 @@ class _Child(asyncio.SubprocessProtocol):
 
     def pipe_data_received(self, fd: int, data: bytes) -> None:
         if fd == STDERR:
-            self._stderr = (self._stderr + data)[-STDERR_KEPT:]
+            self.stderr = (self.stderr + data)[-STDERR_KEPT:]
         elif not self.overflown:
             self.output.put_nowait(data[: self._room])
             self._room -= len(data)
@@ -188,11 +190,6 @@ class _Child(asyncio.SubprocessProtocol):
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  # asyncio passes it
         self.closed.set_result(None)
         self.output.put_nowait(None)
-
-    def last_words(self, secrets: Iterable[SecretStr]) -> str:
-        lines = without_secrets(self._stderr.decode(errors="replace"), secrets).split("\n")
-        shown = [cleaned for line in lines if (cleaned := one_line(line, STDERR_SHOWN))]
-        return " | ".join(shown[-STDERR_LINES:])[-STDERR_SHOWN:]
 
 
 def _signal_group(group: int, number: signal.Signals) -> None:

@@ -97,7 +97,10 @@ class SessionFile:
                 close_file(file)
             self._refresh()
         except _BrokenFileError:
-            self._disk = self._read_backup()
+            try:
+                self._disk = parse_content(read_stamped(self._backup)[1] or b"{}")
+            except (ValueError, OSError) as error:
+                logger.error("%s cannot be used either: %s", self._backup, error)  # noqa: TRY400  # no stack to look at
             self.transact(lambda _: None)
         except OSError as error:
             raise SessionStoreError(
@@ -237,13 +240,6 @@ class SessionFile:
             raise _BrokenFileError(stamp, problem)
         logger.warning("%s is empty: there are no sessions", self._path)
         return stamp, {}
-
-    def _read_backup(self) -> Content:
-        try:
-            return parse_content(read_stamped(self._backup)[1] or b"{}")
-        except (ValueError, OSError) as error:
-            logger.error("%s cannot be used either: %s", self._backup, error)  # noqa: TRY400  # no stack to look at
-            return {}
 
     def _refresh_or_restore(self) -> None:
         """Refresh; a broken file is kept under another name and the last good content takes its place."""
