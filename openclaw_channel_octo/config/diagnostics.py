@@ -96,8 +96,8 @@ class Findings:
         if isinstance(kind, str) and kind in kinds:
             return kinds[kind]
         *most, last = (f'"{name}"' for name in kinds)
-        listed = f"{', '.join(most)} or {last}" if most else last
-        self.problem(join(path, by), f"{'must be' if by in raw else 'missing: give'} {listed}")
+        what = "must be" if by in raw else "missing: give"
+        self.problem(join(path, by), f"{what} {', '.join(most)} or {last}")
         return None
 
 

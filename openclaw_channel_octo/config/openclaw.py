@@ -147,7 +147,7 @@ class _Reader:
             bindings=bindings,
             dm_scope=self._scope(session, "dmScope", DM_SCOPES, "session") or "main",
             group_scope=self._scope(session, "groupScope", GROUP_SCOPES, "session") or "per-group",
-            links=dict(_links(session.get("identityLinks"))),
+            links=_links(session.get("identityLinks")),
             lower_groups=True,
         )
 
@@ -198,14 +198,10 @@ class _Reader:
                 continue
             self._check_whole(raw, path)
             match = self._block(raw, "match", path)
-            asks_for_more = any(str(match.get(key) or "").strip() for key in ("guildId", "teamId"))
-            if (
-                str(match.get("channel", "")).strip().lower() != CHANNEL
-                or asks_for_more
-                or match.get("roles")
-            ):
-                continue
-            yield from self._binding(raw, match, path)
+            spaces = [str(match.get(key) or "").strip() for key in ("guildId", "teamId")]
+            ours = str(match.get("channel", "")).strip().lower() == CHANNEL
+            if ours and not any(spaces) and not match.get("roles"):
+                yield from self._binding(raw, match, path)
 
     def _binding(self, raw: Block, match: Block, path: str) -> Iterator[Binding]:
         peer = _peer(match.get("peer"))
@@ -304,12 +300,12 @@ def _peer(raw: object) -> Peer | None:
     return Peer(kind, name) if kind and name else None
 
 
-def _links(raw: object) -> Iterator[tuple[str, str]]:
-    """Yield each linked id with the name it stands for; of several names the first counts."""
-    seen: set[str] = set()
+def _links(raw: object) -> dict[str, str]:
+    """Return the name each linked id stands for; of several names the first counts."""
+    found: dict[str, str] = {}
     for name, ids in raw.items() if isinstance(raw, Mapping) else ():
         for one in ids if isinstance(ids, list) else ():
             linked = str(one).strip().lower()
-            if linked and str(name).strip() and linked not in seen:
-                seen.add(linked)
-                yield linked, str(name).strip()
+            if linked and str(name).strip():
+                found.setdefault(linked, str(name).strip())
+    return found

@@ -5,7 +5,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
@@ -52,32 +52,10 @@ class DeviceIdentity:
     """
 
     def __init__(self, key: Ed25519PrivateKey) -> None:
-        self._key = key
+        self.key = key
         raw = key.public_key().public_bytes_raw()
         self.id = hashlib.sha256(raw).hexdigest()
         self.public_key = _base64url(raw)
-
-    @classmethod
-    def generate(cls) -> Self:
-        """Return a fresh identity."""
-        return cls(Ed25519PrivateKey.generate())
-
-    @classmethod
-    def from_pem(cls, pem: str) -> Self:
-        """Return the identity of a private key in PEM form. Raises `ValueError`."""
-        try:
-            key = serialization.load_pem_private_key(pem.encode(), password=None)
-        except (TypeError, UnsupportedAlgorithm) as error:
-            raise ValueError("no usable private key") from error
-        if not isinstance(key, Ed25519PrivateKey):
-            raise ValueError("no Ed25519 key")  # noqa: TRY004  # a wrong content, not a wrong type of argument
-        return cls(key)
-
-    def pem(self) -> str:
-        """Return the private key in PEM form: a secret."""
-        return self._key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        ).decode()
 
     def sign(self, connect: Mapping[str, Any], *, signed_at: int, nonce: str) -> dict[str, Any]:
         """Return the ``device`` block of a connect request; arguments as in `signed_text`."""
@@ -85,7 +63,7 @@ class DeviceIdentity:
         return {
             "id": self.id,
             "publicKey": self.public_key,
-            "signature": _base64url(self._key.sign(proof.encode())),
+            "signature": _base64url(self.key.sign(proof.encode())),
             "signedAt": signed_at,
             "nonce": nonce,
         }
@@ -110,19 +88,22 @@ class DeviceFile:
         """
         try:
             content = json.loads(self._path.read_bytes())
-            identity = DeviceIdentity.from_pem(content["privateKey"])
+            key = serialization.load_pem_private_key(content["privateKey"].encode(), password=None)
             self._tokens = {str(url): str(token) for url, token in content.get("tokens", {}).items()}
         except FileNotFoundError:
-            identity = DeviceIdentity.generate()
+            identity = DeviceIdentity(Ed25519PrivateKey.generate())
             self._write(identity)
+            return identity
         except OSError as error:
             raise HostError(f"{self._path} cannot be read: {error.strerror}") from error
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError, AttributeError, UnsupportedAlgorithm):
+            key = None
+        if not isinstance(key, Ed25519PrivateKey):
             raise HostError(
                 f"{self._path} is not the device identity it should be: move it away, "
                 "and a new one is made that has to be paired again"
-            ) from None
-        return identity
+            )
+        return DeviceIdentity(key)
 
     def token(self, url: str) -> str:
         """Return the token the gateway at ``url`` gave this device, empty when it gave none."""
@@ -138,10 +119,13 @@ class DeviceFile:
         self._write(identity)
 
     def _write(self, identity: DeviceIdentity) -> None:
+        pem = identity.key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
         content: Mapping[str, Any] = {
             "version": 1,
             "deviceId": identity.id,
-            "privateKey": identity.pem(),
+            "privateKey": pem.decode(),
             "tokens": self._tokens,
         }
         try:

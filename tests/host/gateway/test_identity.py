@@ -6,7 +6,7 @@ import stat
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from openclaw_channel_octo.errors import HostError
 from openclaw_channel_octo.host.gateway.identity import DeviceFile, DeviceIdentity, signed_text
@@ -33,7 +33,7 @@ def test_the_text_we_sign_is_the_one_a_real_gateway_verified() -> None:
 
 
 def test_a_signature_verifies_with_the_public_key_sent_along() -> None:
-    identity = DeviceIdentity.generate()
+    identity = DeviceIdentity(Ed25519PrivateKey.generate())
     device = identity.sign(CONNECT, signed_at=1, nonce="n")
     signed = signed_text(device["id"], CONNECT, signed_at=1, nonce="n")
     key = Ed25519PublicKey.from_public_bytes(decoded(device["publicKey"]))

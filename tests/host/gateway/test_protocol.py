@@ -5,6 +5,7 @@ import json
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -40,7 +41,7 @@ def challenged(**kwargs: Any) -> tuple[GatewayProtocol, dict[str, Any]]:
 
 
 def test_the_first_frame_is_a_connect_of_protocol_4_that_answers_the_challenge() -> None:
-    connection, connect = challenged(identity=DeviceIdentity.generate())
+    connection, connect = challenged(identity=DeviceIdentity(Ed25519PrivateKey.generate()))
     assert connect["method"] == "connect"
     assert (connect["params"]["minProtocol"], connect["params"]["maxProtocol"]) == (4, 4)
     assert connect["params"]["client"]["id"] == "gateway-client"
