@@ -200,30 +200,23 @@ class GatewayConnection:
         backoff = Backoff(self._clock, FIRST_RETRY_S, LAST_RETRY_S)
         while True:
             try:
-                await self._connect_once(backoff)
-            except _Refusal as refusal:
-                await self._after_refusal(refusal.fault, backoff)
+                await self._after_refusal(await self._connect_once(backoff), backoff)
             except HostError as error:
                 self._become(GatewayState.CONNECTING, str(error))
                 await self._clock.sleep(backoff.next())
 
-    async def _connect_once(self, backoff: Backoff) -> None:
-        """Hold one connection from its opening to its loss."""
+    async def _connect_once(self, backoff: Backoff) -> Fault:
+        """Hold one connection from its opening to its loss; return why the gateway does not let us in."""
         login = self._login
-        if not (
-            login.token or login.password
-        ):  # where the operator set no secret, this device has its own token
+        if not (login.token or login.password):  # set by nobody: this device has its own
             login = replace(login, device_token=self._device.token(self._url))
         protocol = GatewayProtocol(login, self._identity, self._clock.new_id)
-        try:
-            socket = await self._open()
-        except (OSError, TimeoutError, websockets.InvalidHandshake, EOFError) as error:
-            late = isinstance(error, TimeoutError)
-            why = f"no answer within {OPEN_WITHIN_S:.0f} s" if late else error
-            raise HostUnavailable(f"no gateway answers at {self._shown}: {why}") from error
+        socket = await self._open()
         self._protocol, self._socket = protocol, socket
         try:
-            await within(self._clock, OPEN_WITHIN_S, self._enter(socket, protocol))
+            fault = await within(self._clock, OPEN_WITHIN_S, self._enter(socket, protocol))
+            if fault is not None:
+                return fault
             backoff.reset()
             while True:
                 self._take(protocol, await socket.recv())
@@ -254,18 +247,21 @@ class GatewayConnection:
                 proxy=None,
                 logger=_quiet,
             )
-        except (websockets.InvalidURI, ValueError) as error:
-            if isinstance(error, OSError):  # a certificate that is not trusted is both
-                raise
+        except (OSError, TimeoutError, websockets.InvalidHandshake, EOFError) as error:
+            # First: a certificate that is not trusted is a ValueError too.
+            late = isinstance(error, TimeoutError)
+            why = f"no answer within {OPEN_WITHIN_S:.0f} s" if late else error
+            raise HostUnavailable(f"no gateway answers at {self._shown}: {why}") from error
+        except (websockets.InvalidURI, ValueError):
             raise HostUnavailable(f"{self._shown} is no WebSocket address") from None
 
-    async def _enter(self, socket: ClientConnection, protocol: GatewayProtocol) -> None:
-        """Get through the handshake."""
+    async def _enter(self, socket: ClientConnection, protocol: GatewayProtocol) -> Fault | None:
+        """Get through the handshake, or return why not."""
         while self._hello is None:
             for happening in protocol.receive(await socket.recv()):
                 match happening:
                     case Fault():
-                        raise _Refusal(happening)
+                        return happening
                     case Hello():
                         self._hello = happening
                         self.booted_ms = self._clock.wall_ms() - happening.uptime_ms
@@ -274,6 +270,7 @@ class GatewayConnection:
             await _flush(protocol, socket)
         self._opened(self._hello)
         self._become(GatewayState.ONLINE)
+        return None
 
     def _take(self, protocol: GatewayProtocol, message: str | bytes) -> None:
         for happening in protocol.receive(message):
@@ -320,14 +317,6 @@ class GatewayConnection:
         self.state, self.why = state, why
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
-
-
-class _Refusal(Exception):
-    """The gateway did not let us in."""
-
-    def __init__(self, fault: Fault) -> None:
-        super().__init__(fault.reason)
-        self.fault = fault
 
 
 async def _flush(protocol: GatewayProtocol, socket: ClientConnection) -> None:
