@@ -34,13 +34,6 @@ class Fault(Struct, frozen=True, kw_only=True):
         """What tells this fault apart: the details' code or reason, else the code itself."""
         return text(self.details.get("code")) or text(self.details.get("reason")) or self.code
 
-    @property
-    def missing_scope(self) -> str:
-        """The scope the request needs and the connection does not have; empty when it is another fault."""
-        scope = text(self.details.get("missingScope"))
-        # 2026.5.22 says it in words only.
-        return scope or self.message.partition("missing scope: ")[2]
-
     def error(self, doing: str) -> HostError:
         """Return the fault as an error that says what to do.
 
@@ -49,35 +42,31 @@ class Fault(Struct, frozen=True, kw_only=True):
         """
         if self.retryable:
             return HostUnavailable(f"{doing}: the gateway is restarting ({self.reason})")
-        if self.reason in _REMEDIES or self.missing_scope:
-            return HostRefused(f"{doing}: {self.remedy}")
-        return HostError(f"{doing}: {self.message or self.reason} ({self.reason})")
-
-    @property
-    def remedy(self) -> str:
-        """What the operator has to do about it."""
-        if self.missing_scope:
-            return (
-                f"the gateway did not grant the scope {self.missing_scope}: "
+        # 2026.5.22 says a missing scope in words only.
+        scope = text(self.details.get("missingScope")) or self.message.partition("missing scope: ")[2]
+        remedy = _REMEDIES.get(self.reason, "")
+        if scope:
+            remedy = (
+                f"the gateway did not grant the scope {scope}: "
                 "add it to host.scopes, and approve the device again if the gateway asks for it"
             )
-        if self.reason in _PAIRING:
-            request = text(self.details.get("requestId")) or "--latest"
-            return (
-                "the gateway does not know this device yet: "
-                f"run on its machine: openclaw devices approve {request}"
+        elif self.reason in {"PAIRING_REQUIRED", "NOT_PAIRED"}:
+            remedy = (
+                "the gateway does not know this device yet: run on its machine: "
+                f"openclaw devices approve {text(self.details.get('requestId')) or '--latest'}"
             )
-        return _REMEDIES.get(self.reason, self.message or self.reason)
+        if remedy:
+            return HostRefused(f"{doing}: {remedy}")
+        return HostError(f"{doing}: {self.message or self.reason} ({self.reason})")
 
 
-_PAIRING = frozenset({"PAIRING_REQUIRED", "NOT_PAIRED"})
 _WRONG = (
     "the gateway refuses the {0}: compare host.{0}, or gateway.auth.{0} in its openclaw.json, with its own"
 )
 _NONE = "the gateway wants a {0}: set host.{0}, or let host.openclawConfig point to its openclaw.json"
 _UNSET = "the gateway itself has no {0}: set gateway.auth.{0} in its openclaw.json"
 _SIGNATURE = "the gateway refuses this device's signature: check both clocks, else move the device file away"
-_REMEDIES: Mapping[str, str] = dict.fromkeys(_PAIRING, "") | {
+_REMEDIES: Mapping[str, str] = {
     "AUTH_TOKEN_MISSING": _NONE.format("token"),
     "AUTH_TOKEN_MISMATCH": _WRONG.format("token"),
     "AUTH_TOKEN_NOT_CONFIGURED": _UNSET.format("token"),
