@@ -29,10 +29,6 @@ logger = logging.getLogger(__name__)
 class ForeignFolder(PermissionError):
     """A folder belongs to another user: whatever lay in it would be read and written as theirs."""
 
-    def __init__(self, path: Path, owner: int) -> None:
-        what = f"it belongs to {_user(owner)}, and this process runs as {_user(os.geteuid())}"
-        super().__init__(errno.EPERM, what, str(path))
-
 
 def _user(uid: int) -> str:
     try:
@@ -83,7 +79,8 @@ def private_folder(path: Path) -> int:
         folder.mkdir(mode=0o700, exist_ok=True)
     found = path.stat()
     if found.st_uid != os.geteuid():
-        raise ForeignFolder(path, found.st_uid)
+        what = f"it belongs to {_user(found.st_uid)}, and this process runs as {_user(os.geteuid())}"
+        raise ForeignFolder(errno.EPERM, what, str(path))
     mode = stat.S_IMODE(found.st_mode)
     if not mode & 0o077:
         return 0

@@ -8,15 +8,7 @@ from msgspec import Struct
 
 from openclaw_channel_octo.clock import Clock
 from openclaw_channel_octo.errors import SessionStoreError
-from openclaw_channel_octo.host.embedded import rows
-from openclaw_channel_octo.host.embedded.session_file import (
-    LOCK_WAIT_S,
-    dump_content,
-    entry_text,
-    parse_content,
-    read_stamped,
-    stamp_of,
-)
+from openclaw_channel_octo.host.embedded import rows, session_file
 from openclaw_channel_octo.host.fields import snapshot_of
 from openclaw_channel_octo.host.files import replace_file
 from openclaw_channel_octo.host.locks import locked
@@ -51,7 +43,7 @@ def repair_file(path: Path, chosen: Callable[[SessionSnapshot], bool], clock: Cl
         SessionStoreError: the file cannot be read or written, or holds no sessions; it is as it was.
     """
     try:
-        with locked(path.with_name(f"{path.name}.lock"), LOCK_WAIT_S):
+        with locked(path.with_name(f"{path.name}.lock"), session_file.LOCK_WAIT_S):
             return _repair(path, chosen, clock)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
@@ -59,8 +51,8 @@ def repair_file(path: Path, chosen: Callable[[SessionSnapshot], bool], clock: Cl
 
 
 def _repair(path: Path, chosen: Callable[[SessionSnapshot], bool], clock: Clock) -> RepairedFile:
-    stamp, raw = read_stamped(path)
-    content = parse_content(raw) if raw.strip() else {}
+    stamp, raw = session_file.read_stamped(path)
+    content = session_file.parse_content(raw) if raw.strip() else {}
     cleared = []
     for key, entry in content.items():
         if isinstance(entry, dict) and chosen(before := snapshot_of(key, entry)):
@@ -71,10 +63,10 @@ def _repair(path: Path, chosen: Callable[[SessionSnapshot], bool], clock: Clock)
     backup = _backup(path, raw, clock)
 
     def unedited() -> None:
-        if stamp_of(path) != stamp:
+        if session_file.stamp_of(path) != stamp:
             raise ValueError("somebody edited it meanwhile, try again")
 
-    data = dump_content(entry_text(key, entry) for key, entry in content.items())
+    data = session_file.dump_content(session_file.entry_text(key, entry) for key, entry in content.items())
     replace_file(path, data, before_rename=unedited)
     return RepairedFile(tuple(cleared), backup)
 

@@ -10,17 +10,10 @@ from openclaw_channel_octo.clock import Clock, within
 from openclaw_channel_octo.errors import HostRefused, HostUnavailable
 from openclaw_channel_octo.host.base import Accepted, Delta, Failed, Final, Turn, TurnEvent
 from openclaw_channel_octo.host.fields import mapping, text
+from openclaw_channel_octo.host.gateway import outcome
 from openclaw_channel_octo.host.gateway.connection import GatewayConnection, GatewayExchange
 from openclaw_channel_octo.host.gateway.frames import Response
-from openclaw_channel_octo.host.gateway.outcome import (
-    End,
-    end_of,
-    end_of_event,
-    end_of_wait,
-    judge,
-    message_text,
-    started,
-)
+from openclaw_channel_octo.host.gateway.outcome import End
 from openclaw_channel_octo.host.gateway.prompt import UNSUPPORTED, attachments, question_of, system_prompt_of
 from openclaw_channel_octo.session.status import Status
 
@@ -89,13 +82,13 @@ class GatewayRun:
         state = text(payload.get("state")) if name == "chat" else ""
         if state == "delta":
             self._accept()
-            so_far = message_text(mapping(payload.get("message")))
+            so_far = outcome.message_text(mapping(payload.get("message")))
             if so_far.startswith(self._text):  # a part of it that changed later shows only in the end
                 self.events.put_nowait(Delta(so_far[len(self._text) :]))
             self._text = so_far
         elif state == "aborted":
             self.aborted = True  # 2026.5.22 calls it a timeout in its answer
-        if state in _TERMINAL and not self._over.done() and end_of_event(payload) != Final():
+        if state in _TERMINAL and not self._over.done() and outcome.end_of_event(payload) != Final():
             # An empty final says little: 2026.5.22 sends one before it tells that the model failed.
             self._over.set_result(payload)
 
@@ -125,12 +118,12 @@ class GatewayRun:
         for _ in range(SETTLE_TRIES):
             answer = await self._request(pictures)
             if answer is None:
-                return self._with_text(end_of_event(self._over.result()))
+                return self._with_text(outcome.end_of_event(self._over.result()))
             if pictures and answer.fault is not None and UNSUPPORTED in answer.fault.message:
                 pictures = []  # the model takes none; their addresses stand in the text
                 continue
-            if not started(answer):
-                if (end := end_of(answer, aborted=self.aborted)) is None:
+            if not outcome.started(answer):
+                if (end := outcome.end_of(answer, aborted=self.aborted)) is None:
                     self._sent_ms = asked_before  # a gateway that takes no runs now was not asked at all
                     after_ms = answer.fault.retry_after_ms if answer.fault else 0
                     await self._clock.sleep(after_ms / 1000 or SETTLE_EVERY_S)
@@ -146,7 +139,7 @@ class GatewayRun:
         """Send the request and return its last answer, ``None`` where only an event told the run's end."""
         async with self._connection.exchange("agent", self._params(pictures)) as exchange:
             answer = await exchange.next()
-            if started(answer):
+            if outcome.started(answer):
                 self._accept()
             if text(answer.payload.get("status")) == "accepted":
                 return await self._last(exchange)
@@ -177,7 +170,7 @@ class GatewayRun:
             payload = await self._connection.call("agent.wait", params, within_s=WAIT_MS / 1000 + 15)
             if self.aborted and text(payload.get("status")) != "pending":
                 return Failed(Status.KILLED, "the run was aborted")
-            if (end := end_of_wait(payload)) is not None:
+            if (end := outcome.end_of_wait(payload)) is not None:
                 return end
             if text(payload.get("status")) == "ok":
                 return None
@@ -228,7 +221,7 @@ class GatewayRun:
 
     async def _settled(self, told: Mapping[str, Any]) -> End:
         """Return what a run under a foreign id came to, from the event that ended it or the history behind it."""
-        end = end_of_event(told)
+        end = outcome.end_of_event(told)
         tries = SETTLE_TRIES if isinstance(end, Final) else 1
         for _ in range(tries):
             if (answer := await self._from_history()) is not None:
@@ -241,7 +234,7 @@ class GatewayRun:
         params = {"sessionKey": self.turn.session_key, "limit": HISTORY_LIMIT}
         payload = await self._connection.call("chat.history", params)
         messages = payload.get("messages")
-        answer = judge(
+        answer = outcome.judge(
             messages if isinstance(messages, list) else (),
             run_id=self.turn.run_id,
             question=self._question,
