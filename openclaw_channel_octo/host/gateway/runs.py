@@ -11,7 +11,7 @@ from openclaw_channel_octo.errors import HostRefused, HostUnavailable
 from openclaw_channel_octo.host.base import Accepted, Delta, Failed, Final, Turn, TurnEvent
 from openclaw_channel_octo.host.fields import mapping, text
 from openclaw_channel_octo.host.gateway import outcome
-from openclaw_channel_octo.host.gateway.connection import GatewayConnection, GatewayExchange
+from openclaw_channel_octo.host.gateway.connection import GatewayConnection
 from openclaw_channel_octo.host.gateway.frames import Response
 from openclaw_channel_octo.host.gateway.outcome import End
 from openclaw_channel_octo.host.gateway.prompt import UNSUPPORTED, attachments, question_of, system_prompt_of
@@ -136,32 +136,28 @@ class GatewayRun:
         return await self._from_history() or lost
 
     async def _request(self, pictures: Sequence[Mapping[str, str]]) -> Response | None:
-        """Send the request and return its last answer, ``None`` where only an event told the run's end."""
+        """Send the request and return the answer that tells the run's end, or why it did not begin.
+
+        ``None`` when the end's event came and the answer does not follow: 2026.5.22 gives some aborted runs none.
+        """
         async with self._connection.exchange("agent", self._params(pictures)) as exchange:
             answer = await exchange.next()
             if outcome.started(answer):
                 self._accept()
-            if text(answer.payload.get("status")) == "accepted":
-                return await self._last(exchange)
-            return answer
-
-    async def _last(self, exchange: GatewayExchange) -> Response | None:
-        """Return the answer that tells the run's end; ``None`` when its event came and the answer does not follow.
-
-        2026.5.22 gives some aborted runs no second answer.
-        """
-        answer = asyncio.ensure_future(exchange.next())
-        first: set[asyncio.Future[Any]] = {answer, self._over}
-        try:
-            await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
-            if answer.done():
-                return answer.result()
-            answer.cancel()
-            return await within(self._clock, ANSWER_WITHIN_S, exchange.next())
-        except TimeoutError:
-            return None
-        finally:
-            answer.cancel()
+            if text(answer.payload.get("status")) != "accepted":
+                return answer
+            last = asyncio.ensure_future(exchange.next())
+            first: set[asyncio.Future[Any]] = {last, self._over}
+            try:
+                await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
+                if last.done():
+                    return last.result()
+                last.cancel()
+                return await within(self._clock, ANSWER_WITHIN_S, exchange.next())
+            except TimeoutError:
+                return None
+            finally:
+                last.cancel()
 
     async def _follow(self) -> End | None:
         """Wait for a run that is under way; ``None`` when it has ended and its text has to be asked for."""
