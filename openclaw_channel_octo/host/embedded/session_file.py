@@ -97,6 +97,7 @@ class SessionFile:
                 close_file(file)
             self._refresh()
         except _BrokenFileError:
+            self._disk = {}
             try:
                 self._disk = parse_content(read_stamped(self._backup)[1] or b"{}")
             except (ValueError, OSError) as error:
