@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from itertools import count
 from pathlib import Path
 from tempfile import mkdtemp
@@ -71,14 +72,22 @@ class Programs:
                 await asyncio.to_thread(self._watch, self._own)
         path = self._own / f"{next(self._numbers)}.run" if self._own is not None else None
 
-        async def began(pid: int) -> None:
-            if path is not None:
-                await _note(run_id, leftovers.note_program, path, pid)
+        async def note(write: Callable[..., None], told: str | int) -> None:
+            if path is None:
+                return
+            try:
+                await asyncio.to_thread(write, path, told)
+            except OSError as error:
+                logger.warning(
+                    "the program of run %s cannot be noted in the state folder (%s): if this process is killed,"
+                    " it may run on",
+                    run_id,
+                    error.strerror,
+                )
 
         try:
-            if path is not None:
-                await _note(run_id, leftovers.note_run, path, run_id)
-            yield began
+            await note(leftovers.note_run, run_id)
+            yield partial(note, leftovers.note_program)
         finally:
             if path is not None:
                 with suppress(OSError):  # whoever ends what is noted finds nothing of it any more
@@ -135,17 +144,6 @@ class Programs:
                 watcher.wait(WATCHER_STOP_S)
             except subprocess.TimeoutExpired:
                 watcher.kill()
-
-
-async def _note(run_id: str, write: Callable[..., None], *told: object) -> None:
-    try:
-        await asyncio.to_thread(write, *told)
-    except OSError as error:
-        logger.warning(
-            "the program of run %s cannot be noted in the state folder (%s): if this process is killed, it may run on",
-            run_id,
-            error.strerror,
-        )
 
 
 def _tell(ended: Mapping[str, bool]) -> None:

@@ -193,7 +193,14 @@ class GatewayHost:
             case Event(name="sessions.changed"):
                 self._take_row(event.payload)
             case Event(name="chat" | "agent"):
-                self._hear_run(event)
+                key = text(event.payload.get("sessionKey")).casefold()
+                run_id = text(event.payload.get("runId"))
+                for run in self._runs.values():
+                    if run_id == run.key or (key and key == run.turn.session_key.casefold()):
+                        run.on_event(event.name, event.payload)
+                        return
+                if not run_id.startswith(self._last_runs.get(key, run_id)):
+                    del self._last_runs[key]
 
     def _take_row(self, change: Row) -> None:
         """Take a ``sessions.changed`` event (openclaw-host §4.5).
@@ -207,16 +214,6 @@ class GatewayHost:
             self._rows[key] = row
         else:
             self._rows.pop(key, None)
-
-    def _hear_run(self, event: Event) -> None:
-        key = text(event.payload.get("sessionKey")).casefold()
-        run_id = text(event.payload.get("runId"))
-        for run in self._runs.values():
-            if run_id == run.key or (key and key == run.turn.session_key.casefold()):
-                run.on_event(event.name, event.payload)
-                return
-        if not run_id.startswith(self._last_runs.get(key, run_id)):
-            del self._last_runs[key]
 
 
 def _snapshot(session_key: str, row: Row) -> SessionSnapshot:
