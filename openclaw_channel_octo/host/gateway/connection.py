@@ -49,15 +49,8 @@ class GatewayState(StrEnum):
     STOPPED = "stopped"
 
 
-class GatewayExchange:
-    """One request and its answers, as they come."""
-
-    def __init__(self) -> None:
-        self._answers: asyncio.Queue[Response | None] = asyncio.Queue()
-
-    def put(self, answer: Response | None) -> None:
-        """Take the next answer; ``None`` when the connection is lost."""
-        self._answers.put_nowait(answer)
+class GatewayExchange(asyncio.Queue[Response | None]):
+    """The answers to one request, as they come; ``None`` when the connection is lost."""
 
     async def next(self) -> Response:
         """Return the next answer.
@@ -65,9 +58,9 @@ class GatewayExchange:
         Raises:
             HostUnavailable: the connection was lost before it came.
         """
-        answer = await self._answers.get()
+        answer = await self.get()
         if answer is None:
-            self.put(None)
+            self.put_nowait(None)
             raise HostUnavailable("the connection to the gateway was lost")
         return answer
 
@@ -233,7 +226,7 @@ class GatewayConnection:
             self._protocol = self._socket = self._hello = None
             exchanges, self._exchanges = self._exchanges, {}
             for exchange in exchanges.values():
-                exchange.put(None)
+                exchange.put_nowait(None)
             await socket.close()
 
     async def _open(self) -> ClientConnection:
@@ -277,7 +270,7 @@ class GatewayConnection:
             match happening:
                 case Response():
                     if (exchange := self._exchanges.get(happening.id)) is not None:
-                        exchange.put(happening)
+                        exchange.put_nowait(happening)
                 case Event() | Gap():
                     self._heard(happening)
 
