@@ -53,15 +53,12 @@ class Channel(Protocol):
         Returns once the account is on its way; connecting, reconnecting and waiting go on in the background.
         Raises an error with a clear message when the account cannot even be tried.
         """
-        ...
 
     async def stop(self) -> object:
         """Stop every account; running turns may end within the channel's drain time."""
-        ...
 
     def status(self) -> object:
         """Return how the accounts are, for display."""
-        ...
 
 
 class ChannelSpec(Struct, frozen=True):

@@ -92,12 +92,12 @@ async def look(config: OctoConfig, settings: GatewayHostConfig) -> GatewayFindin
     host, url = gateway_from_config(settings), settings.url.partition("?")[0]
     await host.start()
     try:
-        hello = await within(SystemClock(), CONNECT_WITHIN_S, host.hello())
+        hello = await within(SystemClock(), CONNECT_WITHIN_S, host.connection.ready())
         found = GatewayFindings(url=url, release=hello.version, scopes=sorted(hello.scopes))
         _judge(hello, found)
         await _list(host, config, settings, found)
     except TimeoutError:
-        raise HostError(host.status.why or f"no gateway answers at {url}") from None
+        raise HostError(host.connection.why or f"no gateway answers at {url}") from None
     finally:
         await host.stop()
     return found
@@ -122,7 +122,7 @@ async def _list(
     host: GatewayHost, config: OctoConfig, settings: GatewayHostConfig, found: GatewayFindings
 ) -> None:
     """Tell which agents and sessions the gateway has, and what is wrong with them."""
-    answer = await host.ask("agents.list", {})
+    answer = await host.connection.call("agents.list", {})
     found.agents = [str(agent.get("id")) for agent in _objects(answer.get("agents"))]
     wanted = [(name, agent) for name in config.accounts for agent in settings.routing.agents_of(name)]
     for account_id, agent_id in sorted(wanted):
@@ -130,7 +130,7 @@ async def _list(
             found.problems.append(
                 f"account {account_id} is routed to the agent {agent_id}, which the gateway does not have"
             )
-    answer = await host.ask("sessions.list", {"limit": MOST_SESSIONS})
+    answer = await host.connection.call("sessions.list", {"limit": MOST_SESSIONS})
     rows = [row for row in _objects(answer.get("sessions")) if f":{CHANNEL}:" in str(row.get("key"))]
     found.sessions = [(str(row.get("key")), str(row.get("status") or "new")) for row in rows]
     for key, status in found.sessions:

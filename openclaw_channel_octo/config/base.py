@@ -63,12 +63,8 @@ def _http_base(url: str) -> str:
     return url.rstrip("/")
 
 
-def _ws_url(url: str) -> str:
-    return _url(url, "ws", "wss")
-
-
 HttpBase = Annotated[str, AfterValidator(_http_base)]
 """An ``http`` or ``https`` address that paths are appended to."""
 
-WsUrl = Annotated[str, AfterValidator(_ws_url)]
+WsUrl = Annotated[str, AfterValidator(lambda url: _url(url, "ws", "wss"))]
 """A ``ws`` or ``wss`` address."""

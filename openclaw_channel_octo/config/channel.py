@@ -114,25 +114,15 @@ class ChannelReader:
         return None if valid is None else block
 
     def _prepared(self, key: str, value: object, path: str) -> object:
-        """Return a value as the model takes it."""
-        if key == "mediaRoots":
-            return self._folders(value)
+        """Return a value as the model takes it: paths absolute, of commands what has an effect or looks like it."""
+        if key == "mediaRoots" and isinstance(value, list):
+            return [self._around.path(text) if isinstance(text, str) and text else text for text in value]
         if key == "commands" and isinstance(value, Mapping):
-            return self._commands(value, join(path, key))
+            idle = [name for name in value if not get_close_matches(str(name).lower(), ["allowfrom"])]
+            for name in idle:
+                self._findings.warn(join(path, key, name), "known, but without effect here")
+            return {name: inner for name, inner in value.items() if name not in idle}
         return value
-
-    def _commands(self, raw: Block, path: str) -> Block:
-        """Return what of a block of commands has an effect; what looks like it and is not is left to the model."""
-        idle = [key for key in raw if not get_close_matches(str(key).lower(), ["allowfrom"])]
-        for key in idle:
-            self._findings.warn(join(path, key), "known, but without effect here")
-        return {key: value for key, value in raw.items() if key not in idle}
-
-    def _folders(self, raw: object) -> object:
-        """Return paths as `SecretContext.path` reads them; what is no list of texts is left to the model."""
-        if not isinstance(raw, list):
-            return raw
-        return [self._around.path(text) if isinstance(text, str) and text else text for text in raw]
 
     def _bot(self, account_id: str, path: str, own: Block, *, single: bool) -> BotConfig | None:
         common, settings = self._common, self._settings(own, path)
@@ -141,25 +131,23 @@ class ChannelReader:
         token = self._token(own, path, on=not off, single=single)
         if common is None or settings is None or token is None:
             return None
-        resolved = BotSettings.model_validate(_merged(common, settings), by_alias=True, by_name=False)
+        merged = {**common, **settings}
+        for key in ("guard", "texts", "commands", "rateLimit", "botLoopProtection"):
+            merged[key] = {**common.get(key, {}), **settings.get(key, {})}
+        merged |= {
+            "accountId": account_id.lower(),
+            "enabled": not off,
+            "disabledBy": off,
+            "token": token.value,
+            "tokenSource": token.source,
+        }
+        bot = BotConfig.model_validate(merged, by_alias=True, by_name=False)
         if not off:
-            self._check_access(resolved, path)
-        return BotConfig.model_validate(
-            dict(resolved)
-            | {
-                "account_id": account_id.lower(),
-                "enabled": not off,
-                "disabled_by": off,
-                "token": token.value,
-                "token_source": token.source,
-            }
-        )
-
-    def _check_access(self, settings: BotSettings, path: str) -> None:
-        for key, text in contradictions(settings):
-            self._findings.problem(join(path, key), text)
-        for key, text in nobody_left(settings):
-            self._findings.warn(join(path, key), text)
+            for key, text in contradictions(bot):
+                self._findings.problem(join(path, key), text)
+            for key, text in nobody_left(bot):
+                self._findings.warn(join(path, key), text)
+        return bot
 
     def _token(self, own: Block, path: str, *, on: bool, single: bool) -> FoundSecret | None:
         place, block = (path, own) if "botToken" in own else (CHANNEL_PATH, self._raw)
@@ -170,16 +158,15 @@ class ChannelReader:
             return None
         place = f"{place}.botToken"
         token = read_secret(block["botToken"], place, self._around, self._findings, wanted=on)
-        return None if token is None else self._in_form(token, place)
-
-    def _in_form(self, token: FoundSecret, path: str) -> FoundSecret | None:
+        if token is None:
+            return None
         value = token.value.get_secret_value()
         if value.startswith(_USER_KEY_PREFIX):
             text = "is a user's API key (uk_…), not a bot's token: BotFather gives that, it begins with bf_"
-            self._findings.problem(path, text)
+            self._findings.problem(place, text)
             return None
         if value and not value.startswith(_BOT_PREFIXES):
-            self._findings.warn(path, "begins with neither bf_ nor app_: an old bot's token, or none at all")
+            self._findings.warn(place, "begins with neither bf_ nor app_: an old bot's token, or none at all")
         return token
 
     def _refuse_shared_tokens(self, bots: Mapping[str, BotConfig]) -> None:
@@ -196,10 +183,3 @@ class ChannelReader:
 
 def _account_path(account_id: str) -> str:
     return join(CHANNEL_PATH, "accounts", account_id)
-
-
-def _merged(common: Block, own: Block) -> dict[str, Any]:
-    merged = {**common, **own}
-    for key in ("guard", "texts", "commands", "rateLimit", "botLoopProtection"):
-        merged[key] = {**common.get(key, {}), **own.get(key, {})}
-    return merged

@@ -6,7 +6,6 @@ from difflib import get_close_matches
 from typing import Any, TypeGuard, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
 
 from openclaw_channel_octo.config.base import FrozenModel
 from openclaw_channel_octo.config.model import BotSettings, EmbeddedHostConfig, GuardConfig, Texts
@@ -82,7 +81,9 @@ class Findings:
                 extra = () if above else also_known
                 self.unknown(join(path, *above), last, _aliases(block), extra)
             else:
-                self.problem(join(path, *detail["loc"]), _sentence(detail))
+                context = detail.get("ctx", {})
+                sentence = _SENTENCES.get(detail["type"], "is not valid").format(**context)
+                self.problem(join(path, *detail["loc"]), sentence)
         return None
 
     def choose(
@@ -94,17 +95,14 @@ class Findings:
         kind = raw.get(by)
         if isinstance(kind, str) and kind in kinds:
             return kinds[kind]
-        self.problem(join(path, by), f"{'must be' if by in raw else 'missing: give'} {_listed(kinds)}")
+        *most, last = (f'"{name}"' for name in kinds)
+        what = "must be" if by in raw else "missing: give"
+        self.problem(join(path, by), f"{what} {', '.join(most)} or {last}")
         return None
 
 
 def _line(path: str, text: str) -> str:
     return _TOKEN.sub("[hidden]", f"{path}: {text}" if path else text)
-
-
-def _listed(names: Iterable[str]) -> str:
-    *most, last = (f'"{name}"' for name in names)
-    return f"{', '.join(most)} or {last}" if most else last
 
 
 def _aliases(model: type[BaseModel]) -> Iterator[str]:
@@ -155,6 +153,7 @@ def _hint(path: str, key: str, known: list[str], also_known: Iterable[str]) -> s
 
 
 _SENTENCES = {
+    "value_error": "{error}",
     "missing": "missing",
     "bool_type": "must be true or false",
     "string_type": "must be a string",
@@ -176,10 +175,3 @@ _SENTENCES = {
     "string_too_long": "must have at most {max_length} characters",
     "too_short": "must have at least {min_length} entry",
 }
-
-
-def _sentence(detail: ErrorDetails) -> str:
-    context = detail.get("ctx", {})
-    if detail["type"] == "value_error":
-        return str(context["error"])
-    return _SENTENCES.get(detail["type"], "is not valid").format(**context)

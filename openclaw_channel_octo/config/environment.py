@@ -37,13 +37,9 @@ class Inheritance(Struct, frozen=True, kw_only=True):
 
     def of(self, env: Mapping[str, str]) -> dict[str, str]:
         """Return what a program inherits of an environment."""
-        return {name: value for name, value in env.items() if self._passes(name)}
-
-    def _passes(self, name: str) -> bool:
-        if name in self.passed:
-            return True
-        plain = name in _CLEAN or name.startswith("LC_")
-        return name not in self.withheld and (plain or not self.clean)
+        plain = {name for name in env if not self.clean or name in _CLEAN or name.startswith("LC_")}
+        inherited = self.passed | (plain - self.withheld)
+        return {name: value for name, value in env.items() if name in inherited}
 
 
 def looks_secret(name: str) -> bool:

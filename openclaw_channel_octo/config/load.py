@@ -14,14 +14,13 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
+from openclaw_channel_octo.config.agents import AGENT_KINDS, CommandAgentConfig, EchoAgentConfig
 from openclaw_channel_octo.config.base import FrozenModel
 from openclaw_channel_octo.config.channel import CHANNEL_PATH, ChannelReader
 from openclaw_channel_octo.config.diagnostics import Findings, join
 from openclaw_channel_octo.config.environment import read_variables, with_same_value
 from openclaw_channel_octo.config.model import (
-    AGENT_KINDS,
     BotConfig,
-    EchoAgentConfig,
     EmbeddedHostConfig,
     GatewayHostConfig,
     MetricsConfig,
@@ -31,15 +30,9 @@ from openclaw_channel_octo.config.openclaw import OpenClawConfig, read_openclaw
 from openclaw_channel_octo.config.secrets import SecretContext, read_regular, read_secret
 from openclaw_channel_octo.errors import ConfigError
 
-__all__ = [
-    "Loaded",
-    "UnreadableConfigError",
-    "load_config",
-    "parse_config",
-    "parse_host",
-    "select_accounts",
-]
+__all__ = ["Loaded", "UnreadableConfigError", "load_config", "parse_config", "parse_host", "select_accounts"]
 
+_Host = EmbeddedHostConfig | GatewayHostConfig
 _HOST_PATH = "host"
 _AGENT_PATH = "host.agent"
 _LARGEST_FILE = 8 * 1024 * 1024
@@ -131,15 +124,12 @@ def parse_host(
     Raises:
         ConfigError: something is wrong; holds every mistake.
     """
-    findings, around = Findings(), SecretContext(base=base.absolute(), env=env, run_programs=True)
-    try:
-        raw = _as_dicts(mapping.get("host", {}))
-    except RecursionError:
-        raise ConfigError(_TOO_DEEP) from None
+    findings, around = Findings(), SecretContext(base=base.absolute(), env=env)
+    raw = _plain(mapping.get("host", {}))
     host, _, around = _read_host(raw, _withholding(around, read_variables(mapping)), findings)
     if findings.problems or host is None:
         raise ConfigError(*findings.problems)
-    return host.withholding(around.withheld)
+    return _without(host, around.withheld)
 
 
 def select_accounts(config: OctoConfig, ids: Sequence[str]) -> tuple[BotConfig, ...]:
@@ -169,13 +159,10 @@ def select_accounts(config: OctoConfig, ids: Sequence[str]) -> tuple[BotConfig, 
 
 
 def _parsed(raw: object, around: SecretContext, findings: Findings) -> Loaded:
-    host: EmbeddedHostConfig | GatewayHostConfig | None = None
+    host: _Host | None = None
     metrics: MetricsConfig | None = None
     accounts: dict[str, BotConfig] = {}
-    try:
-        root = _as_dicts(raw)
-    except RecursionError:
-        raise ConfigError(_TOO_DEEP) from None
+    root = _plain(raw)
     around = _withholding(around, read_variables(root))
     if _has_only(root, "", ("channels", "host", "metrics"), findings):
         host, gateway, around = _read_host(root.get("host", {}), around, findings)
@@ -183,15 +170,22 @@ def _parsed(raw: object, around: SecretContext, findings: Findings) -> Loaded:
             metrics = findings.validate(MetricsConfig, root["metrics"], "metrics")
         channels = root.get("channels", {})
         if _has_only(channels, "channels", ("octo",), findings):
-            accounts = _accounts(_over(gateway, channels), around, findings)
+            accounts = _accounts(channels, gateway.channel if gateway else None, around, findings)
     if findings.problems or host is None:
         raise ConfigError(*findings.problems)
     if not any(bot.enabled for bot in accounts.values()):
         findings.warn(CHANNEL_PATH, "no account is on: nothing would run")
     config = OctoConfig(host=host, accounts=accounts, metrics=metrics)
     secrets = (secret.get_secret_value() for secret in config.secrets())
-    host = host.withholding(with_same_value(around.env, around.withheld, secrets))
+    host = _without(host, with_same_value(around.env, around.withheld, secrets))
     return Loaded(config=config.model_copy(update={"host": host}), warnings=tuple(findings.warnings))
+
+
+def _without(host: _Host, names: frozenset[str]) -> _Host:
+    """Return the same host whose agent program does not inherit the variables of these names."""
+    if isinstance(host, EmbeddedHostConfig) and isinstance(host.agent, CommandAgentConfig):
+        return host.model_copy(update={"agent": host.agent.withholding(names)})
+    return host
 
 
 def _withholding(around: SecretContext, names: Collection[str]) -> SecretContext:
@@ -201,9 +195,8 @@ def _withholding(around: SecretContext, names: Collection[str]) -> SecretContext
 
 def _gateway_file(host: Any, around: SecretContext, findings: Findings) -> OpenClawConfig | None:
     """Return what stands in the gateway's own file, if the host block names one; it is only ever read."""
-    named = (
-        host.get("openclawConfig") if isinstance(host, Mapping) and host.get("kind") == "gateway" else None
-    )
+    in_gateway = isinstance(host, Mapping) and host.get("kind") == "gateway"
+    named = host.get("openclawConfig") if in_gateway else None
     if not isinstance(named, str) or not named:
         return None
     file = around.path(named)
@@ -221,13 +214,15 @@ def _gateway_file(host: Any, around: SecretContext, findings: Findings) -> OpenC
 
 def _read_host(
     raw: Any, around: SecretContext, findings: Findings
-) -> tuple[EmbeddedHostConfig | GatewayHostConfig | None, OpenClawConfig | None, SecretContext]:
+) -> tuple[_Host | None, OpenClawConfig | None, SecretContext]:
     """Return the host, its gateway's own file, and the context without the variables that file reads secrets from."""
     gateway = _gateway_file(raw, around, findings)
     around = _withholding(around, gateway.variables if gateway else ())
     if not findings.is_object(raw, _HOST_PATH):
         return None, gateway, around
-    block = {**raw, "stateDir": _folder(raw.get("stateDir", _default_state_dir(around)), around)}
+    named = around.env.get("XDG_STATE_HOME", "")
+    state_home = named if named.startswith("/") else "~/.local/state"
+    block = {**raw, "stateDir": _folder(raw.get("stateDir", f"{state_home}/openclaw-octo"), around)}
     if raw.get("kind") == "gateway":
         return _gateway_host(block, gateway, around, findings), gateway, around
     agent: FrozenModel | None = None
@@ -272,34 +267,26 @@ def _agent(raw: object, around: SecretContext, findings: Findings) -> FrozenMode
     return findings.validate(model, block, _AGENT_PATH)
 
 
-def _default_state_dir(around: SecretContext) -> str:
-    state_home = around.env.get("XDG_STATE_HOME", "")
-    return f"{state_home if state_home.startswith('/') else '~/.local/state'}/openclaw-octo"
-
-
 def _folder(raw: object, around: SecretContext) -> object:
     return around.path(raw) if isinstance(raw, str) and raw else raw
 
 
-def _over(gateway: OpenClawConfig | None, channels: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return our channels block laid over the one in the gateway's own file, key by key."""
-    if gateway is None or gateway.channel is None:
-        return channels
-    return {"octo": _laid_over(gateway.channel, channels.get("octo", {}))}
+def _accounts(
+    channels: Mapping[str, Any], below: Mapping[str, Any] | None, around: SecretContext, findings: Findings
+) -> dict[str, BotConfig]:
+    block = channels.get("octo", {}) if below is None else _laid_over(below, channels.get("octo", {}))
+    if below is None and "octo" not in channels:
+        findings.problem(CHANNEL_PATH, "missing: the bots are configured there")
+    elif findings.is_object(block, CHANNEL_PATH):
+        return ChannelReader(block, around, findings).accounts()
+    return {}
 
 
 def _laid_over(below: Any, above: Any) -> Any:
+    """Return our channels block laid over the one in the gateway's own file, key by key."""
     if not isinstance(below, Mapping) or not isinstance(above, Mapping):
         return above
     return {**below, **{key: _laid_over(below.get(key), value) for key, value in above.items()}}
-
-
-def _accounts(channels: Mapping[str, Any], around: SecretContext, findings: Findings) -> dict[str, BotConfig]:
-    if "octo" not in channels:
-        findings.problem(CHANNEL_PATH, "missing: the bots are configured there")
-    elif findings.is_object(channels["octo"], CHANNEL_PATH):
-        return ChannelReader(channels["octo"], around, findings).accounts()
-    return {}
 
 
 def _has_only(raw: Any, path: str, known: Sequence[str], findings: Findings) -> bool:
@@ -311,10 +298,16 @@ def _has_only(raw: Any, path: str, known: Sequence[str], findings: Findings) -> 
     return True
 
 
-def _as_dicts(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _as_dicts(inner) for key, inner in value.items()}
-    return value
+def _plain(raw: Any) -> Any:
+    """Return what a host has read as dictionaries. Raises `ConfigError`."""
+
+    def as_dicts(value: Any) -> Any:
+        return {key: as_dicts(inner) for key, inner in value.items()} if isinstance(value, Mapping) else value
+
+    try:
+        return as_dicts(raw)
+    except RecursionError:
+        raise ConfigError(_TOO_DEEP) from None
 
 
 def _text(path: Path) -> str:

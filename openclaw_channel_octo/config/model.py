@@ -6,14 +6,13 @@ Over 350 lines: every setting with its bounds, its default and its sentence.
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, InstanceOf, SecretStr, Strict
 from pydantic.json_schema import SkipJsonSchema
 
 from openclaw_channel_octo.config.access import AccessSettings
 from openclaw_channel_octo.config.agents import (
-    AGENT_KINDS,
     AgentConfig,
     CommandAgentConfig,
     EchoAgentConfig,
@@ -24,7 +23,6 @@ from openclaw_channel_octo.config.base import FrozenModel, HttpBase, WsUrl, is_h
 from openclaw_channel_octo.session.route import Routing
 
 __all__ = [
-    "AGENT_KINDS",
     "AgentConfig",
     "BotConfig",
     "BotSettings",
@@ -53,16 +51,13 @@ def _visible(text: str) -> str:
     return text
 
 
-def _counting(text: str) -> str:
-    if text.count("%") != 1 or "%d" not in text:
-        raise ValueError("must contain %d, the number of failures, exactly once and no other %")
-    return text
+def _with_one(sign: str, meaning: str) -> AfterValidator:
+    def check(text: str) -> str:
+        if text.count("%") != 1 or sign not in text:
+            raise ValueError(f"must contain {sign}, {meaning}, exactly once and no other %")
+        return text
 
-
-def _with_code(text: str) -> str:
-    if text.count("%") != 1 or "%s" not in text:
-        raise ValueError("must contain %s, the code, exactly once and no other %")
-    return text
+    return AfterValidator(check)
 
 
 def _agent_id(name: str) -> str:
@@ -134,14 +129,14 @@ class Texts(FrozenModel):
     too_late: Notice = (
         "⏳ I was away too long to answer earlier messages here. Please ask again if it still matters."
     )
-    third_failure: Annotated[Notice, AfterValidator(_counting)] = (
+    third_failure: Annotated[Notice, _with_one("%d", "the number of failures")] = (
         "⚠️ This conversation has failed %d times in a row. "
         "An operator can look with: openclaw-octo sessions show"
     )
     refused: Notice = "🔒 I may not answer you here. Please ask my owner to let you in."
     limited: Notice = "⏳ That is more than I can take in at once. Please write to me again in a minute."
     loop: Notice = "🔁 Another bot and I keep answering each other. I stop until a person writes here."
-    pairing: Annotated[Notice, AfterValidator(_with_code)] = (
+    pairing: Annotated[Notice, _with_one("%s", "the code")] = (
         "🔒 I do not know you yet. If my owner runs this within an hour, you can write to me here: "
         "openclaw-octo pairing approve %s"
     )
@@ -273,10 +268,6 @@ class HostConfig(FrozenModel):
     max_turns: Annotated[int, Field(ge=1, le=10_000)] = 32
     drain_seconds: Annotated[float, Field(ge=0, le=_LONGEST_WAIT_S, allow_inf_nan=False)] = 30.0
 
-    def withholding(self, names: frozenset[str]) -> Self:  # noqa: ARG002  # a host that starts no program has no use for it
-        """Return the same host whose agent program does not inherit the variables of these names."""
-        return self
-
 
 class EmbeddedHostConfig(HostConfig):
     """The host inside this package (design §6).
@@ -292,12 +283,6 @@ class EmbeddedHostConfig(HostConfig):
     agent_id: Annotated[str, AfterValidator(_agent_id)] = "main"
     agent: AgentConfig = Field(default_factory=EchoAgentConfig)
     strict: bool = False
-
-    def withholding(self, names: frozenset[str]) -> Self:
-        """Return the same host whose agent program does not inherit the variables of these names."""
-        if not isinstance(self.agent, CommandAgentConfig):
-            return self
-        return self.model_copy(update={"agent": self.agent.withholding(names)})
 
     @property
     def routing(self) -> Routing:
@@ -369,11 +354,11 @@ class OctoConfig(FrozenModel):
 
     def secrets(self) -> tuple[SecretStr, ...]:
         """Return the tokens and keys, for those who have to hide them."""
-        found = (*(bot.token for bot in self.accounts.values()), *_secrets_of(self.host))
+        own: tuple[SecretStr | None, ...] = ()
+        match self.host:
+            case GatewayHostConfig() as host:
+                own = (host.token, host.password)
+            case EmbeddedHostConfig(agent=OpenAIAgentConfig() as agent):
+                own = (agent.api_key,)
+        found = (*(bot.token for bot in self.accounts.values()), *own)
         return tuple(secret for secret in found if secret is not None and secret.get_secret_value())
-
-
-def _secrets_of(host: EmbeddedHostConfig | GatewayHostConfig) -> tuple[SecretStr | None, ...]:
-    if isinstance(host, GatewayHostConfig):
-        return (host.token, host.password)
-    return (host.agent.api_key,) if isinstance(host.agent, OpenAIAgentConfig) else ()

@@ -10,17 +10,8 @@ from pydantic import SecretStr
 from openclaw_channel_octo.config.diagnostics import Findings, join
 from openclaw_channel_octo.config.environment import read_variables
 from openclaw_channel_octo.config.secrets import SecretContext, read_secret
+from openclaw_channel_octo.session import route
 from openclaw_channel_octo.session.key import CHANNEL
-from openclaw_channel_octo.session.route import (
-    ANY,
-    DM_SCOPES,
-    GROUP_SCOPES,
-    Binding,
-    Peer,
-    Routing,
-    canonical_account,
-    canonical_id,
-)
 from openclaw_channel_octo.values import SecretStruct
 
 __all__ = ["OpenClawConfig", "read_openclaw"]
@@ -56,7 +47,7 @@ class OpenClawConfig(SecretStruct, frozen=True, kw_only=True):
     token: SecretStr | None = None
     password: SecretStr | None = None
     channel: Block | None = None
-    routing: Routing
+    routing: route.Routing
     variables: frozenset[str] = _FALLBACKS
 
 
@@ -138,16 +129,16 @@ class _Reader:
         channels = self._block(self._raw, "channels", "")
         return self._block(channels, CHANNEL, "channels") if CHANNEL in channels else None
 
-    def routing(self) -> Routing:
+    def routing(self) -> route.Routing:
         """Return the rules by which the gateway itself would resolve conversations."""
         session = self._block(self._raw, "session", "")
         bindings = tuple(self._bindings())
-        return Routing(
+        return route.Routing(
             default_agent=self._owner() or self._first_for_want_of_an_owner(bindings),
             bindings=bindings,
-            dm_scope=self._scope(session, "dmScope", DM_SCOPES, "session") or "main",
-            group_scope=self._scope(session, "groupScope", GROUP_SCOPES, "session") or "per-group",
-            links=dict(_links(session.get("identityLinks"))),
+            dm_scope=self._scope(session, "dmScope", route.DM_SCOPES, "session") or "main",
+            group_scope=self._scope(session, "groupScope", route.GROUP_SCOPES, "session") or "per-group",
+            links=_links(session.get("identityLinks")),
             lower_groups=True,
         )
 
@@ -155,14 +146,14 @@ class _Reader:
         """Yield the agents: a list of objects with ids, or, in newer files, an object of them by id."""
         if self._agents.get("entries") is not None:
             for key, agent in self._block(self._agents, "entries", "agents").items():
-                yield canonical_id(str(key)), agent if isinstance(agent, Mapping) else {}
+                yield route.canonical_id(str(key)), agent if isinstance(agent, Mapping) else {}
             return
         for number, agent in enumerate(self._list(self._agents, "list", "agents")):
             if not isinstance(agent, Mapping):
                 continue
             self._check_whole(agent, f"agents.list[{number}]")
             if isinstance(agent.get("id"), str) and agent["id"].strip():
-                yield canonical_id(agent["id"]), agent
+                yield route.canonical_id(agent["id"]), agent
 
     def _owner(self) -> str:
         """Return the agent that answers where no binding matches; empty where the gateway would ask for one."""
@@ -171,12 +162,12 @@ class _Reader:
         if self._agents.get("ownership") == "explicit":
             defaults = self._block(self._agents, "defaults", "agents")
             system = self._block(defaults, "systemAgent", "agents.defaults")
-            named = canonical_id(str(system.get("agentId", "")))
+            named = route.canonical_id(str(system.get("agentId", "")))
             return named if named in self._roster else ""
         marked = (agent_id for agent_id, agent in self._roster.items() if agent.get("default") is True)
         return next(marked, next(iter(self._roster)))
 
-    def _first_for_want_of_an_owner(self, bindings: tuple[Binding, ...]) -> str:
+    def _first_for_want_of_an_owner(self, bindings: tuple[route.Binding, ...]) -> str:
         """Return the first agent, after telling what a gateway refuses: conversations that no rule covers."""
         first = next(iter(self._roster))
         accounts = {rule.account_id for rule in bindings if rule.peer is None}
@@ -185,12 +176,12 @@ class _Reader:
             self._findings.problem(
                 "agents", f"none of them owns what no binding names: add {rule} to bindings"
             )
-        elif ANY not in accounts:
+        elif route.ANY not in accounts:
             text = f"accounts that no binding names are answered by {first}: add {rule} to bindings to choose"
             self._findings.warn("agents", text)
         return first
 
-    def _bindings(self) -> Iterator[Binding]:
+    def _bindings(self) -> Iterator[route.Binding]:
         """Yield this channel's rules; those that ask for what Octo does not have never match and are left out."""
         for number, raw in enumerate(self._list(self._raw, "bindings", "")):
             path = f"bindings[{number}]"
@@ -198,10 +189,12 @@ class _Reader:
                 continue
             self._check_whole(raw, path)
             match = self._block(raw, "match", path)
-            if str(match.get("channel", "")).strip().lower() == CHANNEL and not _asks_for_more(match):
+            spaces = [str(match.get(key) or "").strip() for key in ("guildId", "teamId")]
+            ours = str(match.get("channel", "")).strip().lower() == CHANNEL
+            if ours and not any(spaces) and not match.get("roles"):
                 yield from self._binding(raw, match, path)
 
-    def _binding(self, raw: Block, match: Block, path: str) -> Iterator[Binding]:
+    def _binding(self, raw: Block, match: Block, path: str) -> Iterator[route.Binding]:
         peer = _peer(match.get("peer"))
         if match.get("peer") is not None and peer is None:
             text = "names no conversation; this binding never matches"
@@ -209,17 +202,17 @@ class _Reader:
             return
         account = str(match.get("accountId") or "").strip()
         session = self._block(raw, "session", path)
-        yield Binding(
+        yield route.Binding(
             agent_id=self._configured(raw.get("agentId"), path),
-            account_id=account if account == ANY else canonical_account(account),
+            account_id=account if account == route.ANY else route.canonical_account(account),
             peer=peer,
-            dm_scope=self._scope(session, "dmScope", DM_SCOPES, join(path, "session")),
-            group_scope=self._scope(session, "groupScope", GROUP_SCOPES, join(path, "session")),
+            dm_scope=self._scope(session, "dmScope", route.DM_SCOPES, join(path, "session")),
+            group_scope=self._scope(session, "groupScope", route.GROUP_SCOPES, join(path, "session")),
         )
 
     def _configured(self, raw: object, path: str) -> str:
         """Return an agent's id; empty, which is the default agent, where the file lists agents but not this one."""
-        agent_id = canonical_id(raw) if isinstance(raw, str) else ""
+        agent_id = route.canonical_id(raw) if isinstance(raw, str) else ""
         if not self._roster or agent_id in self._roster or agent_id == "main":
             return agent_id
         self._findings.warn(join(path, "agentId"), "is no agent of this file: the default one answers")
@@ -234,11 +227,9 @@ class _Reader:
 
     def _port(self) -> int:
         named = _PORT_IN_ENV.fullmatch(self._around.env.get("OPENCLAW_GATEWAY_PORT", "").strip())
-        if named and 0 < int(named[1]) <= _LARGEST_PORT:
-            return int(named[1])
-        text = str(self._gateway.get("port", DEFAULT_PORT))
-        if _PORT.fullmatch(text) and 0 < int(text) <= _LARGEST_PORT:
-            return int(text)
+        for text in (named[1] if named else "", str(self._gateway.get("port", DEFAULT_PORT))):
+            if _PORT.fullmatch(text) and 0 < int(text) <= _LARGEST_PORT:
+                return int(text)
         self._findings.problem("gateway.port", "must be a port number")
         return DEFAULT_PORT
 
@@ -291,26 +282,21 @@ def _substituted(value: Any, env: Mapping[str, str]) -> Any:
     return [_substituted(inner, env) for inner in value] if isinstance(value, list) else value
 
 
-def _asks_for_more(match: Block) -> bool:
-    spaces = any(str(match.get(key) or "").strip() for key in ("guildId", "teamId"))
-    return spaces or bool(match.get("roles"))
-
-
-def _peer(raw: object) -> Peer | None:
+def _peer(raw: object) -> route.Peer | None:
     if not isinstance(raw, Mapping):
         return None
     kind = _KINDS.get(str(raw.get("kind", "")).strip().lower())
     peer_id = raw.get("id")
     name = str(peer_id).strip() if isinstance(peer_id, (str, int)) else ""
-    return Peer(kind, name) if kind and name else None
+    return route.Peer(kind, name) if kind and name else None
 
 
-def _links(raw: object) -> Iterator[tuple[str, str]]:
-    """Yield each linked id with the name it stands for; of several names the first counts."""
-    seen: set[str] = set()
+def _links(raw: object) -> dict[str, str]:
+    """Return the name each linked id stands for; of several names the first counts."""
+    found: dict[str, str] = {}
     for name, ids in raw.items() if isinstance(raw, Mapping) else ():
         for one in ids if isinstance(ids, list) else ():
             linked = str(one).strip().lower()
-            if linked and str(name).strip() and linked not in seen:
-                seen.add(linked)
-                yield linked, str(name).strip()
+            if linked and str(name).strip():
+                found.setdefault(linked, str(name).strip())
+    return found

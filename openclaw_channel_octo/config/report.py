@@ -7,15 +7,8 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
-from openclaw_channel_octo.config.model import (
-    AgentConfig,
-    BotConfig,
-    CommandAgentConfig,
-    EmbeddedHostConfig,
-    GatewayHostConfig,
-    OctoConfig,
-    OpenAIAgentConfig,
-)
+from openclaw_channel_octo.config.agents import AgentConfig, CommandAgentConfig, OpenAIAgentConfig
+from openclaw_channel_octo.config.model import BotConfig, EmbeddedHostConfig, GatewayHostConfig, OctoConfig
 
 __all__ = ["report", "report_text"]
 

@@ -7,7 +7,6 @@ import stat
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
-from types import MappingProxyType
 from typing import Annotated, ClassVar, Literal
 
 from msgspec import Struct
@@ -95,9 +94,7 @@ class _ExecRef(FrozenModel):
 
 
 _Ref = _EnvRef | _FileRef | _ExecRef
-_SOURCES: Mapping[str, type[FrozenModel]] = MappingProxyType(
-    {"env": _EnvRef, "file": _FileRef, "exec": _ExecRef}
-)
+_SOURCES: Mapping[str, type[FrozenModel]] = {"env": _EnvRef, "file": _FileRef, "exec": _ExecRef}
 
 
 def secret_variables(env: Mapping[str, str]) -> tuple[SecretStr, ...]:
@@ -105,8 +102,8 @@ def secret_variables(env: Mapping[str, str]) -> tuple[SecretStr, ...]:
     return tuple(SecretStr(value) for name, value in env.items() if looks_secret(name))
 
 
-class _UnreadableError(Exception):
-    """A reference leads to no secret; the message says why without naming what it points to."""
+class _UnusableError(Exception):
+    """What stands there is or leads to no secret; the message says why without naming what it points to."""
 
 
 def read_secret(
@@ -121,53 +118,42 @@ def read_secret(
         findings: takes mistakes and remarks.
         wanted: false where the secret will not be used: its form is checked, a reference is not followed.
     """
-    if isinstance(raw, str):
-        return _checked(raw, "configuration file", path, findings)
-    ref = _reference(raw, path, findings)
-    if ref is None:
-        return None
-    source = _source(ref, around)
-    if not wanted or (isinstance(ref, _ExecRef) and not around.run_programs):
-        return FoundSecret(value=SecretStr(""), source=source)
     try:
-        value = _follow(ref, path, around, findings)
-    except _UnreadableError as error:
+        if isinstance(raw, str):
+            return _checked(raw, "configuration file")
+        ref = _reference(raw, path, findings)
+        if ref is None:
+            return None
+        source = _source(ref, around)
+        if not wanted or (isinstance(ref, _ExecRef) and not around.run_programs):
+            return FoundSecret(value=SecretStr(""), source=source)
+        return _checked(_follow(ref, path, around, findings).strip(), source)
+    except _UnusableError as error:
         findings.problem(path, str(error))
         return None
-    return _checked(value.strip(), source, path, findings)
 
 
 def _reference(raw: object, path: str, findings: Findings) -> _Ref | None:
     if not isinstance(raw, Mapping):
-        findings.problem(path, 'must be a string or a reference such as {"source": "env", "id": "NAME"}')
-        return None
+        raise _UnusableError('must be a string or a reference such as {"source": "env", "id": "NAME"}')
     model = findings.choose(_SOURCES, raw, path, by="source")
     if model is None:
         return None
-    if misuse := _misuse(model, raw):
-        findings.problem(path, misuse)
-        return None
-    ref = findings.validate(model, _as_command(raw) if model is _ExecRef else raw, path)
+    block = dict(raw)
+    if any(isinstance(part, str) and is_token(part) for part in block.values()):
+        raise _UnusableError("holds a token where a reference belongs: give the token itself as a string")
+    if model is not _EnvRef and "provider" in block:
+        raise _UnusableError(
+            "secret providers of a gateway are not read: name the file or the program itself"
+        )
+    if model is _ExecRef and "id" in block:
+        program = block["id"]
+        if isinstance(program, str) and len(program.split()) > 1:
+            raise _UnusableError("no shell is used: give program and arguments as a list of strings")
+        if "command" not in block:
+            block["command"] = [block.pop("id")] if isinstance(program, str) else block.pop("id")
+    ref = findings.validate(model, block, path)
     return ref if isinstance(ref, _Ref) else None
-
-
-def _misuse(model: type[FrozenModel], raw: Mapping[str, object]) -> str | None:
-    program = raw.get("id")
-    if any(isinstance(part, str) and is_token(part) for part in raw.values()):
-        return "holds a token where a reference belongs: give the token itself as a string"
-    if model is not _EnvRef and "provider" in raw:
-        return "secret providers of a gateway are not read: name the file or the program itself"
-    if model is _ExecRef and isinstance(program, str) and len(program.split()) > 1:
-        return "no shell is used: give program and arguments as a list of strings"
-    return None
-
-
-def _as_command(raw: Mapping[str, object]) -> Mapping[str, object]:
-    if "id" not in raw or "command" in raw:
-        return raw
-    program = raw["id"]
-    rest = {key: value for key, value in raw.items() if key != "id"}
-    return rest | {"command": [program] if isinstance(program, str) else program}
 
 
 def _source(ref: _Ref, around: SecretContext) -> str:
@@ -184,7 +170,7 @@ def _follow(ref: _Ref, path: str, around: SecretContext, findings: Findings) -> 
     match ref:
         case _EnvRef():
             if ref.id not in around.env:
-                raise _UnreadableError(f"the environment variable {ref.id} is not set")
+                raise _UnusableError(f"the environment variable {ref.id} is not set")
             return around.env[ref.id]
         case _FileRef():
             return _file(around.path(ref.id), path, findings)
@@ -197,9 +183,9 @@ def _file(file: Path, path: str, findings: Findings) -> str:
         content, mode = read_regular(file, _LARGEST_SECRET)
         text = content.decode("utf-8")
     except OSError as error:
-        raise _UnreadableError(f"the file named there cannot be read: {error.strerror}") from None
+        raise _UnusableError(f"the file named there cannot be read: {error.strerror}") from None
     except ValueError:
-        raise _UnreadableError("the file named there has no valid name or is no UTF-8 text") from None
+        raise _UnusableError("the file named there has no valid name or is no UTF-8 text") from None
     if mode & (stat.S_IRGRP | stat.S_IROTH):
         findings.warn(path, f"other users can read {file}: chmod 600 it")
     return text
@@ -249,21 +235,19 @@ def _output(command: tuple[str, ...], around: SecretContext) -> str:
         )
         text = done.stdout.decode("utf-8")
     except OSError as error:
-        raise _UnreadableError(f"the program cannot be started: {error.strerror}") from None
+        raise _UnusableError(f"the program cannot be started: {error.strerror}") from None
     except subprocess.TimeoutExpired:
-        raise _UnreadableError(f"the program did not end within {_PROGRAM_LIMIT_S:g} s") from None
+        raise _UnusableError(f"the program did not end within {_PROGRAM_LIMIT_S:g} s") from None
     except ValueError:
-        raise _UnreadableError("the program's name or its output is no valid text") from None
+        raise _UnusableError("the program's name or its output is no valid text") from None
     if done.returncode:
-        raise _UnreadableError(f"the program failed with exit code {done.returncode}; try it by hand")
+        raise _UnusableError(f"the program failed with exit code {done.returncode}; try it by hand")
     return text
 
 
-def _checked(value: str, source: str, path: str, findings: Findings) -> FoundSecret | None:
+def _checked(value: str, source: str) -> FoundSecret:
     if not value.strip():
-        findings.problem(path, f"is blank (from the {source})")
-        return None
+        raise _UnusableError(f"is blank (from the {source})")
     if not (value.isascii() and value.isprintable() and " " not in value):
-        findings.problem(path, f"must be one word of printable ASCII (from the {source})")
-        return None
+        raise _UnusableError(f"must be one word of printable ASCII (from the {source})")
     return FoundSecret(value=SecretStr(value), source=source)

@@ -203,44 +203,36 @@ class AgentHost(Protocol):
 
     async def start(self) -> None:
         """Take ownership of the host's state. Raises `HostError` when that is not possible."""
-        ...
 
     async def ready(self) -> None:
         """Return when turns can be run, at once where they always can.
 
         Raises `HostError` when an operator has to act before they can.
         """
-        ...
 
     async def stop(self) -> None:
         """End what runs and give the state back."""
-        ...
 
     async def describe(self, session_key: str) -> SessionSnapshot | None:
         """Return the session's state, ``None`` when there is no such session. Raises `HostError`."""
-        ...
 
     async def recover(self, snapshot: SessionSnapshot) -> Recovery:
         """Clear the lifecycle fields of an ended run, if the session still is what ``snapshot`` says.
 
         The conversation keeps its session id, transcript and every other field. Raises `HostError`.
         """
-        ...
 
     def run(self, turn: Turn) -> AsyncIterator[TurnEvent]:
         """Run a turn; the stream ends after exactly one terminal event.
 
         Closing the stream ends the run where it lives in this process; where the host keeps it, `abort` ends it.
         """
-        ...
 
     async def abort(self, session_key: str, run_id: str) -> bool:
         """Stop the run; return whether it was running. Raises `HostError`."""
-        ...
 
     async def reset(self, session_key: str) -> SessionSnapshot:
         """Give the conversation a new, empty memory; return the new session. Raises `HostError`."""
-        ...
 
 
 @runtime_checkable

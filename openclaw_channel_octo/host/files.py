@@ -7,64 +7,27 @@ import os
 import pwd
 import stat
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from openclaw_channel_octo.errors import HostError
 
 __all__ = [
-    "Stamp",
     "append_file",
     "claim_state_folder",
     "close_file",
     "dump_json",
     "open_own",
     "private_folder",
-    "read_stamped",
     "replace_file",
-    "stamp_of",
 ]
 
 logger = logging.getLogger(__name__)
 
 
-class Stamp(NamedTuple):
-    """Identity of a file's content, as far as the file system tells."""
-
-    device: int
-    inode: int
-    size: int
-    mtime_ns: int
-
-
-def _stamp(status: os.stat_result) -> Stamp:
-    return Stamp(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
-
-
-def stamp_of(path: Path) -> Stamp | None:
-    """Return the stamp of ``path``, ``None`` when there is no such file. Raises `OSError` otherwise."""
-    try:
-        return _stamp(path.stat())
-    except FileNotFoundError:
-        return None
-
-
-def read_stamped(path: Path) -> tuple[Stamp | None, bytes]:
-    """Return stamp and content of ``path``; ``(None, b"")`` when there is no such file. Raises `OSError`."""
-    try:
-        with path.open("rb") as file:
-            return _stamp(os.fstat(file.fileno())), file.read()
-    except FileNotFoundError:
-        return None, b""
-
-
 class ForeignFolder(PermissionError):
     """A folder belongs to another user: whatever lay in it would be read and written as theirs."""
-
-    def __init__(self, path: Path, owner: int) -> None:
-        what = f"it belongs to {_user(owner)}, and this process runs as {_user(os.geteuid())}"
-        super().__init__(errno.EPERM, what, str(path))
 
 
 def _user(uid: int) -> str:
@@ -116,7 +79,8 @@ def private_folder(path: Path) -> int:
         folder.mkdir(mode=0o700, exist_ok=True)
     found = path.stat()
     if found.st_uid != os.geteuid():
-        raise ForeignFolder(path, found.st_uid)
+        what = f"it belongs to {_user(found.st_uid)}, and this process runs as {_user(os.geteuid())}"
+        raise ForeignFolder(errno.EPERM, what, str(path))
     mode = stat.S_IMODE(found.st_mode)
     if not mode & 0o077:
         return 0
@@ -161,7 +125,9 @@ def dump_json(value: Mapping[str, Any], *, indent: int | None = None) -> bytes:
         return json.dumps(value, indent=indent).encode() + b"\n"
 
 
-def replace_file(path: Path, data: bytes, *, before_rename: Callable[[], None] | None = None) -> Stamp:
+def replace_file(
+    path: Path, data: bytes, *, before_rename: Callable[[], None] | None = None
+) -> os.stat_result:
     """Give ``path`` the content ``data``, mode 0600, so that a crash leaves the old or the new content.
 
     A symbolic link stays one: what it leads to is replaced. The caller holds a lock: the temporary file's name is
@@ -173,7 +139,7 @@ def replace_file(path: Path, data: bytes, *, before_rename: Callable[[], None] |
         before_rename: called when everything is on disk; an exception from it leaves ``path`` as it was.
 
     Returns:
-        The stamp of the new content.
+        The status of the file with the new content.
 
     Raises:
         OSError: the file cannot be written.
@@ -181,18 +147,20 @@ def replace_file(path: Path, data: bytes, *, before_rename: Callable[[], None] |
     path = Path(os.path.realpath(path))
     temporary = path.with_name(f"{path.name}.tmp")
     try:
-        stamp = _write_synced(temporary, data)
+        status = _write_synced(temporary, data)
         if before_rename is not None:
             before_rename()
         os.replace(temporary, path)  # noqa: PTH105  # the call tests interrupt, and the whole point of this file
-    except BaseException:
+    except (
+        BaseException
+    ):  # whatever stopped it, and `before_rename` may raise anything: no temporary file stays
         temporary.unlink(missing_ok=True)
         raise
     _sync_folder(path.parent)
-    return stamp
+    return status
 
 
-def _write_synced(path: Path, data: bytes) -> Stamp:
+def _write_synced(path: Path, data: bytes) -> os.stat_result:
     path.unlink(missing_ok=True)  # whatever has the name: a link, or somebody's file under a second name
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     with os.fdopen(descriptor, "wb") as file:
@@ -200,7 +168,7 @@ def _write_synced(path: Path, data: bytes) -> Stamp:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
-        return _stamp(os.fstat(file.fileno()))
+        return os.fstat(file.fileno())
 
 
 def _sync_folder(path: Path) -> None:
@@ -219,20 +187,15 @@ def open_own(path: Path, flags: int) -> int:
     """
     # Not blocking: somebody may have put a pipe there.
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | flags, 0o600)
-    try:
-        _make_private(descriptor, path)
-    except BaseException:
-        os.close(descriptor)
-        raise
+    with ExitStack() as undo:
+        undo.callback(os.close, descriptor)
+        mode = os.fstat(descriptor).st_mode
+        if not stat.S_ISREG(mode):
+            raise OSError(errno.EINVAL, "it is not an ordinary file", str(path))
+        if mode & 0o077:
+            os.fchmod(descriptor, stat.S_IMODE(mode) & 0o700)
+        undo.pop_all()
     return descriptor
-
-
-def _make_private(descriptor: int, path: Path) -> None:
-    mode = os.fstat(descriptor).st_mode
-    if not stat.S_ISREG(mode):
-        raise OSError(errno.EINVAL, "it is not an ordinary file", str(path))
-    if mode & 0o077:
-        os.fchmod(descriptor, stat.S_IMODE(mode) & 0o700)
 
 
 def append_file(path: Path, data: bytes) -> None:

@@ -6,7 +6,7 @@ import fcntl
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from openclaw_channel_octo.errors import HostError
@@ -17,8 +17,8 @@ __all__ = ["OwnerLock", "locked", "owner_lock"]
 LOCK_RETRY_S = 0.005
 """Pause between two attempts at a lock somebody else holds."""
 
-LOOKS = 5
-"""Attempts at the lock of a folder: who looks for its owner has it for some microseconds."""
+LOOK_S = 0.05
+"""Longest wait in seconds for the lock of a folder: who looks for its owner has it for some microseconds."""
 
 
 @contextmanager
@@ -35,29 +35,32 @@ def locked(path: Path, wait_s: float) -> Iterator[None]:
     """
     descriptor = open_own(path, 0)
     try:
-        _acquire(descriptor, path, wait_s)
+        try:
+            _lock(descriptor, wait_s)
+        except BlockingIOError:
+            words = f"locked by another process for {wait_s:g} s"
+            raise TimeoutError(errno.ETIMEDOUT, words, str(path)) from None
         yield
     finally:
         os.close(descriptor)
 
 
-def _acquire(descriptor: int, path: Path, wait_s: float) -> None:
+def _lock(descriptor: int, wait_s: float) -> None:
+    """Lock, waiting for another holder. Raises `BlockingIOError`."""
     deadline = time.monotonic() + wait_s
     while True:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             if time.monotonic() >= deadline:
-                raise TimeoutError(
-                    errno.ETIMEDOUT, f"locked by another process for {wait_s:g} s", str(path)
-                ) from None
+                raise
             time.sleep(LOCK_RETRY_S)
         else:
             return
 
 
 class OwnerLock:
-    """Says which process owns a state folder, for as long as that process lives (design §6).
+    """Says which process owns a state folder, for as long as that process lives (design §6); held in a ``with`` block.
 
     Args:
         path: the lock file; it holds the owner's process id.
@@ -66,6 +69,12 @@ class OwnerLock:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._descriptor: int | None = None
+
+    def __enter__(self) -> None:
+        self.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
 
     def acquire(self) -> None:
         """Take ownership.
@@ -81,7 +90,7 @@ class OwnerLock:
                 " is a link or another user's"
             ) from error
         try:
-            _lock_patiently(descriptor)
+            _lock(descriptor, LOOK_S)
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
         except BlockingIOError:
@@ -143,16 +152,6 @@ class OwnerLock:
 def owner_lock(state_dir: Path) -> OwnerLock:
     """Return the lock of a state folder, which its owner holds."""
     return OwnerLock(state_dir / "host.lock")
-
-
-def _lock_patiently(descriptor: int) -> None:
-    """Lock, waiting for those who only look whether somebody has it. Raises `BlockingIOError`."""
-    for _ in range(LOOKS):
-        with suppress(BlockingIOError):
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
-        time.sleep(LOCK_RETRY_S)
-    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _written_owner(descriptor: int) -> str:

@@ -19,8 +19,9 @@ from openclaw_channel_octo.config.load import load_config, parse_config
 from openclaw_channel_octo.config.report import report_text
 from openclaw_channel_octo.errors import CaptureError, ConfigError
 from openclaw_channel_octo.host.embedded import rows
-from openclaw_channel_octo.host.embedded.store import _SessionFile
+from openclaw_channel_octo.host.embedded.session_file import SessionFile
 from openclaw_channel_octo.host.embedded.transcript import Message, Transcript
+from openclaw_channel_octo.host.fields import snapshot_of
 from openclaw_channel_octo.session.status import SessionSnapshot, Status
 from tests.fuzz.harness import FIXTURES, PLANTED, Harness
 from tests.fuzz.mutation import byte_maker, json_maker
@@ -245,26 +246,19 @@ def check_sessions(data: bytes) -> None:
     for old in folder().glob("sessions.json*"):
         old.unlink()
     path = _written("sessions.json", data)
-    file = _SessionFile(path, SystemClock())
+    file = SessionFile(path, SystemClock())
     file.open()
-    for key in (*list(file.all())[:20], KEY):
+    for key in (*list(file.read())[:20], KEY):
         _live(file, key)
-    file.transact(partial(_each, edit=partial(rows.mark_orphan, now_ms=2)))
-    again = _SessionFile(path, SystemClock())
+    file.sweep(partial(rows.mark_orphan, now_ms=2))
+    again = SessionFile(path, SystemClock())
     again.open()
-    assert again.all().keys() == file.all().keys()
+    assert again.read().keys() == file.read().keys()
 
 
-def _each(content: dict[str, Any], *, edit: Callable[[dict[str, Any]], None]) -> None:
-    for name, entry in list(content.items()):
-        if isinstance(entry, dict):
-            content[name] = dict(entry)
-            edit(content[name])
-
-
-def _live(file: _SessionFile, key: str) -> None:
+def _live(file: SessionFile, key: str) -> None:
     entry = file.get(key) or {}
-    seen = rows.snapshot(key, entry)
+    seen = snapshot_of(key, entry)
     assert isinstance(seen, SessionSnapshot)
     rows.recover(dict(entry), seen, session_id="fresh")
     rows.mark_orphan(dict(entry), now_ms=5)

@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 
 from openclaw_channel_octo.errors import HostError
+from openclaw_channel_octo.host.embedded.session_file import _stamp, stamp_of
 from openclaw_channel_octo.host.files import (
     append_file,
     claim_state_folder,
     private_folder,
     replace_file,
-    stamp_of,
 )
 from openclaw_channel_octo.host.locks import OwnerLock, locked
 
@@ -165,8 +165,8 @@ def test_a_failed_replacement_leaves_the_old_file_and_nothing_beside_it(tmp_path
 def test_the_stamp_of_a_replaced_file_is_the_stamp_it_has(tmp_path: Path) -> None:
     path = tmp_path / "file"
     assert stamp_of(path) is None
-    stamp = replace_file(path, b"content")
-    assert stamp_of(path) == stamp
+    status = replace_file(path, b"content")
+    assert stamp_of(path) == _stamp(status)
 
 
 def test_appending_makes_a_private_file_and_ends_a_torn_line(tmp_path: Path) -> None:

@@ -71,7 +71,7 @@ async def test_what_stands_at_a_gateways_address_cannot_send_its_token_to_anothe
             clock=SystemClock(),
         )
         await host.start()
-        why = host.status.why
+        why = host.connection.why
         await host.stop()
     assert f"ws://{authority} redirects to ws://{other}, another server, which is not followed" in why
     assert "hidden-thing" not in why

@@ -18,8 +18,8 @@ from openclaw_channel_octo.config.model import (
     OpenAIAgentConfig,
 )
 from openclaw_channel_octo.errors import HostError
+from openclaw_channel_octo.host.configure import agent_from_config
 from openclaw_channel_octo.host.embedded.agents import Agent, AgentError, Prompt, without_secrets
-from openclaw_channel_octo.host.embedded.configure import agent_from_config
 from openclaw_channel_octo.rest.network import reason_of
 
 __all__ = ["check_host"]

@@ -16,8 +16,8 @@ from openclaw_channel_octo.clock import Clock
 from openclaw_channel_octo.config.load import select_accounts
 from openclaw_channel_octo.config.model import BotConfig, EmbeddedHostConfig, OctoConfig
 from openclaw_channel_octo.errors import ConfigError, HostError
+from openclaw_channel_octo.host.configure import agent_from_config
 from openclaw_channel_octo.host.embedded.agents import Agent, AgentError, Prompt
-from openclaw_channel_octo.host.embedded.configure import agent_from_config
 from openclaw_channel_octo.ids import ChannelRef
 from openclaw_channel_octo.runtime.channel import OctoChannel
 from openclaw_channel_octo.runtime.turn.recovery import SessionView

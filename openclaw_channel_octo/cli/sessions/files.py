@@ -13,9 +13,9 @@ from openclaw_channel_octo.config.model import DEFAULT_TIMEOUT_S
 from openclaw_channel_octo.control.client import ask
 from openclaw_channel_octo.errors import ControlError, HostError, NotRunning
 from openclaw_channel_octo.host.configure import DEVICE_FILE
-from openclaw_channel_octo.host.embedded import rows
-from openclaw_channel_octo.host.embedded.content import parse_content
-from openclaw_channel_octo.host.embedded.repair import repair_file, unowned
+from openclaw_channel_octo.host.embedded.repair import repair_file
+from openclaw_channel_octo.host.embedded.session_file import parse_content
+from openclaw_channel_octo.host.fields import snapshot_of
 from openclaw_channel_octo.host.locks import owner_lock
 from openclaw_channel_octo.runtime.turn.recovery import RepairState
 from openclaw_channel_octo.session.guard import patience_ms
@@ -78,7 +78,7 @@ def read_sessions(store: Path, agent: str) -> list[FoundSession]:
         except ValueError as error:  # which of several agents' files it is, decides what to restore
             raise ValueError(f"{file.relative_to(store)}: {error}") from error
         for key, entry in entries.items():
-            found.append(FoundSession(owner, rows.snapshot(key, entry if isinstance(entry, dict) else {})))
+            found.append(FoundSession(owner, snapshot_of(key, entry if isinstance(entry, dict) else {})))
     return sorted(found, key=lambda each: (each.agent, each.snapshot.session_key))
 
 
@@ -168,7 +168,7 @@ def _fix_files(store: Path, agent: str, key: str, *, dry_run: bool) -> list[Fix]
     if is_in_gateway(store):
         raise HostError(_in_gateway("start the bots and name one with --session"))
     found = [each for each in read_sessions(store, agent) if not key or each.named(key)]
-    with nullcontext() if dry_run or not found else unowned(store):
+    with nullcontext() if dry_run or not found else owner_lock(store):
         fixes = list(_fix_each(files, found, dry_run=dry_run))
     if key and found and not fixes:
         fine = "nothing to repair, the next message is answered"

@@ -19,6 +19,7 @@ __all__ = [
     "EchoAgent",
     "Prompt",
     "StartedAgent",
+    "fit_to_show",
     "one_line",
     "without_quotes",
     "without_secrets",
@@ -86,7 +87,6 @@ class Agent(Protocol):
         The iteration is cancelled when the run is stopped or outlives its budget; whatever was started for
         it has to be ended then. Raises `AgentError` when there is no answer or no end to it.
         """
-        ...
 
 
 @runtime_checkable
@@ -95,11 +95,9 @@ class StartedAgent(Protocol):
 
     async def start(self) -> None:
         """Get ready; the host has its state folder, and no turn runs."""
-        ...
 
     async def stop(self) -> None:
         """Give back what was taken; no turn runs any more."""
-        ...
 
 
 class EchoAgent:
@@ -117,6 +115,13 @@ def without_secrets(text: str, secrets: Iterable[SecretStr]) -> str:
         if len(value) >= SHORTEST_SECRET:
             text = text.replace(value, "***")
     return text
+
+
+def fit_to_show(error: str, prompt: Prompt, secrets: Iterable[SecretStr]) -> str:
+    """Return an agent's error without secrets and without what was said: it goes into logs and states."""
+    parts = (part for message in prompt.history for part in (message.text, message.context))
+    said = (prompt.text, prompt.context, prompt.sender_name, *parts)
+    return without_quotes(without_secrets(error, secrets), said)
 
 
 def without_quotes(text: str, said: Iterable[str]) -> str:

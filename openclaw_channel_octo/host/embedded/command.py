@@ -4,7 +4,7 @@ import asyncio
 import codecs
 import os
 import signal
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import cast
@@ -14,7 +14,6 @@ from pydantic import SecretStr
 from openclaw_channel_octo.config.environment import Inheritance, as_bytes, environment_bytes
 from openclaw_channel_octo.config.secrets import secret_variables
 from openclaw_channel_octo.errors import ConfigError
-from openclaw_channel_octo.host.base import MediaItem
 from openclaw_channel_octo.host.embedded.agents import (
     MAX_OUTPUT,
     AgentError,
@@ -28,6 +27,12 @@ from openclaw_channel_octo.message.marks import explanation, marked
 from openclaw_channel_octo.message.text import label
 
 __all__ = ["CommandAgent"]
+
+GRACE_S = 2.0
+"""Real seconds between SIGTERM and SIGKILL when the program is stopped."""
+
+DRAIN_S = 0.5
+"""Real seconds to wait, after the program ended, for output pipes that its children hold open."""
 
 STDERR_KEPT = 8 * 1024
 """Bytes kept of what a program writes to its standard error."""
@@ -55,15 +60,12 @@ class CommandAgent:
         cwd: the program's working folder, this process's own when ``None``.
         inheritance: which variables of this process it inherits, all by default.
         notes: folder where programs under way are noted, made where missing; ``None`` for nowhere.
-        max_output: most bytes of an answer.
-        grace_s: real seconds between SIGTERM and SIGKILL when the program is stopped.
-        drain_s: real seconds to wait, after the program ended, for output pipes that its children hold open.
 
     Raises:
         ConfigError: the command is empty.
     """
 
-    def __init__(  # noqa: PLR0913  # settings, each with a name at every call
+    def __init__(
         self,
         command: Sequence[str],
         env: Mapping[str, str | Path] | None = None,
@@ -71,9 +73,6 @@ class CommandAgent:
         *,
         inheritance: Inheritance | None = None,
         notes: Path | None = None,
-        max_output: int = MAX_OUTPUT,
-        grace_s: float = 2.0,
-        drain_s: float = 0.5,
     ) -> None:
         if not command:
             raise ConfigError("the agent's command is empty: give a program and its arguments")
@@ -83,17 +82,8 @@ class CommandAgent:
         self._inheritance = inheritance or Inheritance()
         self._cwd = cwd
         self._programs = Programs(notes)
-        self._max_output = max_output
-        self._grace_s = grace_s
-        self._drain_s = drain_s
-
-    async def start(self) -> None:
-        """End what a killed process left of its programs, and see to it that ours end with this one."""
-        await self._programs.start()
-
-    async def stop(self) -> None:
-        """End what programs left, once no answer is under way."""
-        await self._programs.stop()
+        # What a killed process left of its programs is ended at the start, what programs left at the stop.
+        self.start, self.stop = self._programs.start, self._programs.stop
 
     async def reply(self, prompt: Prompt) -> AsyncIterator[str]:
         """Yield what the program writes, as it writes it.
@@ -102,11 +92,13 @@ class CommandAgent:
             AgentError: the program cannot be started, wrote too much, or ended with a code other than 0.
         """
         variables = _prompt_variables(prompt)
-        async with self._programs.noted(str(variables[RUN_VARIABLE])) as note:
+        async with self._programs.noted(str(variables[RUN_VARIABLE])) as began:
             transport, child = await self._start(variables)
             try:
-                await note.began(transport.get_pid())
-                _ask(transport, prompt)
+                await began(transport.get_pid())
+                stdin = cast("asyncio.WriteTransport", transport.get_pipe_transport(STDIN))
+                stdin.write(_input(prompt).encode(errors="replace"))
+                stdin.close()  # after what was written; a program that does not read it may end all the same
                 decoder = codecs.getincrementaldecoder("utf-8")("replace")
                 while (data := await child.output.get()) is not None:
                     if text := decoder.decode(data):
@@ -123,7 +115,7 @@ class CommandAgent:
         loop = asyncio.get_running_loop()
         try:
             transport, child = await loop.subprocess_exec(
-                lambda: _Child(self._max_output, self._drain_s),
+                _Child,
                 *map(as_bytes, self._command),
                 env=environment_bytes(self._inheritance.of(os.environ), {**self._env, **variables}),
                 cwd=self._cwd,
@@ -144,12 +136,14 @@ class CommandAgent:
 
     def _require_success(self, transport: asyncio.SubprocessTransport, child: "_Child") -> None:
         if child.overflown:
-            raise AgentError(f"the agent's program wrote more than {self._max_output} bytes and was stopped")
+            raise AgentError(f"the agent's program wrote more than {MAX_OUTPUT} bytes and was stopped")
         code = transport.get_returncode()
         if not code:
             return
         how = f"ended with exit code {code}" if code > 0 else f"was ended by signal {-code}"
-        said = child.last_words(self._secrets)
+        lines = without_secrets(child.stderr.decode(errors="replace"), self._secrets).split("\n")
+        shown = [cleaned for line in lines if (cleaned := one_line(line, STDERR_SHOWN))]
+        said = " | ".join(shown[-STDERR_LINES:])[-STDERR_SHOWN:]
         raise AgentError(
             f"the agent's program {how}" + (f": {said}" if said else " and wrote nothing to stderr")
         )
@@ -159,21 +153,20 @@ class CommandAgent:
         try:
             if not child.exited.done():
                 _signal_group(group, signal.SIGTERM)
-                await asyncio.wait({child.exited}, timeout=self._grace_s)
+                await asyncio.wait({child.exited}, timeout=GRACE_S)
         finally:
             _signal_group(group, signal.SIGKILL)
             transport.close()
-        await asyncio.wait({child.closed}, timeout=self._grace_s)
+        await asyncio.wait({child.closed}, timeout=GRACE_S)
 
 
 class _Child(asyncio.SubprocessProtocol):
     """A running program's output and end."""
 
-    def __init__(self, max_output: int, drain_s: float) -> None:
+    def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._room = max_output
-        self._drain_s = drain_s
-        self._stderr = b""
+        self._room = MAX_OUTPUT
+        self.stderr = b""
         self.overflown = False
         self.output: asyncio.Queue[bytes | None] = asyncio.Queue()
         self.exited: asyncio.Future[None] = self._loop.create_future()
@@ -181,7 +174,7 @@ class _Child(asyncio.SubprocessProtocol):
 
     def pipe_data_received(self, fd: int, data: bytes) -> None:
         if fd == STDERR:
-            self._stderr = (self._stderr + data)[-STDERR_KEPT:]
+            self.stderr = (self.stderr + data)[-STDERR_KEPT:]
         elif not self.overflown:
             self.output.put_nowait(data[: self._room])
             self._room -= len(data)
@@ -192,16 +185,11 @@ class _Child(asyncio.SubprocessProtocol):
     def process_exited(self) -> None:
         self.exited.set_result(None)
         # A grandchild may hold the pipes open for ever; the answer does not wait for it.
-        self._loop.call_later(self._drain_s, self.output.put_nowait, None)
+        self._loop.call_later(DRAIN_S, self.output.put_nowait, None)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  # asyncio passes it
         self.closed.set_result(None)
         self.output.put_nowait(None)
-
-    def last_words(self, secrets: Iterable[SecretStr]) -> str:
-        lines = without_secrets(self._stderr.decode(errors="replace"), secrets).split("\n")
-        shown = [cleaned for line in lines if (cleaned := one_line(line, STDERR_SHOWN))]
-        return " | ".join(shown[-STDERR_LINES:])[-STDERR_SHOWN:]
 
 
 def _signal_group(group: int, number: signal.Signals) -> None:
@@ -210,22 +198,15 @@ def _signal_group(group: int, number: signal.Signals) -> None:
         os.killpg(group, number)
 
 
-def _ask(transport: asyncio.SubprocessTransport, prompt: Prompt) -> None:
-    stdin = cast("asyncio.WriteTransport", transport.get_pipe_transport(STDIN))
-    stdin.write(_input(prompt).encode(errors="replace"))
-    stdin.close()  # after what was written; a program that does not read it may end all the same
-
-
 def _input(prompt: Prompt) -> str:
-    files = "\n".join(_file(item, item.path, prompt.mark) for item in prompt.media if item.path is not None)
+    """Return what the program reads; where files lie is said in words, to programs that can look at files."""
+    files = "\n".join(
+        marked(f"{item.kind} {label(item.name)}".rstrip() + f": {item.path}", prompt.mark)
+        for item in prompt.media
+        if item.path is not None
+    )
     parts = (prompt.notes, prompt.context, prompt.text, files)
     return "\n\n".join(part for part in (explanation(prompt.mark, *parts), *parts) if part)
-
-
-def _file(item: MediaItem, path: Path, mark: str) -> str:
-    """Return a line that says where a file lies: programs that can look at files are asked about them in words."""
-    name = label(item.name)
-    return marked(f"{item.kind}{f' {name}' if name else ''}: {path}", mark)
 
 
 def _prompt_variables(prompt: Prompt) -> dict[str, str | Path]:

@@ -6,6 +6,7 @@ Over 350 lines: the ten methods of one contract and the run they share.
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Iterable
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,16 +28,10 @@ from openclaw_channel_octo.host.base import (
     TurnEvent,
 )
 from openclaw_channel_octo.host.embedded import rows
-from openclaw_channel_octo.host.embedded.agents import (
-    Agent,
-    AgentError,
-    Prompt,
-    StartedAgent,
-    without_quotes,
-    without_secrets,
-)
+from openclaw_channel_octo.host.embedded.agents import Agent, AgentError, Prompt, StartedAgent, fit_to_show
 from openclaw_channel_octo.host.embedded.store import SessionStore
 from openclaw_channel_octo.host.embedded.transcript import Message, Transcript, is_safe_id
+from openclaw_channel_octo.host.fields import snapshot_of, text
 from openclaw_channel_octo.host.files import claim_state_folder, private_folder
 from openclaw_channel_octo.host.locks import owner_lock
 from openclaw_channel_octo.message.medialines import named_files
@@ -64,13 +59,13 @@ AGENT_STOP_S = 10.0
 class _Run:
     """A run under way."""
 
-    def __init__(self, turn: Turn, clock: Clock) -> None:
+    task: asyncio.Task[None]
+
+    def __init__(self, turn: Turn, now_ms: int) -> None:
         self.turn = turn
+        self.started_at = self.last_progress_at = now_ms
         self.events: asyncio.Queue[TurnEvent | None] = asyncio.Queue()
         self.stopped: asyncio.Future[Status] = asyncio.get_running_loop().create_future()
-        self.last_progress_at = clock.wall_ms()
-        self.task: asyncio.Task[None] | None = None
-        self._clock = clock
         self._pieces: list[str] = []
 
     @property
@@ -78,11 +73,11 @@ class _Run:
         """What the agent has written so far, without empty lines around it."""
         return "".join(self._pieces).rstrip().lstrip("\r\n")
 
-    def take(self, piece: str) -> None:
+    def take(self, piece: str, now_ms: int) -> None:
         """Take a piece of the answer; what comes after the run was stopped is dropped."""
         if self.stopped.done():
             return
-        self.last_progress_at = self._clock.wall_ms()
+        self.last_progress_at = now_ms
         if piece:
             self._pieces.append(piece)
             self.events.put_nowait(Delta(piece))
@@ -91,11 +86,6 @@ class _Run:
         """Ask the run to end with ``status``; the first request counts."""
         if not self.stopped.done():
             self.stopped.set_result(status)
-
-    async def ended(self) -> None:
-        """Wait until nothing of the run is left."""
-        if self.task is not None:
-            await asyncio.wait({self.task})
 
 
 class EmbeddedHost:
@@ -154,14 +144,13 @@ class EmbeddedHost:
             HostError: another process owns the state folder, it is another user's, or it cannot be used.
         """
         await self._owner.acquire_after(self._make_folder)
-        try:
+        with ExitStack() as undo:
+            undo.callback(self._owner.release)
             await self._store.open()
             await self._store.sweep(partial(rows.mark_orphan, now_ms=self._clock.wall_ms()))
             if isinstance(self._agent, StartedAgent):
                 await self._agent.start()
-        except BaseException:
-            self._owner.release()
-            raise
+            undo.pop_all()
         self._started = True
 
     async def stop(self) -> None:
@@ -170,8 +159,8 @@ class EmbeddedHost:
         runs = list(self._active.values())
         for run in runs:
             run.stop(Status.INTERRUPTED)
-        for run in runs:
-            await run.ended()
+        if runs:
+            await asyncio.wait({run.task for run in runs})
         try:
             if isinstance(self._agent, StartedAgent):
                 await self._agent.stop()
@@ -188,7 +177,7 @@ class EmbeddedHost:
         if entry is None:
             return None
         run = self._active.get(session_key.casefold())
-        return rows.snapshot(session_key, entry, None if run is None else run.last_progress_at)
+        return snapshot_of(session_key, entry, None if run is None else run.last_progress_at)
 
     async def recover(self, snapshot: SessionSnapshot) -> Recovery:
         """Clear the lifecycle fields if session id and last run id still are the snapshot's (design §5).
@@ -219,7 +208,7 @@ class EmbeddedHost:
         if key in self._active:
             yield Skipped(f"busy with run {self._active[key].turn.run_id}")
             return
-        run = self._active[key] = _Run(turn, self._clock)
+        run = self._active[key] = _Run(turn, self._clock.wall_ms())
         run.task = asyncio.create_task(self._drive(run, key))
         try:
             while (event := await run.events.get()) is not None:
@@ -227,7 +216,7 @@ class EmbeddedHost:
             await run.task
         finally:
             run.stop(Status.KILLED)
-            await run.ended()
+            await asyncio.wait({run.task})
 
     async def abort(self, session_key: str, run_id: str) -> bool:
         """Kill the run and wait for its end; return whether it was under way."""
@@ -235,7 +224,7 @@ class EmbeddedHost:
         if run is None or run.turn.run_id != run_id:
             return False
         run.stop(Status.KILLED)
-        await run.ended()
+        await asyncio.wait({run.task})
         return True
 
     async def reset(self, session_key: str) -> SessionSnapshot:
@@ -244,8 +233,7 @@ class EmbeddedHost:
         Raises:
             HostError: the host is not started.
         """
-        run = self._active.get(session_key.casefold())
-        if run is not None:
+        if (run := self._active.get(session_key.casefold())) is not None:
             await self.abort(session_key, run.turn.run_id)
         session_id, now_ms = self._clock.new_id(), self._clock.wall_ms()
         await self._store.update(session_key, partial(rows.renew, session_id=session_id, now_ms=now_ms))
@@ -261,7 +249,8 @@ class EmbeddedHost:
 
     async def _drive(self, run: _Run, key: str) -> None:
         try:
-            if self._strict and (status := await self._recoverable_status(run.turn.session_key)):
+            entry = await self._store.get(run.turn.session_key) if self._strict else None
+            if entry and (status := text(entry.get("status"))) in RECOVERABLE:
                 run.events.put_nowait(Skipped(f"session {status}"))
                 return
             outcome = await self._play(run)
@@ -271,21 +260,15 @@ class EmbeddedHost:
             del self._active[key]
             run.events.put_nowait(None)
 
-    async def _recoverable_status(self, session_key: str) -> str | None:
-        entry = await self._store.get(session_key)
-        status = None if entry is None else entry.get("status")
-        return status if isinstance(status, str) and status in RECOVERABLE else None
-
     async def _play(self, run: _Run) -> Final | Failed:
         turn = run.turn
-        start = partial(
-            rows.start_run, run_id=turn.run_id, session_id=self._clock.new_id(), now_ms=self._clock.wall_ms()
-        )
+        session_id = self._clock.new_id()
+        start = partial(rows.start_run, run_id=turn.run_id, session_id=session_id, now_ms=run.started_at)
         transcript = Transcript(self._folder, await self._store.update(turn.session_key, start))
         # Unless the agent gets to an end of its own, the loop is being torn down around us.
         status, error = Status.INTERRUPTED, STOPPED[Status.INTERRUPTED]
         try:
-            prompt = await asyncio.to_thread(self._prompt, turn, transcript)
+            prompt = await asyncio.to_thread(self._prompt, run, transcript)
             run.events.put_nowait(Accepted(turn.run_id))
             status, error = await self._answer(run, prompt)
         finally:
@@ -296,14 +279,15 @@ class EmbeddedHost:
         shown = Status.KILLED if status == Status.INTERRUPTED else status
         return Failed(shown.value, error, named_files(run.text).text)
 
-    def _prompt(self, turn: Turn, transcript: Transcript) -> Prompt:
+    def _prompt(self, run: _Run, transcript: Transcript) -> Prompt:
+        turn = run.turn
         request = Message(
             role="user", text=turn.text, sender=turn.sender.name, context=turn.context, mark=turn.mark
         )
         history: tuple[Message, ...] = ()
         try:
             history = transcript.history(messages=HISTORY_MESSAGES, characters=HISTORY_CHARACTERS)
-            transcript.append(request, row_id=self._clock.new_id(), now_ms=self._clock.wall_ms())
+            transcript.append(request, row_id=self._clock.new_id(), now_ms=run.started_at)
         except OSError as error:
             _warn_transcript(transcript, error)
         return Prompt(
@@ -332,7 +316,9 @@ class EmbeddedHost:
             await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
             if agent.done():
                 status, error = _own_end(agent, run.turn.run_id)
-                return status, await asyncio.to_thread(self._fit_to_show, error, prompt) if error else ""
+                if error:
+                    error = await asyncio.to_thread(fit_to_show, error, prompt, self._secrets)
+                return status, error
             run.stop(Status.TIMEOUT)
         finally:
             budget.cancel()
@@ -340,19 +326,9 @@ class EmbeddedHost:
         status = run.stopped.result()
         return status, STOPPED[status].format(budget_s)
 
-    def _fit_to_show(self, error: str, prompt: Prompt) -> str:
-        """Return an agent's error without secrets and without what was said: it goes into logs and states."""
-        said = (
-            prompt.text,
-            prompt.context,
-            prompt.sender_name,
-            *(part for message in prompt.history for part in (message.text, message.context)),
-        )
-        return without_quotes(without_secrets(error, self._secrets), said)
-
     async def _pump(self, run: _Run, prompt: Prompt) -> None:
         async for piece in self._agent.reply(prompt):
-            run.take(piece)
+            run.take(piece, self._clock.wall_ms())
 
     async def _conclude(self, run: _Run, transcript: Transcript, status: Status, error: str) -> None:
         answer = Message(

@@ -13,7 +13,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -118,10 +117,9 @@ def _read(path: Path) -> _Noted | None:
 
 def _end(note: _Noted) -> bool | None:
     """Kill the processes of a run until none is left; return whether that is so, ``None`` where there were none."""
-    find = _groups if _boot_id() else _group
     gone = None
     for _ in range(LOOKS):
-        groups = find(note)
+        groups = _groups(note)
         if not groups:
             return gone
         gone = True
@@ -132,14 +130,11 @@ def _end(note: _Noted) -> bool | None:
     return False
 
 
-def _group(note: _Noted) -> set[int]:
-    """Return a run's process group where its leader lives: what can be known anywhere."""
-    return {note.pid} if note.pid and note.started and started(note.pid) == note.started else set()
-
-
 def _groups(note: _Noted) -> set[int]:
-    """Return the process groups of a run that live."""
-    everybody = list(_processes())
+    """Return the process groups of a run that live; without `_PROC` that of its leader, if it lives."""
+    if not _boot_id():
+        return {note.pid} if note.pid and note.started and started(note.pid) == note.started else set()
+    everybody = [found for pid in _PROC.glob("[0-9]*") if (found := _process(int(pid.name))) is not None]
     mark = f"{RUN_VARIABLE}={note.run_id}".encode()
     sessions = {note.pid}
     if not note.pid:
@@ -149,12 +144,6 @@ def _groups(note: _Noted) -> set[int]:
     if not leader and not any(_carries(each, mark) for each in members):
         return set()
     return {each.group for each in members if not each.ended}
-
-
-def _processes() -> Iterator[_Process]:
-    for folder in _PROC.glob("[0-9]*"):
-        if (found := _process(int(folder.name))) is not None:
-            yield found
 
 
 def _process(pid: int) -> _Process | None:

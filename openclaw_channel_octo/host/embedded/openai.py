@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing
 from http import HTTPStatus
 from typing import Any
@@ -14,12 +14,12 @@ from yarl import URL
 from openclaw_channel_octo.config.base import names_host
 from openclaw_channel_octo.errors import ConfigError
 from openclaw_channel_octo.host.embedded.agents import MAX_OUTPUT, AgentError, Prompt, one_line
-from openclaw_channel_octo.host.embedded.sse import SseParser, is_stream
 from openclaw_channel_octo.host.embedded.transcript import Message
+from openclaw_channel_octo.host.fields import mapping
 from openclaw_channel_octo.message.marks import explanation, marked, remarked
 from openclaw_channel_octo.message.text import indented, label
 
-__all__ = ["OpenAIAgent"]
+__all__ = ["OpenAIAgent", "SseParser", "is_stream"]
 
 CONNECT_S = 30.0
 SILENCE_S = 300.0
@@ -30,9 +30,15 @@ AFTER_END_S = 5.0
 
 MAX_ERROR_BODY = 16 * 1024
 MAX_DETAIL = 300
+MAX_EVENT = 1024 * 1024
+"""Most bytes of one event of a stream."""
+HISTORY_LIMIT = 20
+"""Most earlier messages of the conversation in a request."""
 MAX_NAME = 64
 UNSEEN = "You are shown text only: of pictures, recordings and other files you know what is written above, no more."
 """Said with a message that brings files, so that no model makes up what it cannot see."""
+_MARK = b"\xef\xbb\xbf"
+_BEGINNINGS = (b"data:", b"event:", b"id:", b"retry:", b":")
 
 
 class OpenAIAgent:
@@ -43,25 +49,18 @@ class OpenAIAgent:
         model: the model's name there.
         api_key: sent as bearer token; ``None`` for endpoints without one.
         system_prompt: the first message of every request, left out when empty.
-        history_limit: most earlier messages of the conversation in a request.
 
     Raises:
         ConfigError: the base URL is no HTTP address.
     """
 
     def __init__(
-        self,
-        base_url: str,
-        model: str,
-        api_key: SecretStr | None = None,
-        system_prompt: str = "",
-        history_limit: int = 20,
+        self, base_url: str, model: str, api_key: SecretStr | None = None, system_prompt: str = ""
     ) -> None:
         self._url = _endpoint(base_url)
         self._model = model
         self._key = api_key.get_secret_value() if api_key is not None else ""
         self._system_prompt = system_prompt
-        self._history_limit = history_limit
 
     def __repr__(self) -> str:
         return f"OpenAIAgent({str(self._url.origin())!r}, {self._model!r})"
@@ -120,10 +119,9 @@ class OpenAIAgent:
         request = Message(
             role="user", text=prompt.text, sender=prompt.sender_name, context=prompt.context, mark=mark
         )
-        recent = prompt.history[-self._history_limit :] if self._history_limit else ()
         messages = [
             {"role": message.role, "content": _spoken(message, grouped, mark)}
-            for message in (*recent, request)
+            for message in (*prompt.history[-HISTORY_LIMIT:], request)
         ]
         if prompt.media:
             messages[-1]["content"] += f"\n\n{marked(UNSEEN, mark)}"
@@ -135,20 +133,17 @@ class OpenAIAgent:
         status = response.status
         if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
             return f"the model endpoint refuses the API key (HTTP {status}): check the configured key"
-        detail = self._error_text(await _read(response, MAX_ERROR_BODY))
+        try:
+            answer = mapping(json.loads(await _read(response, MAX_ERROR_BODY)))
+        except (ValueError, RecursionError):
+            answer = {}  # a proxy's page says nothing about the model
+        detail = self._describe(_error(answer))
         limited = status == HTTPStatus.TOO_MANY_REQUESTS
         what = "is rate-limiting us or the quota is used up" if limited else "answered with an error"
         return f"the model endpoint {what} (HTTP {status})" + (f": {detail}" if detail else "")
 
-    def _error_text(self, body: bytes) -> str:
-        try:
-            answer = json.loads(body)
-        except (ValueError, RecursionError):
-            return ""  # a proxy's page says nothing about the model
-        return self._describe(_error(_object(answer)))
-
     def _describe(self, error: Any) -> str:
-        message = _object(error).get("message", error)
+        message = mapping(error).get("message", error)
         return self._detail(message) if isinstance(message, str) else ""
 
     def _detail(self, text: str) -> str:
@@ -159,7 +154,7 @@ class OpenAIAgent:
         choice = _choice(answer)
         if choice is None:
             raise AgentError("the model's answer holds no choices: is this an OpenAI-compatible endpoint?")
-        return _text(_object(choice.get("message")).get("content"))
+        return _text(mapping(choice.get("message")).get("content"))
 
     def _piece(self, data: str) -> tuple[str, bool]:
         """Return the text of a part of the stream and whether the answer is complete with it."""
@@ -169,11 +164,11 @@ class OpenAIAgent:
         if choice is None:
             return "", False
         delta = choice.get("delta") or choice.get("message")
-        return _text(_object(delta).get("content")), choice.get("finish_reason") is not None
+        return _text(mapping(delta).get("content")), choice.get("finish_reason") is not None
 
-    def _decode(self, text: str) -> dict[str, Any]:
+    def _decode(self, text: str) -> Mapping[str, Any]:
         try:
-            answer = _object(json.loads(text))
+            answer = mapping(json.loads(text))
         except (ValueError, RecursionError):
             raise AgentError(
                 "the model's answer is not JSON: is this an OpenAI-compatible endpoint?"
@@ -181,6 +176,64 @@ class OpenAIAgent:
         if error := _error(answer):
             raise AgentError(f"the model reports an error: {self._describe(error) or 'no details'}")
         return answer
+
+
+def is_stream(body: bytes) -> bool:
+    """Return whether an answer is an event stream, whatever its header says: JSON begins otherwise."""
+    return body.removeprefix(_MARK).lstrip(b"\r\n").startswith(_BEGINNINGS)
+
+
+class SseParser:
+    """Turns the bytes of server-sent events into their data, as far as streaming model endpoints use them."""
+
+    def __init__(self) -> None:
+        self._line = bytearray()
+        self._begun = False
+        self._cut = False
+        """Whether the bytes so far end in a carriage return: a newline that follows belongs to it."""
+        self._data: list[bytes] = []
+        self._size = 0
+
+    def feed(self, data: bytes) -> list[str]:
+        """Return the data of the events that ``data`` completed.
+
+        Raises:
+            AgentError: an event is larger than the limit.
+        """
+        if not data:
+            return []
+        rest = data.removeprefix(b"\n") if self._cut else data
+        self._cut = rest.endswith(b"\r")
+        events: list[str] = []
+        for line in rest.splitlines(keepends=True):
+            self._line += line
+            if line.endswith((b"\r", b"\n")):
+                events += self._take()
+        if len(self._line) + self._size > MAX_EVENT:
+            raise AgentError(f"an event of the model's stream is larger than {MAX_EVENT} bytes")
+        return events
+
+    def end(self) -> list[str]:
+        """Return what an end of the stream completes: a last event without its blank line."""
+        return [*self._take(), *self._take()]
+
+    def _take(self) -> list[str]:
+        """Take the line that is complete; return the event that it ends, if it ends one."""
+        line = bytes(self._line).rstrip(b"\r\n")
+        self._line.clear()
+        if not self._begun:
+            line, self._begun = line.removeprefix(_MARK), True
+        if line:
+            field, _, value = line.partition(b":")
+            if field == b"data":
+                self._data.append(value.removeprefix(b" "))
+                self._size += len(value) + 1
+            return []
+        if not self._data:
+            return []
+        event = b"\n".join(self._data).decode(errors="replace")
+        self._data, self._size = [], 0
+        return [event]
 
 
 def _endpoint(base_url: str) -> URL:
@@ -227,23 +280,19 @@ async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:
     return bytes(body)
 
 
-def _object(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _error(answer: dict[str, Any]) -> Any:
+def _error(answer: Mapping[str, Any]) -> Any:
     """Return what an answer says went wrong, itself where it is nothing but an error."""
     return answer.get("error") or (answer if answer.get("object") == "error" else None)
 
 
-def _choice(answer: dict[str, Any]) -> dict[str, Any] | None:
+def _choice(answer: Mapping[str, Any]) -> Mapping[str, Any] | None:
     choices = answer.get("choices")
-    return _object(choices[0]) if isinstance(choices, list) and choices else None
+    return mapping(choices[0]) if isinstance(choices, list) and choices else None
 
 
 def _text(content: Any) -> str:
     if isinstance(content, list):
-        return "".join(_text(_object(part).get("text")) for part in content)
+        return "".join(_text(mapping(part).get("text")) for part in content)
     return content if isinstance(content, str) else ""
 
 

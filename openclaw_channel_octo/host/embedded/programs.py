@@ -5,7 +5,7 @@ import logging
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from itertools import count
@@ -15,7 +15,7 @@ from tempfile import mkdtemp
 from openclaw_channel_octo.host.embedded import leftovers
 from openclaw_channel_octo.host.files import private_folder
 
-__all__ = ["Note", "Programs"]
+__all__ = ["Programs"]
 
 logger = logging.getLogger(__name__)
 
@@ -24,46 +24,6 @@ WATCHER_VARIABLES = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
 
 WATCHER_STOP_S = 5.0
 """Real seconds the watcher may take to end."""
-
-
-class Note:
-    """What is noted of one program.
-
-    Args:
-        path: the note's file, ``None`` where nothing is noted.
-        run_id: the program's run.
-    """
-
-    def __init__(self, path: Path | None, run_id: str) -> None:
-        self._path = path
-        self._run_id = run_id
-
-    async def begin(self) -> None:
-        """Note that the program is about to be started."""
-        if self._path is not None:
-            await self._write(partial(leftovers.note_run, self._path, self._run_id))
-
-    async def began(self, pid: int) -> None:
-        """Note the program that was started: the leader of a session of its own."""
-        if self._path is not None:
-            await self._write(partial(leftovers.note_program, self._path, pid))
-
-    def delete(self) -> None:
-        """Forget the program: it has ended."""
-        if self._path is not None:
-            with suppress(OSError):  # whoever ends what is noted finds nothing of it any more
-                self._path.unlink()
-
-    async def _write(self, work: Callable[[], None]) -> None:
-        try:
-            await asyncio.to_thread(work)
-        except OSError as error:
-            logger.warning(
-                "the program of run %s cannot be noted in the state folder (%s): if this process is killed,"
-                " it may run on",
-                self._run_id,
-                error.strerror,
-            )
 
 
 class Programs:
@@ -102,18 +62,36 @@ class Programs:
             await asyncio.to_thread(self._give_back, own)
 
     @asynccontextmanager
-    async def noted(self, run_id: str) -> AsyncIterator[Note]:
-        """Note that a program of a run is about to be started, until it has ended."""
+    async def noted(self, run_id: str) -> AsyncIterator[Callable[[int], Awaitable[None]]]:
+        """Note that a program of a run is about to be started, until it has ended.
+
+        Gives what notes the program that was started, by its process id: the leader of a session of its own.
+        """
         async with self._watching:
-            if self._own is not None and not self._watched():
+            if self._own is not None and (self._watcher is None or self._watcher.poll() is not None):
                 await asyncio.to_thread(self._watch, self._own)
         path = self._own / f"{next(self._numbers)}.run" if self._own is not None else None
-        note = Note(path, run_id)
+
+        async def note(write: Callable[..., None], told: str | int) -> None:
+            if path is None:
+                return
+            try:
+                await asyncio.to_thread(write, path, told)
+            except OSError as error:
+                logger.warning(
+                    "the program of run %s cannot be noted in the state folder (%s): if this process is killed,"
+                    " it may run on",
+                    run_id,
+                    error.strerror,
+                )
+
         try:
-            await note.begin()
-            yield note
+            await note(leftovers.note_run, run_id)
+            yield partial(note, leftovers.note_program)
         finally:
-            note.delete()
+            if path is not None:
+                with suppress(OSError):  # whoever ends what is noted finds nothing of it any more
+                    path.unlink()
 
     def _take(self, folder: Path) -> None:
         try:
@@ -130,11 +108,7 @@ class Programs:
         else:
             self._watch(self._own)
 
-    def _watched(self) -> bool:
-        return self._watcher is not None and self._watcher.poll() is None
-
     def _watch(self, own: Path) -> None:
-        """Start the watcher."""
         self._end_watcher()
         command = [sys.executable or "python3", "-I", "-S", leftovers.__file__, str(own)]
         try:

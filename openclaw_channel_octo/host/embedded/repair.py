@@ -1,23 +1,20 @@
 """Repair of a ``sessions.json`` that no process works with: what its owner would clear, and nothing else."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from msgspec import Struct
 
 from openclaw_channel_octo.clock import Clock
 from openclaw_channel_octo.errors import SessionStoreError
-from openclaw_channel_octo.host.embedded import rows
-from openclaw_channel_octo.host.embedded.content import Content, dump_content, entry_text, parse_content
-from openclaw_channel_octo.host.embedded.store import LOCK_WAIT_S
-from openclaw_channel_octo.host.files import read_stamped, replace_file, stamp_of
-from openclaw_channel_octo.host.locks import locked, owner_lock
+from openclaw_channel_octo.host.embedded import rows, session_file
+from openclaw_channel_octo.host.fields import snapshot_of
+from openclaw_channel_octo.host.files import replace_file
+from openclaw_channel_octo.host.locks import locked
 from openclaw_channel_octo.session.status import SessionSnapshot
 
-__all__ = ["RepairedFile", "repair_file", "unowned"]
+__all__ = ["RepairedFile", "repair_file"]
 
 
 class RepairedFile(Struct, frozen=True):
@@ -32,21 +29,10 @@ class RepairedFile(Struct, frozen=True):
     backup: Path | None
 
 
-@contextmanager
-def unowned(state_dir: Path) -> Iterator[None]:
-    """Hold a state folder so that no host takes it meanwhile. Raises `HostError` where one has it."""
-    owner = owner_lock(state_dir)
-    owner.acquire()
-    try:
-        yield
-    finally:
-        owner.release()
-
-
 def repair_file(path: Path, chosen: Callable[[SessionSnapshot], bool], clock: Clock) -> RepairedFile:
     """Clear the lifecycle fields of the chosen sessions; every other field and session stays.
 
-    The caller holds the folder (`unowned`), so a run that the file says is under way is none.
+    The caller holds the folder's `OwnerLock`, so a run that the file says is under way is none.
 
     Args:
         path: ``sessions.json``.
@@ -57,7 +43,7 @@ def repair_file(path: Path, chosen: Callable[[SessionSnapshot], bool], clock: Cl
         SessionStoreError: the file cannot be read or written, or holds no sessions; it is as it was.
     """
     try:
-        with locked(path.with_name(f"{path.name}.lock"), LOCK_WAIT_S):
+        with locked(path.with_name(f"{path.name}.lock"), session_file.LOCK_WAIT_S):
             return _repair(path, chosen, clock)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
@@ -65,35 +51,24 @@ def repair_file(path: Path, chosen: Callable[[SessionSnapshot], bool], clock: Cl
 
 
 def _repair(path: Path, chosen: Callable[[SessionSnapshot], bool], clock: Clock) -> RepairedFile:
-    stamp, raw = read_stamped(path)
-    content = parse_content(raw) if raw.strip() else {}
-    cleared = tuple(_clear(content, chosen, clock))
+    stamp, raw = session_file.read_stamped(path)
+    content = session_file.parse_content(raw) if raw.strip() else {}
+    cleared = []
+    for key, entry in content.items():
+        if isinstance(entry, dict) and chosen(before := snapshot_of(key, entry)):
+            rows.recover(entry, before, session_id=clock.new_id())
+            cleared.append(before)
     if not cleared:
         return RepairedFile((), None)
     backup = _backup(path, raw, clock)
 
     def unedited() -> None:
-        if stamp_of(path) != stamp:
+        if session_file.stamp_of(path) != stamp:
             raise ValueError("somebody edited it meanwhile, try again")
 
-    replace_file(path, _dumped(content), before_rename=unedited)
-    return RepairedFile(cleared, backup)
-
-
-def _clear(
-    content: Content, chosen: Callable[[SessionSnapshot], bool], clock: Clock
-) -> Iterator[SessionSnapshot]:
-    for key, entry in content.items():
-        if not isinstance(entry, dict):
-            continue
-        before = rows.snapshot(key, entry)
-        if chosen(before):
-            rows.recover(entry, before, session_id=clock.new_id())
-            yield before
-
-
-def _dumped(content: dict[str, Any]) -> bytes:
-    return dump_content({key: entry_text(key, entry) for key, entry in content.items()})
+    data = session_file.dump_content(session_file.entry_text(key, entry) for key, entry in content.items())
+    replace_file(path, data, before_rename=unedited)
+    return RepairedFile(tuple(cleared), backup)
 
 
 def _backup(path: Path, raw: bytes, clock: Clock) -> Path:

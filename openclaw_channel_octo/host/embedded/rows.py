@@ -4,9 +4,10 @@ from typing import Any
 
 from openclaw_channel_octo.host.base import Recovery
 from openclaw_channel_octo.host.embedded.transcript import is_safe_id
+from openclaw_channel_octo.host.fields import number, snapshot_of, text
 from openclaw_channel_octo.session.status import RECOVERY_CLEARS, SessionSnapshot, Status
 
-__all__ = ["Entry", "end_run", "mark_orphan", "recover", "renew", "snapshot", "start_run"]
+__all__ = ["Entry", "end_run", "mark_orphan", "recover", "renew", "start_run"]
 
 Entry = dict[str, Any]
 """A session as ``sessions.json`` holds it: camelCase fields, times in Unix milliseconds."""
@@ -14,45 +15,7 @@ Entry = dict[str, Any]
 MAX_ERROR = 1_000
 """Most characters of ``lastRunError``."""
 
-LARGEST_NUMBER = 2**53
-"""Numbers beyond it, infinity and NaN among them, are no times of this file's writers."""
-
 ORPHAN_ERROR = "the process ended while this run was active"
-
-
-def _text(entry: Entry, field: str) -> str | None:
-    value = entry.get(field)
-    return value if isinstance(value, str) and value else None
-
-
-def _number(entry: Entry, field: str) -> int | None:
-    value = entry.get(field)
-    if not isinstance(value, int | float) or isinstance(value, bool):
-        return None
-    return int(value) if abs(value) <= LARGEST_NUMBER else None
-
-
-def snapshot(session_key: str, entry: Entry, last_progress_at: int | None = None) -> SessionSnapshot:
-    """Return what ``entry`` says; fields of the wrong type count as missing, a strange status as unknown, in any case.
-
-    Args:
-        session_key: the key the session was asked for by.
-        entry: the stored entry.
-        last_progress_at: last sign of life of a run under way, Unix milliseconds.
-    """
-    status = entry.get("status")
-    return SessionSnapshot(
-        session_key=session_key,
-        session_id=_text(entry, "sessionId"),
-        status=None if status is None else str(status).strip().lower(),
-        last_run_id=_text(entry, "lastRunId"),
-        started_at=_number(entry, "startedAt"),
-        ended_at=_number(entry, "endedAt"),
-        runtime_ms=_number(entry, "runtimeMs"),
-        last_progress_at=last_progress_at,
-        last_run_error=_text(entry, "lastRunError"),
-        updated_at=_number(entry, "updatedAt"),
-    )
 
 
 def start_run(entry: Entry, *, run_id: str, session_id: str, now_ms: int) -> str:
@@ -66,7 +29,7 @@ def start_run(entry: Entry, *, run_id: str, session_id: str, now_ms: int) -> str
     """
     for field in ("endedAt", "runtimeMs", "lastRunError"):
         entry.pop(field, None)
-    if not is_safe_id(_text(entry, "sessionId") or ""):
+    if not is_safe_id(text(entry.get("sessionId"))):
         entry |= {"sessionId": session_id, "sessionStartedAt": now_ms}
     entry |= {
         "status": Status.RUNNING.value,
@@ -92,7 +55,7 @@ def end_run(entry: Entry, *, run_id: str, status: Status, error: str, now_ms: in
         return
     entry["status"] = status.value
     entry["endedAt"] = now_ms
-    entry["runtimeMs"] = max(0, now_ms - (_number(entry, "startedAt") or now_ms))
+    entry["runtimeMs"] = max(0, now_ms - (number(entry.get("startedAt")) or now_ms))
     entry["abortedLastRun"] = status in {Status.KILLED, Status.INTERRUPTED}
     if error:
         entry["lastRunError"] = error[:MAX_ERROR]
@@ -101,7 +64,7 @@ def end_run(entry: Entry, *, run_id: str, status: Status, error: str, now_ms: in
 
 def mark_orphan(entry: Entry, *, now_ms: int) -> None:
     """Mark a run that lost its process as interrupted. How long it ran is not known and not claimed."""
-    if _text(entry, "status") not in {Status.RUNNING, Status.QUEUED}:
+    if text(entry.get("status")) not in {Status.RUNNING, Status.QUEUED}:
         return
     entry |= {
         "status": Status.INTERRUPTED.value,
@@ -120,11 +83,12 @@ def recover(entry: Entry, seen: SessionSnapshot, *, session_id: str) -> Recovery
         seen: what the decision to recover was made from.
         session_id: given to an entry without one.
     """
-    if _text(entry, "sessionId") != seen.session_id or _text(entry, "lastRunId") != seen.last_run_id:
+    now = snapshot_of(seen.session_key, entry)
+    if (now.session_id, now.last_run_id) != (seen.session_id, seen.last_run_id):
         return Recovery.CONFLICT
     for field in RECOVERY_CLEARS:
         entry.pop(field, None)
-    if _text(entry, "sessionId") is None:
+    if now.session_id is None:
         entry["sessionId"] = session_id
     return Recovery.RECOVERED
 

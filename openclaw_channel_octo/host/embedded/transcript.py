@@ -11,6 +11,7 @@ from typing import Any
 from msgspec import Struct
 
 from openclaw_channel_octo.errors import SessionStoreError
+from openclaw_channel_octo.host.fields import texts_of
 from openclaw_channel_octo.host.files import append_file, dump_json
 
 __all__ = ["Message", "Transcript", "is_safe_id"]
@@ -76,7 +77,10 @@ class Transcript:
         Raises:
             OSError: the file cannot be written.
         """
-        records = [] if self.path.exists() else [self._header(now_ms)]
+        records: list[dict[str, Any]] = []
+        if not self.path.exists():
+            header = {"type": "session", "version": 3, "id": self.session_id, "timestamp": _iso(now_ms)}
+            records.append({**header, "cwd": str(self.path.parent)})
         parent = next((row["id"] for row in self._newest_first() if isinstance(row.get("id"), str)), None)
         records.append(
             {
@@ -110,32 +114,20 @@ class Transcript:
             found.append(message)
         return tuple(reversed(found))
 
-    def _header(self, now_ms: int) -> dict[str, Any]:
-        return {
-            "type": "session",
-            "version": 3,
-            "id": self.session_id,
-            "timestamp": _iso(now_ms),
-            "cwd": str(self.path.parent),
-        }
-
     def _newest_first(self) -> Iterator[dict[str, Any]]:
-        for line in reversed(self._tail().split(b"\n")):
+        try:
+            with self.path.open("rb") as file:
+                file.seek(max(0, file.seek(0, os.SEEK_END) - TAIL_BYTES))
+                tail = file.read(TAIL_BYTES)
+        except FileNotFoundError:
+            return
+        for line in reversed(tail.split(b"\n")):
             try:
                 row = json.loads(line)
             except (ValueError, RecursionError):
                 continue
             if isinstance(row, dict):
                 yield row
-
-    def _tail(self) -> bytes:
-        try:
-            with self.path.open("rb") as file:
-                size = file.seek(0, os.SEEK_END)
-                file.seek(max(0, size - TAIL_BYTES))
-                return file.read(TAIL_BYTES)
-        except FileNotFoundError:
-            return b""
 
 
 def _iso(now_ms: int) -> str:
@@ -149,12 +141,8 @@ def _encode(message: Message, now_ms: int) -> dict[str, Any]:
         "content": [{"type": "text", "text": message.text}] if message.text else [],
         "timestamp": now_ms,
     }
-    if message.sender:
-        encoded["senderName"] = message.sender
-    if message.context:
-        encoded["context"] = message.context
-    if message.mark:
-        encoded["mark"] = message.mark
+    more = {"senderName": message.sender, "context": message.context, "mark": message.mark}
+    encoded |= {name: words for name, words in more.items() if words}
     if message.role == "assistant":
         encoded["stopReason"] = "stop"
     if message.error:
@@ -166,32 +154,16 @@ def _decode(row: dict[str, Any]) -> Message | None:
     body = row.get("message")
     if row.get("type") != "message" or not isinstance(body, dict):
         return None
-    role, text = body.get("role"), _text(body.get("content"))
-    if not isinstance(role, str) or role not in {"user", "assistant"} or not text:
+    words = {name: value for name, value in body.items() if isinstance(value, str)}
+    role, said = words.get("role", ""), "\n".join(texts_of(body.get("content")))
+    if role not in {"user", "assistant"} or not said:
         return None
     return Message(
         role=role,
-        text=text,
-        sender=_string(body.get("senderName")),
-        context=_string(body.get("context")),
-        mark=_string(body.get("mark")),
-        error=_string(body.get("errorMessage")),
-        aborted=body.get("stopReason") == "aborted",
+        text=said,
+        sender=words.get("senderName", ""),
+        context=words.get("context", ""),
+        mark=words.get("mark", ""),
+        error=words.get("errorMessage", ""),
+        aborted=words.get("stopReason") == "aborted",
     )
-
-
-def _string(value: Any) -> str:
-    return value if isinstance(value, str) else ""
-
-
-def _text(content: Any) -> str:
-    match content:
-        case str():
-            return content
-        case list():
-            parts = [
-                part.get("text") for part in content if isinstance(part, dict) and part.get("type") == "text"
-            ]
-            return "\n".join(part for part in parts if isinstance(part, str))
-        case _:
-            return ""

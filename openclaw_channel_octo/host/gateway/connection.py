@@ -1,7 +1,4 @@
-"""One WebSocket to a gateway for everybody who needs it: kept open, asked, listened to (openclaw-host §4).
-
-Over 350 lines: one connection from its handshake to its end.
-"""
+"""One WebSocket to a gateway for everybody who needs it: kept open, asked, listened to (openclaw-host §4)."""
 
 import asyncio
 import logging
@@ -11,20 +8,22 @@ from enum import StrEnum
 from typing import Any
 
 import websockets
-from msgspec import Struct
 from msgspec.structs import replace
 from websockets.asyncio.client import ClientConnection
 
 from openclaw_channel_octo.clock import Backoff, Clock, within
 from openclaw_channel_octo.errors import HostError, HostRefused, HostUnavailable
-from openclaw_channel_octo.host.gateway.frames import Event, Fault, Response, Retry
+from openclaw_channel_octo.host.gateway.frames import Event, Fault, Response
 from openclaw_channel_octo.host.gateway.identity import DeviceFile, DeviceIdentity
-from openclaw_channel_octo.host.gateway.protocol import Gap, GatewayProtocol, Hello, Login, Opened, Refused
+from openclaw_channel_octo.host.gateway.protocol import Gap, GatewayProtocol, Hello, Login
 from openclaw_channel_octo.websocket import same_origin_connect
 
-__all__ = ["GatewayConnection", "GatewayExchange", "GatewayState", "GatewayStatus"]
+__all__ = ["GatewayConnection", "GatewayExchange", "GatewayState"]
 
 _log = logging.getLogger(__name__)
+_quiet = logging.getLogger("openclaw_channel_octo.websocket")
+"""Drops frames: the library's debug lines would print tokens and messages."""
+_quiet.setLevel(logging.ERROR)
 
 OPEN_WITHIN_S = 10.0
 """Longest wait for TCP, TLS, the WebSocket handshake and the gateway's welcome together."""
@@ -50,29 +49,8 @@ class GatewayState(StrEnum):
     STOPPED = "stopped"
 
 
-class GatewayStatus(Struct, frozen=True, kw_only=True):
-    """The state of the connection.
-
-    Attributes:
-        state: see `GatewayState`.
-        since_ms: since when, Unix milliseconds.
-        why: what went wrong, for the operator; empty when nothing did.
-    """
-
-    state: GatewayState
-    since_ms: int
-    why: str = ""
-
-
-class GatewayExchange:
-    """One request and its answers, as they come."""
-
-    def __init__(self) -> None:
-        self._answers: asyncio.Queue[Response | None] = asyncio.Queue()
-
-    def put(self, answer: Response | None) -> None:
-        """Take the next answer; ``None`` when the connection is lost."""
-        self._answers.put_nowait(answer)
+class GatewayExchange(asyncio.Queue[Response | None]):
+    """The answers to one request, as they come; ``None`` when the connection is lost."""
 
     async def next(self) -> Response:
         """Return the next answer.
@@ -80,9 +58,9 @@ class GatewayExchange:
         Raises:
             HostUnavailable: the connection was lost before it came.
         """
-        answer = await self._answers.get()
+        answer = await self.get()
         if answer is None:
-            self.put(None)
+            self.put_nowait(None)
             raise HostUnavailable("the connection to the gateway was lost")
         return answer
 
@@ -99,7 +77,7 @@ class GatewayConnection:
         opened: called with the gateway's welcome after every connect, before any event.
     """
 
-    def __init__(  # settings and two ears, each with a name at the one call
+    def __init__(
         self,
         *,
         url: str,
@@ -125,7 +103,9 @@ class GatewayConnection:
         self._task: asyncio.Task[None] | None = None
         self.booted_ms = 0
         """When the gateway was started, Unix milliseconds of this machine's clock."""
-        self.status = GatewayStatus(state=GatewayState.STOPPED, since_ms=clock.wall_ms())
+        self.state = GatewayState.STOPPED
+        self.why = ""
+        """What went wrong, for the operator; empty when nothing did."""
 
     async def start(self) -> None:
         """Begin to connect; returns when the first attempt has come to an end, good or bad.
@@ -138,10 +118,10 @@ class GatewayConnection:
         self._become(GatewayState.CONNECTING)
         self._task = asyncio.get_running_loop().create_task(self._run(), name="octo:gateway")
         self._task.add_done_callback(self._ended)
-        while self.status.state is GatewayState.CONNECTING and not self.status.why:
-            await self._change()
-        if self.status.state is GatewayState.REFUSED:
-            why = self.status.why
+        while self.state is GatewayState.CONNECTING and not self.why:
+            await self._changed.wait()
+        if self.state is GatewayState.REFUSED:
+            why = self.why
             await self.stop()
             raise HostRefused(why)
 
@@ -161,16 +141,14 @@ class GatewayConnection:
             HostError: the connection is stopped.
         """
         while True:
-            match self.status.state:
+            match self.state:
                 case GatewayState.ONLINE if self._hello is not None:
                     return self._hello
                 case GatewayState.REFUSED:
-                    raise HostRefused(self.status.why)
+                    raise HostRefused(self.why)
                 case GatewayState.STOPPED:
-                    raise HostError(
-                        self.status.why or "the gateway host is stopped: start it before its first turn"
-                    )
-            await self._change()
+                    raise HostError(self.why or "the gateway host is stopped: start it before its first turn")
+            await self._changed.wait()
 
     @asynccontextmanager
     async def exchange(self, method: str, params: Mapping[str, Any]) -> AsyncGenerator[GatewayExchange]:
@@ -179,13 +157,13 @@ class GatewayConnection:
         Raises:
             HostUnavailable: there is no connection.
         """
-        protocol = self._protocol
-        if protocol is None or self.status.state is not GatewayState.ONLINE:
+        protocol, socket = self._protocol, self._socket
+        if protocol is None or socket is None or self.state is not GatewayState.ONLINE:
             raise HostUnavailable(f"no connection to the gateway at {self._shown}")
         request_id = protocol.request(method, params)
         exchange = self._exchanges[request_id] = GatewayExchange()
         try:
-            await self._flush()
+            await _flush(protocol, socket)
             yield exchange
         finally:
             self._exchanges.pop(request_id, None)
@@ -215,39 +193,40 @@ class GatewayConnection:
         backoff = Backoff(self._clock, FIRST_RETRY_S, LAST_RETRY_S)
         while True:
             try:
-                await self._connect_once(backoff)
-            except _Refusal as refusal:
-                await self._after_refusal(refusal.fault, backoff)
+                await self._after_refusal(await self._connect_once(backoff), backoff)
             except HostError as error:
                 self._become(GatewayState.CONNECTING, str(error))
                 await self._clock.sleep(backoff.next())
 
-    async def _connect_once(self, backoff: Backoff) -> None:
-        """Hold one connection from its opening to its loss."""
-        protocol = GatewayProtocol(self._login_now(), self._identity, self._clock.new_id)
-        try:
-            socket = await self._open()
-        except (OSError, TimeoutError, websockets.InvalidHandshake, EOFError) as error:
-            raise HostUnavailable(f"no gateway answers at {self._shown}: {_words(error)}") from error
+    async def _connect_once(self, backoff: Backoff) -> Fault:
+        """Hold one connection from its opening to its loss; return why the gateway does not let us in."""
+        login = self._login
+        if not (login.token or login.password):  # set by nobody: this device has its own
+            login = replace(login, device_token=self._device.token(self._url))
+        protocol = GatewayProtocol(login, self._identity, self._clock.new_id)
+        socket = await self._open()
         self._protocol, self._socket = protocol, socket
         try:
-            await within(self._clock, OPEN_WITHIN_S, self._enter(socket, protocol))
+            fault = await within(self._clock, OPEN_WITHIN_S, self._enter(socket, protocol))
+            if fault is not None:
+                return fault
             backoff.reset()
             while True:
                 self._take(protocol, await socket.recv())
         except TimeoutError:
             raise HostUnavailable(f"what answers at {self._shown} does not behave like a gateway") from None
         except websockets.ConnectionClosed as error:
-            raise HostUnavailable(
-                f"the gateway at {self._shown} closed the connection{_close_words(error)}"
-            ) from error
+            why = f" ({error.rcvd.code} {error.rcvd.reason})" if error.rcvd is not None else ""
+            raise HostUnavailable(f"the gateway at {self._shown} closed the connection{why}") from error
         except ValueError:
             raise HostUnavailable(
                 f"what answers at {self._shown} does not speak the gateway's protocol"
             ) from None
         finally:
             self._protocol = self._socket = self._hello = None
-            self._lose_all()
+            exchanges, self._exchanges = self._exchanges, {}
+            for exchange in exchanges.values():
+                exchange.put_nowait(None)
             await socket.close()
 
     async def _open(self) -> ClientConnection:
@@ -259,50 +238,44 @@ class GatewayConnection:
                 max_size=LARGEST_MESSAGE,
                 compression=None,
                 proxy=None,
-                logger=_quiet_logger(),
+                logger=_quiet,
             )
-        except (websockets.InvalidURI, ValueError) as error:
-            if isinstance(error, OSError):  # a certificate that is not trusted is both
-                raise
+        except (OSError, TimeoutError, websockets.InvalidHandshake, EOFError) as error:
+            # First: a certificate that is not trusted is a ValueError too.
+            late = isinstance(error, TimeoutError)
+            why = f"no answer within {OPEN_WITHIN_S:.0f} s" if late else error
+            raise HostUnavailable(f"no gateway answers at {self._shown}: {why}") from error
+        except (websockets.InvalidURI, ValueError):
             raise HostUnavailable(f"{self._shown} is no WebSocket address") from None
 
-    async def _enter(self, socket: ClientConnection, protocol: GatewayProtocol) -> None:
-        """Get through the handshake."""
+    async def _enter(self, socket: ClientConnection, protocol: GatewayProtocol) -> Fault | None:
+        """Get through the handshake, or return why not."""
         while self._hello is None:
             for happening in protocol.receive(await socket.recv()):
                 match happening:
-                    case Refused(fault):
-                        raise _Refusal(fault)
-                    case Opened(hello):
-                        self._hello = hello
-                        self.booted_ms = self._clock.wall_ms() - hello.uptime_ms
-                        if hello.device_token:
-                            await self._keep_token(hello.device_token)
-            await self._flush()
+                    case Fault():
+                        return happening
+                    case Hello():
+                        self._hello = happening
+                        self.booted_ms = self._clock.wall_ms() - happening.uptime_ms
+                        if happening.device_token:
+                            await self._keep_token(happening.device_token)
+            await _flush(protocol, socket)
         self._opened(self._hello)
         self._become(GatewayState.ONLINE)
+        return None
 
     def _take(self, protocol: GatewayProtocol, message: str | bytes) -> None:
         for happening in protocol.receive(message):
             match happening:
                 case Response():
                     if (exchange := self._exchanges.get(happening.id)) is not None:
-                        exchange.put(happening)
+                        exchange.put_nowait(happening)
                 case Event() | Gap():
                     self._heard(happening)
 
-    async def _flush(self) -> None:
-        protocol, socket = self._protocol, self._socket
-        if protocol is None or socket is None:
-            raise HostUnavailable(f"no connection to the gateway at {self._shown}")
-        try:
-            for message in protocol.to_send():
-                await socket.send(message)
-        except websockets.ConnectionClosed as error:
-            raise HostUnavailable("the connection to the gateway was lost") from error
-
     async def _after_refusal(self, fault: Fault, backoff: Backoff) -> None:
-        if fault.retry is Retry.LATER:
+        if fault.retryable:
             self._become(GatewayState.CONNECTING, f"the gateway is starting ({fault.reason})")
             await self._clock.sleep(fault.retry_after_ms / 1000 or backoff.next())
             return
@@ -310,13 +283,7 @@ class GatewayConnection:
             await self._keep_token("")
         self._become(GatewayState.REFUSED, str(fault.error(f"connecting to {self._shown}")))
         await self._clock.sleep(REFUSED_RETRY_S)
-        self._become(GatewayState.CONNECTING, self.status.why)
-
-    def _login_now(self) -> Login:
-        """Return the login, with this device's own token where the operator set no secret."""
-        if self._login.token or self._login.password:
-            return self._login
-        return replace(self._login, device_token=self._device.token(self._url))
+        self._become(GatewayState.CONNECTING, self.why)
 
     async def _keep_token(self, token: str) -> None:
         """Store this device's token, an empty one to forget it; without a disk it lasts as long as the process."""
@@ -333,45 +300,21 @@ class GatewayConnection:
             _log.error("the connection to the gateway broke", exc_info=error)
             self._become(GatewayState.STOPPED, "the connection to the gateway broke: see the log")
 
-    def _lose_all(self) -> None:
-        exchanges, self._exchanges = self._exchanges, {}
-        for exchange in exchanges.values():
-            exchange.put(None)
-
     def _become(self, state: GatewayState, why: str = "") -> None:
-        if (self.status.state, self.status.why) == (state, why):
+        if (self.state, self.why) == (state, why):
             return
-        since_ms = self.status.since_ms if self.status.state is state else self._clock.wall_ms()
-        if why and why != self.status.why:
+        if why and why != self.why:
             _log.warning("%s", why)
         elif state is GatewayState.ONLINE and self._hello is not None:
             _log.info("connected to the gateway at %s, release %s", self._shown, self._hello.version)
-        self.status = GatewayStatus(state=state, since_ms=since_ms, why=why)
+        self.state, self.why = state, why
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
 
-    async def _change(self) -> None:
-        await self._changed.wait()
 
-
-class _Refusal(Exception):
-    """The gateway did not let us in."""
-
-    def __init__(self, fault: Fault) -> None:
-        super().__init__(fault.reason)
-        self.fault = fault
-
-
-def _quiet_logger() -> logging.Logger:
-    """Return a logger that drops frames: the library's debug lines would print tokens and messages."""
-    logger = logging.getLogger("openclaw_channel_octo.websocket")
-    logger.setLevel(logging.ERROR)
-    return logger
-
-
-def _words(error: BaseException) -> str:
-    return f"no answer within {OPEN_WITHIN_S:.0f} s" if isinstance(error, TimeoutError) else str(error)
-
-
-def _close_words(error: websockets.ConnectionClosed) -> str:
-    return f" ({error.rcvd.code} {error.rcvd.reason})" if error.rcvd is not None else ""
+async def _flush(protocol: GatewayProtocol, socket: ClientConnection) -> None:
+    try:
+        for message in protocol.to_send():
+            await socket.send(message)
+    except websockets.ConnectionClosed as error:
+        raise HostUnavailable("the connection to the gateway was lost") from error

@@ -2,25 +2,14 @@
 
 import json
 from collections.abc import Mapping
-from enum import StrEnum
 from typing import Any
 
 from msgspec import Struct, field
 
 from openclaw_channel_octo.errors import HostError, HostRefused, HostUnavailable
+from openclaw_channel_octo.host.fields import mapping, number, text
 
-__all__ = ["Event", "Fault", "Frame", "Response", "Retry", "encode_request", "mapping", "parse_frame", "text"]
-
-
-class Retry(StrEnum):
-    """What trying again can do about a fault."""
-
-    LATER = "later"
-    """The same request succeeds when the gateway has started."""
-    OPERATOR = "operator"
-    """Nothing changes until the operator acts."""
-    NEVER = "never"
-    """The request itself is what the gateway does not take."""
+__all__ = ["Event", "Fault", "Response", "parse_frame"]
 
 
 class Fault(Struct, frozen=True, kw_only=True):
@@ -45,59 +34,39 @@ class Fault(Struct, frozen=True, kw_only=True):
         """What tells this fault apart: the details' code or reason, else the code itself."""
         return text(self.details.get("code")) or text(self.details.get("reason")) or self.code
 
-    @property
-    def retry(self) -> Retry:
-        """What trying again can do about it."""
-        if self.retryable:
-            return Retry.LATER
-        if self.reason in _REMEDIES or self.missing_scope:
-            return Retry.OPERATOR
-        return Retry.NEVER
-
-    @property
-    def missing_scope(self) -> str:
-        """The scope the request needs and the connection does not have; empty when it is another fault."""
-        scope = text(self.details.get("missingScope"))
-        # 2026.5.22 says it in words only.
-        return scope or self.message.partition("missing scope: ")[2]
-
     def error(self, doing: str) -> HostError:
         """Return the fault as an error that says what to do.
 
         Args:
             doing: what was asked for, the subject of the sentence.
         """
-        if self.retry is Retry.LATER:
+        if self.retryable:
             return HostUnavailable(f"{doing}: the gateway is restarting ({self.reason})")
-        if self.retry is Retry.OPERATOR:
-            return HostRefused(f"{doing}: {self.remedy}")
-        return HostError(f"{doing}: {self.message or self.reason} ({self.reason})")
-
-    @property
-    def remedy(self) -> str:
-        """What the operator has to do about it."""
-        if self.missing_scope:
-            return (
-                f"the gateway did not grant the scope {self.missing_scope}: "
+        # 2026.5.22 says a missing scope in words only.
+        scope = text(self.details.get("missingScope")) or self.message.partition("missing scope: ")[2]
+        remedy = _REMEDIES.get(self.reason, "")
+        if scope:
+            remedy = (
+                f"the gateway did not grant the scope {scope}: "
                 "add it to host.scopes, and approve the device again if the gateway asks for it"
             )
-        if self.reason in _PAIRING:
-            request = text(self.details.get("requestId")) or "--latest"
-            return (
-                "the gateway does not know this device yet: "
-                f"run on its machine: openclaw devices approve {request}"
+        elif self.reason in {"PAIRING_REQUIRED", "NOT_PAIRED"}:
+            remedy = (
+                "the gateway does not know this device yet: run on its machine: "
+                f"openclaw devices approve {text(self.details.get('requestId')) or '--latest'}"
             )
-        return _REMEDIES.get(self.reason, self.message or self.reason)
+        if remedy:
+            return HostRefused(f"{doing}: {remedy}")
+        return HostError(f"{doing}: {self.message or self.reason} ({self.reason})")
 
 
-_PAIRING = frozenset({"PAIRING_REQUIRED", "NOT_PAIRED"})
 _WRONG = (
     "the gateway refuses the {0}: compare host.{0}, or gateway.auth.{0} in its openclaw.json, with its own"
 )
 _NONE = "the gateway wants a {0}: set host.{0}, or let host.openclawConfig point to its openclaw.json"
 _UNSET = "the gateway itself has no {0}: set gateway.auth.{0} in its openclaw.json"
 _SIGNATURE = "the gateway refuses this device's signature: check both clocks, else move the device file away"
-_REMEDIES: Mapping[str, str] = dict.fromkeys(_PAIRING, "") | {
+_REMEDIES: Mapping[str, str] = {
     "AUTH_TOKEN_MISSING": _NONE.format("token"),
     "AUTH_TOKEN_MISMATCH": _WRONG.format("token"),
     "AUTH_TOKEN_NOT_CONFIGURED": _UNSET.format("token"),
@@ -147,15 +116,7 @@ class Event(Struct, frozen=True, kw_only=True):
     seq: int | None = None
 
 
-Frame = Response | Event
-
-
-def encode_request(request_id: str, method: str, params: Mapping[str, Any]) -> str:
-    """Return the text of a request frame."""
-    return json.dumps({"type": "req", "id": request_id, "method": method, "params": params})
-
-
-def parse_frame(message: str | bytes) -> Frame | None:
+def parse_frame(message: str | bytes) -> Response | Event | None:
     """Return the frame in a message, ``None`` for a kind this client has no use for.
 
     Raises:
@@ -171,10 +132,8 @@ def parse_frame(message: str | bytes) -> Frame | None:
         case "res":
             return _response(frame)
         case "event":
-            seq = frame.get("seq")
-            name = text(frame.get("event"))
-            number = seq if isinstance(seq, int) else None
-            return Event(name=name, payload=mapping(frame.get("payload")), seq=number)
+            name, payload = text(frame.get("event")), mapping(frame.get("payload"))
+            return Event(name=name, payload=payload, seq=number(frame.get("seq")))
         case _:
             return None
 
@@ -183,22 +142,11 @@ def _response(frame: Mapping[str, Any]) -> Response:
     fault = None
     if frame.get("ok") is not True:
         error = mapping(frame.get("error"))
-        after = error.get("retryAfterMs")
         fault = Fault(
             code=text(error.get("code")) or "UNKNOWN",
             message=text(error.get("message")),
             details=mapping(error.get("details")),
             retryable=error.get("retryable") is True,
-            retry_after_ms=after if isinstance(after, int) and after > 0 else 0,
+            retry_after_ms=max(0, number(error.get("retryAfterMs")) or 0),
         )
     return Response(id=text(frame.get("id")), payload=mapping(frame.get("payload")), fault=fault)
-
-
-def mapping(value: object) -> Mapping[str, Any]:
-    """Return ``value`` where it is a JSON object, else an empty one: the other side's word is not trusted."""
-    return value if isinstance(value, Mapping) else {}
-
-
-def text(value: object) -> str:
-    """Return ``value`` where it is a string, else an empty one."""
-    return value if isinstance(value, str) else ""

@@ -5,17 +5,17 @@ import logging
 from collections.abc import AsyncGenerator, Mapping
 from typing import Any
 
-from cachetools import FIFOCache
+from cachetools import FIFOCache, LRUCache
 
 from openclaw_channel_octo.clock import Clock
 from openclaw_channel_octo.errors import HostError, HostRefused, HostUnavailable
 from openclaw_channel_octo.host.base import Recovery, Turn, TurnEvent
-from openclaw_channel_octo.host.gateway.connection import GatewayConnection, GatewayStatus
-from openclaw_channel_octo.host.gateway.frames import Event, mapping, text
+from openclaw_channel_octo.host.fields import mapping, number, snapshot_of, text
+from openclaw_channel_octo.host.gateway.connection import GatewayConnection
+from openclaw_channel_octo.host.gateway.frames import Event
 from openclaw_channel_octo.host.gateway.identity import DeviceFile
 from openclaw_channel_octo.host.gateway.protocol import Gap, Hello, Login, release_of
 from openclaw_channel_octo.host.gateway.runs import GatewayRun
-from openclaw_channel_octo.host.gateway.sessions import GatewaySessions, snapshot_of
 from openclaw_channel_octo.session.status import RECOVERABLE, SessionSnapshot
 
 __all__ = ["FIXED_IN", "GatewayHost"]
@@ -27,8 +27,12 @@ FIXED_IN = (2026, 7, 1)
 
 WRITE_SCOPE = "operator.write"
 ADMIN_SCOPE = "operator.admin"
+MOST_SESSIONS = 2_000
+"""Sessions whose rows are held; the least recently used give way."""
 RUNS_REMEMBERED = 2_000
 """Sessions whose last run of ours is remembered: releases before 2026.7 do not tell it in their rows."""
+
+Row = Mapping[str, Any]
 
 
 class GatewayHost:
@@ -47,20 +51,15 @@ class GatewayHost:
 
     def __init__(self, *, url: str, login: Login, device: DeviceFile, clock: Clock) -> None:
         self._clock = clock
-        self._connection = GatewayConnection(
+        self.connection = GatewayConnection(
             url=url, login=login, device=device, clock=clock, heard=self._hear, opened=self._opened
         )
         self._runs: dict[str, GatewayRun] = {}
         self._last_runs: FIFOCache[str, str] = FIFOCache(RUNS_REMEMBERED)
-        self._view = GatewaySessions()
+        self._rows: LRUCache[str, Row] = LRUCache(MOST_SESSIONS)  # by key in any case, as events told of them
         self._subscribed = False
         self._subscribing: asyncio.Task[None] | None = None
         self._old = False
-
-    @property
-    def status(self) -> GatewayStatus:
-        """The state of the connection to the gateway."""
-        return self._connection.status
 
     async def start(self) -> None:
         """Connect; a gateway that cannot be reached yet is waited for in the background.
@@ -69,14 +68,14 @@ class GatewayHost:
             HostRefused: the gateway does not let us in.
             HostError: the device identity cannot be read or written.
         """
-        await self._connection.start()
+        await self.connection.start()
 
     async def stop(self) -> None:
         """Close the connection; runs go on in the gateway and are taken up at the next start."""
         if self._subscribing is not None:
             self._subscribing.cancel()
             await asyncio.wait({self._subscribing})
-        await self._connection.stop()
+        await self.connection.stop()
 
     async def ready(self) -> None:
         """Return when the gateway takes turns, waiting as long as it takes.
@@ -84,7 +83,7 @@ class GatewayHost:
         Raises:
             HostRefused: the gateway does not let us in, or not do what a bot needs.
         """
-        hello = await self._connection.ready()
+        hello = await self.connection.ready()
         if not {WRITE_SCOPE, ADMIN_SCOPE} & hello.scopes:
             raise HostRefused(
                 f"the gateway did not grant the scope {WRITE_SCOPE}: it cannot run turns for us"
@@ -96,16 +95,16 @@ class GatewayHost:
         Raises:
             HostError: the gateway cannot be asked.
         """
-        row = self._view.get(session_key) if self._subscribed else None
+        key = session_key.casefold()
+        row = self._rows.get(key) if self._subscribed else None
         if row is None:
-            payload = await self._connection.call("sessions.describe", {"key": session_key})
+            payload = await self.connection.call("sessions.describe", {"key": session_key})
             if not (row := mapping(payload.get("session"))):
                 return None
-            if self._view.get(session_key) is None:  # an event may have told of something newer meanwhile
-                self._view.put(session_key, row)
+            self._rows.setdefault(key, row)  # an event may have told of something newer meanwhile
         if not row.get("lastRunId"):
-            row = {**row, "lastRunId": self._last_runs.get(session_key.casefold())}
-        return snapshot_of(session_key, row)
+            row = {**row, "lastRunId": self._last_runs.get(key)}
+        return _snapshot(session_key, row)
 
     async def recover(self, snapshot: SessionSnapshot) -> Recovery:
         """Make room for a new run: from 2026.7.1 on the run's fresh id does that by itself.
@@ -113,12 +112,12 @@ class GatewayHost:
         An older gateway may hold the failed run's place; what still holds it is told to end. Raises `HostError`.
         """
         if self._old and snapshot.status in RECOVERABLE:
-            await self._connection.call("sessions.abort", {"key": snapshot.session_key})
+            await self.connection.call("sessions.abort", {"key": snapshot.session_key})
         return Recovery.RECOVERED
 
     async def run(self, turn: Turn) -> AsyncGenerator[TurnEvent, None]:
         """Run a turn; letting go of the stream leaves the run to the gateway, where `abort` reaches it."""
-        run = GatewayRun(turn, self._connection, self._clock)
+        run = GatewayRun(turn, self.connection, self._clock)
         self._runs[turn.run_id] = run
         self._last_runs[turn.session_key.casefold()] = turn.run_id
         driver = asyncio.create_task(run.drive(), name=f"octo:gateway:{turn.run_id}")
@@ -137,7 +136,7 @@ class GatewayHost:
         if run is not None:
             run.aborted = True
         params = {"key": session_key, "runId": run.key if run is not None else run_id}
-        answer = await self._connection.call("sessions.abort", params)
+        answer = await self.connection.call("sessions.abort", params)
         return text(answer.get("status")) == "aborted"
 
     async def reset(self, session_key: str) -> SessionSnapshot:
@@ -147,26 +146,18 @@ class GatewayHost:
             HostRefused: the gateway did not grant the scope this needs.
             HostError: the gateway does not do it.
         """
-        hello = await self._connection.ready()
+        hello = await self.connection.ready()
         if ADMIN_SCOPE not in hello.scopes:
             raise HostRefused(
                 f"starting a conversation anew needs the scope {ADMIN_SCOPE}: add it to host.scopes"
             )
-        payload = await self._connection.call("sessions.reset", {"key": session_key, "reason": "reset"})
-        self._view.change({"sessionKey": session_key, "reason": "reset"})
-        return snapshot_of(session_key, mapping(payload.get("entry")))
-
-    async def ask(self, method: str, params: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return the gateway's answer to any request, for tools that look at it. Raises `HostError`."""
-        return await self._connection.call(method, params)
-
-    async def hello(self) -> Hello:
-        """Return what the gateway said of itself at the last connect. Raises `HostError`."""
-        return await self._connection.ready()
+        payload = await self.connection.call("sessions.reset", {"key": session_key, "reason": "reset"})
+        self._rows.pop(session_key.casefold(), None)
+        return _snapshot(session_key, mapping(payload.get("entry")))
 
     def _opened(self, hello: Hello) -> None:
         """Begin a connection: nothing that was known of sessions holds, until events are subscribed."""
-        self._view.clear()
+        self._rows.clear()
         self._subscribed = False
         release = release_of(hello.version)
         if release and release < FIXED_IN and not self._old:
@@ -183,33 +174,56 @@ class GatewayHost:
 
     async def _subscribe(self) -> None:
         """Ask for the sessions' events; without them every session is asked for when it is needed."""
-        await self._connection.ready()
+        await self.connection.ready()
         try:
-            await self._connection.call("sessions.subscribe", {})
+            await self.connection.call("sessions.subscribe", {})
         except HostUnavailable:
             return  # the next connect asks again
         except HostError as error:
             _log.warning("no events of sessions from this gateway, they are asked for one by one: %s", error)
             return
-        self._view.clear()
+        self._rows.clear()
         self._subscribed = True
 
     def _hear(self, event: Event | Gap) -> None:
         match event:
             case Gap(missed):
                 _log.warning("%d events of the gateway were lost", missed)
-                self._view.clear()
+                self._rows.clear()
             case Event(name="sessions.changed"):
-                self._view.change(event.payload)
+                self._take_row(event.payload)
             case Event(name="chat" | "agent"):
-                self._hear_run(event)
+                key = text(event.payload.get("sessionKey")).casefold()
+                run_id = text(event.payload.get("runId"))
+                for run in self._runs.values():
+                    if run_id == run.key or (key and key == run.turn.session_key.casefold()):
+                        run.on_event(event.name, event.payload)
+                        return
+                if not run_id.startswith(self._last_runs.get(key, run_id)):
+                    del self._last_runs[key]
 
-    def _hear_run(self, event: Event) -> None:
-        key = text(event.payload.get("sessionKey")).casefold()
-        run_id = text(event.payload.get("runId"))
-        for run in self._runs.values():
-            if run_id == run.key or (key and key == run.turn.session_key.casefold()):
-                run.on_event(event.name, event.payload)
-                return
-        if not run_id.startswith(self._last_runs.get(key, run_id)):
-            del self._last_runs[key]
+    def _take_row(self, change: Row) -> None:
+        """Take a ``sessions.changed`` event (openclaw-host §4.5).
+
+        One that does not tell the state makes us forget the session; some are about no one session.
+        """
+        inner = mapping(change.get("session"))
+        row = inner if "status" in inner else change
+        key = (text(change.get("sessionKey")) or text(inner.get("key"))).casefold()
+        if "status" in row and text(change.get("reason")) not in {"delete", "reset"}:
+            self._rows[key] = row
+        else:
+            self._rows.pop(key, None)
+
+
+def _snapshot(session_key: str, row: Row) -> SessionSnapshot:
+    """Return a gateway's row as the guard reads it (openclaw-host §1.4, §2.2).
+
+    Args:
+        session_key: the key as we write it; gateways answer with a lower-cased one.
+        row: the row, of ``sessions.describe`` or of a ``sessions.changed`` event.
+    """
+    active = row.get("activeRunIds")
+    running = active[0] if isinstance(active, list) and active else row.get("lastRunId")
+    known = {**row, "status": text(row.get("status")) or None, "lastRunId": running}
+    return snapshot_of(session_key, known, number(row.get("lastActivityAt")))

@@ -3,63 +3,45 @@
 import base64
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from msgspec import Struct
 
 from openclaw_channel_octo.errors import HostError
 from openclaw_channel_octo.host.files import dump_json, private_folder, replace_file
 
-__all__ = ["DeviceFile", "DeviceIdentity", "Proof"]
+__all__ = ["DeviceFile", "DeviceIdentity", "signed_text"]
 
 
-class Proof(Struct, frozen=True, kw_only=True):
-    """What a device signs when it connects.
+def signed_text(device_id: str, connect: Mapping[str, Any], *, signed_at: int, nonce: str) -> str:
+    """Return what a device signs of its connect request, form ``v3`` (openclaw-host §4.3).
 
-    Attributes:
-        client_id: ``client.id`` of the connect request.
-        client_mode: ``client.mode``.
-        role: the role asked for.
-        scopes: the scopes asked for, in the order they are sent.
+    Args:
+        device_id: the device.
+        connect: the request's parameters.
         signed_at: the challenge's time, Unix milliseconds.
-        token: the token sent along, empty when there is none.
         nonce: the challenge's nonce.
-        platform: ``client.platform``.
-        family: ``client.deviceFamily``, empty when it is not sent.
     """
-
-    client_id: str
-    client_mode: str
-    role: str
-    scopes: Sequence[str]
-    signed_at: int
-    token: str
-    nonce: str
-    platform: str
-    family: str = ""
-
-    def text(self, device_id: str) -> str:
-        """Return the signed text, form ``v3`` (openclaw-host §4.3)."""
-        return "|".join(
-            (
-                "v3",
-                device_id,
-                self.client_id,
-                self.client_mode,
-                self.role,
-                ",".join(self.scopes),
-                str(self.signed_at),
-                self.token,
-                self.nonce,
-                self.platform.lower(),
-                self.family.lower(),
-            )
+    client, auth = connect["client"], connect["auth"]
+    return "|".join(
+        (
+            "v3",
+            device_id,
+            client["id"],
+            client["mode"],
+            connect["role"],
+            ",".join(connect["scopes"]),
+            str(signed_at),
+            auth.get("token") or auth.get("deviceToken") or "",
+            nonce,
+            client["platform"].lower(),
+            "",  # ``client.deviceFamily``, which is not sent
         )
+    )
 
 
 class DeviceIdentity:
@@ -70,41 +52,20 @@ class DeviceIdentity:
     """
 
     def __init__(self, key: Ed25519PrivateKey) -> None:
-        self._key = key
+        self.key = key
         raw = key.public_key().public_bytes_raw()
         self.id = hashlib.sha256(raw).hexdigest()
         self.public_key = _base64url(raw)
 
-    @classmethod
-    def generate(cls) -> Self:
-        """Return a fresh identity."""
-        return cls(Ed25519PrivateKey.generate())
-
-    @classmethod
-    def from_pem(cls, pem: str) -> Self:
-        """Return the identity of a private key in PEM form. Raises `ValueError`."""
-        try:
-            key = serialization.load_pem_private_key(pem.encode(), password=None)
-        except (TypeError, UnsupportedAlgorithm) as error:
-            raise ValueError("no usable private key") from error
-        if not isinstance(key, Ed25519PrivateKey):
-            raise ValueError("no Ed25519 key")  # noqa: TRY004  # a wrong content, not a wrong type of argument
-        return cls(key)
-
-    def pem(self) -> str:
-        """Return the private key in PEM form: a secret."""
-        return self._key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        ).decode()
-
-    def sign(self, proof: Proof) -> dict[str, Any]:
-        """Return the ``device`` block of a connect request."""
+    def sign(self, connect: Mapping[str, Any], *, signed_at: int, nonce: str) -> dict[str, Any]:
+        """Return the ``device`` block of a connect request; arguments as in `signed_text`."""
+        proof = signed_text(self.id, connect, signed_at=signed_at, nonce=nonce)
         return {
             "id": self.id,
             "publicKey": self.public_key,
-            "signature": _base64url(self._key.sign(proof.text(self.id).encode())),
-            "signedAt": proof.signed_at,
-            "nonce": proof.nonce,
+            "signature": _base64url(self.key.sign(proof.encode())),
+            "signedAt": signed_at,
+            "nonce": nonce,
         }
 
 
@@ -127,19 +88,22 @@ class DeviceFile:
         """
         try:
             content = json.loads(self._path.read_bytes())
-            identity = DeviceIdentity.from_pem(content["privateKey"])
+            key = serialization.load_pem_private_key(content["privateKey"].encode(), password=None)
             self._tokens = {str(url): str(token) for url, token in content.get("tokens", {}).items()}
         except FileNotFoundError:
-            identity = DeviceIdentity.generate()
+            identity = DeviceIdentity(Ed25519PrivateKey.generate())
             self._write(identity)
+            return identity
         except OSError as error:
             raise HostError(f"{self._path} cannot be read: {error.strerror}") from error
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError, AttributeError, UnsupportedAlgorithm):
+            key = None
+        if not isinstance(key, Ed25519PrivateKey):
             raise HostError(
                 f"{self._path} is not the device identity it should be: move it away, "
                 "and a new one is made that has to be paired again"
-            ) from None
-        return identity
+            )
+        return DeviceIdentity(key)
 
     def token(self, url: str) -> str:
         """Return the token the gateway at ``url`` gave this device, empty when it gave none."""
@@ -155,10 +119,13 @@ class DeviceFile:
         self._write(identity)
 
     def _write(self, identity: DeviceIdentity) -> None:
+        pem = identity.key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
         content: Mapping[str, Any] = {
             "version": 1,
             "deviceId": identity.id,
-            "privateKey": identity.pem(),
+            "privateKey": pem.decode(),
             "tokens": self._tokens,
         }
         try:

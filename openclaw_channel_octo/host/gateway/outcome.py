@@ -3,13 +3,12 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from msgspec import Struct
-
 from openclaw_channel_octo.host.base import Failed, Final, MediaItem, Skipped
-from openclaw_channel_octo.host.gateway.frames import Response, mapping, text
+from openclaw_channel_octo.host.fields import mapping, text, texts_of
+from openclaw_channel_octo.host.gateway.frames import Response
 from openclaw_channel_octo.session.status import Status
 
-__all__ = ["End", "RunVerdict", "end_of", "end_of_event", "end_of_wait", "judge", "message_text", "started"]
+__all__ = ["End", "end_of", "end_of_event", "end_of_wait", "judge", "message_text", "started"]
 
 End = Final | Failed | Skipped
 
@@ -85,20 +84,10 @@ def end_of_event(payload: Mapping[str, Any]) -> End:
             return Final(message_text(mapping(payload.get("message"))))
 
 
-class RunVerdict(Struct, frozen=True):
-    """What a session's history says about a run.
+def judge(messages: Sequence[Any], *, run_id: str, question: str, since_ms: int) -> str | None:
+    """Return the answer behind a run's question in a session's history (openclaw-host §4.7).
 
-    Attributes:
-        asked: whether the run's question stands there.
-        answer: what stands behind it, empty when nothing does.
-    """
-
-    asked: bool
-    answer: str
-
-
-def judge(messages: Sequence[Any], *, run_id: str, question: str, since_ms: int) -> RunVerdict:
-    """Find a run's question in a session's history, and the answer behind it (openclaw-host §4.7).
+    ``None`` where the question does not stand there, empty where nothing stands behind it.
 
     Args:
         messages: the history, oldest first.
@@ -109,23 +98,19 @@ def judge(messages: Sequence[Any], *, run_id: str, question: str, since_ms: int)
     rows = [mapping(message) for message in messages]
     asked = [at for at, row in enumerate(rows) if _asks(row, run_id, question, since_ms)]
     if not asked:
-        return RunVerdict(asked=False, answer="")
+        return None
     answer = ""
     for row in rows[asked[-1] + 1 :]:
-        if text(row.get("role")) == "user" and not _of_the_system(row):
-            break
+        if text(row.get("role")) == "user" and "[System] " not in message_text(row):
+            break  # not the gateway's own call to go on after a restart
         if text(row.get("role")) == "assistant" and text(row.get("stopReason")) in {"", "stop", "length"}:
             answer = message_text(row) or answer
-    return RunVerdict(asked=True, answer=answer)
+    return answer
 
 
 def message_text(message: Mapping[str, Any]) -> str:
     """Return the text of a message, whose content is a string or a list of blocks."""
-    content = message.get("content")
-    if isinstance(content, str):
-        return content.strip()
-    blocks = [mapping(block) for block in content] if isinstance(content, list) else []
-    return "".join(text(block.get("text")) for block in blocks if text(block.get("type")) == "text").strip()
+    return "".join(texts_of(message.get("content"))).strip()
 
 
 def _asks(row: Mapping[str, Any], run_id: str, question: str, since_ms: int) -> bool:
@@ -137,11 +122,6 @@ def _asks(row: Mapping[str, Any], run_id: str, question: str, since_ms: int) -> 
     at = row.get("timestamp")
     recent = isinstance(at, (int, float)) and at >= since_ms - _CLOCK_SLACK_MS
     return recent and question.strip() in message_text(row)
-
-
-def _of_the_system(row: Mapping[str, Any]) -> bool:
-    """Return whether a user's row is the gateway's own call to go on after a restart."""
-    return "[System] " in message_text(row)
 
 
 def _final(result: Mapping[str, Any]) -> End:

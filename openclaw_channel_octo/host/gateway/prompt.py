@@ -1,13 +1,31 @@
-"""What an agent behind a gateway is told: the message, who wrote it, and where (openclaw-host §4.8)."""
+"""What an agent behind a gateway is told: the message, who wrote it, where, and its pictures (openclaw-host §4.8)."""
+
+import base64
+import logging
+from collections.abc import Mapping, Sequence
 
 from openclaw_channel_octo.host.base import MediaItem, Turn
 from openclaw_channel_octo.message.marks import explanation, marked
 from openclaw_channel_octo.message.text import indented, label, url_text
 
-__all__ = ["question_of", "system_prompt_of"]
+__all__ = ["UNSUPPORTED", "attachments", "picture_type", "question_of", "system_prompt_of"]
+
+_log = logging.getLogger(__name__)
 
 _LONGEST_NAME = 64
 _LONGEST_URL = 2_048
+UNSUPPORTED = "UnsupportedAttachmentError"
+"""In the words of a gateway whose model takes no pictures."""
+LARGEST_PICTURE = 6 * 1024 * 1024
+LARGEST_TOGETHER = 18 * 1024 * 1024
+"""Bytes a gateway takes in one request, a little below its own limits (``policy.attachments``)."""
+_KINDS = frozenset({"image", "gif", "file"})
+_SIGNATURES = (
+    (b"\x89PNG\r\n\x1a\n", "image/png"),
+    (b"\xff\xd8\xff", "image/jpeg"),
+    (b"GIF87a", "image/gif"),
+    (b"GIF89a", "image/gif"),
+)
 
 
 def question_of(turn: Turn) -> str:
@@ -17,9 +35,18 @@ def question_of(turn: Turn) -> str:
     set in there, so that none of them can pass for somebody else's message.
     """
     asked = turn.text or "(no text)"
-    files = "\n".join(_file(item, turn.mark) for item in turn.media if _url(item) not in turn.text)
+    addresses = [(item, url_text(item.url, _LONGEST_URL)) for item in turn.media]
+    files = "\n".join(
+        marked(f"{item.kind} {label(item.name)}".rstrip() + f": {url}", turn.mark)
+        for item, url in addresses
+        if url not in turn.text
+    )
     if turn.conversation != "direct":
-        asked = f"{marked(_sender(turn), turn.mark)} {indented(asked)}"
+        name, uid = (
+            label(turn.sender.name, _LONGEST_NAME),
+            label(turn.sender.uid),
+        )  # nothing breaks out of this line
+        asked = f"{marked(f'{name} ({uid})' if name else uid, turn.mark)} {indented(asked)}"
         told = ""  # in the system prompt
     else:
         told = explanation(turn.mark, turn.context, asked, files)
@@ -37,16 +64,33 @@ def system_prompt_of(turn: Turn) -> str:
     return "\n\n".join(part for part in (facts, told, turn.notes) if part)
 
 
-def _sender(turn: Turn) -> str:
-    """Return the sender as one line that nobody's chosen name can break out of."""
-    name, uid = label(turn.sender.name, _LONGEST_NAME), label(turn.sender.uid)
-    return f"{name} ({uid})" if name else uid
+def attachments(media: Sequence[MediaItem]) -> list[Mapping[str, str]]:
+    """Return the pictures among a message's files, in order, as far as they fit; reads them from the disk.
+
+    A gateway takes them in the request, as base64, and only pictures. What a file is, its first bytes say: neither
+    its name nor its server is believed.
+    """
+    found: list[Mapping[str, str]] = []
+    room = LARGEST_TOGETHER
+    for item in media:
+        if item.path is None or item.kind not in _KINDS or (item.size or 0) > min(LARGEST_PICTURE, room):
+            continue
+        try:
+            data = item.path.read_bytes()
+        except OSError as error:
+            _log.warning(
+                "%s cannot be read any more (%s): the turn goes on without it", item.path, error.strerror
+            )
+            continue
+        if mime := picture_type(data):
+            room -= len(data)
+            content = base64.b64encode(data).decode()
+            found.append({"type": "image", "mimeType": mime, "fileName": item.path.name, "content": content})
+    return found
 
 
-def _file(item: MediaItem, mark: str) -> str:
-    name = label(item.name)
-    return marked(f"{item.kind}{f' {name}' if name else ''}: {_url(item)}", mark)
-
-
-def _url(item: MediaItem) -> str:
-    return url_text(item.url, _LONGEST_URL)
+def picture_type(data: bytes) -> str:
+    """Return the MIME type of a picture by its first bytes, empty for anything else."""
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "image/webp"
+    return next((mime for signature, mime in _SIGNATURES if data.startswith(signature)), "")

@@ -1,40 +1,17 @@
 """The client's side of one connection to a gateway, without a socket or a clock (openclaw-host §4.1, §4.2)."""
 
+import json
 from collections.abc import Callable, Mapping, Sequence
-from enum import StrEnum
 from typing import Any, ClassVar
 
 from msgspec import Struct
 
-from openclaw_channel_octo.host.gateway.frames import (
-    Event,
-    Fault,
-    Response,
-    encode_request,
-    mapping,
-    parse_frame,
-    text,
-)
-from openclaw_channel_octo.host.gateway.identity import DeviceIdentity, Proof
+from openclaw_channel_octo.host.fields import mapping, number, text
+from openclaw_channel_octo.host.gateway.frames import Event, Fault, Response, parse_frame
+from openclaw_channel_octo.host.gateway.identity import DeviceIdentity
 from openclaw_channel_octo.values import SecretStruct
 
-__all__ = [
-    "Gap",
-    "GatewayProtocol",
-    "Happening",
-    "Hello",
-    "Login",
-    "Opened",
-    "Phase",
-    "Refused",
-    "release_of",
-]
-
-PROTOCOL = 4
-CLIENT_ID = "gateway-client"
-CLIENT_MODE = "backend"
-CLIENT_PLATFORM = "linux"
-ROLE = "operator"
+__all__ = ["Gap", "GatewayProtocol", "Happening", "Hello", "Login", "release_of"]
 
 
 class Login(SecretStruct, frozen=True, kw_only=True):
@@ -56,48 +33,27 @@ class Login(SecretStruct, frozen=True, kw_only=True):
     device_token: str = ""
     version: str = "0"
 
-    def auth(self) -> dict[str, str]:
-        """Return the ``auth`` block of a connect request."""
-        offered = {"token": self.token, "password": self.password, "deviceToken": self.device_token}
-        return {kind: secret for kind, secret in offered.items() if secret}
-
 
 class Hello(SecretStruct, frozen=True, kw_only=True):
     """What the gateway says of itself when it lets us in.
 
     Attributes:
         version: its release, such as ``2026.9.6``.
-        boot_id: changes with every start of the gateway; empty before 2026.9.
         uptime_ms: how long it has run.
         methods: what can be asked of it.
         scopes: the scopes it granted.
         device_token: a token for this device, empty where it gave none.
         default_agent: the agent that answers where no other is chosen.
-        max_payload: largest frame it takes, in bytes.
     """
 
     HIDDEN: ClassVar = frozenset({"device_token"})
 
     version: str
-    boot_id: str
     uptime_ms: int
     methods: frozenset[str]
     scopes: frozenset[str]
     device_token: str
     default_agent: str
-    max_payload: int
-
-
-class Opened(Struct, frozen=True):
-    """The gateway let us in."""
-
-    hello: Hello
-
-
-class Refused(Struct, frozen=True):
-    """The gateway did not let us in; it closes the connection."""
-
-    fault: Fault
 
 
 class Gap(Struct, frozen=True):
@@ -106,18 +62,8 @@ class Gap(Struct, frozen=True):
     missed: int
 
 
-Happening = Opened | Refused | Gap | Response | Event
-
-
-class Phase(StrEnum):
-    """How far a connection is."""
-
-    CHALLENGE = "challenge"
-    """Waiting for the gateway's challenge."""
-    CONNECT = "connect"
-    """Asked to be let in."""
-    OPEN = "open"
-    REFUSED = "refused"
+Happening = Hello | Fault | Gap | Response | Event
+"""What a message means; a fault is that of the connection itself: the gateway does not let us in, and closes it."""
 
 
 class GatewayProtocol:
@@ -134,9 +80,10 @@ class GatewayProtocol:
         self._identity = identity
         self._new_id = new_id
         self._outgoing: list[str] = []
-        self._connect_id = ""
+        self._connect_id: str | None = None
         self._last_seq: int | None = None
-        self.phase = Phase.CHALLENGE
+        self.answered = False
+        """Whether the gateway has let us in, or refused to."""
 
     def receive(self, message: str | bytes) -> Sequence[Happening]:
         """Take one message and return what it means, in order.
@@ -148,11 +95,12 @@ class GatewayProtocol:
         match frame:
             case None:
                 return ()
-            case Event(name="connect.challenge") if self.phase is Phase.CHALLENGE:
+            case Event(name="connect.challenge") if self._connect_id is None:
                 self._connect(frame.payload)
                 return ()
-            case Response() if frame.id == self._connect_id and self.phase is Phase.CONNECT:
-                return (self._connected(frame),)
+            case Response() if frame.id == self._connect_id and not self.answered:
+                self.answered = True
+                return (frame.fault or _hello(frame.payload),)
             case Event():
                 return (*self._missed(frame), frame)
             case _:
@@ -161,7 +109,9 @@ class GatewayProtocol:
     def request(self, method: str, params: Mapping[str, Any]) -> str:
         """Queue a request and return its id."""
         request_id = self._new_id()
-        self._outgoing.append(encode_request(request_id, method, params))
+        self._outgoing.append(
+            json.dumps({"type": "req", "id": request_id, "method": method, "params": params})
+        )
         return request_id
 
     def to_send(self) -> Sequence[str]:
@@ -170,45 +120,28 @@ class GatewayProtocol:
         return ready
 
     def _connect(self, challenge: Mapping[str, Any]) -> None:
+        login = self._login
+        secrets = {"token": login.token, "password": login.password, "deviceToken": login.device_token}
         client = {
-            "id": CLIENT_ID,
-            "version": self._login.version,
-            "platform": CLIENT_PLATFORM,
-            "mode": CLIENT_MODE,
+            "id": "gateway-client",
+            "version": login.version,
+            "platform": "linux",
+            "mode": "backend",
         }
         params: dict[str, Any] = {
-            "minProtocol": PROTOCOL,
-            "maxProtocol": PROTOCOL,
+            "minProtocol": 4,
+            "maxProtocol": 4,
             "client": client,
-            "role": ROLE,
-            "scopes": list(self._login.scopes),
+            "role": "operator",
+            "scopes": list(login.scopes),
             "caps": [],
-            "auth": self._login.auth(),
+            "auth": {kind: secret for kind, secret in secrets.items() if secret},
         }
         if self._identity is not None:
-            params["device"] = self._identity.sign(self._proof(challenge))
+            params["device"] = self._identity.sign(
+                params, signed_at=number(challenge.get("ts")) or 0, nonce=text(challenge.get("nonce"))
+            )
         self._connect_id = self.request("connect", params)
-        self.phase = Phase.CONNECT
-
-    def _proof(self, challenge: Mapping[str, Any]) -> Proof:
-        signed_at = challenge.get("ts")
-        return Proof(
-            client_id=CLIENT_ID,
-            client_mode=CLIENT_MODE,
-            role=ROLE,
-            scopes=self._login.scopes,
-            signed_at=signed_at if isinstance(signed_at, int) else 0,
-            token=self._login.token or self._login.device_token,
-            nonce=text(challenge.get("nonce")),
-            platform=CLIENT_PLATFORM,
-        )
-
-    def _connected(self, answer: Response) -> Happening:
-        if answer.fault is not None:
-            self.phase = Phase.REFUSED
-            return Refused(answer.fault)
-        self.phase = Phase.OPEN
-        return Opened(_hello(answer.payload))
 
     def _missed(self, event: Event) -> Sequence[Gap]:
         """Return a gap where numbers of this connection's events are missing before ``event``."""
@@ -221,17 +154,14 @@ class GatewayProtocol:
 
 def _hello(payload: Mapping[str, Any]) -> Hello:
     server, auth = mapping(payload.get("server")), mapping(payload.get("auth"))
-    snapshot, policy = mapping(payload.get("snapshot")), mapping(payload.get("policy"))
-    defaults = mapping(snapshot.get("sessionDefaults"))
+    snapshot = mapping(payload.get("snapshot"))
     return Hello(
         version=text(server.get("version")),
-        boot_id=text(server.get("bootId")),
-        uptime_ms=_number(snapshot.get("uptimeMs")),
+        uptime_ms=number(snapshot.get("uptimeMs")) or 0,
         methods=_names(mapping(payload.get("features")).get("methods")),
         scopes=_names(auth.get("scopes")),
         device_token=text(auth.get("deviceToken")),
-        default_agent=text(defaults.get("defaultAgentId")),
-        max_payload=_number(policy.get("maxPayload")),
+        default_agent=text(mapping(snapshot.get("sessionDefaults")).get("defaultAgentId")),
     )
 
 
@@ -239,10 +169,6 @@ def _names(value: object) -> frozenset[str]:
     return (
         frozenset(name for name in value if isinstance(name, str)) if isinstance(value, list) else frozenset()
     )
-
-
-def _number(value: object) -> int:
-    return value if isinstance(value, int) else 0
 
 
 def release_of(version: str) -> tuple[int, ...]:

@@ -9,19 +9,12 @@ from typing import Any
 from openclaw_channel_octo.clock import Clock, within
 from openclaw_channel_octo.errors import HostRefused, HostUnavailable
 from openclaw_channel_octo.host.base import Accepted, Delta, Failed, Final, Turn, TurnEvent
-from openclaw_channel_octo.host.gateway.attachments import UNSUPPORTED, attachments
-from openclaw_channel_octo.host.gateway.connection import GatewayConnection, GatewayExchange
-from openclaw_channel_octo.host.gateway.frames import Response, mapping, text
-from openclaw_channel_octo.host.gateway.outcome import (
-    End,
-    end_of,
-    end_of_event,
-    end_of_wait,
-    judge,
-    message_text,
-    started,
-)
-from openclaw_channel_octo.host.gateway.prompt import question_of, system_prompt_of
+from openclaw_channel_octo.host.fields import mapping, text
+from openclaw_channel_octo.host.gateway import outcome
+from openclaw_channel_octo.host.gateway.connection import GatewayConnection
+from openclaw_channel_octo.host.gateway.frames import Response
+from openclaw_channel_octo.host.gateway.outcome import End
+from openclaw_channel_octo.host.gateway.prompt import UNSUPPORTED, attachments, question_of, system_prompt_of
 from openclaw_channel_octo.session.status import Status
 
 __all__ = ["GatewayRun"]
@@ -82,20 +75,20 @@ class GatewayRun:
 
     def on_event(self, name: str, payload: Mapping[str, Any]) -> None:
         """Take an event of this run, or one of its session while the run is looked for there."""
-        run_id = text(payload.get("runId"))
-        if run_id == self.key:
-            if name == "chat":
-                self._hear_own(payload)
-        elif self._elsewhere:
-            self._told.put_nowait(payload if name == "chat" else {})
-
-    def _hear_own(self, payload: Mapping[str, Any]) -> None:
-        state = text(payload.get("state"))
+        if text(payload.get("runId")) != self.key:
+            if self._elsewhere:
+                self._told.put_nowait(payload if name == "chat" else {})
+            return
+        state = text(payload.get("state")) if name == "chat" else ""
         if state == "delta":
-            self._grow(message_text(mapping(payload.get("message"))))
+            self._accept()
+            so_far = outcome.message_text(mapping(payload.get("message")))
+            if so_far.startswith(self._text):  # a part of it that changed later shows only in the end
+                self.events.put_nowait(Delta(so_far[len(self._text) :]))
+            self._text = so_far
         elif state == "aborted":
             self.aborted = True  # 2026.5.22 calls it a timeout in its answer
-        if state in _TERMINAL and not self._over.done() and end_of_event(payload) != Final():
+        if state in _TERMINAL and not self._over.done() and outcome.end_of_event(payload) != Final():
             # An empty final says little: 2026.5.22 sends one before it tells that the model failed.
             self._over.set_result(payload)
 
@@ -104,45 +97,38 @@ class GatewayRun:
             self._accepted = True
             self.events.put_nowait(Accepted(self.turn.run_id))
 
-    def _grow(self, so_far: str) -> None:
-        """Take the text as far as it is written; a part of it that changed later shows only in the end."""
-        self._accept()
-        if so_far.startswith(self._text):
-            self.events.put_nowait(Delta(so_far[len(self._text) :]))
-        self._text = so_far
-
     async def _end(self) -> End:
-        lost = self.turn.lost_since_ms > 0
         while True:
             try:
                 await self._connection.ready()
-                if lost and (end := await self._reconcile()) is not None:
+                if self._sent_ms > 0 and (end := await self._reconcile()) is not None:
                     return end
-                lost = True
-                return await self._ask()
+                if (end := await self._ask()) is not None:
+                    return end
             except HostRefused as error:
                 return Failed(Status.FAILED, str(error), self._text)
-            except _NotNow as not_now:
-                lost = self._sent_ms > 0
-                await self._clock.sleep(not_now.wait_s)
             except HostUnavailable as error:
                 _log.warning("run %s: %s; looking for it when the gateway is back", self.turn.run_id, error)
-                lost = self._sent_ms > 0
                 await self._clock.sleep(SETTLE_EVERY_S)
 
-    async def _ask(self) -> End:
-        """Request the run, or its outcome where the gateway knows its key already."""
+    async def _ask(self) -> End | None:
+        """Request the run, or its outcome where the gateway knows its key; ``None`` when it takes no runs now."""
         asked_before, self._sent_ms = self._sent_ms, self._sent_ms or self._clock.wall_ms()
         pictures = await asyncio.to_thread(attachments, self.turn.media)
         for _ in range(SETTLE_TRIES):
             answer = await self._request(pictures)
             if answer is None:
-                return self._with_text(end_of_event(self._over.result()))
+                return self._with_text(outcome.end_of_event(self._over.result()))
             if pictures and answer.fault is not None and UNSUPPORTED in answer.fault.message:
                 pictures = []  # the model takes none; their addresses stand in the text
                 continue
-            if not started(answer):
-                return self._with_text(self._end_told(answer, asked_before))
+            if not outcome.started(answer):
+                if (end := outcome.end_of(answer, aborted=self.aborted)) is None:
+                    self._sent_ms = asked_before  # a gateway that takes no runs now was not asked at all
+                    after_ms = answer.fault.retry_after_ms if answer.fault else 0
+                    await self._clock.sleep(after_ms / 1000 or SETTLE_EVERY_S)
+                    return None
+                return self._with_text(end)
             if (end := await self._follow()) is not None:
                 return self._with_text(end)
             await self._clock.sleep(SETTLE_EVERY_S)
@@ -150,40 +136,28 @@ class GatewayRun:
         return await self._from_history() or lost
 
     async def _request(self, pictures: Sequence[Mapping[str, str]]) -> Response | None:
-        """Send the request and return its last answer, ``None`` where only an event told the run's end."""
+        """Send the request and return the answer that tells the run's end, or why it did not begin.
+
+        ``None`` when the end's event came and the answer does not follow: 2026.5.22 gives some aborted runs none.
+        """
         async with self._connection.exchange("agent", self._params(pictures)) as exchange:
             answer = await exchange.next()
-            if started(answer):
+            if outcome.started(answer):
                 self._accept()
-            if text(answer.payload.get("status")) == "accepted":
-                return await self._last(exchange)
-            return answer
-
-    def _end_told(self, answer: Response, asked_before: int) -> End:
-        """Return the end an answer tells; a gateway that takes no runs now was not asked at all."""
-        end = end_of(answer, aborted=self.aborted)
-        if end is None:
-            self._sent_ms = asked_before
-            raise _NotNow(answer.fault.retry_after_ms / 1000 if answer.fault else 0)
-        return end
-
-    async def _last(self, exchange: GatewayExchange) -> Response | None:
-        """Return the answer that tells the run's end; ``None`` when its event came and the answer does not follow.
-
-        2026.5.22 gives some aborted runs no second answer.
-        """
-        answer = asyncio.ensure_future(exchange.next())
-        first: set[asyncio.Future[Any]] = {answer, self._over}
-        try:
-            await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
-            if answer.done():
-                return answer.result()
-            answer.cancel()
-            return await within(self._clock, ANSWER_WITHIN_S, exchange.next())
-        except TimeoutError:
-            return None
-        finally:
-            answer.cancel()
+            if text(answer.payload.get("status")) != "accepted":
+                return answer
+            last = asyncio.ensure_future(exchange.next())
+            first: set[asyncio.Future[Any]] = {last, self._over}
+            try:
+                await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
+                if last.done():
+                    return last.result()
+                last.cancel()
+                return await within(self._clock, ANSWER_WITHIN_S, exchange.next())
+            except TimeoutError:
+                return None
+            finally:
+                last.cancel()
 
     async def _follow(self) -> End | None:
         """Wait for a run that is under way; ``None`` when it has ended and its text has to be asked for."""
@@ -192,7 +166,7 @@ class GatewayRun:
             payload = await self._connection.call("agent.wait", params, within_s=WAIT_MS / 1000 + 15)
             if self.aborted and text(payload.get("status")) != "pending":
                 return Failed(Status.KILLED, "the run was aborted")
-            if (end := end_of_wait(payload)) is not None:
+            if (end := outcome.end_of_wait(payload)) is not None:
                 return end
             if text(payload.get("status")) == "ok":
                 return None
@@ -243,7 +217,7 @@ class GatewayRun:
 
     async def _settled(self, told: Mapping[str, Any]) -> End:
         """Return what a run under a foreign id came to, from the event that ended it or the history behind it."""
-        end = end_of_event(told)
+        end = outcome.end_of_event(told)
         tries = SETTLE_TRIES if isinstance(end, Final) else 1
         for _ in range(tries):
             if (answer := await self._from_history()) is not None:
@@ -256,13 +230,13 @@ class GatewayRun:
         params = {"sessionKey": self.turn.session_key, "limit": HISTORY_LIMIT}
         payload = await self._connection.call("chat.history", params)
         messages = payload.get("messages")
-        verdict = judge(
+        answer = outcome.judge(
             messages if isinstance(messages, list) else (),
             run_id=self.turn.run_id,
             question=self._question,
             since_ms=self._sent_ms,
         )
-        return Final(verdict.answer) if verdict.answer else None
+        return Final(answer) if answer else None
 
     def _with_text(self, end: End) -> End:
         """Give a failed run what it had written by then."""
@@ -284,11 +258,3 @@ class GatewayRun:
         if turn.conversation != "direct":
             params |= {"groupId": turn.channel_id, "extraSystemPrompt": system_prompt_of(turn)}
         return params
-
-
-class _NotNow(Exception):
-    """The gateway takes no runs at the moment."""
-
-    def __init__(self, wait_s: float) -> None:
-        super().__init__(f"in {wait_s:g} s")
-        self.wait_s = wait_s or SETTLE_EVERY_S

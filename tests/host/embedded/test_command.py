@@ -10,6 +10,7 @@ from typing import Any, cast
 import pytest
 
 from openclaw_channel_octo.errors import ConfigError
+from openclaw_channel_octo.host.embedded import command
 from openclaw_channel_octo.host.embedded.agents import Agent, AgentError, Prompt
 from openclaw_channel_octo.host.embedded.command import CommandAgent
 from tests.processes import alive, gone
@@ -131,8 +132,9 @@ def test_an_empty_command_is_refused() -> None:
         CommandAgent([])
 
 
-async def test_too_much_output_ends_the_program() -> None:
-    agent = CommandAgent(["yes"], max_output=100_000)
+async def test_too_much_output_ends_the_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(command, "MAX_OUTPUT", 100_000)
+    agent = CommandAgent(["yes"])
     pieces: list[str] = []
     with pytest.raises(AgentError, match="more than 100000 bytes"):
         await collect(agent, pieces)
@@ -158,8 +160,11 @@ async def test_cancelling_the_answer_ends_the_whole_process_group() -> None:
     assert await gone(*pids)
 
 
-async def test_a_program_that_ignores_sigterm_is_killed_after_the_grace_time() -> None:
-    pieces = stream(shell("trap '' TERM; echo $$; while :; do sleep 0.01; done", grace_s=0.05))
+async def test_a_program_that_ignores_sigterm_is_killed_after_the_grace_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(command, "GRACE_S", 0.05)
+    pieces = stream(shell("trap '' TERM; echo $$; while :; do sleep 0.01; done"))
     pids = await first_pids(pieces, 1)
     await pieces.aclose()
     assert await gone(*pids)
@@ -173,15 +178,21 @@ async def test_a_program_may_say_goodbye_when_it_is_stopped(tmp_path: Path) -> N
     assert note.read_text() == "saved\n"
 
 
-async def test_a_grandchild_that_holds_the_pipes_open_does_not_hang_the_answer() -> None:
-    said = await answer(shell("sleep 1000 & echo $!", drain_s=0.02))
+async def test_a_grandchild_that_holds_the_pipes_open_does_not_hang_the_answer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(command, "DRAIN_S", 0.02)
+    said = await answer(shell("sleep 1000 & echo $!"))
     assert await gone(int(said))
 
 
-async def test_a_grandchild_outside_the_group_does_not_hang_the_answer_either(tmp_path: Path) -> None:
+async def test_a_grandchild_outside_the_group_does_not_hang_the_answer_either(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(command, "DRAIN_S", 0.02)
     note = tmp_path / "pid"
     away = f"setsid sh -c 'echo $$ > {note}; exec sleep 1000' &"
-    said = await answer(shell(f"{away} until test -s {note}; do sleep 0.002; done; cat {note}", drain_s=0.02))
+    said = await answer(shell(f"{away} until test -s {note}; do sleep 0.002; done; cat {note}"))
     assert alive(int(said))
     os.kill(int(said), 9)
 

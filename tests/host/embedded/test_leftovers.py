@@ -206,7 +206,8 @@ async def test_the_end_of_the_thread_that_started_a_program_does_not_end_it(tmp_
         assert programs._own is not None
         leftovers.note_run(programs._own / "1.run", RUN)
         leftovers.note_program(programs._own / "1.run", running.pid)
-        assert programs._watched()
+        assert programs._watcher is not None
+        assert programs._watcher.poll() is None
         assert running.poll() is None
         await programs.stop()
         assert running.wait() == -signal.SIGKILL

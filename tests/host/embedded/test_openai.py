@@ -171,13 +171,16 @@ async def test_an_answer_without_content_is_empty(endpoint: Endpoint) -> None:
     assert await answer(endpoint.agent()) == ""
 
 
-async def test_the_request_holds_model_key_system_prompt_history_and_names(endpoint: Endpoint) -> None:
+async def test_the_request_holds_model_key_system_prompt_history_and_names(
+    endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
     history = (
         Message(role="user", text="too old"),
         Message(role="user", text="hi", sender="Bob\n"),
         Message(role="assistant", text="hello"),
     )
-    agent = endpoint.agent(system_prompt="Be brief.", history_limit=2)
+    monkeypatch.setattr("openclaw_channel_octo.host.embedded.openai.HISTORY_LIMIT", 2)
+    agent = endpoint.agent(system_prompt="Be brief.")
     asked = prompt(
         "and now?", sender_name="Alice", conversation="group", history=history, context="[earlier]"
     )
@@ -198,10 +201,11 @@ async def test_the_request_holds_model_key_system_prompt_history_and_names(endpo
 
 
 async def test_a_direct_conversation_needs_no_names_and_an_open_endpoint_no_key(endpoint: Endpoint) -> None:
-    agent = OpenAIAgent(endpoint.url + "/chat/completions/", "tiny", history_limit=0)
+    agent = OpenAIAgent(endpoint.url + "/chat/completions/", "tiny")
     await answer(agent, prompt(sender_name="Alice", history=(Message(role="user", text="old"),)))
     assert endpoint.headers == [None]
-    assert endpoint.requests[0]["messages"] == [{"role": "user", "content": "hello"}]
+    said = [{"role": "user", "content": text} for text in ("old", "hello")]
+    assert endpoint.requests[0]["messages"] == said
 
 
 @pytest.mark.parametrize(

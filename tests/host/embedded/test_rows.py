@@ -6,6 +6,7 @@ import pytest
 
 from openclaw_channel_octo.host.base import Recovery
 from openclaw_channel_octo.host.embedded import rows
+from openclaw_channel_octo.host.fields import snapshot_of
 from openclaw_channel_octo.session.status import RECOVERY_CLEARS, SessionSnapshot, Status
 
 KEY = "agent:main:octo:group:g1"
@@ -13,7 +14,7 @@ KEY = "agent:main:octo:group:g1"
 
 def test_the_entry_of_the_bug_report_reads_as_a_failed_session_without_ids() -> None:
     entry = {"sessionKey": KEY, "status": "failed", "abortedLastRun": False, "runtimeMs": 394653}
-    assert rows.snapshot(KEY, entry) == SessionSnapshot(session_key=KEY, status="failed", runtime_ms=394653)
+    assert snapshot_of(KEY, entry) == SessionSnapshot(session_key=KEY, status="failed", runtime_ms=394653)
 
 
 @pytest.mark.parametrize(
@@ -38,7 +39,7 @@ def test_fields_of_a_wrong_type_count_as_missing_and_a_strange_status_as_unknown
     field: str, value: Any, read: Any
 ) -> None:
     names = {"sessionId": "session_id", "startedAt": "started_at", "lastRunError": "last_run_error"}
-    assert getattr(rows.snapshot(KEY, {field: value}), names.get(field, field)) == read
+    assert getattr(snapshot_of(KEY, {field: value}), names.get(field, field)) == read
 
 
 def test_a_run_starts_on_a_clean_lifecycle_and_keeps_the_rest() -> None:
@@ -86,7 +87,7 @@ def test_the_end_of_a_run_records_how_and_when(status: Status, aborted: bool) ->
     rows.start_run(entry, run_id="r1", session_id="s1", now_ms=1_000)
     error = "" if status == Status.DONE else "why" * 1000
     rows.end_run(entry, run_id="r1", status=status, error=error, now_ms=1_250)
-    seen = rows.snapshot(KEY, entry)
+    seen = snapshot_of(KEY, entry)
     assert (seen.status, seen.started_at, seen.ended_at, seen.runtime_ms) == (status, 1_000, 1_250, 250)
     assert seen.updated_at == 1_250
     assert entry["abortedLastRun"] is aborted
@@ -129,7 +130,7 @@ FAILED: rows.Entry = {
 
 def test_recovery_clears_the_lifecycle_and_nothing_else() -> None:
     entry = dict(FAILED)
-    seen = rows.snapshot(KEY, entry)
+    seen = snapshot_of(KEY, entry)
     assert rows.recover(entry, seen, session_id="unused") is Recovery.RECOVERED
     assert entry == {key: value for key, value in FAILED.items() if key not in RECOVERY_CLEARS}
 
@@ -138,13 +139,13 @@ def test_recovery_clears_the_lifecycle_and_nothing_else() -> None:
 def test_recovery_of_another_session_or_run_than_was_seen_is_a_conflict(change: dict[str, Any]) -> None:
     entry = FAILED | change
     before = dict(entry)
-    assert rows.recover(entry, rows.snapshot(KEY, FAILED), session_id="new") is Recovery.CONFLICT
+    assert rows.recover(entry, snapshot_of(KEY, FAILED), session_id="new") is Recovery.CONFLICT
     assert entry == before
 
 
 def test_recovery_gives_an_id_to_a_session_without_one_and_only_once() -> None:
     entry: rows.Entry = {"sessionKey": KEY, "status": "failed", "runtimeMs": 394653}
-    seen = rows.snapshot(KEY, entry)
+    seen = snapshot_of(KEY, entry)
     assert rows.recover(entry, seen, session_id="new") is Recovery.RECOVERED
     assert entry == {"sessionKey": KEY, "sessionId": "new"}
     assert rows.recover(entry, seen, session_id="newer") is Recovery.CONFLICT

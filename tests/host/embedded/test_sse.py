@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from openclaw_channel_octo.host.embedded import openai
 from openclaw_channel_octo.host.embedded.agents import AgentError
-from openclaw_channel_octo.host.embedded.sse import SseParser, is_stream
+from openclaw_channel_octo.host.embedded.openai import SseParser, is_stream
 from tests.work import cpu_s
 
 
@@ -34,14 +35,20 @@ def test_a_last_event_without_its_blank_line_counts() -> None:
     assert parse(b"") == []
 
 
+@pytest.fixture
+def _limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(openai, "MAX_EVENT", 10)
+
+
+@pytest.mark.usefixtures("_limit")
 def test_an_event_above_the_limit_is_refused() -> None:
-    parser = SseParser(limit=10)
+    parser = SseParser()
     assert parser.feed(b"data: 12345\n\n") == ["12345"]
     parser.feed(b"data: 12345\n")
     with pytest.raises(AgentError, match="larger than 10 bytes"):
         parser.feed(b"data: 123456\n")
     with pytest.raises(AgentError, match="larger than 10 bytes"):
-        SseParser(limit=10).feed(b"x" * 11)
+        SseParser().feed(b"x" * 11)
 
 
 def test_a_byte_order_mark_belongs_to_no_event() -> None:
@@ -53,9 +60,10 @@ def test_an_event_is_there_with_its_blank_line_whatever_ends_lines() -> None:
         assert SseParser().feed(b"data: a" + 2 * end) == ["a"]
 
 
+@pytest.mark.usefixtures("_limit")
 def test_many_empty_lines_of_data_are_bounded_too() -> None:
     with pytest.raises(AgentError, match="larger than 10 bytes"):
-        SseParser(limit=10).feed(b"data:\n" * 11)
+        SseParser().feed(b"data:\n" * 11)
 
 
 @pytest.mark.parametrize(

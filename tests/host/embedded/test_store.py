@@ -18,9 +18,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from openclaw_channel_octo.errors import SessionStoreError
-from openclaw_channel_octo.host.embedded import store as store_module
-from openclaw_channel_octo.host.embedded.content import dump_content, entry_text, parse_content
+from openclaw_channel_octo.host.embedded import session_file
 from openclaw_channel_octo.host.embedded.rows import Entry
+from openclaw_channel_octo.host.embedded.session_file import Content, dump_content, entry_text, parse_content
 from openclaw_channel_octo.host.embedded.store import SessionStore
 from openclaw_channel_octo.host.files import dump_json
 from openclaw_channel_octo.testing.clock import ManualClock
@@ -63,6 +63,10 @@ def set_aside(path: Path) -> list[Path]:
     return sorted(path.parent.glob("sessions.json.broken-*"))
 
 
+async def everything(store: SessionStore) -> Content:
+    return await store._do(store._file.read)
+
+
 async def opened(path: Path, clock: ManualClock) -> SessionStore:
     store = SessionStore(path, clock=clock)
     await store.open()
@@ -83,7 +87,7 @@ def full_disk() -> Iterator[None]:
 async def test_a_missing_file_means_no_sessions_and_appears_with_the_first_write(
     store: SessionStore, path: Path
 ) -> None:
-    assert await store.all() == {}
+    assert await everything(store) == {}
     assert not path.exists()
     await store.update(KEY, put(status="done"))
     assert on_disk(path) == {KEY: {"status": "done"}}
@@ -110,7 +114,7 @@ async def test_an_empty_file_means_no_sessions_and_is_warned_about(
 ) -> None:
     path.touch()
     store = await opened(path, clock)
-    assert await store.all() == {}
+    assert await everything(store) == {}
     assert [record.levelname for record in caplog.records] == ["WARNING"]
     await store.update(KEY, put(status="done"))
     assert on_disk(path) == {KEY: {"status": "done"}}
@@ -135,7 +139,7 @@ async def test_a_broken_file_is_set_aside_at_start_and_said_so(
 ) -> None:
     path.write_bytes(content)
     store = await opened(path, clock)
-    assert await store.all() == {}
+    assert await everything(store) == {}
     (aside,) = set_aside(path)
     assert aside.name == f"sessions.json.broken-{clock.wall_ms()}"
     assert aside.read_bytes() == content
@@ -154,8 +158,8 @@ async def test_a_broken_file_is_restored_from_the_last_good_content_at_start(
     await first.close()
     path.write_bytes(b'{"half')
     second = await opened(path, clock)
-    assert await second.all() == {KEY: {"status": "failed"}, OTHER: {"status": "done"}}
-    assert on_disk(path) == await second.all()
+    assert await everything(second) == {KEY: {"status": "failed"}, OTHER: {"status": "done"}}
+    assert on_disk(path) == await everything(second)
     await second.close()
 
 
@@ -165,7 +169,7 @@ async def test_a_broken_backup_is_said_so_and_does_not_stop_the_start(
     path.write_bytes(b'{"half')
     path.with_name("sessions.json.bak").write_bytes(b"{")
     store = await opened(path, clock)
-    assert await store.all() == {}
+    assert await everything(store) == {}
     assert "sessions.json.bak cannot be used either" in caplog.text
     await store.close()
 
@@ -187,7 +191,7 @@ async def test_two_broken_files_in_the_same_millisecond_are_both_kept(
     await store.update(KEY, put(status="done"))
     for content in (b"{1", b"{22"):
         path.write_bytes(content)
-        await store.all()
+        await everything(store)
     assert [aside.read_bytes() for aside in set_aside(path)] == [b"{1", b"{22"]
 
 
@@ -258,7 +262,7 @@ async def test_an_entry_in_the_form_of_the_bug_report_is_found_and_updated_in_pl
     store = await opened(path, clock)
     assert await store.get(KEY) == REPORTED
     await store.update(KEY, put(status="done"))
-    assert list((await store.all()).values()) == [REPORTED | {"status": "done"}]
+    assert list((await everything(store)).values()) == [REPORTED | {"status": "done"}]
     await store.close()
 
 
@@ -439,8 +443,8 @@ async def test_of_an_unwritten_change_and_an_edit_of_the_same_entry_the_edit_win
         await store.update(KEY, put(status="failed"))
         await store.update(OTHER, put(status="failed"))
     write(path, {KEY: {"status": "edited"}, OTHER: {"status": "done"}, "third": {}})
-    assert await store.all() == {KEY: {"status": "edited"}, OTHER: {"status": "failed"}, "third": {}}
-    assert on_disk(path) == await store.all()
+    assert await everything(store) == {KEY: {"status": "edited"}, OTHER: {"status": "failed"}, "third": {}}
+    assert on_disk(path) == await everything(store)
 
 
 async def test_a_deleted_file_means_no_sessions(store: SessionStore, path: Path) -> None:
@@ -461,7 +465,7 @@ async def test_a_deleted_folder_is_made_again(store: SessionStore, path: Path) -
 async def test_a_lock_that_another_process_keeps_does_not_stop_a_turn(
     store: SessionStore, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store_module, "LOCK_WAIT_S", 0.02)
+    monkeypatch.setattr(session_file, "LOCK_WAIT_S", 0.02)
     holder = "import fcntl,sys; f=open(sys.argv[1],'w'); fcntl.flock(f,2); print('held',flush=True); sys.stdin.read()"
     lock = path.with_name("sessions.json.lock")
     with subprocess.Popen(  # noqa: ASYNC220  # a helper of the test
@@ -595,6 +599,6 @@ WORDS = st.text(st.characters(exclude_categories=["Cs"]))
 
 @given(st.dictionaries(WORDS, st.recursive(st.none() | WORDS | st.integers(), st.lists, max_leaves=5)))
 def test_a_file_written_entry_by_entry_is_the_file_written_at_once(content: dict[str, Any]) -> None:
-    texts = {name: entry_text(name, entry) for name, entry in content.items()}
+    texts = [entry_text(name, entry) for name, entry in content.items()]
     assert json.loads(dump_content(texts)) == content
     assert dump_content(texts) == dump_json(content, indent=2)

@@ -7,7 +7,7 @@ import pytest
 
 from openclaw_channel_octo.clock import Clock
 from openclaw_channel_octo.host.base import Final, MediaItem
-from openclaw_channel_octo.host.gateway.attachments import LARGEST_PICTURE, attachments, picture_type
+from openclaw_channel_octo.host.gateway.prompt import LARGEST_PICTURE, attachments, picture_type
 from openclaw_channel_octo.testing.gateway.server import FakeGateway
 from tests.host.gateway.test_host import end_of, hosted, turn
 from tests.runtime.rig import FastClock

@@ -170,7 +170,7 @@ async def test_a_run_somebody_else_aborts_ends_by_its_event_where_no_answer_come
     async with FakeGateway(version=OLD) as gateway, hosted(gateway, tmp_path, clock) as host:
         gateway.runs.answers_aborted = False
         running = await begun(gateway, host, Hang())
-        await host.ask("sessions.abort", {"key": KEY, "runId": "run-1"})
+        await host.connection.call("sessions.abort", {"key": KEY, "runId": "run-1"})
         end = await running
     assert isinstance(end, Failed)
     assert end.status == Status.KILLED
@@ -307,8 +307,8 @@ async def test_a_turn_waits_for_a_gateway_that_is_not_there_yet(tmp_path: Path, 
     await gateway.start()
     await gateway.kill()
     async with hosted(gateway, tmp_path, clock) as host:
-        assert host.status.state is GatewayState.CONNECTING
-        assert "no gateway answers" in host.status.why
+        assert host.connection.state is GatewayState.CONNECTING
+        assert "no gateway answers" in host.connection.why
         running = asyncio.create_task(end_of(host, turn()))
         await gateway.start()
         assert await running == Final("echo: [ann] hello")
@@ -337,12 +337,12 @@ async def test_a_gateway_that_begins_to_refuse_fails_turns_until_it_lets_us_in_a
 ) -> None:
     gateway.refusing = "token"
     gateway.drop_connections()
-    await until(lambda: host.status.state is GatewayState.REFUSED)
+    await until(lambda: host.connection.state is GatewayState.REFUSED)
     with pytest.raises(HostRefused):
         await host.ready()
     assert isinstance(await end_of(host, turn()), Failed)
     gateway.refusing = ""
-    await until(lambda: host.status.state is GatewayState.ONLINE)
+    await until(lambda: host.connection.state is GatewayState.ONLINE)
     assert await end_of(host, turn(run_id="run-2")) == Final("echo: [ann] hello")
 
 

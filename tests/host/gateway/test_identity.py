@@ -6,22 +6,18 @@ import stat
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from openclaw_channel_octo.errors import HostError
-from openclaw_channel_octo.host.gateway.identity import DeviceFile, DeviceIdentity, Proof
+from openclaw_channel_octo.host.gateway.identity import DeviceFile, DeviceIdentity, signed_text
 from tests.host.gateway.transcripts import frames
 
-PROOF = Proof(
-    client_id="gateway-client",
-    client_mode="backend",
-    role="operator",
-    scopes=("operator.read",),
-    signed_at=1,
-    token="t",
-    nonce="n",
-    platform="linux",
-)
+CONNECT = {
+    "client": {"id": "gateway-client", "mode": "backend", "platform": "linux"},
+    "role": "operator",
+    "scopes": ["operator.read"],
+    "auth": {"token": "t"},
+}
 
 
 def decoded(text: str) -> bytes:
@@ -31,25 +27,17 @@ def decoded(text: str) -> bytes:
 def test_the_text_we_sign_is_the_one_a_real_gateway_verified() -> None:
     connect = next(frame["params"] for way, frame in frames("s7-auth-cli-device-v3") if way == "out")
     device = connect["device"]
-    proof = Proof(
-        client_id=connect["client"]["id"],
-        client_mode=connect["client"]["mode"],
-        role=connect["role"],
-        scopes=connect["scopes"],
-        signed_at=device["signedAt"],
-        token=connect["auth"]["token"],
-        nonce=device["nonce"],
-        platform=connect["client"]["platform"],
-    )
+    signed = signed_text(device["id"], connect, signed_at=device["signedAt"], nonce=device["nonce"])
     key = Ed25519PublicKey.from_public_bytes(decoded(device["publicKey"]))
-    key.verify(decoded(device["signature"]), proof.text(device["id"]).encode())
+    key.verify(decoded(device["signature"]), signed.encode())
 
 
 def test_a_signature_verifies_with_the_public_key_sent_along() -> None:
-    identity = DeviceIdentity.generate()
-    device = identity.sign(PROOF)
+    identity = DeviceIdentity(Ed25519PrivateKey.generate())
+    device = identity.sign(CONNECT, signed_at=1, nonce="n")
+    signed = signed_text(device["id"], CONNECT, signed_at=1, nonce="n")
     key = Ed25519PublicKey.from_public_bytes(decoded(device["publicKey"]))
-    key.verify(decoded(device["signature"]), PROOF.text(device["id"]).encode())
+    key.verify(decoded(device["signature"]), signed.encode())
     assert (device["signedAt"], device["nonce"]) == (1, "n")
 
 

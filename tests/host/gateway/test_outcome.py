@@ -162,8 +162,8 @@ SYSTEM = user("[System] Your previous turn was interrupted by a gateway restart.
     ],
 )
 def test_an_answer_is_found_behind_its_own_question(messages: list[Any], *, asked: bool, answer: str) -> None:
-    verdict = judge(messages, run_id="r-1", question="hello", since_ms=10_000)
-    assert (verdict.asked, verdict.answer) == (asked, answer)
+    found = judge(messages, run_id="r-1", question="hello", since_ms=10_000)
+    assert (found is not None, found or "") == (asked, answer)
 
 
 def test_content_is_a_string_or_blocks() -> None:

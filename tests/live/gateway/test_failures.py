@@ -131,7 +131,7 @@ async def aborted_elsewhere(deployment: Deployment, cell: Cell) -> None:
     await until_asked(deployment, "wait")
     await asyncio.sleep(2.5)  # 2026.5.22 does not end a run that is aborted the moment its model is asked
     (run_id,) = deployment.runs(cell.session_key)
-    await deployment.host.ask("sessions.abort", {"key": cell.session_key, "runId": run_id})
+    await deployment.host.connection.call("sessions.abort", {"key": cell.session_key, "runId": run_id})
     assert await cell.until(1) == [STOPPED]
     assert cell.after_the_model("wait [stub:hang]") < 2.5 + SOON_S
     await and_then(cell, restart=None)

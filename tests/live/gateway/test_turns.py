@@ -52,7 +52,7 @@ async def test_group_thread_and_direct_messages_are_answered_by_the_agents_the_b
                 timeout_s=LONG_S, url=None, token=None, openclawConfig=str(deployment.gateway.config_path)
             )
             await talk(deployment)
-            rows = (await deployment.host.ask("sessions.list", {"limit": 100}))["sessions"]
+            rows = (await deployment.host.connection.call("sessions.list", {"limit": 100}))["sessions"]
             good = await check(deployment, deployment.gateway.token)
             bad = await check(deployment, "wrong")
     except CannotInstall as missing:
