@@ -35,7 +35,7 @@ from openclaw_channel_octo.runtime.wiring import (
     make_attachments,
     make_fetcher,
     make_outbox,
-    make_surroundings,
+    make_directory,
     make_turns,
 )
 from openclaw_channel_octo.wire.events import Connected
@@ -61,7 +61,7 @@ class Bot:
         api: its API.
         lease: the right to connect it.
         log: its log.
-        measures: counts what happens, ``None`` where nobody collects that.
+        metrics: counts what happens, ``None`` where nobody collects that.
         tap: sees what it sends and receives, ``None`` where nobody looks.
     """
 
@@ -73,7 +73,7 @@ class Bot:
         lease: Lease,
         log: BotLog,
         *,
-        measures: BotMetrics | None = None,
+        metrics: BotMetrics | None = None,
         tap: Tap | None = None,
     ) -> None:
         self._config = config
@@ -85,7 +85,7 @@ class Bot:
         self._elsewhere: ConnectionStatus | None = None
         self._tasks = TaskSet(log, shared.clock)
         self._intake = TaskSet(log, shared.clock)
-        self._measures = measures
+        self._metrics = metrics
         self._begun, self._begun_ms = False, 0
         self._server_ahead_ms = 0
         self.outbound: ActionContext | None = None
@@ -192,7 +192,7 @@ class Bot:
 
     def _build(self) -> None:
         shared, config = self._shared, self._config
-        basics = BotContext(
+        context = BotContext(
             config=config,
             identity=self._identity,
             api=self._api,
@@ -202,37 +202,37 @@ class Bot:
             journal=shared.journal,
             clock=shared.clock,
             tasks=self._tasks,
-            measures=self._measures,
+            metrics=self._metrics,
             log=self._log,
         )
-        self._around = around = make_surroundings(basics)
-        outbox = make_outbox(basics, around, self._files)
-        presence = Presence(basics)
+        self._directory = directory = make_directory(context)
+        outbox = make_outbox(context, directory, self._files)
+        presence = Presence(context)
         self._media = files = downloads.MediaDownloads(self._fetcher, self._tasks, shared.clock)
         self._pipeline = Pipeline(
-            basics=basics,
+            context=context,
             lanes=shared.lanes,
             inbox=Inbox(
                 config.account_id,
                 self._identity,
                 shared.routing,
-                around.policy,
+                directory.policy,
                 shared.journal,
-                around.observe,
+                directory.observe,
             ),
-            admission=make_admission(basics, outbox),
+            admission=make_admission(context, outbox),
             outbox=outbox,
             presence=presence,
             media=files,
-            roster=around.roster,
-            commands=Commands(context=basics, runs=shared.runs, lanes=shared.lanes),
-            turns=make_turns(basics, shared, around, outbox, presence, files),
+            roster=directory.roster,
+            commands=Commands(context=context, runs=shared.runs, lanes=shared.lanes),
+            turns=make_turns(context, shared, directory, outbox, presence, files),
         )
-        self.outbound = ActionContext(context=basics, directory=around, outbox=outbox)
+        self.outbound = ActionContext(context=context, directory=directory, outbox=outbox)
 
     def _make_gap_filler(self) -> GapFiller:
         return GapFiller(
-            history=MissedHistory(self._api, self._around.places, self._identity, self._log),
+            history=MissedHistory(self._api, self._directory.groups, self._identity, self._log),
             accept=self._fetched,
             release=self._pipeline.release,
             cursors=self._shared.journal.cursors(self._config.account_id),
@@ -257,7 +257,7 @@ class Bot:
         was in time when the bot started is so when the conversation's turn has come, too.
         """
         now_ms = self._shared.clock.wall_ms()
-        if not self._around.needs_mention(channel):
+        if not self._directory.needs_mention(channel):
             return self._server_s(now_ms)
         from_ms = max(self._begun_ms, now_ms - FIRST_ROUND_MS)
         return self._server_s(from_ms) - self._config.cold_start_max_age_seconds
@@ -271,7 +271,7 @@ class Bot:
         """Fetch what was said while nobody listened; servers push nothing of it (protocol §4.8)."""
         self._server_ahead_ms = connected.time_diff_ms
         if self._begun:
-            self._intake.start(self._around.refresh(self._gaps.rounds.latest()), "surroundings")
+            self._intake.start(self._directory.refresh(self._gaps.rounds.latest()), "surroundings")
             self._intake.start(self._gaps.catch_up(), "catch-up")
         else:
             self._begin()
@@ -285,7 +285,7 @@ class Bot:
         """Get to know the conversations, fetch what was missed, and take up what an earlier process left open."""
         journal, account = self._shared.journal, self._config.account_id
         self._gaps.restore(await journal.cursors(account).latest())
-        await self._around.refresh(self._gaps.rounds.latest())
+        await self._directory.refresh(self._gaps.rounds.latest())
         await self._gaps.catch_up(await self._pipeline.open())
         self._pipeline.resume()
         check = partial(self._gaps.check, self._online)

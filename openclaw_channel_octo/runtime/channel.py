@@ -131,18 +131,18 @@ class OctoChannel:
                 return
             origin = self._origins.setdefault(urlsplit(account.api_url)[:2], Origin())
             tap = self._tap(account.account_id) if self._tap else None
-            measures = BotMetrics(self._meter, self._clock, account.account_id) if self._meter else None
+            metrics = BotMetrics(self._meter, self._clock, account.account_id) if self._meter else None
             api = BotApi(
                 base_url=account.api_url,
                 token=account.token,
                 clock=self._clock,
                 origin=origin,
                 tap=tap.call if tap else None,
-                on_attempt=measures.called if measures else None,
+                on_attempt=metrics.called if metrics else None,
             )
             lease = FileLease(self._leases, f"{account.api_url} {account.token.get_secret_value()}")
             log = BotLog(_log, account.account_id)
-            bot = Bot(account, shared, api, lease, log, measures=measures, tap=tap)
+            bot = Bot(account, shared, api, lease, log, metrics=metrics, tap=tap)
             self._bots[account.account_id] = bot
             bot.start()
 

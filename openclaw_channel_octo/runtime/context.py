@@ -29,7 +29,7 @@ class BotContext(Struct, frozen=True, kw_only=True):
         journal: the record of messages.
         clock: time.
         tasks: owns the bot's work.
-        measures: counts what happens, ``None`` where nobody collects that.
+        metrics: counts what happens, ``None`` where nobody collects that.
         log: the bot's log.
     """
 
@@ -42,7 +42,7 @@ class BotContext(Struct, frozen=True, kw_only=True):
     journal: Journal
     clock: Clock
     tasks: TaskSet
-    measures: BotMetrics | None
+    metrics: BotMetrics | None
     log: BotLog
 
     def blocks(self, uid: str) -> bool:

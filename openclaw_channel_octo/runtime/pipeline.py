@@ -49,7 +49,7 @@ class Pipeline(Struct, eq=False, kw_only=True):
     """Takes one bot's messages to their lanes, or to the notice or command they end with.
 
     Attributes:
-        basics: what every part of the bot is made from.
+        context: what every part of the bot is made from.
         lanes: one for each session key.
         inbox: judges and records.
         admission: ends what gets no turn.
@@ -61,7 +61,7 @@ class Pipeline(Struct, eq=False, kw_only=True):
         turns: answers messages.
     """
 
-    basics: BotContext
+    context: BotContext
     lanes: Lanes
     inbox: Inbox
     admission: Admission
@@ -89,7 +89,7 @@ class Pipeline(Struct, eq=False, kw_only=True):
             The conversations in which an earlier process left messages open.
         """
         if not self._open.is_set():
-            self._left_open = await self.basics.journal.messages.unfinished(self.basics.config.account_id)
+            self._left_open = await self.context.journal.messages.unfinished(self.context.config.account_id)
             self._open.set()
         return dict.fromkeys(row.channel for row in self._left_open)
 
@@ -117,8 +117,8 @@ class Pipeline(Struct, eq=False, kw_only=True):
         except BaseException:
             self._passed_on.set()
             raise
-        if self.basics.measures is not None:
-            self.basics.measures.received(events, outcomes)
+        if self.context.metrics is not None:
+            self.context.metrics.received(events, outcomes)
         return outcomes
 
     def dispatch(self, outcomes: Sequence[Outcome]) -> None:
@@ -130,7 +130,7 @@ class Pipeline(Struct, eq=False, kw_only=True):
         self._passed_on.set()
         rows = [outcome.row.id for outcome in admitted if outcome.row is not None]
         if rows:
-            self.basics.tasks.start(self.basics.journal.messages.queue(rows), "queued")
+            self.context.tasks.start(self.context.journal.messages.queue(rows), "queued")
 
     async def fetched(self, events: Sequence[Incoming], *, answer_since: int) -> Sequence[Outcome]:
         """Record messages of the history.
@@ -141,13 +141,13 @@ class Pipeline(Struct, eq=False, kw_only=True):
         """
         outcomes = await self.inbox.accept(events, answer_since=answer_since)
         await self._passed_on.wait()
-        if self.basics.measures is not None:
-            self.basics.measures.received(events, outcomes)
+        if self.context.metrics is not None:
+            self.context.metrics.received(events, outcomes)
         if too_old := sum(outcome.row is not None and outcome.row.reason == TOO_OLD for outcome in outcomes):
-            self.basics.log.warning(
+            self.context.log.warning(
                 "%d messages to the bot are older than %d s and are not answered; their conversations are told",
                 too_old,
-                self.basics.config.cold_start_max_age_seconds,
+                self.context.config.cold_start_max_age_seconds,
             )
         return self._admit(replace(outcome, fetched=True) for outcome in outcomes)
 
@@ -183,7 +183,7 @@ class Pipeline(Struct, eq=False, kw_only=True):
             return self._judge(outcome)
         except Exception as error:  # the message boundary
             if outcome.row is None:
-                self.basics.log.exception("message %s broke", outcome.message.message_id)
+                self.context.log.exception("message %s broke", outcome.message.message_id)
                 return outcome
             self._broke(outcome.row, error)
             return replace(outcome, row=None, session_key="")
@@ -213,24 +213,24 @@ class Pipeline(Struct, eq=False, kw_only=True):
 
     def _broke(self, row: InboundRow, error: Exception) -> None:
         with trace_scope(row.trace):
-            self.basics.log.error("the handling of message %s broke", row.message_id, exc_info=error)
+            self.context.log.error("the handling of message %s broke", row.message_id, exc_info=error)
             if row.id in self._in_hand:
                 return  # whoever has it ends it
             self._finished(row)
             self._turned_away(
-                row, self.basics.tasks.start(self._after_break(row, type(error).__name__), "broken-message")
+                row, self.context.tasks.start(self._after_break(row, type(error).__name__), "broken-message")
             )
 
     async def _after_break(self, row: InboundRow, kind: str) -> None:
         """Handle a message again, or end it where that was tried before."""
         reason = f"its handling broke ({kind}), see the log"
-        if await self.basics.journal.messages.note_break(row.id, reason) < MOST_BREAKS:
-            await self.basics.clock.sleep(TRY_AGAIN_S)
+        if await self.context.journal.messages.note_break(row.id, reason) < MOST_BREAKS:
+            await self.context.clock.sleep(TRY_AGAIN_S)
             self._in_hand.discard(row.id)
             self._handle(row, partial(self._take_up, row))
             return
         try:
-            await self.outbox.announce(row.channel, self.basics.config.texts.failed)
+            await self.outbox.announce(row.channel, self.context.config.texts.failed)
         except ApiError as problem:
             reason = f"{reason}; the notice failed too: {problem}"
         await self.outbox.give_up(row, reason)
@@ -239,7 +239,7 @@ class Pipeline(Struct, eq=False, kw_only=True):
         """Log what sets nothing in motion: chatter as people expect to find it, the rest at DEBUG."""
         message, kind, reason = outcome.message, outcome.decision.kind, outcome.decision.reason
         said = outcome.payload if kind is DecisionKind.CONTEXT else None
-        log, undecodable = self.basics.log, kind is DecisionKind.UNDECODABLE
+        log, undecodable = self.context.log, kind is DecisionKind.UNDECODABLE
         if not (said or undecodable or log.isEnabledFor(logging.DEBUG)):
             return
         with trace_scope(trace_of(message.message_id)):
@@ -258,11 +258,11 @@ class Pipeline(Struct, eq=False, kw_only=True):
         if row.id in self._shown:
             return
         with trace_scope(row.trace):
-            self.basics.log.info(
+            self.context.log.info(
                 "recv message from=%s channel=%s type=%s", row.from_uid, row.channel.id, payload.type
             )
             if row.decision == DecisionKind.TURN:
-                self.basics.log.info("[MENTION] 收到@消息 id=%s", row.message_id)
+                self.context.log.info("[MENTION] 收到@消息 id=%s", row.message_id)
                 self.media.begin(row.id, files_of(payload))
                 self.roster.warm(row.channel, row.from_uid)
             self.presence.begin(row.channel, row.message_id)
@@ -273,7 +273,7 @@ class Pipeline(Struct, eq=False, kw_only=True):
         begun = bool(row.ending or row.run_id) or row.state is RowState.RUNNING
         payload = parse_payload(row.payload)
         direct = row.channel.type == ChannelType.PERSON
-        message = Addressed(row, payload, command_of(payload, self.basics.identity, direct=direct))
+        message = Addressed(row, payload, command_of(payload, self.context.identity, direct=direct))
         self._start(message, look=True, begun=begun, bounded=False)
 
     def _start(self, message: Addressed, *, look: bool, begun: bool = False, bounded: bool = True) -> None:
@@ -287,12 +287,12 @@ class Pipeline(Struct, eq=False, kw_only=True):
         """
         row = message.row
         if row.reason == TOO_OLD and not row.retried:
-            self._turned_away(row, self.basics.tasks.start(self._end_late(row), "too-late"))
+            self._turned_away(row, self.context.tasks.start(self._end_late(row), "too-late"))
         elif row.decision == DecisionKind.REFUSED:
             self._turned_away(row, self.admission.refuse(row))
         elif row.decision == DecisionKind.COMMAND and not begun:
             self._show(message)
-            self.basics.tasks.start(self._run_command(message, look=look), "command")
+            self.context.tasks.start(self._run_command(message, look=look), "command")
             self._in_hand.add(row.id)
         else:
             self._show(message)
@@ -300,7 +300,7 @@ class Pipeline(Struct, eq=False, kw_only=True):
             self._into_lane(row, Work(run=turn, drop=partial(self._finished, row)), bounded=bounded)
 
     def _into_lane(self, row: InboundRow, work: Work, *, bounded: bool) -> None:
-        limit = self.basics.config.lane_length if bounded else None
+        limit = self.context.config.lane_length if bounded else None
         match self.lanes.submit(row.session_key, work, limit):
             case Submitted.QUEUED:
                 self._in_hand.add(row.id)
@@ -318,8 +318,8 @@ class Pipeline(Struct, eq=False, kw_only=True):
     def _finished(self, row: InboundRow) -> None:
         """Give up what was prepared for a message, and what shows that it is worked on."""
         self._in_hand.discard(row.id)
-        if self.basics.measures is not None:
-            self.basics.measures.forget(row.id)
+        if self.context.metrics is not None:
+            self.context.metrics.forget(row.id)
         self.media.drop(row.id)
         if row.id in self._shown:
             self._shown.discard(row.id)

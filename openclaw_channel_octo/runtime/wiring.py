@@ -42,7 +42,7 @@ __all__ = [
     "make_attachments",
     "make_fetcher",
     "make_outbox",
-    "make_surroundings",
+    "make_directory",
     "make_turns",
 ]
 
@@ -84,28 +84,28 @@ class ChannelContext(Struct, frozen=True, kw_only=True):
         return Sessions(host=self.host, runs=self.runs, journal=self.journal, clock=self.clock)
 
 
-def make_surroundings(basics: BotContext) -> ConversationDirectory:
+def make_directory(context: BotContext) -> ConversationDirectory:
     """Return what keeps up with the bot's conversations."""
-    config = basics.config
+    config = context.config
     return ConversationDirectory(
-        context=basics,
+        context=context,
         settings=GatePolicy(
             require_mention=config.require_mention,
             reply_triggers=config.reply_triggers,
             access=config.access,
         ),
-        places=Groups(basics),
-        roster=Roster(basics),
-        preferences=MentionPreferences(basics),
-        notes=GroupDocs(basics),
+        groups=Groups(context),
+        roster=Roster(context),
+        preferences=MentionPreferences(context),
+        notes=GroupDocs(context),
     )
 
 
-def make_admission(basics: BotContext, outbox: Outbox) -> Admission:
+def make_admission(context: BotContext, outbox: Outbox) -> Admission:
     """Return what turns messages away."""
-    notices = Notifier(outbox, basics.journal, basics.tasks, basics.clock, basics.log)
-    limits = Limits(basics.config, basics.identity, notices.end_burst)
-    return Admission(basics.config.texts, notices, limits, basics.journal, basics.clock)
+    notices = Notifier(outbox, context.journal, context.tasks, context.clock, context.log)
+    limits = Limits(context.config, context.identity, notices.end_burst)
+    return Admission(context.config.texts, notices, limits, context.journal, context.clock)
 
 
 def make_fetcher(config: BotConfig, folder: MediaFolder, token: SecretStr | None, most: int) -> MediaFetcher:
@@ -132,41 +132,41 @@ def make_attachments(config: BotConfig, api: BotApi, shared: ChannelContext, log
     )
 
 
-def make_outbox(basics: BotContext, around: ConversationDirectory, files: Attachments) -> Outbox:
+def make_outbox(context: BotContext, directory: ConversationDirectory, files: Attachments) -> Outbox:
     """Return what sends, each part once."""
     sender = Sender(
-        api=basics.api,
-        own_uid=basics.identity.uid,
-        clock=basics.clock,
-        people=around.people,
-        everyone=basics.config.mention_everyone,
-        log=basics.log,
+        api=context.api,
+        own_uid=context.identity.uid,
+        clock=context.clock,
+        people=directory.people,
+        everyone=context.config.mention_everyone,
+        log=context.log,
     )
-    return Outbox(context=basics, sender=sender, files=files)
+    return Outbox(context=context, sender=sender, files=files)
 
 
 def make_turns(
-    basics: BotContext,
+    context: BotContext,
     shared: ChannelContext,
-    around: ConversationDirectory,
+    directory: ConversationDirectory,
     outbox: Outbox,
     presence: Presence,
     media: MediaDownloads,
 ) -> Turns:
     """Return what takes messages to their visible end."""
     return Turns(
-        context=basics,
+        context=context,
         runs=shared.runs,
         guard=SessionGuard(
-            context=basics,
+            context=context,
             sessions=shared.sessions,
             outbox=outbox,
             presence=presence,
-            patience_ms=patience_ms(basics.budget_s),
+            patience_ms=patience_ms(context.budget_s),
         ),
         outbox=outbox,
         presence=presence,
         outputs=shared.outputs,
-        prompts=Prompts(context=basics, directory=around, media=media),
-        slots=FairSlots(basics.config.max_turns),
+        prompts=Prompts(context=context, directory=directory, media=media),
+        slots=FairSlots(context.config.max_turns),
     )

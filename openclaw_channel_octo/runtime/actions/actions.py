@@ -168,7 +168,7 @@ class AgentActions:
         async with self._recorded("groups") as record:
             if self._requester.unbounded:
                 self._reach.require_open()
-                found = list(await self._bot.directory.places.groups())
+                found = list(await self._bot.directory.groups.groups())
             else:
                 found = await self._reach.shared(self._requester.uid)
             record.detail = f"{len(found)} groups"
@@ -316,7 +316,7 @@ class AgentActions:
 
     async def _members(self, group: str, record: Record) -> list[GroupMember]:
         named = await self._reach.reach_group(group, record)
-        return await self._bot.directory.places.members(named.group_no)
+        return await self._bot.directory.groups.members(named.group_no)
 
     async def _candidates(self, name: str) -> NameMatches:
         if not name:
@@ -324,7 +324,7 @@ class AgentActions:
         try:
             found = await self._bot.context.api.named_targets(name, MOST_CANDIDATES)
         except NotFound:
-            return _by_name(name, await self._bot.directory.places.groups())
+            return _by_name(name, await self._bot.directory.groups.groups())
         complete = not found.truncated and found.total <= len(found.candidates)
         return NameMatches(candidates=found.candidates, complete=complete)
 

@@ -25,7 +25,7 @@ class Reach:
     """
 
     def __init__(self, bot: ActionContext, requester: Requester, run: OpenRun | None) -> None:
-        self._groups = bot.directory.places
+        self._groups = bot.directory.groups
         self._own_uid = bot.context.identity.uid
         self._requester = requester
         self._run = run

@@ -311,8 +311,8 @@ class Outbox(Struct, frozen=True, kw_only=True):
         if not uncertain:
             await self.context.journal.deliveries.mark(chunk.ref, ChunkState.SENDING)
         message_id = await self.sender.deliver(row.channel, chunk, row, uncertain=uncertain)
-        if self.context.measures is not None:
-            self.context.measures.replied(row.id)
+        if self.context.metrics is not None:
+            self.context.metrics.replied(row.id)
         self._name_note(chunk.ref, message_id)
         await self.context.journal.deliveries.mark(chunk.ref, ChunkState.SENT, message_id=message_id)
         return message_id

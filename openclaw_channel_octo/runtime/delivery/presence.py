@@ -127,6 +127,6 @@ class Presence(Struct, frozen=True):
             return error
         self._complained.pop((channel, what), None)
         self.context.log.info("%s sent OK", what)
-        if what == "typing" and self.context.measures is not None:
-            self.context.measures.typed(channel)
+        if what == "typing" and self.context.metrics is not None:
+            self.context.metrics.typed(channel)
         return None

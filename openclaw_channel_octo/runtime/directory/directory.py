@@ -161,7 +161,7 @@ class ConversationDirectory(Struct, frozen=True, kw_only=True):
     Attributes:
         context: what every part of the bot is made from.
         settings: what the gate knows of every conversation.
-        places: the bot's groups.
+        groups: the bot's groups.
         roster: who is there.
         preferences: who is answered without a mention.
         notes: what members keep for the bot.
@@ -169,7 +169,7 @@ class ConversationDirectory(Struct, frozen=True, kw_only=True):
 
     context: BotContext
     settings: GatePolicy
-    places: Groups
+    groups: Groups
     roster: Roster
     preferences: MentionPreferences
     notes: GroupDocs
@@ -212,7 +212,7 @@ class ConversationDirectory(Struct, frozen=True, kw_only=True):
         """
         self.notes.forget()
         self.preferences.doubt()
-        self.places.doubt()
+        self.groups.doubt()
         try:
             await within(self.context.clock, LOOK_WITHIN_S, self._look(latest))
         except TimeoutError:
@@ -229,7 +229,7 @@ class ConversationDirectory(Struct, frozen=True, kw_only=True):
                     await asyncio.wait({asking})
 
         try:
-            listed = [group.group_no for group in await self.places.groups()]
+            listed = [group.group_no for group in await self.groups.groups()]
         except ApiError as error:
             self.context.log.info("the groups cannot be listed now: %s", error)
             return

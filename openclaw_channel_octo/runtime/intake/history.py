@@ -64,14 +64,14 @@ class MissedHistory:
 
     Args:
         api: the bot's API.
-        places: lists the bot's groups.
+        groups: lists the bot's groups.
         identity: who the bot is in the chat.
         log: the bot's log.
     """
 
-    def __init__(self, api: BotApi, places: Groups, identity: Identity, log: BotLog) -> None:
+    def __init__(self, api: BotApi, groups: Groups, identity: Identity, log: BotLog) -> None:
         self._api = api
-        self._places = places
+        self._groups = groups
         self._identity = identity
         self._log = log
         self._slots = asyncio.Semaphore(AT_ONCE)
@@ -79,7 +79,7 @@ class MissedHistory:
 
     async def conversations(self) -> list[ChannelRef]:
         """Return the conversations that can be listed: the bot's groups and the one with its owner."""
-        listed = await self._places.groups()
+        listed = await self._groups.groups()
         groups = [ChannelRef(group.group_no, ChannelType.GROUP) for group in listed]
         owner = self._identity.owner_uid
         return groups + ([ChannelRef(owner, ChannelType.PERSON)] if owner else [])

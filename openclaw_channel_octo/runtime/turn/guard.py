@@ -190,8 +190,8 @@ class SessionGuard(Struct, frozen=True, kw_only=True):
         except TimeoutError:
             self.context.log.warning("the restart could not be announced within %.0f s", ANNOUNCE_WITHIN_S)
         else:
-            if self.context.measures is not None:
-                self.context.measures.announced()
+            if self.context.metrics is not None:
+                self.context.metrics.announced()
         self.presence.again(channel)
 
     async def _announcement(self, session_key: str) -> str:

@@ -251,8 +251,8 @@ class Turns(Struct, frozen=True, kw_only=True):
         attempt = _Attempt(turns=self, row=row, run_id=turn.run_id, answer=answer, begin_work=begin)
         end = await self.runs.run(turn, self.context.budget_s, self.slots, attempt)
         self.context.log.info("turn ended status=%s%s", end.status, f" ({end.detail})" if end.detail else "")
-        if self.context.measures is not None:
-            self.context.measures.ended(end.status)
+        if self.context.metrics is not None:
+            self.context.metrics.ended(end.status)
         if end.status == Status.DONE:
             await self.context.journal.episodes.clear_failures(row.session_key)
         return end
