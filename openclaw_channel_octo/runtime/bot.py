@@ -33,9 +33,9 @@ from openclaw_channel_octo.runtime.wiring import (
     ChannelContext,
     make_admission,
     make_attachments,
+    make_directory,
     make_fetcher,
     make_outbox,
-    make_directory,
     make_turns,
 )
 from openclaw_channel_octo.wire.events import Connected

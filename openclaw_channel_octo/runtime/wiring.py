@@ -40,9 +40,9 @@ __all__ = [
     "ChannelContext",
     "make_admission",
     "make_attachments",
+    "make_directory",
     "make_fetcher",
     "make_outbox",
-    "make_directory",
     "make_turns",
 ]
 

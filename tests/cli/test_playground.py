@@ -24,8 +24,10 @@ from openclaw_channel_octo.config.load import parse_config
 from openclaw_channel_octo.errors import ConfigError
 from openclaw_channel_octo.ids import ChannelRef
 from openclaw_channel_octo.testing.octo.double import OctoDouble
+from tests.processes import gone
 from tests.runtime.rig import FastClock
 from tests.testing.crawling import crawl
+from tests.until import until
 
 PROGRAM = Path(sysconfig.get_path("scripts")) / "openclaw-octo"
 ROOM = ChannelRef("build-room", 2)
@@ -270,6 +272,25 @@ async def test_the_program_serves_its_page_until_ctrl_c_and_leaves_nothing(tmp_p
     assert (process.returncode, err) == (0, b"")
     assert b"Ctrl-C ends it" in out
     assert list(tmp_path.iterdir()) == []
+
+
+async def test_a_program_that_answers_ends_with_the_playground_however_that_ends(tmp_path: Path) -> None:
+    noted, config = tmp_path / "pid", tmp_path / "octo.json"
+    agent = {"kind": "command", "command": ["sh", "-c", f"echo $$ > {noted}; exec sleep 600"]}
+    bot = {"apiUrl": "https://octo.example.com", "botToken": "bf_0123456789abcdef"}
+    config.write_text(json.dumps({"channels": {"octo": bot}, "host": {"agent": agent}}))
+    process = await asyncio.create_subprocess_exec(
+        PROGRAM, "playground", "--config", config, "--port", "0", stdout=PIPE
+    )
+    assert process.stdout is not None
+    url = (await asyncio.wait_for(process.stdout.readline(), 60)).decode().split()[1]
+    say = {"from": "ann", "channel": "build-room", "text": "@Helper hello", "mention": ["helper_bot"]}
+    async with aiohttp.ClientSession() as session, session.post(f"{url}/_double/do/say", json=say) as answer:
+        assert answer.status == 200, await answer.text()
+    pid = await until(lambda: noted.exists() and int(noted.read_text() or 0), "the program")
+    process.kill()
+    await process.wait()
+    await gone(pid)
 
 
 def test_what_keeps_it_from_starting_is_named(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from openclaw_channel_octo.config.load import select_accounts
 from openclaw_channel_octo.config.model import BotConfig, EmbeddedHostConfig, OctoConfig
 from openclaw_channel_octo.errors import ConfigError, HostError
 from openclaw_channel_octo.host.configure import agent_from_config
-from openclaw_channel_octo.host.embedded.agents import Agent, AgentError, Prompt
+from openclaw_channel_octo.host.embedded.agents import Agent, AgentError, Prompt, StartedAgent
 from openclaw_channel_octo.ids import ChannelRef
 from openclaw_channel_octo.runtime.channel import OctoChannel
 from openclaw_channel_octo.runtime.turn.recovery import SessionView
@@ -121,6 +121,16 @@ class SwitchableAgent:
         self._agent = agent
         self._clock = clock
         self._thinking_s = thinking_s
+
+    async def start(self) -> None:
+        """Let the other agent get ready, where it has to."""
+        if isinstance(self._agent, StartedAgent):
+            await self._agent.start()
+
+    async def stop(self) -> None:
+        """Let the other agent give back what it took."""
+        if isinstance(self._agent, StartedAgent):
+            await self._agent.stop()
 
     async def reply(self, prompt: Prompt) -> AsyncIterator[str]:
         """Yield the answer in pieces, or none; never ends where the turn is to hang. Raises `AgentError`."""
