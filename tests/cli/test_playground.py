@@ -282,14 +282,19 @@ async def test_a_program_that_answers_ends_with_the_playground_however_that_ends
     process = await asyncio.create_subprocess_exec(
         PROGRAM, "playground", "--config", config, "--port", "0", stdout=PIPE
     )
-    assert process.stdout is not None
-    url = (await asyncio.wait_for(process.stdout.readline(), 60)).decode().split()[1]
-    say = {"from": "ann", "channel": "build-room", "text": "@Helper hello", "mention": ["helper_bot"]}
-    async with aiohttp.ClientSession() as session, session.post(f"{url}/_double/do/say", json=say) as answer:
-        assert answer.status == 200, await answer.text()
-    pid = await until(lambda: noted.exists() and int(noted.read_text() or 0), "the program")
-    process.kill()
-    await process.wait()
+    try:
+        assert process.stdout is not None
+        url = (await asyncio.wait_for(process.stdout.readline(), 60)).decode().split()[1]
+        say = {"from": "ann", "channel": "build-room", "text": "@Helper hello", "mention": ["helper_bot"]}
+        async with (
+            aiohttp.ClientSession() as session,
+            session.post(f"{url}/_double/do/say", json=say) as answer,
+        ):
+            assert answer.status == 200, await answer.text()
+        pid = await until(lambda: noted.exists() and int(noted.read_text() or 0), "the program")
+    finally:
+        process.kill()
+        await process.wait()
     await gone(pid)
 
 
