@@ -4,6 +4,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable
 from itertools import islice
+from unicodedata import category
 
 __all__ = [
     "CUT_MARK",
@@ -11,6 +12,7 @@ __all__ = [
     "code_spans",
     "covered_by",
     "file_name",
+    "has_content",
     "indented",
     "is_visible",
     "label",
@@ -37,6 +39,7 @@ _BLANKS = "\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0"
 _BLANK = re.compile(f"[{_BLANKS}]")
 """Letters and signs that show nothing: no name needs them, some old spellings in texts do."""
 _SEEN = re.compile(rf"[^\s\x00-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff{_BLANKS}]")
+_FENCE = re.compile(r"^[ \t]*(?:`{3,}|~{3,})[ \t]*[\w+#.-]*[ \t]*$", re.MULTILINE)
 MOST_LOOKS = 10_000
 """Odd characters at the beginning of a text after which nobody looks for one that can be seen."""
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
@@ -134,8 +137,16 @@ def readable(text: str) -> str:
 
 
 def is_visible(text: str) -> bool:
-    """Return whether anything of the text can be seen."""
-    return any(found[0].isprintable() for found in islice(_SEEN.finditer(text), MOST_LOOKS))
+    """Return whether anything of the text can be seen; a mark that combines with nothing cannot."""
+    return any(
+        found[0].isprintable() and category(found[0])[0] != "M"
+        for found in islice(_SEEN.finditer(text), MOST_LOOKS)
+    )
+
+
+def has_content(text: str) -> bool:
+    """Return whether an answer shows anything beside code fences."""
+    return is_visible(_FENCE.sub("", text))
 
 
 def indented(text: str, margin: str = "  ") -> str:

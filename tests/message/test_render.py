@@ -57,7 +57,9 @@ def test_line_ends_are_newlines_and_control_characters_are_seen() -> None:
     assert shown(type=1, content="a\r\nb\rc\u2028d\x85e\tf\x00g\x1b[2J") == "a\nb\nc\nd\ne\tf\ufffdg\ufffd[2J"
 
 
-@pytest.mark.parametrize("content", ["\u200b", "\u200e\u202e", "\ufeff \n", "\U000e0041"])
+@pytest.mark.parametrize(
+    "content", ["\u0301", "\ufe0f\u200d", "\u200b", "\u200e\u202e", "\ufeff \n", "\U000e0041"]
+)
 def test_a_text_nobody_can_see_is_no_text(content: str) -> None:
     assert shown(type=1, content=content) == "[空消息]"
     assert shown(type=17, plain=content) == "[卡片]"

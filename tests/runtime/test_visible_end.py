@@ -61,11 +61,22 @@ async def until_it_wrote(rig: Rig) -> None:
         ("print('no luck', file=sys.stderr); sys.exit(3)", TEXTS.failed, "failed"),
         ("", TEXTS.empty, "done"),
         ("print('NO_REPLY')", TEXTS.empty, "done"),
+        ("print('\\u200b\\ufe0f \\u0301')", TEXTS.empty, "done"),
+        ("print('```python\\n\\n```')", TEXTS.empty, "done"),
         ("os.kill(os.getpid(), 9)", TEXTS.failed, "failed"),
         ("time.sleep(60)", TEXTS.timeout, "timeout"),
         ("print('half an', flush=True); time.sleep(60)", TEXTS.timeout, "timeout"),
     ],
-    ids=["exits non-zero", "prints nothing", "says NO_REPLY", "is killed", "hangs", "hangs midway"],
+    ids=[
+        "exits non-zero",
+        "prints nothing",
+        "says NO_REPLY",
+        "shows nothing",
+        "prints a fence",
+        "is killed",
+        "hangs",
+        "hangs midway",
+    ],
 )
 async def test_an_agent_that_fails_ends_in_a_notice(rig: Rig, source: str, notice: str, status: str) -> None:
     rig.clock = clock = SkippingClock(factor=1)

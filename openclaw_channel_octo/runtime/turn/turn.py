@@ -17,6 +17,7 @@ from openclaw_channel_octo.host.base import MediaItem, Sender, Turn
 from openclaw_channel_octo.message.marks import mark_of, unmarked
 from openclaw_channel_octo.message.outgoing import file_note, quote
 from openclaw_channel_octo.message.render import render
+from openclaw_channel_octo.message.text import has_content
 from openclaw_channel_octo.runtime.context import BotContext
 from openclaw_channel_octo.runtime.delivery.outbox import Outbox, Said
 from openclaw_channel_octo.runtime.delivery.outputs import Outputs
@@ -357,6 +358,8 @@ class _Attempt(Struct, frozen=True, kw_only=True):
     async def deliver(self, said: str | MediaItem) -> Sequence[str]:
         turns, ids = self.turns, list[str]()
         part = unmarked(said, self.answer.mark) if isinstance(said, str) else said
+        if isinstance(part, str) and not has_content(part):
+            return ids
         if pieces := self.answer.new([part], turns.context.config.texts.file_failed):
             await turns.presence.ready(self.row.channel)
             ids = await turns.outbox.reply(self.row, self.run_id, pieces, self.answer.take_quote())
@@ -367,6 +370,6 @@ class _Attempt(Struct, frozen=True, kw_only=True):
 def _visible_text(end: RunEnd, mark: str) -> str:
     """Return what of a run's end people are to read; text of a run that failed says that it was cut short."""
     text = "" if end.text.strip() == SILENT_REPLY else unmarked(end.text, mark)
-    if text.strip() and end.status != Status.DONE:
-        text = text.rstrip() + CUT_MARK
-    return text if text.strip() else ""
+    if not has_content(text):
+        return ""
+    return text if end.status == Status.DONE else text.rstrip() + CUT_MARK
