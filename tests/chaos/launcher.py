@@ -111,7 +111,7 @@ def die_at(point: str, passage: int) -> None:
 def look_away() -> None:
     """Let the program find nothing in the history."""
 
-    async def finds_nothing(*_: Any) -> list[Any]:
+    async def finds_nothing(*_: Any, **__: Any) -> list[Any]:
         return []
 
     for name in ("conversations", "_read"):
