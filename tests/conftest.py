@@ -2,6 +2,7 @@
 
 import inspect
 import logging
+import signal
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,10 @@ from tests.runtime.rig import FastClock, Rig
 
 settings.register_profile("suite", deadline=None)
 settings.load_profile("suite")
+
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    # below nohup: a handler is not inherited by the programs under test, what is ignored would be
+    signal.signal(signal.SIGHUP, lambda *_: None)
 
 COVERED = ("openclaw_channel_octo", "asyncio", "aiohttp", "websockets")
 _WANTS_WRITER = "stream_writer" in inspect.signature(aiohttp.ClientResponse).parameters
