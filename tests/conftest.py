@@ -93,7 +93,7 @@ async def rig(octo: OctoDouble, tmp_path: Path) -> AsyncIterator[Rig]:
 
 @pytest.fixture
 async def fast_rig(octo: OctoDouble, tmp_path: Path) -> AsyncIterator[Rig]:
-    """A deployment whose channel and host live fifty times as fast as the test."""
+    """A deployment whose channel and host live twenty-five times as fast as the test."""
     deployment = Rig(octo, tmp_path / "state", FastClock())
     yield deployment
     await deployment.stop()

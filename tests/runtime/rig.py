@@ -34,7 +34,7 @@ class FastClock(SystemClock):
         factor: how many of its seconds pass in a real one.
     """
 
-    def __init__(self, factor: float = 50.0) -> None:
+    def __init__(self, factor: float = 25.0) -> None:
         self._factor = factor
 
     def now(self) -> float:
