@@ -25,11 +25,11 @@ class Clock(Protocol):
         """Return Unix time in milliseconds, for records and the handshake."""
         ...
 
-    async def sleep(self, seconds: float) -> None:
+    async def sleep(self, seconds: float, /) -> None:
         """Return after ``seconds`` of this clock."""
         ...
 
-    def jitter(self, low: float, high: float) -> float:
+    def jitter(self, low: float, high: float, /) -> float:
         """Return a random factor between ``low`` and ``high``."""
         ...
 
