@@ -211,7 +211,7 @@ class MediaFetcher:
         written = _Written()
         try:
             await self._write(path, answer.content.iter_chunked(CHUNK), budget, written)
-        except BaseException:
+        except BaseException:  # raised again: no half file stays, also where it is cancelled
             self._folder.remove(path, written.size)
             raise
         return FetchedFile(path=path, size=written.size, mime=mime)

@@ -314,7 +314,7 @@ class OctoChannel:
         await journal.open()
         try:
             device_id = await journal.device_id()
-        except BaseException:
+        except BaseException:  # raised again: the journal is closed first
             await journal.close()
             raise
         self._hidden.enter_context(redacted(*self._config.secrets()))

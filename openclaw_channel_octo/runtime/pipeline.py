@@ -114,7 +114,7 @@ class Pipeline(Struct, eq=False, kw_only=True):
         self._passed_on.clear()
         try:
             outcomes = await self.inbox.accept(events)
-        except BaseException:
+        except BaseException:  # raised again: the history does not wait for what is not recorded
             self._passed_on.set()
             raise
         if self.context.metrics is not None:

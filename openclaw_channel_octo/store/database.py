@@ -198,7 +198,7 @@ def _open(path: Path) -> sqlite3.Connection:
         if _primary_code(error) in _BROKEN:
             raise _ForeignFileError(str(error)) from error
         raise
-    except BaseException:
+    except BaseException:  # raised again: the file is closed first
         db.close()
         raise
     return db

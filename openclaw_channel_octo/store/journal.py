@@ -66,7 +66,7 @@ class Journal(Writer):
         """
         try:
             await self._patiently(self._open_file, "the start waits until it can be used")
-        except BaseException:
+        except BaseException:  # raised again: file and thread are ended first
             await self.close()
             raise
 

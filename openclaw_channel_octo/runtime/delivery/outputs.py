@@ -163,7 +163,7 @@ def _own_folder(name: str, around: int) -> int:
     try:
         _require_own(os.fstat(descriptor))
         os.fchmod(descriptor, 0o700)
-    except BaseException:
+    except BaseException:  # raised again: the descriptor is closed first
         os.close(descriptor)
         raise
     return descriptor

@@ -223,7 +223,7 @@ class Runs:
             except asyncio.CancelledError:
                 self._ended[turn.run_id] = Status.KILLED
                 raise
-            except BaseException:
+            except BaseException:  # raised again: whatever broke it, the run has failed
                 self._ended[turn.run_id] = Status.FAILED
                 raise
             finally:
@@ -292,7 +292,7 @@ async def _posting(opened: OpenRun) -> AsyncIterator[tuple[_Parts, asyncio.Task[
     task = asyncio.create_task(post_all(), name=f"octo:post:{opened.turn.run_id}")
     try:
         yield parts, task
-    except Exception:
+    except Exception:  # raised again: what was said before it broke is posted first
         parts.put_nowait(None)
         await asyncio.wait({task})
         raise
