@@ -228,6 +228,7 @@ async def test_a_process_that_dies_on_the_way_of_a_file_leaves_an_answer_that_is
     reached = 2 if call == "sendMessage" else 1
     await rig.octo.wait_for(lambda: len(rig.calls(call.replace("upload", "presignUpload"))) >= reached)
     await rig.stop()
+    rig.octo.heal()  # it may have died before it reached the upload
     again = ScriptedHost()
     await rig.start(config, again)
     await rig.until_row(message_id, "answered")
