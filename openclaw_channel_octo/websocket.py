@@ -1,11 +1,16 @@
 """WebSockets that stay with the server they were opened to."""
 
+import logging
 from urllib.parse import urljoin, urlsplit
 
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus, InvalidURI, SecurityError
 
-__all__ = ["same_origin_connect"]
+__all__ = ["quiet", "same_origin_connect"]
+
+quiet = logging.getLogger(__name__)
+"""Drops frames: the library's debug lines would print tokens and messages."""
+quiet.setLevel(logging.ERROR)
 
 _PORTS = {"ws": 80, "wss": 443}
 

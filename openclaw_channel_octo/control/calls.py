@@ -1,6 +1,7 @@
 """What operators and agents can ask of a running channel over the control socket (docs/control.md)."""
 
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -27,15 +28,15 @@ _SHOWN_OF_A_MESSAGE = ("message_id", "message_seq", "timestamp", "from_uid", "fr
 _Seq = Annotated[int, Field(ge=0)]
 
 
-class _Asked(BaseModel):
+class _Asked(BaseModel, ABC):
     """Parameters of a call that an agent makes, and what answers it."""
 
     model_config = ConfigDict(extra="forbid", strict=True, hide_input_in_errors=True)
 
     turn: Annotated[str, Field(min_length=1, max_length=200, repr=False)]
 
-    async def answer(self, outbound: AgentActions) -> Any:
-        raise NotImplementedError
+    @abstractmethod
+    async def answer(self, outbound: AgentActions) -> Any: ...
 
 
 class _Send(_Asked):

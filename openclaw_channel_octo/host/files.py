@@ -151,9 +151,7 @@ def replace_file(
         if before_rename is not None:
             before_rename()
         os.replace(temporary, path)  # noqa: PTH105  # the call tests interrupt, and the whole point of this file
-    except (
-        BaseException
-    ):  # whatever stopped it, and `before_rename` may raise anything: no temporary file stays
+    except BaseException:  # also what `before_rename` raises: no temporary file stays
         temporary.unlink(missing_ok=True)
         raise
     _sync_folder(path.parent)

@@ -39,7 +39,7 @@ _BLANKS = "\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0"
 _BLANK = re.compile(f"[{_BLANKS}]")
 """Letters and signs that show nothing: no name needs them, some old spellings in texts do."""
 _SEEN = re.compile(rf"[^\s\x00-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff{_BLANKS}]")
-_FENCE = re.compile(r"^[ \t]*(?:`{3,}|~{3,})[ \t]*[\w+#.-]*[ \t]*$", re.MULTILINE)
+_FENCE = re.compile(r"^[ \t]*+(?:`{3,}+|~{3,}+)[ \t]*+[\w+#.-]*+[ \t]*+$", re.MULTILINE)
 MOST_LOOKS = 10_000
 """Odd characters at the beginning of a text after which nobody looks for one that can be seen."""
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")

@@ -47,9 +47,9 @@ T = TypeVar("T")
 class Origin:
     """Shares connections to one server between bots, and keeps each kind of request within its bound.
 
-    Signs, messages and reads have a bound each, so that none of them waits behind another: a typing indicator
-    never stands behind the history that many bots fetch after the server came back. Within a bound bots take turns,
-    and so do the conversations of each.
+    Receipts with typing indicators, messages and reads have a bound each, so that none of them waits behind another:
+    a typing indicator never stands behind the history that many bots fetch after the server came back. Within a
+    bound bots take turns, and so do the conversations of each.
     """
 
     def __init__(self) -> None:

@@ -16,7 +16,7 @@ from openclaw_channel_octo.message.mentions import (
 )
 from openclaw_channel_octo.message.split import split_reply
 from openclaw_channel_octo.message.target import calling, parse_target
-from openclaw_channel_octo.message.text import code_spans, readable, well_formed
+from openclaw_channel_octo.message.text import code_spans, has_content, readable, well_formed
 from openclaw_channel_octo.policy.commands import command_in
 from tests.work import cpu_s, steps
 
@@ -119,6 +119,9 @@ PATTERNS: list[tuple[Reader, Text]] = [
     (named_files, lambda size: "MEDIA:" + "a." * size + "!"),
     (code_spans, lambda size: "`\n" * size),
     (code_spans, lambda size: "```a~~~" * size),
+    (has_content, lambda size: "``` " + " " * size + "!"),
+    (has_content, lambda size: " " * size + "`" * size + "!"),
+    (has_content, lambda size: "```\n" * size),
     (own_words, lambda size: " " * size),
     (own_words, lambda size: "-" * size + " " * size),
     (own_words, lambda size: "--- \n" * size),

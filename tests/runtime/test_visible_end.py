@@ -222,6 +222,13 @@ async def test_blocks_are_posted_as_they_come_and_a_bare_final_adds_nothing(rig:
     assert rig.said() == ["one", "two"]
 
 
+async def test_a_block_in_which_nothing_can_be_seen_is_not_posted(rig: Rig) -> None:
+    host = ScriptedHost([Accepted("r"), Block("\u200b"), Block("```\n```"), Block("seen"), Final("")])
+    await rig.start(rig.config(), host)
+    await rig.until_row(await rig.mention("go"), "answered")
+    assert rig.said() == ["seen"]
+
+
 async def test_a_run_that_outlives_its_budget_is_aborted_and_what_it_wrote_is_shown(fast_rig: Rig) -> None:
     host = ScriptedHost([Accepted("r"), Delta("half "), Delta("done"), HANG])
     await fast_rig.start(fast_rig.config(dispatchTimeoutMs=20_000), host)

@@ -16,14 +16,11 @@ from openclaw_channel_octo.errors import HostError, HostRefused, HostUnavailable
 from openclaw_channel_octo.host.gateway.frames import Event, Fault, Response
 from openclaw_channel_octo.host.gateway.identity import DeviceFile, DeviceIdentity
 from openclaw_channel_octo.host.gateway.protocol import Gap, GatewayProtocol, Hello, Login
-from openclaw_channel_octo.websocket import same_origin_connect
+from openclaw_channel_octo.websocket import quiet, same_origin_connect
 
 __all__ = ["GatewayConnection", "GatewayExchange", "GatewayState"]
 
 _log = logging.getLogger(__name__)
-_quiet = logging.getLogger("openclaw_channel_octo.websocket")
-"""Drops frames: the library's debug lines would print tokens and messages."""
-_quiet.setLevel(logging.ERROR)
 
 OPEN_WITHIN_S = 10.0
 """Longest wait for TCP, TLS, the WebSocket handshake and the gateway's welcome together."""
@@ -238,7 +235,7 @@ class GatewayConnection:
                 max_size=LARGEST_MESSAGE,
                 compression=None,
                 proxy=None,
-                logger=_quiet,
+                logger=quiet,
             )
         except (OSError, TimeoutError, websockets.InvalidHandshake, EOFError) as error:
             # First: a certificate that is not trusted is a ValueError too.

@@ -1,7 +1,6 @@
 """The socket below a connection: the contract and the WebSocket that fulfils it."""
 
 import asyncio
-import logging
 import ssl
 from typing import Protocol
 
@@ -11,7 +10,7 @@ from websockets.asyncio.client import ClientConnection
 from openclaw_channel_octo.errors import TransportError
 from openclaw_channel_octo.rest.answers import Exchange
 from openclaw_channel_octo.rest.network import reason_of
-from openclaw_channel_octo.websocket import same_origin_connect
+from openclaw_channel_octo.websocket import quiet, same_origin_connect
 
 __all__ = ["Tap", "Transport", "TransportFactory", "open_websocket"]
 
@@ -83,7 +82,7 @@ async def open_websocket(url: str) -> Transport:
             max_size=MAX_MESSAGE_BYTES,
             compression=None,
             proxy=None,
-            logger=_quiet_logger(),
+            logger=quiet,
         )
     except (
         OSError,
@@ -117,13 +116,6 @@ class _WebSocketTransport:
     async def close(self) -> None:
         self._socket.transport.abort()
         await self._socket.wait_closed()
-
-
-def _quiet_logger() -> logging.Logger:
-    """Return a logger that drops frames: the library's debug lines would print tokens and messages."""
-    logger = logging.getLogger("openclaw_channel_octo.websocket")
-    logger.setLevel(logging.ERROR)
-    return logger
 
 
 def _without_query(url: str) -> str:

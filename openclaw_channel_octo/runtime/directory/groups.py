@@ -120,10 +120,6 @@ class MentionPreferences(Struct, eq=False):
                 )
         except ApiError as error:
             self.context.log.info("the mention preference of group %s cannot be had: %s", group_no, error)
-        if (
-            self._asking.get(group_no) is asyncio.current_task()
-        ):  # else what was read may be older than a change
-            self.agreed[group_no], self._fresh_until[group_no] = (
-                agreed,
-                self.context.clock.now() + FRESH_FOR_S,
-            )
+        if self._asking.get(group_no) is asyncio.current_task():  # else it may be older than a change
+            self.agreed[group_no] = agreed
+            self._fresh_until[group_no] = self.context.clock.now() + FRESH_FOR_S

@@ -86,12 +86,15 @@ async def test_the_notice_is_not_repeated_after_a_restart_but_on_the_next_day(
 
 
 async def test_a_notice_that_cannot_be_sent_leaves_a_dead_letter_and_the_next_message_tries_again(
-    rig: Rig,
+    rig: Rig, caplog: pytest.LogCaptureFixture
 ) -> None:
     await rig.start(rig.config(**CLOSED), ScriptedHost())
     rig.octo.fail_next("sendMessage", ErrorAnswer(status=400))
-    detail = await rig.until_row(await rig.mention("one", who=BEN), "dead")
+    message_id = await rig.mention("one", who=BEN)
+    detail = await rig.until_row(message_id, "dead")
     assert detail.startswith("not in groupAllowFrom, and no notice: ")
+    told = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
+    assert any(f"dead letter: message {message_id} got no answer: " in line for line in told)
     await rig.until_row(await rig.mention("two", who=BEN), "notified")
     assert rig.said() == [REFUSED]
 
