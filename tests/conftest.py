@@ -14,8 +14,7 @@ from aioresponses import aioresponses
 from hypothesis import settings
 
 from openclaw_channel_octo.clock import SystemClock
-from openclaw_channel_octo.testing.host import ScriptedHost
-from openclaw_channel_octo.testing.octo.double import OctoDouble
+from openclaw_channel_octo.testing import OctoDouble, ScriptedHost
 from tests.runtime.asking import people_a_city
 from tests.runtime.rig import FastClock, Rig
 

@@ -34,9 +34,7 @@ from openclaw_channel_octo.observe.logs import setup_logging
 from openclaw_channel_octo.rest.client import BotApi
 from openclaw_channel_octo.rest.models import Registration
 from openclaw_channel_octo.runtime.connection.transport import open_websocket
-from openclaw_channel_octo.testing.host import ScriptedHost
-from openclaw_channel_octo.testing.octo.double import OctoDouble
-from openclaw_channel_octo.testing.octo.faults import ErrorAnswer, Fault, JsonAnswer, Refuse
+from openclaw_channel_octo.testing import ErrorAnswer, Fault, JsonAnswer, OctoDouble, Refuse, ScriptedHost
 from openclaw_channel_octo.wire.client import Credentials
 from openclaw_channel_octo.wire.packets import Connect
 from tests.processes import processes_with

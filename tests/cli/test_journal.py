@@ -9,8 +9,7 @@ from click.testing import CliRunner, Result
 
 from openclaw_channel_octo.cli import main
 from openclaw_channel_octo.host.base import Accepted, Block, Final
-from openclaw_channel_octo.testing.host import HANG, ScriptedHost
-from openclaw_channel_octo.testing.octo.faults import ErrorAnswer
+from openclaw_channel_octo.testing import HANG, ErrorAnswer, ScriptedHost
 from tests.cli.asking import command, controlled
 from tests.runtime.rig import BEN, Rig
 

@@ -21,8 +21,7 @@ from openclaw_channel_octo.control.prometheus import PrometheusMeter
 from openclaw_channel_octo.errors import ConfigError
 from openclaw_channel_octo.host.base import Accepted, Failed, Final
 from openclaw_channel_octo.runtime.channel import OctoChannel
-from openclaw_channel_octo.testing.host import HANG, ScriptedHost
-from openclaw_channel_octo.testing.octo.faults import ErrorAnswer
+from openclaw_channel_octo.testing import HANG, ErrorAnswer, ScriptedHost
 from tests.runtime.rig import HELPER, TOKEN, Rig
 
 SESSION = "agent:main:octo:group:g1"

@@ -25,9 +25,7 @@ from openclaw_channel_octo.cli import main
 from openclaw_channel_octo.cli.run.start import once_there_is_room
 from openclaw_channel_octo.errors import HostError
 from openclaw_channel_octo.host.locks import OwnerLock
-from openclaw_channel_octo.testing.clock import ManualClock
-from openclaw_channel_octo.testing.octo.double import OctoDouble
-from openclaw_channel_octo.testing.octo.faults import Hang
+from openclaw_channel_octo.testing import Hang, ManualClock, OctoDouble
 from tests.cli.asking import command
 from tests.runtime.rig import ANN, HELPER, OTHER, OTHER_TOKEN, TOKEN, Rig, python_agent
 from tests.until import until

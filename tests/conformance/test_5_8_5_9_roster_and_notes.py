@@ -4,8 +4,7 @@ import pytest
 
 from openclaw_channel_octo.message.history import PEOPLE_SHOWN, people_block
 from openclaw_channel_octo.message.mentions import addressed
-from openclaw_channel_octo.testing.host import ScriptedHost
-from openclaw_channel_octo.testing.octo.faults import ErrorAnswer
+from openclaw_channel_octo.testing import ErrorAnswer, ScriptedHost
 from tests.runtime.rig import ANN, Rig
 
 

@@ -8,9 +8,7 @@ from pathlib import Path
 
 from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.host.base import Failed, Final
-from openclaw_channel_octo.testing.gateway.server import FakeGateway
-from openclaw_channel_octo.testing.host import ScriptedHost
-from openclaw_channel_octo.testing.octo.faults import ErrorAnswer
+from openclaw_channel_octo.testing import ErrorAnswer, FakeGateway, ScriptedHost
 from tests.cli.asking import command, controlled
 from tests.docs.test_docs import DOCS
 from tests.runtime.rig import BEN, TOKEN, Rig

@@ -10,8 +10,7 @@ from aiohttp import web
 
 from openclaw_channel_octo.ids import ChannelRef
 from openclaw_channel_octo.message.marks import unmarked
-from openclaw_channel_octo.testing.host import ScriptedHost
-from openclaw_channel_octo.testing.octo.records import RawMessage
+from openclaw_channel_octo.testing import RawMessage, ScriptedHost
 from tests.rest.test_media import Site, site
 from tests.runtime.rig import ANN, HELPER, Rig
 

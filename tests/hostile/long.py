@@ -11,9 +11,7 @@ from random import Random
 from tempfile import TemporaryDirectory
 
 from openclaw_channel_octo.clock import SystemClock
-from openclaw_channel_octo.testing.host import ScriptedHost
-from openclaw_channel_octo.testing.octo.double import OctoDouble
-from openclaw_channel_octo.testing.octo.records import RawMessage
+from openclaw_channel_octo.testing import OctoDouble, RawMessage, ScriptedHost
 from tests.fuzz.content_harness import make_content
 from tests.fuzz.runner import HARNESSES, Result, keep, run_chunk
 from tests.hostile.members_harness import make_prompt

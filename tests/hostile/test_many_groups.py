@@ -9,8 +9,7 @@ from openclaw_channel_octo.ids import ChannelRef
 from openclaw_channel_octo.runtime.directory.directory import GROUPS_AT_FIRST
 from openclaw_channel_octo.runtime.intake.gaps import AT_FIRST, LOOKS_A_PASS
 from openclaw_channel_octo.runtime.intake.rounds import PASS_EVERY_S
-from openclaw_channel_octo.testing.host import ScriptedHost
-from openclaw_channel_octo.testing.octo.double import OctoDouble
+from openclaw_channel_octo.testing import OctoDouble, ScriptedHost
 from tests.runtime.rig import ANN, BEN, HELPER, FastClock, Rig
 
 GROUPS = 2_000

@@ -12,8 +12,7 @@ import pytest
 
 from openclaw_channel_octo.host.base import Accepted, Final
 from openclaw_channel_octo.runtime.delivery.removal import remove
-from openclaw_channel_octo.testing.host import HANG, ScriptedHost
-from openclaw_channel_octo.testing.octo.faults import ErrorAnswer, Hang
+from openclaw_channel_octo.testing import HANG, ErrorAnswer, Hang, ScriptedHost
 from tests.runtime.delivery.test_files_out import NOTE, item, payloads, shown, stored
 from tests.runtime.rig import HELPER, Rig, python_agent
 from tests.until import until

@@ -8,8 +8,7 @@ from pydantic import SecretStr
 from openclaw_channel_octo.errors import NotFound, PayloadTooLarge, PermissionDenied
 from openclaw_channel_octo.ids import ChannelRef
 from openclaw_channel_octo.rest.client import BotApi
-from openclaw_channel_octo.testing.octo.double import OctoDouble
-from openclaw_channel_octo.testing.octo.faults import ErrorAnswer
+from openclaw_channel_octo.testing import ErrorAnswer, OctoDouble
 from tests.rest.test_client import RecordingClock
 
 TOKEN = "bf_0123456789abcdef"

@@ -16,8 +16,7 @@ from openclaw_channel_octo.host.base import AgentHost
 from openclaw_channel_octo.host.configure import host_from_config
 from openclaw_channel_octo.ids import ChannelRef
 from openclaw_channel_octo.runtime.channel import OctoChannel
-from openclaw_channel_octo.testing.octo.double import OctoDouble
-from openclaw_channel_octo.testing.octo.records import ChatLine, RawMessage, RestCall
+from openclaw_channel_octo.testing import ChatLine, OctoDouble, RawMessage, RestCall
 from tests.until import PATIENCE_S, until
 
 ANN, BEN, HELPER, OTHER = "ann", "ben", "helper_bot", "other_bot"

@@ -5,8 +5,7 @@ from pathlib import Path
 
 from openclaw_channel_octo.capture.format import FromServer, SocketControl, read_capture
 from openclaw_channel_octo.ids import ChannelRef
-from openclaw_channel_octo.testing.octo.double import OctoDouble
-from openclaw_channel_octo.testing.octo.records import RawMessage
+from openclaw_channel_octo.testing import OctoDouble, RawMessage
 from openclaw_channel_octo.wire.client import ClientConnection, Credentials
 from openclaw_channel_octo.wire.crypto import KeyPair
 from openclaw_channel_octo.wire.events import InboundMessage, Received

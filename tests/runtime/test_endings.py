@@ -30,9 +30,7 @@ from openclaw_channel_octo.runtime.turn.lanes import Lanes
 from openclaw_channel_octo.session.route import Routing
 from openclaw_channel_octo.session.status import Status
 from openclaw_channel_octo.store.journal import Journal
-from openclaw_channel_octo.testing.host import HANG, ScriptedHost
-from openclaw_channel_octo.testing.octo.faults import ErrorAnswer, Hang, RateLimit
-from openclaw_channel_octo.testing.octo.records import RawMessage
+from openclaw_channel_octo.testing import HANG, ErrorAnswer, Hang, RateLimit, RawMessage, ScriptedHost
 from openclaw_channel_octo.wire.events import InboundMessage, Received
 from openclaw_channel_octo.wire.packets import Flags, Setting
 from tests.runtime.rig import ANN, BEN, HELPER, TOKEN, FastClock, Rig

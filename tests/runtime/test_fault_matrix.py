@@ -14,9 +14,7 @@ from openclaw_channel_octo.errors import TransportError
 from openclaw_channel_octo.ids import ChannelRef
 from openclaw_channel_octo.runtime.channel import OctoChannel
 from openclaw_channel_octo.runtime.connection.supervisor import LinkState
-from openclaw_channel_octo.testing.host import ScriptedHost
-from openclaw_channel_octo.testing.octo.records import RawMessage, Split
-from openclaw_channel_octo.testing.octo.wire_server import Damage
+from openclaw_channel_octo.testing import Damage, RawMessage, ScriptedHost, Split
 from openclaw_channel_octo.wire.client import ClientConnection, Credentials
 from openclaw_channel_octo.wire.crypto import KeyPair
 from openclaw_channel_octo.wire.events import InboundMessage, Received

@@ -5,8 +5,7 @@ from contextlib import suppress
 
 from openclaw_channel_octo.runtime.connection.supervisor import ConnectionStatus, LinkState
 from openclaw_channel_octo.runtime.connection.transport import Transport, open_websocket
-from openclaw_channel_octo.testing.octo.records import ChatLine, RawMessage
-from openclaw_channel_octo.testing.octo.wire_server import Damage
+from openclaw_channel_octo.testing import ChatLine, Damage, RawMessage
 from tests.runtime.rig import ANN, HELPER, FastClock, Rig
 from tests.until import until
 

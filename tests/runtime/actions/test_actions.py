@@ -6,9 +6,7 @@ import pytest
 
 from openclaw_channel_octo.errors import ApiError, ConfigError, HostError, RequestDenied, TargetError
 from openclaw_channel_octo.ids import ChannelRef
-from openclaw_channel_octo.testing.host import ScriptedHost
-from openclaw_channel_octo.testing.octo.faults import ErrorAnswer, Hang
-from openclaw_channel_octo.testing.octo.refusals import Envelope
+from openclaw_channel_octo.testing import Envelope, ErrorAnswer, Hang, ScriptedHost
 from tests.runtime.asking import CAT, ask, audited
 from tests.runtime.rig import ANN, BEN, HELPER, OTHER, OTHER_TOKEN, TOKEN, Rig
 

@@ -10,8 +10,7 @@ from openclaw_channel_octo.errors import ApiError, BadRequest, PermissionDenied,
 from openclaw_channel_octo.host.base import MediaItem
 from openclaw_channel_octo.ids import ChannelRef
 from openclaw_channel_octo.message.target import Resolution
-from openclaw_channel_octo.testing.host import ScriptedHost
-from openclaw_channel_octo.testing.octo.faults import ErrorAnswer, Hang, LoseAnswer
+from openclaw_channel_octo.testing import ErrorAnswer, Hang, LoseAnswer, ScriptedHost
 from tests.runtime.asking import CAT, Asked, ask, audited, people_a_city
 from tests.runtime.rig import ANN, BEN, HELPER, OTHER, Rig
 

@@ -8,9 +8,7 @@ import pytest
 from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.config.model import Texts
 from openclaw_channel_octo.ids import ChannelRef
-from openclaw_channel_octo.testing.host import ScriptedHost
-from openclaw_channel_octo.testing.octo.double import OctoDouble
-from openclaw_channel_octo.testing.octo.faults import ErrorAnswer, LoseAnswer
+from openclaw_channel_octo.testing import ErrorAnswer, LoseAnswer, OctoDouble, ScriptedHost
 from tests.runtime.rig import ANN, BEN, HELPER, Rig
 from tests.until import until
 

@@ -3,8 +3,7 @@
 import pytest
 
 from openclaw_channel_octo.config.model import Texts
-from openclaw_channel_octo.testing.host import ScriptedHost
-from openclaw_channel_octo.testing.octo.faults import ErrorAnswer, RateLimit
+from openclaw_channel_octo.testing import ErrorAnswer, RateLimit, ScriptedHost
 from tests.runtime.rig import BEN, Rig
 from tests.runtime.wire_bench import SkippingClock
 

@@ -14,9 +14,7 @@ from openclaw_channel_octo.config.model import Texts
 from openclaw_channel_octo.control.client import ask
 from openclaw_channel_octo.errors import ControlError
 from openclaw_channel_octo.ids import ChannelRef
-from openclaw_channel_octo.testing.host import ScriptedHost
-from openclaw_channel_octo.testing.octo.double import OctoDouble
-from openclaw_channel_octo.testing.octo.faults import ErrorAnswer
+from openclaw_channel_octo.testing import ErrorAnswer, OctoDouble, ScriptedHost
 from tests.cli.asking import command, controlled
 from tests.runtime.rig import BEN, HELPER, OTHER, OTHER_TOKEN, TOKEN, Rig
 

@@ -17,8 +17,7 @@ from openclaw_channel_octo.runtime.turn.runs import Runs
 from openclaw_channel_octo.runtime.wiring import ChannelContext
 from openclaw_channel_octo.session.route import Routing
 from openclaw_channel_octo.store.journal import Journal
-from openclaw_channel_octo.testing.clock import ManualClock
-from openclaw_channel_octo.testing.host import ScriptedHost
+from openclaw_channel_octo.testing import ManualClock, ScriptedHost
 from tests.runtime.connection.scripted_wire import (
     BAD_TOKEN,
     DOWN,

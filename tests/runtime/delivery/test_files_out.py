@@ -12,8 +12,7 @@ import pytest
 from openclaw_channel_octo.config.load import parse_config
 from openclaw_channel_octo.errors import ConfigError
 from openclaw_channel_octo.host.base import Accepted, Block, Final, Media, MediaItem
-from openclaw_channel_octo.testing.host import HANG, ScriptedHost
-from openclaw_channel_octo.testing.octo.faults import ErrorAnswer, Hang, LoseAnswer, Refuse
+from openclaw_channel_octo.testing import HANG, ErrorAnswer, Hang, LoseAnswer, Refuse, ScriptedHost
 from tests.runtime.rig import HELPER, Rig, python_agent
 
 NOTE = "⚠️ I could not send a file:"

@@ -10,8 +10,7 @@ import pytest
 from openclaw_channel_octo.host.base import Accepted, Final
 from openclaw_channel_octo.ids import ChannelRef
 from openclaw_channel_octo.runtime.delivery.presence import TYPING_GAP_S, Presence
-from openclaw_channel_octo.testing.host import HANG, ScriptedHost
-from openclaw_channel_octo.testing.octo.faults import ErrorAnswer, Hang, ProxyPage
+from openclaw_channel_octo.testing import HANG, ErrorAnswer, Hang, ProxyPage, ScriptedHost
 from tests.runtime.rig import ANN, BEN, RESTART, Rig
 
 

@@ -16,9 +16,7 @@ from openclaw_channel_octo.rest.client import BotApi
 from openclaw_channel_octo.runtime.delivery.sender import Sender
 from openclaw_channel_octo.store.records import Chunk, InboundRow
 from openclaw_channel_octo.store.states import RowState
-from openclaw_channel_octo.testing.clock import ManualClock
-from openclaw_channel_octo.testing.octo.faults import ErrorAnswer, ProxyPage, RateLimit
-from openclaw_channel_octo.testing.octo.records import RawMessage
+from openclaw_channel_octo.testing import ErrorAnswer, ManualClock, ProxyPage, RateLimit, RawMessage
 from tests.runtime.rig import ANN, HELPER, TOKEN, Rig
 
 

@@ -13,9 +13,7 @@ from openclaw_channel_octo.runtime.intake.history import FETCH_WITHIN_S
 from openclaw_channel_octo.store.admin import JournalAdmin
 from openclaw_channel_octo.store.messages import Messages
 from openclaw_channel_octo.store.records import InboundRow, NewInbound
-from openclaw_channel_octo.testing.host import ScriptedHost
-from openclaw_channel_octo.testing.octo.faults import ErrorAnswer, Hang, JsonAnswer
-from openclaw_channel_octo.testing.octo.records import RawMessage
+from openclaw_channel_octo.testing import ErrorAnswer, Hang, JsonAnswer, RawMessage, ScriptedHost
 from tests.runtime.rig import ANN, BEN, HELPER, Rig
 
 

@@ -2,8 +2,7 @@
 
 from msgspec.structs import replace
 
-from openclaw_channel_octo.testing.host import ScriptedHost
-from openclaw_channel_octo.testing.octo.records import RawMessage
+from openclaw_channel_octo.testing import RawMessage, ScriptedHost
 from tests.runtime.rig import ANN, BEN, HELPER, Rig
 
 

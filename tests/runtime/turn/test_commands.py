@@ -10,8 +10,7 @@ from openclaw_channel_octo.ids import ChannelRef
 from openclaw_channel_octo.policy.commands import COMMANDS
 from openclaw_channel_octo.runtime.channel import OctoChannel
 from openclaw_channel_octo.session.route import Routing
-from openclaw_channel_octo.testing.host import HANG, ScriptedHost
-from openclaw_channel_octo.testing.octo.faults import ErrorAnswer
+from openclaw_channel_octo.testing import HANG, ErrorAnswer, ScriptedHost
 from tests.runtime.rig import ANN, BEN, HELPER, Rig
 
 OWNER_ONLY = "Only the bot's owner, or somebody they have named for it, may do that here."

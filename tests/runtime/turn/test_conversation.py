@@ -8,9 +8,7 @@ from openclaw_channel_octo.host.base import Accepted, Failed, Final
 from openclaw_channel_octo.ids import ChannelRef
 from openclaw_channel_octo.message.marks import unmarked
 from openclaw_channel_octo.runtime.directory.directory import WAIT_S
-from openclaw_channel_octo.testing.host import HANG, ScriptedHost
-from openclaw_channel_octo.testing.octo.faults import ErrorAnswer, Fault, Hang, JsonAnswer
-from openclaw_channel_octo.testing.octo.records import RawMessage
+from openclaw_channel_octo.testing import HANG, ErrorAnswer, Fault, Hang, JsonAnswer, RawMessage, ScriptedHost
 from tests.runtime.rig import ANN, BEN, HELPER, OTHER, FastClock, Rig
 from tests.until import until
 

@@ -16,8 +16,7 @@ from openclaw_channel_octo.runtime.channel import OctoChannel
 from openclaw_channel_octo.session.key import session_key
 from openclaw_channel_octo.session.status import SessionSnapshot
 from openclaw_channel_octo.store.journal import Journal
-from openclaw_channel_octo.testing.host import HANG, ScriptedHost
-from openclaw_channel_octo.testing.octo.records import Split
+from openclaw_channel_octo.testing import HANG, ScriptedHost, Split
 from tests.runtime.rig import ANN, BEN, HELPER, OTHER, OTHER_TOKEN, RESTART, TOKEN, FastClock, Rig
 from tests.until import until
 
