@@ -14,9 +14,9 @@ from aioresponses import aioresponses
 from hypothesis import settings
 
 from openclaw_channel_octo.clock import SystemClock
-from openclaw_channel_octo.testing import OctoDouble, ScriptedHost
-from tests.runtime.asking import people_a_city
-from tests.runtime.rig import FastClock, Rig
+from openclaw_channel_octo.testing import ManualClock, OctoDouble, ScriptedHost
+from tests.runtime.asking import Asked, ask, people_a_city
+from tests.runtime.rig import BEN, FastClock, Rig
 
 settings.register_profile("suite", deadline=None)
 settings.load_profile("suite")
@@ -100,7 +100,24 @@ async def fast_rig(octo: OctoDouble, tmp_path: Path) -> AsyncIterator[Rig]:
 
 
 @pytest.fixture
+async def host(rig: Rig) -> ScriptedHost:
+    """The host of the deployment, which is online; it repeats what it is told."""
+    return await rig.start_with(ScriptedHost())
+
+
+@pytest.fixture
 def city(rig: Rig) -> Rig:
     """The deployment with a group of Ann's, one of Ben's, and a stranger to both."""
     people_a_city(rig)
     return rig
+
+
+@pytest.fixture
+async def asked(city: Rig) -> Asked:
+    """A turn of Ben's, whose agent uses the outbound API."""
+    return await ask(city, BEN)
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()

@@ -22,11 +22,6 @@ class Work:
         return "done"
 
 
-@pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
-
-
 def assert_nothing_is_left() -> None:
     assert asyncio.all_tasks() == {asyncio.current_task()}
 

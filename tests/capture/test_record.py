@@ -174,8 +174,7 @@ async def test_a_full_disk_ends_the_recording_and_not_the_bot(
     assert "the recording has ended: OSError: No space left on device; the bot goes on" in caplog.text
 
 
-async def test_a_recording_ends_when_its_time_is_over(tmp_path: Path) -> None:
-    clock = ManualClock()
+async def test_a_recording_ends_when_its_time_is_over(tmp_path: Path, clock: ManualClock) -> None:
     recorder = Recorder(tmp_path, "helper", clock, limits=RecordLimits(max_s=60.0))
     transport = Silent()
     assert recorder.socket(transport, bytes(32)) is not transport

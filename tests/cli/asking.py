@@ -1,10 +1,10 @@
-"""What the tests of commands that ask running bots share."""
+"""Commands as they are called, and what those that ask running bots share."""
 
 import asyncio
 import json
+import sysconfig
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,9 @@ from openclaw_channel_octo.control.calls import register_calls
 from openclaw_channel_octo.control.server import ControlServer
 from openclaw_channel_octo.testing.host import ScriptedHost
 from tests.runtime.rig import Rig
+
+PROGRAM = Path(sysconfig.get_path("scripts")) / "openclaw-octo"
+"""The program as it is installed."""
 
 
 def write_sessions(folder: Path, sessions: Mapping[str, Any]) -> Path:
@@ -50,7 +53,13 @@ async def busy(rig: Rig, host: ScriptedHost) -> tuple[str, str]:
     return failed, running
 
 
-async def command(*words: str) -> Result:
-    """Carry out a command beside the running loop and return what it did."""
-    run = partial(CliRunner().invoke, main, [*words])
-    return await asyncio.get_running_loop().run_in_executor(None, run)
+def call(*words: object, code: int = 0, env: Mapping[str, str | None] | None = None) -> Result:
+    """Carry out a command, which has to end with this exit code, and return what it did."""
+    result = CliRunner(catch_exceptions=False).invoke(main, [*map(str, words)], env=env)
+    assert result.exit_code == code, result.output
+    return result
+
+
+async def command(*words: object, code: int = 0, env: Mapping[str, str | None] | None = None) -> Result:
+    """Do as `call` does, beside the running loop."""
+    return await asyncio.to_thread(call, *words, code=code, env=env)

@@ -2,21 +2,18 @@
 
 import errno
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
 
 from openclaw_channel_octo.capture.format import read_capture
-from openclaw_channel_octo.cli import main
+from tests.cli.asking import call
 
 SILENT_GROUP = Path(__file__).parents[2] / "fixtures" / "wukongim" / "silent-group.wkcap"
 
 
-def run(*arguments: object, env: dict[str, str] | None = None) -> Result:
-    result = CliRunner().invoke(main, ["capture", *map(str, arguments)], env=env)
-    assert result.exception is None or isinstance(result.exception, SystemExit)
-    return result
+run = partial(call, "capture")
 
 
 def test_show_tells_packet_by_packet_what_was_said() -> None:
@@ -37,17 +34,16 @@ def test_show_gives_programs_a_line_for_each_thing_that_happened() -> None:
 def test_a_part_is_written_and_can_be_replayed(tmp_path: Path) -> None:
     part = tmp_path / "part.wkcap"
 
-    assert run("cut", SILENT_GROUP, part, "--from", "0.1", "--to", "60").exit_code == 0
+    run("cut", SILENT_GROUP, part, "--from", "0.1", "--to", "60")
 
-    replayed = CliRunner().invoke(main, ["replay", str(part)])
-    assert replayed.exit_code == 0
+    replayed = call("replay", part)
     assert "@Helper are you there?" in replayed.stdout
 
 
 def test_a_redacted_copy_holds_x_in_place_of_words(tmp_path: Path) -> None:
     copy = tmp_path / "copy.wkcap"
 
-    assert run("redact", SILENT_GROUP, copy, "--mask-text").exit_code == 0
+    run("redact", SILENT_GROUP, copy, "--mask-text")
 
     shown = run("show", copy).stdout
     assert "@Helper xxxxxx xxxxxxx xxx xxxxx xxx" in shown
@@ -63,9 +59,8 @@ def test_a_named_secret_is_replaced(tmp_path: Path) -> None:
 
 
 def test_a_secret_that_is_not_set_is_a_mistake_and_nothing_is_written(tmp_path: Path) -> None:
-    result = run("redact", SILENT_GROUP, tmp_path / "copy.wkcap", "--secret-env", "NOT_SET_ANYWHERE")
+    result = run("redact", SILENT_GROUP, tmp_path / "copy.wkcap", "--secret-env", "NOT_SET_ANYWHERE", code=2)
 
-    assert result.exit_code == 2
     assert "no such variable: NOT_SET_ANYWHERE" in result.stderr
     assert not (tmp_path / "copy.wkcap").exists()
 
@@ -74,9 +69,8 @@ def test_a_file_that_is_there_is_never_overwritten(tmp_path: Path) -> None:
     there = tmp_path / "there.wkcap"
     there.write_bytes(b"precious")
 
-    result = run("cut", SILENT_GROUP, there)
+    result = run("cut", SILENT_GROUP, there, code=2)
 
-    assert result.exit_code == 2
     assert "File exists" in result.stderr
     assert there.read_bytes() == b"precious"
 
@@ -87,9 +81,8 @@ def test_a_broken_file_is_named_with_the_reason(tmp_path: Path, command: tuple[s
     broken.write_bytes(b"no msgpack")
     name, *rest = command
 
-    result = run(name, broken, *(part.format(new=tmp_path / "new.wkcap") for part in rest))
+    result = run(name, broken, *(part.format(new=tmp_path / "new.wkcap") for part in rest), code=2)
 
-    assert result.exit_code == 2
     assert "is no capture" in result.stderr
 
 
@@ -108,7 +101,7 @@ def test_a_copy_is_for_its_owner_alone_and_half_of_one_is_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     copy = tmp_path / "copy.wkcap"
-    assert run("cut", SILENT_GROUP, copy).exit_code == 0
+    run("cut", SILENT_GROUP, copy)
     assert copy.stat().st_mode & 0o077 == 0
 
     def full(*_: object) -> None:
@@ -116,7 +109,6 @@ def test_a_copy_is_for_its_owner_alone_and_half_of_one_is_none(
 
     monkeypatch.setattr("openclaw_channel_octo.cli.captures.write_capture", full)
     half = tmp_path / "half.wkcap"
-    result = run("cut", SILENT_GROUP, half)
-    assert result.exit_code == 2
+    result = run("cut", SILENT_GROUP, half, code=2)
     assert result.stderr == f"{half}: cannot be written: No space left on device\n"
     assert not half.exists()

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 
-from openclaw_channel_octo.cli.config import config
 from openclaw_channel_octo.config.environment import looks_secret
+from tests.cli.asking import call
 
 TOKEN = "bf_PLANTED0token0never0to0be0shown"
 
@@ -18,12 +18,11 @@ Check = Callable[..., Result]
 
 @pytest.fixture
 def check(tmp_path: Path) -> Check:
-    def run(content: Any, *options: str) -> Result:
+    def run(content: Any, *options: str, code: int = 0) -> Result:
         file = tmp_path / "octo.json"
         file.write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
-        result = CliRunner().invoke(config, ["check", str(file), *options])
+        result = call("config", "check", file, *options, code=code)
         assert "PLANTED" not in result.output
-        assert result.exception is None or isinstance(result.exception, SystemExit)
         return result
 
     return run
@@ -35,7 +34,6 @@ def good(**octo: Any) -> dict[str, Any]:
 
 def test_a_good_file_shows_its_effective_settings(check: Check, tmp_path: Path) -> None:
     result = check(good(name="Helper"))
-    assert result.exit_code == 0
     lines = result.stdout.splitlines()
     assert lines[0] == f"{tmp_path / 'octo.json'}: fine, 1 account, 1 on"
     assert "account default (on)" in lines
@@ -46,7 +44,6 @@ def test_a_good_file_shows_its_effective_settings(check: Check, tmp_path: Path) 
 
 def test_warnings_are_shown_and_do_not_fail(check: Check) -> None:
     result = check(good(historyPromptTemplate="x"))
-    assert result.exit_code == 0
     assert (
         "  warning: channels.octo.historyPromptTemplate: known, but without effect here"
         in result.stdout.splitlines()
@@ -54,8 +51,7 @@ def test_warnings_are_shown_and_do_not_fail(check: Check) -> None:
 
 
 def test_every_mistake_is_shown_at_once(check: Check, tmp_path: Path) -> None:
-    result = check(good(laneLength=0, silentRepies="allow"))
-    assert result.exit_code == 1
+    result = check(good(laneLength=0, silentRepies="allow"), code=1)
     assert result.stdout == ""
     assert result.stderr.splitlines() == [
         f"{tmp_path / 'octo.json'}: 2 mistakes",
@@ -65,25 +61,22 @@ def test_every_mistake_is_shown_at_once(check: Check, tmp_path: Path) -> None:
 
 
 def test_a_single_mistake_is_counted_as_one(check: Check) -> None:
-    assert check(good(laneLength=0)).stderr.splitlines()[0].endswith(": 1 mistake")
+    assert check(good(laneLength=0), code=1).stderr.splitlines()[0].endswith(": 1 mistake")
 
 
 def test_a_file_that_is_not_json_is_told_in_one_line(check: Check, tmp_path: Path) -> None:
-    result = check(f"botToken = {TOKEN}")
-    assert result.exit_code == 2
+    result = check(f"botToken = {TOKEN}", code=2)
     assert result.stderr.startswith(f"{tmp_path / 'octo.json'}: is not JSON (line 1, column 1)")
     assert len(result.stderr.splitlines()) == 1
 
 
 def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
-    result = CliRunner().invoke(config, ["check", str(tmp_path / "none.json")])
-    assert result.exit_code == 2
+    result = call("config", "check", tmp_path / "none.json", code=2)
     assert result.stderr == f"{tmp_path / 'none.json'}: cannot be read: No such file or directory\n"
 
 
 def test_json_carries_settings_and_warnings(check: Check) -> None:
     result = check(good(historyPromptTemplate="x"), "--json")
-    assert result.exit_code == 0
     content = json.loads(result.stdout)
     assert content["ok"] is True
     assert content["warnings"] == ["channels.octo.historyPromptTemplate: known, but without effect here"]
@@ -93,8 +86,7 @@ def test_json_carries_settings_and_warnings(check: Check) -> None:
 
 @pytest.mark.parametrize(("content", "code"), [(good(laneLength=0), 1), (TOKEN, 2)])
 def test_json_carries_mistakes(check: Check, content: Any, code: int) -> None:
-    result = check(content, "--json")
-    assert result.exit_code == code
+    result = check(content, "--json", code=code)
     answer = json.loads(result.stdout)
     assert answer["ok"] is False
     assert len(answer["problems"]) == 1
@@ -122,8 +114,7 @@ def test_environment_and_file_are_followed_without_asking(check: Check, tmp_path
         "env": {"botToken": {"source": "env", "id": "OCTO_NOT_SET_ANYWHERE"}},
         "file": {"botToken": {"source": "file", "id": "none"}},
     }
-    result = check(good(accounts=accounts))
-    assert result.exit_code == 1
+    result = check(good(accounts=accounts), code=1)
     assert result.stderr.splitlines()[1:] == [
         "  - channels.octo.accounts.env.botToken: the environment variable OCTO_NOT_SET_ANYWHERE is not set",
         "  - channels.octo.accounts.file.botToken: the file named there cannot be read: No such file or directory",
@@ -177,7 +168,6 @@ def test_what_is_no_small_regular_file_is_told_in_one_line_and_never_waited_for(
         if as_secret:
             file = tmp_path / "octo.json"
             file.write_text(json.dumps(good(botToken={"source": "file", "id": str(path)})))
-        result = CliRunner().invoke(config, ["check", str(file)])
-    assert result.exit_code == (1 if as_secret else 2)
+        result = call("config", "check", file, code=1 if as_secret else 2)
     assert words in result.stderr
     assert len(result.stderr.splitlines()) == (2 if as_secret else 1)

@@ -3,19 +3,16 @@
 import os
 import signal
 import subprocess
-import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 from msgspec.structs import replace
 
-from openclaw_channel_octo.cli import main
 from openclaw_channel_octo.cli.demo.command import Heard, Question, conclude
+from tests.cli.asking import PROGRAM, call
 from tests.processes import processes_with
 
-PROGRAM = Path(sysconfig.get_path("scripts")) / "openclaw-octo"
 RESTART = "⚠️ Previous session failed, restarting..."
 
 STORY = """\
@@ -175,6 +172,6 @@ def test_whatever_goes_wrong_fails_the_demo_and_is_named(
 
 
 def test_help_says_what_there_is_to_see() -> None:
-    text = " ".join(CliRunner().invoke(main, ["demo", "--help"]).stdout.split())
+    text = " ".join(call("demo", "--help").stdout.split())
     assert "no network, no keys, no configuration" in text
     assert "Exit codes: 0 every message was answered" in text

@@ -18,9 +18,8 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from click.testing import CliRunner, Result
+from click.testing import Result
 
-from openclaw_channel_octo.cli import main
 from openclaw_channel_octo.cli.doctor.bot import check_bot
 from openclaw_channel_octo.cli.doctor.command import STATE_WITHIN_S
 from openclaw_channel_octo.clock import SystemClock
@@ -33,7 +32,7 @@ from openclaw_channel_octo.testing.octo.faults import ErrorAnswer, ProxyPage, Ra
 from openclaw_channel_octo.testing.octo.wire_server import ServerConnection
 from openclaw_channel_octo.wire.crypto import KeyPair
 from openclaw_channel_octo.wire.packets import ReasonCode
-from tests.cli.asking import controlled
+from tests.cli.asking import call, command, controlled
 from tests.runtime.rig import HELPER, OTHER_TOKEN, TOKEN, Rig
 from tests.until import until
 
@@ -72,16 +71,14 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("openclaw_channel_octo.cli.gateway.CONNECT_WITHIN_S", 0.3)
 
 
-async def examined(rig: Rig, config: Config | str, *options: str) -> Result:
+async def examined(rig: Rig, config: Config | str, *options: str, code: int = 0) -> Result:
     """Run the doctor on a configuration while the double lives."""
     file = rig.state_dir.parent / "octo.json"
     if not file.exists():
         file.touch(mode=0o600)
     file.write_text(config if isinstance(config, str) else json.dumps(config))
     rig.state_dir.mkdir(mode=0o700, exist_ok=True)
-    arguments = ["doctor", "--config", str(file), *options]
-    result = await asyncio.to_thread(CliRunner().invoke, main, arguments)
-    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    result = await command("doctor", "--config", file, *options, code=code)
     assert TOKEN not in result.output
     assert KEY not in result.output
     return result
@@ -90,7 +87,6 @@ async def examined(rig: Rig, config: Config | str, *options: str) -> Result:
 async def test_a_healthy_bot_is_told_so_in_a_few_lines(rig: Rig) -> None:
     result = await examined(rig, rig.config(agent=AGENT))
 
-    assert result.exit_code == 0
     assert all(line.startswith("✓") for line in result.stdout.splitlines())
     for words in ("takes the token", "helper: groups: 1", "the socket takes the bot", "from the server's"):
         assert words in result.stdout
@@ -103,7 +99,6 @@ async def test_a_running_bot_is_left_alone(rig: Rig) -> None:
 
     result = await examined(rig, config)
 
-    assert result.exit_code == 0
     assert f"process {os.getpid()} on this machine runs this bot" in result.stdout
     assert f"logging in would kick process {os.getpid()}" in result.stdout
     assert len(rig.calls("register")) == registered
@@ -114,14 +109,13 @@ async def test_a_running_bot_is_left_alone(rig: Rig) -> None:
 async def test_without_register_nobody_is_kicked(rig: Rig) -> None:
     result = await examined(rig, rig.config(agent=AGENT), "--no-register")
 
-    assert result.exit_code == 0
     assert "login: not looked at: --no-register" in result.stdout
     assert not rig.calls("register")
 
 
 async def test_programs_get_one_object(rig: Rig) -> None:
     rig.octo.remove_member("g1", HELPER)
-    result = await examined(rig, rig.config(agent=AGENT), "--json")
+    result = await examined(rig, rig.config(agent=AGENT), "--json", code=1)
 
     told = json.loads(result.stdout)
     assert told["worst"] == "warning"
@@ -130,10 +124,9 @@ async def test_programs_get_one_object(rig: Rig) -> None:
 
 
 async def test_programs_get_one_object_for_a_configuration_that_cannot_be_read_too(tmp_path: Path) -> None:
-    result = CliRunner().invoke(main, ["doctor", "--config", str(tmp_path), "--json"])
+    result = call("doctor", "--config", tmp_path, "--json", code=2)
 
     (told,) = json.loads(result.stdout)["findings"]
-    assert result.exit_code == 2
     assert told["words"] == "cannot be read: it is a folder, not a regular file"
 
 
@@ -219,8 +212,7 @@ def open_folder(rig: Rig, _: Config) -> None:
 async def test_a_state_folder_of_another_user_keeps_the_bots_from_starting_and_is_told(rig: Rig) -> None:
     rig.state_dir.mkdir(mode=0o700)
     os.chown(rig.state_dir, 65_534, 65_534)
-    result = await examined(rig, rig.config(agent=AGENT))
-    assert result.exit_code == 2
+    result = await examined(rig, rig.config(agent=AGENT), code=2)
     assert f"✗ state folder: {rig.state_dir} belongs to another user (uid 65534)" in result.output
 
 
@@ -441,18 +433,17 @@ async def test_what_is_broken_is_named_first_with_what_to_do(
         impatient(monkeypatch)
     config: Config = rig.config(agent=AGENT)
     text = broken(rig, config)
-    result = await examined(rig, text if isinstance(text, str) else config)
+    result = await examined(rig, text if isinstance(text, str) else config, code=code)
     rig.octo.thaw()
 
     line, advice = result.stdout.splitlines()[:2]
     assert first in line
     assert advice.startswith("    → ")
-    assert result.exit_code == code
 
 
 async def test_a_wrong_socket_address_comes_with_the_right_one(rig: Rig) -> None:
     nowhere_for_a_socket(rig, {})
-    result = await examined(rig, rig.config(agent=AGENT))
+    result = await examined(rig, rig.config(agent=AGENT), code=2)
 
     assert f'set "wsUrl": "{rig.octo.ws_url}"' in result.stdout
 
@@ -467,17 +458,16 @@ async def test_another_program_with_the_same_bot_is_noticed(
         rig.octo.kick(HELPER)
 
     thief = asyncio.create_task(steal())
-    result = await examined(rig, rig.config(agent=AGENT))
+    result = await examined(rig, rig.config(agent=AGENT), code=2)
     await thief
 
-    assert result.exit_code == 2
     assert "somebody else connected with this bot at once" in result.stdout.splitlines()[0]
 
 
 @pytest.mark.parametrize("reason", [200, *(code for code in ReasonCode if code != ReasonCode.SUCCESS)])
 async def test_each_reason_of_a_refused_login_is_named_with_what_to_do(rig: Rig, reason: int) -> None:
     rig.octo.login_refusal = reason
-    result = await examined(rig, rig.config(agent=AGENT))
+    result = await examined(rig, rig.config(agent=AGENT), code=2)
 
     line, advice = result.stdout.splitlines()[:2]
     name = reason.name.lower().replace("_", " ") if isinstance(reason, ReasonCode) else "unknown"
@@ -491,7 +481,6 @@ async def test_each_reason_of_a_refused_login_is_named_with_what_to_do(rig: Rig,
         27: "newer",
     }
     assert own.get(reason, "") in advice
-    assert result.exit_code == 2
 
 
 async def test_a_kick_during_the_login_is_no_refusal(rig: Rig) -> None:
@@ -508,7 +497,7 @@ async def test_a_kick_during_the_login_is_no_refusal(rig: Rig) -> None:
 
     async with serving("/ws", kick) as url:
         rig.octo.ws_url_override = f"ws{url.removeprefix('http')}/ws"
-        result = await examined(rig, rig.config(agent=AGENT))
+        result = await examined(rig, rig.config(agent=AGENT), code=2)
 
     line, advice = result.stdout.splitlines()[:2]
     assert line == "✗ helper: login: the connection was kicked before the login was through"
@@ -544,9 +533,8 @@ class Behind(SystemClock):
 async def test_a_clock_that_is_an_hour_off_is_named(tmp_path: Path) -> None:
     async with OctoDouble(Behind()) as octo:
         rig = Rig(octo, tmp_path / "state", SystemClock())
-        result = await examined(rig, rig.config(agent=AGENT))
+        result = await examined(rig, rig.config(agent=AGENT), code=1)
 
-    assert result.exit_code == 1
     assert result.stdout.startswith("! helper: clock: ")
     first = result.stdout.splitlines()[0]
     assert re.search(r"-3(59|60)\d s from the server's", first)  # a busy machine is late
@@ -557,9 +545,8 @@ async def test_a_disk_that_is_full_or_nearly(
     rig: Rig, monkeypatch: pytest.MonkeyPatch, free: int, code: int, mark: str
 ) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(free, 0, free))
-    result = await examined(rig, rig.config(agent=AGENT))
+    result = await examined(rig, rig.config(agent=AGENT), code=code)
 
-    assert result.exit_code == code
     assert result.stdout.startswith(f"{mark} disk: ")
 
 
@@ -571,9 +558,8 @@ async def test_messages_nobody_answered_are_counted(rig: Rig) -> None:
     await rig.stop()
     rig.octo.heal()
 
-    result = await examined(rig, config)
+    result = await examined(rig, config, code=1)
 
-    assert result.exit_code == 1
     assert "! journal: 1 messages got no answer and no notice" in result.stdout.splitlines()[0]
 
 
@@ -589,9 +575,8 @@ async def test_a_socket_that_says_nothing_is_named(rig: Rig, monkeypatch: pytest
 
     async with serving("/ws", silent) as url:
         rig.octo.ws_url_override = f"ws{url.removeprefix('http')}/ws"
-        result = await examined(rig, rig.config(agent=AGENT))
+        result = await examined(rig, rig.config(agent=AGENT), code=2)
 
-    assert result.exit_code == 2
     assert "✗ helper: login: no answer within" in result.stdout.splitlines()[0]
 
 
@@ -644,9 +629,8 @@ async def test_an_endpoint_is_asked_for_its_models(
 
     async with serving("/v1/models", models) as url:
         agent = {"kind": "openai", "baseUrl": f"{url}/v1", "model": "mine", "apiKey": KEY}
-        result = await examined(rig, rig.config(agent=agent))
+        result = await examined(rig, rig.config(agent=agent), code=code)
 
-    assert result.exit_code == code
     assert words in result.stdout
 
 
@@ -667,10 +651,9 @@ async def test_a_folder_another_process_holds_is_named_with_that_process(rig: Ri
     )
     assert process.stdout is not None
     assert await process.stdout.readline() == b"held\n"
-    result = await examined(rig, rig.config(agent=AGENT))
+    result = await examined(rig, rig.config(agent=AGENT), code=1)
     await process.communicate(b"")
 
-    assert result.exit_code == 1
     line, advice = result.stdout.splitlines()[:2]
     assert line.startswith(
         f"! state folder: process {process.pid} works with {rig.state_dir}, but: nothing answers"
@@ -683,7 +666,6 @@ async def test_a_process_that_runs_the_bots_is_no_trouble(rig: Rig) -> None:
     async with controlled(rig):
         result = await examined(rig, rig.config(agent=AGENT))
 
-    assert result.exit_code == 0
     assert f"✓ state folder: process {os.getpid()} runs bots with" in result.stdout
 
 
@@ -706,11 +688,11 @@ async def test_running_bots_are_asked_how_their_connections_are(rig: Rig) -> Non
         well = await examined(rig, config)
         rig.octo.kick(HELPER)
         await until_told(rig, "kicked")
-        kicked = await examined(rig, config)
-        both = await examined(rig, rig.config(agent=AGENT, bots={"helper": TOKEN, "second": OTHER_TOKEN}))
+        kicked = await examined(rig, config, code=2)
+        bots = {"helper": TOKEN, "second": OTHER_TOKEN}
+        both = await examined(rig, rig.config(agent=AGENT, bots=bots), code=2)
 
     assert f"✓ helper: connection: process {os.getpid()} is online with it for" in well.stdout
-    assert kicked.exit_code == 2
     line, advice = kicked.stdout.splitlines()[:2]
     assert line.startswith(f"✗ helper: connection: process {os.getpid()} is kicked with it for")
     assert "stop the other program" in advice
@@ -727,9 +709,8 @@ async def test_a_running_bot_that_cannot_connect_is_no_healthy_one(
     await rig.start_blind(config)
     await until_told(rig, "connecting", "cannot open")
     async with controlled(rig):
-        result = await examined(rig, config)
+        result = await examined(rig, config, code=code)
 
-    assert result.exit_code == code
     line, advice = result.stdout.splitlines()[:2]
     assert line.startswith(f"{mark} helper: connection: process {os.getpid()} is connecting with it for")
     assert "cannot open a WebSocket" in line
@@ -744,9 +725,8 @@ async def test_files_of_another_user_are_named_and_nobody_is_told_to_throw_them_
     allowed = os.access
     journal = rig.state_dir / "octo.sqlite"
     monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != journal and allowed(path, mode))
-    result = await examined(rig, rig.config(agent=AGENT))
+    result = await examined(rig, rig.config(agent=AGENT), code=2)
 
-    assert result.exit_code == 2
     line, advice = result.stdout.splitlines()[:2]
     assert line == f"✗ state folder: {journal} cannot be read and written"
     assert "make it this user's" in advice
@@ -756,16 +736,13 @@ async def test_files_of_another_user_are_named_and_nobody_is_told_to_throw_them_
 async def test_a_session_with_a_status_nobody_knows_is_answered_and_so_is_fine(rig: Rig) -> None:
     rig.write_session({"status": "wobbly", "sessionId": "s"})
     rig.state_dir.chmod(0o700)
-    result = await examined(rig, rig.config(agent=AGENT))
-
-    assert result.exit_code == 0
+    await examined(rig, rig.config(agent=AGENT))
 
 
 async def test_a_journal_that_was_only_begun_is_none_yet(rig: Rig) -> None:
     in_state("octo.sqlite", "")(rig, {})
     result = await examined(rig, rig.config(agent=AGENT))
 
-    assert result.exit_code == 0
     assert "✓ journal: none yet" in result.stdout
 
 
@@ -778,10 +755,9 @@ async def test_a_disk_that_hangs_does_not_hang_the_doctor(rig: Rig, monkeypatch:
 
     monkeypatch.setattr(shutil, "disk_usage", hang)
     monkeypatch.setattr("openclaw_channel_octo.cli.doctor.command.STATE_WITHIN_S", STATE_WITHIN_S / 100)
-    result = await examined(rig, rig.config(agent=AGENT))
+    result = await examined(rig, rig.config(agent=AGENT), code=2)
     released.set()
 
-    assert result.exit_code == 2
     assert result.stdout.startswith(f"✗ state folder: {rig.state_dir} is not read within")
 
 
@@ -802,9 +778,8 @@ async def test_an_agent_is_asked_where_that_is_wanted(rig: Rig, program: str, co
     config["host"]["timeoutSeconds"] = 1 if "sleep" in program else 60
     assert "agent's answer" not in (await examined(rig, config)).stdout
 
-    result = await examined(rig, config, "--ask-agent")
+    result = await examined(rig, config, "--ask-agent", code=code)
 
-    assert result.exit_code == code
     (told,) = (line for line in result.stdout.splitlines() if "agent's answer" in line)
     assert words in told
     assert code == 0 or told == result.stdout.splitlines()[0]
@@ -818,7 +793,6 @@ async def test_a_program_is_looked_for_from_its_own_folder_where_it_runs(rig: Ri
     agent = {"kind": "command", "command": ["./agent"], "cwd": str(folder)}
     result = await examined(rig, rig.config(agent=agent), "--ask-agent")
 
-    assert result.exit_code == 0
     assert "✓ agent: ./agent is there" in result.stdout
     assert "✓ agent's answer: " in result.stdout
 
@@ -832,7 +806,7 @@ async def test_a_gateway_that_refuses_the_token_is_named(rig: Rig) -> None:
             "url": gateway.url,
             "token": "wrong-0123456789",
         }
-        result = await examined(rig, config)
+        result = await examined(rig, config, code=2)
 
     line, advice = result.stdout.splitlines()[:2]
     assert line.startswith("✗ gateway: ")
@@ -848,18 +822,16 @@ async def test_people_who_wait_to_be_let_in_are_told_of(rig: Rig) -> None:
     await rig.octo.wait_for(lambda: rig.calls("sendMessage"))
     await rig.stop()
 
-    result = await examined(rig, config)
+    result = await examined(rig, config, code=1)
 
-    assert result.exit_code == 1
     line, advice = result.stdout.splitlines()[:2]
     assert line == "! pairing: people who wait to be let in: 1"
     assert "pairing approve" in advice
 
 
 async def test_a_state_folder_that_cannot_be_reached_is_named_beside_everything_else(rig: Rig) -> None:
-    result = await examined(rig, rig.config(agent=AGENT, host={"stateDir": f"/{'x' * 300}"}))
+    result = await examined(rig, rig.config(agent=AGENT, host={"stateDir": f"/{'x' * 300}"}), code=2)
 
-    assert result.exit_code == 2
     assert result.stdout.splitlines()[0].startswith("✗ state folder: /xxx")
     assert "cannot be reached: File name too long" in result.stdout.splitlines()[0]
     assert "takes the token" in result.stdout
@@ -870,9 +842,8 @@ async def test_a_part_that_breaks_hides_none_of_the_others(rig: Rig, monkeypatch
         raise RuntimeError("nobody foresaw this")
 
     monkeypatch.setattr("openclaw_channel_octo.cli.doctor.command.check_host", broken)
-    result = await examined(rig, rig.config(agent=AGENT))
+    result = await examined(rig, rig.config(agent=AGENT), code=2)
 
-    assert result.exit_code == 2
     assert result.stdout.splitlines()[0] == "✗ agent: RuntimeError: nobody foresaw this"
     assert "takes the token" in result.stdout
 
@@ -884,9 +855,8 @@ async def test_a_long_turn_counts_as_stuck_by_the_budget_it_has(
     started = SystemClock().wall_ms() - minutes * 60_000
     rig.write_session({"status": "running", "sessionId": "s", "lastRunId": "r", "startedAt": started})
     rig.state_dir.chmod(0o700)
-    result = await examined(rig, rig.config(agent=AGENT, host={"timeoutSeconds": 3_600}))
+    result = await examined(rig, rig.config(agent=AGENT, host={"timeoutSeconds": 3_600}), code=exit_code)
 
-    assert result.exit_code == exit_code
     assert ("is running" in result.stdout.splitlines()[0]) is bool(exit_code)
 
 
@@ -897,7 +867,6 @@ async def test_the_sessions_of_a_gateway_are_not_told_of_as_if_they_lay_here(rig
         config["host"] = host | {"stateDir": str(rig.state_dir)}
         result = await examined(rig, config)
 
-    assert result.exit_code == 0
     assert "planted" not in result.output
     assert "none failed or stuck" not in result.stdout
     assert f"{gateway.url}/, release" in result.stdout

@@ -4,7 +4,6 @@ import asyncio
 import re
 import signal
 import socket
-import sysconfig
 from asyncio.subprocess import PIPE
 from pathlib import Path
 
@@ -12,9 +11,8 @@ import aiohttp
 
 from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.testing.octo.double import OctoDouble
+from tests.cli.asking import PROGRAM
 from tests.runtime.rig import Rig
-
-PROGRAM = Path(sysconfig.get_path("scripts")) / "openclaw-octo"
 
 
 async def test_a_bot_answers_what_a_script_says_and_ctrl_c_ends_it(tmp_path: Path) -> None:

@@ -2,33 +2,22 @@
 
 import asyncio
 import json
-import logging
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 
 from openclaw_channel_octo.cli import gateway as gateway_command
-from openclaw_channel_octo.cli import main
 from openclaw_channel_octo.testing.gateway.server import FakeGateway
+from tests.cli.asking import command
 from tests.tls import self_signed
 
 BOT = "bf_0123456789abcdef"
+KINDS = {"octo.json": "config", "openclaw.json": "openclaw"}
 RUN = "from openclaw_channel_octo.cli import main; main()"
-
-
-@pytest.fixture(autouse=True)
-def logging_as_before() -> Iterator[None]:
-    """Take back what the program sets up for its own process."""
-    loggers = [logging.getLogger(name) for name in ("openclaw_channel_octo", "asyncio")]
-    before = [(logger.handlers[:], logger.propagate, logger.level) for logger in loggers]
-    yield
-    for logger, (handlers, propagate, level) in zip(loggers, before, strict=True):
-        logger.handlers[:], logger.propagate = handlers, propagate
-        logger.setLevel(level)
 
 
 @pytest.fixture
@@ -60,9 +49,15 @@ def openclaw(folder: Path, gateway: FakeGateway, **blocks: Any) -> Path:
     return file
 
 
-async def invoke(*arguments: str, home: Path) -> Result:
-    runner = CliRunner(env={"XDG_STATE_HOME": str(home), "HOME": str(home)})
-    return await asyncio.to_thread(runner.invoke, main, arguments)
+async def invoke(*arguments: object, home: Path, code: int = 0) -> Result:
+    return await command(*arguments, code=code, env={"XDG_STATE_HOME": str(home), "HOME": str(home)})
+
+
+async def checked(file: Path, *options: str, code: int = 0) -> Result:
+    """Check the gateway that one of its files, or of the bots', is about."""
+    return await invoke(
+        "gateway", "check", f"--{KINDS[file.name]}", file, *options, home=file.parent, code=code
+    )
 
 
 async def test_a_gateway_that_is_ready_is_shown_with_its_sessions(
@@ -70,8 +65,7 @@ async def test_a_gateway_that_is_ready_is_shown_with_its_sessions(
 ) -> None:
     gateway.sessions["agent:main:octo:group:g1"] = {"key": "agent:main:octo:group:g1", "status": "failed"}
     gateway.sessions["agent:main:main"] = {"key": "agent:main:main", "status": "done"}
-    result = await invoke("gateway", "check", "--config", str(configured(tmp_path, gateway)), home=tmp_path)
-    assert result.exit_code == 0
+    result = await checked(configured(tmp_path, gateway))
     assert result.stdout.splitlines() == [
         f"gateway   {gateway.url}, release 2026.9.6",
         "scopes    operator.read, operator.write",
@@ -85,10 +79,7 @@ async def test_a_gateway_that_is_ready_is_shown_with_its_sessions(
 
 
 async def test_the_gateways_own_file_is_all_it_takes(gateway: FakeGateway, tmp_path: Path) -> None:
-    result = await invoke(
-        "gateway", "check", "--openclaw", str(openclaw(tmp_path, gateway)), "--json", home=tmp_path
-    )
-    assert result.exit_code == 0
+    result = await checked(openclaw(tmp_path, gateway), "--json")
     found = json.loads(result.stdout)
     assert (found["ok"], found["release"], found["agents"]) == (True, "2026.9.6", ["main", "work"])
 
@@ -98,8 +89,7 @@ async def test_an_agent_that_bindings_name_and_the_gateway_does_not_have_is_a_pr
 ) -> None:
     bindings = [{"agentId": "gone", "match": {"channel": "octo", "accountId": "*"}}]
     file = openclaw(tmp_path, gateway, bindings=bindings)
-    result = await invoke("gateway", "check", "--openclaw", str(file), home=tmp_path)
-    assert result.exit_code == 1
+    result = await checked(file, code=1)
     assert (
         "problem: account default is routed to the agent gone, which the gateway does not have"
         in result.stdout
@@ -109,10 +99,7 @@ async def test_an_agent_that_bindings_name_and_the_gateway_does_not_have_is_a_pr
 
 async def test_an_old_release_is_told_of(tmp_path: Path) -> None:
     async with FakeGateway(version="2026.5.22") as gateway:
-        result = await invoke(
-            "gateway", "check", "--config", str(configured(tmp_path, gateway)), home=tmp_path
-        )
-    assert result.exit_code == 0
+        result = await checked(configured(tmp_path, gateway))
     assert "release 2026.5.22 can hold on to a failed run" in result.stdout
 
 
@@ -124,8 +111,7 @@ async def test_a_refusal_says_what_to_do_and_shows_no_secret(
     gateway: FakeGateway, tmp_path: Path, refusing: str, what_to_do: str
 ) -> None:
     gateway.refusing = refusing
-    result = await invoke("gateway", "check", "--config", str(configured(tmp_path, gateway)), home=tmp_path)
-    assert result.exit_code == 2
+    result = await checked(configured(tmp_path, gateway), code=2)
     assert what_to_do in result.stderr
     assert gateway.token not in result.output
     assert BOT not in result.output
@@ -138,8 +124,7 @@ async def test_a_gateway_that_does_not_run_is_named_with_its_address(
     gateway = FakeGateway()
     await gateway.start()
     await gateway.kill()
-    result = await invoke("gateway", "check", "--config", str(configured(tmp_path, gateway)), home=tmp_path)
-    assert result.exit_code == 2
+    result = await checked(configured(tmp_path, gateway), code=2)
     assert f"no gateway answers at {gateway.url}" in result.stderr
 
 
@@ -152,9 +137,8 @@ async def test_a_gateway_whose_certificate_nobody_knows_is_not_said_to_have_a_wr
     server = await asyncio.start_server(closed, "127.0.0.1", 0, ssl=self_signed(tmp_path))
     url = f"wss://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     file = configured(tmp_path, gateway, url=url)
-    result = await invoke("gateway", "check", "--config", str(file), home=tmp_path)
+    result = await checked(file, code=2)
     server.close()
-    assert result.exit_code == 2
     assert f"no gateway answers at {url}" in result.stderr
     assert "certificate" in result.stderr
 
@@ -163,11 +147,10 @@ async def test_a_secret_in_the_gateways_address_is_shown_nowhere(
     gateway: FakeGateway, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     file = configured(tmp_path, gateway, url=f"{gateway.url}/?token=planted")
-    ready = await invoke("gateway", "check", "--config", str(file), home=tmp_path)
-    assert ready.exit_code == 0
+    ready = await checked(file)
     assert f"gateway   {gateway.url}/, release" in ready.stdout
     gateway.refusing = "token"
-    refused = await invoke("gateway", "check", "--config", str(file), home=tmp_path)
+    refused = await checked(file, code=2)
     assert f"connecting to {gateway.url}/" in refused.stderr
     assert "planted" not in ready.output + refused.output + caplog.text
 
@@ -175,8 +158,7 @@ async def test_a_secret_in_the_gateways_address_is_shown_nowhere(
 async def test_an_embedded_host_has_no_gateway_to_check(tmp_path: Path) -> None:
     file = tmp_path / "octo.json"
     file.write_text(json.dumps({"channels": {"octo": {"botToken": BOT}}}))
-    result = await invoke("gateway", "check", "--config", str(file), home=tmp_path)
-    assert result.exit_code == 2
+    result = await checked(file, code=2)
     assert "there is no gateway to check" in result.stderr
 
 
@@ -184,8 +166,7 @@ async def test_an_embedded_host_has_no_gateway_to_check(tmp_path: Path) -> None:
 async def test_a_command_without_any_file_says_which_ones_it_takes(
     command: tuple[str, ...], tmp_path: Path
 ) -> None:
-    result = await invoke(*command, home=tmp_path)
-    assert result.exit_code == 2
+    result = await invoke(*command, home=tmp_path, code=2)
     assert "--config octo.json, or --openclaw openclaw.json" in result.stderr
 
 
@@ -205,7 +186,7 @@ async def test_run_ends_at_once_where_the_gateway_does_not_let_it_in(
 
 async def program(file: Path) -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(
-        sys.executable, "-c", RUN, "run", "--config", str(file), stderr=asyncio.subprocess.PIPE
+        sys.executable, "-c", RUN, "run", "--config", file, stderr=asyncio.subprocess.PIPE
     )
 
 
@@ -230,15 +211,12 @@ async def test_a_folder_whose_bots_work_with_a_gateway_has_one_owner_and_its_ses
         assert second.returncode == 2
         assert f"is in use by process {first.pid}".encode() in told
         for command in ("list", "show"):
-            result = await invoke("sessions", command, "--store", store, home=tmp_path)
-            assert result.exit_code == 2
+            result = await invoke("sessions", command, "--store", store, home=tmp_path, code=2)
             assert "they are in the gateway; openclaw-octo gateway check shows them" in result.stderr
-        one = await invoke("sessions", "show", "--store", store, "--session", key, home=tmp_path)
-        assert one.exit_code == 1
+        one = await invoke("sessions", "show", "--store", store, "--session", key, home=tmp_path, code=1)
         assert "status failed" in one.stdout
     finally:
         first.terminate()
         await first.communicate()
-    stopped = await invoke("sessions", "show", "--store", store, home=tmp_path)
-    assert stopped.exit_code == 2
+    stopped = await invoke("sessions", "show", "--store", store, home=tmp_path, code=2)
     assert "they are in the gateway" in stopped.stderr

@@ -2,20 +2,17 @@
 
 import json
 import sqlite3
+from functools import partial
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
 
-from openclaw_channel_octo.cli import main
 from openclaw_channel_octo.host.base import Accepted, Block, Final
 from openclaw_channel_octo.testing import HANG, ErrorAnswer, ScriptedHost
-from tests.cli.asking import command, controlled
+from tests.cli.asking import call, command, controlled
 from tests.runtime.rig import BEN, Rig
 
-
-def call(*words: str) -> Result:
-    return CliRunner().invoke(main, ["journal", *words])
+journal = partial(call, "journal")
 
 
 async def filled(rig: Rig) -> tuple[str, str]:
@@ -32,12 +29,11 @@ async def filled(rig: Rig) -> tuple[str, str]:
 
 async def test_the_list_names_what_became_of_each_message_newest_first(rig: Rig) -> None:
     answered, dead = await filled(rig)
-    result = call("list", "--store", str(rig.state_dir))
-    assert result.exit_code == 0
+    result = journal("list", "--store", rig.state_dir)
     assert result.output.index(dead) < result.output.index(answered)
     assert "not a member" in result.output
     assert "the question" not in result.output
-    only = call("list", "--store", str(rig.state_dir), "--state", "answered", "--json")
+    only = journal("list", "--store", rig.state_dir, "--state", "answered", "--json")
     (row,) = [json.loads(line) for line in only.output.splitlines()]
     assert (row["message_id"], row["state"]) == (answered, "answered")
     assert "payload" not in row
@@ -47,7 +43,7 @@ async def test_messages_of_a_state_that_is_named_are_listed_whether_they_were_fo
     rig: Rig,
 ) -> None:
     await filled(rig)
-    result = call("list", "--store", str(rig.state_dir), "--state", "context", "--json")
+    result = journal("list", "--store", rig.state_dir, "--state", "context", "--json")
     states = [json.loads(line)["state"] for line in result.output.splitlines()]
     assert states
     assert set(states) == {"context"}
@@ -55,17 +51,14 @@ async def test_messages_of_a_state_that_is_named_are_listed_whether_they_were_fo
 
 def test_a_folder_that_cannot_be_reached_is_one_clear_line(tmp_path: Path) -> None:
     for words in (["journal", "list"], ["journal", "dead"], ["status"]):
-        result = CliRunner().invoke(main, [*words, "--store", str(tmp_path / ("x" * 300))])
-        assert result.exit_code == 2
+        result = call(*words, "--store", tmp_path / ("x" * 300), code=2)
         assert "octo.sqlite cannot be read: File name too long" in result.stderr
 
 
-async def test_nothing_a_stranger_wrote_commands_the_operators_terminal(rig: Rig) -> None:
-    await rig.start(rig.config(), ScriptedHost())
+async def test_nothing_a_stranger_wrote_commands_the_operators_terminal(rig: Rig, host: ScriptedHost) -> None:
     message_id = await rig.mention("x \x1b]52;c;cm0=\x07\x1b[2J\x1b[1;1H\u202eleft\nhelper: online")
     await rig.until_row(message_id, "answered")
-    shown = call("show", message_id, "--text", "--store", str(rig.state_dir))
-    assert shown.exit_code == 0
+    shown = journal("show", message_id, "--text", "--store", rig.state_dir)
     lines = shown.output.splitlines()
     assert all(line.isprintable() for line in lines)
     assert not any(line.startswith("helper: online") for line in lines)
@@ -74,8 +67,7 @@ async def test_nothing_a_stranger_wrote_commands_the_operators_terminal(rig: Rig
 
 async def test_dead_letters_come_with_their_reasons_and_what_to_do(rig: Rig) -> None:
     _, dead = await filled(rig)
-    result = call("dead", "--store", str(rig.state_dir))
-    assert result.exit_code == 1
+    result = journal("dead", "--store", rig.state_dir, code=1)
     assert dead in result.output
     assert "not a member" in result.output
     assert "journal retry" in result.output
@@ -83,13 +75,13 @@ async def test_dead_letters_come_with_their_reasons_and_what_to_do(rig: Rig) -> 
 
 async def test_show_tells_one_messages_story_by_id_or_trace_and_its_text_only_when_asked(rig: Rig) -> None:
     answered, _ = await filled(rig)
-    by_id = call("show", answered, "--store", str(rig.state_dir))
-    by_trace = call("show", answered[-8:], "--store", str(rig.state_dir))
+    by_id = journal("show", answered, "--store", rig.state_dir)
+    by_trace = journal("show", answered[-8:], "--store", rig.state_dir)
     assert by_id.output == by_trace.output
     assert "part 1 of the answer is sent" in by_id.output
     assert "the question" not in by_id.output
-    assert "the question" in call("show", answered, "--store", str(rig.state_dir), "--text").output
-    shown = json.loads(call("show", answered, "--store", str(rig.state_dir), "--json").output)
+    assert "the question" in journal("show", answered, "--store", rig.state_dir, "--text").output
+    shown = json.loads(journal("show", answered, "--store", rig.state_dir, "--json").output)
     said = {line.message_id for line in rig.octo.chat(rig.group)}
     assert {chunk["message_id"] for chunk in shown["chunks"]} <= said
     assert "text" not in shown
@@ -97,21 +89,20 @@ async def test_show_tells_one_messages_story_by_id_or_trace_and_its_text_only_wh
 
 async def test_a_dead_message_is_answered_after_retry_and_restart(rig: Rig) -> None:
     answered, dead = await filled(rig)
-    assert call("retry", dead, "--store", str(rig.state_dir)).exit_code == 0
-    refused = call("retry", answered, "999", "--store", str(rig.state_dir))
-    assert refused.exit_code == 1
+    journal("retry", dead, "--store", rig.state_dir)
+    refused = journal("retry", answered, "999", "--store", rig.state_dir, code=1)
     assert "left alone, it is answered" in refused.stderr
     assert "no such message" in refused.stderr
     await rig.stop()
     await rig.start(rig.config(), ScriptedHost())
     await rig.until_row(dead, "answered")
     assert rig.said()[-1] == "echo: @Helper nobody hears this"
-    none = call("dead", "--store", str(rig.state_dir))
-    assert (none.exit_code, none.output) == (0, "No dead letters.\n")
+    none = journal("dead", "--store", rig.state_dir)
+    assert none.output == "No dead letters.\n"
 
 
 def test_an_unknown_message_is_said_to_be(tmp_path: Path) -> None:
-    assert call("show", "1", "--store", str(tmp_path)).exit_code == 2
+    journal("show", "1", "--store", tmp_path, code=2)
 
 
 @pytest.mark.parametrize("kind", ["missing", "foreign", "newer", "garbage"])
@@ -126,8 +117,7 @@ def test_a_file_that_is_no_journal_of_ours_is_one_clear_line(tmp_path: Path, kin
             db.executescript(f"PRAGMA application_id={0x4F43544F}; PRAGMA user_version=99;")
         db.commit()
         db.close()
-    result = call("list", "--store", str(tmp_path))
-    assert result.exit_code == 2
+    result = journal("list", "--store", tmp_path, code=2)
     assert len(result.stderr.strip().splitlines()) == 1
     assert str(path) in result.stderr
 
@@ -146,12 +136,12 @@ async def left_open(rig: Rig) -> tuple[str, str]:
 async def test_a_buried_message_is_a_dead_letter_and_is_not_taken_up_at_the_next_start(rig: Rig) -> None:
     running, waiting = await left_open(rig)
     rig.sql("UPDATE delivery SET state = 'sending'")
-    buried = call("bury", running, "--store", str(rig.state_dir))
-    assert (buried.exit_code, buried.output) == (0, f"{running}: buried, buried by an operator\n")
-    shown = call("bury", waiting[-8:], "--reason", "not wanted", "--store", str(rig.state_dir), "--json")
+    buried = journal("bury", running, "--store", rig.state_dir)
+    assert buried.output == f"{running}: buried, buried by an operator\n"
+    shown = journal("bury", waiting[-8:], "--reason", "not wanted", "--store", rig.state_dir, "--json")
     found = json.loads(shown.stdout)
     assert (found["message_id"], found["state"], found["detail"]) == (waiting, "dead", "not wanted")
-    story = json.loads(call("show", running, "--store", str(rig.state_dir), "--json").output)
+    story = json.loads(journal("show", running, "--store", rig.state_dir, "--json").output)
     assert (story["state"], story["detail"]) == ("dead", "buried by an operator")
     assert [chunk["state"] for chunk in story["chunks"]] == ["dead"]
 
@@ -171,20 +161,20 @@ async def test_what_has_ended_is_unknown_or_may_be_one_of_several_is_not_buried_
     columns = ", ".join(row[1] for row in rig.sql("PRAGMA table_info(inbound)") if row[1] != "id")
     others = columns.replace("account,", "'other',", 1)
     rig.sql(f"INSERT INTO inbound ({columns}) SELECT {others} FROM inbound WHERE message_id = ?", dead)
-    store = ("--store", str(rig.state_dir))
+    store = ("--store", rig.state_dir)
     for name, why in (
         (answered, "it has ended already: answered"),
         ("999", "no such message"),
         ("12345678", "it may be any of "),
         (dead, f"it may be any of 2: {dead} of bot helper (queued), {dead} of bot other (queued)"),
     ):
-        refused = call("bury", name, *store)
-        assert (refused.exit_code, refused.stdout) == (1, "")
+        refused = journal("bury", name, *store, code=1)
+        assert refused.stdout == ""
         assert refused.stderr.startswith(f"{name}: left alone, {why}")
-    assert call("bury", dead, *store, "--account", "nobody").exit_code == 1
-    assert call("bury", dead, *store, "--account", "Other").exit_code == 0
-    assert call("bury", dead, *store, "--account", "helper").exit_code == 0
-    assert call("bury", dead, "--store", str(rig.state_dir / "nowhere")).exit_code == 2
+    journal("bury", dead, *store, "--account", "nobody", code=1)
+    journal("bury", dead, *store, "--account", "Other")
+    journal("bury", dead, *store, "--account", "helper")
+    journal("bury", dead, "--store", rig.state_dir / "nowhere", code=2)
 
 
 async def test_burying_while_the_bots_run_says_that_a_turn_under_way_still_ends(rig: Rig) -> None:
@@ -193,8 +183,7 @@ async def test_burying_while_the_bots_run_says_that_a_turn_under_way_still_ends(
     await host.wait_for_turns(1)
     await rig.until_row(running, "running")
     async with controlled(rig):
-        buried = await command("journal", "bury", running, "--store", str(rig.state_dir))
-    assert buried.exit_code == 0
+        buried = await command("journal", "bury", running, "--store", rig.state_dir)
     assert "The bots run: what they have in hand of it" in buried.stderr
     assert rig.rows()[running] == ("dead", "buried by an operator")
     host.release()
@@ -204,11 +193,11 @@ async def test_burying_while_the_bots_run_says_that_a_turn_under_way_still_ends(
 
 async def test_the_audit_tells_what_was_done_beside_answers_and_for_whom(rig: Rig) -> None:
     await rig.start(rig.config(), ScriptedHost())
-    assert call("audit", "--store", str(rig.state_dir)).output == "Nothing was asked for.\n"
+    assert journal("audit", "--store", rig.state_dir).output == "Nothing was asked for.\n"
     assert rig.channel is not None
     await rig.channel.operator_outbound().read("group:g1")
-    shown = call("audit", "--store", str(rig.state_dir))
+    shown = journal("audit", "--store", rig.state_dir)
     assert "read group:g1 for operator: 0 messages" in shown.output
-    (entry,) = call("audit", "--store", str(rig.state_dir), "--json").output.splitlines()
+    (entry,) = journal("audit", "--store", rig.state_dir, "--json").output.splitlines()
     assert json.loads(entry)["outcome"] == "done"
-    assert call("audit", "--store", str(rig.state_dir), "--account", "other", "--json").output == ""
+    assert journal("audit", "--store", rig.state_dir, "--account", "other", "--json").output == ""

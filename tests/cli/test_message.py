@@ -3,22 +3,19 @@
 import asyncio
 import json
 import sys
-import sysconfig
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
 
-from openclaw_channel_octo.cli import main
 from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.control.calls import register_calls
 from openclaw_channel_octo.control.server import ControlServer
 from openclaw_channel_octo.ids import ChannelRef
+from tests.cli.asking import PROGRAM, call, command
 from tests.runtime.rig import ANN, BEN, HELPER, Rig, python_agent
 
-PROGRAM = Path(sysconfig.get_path("scripts")) / "openclaw-octo"
 Start = Callable[[str], Awaitable[None]]
 
 
@@ -128,17 +125,15 @@ async def test_with_the_run_ends_what_the_program_may_do(rig: Rig, start: Start,
     ticket = (tmp_path / "env").read_text()
     environment = {"OPENCLAW_TURN": ticket, "OPENCLAW_STORE": str(rig.state_dir)}
 
-    late = await asyncio.to_thread(CliRunner().invoke, main, ["message", "groups"], env=environment)
+    late = await command("message", "groups", env=environment, code=1)
 
-    assert late.exit_code == 1
     assert "the turn has ended" in late.output
     assert ticket not in late.output
 
 
 def test_outside_a_run_it_says_so() -> None:
-    result = CliRunner().invoke(main, ["message", "groups"], env={"OPENCLAW_TURN": None})
+    result = call("message", "groups", env={"OPENCLAW_TURN": None}, code=2)
 
-    assert result.exit_code == 2
     assert "inside an agent's run only" in result.output
 
 

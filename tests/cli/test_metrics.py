@@ -10,10 +10,8 @@ from typing import Any
 
 import aiohttp
 import pytest
-from click.testing import CliRunner
 from prometheus_client.parser import text_string_to_metric_families
 
-from openclaw_channel_octo.cli import main
 from openclaw_channel_octo.cli.run.start import metrics_served
 from openclaw_channel_octo.config.load import parse_config
 from openclaw_channel_octo.config.model import MetricsConfig
@@ -22,6 +20,7 @@ from openclaw_channel_octo.errors import ConfigError
 from openclaw_channel_octo.host.base import Accepted, Failed, Final
 from openclaw_channel_octo.runtime.channel import OctoChannel
 from openclaw_channel_octo.testing import HANG, ErrorAnswer, ScriptedHost
+from tests.cli.asking import call
 from tests.runtime.rig import HELPER, TOKEN, Rig
 
 SESSION = "agent:main:octo:group:g1"
@@ -168,6 +167,5 @@ def test_without_the_library_the_program_says_what_to_install(
         (["doctor", "--config"], 2),
         (["config", "check"], 0),
     ):
-        result = CliRunner().invoke(main, [*command, str(file)])
-        assert result.exit_code == exit_code
+        result = call(*command, file, code=exit_code)
         assert "openclaw-channel-octo[metrics]" in result.output

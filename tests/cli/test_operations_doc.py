@@ -35,14 +35,16 @@ async def test_the_outputs_in_the_document_are_those_of_the_commands(fast_rig: R
     failed, running = await busy(fast_rig, host)
     async with controlled(fast_rig):
         status = await command("status", "--store", store)
-        show = await command("sessions", "show", "--store", store, "--session", "agent:main:octo:group:g1")
+        show = await command(
+            "sessions", "show", "--store", store, "--session", "agent:main:octo:group:g1", code=0
+        )
         host.release()
         await host.wait_for_turns(3)
     await fast_rig.stop()
     fast_rig.write_session(
         {"status": "failed", "sessionId": "s1", "runtimeMs": 394653, "lastRunError": "boom"}
     )
-    before = await command("sessions", "show", "--store", store)
+    before = await command("sessions", "show", "--store", store, code=1)
     repair = await command("sessions", "repair", "--store", store)
     document = DOC.read_text()
     for result in (status, show, before, repair):
@@ -60,10 +62,10 @@ async def test_what_the_document_shows_of_the_doctor_is_what_it_prints(
     file.write_text(json.dumps(rig.config(agent=agent)))
     rig.state_dir.mkdir(mode=0o700)
 
-    healthy = await command("doctor", "--config", str(file))
+    healthy = await command("doctor", "--config", file)
     rig.write_session({"status": "failed", "sessionId": "s1", "runtimeMs": 394653})
     rig.octo.ws_url_override = "ws://127.0.0.1:1/ws"
-    broken = await command("doctor", "--config", str(file))
+    broken = await command("doctor", "--config", file, code=2)
 
     document = DOC.read_text()
     for result in (healthy, broken):

@@ -5,7 +5,6 @@ import json
 import re
 import signal
 import socket
-import sysconfig
 from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -15,21 +14,19 @@ from typing import Any
 
 import aiohttp
 import pytest
-from click.testing import CliRunner
 
-from openclaw_channel_octo.cli import main
 from openclaw_channel_octo.cli.playground.app import TOKEN, Settings, configured, plain
 from openclaw_channel_octo.cli.playground.server import served
 from openclaw_channel_octo.config.load import parse_config
 from openclaw_channel_octo.errors import ConfigError
 from openclaw_channel_octo.ids import ChannelRef
 from openclaw_channel_octo.testing.octo.double import OctoDouble
+from tests.cli.asking import PROGRAM, call
 from tests.processes import gone
 from tests.runtime.rig import FastClock
 from tests.testing.crawling import crawl
 from tests.until import until
 
-PROGRAM = Path(sysconfig.get_path("scripts")) / "openclaw-octo"
 ROOM = ChannelRef("build-room", 2)
 RESTART = "⚠️ Previous session failed, restarting..."
 
@@ -301,18 +298,15 @@ async def test_a_program_that_answers_ends_with_the_playground_however_that_ends
 def test_what_keeps_it_from_starting_is_named(tmp_path: Path) -> None:
     broken = tmp_path / "octo.json"
     broken.write_text("{}")
-    result = CliRunner().invoke(main, ["playground", "--config", str(broken)])
-    assert result.exit_code == 2
+    result = call("playground", "--config", broken, code=2)
     assert f"{broken}: channels.octo: missing" in result.stderr
 
-    result = CliRunner().invoke(main, ["playground", "--account", "helper"])
-    assert result.exit_code == 2
+    result = call("playground", "--account", "helper", code=2)
     assert "give that with --config" in result.stderr
 
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = str(taken.getsockname()[1])
-        result = CliRunner().invoke(main, ["playground", "--port", port])
-    assert result.exit_code == 2
+        result = call("playground", "--port", port, code=2)
     assert f"cannot start on port {port}" in result.stderr

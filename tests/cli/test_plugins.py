@@ -2,12 +2,11 @@
 
 import os
 import subprocess
-import sysconfig
 from pathlib import Path
 
 import pytest
 
-PROGRAM = Path(sysconfig.get_path("scripts")) / "openclaw-octo"
+from tests.cli.asking import PROGRAM
 
 PLUGIN = """
 import click

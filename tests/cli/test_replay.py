@@ -1,20 +1,20 @@
 """What `replay` prints and how it ends: for programs line by line, for people in words."""
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import msgpack
 import pytest
-from click.testing import CliRunner, Result
 
 from openclaw_channel_octo.capture.format import FromServer, Record, SocketControl, ToServer, pack
 from openclaw_channel_octo.capture.header import AccountInfo, CaptureHeader, ClientInfo, Label
-from openclaw_channel_octo.cli import main
 from openclaw_channel_octo.testing.octo.wire_server import Damage, ServerConnection
 from openclaw_channel_octo.wire.client import ClientConnection, Credentials
 from openclaw_channel_octo.wire.crypto import KeyPair
 from openclaw_channel_octo.wire.packets import Recv
+from tests.cli.asking import call
 
 FOLDER = Path(__file__).parents[2] / "fixtures" / "wukongim"
 SILENT_GROUP, KICKED = FOLDER / "silent-group.wkcap", FOLDER / "kicked-by-register.wkcap"
@@ -35,12 +35,7 @@ MESSAGE_TYPES: dict[str, type | tuple[type, ...]] = {
 DECISIONS = {"turn", "command", "context", "control", "echo", "ignored", "duplicate", "undecodable"}
 BOT = "27ab_bot"
 KEY = bytes(range(32))
-
-
-def replayed(*arguments: object) -> Result:
-    result = CliRunner().invoke(main, ["replay", *map(str, arguments)])
-    assert result.exception is None or isinstance(result.exception, SystemExit)
-    return result
+replayed = partial(call, "replay")
 
 
 def events(*files: Path) -> list[dict[str, Any]]:
@@ -153,8 +148,7 @@ def test_the_first_line_is_the_connection_and_the_last_the_summary() -> None:
 
 
 def test_captures_that_agree_end_with_0() -> None:
-    result = replayed("--json", SILENT_GROUP, KICKED)
-    assert (result.exit_code, result.stderr) == (0, "")
+    assert replayed("--json", SILENT_GROUP, KICKED).stderr == ""
 
 
 def test_several_captures_are_replayed_one_after_the_other_each_with_its_own_summary() -> None:
@@ -164,8 +158,7 @@ def test_several_captures_are_replayed_one_after_the_other_each_with_its_own_sum
 
 def test_a_decision_against_a_label_is_listed_and_ends_with_1(tmp_path: Path) -> None:
     file, number = flipped(tmp_path)
-    result = replayed("--json", file)
-    assert result.exit_code == 1
+    result = replayed("--json", file, code=1)
     (disagreement,) = json.loads(result.stdout.splitlines()[-1])["disagreements"]
     assert disagreement.pop("message_id").isdigit()
     assert disagreement == {
@@ -178,15 +171,14 @@ def test_a_decision_against_a_label_is_listed_and_ends_with_1(tmp_path: Path) ->
 
 
 def test_people_read_the_disagreement_in_words(tmp_path: Path) -> None:
-    result = replayed(flipped(tmp_path)[0])
-    assert result.exit_code == 1
+    result = replayed(flipped(tmp_path)[0], code=1)
     last = result.stdout.splitlines()[-1]
     assert last.startswith("  DISAGREES ")
     assert last.endswith("decided turn (uid), the sender meant addressed=False (a flipped label)")
 
 
 def test_a_disagreement_in_any_of_several_captures_counts(tmp_path: Path) -> None:
-    assert replayed(flipped(tmp_path)[0], KICKED).exit_code == 1
+    replayed(flipped(tmp_path)[0], KICKED, code=1)
 
 
 @pytest.mark.parametrize(
@@ -208,8 +200,7 @@ def test_a_disagreement_in_any_of_several_captures_counts(tmp_path: Path) -> Non
 def test_a_broken_file_gives_one_clear_line_and_2(content: bytes, words: str, tmp_path: Path) -> None:
     file = tmp_path / "broken.wkcap"
     file.write_bytes(content)
-    result = replayed("--json", file)
-    assert result.exit_code == 2
+    result = replayed("--json", file, code=2)
     assert result.stdout == ""
     (line,) = result.stderr.splitlines()
     assert line.startswith(f"{file}: ")
@@ -217,8 +208,7 @@ def test_a_broken_file_gives_one_clear_line_and_2(content: bytes, words: str, tm
 
 
 def test_a_broken_file_does_not_keep_the_others_from_being_replayed(tmp_path: Path) -> None:
-    result = replayed("--json", tmp_path / "none.wkcap", flipped(tmp_path)[0])
-    assert result.exit_code == 2
+    result = replayed("--json", tmp_path / "none.wkcap", flipped(tmp_path)[0], code=2)
     assert "No such file" in result.stderr
     assert json.loads(result.stdout.splitlines()[-1])["event"] == "summary"
 
@@ -227,7 +217,6 @@ def test_a_torn_file_is_replayed_up_to_where_it_ends(tmp_path: Path) -> None:
     file = tmp_path / "torn.wkcap"
     file.write_bytes(SILENT_GROUP.read_bytes()[:-200])
     result = replayed("--json", file)
-    assert result.exit_code == 0
     lines = [json.loads(line) for line in result.stdout.splitlines()]
     assert lines[:-1] == events(SILENT_GROUP)[: len(lines) - 1]
     assert lines[-1]["event"] == "summary"
@@ -236,8 +225,7 @@ def test_a_torn_file_is_replayed_up_to_where_it_ends(tmp_path: Path) -> None:
 
 
 def test_a_capture_without_a_key_for_a_connection_is_broken(tmp_path: Path) -> None:
-    result = replayed(Recorder().write(tmp_path, client_private_keys=()))
-    assert result.exit_code == 2
+    result = replayed(Recorder().write(tmp_path, client_private_keys=()), code=2)
     assert "no private key for connection 1" in result.stderr
 
 
@@ -266,7 +254,6 @@ def test_bytes_that_are_not_the_protocol_end_the_connection_and_nothing_else(tmp
     recorder.raw(bytes((0x50, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF)))
     recorder.deliver(b'{"type":1,"content":"after"}')
     result = replayed("--json", recorder.write(tmp_path))
-    assert result.exit_code == 0
     lines = [json.loads(line) for line in result.stdout.splitlines()]
     assert [line["event"] for line in lines] == ["connected", "message", "closed", "summary"]
     assert lines[2] == {"event": "closed", "connection": 1, "outcome": "protocol-error"}
@@ -277,7 +264,6 @@ def test_text_no_terminal_can_show_harms_none(options: list[str], tmp_path: Path
     recorder = Recorder()
     recorder.deliver(b'{"type":1,"content":"half \\ud83d pair \\u001b[2J"}')
     result = replayed(*options, recorder.write(tmp_path))
-    assert result.exit_code == 0
     assert "half" in result.stdout
     assert "\x1b" not in result.stdout
 
@@ -286,7 +272,7 @@ def test_an_undecided_label_and_a_label_without_a_message_are_no_disagreements(t
     recorder = Recorder()
     recorder.deliver(b'{"type":1,"content":"hi"}')
     recorder.labels = {"no-3": Label(addressed=None), "no-never-sent": Label(addressed=True)}
-    assert replayed(recorder.write(tmp_path)).exit_code == 0
+    replayed(recorder.write(tmp_path))
 
 
 def test_acknowledgements_that_differ_from_the_recorded_ones_are_told(tmp_path: Path) -> None:
@@ -318,6 +304,5 @@ def test_help_tells_of_exit_codes_and_lines() -> None:
 
 
 def test_without_a_file_it_says_what_is_missing() -> None:
-    result = replayed()
-    assert result.exit_code == 2
+    result = replayed(code=2)
     assert "Missing argument 'FILE.wkcap...'" in result.stderr

@@ -9,7 +9,6 @@ import resource
 import signal
 import socket
 import subprocess
-import sysconfig
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -19,18 +18,14 @@ from urllib.parse import urlsplit
 
 import aiohttp
 import pytest
-from click.testing import CliRunner
 
-from openclaw_channel_octo.cli import main
 from openclaw_channel_octo.cli.run.start import once_there_is_room
 from openclaw_channel_octo.errors import HostError
 from openclaw_channel_octo.host.locks import OwnerLock
 from openclaw_channel_octo.testing import Hang, ManualClock, OctoDouble
-from tests.cli.asking import command
+from tests.cli.asking import PROGRAM, call, command
 from tests.runtime.rig import ANN, HELPER, OTHER, OTHER_TOKEN, TOKEN, Rig, python_agent
 from tests.until import until
-
-PROGRAM = Path(sysconfig.get_path("scripts")) / "openclaw-octo"
 
 PATIENCE_S = 60.0
 """How long a start may take on a machine that is busy with something else."""
@@ -143,10 +138,10 @@ async def test_json_logs_status_and_metrics_of_the_program_hold_no_secret(rig: R
     rig.write_session({"status": "failed", "sessionId": "s1"})
     config = {**rig.config(), "metrics": {"listen": "127.0.0.1:0"}}
     process = await start(config, "--log-format", "json")
-    repaired = await command("sessions", "repair", "--store", str(rig.state_dir))
+    repaired = await command("sessions", "repair", "--store", rig.state_dir)
     message_id = await rig.mention("what broke?")
     await rig.until_row(message_id, "answered")
-    status = await command("status", "--store", str(rig.state_dir), "--json")
+    status = await command("status", "--store", rig.state_dir, "--json")
     assert process.stderr is not None
     lines: list[dict[str, str]] = []
     while not lines or not lines[-1]["message"].startswith("turn ended"):
@@ -158,7 +153,7 @@ async def test_json_logs_status_and_metrics_of_the_program_hold_no_secret(rig: R
     code, rest = await ended(process)
     lines += [json.loads(line) for line in rest.splitlines()]
 
-    assert (code, repaired.exit_code, status.exit_code) == (0, 0, 0)
+    assert code == 0
     assert rig.said() == ["@Helper what broke?"]  # repaired before: no restart to announce
     assert json.loads(status.output)["pid"] == process.pid
     assert 'octo_messages_total{account="helper",decision="turn"} 1.0' in metrics
@@ -362,8 +357,7 @@ async def test_a_state_folder_in_use_is_refused_in_one_line_that_names_the_owner
 
 def refused(folder: Path, config: Mapping[str, Any], *options: str) -> list[str]:
     """Return the lines a program that cannot start leaves on standard error."""
-    result = CliRunner().invoke(main, ["run", "--config", str(write(folder, config)), *options])
-    assert result.exit_code == 2
+    result = call("run", "--config", write(folder, config), *options, code=2)
     assert result.stdout == ""
     return [line.removeprefix(f"{folder / 'octo.json'}: ") for line in result.stderr.splitlines()]
 
@@ -447,13 +441,12 @@ def test_what_keeps_the_program_from_starting_is_one_line_of_json_too(
 
 
 def test_a_missing_file_is_told_in_one_line(tmp_path: Path) -> None:
-    result = CliRunner().invoke(main, ["run", "--config", str(tmp_path / "none.json")])
-    assert result.exit_code == 2
+    result = call("run", "--config", tmp_path / "none.json", code=2)
     assert result.stderr == f"{tmp_path / 'none.json'}: cannot be read: No such file or directory\n"
 
 
 def test_help_tells_of_signals_and_exit_codes() -> None:
-    text = CliRunner().invoke(main, ["run", "--help"]).stdout
+    text = call("run", "--help").stdout
     text = " ".join(text.split())
     assert "second signal" in text
     assert "Exit codes: 0" in text

@@ -2,20 +2,21 @@
 
 import json
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
 
-from openclaw_channel_octo.cli import main
-from tests.cli.asking import write_sessions
+from tests.cli.asking import call, write_sessions
+
+sessions = partial(call, "sessions")
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Path:
     """A state folder in which sessions were left just now: how long they run is part of what is said of them."""
     now = time.time_ns() // 1_000_000
-    sessions = {
+    left = {
         "agent:main:octo:group:bad": {"status": "failed", "abortedLastRun": False, "runtimeMs": 394653},
         "agent:main:octo:direct:ann": {
             "status": "timeout",
@@ -27,17 +28,12 @@ def store(tmp_path: Path) -> Path:
         "agent:main:octo:group:stuck": {"status": "running", "lastRunId": "r", "startedAt": now - 9_000_000},
         "agent:main:octo:group:odd": "not an object",
     }
-    write_sessions(tmp_path, sessions)
+    write_sessions(tmp_path, left)
     return tmp_path
 
 
-def call(*words: str) -> Result:
-    return CliRunner().invoke(main, ["sessions", *words])
-
-
 def test_show_without_a_key_explains_the_sessions_that_are_not_fine(store: Path) -> None:
-    result = call("show", "--store", str(store))
-    assert result.exit_code == 1
+    result = sessions("show", "--store", store, code=1)
     bad, stuck = (
         result.output.partition(f"group:{name}\n")[2].split("\nagent:")[0] for name in ("bad", "stuck")
     )
@@ -52,19 +48,17 @@ def test_show_without_a_key_explains_the_sessions_that_are_not_fine(store: Path)
 
 
 def test_show_with_a_key_explains_that_session_whatever_its_status(store: Path) -> None:
-    result = call("show", "--store", str(store), "--session", "agent:main:octo:group:good")
-    assert result.exit_code == 0
+    result = sessions("show", "--store", store, "--session", "agent:main:octo:group:good")
     assert "the next message is answered" in result.output
-    busy = call("show", "--store", str(store), "--session", "agent:main:octo:group:busy", "--json")
+    busy = sessions("show", "--store", store, "--session", "agent:main:octo:group:busy", "--json")
     assert "waits" in json.loads(busy.output)["verdict"]
-    assert call("show", "--store", str(store), "--session", "agent:main:octo:group:none").exit_code == 1
+    sessions("show", "--store", store, "--session", "agent:main:octo:group:none", code=1)
 
 
 def test_list_shows_all_of_them_and_changes_nothing(store: Path) -> None:
     file = store / "agents" / "main" / "sessions" / "sessions.json"
     before = (file.read_bytes(), file.stat().st_mtime_ns, sorted(store.rglob("*")))
-    result = call("list", "--store", str(store))
-    assert result.exit_code == 0
+    result = sessions("list", "--store", store)
     assert all(key in result.output for key in json.loads(file.read_text()))
     assert "2 h" in result.output
     assert before == (file.read_bytes(), file.stat().st_mtime_ns, sorted(store.rglob("*")))
@@ -72,28 +66,25 @@ def test_list_shows_all_of_them_and_changes_nothing(store: Path) -> None:
 
 def test_a_store_without_trouble_says_so(tmp_path: Path) -> None:
     (tmp_path / "agents").mkdir()
-    assert call("show", "--store", str(tmp_path)).output == "All 0 sessions are fine.\n"
+    assert sessions("show", "--store", tmp_path).output == "All 0 sessions are fine.\n"
 
 
 @pytest.mark.parametrize("command", ["list", "show"])
 def test_a_folder_no_bots_have_worked_with_is_not_called_fine(tmp_path: Path, command: str) -> None:
-    result = call(command, "--store", str(tmp_path))
-    assert result.exit_code == 2
+    result = sessions(command, "--store", tmp_path, code=2)
     assert "no bots have worked with this folder; give their state folder with --store" in result.output
 
 
 @pytest.mark.parametrize("content", ["{broken", "[]"])
 def test_sessions_that_cannot_be_read_are_one_clear_line(store: Path, content: str) -> None:
     (store / "agents" / "main" / "sessions" / "sessions.json").write_text(content)
-    result = call("show", "--store", str(store))
-    assert result.exit_code == 2
+    result = sessions("show", "--store", store, code=2)
     (line,) = result.stderr.strip().splitlines()
     assert "cannot be read: agents/main/sessions/sessions.json: " in line
 
 
 def test_a_folder_that_is_not_there_is_one_clear_line(tmp_path: Path) -> None:
-    result = call("list", "--store", str(tmp_path / "absent"))
-    assert result.exit_code == 2
+    result = sessions("list", "--store", tmp_path / "absent", code=2)
     assert "--store" in result.stderr
 
 
@@ -101,15 +92,13 @@ def test_a_folder_that_is_not_there_is_one_clear_line(tmp_path: Path) -> None:
 def test_an_agent_that_is_none_is_said_to_be_and_the_known_ones_named(
     store: Path, words: tuple[str, ...]
 ) -> None:
-    result = call(*words, "--store", str(store), "--agent", "mian")
-    assert result.exit_code == 2
+    result = sessions(*words, "--store", store, "--agent", "mian", code=2)
     assert "there is no agent 'mian'; known: main" in result.stderr
 
 
 def test_what_cannot_be_looked_into_is_not_said_to_be_empty(tmp_path: Path) -> None:
     (tmp_path / "agents").touch()
-    result = call("list", "--store", str(tmp_path))
-    assert result.exit_code == 2
+    result = sessions("list", "--store", tmp_path, code=2)
     assert "cannot be read: Not a directory" in result.stderr
 
 
@@ -117,9 +106,9 @@ def test_a_token_in_the_words_of_a_failure_is_not_shown(store: Path) -> None:
     file = store / "agents" / "main" / "sessions" / "sessions.json"
     failed = {"status": " Failed ", "sessionId": "s", "lastRunError": "no bf_0123456789abcdef for you"}
     file.write_text(json.dumps({"agent:main:octo:group:g1": failed}))
-    shown = call("show", "--store", str(store))
-    told = call("show", "--store", str(store), "--json")
-    repaired = call("repair", "--store", str(store))
+    shown = sessions("show", "--store", store, code=1)
+    told = sessions("show", "--store", store, "--json", code=1)
+    repaired = sessions("repair", "--store", store)
     assert "no [hidden] for you" in shown.output
     assert json.loads(told.output)["last_run_error"] == "no [hidden] for you"
     assert "bf_0123456789abcdef" not in shown.output + told.output
@@ -129,4 +118,4 @@ def test_a_token_in_the_words_of_a_failure_is_not_shown(store: Path) -> None:
 def test_a_session_that_will_be_answered_is_fine_whatever_its_status_is_called(store: Path) -> None:
     file = store / "agents" / "main" / "sessions" / "sessions.json"
     file.write_text(json.dumps({"agent:main:octo:group:g1": {"status": "wobbly", "sessionId": "s"}}))
-    assert call("show", "--store", str(store)).exit_code == 0
+    sessions("show", "--store", store)

@@ -6,7 +6,6 @@ import os
 import pty
 import re
 import signal
-import sysconfig
 import time
 from asyncio.subprocess import PIPE, Process
 from pathlib import Path
@@ -19,16 +18,13 @@ from openclaw_channel_octo.host.locks import OwnerLock
 from openclaw_channel_octo.rest.media import MediaFetcher
 from openclaw_channel_octo.testing.host import HANG, ScriptedHost, Step
 from openclaw_channel_octo.testing.octo.faults import RateLimit
-from tests.cli.asking import busy, command, controlled
+from tests.cli.asking import PROGRAM, busy, command, controlled
 from tests.runtime.rig import OTHER_TOKEN, TOKEN, Rig
 from tests.until import until
 
-PROGRAM = Path(sysconfig.get_path("scripts")) / "openclaw-octo"
-
 
 async def told(rig: Rig, code: int = 0) -> dict[str, Any]:
-    result = await command("status", "--store", str(rig.state_dir), "--json")
-    assert result.exit_code == code, result.output
+    result = await command("status", "--store", rig.state_dir, "--json", code=code)
     found = json.loads(result.output)
     assert isinstance(found, dict)
     return found
@@ -41,7 +37,7 @@ async def test_a_running_turn_its_age_what_waits_and_the_last_failure_are_shown(
     failed, running = await busy(fast_rig, host)
     async with controlled(fast_rig):
         found = await told(fast_rig)
-        text = (await command("status", "--store", str(fast_rig.state_dir))).output
+        text = (await command("status", "--store", fast_rig.state_dir)).output
         host.release()
     bot = found["bots"]["helper"]
     assert found["running"]
@@ -85,7 +81,7 @@ async def test_without_a_process_the_journal_is_shown_and_left_as_it_is(fast_rig
         "oldest_open": None,
         "last_failure": None,
     }
-    text = (await command("status", "--store", str(fast_rig.state_dir))).output
+    text = (await command("status", "--store", fast_rig.state_dir, code=1)).output
     assert text.startswith("No process runs these bots")
     assert before == {path: path.stat().st_mtime_ns for path in before}
 
@@ -101,8 +97,7 @@ async def test_a_process_that_cannot_be_asked_is_named(fast_rig: Rig) -> None:
 
 
 async def test_a_folder_without_a_journal_is_one_clear_line(tmp_path: Path) -> None:
-    result = await command("status", "--store", str(tmp_path))
-    assert result.exit_code == 2
+    result = await command("status", "--store", tmp_path, code=2)
     assert len(result.stderr.splitlines()) == 1
     assert "--store" in result.stderr
 
@@ -155,7 +150,7 @@ async def test_an_answer_that_waits_for_the_api_is_told_with_the_time_it_fails_s
     await until(lambda: bool(channel.status().unsent), "an answer that waits")
     async with controlled(fast_rig):
         found = await told(fast_rig)
-        text = (await command("status", "--store", str(fast_rig.state_dir))).output
+        text = (await command("status", "--store", fast_rig.state_dir)).output
     key = "agent:main:octo:group:g1"
     assert list(found["unsent"]) == [key]
     assert before_ms <= found["unsent"][key] <= fast_rig.clock.wall_ms()
@@ -171,7 +166,7 @@ async def test_messages_whose_run_has_not_begun_are_told_as_waiting(rig: Rig) ->
     for text in ("two", "three"):
         await rig.until_row(await rig.mention(text, where=rig.thread), "queued")
     async with controlled(rig):
-        text = (await command("status", "--store", str(rig.state_dir))).output
+        text = (await command("status", "--store", rig.state_dir)).output
     assert "works on message" in text
     assert f"2 waiting  agent:main:octo:group:{rig.thread.id}" in text
     host.release()
@@ -189,5 +184,5 @@ async def test_a_background_job_that_fails_is_told_with_its_error(
     assert channel is not None
     await until(lambda: bool(channel.status().failing), "a job that fails")
     async with controlled(rig):
-        text = (await command("status", "--store", str(rig.state_dir))).output
+        text = (await command("status", "--store", rig.state_dir)).output
     assert "sweep of received files fails and is tried again: RuntimeError, see the log" in text

@@ -69,8 +69,7 @@ async def test_media_only_reply_counts_as_success(rig: Rig, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("content", [None, 7, ["x"], {"a": 1}, True], ids=str)
-async def test_non_string_content_never_throws(rig: Rig, content: object) -> None:
-    host = await rig.start_with(ScriptedHost())
+async def test_non_string_content_never_throws(rig: Rig, content: object, host: ScriptedHost) -> None:
     await rig.octo.say(BEN, rig.group, {"type": 1, "content": content})
     await rig.until_row(await rig.mention("well?"), "answered")
 

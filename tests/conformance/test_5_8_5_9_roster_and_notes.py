@@ -64,8 +64,7 @@ async def test_5_9_a_thread_without_notes_gets_none_and_not_its_groups(rig: Rig,
     assert "Notes the members" not in host.turns[-1].notes
 
 
-async def test_5_9_fetched_once_and_anew_after_the_delete_event(rig: Rig) -> None:
-    host = await rig.start_with(ScriptedHost())
+async def test_5_9_fetched_once_and_anew_after_the_delete_event(rig: Rig, host: ScriptedHost) -> None:
     await rig.octo.write_notes(ANN, rig.group, "be brief")
     for text in ("a", "b", "c"):
         await rig.until_row(await rig.mention(text), "answered")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from openclaw_channel_octo.config.load import load_config
-from tests.runtime.asking import ask
+from tests.runtime.asking import Asked
 from tests.runtime.rig import BEN, Rig
 from tests.test_public_api import CODE, DOCUMENTS, ROOT
 
@@ -45,8 +45,7 @@ def test_every_link_in_a_document_leads_somewhere(path: Path) -> None:
         assert not anchor or anchor in anchors(target), link
 
 
-async def test_the_outbound_example_reads_and_calls_somebody(city: Rig) -> None:
-    asked = await ask(city, BEN)
+async def test_the_outbound_example_reads_and_calls_somebody(city: Rig, asked: Asked) -> None:
     (code,) = (code for code in code_of(AGENTS) if "octo.outbound(turn)" in code)
     code = code.replace("9b1e…", "g1").replace("3f0c…", BEN)
     names: dict[str, Any] = {"octo": city.channel, "turn": asked.host.turns[-1]}

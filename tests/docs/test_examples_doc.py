@@ -43,8 +43,7 @@ class Page:
 
     async def show(self, *words: str, code: int = 0) -> str:
         """Carry a command out and add what it printed; return that as it was."""
-        result = await command(*words)
-        assert result.exit_code == code, result.output
+        result = await command(*words, code=code)
         shown = self._same(f"$ openclaw-octo {' '.join(words)}\n{result.output}")
         self.text += f"\n```\n{shown}```\n"
         return result.output

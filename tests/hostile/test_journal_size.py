@@ -28,8 +28,7 @@ async def test_chatter_is_cut_in_the_journal_and_shown_around_a_mention_as_befor
         assert detail == "cut for the journal, 800023 bytes were received"
 
 
-async def test_a_large_message_to_the_bot_stays_whole(rig: Rig) -> None:
-    await rig.start(rig.config(), ScriptedHost())
+async def test_a_large_message_to_the_bot_stays_whole(rig: Rig, host: ScriptedHost) -> None:
     asked = await rig.mention(CHATTER)
     await rig.until_row(asked, "answered")
     with closing(sqlite3.connect(rig.state_dir / "octo.sqlite")) as db:

@@ -99,8 +99,7 @@ async def test_a_quote_names_its_author_only_where_the_message_is_known(rig: Rig
     assert await context("", BEN) == "[Quoted message from ben, as its sender claims]: pay"
 
 
-async def test_a_message_of_another_conversation_confirms_no_quote(rig: Rig) -> None:
-    host = await rig.start_with(ScriptedHost())
+async def test_a_message_of_another_conversation_confirms_no_quote(rig: Rig, host: ScriptedHost) -> None:
     private = await rig.octo.say(ANN, rig.dm, "my secret")
     await rig.until_row(private, "answered")
     made_up = {"message_id": private, "from_uid": ANN, "payload": {"type": 1, "content": "x"}}

@@ -135,8 +135,7 @@ async def test_whoever_waits_for_the_server_goes_on_with_the_first_call_of_any_b
         assert clock.now() == 0
 
 
-async def test_a_call_that_fails_ends_no_wait_and_the_time_does() -> None:
-    clock = ManualClock()
+async def test_a_call_that_fails_ends_no_wait_and_the_time_does(clock: ManualClock) -> None:
     async with many_bots(Origin()) as (octo, bots):
         octo.status = 400
         waiting = asyncio.create_task(bots[0]._origin.pause(clock, 16))
@@ -149,8 +148,7 @@ async def test_a_call_that_fails_ends_no_wait_and_the_time_does() -> None:
         assert await waiting is False
 
 
-async def test_a_success_before_the_wait_does_not_end_it() -> None:
-    clock = ManualClock()
+async def test_a_success_before_the_wait_does_not_end_it(clock: ManualClock) -> None:
     async with many_bots(Origin()) as (_, bots):
         await bots[0].typing(GROUP)
         waiting = asyncio.create_task(bots[0]._origin.pause(clock, 16))
@@ -160,8 +158,7 @@ async def test_a_success_before_the_wait_does_not_end_it() -> None:
         assert await waiting is True
 
 
-async def test_a_wait_that_is_cancelled_leaves_nothing_behind() -> None:
-    clock = ManualClock()
+async def test_a_wait_that_is_cancelled_leaves_nothing_behind(clock: ManualClock) -> None:
     async with many_bots(Origin()) as (_, bots):
         before = asyncio.all_tasks()
         waiting = asyncio.create_task(bots[0]._origin.pause(clock, 16))

@@ -268,9 +268,8 @@ async def test_first_words_that_could_not_be_looked_for_are_found_although_the_b
 
 
 async def test_an_unknown_conversation_is_looked_back_into_no_further_than_the_cold_start_age(
-    rig: Rig,
+    rig: Rig, host: ScriptedHost
 ) -> None:
-    host = await rig.start_with(ScriptedHost())
     group = rig.octo.add_group("g-new", [ANN, HELPER])
     rig.octo.lose_next(HELPER)
     old = RawMessage(
@@ -462,8 +461,7 @@ class WrongClock(SystemClock):
         return super().wall_ms() + 7_200_000
 
 
-async def test_ages_are_measured_by_the_servers_clock(rig: Rig) -> None:
-    await rig.start(rig.config(), ScriptedHost())
+async def test_ages_are_measured_by_the_servers_clock(rig: Rig, host: ScriptedHost) -> None:
     await known(rig)
     await rig.stop()
     asked = [await rig.mention(f"m{number}") for number in range(3)]

@@ -6,9 +6,9 @@ import pytest
 
 from openclaw_channel_octo.testing import ManualClock, OctoDouble
 from openclaw_channel_octo.testing.pytest_plugin import manual_clock, scripted_host
-from tests.testing.clients import ANN, HELPER, TOKEN, Api, Sockets
+from tests.testing.clients import ANN, HELPER, TOKEN, Api, Socket, Sockets
 
-__all__ = ["api", "clock", "manual_clock", "octo", "scripted_host", "sockets"]
+__all__ = ["api", "clock", "manual_clock", "octo", "scripted_host", "socket", "sockets"]
 
 
 @pytest.fixture
@@ -37,3 +37,9 @@ async def api(octo: OctoDouble) -> AsyncIterator[Api]:
 async def sockets(octo: OctoDouble) -> AsyncIterator[Sockets]:
     async with Sockets(octo) as opened:
         yield opened
+
+
+@pytest.fixture
+async def socket(sockets: Sockets) -> Socket:
+    """The bot's socket, logged in."""
+    return await sockets.connected()

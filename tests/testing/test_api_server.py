@@ -22,7 +22,7 @@ from openclaw_channel_octo.testing import (
     Refuse,
     Slow,
 )
-from tests.testing.clients import ANN, GROUP, HELPER, Api, Sockets
+from tests.testing.clients import ANN, GROUP, HELPER, Api, Socket
 
 HELLO = {"type": 1, "content": "hello"}
 
@@ -112,9 +112,8 @@ async def test_any_json_can_take_an_answers_place(octo: OctoDouble, api: Api, bo
 
 
 async def test_a_lost_answer_means_the_message_is_there_and_the_connection_is_gone(
-    octo: OctoDouble, api: Api, sockets: Sockets
+    octo: OctoDouble, api: Api, socket: Socket
 ) -> None:
-    socket = await sockets.connected()
     octo.fail_next("sendMessage", LoseAnswer())
 
     with pytest.raises(aiohttp.ClientError):

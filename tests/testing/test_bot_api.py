@@ -11,7 +11,7 @@ from openclaw_channel_octo.capture.format import ApiCall, read_capture
 from openclaw_channel_octo.ids import ChannelRef
 from openclaw_channel_octo.testing import Envelope, JsonAnswer, ManualClock, OctoDouble, RawMessage
 from openclaw_channel_octo.wire.packets import Flags
-from tests.testing.clients import ANN, GROUP, HELPER, TOKEN, Api, Sockets
+from tests.testing.clients import ANN, GROUP, HELPER, TOKEN, Api, Socket, Sockets
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "wukongim"
 DM = ChannelRef(ANN, 1)
@@ -145,9 +145,8 @@ class TestSendMessage:
         assert len(octo.chat(GROUP)) == 2
 
     async def test_unknown_payload_keys_pass_and_large_integers_come_back_rounded(
-        self, api: Api, sockets: Sockets
+        self, api: Api, socket: Socket
     ) -> None:
-        socket = await sockets.connected()
         payload = {
             "type": 1,
             "zebra": [2**53, 2**53 + 1, -(2**53) - 1, 1.0, 0.5, True, None],
@@ -286,10 +285,8 @@ class TestTyping:
         ).status
 
     async def test_it_is_broadcast_to_the_group_and_the_bot_itself_as_a_command_of_the_system(
-        self, api: Api, sockets: Sockets
+        self, api: Api, socket: Socket
     ) -> None:
-        socket = await sockets.connected()
-
         assert await self.type(api) == 200
 
         message = await socket.message()
@@ -316,9 +313,8 @@ class TestTyping:
         await bot.pong()
 
     async def test_it_fades_after_ninety_seconds_until_a_new_window_opens(
-        self, api: Api, sockets: Sockets, clock: ManualClock
+        self, api: Api, clock: ManualClock, socket: Socket
     ) -> None:
-        socket = await sockets.connected()
         seen = []
         for pause in (0, 45, 44, 1, 45, 44, 1):
             await clock.advance(pause)
@@ -328,10 +324,7 @@ class TestTyping:
 
         assert seen == [0, 45, 89, 180]
 
-    async def test_a_sent_message_starts_it_anew(
-        self, api: Api, sockets: Sockets, clock: ManualClock
-    ) -> None:
-        socket = await sockets.connected()
+    async def test_a_sent_message_starts_it_anew(self, api: Api, clock: ManualClock, socket: Socket) -> None:
         await self.type(api)
         await socket.message()
         await clock.advance(100)

@@ -68,10 +68,8 @@ async def test_the_version_is_the_clients_up_to_five(
 
 
 async def test_a_message_reaches_the_bot_encrypted_and_with_its_sequence_number(
-    octo: OctoDouble, sockets: Sockets
+    octo: OctoDouble, socket: Socket
 ) -> None:
-    socket = await sockets.connected()
-
     first = await octo.say(ANN, GROUP, "one")
     await octo.say("ben", GROUP, "two")
 
@@ -97,9 +95,8 @@ async def test_sequence_numbers_count_per_conversation(octo: OctoDouble, sockets
 
 
 async def test_an_acknowledgement_is_recorded_with_its_flags(
-    octo: OctoDouble, sockets: Sockets, clock: ManualClock
+    octo: OctoDouble, clock: ManualClock, socket: Socket
 ) -> None:
-    socket = await sockets.connected()
     await clock.advance(3)
     await octo.say(ANN, GROUP, "one")
     message = await socket.message()
@@ -113,9 +110,8 @@ async def test_an_acknowledgement_is_recorded_with_its_flags(
 
 
 async def test_only_unacknowledged_stored_messages_are_sent_again_byte_for_byte(
-    octo: OctoDouble, sockets: Sockets
+    octo: OctoDouble, socket: Socket
 ) -> None:
-    socket = await sockets.connected()
     await octo.say(ANN, GROUP, "acknowledged")
     await octo.say(ANN, GROUP, "forgotten")
     await octo.start_typing(ANN, GROUP)
@@ -144,9 +140,7 @@ async def test_nothing_is_pushed_after_a_reconnect(octo: OctoDouble, sockets: So
     await again.pong()
 
 
-async def test_ping_is_answered_with_pong(sockets: Sockets) -> None:
-    socket = await sockets.connected()
-
+async def test_ping_is_answered_with_pong(socket: Socket) -> None:
     assert await socket.heard() == 0, "the answer, and nothing else before it"
 
 
@@ -247,16 +241,13 @@ async def test_registering_kicks_the_live_connection_and_a_new_one_works_at_once
 
 
 @pytest.mark.parametrize("text", ["server kick", ""])
-async def test_a_test_can_kick_with_any_words(octo: OctoDouble, sockets: Sockets, text: str) -> None:
-    socket = await sockets.connected()
-
+async def test_a_test_can_kick_with_any_words(octo: OctoDouble, text: str, socket: Socket) -> None:
     octo.kick(HELPER, text)
 
     assert await socket.event(Kicked) == Kicked(reason=12, text=text)
 
 
-async def test_a_dead_connection_can_be_dropped(octo: OctoDouble, sockets: Sockets) -> None:
-    socket = await sockets.connected()
+async def test_a_dead_connection_can_be_dropped(octo: OctoDouble, socket: Socket) -> None:
     octo.kick(HELPER, None)
 
     octo.drop_connections(HELPER)
@@ -276,10 +267,8 @@ async def test_a_forgotten_token_is_refused_until_the_bot_registers(
 
 
 async def test_a_changed_token_kicks_and_the_old_one_is_refused(
-    octo: OctoDouble, sockets: Sockets, api: Api
+    octo: OctoDouble, sockets: Sockets, api: Api, socket: Socket
 ) -> None:
-    socket = await sockets.connected()
-
     octo.change_token(HELPER, "bf_new")
 
     assert await socket.event(Kicked) == Kicked(reason=12, text="")
@@ -289,9 +278,8 @@ async def test_a_changed_token_kicks_and_the_old_one_is_refused(
 
 
 async def test_a_frozen_server_closes_nothing_and_does_everything_at_once_when_it_thaws(
-    octo: OctoDouble, sockets: Sockets
+    octo: OctoDouble, socket: Socket
 ) -> None:
-    socket = await sockets.connected()
     octo.freeze()
     await socket.ping()
     await socket.ping()
@@ -307,10 +295,8 @@ async def test_a_frozen_server_closes_nothing_and_does_everything_at_once_when_i
 
 
 async def test_a_stopped_server_drops_and_refuses_until_it_is_back(
-    octo: OctoDouble, sockets: Sockets
+    octo: OctoDouble, sockets: Sockets, socket: Socket
 ) -> None:
-    socket = await sockets.connected()
-
     octo.stop_sockets()
 
     assert await socket.ended()
@@ -336,8 +322,7 @@ async def test_packets_survive_every_way_of_cutting_them_into_messages(
     assert len(socket.raw) == sizes[split]
 
 
-async def test_an_injected_message_arrives_exactly_as_given(octo: OctoDouble, sockets: Sockets) -> None:
-    socket = await sockets.connected()
+async def test_an_injected_message_arrives_exactly_as_given(octo: OctoDouble, socket: Socket) -> None:
     item = raw(
         from_uid="",
         channel=ChannelRef("", 1),
@@ -361,8 +346,7 @@ async def test_an_injected_message_arrives_exactly_as_given(octo: OctoDouble, so
     assert message.setting == Setting.TOPIC | Setting.RECEIPT
 
 
-async def test_what_an_injected_message_leaves_open_is_filled_in(octo: OctoDouble, sockets: Sockets) -> None:
-    socket = await sockets.connected()
+async def test_what_an_injected_message_leaves_open_is_filled_in(octo: OctoDouble, socket: Socket) -> None:
     await octo.say(ANN, GROUP, "first")
     await socket.message()
 
@@ -376,9 +360,7 @@ async def test_what_an_injected_message_leaves_open_is_filled_in(octo: OctoDoubl
     assert (str(message.message_id), message.message_seq) == (command, 0)
 
 
-async def test_copies_are_the_same_bytes(octo: OctoDouble, sockets: Sockets) -> None:
-    socket = await sockets.connected()
-
+async def test_copies_are_the_same_bytes(octo: OctoDouble, socket: Socket) -> None:
     await octo.inject(HELPER, raw(), copies=3)
 
     assert len({(await socket.message()).message_id for _ in range(3)}) == 1
@@ -386,11 +368,7 @@ async def test_copies_are_the_same_bytes(octo: OctoDouble, sockets: Sockets) -> 
 
 
 @pytest.mark.parametrize("damage", Damage)
-async def test_a_damaged_message_cannot_be_decoded(
-    octo: OctoDouble, sockets: Sockets, damage: Damage
-) -> None:
-    socket = await sockets.connected()
-
+async def test_a_damaged_message_cannot_be_decoded(octo: OctoDouble, damage: Damage, socket: Socket) -> None:
     message_id = await octo.inject(HELPER, raw(damage=damage))
 
     assert str((await socket.event(Undecodable)).message_id) == message_id
@@ -431,9 +409,8 @@ async def test_an_injection_for_nobody_is_an_error(octo: OctoDouble) -> None:
 
 
 async def test_the_bots_own_message_is_echoed_with_its_number_and_without_the_red_dot(
-    octo: OctoDouble, sockets: Sockets, api: Api
+    octo: OctoDouble, api: Api, socket: Socket
 ) -> None:
-    socket = await sockets.connected()
     await octo.say(ANN, GROUP, "one")
     await socket.message()
 
@@ -444,9 +421,7 @@ async def test_the_bots_own_message_is_echoed_with_its_number_and_without_the_re
     assert (echo.message_id, echo.client_msg_no) == (reply.json["message_id"], reply.json["client_msg_no"])
 
 
-async def test_the_echo_of_a_direct_message_names_the_person(sockets: Sockets, api: Api) -> None:
-    socket = await sockets.connected()
-
+async def test_the_echo_of_a_direct_message_names_the_person(api: Api, socket: Socket) -> None:
     await api.send(ChannelRef(ANN, 1), {"type": 1, "content": "hello"})
 
     echo = await socket.message()
@@ -454,10 +429,8 @@ async def test_the_echo_of_a_direct_message_names_the_person(sockets: Sockets, a
 
 
 async def test_a_payload_of_a_mebibyte_takes_every_connection_down(
-    octo: OctoDouble, sockets: Sockets, api: Api
+    octo: OctoDouble, api: Api, socket: Socket
 ) -> None:
-    socket = await sockets.connected()
-
     reply = await api.send(GROUP, {"type": 1, "content": "x" * 1024 * 1024})
 
     assert reply.status == 200
@@ -465,9 +438,7 @@ async def test_a_payload_of_a_mebibyte_takes_every_connection_down(
     assert octo.chat(GROUP) == []
 
 
-async def test_a_large_message_below_that_arrives_in_one_piece(octo: OctoDouble, sockets: Sockets) -> None:
-    socket = await sockets.connected()
-
+async def test_a_large_message_below_that_arrives_in_one_piece(octo: OctoDouble, socket: Socket) -> None:
     await octo.say(ANN, GROUP, "x" * 1_040_000)
 
     assert len((await socket.message()).payload) > 1_040_000
@@ -512,9 +483,7 @@ async def test_a_client_may_speak_over_its_socket_and_does_not_hear_itself(
     assert len(cleo.raw) == 2
 
 
-async def test_a_send_with_a_wrong_key_is_answered_with_reason_nine(sockets: Sockets) -> None:
-    socket = await sockets.connected()
-
+async def test_a_send_with_a_wrong_key_is_answered_with_reason_nine(socket: Socket) -> None:
     await socket.send(encode(sent_to("g1"), 5))
 
     ack = await socket.packet(1)
@@ -522,9 +491,7 @@ async def test_a_send_with_a_wrong_key_is_answered_with_reason_nine(sockets: Soc
     assert ack.reason_code == ReasonCode.PAYLOAD_DECODE_FAILED
 
 
-async def test_a_send_to_a_foreign_group_is_answered_with_reason_three(sockets: Sockets) -> None:
-    socket = await sockets.connected()
-
+async def test_a_send_to_a_foreign_group_is_answered_with_reason_three(socket: Socket) -> None:
     await socket.send(await sealed(socket, sent_to("elsewhere"), b"{}"))
 
     ack = await socket.packet(1)

@@ -4,14 +4,12 @@ import pytest
 
 from openclaw_channel_octo.ids import ChannelRef
 from openclaw_channel_octo.testing import ManualClock, OctoDouble
-from tests.testing.clients import ANN, GROUP, HELPER, Api, Sockets
+from tests.testing.clients import ANN, GROUP, HELPER, Api, Socket, Sockets
 
 TO_BOT = ChannelRef(HELPER, 1)
 
 
-async def test_a_picked_name_becomes_uid_and_entity(octo: OctoDouble, sockets: Sockets) -> None:
-    socket = await sockets.connected()
-
+async def test_a_picked_name_becomes_uid_and_entity(octo: OctoDouble, socket: Socket) -> None:
     await octo.say(ANN, GROUP, "sum up", mention=[HELPER])
 
     assert await socket.payload() == {
@@ -33,25 +31,19 @@ async def test_entities_count_utf_16_units_where_the_name_stands(octo: OctoDoubl
     assert [(e["offset"], e["length"]) for e in payload["mention"]["entities"]] == [(5, 7), (17, 6)]
 
 
-async def test_a_whole_payload_is_sent_as_it_is(octo: OctoDouble, sockets: Sockets) -> None:
-    socket = await sockets.connected()
-
+async def test_a_whole_payload_is_sent_as_it_is(octo: OctoDouble, socket: Socket) -> None:
     await octo.say(ANN, TO_BOT, {"type": 8, "url": "u", "size": 2**60})
 
     assert await socket.payload() == {"type": 8, "url": "u", "size": 2**60}
 
 
-async def test_a_direct_text_carries_the_space(octo: OctoDouble, sockets: Sockets) -> None:
-    socket = await sockets.connected()
-
+async def test_a_direct_text_carries_the_space(octo: OctoDouble, socket: Socket) -> None:
     await octo.say(ANN, TO_BOT, "hi")
 
     assert await socket.payload() == {"type": 1, "content": "hi", "space_id": "lab"}
 
 
-async def test_the_system_speaks_with_an_empty_uid(octo: OctoDouble, sockets: Sockets) -> None:
-    socket = await sockets.connected()
-
+async def test_the_system_speaks_with_an_empty_uid(octo: OctoDouble, socket: Socket) -> None:
     await octo.say("", GROUP, {"type": 1002, "content": "Ann邀请{0}加入群聊"})
 
     message = await socket.message()
@@ -59,9 +51,7 @@ async def test_the_system_speaks_with_an_empty_uid(octo: OctoDouble, sockets: So
     assert octo.chat(GROUP)[0].text == "[1002]"
 
 
-async def test_a_person_typing_is_a_command_with_the_persons_name(octo: OctoDouble, sockets: Sockets) -> None:
-    socket = await sockets.connected()
-
+async def test_a_person_typing_is_a_command_with_the_persons_name(octo: OctoDouble, socket: Socket) -> None:
     await octo.start_typing(ANN, TO_BOT)
 
     message = await socket.message()

@@ -7,7 +7,7 @@ import pytest
 from openclaw_channel_octo.errors import ApiError, ConfigError, HostError, RequestDenied, TargetError
 from openclaw_channel_octo.ids import ChannelRef
 from openclaw_channel_octo.testing import Envelope, ErrorAnswer, Hang, ScriptedHost
-from tests.runtime.asking import CAT, ask, audited
+from tests.runtime.asking import CAT, Asked, ask, audited
 from tests.runtime.rig import ANN, BEN, HELPER, OTHER, OTHER_TOKEN, TOKEN, Rig
 
 
@@ -91,15 +91,13 @@ async def test_a_read_that_is_denied_asks_the_server_for_no_messages(city: Rig, 
     assert entry.run_id == asked.host.turns[-1].run_id
 
 
-async def test_members_that_cannot_be_looked_up_open_nothing(city: Rig) -> None:
-    asked = await ask(city, BEN)
+async def test_members_that_cannot_be_looked_up_open_nothing(city: Rig, asked: Asked) -> None:
     city.octo.fail_next("groupMembers", ErrorAnswer(status=500), times=None)
     with pytest.raises(RequestDenied, match="cannot be looked up"):
         await asked.outbound.read("group:g3")
 
 
-async def test_somebody_put_out_of_a_group_loses_it_at_once(city: Rig) -> None:
-    asked = await ask(city, BEN)
+async def test_somebody_put_out_of_a_group_loses_it_at_once(city: Rig, asked: Asked) -> None:
     await asked.outbound.read("group:g3")
     city.octo.remove_member("g3", BEN)
     with pytest.raises(RequestDenied):
@@ -139,8 +137,7 @@ async def test_with_its_turn_ends_what_an_agent_may_do(city: Rig) -> None:
     assert {entry.outcome for entry in audited(city)} == {"denied"}
 
 
-async def test_groups_are_those_the_person_is_in_too(city: Rig) -> None:
-    asked = await ask(city, BEN)
+async def test_groups_are_those_the_person_is_in_too(city: Rig, asked: Asked) -> None:
     assert [group.group_no for group in await asked.outbound.groups()] == ["g1", "g3"]
     assert [group.group_no for group in await asked.outbound.shared_groups()] == ["g1", "g3"]
     with pytest.raises(RequestDenied):
@@ -156,8 +153,7 @@ async def test_a_group_whose_members_cannot_be_had_is_left_out_of_the_shared_one
     assert len(await asked.outbound.shared_groups()) == 1
 
 
-async def test_members_are_listed_and_found_by_a_part_of_their_name(city: Rig) -> None:
-    asked = await ask(city, BEN)
+async def test_members_are_listed_and_found_by_a_part_of_their_name(asked: Asked) -> None:
     assert [member.uid for member in await asked.outbound.group_members("g3")] == [BEN, CAT, HELPER]
     assert [member.uid for member in await asked.outbound.search_members("group:g1", " AN ")] == [ANN]
     assert [member.uid for member in await asked.outbound.group_members("g1____5")] == [
@@ -209,8 +205,7 @@ async def test_a_list_the_server_cut_short_is_never_enough_to_pick_from(city: Ri
     assert found.only is None
 
 
-async def test_an_older_server_knows_the_names_of_groups_alone_and_nothing_is_picked(city: Rig) -> None:
-    asked = await ask(city, BEN)
+async def test_an_older_server_knows_the_names_of_groups_alone_and_nothing_is_picked(asked: Asked) -> None:
     found = await asked.outbound.resolve("design")
     assert [candidate.channel_id for candidate in found.candidates] == ["g3"]
     assert found.only is None
@@ -233,9 +228,8 @@ async def test_the_record_of_a_request_holds_counts_and_reasons_and_never_text(c
 
 
 async def test_a_request_that_was_cut_off_stays_begun_and_the_next_start_says_that_it_may_have_happened(
-    city: Rig,
+    city: Rig, asked: Asked
 ) -> None:
-    asked = await ask(city, BEN)
     city.octo.fail_next("messages/sync", Hang())
     task = asyncio.create_task(asked.outbound.read("group:g1"))
     await city.octo.wait_for(lambda: "messages/sync" in asked.calls())
@@ -292,8 +286,7 @@ async def test_words_are_found_in_any_case_and_order_over_several_pages_of_histo
     assert [entry.action for entry in audited(city)][:2] == ["search", "search"]
 
 
-async def test_a_search_reaches_no_further_than_a_read(city: Rig) -> None:
-    asked = await ask(city, BEN)
+async def test_a_search_reaches_no_further_than_a_read(asked: Asked) -> None:
     with pytest.raises(RequestDenied):
         await asked.outbound.search("group:g2", "words")
     assert "messages/sync" not in asked.calls()

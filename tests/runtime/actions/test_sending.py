@@ -81,8 +81,7 @@ async def test_after_its_turn_an_agent_says_nothing_any_more(city: Rig) -> None:
     assert city.said() == ["done"]
 
 
-async def test_a_part_shown_by_a_tool_is_known_after_a_crash(city: Rig) -> None:
-    asked = await ask(city, BEN)
+async def test_a_part_shown_by_a_tool_is_known_after_a_crash(city: Rig, asked: Asked) -> None:
     message_id = asked.host.turns[-1].message_id
     await asked.outbound.send_text("group:g1", "first half")
     await city.stop()
@@ -120,8 +119,7 @@ async def test_a_message_to_a_person_leaves_the_thread(city: Rig) -> None:
 @pytest.mark.parametrize(
     "target", ["group:g2", "g2", "user:ann", "user:cat", "group:g2____2039626171074744320"]
 )
-async def test_a_send_that_is_denied_never_leaves(city: Rig, target: str) -> None:
-    asked = await ask(city, BEN)
+async def test_a_send_that_is_denied_never_leaves(city: Rig, target: str, asked: Asked) -> None:
     with pytest.raises(RequestDenied):
         await asked.outbound.send_text(target, "hello")
     assert city.calls("sendMessage") == []
@@ -174,8 +172,7 @@ def mention(rig: Rig, where: ChannelRef) -> tuple[str, Any]:
     return line.text, line.payload.get("mention", {}).get("uids")
 
 
-async def test_people_named_in_the_target_are_called(city: Rig) -> None:
-    asked = await ask(city, BEN)
+async def test_people_named_in_the_target_are_called(city: Rig, asked: Asked) -> None:
     await asked.outbound.send_text(f"group:g3@{CAT},{BEN}", "lunch?")
     assert mention(city, G3) == ("@Cat @Ben lunch?", [CAT, BEN])
     await asked.outbound.send_text(f"group:g3@{CAT}", "hello @Cat!")
@@ -185,8 +182,7 @@ async def test_people_named_in_the_target_are_called(city: Rig) -> None:
 
 
 @pytest.mark.parametrize("uid", [ANN, HELPER, "made_up"])
-async def test_nobody_is_called_who_is_no_person_of_that_group(city: Rig, uid: str) -> None:
-    asked = await ask(city, BEN)
+async def test_nobody_is_called_who_is_no_person_of_that_group(city: Rig, uid: str, asked: Asked) -> None:
     with pytest.raises(TargetError, match=uid):
         await asked.outbound.send_text(f"group:g3@{uid}", "hello")
     assert city.calls("sendMessage") == []
@@ -202,9 +198,8 @@ async def test_nothing_is_sent_to_a_group_where_nobody_would_get_it(city: Rig) -
 
 @pytest.mark.parametrize(("target", "text"), [("", "hello"), ("group:", "hello"), ("group:g1", " \n")])
 async def test_an_empty_target_or_text_is_refused_before_anything_happens(
-    city: Rig, target: str, text: str
+    target: str, text: str, asked: Asked
 ) -> None:
-    asked = await ask(city, BEN)
     with pytest.raises((TargetError, BadRequest), match="empty"):
         await asked.outbound.send_text(target, text)
     assert asked.calls() == []
@@ -247,8 +242,7 @@ async def test_a_file_shown_by_a_tool_is_an_answer_too(city: Rig) -> None:
 
 
 @pytest.mark.parametrize("target", ["group:g2", "user:ann", ""])
-async def test_no_file_is_uploaded_for_a_send_that_is_refused(city: Rig, target: str) -> None:
-    asked = await ask(city, BEN)
+async def test_no_file_is_uploaded_for_a_send_that_is_refused(city: Rig, target: str, asked: Asked) -> None:
     with pytest.raises((RequestDenied, TargetError)):
         await asked.outbound.send_media(target, [a_file(asked, "a.txt")])
     assert city.calls("presignUpload", "sendMessage") == []
@@ -256,8 +250,7 @@ async def test_no_file_is_uploaded_for_a_send_that_is_refused(city: Rig, target:
         await asked.outbound.send_media("group:g1", [])
 
 
-async def test_a_message_is_put_right_afterwards(city: Rig) -> None:
-    asked = await ask(city, BEN)
+async def test_a_message_is_put_right_afterwards(city: Rig, asked: Asked) -> None:
     receipt = await asked.outbound.send_text("group:g1", "tomorow")
     await asked.outbound.edit("group:g1", receipt.message_ids[0], "tomorrow, @Ben")
     line = city.octo.chat(city.group)[-1]
@@ -265,8 +258,7 @@ async def test_a_message_is_put_right_afterwards(city: Rig) -> None:
     assert audited(city)[0].action == "edit"
 
 
-async def test_only_own_messages_in_reach_are_changed_and_into_one_message(city: Rig) -> None:
-    asked = await ask(city, BEN)
+async def test_only_own_messages_in_reach_are_changed_and_into_one_message(city: Rig, asked: Asked) -> None:
     theirs = asked.host.turns[-1].message_id
     with pytest.raises(PermissionDenied):
         await asked.outbound.edit("group:g1", theirs, "words in your mouth")

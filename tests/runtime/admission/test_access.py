@@ -160,8 +160,7 @@ async def test_a_blocked_sender_gets_nothing_at_all(rig: Rig, text: str) -> None
     assert [turn.sender.uid for turn in host.turns] == [ANN]
 
 
-async def test_a_blocked_senders_words_never_reach_the_agent(rig: Rig) -> None:
-    host = await rig.start_with(ScriptedHost())
+async def test_a_blocked_senders_words_never_reach_the_agent(rig: Rig, host: ScriptedHost) -> None:
     await rig.octo.say(BEN, rig.group, "said before the block")
     await until_recorded(rig, 1)
     await rig.stop()

@@ -76,8 +76,7 @@ async def test_loop_protection_can_be_switched_off(rig: Rig) -> None:
     assert set(await rig.until_ended(*named)) == {"answered"}
 
 
-async def test_no_ordinary_group_meets_a_limit(rig: Rig) -> None:
-    await rig.start(rig.config(), ScriptedHost())
+async def test_no_ordinary_group_meets_a_limit(rig: Rig, host: ScriptedHost) -> None:
     asked = [await rig.mention(f"question {number}", who=who) for number in range(10) for who in (ANN, BEN)]
 
     assert set(await rig.until_ended(*asked)) == {"answered"}

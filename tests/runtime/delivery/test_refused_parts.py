@@ -27,7 +27,7 @@ from openclaw_channel_octo.testing.octo.faults import (
     Refuse,
     Slow,
 )
-from tests.runtime.asking import ask
+from tests.runtime.asking import Asked, ask
 from tests.runtime.rig import ANN, BEN, HELPER, Rig
 from tests.until import until
 
@@ -276,8 +276,7 @@ async def test_a_run_that_outlives_its_process_still_tells_of_the_block_that_was
     assert again.turns[0].run_id == host.turns[0].run_id
 
 
-async def test_an_agent_is_told_what_the_chat_did_not_take_of_its_own_sends(city: Rig) -> None:
-    asked = await ask(city, BEN)
+async def test_an_agent_is_told_what_the_chat_did_not_take_of_its_own_sends(city: Rig, asked: Asked) -> None:
     plan(city, FILTERED)
     with pytest.raises(BadRequest, match="内容违规"):
         await asked.outbound.send_text("group:g1", "a bad word")
@@ -287,8 +286,7 @@ async def test_an_agent_is_told_what_the_chat_did_not_take_of_its_own_sends(city
     assert city.said() == ["a better word", "done", TOLD]
 
 
-async def test_an_agent_is_told_what_another_conversation_did_not_take(city: Rig) -> None:
-    asked = await ask(city, BEN)
+async def test_an_agent_is_told_what_another_conversation_did_not_take(city: Rig, asked: Asked) -> None:
     plan(city, FILTERED)
     with pytest.raises(BadRequest, match="内容违规"):
         await asked.outbound.send_text("group:g3", "a bad word")
@@ -311,8 +309,7 @@ async def test_a_send_of_an_agent_that_failed_is_not_sent_by_the_next_process(ci
     assert city.said() == ["done"]
 
 
-async def test_the_answer_of_a_command_that_is_refused_is_told(rig: Rig) -> None:
-    await rig.start(rig.config(), ScriptedHost())
+async def test_the_answer_of_a_command_that_is_refused_is_told(rig: Rig, host: ScriptedHost) -> None:
     plan(rig, FILTERED)
     message_id = await rig.octo.say(ANN, rig.group, "/help", mention=[HELPER])
     await rig.until_row(message_id, "notified")

@@ -73,9 +73,8 @@ async def test_mentions_sent_while_the_connection_was_lost_are_answered_in_their
 
 @pytest.mark.parametrize("broken", [{"message_idstr": "?"}, {"message_seq": "?"}, {"from_uid": ["?"]}])
 async def test_a_message_of_the_history_that_cannot_be_read_does_not_hide_the_others(
-    rig: Rig, caplog: pytest.LogCaptureFixture, broken: dict[str, Any]
+    rig: Rig, caplog: pytest.LogCaptureFixture, broken: dict[str, Any], host: ScriptedHost
 ) -> None:
-    await rig.start_with(ScriptedHost())
     await known(rig)
     await rig.stop()
     ids = [await rig.mention(f"m{number}") for number in range(3)]
@@ -97,8 +96,7 @@ async def test_a_message_of_the_history_that_cannot_be_read_does_not_hide_the_ot
     assert "1 messages in the history of channel=g1 cannot be read and are skipped" in caplog.text
 
 
-async def test_long_absences_are_fetched_page_by_page(rig: Rig) -> None:
-    await rig.start(rig.config(), ScriptedHost())
+async def test_long_absences_are_fetched_page_by_page(rig: Rig, host: ScriptedHost) -> None:
     await known(rig)
     await rig.stop()
     for number in range(450):
@@ -111,8 +109,7 @@ async def test_long_absences_are_fetched_page_by_page(rig: Rig) -> None:
     await rig.until_cursor(rig.group, 454)
 
 
-async def test_a_message_that_overtook_another_waits_for_it(rig: Rig) -> None:
-    host = await rig.start_with(ScriptedHost())
+async def test_a_message_that_overtook_another_waits_for_it(rig: Rig, host: ScriptedHost) -> None:
     await known(rig)
     syncs = len(rig.calls("messages/sync"))
     for seq in (4, 3, 6, 5):
@@ -232,9 +229,8 @@ async def test_a_first_word_is_answered_though_the_past_of_its_group_cannot_be_r
 
 
 async def test_old_mentions_found_at_a_start_get_one_line_that_says_so(
-    rig: Rig, caplog: pytest.LogCaptureFixture
+    rig: Rig, caplog: pytest.LogCaptureFixture, host: ScriptedHost
 ) -> None:
-    await rig.start(rig.config(), ScriptedHost())
     await known(rig)
     await rig.stop()
     day_ago = int(time.time()) - 86_400
@@ -331,9 +327,8 @@ def slow_commit(monkeypatch: pytest.MonkeyPatch) -> tuple[asyncio.Event, asyncio
 
 
 async def test_a_message_whose_copy_is_pushed_while_the_history_brings_it_is_answered(
-    rig: Rig, monkeypatch: pytest.MonkeyPatch
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, host: ScriptedHost
 ) -> None:
-    host = await rig.start_with(ScriptedHost())
     await known(rig)
     recorded, gate = slow_commit(monkeypatch)
     rig.octo.lose_next(HELPER)

@@ -10,8 +10,7 @@ async def sent(rig: Rig, raw: RawMessage) -> str:
     return await rig.octo.inject(HELPER, raw, stored=True)
 
 
-async def test_a_message_sent_again_is_answered_once_and_acknowledged(rig: Rig) -> None:
-    host = await rig.start_with(ScriptedHost())
+async def test_a_message_sent_again_is_answered_once_and_acknowledged(rig: Rig, host: ScriptedHost) -> None:
     raw = replace(rig.raw_mention("deploy it", 1), client_msg_no="n1")
     first = await sent(rig, raw)
     copy = await sent(rig, replace(raw, message_seq=2))

@@ -71,8 +71,7 @@ async def test_a_quiet_conversation_is_looked_at_ever_more_rarely_up_to_once_an_
 
 
 @pytest.mark.parametrize("found", [True, False])
-async def test_a_message_makes_the_next_look_soon_again(*, found: bool) -> None:
-    clock = ManualClock()
+async def test_a_message_makes_the_next_look_soon_again(clock: ManualClock, *, found: bool) -> None:
     some = rounds(clock, A)
     taken(some)
     for _ in range(6):
@@ -87,8 +86,7 @@ async def test_a_message_makes_the_next_look_soon_again(*, found: bool) -> None:
     assert await until_due(clock, some, A) == SOON_S
 
 
-async def test_where_messages_keep_coming_nothing_is_asked() -> None:
-    clock = ManualClock()
+async def test_where_messages_keep_coming_nothing_is_asked(clock: ManualClock) -> None:
     some = rounds(clock, A)
     taken(some)
     some.heard(A)
@@ -98,8 +96,7 @@ async def test_where_messages_keep_coming_nothing_is_asked() -> None:
         assert taken(some) == []
 
 
-async def test_a_look_that_failed_is_tried_again_soon() -> None:
-    clock = ManualClock()
+async def test_a_look_that_failed_is_tried_again_soon(clock: ManualClock) -> None:
     some = rounds(clock, A)
     taken(some)
     some.looked(A, done=False, found=False)
@@ -120,8 +117,7 @@ async def test_after_a_connect_all_are_due_the_urgent_ones_first_then_those_hear
     assert some.latest() == [C, A, B, D]
 
 
-async def test_what_speaks_after_a_connect_is_not_asked_for_any_more() -> None:
-    clock = ManualClock()
+async def test_what_speaks_after_a_connect_is_not_asked_for_any_more(clock: ManualClock) -> None:
     some = rounds(clock, A, B)
     some.recall()
     some.heard(A)

@@ -23,8 +23,7 @@ class AskingHost(ScriptedHost):
     approvals_in = GatewayHost.approvals_in
 
 
-async def test_help_lists_the_commands_and_asks_no_agent(rig: Rig) -> None:
-    host = await rig.start_with(ScriptedHost())
+async def test_help_lists_the_commands_and_asks_no_agent(rig: Rig, host: ScriptedHost) -> None:
     await rig.until_row(await rig.octo.say(ANN, rig.dm, "/help"), "answered")
     (text,) = rig.said(ChannelRef(ANN, 1))
     assert all(command in text for command in COMMANDS)
@@ -40,8 +39,7 @@ async def test_every_command_has_an_answer_of_its_own(rig: Rig) -> None:
     assert host.turns == []
 
 
-async def test_an_unknown_word_with_a_slash_is_an_ordinary_message(rig: Rig) -> None:
-    host = await rig.start_with(ScriptedHost())
+async def test_an_unknown_word_with_a_slash_is_an_ordinary_message(rig: Rig, host: ScriptedHost) -> None:
     await rig.until_row(await rig.octo.say(ANN, rig.dm, "/deploy now"), "answered")
     assert [turn.text for turn in host.turns] == ["/deploy now"]
 
@@ -70,8 +68,7 @@ async def test_others_may_not_stop_or_reset_in_a_group(rig: Rig, command: str) -
     assert (await rig.until_said(2))[-1] == "done"
 
 
-async def test_everybody_resets_their_own_conversation(rig: Rig) -> None:
-    host = await rig.start_with(ScriptedHost())
+async def test_everybody_resets_their_own_conversation(rig: Rig, host: ScriptedHost) -> None:
     await rig.until_row(await rig.octo.say(BEN, rig.dm, "remember me"), "answered")
     before = host.sessions["agent:main:octo:direct:ben"].session_id
     await rig.until_row(await rig.octo.say(BEN, rig.dm, "/reset"), "answered")
@@ -89,14 +86,12 @@ async def test_status_tells_the_session_and_what_waits(rig: Rig) -> None:
     await rig.until_said(3)
 
 
-async def test_nothing_to_stop_is_said(rig: Rig) -> None:
-    await rig.start(rig.config(), ScriptedHost())
+async def test_nothing_to_stop_is_said(rig: Rig, host: ScriptedHost) -> None:
     await rig.until_row(await rig.octo.say(ANN, rig.dm, "/stop"), "answered")
     assert rig.said(ChannelRef(ANN, 1)) == ["Nothing is running here."]
 
 
-async def test_a_command_whose_answer_cannot_be_sent_is_a_dead_letter(rig: Rig) -> None:
-    await rig.start(rig.config(), ScriptedHost())
+async def test_a_command_whose_answer_cannot_be_sent_is_a_dead_letter(rig: Rig, host: ScriptedHost) -> None:
     rig.octo.fail_next("sendMessage", ErrorAnswer(status=403))
     reason = await rig.until_row(await rig.octo.say(ANN, rig.dm, "/help"), "dead")
     assert "403" in reason
@@ -116,8 +111,7 @@ async def test_people_the_operator_names_stop_in_groups_and_others_still_do_not(
     assert sorted(rig.said()) == ["Stopping.", "⏹️ Stopped."]
 
 
-async def test_in_a_group_everybody_looks(rig: Rig) -> None:
-    await rig.start(rig.config(), ScriptedHost())
+async def test_in_a_group_everybody_looks(rig: Rig, host: ScriptedHost) -> None:
     for command in ("/status", "/help"):
         await rig.until_row(await rig.mention(command, who=BEN), "answered")
     assert rig.said()[0] == "Session: new\nWaiting messages: 0"

@@ -58,8 +58,7 @@ async def test_the_context_of_a_turn_that_failed_comes_again(rig: Rig) -> None:
     assert said(host.turns[-1].context) == ["Ben (ben): important"]
 
 
-async def test_a_thread_has_its_own_context_and_not_its_groups(rig: Rig) -> None:
-    host = await rig.start_with(ScriptedHost())
+async def test_a_thread_has_its_own_context_and_not_its_groups(rig: Rig, host: ScriptedHost) -> None:
     await chatter(rig, "in the group")
     await chatter(rig, "in the thread", where=rig.thread)
     await rig.until_row(await rig.mention("here", where=rig.thread), "answered")
@@ -67,8 +66,7 @@ async def test_a_thread_has_its_own_context_and_not_its_groups(rig: Rig) -> None
     assert host.turns[-1].sender.name == "Ann"
 
 
-async def test_a_reset_forgets_what_was_said_before_it(rig: Rig) -> None:
-    host = await rig.start_with(ScriptedHost())
+async def test_a_reset_forgets_what_was_said_before_it(rig: Rig, host: ScriptedHost) -> None:
     await chatter(rig, "old secret")
     await rig.until_row(await rig.mention("/reset"), "answered")
     await chatter(rig, "new")
@@ -76,8 +74,7 @@ async def test_a_reset_forgets_what_was_said_before_it(rig: Rig) -> None:
     assert said(host.turns[-1].context) == ["Ben (ben): new"]
 
 
-async def test_context_survives_a_restart(rig: Rig) -> None:
-    await rig.start(rig.config(), ScriptedHost())
+async def test_context_survives_a_restart(rig: Rig, host: ScriptedHost) -> None:
     await rig.until_row(await rig.mention("hello"), "answered")
     await chatter(rig, "said before the restart")
     await until(lambda: rig.recorded() >= 2)
@@ -99,8 +96,7 @@ async def test_the_number_of_messages_is_bounded_and_may_be_none(rig: Rig) -> No
     assert host.turns[-1].context == ""
 
 
-async def test_names_are_asked_for_once_for_a_conversation(rig: Rig) -> None:
-    host = await rig.start_with(ScriptedHost())
+async def test_names_are_asked_for_once_for_a_conversation(rig: Rig, host: ScriptedHost) -> None:
     for text in ("a", "b", "c"):
         await rig.until_row(await rig.mention(text), "answered")
         await rig.until_row(await rig.mention(text, where=rig.thread), "answered")
@@ -162,8 +158,7 @@ async def test_the_notes_of_a_group_reach_the_agent_and_a_change_counts_at_once(
     assert kept(host.turns[-1].notes) == []
 
 
-async def test_a_thread_has_its_own_notes_and_a_person_none(rig: Rig) -> None:
-    host = await rig.start_with(ScriptedHost())
+async def test_a_thread_has_its_own_notes_and_a_person_none(rig: Rig, host: ScriptedHost) -> None:
     await rig.octo.write_notes(ANN, rig.group, "of the group")
     await rig.octo.write_notes(ANN, rig.thread, "of the thread")
     await rig.until_row(await rig.mention("a", where=rig.thread), "answered")
@@ -327,8 +322,7 @@ async def test_a_bot_the_roster_knows_addresses_this_one_by_its_id_only(rig: Rig
     assert [turn.text for turn in host.turns] == ["@Helper picked"]
 
 
-async def test_somebody_who_came_is_known_by_name_from_the_event_on(rig: Rig) -> None:
-    host = await rig.start_with(ScriptedHost())
+async def test_somebody_who_came_is_known_by_name_from_the_event_on(rig: Rig, host: ScriptedHost) -> None:
     await rig.until_row(await rig.mention("hello"), "answered")
     rig.octo.add_person("eve", "Eve")
     rig.octo.add_member("g1", "eve")
