@@ -106,6 +106,13 @@ async def host(rig: Rig) -> ScriptedHost:
 
 
 @pytest.fixture
+async def away(rig: Rig, host: ScriptedHost) -> None:
+    """The bot has met the group, and was stopped."""
+    await rig.meet()
+    await rig.stop()
+
+
+@pytest.fixture
 def city(rig: Rig) -> Rig:
     """The deployment with a group of Ann's, one of Ben's, and a stranger to both."""
     people_a_city(rig)

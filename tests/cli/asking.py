@@ -45,11 +45,10 @@ async def controlled(rig: Rig, kind: str = "embedded") -> AsyncIterator[None]:
 async def busy(rig: Rig, host: ScriptedHost) -> tuple[str, str]:
     """Let a bot fail at a first message, run a second and queue a third; return the ids of the first two."""
     await rig.start(rig.config(), host)
-    failed = await rig.mention("first")
-    await rig.until_row(failed, "notified")
+    failed = await rig.mentioned("first", "notified")
     running = await rig.mention("second")
     await host.wait_for_turns(2)
-    await rig.until_row(await rig.mention("third"), "queued")
+    await rig.mentioned("third", "queued")
     return failed, running
 
 

@@ -554,7 +554,7 @@ async def test_messages_nobody_answered_are_counted(rig: Rig) -> None:
     config = rig.config(agent=AGENT)
     await rig.start(config, ScriptedHost())
     rig.octo.fail_next("sendMessage", ErrorAnswer(status=403, code="not_group_member"), times=None)
-    await rig.until_row(await rig.mention("nobody can answer this"), "dead")
+    await rig.mentioned("nobody can answer this", "dead")
     await rig.stop()
     rig.octo.heal()
 

@@ -18,11 +18,9 @@ journal = partial(call, "journal")
 async def filled(rig: Rig) -> tuple[str, str]:
     """Leave an answered and a dead message behind; the bot keeps running."""
     await rig.start(rig.config(replyChunk=100), ScriptedHost())
-    answered = await rig.mention("the question " * 20)
-    await rig.until_row(answered, "answered")
+    answered = await rig.mentioned("the question " * 20)
     rig.octo.fail_next("sendMessage", ErrorAnswer(status=400, msg="bot is not a member of this group"))
-    dead = await rig.mention("nobody hears this")
-    await rig.until_row(dead, "dead")
+    dead = await rig.mentioned("nobody hears this", "dead")
     await rig.octo.say(BEN, rig.group, "chatter is not listed")
     return answered, dead
 
@@ -56,8 +54,7 @@ def test_a_folder_that_cannot_be_reached_is_one_clear_line(tmp_path: Path) -> No
 
 
 async def test_nothing_a_stranger_wrote_commands_the_operators_terminal(rig: Rig, host: ScriptedHost) -> None:
-    message_id = await rig.mention("x \x1b]52;c;cm0=\x07\x1b[2J\x1b[1;1H\u202eleft\nhelper: online")
-    await rig.until_row(message_id, "answered")
+    message_id = await rig.mentioned("x \x1b]52;c;cm0=\x07\x1b[2J\x1b[1;1H\u202eleft\nhelper: online")
     shown = journal("show", message_id, "--text", "--store", rig.state_dir)
     lines = shown.output.splitlines()
     assert all(line.isprintable() for line in lines)
@@ -127,8 +124,7 @@ async def left_open(rig: Rig) -> tuple[str, str]:
     await rig.start(rig.config(), ScriptedHost([Accepted("r"), Block("the first half"), HANG]))
     running = await rig.mention("think")
     await rig.until_said(1)
-    waiting = await rig.mention("and then this")
-    await rig.until_row(waiting, "queued")
+    waiting = await rig.mentioned("and then this", "queued")
     await rig.stop()
     return running, waiting
 
@@ -146,8 +142,7 @@ async def test_a_buried_message_is_a_dead_letter_and_is_not_taken_up_at_the_next
     assert [chunk["state"] for chunk in story["chunks"]] == ["dead"]
 
     await rig.start(rig.config(), ScriptedHost())
-    later = await rig.mention("still there?")
-    await rig.until_row(later, "answered")
+    await rig.mentioned("still there?")
     assert rig.said() == ["the first half", "echo: @Helper still there?"]
 
 

@@ -46,7 +46,7 @@ async def start(rig: Rig) -> AsyncIterator[Start]:
 async def test_a_program_sends_elsewhere_and_answers_here(rig: Rig, start: Start) -> None:
     rig.octo.add_group("g2", [ANN, HELPER], name="Elsewhere")
     await start("print(message('send', 'group:g2', 'deployed'))")
-    await rig.until_row(await rig.mention("tell them"), "answered")
+    await rig.mentioned("tell them")
 
     there = [line.text for line in rig.octo.chat(ChannelRef("g2", 2)) if line.from_uid == HELPER]
     assert there == ["deployed"]
@@ -57,7 +57,7 @@ async def test_what_it_sends_here_is_a_part_of_the_answer_and_silence_afterwards
     rig: Rig, start: Start
 ) -> None:
     await start("message('send', 'group:g1', 'step one'); message('send', 'group:g1', 'step two')")
-    await rig.until_row(await rig.mention("go"), "answered")
+    await rig.mentioned("go")
 
     assert rig.said() == ["step one", "step two"]
 
@@ -80,7 +80,7 @@ async def test_it_looks_up_groups_people_and_threads(rig: Rig, start: Start) -> 
         "print(message('groups')); print(message('members', 'group:g1', '--name', 'be'));"
         "print(message('threads', 'group:g1')); print(message('resolve', 'g1', '--json'))"
     )
-    await rig.until_row(await rig.mention("look"), "answered")
+    await rig.mentioned("look")
 
     said = rig.said()[-1]
     assert "g1  g1" in said
@@ -96,7 +96,7 @@ async def test_files_come_from_its_own_folder_only(rig: Rig, start: Start, tmp_p
         "(out / 'report.txt').write_text('fine')\n"
         f"print(message('send', 'group:g1', '--file', str(out / 'report.txt'), '--file', {str(tmp_path / 'passwd')!r}))"
     )
-    await rig.until_row(await rig.mention("files"), "answered")
+    await rig.mentioned("files")
 
     lines = [line for line in rig.octo.chat(rig.group) if line.from_uid == HELPER]
     assert [line.payload["type"] for line in lines] == [8, 1, 1]
@@ -110,7 +110,7 @@ async def test_a_file_inside_its_address_is_sent_whatever_its_length(rig: Rig, s
         "inside = 'data:text/plain;base64,' + base64.b64encode(b'x' * 6000).decode()\n"
         "print(message('send', 'group:g1', 'look', '--file', inside))"
     )
-    await rig.until_row(await rig.mention("files"), "answered")
+    await rig.mentioned("files")
 
     lines = [line for line in rig.octo.chat(rig.group) if line.from_uid == HELPER]
     assert lines[0].text == "look"
@@ -121,7 +121,7 @@ async def test_with_the_run_ends_what_the_program_may_do(rig: Rig, start: Start,
     await start(
         f"import os; open({str(tmp_path / 'env')!r}, 'w').write(os.environ['OPENCLAW_TURN']); print('done')"
     )
-    await rig.until_row(await rig.mention("go"), "answered")
+    await rig.mentioned("go")
     ticket = (tmp_path / "env").read_text()
     environment = {"OPENCLAW_TURN": ticket, "OPENCLAW_STORE": str(rig.state_dir)}
 
@@ -161,7 +161,7 @@ async def test_wrong_parameters_are_named_and_the_ticket_is_not(
 
 async def test_everything_it_asked_for_is_in_the_journal_without_its_words(rig: Rig, start: Start) -> None:
     await start("message('send', 'group:g1', 'confidential words'); message('read', 'group:nowhere')")
-    await rig.until_row(await rig.mention("go"), "answered")
+    await rig.mentioned("go")
 
     rows = rig.sql("SELECT requester, action, outcome FROM audit ORDER BY id")
     everything = str(rig.sql("SELECT * FROM audit"))

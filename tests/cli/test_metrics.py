@@ -66,7 +66,7 @@ async def test_what_happened_is_counted_and_what_is_now_is_shown(
     await fast_rig.octo.say("ann", fast_rig.group, "chatter")
     await fast_rig.mention("three")
     await host.wait_for_turns(3)
-    await fast_rig.until_row(await fast_rig.mention("four"), "queued")
+    await fast_rig.mentioned("four", "queued")
     await fast_rig.octo.wait_for(lambda: samples(meter.text().decode())["octo_messages_total context"] >= 1)
     text = meter.text().decode()
     found = samples(text)
@@ -90,7 +90,7 @@ async def test_what_happened_is_counted_and_what_is_now_is_shown(
 
 async def test_a_failed_call_is_counted_by_its_error(fast_rig: Rig, meter: PrometheusMeter) -> None:
     fast_rig.octo.fail_next("typing", ErrorAnswer(status=500), times=None)
-    await fast_rig.until_row(await fast_rig.mention("hello"), "answered")
+    await fast_rig.mentioned("hello")
     found = samples(meter.text().decode())
     assert found["octo_rest_calls_total typing Unavailable"] >= 1
     assert "octo_receive_to_typing_seconds_count" not in found
@@ -103,7 +103,7 @@ async def test_an_address_that_is_taken_costs_the_metrics_and_not_the_bots(
     with socket.create_server(("127.0.0.1", 0)) as taken:
         config = MetricsConfig(listen=f"127.0.0.1:{taken.getsockname()[1]}")
         async with metrics_served(config, meter, fast_rig.channel.status):
-            await fast_rig.until_row(await fast_rig.mention("hello"), "answered")
+            await fast_rig.mentioned("hello")
     assert "no metrics: 127.0.0.1:" in caplog.text
 
 

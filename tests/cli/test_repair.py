@@ -158,8 +158,7 @@ async def test_a_running_host_repairs_its_session_itself_and_no_restart_is_annou
 
         again = await beside_them("repair", "--store", fast_rig.state_dir, "--session", BAD)
         assert "nothing to repair" in again.output
-        message_id = await fast_rig.mention("still there?")
-        await fast_rig.until_row(message_id, "answered")
+        await fast_rig.mentioned("still there?")
     assert RESTART not in fast_rig.said()
 
 
@@ -170,8 +169,7 @@ async def test_a_running_turn_is_shown_with_what_waits_behind_it_and_is_not_repa
     store = str(fast_rig.state_dir)
     first = await fast_rig.mention("one")
     await host.wait_for_turns(1)
-    second = await fast_rig.mention("two")
-    await fast_rig.until_row(second, "queued")
+    second = await fast_rig.mentioned("two", "queued")
     async with controlled(fast_rig):
         shown = await beside_them("show", "--store", store, "--session", BAD)
         assert "a run is under way; the next message waits for it" in shown.output

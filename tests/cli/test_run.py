@@ -107,8 +107,7 @@ async def ended(process: Process) -> tuple[int, str]:
 async def test_a_mention_is_answered_and_every_step_logged_under_one_trace_id(rig: Rig, start: Start) -> None:
     rig.write_session({"status": "failed", "runtimeMs": 394653, "sessionId": "s1"})
     process = await start(rig.config())
-    message_id = await rig.mention("what broke?")
-    await rig.until_row(message_id, "answered")
+    message_id = await rig.mentioned("what broke?")
     process.send_signal(signal.SIGTERM)
     code, log = await ended(process)
 
@@ -139,8 +138,7 @@ async def test_json_logs_status_and_metrics_of_the_program_hold_no_secret(rig: R
     config = {**rig.config(), "metrics": {"listen": "127.0.0.1:0"}}
     process = await start(config, "--log-format", "json")
     repaired = await command("sessions", "repair", "--store", rig.state_dir)
-    message_id = await rig.mention("what broke?")
-    await rig.until_row(message_id, "answered")
+    message_id = await rig.mentioned("what broke?")
     status = await command("status", "--store", rig.state_dir, "--json")
     assert process.stderr is not None
     lines: list[dict[str, str]] = []
@@ -481,7 +479,7 @@ async def test_a_stop_ends_in_its_time_although_the_history_hangs_and_starts_no_
 ) -> None:
     config = rig.config(host={"drainSeconds": 1})
     process = await start(config)
-    await rig.until_row(await rig.mention("hello"), "answered")
+    await rig.mentioned("hello")
     await rig.until_cursor(rig.group, 2)
     asked = len(rig.calls("messages/sync"))
     rig.octo.fail_next("messages/sync", Hang(), times=None)

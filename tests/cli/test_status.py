@@ -70,7 +70,7 @@ async def test_a_bot_that_is_not_online_is_told_with_the_reason(fast_rig: Rig) -
 
 async def test_without_a_process_the_journal_is_shown_and_left_as_it_is(fast_rig: Rig) -> None:
     await fast_rig.start(fast_rig.config())
-    await fast_rig.until_row(await fast_rig.mention("hello"), "answered")
+    await fast_rig.mentioned("hello")
     await fast_rig.stop()
     before = {path: path.stat().st_mtime_ns for path in fast_rig.state_dir.rglob("*") if path.is_file()}
     found = await told(fast_rig, code=1)
@@ -162,9 +162,9 @@ async def test_an_answer_that_waits_for_the_api_is_told_with_the_time_it_fails_s
 
 async def test_messages_whose_run_has_not_begun_are_told_as_waiting(rig: Rig) -> None:
     host = await rig.start_with(ScriptedHost([Accepted("r"), HANG, Final("one")]), maxTurns=1)
-    await rig.until_row(await rig.mention("one"), "running")
+    await rig.mentioned("one", "running")
     for text in ("two", "three"):
-        await rig.until_row(await rig.mention(text, where=rig.thread), "queued")
+        await rig.mentioned(text, "queued", where=rig.thread)
     async with controlled(rig):
         text = (await command("status", "--store", rig.state_dir)).output
     assert "works on message" in text

@@ -48,9 +48,9 @@ async def test_cutoff_advances_only_on_success_and_the_second_mention_sees_the_f
 ) -> None:
     host = await rig.start_with(ScriptedHost([Accepted("r"), Failed("failed", "no")], [Final("yes")]))
     await rig.octo.say(BEN, rig.group, "talk")
-    await rig.until_row(await rig.mention("fails"), "notified")
-    await rig.until_row(await rig.mention("succeeds"), "answered")
-    await rig.until_row(await rig.mention("afterwards"), "answered")
+    await rig.mentioned("fails", "notified")
+    await rig.mentioned("succeeds")
+    await rig.mentioned("afterwards")
 
     assert ["talk" in turn.context for turn in host.turns] == [True, True, False]
 
@@ -62,8 +62,8 @@ async def test_media_only_reply_counts_as_success(rig: Rig, tmp_path: Path) -> N
     host = ScriptedHost([Accepted("r"), Media(MediaItem(kind="file", url=str(picture))), Final()])
     await rig.start(rig.config(mediaRoots=[str(picture.parent)]), host)
     await rig.octo.say(BEN, rig.group, "talk")
-    await rig.until_row(await rig.mention("a picture please"), "answered")
-    await rig.until_row(await rig.mention("thanks"), "answered")
+    await rig.mentioned("a picture please")
+    await rig.mentioned("thanks")
 
     assert "talk" not in host.turns[-1].context
 
@@ -71,7 +71,7 @@ async def test_media_only_reply_counts_as_success(rig: Rig, tmp_path: Path) -> N
 @pytest.mark.parametrize("content", [None, 7, ["x"], {"a": 1}, True], ids=str)
 async def test_non_string_content_never_throws(rig: Rig, content: object, host: ScriptedHost) -> None:
     await rig.octo.say(BEN, rig.group, {"type": 1, "content": content})
-    await rig.until_row(await rig.mention("well?"), "answered")
+    await rig.mentioned("well?")
 
     assert "Ben (ben): " in host.turns[-1].context
 

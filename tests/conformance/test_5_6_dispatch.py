@@ -68,7 +68,7 @@ async def test_same_media_url_twice_once(rig: Rig, tmp_path: Path) -> None:
     file = MediaItem(kind="file", url=str(tmp_path / "out" / "a.txt"))
     host = ScriptedHost([OK, Media(file), Media(file), Final("done", (file,))])
     await rig.start(rig.config(mediaRoots=[str(tmp_path / "out")]), host)
-    await rig.until_row(await rig.mention("please"), "answered")
+    await rig.mentioned("please")
 
     lines = rig.octo.chat(rig.group)
     assert [line.payload["type"] for line in lines if line.from_uid == "helper_bot"] == [8, 1]
@@ -80,7 +80,7 @@ async def test_the_apology_does_not_hold_the_queue_of_others_when_the_api_is_sic
     rig.octo.fail_next("sendMessage", Hang(), times=1)
     await rig.mention("fails, and its notice hangs")
     await rig.octo.wait_for(lambda: rig.calls("sendMessage"))
-    await rig.until_row(await rig.mention("elsewhere", where=rig.thread), "answered")
+    await rig.mentioned("elsewhere", where=rig.thread)
     assert (len(rig.said(rig.thread)), rig.said()) == (1, []), "the notice hangs, the thread has its answer"
     rig.octo.release()
     assert await rig.until_said(1) == [Texts().failed]

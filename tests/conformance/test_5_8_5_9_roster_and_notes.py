@@ -36,7 +36,7 @@ async def test_5_3_the_roster_is_that_of_this_group_only(rig: Rig) -> None:
     rig.octo.add_person("zoe", "Zoe")
     rig.octo.add_group("g2", [ANN, "zoe", "helper_bot"])
     host = await rig.start_with(ScriptedHost())
-    await rig.until_row(await rig.mention("who is here?"), "answered")
+    await rig.mentioned("who is here?")
 
     assert "Ben (ben)" in host.turns[-1].notes
     assert "Zoe" not in host.turns[-1].notes
@@ -44,12 +44,12 @@ async def test_5_3_the_roster_is_that_of_this_group_only(rig: Rig) -> None:
 
 async def test_5_8_a_failed_look_never_makes_an_empty_list_of_what_was_known(rig: Rig) -> None:
     host = await rig.start_with(ScriptedHost())
-    await rig.until_row(await rig.mention("hello"), "answered")
+    await rig.mentioned("hello")
     rig.octo.fail_next("groupMembers", ErrorAnswer(status=500), times=None)
     asked = len(rig.calls("groupMembers"))
     await rig.octo.say("", rig.group, {"type": 1003, "content": "somebody left"})
     await rig.octo.wait_for(lambda: len(rig.calls("groupMembers")) > asked + 2)
-    await rig.until_row(await rig.mention("still?"), "answered")
+    await rig.mentioned("still?")
 
     assert host.turns[-1].sender.name == "Ann"
 
@@ -59,7 +59,7 @@ async def test_5_9_a_thread_without_notes_gets_none_and_not_its_groups(rig: Rig,
     host = await rig.start_with(ScriptedHost())
     await rig.octo.write_notes(ANN, rig.group, "of the group")
     await rig.octo.write_notes(ANN, rig.thread, content)
-    await rig.until_row(await rig.mention("hello", where=rig.thread), "answered")
+    await rig.mentioned("hello", where=rig.thread)
 
     assert "Notes the members" not in host.turns[-1].notes
 
@@ -67,12 +67,12 @@ async def test_5_9_a_thread_without_notes_gets_none_and_not_its_groups(rig: Rig,
 async def test_5_9_fetched_once_and_anew_after_the_delete_event(rig: Rig, host: ScriptedHost) -> None:
     await rig.octo.write_notes(ANN, rig.group, "be brief")
     for text in ("a", "b", "c"):
-        await rig.until_row(await rig.mention(text), "answered")
+        await rig.mentioned(text)
     assert "be brief" in host.turns[-1].notes
     assert len(rig.calls("groupMd")) == 1
 
     await rig.octo.write_notes(ANN, rig.group, "", event="group_md_deleted")
-    await rig.until_row(await rig.mention("d"), "answered")
+    await rig.mentioned("d")
     assert "be brief" not in host.turns[-1].notes
     assert len(rig.calls("groupMd")) == 2
 
@@ -81,6 +81,6 @@ async def test_5_9_fetched_once_and_anew_after_the_delete_event(rig: Rig, host: 
 async def test_5_9_notes_that_cannot_be_had_never_break_the_turn(rig: Rig, status: int) -> None:
     rig.octo.fail_next("groupMd", ErrorAnswer(status=status), times=None)
     host = await rig.start_with(ScriptedHost())
-    await rig.until_row(await rig.mention("hello"), "answered")
+    await rig.mentioned("hello")
 
     assert "Notes the members" not in host.turns[-1].notes

@@ -77,7 +77,7 @@ async def _batch(rig: Rig, rng: Random, result: Result) -> None:
         result.inputs += 1
     at = time.perf_counter()
     for place in (rig.group, rig.thread):
-        await rig.until_row(await rig.mention("are you there?", where=place), "answered")
+        await rig.mentioned("are you there?", where=place)
     await rig.until_row(await rig.octo.say(ANN, rig.dm, "and here?"), "answered")
     result.slowest_s = max(result.slowest_s, time.perf_counter() - at)
     rows: list[tuple[str, str]] = []

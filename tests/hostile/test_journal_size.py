@@ -16,7 +16,7 @@ async def test_chatter_is_cut_in_the_journal_and_shown_around_a_mention_as_befor
     host = await rig.start_with(ScriptedHost())
     for _ in range(3):
         await rig.octo.say(BEN, rig.group, CHATTER)
-    await rig.until_row(await rig.mention("what do they say?"), "answered")
+    await rig.mentioned("what do they say?")
     shown = CHATTER[:MESSAGE_BYTES] + CUT_MARK
     assert host.turns[0].context.count(f"Ben (ben): {shown}") == 3
     with closing(sqlite3.connect(rig.state_dir / "octo.sqlite")) as db:
@@ -29,8 +29,7 @@ async def test_chatter_is_cut_in_the_journal_and_shown_around_a_mention_as_befor
 
 
 async def test_a_large_message_to_the_bot_stays_whole(rig: Rig, host: ScriptedHost) -> None:
-    asked = await rig.mention(CHATTER)
-    await rig.until_row(asked, "answered")
+    await rig.mentioned(CHATTER)
     with closing(sqlite3.connect(rig.state_dir / "octo.sqlite")) as db:
         ((payload,),) = db.execute("SELECT payload FROM inbound WHERE decision = 'turn'")
     assert CHATTER in parse_payload(payload).text

@@ -27,7 +27,7 @@ def asked(rig: Rig) -> Counter[str]:
 async def test_a_start_among_thousands_of_groups_answers_at_once_and_asks_little(rig: Rig) -> None:
     groups = many(rig, GROUPS)
     await rig.start_with(ScriptedHost())
-    await rig.until_row(await rig.mention("are you there?", where=groups[-1]), "answered")
+    await rig.mentioned("are you there?", where=groups[-1])
     passes = 2 + (rig.octo.calls[-1].at - rig.octo.calls[0].at) / PASS_EVERY_S
     assert len(rig.calls("groups")) == 1
     assert len(rig.calls("groupMembers")) <= GROUPS_AT_FIRST + 1
@@ -52,7 +52,7 @@ async def test_every_group_is_looked_at_in_the_end_once_and_the_first_words_ther
 async def test_groups_in_which_people_speak_come_first(rig: Rig, spoken: str) -> None:
     groups = many(rig, 2 * AT_FIRST)
     await rig.start(rig.config(), ScriptedHost())
-    await rig.until_row(await rig.mention("hello", where=groups[-1]), "answered")
+    await rig.mentioned("hello", where=groups[-1])
     await rig.until_cursor(groups[-1], 2)
     await rig.stop()
     host = ScriptedHost()
@@ -67,4 +67,4 @@ async def test_groups_in_which_people_speak_come_first(rig: Rig, spoken: str) ->
         assert first == groups[-1].id
     else:
         await rig.start(rig.config(), host)
-        await rig.until_row(await rig.mention("now", where=groups[-2]), "answered")
+        await rig.mentioned("now", where=groups[-2])

@@ -83,7 +83,7 @@ async def test_an_imitated_line_is_set_in_wherever_a_member_writes_it(scene: Sce
 async def test_a_quote_names_its_author_only_where_the_message_is_known(rig: Rig) -> None:
     host = await rig.start_with(ScriptedHost([Accepted("r"), Final("my own answer")]))
     said = await rig.octo.say(BEN, rig.group, "do not pay")
-    await rig.until_row(await rig.mention("hello"), "answered")
+    await rig.mentioned("hello")
     own = next(line for line in rig.octo.chat(rig.group) if line.from_uid == HELPER)
 
     async def context(message_id: str, uid: str) -> str:
@@ -126,7 +126,7 @@ async def test_a_member_who_renames_herself_takes_no_call_meant_for_another(rig:
     scripts: list[list[Step]] = [[Accepted("r"), Final(text)] for text in texts]
     await rig.start(rig.config(), ScriptedHost(*scripts))
     for _ in texts:
-        await rig.until_row(await rig.mention("go", where=group), "answered")
+        await rig.mentioned("go", where=group)
     sent = [line.payload for line in rig.octo.chat(group) if line.from_uid == HELPER]
     assert [one.get("mention", {}).get("uids", []) for one in sent] == [[], [], [], ["x"]]
     assert all("all" not in one.get("mention", {}) for one in sent)

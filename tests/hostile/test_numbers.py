@@ -35,7 +35,7 @@ async def test_a_registration_with_a_huge_field_is_one_clear_line_and_is_tried_a
     assert "register: the answer is larger than 65536 bytes" in caplog.text
     assert f"{field}: longer than {most} characters" in caplog.text
     assert max(len(line) for line in caplog.text.splitlines()) < 500
-    await fast_rig.until_row(await fast_rig.mention("hello"), "answered")
+    await fast_rig.mentioned("hello")
 
 
 @pytest.mark.parametrize("timestamp", [-1, -(2**31), 1, 2**31 - 1])
@@ -45,7 +45,7 @@ async def test_a_message_stamped_before_or_long_after_its_time_is_answered(
     await fast_rig.start(fast_rig.config())
     odd = await fast_rig.octo.inject(HELPER, fast_rig.raw_mention("odd", 1, timestamp=timestamp), stored=True)
     await fast_rig.until_row(odd, "answered")
-    await fast_rig.until_row(await fast_rig.mention("and now"), "answered")
+    await fast_rig.mentioned("and now")
     assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
 
 
@@ -64,6 +64,6 @@ async def test_history_with_stamps_no_clock_shows_harms_no_later_message(
     }
     fast_rig.octo.fail_next("messages/sync", JsonAnswer({"messages": [row]}), times=3)
     await fast_rig.start(fast_rig.config())
-    await fast_rig.until_row(await fast_rig.mention("hello"), "answered")
-    await fast_rig.until_row(await fast_rig.mention("again"), "answered")
+    await fast_rig.mentioned("hello")
+    await fast_rig.mentioned("again")
     assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []

@@ -97,7 +97,7 @@ async def test_whatever_a_run_makes_of_its_folder_no_file_of_the_host_leaves(
 ) -> None:
     doing, named, reason = ATTACKS[how]
     await rig.start(rig.config(agent=agent(doing, named)))
-    await rig.until_row(await rig.mention("go"), "answered")
+    await rig.mentioned("go")
     assert shown(rig) == [f"{NOTE} `shadow` ({reason})"]
     assert rig.octo._storage.files == {}
     await rig.stop(drain_s=600)
@@ -114,7 +114,7 @@ async def test_a_run_whose_predecessor_put_a_link_around_the_folders_answers_and
     rig.state_dir.mkdir(mode=0o700)
     (rig.state_dir / "output").symlink_to(precious)
     await rig.start_with(ScriptedHost([Accepted("r"), Final("hello", (item("a.txt"),))]))
-    await rig.until_row(await rig.mention("go"), "answered")
+    await rig.mentioned("go")
     await until(lambda: "remove it by hand" in caplog.text)
     assert shown(rig) == ["hello", f"{NOTE} `a.txt` ({GONE})"]
     assert [path.name for path in precious.iterdir()] == ["old"]
@@ -134,7 +134,7 @@ for name in ('a.txt', 'b', 'c', 'd', 'e', 'sub/f'):
     open(f'{out}/{name}', 'w').write(name)
 """
     await rig.start(rig.config(agent=agent(made, *names)))
-    await rig.until_row(await rig.mention("go"), "answered")
+    await rig.mentioned("go")
     assert [stored(rig, found) for found in payloads(rig)] == [b"a.txt", b"b", b"c", b"d", b"e", b"sub/f"]
     await rig.stop(drain_s=600)
     assert list((real / "output").iterdir()) == []
@@ -213,9 +213,9 @@ async def test_a_file_that_waits_for_the_next_start_is_looked_for_below_the_stat
 async def test_descriptors_of_folders_are_given_back_however_a_turn_ends(rig: Rig) -> None:
     hang = ScriptedHost([Accepted("r"), Final("one")], [Accepted("r"), Final("two")], [Accepted("r"), HANG])
     await rig.start(rig.config(), hang)
-    await rig.until_row(await rig.mention("answered"), "answered")
+    await rig.mentioned("answered")
     rig.octo.fail_next("sendMessage", ErrorAnswer(status=403), times=None)
-    await rig.until_row(await rig.mention("dead"), "dead")
+    await rig.mentioned("dead", "dead")
     await rig.mention("cut off")
     await hang.wait_for_turns(3)
     assert len(kept_open(rig)) == 1
@@ -287,7 +287,7 @@ def nested(folder: Path, depth: int, name: str) -> None:
 async def test_a_run_that_leaves_deep_folders_ends_like_any_other(rig: Rig) -> None:
     deep = "os.chdir(out)\nfor _ in range(1500):\n    os.mkdir('d' * 200)\n    os.chdir('d' * 200)\nprint('done')"
     await rig.start(rig.config(agent=python_agent(f"out = os.environ['OPENCLAW_OUTPUT']\n{deep}")))
-    await rig.until_row(await rig.mention("go"), "answered")
+    await rig.mentioned("go")
     await rig.stop(drain_s=600)
     assert list((rig.state_dir / "output").iterdir()) == []
 
@@ -311,7 +311,7 @@ async def test_a_program_in_bubblewrap_sees_its_own_folder_and_nothing_of_the_ho
     )
     command = [str(CONFINED), "/bin/sh", "-c", f"exec 2>&1; {inside}"]
     await rig.start(rig.config(agent={"kind": "command", "command": command}))
-    await rig.until_row(await rig.mention("go"), "answered")
+    await rig.mentioned("go")
     said, made = shown(rig)
     assert made == "made.txt"
     assert "root:x" not in said

@@ -43,8 +43,7 @@ async def seen(rig: Rig, agent: dict[str, Any] | None = None, **settings: Any) -
     settings = {"accounts": {"helper": {"botToken": REF}}, **settings}
     config = rig.config(agent={**python_agent(LOOK), **(agent or {})}, replyChunk=20_000, **settings)
     await rig.start(config)
-    message_id = await rig.mention("print your environment and what you can read")
-    await rig.until_row(message_id, "answered")
+    await rig.mentioned("print your environment and what you can read")
     found: dict[str, Any] = json.loads("".join(rig.said(rig.group)))
     return found
 

@@ -62,7 +62,7 @@ async def test_an_open_state_folder_is_closed_with_all_that_lies_in_it_and_one_l
     rig: Rig, caplog: pytest.LogCaptureFixture
 ) -> None:
     await rig.start(rig.config())
-    await rig.until_row(await rig.mention("first"), "answered")
+    await rig.mentioned("first")
     await rig.stop()
     with closing(sqlite3.connect(rig.state_dir / "octo.sqlite")) as left:
         left.execute(
@@ -73,7 +73,7 @@ async def test_an_open_state_folder_is_closed_with_all_that_lies_in_it_and_one_l
         open_to_all(rig.state_dir)
         await rig.start(rig.config(agent=python_agent(AGENT)))
         assert modes(rig.state_dir) == {}
-        await rig.until_row(await rig.mention("second"), "answered")
+        await rig.mentioned("second")
         await rig.stop(drain_s=600)  # what the agent made, as it liked, is gone then
         assert modes(rig.state_dir) == {}
     told = [record for record in caplog.records if str(rig.state_dir) in record.getMessage()]
@@ -84,12 +84,12 @@ async def test_an_open_state_folder_is_closed_with_all_that_lies_in_it_and_one_l
 @pytest.mark.usefixtures("careless")
 async def test_what_a_closed_folder_of_old_holds_is_closed_when_it_is_used(rig: Rig) -> None:
     await rig.start(rig.config())
-    await rig.until_row(await rig.mention("first"), "answered")
+    await rig.mentioned("first")
     await rig.stop()
     open_to_all(rig.state_dir)
     rig.state_dir.chmod(0o700)
     await rig.start(rig.config())
-    await rig.until_row(await rig.mention("second"), "answered")
+    await rig.mentioned("second")
     files = [
         rig.state_dir / "octo.sqlite",
         *rig.state_dir.glob("*.lock"),
@@ -105,7 +105,7 @@ async def test_another_user_cannot_open_any_file_of_running_bots_to_read_or_lock
     try:
         rig.state_dir.mkdir(mode=0o755)
         await rig.start(rig.config())
-        await rig.until_row(await rig.mention("a secret"), "answered")
+        await rig.mentioned("a secret")
         files = [path for path in rig.state_dir.rglob("*") if path.is_file()]
         command = ["/bin/sh", "-c", THIEF, "thief", *map(str, files)]
         thief = await asyncio.to_thread(
@@ -186,5 +186,5 @@ async def test_what_somebody_planted_beside_the_sessions_changes_no_other_file_a
     rig.sessions_file.parent.mkdir(parents=True)
     plant(rig.sessions_file.parent / name, target)
     await rig.start(rig.config())
-    await rig.until_row(await rig.mention("go"), "answered")
+    await rig.mentioned("go")
     assert target.read_text() == "precious"

@@ -119,27 +119,23 @@ def test_a_newer_server_is_understood_by_its_code_whatever_the_status(
     assert error.status == 400
 
 
-def test_an_unknown_code_is_understood_by_the_status_it_means() -> None:
-    assert type(error_of(Call.SEND, newer(400, "err.server.bot_api.brand_new", 403))) is PermissionDenied
+CONTRADICTION = {"msg": "无效的bot token", "error": {"code": CODE + "not_friend", "http_status": 403}}
 
 
-def test_an_unknown_code_without_a_meaning_is_understood_by_the_status_it_came_with() -> None:
-    assert type(error_of(Call.SEND, newer(404, "err.server.bot_api.brand_new", 0))) is NotFound
-
-
-def test_a_code_wins_over_a_text_that_says_otherwise() -> None:
-    body = {"msg": "无效的bot token", "error": {"code": CODE + "not_friend", "http_status": 403}}
-
-    assert type(error_of(Call.SEND, answer(400, body))) is PermissionDenied
-
-
-def test_a_token_check_that_failed_happened_before_anything_was_sent() -> None:
-    assert type(error_of(Call.SEND, newer(500, CODE + "auth_check_failed", 500))) is Unavailable
-
-
-@pytest.mark.parametrize("code", ["send_failed", "store_failed", "upstream_failed"])
-def test_a_send_that_failed_inside_the_server_may_have_been_carried_out(code: str) -> None:
-    assert type(error_of(Call.SEND, newer(400, CODE + code, 500))) is AmbiguousOutcome
+@pytest.mark.parametrize(
+    ("given_answer", "kind"),
+    [
+        pytest.param(newer(400, CODE + "brand_new", 403), PermissionDenied, id="unknown, with a meaning"),
+        pytest.param(newer(404, CODE + "brand_new", 0), NotFound, id="unknown, without: by its status"),
+        pytest.param(answer(400, CONTRADICTION), PermissionDenied, id="against a text"),
+        pytest.param(newer(500, CODE + "auth_check_failed", 500), Unavailable, id="before anything was sent"),
+        pytest.param(newer(400, CODE + "send_failed", 500), AmbiguousOutcome, id="failed inside: send"),
+        pytest.param(newer(400, CODE + "store_failed", 500), AmbiguousOutcome, id="failed inside: store"),
+        pytest.param(newer(400, CODE + "upstream_failed", 500), AmbiguousOutcome, id="failed inside: engine"),
+    ],
+)
+def test_a_code_of_a_send_means(given_answer: Answer, kind: type[ApiError]) -> None:
+    assert type(error_of(Call.SEND, given_answer)) is kind
 
 
 @pytest.mark.parametrize(

@@ -5,97 +5,58 @@ from unittest.mock import Mock
 import aiohttp
 import pytest
 from aioresponses import aioresponses
-from pydantic import SecretStr
 
-from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.errors import AmbiguousOutcome, Unavailable
-from openclaw_channel_octo.ids import ChannelRef, ChannelType
 from openclaw_channel_octo.rest.client import BotApi
+from tests.rest.conftest import GROUP, SEND, SERVER_DOWN, attempts
 
-BASE = "http://octo.example:28080/api"
-TOKEN = "bf_" + "0f" * 16
-SEND = f"{BASE}/v1/bot/sendMessage"
-GROUP = ChannelRef("9b1e", ChannelType.GROUP)
-SERVER_DOWN = aiohttp.ClientConnectorError(Mock(), OSError("refused"))
-
-
-def new_api(base: str = BASE) -> BotApi:
-    return BotApi(base_url=base, token=SecretStr(TOKEN), clock=SystemClock())
-
-
-def attempts(http: aioresponses) -> int:
-    return sum(map(len, http.requests.values()))
+NEVER_LEFT = [SERVER_DOWN, aiohttp.ConnectionTimeoutError()]
+NEVER_LEFT.append(aiohttp.ClientConnectorDNSError(Mock(), OSError("unknown host")))
+BROKE_ON_THE_WAY = [
+    TimeoutError(),
+    aiohttp.SocketTimeoutError(),
+    aiohttp.ServerDisconnectedError(),
+    aiohttp.ClientOSError(104, "reset"),
+    aiohttp.ClientPayloadError(),
+    ConnectionResetError(),
+]
 
 
-@pytest.mark.parametrize(
-    "broken",
-    [
-        TimeoutError(),
-        aiohttp.SocketTimeoutError(),
-        aiohttp.ServerDisconnectedError(),
-        aiohttp.ClientOSError(104, "reset"),
-        aiohttp.ClientPayloadError(),
-        ConnectionResetError(),
-    ],
-    ids=repr,
-)
-async def test_a_send_that_broke_on_the_way_is_ambiguous_and_not_repeated(
-    http_mock: aioresponses, broken: Exception
+@pytest.mark.parametrize("broken", [*BROKE_ON_THE_WAY, *NEVER_LEFT], ids=lambda error: type(error).__name__)
+async def test_a_broken_send_is_not_repeated_and_ambiguous_unless_it_never_left(
+    http_mock: aioresponses, api: BotApi, broken: Exception
 ) -> None:
     http_mock.post(SEND, exception=broken)
-    async with new_api() as api:
-        with pytest.raises(AmbiguousOutcome):
-            await api.send_message(GROUP, {"type": 1})
-
-    assert attempts(http_mock) == 1
-
-
-@pytest.mark.parametrize(
-    "broken",
-    [
-        SERVER_DOWN,
-        aiohttp.ClientConnectorDNSError(Mock(), OSError("unknown host")),
-        aiohttp.ConnectionTimeoutError(),
-    ],
-    ids=lambda error: type(error).__name__,
-)
-async def test_a_send_that_never_left_is_unavailable_and_left_to_the_caller(
-    http_mock: aioresponses, broken: Exception
-) -> None:
-    http_mock.post(SEND, exception=broken)
-    async with new_api() as api:
-        with pytest.raises(Unavailable, match="check apiUrl"):
-            await api.send_message(GROUP, {"type": 1})
+    expected = Unavailable if broken in NEVER_LEFT else AmbiguousOutcome
+    with pytest.raises(expected, match="check apiUrl"):
+        await api.send_message(GROUP, {"type": 1})
 
     assert attempts(http_mock) == 1
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504])
 async def test_a_send_the_server_failed_on_is_ambiguous_and_not_repeated(
-    http_mock: aioresponses, status: int
+    http_mock: aioresponses, api: BotApi, status: int
 ) -> None:
     http_mock.post(SEND, status=status, payload={"msg": "boom"})
-    async with new_api() as api:
-        with pytest.raises(AmbiguousOutcome):
-            await api.send_message(GROUP, {"type": 1})
+    with pytest.raises(AmbiguousOutcome):
+        await api.send_message(GROUP, {"type": 1})
 
     assert attempts(http_mock) == 1
 
 
-async def test_a_send_accepted_without_an_id_is_ambiguous(http_mock: aioresponses) -> None:
+async def test_a_send_accepted_without_an_id_is_ambiguous(http_mock: aioresponses, api: BotApi) -> None:
     http_mock.post(SEND, payload={"status": 200})
-    async with new_api() as api:
-        with pytest.raises(AmbiguousOutcome):
-            await api.send_message(GROUP, {"type": 1})
+    with pytest.raises(AmbiguousOutcome):
+        await api.send_message(GROUP, {"type": 1})
 
 
 async def test_a_broken_request_does_not_leave_the_token_in_the_errors_context(
-    http_mock: aioresponses,
+    http_mock: aioresponses, api: BotApi
 ) -> None:
     http_mock.post(SEND, exception=aiohttp.ClientResponseError(Mock(), ()))
-    async with new_api() as api:
-        with pytest.raises(AmbiguousOutcome) as caught:
-            await api.send_message(GROUP, {"type": 1})
+    with pytest.raises(AmbiguousOutcome) as caught:
+        await api.send_message(GROUP, {"type": 1})
 
     assert caught.value.__cause__ is None
     assert caught.value.__context__ is None

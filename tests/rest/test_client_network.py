@@ -9,16 +9,11 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
-from pydantic import SecretStr
 
-from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.errors import AmbiguousOutcome, BadAnswer, Unavailable
-from openclaw_channel_octo.ids import ChannelRef, ChannelType
-from openclaw_channel_octo.rest.client import BotApi
+from tests.rest.conftest import GROUP, TOKEN, new_api
 from tests.tls import self_signed
 
-TOKEN = "bf_" + "0f" * 16
-GROUP = ChannelRef("9b1e", ChannelType.GROUP)
 TEXT = {"type": 1, "content": "hello"}
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -45,10 +40,6 @@ async def serving(handler: Handler) -> AsyncIterator[tuple[Octo, str]]:
     app.router.add_route("*", "/{path:.*}", octo.answer)
     async with TestServer(app, host="127.0.0.1") as server:
         yield octo, str(server.make_url("/")).rstrip("/")
-
-
-def new_api(base: str) -> BotApi:
-    return BotApi(base_url=base, token=SecretStr(TOKEN), clock=SystemClock())
 
 
 async def accept(_: web.Request) -> web.StreamResponse:

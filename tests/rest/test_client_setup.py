@@ -5,19 +5,11 @@ import asyncio
 import aiohttp
 import pytest
 from aioresponses import aioresponses
-from pydantic import SecretStr
 from yarl import URL
 
-from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.errors import ConfigError
 from openclaw_channel_octo.rest.client import BotApi
-
-BASE = "http://octo.example:28080/api"
-TOKEN = "bf_" + "0f" * 16
-
-
-def new_api(base: str = BASE) -> BotApi:
-    return BotApi(base_url=base, token=SecretStr(TOKEN), clock=SystemClock())
+from tests.rest.conftest import BASE, new_api
 
 
 @pytest.mark.parametrize(
@@ -46,7 +38,7 @@ def test_an_address_that_cannot_be_the_servers_is_a_config_error_that_shows_noth
 @pytest.mark.parametrize("token", ["", "bf_0f\n", "bf 0f", "bf_ö"])
 def test_a_token_that_cannot_travel_in_a_header_is_a_config_error_that_shows_nothing(token: str) -> None:
     with pytest.raises(ConfigError, match="token") as caught:
-        BotApi(base_url=BASE, token=SecretStr(token), clock=SystemClock())
+        new_api(token=token)
 
     assert "bf" not in str(caught.value)
 
@@ -60,10 +52,11 @@ async def test_a_client_that_was_never_used_closes_without_fuss() -> None:
     assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
-async def test_an_attempt_has_thirty_seconds_and_its_connection_ten(http_mock: aioresponses) -> None:
+async def test_an_attempt_has_thirty_seconds_and_its_connection_ten(
+    http_mock: aioresponses, api: BotApi
+) -> None:
     http_mock.get(f"{BASE}/v1/bot/groups", payload=[])
-    async with new_api() as api:
-        await api.groups()
+    await api.groups()
 
     asked = http_mock.requests[("GET", URL(f"{BASE}/v1/bot/groups"))][0].kwargs
     assert asked["timeout"] == aiohttp.ClientTimeout(total=30, connect=10)

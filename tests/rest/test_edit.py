@@ -9,7 +9,7 @@ from openclaw_channel_octo.errors import NotFound, PayloadTooLarge, PermissionDe
 from openclaw_channel_octo.ids import ChannelRef
 from openclaw_channel_octo.rest.client import BotApi
 from openclaw_channel_octo.testing import ErrorAnswer, OctoDouble
-from tests.rest.test_client import RecordingClock
+from tests.rest.conftest import RecordingClock
 
 TOKEN = "bf_0123456789abcdef"
 BETTER = {"type": 1, "content": "better <é>"}

@@ -151,16 +151,29 @@ async def fetcher(
         await found.close()
 
 
+@pytest.fixture
+async def api() -> AsyncIterator[Site]:
+    async with site() as server:
+        yield server
+
+
+@pytest.fixture
+async def found(tmp_path: Path, api: Site) -> AsyncIterator[MediaFetcher]:
+    async with fetcher(tmp_path, api.url) as one:
+        yield one
+
+
 async def refused(found: MediaFetcher, url: str) -> str:
     with pytest.raises(MediaRefused) as error:
         await found.fetch(url, "x.png")
     return str(error.value)
 
 
-async def test_a_file_of_the_api_is_fetched_with_the_token_into_a_private_place(tmp_path: Path) -> None:
-    async with site() as api, fetcher(tmp_path, api.url) as found:
-        file = await found.fetch("file/preview/chat/a.png", "../../etc/a.PNG")
-        assert api.seen == [("/file/chat/a.png", f"Bearer {TOKEN}")]
+async def test_a_file_of_the_api_is_fetched_with_the_token_into_a_private_place(
+    tmp_path: Path, api: Site, found: MediaFetcher
+) -> None:
+    file = await found.fetch("file/preview/chat/a.png", "../../etc/a.PNG")
+    assert api.seen == [("/file/chat/a.png", f"Bearer {TOKEN}")]
     assert file.path.read_bytes() == PNG
     assert (file.size, file.mime) == (len(PNG), "image/png")
     assert file.path.parent == tmp_path / "media"
@@ -169,10 +182,9 @@ async def test_a_file_of_the_api_is_fetched_with_the_token_into_a_private_place(
     assert stat.S_IMODE(file.path.parent.stat().st_mode) == 0o700
 
 
-async def test_another_call_of_the_api_never_gets_the_token(tmp_path: Path) -> None:
-    async with site() as api, fetcher(tmp_path, api.url) as found:
-        await refused(found, f"{api.url}/v1/bot/groups")
-        assert api.seen == [("/v1/bot/groups", "")]
+async def test_another_call_of_the_api_never_gets_the_token(api: Site, found: MediaFetcher) -> None:
+    await refused(found, f"{api.url}/v1/bot/groups")
+    assert api.seen == [("/v1/bot/groups", "")]
 
 
 @pytest.mark.parametrize(
@@ -252,18 +264,16 @@ async def test_after_a_redirect_to_elsewhere_the_token_stays_at_home(tmp_path: P
         "//2130706433/",
     ],
 )
-async def test_a_redirect_to_nowhere_is_refused(tmp_path: Path, location: str) -> None:
-    async with site() as api, fetcher(tmp_path, api.url) as found:
-        api.redirects = {"/file/x": location}
-        assert await refused(found, "file/x") == "重定向地址无效"
-        assert len(api.seen) == 1
+async def test_a_redirect_to_nowhere_is_refused(location: str, api: Site, found: MediaFetcher) -> None:
+    api.redirects = {"/file/x": location}
+    assert await refused(found, "file/x") == "重定向地址无效"
+    assert len(api.seen) == 1
 
 
-async def test_redirects_in_a_circle_end(tmp_path: Path) -> None:
-    async with site() as api, fetcher(tmp_path, api.url) as found:
-        api.redirects = {"/file/x": "/file/x"}
-        assert await refused(found, "file/x") == "重定向过多"
-        assert len(api.seen) == 6
+async def test_redirects_in_a_circle_end(api: Site, found: MediaFetcher) -> None:
+    api.redirects = {"/file/x": "/file/x"}
+    assert await refused(found, "file/x") == "重定向过多"
+    assert len(api.seen) == 6
 
 
 @pytest.mark.parametrize(
@@ -279,54 +289,51 @@ async def test_redirects_in_a_circle_end(tmp_path: Path) -> None:
     ],
 )
 async def test_what_cannot_be_had_says_why_and_leaves_nothing_behind(
-    tmp_path: Path, path: str, why: str
+    tmp_path: Path, path: str, why: str, found: MediaFetcher
 ) -> None:
-    async with site() as api, fetcher(tmp_path, api.url) as found:
-        assert await refused(found, path) == why
+    assert await refused(found, path) == why
     assert list((tmp_path / "media").glob("*")) == []
 
 
-async def test_packed_content_nobody_asked_for_is_refused_and_never_unpacked(tmp_path: Path) -> None:
-    async with site() as api, fetcher(tmp_path, api.url) as found:
-        assert await refused(found, "file/bomb") == "下载失败: 服务器返回了压缩内容"
+async def test_packed_content_nobody_asked_for_is_refused_and_never_unpacked(
+    tmp_path: Path, found: MediaFetcher
+) -> None:
+    assert await refused(found, "file/bomb") == "下载失败: 服务器返回了压缩内容"
     assert list((tmp_path / "media").glob("*")) == []
 
 
-async def test_files_of_one_message_share_a_budget(tmp_path: Path) -> None:
-    async with site() as api, fetcher(tmp_path, api.url) as found:
-        budget = Budget(len(PNG) + 1)
-        await found.fetch("file/a.png", "a", budget)
-        with pytest.raises(MediaRefused, match="合计超过下载限制"):
-            await found.fetch("file/a.png", "b", budget)
+async def test_files_of_one_message_share_a_budget(tmp_path: Path, found: MediaFetcher) -> None:
+    budget = Budget(len(PNG) + 1)
+    await found.fetch("file/a.png", "a", budget)
+    with pytest.raises(MediaRefused, match="合计超过下载限制"):
+        await found.fetch("file/a.png", "b", budget)
     assert len(list((tmp_path / "media").glob("*"))) == 1
 
 
 async def test_a_full_folder_takes_no_more_until_it_is_swept(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch, found: MediaFetcher
 ) -> None:
     monkeypatch.setattr("openclaw_channel_octo.rest.media_folder.FULL_BYTES", len(PNG) + 1)
-    async with site() as api, fetcher(tmp_path, api.url) as found:
-        file = await found.fetch("file/a.png", "a")
-        assert await refused(found, "file/a.png") == "暂时没有存储空间，请稍后重发"
-        os.utime(file.path, (0, 0))
-        await found.sweep()
-        await found.fetch("file/a.png", "a")
+    file = await found.fetch("file/a.png", "a")
+    assert await refused(found, "file/a.png") == "暂时没有存储空间，请稍后重发"
+    os.utime(file.path, (0, 0))
+    await found.sweep()
+    await found.fetch("file/a.png", "a")
 
 
 async def test_files_on_their_way_at_once_do_not_pass_the_folders_bound_together(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, found: MediaFetcher
 ) -> None:
     monkeypatch.setattr("openclaw_channel_octo.rest.media_folder.FULL_BYTES", 2 * len(PNG) + 1)
-    async with site() as api, fetcher(tmp_path, api.url) as found:
-        fetches = [found.fetch("file/a.png", "a") for _ in range(8)]
-        ended = await asyncio.gather(*fetches, return_exceptions=True)
-        assert [type(end) for end in ended].count(MediaRefused) == 6
-        kept = [end for end in ended if isinstance(end, FetchedFile)]
-        assert {file.path for file in kept} == set((tmp_path / "media").glob("*"))
-        await found.remove(kept[0])
-        await found.fetch("file/a.png", "a")  # what was removed has given its room back
-        await refused(found, "file/empty")
-        assert await refused(found, "file/a.png") == "暂时没有存储空间，请稍后重发"
+    fetches = [found.fetch("file/a.png", "a") for _ in range(8)]
+    ended = await asyncio.gather(*fetches, return_exceptions=True)
+    assert [type(end) for end in ended].count(MediaRefused) == 6
+    kept = [end for end in ended if isinstance(end, FetchedFile)]
+    assert {file.path for file in kept} == set((tmp_path / "media").glob("*"))
+    await found.remove(kept[0])
+    await found.fetch("file/a.png", "a")  # what was removed has given its room back
+    await refused(found, "file/empty")
+    assert await refused(found, "file/a.png") == "暂时没有存储空间，请稍后重发"
 
 
 @pytest.mark.parametrize(
@@ -339,9 +346,10 @@ async def test_files_on_their_way_at_once_do_not_pass_the_folders_bound_together
         ("no type at all", "no type at all"),
     ],
 )
-async def test_a_type_that_no_parser_takes_keeps_no_file_away(tmp_path: Path, header: str, mime: str) -> None:
-    async with site() as api, fetcher(tmp_path, api.url) as found:
-        assert (await found.fetch(f"{api.url}/file/odd?{quote(header)}", "a.png")).mime == mime
+async def test_a_type_that_no_parser_takes_keeps_no_file_away(
+    header: str, mime: str, api: Site, found: MediaFetcher
+) -> None:
+    assert (await found.fetch(f"{api.url}/file/odd?{quote(header)}", "a.png")).mime == mime
 
 
 def test_bytes_that_could_not_be_written_leave_no_file_and_take_no_room(
@@ -363,14 +371,13 @@ def test_bytes_that_could_not_be_written_leave_no_file_and_take_no_room(
     assert [kept] == list((tmp_path / "media").glob("*"))
 
 
-async def test_a_file_that_is_still_needed_is_not_swept(tmp_path: Path) -> None:
-    async with site() as api, fetcher(tmp_path, api.url) as found:
-        file = await found.fetch("file/a.png", "a")
-        os.utime(file.path, (0, 0))
-        assert await found.keep([file.path])
-        assert await found.sweep() == 0
-        file.path.unlink()
-        assert not await found.keep([file.path])
+async def test_a_file_that_is_still_needed_is_not_swept(found: MediaFetcher) -> None:
+    file = await found.fetch("file/a.png", "a")
+    os.utime(file.path, (0, 0))
+    assert await found.keep([file.path])
+    assert await found.sweep() == 0
+    file.path.unlink()
+    assert not await found.keep([file.path])
 
 
 @pytest.mark.parametrize(
@@ -412,15 +419,14 @@ async def test_a_link_in_the_place_of_the_folder_is_neither_written_to_nor_swept
     assert caplog.text.count("is not swept") == 1
 
 
-async def test_old_files_are_swept_and_young_ones_and_links_stay(tmp_path: Path) -> None:
-    async with site() as api, fetcher(tmp_path, api.url) as found:
-        old, young = await found.fetch("file/a.png", "a"), await found.fetch("file/a.png", "b")
-        hour_ago = time.time() - 3_700
-        os.utime(old.path, (hour_ago, hour_ago))
-        target = tmp_path / "outside"
-        target.write_text("mine")
-        (tmp_path / "media" / "link").symlink_to(target)
-        assert await found.sweep() == 1
+async def test_old_files_are_swept_and_young_ones_and_links_stay(tmp_path: Path, found: MediaFetcher) -> None:
+    old, young = await found.fetch("file/a.png", "a"), await found.fetch("file/a.png", "b")
+    hour_ago = time.time() - 3_700
+    os.utime(old.path, (hour_ago, hour_ago))
+    target = tmp_path / "outside"
+    target.write_text("mine")
+    (tmp_path / "media" / "link").symlink_to(target)
+    assert await found.sweep() == 1
     assert not old.path.exists()
     assert young.path.exists()
     assert target.read_text() == "mine"

@@ -129,6 +129,17 @@ class Rig:
         """Let a person mention the bot; return the message id."""
         return await self.octo.say(who, where or self.group, text, mention=[HELPER])
 
+    async def mentioned(self, text: str, state: str = "answered", *, where: ChannelRef | None = None) -> str:
+        """Let Ann mention the bot, wait until the message's row has reached ``state``, and return its id."""
+        message_id = await self.mention(text, where=where)
+        await self.until_row(message_id, state)
+        return message_id
+
+    async def meet(self) -> None:
+        """Let the bot meet the group, so that it has a cursor there."""
+        await self.mentioned("hello")
+        await self.until_cursor(self.group, 2)
+
     def said(self, where: ChannelRef | None = None, who: str = HELPER) -> list[str]:
         """Return what a bot has said in a conversation, oldest first."""
         lines = self.octo.chat(where) if where else self.octo.chat(self.group)

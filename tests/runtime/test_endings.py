@@ -48,12 +48,6 @@ def chunk_states(rig: Rig) -> list[str]:
     return [state for (state,) in rig.sql("SELECT state FROM delivery ORDER BY inbound_id, position")]
 
 
-async def known(rig: Rig) -> None:
-    """Let the bot meet the group, so that it has a cursor there."""
-    await rig.until_row(await rig.mention("hello"), "answered")
-    await rig.until_cursor(rig.group, 2)
-
-
 async def at_the_start(rig: Rig) -> None:
     rig.octo.fail_next("messages/sync", Hang(), times=None)
     await rig.start(rig.config(), ScriptedHost())
@@ -61,7 +55,7 @@ async def at_the_start(rig: Rig) -> None:
 
 async def behind_a_hole(rig: Rig) -> None:
     await rig.start(rig.config(), ScriptedHost())
-    await known(rig)
+    await rig.meet()
     rig.octo.fail_next("messages/sync", Hang(), times=None)
     asked = len(rig.calls("messages/sync"))
     await rig.octo.inject(HELPER, rig.raw_mention("behind the hole", 9))
@@ -70,7 +64,7 @@ async def behind_a_hole(rig: Rig) -> None:
 
 async def after_a_reconnect(rig: Rig) -> None:
     await rig.start(rig.config(), ScriptedHost())
-    await known(rig)
+    await rig.meet()
     rig.octo.fail_next("messages/sync", Hang(), times=None)
     asked = len(rig.calls("messages/sync"))
     rig.octo.drop_connections(HELPER)
@@ -151,7 +145,7 @@ async def test_typing_ends_for_messages_that_a_drain_leaves_to_the_next_start(fa
     host = await rig.start_with(ScriptedHost([Accepted("r"), HANG, Final("one")]), maxTurns=1)
     await rig.mention("one")
     await host.wait_for_turns(1)
-    await rig.until_row(await rig.mention("two", where=rig.thread), "queued")
+    await rig.mentioned("two", "queued", where=rig.thread)
     assert rig.channel is not None
     stopping = asyncio.create_task(rig.channel.stop(1_000))
     await rig.octo.wait_for(lambda: not rig.octo.online(HELPER))
@@ -177,8 +171,7 @@ async def test_a_message_that_waits_for_its_host_does_not_hold_up_a_stop(
     host = ScriptedHost()
     await prepare(host)
     await rig.start(rig.config(), host)
-    waiting = await rig.mention("hello")
-    await rig.until_row(waiting, "queued")
+    waiting = await rig.mentioned("hello", "queued")
     assert rig.channel is not None
     async with asyncio.timeout(60):
         assert await rig.channel.stop(3_600) is True
@@ -211,8 +204,7 @@ async def test_a_block_whose_sending_outlasts_the_budget_arrives_and_so_does_wha
     host = ScriptedHost([Accepted("r"), Block("part"), Final("end")])
     await rig.start(rig.config(host={"timeoutSeconds": 10}), host)
     rig.octo.fail_next("sendMessage", RateLimit(retry_after=8), times=4)
-    message_id = await rig.mention("go")
-    await rig.until_row(message_id, "answered")
+    await rig.mentioned("go")
     assert rig.said() == ["part", "end"]
     assert chunk_states(rig) == ["sent", "sent"]
 
@@ -224,8 +216,7 @@ async def test_a_block_that_is_being_sent_when_the_budget_ends_arrives_before_th
     host = ScriptedHost([Accepted("r"), Block("part"), Block("more"), HANG])
     await rig.start(rig.config(host={"timeoutSeconds": 10}), host)
     rig.octo.fail_next("sendMessage", RateLimit(retry_after=8), times=4)
-    message_id = await rig.mention("go")
-    await rig.until_row(message_id, "notified")
+    await rig.mentioned("go", "notified")
     assert rig.said() == ["part", "more", TEXTS.timeout]
     assert chunk_states(rig) == ["sent", "sent", "sent"]
 
@@ -237,7 +228,7 @@ async def test_the_first_words_of_a_conversation_nobody_knew_are_found_once_a_se
     host = ScriptedHost()
     if online:
         await rig.start(rig.config(), host)
-        await rig.until_row(await rig.mention("hello"), "answered")
+        await rig.mentioned("hello")
         rig.octo.lose_next(HELPER)
     first = await rig.octo.say(BEN, rig.dm, "first")
     if not online:
@@ -252,7 +243,7 @@ async def test_first_words_that_could_not_be_looked_for_are_found_although_the_b
 ) -> None:
     rig, host = fast_rig, ScriptedHost()
     await rig.start(rig.config(), host)
-    await known(rig)
+    await rig.meet()
     rig.octo.lose_next(HELPER)
     first = await rig.octo.say(BEN, rig.dm, "first")
     rig.octo.fail_next("messages/sync", ErrorAnswer(status=500), times=None)
@@ -281,8 +272,7 @@ async def test_an_unknown_conversation_is_looked_back_into_no_further_than_the_c
     )
     await rig.octo.inject(ANN, old, stored=True)
     lost = await rig.mention("lost", where=group)
-    asked = await rig.mention("arrives", where=group)
-    await rig.until_row(asked, "answered")
+    asked = await rig.mentioned("arrives", where=group)
     assert [turn.message_id for turn in host.turns] == [lost, asked]
 
 
@@ -331,7 +321,7 @@ async def test_a_message_that_breaks_its_handling_twice_is_a_dead_letter_and_peo
 
     monkeypatch.setattr(Presence, "begin", breaks)
     await rig.start(rig.config(), ScriptedHost())
-    await known(rig)
+    await rig.meet()
     await rig.stop()
     poison, fine = await rig.mention("poison"), await rig.mention("fine")
     broken.append(poison)
@@ -394,14 +384,14 @@ async def test_a_background_job_that_breaks_is_shown_in_the_status_and_goes_on(
 
     monkeypatch.setattr(GapFiller, "check", broken)
     await rig.start(rig.config(), ScriptedHost())
-    await known(rig)
+    await rig.meet()
     channel = rig.channel
     assert channel is not None
     await until(lambda: channel.status().failing, "a job that fails")
     assert channel.status().failing == {"helper": {"keep-up": "RuntimeError, see the log"}}
     breaks[0] = False
     rig.octo.lose_next(HELPER)
-    await rig.until_row(await rig.mention("never pushed"), "answered")
+    await rig.mentioned("never pushed")
     await until(lambda: channel.status().failing == {}, "the end of a pass")  # it may look at others yet
 
 
@@ -436,7 +426,7 @@ async def test_mentions_after_the_servers_numbering_went_back_are_answered_once(
     rig, host = fast_rig, ScriptedHost()
     await rig.start(rig.config(), host)
     for number in range(4):
-        await rig.until_row(await rig.mention(f"before {number}"), "answered")
+        await rig.mentioned(f"before {number}")
     await rig.until_cursor(rig.group, 8)
     rig.octo.stop_sockets()
     rig.octo.roll_back(rig.group, kept)
@@ -445,7 +435,7 @@ async def test_mentions_after_the_servers_numbering_went_back_are_answered_once(
     for message_id in missed:
         await rig.until_row(message_id, "answered")
     await rig.octo.wait_for(lambda: rig.octo.online(HELPER))
-    await rig.until_row(await rig.mention("live"), "answered")
+    await rig.mentioned("live")
     texts = [turn.text.removeprefix("@Helper ") for turn in host.turns]
     assert texts == [*(f"before {number}" for number in range(4)), "missed 0", "missed 1", "live"]
     assert f"went back from 8 to {kept + 2}" in caplog.text
@@ -461,9 +451,7 @@ class WrongClock(SystemClock):
         return super().wall_ms() + 7_200_000
 
 
-async def test_ages_are_measured_by_the_servers_clock(rig: Rig, host: ScriptedHost) -> None:
-    await known(rig)
-    await rig.stop()
+async def test_ages_are_measured_by_the_servers_clock(rig: Rig, away: None) -> None:
     asked = [await rig.mention(f"m{number}") for number in range(3)]
     first_words = await rig.octo.say(BEN, rig.dm, "and here?")
     await rig.octo.say(BEN, rig.dm, "hello?")
@@ -515,7 +503,7 @@ async def test_many_conversations_on_a_slow_server_are_all_caught_up_with(
 async def test_a_state_folder_older_than_the_chat_answers_nothing_twice(rig: Rig) -> None:
     """A restored backup: some mentions it does not know at all, one it knows as waiting, one as half sent."""
     await rig.start(rig.config(), ScriptedHost())
-    await known(rig)
+    await rig.meet()
     await rig.stop(0)
     host = ScriptedHost([Accepted("r"), HANG], default=lambda turn: [Accepted(turn.run_id), Final(turn.text)])
     await rig.start(rig.config(), host)
@@ -547,10 +535,7 @@ async def test_a_state_folder_older_than_the_chat_answers_nothing_twice(rig: Rig
     assert rig.said() == [*said, "echo: @Helper nobody has answered this"]
 
 
-async def test_what_names_no_message_or_is_somebody_elses_answers_nothing(rig: Rig) -> None:
-    await rig.start(rig.config(), ScriptedHost())
-    await known(rig)
-    await rig.stop()
+async def test_what_names_no_message_or_is_somebody_elses_answers_nothing(rig: Rig, away: None) -> None:
     asked = await rig.mention("is anybody there?")
     await rig.octo.say(HELPER, rig.group, "something else")
     forged = {"type": 1, "content": "me!", "client_answers": asked}
@@ -561,10 +546,9 @@ async def test_what_names_no_message_or_is_somebody_elses_answers_nothing(rig: R
     assert [turn.message_id for turn in host.turns] == [asked]
 
 
-async def test_mentions_too_old_to_be_answered_that_were_answered_are_not_told_so(rig: Rig) -> None:
-    await rig.start(rig.config(), ScriptedHost())
-    await known(rig)
-    await rig.stop()
+async def test_mentions_too_old_to_be_answered_that_were_answered_are_not_told_so(
+    rig: Rig, away: None
+) -> None:
     old = rig.raw_mention("from yesterday", 3, timestamp=int(time.time()) - 86_400)
     message_id = await rig.octo.inject(HELPER, old, stored=True)
     answer = {"type": 1, "content": "yesterday's answer", "client_answers": message_id}
@@ -577,7 +561,7 @@ async def test_mentions_too_old_to_be_answered_that_were_answered_are_not_told_s
 
 async def test_a_sequence_number_no_journal_can_hold_is_no_reason_not_to_answer(rig: Rig) -> None:
     await rig.start_with(ScriptedHost())
-    await rig.until_row(await rig.mention("before"), "answered")
+    await rig.mentioned("before")
     account = "helper"
     async with Journal(rig.state_dir / "numbers.sqlite", rig.clock) as journal:
         received = Received(

@@ -287,14 +287,14 @@ async def test_a_message_that_is_undecodable_three_times_is_acknowledged_and_sho
 ) -> None:
     rig = bench.rig
     await rig.start(rig.config(), ScriptedHost())
-    await rig.until_row(await rig.mention("before"), "answered")
+    await rig.mentioned("before")
     poison = replace(rig.raw_mention("unreadable", 3), message_id=7, damage=Damage.MSG_KEY)
     for copies in range(3):
         assert "7" not in {ack.message_id for ack in rig.octo.acks}, copies
         await rig.octo.inject(HELPER, poison)
     await rig.octo.wait_for(lambda: "7" in {ack.message_id for ack in rig.octo.acks})
     assert "message key" in bench.dead_letter("7")
-    await rig.until_row(await rig.mention("after"), "answered")
+    await rig.mentioned("after")
     assert rig.said() == ["echo: @Helper before", "echo: @Helper after"]
 
 
@@ -306,7 +306,7 @@ async def test_an_undecodable_message_that_the_history_holds_readable_is_answere
     rig = bench.rig
     await rig.start(rig.config(), ScriptedHost())
     if met:
-        await rig.until_row(await rig.mention("before"), "answered")
+        await rig.mentioned("before")
     rig.octo.lose_next(HELPER)
     damaged = await rig.mention("damaged on its way")
     for _ in range(copies):

@@ -156,8 +156,7 @@ async def test_a_turn_the_gateway_never_ends_is_aborted_there_and_told_once(
     rig.clock = FastClock()
     await rig.start(on(rig, gateway, timeoutSeconds=20))
     gateway.answer(lambda _: Hang())
-    message_id = await rig.mention("long")
-    await rig.until_row(message_id, "notified")
+    await rig.mentioned("long", "notified")
     assert rig.said() == [TEXTS.timeout]
     assert gateway.sessions["agent:main:octo:group:g1"]["status"] == "killed"
     gateway.answer(lambda _: Say("fine now"))
@@ -234,8 +233,7 @@ async def test_a_host_that_refuses_ends_a_turn_in_a_notice_at_once(rig: Rig) -> 
     host = ScriptedHost()
     host.ready_error = HostRefused("the gateway refuses the token")
     await rig.start(rig.config(), host)
-    message_id = await rig.mention("please")
-    await rig.until_row(message_id, "notified")
+    message_id = await rig.mentioned("please", "notified")
     assert rig.said() == [TEXTS.failed]
     assert "refuses the token" in rig.rows()[message_id][1]
 

@@ -20,8 +20,7 @@ TEXTS = Texts()
 
 async def test_messages_that_waited_are_answered_after_a_restart_in_their_order(rig: Rig) -> None:
     host = await rig.start_with(ScriptedHost([Accepted("r"), HANG, Final("never shown")]))
-    first = await rig.mention("first")
-    await rig.until_row(first, "running")
+    first = await rig.mentioned("first", "running")
     second, third = await rig.mention("second"), await rig.mention("third")
     await rig.until_row(second, "queued")
     await rig.until_row(third, "queued")
@@ -42,7 +41,7 @@ async def test_a_lane_that_was_full_is_taken_up_whole(rig: Rig) -> None:
     await rig.mention("0")
     await host.wait_for_turns(1)
     for number in (1, 2):
-        await rig.until_row(await rig.mention(str(number)), "queued")
+        await rig.mentioned(str(number), "queued")
     await rig.stop()
     await rig.start(rig.config(laneLength=2), ScriptedHost())
     assert await rig.until_said(3) == [f"echo: @Helper {number}" for number in range(3)]
@@ -62,8 +61,7 @@ async def test_an_answer_that_was_half_shown_is_owned_up_to_and_not_repeated(rig
 
 async def test_a_message_under_which_two_processes_died_is_given_up_with_a_notice(rig: Rig) -> None:
     host = await rig.start_with(ScriptedHost([Accepted("r"), HANG], [Accepted("r"), HANG]))
-    message_id = await rig.mention("poison")
-    await rig.until_row(message_id, "running")
+    message_id = await rig.mentioned("poison", "running")
     await rig.stop()
     await rig.start(rig.config(), host)
     await host.wait_for_turns(2)
@@ -77,21 +75,20 @@ async def test_a_message_under_which_two_processes_died_is_given_up_with_a_notic
 
 async def test_an_answered_message_is_not_answered_again_when_the_server_repeats_it(rig: Rig) -> None:
     await rig.start(rig.config())
-    await rig.until_row(await rig.mention("once"), "answered")
+    await rig.mentioned("once")
     acks = len(rig.octo.acks)
     await rig.stop()
     await rig.start(rig.config())
     line = rig.octo.chat(rig.group)[0]
     await rig.repeat(line)
     await rig.octo.wait_for(lambda: len(rig.octo.acks) > acks)
-    await rig.until_row(await rig.mention("twice"), "answered")
+    await rig.mentioned("twice")
     assert rig.said() == ["@Helper once", "@Helper twice"]
 
 
 async def test_a_turn_the_process_died_in_is_announced_and_run_again(rig: Rig) -> None:
     await rig.start(rig.config(agent=python_agent("time.sleep(60)")))
-    message_id = await rig.mention("work")
-    await rig.until_row(message_id, "running")
+    message_id = await rig.mentioned("work", "running")
     await rig.until_session("running")
     entry = rig.session()
     await rig.stop()
@@ -184,11 +181,11 @@ async def test_a_bot_that_breaks_begins_again_and_answers_each_message_once(
     )
     await rig.channel.start("helper", host)
     await rig.octo.wait_for(lambda: rig.octo.online(HELPER))
-    await rig.until_row(await rig.mention("before"), "answered")
+    await rig.mentioned("before")
     rig.octo.drop_connections(HELPER)
     await rig.octo.wait_for(lambda: not rig.octo.online(HELPER))
     await rig.octo.wait_for(lambda: rig.octo.online(HELPER))
-    await rig.until_row(await rig.mention("after"), "answered")
+    await rig.mentioned("after")
     assert rig.said() == ["echo: @Helper before", "echo: @Helper after"]
     assert "nobody foresaw this" in caplog.text
 
@@ -202,7 +199,7 @@ async def test_a_host_that_is_restarted_under_the_bot_leaves_no_message_without_
     await rig.until_session("running")
     await rig.host.stop()
     await rig.until_row(running, "notified")
-    await rig.until_row(await rig.mention("while it is down"), "notified")
+    await rig.mentioned("while it is down", "notified")
     await rig.host.start()
-    await rig.until_row(await rig.mention("after"), "answered")
+    await rig.mentioned("after")
     assert rig.said() == ["⏹️ Stopped.", TEXTS.failed, RESTART, "done"]

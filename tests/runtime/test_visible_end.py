@@ -98,7 +98,7 @@ async def test_a_program_that_does_not_exist_ends_in_a_notice(
 ) -> None:
     await rig.start(rig.config(agent={"kind": "command", "command": ["/no/such/program"]}))
     with caplog.at_level(logging.INFO):
-        await rig.until_row(await rig.mention("please"), "notified")
+        await rig.mentioned("please", "notified")
     assert rig.said() == [TEXTS.failed]
     assert "/no/such/program" in caplog.text
 
@@ -111,11 +111,11 @@ async def test_a_model_that_fails_ends_in_a_notice(
         model.mode = mode
         with caplog.at_level(logging.DEBUG):
             await rig.start(rig.config(agent=model.agent()))
-            await rig.until_row(await rig.mention("please"), "notified")
+            await rig.mentioned("please", "notified")
             assert rig.said()[-1] == TEXTS.failed
             assert rig.said()[:-1] == (["It works […]"] if mode == "drop" else [])
             model.mode = "ok"
-            await rig.until_row(await rig.mention("again"), "answered")
+            await rig.mentioned("again")
         assert rig.said()[-2:] == [RESTART, "It works"]
         await rig.stop()
     assert "sk-planted-secret" not in caplog.text
@@ -123,9 +123,9 @@ async def test_a_model_that_fails_ends_in_a_notice(
 
 async def test_an_error_notice_does_not_use_up_the_announcement(rig: Rig) -> None:
     await rig.start(rig.config(agent=python_agent("sys.exit(1) if 'bad' in prompt else print('fine')")))
-    await rig.until_row(await rig.mention("bad"), "notified")
-    await rig.until_row(await rig.mention("good"), "answered")
-    await rig.until_row(await rig.mention("good"), "answered")
+    await rig.mentioned("bad", "notified")
+    await rig.mentioned("good")
+    await rig.mentioned("good")
     assert rig.said() == [TEXTS.failed, RESTART, "fine", "fine"]
 
 
@@ -138,8 +138,8 @@ async def test_a_direct_conversation_recovers_without_an_announcement(rig: Rig) 
 
 async def test_a_thread_is_a_session_of_its_own(rig: Rig) -> None:
     await rig.start(rig.config(agent=python_agent("sys.exit(1) if 'bad' in prompt else print('fine')")))
-    await rig.until_row(await rig.mention("bad"), "notified")
-    await rig.until_row(await rig.mention("good", where=rig.thread), "answered")
+    await rig.mentioned("bad", "notified")
+    await rig.mentioned("good", where=rig.thread)
     assert rig.said(rig.thread) == ["fine"]
     assert rig.said() == [TEXTS.failed]
     assert rig.session(f"agent:main:octo:group:{rig.thread.id}")["status"] == "done"
@@ -162,7 +162,7 @@ async def test_an_announcement_that_cannot_be_sent_does_not_stop_the_turn(
     fast_rig.write_session({"status": "failed", "sessionId": "s1"})
     await fast_rig.start(fast_rig.config())
     fast_rig.octo.fail_next("sendMessage", fault)
-    await fast_rig.until_row(await fast_rig.mention("hello?"), "answered")
+    await fast_rig.mentioned("hello?")
     assert fast_rig.said() == ["@Helper hello?"]
     fast_rig.octo.release()
 
@@ -198,8 +198,8 @@ async def test_a_skipped_turn_is_run_once_more_and_then_reported(rig: Rig) -> No
         [Skipped("busy")], [Skipped("busy")], [Skipped("busy")], [Accepted("r"), Final("here")]
     )
     await rig.start(rig.config(), host)
-    await rig.until_row(await rig.mention("one"), "notified")
-    await rig.until_row(await rig.mention("two"), "answered")
+    await rig.mentioned("one", "notified")
+    await rig.mentioned("two")
     assert rig.said() == [TEXTS.failed, "here"]
     run_ids = [turn.run_id for turn in host.turns]
     assert len(set(run_ids)) == 4
@@ -210,29 +210,29 @@ async def test_a_stream_without_any_event_counts_as_skipped_and_one_that_breaks_
 ) -> None:
     host = ScriptedHost([], [Accepted("r"), Final("second try")], [Accepted("r"), Delta("he")])
     await rig.start(rig.config(), host)
-    await rig.until_row(await rig.mention("one"), "answered")
-    await rig.until_row(await rig.mention("two"), "notified")
+    await rig.mentioned("one")
+    await rig.mentioned("two", "notified")
     assert rig.said() == ["second try", "he […]", TEXTS.failed]
 
 
 async def test_blocks_are_posted_as_they_come_and_a_bare_final_adds_nothing(rig: Rig) -> None:
     host = ScriptedHost([Accepted("r"), Block("one"), Delta("…"), Block("two"), Final("")])
     await rig.start(rig.config(), host)
-    await rig.until_row(await rig.mention("go"), "answered")
+    await rig.mentioned("go")
     assert rig.said() == ["one", "two"]
 
 
 async def test_a_block_in_which_nothing_can_be_seen_is_not_posted(rig: Rig) -> None:
     host = ScriptedHost([Accepted("r"), Block("\u200b"), Block("```\n```"), Block("seen"), Final("")])
     await rig.start(rig.config(), host)
-    await rig.until_row(await rig.mention("go"), "answered")
+    await rig.mentioned("go")
     assert rig.said() == ["seen"]
 
 
 async def test_a_run_that_outlives_its_budget_is_aborted_and_what_it_wrote_is_shown(fast_rig: Rig) -> None:
     host = ScriptedHost([Accepted("r"), Delta("half "), Delta("done"), HANG])
     await fast_rig.start(fast_rig.config(dispatchTimeoutMs=20_000), host)
-    await fast_rig.until_row(await fast_rig.mention("go"), "notified")
+    await fast_rig.mentioned("go", "notified")
     assert fast_rig.said() == ["half done […]", TEXTS.timeout]
     assert [run_id for _, run_id in host.aborts] == [host.turns[0].run_id]
 
@@ -241,8 +241,8 @@ async def test_a_host_that_breaks_with_an_unknown_error_ends_in_a_notice_and_spa
     rig: Rig, caplog: pytest.LogCaptureFixture
 ) -> None:
     await rig.start_with(ScriptedHost([RuntimeError("boom")], [Accepted("r"), Final("fine")]))
-    await rig.until_row(await rig.mention("one"), "notified")
-    await rig.until_row(await rig.mention("two"), "answered")
+    await rig.mentioned("one", "notified")
+    await rig.mentioned("two")
     assert rig.said() == [TEXTS.failed, RESTART, "fine"]
     assert "boom" in caplog.text
 
@@ -286,7 +286,7 @@ async def test_half_an_emoji_in_a_session_that_somebody_edited_does_not_keep_it_
     rig.write_session({"status": status, "sessionId": f"s{HALF}", "lastRunId": HALF, "startedAt": 1})
     await rig.start(rig.config())
     for number in range(2):
-        await rig.until_row(await rig.mention(f"message {number}"), "answered")
+        await rig.mentioned(f"message {number}")
     assert rig.said() == [RESTART, "@Helper message 0", "@Helper message 1"]
 
 
@@ -332,7 +332,7 @@ async def test_an_answer_counts_although_its_host_does_not_come_to_rest_behind_i
                 await asyncio.Event().wait()
 
     await fast_rig.start(fast_rig.config(dispatchTimeoutMs=20_000), Restless())
-    await fast_rig.until_row(await fast_rig.mention("go"), "answered")
+    await fast_rig.mentioned("go")
     assert fast_rig.said() == ["the answer"]
 
 
@@ -343,7 +343,7 @@ async def test_a_host_that_cannot_describe_sessions_is_asked_to_run_all_the_same
     host = ScriptedHost([Accepted("r"), Final("fine")])
     host.describe_error = error
     await rig.start(rig.config(), host)
-    await rig.until_row(await rig.mention("one"), "answered")
+    await rig.mentioned("one")
     assert rig.said() == ["fine"]
 
 
@@ -386,7 +386,7 @@ async def test_a_host_that_cannot_recover_a_session_is_asked_to_run_all_the_same
         session_key=key, session_id="s", status=status, last_run_id="r0", started_at=1, last_progress_at=1
     )
     await fast_rig.start(fast_rig.config(), host)
-    await fast_rig.until_row(await fast_rig.mention("one"), "answered")
+    await fast_rig.mentioned("one")
     assert fast_rig.said() == [RESTART, "fine"]
 
 
@@ -406,14 +406,14 @@ async def test_a_command_whose_host_hangs_or_breaks_is_answered(
 
 async def test_silence_is_an_answer_only_where_the_operator_allows_it(rig: Rig) -> None:
     await rig.start(rig.config(agent=python_agent("print('NO_REPLY')"), silentReplies="allow"))
-    await rig.until_row(await rig.mention("psst"), "answered")
+    await rig.mentioned("psst")
     assert rig.said() == []
 
 
 async def test_a_failed_run_with_a_status_of_its_own_gets_the_matching_notice(rig: Rig) -> None:
     await rig.start_with(ScriptedHost([Failed("killed", "aborted by hand")], [Failed("odd", "?")]))
-    await rig.until_row(await rig.mention("one"), "notified")
-    await rig.until_row(await rig.mention("two"), "notified")
+    await rig.mentioned("one", "notified")
+    await rig.mentioned("two", "notified")
     assert rig.said() == ["⏹️ Stopped.", TEXTS.failed]
 
 
@@ -428,7 +428,7 @@ async def test_an_answer_nobody_can_be_given_ends_as_a_dead_letter_with_its_reas
 async def test_a_send_whose_answer_is_lost_is_found_in_the_history_and_not_repeated(fast_rig: Rig) -> None:
     await fast_rig.start(fast_rig.config())
     fast_rig.octo.fail_next("sendMessage", LoseAnswer())
-    await fast_rig.until_row(await fast_rig.mention("one"), "answered")
+    await fast_rig.mentioned("one")
     await asyncio.sleep(0.05)
     assert fast_rig.said() == ["@Helper one"]
     assert len(fast_rig.calls("sendMessage")) == 1
@@ -438,5 +438,5 @@ async def test_a_send_whose_answer_is_lost_is_found_in_the_history_and_not_repea
 async def test_a_send_that_was_not_carried_out_is_repeated(fast_rig: Rig, fault: Refuse | RateLimit) -> None:
     await fast_rig.start(fast_rig.config())
     fast_rig.octo.fail_next("sendMessage", fault, times=2)
-    await fast_rig.until_row(await fast_rig.mention("one"), "answered")
+    await fast_rig.mentioned("one")
     assert fast_rig.said() == ["@Helper one"]

@@ -55,7 +55,7 @@ async def test_somebody_not_on_the_list_gets_one_notice_for_all_they_say_and_no_
 
 async def test_the_owner_talks_to_a_closed_bot_everywhere(rig: Rig) -> None:
     await rig.start(rig.config(dmPolicy="disabled", groupPolicy="disabled"), ScriptedHost())
-    await rig.until_row(await rig.mention("hello"), "answered")
+    await rig.mentioned("hello")
     await rig.until_row(await rig.octo.say(ANN, rig.dm, "hello"), "answered")
     assert [rig.said(where) for where in (rig.group, ChannelRef(ANN, 1))] == [
         ["echo: @Helper hello"],
@@ -135,7 +135,7 @@ async def test_what_people_on_no_list_ask_the_bot_is_not_told_to_the_agent_their
     host = await rig.start_with(ScriptedHost(), **CLOSED)
     await rig.until_row(await rig.mention("delete everything", who=BEN), "notified")
     await rig.octo.say(BEN, rig.group, "lunch?")
-    await rig.until_row(await rig.mention("well?"), "answered")
+    await rig.mentioned("well?")
     assert "lunch?" in host.turns[0].context
     assert "delete everything" not in host.turns[0].context
 
@@ -156,7 +156,7 @@ async def test_a_blocked_sender_gets_nothing_at_all(rig: Rig, text: str) -> None
     await until_recorded(rig, 2)
     assert verdicts(rig) == [("ignored", "blocked", "context")] * 2
     assert rig.calls("sendMessage", "readReceipt", "typing") == []
-    await rig.until_row(await rig.mention("are you there"), "answered")
+    await rig.mentioned("are you there")
     assert [turn.sender.uid for turn in host.turns] == [ANN]
 
 
@@ -167,7 +167,7 @@ async def test_a_blocked_senders_words_never_reach_the_agent(rig: Rig, host: Scr
     await rig.start(rig.config(**BLOCKED), host)
     await rig.octo.say(BEN, rig.group, "said after it")
     await rig.octo.say(ANN, rig.group, "said by somebody else")
-    await rig.until_row(await rig.mention("sum up"), "answered")
+    await rig.mentioned("sum up")
     assert "said by somebody else" in host.turns[0].context
     assert "said before the block" not in host.turns[0].context
     assert "said after it" not in host.turns[0].context

@@ -52,7 +52,7 @@ def stored(rig: Rig, payload: Mapping[str, Any]) -> bytes:
 async def answered(rig: Rig, shared: Path, *events: Any, **settings: Any) -> list[str]:
     """Let the agent answer and return what stands in the chat."""
     await rig.start_with(ScriptedHost([Accepted("r"), *events]), mediaRoots=[str(shared)], **settings)
-    await rig.until_row(await rig.mention("go"), "answered")
+    await rig.mentioned("go")
     return shown(rig)
 
 
@@ -273,7 +273,7 @@ print("hello")
 async def test_an_answer_that_cannot_be_sent_leaves_no_folder_behind(rig: Rig) -> None:
     await rig.start(rig.config(agent=python_agent(LEAVES_A_FILE)))
     rig.octo.fail_next("sendMessage", ErrorAnswer(status=403), times=None)
-    await rig.until_row(await rig.mention("go"), "dead")
+    await rig.mentioned("go", "dead")
     await rig.stop(drain_s=600)
     assert list((rig.state_dir / "output").glob("*")) == []
 
@@ -309,9 +309,9 @@ async def test_a_file_that_could_not_be_kept_takes_no_room_from_the_next(
     (rig.state_dir / "outgoing").write_text("not a folder")
     turn = (Accepted("r"), Final("", (item(address),)))
     await rig.start(rig.config(), ScriptedHost(turn, turn))
-    await rig.until_row(await rig.mention("go"), "answered")
+    await rig.mentioned("go")
     (rig.state_dir / "outgoing").unlink()
-    await rig.until_row(await rig.mention("again"), "answered")
+    await rig.mentioned("again")
     assert shown(rig) == [f"{NOTE} `file.png` (there is no room for it at the moment)", "file.png"]
 
 
@@ -319,7 +319,7 @@ async def test_files_behind_a_message_that_cannot_be_sent_are_not_kept(rig: Rig)
     address = "data:image/png;base64," + base64.b64encode(PNG).decode()
     await rig.start(rig.config(), ScriptedHost([Accepted("r"), Final("look", (item(address),))]))
     rig.octo.fail_next("sendMessage", ErrorAnswer(status=403), times=None)
-    await rig.until_row(await rig.mention("go"), "dead")
+    await rig.mentioned("go", "dead")
     assert list((rig.state_dir / "outgoing").glob("*")) == []
 
 
@@ -352,7 +352,7 @@ async def test_a_program_sends_what_it_made_by_naming_it_in_a_line(rig: Rig, sha
         "print('Here it is:')\nprint('MEDIA:made.txt')\nprint('MEDIA:/etc/hostname')"
     )
     await rig.start(rig.config(agent=python_agent(source)))
-    await rig.until_row(await rig.mention("go"), "answered")
+    await rig.mentioned("go")
     said, made, refused = shown(rig)
     assert (said, made) == ("Here it is:", "made.txt")
     assert refused == f"{NOTE} `hostname` (it is not in a folder I may send files from)"

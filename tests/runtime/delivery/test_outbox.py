@@ -76,16 +76,16 @@ async def test_a_key_the_server_drops_is_replaced_by_the_content_of_the_message(
     fast_rig.octo.dropped_keys = frozenset({"client_ref"})
     await fast_rig.start(fast_rig.config())
     fast_rig.octo.fail_next("sendMessage", LoseAnswer())
-    await fast_rig.until_row(await fast_rig.mention("one"), "answered")
+    await fast_rig.mentioned("one")
     assert fast_rig.said() == ["@Helper one"]
 
 
 async def test_two_equal_answers_are_told_apart_where_only_their_content_is_left(fast_rig: Rig) -> None:
     fast_rig.octo.dropped_keys = frozenset({"client_ref"})
     await fast_rig.start_with(ScriptedHost([Accepted("r"), Final("ok")], [Accepted("r"), Final("ok")]))
-    await fast_rig.until_row(await fast_rig.mention("first"), "answered")
+    await fast_rig.mentioned("first")
     fast_rig.octo.fail_next("sendMessage", Refuse(), times=2)
-    await fast_rig.until_row(await fast_rig.mention("second"), "answered")
+    await fast_rig.mentioned("second")
     assert fast_rig.said() == ["ok", "ok"]
 
 
@@ -93,7 +93,7 @@ async def test_the_echo_proves_a_send_even_where_the_history_is_out_of_reach(fas
     await fast_rig.start(fast_rig.config())
     fast_rig.octo.fail_next("messages/sync", ErrorAnswer(status=400), times=None)
     fast_rig.octo.fail_next("sendMessage", LoseAnswer())
-    await fast_rig.until_row(await fast_rig.mention("one"), "answered")
+    await fast_rig.mentioned("one")
     assert fast_rig.said() == ["@Helper one"]
 
 
@@ -105,7 +105,7 @@ async def test_chunks_keep_their_order_whatever_happens_to_one_of_them(
 ) -> None:
     await fast_rig.start_with(ScriptedHost([Accepted("r"), Final(LONG)]), replyChunk=100)
     fast_rig.octo.fail_next("sendMessage", fault, times=2)
-    await fast_rig.until_row(await fast_rig.mention("go"), "answered")
+    await fast_rig.mentioned("go")
     assert " ".join(fast_rig.said()) == LONG
 
 
@@ -114,7 +114,7 @@ async def test_a_server_that_asks_for_half_a_minute_gets_it_before_a_message_is_
 ) -> None:
     await fast_rig.start(fast_rig.config())
     fast_rig.octo.fail_next("sendMessage", RateLimit(retry_after=30), times=2)
-    await fast_rig.until_row(await fast_rig.mention("go"), "answered")
+    await fast_rig.mentioned("go")
     first, second, third = (call.at for call in fast_rig.octo.calls if call.name == "sendMessage")
     assert min(second - first, third - second) >= 30 / 25  # the fast clock
     assert fast_rig.said() == ["@Helper go"]
@@ -131,7 +131,7 @@ async def test_a_bot_put_out_of_the_group_midway_leaves_a_dead_letter_with_the_r
 
 async def test_the_key_of_a_message_travels_in_its_payload_and_is_a_string(rig: Rig) -> None:
     await rig.start(rig.config())
-    await rig.until_row(await rig.mention("go"), "answered")
+    await rig.mentioned("go")
     (call,) = rig.calls("sendMessage")
     assert isinstance(call.body["payload"]["client_ref"], str)
     assert len(json.dumps(call.body["payload"]["client_ref"])) < 64
@@ -145,8 +145,7 @@ def answered(rig: Rig) -> list[tuple[str, object]]:
 
 async def test_every_message_of_an_answer_names_the_message_it_answers(rig: Rig) -> None:
     await rig.start_with(ScriptedHost([Accepted("r"), Block("one"), Final("two", ())]))
-    message_id = await rig.mention("go")
-    await rig.until_row(message_id, "answered")
+    message_id = await rig.mentioned("go")
     assert answered(rig) == [("one", message_id), ("two", message_id)]
 
 
@@ -154,18 +153,14 @@ async def test_notices_and_answers_of_commands_name_their_message_too_and_announ
     rig: Rig,
 ) -> None:
     host = await rig.start_with(ScriptedHost([Accepted("r"), Failed("failed", "no")]), laneLength=1)
-    failed = await rig.mention("go")
-    await rig.until_row(failed, "notified")
+    failed = await rig.mentioned("go", "notified")
     host.script(Accepted("r"), HANG, Final("done"))
     done = await rig.mention("again")
     await host.wait_for_turns(2)
     host.script(Accepted("r"), Final("waited"))
-    waits = await rig.mention("waits")
-    await rig.until_row(waits, "queued")
-    busy = await rig.mention("too much")
-    await rig.until_row(busy, "notified")
-    command = await rig.mention("/help")
-    await rig.until_row(command, "answered")
+    waits = await rig.mentioned("waits", "queued")
+    busy = await rig.mentioned("too much", "notified")
+    command = await rig.mentioned("/help")
     host.release()
     await rig.until_row(waits, "answered")
     seen = answered(rig)
@@ -189,8 +184,7 @@ async def test_what_an_agent_sends_elsewhere_answers_nothing_and_here_its_messag
 async def test_a_file_names_the_message_it_answers(rig: Rig) -> None:
     file = MediaItem(kind="file", url="data:text/plain;base64,aGVsbG8=", name="hello.txt")
     await rig.start(rig.config(), ScriptedHost([Accepted("r"), Final("", (file,))]))
-    message_id = await rig.mention("go")
-    await rig.until_row(message_id, "answered")
+    message_id = await rig.mentioned("go")
     assert [name for _, name in answered(rig)] == [message_id]
 
 
@@ -224,6 +218,6 @@ async def test_the_log_says_when_a_message_is_tried_again(
     await fast_rig.start(fast_rig.config())
     fast_rig.octo.fail_next("sendMessage", RateLimit(retry_after=20))
     with caplog.at_level(logging.WARNING):
-        await fast_rig.until_row(await fast_rig.mention("go"), "answered")
+        await fast_rig.mentioned("go")
     assert "too many requests" in caplog.text
     assert "next try in 20 s" in caplog.text

@@ -31,7 +31,7 @@ async def test_a_waiting_mention_is_shown_as_read_while_another_turn_runs(rig: R
 async def test_chatter_gets_neither_receipt_nor_typing(rig: Rig) -> None:
     await rig.start(rig.config())
     await rig.octo.say(ANN, rig.group, "not for the bot")
-    await rig.until_row(await rig.mention("for the bot"), "answered")
+    await rig.mentioned("for the bot")
     assert [call.body["message_ids"] for call in rig.calls("readReceipt")] == [list(rig.rows())]
 
 
@@ -67,7 +67,7 @@ async def test_a_burst_of_mentions_types_once_and_shares_receipts(rig: Rig) -> N
 async def test_the_sign_comes_back_after_an_announcement(rig: Rig) -> None:
     rig.write_session({"status": "failed", "sessionId": "s"})
     await rig.start(rig.config())
-    await rig.until_row(await rig.mention("hello"), "answered")
+    await rig.mentioned("hello")
     order = [call.name for call in rig.calls("typing", "sendMessage")]
     assert order[:2] == ["typing", "sendMessage"]
     assert "typing" in order[2:]
@@ -78,7 +78,7 @@ async def test_an_answer_does_not_wait_for_signs_that_fail(fast_rig: Rig, fault:
     await fast_rig.start(fast_rig.config())
     fast_rig.octo.fail_next("readReceipt", fault, times=None)
     fast_rig.octo.fail_next("typing", fault, times=None)
-    await fast_rig.until_row(await fast_rig.mention("hello"), "answered")
+    await fast_rig.mentioned("hello")
     assert fast_rig.said() == ["@Helper hello"]
     fast_rig.octo.heal()
     fast_rig.octo.release()

@@ -98,8 +98,7 @@ async def test_the_other_parts_arrive_in_order_and_a_notice_tells_of_the_one_tha
 async def test_one_notice_tells_of_all_parts_that_were_refused(rig: Rig) -> None:
     await rig.start(rig.config(replyChunk=100), ScriptedHost([Accepted("r"), Final(ANSWER)]))
     plan(rig, FILTERED, PASS, FILTERED)
-    message_id = await rig.mention("go")
-    await rig.until_row(message_id, "notified")
+    message_id = await rig.mentioned("go", "notified")
     assert rig.said() == [PARTS[1], TOLD]
     assert ended(rig, message_id) == ("notified", ["dead", "sent", "dead", "sent"], TOLD)
 
@@ -108,7 +107,7 @@ async def test_a_file_message_that_is_refused_does_not_keep_back_what_stands_beh
     file = MediaItem(kind="file", url="data:text/plain;base64,aGVsbG8=", name="hello.txt")
     await rig.start_with(ScriptedHost([Accepted("r"), Final("look", (file, file))]))
     plan(rig, PASS, FILTERED)
-    await rig.until_row(await rig.mention("go"), "notified")
+    await rig.mentioned("go", "notified")
     assert rig.said() == ["look", TOLD]
     assert list((rig.state_dir / "outgoing").glob("*")) == []
 
@@ -117,7 +116,7 @@ async def test_the_text_of_the_notice_can_be_configured(rig: Rig) -> None:
     config = rig.config(texts={"partRefused": "not all of it"})
     await rig.start(config, ScriptedHost([Accepted("r"), Final("answer")]))
     plan(rig, FILTERED)
-    await rig.until_row(await rig.mention("go"), "notified")
+    await rig.mentioned("go", "notified")
     assert rig.said() == ["not all of it"]
 
 
@@ -137,7 +136,7 @@ async def test_a_block_that_is_refused_ends_no_run_and_the_end_tells_of_it(rig: 
 async def test_of_a_block_of_many_messages_only_the_refused_one_is_missing(rig: Rig) -> None:
     await rig.start(rig.config(replyChunk=100), ScriptedHost([Accepted("r"), Block(ANSWER), Final("end")]))
     plan(rig, PASS, FILTERED)
-    await rig.until_row(await rig.mention("go"), "notified")
+    await rig.mentioned("go", "notified")
     assert rig.said() == [PARTS[0], PARTS[2], "end", TOLD]
 
 
@@ -149,7 +148,7 @@ async def test_an_answer_that_ends_without_a_word_tells_of_a_refused_block(
     steps: list[Step] = [Accepted("r"), *map(Block, blocks), Final(final)]
     await rig.start(rig.config(silentReplies="allow"), ScriptedHost(steps))
     plan(rig, FILTERED)
-    await rig.until_row(await rig.mention("go"), "notified")
+    await rig.mentioned("go", "notified")
     assert rig.said() == [*blocks[1:], TOLD]
 
 
@@ -320,5 +319,5 @@ async def test_a_message_whose_fate_the_history_does_not_tell_is_told_of(fast_ri
     await fast_rig.start(fast_rig.config(), ScriptedHost([Accepted("r"), Final("answer")]))
     plan(fast_rig, Refuse())
     fast_rig.octo.fail_next("messages/sync", ErrorAnswer(status=400), times=None)
-    await fast_rig.until_row(await fast_rig.mention("go"), "notified")
+    await fast_rig.mentioned("go", "notified")
     assert fast_rig.said() == [TOLD]

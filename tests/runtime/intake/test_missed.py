@@ -21,17 +21,11 @@ def texts(host: ScriptedHost) -> list[str]:
     return [turn.text.removeprefix("@Helper ") for turn in host.turns]
 
 
-async def known(rig: Rig, text: str = "hello") -> None:
-    """Let the bot meet the group, so that it has a cursor there."""
-    await rig.until_row(await rig.mention(text), "answered")
-    await rig.until_cursor(rig.group, 2)
-
-
 async def started(rig: Rig, *, met: bool) -> ScriptedHost:
     """Start the bot, and let it meet the group, or look at the group's history at least; return the host."""
     host = await rig.start_with(ScriptedHost())
     if met:
-        await known(rig)
+        await rig.meet()
     else:
         await rig.octo.wait_for(lambda: [call for call in rig.calls("messages/sync") if call.status == 200])
     return host
@@ -40,15 +34,13 @@ async def started(rig: Rig, *, met: bool) -> ScriptedHost:
 async def assert_found(rig: Rig, host: ScriptedHost) -> None:
     """A message that the server never pushes is answered."""
     rig.octo.lose_next(HELPER)
-    lost = await rig.mention("lost on the way")
-    await rig.until_row(lost, "answered")
+    await rig.mentioned("lost on the way")
     assert texts(host)[-1] == "lost on the way"
 
 
-async def test_mentions_sent_while_the_bot_was_away_are_answered_after_its_start(rig: Rig) -> None:
-    await rig.start(rig.config(), ScriptedHost())
-    await known(rig)
-    await rig.stop()
+async def test_mentions_sent_while_the_bot_was_away_are_answered_after_its_start(
+    rig: Rig, away: None
+) -> None:
     ids = [await rig.mention(f"m{number}") for number in range(3)]
     await rig.octo.say(BEN, rig.group, "chatter")
     host = await rig.start_with(ScriptedHost())
@@ -60,23 +52,20 @@ async def test_mentions_sent_while_the_bot_was_away_are_answered_after_its_start
 async def test_mentions_sent_while_the_connection_was_lost_are_answered_in_their_order(fast_rig: Rig) -> None:
     rig = fast_rig
     host = await rig.start_with(ScriptedHost())
-    await known(rig)
+    await rig.meet()
     rig.octo.stop_sockets()
     for number in range(3):
         await rig.mention(f"m{number}")
     rig.octo.start_sockets()
     await rig.octo.wait_for(lambda: rig.octo.online(HELPER))
-    last = await rig.mention("live")
-    await rig.until_row(last, "answered")
+    await rig.mentioned("live")
     assert texts(host) == ["hello", "m0", "m1", "m2", "live"]
 
 
 @pytest.mark.parametrize("broken", [{"message_idstr": "?"}, {"message_seq": "?"}, {"from_uid": ["?"]}])
 async def test_a_message_of_the_history_that_cannot_be_read_does_not_hide_the_others(
-    rig: Rig, caplog: pytest.LogCaptureFixture, broken: dict[str, Any], host: ScriptedHost
+    rig: Rig, caplog: pytest.LogCaptureFixture, broken: dict[str, Any], away: None
 ) -> None:
-    await known(rig)
-    await rig.stop()
     ids = [await rig.mention(f"m{number}") for number in range(3)]
     rows = [
         {
@@ -96,9 +85,7 @@ async def test_a_message_of_the_history_that_cannot_be_read_does_not_hide_the_ot
     assert "1 messages in the history of channel=g1 cannot be read and are skipped" in caplog.text
 
 
-async def test_long_absences_are_fetched_page_by_page(rig: Rig, host: ScriptedHost) -> None:
-    await known(rig)
-    await rig.stop()
+async def test_long_absences_are_fetched_page_by_page(rig: Rig, away: None) -> None:
     for number in range(450):
         await rig.octo.say(BEN, rig.group, f"chatter {number}")
     asked = await rig.mention("at last")
@@ -110,7 +97,7 @@ async def test_long_absences_are_fetched_page_by_page(rig: Rig, host: ScriptedHo
 
 
 async def test_a_message_that_overtook_another_waits_for_it(rig: Rig, host: ScriptedHost) -> None:
-    await known(rig)
+    await rig.meet()
     syncs = len(rig.calls("messages/sync"))
     for seq in (4, 3, 6, 5):
         await rig.octo.inject(HELPER, rig.raw_mention(f"m{seq}", seq))
@@ -122,7 +109,7 @@ async def test_a_message_that_overtook_another_waits_for_it(rig: Rig, host: Scri
 async def test_a_hole_that_stays_open_is_filled_from_the_history(fast_rig: Rig) -> None:
     rig = fast_rig
     host = await rig.start_with(ScriptedHost())
-    await known(rig)
+    await rig.meet()
     rig.octo.lose_next(HELPER)
     await rig.mention("lost on the way")
     await rig.mention("arrives")
@@ -136,7 +123,7 @@ async def test_when_the_history_cannot_be_asked_what_is_there_is_answered_all_th
 ) -> None:
     rig = fast_rig
     host = await rig.start_with(ScriptedHost())
-    await known(rig)
+    await rig.meet()
     rig.octo.fail_next("messages/sync", fault, times=3)
     await rig.octo.inject(HELPER, rig.raw_mention("behind the hole", 9))
     await host.wait_for_turns(2)
@@ -147,7 +134,7 @@ async def test_when_the_history_cannot_be_asked_what_is_there_is_answered_all_th
 async def test_what_could_not_be_fetched_is_fetched_later(fast_rig: Rig) -> None:
     rig = fast_rig
     host = await rig.start_with(ScriptedHost())
-    await known(rig)
+    await rig.meet()
     rig.octo.lose_next(HELPER)
     rig.octo.fail_next("messages/sync", ErrorAnswer(status=500), times=3)
     await rig.mention("lost on the way")
@@ -174,7 +161,7 @@ async def test_what_an_earlier_program_has_answered_or_is_too_old_is_left_alone_
     open_question = await rig.mention("and this?")
     host = await rig.start_with(ScriptedHost())
     await rig.until_row(open_question, "answered")
-    await rig.until_row(await rig.mention("now"), "answered")
+    await rig.mentioned("now")
     assert texts(host) == ["and this?", "now"]
     assert len(rig.rows()) == 2
 
@@ -211,7 +198,7 @@ async def test_a_message_the_server_never_pushed_is_found_on_a_quiet_connection(
 async def test_a_server_that_lists_no_groups_stops_nothing(rig: Rig) -> None:
     rig.octo.fail_next("groups", ErrorAnswer(status=404), times=None)
     await rig.start(rig.config(), ScriptedHost())
-    await rig.until_row(await rig.mention("hello"), "answered")
+    await rig.mentioned("hello")
     assert rig.said() == ["echo: @Helper hello"]
 
 
@@ -223,16 +210,14 @@ async def test_a_first_word_is_answered_though_the_past_of_its_group_cannot_be_r
     host = await rig.start_with(ScriptedHost())
     rig.octo.fail_next("messages/sync", fault, times=None)
     new = rig.octo.add_group("g-new", [ANN, HELPER])
-    await rig.until_row(await rig.mention("welcome!", where=new), "answered")
+    await rig.mentioned("welcome!", where=new)
     assert texts(host) == ["welcome!"]
     rig.octo.release()
 
 
 async def test_old_mentions_found_at_a_start_get_one_line_that_says_so(
-    rig: Rig, caplog: pytest.LogCaptureFixture, host: ScriptedHost
+    rig: Rig, caplog: pytest.LogCaptureFixture, away: None
 ) -> None:
-    await known(rig)
-    await rig.stop()
     day_ago = int(time.time()) - 86_400
     old = [rig.raw_mention(f"from yesterday {seq}", seq, timestamp=day_ago) for seq in (3, 4)]
     old_ids = [await rig.octo.inject(HELPER, message, stored=True) for message in old]
@@ -264,20 +249,14 @@ async def test_own_messages_and_direct_conversations_are_caught_up_with_too(rig:
     assert texts(host) == ["are you there?"]
 
 
-async def test_a_group_the_bot_was_put_out_of_does_not_hold_up_the_start(rig: Rig) -> None:
-    await rig.start(rig.config(), ScriptedHost())
-    await known(rig)
-    await rig.stop()
+async def test_a_group_the_bot_was_put_out_of_does_not_hold_up_the_start(rig: Rig, away: None) -> None:
     rig.octo.remove_member("g1", HELPER)
     host = await rig.start_with(ScriptedHost())
     await rig.until_row(await rig.octo.say(ANN, rig.dm, "still here?"), "answered")
     assert texts(host) == ["still here?"]
 
 
-async def test_a_crash_between_commit_and_lane_does_not_change_the_order(rig: Rig) -> None:
-    await rig.start(rig.config(), ScriptedHost())
-    await known(rig)
-    await rig.stop()
+async def test_a_crash_between_commit_and_lane_does_not_change_the_order(rig: Rig, away: None) -> None:
     first, second = await rig.mention("m3"), await rig.mention("m4")
     line = rig.octo.chat(rig.group)[-1]
     rig.sql(
@@ -329,7 +308,7 @@ def slow_commit(monkeypatch: pytest.MonkeyPatch) -> tuple[asyncio.Event, asyncio
 async def test_a_message_whose_copy_is_pushed_while_the_history_brings_it_is_answered(
     rig: Rig, monkeypatch: pytest.MonkeyPatch, host: ScriptedHost
 ) -> None:
-    await known(rig)
+    await rig.meet()
     recorded, gate = slow_commit(monkeypatch)
     rig.octo.lose_next(HELPER)
     lost = await rig.mention("lost on the way")
@@ -357,7 +336,7 @@ async def test_the_history_overtakes_no_message_that_is_recorded_and_not_in_its_
 ) -> None:
     """A slow disk between the commit of a pushed message and its lane, while the history is read past it."""
     host = await rig.start_with(ScriptedHost())
-    await known(rig)
+    await rig.meet()
     recorded, gate = slow_commit(monkeypatch)
     first = await rig.mention("first")
     await recorded.wait()

@@ -33,7 +33,7 @@ async def test_a_copy_sent_while_the_bot_was_away_is_known_after_its_start(rig: 
     await rig.stop()
     await sent(rig, replace(raw, message_seq=3))
     host = await rig.start_with(ScriptedHost())
-    await rig.until_row(await rig.mention("and now something new"), "answered")
+    await rig.mentioned("and now something new")
     assert [turn.text for turn in host.turns] == ["@Helper and now something new"]
 
 
@@ -43,7 +43,7 @@ async def test_a_copy_that_overtakes_the_message_is_answered_in_its_place(fast_r
     copy = await sent(fast_rig, raw)
     await sent(fast_rig, replace(raw, message_seq=1))
     await fast_rig.until_row(copy, "answered")
-    await fast_rig.until_row(await fast_rig.mention("next"), "answered")
+    await fast_rig.mentioned("next")
     assert [turn.text for turn in host.turns] == ["@Helper deploy it", "@Helper next"]
 
 

@@ -51,7 +51,7 @@ async def test_the_owner_stops_a_running_turn_in_a_group(rig: Rig) -> None:
     await rig.until_row(await rig.mention("/stop", who=ANN), "answered")
     await rig.until_row(running, "notified")
     assert sorted(rig.said()) == ["Stopping.", "⏹️ Stopped."]
-    await rig.until_row(await rig.mention("next"), "answered")
+    await rig.mentioned("next")
     assert rig.said()[-1] == "echo: @Helper next"
 
 
@@ -80,7 +80,7 @@ async def test_status_tells_the_session_and_what_waits(rig: Rig) -> None:
     await rig.mention("long job")
     await host.wait_for_turns(1)
     await rig.mention("waits")
-    await rig.until_row(await rig.mention("/status"), "answered")
+    await rig.mentioned("/status")
     assert rig.said() == ["Session: running\nWaiting messages: 1"]
     host.release()
     await rig.until_said(3)
@@ -154,7 +154,7 @@ async def test_an_approval_passes_a_busy_lane_and_this_agent_asks_for_none(rig: 
 
 async def test_an_approval_for_a_gateway_is_sent_to_where_it_can_be_given(rig: Rig) -> None:
     await rig.start(rig.config(), AskingHost())
-    await rig.until_row(await rig.mention("/approve 12 allow"), "answered")
+    await rig.mentioned("/approve 12 allow")
     assert rig.said() == ["I cannot pass decisions on. Please decide in the gateway's own interface."]
 
 

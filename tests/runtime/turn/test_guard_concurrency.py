@@ -188,7 +188,7 @@ async def test_a_recovery_that_meets_a_conflict_is_tried_once_more_and_the_turn_
     host = failed_host()
     host.conflicts = conflicts
     await rig.start(rig.config(), host)
-    await rig.until_row(await rig.mention("hello?"), "answered")
+    await rig.mentioned("hello?")
     assert rig.said() == [RESTART, "echo: @Helper hello?"]
     assert len(host.recoveries) == 2
 

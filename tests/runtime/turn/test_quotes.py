@@ -49,7 +49,7 @@ async def test_notices_quote_nothing(rig: Rig) -> None:
 
 async def test_a_long_message_is_quoted_in_part(rig: Rig) -> None:
     await rig.start(rig.config(quoteReplies="first"), ScriptedHost())
-    await rig.until_row(await rig.mention("x" * 5_000), "answered")
+    await rig.mentioned("x" * 5_000)
 
     reply = rig.octo.chat(rig.group)[1].payload["reply"]
     assert len(reply["payload"]["content"]) == QUOTED_CHARS + 1
