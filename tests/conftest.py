@@ -3,7 +3,8 @@
 import inspect
 import logging
 import signal
-from collections.abc import AsyncIterator, Iterator
+from asyncio.subprocess import Process
+from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
@@ -15,8 +16,9 @@ from hypothesis import settings
 
 from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.testing import ManualClock, OctoDouble, ScriptedHost
+from tests.programs import Start, launched, up, write
 from tests.runtime.asking import Asked, ask, people_a_city
-from tests.runtime.rig import BEN, FastClock, Rig
+from tests.runtime.rig import BEN, HELPER, FastClock, Rig
 
 settings.register_profile("suite", deadline=None)
 settings.load_profile("suite")
@@ -110,6 +112,27 @@ async def away(rig: Rig, host: ScriptedHost) -> None:
     """The bot has met the group, and was stopped."""
     await rig.meet()
     await rig.stop()
+
+
+@pytest.fixture
+async def start(rig: Rig, tmp_path: Path) -> AsyncIterator[Start]:
+    """Start the program with a configuration, and wait until a bot is online."""
+    started: list[Process] = []
+
+    async def run(
+        config: Mapping[str, Any], *options: object, online: str = HELPER, **settings: Any
+    ) -> Process:
+        process = await launched(write(tmp_path, config), *options, **settings)
+        started.append(process)
+        if online:
+            await up(rig.octo, process, online)
+        return process
+
+    yield run
+    for process in started:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
 
 
 @pytest.fixture

@@ -4,14 +4,10 @@ import asyncio
 import json
 import logging
 import os
-import signal
 import sqlite3
 import sys
-import sysconfig
 import traceback
-from asyncio.subprocess import PIPE
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -34,11 +30,13 @@ from openclaw_channel_octo.observe.logs import setup_logging
 from openclaw_channel_octo.rest.client import BotApi
 from openclaw_channel_octo.rest.models import Registration
 from openclaw_channel_octo.runtime.connection.transport import open_websocket
-from openclaw_channel_octo.testing import ErrorAnswer, Fault, JsonAnswer, OctoDouble, Refuse, ScriptedHost
+from openclaw_channel_octo.testing import ErrorAnswer, Fault, JsonAnswer, Refuse, ScriptedHost
 from openclaw_channel_octo.wire.client import Credentials
 from openclaw_channel_octo.wire.packets import Connect
 from tests.processes import processes_with
+from tests.programs import Start, stopped
 from tests.runtime.rig import ANN, HELPER, TOKEN, Rig, python_agent
+from tests.serving import serving
 from tests.until import until
 
 LITERAL = TOKEN
@@ -171,13 +169,13 @@ def stage(
     return Stage(fast_rig, tmp_path, caplog)
 
 
-async def start(stage: Stage, config: Mapping[str, Any], host: ScriptedHost | None = None) -> None:
+async def start_stage(stage: Stage, config: Mapping[str, Any], host: ScriptedHost | None = None) -> None:
     await stage.rig.start(config, host)
     await stage.rig.octo.wait_for(lambda: all(stage.rig.octo.online(uid) for uid in BOTS.values()))
 
 
 async def test_a_deployment_that_works_leaves_nothing_behind(stage: Stage) -> None:
-    await start(stage, stage.config())
+    await start_stage(stage, stage.config())
     first = await stage.ask(mention=list(BOTS.values()))
     second = await stage.ask("/status " + MORE_WORDS)
     await stage.ask(MORE_WORDS, mention=[])
@@ -191,7 +189,7 @@ async def test_a_server_that_quotes_the_request_in_its_errors_is_not_believed(
     stage: Stage, token: str
 ) -> None:
     quote = f"令牌{token}无效: {token}_ Authorization: Bearer {token}"
-    await start(stage, stage.config())
+    await start_stage(stage, stage.config())
     bot = next(uid for uid, known in _owners() if known == token)
     for call in ("typing", "readReceipt", "messages/sync"):
         stage.rig.octo.fail_next(call, ErrorAnswer(status=400, msg=quote), times=None)
@@ -222,7 +220,7 @@ async def test_a_refused_token_is_not_told(stage: Stage, status: int) -> None:
 
 async def test_an_agent_that_prints_its_environment_and_its_prompt_leaks_neither(stage: Stage) -> None:
     agent = {**python_agent(SHOUTING), "env": {"MODEL_KEY": AGENT_KEY}}
-    await start(stage, stage.config(agent))
+    await start_stage(stage, stage.config(agent))
     ids = [await stage.ask(text) for text in (WORDS, MORE_WORDS)]
     await stage.settled(*ids)
     assert "lastRunError" in stage.rig.session("agent:main:octo:group:g9")
@@ -239,25 +237,17 @@ async def test_a_model_that_quotes_key_and_prompt_in_its_error_leaks_neither(
         messages = (await request.json())["messages"]
         return web.json_response({"error": {"message": f"{messages[-1]['content']} {said}"}}, status=status)
 
-    app = web.Application()
-    app.router.add_post("/v1/chat/completions", complain)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.05)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        url = f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
-        agent = {"kind": "openai", "baseUrl": url, "model": "m", "apiKey": API_KEY, "systemPrompt": "be kind"}
-        await start(stage, stage.config(agent))
+    async with serving("/v1/chat/completions", complain) as url:
+        agent = {"kind": "openai", "baseUrl": f"{url}/v1", "model": "m", "apiKey": API_KEY}
+        await start_stage(stage, stage.config({**agent, "systemPrompt": "be kind"}))
         ids = [await stage.ask(text) for text in (WORDS, MORE_WORDS)]
         await stage.settled(*ids)
         stage.search()
-    finally:
-        await runner.cleanup()
 
 
 async def test_the_traceback_of_a_broken_host_shows_no_token(stage: Stage) -> None:
     broken = RuntimeError(f"token {LITERAL}, {ENV_TOKEN} and {FILE_TOKEN} cannot be used")
-    await start(stage, stage.config(), ScriptedHost([Accepted("r"), broken], [broken]))
+    await start_stage(stage, stage.config(), ScriptedHost([Accepted("r"), broken], [broken]))
     await stage.settled(await stage.ask(), await stage.ask())
     assert "RuntimeError" in stage.caplog.text
     stage.search()
@@ -333,33 +323,19 @@ def test_no_object_that_holds_a_secret_shows_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("level", ["INFO", "DEBUG"])
-async def test_the_program_itself_writes_none_of_it(tmp_path: Path, level: str) -> None:
-    async with OctoDouble() as octo:
-        rig = Rig(octo, tmp_path / "state", SystemClock())
-        octo.add_bot("env_bot", ENV_TOKEN, name="Env", owner=ANN)
-        octo.add_group(PLACE.id, [ANN, HELPER, "env_bot"])
-        agent = {**python_agent(SHOUTING), "env": {"MODEL_KEY": AGENT_KEY}}
-        config = rig.config(agent=agent)
-        config["channels"]["octo"]["accounts"]["by_env"] = {"botToken": {"source": "env", "id": "OCTO_BOT"}}
-        (tmp_path / "octo.json").write_text(json.dumps(config))
-        octo.fail_next("sendMessage", ErrorAnswer(status=403, msg=f"令牌{LITERAL}无效 {ENV_TOKEN}"), times=2)
-        process = await asyncio.create_subprocess_exec(
-            *(Path(sysconfig.get_path("scripts")) / "openclaw-octo", "run"),
-            *("--config", tmp_path / "octo.json", "--log-level", level),
-            env={**os.environ, **ENV},
-            stdout=PIPE,
-            stderr=PIPE,
-        )
-        try:
-            await octo.wait_for(lambda: octo.online(HELPER) and octo.online("env_bot"), timeout=60.0)
-            for bot in (HELPER, "env_bot", HELPER):
-                await octo.say(ANN, PLACE, WORDS, mention=[bot])
-            await octo.wait_for(lambda: len(rig.calls("sendMessage")) >= 3, timeout=60.0)
-        finally:
-            process.send_signal(signal.SIGTERM)
-            out, err = await asyncio.wait_for(process.communicate(), 60.0)
-    assert out == b""
-    written = err.decode()
+async def test_the_program_itself_writes_none_of_it(rig: Rig, start: Start, level: str) -> None:
+    octo = rig.octo
+    octo.add_bot("env_bot", ENV_TOKEN, name="Env", owner=ANN)
+    octo.add_group(PLACE.id, [ANN, HELPER, "env_bot"])
+    config = rig.config(agent={**python_agent(SHOUTING), "env": {"MODEL_KEY": AGENT_KEY}})
+    config["channels"]["octo"]["accounts"]["by_env"] = {"botToken": {"source": "env", "id": "OCTO_BOT"}}
+    octo.fail_next("sendMessage", ErrorAnswer(status=403, msg=f"令牌{LITERAL}无效 {ENV_TOKEN}"), times=2)
+    process = await start(config, "--log-level", level, online="env_bot", env={**os.environ, **ENV})
+    await octo.wait_for(lambda: octo.online(HELPER), timeout=60.0)
+    for bot in (HELPER, "env_bot", HELPER):
+        await octo.say(ANN, PLACE, WORDS, mention=[bot])
+    await octo.wait_for(lambda: len(rig.calls("sendMessage")) >= 3, timeout=60.0)
+    written = await stopped(process)
     forbidden = (*TOKENS, *TEXTS) if level == "INFO" else TOKENS
     assert [planted for planted in forbidden if planted in written] == []
     assert "exit code 3" in written
@@ -374,36 +350,19 @@ print("done")
 
 
 @pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="this system shows processes differently")
-async def test_what_everybody_sees_of_the_processes_holds_no_secret(tmp_path: Path) -> None:
-    async with OctoDouble() as octo:
-        rig = Rig(octo, tmp_path / "state", SystemClock())
-        agent = {
-            **python_agent(WAITING),
-            "env": {"MODEL_KEY": AGENT_KEY, "MARK": str(tmp_path)},
-            "cwd": str(tmp_path),
-        }
-        (tmp_path / "octo.json").write_text(json.dumps(rig.config(agent=agent)))
-        process = await asyncio.create_subprocess_exec(
-            *(
-                Path(sysconfig.get_path("scripts")) / "openclaw-octo",
-                "run",
-                "--record",
-                tmp_path / "captures",
-            ),
-            *("--config", tmp_path / "octo.json"),
-            env={**os.environ, **ENV, "MARK": str(tmp_path)},
-            stderr=PIPE,
-        )
-        try:
-            await octo.wait_for(lambda: octo.online(HELPER), timeout=60.0)
-            await octo.say(ANN, ChannelRef("g1", 2), WORDS, mention=[HELPER])
-            await until(lambda: len(processes_with(f"MARK={tmp_path}")) == 2)
-            seen = processes_with(f"MARK={tmp_path}")
-            (tmp_path / "go").touch()
-            await octo.wait_for(lambda: rig.calls("sendMessage"), timeout=60.0)
-        finally:
-            process.send_signal(signal.SIGTERM)
-            await asyncio.wait_for(process.communicate(), 60.0)
+async def test_what_everybody_sees_of_the_processes_holds_no_secret(
+    rig: Rig, start: Start, tmp_path: Path
+) -> None:
+    agent_env = {"MODEL_KEY": AGENT_KEY, "MARK": str(tmp_path)}
+    config = rig.config(agent={**python_agent(WAITING), "env": agent_env, "cwd": str(tmp_path)})
+    env = {**os.environ, **ENV, "MARK": str(tmp_path)}
+    process = await start(config, "--record", tmp_path / "captures", env=env)
+    await rig.octo.say(ANN, ChannelRef("g1", 2), WORDS, mention=[HELPER])
+    await until(lambda: len(processes_with(f"MARK={tmp_path}")) == 2)
+    seen = processes_with(f"MARK={tmp_path}")
+    (tmp_path / "go").touch()
+    await rig.octo.wait_for(lambda: rig.calls("sendMessage"), timeout=60.0)
+    await stopped(process)
 
     assert [planted for planted in (*TOKENS, *TEXTS) if planted in "\n".join(seen.values())] == []
     assert any("--record" in command for command in seen.values())
@@ -426,23 +385,10 @@ def test_mistakes_in_a_configuration_are_told_without_its_secrets(tmp_path: Path
     assert [token for token in TOKENS if token in shown] == []
 
 
-@contextmanager
-def program_logging() -> Iterator[Callable[[], None]]:
-    """Give back the loggers that `setup_logging` takes."""
-    loggers = [logging.getLogger(name) for name in ("openclaw_channel_octo", "asyncio")]
-    before = [(logger.handlers[:], logger.level, logger.propagate) for logger in loggers]
-    try:
-        yield lambda: setup_logging("DEBUG", SecretStr(ENV_TOKEN))
-    finally:
-        for logger, (handlers, level, propagate) in zip(loggers, before, strict=True):
-            logger.handlers[:], logger.level, logger.propagate = handlers, level, propagate
-
-
 def test_what_the_event_loop_complains_about_is_cleaned_too(capsys: pytest.CaptureFixture[str]) -> None:
-    with program_logging() as begin:
-        begin()
-        lost = ValueError(f"lost with {ENV_TOKEN}")
-        logging.getLogger("asyncio").error("Task exception was never retrieved", exc_info=lost)
+    setup_logging("DEBUG", SecretStr(ENV_TOKEN))
+    lost = ValueError(f"lost with {ENV_TOKEN}")
+    logging.getLogger("asyncio").error("Task exception was never retrieved", exc_info=lost)
     written = capsys.readouterr().err
     assert "ValueError" in written
     assert ENV_TOKEN not in written

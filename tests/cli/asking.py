@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import sysconfig
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,9 +15,6 @@ from openclaw_channel_octo.control.calls import register_calls
 from openclaw_channel_octo.control.server import ControlServer
 from openclaw_channel_octo.testing.host import ScriptedHost
 from tests.runtime.rig import Rig
-
-PROGRAM = Path(sysconfig.get_path("scripts")) / "openclaw-octo"
-"""The program as it is installed."""
 
 
 def write_sessions(folder: Path, sessions: Mapping[str, Any]) -> Path:

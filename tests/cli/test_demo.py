@@ -10,8 +10,9 @@ import pytest
 from msgspec.structs import replace
 
 from openclaw_channel_octo.cli.demo.command import Heard, Question, conclude
-from tests.cli.asking import PROGRAM, call
+from tests.cli.asking import call
 from tests.processes import processes_with
+from tests.programs import PROGRAM
 
 RESTART = "⚠️ Previous session failed, restarting..."
 

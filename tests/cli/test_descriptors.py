@@ -1,13 +1,9 @@
 """File descriptors: how many a process takes at its start, and what it does when it has none left."""
 
-import asyncio
-import json
 import os
 import resource
-import signal
 import sys
-from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +12,11 @@ import pytest
 from openclaw_channel_octo.cli.run.start import descriptors_needed
 from openclaw_channel_octo.config.load import parse_config
 from openclaw_channel_octo.testing.gateway.server import FakeGateway
+from tests.programs import Start, stopped
 from tests.runtime.rig import ANN, BEN, HELPER, OTHER_TOKEN, TOKEN, Rig, python_agent
+from tests.until import PATIENCE_S
 
-PATIENCE_S = 60.0
-
-PROGRAM = "from openclaw_channel_octo.cli import main; main()"
-
-WATCHED = f"""
+WATCHED = """
 import os, sys
 seen, told = os.environ["WATCH_FROM"], open(os.environ["WATCH_TO"], "a", buffering=1)
 exists, write = os.path.exists, told.write
@@ -32,42 +26,11 @@ def watch(event, args):
         write(args[0] + "\\n")
 
 sys.addaudithook(watch)
-{PROGRAM}
+from openclaw_channel_octo.cli import main; main()
 """
 """The program, which writes down what it imports from the moment a file is there."""
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(200)
-
-Start = Callable[..., Awaitable[Process]]
-
-
-@pytest.fixture
-async def start(rig: Rig, tmp_path: Path) -> AsyncIterator[Start]:
-    """Start the program in a process of its own and wait until the bot is online."""
-    started: list[Process] = []
-
-    async def run(config: Mapping[str, Any], program: str = PROGRAM, **settings: Any) -> Process:
-        file = tmp_path / "octo.json"
-        file.write_text(json.dumps(config))
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-c", program, "run", "--config", file, stdout=DEVNULL, stderr=PIPE, **settings
-        )
-        started.append(process)
-        await rig.octo.wait_for(lambda: rig.octo.online(HELPER), timeout=PATIENCE_S)
-        return process
-
-    yield run
-    for process in started:
-        if process.returncode is None:
-            process.kill()
-        await process.communicate()
-
-
-async def ended(process: Process) -> tuple[int | None, str]:
-    """Stop the program; return its exit code and its log."""
-    process.send_signal(signal.SIGTERM)
-    _, log = await asyncio.wait_for(process.communicate(), PATIENCE_S)
-    return process.returncode, log.decode()
 
 
 def answering_with_files(folder: Path) -> dict[str, Any]:
@@ -84,7 +47,8 @@ async def test_no_message_makes_the_program_import_anything(
     seen, told = tmp_path / "seen", tmp_path / "told"
     environment = {**os.environ, "WATCH_FROM": str(seen), "WATCH_TO": str(told)}
     async with FakeGateway() as gateway:
-        process = await start(configured(rig, gateway, tmp_path, kind), WATCHED, env=environment)
+        program = (sys.executable, "-c", WATCHED)
+        process = await start(configured(rig, gateway, tmp_path, kind), program=program, env=environment)
         await rig.octo.wait_for(lambda: rig.calls("groups"))
         seen.touch()
         ids = [await rig.mention("hello"), await rig.mention("there", where=rig.thread)]
@@ -100,8 +64,8 @@ async def test_no_message_makes_the_program_import_anything(
             ids.append(await rig.octo.say(ANN, rig.dm, payload))
         ids += [await rig.octo.say(BEN, rig.dm, text) for text in ("/help", "/status", "/stop", "/reset")]
         await rig.until_ended(*ids)
-        code, log = await ended(process)
-    assert (code, told.read_text()) == (0, ""), log
+        log = await stopped(process)
+    assert told.read_text() == "", log
 
 
 def configured(rig: Rig, gateway: FakeGateway, folder: Path, kind: str) -> dict[str, Any]:
@@ -138,8 +102,7 @@ async def test_a_bot_without_descriptors_answers_or_says_so_once_it_has_some_and
         await rig.octo.wait_for(lambda: rig.octo.online(HELPER), timeout=PATIENCE_S)
         assert {*await rig.until_ended(*ids)} <= {"answered", "notified"}
         assert await rig.until_ended(await rig.mention("and now")) == ["answered"]
-        code, log = await ended(process)
-    assert code == 0, log
+        log = await stopped(process)
     assert "the bot broke" not in log
 
 
@@ -151,7 +114,7 @@ def limited(soft: int, hard: int) -> Callable[[], None]:
 async def test_the_program_takes_as_many_descriptors_as_it_may_have(rig: Rig, start: Start) -> None:
     process = await start(rig.config(), preexec_fn=limited(200, 2_000))
     assert resource.prlimit(process.pid, resource.RLIMIT_NOFILE) == (2_000, 2_000)
-    _, log = await ended(process)
+    log = await stopped(process)
     assert "files open" not in log
 
 
@@ -161,7 +124,7 @@ async def test_where_even_the_most_it_may_have_is_too_little_one_warning_names_t
     config = rig.config(agent=python_agent("print('hi')"), bots={"helper": TOKEN, "other": OTHER_TOKEN})
     loaded = parse_config(config, base=rig.state_dir).config
     needed = descriptors_needed(loaded.host, list(loaded.accounts.values()))
-    _, log = await ended(await start(config, preexec_fn=limited(200, 300)))
+    log = await stopped(await start(config, preexec_fn=limited(200, 300)))
     (line,) = [line for line in log.splitlines() if "files open" in line]
     assert " WARNING " in line
     assert f"2 bots with up to 16 turns at once may need {needed}" in line

@@ -11,8 +11,8 @@ import sys
 import threading
 from asyncio.subprocess import PIPE
 from collections import namedtuple
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, closing
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ from openclaw_channel_octo.wire.crypto import KeyPair
 from openclaw_channel_octo.wire.packets import ReasonCode
 from tests.cli.asking import call, command, controlled
 from tests.runtime.rig import HELPER, OTHER_TOKEN, TOKEN, Rig
+from tests.serving import serving
 from tests.until import until
 
 KEY = "sk-planted-secret-key"
@@ -578,20 +579,6 @@ async def test_a_socket_that_says_nothing_is_named(rig: Rig, monkeypatch: pytest
         result = await examined(rig, rig.config(agent=AGENT), code=2)
 
     assert "✗ helper: login: no answer within" in result.stdout.splitlines()[0]
-
-
-@asynccontextmanager
-async def serving(path: str, handler: Callable[[web.Request], Any]) -> AsyncIterator[str]:
-    app = web.Application()
-    app.router.add_get(path, handler)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    try:
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
-    finally:
-        await runner.cleanup()
 
 
 @pytest.mark.parametrize(

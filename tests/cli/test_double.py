@@ -11,7 +11,7 @@ import aiohttp
 
 from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.testing.octo.double import OctoDouble
-from tests.cli.asking import PROGRAM
+from tests.programs import PROGRAM
 from tests.runtime.rig import Rig
 
 

@@ -13,7 +13,8 @@ from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.control.calls import register_calls
 from openclaw_channel_octo.control.server import ControlServer
 from openclaw_channel_octo.ids import ChannelRef
-from tests.cli.asking import PROGRAM, call, command
+from tests.cli.asking import call, command
+from tests.programs import PROGRAM
 from tests.runtime.rig import ANN, BEN, HELPER, Rig, python_agent
 
 Start = Callable[[str], Awaitable[None]]

@@ -21,8 +21,9 @@ from openclaw_channel_octo.config.load import parse_config
 from openclaw_channel_octo.errors import ConfigError
 from openclaw_channel_octo.ids import ChannelRef
 from openclaw_channel_octo.testing.octo.double import OctoDouble
-from tests.cli.asking import PROGRAM, call
+from tests.cli.asking import call
 from tests.processes import gone
+from tests.programs import PROGRAM
 from tests.runtime.rig import FastClock
 from tests.testing.crawling import crawl
 from tests.until import until

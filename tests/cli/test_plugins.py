@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.asking import PROGRAM
+from tests.programs import PROGRAM
 
 PLUGIN = """
 import click

@@ -9,8 +9,8 @@ import resource
 import signal
 import socket
 import subprocess
-from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from asyncio.subprocess import Process
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -22,13 +22,11 @@ import pytest
 from openclaw_channel_octo.cli.run.start import once_there_is_room
 from openclaw_channel_octo.errors import HostError
 from openclaw_channel_octo.host.locks import OwnerLock
-from openclaw_channel_octo.testing import Hang, ManualClock, OctoDouble
-from tests.cli.asking import PROGRAM, call, command
+from openclaw_channel_octo.testing import Hang, ManualClock
+from tests.cli.asking import call, command
+from tests.programs import PROGRAM, Start, ended, stopped, up, write
 from tests.runtime.rig import ANN, HELPER, OTHER, OTHER_TOKEN, TOKEN, Rig, python_agent
-from tests.until import until
-
-PATIENCE_S = 60.0
-"""How long a start may take on a machine that is busy with something else."""
+from tests.until import PATIENCE_S, until
 
 WAITING_AGENT = """
 open('started', 'w').write(str(os.getpid()))
@@ -36,54 +34,6 @@ while not os.path.exists('go'):
     time.sleep(0.01)
 print('at last')
 """
-
-Start = Callable[..., Awaitable[Process]]
-
-
-@pytest.fixture
-async def start(rig: Rig, tmp_path: Path) -> AsyncIterator[Start]:
-    """Start the program with a configuration and wait until a bot is online."""
-    started: list[Process] = []
-
-    async def run(
-        config: Mapping[str, Any],
-        *options: str,
-        online: str = HELPER,
-        preexec_fn: Callable[[], object] | None = None,
-    ) -> Process:
-        file = write(tmp_path, config)
-        process = await asyncio.create_subprocess_exec(
-            PROGRAM, "run", "--config", file, *options, stdout=PIPE, stderr=PIPE, preexec_fn=preexec_fn
-        )
-        started.append(process)
-        if online:
-            await up(rig.octo, process, online)
-        return process
-
-    yield run
-    for process in started:
-        if process.returncode is None:
-            process.kill()
-        await process.communicate()
-
-
-async def up(octo: OctoDouble, process: Process, uid: str) -> None:
-    """Wait until a bot is online; fail with the program's own words when it ends before that."""
-    exited = asyncio.create_task(process.wait())
-    online = asyncio.create_task(octo.wait_for(lambda: octo.online(uid), timeout=PATIENCE_S))
-    await asyncio.wait({exited, online}, return_when=asyncio.FIRST_COMPLETED)
-    if not online.done():
-        online.cancel()
-        _, err = await process.communicate()
-        raise AssertionError(f"ended with {process.returncode}: {err.decode()}")
-    exited.cancel()
-    assert online.result()
-
-
-def write(folder: Path, config: Mapping[str, Any]) -> Path:
-    file = folder / "octo.json"
-    file.write_text(json.dumps(config), encoding="utf-8")
-    return file
 
 
 def waiting_agent(folder: Path) -> dict[str, Any]:
@@ -96,22 +46,11 @@ async def content(file: Path) -> str:
     return await until(lambda: file.read_text() if file.exists() else "", f"a word in {file.name}")
 
 
-async def ended(process: Process) -> tuple[int, str]:
-    """Return exit code and everything the program wrote to standard error."""
-    out, err = await asyncio.wait_for(process.communicate(), PATIENCE_S)
-    assert out == b""
-    assert process.returncode is not None
-    return process.returncode, err.decode()
-
-
 async def test_a_mention_is_answered_and_every_step_logged_under_one_trace_id(rig: Rig, start: Start) -> None:
     rig.write_session({"status": "failed", "runtimeMs": 394653, "sessionId": "s1"})
     process = await start(rig.config())
     message_id = await rig.mentioned("what broke?")
-    process.send_signal(signal.SIGTERM)
-    code, log = await ended(process)
-
-    assert code == 0
+    log = await stopped(process)
     answer_id = rig.octo.chat(rig.group)[-1].message_id
     wanted = [
         r"recv message from=ann channel=g1 type=1",
@@ -147,11 +86,9 @@ async def test_json_logs_status_and_metrics_of_the_program_hold_no_secret(rig: R
     (where,) = [found[1] for line in lines if (found := re.fullmatch(r"metrics at (\S+)", line["message"]))]
     async with aiohttp.ClientSession() as http, http.get(where) as answer:
         metrics = await answer.text()
-    process.send_signal(signal.SIGTERM)
-    code, rest = await ended(process)
+    rest = await stopped(process)
     lines += [json.loads(line) for line in rest.splitlines()]
 
-    assert code == 0
     assert rig.said() == ["@Helper what broke?"]  # repaired before: no restart to announce
     assert json.loads(status.output)["pid"] == process.pid
     assert 'octo_messages_total{account="helper",decision="turn"} 1.0' in metrics
@@ -175,8 +112,7 @@ async def test_sigterm_and_sighup_take_nothing_new_and_let_the_running_turn_answ
     await rig.octo.wait_for(lambda: not rig.octo.online(HELPER))
     (tmp_path / "go").touch()
 
-    code, log = await ended(process)
-    assert code == 0
+    log = await ended(process)
     assert f"{name}: stopping" in log
     assert rig.said() == ["at last"]
     assert rig.rows()[message_id] == ("answered", "")
@@ -187,9 +123,7 @@ async def test_a_program_started_with_nohup_outlives_its_terminal(rig: Rig, star
     process = await start(rig.config(), preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
     process.send_signal(signal.SIGHUP)
     assert await rig.until_row(await rig.mention("still there?"), "answered") == ""
-    process.send_signal(signal.SIGTERM)
-    code, log = await ended(process)
-    assert code == 0
+    log = await stopped(process)
     assert "SIGHUP" not in log
 
 
@@ -226,9 +160,7 @@ async def test_a_start_on_a_full_disk_waits_says_so_once_and_goes_on(rig: Rig, s
     resource.prlimit(process.pid, resource.RLIMIT_FSIZE, unlimited)
     await up(rig.octo, process, HELPER)
     assert await rig.until_row(await rig.mention("hello"), "answered") == ""
-    process.send_signal(signal.SIGTERM)
-    code, log = await ended(process)
-    assert code == 0
+    log = await stopped(process)
     assert "is writable again" in log
     assert "the start waits" not in log
 
@@ -240,8 +172,7 @@ async def test_a_signal_ends_a_start_that_waits_for_room_on_the_disk(
     process = await start(rig.config(), online="", preexec_fn=files_end_at(20_000))
     await line_with(process, "the start waits")
     process.send_signal(number)
-    code, log = await ended(process)
-    assert code == 0
+    log = await ended(process)
     assert f"{number.name}: stopping" in log
     assert rig.octo.calls == []
 
@@ -257,9 +188,7 @@ async def test_a_signal_ends_a_start_whose_gateway_hangs(rig: Rig, start: Start)
         }
         process = await start(config, "--log-level", "debug", online="")
         await content(rig.state_dir / "host.lock")
-        process.send_signal(signal.SIGTERM)
-        code, log = await ended(process)
-    assert code == 0
+        log = await stopped(process)
     assert "SIGTERM: stopping" in log
 
 
@@ -300,10 +229,7 @@ async def test_a_second_signal_ends_at_once_and_what_it_cut_short_is_answered_af
     agent = int(await content(tmp_path / "started"))
     process.send_signal(signal.SIGINT)
     await rig.octo.wait_for(lambda: not rig.octo.online(HELPER))
-    process.send_signal(signal.SIGTERM)
-
-    code, _ = await ended(process)
-    assert code == 1
+    await stopped(process, code=1)
     assert rig.said() == []
     with pytest.raises(ProcessLookupError):
         os.kill(agent, 0)
@@ -318,9 +244,7 @@ async def test_a_turn_that_outlives_the_drain_is_cut_short(rig: Rig, start: Star
     process = await start(rig.config(agent=waiting_agent(tmp_path), host={"drainSeconds": 0.05}))
     await rig.mention("endless one")
     await content(tmp_path / "started")
-    process.send_signal(signal.SIGTERM)
-    code, log = await ended(process)
-    assert code == 1
+    log = await stopped(process, code=1)
     assert "turns still ran after" in log
 
 
@@ -329,9 +253,7 @@ async def test_only_the_chosen_account_runs_and_debug_shows_no_token_either(rig:
     process = await start(config, "--account", "Other", "--log-level", "debug", online=OTHER)
     await rig.octo.say(ANN, rig.group, "hi", mention=[OTHER, HELPER])
     await rig.until_said(1, who=OTHER)
-    process.send_signal(signal.SIGTERM)
-    code, log = await ended(process)
-    assert code == 0
+    log = await stopped(process)
     assert {call.bot for call in rig.octo.calls} == {OTHER}
     assert "DEBUG" in log
     assert OTHER_TOKEN not in log
@@ -344,10 +266,9 @@ async def test_a_state_folder_in_use_is_refused_in_one_line_that_names_the_owner
     lock = OwnerLock(rig.state_dir / "host.lock")
     lock.acquire()
     try:
-        code, log = await ended(await start(rig.config(), online=""))
+        log = await ended(await start(rig.config(), online=""), code=2)
     finally:
         lock.release()
-    assert code == 2
     (line,) = log.splitlines()
     assert line.startswith(f"cannot start: {rig.state_dir} is in use by process {os.getpid()}")
     assert rig.octo.calls == []
@@ -402,11 +323,9 @@ async def test_with_json_logs_warnings_and_strangers_at_the_metrics_leave_nothin
     writer.write(b"GET /metrics HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 20_000 + b"\r\n\r\n")
     assert b"400" in await reader.readline()
     writer.close()
-    process.send_signal(signal.SIGTERM)
-    code, rest = await ended(process)
+    rest = await stopped(process)
     told += [json.loads(line)["message"] for line in rest.splitlines()]
 
-    assert code == 0
     assert "historyPromptTemplate: known, but without effect" in told[0]
     assert not [words for words in told if "aaaa" in words or "Error handling" in words]
 
@@ -485,10 +404,8 @@ async def test_a_stop_ends_in_its_time_although_the_history_hangs_and_starts_no_
     rig.octo.fail_next("messages/sync", Hang(), times=None)
     await rig.octo.inject(HELPER, rig.raw_mention("behind the hole", 9))
     await rig.octo.wait_for(lambda: len(rig.calls("messages/sync")) > asked)
-    process.send_signal(signal.SIGTERM)
-    code, log = await ended(process)
-    said = rig.said()
-    assert (code, said) == (0, ["@Helper hello"]), log
+    await stopped(process)
+    assert rig.said() == ["@Helper hello"]
     rig.octo.release()
 
 
@@ -513,8 +430,7 @@ async def test_a_stop_waits_for_the_turn_that_runs_and_starts_none_of_those_that
     process.send_signal(signal.SIGTERM)
     await rig.octo.wait_for(lambda: not rig.octo.online(HELPER))
     (tmp_path / "go").touch()
-    code, log = await ended(process)
-    assert code == 0, log
+    await ended(process)
     assert (tmp_path / "started").read_text() == "x"
     assert {rig.rows()[message_id][0] for message_id in waiting} == {"queued"}
     assert rig.said() == ["at last"]

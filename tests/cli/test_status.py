@@ -18,7 +18,8 @@ from openclaw_channel_octo.host.locks import OwnerLock
 from openclaw_channel_octo.rest.media import MediaFetcher
 from openclaw_channel_octo.testing.host import HANG, ScriptedHost, Step
 from openclaw_channel_octo.testing.octo.faults import RateLimit
-from tests.cli.asking import PROGRAM, busy, command, controlled
+from tests.cli.asking import busy, command, controlled
+from tests.programs import PROGRAM
 from tests.runtime.rig import OTHER_TOKEN, TOKEN, Rig
 from tests.until import until
 

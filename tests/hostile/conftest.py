@@ -13,6 +13,7 @@ from openclaw_channel_octo.message.marks import unmarked
 from openclaw_channel_octo.testing import RawMessage, ScriptedHost
 from tests.rest.test_media import Site, site
 from tests.runtime.rig import ANN, HELPER, Rig
+from tests.serving import serving
 
 DM = ChannelRef(ANN, 1)
 
@@ -63,11 +64,6 @@ class Model:
 @pytest.fixture
 async def model() -> AsyncIterator[Model]:
     found = Model()
-    app = web.Application(client_max_size=8 * 1024 * 1024)
-    app.router.add_post("/v1/chat/completions", found.answer)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.05)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    found.url = f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
-    yield found
-    await runner.cleanup()
+    async with serving("/v1/chat/completions", found.answer) as url:
+        found.url = f"{url}/v1"
+        yield found

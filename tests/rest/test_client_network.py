@@ -12,6 +12,7 @@ from aiohttp.test_utils import TestServer
 
 from openclaw_channel_octo.errors import AmbiguousOutcome, BadAnswer, Unavailable
 from tests.rest.conftest import GROUP, TOKEN, new_api
+from tests.serving import serving
 from tests.tls import self_signed
 
 TEXT = {"type": 1, "content": "hello"}
@@ -34,12 +35,10 @@ class Octo:
 
 
 @asynccontextmanager
-async def serving(handler: Handler) -> AsyncIterator[tuple[Octo, str]]:
+async def octo_with(handler: Handler) -> AsyncIterator[tuple[Octo, str]]:
     octo = Octo(handler)
-    app = web.Application(client_max_size=2**20)
-    app.router.add_route("*", "/{path:.*}", octo.answer)
-    async with TestServer(app, host="127.0.0.1") as server:
-        yield octo, str(server.make_url("/")).rstrip("/")
+    async with serving("/{path:.*}", octo.answer) as url:
+        yield octo, url
 
 
 async def accept(_: web.Request) -> web.StreamResponse:
@@ -47,7 +46,7 @@ async def accept(_: web.Request) -> web.StreamResponse:
 
 
 async def test_the_token_travels_in_exactly_the_header_the_server_wants() -> None:
-    async with serving(accept) as (octo, base), new_api(base) as api:
+    async with octo_with(accept) as (octo, base), new_api(base) as api:
         await api.send_message(GROUP, TEXT)
 
     headers = octo.asked[0].headers
@@ -60,7 +59,7 @@ async def test_the_token_travels_in_exactly_the_header_the_server_wants() -> Non
 @pytest.mark.parametrize("slash", ["", "/", "//"])
 @pytest.mark.parametrize("prefix", ["", "/api", "/deep/er"])
 async def test_a_prefix_of_the_address_is_kept(prefix: str, slash: str) -> None:
-    async with serving(accept) as (octo, base), new_api(f"{base}{prefix}{slash}") as api:
+    async with octo_with(accept) as (octo, base), new_api(f"{base}{prefix}{slash}") as api:
         await api.send_message(GROUP, TEXT)
 
     assert octo.asked[0].path == f"{prefix}/v1/bot/sendMessage"
@@ -70,7 +69,7 @@ async def test_an_id_cannot_leave_its_place_in_the_path() -> None:
     async def one_group(_: web.Request) -> web.StreamResponse:
         return web.json_response({"group_no": "g"})
 
-    async with serving(one_group) as (octo, base), new_api(base) as api:
+    async with octo_with(one_group) as (octo, base), new_api(base) as api:
         await api.group_info("../x?y=1#z")
 
     assert octo.asked[0].raw_path == "/v1/bot/groups/..%2Fx%3Fy=1%23z"
@@ -81,18 +80,18 @@ async def test_a_uid_travels_whole_in_the_query() -> None:
     async def one_user(request: web.Request) -> web.StreamResponse:
         return web.json_response({"uid": request.query["uid"]})
 
-    async with serving(one_user) as (_, base), new_api(base) as api:
+    async with octo_with(one_user) as (_, base), new_api(base) as api:
         assert (await api.user_info("a&b=c d/ü")).uid == "a&b=c d/ü"
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 async def test_a_redirect_is_not_followed_and_nobody_else_learns_the_token(status: int) -> None:
-    async with serving(accept) as (elsewhere, other):
+    async with octo_with(accept) as (elsewhere, other):
 
         async def redirect(_: web.Request) -> web.StreamResponse:
             return web.Response(status=status, headers={"Location": f"{other}/v1/bot/sendMessage"})
 
-        async with serving(redirect) as (octo, base), new_api(base) as api:
+        async with octo_with(redirect) as (octo, base), new_api(base) as api:
             with pytest.raises(BadAnswer, match="redirect"):
                 await api.send_message(GROUP, TEXT)
 
@@ -101,7 +100,7 @@ async def test_a_redirect_is_not_followed_and_nobody_else_learns_the_token(statu
 
 
 async def test_a_proxy_of_the_environment_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    async with serving(accept) as (proxy, proxy_url), serving(accept) as (octo, base):
+    async with octo_with(accept) as (proxy, proxy_url), octo_with(accept) as (octo, base):
         monkeypatch.setenv("http_proxy", proxy_url)
         async with new_api(base) as api:
             await api.send_message(GROUP, TEXT)
@@ -134,7 +133,7 @@ async def test_a_connection_lost_before_the_answer_is_ambiguous_and_nothing_is_s
         request.transport.close()
         return web.Response()
 
-    async with serving(hang_up) as (octo, base), new_api(base) as api:
+    async with octo_with(hang_up) as (octo, base), new_api(base) as api:
         with pytest.raises(AmbiguousOutcome, match="may have been carried out"):
             await api.send_message(GROUP, TEXT)
 
@@ -150,7 +149,7 @@ async def test_a_connection_lost_inside_the_answer_is_ambiguous() -> None:
         request.transport.close()
         return response
 
-    async with serving(half) as (octo, base), new_api(base) as api:
+    async with octo_with(half) as (octo, base), new_api(base) as api:
         with pytest.raises(AmbiguousOutcome):
             await api.send_message(GROUP, TEXT)
 
@@ -181,7 +180,7 @@ async def test_large_bodies_pass_in_both_directions() -> None:
             return web.json_response({"messages": [{"message_id": 7, "payload": "QUFB" * 400_000}]})
         return await accept(request)
 
-    async with serving(both) as (octo, base), new_api(base) as api:
+    async with octo_with(both) as (octo, base), new_api(base) as api:
         await api.send_message(GROUP, {"type": 1, "content": text})
         history = await api.sync_messages(GROUP)
 
@@ -197,7 +196,7 @@ async def test_a_cancelled_call_ends_at_once_as_cancelled() -> None:
         await asyncio.Event().wait()
         return web.Response()
 
-    async with serving(never) as (_, base), new_api(base) as api:
+    async with octo_with(never) as (_, base), new_api(base) as api:
         call = asyncio.create_task(api.send_message(GROUP, TEXT))
         await reached.wait()
         call.cancel()

@@ -20,6 +20,7 @@ from pydantic import SecretStr
 from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.rest.media import Budget, FetchedFile, MediaFetcher, MediaRefused
 from openclaw_channel_octo.rest.media_folder import MediaFolder, ending_of
+from tests.serving import serving
 
 TOKEN = "bf_0123456789abcdef"
 LIMIT = 1024 * 1024
@@ -34,11 +35,11 @@ class Site:
         self.redirects: dict[str, str] = {}
         self.hanging = False
         self._more = asyncio.Event()
-        self.port = 0
+        self.url = ""
 
     @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+    def port(self) -> int:
+        return int(self.url.rpartition(":")[2])
 
     async def asked(self, times: int) -> None:
         """Wait until the server was asked so many times."""
@@ -98,16 +99,8 @@ class Site:
 @asynccontextmanager
 async def site() -> AsyncIterator[Site]:
     server = Site()
-    app = web.Application()
-    app.router.add_get("/{path:.*}", server.answer)
-    runner = web.AppRunner(app, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    server.port = runner.addresses[0][1]
-    try:
+    async with serving("/{path:.*}", server.answer) as server.url:
         yield server
-    finally:
-        await runner.cleanup()
 
 
 class Names(AbstractResolver):

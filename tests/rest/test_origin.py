@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import TestServer
 from pydantic import SecretStr
 
 from openclaw_channel_octo.clock import SystemClock
@@ -17,6 +16,7 @@ from openclaw_channel_octo.ids import ChannelRef, ChannelType
 from openclaw_channel_octo.rest.attempts import AT_ONCE, Origin
 from openclaw_channel_octo.rest.client import BotApi
 from openclaw_channel_octo.testing.clock import ManualClock
+from tests.serving import serving
 
 GROUP = ChannelRef("9b1e", ChannelType.GROUP)
 CALLS = 40
@@ -54,10 +54,7 @@ class SlowOcto:
 @asynccontextmanager
 async def many_bots(origin: Origin) -> AsyncIterator[tuple[SlowOcto, list[BotApi]]]:
     octo = SlowOcto()
-    app = web.Application()
-    app.router.add_post("/{path:.*}", octo.answer)
-    async with TestServer(app, host="127.0.0.1") as server:
-        base = str(server.make_url("/")).rstrip("/")
+    async with serving("/{path:.*}", octo.answer) as base:
         token = SecretStr("bf_" + "0f" * 16)
         yield octo, [BotApi(base_url=base, token=token, clock=SystemClock(), origin=origin) for _ in range(4)]
         await origin.close()

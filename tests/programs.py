@@ -1,0 +1,59 @@
+"""The program as it is installed, in a process of its own."""
+
+import asyncio
+import json
+import signal
+import sysconfig
+from asyncio.subprocess import PIPE, Process
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from openclaw_channel_octo.testing import OctoDouble
+from tests.until import PATIENCE_S
+
+PROGRAM = Path(sysconfig.get_path("scripts")) / "openclaw-octo"
+
+Start = Callable[..., Awaitable[Process]]
+
+
+def write(folder: Path, config: Mapping[str, Any]) -> Path:
+    """Write a configuration that only its owner can read; return its file."""
+    file = folder / "octo.json"
+    file.touch(mode=0o600)
+    file.write_text(json.dumps(config), encoding="utf-8")
+    return file
+
+
+async def launched(file: Path, *options: object, program: tuple[str, ...] = (), **settings: Any) -> Process:
+    """Start ``run`` with a configuration; ``program`` is what takes the place of the installed one."""
+    command = program or (PROGRAM,)
+    return await asyncio.create_subprocess_exec(
+        *command, "run", "--config", file, *options, stdout=PIPE, stderr=PIPE, **settings
+    )
+
+
+async def up(octo: OctoDouble, process: Process, uid: str) -> None:
+    """Wait until a bot is online; fail with the program's own words when it ends before that."""
+    exited = asyncio.create_task(process.wait())
+    online = asyncio.create_task(octo.wait_for(lambda: octo.online(uid), timeout=PATIENCE_S))
+    await asyncio.wait({exited, online}, return_when=asyncio.FIRST_COMPLETED)
+    if not online.done():
+        online.cancel()
+        _, err = await process.communicate()
+        raise AssertionError(f"ended with {process.returncode}: {err.decode()}")
+    exited.cancel()
+    assert online.result()
+
+
+async def ended(process: Process, code: int = 0) -> str:
+    """Return everything the program wrote to standard error; it has to end with this exit code."""
+    out, err = await asyncio.wait_for(process.communicate(), PATIENCE_S)
+    assert (process.returncode, out) == (code, b""), err.decode()
+    return err.decode()
+
+
+async def stopped(process: Process, code: int = 0) -> str:
+    """Stop the program; return what `ended` does."""
+    process.send_signal(signal.SIGTERM)
+    return await ended(process, code)
