@@ -120,7 +120,7 @@ async def start(rig: Rig, tmp_path: Path) -> AsyncIterator[Start]:
     started: list[Process] = []
 
     async def run(
-        config: Mapping[str, Any], *options: object, online: str = HELPER, **settings: Any
+        config: Mapping[str, Any], *options: str | Path, online: str = HELPER, **settings: Any
     ) -> Process:
         process = await launched(write(tmp_path, config), *options, **settings)
         started.append(process)

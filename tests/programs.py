@@ -25,7 +25,9 @@ def write(folder: Path, config: Mapping[str, Any]) -> Path:
     return file
 
 
-async def launched(file: Path, *options: object, program: tuple[str, ...] = (), **settings: Any) -> Process:
+async def launched(
+    file: Path, *options: str | Path, program: tuple[str, ...] = (), **settings: Any
+) -> Process:
     """Start ``run`` with a configuration; ``program`` is what takes the place of the installed one."""
     command = program or (PROGRAM,)
     return await asyncio.create_subprocess_exec(

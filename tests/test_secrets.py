@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from msgspec.structs import replace
 from pydantic import SecretStr
 
 from openclaw_channel_octo.clock import SystemClock
@@ -32,12 +33,12 @@ from openclaw_channel_octo.rest.models import Registration
 from openclaw_channel_octo.runtime.connection.transport import open_websocket
 from openclaw_channel_octo.testing import ErrorAnswer, Fault, JsonAnswer, Refuse, ScriptedHost
 from openclaw_channel_octo.wire.client import Credentials
-from openclaw_channel_octo.wire.packets import Connect
 from tests.processes import processes_with
 from tests.programs import Start, stopped
 from tests.runtime.rig import ANN, HELPER, TOKEN, Rig, python_agent
 from tests.serving import serving
 from tests.until import until
+from tests.wire.vectors import CONNECT
 
 LITERAL = TOKEN
 ENV_TOKEN = "old.form/of-a-token+4711"  # of the kind that no pattern recognises
@@ -309,9 +310,7 @@ def _objects(folder: Path) -> Iterator[object]:
     yield OpenAIAgent("http://h/v1", "m", SecretStr(API_KEY))
     credentials = Credentials(uid="u", token=LITERAL, device_id="d")
     yield credentials
-    yield Connect(
-        version=5, device_flag=0, device_id="d", uid="u", token=LITERAL, client_timestamp=0, client_key=""
-    )
+    yield replace(CONNECT, token=LITERAL)
     registration = {"robot_id": "u", "im_token": LITERAL, "ws_url": f"ws://h/ws?token={LITERAL}"}
     yield Registration.model_validate(registration)
 
@@ -343,6 +342,8 @@ async def test_the_program_itself_writes_none_of_it(rig: Rig, start: Start, leve
 
 WAITING = """
 import pathlib, time
+from msgspec.structs import replace
+from tests.wire.vectors import CONNECT
 while not pathlib.Path("go").exists():
     time.sleep(0.01)
 print("done")

@@ -7,14 +7,15 @@ from typing import Any
 
 import msgpack
 import pytest
+from msgspec.structs import replace
 
 from openclaw_channel_octo.capture.format import FromServer, Record, SocketControl, ToServer, pack
 from openclaw_channel_octo.capture.header import AccountInfo, CaptureHeader, ClientInfo, Label
 from openclaw_channel_octo.testing.octo.wire_server import Damage, ServerConnection
 from openclaw_channel_octo.wire.client import ClientConnection, Credentials
 from openclaw_channel_octo.wire.crypto import KeyPair
-from openclaw_channel_octo.wire.packets import Recv
 from tests.cli.asking import call
+from tests.wire.vectors import RECV
 
 FOLDER = Path(__file__).parents[2] / "fixtures" / "wukongim"
 SILENT_GROUP, KICKED = FOLDER / "silent-group.wkcap", FOLDER / "kicked-by-register.wkcap"
@@ -75,16 +76,8 @@ class Recorder:
         self, payload: bytes, *, channel: tuple[str, int] = ("ann", 1), damage: Damage | None = None
     ) -> None:
         number = len(self.records)
-        recv = Recv(
-            message_id=number,
-            message_seq=number,
-            client_msg_no=f"no-{number}",
-            from_uid="ann",
-            channel_id=channel[0],
-            channel_type=channel[1],
-            timestamp=1_700_000_000,
-            payload=payload,
-        )
+        identity = {"message_id": number, "message_seq": number, "client_msg_no": f"no-{number}"}
+        recv = replace(RECV, **identity, channel_id=channel[0], channel_type=channel[1], payload=payload)
         self.server.deliver(recv, damage)
         self._sent()
 

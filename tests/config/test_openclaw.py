@@ -18,6 +18,7 @@ from openclaw_channel_octo.config.secrets import SecretContext
 from openclaw_channel_octo.errors import ConfigError
 from openclaw_channel_octo.ids import ChannelRef, ChannelType
 from openclaw_channel_octo.session.route import ANY, Binding, Peer
+from tests.strategies import JSON
 
 TOKEN = "gw-PLANTED-token"
 BOT = "bf_PLANTED0token0never0to0be0shown"
@@ -265,11 +266,6 @@ def test_a_mistake_names_its_place(raw: object, problem: str) -> None:
     assert [line for line in findings.problems if problem in line or line.startswith(problem[2:])]
 
 
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
-    max_leaves=10,
-)
 BLOCKS = st.sampled_from(["gateway", "agents", "bindings", "session", "channels"])
 
 

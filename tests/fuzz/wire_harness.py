@@ -18,6 +18,7 @@ from openclaw_channel_octo.wire.events import Received, Undecodable
 from openclaw_channel_octo.wire.packets import Connack, Connect, PacketType, Recv
 from tests.fuzz.harness import FIXTURES, Harness
 from tests.fuzz.mutation import changed
+from tests.wire.vectors import RECV
 
 CLIENT_KEYS = KeyPair.from_private_bytes(bytes(range(32)))
 SERVER_KEYS = KeyPair.from_private_bytes(bytes(range(32, 64)))
@@ -150,16 +151,7 @@ def _sealed() -> list[Frame]:
     """Return messages under the keys the encrypted client of `check_client` has."""
     found = []
     for text in (b"{}", b'{"type":1,"content":"hi"}', b"x" * 300):
-        plain = Recv(
-            message_id=7,
-            message_seq=8,
-            client_msg_no="n",
-            from_uid="ann",
-            channel_id="g",
-            channel_type=2,
-            timestamp=9,
-            payload=CIPHER.encrypt(text),
-        )
+        plain = replace(RECV, payload=CIPHER.encrypt(text))
         found += frames_of(encode(replace(plain, msg_key=CIPHER.recv_msg_key(plain)), 5))
     return found
 

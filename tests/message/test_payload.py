@@ -6,12 +6,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from openclaw_channel_octo.message.payload import ENTITY_LIMIT, Entity, Payload, parse_payload
+from tests.strategies import JSON
 
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(), max_size=20),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
-    max_leaves=12,
-)
 KEYS = ["type", "content", "plain", "mention", "mention_uids", "reply", "event", "problem", "data", "text"]
 OBJECTS = st.dictionaries(st.sampled_from(KEYS), JSON, max_size=len(KEYS))
 

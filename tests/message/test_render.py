@@ -22,14 +22,10 @@ from openclaw_channel_octo.message.render import (
     render,
 )
 from openclaw_channel_octo.message.text import CUT_MARK, is_visible
+from tests.strategies import JSON
 
 MARK = "§0123456789"
 URL = "https://files.example/chat/a"
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(), max_size=20),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
-    max_leaves=12,
-)
 TYPES = [*ContentType, 0, 1001, 2000, 9989, 4242]
 KEYS = ["content", "plain", "url", "name", "size", "caption", "reply", "users", "msgs", "extra", "lat", "lng",
         "latitude", "title", "uid"]  # fmt: skip

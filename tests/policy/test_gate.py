@@ -19,6 +19,7 @@ from openclaw_channel_octo.policy.gate import (
     decide,
     is_bot,
 )
+from tests.strategies import JSON
 
 BOT = "641e639ffe59016c2ece_bot"
 OTHER = "90fee4cf8902be324d08_bot"
@@ -31,11 +32,6 @@ ME = Identity(uid=BOT, name="Helper", owner_uid=ANN)
 DEFAULTS = GatePolicy()
 ADDRESSED = {DecisionKind.TURN, DecisionKind.COMMAND}
 
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(), max_size=20),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
-    max_leaves=12,
-)
 KEYS = ["type", "content", "plain", "mention", "mention_uids", "reply", "event", "uids", "entities"]
 OBJECTS = st.dictionaries(st.sampled_from(KEYS), JSON | st.sampled_from([1, 99, "@Helper", {"uids": [BOT]}]))
 

@@ -23,6 +23,7 @@ from openclaw_channel_octo.errors import (
 from openclaw_channel_octo.rest import models
 from openclaw_channel_octo.rest.answers import Answer, ProxyRefusal, read, unanswered
 from openclaw_channel_octo.rest.calls import POLICIES, Call
+from tests.strategies import JSON
 
 HTML = b"<html><head><title>503 Service Temporarily Unavailable</title></head></html>"
 CODE = "err.server.bot_api."
@@ -270,22 +271,15 @@ def test_no_answer_to_a_send_is_unavailable_only_where_it_cannot_have_left() -> 
     assert type(unanswered(Call.SEND, "why", may_have_arrived=True)) is AmbiguousOutcome
 
 
-json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
-    max_leaves=8,
-)
 envelopes = st.fixed_dictionaries(
     {},
     optional={
-        "msg": json_values,
-        "status": json_values,
-        "error": st.fixed_dictionaries(
-            {}, optional={"code": json_values, "http_status": json_values, "details": json_values}
-        ),
+        "msg": JSON,
+        "status": JSON,
+        "error": st.fixed_dictionaries({}, optional={"code": JSON, "http_status": JSON, "details": JSON}),
     },
 )
-bodies = st.binary(max_size=60) | (envelopes | json_values).map(lambda value: json.dumps(value).encode())
+bodies = st.binary(max_size=60) | (envelopes | JSON).map(lambda value: json.dumps(value).encode())
 
 
 @given(

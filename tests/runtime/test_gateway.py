@@ -12,8 +12,8 @@ from openclaw_channel_octo.config.model import Texts
 from openclaw_channel_octo.errors import HostRefused
 from openclaw_channel_octo.ids import ChannelRef
 from openclaw_channel_octo.runtime.turn.runs import HOST_WITHIN_S
-from openclaw_channel_octo.testing import FakeGateway, Hang, ManualClock, ScriptedHost
-from openclaw_channel_octo.testing.gateway.server import Asked, Break, Say, TimeOut
+from openclaw_channel_octo.testing import FakeGateway, ManualClock, ScriptedHost
+from openclaw_channel_octo.testing.gateway.server import Asked, Break, Hang, Say, TimeOut
 from tests.runtime.rig import ANN, HELPER, RESTART, FastClock, Rig
 from tests.until import until
 

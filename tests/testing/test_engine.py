@@ -22,7 +22,6 @@ from openclaw_channel_octo.wire.crypto import SessionCipher
 from openclaw_channel_octo.wire.events import Connected, Kicked, Pushed, Undecodable
 from openclaw_channel_octo.wire.packets import (
     Connack,
-    Connect,
     Flags,
     Ping,
     ReasonCode,
@@ -31,6 +30,7 @@ from openclaw_channel_octo.wire.packets import (
     Setting,
 )
 from tests.testing.clients import ANN, GROUP, HELPER, KEYS, TOKEN, Api, Socket, Sockets
+from tests.wire.vectors import CONNECT
 
 COMMAND = Flags.NO_PERSIST | Flags.SYNC_ONCE
 
@@ -42,15 +42,7 @@ def raw(text: str = "hi", **fields: Any) -> RawMessage:
 
 def connect_with(client_key: str) -> bytes:
     """Return a CONNECT of the bot, encoded."""
-    packet = Connect(
-        version=5,
-        device_flag=0,
-        device_id="d",
-        uid=HELPER,
-        token=TOKEN,
-        client_timestamp=0,
-        client_key=client_key,
-    )
+    packet = replace(CONNECT, uid=HELPER, token=TOKEN, client_key=client_key)
     return encode(packet, 5)
 
 

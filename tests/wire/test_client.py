@@ -80,6 +80,14 @@ class Pair:
         return list(self.server.receive(self.client.outgoing()))
 
 
+@pytest.fixture
+def pair() -> Pair:
+    """A pair whose session is open."""
+    opened = Pair()
+    opened.open()
+    return opened
+
+
 def test_the_client_introduces_itself_with_its_credentials_and_a_fresh_key() -> None:
     connect = Pair().connect()
     assert connect == Connect(
@@ -119,9 +127,7 @@ def test_both_sides_agree_on_a_version_and_deliver_in_it(
     assert acked == Recvack(message_id=MESSAGE["message_id"], message_seq=message_seq, flags=Flags.NONE)
 
 
-def test_a_message_arrives_verified_and_decrypted_with_all_its_fields() -> None:
-    pair = Pair()
-    pair.open()
+def test_a_message_arrives_verified_and_decrypted_with_all_its_fields(pair: Pair) -> None:
     pair.server.deliver(
         Recv(**MESSAGE, flags=Flags.RED_DOT, setting=Setting.TOPIC | Setting.STREAM, topic="t")
     )
@@ -135,9 +141,7 @@ def test_a_message_arrives_verified_and_decrypted_with_all_its_fields() -> None:
     ]
 
 
-def test_a_system_message_without_sender_and_channel_arrives() -> None:
-    pair = Pair()
-    pair.open()
+def test_a_system_message_without_sender_and_channel_arrives(pair: Pair) -> None:
     pair.server.deliver(Recv(**MESSAGE | {"from_uid": "", "channel_id": "", "message_seq": 0}))
     (event,) = pair.to_client()
     assert isinstance(event, Received)
@@ -145,9 +149,7 @@ def test_a_system_message_without_sender_and_channel_arrives() -> None:
 
 
 @pytest.mark.parametrize("bits", range(16))
-def test_an_acknowledgement_carries_the_messages_flags_without_dup(bits: int) -> None:
-    pair = Pair()
-    pair.open()
+def test_an_acknowledgement_carries_the_messages_flags_without_dup(bits: int, pair: Pair) -> None:
     pair.server.deliver(Recv(**MESSAGE, flags=Flags(bits)))
     (event,) = pair.to_client()
     assert isinstance(event, Received)
@@ -165,10 +167,8 @@ def test_an_acknowledgement_carries_the_messages_flags_without_dup(bits: int) ->
     ],
 )
 def test_a_damaged_message_is_reported_without_its_payload_and_can_be_acknowledged(
-    damage: Damage, problem: str
+    damage: Damage, problem: str, pair: Pair
 ) -> None:
-    pair = Pair()
-    pair.open()
     pair.server.deliver(Recv(**MESSAGE, flags=Flags.RED_DOT), damage)
     (event,) = pair.to_client()
     identity = {name: value for name, value in MESSAGE.items() if name not in {"payload", "timestamp"}}
@@ -179,9 +179,7 @@ def test_a_damaged_message_is_reported_without_its_payload_and_can_be_acknowledg
     ]
 
 
-def test_a_damaged_message_leaves_the_ones_around_it_alone() -> None:
-    pair = Pair()
-    pair.open()
+def test_a_damaged_message_leaves_the_ones_around_it_alone(pair: Pair) -> None:
     for damage in (None, Damage.MSG_KEY, None, Damage.CIPHERTEXT, None):
         pair.server.deliver(Recv(**MESSAGE), damage)
     kinds = [type(event) for event in pair.to_client()]
@@ -195,9 +193,7 @@ def test_payloads_are_plain_when_the_server_sends_no_key() -> None:
     assert pair.to_client() == [Received(at=pair.now, message=InboundMessage(**MESSAGE))]
 
 
-def test_the_no_encrypt_bit_does_not_stop_an_encrypted_payload_from_being_decrypted() -> None:
-    pair = Pair()
-    pair.open()
+def test_the_no_encrypt_bit_does_not_stop_an_encrypted_payload_from_being_decrypted(pair: Pair) -> None:
     pair.server.deliver(Recv(**MESSAGE, setting=Setting.NO_ENCRYPT))
     assert pair.to_client() == [
         Received(at=pair.now, message=InboundMessage(**MESSAGE, setting=Setting.NO_ENCRYPT))
@@ -214,10 +210,8 @@ def test_the_no_encrypt_bit_does_not_stop_an_encrypted_payload_from_being_decryp
     ],
 )
 def test_a_plain_payload_on_an_encrypted_connection_needs_the_bit_and_an_empty_key(
-    setting: Setting, msg_key: str, *, accepted: bool
+    setting: Setting, msg_key: str, pair: Pair, *, accepted: bool
 ) -> None:
-    pair = Pair()
-    pair.open()
     (event,) = pair.client.receive(encode(Recv(**MESSAGE, setting=setting, msg_key=msg_key), 5), pair.now)
     assert isinstance(event, Received) is accepted
     assert isinstance(event, Undecodable) is not accepted
@@ -250,9 +244,7 @@ def test_a_rejection_is_reported_with_its_reason_and_ends_the_connection(reason:
     assert pair.client.receive(FRAMES["recv_v5_dm"], now=101.0) == []
 
 
-def test_a_kick_ends_the_connection_and_later_bytes_mean_nothing() -> None:
-    pair = Pair()
-    pair.open()
+def test_a_kick_ends_the_connection_and_later_bytes_mean_nothing(pair: Pair) -> None:
     pair.server.deliver(Recv(**MESSAGE))
     pair.server.disconnect(12, "login in other device")
     late = encode(Recv(**MESSAGE), 5) + b"\x00 and no protocol at all"
@@ -265,17 +257,15 @@ def test_a_kick_ends_the_connection_and_later_bytes_mean_nothing() -> None:
     assert pair.client.tick(1e9) == []
 
 
-def test_the_server_answers_a_ping_by_itself() -> None:
-    pair = Pair()
-    pair.open()
+def test_the_server_answers_a_ping_by_itself(pair: Pair) -> None:
     pair.client.tick(pair.now + 30.0)
     assert pair.to_server() == [Ping()]
     assert pair.server.outgoing() == [b"\x80"]
 
 
-def test_a_packet_of_1_4_megabytes_is_accepted_and_one_above_two_mebibytes_ends_the_connection() -> None:
-    pair = Pair()
-    pair.open()
+def test_a_packet_of_1_4_megabytes_is_accepted_and_one_above_two_mebibytes_ends_the_connection(
+    pair: Pair,
+) -> None:
     large = b"x" * 1_040_000
     pair.server.deliver(Recv(**MESSAGE | {"payload": large}))
     (event,) = pair.to_client()
@@ -286,9 +276,7 @@ def test_a_packet_of_1_4_megabytes_is_accepted_and_one_above_two_mebibytes_ends_
     assert pair.client.state is ConnectionState.CLOSED
 
 
-def test_ten_thousand_messages_in_one_chunk_all_arrive() -> None:
-    pair = Pair()
-    pair.open()
+def test_ten_thousand_messages_in_one_chunk_all_arrive(pair: Pair) -> None:
     for number in range(10_000):
         pair.server.deliver(Recv(**MESSAGE | {"message_id": number}))
     ids = [event.message.message_id for event in pair.to_client() if isinstance(event, Received)]

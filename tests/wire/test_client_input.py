@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from openclaw_channel_octo.errors import RemoteProtocolError
 from openclaw_channel_octo.wire.client import MAX_EARLY_PACKETS, ClientConnection, ConnectionState
@@ -14,31 +15,18 @@ from openclaw_channel_octo.wire.codec import encode
 from openclaw_channel_octo.wire.events import Connected, ConnectionEvent, Kicked, Pushed, Received, Rejected
 from openclaw_channel_octo.wire.packets import (
     Connack,
-    Connect,
     Disconnect,
     Event,
     Packet,
     Ping,
     Pong,
-    Recv,
     Sendack,
     Sub,
     Suback,
 )
-from tests.wire.vectors import FRAMES, PLAINTEXTS, VECTORS
+from tests.wire.vectors import CONNECT, FRAMES, PLAINTEXTS, RECV, VECTORS
 
 MakeClient = Callable[..., ClientConnection]
-
-LARGE = Recv(
-    message_id=1,
-    message_seq=1,
-    client_msg_no="n",
-    from_uid="u",
-    channel_id="u",
-    channel_type=1,
-    timestamp=0,
-    payload=bytes(1024 * 1024),
-)
 
 
 def events_of(make_client: MakeClient, stream: bytes, cuts: list[int]) -> list[ConnectionEvent]:
@@ -112,7 +100,7 @@ def test_only_so_many_packets_may_overtake_connack(make_client: MakeClient) -> N
 
 
 def test_only_four_mebibytes_may_overtake_connack(make_client: MakeClient) -> None:
-    recv = encode(LARGE, 5)
+    recv = encode(replace(RECV, payload=bytes(1024 * 1024)), 5)
     client = make_client(ready=False)
     assert client.receive(recv * 3, now=1.0) == []
     with pytest.raises(RemoteProtocolError, match="before CONNACK"):
@@ -165,9 +153,7 @@ def test_a_kick_before_connack_is_a_kick(make_client: MakeClient) -> None:
         Sendack(message_id=1, message_seq=1, client_seq=1, reason_code=1, client_msg_no="tail"),
         Sub(sub_no="s", channel_id="c", channel_type=7, action=0),
         Suback(sub_no="s", channel_id="c", channel_type=7, action=0, reason_code=1),
-        Connect(
-            version=5, device_flag=0, device_id="d", uid="u", token="t", client_timestamp=0, client_key=""
-        ),
+        CONNECT,
     ],
     ids=lambda packet: type(packet).__name__,
 )

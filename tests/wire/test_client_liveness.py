@@ -9,22 +9,10 @@ from hypothesis import strategies as st
 from openclaw_channel_octo.wire.client import ClientConnection, ConnectionState, Timers
 from openclaw_channel_octo.wire.codec import encode
 from openclaw_channel_octo.wire.events import Silent
-from openclaw_channel_octo.wire.packets import Connack, Recv
+from openclaw_channel_octo.wire.packets import Connack
+from tests.wire.vectors import RECV
 
 MakeClient = Callable[..., ClientConnection]
-MESSAGE = encode(
-    Recv(
-        message_id=1,
-        message_seq=1,
-        client_msg_no="n",
-        from_uid="u",
-        channel_id="u",
-        channel_type=1,
-        timestamp=0,
-        payload=b"{}",
-    ),
-    5,
-)
 
 
 def test_a_ping_is_one_byte_every_thirty_seconds_and_not_before_connack(make_client: MakeClient) -> None:
@@ -54,7 +42,9 @@ def test_seventy_seconds_without_a_byte_are_silence_and_end_the_connection(make_
     assert client.receive(b"\x80", now=200.0) == []
 
 
-@pytest.mark.parametrize("data", [b"\x80", MESSAGE, b"\x50"], ids=["pong", "message", "half a packet"])
+@pytest.mark.parametrize(
+    "data", [b"\x80", encode(RECV, 5), b"\x50"], ids=["pong", "message", "half a packet"]
+)
 def test_any_inbound_byte_proves_life(make_client: MakeClient, data: bytes) -> None:
     client = make_client(ready=True)
     client.tick(30.0)

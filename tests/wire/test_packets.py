@@ -1,16 +1,7 @@
 import pytest
 
-from openclaw_channel_octo.wire.packets import Connect, Flags, PacketType, ReasonCode, Setting
-
-CONNECT = Connect(
-    version=5,
-    device_flag=0,
-    device_id="d",
-    uid="u",
-    token="bf_secret",
-    client_timestamp=0,
-    client_key="",
-)
+from openclaw_channel_octo.wire.packets import Flags, PacketType, ReasonCode, Setting
+from tests.wire.vectors import CONNECT
 
 
 def test_a_token_never_shows_in_the_packets_repr() -> None:

@@ -15,14 +15,12 @@ from openclaw_channel_octo.wire.codec import encode
 from openclaw_channel_octo.wire.crypto import KeyPair, SessionCipher
 from openclaw_channel_octo.wire.packets import (
     Connack,
-    Connect,
     Disconnect,
     Event,
     Flags,
     Packet,
     Ping,
     Pong,
-    Recv,
     Recvack,
     Send,
     Sendack,
@@ -30,29 +28,13 @@ from openclaw_channel_octo.wire.packets import (
     Suback,
 )
 from openclaw_channel_octo.wire.state import ConnectionState
+from tests.wire import vectors
+from tests.wire.vectors import RECV
 
 CLIENT = KeyPair.from_private_bytes(bytes(range(32)))
 SERVER = KeyPair.from_private_bytes(bytes(range(32, 64)))
 SALT = "0123456789abcdef"
-CONNECT = Connect(
-    version=5,
-    device_flag=0,
-    device_id="d",
-    uid="u",
-    token="t",
-    client_timestamp=1_000,
-    client_key=CLIENT.public_b64,
-)
-MESSAGE: dict[str, Any] = {
-    "message_id": 7,
-    "message_seq": 1,
-    "client_msg_no": "no-1",
-    "from_uid": "u_alice",
-    "channel_id": "g1",
-    "channel_type": 2,
-    "timestamp": 1767225600,
-    "payload": b"{}",
-}
+CONNECT = replace(vectors.CONNECT, client_key=CLIENT.public_b64)
 
 
 def new_server(**settings: Any) -> ServerConnection:
@@ -160,7 +142,7 @@ def test_packets_the_server_ignores_change_nothing(packet: Packet) -> None:
         CONNECT,
         Connack(reason_code=1),
         Sendack(message_id=1, message_seq=1, client_seq=1, reason_code=1),
-        Recv(**MESSAGE),
+        RECV,
         Pong(),
         Suback(sub_no="s", channel_id="c", channel_type=7, action=0, reason_code=1),
     ],
@@ -188,7 +170,7 @@ def test_acknowledgements_and_pings_in_one_read_come_out_in_order() -> None:
 
 def test_every_packet_is_its_own_message() -> None:
     server = ready_server()
-    server.deliver(Recv(**MESSAGE))
+    server.deliver(RECV)
     server.push(Event(id="e", type="x", timestamp=1, data=b""))
     server.disconnect(12, "login in other device")
     assert [packet[0] >> 4 for packet in server.outgoing()] == [5, 12, 9]
@@ -196,9 +178,9 @@ def test_every_packet_is_its_own_message() -> None:
 
 def test_a_message_delivered_twice_is_the_same_bytes() -> None:
     server = ready_server()
-    server.deliver(Recv(**MESSAGE))
+    server.deliver(RECV)
     server.push(Event(id="e", type="x", timestamp=1, data=b""))
-    server.deliver(Recv(**MESSAGE))
+    server.deliver(RECV)
     first, _, second = server.outgoing()
     assert first == second
 
@@ -234,13 +216,13 @@ def test_nothing_can_be_said_before_connect_or_after_the_end() -> None:
     with pytest.raises(LocalProtocolError):
         server.accept(0)
     with pytest.raises(LocalProtocolError):
-        server.deliver(Recv(**MESSAGE))
+        server.deliver(RECV)
     with pytest.raises(LocalProtocolError):
         server.reject(2)
     server = ready_server()
     server.disconnect()
     with pytest.raises(LocalProtocolError):
-        server.deliver(Recv(**MESSAGE))
+        server.deliver(RECV)
     with pytest.raises(LocalProtocolError):
         server.disconnect()
     assert server.receive(b"\x70") == []
@@ -254,7 +236,7 @@ def test_a_session_is_accepted_once() -> None:
 @pytest.mark.parametrize("damage", list(Damage))
 def test_without_encryption_there_is_nothing_to_damage(damage: Damage) -> None:
     with pytest.raises(LocalProtocolError, match="damage"):
-        ready_server(encrypt=False).deliver(Recv(**MESSAGE), damage)
+        ready_server(encrypt=False).deliver(RECV, damage)
 
 
 @pytest.mark.parametrize("make", [new_server, ready_server])

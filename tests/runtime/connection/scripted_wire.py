@@ -5,6 +5,7 @@ import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
+from msgspec.structs import replace
 from pydantic import SecretStr
 
 from openclaw_channel_octo.clock import Clock
@@ -21,7 +22,8 @@ from openclaw_channel_octo.testing.octo.wire_server import (
     ServerEvent,
 )
 from openclaw_channel_octo.wire.crypto import KeyPair
-from openclaw_channel_octo.wire.packets import Connect, Flags, Ping, Recv, Recvack
+from openclaw_channel_octo.wire.packets import Connect, Flags, Ping, Recvack
+from tests.wire.vectors import RECV
 
 UID, IM_TOKEN = "helper_bot", "im-token-0"
 WALL_MS = 1_700_000_000_000
@@ -85,17 +87,8 @@ class Wire:
 
     def push(self, number: int, payload: bytes = b"{}", flags: Flags = Flags.RED_DOT) -> None:
         """Send a message of a group, with ``number`` as its id and sequence number."""
-        recv = Recv(
-            message_id=number,
-            message_seq=number,
-            client_msg_no=str(number),
-            from_uid="ann",
-            channel_id="g1",
-            channel_type=2,
-            timestamp=WALL_MS // 1000,
-            payload=payload,
-            flags=flags,
-        )
+        identity = {"message_id": number, "message_seq": number, "client_msg_no": str(number)}
+        recv = replace(RECV, **identity, timestamp=WALL_MS // 1000, payload=payload, flags=flags)
         self.server.deliver(recv)
         self.flush()
 
