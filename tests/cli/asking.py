@@ -42,8 +42,7 @@ async def busy(rig: Rig, host: ScriptedHost) -> tuple[str, str]:
     """Let a bot fail at a first message, run a second and queue a third; return the ids of the first two."""
     await rig.start(rig.config(), host)
     failed = await rig.mentioned("first", "notified")
-    running = await rig.mention("second")
-    await host.wait_for_turns(2)
+    running = await rig.under_way("second")
     await rig.mentioned("third", "queued")
     return failed, running
 

@@ -174,8 +174,7 @@ async def test_what_has_ended_is_unknown_or_may_be_one_of_several_is_not_buried_
 
 async def test_burying_while_the_bots_run_says_that_a_turn_under_way_still_ends(rig: Rig) -> None:
     host = await rig.start_with(ScriptedHost([Accepted("r"), HANG, Final("at last")]))
-    running = await rig.mention("think")
-    await host.wait_for_turns(1)
+    running = await rig.under_way("think")
     await rig.until_row(running, "running")
     async with controlled(rig):
         buried = await command("journal", "bury", running, "--store", rig.state_dir)

@@ -167,8 +167,7 @@ async def test_a_running_turn_is_shown_with_what_waits_behind_it_and_is_not_repa
 ) -> None:
     host = await fast_rig.start_with(ScriptedHost([Accepted("r"), HANG, Final("at last")]))
     store = str(fast_rig.state_dir)
-    first = await fast_rig.mention("one")
-    await host.wait_for_turns(1)
+    first = await fast_rig.under_way("one")
     second = await fast_rig.mentioned("two", "queued")
     async with controlled(fast_rig):
         shown = await beside_them("show", "--store", store, "--session", BAD)

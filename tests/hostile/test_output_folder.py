@@ -144,8 +144,7 @@ async def _stopped_in_the_middle(rig: Rig) -> tuple[str, Path]:
     """Let the bot stop while it sends a file of its run's folder; return the message and that folder."""
     host = await rig.start_with(ScriptedHost([Accepted("r"), HANG, Final("text", (item("sub/made.txt"),))]))
     rig.octo.fail_next("upload", Hang())
-    message_id = await rig.mention("go")
-    await host.wait_for_turns(1)
+    message_id = await rig.under_way("go")
     output = host.turns[0].output
     assert output is not None
     (output / "sub").mkdir()

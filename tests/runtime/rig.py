@@ -16,7 +16,7 @@ from openclaw_channel_octo.host.base import AgentHost
 from openclaw_channel_octo.host.configure import host_from_config
 from openclaw_channel_octo.ids import ChannelRef
 from openclaw_channel_octo.runtime.channel import OctoChannel
-from openclaw_channel_octo.testing import ChatLine, OctoDouble, RawMessage, RestCall
+from openclaw_channel_octo.testing import ChatLine, OctoDouble, RawMessage, RestCall, ScriptedHost
 from tests.until import PATIENCE_S, until
 
 ANN, BEN, HELPER, OTHER = "ann", "ben", "helper_bot", "other_bot"
@@ -135,6 +135,14 @@ class Rig:
         await self.until_row(message_id, state)
         return message_id
 
+    async def under_way(self, text: str, *, who: str = ANN, where: ChannelRef | None = None) -> str:
+        """Let a person mention the bot, wait until the agent of its scripted host has begun, and return the id."""
+        assert isinstance(self.host, ScriptedHost)
+        turns = len(self.host.turns)
+        message_id = await self.mention(text, who=who, where=where)
+        await self.host.wait_for_turns(turns + 1)
+        return message_id
+
     async def meet(self) -> None:
         """Let the bot meet the group, so that it has a cursor there."""
         await self.mentioned("hello")
@@ -193,6 +201,18 @@ class Rig:
             lambda: f"{state} as the state of row {message_id}: {self.rows()}",
         )
         return detail
+
+    async def until_answered(self, *message_ids: str) -> None:
+        """Wait until the rows of messages are answered."""
+        for message_id in message_ids:
+            await self.until_row(message_id, "answered")
+
+    async def broken_off(self, sends: int = 1) -> str:
+        """Let Ann mention the bot, stop it once it has begun to send so much, and return the message's id."""
+        message_id = await self.mention("go")
+        await self.octo.wait_for(lambda: len(self.calls("sendMessage")) >= sends)
+        await self.stop()
+        return message_id
 
     async def until_ended(self, *message_ids: str) -> list[str]:
         """Wait until messages have ended, and return how, in order."""

@@ -31,6 +31,7 @@ from openclaw_channel_octo.session.route import Routing
 from openclaw_channel_octo.session.status import Status
 from openclaw_channel_octo.store.journal import Journal
 from openclaw_channel_octo.testing import HANG, ErrorAnswer, Hang, RateLimit, RawMessage, ScriptedHost
+from openclaw_channel_octo.testing.host import Step
 from openclaw_channel_octo.wire.events import InboundMessage, Received
 from openclaw_channel_octo.wire.packets import Flags, Setting
 from tests.runtime.rig import ANN, BEN, HELPER, TOKEN, FastClock, Rig
@@ -95,8 +96,7 @@ async def test_no_turn_begins_during_a_drain_and_what_waits_is_answered_once_aft
     rig: Rig,
 ) -> None:
     host = await rig.start_with(ScriptedHost([Accepted("r"), HANG, Final("one")]), maxTurns=1)
-    running = await rig.mention("one")
-    await host.wait_for_turns(1)
+    running = await rig.under_way("one")
     for_a_slot = await rig.mention("two", where=rig.thread)
     in_the_lane = await rig.mention("three")
     await rig.until_row(for_a_slot, "queued")
@@ -110,8 +110,7 @@ async def test_no_turn_begins_during_a_drain_and_what_waits_is_answered_once_aft
     assert rig.column("state") == {running: "answered", for_a_slot: "queued", in_the_lane: "queued"}
     assert rig.column("attempt") == {running: 1, for_a_slot: 0, in_the_lane: 0}
     again = await rig.start_with(ScriptedHost())
-    await rig.until_row(for_a_slot, "answered")
-    await rig.until_row(in_the_lane, "answered")
+    await rig.until_answered(for_a_slot, in_the_lane)
     assert sorted(turn.text for turn in again.turns) == ["@Helper three", "@Helper two"]
     assert rig.said() == ["one", "echo: @Helper three"]
 
@@ -143,8 +142,7 @@ async def test_a_stop_that_is_cancelled_at_any_moment_and_again_has_closed_every
 async def test_typing_ends_for_messages_that_a_drain_leaves_to_the_next_start(fast_rig: Rig) -> None:
     rig = fast_rig
     host = await rig.start_with(ScriptedHost([Accepted("r"), HANG, Final("one")]), maxTurns=1)
-    await rig.mention("one")
-    await host.wait_for_turns(1)
+    await rig.under_way("one")
     await rig.mentioned("two", "queued", where=rig.thread)
     assert rig.channel is not None
     stopping = asyncio.create_task(rig.channel.stop(1_000))
@@ -197,28 +195,29 @@ async def test_restarts_under_load_cost_a_message_that_never_ran_no_attempt(rig:
         await rig.until_row(message_id, "notified" if attempts[message_id] == 2 else "answered")
 
 
-async def test_a_block_whose_sending_outlasts_the_budget_arrives_and_so_does_what_the_run_ended_with(
-    fast_rig: Rig,
+@pytest.mark.parametrize(
+    ("steps", "state", "said"),
+    [
+        pytest.param(
+            [Block("part"), Final("end")], "answered", ["part", "end"], id="and what the run ended with"
+        ),
+        pytest.param(
+            [Block("part"), Block("more"), HANG],
+            "notified",
+            ["part", "more", TEXTS.timeout],
+            id="before a notice",
+        ),
+    ],
+)
+async def test_a_block_whose_sending_outlasts_the_budget_arrives(
+    fast_rig: Rig, steps: list[Step], state: str, said: list[str]
 ) -> None:
-    rig = fast_rig
-    host = ScriptedHost([Accepted("r"), Block("part"), Final("end")])
-    await rig.start(rig.config(host={"timeoutSeconds": 10}), host)
-    rig.octo.fail_next("sendMessage", RateLimit(retry_after=8), times=4)
-    await rig.mentioned("go")
-    assert rig.said() == ["part", "end"]
-    assert chunk_states(rig) == ["sent", "sent"]
-
-
-async def test_a_block_that_is_being_sent_when_the_budget_ends_arrives_before_the_notice(
-    fast_rig: Rig,
-) -> None:
-    rig = fast_rig
-    host = ScriptedHost([Accepted("r"), Block("part"), Block("more"), HANG])
-    await rig.start(rig.config(host={"timeoutSeconds": 10}), host)
-    rig.octo.fail_next("sendMessage", RateLimit(retry_after=8), times=4)
-    await rig.mentioned("go", "notified")
-    assert rig.said() == ["part", "more", TEXTS.timeout]
-    assert chunk_states(rig) == ["sent", "sent", "sent"]
+    host = ScriptedHost([Accepted("r"), *steps])
+    await fast_rig.start(fast_rig.config(host={"timeoutSeconds": 10}), host)
+    fast_rig.octo.fail_next("sendMessage", RateLimit(retry_after=8), times=4)
+    await fast_rig.mentioned("go", state)
+    assert fast_rig.said() == said
+    assert chunk_states(fast_rig) == ["sent"] * len(said)
 
 
 @pytest.mark.parametrize("online", [True, False], ids=["online", "away"])
@@ -253,8 +252,7 @@ async def test_first_words_that_could_not_be_looked_for_are_found_although_the_b
     rig.octo.heal()
     await rig.start(rig.config(), host)
     third = await rig.octo.say(BEN, rig.dm, "third")
-    await rig.until_row(first, "answered")
-    await rig.until_row(third, "answered")
+    await rig.until_answered(first, third)
     assert sorted(turn.message_id for turn in host.turns)[1:] == [first, second, third]
 
 
@@ -285,26 +283,26 @@ POINTS: dict[str, tuple[Any, str]] = {
 }
 
 
+def break_once(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str) -> None:
+    """Let the next call of a function fail with an error that nobody foresaw."""
+    original = getattr(owner, name)
+
+    def breaks(*_: Any, **__: Any) -> Any:
+        monkeypatch.setattr(owner, name, original)
+        raise RuntimeError("nobody foresaw this")
+
+    monkeypatch.setattr(owner, name, breaks)
+
+
 @pytest.mark.parametrize("point", POINTS)
 async def test_an_unexpected_error_in_the_handling_of_one_message_leaves_the_rest_of_its_batch_alone(
     rig: Rig, monkeypatch: pytest.MonkeyPatch, point: str
 ) -> None:
     rig.clock = FastClock()
-    owner, name = POINTS[point]
-    original, left = getattr(owner, name), 1
-
-    def breaks(*args: Any, **kwargs: Any) -> Any:
-        nonlocal left
-        left -= 1
-        if left == 0:
-            raise RuntimeError("nobody foresaw this")
-        return original(*args, **kwargs)
-
     host = await rig.start_with(ScriptedHost())
-    monkeypatch.setattr(owner, name, breaks)
+    break_once(monkeypatch, *POINTS[point])
     ids = [await rig.mention(f"m{number}") for number in range(4)]
-    for message_id in ids:
-        await rig.until_row(message_id, "answered")
+    await rig.until_answered(*ids)
     assert sorted(turn.message_id for turn in host.turns) == sorted(ids)
 
 
@@ -355,20 +353,11 @@ async def test_a_message_that_breaks_the_gate_is_a_dead_letter_with_its_payload_
 async def test_a_bot_that_breaks_takes_up_what_it_had_recorded_and_not_begun(
     fast_rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rig, take, left = fast_rig, GapFiller.take, 1
-
-    def breaks(sequence: GapFiller, outcomes: Any) -> None:
-        nonlocal left
-        left -= 1
-        if left == 0:
-            raise RuntimeError("nobody foresaw this")
-        take(sequence, outcomes)
-
+    rig = fast_rig
     host = await rig.start_with(ScriptedHost())
-    monkeypatch.setattr(GapFiller, "take", breaks)
+    break_once(monkeypatch, GapFiller, "take")
     ids = [await rig.mention(f"m{number}") for number in range(3)]
-    for message_id in ids:
-        await rig.until_row(message_id, "answered")
+    await rig.until_answered(*ids)
     assert [turn.message_id for turn in host.turns] == ids
 
 
@@ -398,19 +387,9 @@ async def test_a_background_job_that_breaks_is_shown_in_the_status_and_goes_on(
 async def test_receipts_of_a_conversation_go_on_after_an_error_nobody_foresaw(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    receipt, left = BotApi.read_receipt, 1
-
-    async def breaks(api: BotApi, *args: Any) -> None:
-        nonlocal left
-        left -= 1
-        if left == 0:
-            raise RuntimeError("nobody foresaw this")
-        await receipt(api, *args)
-
-    monkeypatch.setattr(BotApi, "read_receipt", breaks)
+    break_once(monkeypatch, BotApi, "read_receipt")
     host = await rig.start_with(ScriptedHost([Accepted("r"), HANG, Final("one")]))
-    await rig.mention("one")
-    await host.wait_for_turns(1)
+    await rig.under_way("one")
     second = await rig.mention("two")
     await rig.octo.wait_for(
         lambda: second in {line.message_id for line in rig.octo.chat(rig.group) if line.read_by}
@@ -432,8 +411,7 @@ async def test_mentions_after_the_servers_numbering_went_back_are_answered_once(
     rig.octo.roll_back(rig.group, kept)
     missed = [await rig.mention(f"missed {number}") for number in range(2)]
     rig.octo.start_sockets()
-    for message_id in missed:
-        await rig.until_row(message_id, "answered")
+    await rig.until_answered(*missed)
     await rig.octo.wait_for(lambda: rig.octo.online(HELPER))
     await rig.mentioned("live")
     texts = [turn.text.removeprefix("@Helper ") for turn in host.turns]
@@ -457,8 +435,7 @@ async def test_ages_are_measured_by_the_servers_clock(rig: Rig, away: None) -> N
     await rig.octo.say(BEN, rig.dm, "hello?")
     rig.clock = WrongClock()
     host = await rig.start_with(ScriptedHost())
-    for message_id in asked:
-        await rig.until_row(message_id, "answered")
+    await rig.until_answered(*asked)
     await rig.until_row(await rig.octo.say(BEN, rig.dm, "third"), "answered")
     assert first_words in {turn.message_id for turn in host.turns}
 
@@ -467,9 +444,8 @@ async def test_a_bot_whose_socket_cannot_be_opened_answers_what_an_earlier_proce
     fast_rig: Rig,
 ) -> None:
     rig = fast_rig
-    host = await rig.start_with(ScriptedHost([Accepted("r"), HANG]))
-    message_id = await rig.mention("hello")
-    await host.wait_for_turns(1)
+    await rig.start_with(ScriptedHost([Accepted("r"), HANG]))
+    message_id = await rig.under_way("hello")
     await rig.stop()
     rig.octo.stop_sockets()
     await rig.start_blind(rig.config(), ScriptedHost())
@@ -495,8 +471,7 @@ async def test_many_conversations_on_a_slow_server_are_all_caught_up_with(
     asked = [await rig.mention("hello", where=group) for group in groups]
     caplog.set_level(logging.WARNING)
     await rig.start(rig.config(maxTurns=32), ScriptedHost())
-    for message_id in asked:
-        await rig.until_row(message_id, "answered")
+    await rig.until_answered(*asked)
     assert "could not be read" not in caplog.text
 
 
@@ -514,8 +489,7 @@ async def test_a_state_folder_older_than_the_chat_answers_nothing_twice(rig: Rig
     shutil.copytree(rig.state_dir, rig.state_dir.with_name("backup"))
 
     await rig.start(rig.config(), ScriptedHost())
-    for message_id in waiting:
-        await rig.until_row(message_id, "answered")
+    await rig.until_answered(*waiting)
     unknown = [await rig.mention(f"later {number}") for number in range(3)]
     unknown.append(await rig.octo.say(ANN, rig.dm, "directly"))
     command = await rig.mention("/status")

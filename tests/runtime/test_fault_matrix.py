@@ -275,8 +275,7 @@ async def test_mentions_before_during_and_after_a_fault_are_each_answered_once_a
         sent += [await rig.mention("during 1"), await rig.mention("during 2")]
     await bench.until_again_online()
     sent += [await rig.mention("after 1"), await rig.mention("after 2")]
-    for message_id in sent:
-        await rig.until_row(message_id, "answered")
+    await rig.until_answered(*sent)
     texts = ["before 1", "before 2", "during 1", "during 2", "after 1", "after 2"]
     assert rig.said() == [f"echo: @Helper {text}" for text in texts]
     assert bench.status.state is LinkState.ONLINE

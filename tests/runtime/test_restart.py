@@ -37,9 +37,8 @@ async def test_messages_that_waited_are_answered_after_a_restart_in_their_order(
 
 
 async def test_a_lane_that_was_full_is_taken_up_whole(rig: Rig) -> None:
-    host = await rig.start_with(ScriptedHost([Accepted("r"), HANG]), laneLength=2)
-    await rig.mention("0")
-    await host.wait_for_turns(1)
+    await rig.start_with(ScriptedHost([Accepted("r"), HANG]), laneLength=2)
+    await rig.under_way("0")
     for number in (1, 2):
         await rig.mentioned(str(number), "queued")
     await rig.stop()
@@ -115,9 +114,8 @@ async def test_draining_lets_the_running_turn_end_and_keeps_what_waits(rig: Rig)
 
 
 async def test_a_turn_that_outlives_the_draining_is_reported_as_cut_short(fast_rig: Rig) -> None:
-    host = await fast_rig.start_with(ScriptedHost([Accepted("r"), HANG]))
-    message_id = await fast_rig.mention("one")
-    await host.wait_for_turns(1)
+    await fast_rig.start_with(ScriptedHost([Accepted("r"), HANG]))
+    message_id = await fast_rig.under_way("one")
     assert fast_rig.channel is not None
     assert not await fast_rig.channel.stop(2)
     assert fast_rig.rows()[message_id][0] == "running"

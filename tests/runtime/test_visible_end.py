@@ -173,8 +173,7 @@ async def test_mentions_at_the_same_instant_share_one_announcement_and_are_answe
     rig.write_session({"status": "failed", "sessionId": "s1"})
     await rig.start(rig.config())
     ids = [await rig.mention(f"m{number}", who=who) for number, who in enumerate((ANN, BEN, ANN, BEN))]
-    for message_id in ids:
-        await rig.until_row(message_id, "answered")
+    await rig.until_answered(*ids)
     assert rig.said() == [RESTART, *(f"@Helper m{number}" for number in range(4))]
 
 

@@ -250,9 +250,12 @@ class Account:
         )
         self.running: asyncio.Task[None] | None = None
 
-    async def start(self) -> None:
+    async def start(self, seconds: float = 0) -> None:
+        """Start it and let so much time pass."""
         self.running = asyncio.create_task(self.supervisor.run())
         await self.clock.settle()
+        if seconds:
+            await self.clock.advance(seconds)
 
     async def stop(self) -> None:
         """Cancel it; it has to be gone when time has settled."""

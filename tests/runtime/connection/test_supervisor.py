@@ -31,8 +31,7 @@ NOT_ALLOWED = PermissionDenied("register", "bot not available", status=403)
 
 async def test_a_bot_registers_once_and_stays_online_for_a_day(bot: Account) -> None:
     assert_status(bot, LinkState.CONNECTING, 0, "starting")
-    await bot.start()
-    await bot.clock.advance(24 * HOUR_S)
+    await bot.start(24 * HOUR_S)
     assert_status(bot, LinkState.ONLINE, 0, "protocol version 5")
     assert (len(bot.api.registered_at), bot.network.opened_at, bot.connected) == (1, [0], [0])
     assert [registration.robot_id for registration in bot.prepared] == [UID]
@@ -44,8 +43,7 @@ async def test_a_configured_address_wins_over_the_one_the_server_names() -> None
 
 
 async def test_a_lost_connection_is_opened_again_without_registering(bot: Account) -> None:
-    await bot.start()
-    await bot.clock.advance(100)
+    await bot.start(100)
     bot.network.wires[0].drop()
     await bot.clock.settle()
     assert_status(bot, LinkState.CONNECTING, 100, "the server closed the connection")
@@ -56,8 +54,7 @@ async def test_a_lost_connection_is_opened_again_without_registering(bot: Accoun
 
 async def test_an_unreachable_server_is_tried_with_doubling_waits_up_to_a_minute(bot: Account) -> None:
     bot.network.usual = NOBODY
-    await bot.start()
-    await bot.clock.advance(300)
+    await bot.start(300)
     assert bot.network.waits == [1, 2, 4, 8, 16, 32, 60, 60, 60]
     assert_status(bot, LinkState.CONNECTING, 0, "connection refused")
     assert len(bot.api.registered_at) == 1
@@ -74,8 +71,7 @@ async def test_waits_are_spread_by_a_quarter_either_way(jitter: float, first: fl
 
 async def test_a_session_of_half_a_minute_makes_the_waits_short_again(bot: Account) -> None:
     bot.network.script = [NOBODY] * 6
-    await bot.start()
-    await bot.clock.advance(63)
+    await bot.start(63)
     assert bot.status.state is LinkState.ONLINE
     await bot.clock.advance(30)
     bot.network.wires[0].drop()
@@ -86,15 +82,13 @@ async def test_a_session_of_half_a_minute_makes_the_waits_short_again(bot: Accou
 
 async def test_sessions_that_break_at_once_are_opened_more_and_more_rarely(bot: Account) -> None:
     bot.network.usual = lose_after_connack
-    await bot.start()
-    await bot.clock.advance(200)
+    await bot.start(200)
     assert bot.network.waits == [1, 2, 4, 8, 16, 32, 60, 60]
     assert len(bot.api.registered_at) == 1
 
 
 async def test_a_kick_closes_our_socket_waits_a_minute_says_why_and_recovers(bot: Account) -> None:
-    await bot.start()
-    await bot.clock.advance(100)
+    await bot.start(100)
     bot.network.wires[0].kick("login in other device")
     await bot.clock.settle()
     assert bot.network.wires[0].closed
@@ -134,8 +128,7 @@ async def test_only_a_session_of_half_an_hour_makes_the_wait_after_a_kick_short_
     bot: Account, session_s: float, wait_s: float
 ) -> None:
     bot.network.script = [kick_after_connack, kick_after_connack]
-    await bot.start()
-    await bot.clock.advance(60 + 120 + session_s)
+    await bot.start(60 + 120 + session_s)
     bot.network.wires[-1].kick()
     await bot.clock.advance(wait_s - 1)
     assert len(bot.network.wires) == 3
@@ -145,8 +138,7 @@ async def test_only_a_session_of_half_an_hour_makes_the_wait_after_a_kick_short_
 
 async def test_three_silent_drops_register_once_and_the_new_token_is_used(bot: Account) -> None:
     bot.network.script = [drop, drop, drop]
-    await bot.start()
-    await bot.clock.advance(3)
+    await bot.start(3)
     assert_status(bot, LinkState.SUSPECT, 3, "the server dropped our token")
     assert len(bot.api.registered_at) == 1
     await bot.clock.advance(4)
@@ -158,8 +150,7 @@ async def test_three_silent_drops_register_once_and_the_new_token_is_used(bot: A
 
 async def test_two_silent_drops_are_no_reason_to_register(bot: Account) -> None:
     bot.network.script = [drop, drop]
-    await bot.start()
-    await bot.clock.advance(3)
+    await bot.start(3)
     assert_status(bot, LinkState.ONLINE, 3, "protocol version")
     assert len(bot.api.registered_at) == 1
 
@@ -169,8 +160,7 @@ async def test_a_token_that_stays_bad_is_registered_and_tried_ever_more_rarely(
     bot: Account, answer: Answer
 ) -> None:
     bot.network.usual = answer
-    await bot.start()
-    await bot.clock.advance(60)
+    await bot.start(60)
     assert bot.status.state is LinkState.SUSPECT
     suspect_since = seconds(bot.status)
     await bot.clock.advance(HOUR_S - 60)
@@ -190,8 +180,7 @@ async def test_a_token_that_is_dropped_again_soon_after_it_was_registered_again_
 ) -> None:
     """Each new token lives for less than half a minute, or not at all."""
     bot.network.script = [drop, drop, drop, *[lives, drop, drop, drop] * times]
-    await bot.start()
-    await bot.clock.advance(12 * HOUR_S)
+    await bot.start(12 * HOUR_S)
     assert bot.status.state is LinkState.ONLINE
     assert bot.tokens[-1] == f"im-token-{len(bot.api.registered_at)}"
     last_drop = bot.network.opened_at[-2]
@@ -204,8 +193,7 @@ async def test_the_log_and_the_status_name_a_dropped_token_and_that_it_was_regis
     bot: Account, caplog: pytest.LogCaptureFixture
 ) -> None:
     bot.network.script = [drop, drop, drop, ignore]
-    await bot.start()
-    await bot.clock.advance(7)
+    await bot.start(7)
     assert "the server dropped our token; registered again" in caplog.text
     assert_status(bot, LinkState.SUSPECT, 3, "the server dropped our token; registered again")
     assert "im-token" not in caplog.text + bot.status.why
@@ -216,16 +204,14 @@ async def test_short_sessions_between_silent_drops_register_again_at_the_long_wa
 ) -> None:
     bot.network.script = [drop, drop, drop, *[lose_after_connack, drop, drop, drop] * 20]
     bot.network.usual = drop
-    await bot.start()
-    await bot.clock.advance(HOUR_S)
+    await bot.start(HOUR_S)
     assert len(bot.api.registered_at) <= 8
     assert bot.status.state is LinkState.SUSPECT
 
 
 async def test_after_a_healthy_session_a_bad_token_is_registered_once_more(bot: Account) -> None:
     bot.network.script = [drop, drop, drop, accept, drop, drop, drop]
-    await bot.start()
-    await bot.clock.advance(10)
+    await bot.start(10)
     await bot.clock.advance(60)
     bot.network.wires[-1].drop()
     await bot.clock.advance(30)
@@ -235,8 +221,7 @@ async def test_after_a_healthy_session_a_bad_token_is_registered_once_more(bot: 
 
 async def test_a_server_in_trouble_that_says_so_does_not_make_the_token_suspect(bot: Account) -> None:
     bot.network.script = [reject(ReasonCode.SYSTEM_ERROR)] * 6
-    await bot.start()
-    await bot.clock.advance(62)
+    await bot.start(62)
     assert_status(bot, LinkState.CONNECTING, 0, "reason 15")
     assert len(bot.api.registered_at) == 1
     await bot.clock.advance(1)
@@ -260,8 +245,7 @@ async def test_a_refused_bot_says_so_connects_nothing_and_asks_again_every_now_a
     bot: Account, refusal: ApiError, caplog: pytest.LogCaptureFixture
 ) -> None:
     bot.api.usual = refusal
-    await bot.start()
-    await bot.clock.advance(2 * HOUR_S)
+    await bot.start(2 * HOUR_S)
     assert bot.api.registered_at == [0, 300, 900, 2100, 3900, 5700]
     assert_status(bot, LinkState.REFUSED, 0, "ask its owner")
     assert refusal.detail in bot.status.why
@@ -285,8 +269,7 @@ async def test_a_bot_whose_owner_revoked_it_is_refused_when_it_registers_again(b
 async def test_a_bot_that_is_taken_again_is_no_longer_called_refused(bot: Account) -> None:
     bot.api.script = [BAD_TOKEN]
     bot.network.hang = True
-    await bot.start()
-    await bot.clock.advance(300)
+    await bot.start(300)
     assert_status(bot, LinkState.CONNECTING, 300, "registered")
 
 
@@ -301,8 +284,7 @@ async def test_an_api_that_is_down_at_the_start_is_asked_again_until_it_answers(
 
 async def test_a_connack_that_never_comes_costs_eight_seconds_and_then_the_wait(bot: Account) -> None:
     bot.network.script = [ignore]
-    await bot.start()
-    await bot.clock.advance(8)
+    await bot.start(8)
     assert_status(bot, LinkState.CONNECTING, 0, "nothing received for 8 s")
     assert bot.network.wires[0].closed
     await bot.clock.advance(1)
@@ -342,14 +324,12 @@ async def test_a_disk_that_stays_full_is_tried_more_and_more_rarely(bot: Account
         wire.push(7)
 
     bot.network.usual = push
-    await bot.start()
-    await bot.clock.advance(130)
+    await bot.start(130)
     assert bot.network.waits == [1, 2, 4, 8, 16, 32, 60]
 
 
 async def test_garbage_from_the_server_is_told_and_the_bot_connects_anew(bot: Account) -> None:
-    await bot.start()
-    await bot.clock.advance(5)
+    await bot.start(5)
     bot.network.wires[0].push_bytes(b"\xf0\x00")
     await bot.clock.settle()
     assert_status(bot, LinkState.CONNECTING, 5, "does not exist")

@@ -59,8 +59,7 @@ async def kicked(bot: Account) -> None:
 
 async def suspect(bot: Account) -> None:
     bot.network.usual = drop
-    await bot.start()
-    await bot.clock.advance(60)
+    await bot.start(60)
 
 
 async def paused(bot: Account) -> None:

@@ -251,8 +251,7 @@ async def test_a_file_that_vanished_before_the_restart_becomes_a_line(rig: Rig, 
 
 async def test_a_file_in_the_runs_own_folder_is_sent_and_the_folder_removed(rig: Rig, shared: Path) -> None:
     host = await rig.start_with(ScriptedHost([Accepted("r"), HANG, Final("", (item("made.txt"),))]))
-    message_id = await rig.mention("go")
-    await host.wait_for_turns(1)
+    message_id = await rig.under_way("go")
     output = host.turns[0].output
     assert output is not None
     (output / "made.txt").write_text("made")

@@ -56,9 +56,7 @@ async def test_after_a_restart_an_answer_or_a_notice_stands_in_the_chat_once_wit
 
 async def test_a_process_that_dies_between_two_chunks_leaves_an_answer_that_is_finished(rig: Rig) -> None:
     await rig.start_with(ScriptedHost([Accepted("r"), Final(LONG)]), replyChunk=100)
-    message_id = await rig.mention("go")
-    await rig.octo.wait_for(lambda: len(rig.calls("sendMessage")) >= 2)
-    await rig.stop()
+    message_id = await rig.broken_off(2)
     assert rig.said()
     await rig.start(rig.config(replyChunk=100), ScriptedHost())
     await rig.until_row(message_id, "answered")
@@ -155,8 +153,7 @@ async def test_notices_and_answers_of_commands_name_their_message_too_and_announ
     host = await rig.start_with(ScriptedHost([Accepted("r"), Failed("failed", "no")]), laneLength=1)
     failed = await rig.mentioned("go", "notified")
     host.script(Accepted("r"), HANG, Final("done"))
-    done = await rig.mention("again")
-    await host.wait_for_turns(2)
+    done = await rig.under_way("again")
     host.script(Accepted("r"), Final("waited"))
     waits = await rig.mentioned("waits", "queued")
     busy = await rig.mentioned("too much", "notified")
@@ -191,9 +188,7 @@ async def test_a_file_names_the_message_it_answers(rig: Rig) -> None:
 async def test_the_reason_of_a_notice_outlives_the_process_that_dies_while_it_sends_it(rig: Rig) -> None:
     await rig.start(rig.config(), ScriptedHost([Accepted("r"), Failed("failed", "the model said no")]))
     rig.octo.fail_next("sendMessage", Hang())
-    message_id = await rig.mention("go")
-    await rig.octo.wait_for(lambda: rig.calls("sendMessage"))
-    await rig.stop()
+    message_id = await rig.broken_off()
     await rig.start(rig.config(), ScriptedHost())
     assert await rig.until_row(message_id, "notified") == "the model said no"
     assert rig.said() == [TEXTS.failed]
@@ -203,9 +198,7 @@ async def test_what_a_failed_run_wrote_and_its_notice_are_one_end_across_a_resta
     host = ScriptedHost([Accepted("r"), Failed("failed", "no luck", partial="half an answer")])
     await rig.start(rig.config(), host)
     rig.octo.fail_next("sendMessage", Hang())
-    message_id = await rig.mention("go")
-    await rig.octo.wait_for(lambda: rig.calls("sendMessage"))
-    await rig.stop()
+    message_id = await rig.broken_off()
     again = await rig.start_with(ScriptedHost())
     assert await rig.until_row(message_id, "notified") == "no luck"
     assert rig.said() == ["half an answer […]", TEXTS.failed]

@@ -17,8 +17,7 @@ from tests.runtime.rig import ANN, BEN, RESTART, Rig
 async def test_a_waiting_mention_is_shown_as_read_while_another_turn_runs(rig: Rig) -> None:
     host = ScriptedHost([Accepted("r"), HANG, Final("one")], [Accepted("r"), Final("two")])
     await rig.start(rig.config(), host)
-    first = await rig.mention("first")
-    await host.wait_for_turns(1)
+    first = await rig.under_way("first")
     second = await rig.mention("second", who=BEN)
     await rig.octo.wait_for(
         lambda: {line.message_id for line in rig.octo.chat(rig.group) if line.read_by} == {first, second}

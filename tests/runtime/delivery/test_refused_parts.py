@@ -206,9 +206,7 @@ async def test_a_process_that_dies_behind_a_refused_part_leaves_the_rest_and_the
 ) -> None:
     await rig.start(rig.config(replyChunk=100), ScriptedHost([Accepted("r"), Final(ANSWER)]))
     plan(rig, FILTERED, Hang())
-    message_id = await rig.mention("go")
-    await rig.octo.wait_for(lambda: len(rig.calls("sendMessage")) == 2)
-    await rig.stop()
+    message_id = await rig.broken_off(2)
     again = await rig.start_with(ScriptedHost(), replyChunk=100)
     assert (await rig.until_row(message_id, "notified")).startswith("a part was refused: ")
     assert rig.said() == [*PARTS[1:], TOLD]
@@ -218,9 +216,7 @@ async def test_a_process_that_dies_behind_a_refused_part_leaves_the_rest_and_the
 async def test_a_part_that_is_refused_to_the_next_process_is_told_too(rig: Rig) -> None:
     await rig.start(rig.config(replyChunk=100), ScriptedHost([Accepted("r"), Final(ANSWER)]))
     plan(rig, Hang())
-    message_id = await rig.mention("go")
-    await rig.octo.wait_for(lambda: rig.calls("sendMessage"))
-    await rig.stop()
+    message_id = await rig.broken_off()
     plan(rig, PASS, FILTERED)
     await rig.start(rig.config(replyChunk=100), ScriptedHost())
     await rig.until_row(message_id, "notified")
@@ -230,9 +226,7 @@ async def test_a_part_that_is_refused_to_the_next_process_is_told_too(rig: Rig) 
 async def test_a_process_that_dies_behind_a_refused_notice_leaves_a_dead_letter(rig: Rig) -> None:
     await rig.start(rig.config(), ScriptedHost([Accepted("r"), Final("answer")]))
     plan(rig, FILTERED, Hang())
-    message_id = await rig.mention("go")
-    await rig.octo.wait_for(lambda: len(rig.calls("sendMessage")) == 2)
-    await rig.stop()
+    message_id = await rig.broken_off(2)
     rig.sql("UPDATE delivery SET state = 'dead'")
     await rig.start(rig.config(), ScriptedHost())
     assert "earlier process" in await rig.until_row(message_id, "dead")

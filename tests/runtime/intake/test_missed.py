@@ -44,8 +44,7 @@ async def test_mentions_sent_while_the_bot_was_away_are_answered_after_its_start
     ids = [await rig.mention(f"m{number}") for number in range(3)]
     await rig.octo.say(BEN, rig.group, "chatter")
     host = await rig.start_with(ScriptedHost())
-    for message_id in ids:
-        await rig.until_row(message_id, "answered")
+    await rig.until_answered(*ids)
     assert texts(host) == ["m0", "m1", "m2"]
 
 
@@ -268,8 +267,7 @@ async def test_a_crash_between_commit_and_lane_does_not_change_the_order(rig: Ri
         rig.payload_of(line),
     )
     host = await rig.start_with(ScriptedHost())
-    await rig.until_row(first, "answered")
-    await rig.until_row(second, "answered")
+    await rig.until_answered(first, second)
     assert texts(host) == ["m3", "m4"]
 
 
@@ -348,6 +346,5 @@ async def test_the_history_overtakes_no_message_that_is_recorded_and_not_in_its_
         await asyncio.sleep(0)
     gate.set()
     await catching_up
-    await rig.until_row(first, "answered")
-    await rig.until_row(second, "answered")
+    await rig.until_answered(first, second)
     assert texts(host) == ["hello", "first", "second"]

@@ -31,8 +31,7 @@ async def test_help_lists_the_commands_and_asks_no_agent(rig: Rig, host: Scripte
 
 
 async def test_every_command_has_an_answer_of_its_own(rig: Rig) -> None:
-    host = ScriptedHost()
-    await rig.start(rig.config(), host)
+    host = await rig.start_with(ScriptedHost())
     for command in COMMANDS:
         await rig.until_row(await rig.octo.say(ANN, rig.dm, command), "answered")
     assert len(set(rig.said(ChannelRef(ANN, 1)))) == len(COMMANDS)
@@ -45,9 +44,8 @@ async def test_an_unknown_word_with_a_slash_is_an_ordinary_message(rig: Rig, hos
 
 
 async def test_the_owner_stops_a_running_turn_in_a_group(rig: Rig) -> None:
-    host = await rig.start_with(ScriptedHost([Accepted("r"), HANG, Final("never")]))
-    running = await rig.mention("long job", who=BEN)
-    await host.wait_for_turns(1)
+    await rig.start_with(ScriptedHost([Accepted("r"), HANG, Final("never")]))
+    running = await rig.under_way("long job", who=BEN)
     await rig.until_row(await rig.mention("/stop", who=ANN), "answered")
     await rig.until_row(running, "notified")
     assert sorted(rig.said()) == ["Stopping.", "⏹️ Stopped."]
@@ -58,8 +56,7 @@ async def test_the_owner_stops_a_running_turn_in_a_group(rig: Rig) -> None:
 @pytest.mark.parametrize("command", ["/stop", "/reset"])
 async def test_others_may_not_stop_or_reset_in_a_group(rig: Rig, command: str) -> None:
     host = await rig.start_with(ScriptedHost([Accepted("r"), HANG, Final("done")]))
-    await rig.mention("long job")
-    await host.wait_for_turns(1)
+    await rig.under_way("long job")
     session_id = host.sessions[GROUP_KEY].session_id
     await rig.until_row(await rig.mention(command, who=BEN), "answered")
     assert rig.said() == [OWNER_ONLY]
@@ -77,8 +74,7 @@ async def test_everybody_resets_their_own_conversation(rig: Rig, host: ScriptedH
 
 async def test_status_tells_the_session_and_what_waits(rig: Rig) -> None:
     host = await rig.start_with(ScriptedHost([Accepted("r"), HANG, Final("done")]))
-    await rig.mention("long job")
-    await host.wait_for_turns(1)
+    await rig.under_way("long job")
     await rig.mention("waits")
     await rig.mentioned("/status")
     assert rig.said() == ["Session: running\nWaiting messages: 1"]
@@ -104,8 +100,7 @@ async def test_people_the_operator_names_stop_in_groups_and_others_still_do_not(
 ) -> None:
     host = ScriptedHost([Accepted("r"), HANG, Final("never")])
     await rig.start(rig.config(commands={"allowFrom": listed}), host)
-    running = await rig.mention("long job")
-    await host.wait_for_turns(1)
+    running = await rig.under_way("long job")
     await rig.until_row(await rig.mention("/stop", who=BEN), "answered")
     await rig.until_row(running, "notified")
     assert sorted(rig.said()) == ["Stopping.", "⏹️ Stopped."]

@@ -236,8 +236,7 @@ async def test_a_reset_is_not_undone_by_what_the_server_remembers(rig: Rig) -> N
 
 async def test_what_reached_no_agent_is_told_with_the_next_message_and_marked(rig: Rig) -> None:
     host = await rig.start_with(ScriptedHost([Accepted("r"), HANG]), laneLength=1)
-    first = await rig.mention("first")
-    await host.wait_for_turns(1)
+    first = await rig.under_way("first")
     second = await rig.mention("second")
     await rig.mentioned("the lane is full", "notified")
     host.release()

@@ -136,8 +136,7 @@ async def test_mentions_that_arrive_in_one_packet_share_one_announcement_in_each
         ids.append(await rig.mention(f"m{number}", who=(ANN, BEN)[number % 2]))
         ids.append(await rig.mention(f"t{number}", who=BEN, where=rig.thread))
     rig.octo.thaw()
-    for message_id in ids:
-        await rig.until_row(message_id, "answered")
+    await rig.until_answered(*ids)
     assert rig.said() == [RESTART, *(f"echo: @Helper m{number}" for number in range(6))]
     assert rig.said(rig.thread) == [RESTART, *(f"echo: @Helper t{number}" for number in range(6))]
 
@@ -245,6 +244,5 @@ async def test_a_host_that_orders_turns_itself_gets_the_turn_while_somebody_else
     await rig.until_row(second, "queued")
     assert len(host.turns) == 1  # our own turns stay one behind the other all the same
     host.release()
-    await rig.until_row(first, "answered")
-    await rig.until_row(second, "answered")
+    await rig.until_answered(first, second)
     assert rig.said() == ["one", "two"]

@@ -197,24 +197,21 @@ async def test_a_worker_that_others_cancel_before_its_first_step_leaves_no_lane_
 async def test_a_full_lane_says_busy_once_for_a_burst_and_ends_every_message_of_it(rig: Rig) -> None:
     host = ScriptedHost([Accepted("r"), HANG, Final("a")], [Accepted("r"), Final("b")])
     await rig.start(rig.config(laneLength=1), host)
-    running = await rig.mention("a")
-    await host.wait_for_turns(1)
+    running = await rig.under_way("a")
     waiting = await rig.mention("b")
     refused = [await rig.mention(f"too much {number}", who=BEN) for number in range(4)]
     for message_id in refused:
         assert await rig.until_row(message_id, "notified") == "lane full"
     assert rig.said() == [BUSY]
     host.release()
-    await rig.until_row(running, "answered")
-    await rig.until_row(waiting, "answered")
+    await rig.until_answered(running, waiting)
     assert rig.said() == [BUSY, "a", "b"]
 
 
 async def test_the_next_burst_gets_a_notice_of_its_own(rig: Rig) -> None:
     hanging: list[list[Step]] = [[Accepted("r"), HANG, Final(text)] for text in "abc"]
     host = await rig.start_with(ScriptedHost(*hanging), laneLength=1)
-    await rig.mention("a")
-    await host.wait_for_turns(1)
+    await rig.under_way("a")
     await rig.mention("b")
     await rig.mentioned("refused", "notified")
     host.release()
@@ -229,8 +226,7 @@ async def test_the_next_burst_gets_a_notice_of_its_own(rig: Rig) -> None:
 
 async def test_a_busy_notice_that_cannot_be_sent_leaves_dead_letters(rig: Rig) -> None:
     host = await rig.start_with(ScriptedHost([Accepted("r"), HANG, Final("a")]), laneLength=1)
-    await rig.mention("a")
-    await host.wait_for_turns(1)
+    await rig.under_way("a")
     await rig.mention("b")
     rig.octo.fail_next("sendMessage", ErrorAnswer(status=400))
     detail = await rig.until_row(await rig.mention("refused"), "dead")
@@ -240,8 +236,7 @@ async def test_a_busy_notice_that_cannot_be_sent_leaves_dead_letters(rig: Rig) -
 
 async def test_other_conversations_are_answered_while_one_hangs(rig: Rig) -> None:
     host = await rig.start_with(ScriptedHost([Accepted("r"), HANG, Final("late")]))
-    await rig.mention("hang")
-    await host.wait_for_turns(1)
+    await rig.under_way("hang")
     await rig.mentioned("quick", where=rig.thread)
     await rig.until_row(await rig.octo.say(ANN, rig.dm, "quick"), "answered")
     host.release()
