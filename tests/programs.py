@@ -17,11 +17,11 @@ PROGRAM = Path(sysconfig.get_path("scripts")) / "openclaw-octo"
 Start = Callable[..., Awaitable[Process]]
 
 
-def write(folder: Path, config: Mapping[str, Any]) -> Path:
-    """Write a configuration that only its owner can read; return its file."""
+def write(folder: Path, config: Mapping[str, Any] | str) -> Path:
+    """Write a configuration, or what stands in its place, which only its owner can read; return its file."""
     file = folder / "octo.json"
     file.touch(mode=0o600)
-    file.write_text(json.dumps(config), encoding="utf-8")
+    file.write_text(config if isinstance(config, str) else json.dumps(config), encoding="utf-8")
     return file
 
 

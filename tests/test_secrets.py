@@ -34,7 +34,7 @@ from openclaw_channel_octo.runtime.connection.transport import open_websocket
 from openclaw_channel_octo.testing import ErrorAnswer, Fault, JsonAnswer, Refuse, ScriptedHost
 from openclaw_channel_octo.wire.client import Credentials
 from tests.processes import processes_with
-from tests.programs import Start, stopped
+from tests.programs import Start, stopped, write
 from tests.runtime.rig import ANN, HELPER, TOKEN, Rig, python_agent
 from tests.serving import serving
 from tests.until import until
@@ -108,7 +108,7 @@ class Stage:
             "log at DEBUG": (_shown(self.caplog.records), TOKENS),
             "journal": (_dump(self.rig.state_dir / "octo.sqlite"), TOKENS),
         }
-        if self.rig.channel is not None:
+        if self.rig.running is not None:
             found["status"] = (repr(self.rig.channel.status()), everything)
         for file in (self.rig.state_dir / "agents").rglob("*"):
             if file.is_file():
@@ -213,7 +213,7 @@ async def test_a_refused_token_is_not_told(stage: Stage, status: int) -> None:
     answer = {"msg": f"no such bot: {ENV_TOKEN}", "im_token": {"token": ENV_TOKEN}}
     stage.rig.octo.fail_next("register", JsonAnswer(answer, status), times=None)
     starting = asyncio.create_task(stage.rig.start(config))
-    await until(lambda: "register: " in repr(stage.rig.channel and stage.rig.channel.status()))
+    await until(lambda: "register: " in repr(stage.rig.running and stage.rig.channel.status()))
     starting.cancel()
     await asyncio.wait({starting})
     stage.search()
@@ -370,7 +370,6 @@ async def test_what_everybody_sees_of_the_processes_holds_no_secret(
 
 
 def test_mistakes_in_a_configuration_are_told_without_its_secrets(tmp_path: Path) -> None:
-    file = tmp_path / "octo.json"
     agent = {
         "kind": "openai",
         "baseUrl": f"http://u:{API_KEY}@h/",
@@ -379,7 +378,7 @@ def test_mistakes_in_a_configuration_are_told_without_its_secrets(tmp_path: Path
         API_KEY[:9]: 1,
     }
     octo = {"botToken": LITERAL, LITERAL: 1, "apiUrl": f"http://h/?{LITERAL}", "texts": {"busy": [ENV_TOKEN]}}
-    file.write_text(json.dumps({"channels": {"octo": octo}, "host": {"agent": agent}}))
+    file = write(tmp_path, {"channels": {"octo": octo}, "host": {"agent": agent}})
     with pytest.raises(OctoError) as caught:
         load_config(file)
     shown = f"{caught.value} {caught.value!r}"

@@ -28,7 +28,6 @@ def write_sessions(folder: Path, sessions: Mapping[str, Any]) -> Path:
 @asynccontextmanager
 async def controlled(rig: Rig, kind: str = "embedded") -> AsyncIterator[None]:
     """Let a rig's channel answer on its control socket, as the program does."""
-    assert rig.channel is not None
     server = ControlServer(rig.state_dir, SystemClock())
     register_calls(server, rig.channel, kind)
     await server.start()

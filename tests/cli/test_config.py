@@ -10,6 +10,7 @@ from click.testing import Result
 
 from openclaw_channel_octo.config.environment import looks_secret
 from tests.cli.asking import call
+from tests.programs import write
 
 TOKEN = "bf_PLANTED0token0never0to0be0shown"
 
@@ -19,9 +20,7 @@ Check = Callable[..., Result]
 @pytest.fixture
 def check(tmp_path: Path) -> Check:
     def run(content: Any, *options: str, code: int = 0) -> Result:
-        file = tmp_path / "octo.json"
-        file.write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
-        result = call("config", "check", file, *options, code=code)
+        result = call("config", "check", write(tmp_path, content), *options, code=code)
         assert "PLANTED" not in result.output
         return result
 
@@ -166,8 +165,7 @@ def test_what_is_no_small_regular_file_is_told_in_one_line_and_never_waited_for(
                 words = "it is larger than"
         file = path
         if as_secret:
-            file = tmp_path / "octo.json"
-            file.write_text(json.dumps(good(botToken={"source": "file", "id": str(path)})))
+            file = write(tmp_path, good(botToken={"source": "file", "id": str(path)}))
         result = call("config", "check", file, code=1 if as_secret else 2)
     assert words in result.stderr
     assert len(result.stderr.splitlines()) == (2 if as_secret else 1)

@@ -33,6 +33,7 @@ from openclaw_channel_octo.testing.octo.wire_server import ServerConnection
 from openclaw_channel_octo.wire.crypto import KeyPair
 from openclaw_channel_octo.wire.packets import ReasonCode
 from tests.cli.asking import call, command, controlled
+from tests.programs import write
 from tests.runtime.rig import HELPER, OTHER_TOKEN, TOKEN, Rig
 from tests.serving import serving
 from tests.until import until
@@ -74,10 +75,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def examined(rig: Rig, config: Config | str, *options: str, code: int = 0) -> Result:
     """Run the doctor on a configuration while the double lives."""
-    file = rig.state_dir.parent / "octo.json"
-    if not file.exists():
-        file.touch(mode=0o600)
-    file.write_text(config if isinstance(config, str) else json.dumps(config))
+    file = write(rig.state_dir.parent, config)
     rig.state_dir.mkdir(mode=0o700, exist_ok=True)
     result = await command("doctor", "--config", file, *options, code=code)
     assert TOKEN not in result.output
@@ -607,7 +605,6 @@ async def test_a_process_that_runs_the_bots_is_no_trouble(rig: Rig) -> None:
 async def until_told(rig: Rig, state: str, why: str = "") -> None:
     """Wait until the running bot says this of its connection."""
     channel = rig.channel
-    assert channel is not None
 
     def told() -> bool:
         status = channel.status().bots["helper"]

@@ -11,6 +11,7 @@ import aiohttp
 
 from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.testing.octo.double import OctoDouble
+from tests.cli.asking import call
 from tests.programs import PROGRAM
 from tests.runtime.rig import Rig
 
@@ -45,15 +46,9 @@ async def test_a_bot_answers_what_a_script_says_and_ctrl_c_ends_it(tmp_path: Pat
     assert re.fullmatch(r"http://127\.0\.0\.1:\d+", said["apiUrl"])
 
 
-async def test_a_port_that_is_taken_is_named() -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
+def test_a_port_that_is_taken_is_named() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        process = await asyncio.create_subprocess_exec(
-            PROGRAM, "double", "--port", port, stdout=PIPE, stderr=PIPE
-        )
-        _, err = await asyncio.wait_for(process.communicate(), 60)
+        result = call("double", "--port", port, code=2)
 
-    assert process.returncode == 2
-    assert f"cannot listen on port {port}" in err.decode()
+    assert f"cannot listen on port {port}" in result.stderr

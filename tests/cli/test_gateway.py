@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -13,11 +12,11 @@ from click.testing import Result
 from openclaw_channel_octo.cli import gateway as gateway_command
 from openclaw_channel_octo.testing.gateway.server import FakeGateway
 from tests.cli.asking import command
+from tests.programs import ended, launched, write
 from tests.tls import self_signed
 
 BOT = "bf_0123456789abcdef"
 KINDS = {"octo.json": "config", "openclaw.json": "openclaw"}
-RUN = "from openclaw_channel_octo.cli import main; main()"
 
 
 @pytest.fixture
@@ -33,9 +32,7 @@ def configured(folder: Path, gateway: FakeGateway, **host: Any) -> Path:
         "token": gateway.token,
         "stateDir": str(folder / "state"),
     }
-    file = folder / "octo.json"
-    file.write_text(json.dumps({"channels": {"octo": {"botToken": BOT}}, "host": settings | host}))
-    return file
+    return write(folder, {"channels": {"octo": {"botToken": BOT}}, "host": settings | host})
 
 
 def openclaw(folder: Path, gateway: FakeGateway, **blocks: Any) -> Path:
@@ -156,8 +153,7 @@ async def test_a_secret_in_the_gateways_address_is_shown_nowhere(
 
 
 async def test_an_embedded_host_has_no_gateway_to_check(tmp_path: Path) -> None:
-    file = tmp_path / "octo.json"
-    file.write_text(json.dumps({"channels": {"octo": {"botToken": BOT}}}))
+    file = write(tmp_path, {"channels": {"octo": {"botToken": BOT}}})
     result = await checked(file, code=2)
     assert "there is no gateway to check" in result.stderr
 
@@ -174,20 +170,9 @@ async def test_run_ends_at_once_where_the_gateway_does_not_let_it_in(
     gateway: FakeGateway, tmp_path: Path
 ) -> None:
     gateway.refusing = "token"
-    command = (sys.executable, "-c", RUN, "run", "--config")
-    process = await asyncio.create_subprocess_exec(
-        *command, str(configured(tmp_path, gateway)), stderr=asyncio.subprocess.PIPE
-    )
-    _, told = await process.communicate()
-    assert process.returncode == 2
-    assert b"cannot start: connecting to" in told
-    assert b"compare host.token" in told
-
-
-async def program(file: Path) -> asyncio.subprocess.Process:
-    return await asyncio.create_subprocess_exec(
-        sys.executable, "-c", RUN, "run", "--config", file, stderr=asyncio.subprocess.PIPE
-    )
+    told = await ended(await launched(configured(tmp_path, gateway)), code=2)
+    assert "cannot start: connecting to" in told
+    assert "compare host.token" in told
 
 
 async def until_its_bots_begin(process: asyncio.subprocess.Process) -> None:
@@ -203,13 +188,11 @@ async def test_a_folder_whose_bots_work_with_a_gateway_has_one_owner_and_its_ses
     key = "agent:main:octo:group:g1"
     gateway.sessions[key] = {"key": key, "status": "failed", "sessionId": "s1"}
     file, store = configured(tmp_path, gateway), str(tmp_path / "state")
-    first = await program(file)
+    first = await launched(file)
     try:
         await until_its_bots_begin(first)
-        second = await program(file)
-        _, told = await second.communicate()
-        assert second.returncode == 2
-        assert f"is in use by process {first.pid}".encode() in told
+        second = await launched(file)
+        assert f"is in use by process {first.pid}" in await ended(second, code=2)
         for command in ("list", "show"):
             result = await invoke("sessions", command, "--store", store, home=tmp_path, code=2)
             assert "they are in the gateway; openclaw-octo gateway check shows them" in result.stderr

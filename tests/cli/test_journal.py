@@ -188,7 +188,6 @@ async def test_burying_while_the_bots_run_says_that_a_turn_under_way_still_ends(
 async def test_the_audit_tells_what_was_done_beside_answers_and_for_whom(rig: Rig) -> None:
     await rig.start(rig.config(), ScriptedHost())
     assert journal("audit", "--store", rig.state_dir).output == "Nothing was asked for.\n"
-    assert rig.channel is not None
     await rig.channel.operator_outbound().read("group:g1")
     shown = journal("audit", "--store", rig.state_dir)
     assert "read group:g1 for operator: 0 messages" in shown.output

@@ -33,7 +33,6 @@ async def start(rig: Rig) -> AsyncIterator[Start]:
             "    return (done.stdout + done.stderr).strip()\n"
         )
         await rig.start(rig.config(agent=python_agent(tools + source)))
-        assert rig.channel is not None
         server = ControlServer(rig.state_dir, SystemClock(), lambda text: text)
         register_calls(server, rig.channel, "embedded")
         await server.start()

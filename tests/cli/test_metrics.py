@@ -1,6 +1,5 @@
 """Metrics as Prometheus reads them, from the real program and from a channel in this process."""
 
-import json
 import logging
 import re
 import socket
@@ -21,6 +20,7 @@ from openclaw_channel_octo.host.base import Accepted, Failed, Final
 from openclaw_channel_octo.runtime.channel import OctoChannel
 from openclaw_channel_octo.testing import HANG, ErrorAnswer, ScriptedHost
 from tests.cli.asking import call
+from tests.programs import write
 from tests.runtime.rig import HELPER, TOKEN, Rig
 
 SESSION = "agent:main:octo:group:g1"
@@ -37,7 +37,7 @@ async def meter(fast_rig: Rig) -> PrometheusMeter:
         [Accepted("r"), HANG, Final("at last")],
     )
     channel = OctoChannel(config, clock=fast_rig.clock, meter=made)
-    fast_rig.host, fast_rig.channel = host, channel
+    fast_rig.host, fast_rig.running = host, channel
     await host.start()
     await channel.start("helper", host)
     await fast_rig.octo.wait_for(lambda: fast_rig.octo.online(HELPER))
@@ -98,7 +98,6 @@ async def test_a_failed_call_is_counted_by_its_error(fast_rig: Rig, meter: Prome
 async def test_an_address_that_is_taken_costs_the_metrics_and_not_the_bots(
     fast_rig: Rig, meter: PrometheusMeter, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert fast_rig.channel is not None
     with socket.create_server(("127.0.0.1", 0)) as taken:
         config = MetricsConfig(listen=f"127.0.0.1:{taken.getsockname()[1]}")
         async with metrics_served(config, meter, fast_rig.channel.status):
@@ -109,7 +108,6 @@ async def test_an_address_that_is_taken_costs_the_metrics_and_not_the_bots(
 async def test_the_endpoint_answers_prometheus_and_nothing_else(
     fast_rig: Rig, meter: PrometheusMeter, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert fast_rig.channel is not None
     caplog.set_level(logging.INFO)
     async with (
         metrics_served(MetricsConfig(listen="127.0.0.1:0"), PrometheusMeter(), fast_rig.channel.status),
@@ -157,10 +155,8 @@ def test_without_the_library_the_program_says_what_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "openclaw_channel_octo.control.prometheus", None)
-    file = tmp_path / "octo.json"
-    file.write_text(
-        json.dumps({"channels": {"octo": {"botToken": TOKEN}}, "metrics": {"listen": "127.0.0.1:0"}})
-    )
+    metrics = {"listen": "127.0.0.1:0"}
+    file = write(tmp_path, {"channels": {"octo": {"botToken": TOKEN}}, "metrics": metrics})
     for command, exit_code in (
         (["run", "--config"], 2),
         (["doctor", "--config"], 2),

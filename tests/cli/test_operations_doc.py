@@ -1,6 +1,5 @@
 """docs/operations.md shows what the commands really print, and names every metric there is."""
 
-import json
 import re
 import shutil
 import sys
@@ -14,6 +13,7 @@ from openclaw_channel_octo.host.base import Accepted, Failed, Final
 from openclaw_channel_octo.runtime.channel import ChannelStatus
 from openclaw_channel_octo.testing.host import HANG, ScriptedHost
 from tests.cli.asking import busy, command, controlled
+from tests.programs import write
 from tests.runtime.rig import Rig
 
 DOC = Path(__file__).parents[2] / "docs" / "operations.md"
@@ -57,9 +57,7 @@ async def test_what_the_document_shows_of_the_doctor_is_what_it_prints(
     monkeypatch.setattr("openclaw_channel_octo.cli.doctor.bot.QUIET_S", 0.1)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=48 * 1024**3))
     agent = {"kind": "command", "command": [sys.executable, "-c", "print('hi')"]}
-    file = rig.state_dir.parent / "octo.json"
-    file.touch(mode=0o600)
-    file.write_text(json.dumps(rig.config(agent=agent)))
+    file = write(rig.state_dir.parent, rig.config(agent=agent))
     rig.state_dir.mkdir(mode=0o700)
 
     healthy = await command("doctor", "--config", file)

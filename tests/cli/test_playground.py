@@ -23,7 +23,7 @@ from openclaw_channel_octo.ids import ChannelRef
 from openclaw_channel_octo.testing.octo.double import OctoDouble
 from tests.cli.asking import call
 from tests.processes import gone
-from tests.programs import PROGRAM
+from tests.programs import PROGRAM, write
 from tests.runtime.rig import FastClock
 from tests.testing.crawling import crawl
 from tests.until import until
@@ -273,10 +273,10 @@ async def test_the_program_serves_its_page_until_ctrl_c_and_leaves_nothing(tmp_p
 
 
 async def test_a_program_that_answers_ends_with_the_playground_however_that_ends(tmp_path: Path) -> None:
-    noted, config = tmp_path / "pid", tmp_path / "octo.json"
+    noted = tmp_path / "pid"
     agent = {"kind": "command", "command": ["sh", "-c", f"echo $$ > {noted}; exec sleep 600"]}
     bot = {"apiUrl": "https://octo.example.com", "botToken": "bf_0123456789abcdef"}
-    config.write_text(json.dumps({"channels": {"octo": bot}, "host": {"agent": agent}}))
+    config = write(tmp_path, {"channels": {"octo": bot}, "host": {"agent": agent}})
     process = await asyncio.create_subprocess_exec(
         PROGRAM, "playground", "--config", config, "--port", "0", stdout=PIPE
     )
@@ -297,17 +297,14 @@ async def test_a_program_that_answers_ends_with_the_playground_however_that_ends
 
 
 def test_what_keeps_it_from_starting_is_named(tmp_path: Path) -> None:
-    broken = tmp_path / "octo.json"
-    broken.write_text("{}")
+    broken = write(tmp_path, "{}")
     result = call("playground", "--config", broken, code=2)
     assert f"{broken}: channels.octo: missing" in result.stderr
 
     result = call("playground", "--account", "helper", code=2)
     assert "give that with --config" in result.stderr
 
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
+    with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         result = call("playground", "--port", port, code=2)
     assert f"cannot start on port {port}" in result.stderr

@@ -60,7 +60,6 @@ async def test_a_running_turn_its_age_what_waits_and_the_last_failure_are_shown(
 async def test_a_bot_that_is_not_online_is_told_with_the_reason(fast_rig: Rig) -> None:
     await fast_rig.start(fast_rig.config(bots={"helper": TOKEN, "stranger": OTHER_TOKEN[:-1]}))
     channel = fast_rig.channel
-    assert channel is not None
     await until(lambda: channel.status().bots["stranger"].state == "refused", "a refusal")
     async with controlled(fast_rig):
         found = await told(fast_rig, code=1)
@@ -143,7 +142,6 @@ async def test_an_answer_that_waits_for_the_api_is_told_with_the_time_it_fails_s
     answer: list[Step] = [Accepted("r"), Block("part"), HANG] if running else [Accepted("r"), Final("answer")]
     await fast_rig.start(fast_rig.config(), ScriptedHost(answer))
     channel = fast_rig.channel
-    assert channel is not None
     fast_rig.octo.fail_next("sendMessage", RateLimit(retry_after=60), times=None)
     before_ms = fast_rig.clock.wall_ms()
     await fast_rig.mention("go")
@@ -182,7 +180,6 @@ async def test_a_background_job_that_fails_is_told_with_its_error(
     monkeypatch.setattr(MediaFetcher, "sweep", breaks)
     await rig.start(rig.config(), ScriptedHost())
     channel = rig.channel
-    assert channel is not None
     await until(lambda: bool(channel.status().failing), "a job that fails")
     async with controlled(rig):
         text = (await command("status", "--store", rig.state_dir)).output

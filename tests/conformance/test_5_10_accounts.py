@@ -12,14 +12,12 @@ BOTS = {"helper": TOKEN, "other": OTHER_TOKEN}
 
 async def test_a_sole_account_needs_no_name(city: Rig) -> None:
     await city.start(city.config(), ScriptedHost())
-    assert city.channel is not None
     assert await city.channel.operator_outbound().groups()
 
 
 @pytest.mark.parametrize("asked", ["default", "third", "helper2"])
 async def test_an_unknown_account_lists_the_options_and_is_never_another_token(city: Rig, asked: str) -> None:
     await city.start(city.config(bots=BOTS), ScriptedHost())
-    assert city.channel is not None
     seen = len(city.octo.calls)
     with pytest.raises(ConfigError, match="helper, other") as caught:
         city.channel.operator_outbound(asked)
@@ -39,6 +37,5 @@ async def test_the_sessions_account_is_authoritative(city: Rig) -> None:
 async def test_account_ids_match_in_any_case(city: Rig) -> None:
     await city.start(city.config(bots=BOTS), ScriptedHost())
     await city.octo.wait_for(lambda: city.octo.online(HELPER) and city.octo.online(OTHER))
-    assert city.channel is not None
     await city.channel.operator_outbound("OTHER").send_text("group:g1", "hello")
     assert city.said(who=OTHER) == ["hello"]

@@ -221,6 +221,13 @@ async def double(bounds: Bounds) -> AsyncIterator[OctoDouble]:
         yield octo
 
 
+@asynccontextmanager
+async def knocking(bounds: Bounds, first: bytes) -> AsyncIterator[Client]:
+    """Connect to the page of a double once, and say something."""
+    async with double(bounds) as octo, clients(int(octo.api_url.rpartition(":")[2]), 1, first) as (client,):
+        yield client
+
+
 async def test_half_requests_to_a_page_neither_keep_it_shut_nor_throw_a_bot_off(tmp_path: Path) -> None:
     async with double(Bounds(connections=16, received=sys.maxsize)) as octo:
         rig = Rig(octo, tmp_path / "state", SystemClock())
@@ -253,18 +260,15 @@ POST = (
 
 async def test_a_page_does_not_wait_for_a_body_that_never_comes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(local_web, "BODY_WITHIN_S", 0.05)
-    async with double(Bounds()) as octo:
-        port = int(octo.api_url.rpartition(":")[2])
-        async with clients(port, 1, f"{POST}100\r\n\r\n{{".encode()) as (client,):
-            assert b"408" in await client[0].readline()
+    async with knocking(Bounds(), f"{POST}100\r\n\r\n{{".encode()) as client:
+        assert b"408" in await client[0].readline()
 
 
 async def test_a_page_takes_no_huge_body() -> None:
     size = 9 * 1024 * 1024
-    async with double(Bounds(received=sys.maxsize)) as octo:
-        port = int(octo.api_url.rpartition(":")[2])
-        async with clients(port, 1, f"{POST}{size}\r\n\r\n".encode() + b" " * size) as (client,):
-            assert b"413" in await client[0].readline()
+    body = f"{POST}{size}\r\n\r\n".encode() + b" " * size
+    async with knocking(Bounds(received=sys.maxsize), body) as client:
+        assert b"413" in await client[0].readline()
 
 
 async def test_a_request_without_a_host_is_refused_by_a_page_without_asking_the_name_service(
@@ -274,7 +278,5 @@ async def test_a_request_without_a_host_is_refused_by_a_page_without_asking_the_
         raise AssertionError("the name service was asked")
 
     monkeypatch.setattr("socket.getfqdn", asked)
-    async with double(Bounds()) as octo:
-        port = int(octo.api_url.rpartition(":")[2])
-        async with clients(port, 1, f"GET {PREFIX}/state HTTP/1.0\r\n\r\n".encode()) as (client,):
-            assert b"403" in (await ended(client)).splitlines()[0]
+    async with knocking(Bounds(), f"GET {PREFIX}/state HTTP/1.0\r\n\r\n".encode()) as client:
+        assert b"403" in (await ended(client)).splitlines()[0]

@@ -1,13 +1,11 @@
 """Another user of the machine: nothing of a state folder is theirs to read, to hold up, or to lead elsewhere."""
 
 import asyncio
-import json
 import os
 import shutil
 import sqlite3
 import stat
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -17,10 +15,10 @@ import pytest
 
 from openclaw_channel_octo.errors import OctoError
 from openclaw_channel_octo.testing.host import ScriptedHost
+from tests.programs import PROGRAM, write
 from tests.runtime.rig import Rig, python_agent
 
 NOBODY = 65_534
-PROGRAM = Path(sys.executable).with_name("openclaw-octo")
 LEFT = (
     "octo.sqlite",
     "octo.sqlite-wal",
@@ -144,9 +142,7 @@ def test_root_is_refused_in_somebody_elses_folder_too(rig: Rig, tmp_path: Path, 
             "url": "ws://127.0.0.1:1",
             "token": "t",
         }
-    file = tmp_path / "octo.json"
-    file.touch(mode=0o600)
-    file.write_text(json.dumps(config))
+    file = write(tmp_path, config)
     done = subprocess.run([PROGRAM, "run", "--config", file], capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert f"cannot start: {rig.state_dir} cannot be used (it belongs to " in done.stderr

@@ -127,30 +127,25 @@ async def test_a_certificate_nobody_knows_is_named(tmp_path: Path) -> None:
     assert "SSL_CERT_FILE" in str(told.value)
 
 
-async def test_a_connection_lost_before_the_answer_is_ambiguous_and_nothing_is_sent_twice() -> None:
-    async def hang_up(request: web.Request) -> web.StreamResponse:
-        assert request.transport is not None
-        request.transport.close()
-        return web.Response()
+async def hang_up(request: web.Request) -> web.StreamResponse:
+    assert request.transport is not None
+    request.transport.close()
+    return web.Response()
 
-    async with octo_with(hang_up) as (octo, base), new_api(base) as api:
+
+async def half(request: web.Request) -> web.StreamResponse:
+    response = web.StreamResponse(headers={"Content-Length": "100"})
+    await response.prepare(request)
+    await response.write(b'{"message_id":')
+    assert request.transport is not None
+    request.transport.close()
+    return response
+
+
+@pytest.mark.parametrize("lose", [hang_up, half], ids=["before the answer", "inside the answer"])
+async def test_a_connection_that_is_lost_is_ambiguous_and_nothing_is_sent_twice(lose: Handler) -> None:
+    async with octo_with(lose) as (octo, base), new_api(base) as api:
         with pytest.raises(AmbiguousOutcome, match="may have been carried out"):
-            await api.send_message(GROUP, TEXT)
-
-    assert len(octo.asked) == 1
-
-
-async def test_a_connection_lost_inside_the_answer_is_ambiguous() -> None:
-    async def half(request: web.Request) -> web.StreamResponse:
-        response = web.StreamResponse(headers={"Content-Length": "100"})
-        await response.prepare(request)
-        await response.write(b'{"message_id":')
-        assert request.transport is not None
-        request.transport.close()
-        return response
-
-    async with octo_with(half) as (octo, base), new_api(base) as api:
-        with pytest.raises(AmbiguousOutcome):
             await api.send_message(GROUP, TEXT)
 
     assert len(octo.asked) == 1

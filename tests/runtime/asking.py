@@ -28,10 +28,9 @@ class Asked:
 
 async def ask(rig: Rig, who: str, where: ChannelRef | None = None, *, final: str = "done") -> Asked:
     """Let somebody start a turn; return what its agent can do. Released, it ends with ``final``."""
-    if rig.channel is None:
+    if rig.running is None:
         await rig.start(rig.config(), ScriptedHost())
     assert isinstance(rig.host, ScriptedHost)
-    assert rig.channel is not None
     rig.host.script(Accepted("r"), HANG, Final(final))
     count = len(rig.host.turns)
     await rig.mention("go", who=who, where=where)

@@ -23,15 +23,13 @@ from openclaw_channel_octo.rest.models import (
     SentMessage,
     UserInfo,
 )
-from openclaw_channel_octo.testing.octo.wire_server import ServerConnection
-from openclaw_channel_octo.wire.crypto import KeyPair
+from openclaw_channel_octo.testing.octo.wire_server import ServerEvent
 from openclaw_channel_octo.wire.packets import Connect, Flags, Recv
+from tests.runtime.connection.scripted_wire import Ends
 
 HISTORY_ROWS = 16
 CALL_WITHIN_S = 30.0
 FIRST_MESSAGE_ID = 2_044_043_250_838_278_145
-_KEYS = KeyPair.from_private_bytes(bytes(range(32)))
-_SALT = "0123456789abcdef"
 _T = TypeVar("_T")
 
 
@@ -49,48 +47,25 @@ Fault = ApiError | Stuck
 """What a call can meet; an `AmbiguousOutcome` comes after the deed, every other error in its place."""
 
 
-class MemorySocket:
-    """Both ends of one connection; the client's end is a `Transport`."""
+class MemorySocket(Ends):
+    """A connection of an account."""
 
     def __init__(self, account: "MemoryAccount") -> None:
-        self.server = ServerConnection(key_pair=_KEYS, salt=_SALT)
-        self.mute = False
-        """Whether nothing is read or answered any more, on a socket that stays open."""
+        super().__init__()
         self._account = account
-        self._arriving: asyncio.Queue[bytes | None] = asyncio.Queue()
-        self._open = True
-        self._closed = False
 
-    async def send(self, data: bytes) -> None:
-        if not self._open:
-            raise TransportError("the connection is closed")
-        if self.mute:
-            return
-        for event in self.server.receive(data):
-            if isinstance(event, Connect):
-                self._account.connect(self, event.token)
-        self.flush()
-
-    async def receive(self) -> bytes:
-        data = await self._arriving.get()
-        if data is None:
-            raise TransportError("the server closed the connection")
-        return data
+    def took(self, event: ServerEvent) -> None:
+        if isinstance(event, Connect):
+            self._account.connect(self, event.token)
 
     async def close(self) -> None:
-        if not self._closed:
-            self._closed = True
+        if not self.closed:
             self._account.sockets -= 1
-        self.drop()
-
-    def drop(self) -> None:
-        """End the connection without a word."""
-        self._open = False
-        self._arriving.put_nowait(None)
+        await super().close()
 
     def push(self, row: HistoryMessage) -> None:
         """Send a RECV."""
-        if self.mute or not self._open:
+        if self.mute or self.closed or self.dropped:
             return
         recv = Recv(
             message_id=int(row.message_id),
@@ -105,14 +80,6 @@ class MemorySocket:
         )
         self.server.deliver(recv)
         self.flush()
-
-    def push_bytes(self, data: bytes) -> None:
-        """Send bytes that are no packet."""
-        self._arriving.put_nowait(data)
-
-    def flush(self) -> None:
-        for packet in self.server.outgoing():
-            self._arriving.put_nowait(packet)
 
 
 class MemoryAccount:

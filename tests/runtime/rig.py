@@ -66,7 +66,13 @@ class Rig:
         self.thread = octo.add_thread("g1", "2039626171074744320")
         self.dm = ChannelRef(HELPER, 1)
         self.host: AgentHost | None = None
-        self.channel: OctoChannel | None = None
+        self.running: OctoChannel | None = None
+
+    @property
+    def channel(self) -> OctoChannel:
+        """The channel, which was started and not stopped."""
+        assert self.running is not None
+        return self.running
 
     def config(
         self,
@@ -113,17 +119,17 @@ class Rig:
             host = host_from_config(loaded.host, self.clock, secrets=loaded.secrets())
         await host.start()
         self.host = host
-        self.channel = OctoChannel(loaded, clock=self.clock)
+        self.running = OctoChannel(loaded, clock=self.clock)
         for name in loaded.accounts:
             await self.channel.start(name, host)
 
     async def stop(self, drain_s: float = 0) -> None:
         """Stop what was started, once turns have ended or this time is over."""
-        if self.channel is not None:
-            await self.channel.stop(drain_s)
+        if self.running is not None:
+            await self.running.stop(drain_s)
         if self.host is not None:
             await self.host.stop()
-        self.channel = self.host = None
+        self.running = self.host = None
 
     async def mention(self, text: str, *, who: str = ANN, where: ChannelRef | None = None) -> str:
         """Let a person mention the bot; return the message id."""

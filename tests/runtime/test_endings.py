@@ -101,7 +101,6 @@ async def test_no_turn_begins_during_a_drain_and_what_waits_is_answered_once_aft
     in_the_lane = await rig.mention("three")
     await rig.until_row(for_a_slot, "queued")
     await rig.until_row(in_the_lane, "queued")
-    assert rig.channel is not None
     stopping = asyncio.create_task(rig.channel.stop(30))
     await rig.octo.wait_for(lambda: not rig.octo.online(HELPER))
     host.release()
@@ -140,16 +139,14 @@ async def test_a_stop_that_is_cancelled_at_any_moment_and_again_has_closed_every
 
 
 async def test_typing_ends_for_messages_that_a_drain_leaves_to_the_next_start(fast_rig: Rig) -> None:
-    rig = fast_rig
-    host = await rig.start_with(ScriptedHost([Accepted("r"), HANG, Final("one")]), maxTurns=1)
-    await rig.under_way("one")
-    await rig.mentioned("two", "queued", where=rig.thread)
-    assert rig.channel is not None
-    stopping = asyncio.create_task(rig.channel.stop(1_000))
-    await rig.octo.wait_for(lambda: not rig.octo.online(HELPER))
-    shown = len(rig.calls("typing"))
-    await rig.octo.wait_for(lambda: len(rig.calls("typing")) >= shown + 3)
-    assert {call.body["channel_id"] for call in rig.calls("typing")[shown + 1 :]} == {rig.group.id}
+    host = await fast_rig.start_with(ScriptedHost([Accepted("r"), HANG, Final("one")]), maxTurns=1)
+    await fast_rig.under_way("one")
+    await fast_rig.mentioned("two", "queued", where=fast_rig.thread)
+    stopping = asyncio.create_task(fast_rig.channel.stop(1_000))
+    await fast_rig.octo.wait_for(lambda: not fast_rig.octo.online(HELPER))
+    shown = len(fast_rig.calls("typing"))
+    await fast_rig.octo.wait_for(lambda: len(fast_rig.calls("typing")) >= shown + 3)
+    assert {call.body["channel_id"] for call in fast_rig.calls("typing")[shown + 1 :]} == {fast_rig.group.id}
     host.release()
     assert await stopping
 
@@ -170,7 +167,6 @@ async def test_a_message_that_waits_for_its_host_does_not_hold_up_a_stop(
     await prepare(host)
     await rig.start(rig.config(), host)
     waiting = await rig.mentioned("hello", "queued")
-    assert rig.channel is not None
     async with asyncio.timeout(60):
         assert await rig.channel.stop(3_600) is True
     assert (rig.column("attempt"), host.turns) == ({waiting: 0}, [])
@@ -353,11 +349,10 @@ async def test_a_message_that_breaks_the_gate_is_a_dead_letter_with_its_payload_
 async def test_a_bot_that_breaks_takes_up_what_it_had_recorded_and_not_begun(
     fast_rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rig = fast_rig
-    host = await rig.start_with(ScriptedHost())
+    host = await fast_rig.start_with(ScriptedHost())
     break_once(monkeypatch, GapFiller, "take")
-    ids = [await rig.mention(f"m{number}") for number in range(3)]
-    await rig.until_answered(*ids)
+    ids = [await fast_rig.mention(f"m{number}") for number in range(3)]
+    await fast_rig.until_answered(*ids)
     assert [turn.message_id for turn in host.turns] == ids
 
 
@@ -375,7 +370,6 @@ async def test_a_background_job_that_breaks_is_shown_in_the_status_and_goes_on(
     await rig.start(rig.config(), ScriptedHost())
     await rig.meet()
     channel = rig.channel
-    assert channel is not None
     await until(lambda: channel.status().failing, "a job that fails")
     assert channel.status().failing == {"helper": {"keep-up": "RuntimeError, see the log"}}
     breaks[0] = False
@@ -443,15 +437,14 @@ async def test_ages_are_measured_by_the_servers_clock(rig: Rig, away: None) -> N
 async def test_a_bot_whose_socket_cannot_be_opened_answers_what_an_earlier_process_left_open(
     fast_rig: Rig,
 ) -> None:
-    rig = fast_rig
-    await rig.start_with(ScriptedHost([Accepted("r"), HANG]))
-    message_id = await rig.under_way("hello")
-    await rig.stop()
-    rig.octo.stop_sockets()
-    await rig.start_blind(rig.config(), ScriptedHost())
-    await rig.until_row(message_id, "answered")
-    assert rig.said() == ["echo: @Helper hello"]
-    assert not rig.octo.online(HELPER)
+    await fast_rig.start_with(ScriptedHost([Accepted("r"), HANG]))
+    message_id = await fast_rig.under_way("hello")
+    await fast_rig.stop()
+    fast_rig.octo.stop_sockets()
+    await fast_rig.start_blind(fast_rig.config(), ScriptedHost())
+    await fast_rig.until_row(message_id, "answered")
+    assert fast_rig.said() == ["echo: @Helper hello"]
+    assert not fast_rig.octo.online(HELPER)
 
 
 async def test_many_conversations_on_a_slow_server_are_all_caught_up_with(

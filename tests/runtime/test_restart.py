@@ -103,7 +103,6 @@ async def test_draining_lets_the_running_turn_end_and_keeps_what_waits(rig: Rig)
     running, waiting = await rig.mention("one"), await rig.mention("two")
     await host.wait_for_turns(1)
     await rig.until_row(waiting, "queued")
-    assert rig.channel is not None
     host.release()
     assert await rig.channel.stop(10)
     assert rig.said() == ["finished"]
@@ -116,7 +115,6 @@ async def test_draining_lets_the_running_turn_end_and_keeps_what_waits(rig: Rig)
 async def test_a_turn_that_outlives_the_draining_is_reported_as_cut_short(fast_rig: Rig) -> None:
     await fast_rig.start_with(ScriptedHost([Accepted("r"), HANG]))
     message_id = await fast_rig.under_way("one")
-    assert fast_rig.channel is not None
     assert not await fast_rig.channel.stop(2)
     assert fast_rig.rows()[message_id][0] == "running"
 
@@ -134,7 +132,6 @@ async def test_the_rows_tell_which_messages_ended_an_answer(rig: Rig) -> None:
 
 async def test_a_second_host_for_the_same_channel_is_refused(rig: Rig) -> None:
     await rig.start(rig.config())
-    assert rig.channel is not None
     with pytest.raises(HostError, match="another host"):
         await rig.channel.start("helper", ScriptedHost())
 
@@ -174,7 +171,7 @@ async def test_a_bot_that_breaks_begins_again_and_answers_each_message_once(
         return await open_websocket(url)
 
     host = ScriptedHost()
-    rig.channel = OctoChannel(
+    rig.running = OctoChannel(
         parse_config(rig.config(), base=rig.state_dir).config, clock=rig.clock, open_transport=open_transport
     )
     await rig.channel.start("helper", host)

@@ -93,7 +93,6 @@ class Bench:
 
     @property
     def status(self) -> ConnectionStatus:
-        assert self.rig.channel is not None
         return self.rig.channel.status().bots["helper"]
 
     async def until(self, state: LinkState, why: str = "") -> None:

@@ -175,19 +175,17 @@ async def test_the_server_never_sends_a_close_frame(octo: OctoDouble, closing: b
 
 @pytest.mark.parametrize(
     "data",
-    [b"\x70", b"\x00", b'{"method":"connect","params":{},"id":"1"}', b"\x12\x00"],
-    ids=["ping", "type 0", "json-rpc", "broken connect"],
+    [
+        pytest.param(b"\x70", id="ping"),
+        pytest.param(b"\x00", id="type 0"),
+        pytest.param(b'{"method":"connect","params":{},"id":"1"}', id="json-rpc"),
+        pytest.param(b"\x12\x00", id="broken connect"),
+        pytest.param(connect_with("") + encode(Ping(), 5), id="a packet right behind connect"),
+    ],
 )
-async def test_anything_but_connect_ends_the_connection(octo: OctoDouble, data: bytes) -> None:
+async def test_anything_but_connect_alone_ends_the_connection(octo: OctoDouble, data: bytes) -> None:
     async with websockets.connect(octo.ws_url, compression=None, proxy=None) as socket:
         await socket.send(data)
-        with pytest.raises(websockets.ConnectionClosedError):
-            await socket.recv()
-
-
-async def test_a_packet_right_behind_connect_ends_the_connection(octo: OctoDouble) -> None:
-    async with websockets.connect(octo.ws_url, compression=None, proxy=None) as socket:
-        await socket.send(connect_with("") + encode(Ping(), 5))
         with pytest.raises(websockets.ConnectionClosedError):
             await socket.recv()
 
@@ -475,17 +473,14 @@ async def test_a_client_may_speak_over_its_socket_and_does_not_hear_itself(
     assert len(cleo.raw) == 2
 
 
-async def test_a_send_with_a_wrong_key_is_answered_with_reason_nine(socket: Socket) -> None:
-    await socket.send(encode(sent_to("g1"), 5))
+@pytest.mark.parametrize("reason", [ReasonCode.PAYLOAD_DECODE_FAILED, ReasonCode.NOT_A_SUBSCRIBER])
+async def test_a_send_with_a_wrong_key_or_to_a_foreign_group_is_answered_with_its_reason(
+    socket: Socket, reason: ReasonCode
+) -> None:
+    wrong_key = encode(sent_to("g1"), 5)
+    foreign = await sealed(socket, sent_to("elsewhere"), b"{}")
+    await socket.send(wrong_key if reason == ReasonCode.PAYLOAD_DECODE_FAILED else foreign)
 
     ack = await socket.packet(1)
     assert isinstance(ack, Sendack)
-    assert ack.reason_code == ReasonCode.PAYLOAD_DECODE_FAILED
-
-
-async def test_a_send_to_a_foreign_group_is_answered_with_reason_three(socket: Socket) -> None:
-    await socket.send(await sealed(socket, sent_to("elsewhere"), b"{}"))
-
-    ack = await socket.packet(1)
-    assert isinstance(ack, Sendack)
-    assert ack.reason_code == ReasonCode.NOT_A_SUBSCRIBER
+    assert ack.reason_code == reason

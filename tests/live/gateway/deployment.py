@@ -79,7 +79,6 @@ class Deployment:
 
     def runs(self, session_key: str) -> list[str]:
         """Return the ids of the channel's runs under way in a session."""
-        assert self.rig.channel is not None
         return [run.run_id for key, run in self.rig.channel.status().turns.items() if key == session_key]
 
     def group(self) -> ChannelRef:

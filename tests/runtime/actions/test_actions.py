@@ -107,7 +107,6 @@ async def test_somebody_put_out_of_a_group_loses_it_at_once(city: Rig, asked: As
 async def test_the_owner_reads_everything_and_an_operator_too(city: Rig) -> None:
     await city.octo.say(BEN, city.dm, "a secret")
     asked = await ask(city, ANN)
-    assert city.channel is not None
     for outbound in (asked.outbound, city.channel.operator_outbound()):
         assert "a secret" in [message.text for message in (await outbound.read("user:ben")).messages]
         assert (await outbound.read("group:g3")).elsewhere
@@ -248,7 +247,6 @@ async def test_an_operator_names_a_bot_that_exists_and_runs(city: Rig) -> None:
     bots = {"helper": TOKEN, "other": OTHER_TOKEN}
     await city.start(city.config(bots=bots), ScriptedHost())
     channel = city.channel
-    assert channel is not None
     await city.octo.wait_for(lambda: city.octo.online(OTHER))
     assert (await channel.operator_outbound("Helper").groups())[0].group_no == "g1"
     with pytest.raises(ConfigError, match="known: helper, other"):
@@ -265,7 +263,6 @@ async def test_a_bot_that_never_reached_its_server_says_so(city: Rig) -> None:
     host = ScriptedHost()
     starting = asyncio.create_task(city.start(city.config(), host))
     await city.octo.wait_for(lambda: city.calls("register"))
-    assert city.channel is not None
     with pytest.raises(HostError, match="not reached its server"):
         city.channel.operator_outbound()
     starting.cancel()

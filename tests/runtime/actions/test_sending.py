@@ -75,7 +75,6 @@ async def test_after_its_turn_an_agent_says_nothing_any_more(city: Rig) -> None:
     for target in ("group:g1", "group:g2"):
         with pytest.raises(RequestDenied, match="ended"):
             await asked.outbound.send_text(target, "boo")
-    assert city.channel is not None
     with pytest.raises(RequestDenied, match="ended"):
         city.channel.outbound(asked.host.turns[-1])
     assert city.said() == ["done"]
@@ -137,7 +136,6 @@ async def test_another_bot_can_only_be_answered(city: Rig) -> None:
 
 async def test_an_operator_sends_anywhere_and_has_no_conversation(city: Rig) -> None:
     await city.start(city.config(), ScriptedHost())
-    assert city.channel is not None
     receipt = await city.channel.operator_outbound().send_text("g2", "good morning")
     assert city.said(ChannelRef("g2", 2)) == ["good morning"]
     (entry,) = audited(city)

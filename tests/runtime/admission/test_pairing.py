@@ -51,10 +51,9 @@ async def asked_by(rig: Rig, who: str = BEN, text: str = "let me in") -> str:
     return rig.said(ChannelRef(who, 1))[-1]
 
 
-async def pairing(rig: Rig, *words: str) -> tuple[int, str, str]:
-    """Carry out `openclaw-octo pairing` beside the bots; return exit code, output and errors."""
-    result = await command("pairing", *words, "--store", str(rig.state_dir))
-    return result.exit_code, result.stdout, result.stderr
+async def pairing(rig: Rig, *words: str, code: int = 0) -> str:
+    """Carry out `openclaw-octo pairing` beside the bots; return its output and errors."""
+    return (await command("pairing", *words, "--store", rig.state_dir, code=code)).output
 
 
 def tables(rig: Rig) -> tuple[list[Any], list[Any]]:
@@ -70,11 +69,8 @@ async def test_a_stranger_gets_one_code_and_is_answered_once_the_owner_has_used_
     (told,) = rig.said(DM_BEN)
     assert host.turns == []
     assert rig.calls("readReceipt", "typing") == []
-    assert await pairing(rig, "approve", code_in(told)) == (
-        0,
-        "ben may now write to helper, and could not be told (the bot does not run)\n",
-        "",
-    )
+    said = "ben may now write to helper, and could not be told (the bot does not run)\n"
+    assert await pairing(rig, "approve", code_in(told)) == said
     await rig.until_row(await rig.octo.say(BEN, rig.dm, "and now?"), "answered")
     assert rig.said(DM_BEN) == [told, "echo: and now?"]
 
@@ -83,11 +79,8 @@ async def test_who_is_let_in_while_the_bot_runs_reads_so_and_nobody_else_can_be_
     await rig.start(rig.config(**PAIRING), ScriptedHost())
     told = await asked_by(rig)
     async with controlled(rig):
-        assert await pairing(rig, "approve", code_in(told)) == (
-            0,
-            "ben may now write to helper, and was told so\n",
-            "",
-        )
+        said = await pairing(rig, "approve", code_in(told))
+        assert said == "ben may now write to helper, and was told so\n"
         with pytest.raises(ControlError, match="nobody has let this person in"):
             await asyncio.to_thread(ask, rig.state_dir, "pairing.tell", {"account": "helper", "uid": "cat"})
     assert rig.said(DM_BEN) == [told, Texts().paired]
@@ -101,8 +94,7 @@ async def test_who_is_let_in_but_cannot_be_reached_is_in_all_the_same_and_the_op
     told = await asked_by(rig)
     rig.octo.fail_next("sendMessage", ErrorAnswer(status=403, code="not_friend"), times=None)
     async with controlled(rig):
-        exit_code, output, error = await pairing(rig, "approve", code_in(told), "--json")
-    assert (exit_code, error) == (0, "")
+        output = await pairing(rig, "approve", code_in(told), "--json")
     assert json.loads(output)["told"] is False
     assert tables(rig) == ([], [("helper", BEN)])
 
@@ -123,7 +115,7 @@ async def test_who_was_let_in_stays_so_after_a_restart_and_a_code_given_before_i
     await rig.start(rig.config(**PAIRING), ScriptedHost())
     told = await asked_by(rig)
     await rig.stop()
-    assert (await pairing(rig, "approve", code_in(told).lower()))[0] == 0
+    await pairing(rig, "approve", code_in(told).lower())
     for _ in range(2):
         await rig.start(rig.config(**PAIRING), ScriptedHost())
         await rig.until_row(await rig.octo.say(BEN, rig.dm, "hi"), "answered")
@@ -144,20 +136,18 @@ async def test_a_code_is_fresh_again_after_an_hour_and_the_old_one_is_worth_noth
     clock.ahead_s = -3_601
     await rig.start(rig.config(**PAIRING), ScriptedHost())
     old = code_in(await asked_by(rig))
-    exit_code, _, error = await pairing(rig, "approve", old)
-    assert exit_code == 1
-    assert "older than an hour" in error
+    assert "older than an hour" in await pairing(rig, "approve", old, code=1)
     clock.ahead_s = 0
     fresh = code_in(await asked_by(rig))
     assert fresh != old
-    assert (await pairing(rig, "approve", fresh))[0] == 0
+    await pairing(rig, "approve", fresh)
 
 
 async def test_a_code_lets_one_person_in_once(rig: Rig) -> None:
     await rig.start(rig.config(**PAIRING), ScriptedHost())
     code = code_in(await asked_by(rig))
-    assert (await pairing(rig, "approve", code))[0] == 0
-    assert (await pairing(rig, "approve", code))[0] == 1
+    await pairing(rig, "approve", code)
+    await pairing(rig, "approve", code, code=1)
 
 
 async def test_at_most_three_wait_at_a_time_and_the_next_is_refused_as_others_are(rig: Rig) -> None:
@@ -207,13 +197,13 @@ async def test_revoking_counts_from_the_next_message(rig: Rig, clock: MovedClock
     told = await asked_by(rig)
     await pairing(rig, "approve", code_in(told))
     await rig.until_row(await rig.octo.say(BEN, rig.dm, "hi"), "answered")
-    assert await pairing(rig, "revoke", BEN) == (0, "ben may no longer write to helper\n", "")
+    assert await pairing(rig, "revoke", BEN) == "ben may no longer write to helper\n"
     clock.ahead_s = 0
     assert await asked_by(rig) == "echo: hi"
     clock.ahead_s = 3_600
     assert code_in(await asked_by(rig)) != code_in(told)
-    assert (await pairing(rig, "revoke", BEN))[0] == 0
-    assert (await pairing(rig, "revoke", BEN))[0] == 1
+    await pairing(rig, "revoke", BEN)
+    await pairing(rig, "revoke", BEN, code=1)
 
 
 async def test_each_bot_lets_in_people_of_its_own(octo: OctoDouble, tmp_path: Path) -> None:
@@ -222,8 +212,8 @@ async def test_each_bot_lets_in_people_of_its_own(octo: OctoDouble, tmp_path: Pa
     await rig.start(rig.config(bots=bots, **PAIRING), ScriptedHost())
     await octo.wait_for(lambda: octo.online(OTHER))
     code = code_in(await asked_by(rig))
-    assert (await pairing(rig, "approve", code, "--account", "other"))[0] == 1
-    assert (await pairing(rig, "approve", code, "--account", "Helper"))[0] == 0
+    await pairing(rig, "approve", code, "--account", "other", code=1)
+    await pairing(rig, "approve", code, "--account", "Helper")
     await rig.until_row(await octo.say(BEN, rig.dm, "hi"), "answered")
     await rig.until_row(await octo.say(BEN, ChannelRef(OTHER, 1), "hi"), "notified")
     await rig.stop()
@@ -231,10 +221,10 @@ async def test_each_bot_lets_in_people_of_its_own(octo: OctoDouble, tmp_path: Pa
 
 async def test_the_list_shows_who_waits_and_who_was_let_in(rig: Rig) -> None:
     await rig.start(rig.config(**PAIRING), ScriptedHost())
-    assert await pairing(rig, "list") == (0, "Nobody waits, and nobody was let in.\n", "")
+    assert await pairing(rig, "list") == "Nobody waits, and nobody was let in.\n"
     code = code_in(await asked_by(rig))
-    assert f"pending   helper        ben  code {code}\n" in (await pairing(rig, "list"))[1]
-    (waiting,) = map(json.loads, (await pairing(rig, "list", "--json"))[1].splitlines())
+    assert f"pending   helper        ben  code {code}\n" in (await pairing(rig, "list"))
+    (waiting,) = map(json.loads, (await pairing(rig, "list", "--json")).splitlines())
     assert waiting["expires_at"] - waiting["since"] == 3_600_000
     assert (waiting["account"], waiting["uid"], waiting["state"], waiting["code"]) == (
         "helper",
@@ -242,11 +232,11 @@ async def test_the_list_shows_who_waits_and_who_was_let_in(rig: Rig) -> None:
         "pending",
         code,
     )
-    approved = json.loads((await pairing(rig, "approve", code, "--json"))[1])
+    approved = json.loads(await pairing(rig, "approve", code, "--json"))
     assert approved == {"verdict": "approved", "account": "helper", "uid": BEN, "told": False}
-    (let_in,) = map(json.loads, (await pairing(rig, "list", "--json"))[1].splitlines())
+    (let_in,) = map(json.loads, (await pairing(rig, "list", "--json")).splitlines())
     assert (let_in["uid"], let_in["state"], let_in["code"]) == (BEN, "approved", "")
-    assert (await pairing(rig, "list", "--account", "other", "--json"))[1] == ""
+    assert (await pairing(rig, "list", "--account", "other", "--json")) == ""
 
 
 async def test_after_ten_wrong_codes_each_takes_five_seconds_and_the_right_one_still_counts(
@@ -263,13 +253,13 @@ async def test_after_ten_wrong_codes_each_takes_five_seconds_and_the_right_one_s
     await rig.start(rig.config(**PAIRING), ScriptedHost())
     code = code_in(await asked_by(rig))
     for _ in range(10):
-        assert "mistyped" in (await pairing(rig, "approve", "AAAAAAAA"))[2]
+        assert "mistyped" in await pairing(rig, "approve", "AAAAAAAA", code=1)
     assert waits == []
     for _ in range(3):
-        exit_code, _, error = await pairing(rig, "approve", "AAAAAAAA")
-        assert (exit_code, error.split(":")[0]) == (1, "10 wrong codes within the last hour")
+        error = await pairing(rig, "approve", "AAAAAAAA", code=1)
+        assert error.split(":")[0] == "10 wrong codes within the last hour"
     assert waits == [5.0] * 3
-    assert (await pairing(rig, "approve", code))[0] == 0
+    await pairing(rig, "approve", code)
     assert tables(rig) == ([], [("helper", BEN)])
 
 
@@ -278,10 +268,10 @@ async def test_the_slowness_is_over_an_hour_after_the_wrong_codes(
 ) -> None:
     await rig.start(rig.config(**PAIRING), ScriptedHost())
     for _ in range(10):
-        await pairing(rig, "approve", "AAAAAAAA")
+        await pairing(rig, "approve", "AAAAAAAA", code=1)
     rig.sql("UPDATE pairing_miss SET at = at - 3600000")
     monkeypatch.setattr("openclaw_channel_octo.cli.operate.pairing.SLOW_S", float("inf"))
-    assert (await pairing(rig, "approve", code_in(await asked_by(rig))))[0] == 0
+    await pairing(rig, "approve", code_in(await asked_by(rig)))
 
 
 async def test_three_who_ask_again_and_again_do_not_keep_a_fourth_out(rig: Rig, clock: MovedClock) -> None:
@@ -302,7 +292,7 @@ async def test_three_who_ask_again_and_again_do_not_keep_a_fourth_out(rig: Rig, 
     for uid in puppets:
         await asked_by(rig, uid)
     assert code in {row[2] for row in tables(rig)[0]}
-    assert (await pairing(rig, "approve", code))[0] == 0
+    await pairing(rig, "approve", code)
 
 
 async def test_who_came_while_three_others_had_just_asked_gets_a_place_a_quarter_of_an_hour_later(
@@ -319,7 +309,7 @@ async def test_who_came_while_three_others_had_just_asked_gets_a_place_a_quarter
     code = code_in(await asked_by(rig))
     for number in range(3):
         await asked_by(rig, f"puppet{number}")
-    assert (await pairing(rig, "approve", code))[0] == 0
+    await pairing(rig, "approve", code)
 
 
 async def test_codes_stay_out_of_the_log(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:

@@ -34,34 +34,28 @@ NOBODY = TransportError("cannot open a WebSocket to ws://octo.test/ws: connectio
 _KEYS = KeyPair.from_private_bytes(bytes(range(32)))
 
 
-class Wire:
-    """Both ends of one connection; the client's end is a `Transport`.
+class Ends:
+    """Both ends of one connection in memory; the client's end is a `Transport`."""
 
-    Args:
-        answer: what the server does when CONNECT has arrived.
-    """
-
-    def __init__(self, answer: "Answer") -> None:
+    def __init__(self) -> None:
         self.server = ServerConnection(key_pair=_KEYS, salt="0123456789abcdef")
-        self.seen: list[ServerEvent] = []
-        """What the client sent, in order."""
         self.mute = False
         """Whether the server ignores everything, on a socket that stays open."""
         self.closed = False
         """Whether the client has closed its end."""
-        self._answer = answer
-        self._dropped = False
+        self.dropped = False
         self._arriving: asyncio.Queue[bytes | None] = asyncio.Queue()
 
+    def took(self, event: ServerEvent) -> None:
+        """Do what the server does about something the client sent."""
+
     async def send(self, data: bytes) -> None:
-        if self.closed or self._dropped:
+        if self.closed or self.dropped:
             raise TransportError("the connection is closed")
         if self.mute:
             return
         for event in self.server.receive(data):
-            self.seen.append(event)
-            if isinstance(event, Connect):
-                self._answer(self)
+            self.took(event)
         self.flush()
 
     async def receive(self) -> bytes:
@@ -76,8 +70,34 @@ class Wire:
 
     def drop(self) -> None:
         """End the connection without a word."""
-        self._dropped = True
+        self.dropped = True
         self._arriving.put_nowait(None)
+
+    def push_bytes(self, data: bytes) -> None:
+        self._arriving.put_nowait(data)
+
+    def flush(self) -> None:
+        for packet in self.server.outgoing():
+            self._arriving.put_nowait(packet)
+
+
+class Wire(Ends):
+    """A connection whose server is scripted.
+
+    Args:
+        answer: what the server does when CONNECT has arrived.
+    """
+
+    def __init__(self, answer: "Answer") -> None:
+        super().__init__()
+        self.seen: list[ServerEvent] = []
+        """What the client sent, in order."""
+        self._answer = answer
+
+    def took(self, event: ServerEvent) -> None:
+        self.seen.append(event)
+        if isinstance(event, Connect):
+            self._answer(self)
 
     def kick(self, text: str = "login in other device") -> None:
         """Send DISCONNECT and leave the socket open and dead (protocol §4.4)."""
@@ -91,13 +111,6 @@ class Wire:
         recv = replace(RECV, **identity, timestamp=WALL_MS // 1000, payload=payload, flags=flags)
         self.server.deliver(recv)
         self.flush()
-
-    def push_bytes(self, data: bytes) -> None:
-        self._arriving.put_nowait(data)
-
-    def flush(self) -> None:
-        for packet in self.server.outgoing():
-            self._arriving.put_nowait(packet)
 
     @property
     def unread(self) -> int:

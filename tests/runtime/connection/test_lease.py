@@ -7,8 +7,8 @@ import re
 import resource
 import signal
 import sqlite3
-import subprocess
 import sys
+from asyncio.subprocess import PIPE, Process
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -63,11 +63,16 @@ def open_descriptors() -> int:
 
 async def other_process_takes(folder: Path, name: str) -> str:
     """Return whether another process gets a lease, and else who has it as it sees it."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", TAKER, str(folder), name, stdout=subprocess.PIPE
-    )
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", TAKER, folder, name, stdout=PIPE)
     out, _ = await process.communicate()
     return out.decode().removesuffix("\n")
+
+
+async def holding(source: str, path: Path) -> tuple[Process, bytes]:
+    """Start a program that holds something; return it with the line that says so."""
+    holder = await asyncio.create_subprocess_exec(sys.executable, "-c", source, path, stdout=PIPE)
+    assert holder.stdout is not None
+    return holder, await holder.stdout.readline()
 
 
 async def test_a_lease_is_held_by_one_at_a_time_and_can_be_given_back(tmp_path: Path) -> None:
@@ -94,11 +99,8 @@ async def test_bots_do_not_share_a_lease_and_their_tokens_do_not_reach_the_disk(
 
 
 async def test_a_killed_holder_loses_its_lease_at_once(tmp_path: Path) -> None:
-    holder = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", HOLDER, str(tmp_path), stdout=subprocess.PIPE
-    )
-    assert holder.stdout is not None
-    assert await holder.stdout.readline() == b"True\n"
+    holder, told = await holding(HOLDER, tmp_path)
+    assert told == b"True\n"
     lease = FileLease(tmp_path, "bot")
     assert not await lease.acquire()
     assert lease.holder() == f"process {holder.pid}"
@@ -162,11 +164,7 @@ async def test_a_lease_is_one_however_the_way_to_its_folder_is_written(tmp_path:
 
 
 async def test_a_program_that_outlives_a_killed_bot_does_not_keep_its_lease(tmp_path: Path) -> None:
-    holder = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", HOLDER_WITH_CHILD, str(tmp_path), stdout=subprocess.PIPE
-    )
-    assert holder.stdout is not None
-    child = int(await holder.stdout.readline())
+    holder, child = await holding(HOLDER_WITH_CHILD, tmp_path)
     holder.kill()
     await holder.wait()
     try:
@@ -174,7 +172,7 @@ async def test_a_program_that_outlives_a_killed_bot_does_not_keep_its_lease(tmp_
         assert await lease.acquire()
         await lease.release()
     finally:
-        os.kill(child, signal.SIGKILL)
+        os.kill(int(child), signal.SIGKILL)
 
 
 async def test_files_of_earlier_versions_go_unless_a_process_still_holds_them(tmp_path: Path) -> None:
@@ -183,11 +181,7 @@ async def test_files_of_earlier_versions_go_unless_a_process_still_holds_them(tm
     old.close()
     for name in ("b.lease", "b.lease-journal", "b.pid", "kept.sock"):
         (tmp_path / name).write_text("1")
-    running = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", OLD_HOLDER, str(tmp_path / "c.lease"), stdout=subprocess.PIPE
-    )
-    assert running.stdout is not None
-    await running.stdout.readline()
+    running, _ = await holding(OLD_HOLDER, tmp_path / "c.lease")
     lease = FileLease(tmp_path, "bot")
     assert await lease.acquire()
     left = sorted(path.name for path in tmp_path.iterdir())

@@ -12,7 +12,7 @@ from websockets.http11 import Request, Response
 
 from openclaw_channel_octo.errors import TransportError
 from openclaw_channel_octo.runtime.connection import transport as transport_module
-from openclaw_channel_octo.runtime.connection.transport import open_websocket
+from openclaw_channel_octo.runtime.connection.transport import Transport, open_websocket
 from tests.tls import self_signed
 
 PAGE = b"<html><body>502 Bad Gateway</body></html>"
@@ -30,6 +30,14 @@ async def websocket_server(handler: Handler = echo) -> AsyncIterator[str]:
     async with serve(handler, "127.0.0.1", 0, max_size=None, close_timeout=0) as server:
         (listening,) = server.sockets
         yield f"ws://127.0.0.1:{listening.getsockname()[1]}/ws"
+
+
+@asynccontextmanager
+async def connected(handler: Handler = echo) -> AsyncIterator[Transport]:
+    async with websocket_server(handler) as url:
+        socket = await open_websocket(url)
+        yield socket
+        await socket.close()
 
 
 @asynccontextmanager
@@ -58,12 +66,10 @@ def http(status: str, body: bytes, *headers: str) -> bytes:
 
 
 async def test_bytes_go_both_ways_as_whole_messages() -> None:
-    async with websocket_server() as url:
-        socket = await open_websocket(url)
+    async with connected() as socket:
         await socket.send(b"\x70\x00")
         await socket.send(b"second")
         assert [await socket.receive(), await socket.receive()] == [b"\x70\x00", b"second"]
-        await socket.close()
 
 
 async def test_a_text_message_is_taken_as_its_bytes() -> None:
@@ -71,37 +77,30 @@ async def test_a_text_message_is_taken_as_its_bytes() -> None:
         await socket.send("{}")
         await socket.wait_closed()
 
-    async with websocket_server(say) as url:
-        socket = await open_websocket(url)
+    async with connected(say) as socket:
         assert await socket.receive() == b"{}"
-        await socket.close()
 
 
 async def test_a_message_as_large_as_the_largest_recv_is_taken() -> None:
     packet = bytes(1_386_875)
-    async with websocket_server() as url:
-        socket = await open_websocket(url)
+    async with connected() as socket:
         await socket.send(packet)
         assert await socket.receive() == packet
-        await socket.close()
 
 
 async def test_a_dropped_connection_is_told_by_the_next_receive_and_send() -> None:
     async def drop(socket: ServerConnection) -> None:
         socket.transport.abort()
 
-    async with websocket_server(drop) as url:
-        socket = await open_websocket(url)
+    async with connected(drop) as socket:
         with pytest.raises(TransportError, match="the server closed the connection"):
             await socket.receive()
         with pytest.raises(TransportError, match="the connection is closed"):
             await socket.send(b"\x70\x00")
-        await socket.close()
 
 
 async def test_closing_wakes_whoever_reads_and_may_be_done_twice() -> None:
-    async with websocket_server() as url:
-        socket = await open_websocket(url)
+    async with connected() as socket:
         reading = asyncio.create_task(socket.receive())
         await asyncio.sleep(0)
         await socket.close()
@@ -116,8 +115,7 @@ async def test_closing_does_not_wait_for_a_server_that_never_answers() -> None:
     async def stall(_: ServerConnection) -> None:
         await never.wait()
 
-    async with websocket_server(stall) as url:
-        socket = await open_websocket(url)
+    async with connected(stall) as socket:
         async with asyncio.timeout(5):
             await socket.close()
         with pytest.raises(TransportError):
@@ -270,8 +268,7 @@ async def test_no_error_and_no_log_line_shows_the_query_of_an_address(
 
 async def test_frames_are_not_logged_even_at_debug_level(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
-    async with websocket_server() as url:
-        socket = await open_websocket(url)
+    async with connected() as socket:
         await socket.send(b"secret words")
         await socket.receive()
         await socket.close()

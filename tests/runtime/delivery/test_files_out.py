@@ -197,17 +197,11 @@ async def test_a_storage_that_hangs_holds_up_an_answer_for_five_minutes_only(
     fast_rig.octo.release()
 
 
+@pytest.mark.parametrize("dropped", [(), ("client_ref",)], ids=["by its key", "by its address"])
 async def test_a_file_message_without_an_answer_is_looked_for_before_it_is_sent_again(
-    fast_rig: Rig, shared: Path
+    fast_rig: Rig, shared: Path, dropped: tuple[str, ...]
 ) -> None:
-    fast_rig.octo.fail_next("sendMessage", LoseAnswer())
-    assert await answered(fast_rig, shared, Final("", (item(shared / "notes.txt"),))) == ["notes.txt"]
-
-
-async def test_a_file_is_found_by_its_address_where_the_key_did_not_survive(
-    fast_rig: Rig, shared: Path
-) -> None:
-    fast_rig.octo.dropped_keys = frozenset({"client_ref"})
+    fast_rig.octo.dropped_keys = frozenset(dropped)
     fast_rig.octo.fail_next("sendMessage", LoseAnswer())
     assert await answered(fast_rig, shared, Final("", (item(shared / "notes.txt"),))) == ["notes.txt"]
 

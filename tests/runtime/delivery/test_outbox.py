@@ -70,12 +70,16 @@ async def test_a_block_that_was_not_seen_by_anybody_does_not_count_as_shown(rig:
     assert rig.said() == ["whole answer"]
 
 
-async def test_a_key_the_server_drops_is_replaced_by_the_content_of_the_message(fast_rig: Rig) -> None:
-    fast_rig.octo.dropped_keys = frozenset({"client_ref"})
+@pytest.mark.parametrize("dropped", [(), ("client_ref",)], ids=["by its key", "by its content"])
+async def test_a_send_whose_answer_is_lost_is_found_in_the_history_and_not_repeated(
+    fast_rig: Rig, dropped: tuple[str, ...]
+) -> None:
+    fast_rig.octo.dropped_keys = frozenset(dropped)
     await fast_rig.start(fast_rig.config())
     fast_rig.octo.fail_next("sendMessage", LoseAnswer())
     await fast_rig.mentioned("one")
     assert fast_rig.said() == ["@Helper one"]
+    assert len(fast_rig.calls("sendMessage")) == 1
 
 
 async def test_two_equal_answers_are_told_apart_where_only_their_content_is_left(fast_rig: Rig) -> None:
@@ -195,8 +199,7 @@ async def test_the_reason_of_a_notice_outlives_the_process_that_dies_while_it_se
 
 
 async def test_what_a_failed_run_wrote_and_its_notice_are_one_end_across_a_restart(rig: Rig) -> None:
-    host = ScriptedHost([Accepted("r"), Failed("failed", "no luck", partial="half an answer")])
-    await rig.start(rig.config(), host)
+    await rig.start_with(ScriptedHost([Accepted("r"), Failed("failed", "no luck", partial="half an answer")]))
     rig.octo.fail_next("sendMessage", Hang())
     message_id = await rig.broken_off()
     again = await rig.start_with(ScriptedHost())

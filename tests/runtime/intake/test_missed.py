@@ -49,15 +49,14 @@ async def test_mentions_sent_while_the_bot_was_away_are_answered_after_its_start
 
 
 async def test_mentions_sent_while_the_connection_was_lost_are_answered_in_their_order(fast_rig: Rig) -> None:
-    rig = fast_rig
-    host = await rig.start_with(ScriptedHost())
-    await rig.meet()
-    rig.octo.stop_sockets()
+    host = await fast_rig.start_with(ScriptedHost())
+    await fast_rig.meet()
+    fast_rig.octo.stop_sockets()
     for number in range(3):
-        await rig.mention(f"m{number}")
-    rig.octo.start_sockets()
-    await rig.octo.wait_for(lambda: rig.octo.online(HELPER))
-    await rig.mentioned("live")
+        await fast_rig.mention(f"m{number}")
+    fast_rig.octo.start_sockets()
+    await fast_rig.octo.wait_for(lambda: fast_rig.octo.online(HELPER))
+    await fast_rig.mentioned("live")
     assert texts(host) == ["hello", "m0", "m1", "m2", "live"]
 
 
@@ -106,12 +105,11 @@ async def test_a_message_that_overtook_another_waits_for_it(rig: Rig, host: Scri
 
 
 async def test_a_hole_that_stays_open_is_filled_from_the_history(fast_rig: Rig) -> None:
-    rig = fast_rig
-    host = await rig.start_with(ScriptedHost())
-    await rig.meet()
-    rig.octo.lose_next(HELPER)
-    await rig.mention("lost on the way")
-    await rig.mention("arrives")
+    host = await fast_rig.start_with(ScriptedHost())
+    await fast_rig.meet()
+    fast_rig.octo.lose_next(HELPER)
+    await fast_rig.mention("lost on the way")
+    await fast_rig.mention("arrives")
     await host.wait_for_turns(3)
     assert texts(host) == ["hello", "lost on the way", "arrives"]
 
@@ -120,24 +118,22 @@ async def test_a_hole_that_stays_open_is_filled_from_the_history(fast_rig: Rig) 
 async def test_when_the_history_cannot_be_asked_what_is_there_is_answered_all_the_same(
     fast_rig: Rig, fault: ErrorAnswer | Hang
 ) -> None:
-    rig = fast_rig
-    host = await rig.start_with(ScriptedHost())
-    await rig.meet()
-    rig.octo.fail_next("messages/sync", fault, times=3)
-    await rig.octo.inject(HELPER, rig.raw_mention("behind the hole", 9))
+    host = await fast_rig.start_with(ScriptedHost())
+    await fast_rig.meet()
+    fast_rig.octo.fail_next("messages/sync", fault, times=3)
+    await fast_rig.octo.inject(HELPER, fast_rig.raw_mention("behind the hole", 9))
     await host.wait_for_turns(2)
     assert texts(host) == ["hello", "behind the hole"]
-    rig.octo.release()
+    fast_rig.octo.release()
 
 
 async def test_what_could_not_be_fetched_is_fetched_later(fast_rig: Rig) -> None:
-    rig = fast_rig
-    host = await rig.start_with(ScriptedHost())
-    await rig.meet()
-    rig.octo.lose_next(HELPER)
-    rig.octo.fail_next("messages/sync", ErrorAnswer(status=500), times=3)
-    await rig.mention("lost on the way")
-    await rig.mention("arrives")
+    host = await fast_rig.start_with(ScriptedHost())
+    await fast_rig.meet()
+    fast_rig.octo.lose_next(HELPER)
+    fast_rig.octo.fail_next("messages/sync", ErrorAnswer(status=500), times=3)
+    await fast_rig.mention("lost on the way")
+    await fast_rig.mention("arrives")
     await host.wait_for_turns(3)
     assert texts(host) == ["hello", "arrives", "lost on the way"]
 
@@ -176,13 +172,12 @@ async def test_where_nobody_has_to_mention_it_the_bot_does_not_answer_the_talk_f
 
 
 async def test_a_group_the_bot_was_put_into_while_it_was_away_is_found(fast_rig: Rig) -> None:
-    rig = fast_rig
-    host = await rig.start_with(ScriptedHost())
-    rig.octo.stop_sockets()
-    new = rig.octo.add_group("g-new", [ANN, HELPER])
-    asked = await rig.mention("welcome!", where=new)
-    rig.octo.start_sockets()
-    await rig.until_row(asked, "answered")
+    host = await fast_rig.start_with(ScriptedHost())
+    fast_rig.octo.stop_sockets()
+    new = fast_rig.octo.add_group("g-new", [ANN, HELPER])
+    asked = await fast_rig.mention("welcome!", where=new)
+    fast_rig.octo.start_sockets()
+    await fast_rig.until_row(asked, "answered")
     assert texts(host) == ["welcome!"]
 
 
@@ -205,13 +200,12 @@ async def test_a_server_that_lists_no_groups_stops_nothing(rig: Rig) -> None:
 async def test_a_first_word_is_answered_though_the_past_of_its_group_cannot_be_read(
     fast_rig: Rig, fault: ErrorAnswer | Hang
 ) -> None:
-    rig = fast_rig
-    host = await rig.start_with(ScriptedHost())
-    rig.octo.fail_next("messages/sync", fault, times=None)
-    new = rig.octo.add_group("g-new", [ANN, HELPER])
-    await rig.mentioned("welcome!", where=new)
+    host = await fast_rig.start_with(ScriptedHost())
+    fast_rig.octo.fail_next("messages/sync", fault, times=None)
+    new = fast_rig.octo.add_group("g-new", [ANN, HELPER])
+    await fast_rig.mentioned("welcome!", where=new)
     assert texts(host) == ["welcome!"]
-    rig.octo.release()
+    fast_rig.octo.release()
 
 
 async def test_old_mentions_found_at_a_start_get_one_line_that_says_so(
@@ -310,7 +304,6 @@ async def test_a_message_whose_copy_is_pushed_while_the_history_brings_it_is_ans
     recorded, gate = slow_commit(monkeypatch)
     rig.octo.lose_next(HELPER)
     lost = await rig.mention("lost on the way")
-    assert rig.channel is not None
     catching_up = asyncio.create_task(rig.channel._bots["helper"]._gaps.catch_up())
     await recorded.wait()
     line = rig.octo.chat(rig.group)[-1]
@@ -339,7 +332,6 @@ async def test_the_history_overtakes_no_message_that_is_recorded_and_not_in_its_
     first = await rig.mention("first")
     await recorded.wait()
     second = await rig.mention("second")
-    assert rig.channel is not None
     catching_up = asyncio.create_task(rig.channel._bots["helper"]._gaps.catch_up())
     await rig.until_row(second, "received")
     for _ in range(50):

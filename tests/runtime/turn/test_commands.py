@@ -98,8 +98,7 @@ async def test_a_command_whose_answer_cannot_be_sent_is_a_dead_letter(rig: Rig, 
 async def test_people_the_operator_names_stop_in_groups_and_others_still_do_not(
     rig: Rig, listed: list[str]
 ) -> None:
-    host = ScriptedHost([Accepted("r"), HANG, Final("never")])
-    await rig.start(rig.config(commands={"allowFrom": listed}), host)
+    await rig.start_with(ScriptedHost([Accepted("r"), HANG, Final("never")]), commands={"allowFrom": listed})
     running = await rig.under_way("long job")
     await rig.until_row(await rig.mention("/stop", who=BEN), "answered")
     await rig.until_row(running, "notified")
@@ -125,7 +124,7 @@ async def test_where_direct_messages_share_one_session_only_the_owner_and_listed
     shared = loaded.host.model_copy(update={"routing": Routing(dm_scope="main")})
     host = ScriptedHost()
     rig.host = host
-    rig.channel = OctoChannel(loaded.model_copy(update={"host": shared}), clock=rig.clock)
+    rig.running = OctoChannel(loaded.model_copy(update={"host": shared}), clock=rig.clock)
     await rig.channel.start("helper", host)
     await rig.octo.wait_for(lambda: rig.octo.online(HELPER))
     for uid in (BEN, "cat", ANN):

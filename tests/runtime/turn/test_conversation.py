@@ -50,14 +50,6 @@ async def test_a_mention_brings_what_was_said_since_the_last_answer_and_only_tha
     assert host.turns[-1].context == ""
 
 
-async def test_the_context_of_a_turn_that_failed_comes_again(rig: Rig) -> None:
-    host = await rig.start_with(ScriptedHost([Accepted("r"), Failed("failed", "no")], [Final("now")]))
-    await chatter(rig, "important")
-    await rig.mentioned("please", "notified")
-    await rig.mentioned("again")
-    assert said(host.turns[-1].context) == ["Ben (ben): important"]
-
-
 async def test_a_thread_has_its_own_context_and_not_its_groups(rig: Rig, host: ScriptedHost) -> None:
     await chatter(rig, "in the group")
     await chatter(rig, "in the thread", where=rig.thread)
