@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from openclaw_channel_octo.wire.packets import Event, Flags, Setting, StreamPart
+from openclaw_channel_octo.wire.packets import Event, Flags, MessageFields
 
 __all__ = [
     "Connected",
@@ -17,38 +17,8 @@ __all__ = [
 ]
 
 
-class InboundMessage(Struct, frozen=True, kw_only=True):
-    """A message whose key was verified and whose payload was decrypted.
-
-    Attributes:
-        message_id: unique on the server.
-        message_seq: place in the channel's log, 0 when it is not stored.
-        client_msg_no: the sender's id of the message.
-        from_uid: the sender; empty for the system account.
-        channel_id: the conversation as the recipient sees it; may be empty.
-        channel_type: see protocol §2.9.
-        timestamp: Unix seconds.
-        payload: plaintext, a JSON object by convention only.
-        expire: lifetime in seconds, 0 for ever.
-        setting: the packet's setting byte.
-        flags: the header's bits, to be handed back in the acknowledgement.
-        topic: empty where there is none.
-        stream: set by old servers only, see protocol §2.5.
-    """
-
-    message_id: int
-    message_seq: int
-    client_msg_no: str
-    from_uid: str
-    channel_id: str
-    channel_type: int
-    timestamp: int
-    payload: bytes
-    expire: int = 0
-    setting: Setting = Setting.NONE
-    flags: Flags = Flags.NONE
-    topic: str = ""
-    stream: StreamPart | None = None
+class InboundMessage(MessageFields, frozen=True, kw_only=True):
+    """A message whose key was verified, and whose payload is plaintext: a JSON object by convention only."""
 
 
 class Connected(Struct, frozen=True, kw_only=True):

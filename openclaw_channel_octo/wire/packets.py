@@ -14,6 +14,7 @@ __all__ = [
     "Disconnect",
     "Event",
     "Flags",
+    "MessageFields",
     "Packet",
     "PacketType",
     "Ping",
@@ -214,8 +215,8 @@ class StreamPart(Struct, frozen=True, kw_only=True):
     stream_id: int
 
 
-class Recv(Struct, frozen=True, kw_only=True):
-    """Server to client: a message (protocol §2.5).
+class MessageFields(Struct, frozen=True, kw_only=True):
+    """What a message has on the wire and behind it (protocol §2.5).
 
     Attributes:
         message_id: unique on the server.
@@ -225,11 +226,10 @@ class Recv(Struct, frozen=True, kw_only=True):
         channel_id: the conversation as the recipient sees it; may be empty.
         channel_type: see protocol §2.9.
         timestamp: Unix seconds.
-        payload: wire bytes: base64 ciphertext, or plain where nothing is encrypted.
-        msg_key: integrity key over the wire payload, 32 hexadecimal characters or empty.
+        payload: its content; how it is written, each kind of message says.
         expire: lifetime in seconds, 0 for ever; not sent before version 3.
         setting: bits that say which optional fields are there.
-        flags: the header's bits.
+        flags: the header's bits, to be handed back in the acknowledgement.
         topic: empty without `Setting.TOPIC`.
         stream: only with `Setting.STREAM`, in versions 2 to 4.
     """
@@ -242,12 +242,21 @@ class Recv(Struct, frozen=True, kw_only=True):
     channel_type: int
     timestamp: int
     payload: bytes
-    msg_key: str = ""
     expire: int = 0
     setting: Setting = Setting.NONE
     flags: Flags = Flags.NONE
     topic: str = ""
     stream: StreamPart | None = None
+
+
+class Recv(MessageFields, frozen=True, kw_only=True):
+    """Server to client: a message, its payload in wire bytes: base64 ciphertext, or plain where nothing is encrypted.
+
+    Attributes:
+        msg_key: integrity key over the wire payload, 32 hexadecimal characters or empty.
+    """
+
+    msg_key: str = ""
 
 
 class Recvack(Struct, frozen=True, kw_only=True):
