@@ -15,7 +15,7 @@ from aioresponses import aioresponses
 from hypothesis import settings
 
 from openclaw_channel_octo.clock import SystemClock
-from openclaw_channel_octo.testing import ManualClock, OctoDouble, ScriptedHost
+from openclaw_channel_octo.testing import FakeGateway, ManualClock, OctoDouble, ScriptedHost
 from tests.programs import Start, launched, up, write
 from tests.runtime.asking import Asked, ask, people_a_city
 from tests.runtime.rig import BEN, HELPER, FastClock, Rig
@@ -146,6 +146,12 @@ def city(rig: Rig) -> Rig:
 async def asked(city: Rig) -> Asked:
     """A turn of Ben's, whose agent uses the outbound API."""
     return await ask(city, BEN)
+
+
+@pytest.fixture
+async def gateway() -> AsyncIterator[FakeGateway]:
+    async with FakeGateway(agents=("main", "work")) as running:
+        yield running
 
 
 @pytest.fixture

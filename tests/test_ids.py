@@ -1,5 +1,3 @@
-import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,10 +12,8 @@ from openclaw_channel_octo.ids import (
     split_space,
     split_thread,
 )
+from tests.wire.vectors import VECTORS
 
-VECTORS: dict[str, list[dict[str, Any]]] = json.loads(
-    (Path(__file__).parents[1] / "fixtures" / "vectors" / "wukongim-vectors.json").read_text(encoding="utf-8")
-)
 SPACE = "a1b2c3d4e5f6a7b8c9d0e1f2a3b4c5d6"
 UIDS = st.text(st.characters(exclude_characters="@#&", exclude_categories=["Cs"]), min_size=1, max_size=20)
 

@@ -15,11 +15,8 @@ from openclaw_channel_octo.capture.record import Recorder, RecordLimits
 from openclaw_channel_octo.capture.replay import replay
 from openclaw_channel_octo.capture.show import timeline
 from openclaw_channel_octo.clock import SystemClock
-from openclaw_channel_octo.config.load import parse_config
 from openclaw_channel_octo.errors import CaptureError
-from openclaw_channel_octo.host.configure import host_from_config
 from openclaw_channel_octo.rest.answers import Exchange
-from openclaw_channel_octo.runtime.channel import OctoChannel
 from openclaw_channel_octo.testing.clock import ManualClock
 from tests.runtime.rig import ANN, HELPER, TOKEN, Rig
 from tests.until import until
@@ -29,14 +26,9 @@ PASSWORD = "hunter2-hunter2"
 
 async def recorded(rig: Rig, folder: Path, **how: Any) -> None:
     """Run the bot with a recorder, let Ann say three things, and stop it."""
-    loaded = parse_config(rig.config(), base=rig.state_dir).config
-    host = host_from_config(loaded.host, rig.clock, secrets=loaded.secrets())
-    await host.start()
-    secrets = (*loaded.secrets(), SecretStr(PASSWORD))
+    secrets = (SecretStr(TOKEN), SecretStr(PASSWORD))
     tap = partial(Recorder, folder, clock=rig.clock, secrets=secrets, **how)
-    rig.host, rig.running = host, OctoChannel(loaded, clock=rig.clock, tap=tap)
-    await rig.channel.start("helper", host)
-    await rig.octo.wait_for(lambda: rig.octo.online(HELPER))
+    await rig.start(rig.config(), tap=tap)
     await rig.octo.say(ANN, rig.group, "just chatting about the café")
     await rig.mention(f"my token is {TOKEN} and my password is {PASSWORD}")
     await rig.until_said(1)
@@ -131,13 +123,7 @@ async def second_file(folder: Path) -> None:
 
 
 async def test_every_connection_has_a_file_of_its_own(rig: Rig, tmp_path: Path) -> None:
-    loaded = parse_config(rig.config(), base=rig.state_dir).config
-    rig.host = host_from_config(loaded.host, rig.clock, secrets=loaded.secrets())
-    await rig.host.start()
-    tap = partial(Recorder, tmp_path / "captures", clock=rig.clock)
-    rig.running = OctoChannel(loaded, clock=rig.clock, tap=tap)
-    await rig.channel.start("helper", rig.host)
-    await rig.octo.wait_for(lambda: rig.octo.online(HELPER))
+    await rig.start(rig.config(), tap=partial(Recorder, tmp_path / "captures", clock=rig.clock))
     rig.octo.drop_connections(HELPER)
     await second_file(tmp_path / "captures")
     await rig.octo.wait_for(lambda: rig.octo.online(HELPER))

@@ -20,7 +20,7 @@ from tests.runtime.rig import Rig
 def write_sessions(folder: Path, sessions: Mapping[str, Any]) -> Path:
     """Leave the sessions of an agent in a state folder; return their file."""
     file = folder / "agents" / "main" / "sessions" / "sessions.json"
-    file.parent.mkdir(parents=True)
+    file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps(sessions))
     return file
 

@@ -34,7 +34,7 @@ from openclaw_channel_octo.wire.crypto import KeyPair
 from openclaw_channel_octo.wire.packets import ReasonCode
 from tests.cli.asking import call, command, controlled
 from tests.programs import write
-from tests.runtime.rig import HELPER, OTHER_TOKEN, TOKEN, Rig
+from tests.runtime.rig import HELPER, OTHER_TOKEN, TOKEN, MovedClock, Rig
 from tests.serving import serving
 from tests.until import until
 
@@ -134,24 +134,15 @@ def raw(text: str) -> Callable[[Rig, Config], Any]:
 
 
 def channel(**settings: Any) -> Callable[[Rig, Config], Any]:
-    def change(_: Rig, config: Config) -> None:
-        config["channels"]["octo"] |= settings
-
-    return change
+    return lambda _, config: config["channels"]["octo"].update(settings)
 
 
 def account(**settings: Any) -> Callable[[Rig, Config], Any]:
-    def change(_: Rig, config: Config) -> None:
-        config["channels"]["octo"]["accounts"]["helper"] = settings
-
-    return change
+    return channel(accounts={"helper": settings})
 
 
 def host(**settings: Any) -> Callable[[Rig, Config], Any]:
-    def change(_: Rig, config: Config) -> None:
-        config["host"] |= settings
-
-    return change
+    return lambda _, config: config["host"].update(settings)
 
 
 def fails(call: str, fault: Any) -> Callable[[Rig, Config], Any]:
@@ -470,15 +461,8 @@ async def test_before_it_kicks_anybody_the_doctor_says_so(rig: Rig) -> None:
     assert "registering now" not in (await examined(rig, rig.config(agent=AGENT), "--no-register")).stderr
 
 
-class Behind(SystemClock):
-    """A server's clock that is an hour wrong."""
-
-    def wall_ms(self) -> int:
-        return super().wall_ms() - 3_600_000
-
-
 async def test_a_clock_that_is_an_hour_off_is_named(tmp_path: Path) -> None:
-    async with OctoDouble(Behind()) as octo:
+    async with OctoDouble(MovedClock(-3_600)) as octo:
         rig = Rig(octo, tmp_path / "state", SystemClock())
         result = await examined(rig, rig.config(agent=AGENT), code=1)
 
@@ -527,38 +511,32 @@ async def test_a_socket_that_says_nothing_is_named(rig: Rig, monkeypatch: pytest
     assert "✗ helper: login: no answer within" in result.stdout.splitlines()[0]
 
 
+MINE = "answers and has the model mine"
+
+
 @pytest.mark.parametrize(
-    ("answer", "code", "words"),
+    ("body", "status", "code", "words"),
     [
-        (lambda: web.json_response({"error": "no"}, status=401), 2, "refuses the key (HTTP 401)"),
-        (lambda: web.json_response({"data": [{"id": "other"}]}), 2, "has no model mine"),
-        (lambda: web.Response(text="<html>", content_type="text/html"), 2, "answers no JSON"),
-        (lambda: web.Response(status=404), 1, "lists no models (HTTP 404)"),
-        (lambda: web.json_response({"data": None}), 2, "has no model mine"),
-        (lambda: web.json_response(["mine"]), 1, "lists no models"),
-        (lambda: web.json_response("mine"), 1, "lists no models"),
-        (lambda: web.json_response({"data": [{"id": "mine"}]}), 0, "answers and has the model mine"),
-        (lambda: web.json_response({"data": [{"id": "mine:latest"}]}), 0, "answers and has the model mine"),
-        (lambda: web.json_response({"data": [{"id": "models/mine"}]}), 0, "answers and has the model mine"),
-    ],
-    ids=[
-        "a refused key",
-        "an unknown model",
-        "a page",
-        "no list",
-        "no model",
-        "a list of something else",
-        "something else",
-        "all is well",
-        "a newest one",
-        "one with its folder",
+        pytest.param({"error": "no"}, 401, 2, "refuses the key (HTTP 401)", id="a refused key"),
+        pytest.param({"data": [{"id": "other"}]}, 200, 2, "has no model mine", id="an unknown model"),
+        pytest.param("<html>", 200, 2, "answers no JSON", id="a page"),
+        pytest.param("", 404, 1, "lists no models (HTTP 404)", id="no list"),
+        pytest.param({"data": None}, 200, 2, "has no model mine", id="no model"),
+        pytest.param(["mine"], 200, 1, "lists no models", id="a list of something else"),
+        pytest.param('"mine"', 200, 1, "lists no models", id="something else"),
+        pytest.param({"data": [{"id": "mine"}]}, 200, 0, MINE, id="all is well"),
+        pytest.param({"data": [{"id": "mine:latest"}]}, 200, 0, MINE, id="a newest one"),
+        pytest.param({"data": [{"id": "models/mine"}]}, 200, 0, MINE, id="one with its folder"),
     ],
 )
 async def test_an_endpoint_is_asked_for_its_models(
-    rig: Rig, answer: Callable[[], web.Response], code: int, words: str
+    rig: Rig, body: object, status: int, code: int, words: str
 ) -> None:
     async def models(_: web.Request) -> web.Response:
-        return answer()
+        text = body if isinstance(body, str) else json.dumps(body)
+        return web.Response(
+            text=text, status=status, content_type="text/html" if text[:1] == "<" else "application/json"
+        )
 
     async with serving("/v1/models", models) as url:
         agent = {"kind": "openai", "baseUrl": f"{url}/v1", "model": "mine", "apiKey": KEY}
@@ -729,16 +707,15 @@ async def test_a_program_is_looked_for_from_its_own_folder_where_it_runs(rig: Ri
     assert "✓ agent's answer: " in result.stdout
 
 
-async def test_a_gateway_that_refuses_the_token_is_named(rig: Rig) -> None:
-    async with FakeGateway() as gateway:
-        config = rig.config()
-        config["host"] = {
-            "kind": "gateway",
-            "stateDir": str(rig.state_dir),
-            "url": gateway.url,
-            "token": "wrong-0123456789",
-        }
-        result = await examined(rig, config, code=2)
+async def test_a_gateway_that_refuses_the_token_is_named(rig: Rig, gateway: FakeGateway) -> None:
+    config = rig.config()
+    config["host"] = {
+        "kind": "gateway",
+        "stateDir": str(rig.state_dir),
+        "url": gateway.url,
+        "token": "wrong-0123456789",
+    }
+    result = await examined(rig, config, code=2)
 
     line, advice = result.stdout.splitlines()[:2]
     assert line.startswith("✗ gateway: ")
@@ -792,12 +769,13 @@ async def test_a_long_turn_counts_as_stuck_by_the_budget_it_has(
     assert ("is running" in result.stdout.splitlines()[0]) is bool(exit_code)
 
 
-async def test_the_sessions_of_a_gateway_are_not_told_of_as_if_they_lay_here(rig: Rig) -> None:
-    async with FakeGateway() as gateway:
-        host = {"kind": "gateway", "url": f"{gateway.url}/?token=planted", "token": gateway.token}
-        config = rig.config()
-        config["host"] = host | {"stateDir": str(rig.state_dir)}
-        result = await examined(rig, config)
+async def test_the_sessions_of_a_gateway_are_not_told_of_as_if_they_lay_here(
+    rig: Rig, gateway: FakeGateway
+) -> None:
+    host = {"kind": "gateway", "url": f"{gateway.url}/?token=planted", "token": gateway.token}
+    config = rig.config()
+    config["host"] = host | {"stateDir": str(rig.state_dir)}
+    result = await examined(rig, config)
 
     assert "planted" not in result.output
     assert "none failed or stuck" not in result.stdout

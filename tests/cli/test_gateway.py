@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +16,6 @@ from tests.tls import self_signed
 
 BOT = "bf_0123456789abcdef"
 KINDS = {"octo.json": "config", "openclaw.json": "openclaw"}
-
-
-@pytest.fixture
-async def gateway() -> AsyncIterator[FakeGateway]:
-    async with FakeGateway(agents=("main", "work")) as running:
-        yield running
 
 
 def configured(folder: Path, gateway: FakeGateway, **host: Any) -> Path:
@@ -87,10 +80,8 @@ async def test_an_agent_that_bindings_name_and_the_gateway_does_not_have_is_a_pr
     bindings = [{"agentId": "gone", "match": {"channel": "octo", "accountId": "*"}}]
     file = openclaw(tmp_path, gateway, bindings=bindings)
     result = await checked(file, code=1)
-    assert (
-        "problem: account default is routed to the agent gone, which the gateway does not have"
-        in result.stdout
-    )
+    problem = "account default is routed to the agent gone, which the gateway does not have"
+    assert f"problem: {problem}" in result.stdout
     assert result.stdout.splitlines()[-1] == "not ready"
 
 

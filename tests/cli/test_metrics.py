@@ -17,11 +17,10 @@ from openclaw_channel_octo.config.model import MetricsConfig
 from openclaw_channel_octo.control.prometheus import PrometheusMeter
 from openclaw_channel_octo.errors import ConfigError
 from openclaw_channel_octo.host.base import Accepted, Failed, Final
-from openclaw_channel_octo.runtime.channel import OctoChannel
 from openclaw_channel_octo.testing import HANG, ErrorAnswer, ScriptedHost
 from tests.cli.asking import call
 from tests.programs import write
-from tests.runtime.rig import HELPER, TOKEN, Rig
+from tests.runtime.rig import TOKEN, Rig
 
 SESSION = "agent:main:octo:group:g1"
 
@@ -30,18 +29,13 @@ SESSION = "agent:main:octo:group:g1"
 async def meter(fast_rig: Rig) -> PrometheusMeter:
     """Return what collects for a channel with one failed session, which is on the air."""
     made = PrometheusMeter()
-    config = parse_config(fast_rig.config(), base=fast_rig.state_dir).config
     host = ScriptedHost(
         [Accepted("r"), Final("fine")],
         [Accepted("r"), Failed("failed", "boom")],
         [Accepted("r"), HANG, Final("at last")],
     )
-    channel = OctoChannel(config, clock=fast_rig.clock, meter=made)
-    fast_rig.host, fast_rig.running = host, channel
-    await host.start()
-    await channel.start("helper", host)
-    await fast_rig.octo.wait_for(lambda: fast_rig.octo.online(HELPER))
-    made.watch(channel.status)
+    await fast_rig.start(fast_rig.config(), host, meter=made)
+    made.watch(fast_rig.channel.status)
     return made
 
 

@@ -57,9 +57,9 @@ def flipped(folder: Path, source: Path = SILENT_GROUP) -> tuple[Path, str]:
 
 
 class Recorder:
-    """Makes a capture of one connection out of both sides of the protocol."""
+    """Makes a capture of one connection, with these messages of Ann's, out of both sides of the protocol."""
 
-    def __init__(self) -> None:
+    def __init__(self, *payloads: bytes) -> None:
         self.records: list[Record] = [SocketControl(at_us=0, event="open", details={})]
         self.labels: dict[str, Label] = {}
         self.server = ServerConnection(key_pair=KeyPair.from_private_bytes(KEY[::-1]), salt="s" * 16)
@@ -71,6 +71,8 @@ class Recorder:
         self.server.receive(connect)
         self.server.accept(0)
         self._sent()
+        for payload in payloads:
+            self.deliver(payload)
 
     def deliver(
         self, payload: bytes, *, channel: tuple[str, int] = ("ann", 1), damage: Damage | None = None
@@ -223,8 +225,7 @@ def test_a_capture_without_a_key_for_a_connection_is_broken(tmp_path: Path) -> N
 
 
 def test_a_message_whose_key_is_wrong_is_undecodable_and_not_acknowledged(tmp_path: Path) -> None:
-    recorder = Recorder()
-    recorder.deliver(b'{"type":1,"content":"whole"}')
+    recorder = Recorder(b'{"type":1,"content":"whole"}')
     recorder.deliver(b'{"type":1,"content":"damaged"}', damage=Damage.MSG_KEY)
     found = events(recorder.write(tmp_path))
     first, second = (event for event in found if event["event"] == "message")
@@ -242,8 +243,7 @@ def test_a_channel_type_bots_do_not_converse_in_is_ignored(tmp_path: Path) -> No
 
 
 def test_bytes_that_are_not_the_protocol_end_the_connection_and_nothing_else(tmp_path: Path) -> None:
-    recorder = Recorder()
-    recorder.deliver(b'{"type":1,"content":"before"}')
+    recorder = Recorder(b'{"type":1,"content":"before"}')
     recorder.raw(bytes((0x50, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF)))
     recorder.deliver(b'{"type":1,"content":"after"}')
     result = replayed("--json", recorder.write(tmp_path))
@@ -254,23 +254,20 @@ def test_bytes_that_are_not_the_protocol_end_the_connection_and_nothing_else(tmp
 
 @pytest.mark.parametrize("options", [["--json"], []], ids=["json", "words"])
 def test_text_no_terminal_can_show_harms_none(options: list[str], tmp_path: Path) -> None:
-    recorder = Recorder()
-    recorder.deliver(b'{"type":1,"content":"half \\ud83d pair \\u001b[2J"}')
+    recorder = Recorder(b'{"type":1,"content":"half \\ud83d pair \\u001b[2J"}')
     result = replayed(*options, recorder.write(tmp_path))
     assert "half" in result.stdout
     assert "\x1b" not in result.stdout
 
 
 def test_an_undecided_label_and_a_label_without_a_message_are_no_disagreements(tmp_path: Path) -> None:
-    recorder = Recorder()
-    recorder.deliver(b'{"type":1,"content":"hi"}')
+    recorder = Recorder(b'{"type":1,"content":"hi"}')
     recorder.labels = {"no-3": Label(addressed=None), "no-never-sent": Label(addressed=True)}
     replayed(recorder.write(tmp_path))
 
 
 def test_acknowledgements_that_differ_from_the_recorded_ones_are_told(tmp_path: Path) -> None:
-    recorder = Recorder()
-    recorder.deliver(b'{"type":1,"content":"one"}')
+    recorder = Recorder(b'{"type":1,"content":"one"}')
     recorder.records.append(ToServer(at_us=0, data=bytes((0x60, 12)) + (77).to_bytes(8) + (7).to_bytes(4)))
     file = recorder.write(tmp_path)
     acks = events(file)[-1]["acks"]

@@ -103,9 +103,8 @@ def test_what_cannot_be_looked_into_is_not_said_to_be_empty(tmp_path: Path) -> N
 
 
 def test_a_token_in_the_words_of_a_failure_is_not_shown(store: Path) -> None:
-    file = store / "agents" / "main" / "sessions" / "sessions.json"
     failed = {"status": " Failed ", "sessionId": "s", "lastRunError": "no bf_0123456789abcdef for you"}
-    file.write_text(json.dumps({"agent:main:octo:group:g1": failed}))
+    write_sessions(store, {"agent:main:octo:group:g1": failed})
     shown = sessions("show", "--store", store, code=1)
     told = sessions("show", "--store", store, "--json", code=1)
     repaired = sessions("repair", "--store", store)
@@ -116,6 +115,5 @@ def test_a_token_in_the_words_of_a_failure_is_not_shown(store: Path) -> None:
 
 
 def test_a_session_that_will_be_answered_is_fine_whatever_its_status_is_called(store: Path) -> None:
-    file = store / "agents" / "main" / "sessions" / "sessions.json"
-    file.write_text(json.dumps({"agent:main:octo:group:g1": {"status": "wobbly", "sessionId": "s"}}))
+    write_sessions(store, {"agent:main:octo:group:g1": {"status": "wobbly", "sessionId": "s"}})
     sessions("show", "--store", store)

@@ -92,16 +92,11 @@ def test_an_openai_agent_needs_no_key(parse: Parse) -> None:
     assert found.api_key is None
 
 
-def test_a_bots_own_timeout_wins_over_the_hosts(parse: Parse) -> None:
-    loaded = parse({**OCTO, "dispatchTimeoutMs": 90_500}, {"timeoutSeconds": 20})
+@pytest.mark.parametrize(("own", "budget_s"), [({"dispatchTimeoutMs": 90_500}, 90.5), ({}, 0.5)])
+def test_a_bots_own_timeout_wins_over_the_hosts(parse: Parse, own: dict[str, int], budget_s: float) -> None:
+    loaded = parse({**OCTO, **own}, {"timeoutSeconds": 0.5})
     bot, host = loaded.config.accounts["default"], loaded.config.host
-    assert bot.turn_budget_s(host.timeout_seconds) == 90.5
-
-
-def test_without_its_own_timeout_a_bot_has_the_hosts(parse: Parse) -> None:
-    loaded = parse(OCTO, {"timeoutSeconds": 0.5})
-    bot, host = loaded.config.accounts["default"], loaded.config.host
-    assert bot.turn_budget_s(host.timeout_seconds) == 0.5
+    assert bot.turn_budget_s(host.timeout_seconds) == budget_s
 
 
 @pytest.mark.parametrize(

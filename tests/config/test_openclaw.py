@@ -49,9 +49,8 @@ def test_an_empty_file_means_a_gateway_with_every_default() -> None:
         None,
         None,
     )
-    assert (
-        config.routing.route("helper", DM).session_key == "agent:main:main"
-    )  # a gateway's default for people
+    # a gateway's default for people
+    assert config.routing.route("helper", DM).session_key == "agent:main:main"
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,5 @@
 """Harnesses of the wire: framer and codec, client and server connection, unsealing."""
 
-import json
 from collections.abc import Iterator, Sequence
 from functools import cache
 from random import Random
@@ -18,7 +17,7 @@ from openclaw_channel_octo.wire.events import Received, Undecodable
 from openclaw_channel_octo.wire.packets import Connack, Connect, PacketType, Recv
 from tests.fuzz.harness import FIXTURES, Harness
 from tests.fuzz.mutation import changed
-from tests.wire.vectors import RECV
+from tests.wire.vectors import FRAMES, RECV
 
 CLIENT_KEYS = KeyPair.from_private_bytes(bytes(range(32)))
 SERVER_KEYS = KeyPair.from_private_bytes(bytes(range(32, 64)))
@@ -72,9 +71,7 @@ def recorded(kind: type[FromServer | ToServer]) -> list[Frame]:
 @cache
 def vectors() -> list[Frame]:
     """Return the frames other implementations agree on."""
-    content = json.loads((FIXTURES / "vectors" / "wukongim-vectors.json").read_text())
-    streams = (bytes.fromhex(one["hex"]) for one in content["frames"] if "hex" in one)
-    return [one for stream in streams for one in frames_of(stream)]
+    return [one for stream in FRAMES.values() for one in frames_of(stream)]
 
 
 def stream_of(rng: Random, frames: Sequence[Frame]) -> bytes:

@@ -1,7 +1,6 @@
 """A server with so many groups that nobody can ask about all of them at once."""
 
 from collections import Counter
-from pathlib import Path
 
 import pytest
 
@@ -9,7 +8,7 @@ from openclaw_channel_octo.ids import ChannelRef
 from openclaw_channel_octo.runtime.directory.directory import GROUPS_AT_FIRST
 from openclaw_channel_octo.runtime.intake.gaps import AT_FIRST, LOOKS_A_PASS
 from openclaw_channel_octo.runtime.intake.rounds import PASS_EVERY_S
-from openclaw_channel_octo.testing import OctoDouble, ScriptedHost
+from openclaw_channel_octo.testing import ScriptedHost
 from tests.runtime.rig import ANN, BEN, HELPER, FastClock, Rig
 
 GROUPS = 2_000
@@ -36,14 +35,14 @@ async def test_a_start_among_thousands_of_groups_answers_at_once_and_asks_little
 
 
 async def test_every_group_is_looked_at_in_the_end_once_and_the_first_words_there_are_answered(
-    octo: OctoDouble, tmp_path: Path
+    rig: Rig,
 ) -> None:
-    rig = Rig(octo, tmp_path / "state", FastClock(100))
+    rig.clock = FastClock(100)
     groups = many(rig, 3 * AT_FIRST)
     words = await rig.mention("we have waited for you", where=groups[-1])
     await rig.start_with(ScriptedHost())
     await rig.until_row(words, "answered")
-    await octo.wait_for(lambda: len(asked(rig)) >= len(groups) + 1)
+    await rig.octo.wait_for(lambda: len(asked(rig)) >= len(groups) + 1)
     await rig.stop()
     assert max(asked(rig)[group.id] for group in groups) <= 2  # the one with words once more, for its context
 

@@ -1,5 +1,3 @@
-import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,10 +11,8 @@ from openclaw_channel_octo.message.mentions import (
 )
 from openclaw_channel_octo.message.payload import Entity, Mention
 from openclaw_channel_octo.message.text import utf16_length, utf16_slice
+from tests.wire.vectors import VECTORS
 
-VECTORS: list[dict[str, Any]] = json.loads(
-    (Path(__file__).parents[2] / "fixtures" / "vectors" / "wukongim-vectors.json").read_text(encoding="utf-8")
-)["mention_offsets"]
 ANYTHING = st.text(st.characters(), max_size=40)
 
 
@@ -24,7 +20,7 @@ def marked(*spans: tuple[int, int], uid: str = "u") -> Mention:
     return Mention(entities=tuple(Entity(uid=uid, offset=offset, length=length) for offset, length in spans))
 
 
-@pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: vector["content"])
+@pytest.mark.parametrize("vector", VECTORS["mention_offsets"], ids=lambda vector: vector["content"])
 def test_entity_marks_what_the_vector_says(vector: dict[str, Any]) -> None:
     entity = Entity(**vector["entity"])
     found = valid_entities(vector["content"], Mention(entities=(entity,)))

@@ -367,10 +367,8 @@ def test_quote_of_the_bot_itself_bears_its_name() -> None:
     [({"from_name": "Bob\n[x"}, "Bob (x"), ({}, "unknown"), ({"from_uid": 5, "from_name": []}, "unknown")],
 )
 def test_quote_without_a_uid_names_its_author_as_well_as_it_can(reply: dict[str, Any], author: str) -> None:
-    assert (
-        quote(**quoted({"type": 1, "content": "x"}, **reply))
-        == f"[Quoted message from {author}, as its sender claims]: x"
-    )
+    shown_quote = quote(**quoted({"type": 1, "content": "x"}, **reply))
+    assert shown_quote == f"[Quoted message from {author}, as its sender claims]: x"
 
 
 def test_quoted_picture_is_a_marker_line() -> None:

@@ -14,8 +14,6 @@ from pydantic import SecretStr
 
 from openclaw_channel_octo.observe.logs import BotLog, Redaction, redacted, setup_logging, trace_scope
 
-LOGGERS = ("openclaw_channel_octo", "asyncio", "aiohttp", "websockets")
-
 
 def test_a_line_carries_prefix_and_account(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO):
@@ -206,14 +204,8 @@ def written(
     """Return what a program writes."""
     stream = io.StringIO()
     monkeypatch.setattr(sys, "stderr", stream)
-    loggers = [logging.getLogger(name) for name in LOGGERS]
-    before = [(logger.handlers[:], logger.level, logger.propagate) for logger in loggers]
-    try:
-        setup_logging("INFO", *secrets, as_json=as_json)
-        write(logging.getLogger("openclaw_channel_octo.test"))
-    finally:
-        for logger, (handlers, level, propagate) in zip(loggers, before, strict=True):
-            logger.handlers[:], logger.level, logger.propagate = handlers, level, propagate
+    setup_logging("INFO", *secrets, as_json=as_json)
+    write(logging.getLogger("openclaw_channel_octo.test"))
     return stream.getvalue()
 
 

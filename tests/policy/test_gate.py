@@ -36,25 +36,25 @@ KEYS = ["type", "content", "plain", "mention", "mention_uids", "reply", "event",
 OBJECTS = st.dictionaries(st.sampled_from(KEYS), JSON | st.sampled_from([1, 99, "@Helper", {"uids": [BOT]}]))
 
 
+def judged(
+    payload: dict[str, Any],
+    channel_id: str,
+    channel_type: int,
+    policy: GatePolicy = DEFAULTS,
+    sender: str = ANN,
+) -> Decision:
+    envelope = Envelope(from_uid=sender, channel_id=channel_id, channel_type=channel_type)
+    return decide(envelope, read_payload(payload), ME, lambda: policy)
+
+
 def in_group(payload: dict[str, Any], *, sender: str = ANN, policy: GatePolicy = DEFAULTS) -> Decision:
-    decisions = {
-        decide(
-            Envelope(from_uid=sender, channel_id=channel_id, channel_type=kind),
-            read_payload(payload),
-            ME,
-            lambda: policy,
-        )
-        for channel_id, kind in ((GROUP, 2), (THREAD, 5))
-    }
-    (decision,) = decisions  # a thread is judged as its group
+    decision = judged(payload, GROUP, 2, policy, sender)
+    assert judged(payload, THREAD, 5, policy, sender) == decision  # a thread is judged as its group
     return decision
 
 
 def in_dm(payload: dict[str, Any], *, sender: str = ANN, channel_id: str | None = None) -> Decision:
-    envelope = Envelope(
-        from_uid=sender, channel_id=sender if channel_id is None else channel_id, channel_type=1
-    )
-    return decide(envelope, read_payload(payload), ME, lambda: DEFAULTS)
+    return judged(payload, sender if channel_id is None else channel_id, 1, sender=sender)
 
 
 def text(content: object, **keys: Any) -> dict[str, Any]:
@@ -249,10 +249,8 @@ def test_own_message_under_a_space_prefix_is_an_echo() -> None:
 @pytest.mark.parametrize("channel_type", [1, 2, 5, 8, 200])
 def test_commands_and_event_packets_are_control_on_every_channel(sender: str, channel_type: int) -> None:
     command = {"type": 99, "cmd": "typing", "param": {}, "mention": {"uids": [BOT]}}
-    envelope = Envelope(from_uid=sender, channel_id="", channel_type=channel_type)
-    assert decide(envelope, read_payload(command), ME, lambda: DEFAULTS) == Decision(
-        DecisionKind.CONTROL, "command packet"
-    )
+    expected = Decision(DecisionKind.CONTROL, "command packet")
+    assert judged(command, "", channel_type, sender=sender) == expected
     event = Envelope(from_uid=sender, channel_id="", channel_type=channel_type, is_event_packet=True)
     assert decide(event, read_payload({}), ME, lambda: DEFAULTS) == Decision(
         DecisionKind.CONTROL, "event packet"
@@ -298,11 +296,8 @@ def test_document_events_are_control_although_they_mention_every_bot(event: dict
 
 @pytest.mark.parametrize("channel_type", [-1, 0, 3, 4, 6, 7, 8, 9, 10, 11, 12, 255])
 def test_message_on_a_channel_no_bot_converses_in_is_ignored(channel_type: int) -> None:
-    envelope = Envelope(from_uid=ANN, channel_id="x", channel_type=channel_type)
-    payload = read_payload(text("@Helper", mention={"uids": [BOT]}))
-    assert decide(envelope, payload, ME, lambda: DEFAULTS) == Decision(
-        DecisionKind.IGNORED, "unsupported channel type"
-    )
+    expected = Decision(DecisionKind.IGNORED, "unsupported channel type")
+    assert judged(text("@Helper", mention={"uids": [BOT]}), "x", channel_type) == expected
 
 
 @pytest.mark.parametrize(
@@ -446,9 +441,8 @@ def test_only_text_messages_are_commands(payload: dict[str, Any]) -> None:
 def test_bot_without_a_known_name_is_still_addressed_by_id() -> None:
     nameless = Identity(uid=BOT)
     envelope = Envelope(from_uid=ANN, channel_id=GROUP, channel_type=2)
-    assert (
-        decide(envelope, read_payload(text("@ hi")), nameless, lambda: DEFAULTS).kind is DecisionKind.CONTEXT
-    )
+    typed = read_payload(text("@ hi"))
+    assert decide(envelope, typed, nameless, lambda: DEFAULTS).kind is DecisionKind.CONTEXT
     named = read_payload(text("@ hi", mention={"uids": [BOT]}))
     assert decide(envelope, named, nameless, lambda: DEFAULTS).kind is DecisionKind.TURN
 

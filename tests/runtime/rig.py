@@ -45,6 +45,21 @@ class FastClock(SystemClock):
         await asyncio.sleep(seconds / self._factor)
 
 
+class MovedClock(SystemClock):
+    """The machine's clock with a time of day that tests move.
+
+    Args:
+        ahead_s: how far it is ahead.
+    """
+
+    def __init__(self, ahead_s: float = 0) -> None:
+        self.ahead_s = ahead_s
+
+    def wall_ms(self) -> int:
+        """Return its time of day in milliseconds."""
+        return super().wall_ms() + round(self.ahead_s * 1_000)
+
+
 class Rig:
     """One deployment: people in a group and a thread, bots, a state folder, and what was seen.
 
@@ -101,10 +116,10 @@ class Rig:
         }
 
     async def start(
-        self, config: Mapping[str, Any], host: AgentHost | None = None, online: str = HELPER
+        self, config: Mapping[str, Any], host: AgentHost | None = None, online: str = HELPER, **parts: Any
     ) -> None:
         """Start the channel with every configured bot and wait until the bot ``online`` is."""
-        await self.start_blind(config, host)
+        await self.start_blind(config, host, **parts)
         await self.octo.wait_for(lambda: self.octo.online(online))
 
     async def start_with(self, host: _Host, **settings: Any) -> _Host:
@@ -112,14 +127,16 @@ class Rig:
         await self.start(self.config(**settings), host)
         return host
 
-    async def start_blind(self, config: Mapping[str, Any], host: AgentHost | None = None) -> None:
-        """Start the channel with every configured bot, wherever they connect."""
+    async def start_blind(
+        self, config: Mapping[str, Any], host: AgentHost | None = None, **parts: Any
+    ) -> None:
+        """Start the channel, made with ``parts`` of a test's own, with every configured bot, wherever they connect."""
         loaded = parse_config(config, base=self.state_dir).config
         if host is None:
             host = host_from_config(loaded.host, self.clock, secrets=loaded.secrets())
         await host.start()
         self.host = host
-        self.running = OctoChannel(loaded, clock=self.clock)
+        self.running = OctoChannel(loaded, clock=self.clock, **parts)
         for name in loaded.accounts:
             await self.channel.start(name, host)
 

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from openclaw_channel_octo.clock import Clock, SystemClock
 from openclaw_channel_octo.config.load import parse_config
 from openclaw_channel_octo.config.model import Texts
 from openclaw_channel_octo.host.base import Accepted, Block, Final
@@ -34,7 +33,7 @@ from openclaw_channel_octo.testing import HANG, ErrorAnswer, Hang, RateLimit, Ra
 from openclaw_channel_octo.testing.host import Step
 from openclaw_channel_octo.wire.events import InboundMessage, Received
 from openclaw_channel_octo.wire.packets import Flags, Setting
-from tests.runtime.rig import ANN, BEN, HELPER, TOKEN, FastClock, Rig
+from tests.runtime.rig import ANN, BEN, HELPER, TOKEN, FastClock, MovedClock, Rig
 from tests.until import until
 
 TEXTS = Texts()
@@ -416,18 +415,11 @@ async def test_mentions_after_the_servers_numbering_went_back_are_answered_once(
     assert cursor < 8 + kept
 
 
-class WrongClock(SystemClock):
-    """A machine's clock that is two hours ahead."""
-
-    def wall_ms(self) -> int:
-        return super().wall_ms() + 7_200_000
-
-
 async def test_ages_are_measured_by_the_servers_clock(rig: Rig, away: None) -> None:
     asked = [await rig.mention(f"m{number}") for number in range(3)]
     first_words = await rig.octo.say(BEN, rig.dm, "and here?")
     await rig.octo.say(BEN, rig.dm, "hello?")
-    rig.clock = WrongClock()
+    rig.clock = MovedClock(7_200)
     host = await rig.start_with(ScriptedHost())
     await rig.until_answered(*asked)
     await rig.until_row(await rig.octo.say(BEN, rig.dm, "third"), "answered")
@@ -450,7 +442,7 @@ async def test_a_bot_whose_socket_cannot_be_opened_answers_what_an_earlier_proce
 async def test_many_conversations_on_a_slow_server_are_all_caught_up_with(
     rig: Rig, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clock: Clock = FastClock(10)
+    clock = FastClock(10)
     rig.clock = clock
     exchange = BotApi._exchange
 
@@ -486,8 +478,7 @@ async def test_a_state_folder_older_than_the_chat_answers_nothing_twice(rig: Rig
     unknown = [await rig.mention(f"later {number}") for number in range(3)]
     unknown.append(await rig.octo.say(ANN, rig.dm, "directly"))
     command = await rig.mention("/status")
-    for message_id in [*unknown, command]:
-        await rig.until_row(message_id, "answered")
+    await rig.until_answered(*unknown, command)
     await rig.stop()
     said = rig.said()
     open_question = await rig.mention("nobody has answered this")

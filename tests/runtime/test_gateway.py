@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +19,6 @@ from tests.until import until
 TEXTS = Texts()
 OLD = "2026.5.22"
 MARKED = re.compile(r"§\w{10}")
-
-
-@pytest.fixture
-async def gateway() -> AsyncIterator[FakeGateway]:
-    async with FakeGateway(agents=("main", "work")) as running:
-        yield running
 
 
 def on(rig: Rig, gateway: FakeGateway, **host: Any) -> dict[str, Any]:

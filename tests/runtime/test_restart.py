@@ -139,13 +139,9 @@ async def test_a_second_host_for_the_same_channel_is_refused(rig: Rig) -> None:
 async def test_a_bot_that_another_process_runs_waits_and_takes_over_when_that_ends(fast_rig: Rig) -> None:
     await fast_rig.start(fast_rig.config(), ScriptedHost())
     first = fast_rig.channel
-    assert first is not None
-    second = OctoChannel(
-        parse_config(
-            fast_rig.config(host={"stateDir": str(fast_rig.state_dir / "other")}), base=fast_rig.state_dir
-        ).config,
-        clock=fast_rig.clock,
-    )
+    elsewhere = fast_rig.config(host={"stateDir": str(fast_rig.state_dir / "other")})
+    config = parse_config(elsewhere, base=fast_rig.state_dir).config
+    second = OctoChannel(config, clock=fast_rig.clock)
     await second.start("helper", ScriptedHost())
     registers = len(fast_rig.calls("register"))
     await until(lambda: second.status().bots["helper"].state is LinkState.PAUSED, "the second bot waits")
@@ -170,12 +166,7 @@ async def test_a_bot_that_breaks_begins_again_and_answers_each_message_once(
             raise breaks.pop()
         return await open_websocket(url)
 
-    host = ScriptedHost()
-    rig.running = OctoChannel(
-        parse_config(rig.config(), base=rig.state_dir).config, clock=rig.clock, open_transport=open_transport
-    )
-    await rig.channel.start("helper", host)
-    await rig.octo.wait_for(lambda: rig.octo.online(HELPER))
+    await rig.start(rig.config(), ScriptedHost(), open_transport=open_transport)
     await rig.mentioned("before")
     rig.octo.drop_connections(HELPER)
     await rig.octo.wait_for(lambda: not rig.octo.online(HELPER))

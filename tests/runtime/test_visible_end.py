@@ -101,7 +101,7 @@ async def test_a_program_that_does_not_exist_ends_in_a_notice(
 async def test_a_model_that_fails_ends_in_a_notice(
     rig: Rig, mode: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with ModelServer() as model:
+    async with ModelServer().served() as model:
         model.mode = mode
         with caplog.at_level(logging.DEBUG):
             await rig.start(rig.config(agent=model.agent()))
@@ -207,17 +207,21 @@ async def test_a_stream_without_any_event_counts_as_skipped_and_one_that_breaks_
     assert rig.said() == ["second try", "he […]", TEXTS.failed]
 
 
-async def test_blocks_are_posted_as_they_come_and_a_bare_final_adds_nothing(rig: Rig) -> None:
-    await rig.start_with(ScriptedHost([Accepted("r"), Block("one"), Delta("…"), Block("two"), Final("")]))
+@pytest.mark.parametrize(
+    ("steps", "said"),
+    [
+        pytest.param([Block("one"), Delta("…"), Block("two")], ["one", "two"], id="as they come"),
+        pytest.param(
+            [Block("\u200b"), Block("```\n```"), Block("seen")], ["seen"], id="where one can see them"
+        ),
+    ],
+)
+async def test_blocks_are_posted_and_a_bare_final_adds_nothing(
+    rig: Rig, steps: list[Step], said: list[str]
+) -> None:
+    await rig.start_with(ScriptedHost([Accepted("r"), *steps, Final("")]))
     await rig.mentioned("go")
-    assert rig.said() == ["one", "two"]
-
-
-async def test_a_block_in_which_nothing_can_be_seen_is_not_posted(rig: Rig) -> None:
-    host = ScriptedHost([Accepted("r"), Block("\u200b"), Block("```\n```"), Block("seen"), Final("")])
-    await rig.start(rig.config(), host)
-    await rig.mentioned("go")
-    assert rig.said() == ["seen"]
+    assert rig.said() == said
 
 
 async def test_a_run_that_outlives_its_budget_is_aborted_and_what_it_wrote_is_shown(fast_rig: Rig) -> None:

@@ -104,12 +104,6 @@ async def talking(gateway: FakeGateway, **connect_params: Any) -> AsyncIterator[
 
 
 @pytest.fixture
-async def gateway() -> AsyncIterator[FakeGateway]:
-    async with FakeGateway() as running:
-        yield running
-
-
-@pytest.fixture
 async def talk(gateway: FakeGateway) -> AsyncIterator[Talk]:
     """A client that was let in."""
     async with talking(gateway) as client:

@@ -127,16 +127,13 @@ def test_a_server_key_or_salt_that_cannot_be_used_fails_the_connection(
     assert client.state is ConnectionState.CLOSED
 
 
-def test_a_version_nobody_knows_fails_the_connection(make_client: MakeClient) -> None:
-    client = make_client(ready=False)
-    with pytest.raises(RemoteProtocolError, match="version 7"):
-        client.receive(encode(Connack(reason_code=1, server_version=7), 5), now=1.0)
-
-
-def test_a_second_connack_fails_the_connection(make_client: MakeClient) -> None:
-    client = make_client(ready=True)
-    with pytest.raises(RemoteProtocolError, match="second CONNACK"):
-        client.receive(FRAMES["connack_v5_ok"], now=1.0)
+@pytest.mark.parametrize(("ready", "fault"), [(False, "version 7"), (True, "second CONNACK")])
+def test_a_version_nobody_knows_or_a_second_connack_fails_the_connection(
+    make_client: MakeClient, *, ready: bool, fault: str
+) -> None:
+    connack = encode(Connack(reason_code=1, server_version=5 if ready else 7), 5)
+    with pytest.raises(RemoteProtocolError, match=fault):
+        make_client(ready=ready).receive(connack, now=1.0)
 
 
 def test_a_kick_before_connack_is_a_kick(make_client: MakeClient) -> None:

@@ -66,12 +66,6 @@ async def hosted(
 
 
 @pytest.fixture
-async def gateway() -> AsyncIterator[FakeGateway]:
-    async with FakeGateway() as running:
-        yield running
-
-
-@pytest.fixture
 async def host(gateway: FakeGateway, tmp_path: Path, clock: Clock) -> AsyncIterator[GatewayHost]:
     async with hosted(gateway, tmp_path, clock) as running:
         yield running

@@ -55,14 +55,13 @@ def test_a_timed_out_run_of_2026_5_22_does_not_repeat_the_previous_answer() -> N
     assert end == Failed(Status.TIMEOUT, "the gateway ended the run: it took too long")
 
 
-def test_a_run_somebody_aborted_is_killed_not_timed_out() -> None:
-    end = end_of(done({"status": "timeout", "summary": "aborted", "stopReason": "rpc"}), aborted=False)
-    assert isinstance(end, Failed)
-    assert end.status == Status.KILLED
+ABORTED = {"status": "timeout", "summary": "aborted", "stopReason": "rpc"}
+LATE = {"status": "ok", "result": {"payloads": [{"text": "late"}]}}
 
 
-def test_what_we_aborted_is_killed_whatever_the_gateway_says() -> None:
-    end = end_of(done({"status": "ok", "result": {"payloads": [{"text": "late"}]}}), aborted=True)
+@pytest.mark.parametrize(("told", "by_us"), [(ABORTED, False), (LATE, True)], ids=["by somebody", "by us"])
+def test_an_aborted_run_is_killed_whatever_the_gateway_says(told: dict[str, Any], *, by_us: bool) -> None:
+    end = end_of(done(told), aborted=by_us)
     assert isinstance(end, Failed)
     assert end.status == Status.KILLED
 

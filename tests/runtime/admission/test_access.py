@@ -1,6 +1,5 @@
 """Who may talk to a bot: what people see, what is asked of the server, and how the rows end."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,21 +7,14 @@ import pytest
 from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.config.model import Texts
 from openclaw_channel_octo.ids import ChannelRef
-from openclaw_channel_octo.testing import ErrorAnswer, LoseAnswer, OctoDouble, ScriptedHost
-from tests.runtime.rig import ANN, BEN, HELPER, Rig
+from openclaw_channel_octo.testing import ErrorAnswer, LoseAnswer, ScriptedHost
+from tests.runtime.rig import ANN, BEN, HELPER, MovedClock, Rig
 from tests.until import until
 
 REFUSED = Texts().refused
 CLOSED: dict[str, Any] = {"dmPolicy": "allowlist", "groupPolicy": "allowlist"}
 BLOCKED: dict[str, Any] = {"blockFrom": [BEN]}
 DM_BEN = ChannelRef(BEN, 1)
-
-
-class Tomorrow(SystemClock):
-    """The machine's clock, a day ahead."""
-
-    def wall_ms(self) -> int:
-        return super().wall_ms() + 86_400_000
 
 
 def notices(rig: Rig) -> dict[str, str]:
@@ -71,11 +63,8 @@ async def test_each_conversation_has_a_notice_of_its_own(rig: Rig) -> None:
     assert [rig.said(where) for where in (rig.group, rig.thread, DM_BEN)] == [[REFUSED]] * 3
 
 
-async def test_the_notice_is_not_repeated_after_a_restart_but_on_the_next_day(
-    octo: OctoDouble, tmp_path: Path
-) -> None:
-    rig = Rig(octo, tmp_path / "state", SystemClock())
-    for clock, expected in ((SystemClock(), 1), (SystemClock(), 1), (Tomorrow(), 2)):
+async def test_the_notice_is_not_repeated_after_a_restart_but_on_the_next_day(rig: Rig) -> None:
+    for clock, expected in ((SystemClock(), 1), (SystemClock(), 1), (MovedClock(86_400), 2)):
         rig.clock = clock
         await rig.start(rig.config(**CLOSED), ScriptedHost())
         await rig.until_row(await rig.octo.say(BEN, rig.dm, "let me in"), "notified")

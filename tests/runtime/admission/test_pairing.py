@@ -4,7 +4,6 @@ import asyncio
 import json
 import logging
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,22 +13,13 @@ from openclaw_channel_octo.config.model import Texts
 from openclaw_channel_octo.control.client import ask
 from openclaw_channel_octo.errors import ControlError
 from openclaw_channel_octo.ids import ChannelRef
-from openclaw_channel_octo.testing import ErrorAnswer, OctoDouble, ScriptedHost
+from openclaw_channel_octo.testing import ErrorAnswer, ScriptedHost
 from tests.cli.asking import command, controlled
-from tests.runtime.rig import BEN, HELPER, OTHER, OTHER_TOKEN, TOKEN, Rig
+from tests.runtime.rig import BEN, HELPER, OTHER, OTHER_TOKEN, TOKEN, MovedClock, Rig
 
 PAIRING: dict[str, Any] = {"dmPolicy": "pairing"}
 DM_BEN = ChannelRef(BEN, 1)
 CODE = re.compile(r"pairing approve ([A-Z0-9]{8})$")
-
-
-class MovedClock(SystemClock):
-    """The machine's clock with a time of day that tests move."""
-
-    ahead_s = 0
-
-    def wall_ms(self) -> int:
-        return super().wall_ms() + self.ahead_s * 1_000
 
 
 @pytest.fixture
@@ -206,17 +196,15 @@ async def test_revoking_counts_from_the_next_message(rig: Rig, clock: MovedClock
     await pairing(rig, "revoke", BEN, code=1)
 
 
-async def test_each_bot_lets_in_people_of_its_own(octo: OctoDouble, tmp_path: Path) -> None:
-    rig = Rig(octo, tmp_path / "state", SystemClock())
+async def test_each_bot_lets_in_people_of_its_own(rig: Rig) -> None:
     bots = {"helper": TOKEN, "other": OTHER_TOKEN}
     await rig.start(rig.config(bots=bots, **PAIRING), ScriptedHost())
-    await octo.wait_for(lambda: octo.online(OTHER))
+    await rig.octo.wait_for(lambda: rig.octo.online(OTHER))
     code = code_in(await asked_by(rig))
     await pairing(rig, "approve", code, "--account", "other", code=1)
     await pairing(rig, "approve", code, "--account", "Helper")
-    await rig.until_row(await octo.say(BEN, rig.dm, "hi"), "answered")
-    await rig.until_row(await octo.say(BEN, ChannelRef(OTHER, 1), "hi"), "notified")
-    await rig.stop()
+    await rig.until_row(await rig.octo.say(BEN, rig.dm, "hi"), "answered")
+    await rig.until_row(await rig.octo.say(BEN, ChannelRef(OTHER, 1), "hi"), "notified")
 
 
 async def test_the_list_shows_who_waits_and_who_was_let_in(rig: Rig) -> None:

@@ -99,43 +99,45 @@ async def connected(answer: Answer = accept) -> AsyncIterator[Line]:
     assert line.wire.closed
 
 
-async def test_connect_goes_out_alone_and_at_once_and_the_connack_is_announced() -> None:
-    async with connected() as line:
-        (asked,) = line.wire.seen
-        assert isinstance(asked, Connect)
-        assert (asked.uid, asked.token) == (UID, IM_TOKEN)
-        assert asked.client_timestamp == line.clock.wall_ms()
-        assert [event.server_version for event in line.online] == [5]
+@pytest.fixture
+async def line() -> AsyncIterator[Line]:
+    async with connected() as running:
+        yield running
 
 
-async def test_a_message_is_acknowledged_only_once_it_is_recorded_and_handed_on_after_that() -> None:
-    async with connected() as line:
-        line.intake.open.clear()
-        line.wire.push(7)
-        await line.clock.advance(20)
-        assert (line.wire.acks, line.intake.dispatched) == ([], [])
-        line.intake.open.set()
-        await line.clock.settle()
-        assert (line.intake.recorded, line.wire.acks, line.intake.dispatched) == ([7], [7], [7])
+async def test_connect_goes_out_alone_and_at_once_and_the_connack_is_announced(line: Line) -> None:
+    (asked,) = line.wire.seen
+    assert isinstance(asked, Connect)
+    assert (asked.uid, asked.token) == (UID, IM_TOKEN)
+    assert asked.client_timestamp == line.clock.wall_ms()
+    assert [event.server_version for event in line.online] == [5]
 
 
-async def test_an_acknowledgement_repeats_the_flags_of_its_message() -> None:
-    async with connected() as line:
-        line.wire.push(7, flags=Flags.RED_DOT | Flags.SYNC_ONCE)
-        await line.clock.settle()
-        assert line.wire.seen[-1] == Recvack(
-            message_id=7, message_seq=7, flags=Flags.RED_DOT | Flags.SYNC_ONCE
-        )
+async def test_a_message_is_acknowledged_only_once_it_is_recorded_and_handed_on_after_that(
+    line: Line,
+) -> None:
+    line.intake.open.clear()
+    line.wire.push(7)
+    await line.clock.advance(20)
+    assert (line.wire.acks, line.intake.dispatched) == ([], [])
+    line.intake.open.set()
+    await line.clock.settle()
+    assert (line.intake.recorded, line.wire.acks, line.intake.dispatched) == ([7], [7], [7])
 
 
-async def test_a_message_the_intake_wants_again_is_not_acknowledged() -> None:
-    async with connected() as line:
-        line.intake.keep = {8}
-        for number in (7, 8, 9):
-            line.wire.push(number)
-        await line.clock.settle()
-        assert line.wire.acks == [7, 9]
-        assert line.intake.recorded == [7, 8, 9]
+async def test_an_acknowledgement_repeats_the_flags_of_its_message(line: Line) -> None:
+    line.wire.push(7, flags=Flags.RED_DOT | Flags.SYNC_ONCE)
+    await line.clock.settle()
+    assert line.wire.seen[-1] == Recvack(message_id=7, message_seq=7, flags=Flags.RED_DOT | Flags.SYNC_ONCE)
+
+
+async def test_a_message_the_intake_wants_again_is_not_acknowledged(line: Line) -> None:
+    line.intake.keep = {8}
+    for number in (7, 8, 9):
+        line.wire.push(number)
+    await line.clock.settle()
+    assert line.wire.acks == [7, 9]
+    assert line.intake.recorded == [7, 8, 9]
 
 
 async def test_messages_that_come_before_the_connack_are_recorded_and_acknowledged_after_it() -> None:
@@ -148,37 +150,38 @@ async def test_messages_that_come_before_the_connack_are_recorded_and_acknowledg
         assert line.wire.acks == [7]
 
 
-async def test_what_arrives_while_the_journal_is_busy_is_recorded_together_up_to_a_limit_a_round() -> None:
-    async with connected() as line:
-        line.intake.open.clear()
-        for number in range(1, BATCH + 11):
-            line.wire.push(number)
-        await line.clock.settle()
-        line.intake.open.set()
-        await line.clock.settle()
-        assert line.intake.recorded == list(range(1, BATCH + 11))
-        assert max(len(batch) for batch in line.intake.batches) <= BATCH
-        assert len(line.intake.batches) <= 3
+async def test_what_arrives_while_the_journal_is_busy_is_recorded_together_up_to_a_limit_a_round(
+    line: Line,
+) -> None:
+    line.intake.open.clear()
+    for number in range(1, BATCH + 11):
+        line.wire.push(number)
+    await line.clock.settle()
+    line.intake.open.set()
+    await line.clock.settle()
+    assert line.intake.recorded == list(range(1, BATCH + 11))
+    assert max(len(batch) for batch in line.intake.batches) <= BATCH
+    assert len(line.intake.batches) <= 3
 
 
-async def test_a_message_received_just_before_the_connection_breaks_is_recorded_all_the_same() -> None:
-    async with connected() as line:
-        line.intake.open.clear()
-        line.wire.push(7)
-        line.wire.push(8)
-        line.wire.drop()
-        await line.clock.settle()
-        line.intake.open.set()
-        end = await line.end()
-        assert (end.ending, end.detail) == (LinkEndKind.CLOSED, "the server closed the connection")
-        assert (line.intake.recorded, line.intake.dispatched, line.wire.acks) == ([7, 8], [7, 8], [])
+async def test_a_message_received_just_before_the_connection_breaks_is_recorded_all_the_same(
+    line: Line,
+) -> None:
+    line.intake.open.clear()
+    line.wire.push(7)
+    line.wire.push(8)
+    line.wire.drop()
+    await line.clock.settle()
+    line.intake.open.set()
+    end = await line.end()
+    assert (end.ending, end.detail) == (LinkEndKind.CLOSED, "the server closed the connection")
+    assert (line.intake.recorded, line.intake.dispatched, line.wire.acks) == ([7, 8], [7, 8], [])
 
 
-async def test_a_broken_connection_is_told_with_the_seconds_it_was_up() -> None:
-    async with connected() as line:
-        await line.clock.advance(45)
-        line.wire.drop()
-        assert (await line.end()).online_s == 45
+async def test_a_broken_connection_is_told_with_the_seconds_it_was_up(line: Line) -> None:
+    await line.clock.advance(45)
+    line.wire.drop()
+    assert (await line.end()).online_s == 45
 
 
 @pytest.mark.parametrize("answer", [drop, lose_after_connack])
@@ -215,64 +218,57 @@ async def test_no_ping_leaves_before_the_connack() -> None:
         assert (len(line.online), line.wire.pings) == (1, 1)
 
 
-async def test_pings_keep_an_idle_connection_alive_for_an_hour() -> None:
-    async with connected() as line:
-        await line.clock.advance(3_600)
-        assert not line.running.done()
-        assert line.wire.pings == 120
+async def test_pings_keep_an_idle_connection_alive_for_an_hour(line: Line) -> None:
+    await line.clock.advance(3_600)
+    assert not line.running.done()
+    assert line.wire.pings == 120
 
 
-async def test_seventy_seconds_without_a_pong_end_the_connection() -> None:
-    async with connected() as line:
-        line.wire.mute = True
-        await line.clock.advance(69)
-        assert not line.running.done()
-        await line.clock.advance(1)
-        end = await line.end()
-        assert (end.ending, end.detail, end.online_s) == (LinkEndKind.SILENT, "nothing received for 70 s", 70)
+async def test_seventy_seconds_without_a_pong_end_the_connection(line: Line) -> None:
+    line.wire.mute = True
+    await line.clock.advance(69)
+    assert not line.running.done()
+    await line.clock.advance(1)
+    end = await line.end()
+    assert (end.ending, end.detail, end.online_s) == (LinkEndKind.SILENT, "nothing received for 70 s", 70)
 
 
-async def test_any_byte_counts_as_life_not_only_a_pong() -> None:
-    async with connected() as line:
-        line.wire.mute = True
-        await line.clock.advance(60)
-        line.wire.push_bytes(b"\x50")  # begins a message whose rest never comes
-        await line.clock.advance(69)
-        assert not line.running.done()
-        await line.clock.advance(1)
-        assert (await line.end()).ending is LinkEndKind.SILENT
+async def test_any_byte_counts_as_life_not_only_a_pong(line: Line) -> None:
+    line.wire.mute = True
+    await line.clock.advance(60)
+    line.wire.push_bytes(b"\x50")  # begins a message whose rest never comes
+    await line.clock.advance(69)
+    assert not line.running.done()
+    await line.clock.advance(1)
+    assert (await line.end()).ending is LinkEndKind.SILENT
 
 
-async def test_a_kick_closes_our_socket_at_once_although_the_server_leaves_it_open() -> None:
-    async with connected() as line:
-        line.wire.kick("login in other device")
-        end = await line.end()
-        assert line.wire.closed
-        assert (end.ending, end.reason) == (LinkEndKind.KICKED, ReasonCode.KICKED)
-        assert "login in other device" in end.detail
+async def test_a_kick_closes_our_socket_at_once_although_the_server_leaves_it_open(line: Line) -> None:
+    line.wire.kick("login in other device")
+    end = await line.end()
+    assert line.wire.closed
+    assert (end.ending, end.reason) == (LinkEndKind.KICKED, ReasonCode.KICKED)
+    assert "login in other device" in end.detail
 
 
-async def test_a_kick_without_words_is_told_by_its_reason_code() -> None:
-    async with connected() as line:
-        line.wire.kick("")
-        assert "12" in (await line.end()).detail
+async def test_a_kick_without_words_is_told_by_its_reason_code(line: Line) -> None:
+    line.wire.kick("")
+    assert "12" in (await line.end()).detail
 
 
-async def test_bytes_that_are_no_packet_end_the_connection_with_what_was_wrong() -> None:
-    async with connected() as line:
-        line.wire.push_bytes(b"\xf0\x00")
-        end = await line.end()
-        assert (end.ending, line.wire.closed) == (LinkEndKind.PROTOCOL_ERROR, True)
-        assert "does not exist" in end.detail
+async def test_bytes_that_are_no_packet_end_the_connection_with_what_was_wrong(line: Line) -> None:
+    line.wire.push_bytes(b"\xf0\x00")
+    end = await line.end()
+    assert (end.ending, line.wire.closed) == (LinkEndKind.PROTOCOL_ERROR, True)
+    assert "does not exist" in end.detail
 
 
-async def test_a_store_that_cannot_write_ends_the_connection_and_acknowledges_nothing() -> None:
-    async with connected() as line:
-        line.intake.error = StoreError("the disk is full", retryable=True)
-        line.wire.push(7)
-        end = await line.end()
-        assert (end.ending, end.detail) == (LinkEndKind.STORE_ERROR, "the disk is full")
-        assert (line.wire.acks, line.intake.dispatched, line.wire.closed) == ([], [], True)
+async def test_a_store_that_cannot_write_ends_the_connection_and_acknowledges_nothing(line: Line) -> None:
+    line.intake.error = StoreError("the disk is full", retryable=True)
+    line.wire.push(7)
+    end = await line.end()
+    assert (end.ending, end.detail) == (LinkEndKind.STORE_ERROR, "the disk is full")
+    assert (line.wire.acks, line.intake.dispatched, line.wire.closed) == ([], [], True)
 
 
 @asynccontextmanager
@@ -335,15 +331,14 @@ async def test_a_connection_that_breaks_while_it_is_not_read_is_read_to_its_end(
         assert line.intake.recorded == [1, 2, 3, 4, 5]
 
 
-async def test_a_link_that_is_cancelled_while_the_store_hangs_ends_at_once() -> None:
-    async with connected() as line:
-        line.intake.open.clear()
-        line.wire.push(7)
-        await line.clock.settle()
-        line.running.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await line.running
-        assert line.wire.acks == []
+async def test_a_link_that_is_cancelled_while_the_store_hangs_ends_at_once(line: Line) -> None:
+    line.intake.open.clear()
+    line.wire.push(7)
+    await line.clock.settle()
+    line.running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await line.running
+    assert line.wire.acks == []
 
 
 async def test_a_token_that_fits_no_packet_leaves_no_socket_open() -> None:

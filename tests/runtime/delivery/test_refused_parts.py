@@ -51,6 +51,12 @@ def plan(rig: Rig, *faults: Fault) -> None:
         rig.octo.fail_next("sendMessage", fault)
 
 
+async def answering(rig: Rig, *faults: Fault) -> None:
+    """Start a bot whose answer has three parts, which meet these faults in order."""
+    await rig.start_with(ScriptedHost([Accepted("r"), Final(ANSWER)]), replyChunk=100)
+    plan(rig, *faults)
+
+
 def ended(rig: Rig, message_id: str) -> tuple[str, list[str], str]:
     """Return how a row stands: its state, its chunks' states, and the text of its notice."""
     select = "SELECT id, state, notice_id FROM inbound WHERE message_id = ?"
@@ -85,8 +91,7 @@ def test_which_errors_say_that_another_message_may_be_taken(error: ApiError, abo
 async def test_the_other_parts_arrive_in_order_and_a_notice_tells_of_the_one_that_was_refused(
     rig: Rig, fault: Fault, refused: int
 ) -> None:
-    await rig.start(rig.config(replyChunk=100), ScriptedHost([Accepted("r"), Final(ANSWER)]))
-    plan(rig, *[PASS] * refused, fault)
+    await answering(rig, *[PASS] * refused, fault)
     message_id = await rig.mention("go")
     detail = await rig.until_row(message_id, "notified")
     assert detail.startswith("a part was refused: sendMessage: ")
@@ -96,8 +101,7 @@ async def test_the_other_parts_arrive_in_order_and_a_notice_tells_of_the_one_tha
 
 
 async def test_one_notice_tells_of_all_parts_that_were_refused(rig: Rig) -> None:
-    await rig.start(rig.config(replyChunk=100), ScriptedHost([Accepted("r"), Final(ANSWER)]))
-    plan(rig, FILTERED, PASS, FILTERED)
+    await answering(rig, FILTERED, PASS, FILTERED)
     message_id = await rig.mentioned("go", "notified")
     assert rig.said() == [PARTS[1], TOLD]
     assert ended(rig, message_id) == ("notified", ["dead", "sent", "dead", "sent"], TOLD)
@@ -191,8 +195,7 @@ async def test_where_the_notice_is_refused_too_a_dead_letter_has_the_reason(rig:
 async def test_where_the_bot_may_not_write_or_octo_is_away_nothing_more_is_tried(
     fast_rig: Rig, fault: Fault, reason: str
 ) -> None:
-    await fast_rig.start_with(ScriptedHost([Accepted("r"), Final(ANSWER)]), replyChunk=100)
-    plan(fast_rig, PASS)
+    await answering(fast_rig, PASS)
     fast_rig.octo.fail_next("sendMessage", fault, times=None)
     message_id = await fast_rig.mention("go")
     assert reason in await fast_rig.until_row(message_id, "dead")
@@ -204,8 +207,7 @@ async def test_where_the_bot_may_not_write_or_octo_is_away_nothing_more_is_tried
 async def test_a_process_that_dies_behind_a_refused_part_leaves_the_rest_and_the_notice_to_the_next(
     rig: Rig,
 ) -> None:
-    await rig.start(rig.config(replyChunk=100), ScriptedHost([Accepted("r"), Final(ANSWER)]))
-    plan(rig, FILTERED, Hang())
+    await answering(rig, FILTERED, Hang())
     message_id = await rig.broken_off(2)
     again = await rig.start_with(ScriptedHost(), replyChunk=100)
     assert (await rig.until_row(message_id, "notified")).startswith("a part was refused: ")
@@ -214,8 +216,7 @@ async def test_a_process_that_dies_behind_a_refused_part_leaves_the_rest_and_the
 
 
 async def test_a_part_that_is_refused_to_the_next_process_is_told_too(rig: Rig) -> None:
-    await rig.start(rig.config(replyChunk=100), ScriptedHost([Accepted("r"), Final(ANSWER)]))
-    plan(rig, Hang())
+    await answering(rig, Hang())
     message_id = await rig.broken_off()
     plan(rig, PASS, FILTERED)
     await rig.start(rig.config(replyChunk=100), ScriptedHost())
@@ -269,23 +270,23 @@ async def test_a_run_that_outlives_its_process_still_tells_of_the_block_that_was
     assert again.turns[0].run_id == host.turns[0].run_id
 
 
-async def test_an_agent_is_told_what_the_chat_did_not_take_of_its_own_sends(city: Rig, asked: Asked) -> None:
+@pytest.mark.parametrize(
+    ("target", "state", "said"),
+    [
+        pytest.param("group:g1", "notified", ["a better word", "done", TOLD], id="of its own sends"),
+        pytest.param("group:g3", "answered", ["a better word", "done"], id="in another conversation"),
+    ],
+)
+async def test_an_agent_is_told_what_the_chat_did_not_take(
+    city: Rig, asked: Asked, target: str, state: str, said: list[str]
+) -> None:
     plan(city, FILTERED)
     with pytest.raises(BadRequest, match="内容违规"):
-        await asked.outbound.send_text("group:g1", "a bad word")
+        await asked.outbound.send_text(target, "a bad word")
     await asked.outbound.send_text("group:g1", "a better word")
     asked.host.release()
-    await city.until_row(asked.host.turns[-1].message_id, "notified")
-    assert city.said() == ["a better word", "done", TOLD]
-
-
-async def test_an_agent_is_told_what_another_conversation_did_not_take(city: Rig, asked: Asked) -> None:
-    plan(city, FILTERED)
-    with pytest.raises(BadRequest, match="内容违规"):
-        await asked.outbound.send_text("group:g3", "a bad word")
-    asked.host.release()
-    await city.until_row(asked.host.turns[-1].message_id, "answered")
-    assert city.said() == ["done"]
+    await city.until_row(asked.host.turns[-1].message_id, state)
+    assert city.said() == said
 
 
 async def test_a_send_of_an_agent_that_failed_is_not_sent_by_the_next_process(city: Rig) -> None:

@@ -147,9 +147,8 @@ async def test_calls_that_go_on_succeeding_do_not_use_up_the_tries_of_a_message_
             assert not sending.done()
     with pytest.raises(Unavailable):
         await sending
-    assert (
-        len(desk.rig.calls("sendMessage")) <= 3 * 16
-    )  # the client itself tries a refusing proxy three times
+    # the client itself tries a refusing proxy three times
+    assert len(desk.rig.calls("sendMessage")) <= 3 * 16
 
 
 async def test_what_another_message_names_as_answered_is_known_from_its_echo(desk: Desk) -> None:

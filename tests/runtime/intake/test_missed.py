@@ -104,14 +104,18 @@ async def test_a_message_that_overtook_another_waits_for_it(rig: Rig, host: Scri
     assert len(rig.calls("messages/sync")) == syncs
 
 
-async def test_a_hole_that_stays_open_is_filled_from_the_history(fast_rig: Rig) -> None:
+@pytest.mark.parametrize("failures", [0, 3], ids=["at once", "later where it cannot be asked"])
+async def test_a_hole_that_stays_open_is_filled_from_the_history(fast_rig: Rig, failures: int) -> None:
     host = await fast_rig.start_with(ScriptedHost())
     await fast_rig.meet()
     fast_rig.octo.lose_next(HELPER)
+    if failures:
+        fast_rig.octo.fail_next("messages/sync", ErrorAnswer(status=500), times=failures)
     await fast_rig.mention("lost on the way")
     await fast_rig.mention("arrives")
     await host.wait_for_turns(3)
-    assert texts(host) == ["hello", "lost on the way", "arrives"]
+    inside = ["arrives", "lost on the way"] if failures else ["lost on the way", "arrives"]
+    assert texts(host) == ["hello", *inside]
 
 
 @pytest.mark.parametrize("fault", [ErrorAnswer(status=400), Hang()])
@@ -125,17 +129,6 @@ async def test_when_the_history_cannot_be_asked_what_is_there_is_answered_all_th
     await host.wait_for_turns(2)
     assert texts(host) == ["hello", "behind the hole"]
     fast_rig.octo.release()
-
-
-async def test_what_could_not_be_fetched_is_fetched_later(fast_rig: Rig) -> None:
-    host = await fast_rig.start_with(ScriptedHost())
-    await fast_rig.meet()
-    fast_rig.octo.lose_next(HELPER)
-    fast_rig.octo.fail_next("messages/sync", ErrorAnswer(status=500), times=3)
-    await fast_rig.mention("lost on the way")
-    await fast_rig.mention("arrives")
-    await host.wait_for_turns(3)
-    assert texts(host) == ["hello", "arrives", "lost on the way"]
 
 
 async def test_the_first_words_of_a_group_spoken_before_the_bot_was_ever_there_are_answered(rig: Rig) -> None:

@@ -1,9 +1,13 @@
 """A stub model behind the OpenAI protocol, on loopback."""
 
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any, Self
 
 from aiohttp import web
+
+from tests.serving import serving
 
 
 class ModelServer:
@@ -17,20 +21,13 @@ class ModelServer:
     def __init__(self) -> None:
         self.mode = "ok"
         self.url = ""
-        self._runner: web.AppRunner | None = None
 
-    async def __aenter__(self) -> Self:
-        app = web.Application()
-        app.router.add_post("/v1/chat/completions", self._complete)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.05)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
-        self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}/v1"
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        assert self._runner is not None
-        await self._runner.cleanup()
+    @asynccontextmanager
+    async def served(self) -> AsyncIterator[Self]:
+        """Answer on loopback."""
+        async with serving("/v1/chat/completions", self._complete) as url:
+            self.url = f"{url}/v1"
+            yield self
 
     async def _complete(self, request: web.Request) -> web.StreamResponse:
         if self.mode.isdigit():
