@@ -10,8 +10,8 @@ from openclaw_channel_octo.errors import AmbiguousOutcome, Unavailable
 from openclaw_channel_octo.rest.client import BotApi
 from tests.rest.conftest import GROUP, SEND, SERVER_DOWN, attempts
 
-NEVER_LEFT = [SERVER_DOWN, aiohttp.ConnectionTimeoutError()]
-NEVER_LEFT.append(aiohttp.ClientConnectorDNSError(Mock(), OSError("unknown host")))
+UNKNOWN_HOST = aiohttp.ClientConnectorDNSError(Mock(), OSError("unknown host"))
+NEVER_LEFT = [SERVER_DOWN, UNKNOWN_HOST, aiohttp.ConnectionTimeoutError()]
 BROKE_ON_THE_WAY = [
     TimeoutError(),
     aiohttp.SocketTimeoutError(),
