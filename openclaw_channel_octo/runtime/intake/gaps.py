@@ -41,6 +41,9 @@ CHECK_WITHIN_S = 2.0
 HELD_MOST = 256
 """Messages of one conversation held back at most."""
 
+SAVE_AFTER_S = 2.0
+"""How long cursors wait for messages to be stored with."""
+
 KNOWN_MOST = 10_000
 """Conversations remembered; of one that is forgotten the cursor is read from the journal again."""
 
@@ -97,6 +100,7 @@ class GapFiller:
         self._clock = clock
         self._log = log
         self._channels: dict[ChannelRef, _Channel] = {}
+        self._saving = False
         self.rounds = Rounds(history, clock, log)
         """When conversations are looked at."""
 
@@ -390,8 +394,15 @@ class GapFiller:
             for ref in refs
             if (channel := self._channels.get(ref)) is not None and channel.order.cursor > channel.saved
         }
-        if moved:
-            for channel in moved.values():
-                channel.saved = channel.order.cursor
-            cursors = {ref: channel.saved for ref, channel in moved.items()}
-            self._tasks.start(self._cursors.save(cursors), "cursors")
+        for channel in moved.values():
+            channel.saved = channel.order.cursor
+        self._cursors.note({ref: channel.saved for ref, channel in moved.items()})
+        if moved and not self._saving:
+            self._saving = True
+            self._tasks.start(self._save(), "cursors")
+
+    async def _save(self) -> None:
+        """Store the cursors that moved, unless messages that came meanwhile have taken them along."""
+        await self._clock.sleep(SAVE_AFTER_S)
+        self._saving = False
+        await self._cursors.save()
