@@ -19,19 +19,20 @@ class MovedCursors:
     """
 
     def __init__(self) -> None:
-        self._waiting: dict[tuple[str, ChannelRef], int] = {}
+        self.waiting: dict[tuple[str, ChannelRef], int] = {}
+        """What was noted, by bot and conversation."""
 
     def note(self, account: str, moved: Mapping[ChannelRef, int]) -> None:
         """Note cursors of one bot whose messages are recorded."""
-        self._waiting.update({(account, ref): seq for ref, seq in moved.items()})
+        self.waiting.update({(account, ref): seq for ref, seq in moved.items()})
 
     def forget(self, account: str, channel: ChannelRef) -> None:
         """Forget what was noted of a conversation."""
-        self._waiting.pop((account, channel), None)
+        self.waiting.pop((account, channel), None)
 
     def taken(self) -> Callable[[Transaction], None]:
         """Return what writes in a transaction all that was noted, none of it back; it is not noted any more."""
-        taken, self._waiting = self._waiting, {}
+        taken, self.waiting = self.waiting, {}
 
         def write(tx: Transaction) -> None:
             if taken:
@@ -88,7 +89,8 @@ class Cursors(Repository):
 
     async def save(self) -> None:
         """Store what was noted and is not stored yet, of all bots."""
-        await self.writer.run(self._moved.taken())
+        if self._moved.waiting:
+            await self.writer.run(self._moved.taken())
 
     @in_transaction
     def _reset(self, tx: Transaction, channel: ChannelRef, seq: int) -> None:

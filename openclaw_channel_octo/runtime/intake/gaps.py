@@ -41,9 +41,6 @@ CHECK_WITHIN_S = 2.0
 HELD_MOST = 256
 """Messages of one conversation held back at most."""
 
-SAVE_AFTER_S = 2.0
-"""How long cursors wait for messages to be stored with."""
-
 KNOWN_MOST = 10_000
 """Conversations remembered; of one that is forgotten the cursor is read from the journal again."""
 
@@ -100,7 +97,6 @@ class GapFiller:
         self._clock = clock
         self._log = log
         self._channels: dict[ChannelRef, _Channel] = {}
-        self._saving = False
         self.rounds = Rounds(history, clock, log)
         """When conversations are looked at."""
 
@@ -397,12 +393,3 @@ class GapFiller:
         for channel in moved.values():
             channel.saved = channel.order.cursor
         self._cursors.note({ref: channel.saved for ref, channel in moved.items()})
-        if moved and not self._saving:
-            self._saving = True
-            self._tasks.start(self._save(), "cursors")
-
-    async def _save(self) -> None:
-        """Store the cursors that moved, unless messages that came meanwhile have taken them along."""
-        await self._clock.sleep(SAVE_AFTER_S)
-        self._saving = False
-        await self._cursors.save()
