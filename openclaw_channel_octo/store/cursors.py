@@ -12,7 +12,7 @@ CURSORS = 500
 
 
 class MovedCursors:
-    """Cursors of all bots that moved on and are written with whatever is written next.
+    """Cursors of all bots that moved on and are written with the next messages.
 
     Those of a transaction that failed are lost: a cursor may lag, because what lies behind it is known when it is
     read again, and never leads.

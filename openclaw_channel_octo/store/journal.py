@@ -94,7 +94,7 @@ class Journal(Writer):
 
     def _close_file(self) -> None:
         if self._db is not None:
-            with suppress(StoreError):  # cursors may lag, and a full disk must not hold up a stop
+            with suppress(StoreError):  # they may lag, and no stop waits for a full disk
                 self._transact(self._moved.taken(), self._clock.wall_ms())
             self._db.close()
             self._db = None

@@ -37,7 +37,7 @@ LOOK_WITHIN_S = 5.0
 GROUPS_AT_ONCE = 4
 """Groups looked at side by side after a connect."""
 
-GROUPS_AT_FIRST = 50
+GROUPS_AT_FIRST = 40
 """Groups looked at after a connect, the ones heard last; others are once somebody speaks there."""
 
 KNOWN_FOR_S = 3_600.0

@@ -18,8 +18,8 @@ __all__ = ["LONGEST_S", "PASS_EVERY_S", "SOON_S", "Rounds"]
 SOON_S = 180.0
 """How long after its last message a conversation is looked at; twice as long each time there was nothing new."""
 
-LONGEST_S = 3_000.0
-"""Longest time between two looks at a conversation, ±20 %: what was not pushed is found within an hour."""
+LONGEST_S = 2_900.0
+"""Longest time between two looks at a conversation, ±20 %: its turn comes within an hour."""
 
 QUIET_AT_ONCE = 100
 """How many conversations in which nothing is said are looked at within `SOON_S`, unless `LONGEST_S` asks for more."""
