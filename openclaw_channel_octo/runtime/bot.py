@@ -1,11 +1,11 @@
 """One bot: its API, its connection, and what its messages set in motion."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 
-from openclaw_channel_octo.clock import Backoff
+from openclaw_channel_octo.clock import Backoff, within
 from openclaw_channel_octo.config.model import BotConfig
 from openclaw_channel_octo.errors import StoreError
 from openclaw_channel_octo.ids import ChannelRef
@@ -47,6 +47,12 @@ LEASE_EVERY_S = 2.0
 
 FIRST_ROUND_MS = 3_600_000
 """How long it may take until a start has looked at every conversation."""
+
+TURN_WITHIN_S = 30.0
+"""How long a bot that can begin lets others begin first."""
+
+SAVE_EVERY_S = 3.0
+"""How often cursors are stored for which no message came to be stored with."""
 
 SOCKET_WITHIN_S = 15.0
 """How long a bot waits for its socket, and with it for the server's clock, before it takes up old messages."""
@@ -279,7 +285,18 @@ class Bot:
     def _begin(self) -> None:
         if not self._begun:
             self._begun, self._begun_ms = True, self._shared.clock.wall_ms()
-            self._intake.until_done(self._take_up, "begin")
+            self._intake.until_done(self._take_turn, "begin")
+
+    async def _take_turn(self) -> None:
+        """Take up when it is the bot's turn: some bots are ready soon instead of all of them late."""
+        async with AsyncExitStack() as turn:
+            try:
+                await within(
+                    self._shared.clock, TURN_WITHIN_S, turn.enter_async_context(self._shared.starting)
+                )
+            except TimeoutError:
+                self._log.debug("other bots take long to begin; not waiting for them")
+            await self._take_up()
 
     async def _take_up(self) -> None:
         """Get to know the conversations, fetch what was missed, and take up what an earlier process left open."""
@@ -290,8 +307,16 @@ class Bot:
         self._pipeline.resume()
         check = partial(self._gaps.check, self._online)
         self._intake.repeat(check, "keep-up", self._gaps.rounds.next_pass_s, wait_first=True)
-        self._intake.repeat(self._media.sweep, "sweep of received files", downloads.SWEEP_EVERY_S)
-        self._intake.repeat(self._files.sweep, "sweep of sent files", SWEEP_EVERY_S)
+        if self._fetcher is not None:
+            self._care(self._media.sweep, "sweep of received files", downloads.SWEEP_EVERY_S)
+        self._care(self._files.sweep, "sweep of sent files", SWEEP_EVERY_S)
+        self._care(journal.cursors(account).save, "cursors", SAVE_EVERY_S)
+
+    def _care(self, job: Callable[[], Awaitable[None]], role: str, every_s: float) -> None:
+        """Do a job again and again for all bots, unless another bot does."""
+        account = self._config.account_id
+        if self._shared.carers.setdefault(role, account) == account:
+            self._intake.repeat(job, role, every_s)
 
     def _online(self) -> bool:
         return self._supervisor.status.state is LinkState.ONLINE

@@ -125,7 +125,6 @@ class OctoChannel:
         """
         (account,) = select_accounts(self._config, [account_id])
         async with self._changing:
-            await preload()
             shared = await self._open(host)
             if account.account_id in self._bots:
                 return
@@ -308,6 +307,7 @@ class OctoChannel:
             if self._shared.host is not host:
                 raise HostError("this channel already works with another host; make a second channel for it")
             return self._shared
+        await preload()
         settings = self._config.host
         await asyncio.to_thread(claim_state_folder, settings.state_dir)
         journal = Journal(settings.state_dir / "octo.sqlite", self._clock)

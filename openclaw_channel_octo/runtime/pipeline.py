@@ -236,17 +236,17 @@ class Pipeline(Struct, eq=False, kw_only=True):
         await self.outbox.give_up(row, reason)
 
     def _note(self, outcome: Outcome) -> None:
-        """Log what sets nothing in motion: chatter as people expect to find it, the rest at DEBUG."""
+        """Log what sets nothing in motion: at DEBUG, because most of what people say is that."""
         message, kind, reason = outcome.message, outcome.decision.kind, outcome.decision.reason
-        said = outcome.payload if kind is DecisionKind.CONTEXT else None
         log, undecodable = self.context.log, kind is DecisionKind.UNDECODABLE
-        if not (said or undecodable or log.isEnabledFor(logging.DEBUG)):
+        if not (undecodable or log.isEnabledFor(logging.DEBUG)):
             return
+        said = outcome.payload if kind is DecisionKind.CONTEXT else None
         with trace_scope(trace_of(message.message_id)):
             if undecodable:
                 log.warning("undecodable message: %s", reason)
             elif said:
-                log.info(
+                log.debug(
                     "recv message from=%s channel=%s type=%s", message.from_uid, message.channel_id, said.type
                 )
             else:

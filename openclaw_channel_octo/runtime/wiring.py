@@ -1,6 +1,8 @@
 """The parts of one bot put together, as soon as it is known who the bot is."""
 
-from msgspec import Struct
+import asyncio
+
+from msgspec import Struct, field
 from pydantic import SecretStr
 
 from openclaw_channel_octo.clock import Clock
@@ -46,6 +48,9 @@ __all__ = [
     "make_turns",
 ]
 
+STARTING = 16
+"""Bots that get to know their conversations at the same time after a connect."""
+
 
 class ChannelContext(Struct, frozen=True, kw_only=True):
     """What all bots of a process use together.
@@ -63,6 +68,8 @@ class ChannelContext(Struct, frozen=True, kw_only=True):
         runs: runs under way.
         clock: time.
         open_transport: opens sockets.
+        carers: the account that does what has to be done for all bots, by the job.
+        starting: held while a bot gets to know its conversations.
     """
 
     host: AgentHost
@@ -77,6 +84,8 @@ class ChannelContext(Struct, frozen=True, kw_only=True):
     runs: Runs
     clock: Clock
     open_transport: TransportFactory
+    carers: dict[str, str] = field(default_factory=dict)
+    starting: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(STARTING))
 
     @property
     def sessions(self) -> Sessions:

@@ -1,12 +1,14 @@
 """The journal: SQLite, one writer thread, every commit on the disk before anybody is told (design §7)."""
 
 import asyncio
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
 from openclaw_channel_octo.clock import Clock
+from openclaw_channel_octo.errors import StoreError
 from openclaw_channel_octo.store.audit import AuditLog
-from openclaw_channel_octo.store.cursors import Cursors
+from openclaw_channel_octo.store.cursors import Cursors, MovedCursors
 from openclaw_channel_octo.store.database import open_database
 from openclaw_channel_octo.store.deliveries import Deliveries
 from openclaw_channel_octo.store.episodes import Episodes
@@ -43,7 +45,8 @@ class Journal(Writer):
         super().__init__(path, clock)
         self._closed = False
         self.retention = Retention(self)
-        self.messages = Messages(self, self.retention)
+        self._moved = MovedCursors()
+        self.messages = Messages(self, self.retention, self._moved)
         self.deliveries = Deliveries(self)
         self.episodes = Episodes(self)
         self.audit = AuditLog(self)
@@ -80,7 +83,7 @@ class Journal(Writer):
 
     def cursors(self, account: str) -> Cursors:
         """Return how far a bot's conversations are complete."""
-        return Cursors(self, account)
+        return Cursors(self, account, self._moved)
 
     async def device_id(self) -> str:
         """Return this installation's device id, made on first use (protocol §4.4)."""
@@ -91,6 +94,8 @@ class Journal(Writer):
 
     def _close_file(self) -> None:
         if self._db is not None:
+            with suppress(StoreError):  # they may lag, and no stop waits for a full disk
+                self._transact(self._moved.taken(), self._clock.wall_ms())
             self._db.close()
             self._db = None
 

@@ -1,8 +1,9 @@
 """Inbound messages and what became of each."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from operator import attrgetter
 
+from openclaw_channel_octo.store.cursors import MovedCursors
 from openclaw_channel_octo.store.database import Connection
 from openclaw_channel_octo.store.deliveries import drop_unsent
 from openclaw_channel_octo.store.records import InboundRow, NewInbound
@@ -38,11 +39,13 @@ class Messages(Repository):
     Args:
         writer: runs statements.
         retention: deletes old rows while new ones come.
+        moved: cursors that are written with the next messages.
     """
 
-    def __init__(self, writer: Writer, retention: Retention) -> None:
+    def __init__(self, writer: Writer, retention: Retention, moved: MovedCursors) -> None:
         super().__init__(writer)
         self._retention = retention
+        self._moved = moved
 
     async def append(self, rows: Sequence[NewInbound]) -> list[InboundRow | None]:
         """Record messages in one transaction; a message known already gives ``None`` in its place.
@@ -52,12 +55,15 @@ class Messages(Repository):
 
         A message that was given up because nobody could read it is new again once a readable copy comes.
         """
-        recorded = await self._append(rows)
+        recorded = await self._append(rows, self._moved.taken())
         await self._retention.after(len(rows))
         return recorded
 
     @in_transaction
-    def _append(self, tx: Transaction, rows: Sequence[NewInbound]) -> list[InboundRow | None]:
+    def _append(
+        self, tx: Transaction, rows: Sequence[NewInbound], write_cursors: Callable[[Transaction], None]
+    ) -> list[InboundRow | None]:
+        write_cursors(tx)
         return [_insert(tx, row) or _insert_readable(tx, row) for row in rows]
 
     @in_transaction

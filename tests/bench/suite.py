@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from tests.bench import chatter, gateway, idle, imports, packets, presence, programs, road, store
+from tests.bench import chatter, gateway, idle, imports, packets, presence, programs, road, store, waiting
 from tests.bench.measure import Row
 
 __all__ = ["BENCHMARKS"]
@@ -15,6 +15,7 @@ BENCHMARKS: Mapping[str, tuple[Callable[[int], list[Row]], int]] = {
     "store": (store.run, 100_000),
     "programs": (programs.run, 200),
     "idle": (idle.run, 1_000),
+    "waiting": (waiting.run, 1_000),
     "imports": (imports.run, 25),
     "road": (road.run, road.RUNS),
 }

@@ -15,6 +15,7 @@ TINY = {
     "store": 1_000,
     "programs": 2,
     "idle": 3,
+    "waiting": 1,
     "imports": 1,
     "road": 1,
 }

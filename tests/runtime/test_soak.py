@@ -49,7 +49,7 @@ REMEMBERED = 8
 SETTLED = 12
 """The hour from which on nothing may grow: by then every bot has met most faults, and short memories are full."""
 
-OBJECTS_PER_BOT, BLOCKS_PER_BOT = 5, 12
+OBJECTS_PER_BOT, BLOCKS_PER_BOT = 5, 16
 """Growth from then to hour 24 that is noise; one object or string kept for each message would make it 24."""
 
 NAMES_ARE_KEPT = sys.version_info[:2] == (3, 12)

@@ -11,7 +11,7 @@ import stat
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -203,12 +203,43 @@ async def test_no_notice_is_planned_where_the_answer_goes_on_or_a_notice_ends_it
     assert (await journal.messages.unfinished("bot"))[0].ending == (ending or "")
 
 
+async def saved(journal: Journal, account: str, moved: Mapping[ChannelRef, int]) -> None:
+    """Store cursors of a bot."""
+    cursors = journal.cursors(account)
+    cursors.note(moved)
+    await cursors.save()
+
+
+async def test_cursors_that_moved_are_stored_with_the_next_messages_of_any_bot(journal: Journal) -> None:
+    cursors = journal.cursors("bot")
+    cursors.note({GROUP: 7})
+    cursors.note({GROUP: 8})
+    assert await cursors.load(GROUP) is None
+    await journal.messages.append([inbound("1", account="other")])
+    assert await cursors.load(GROUP) == 8
+
+
+async def test_what_is_left_of_them_is_stored_by_the_end(path: Path) -> None:
+    async with Journal(path, ManualClock()) as before:
+        before.cursors("bot").note({GROUP: 7})
+    async with Journal(path, ManualClock()) as after:
+        assert await after.cursors("bot").load(GROUP) == 7
+
+
+async def test_a_reset_forgets_what_was_noted_before(journal: Journal) -> None:
+    cursors = journal.cursors("bot")
+    cursors.note({GROUP: 7})
+    await cursors.reset(GROUP, 2)
+    await cursors.save()
+    assert await cursors.load(GROUP) == 2
+
+
 async def test_cursors_are_kept_for_each_bot_and_never_go_back(path: Path) -> None:
     thread = ChannelRef("g1____2", 5)
     async with Journal(path, ManualClock()) as before:
-        await before.cursors("bot").save({GROUP: 7, thread: 3})
-        await before.cursors("bot").save({GROUP: 5})
-        await before.cursors("other").save({GROUP: 1})
+        await saved(before, "bot", {GROUP: 7, thread: 3})
+        await saved(before, "bot", {GROUP: 5})
+        await saved(before, "other", {GROUP: 1})
     async with Journal(path, ManualClock()) as after:
         assert await after.cursors("bot").latest() == {GROUP: 7, thread: 3}
         assert await after.cursors("nobody").latest() == {}
@@ -216,12 +247,12 @@ async def test_cursors_are_kept_for_each_bot_and_never_go_back(path: Path) -> No
 
 async def test_a_cursor_that_is_reset_goes_back_and_on_from_there(journal: Journal) -> None:
     assert await journal.cursors("bot").load(GROUP) is None
-    await journal.cursors("bot").save({GROUP: 7})
+    await saved(journal, "bot", {GROUP: 7})
     await journal.cursors("bot").reset(GROUP, 2)
     assert await journal.cursors("bot").load(GROUP) == 2
-    await journal.cursors("bot").save({GROUP: 1})
+    await saved(journal, "bot", {GROUP: 1})
     assert await journal.cursors("bot").load(GROUP) == 2
-    await journal.cursors("bot").save({GROUP: 3})
+    await saved(journal, "bot", {GROUP: 3})
     await journal.cursors("bot").reset(ChannelRef("new", 2), 0)
     assert await journal.cursors("bot").latest() == {GROUP: 3, ChannelRef("new", 2): 0}
     assert await journal.cursors("other").load(GROUP) is None
@@ -307,7 +338,7 @@ async def test_a_file_of_the_first_schema_is_brought_up_to_date_with_its_rows(pa
     db.close()
     async with Journal(path, ManualClock()) as journal:
         assert [row.message_id for row in await journal.messages.unfinished("bot")] == ["1"]
-        await journal.cursors("bot").save({GROUP: 1})
+        await saved(journal, "bot", {GROUP: 1})
 
 
 async def test_later_chunks_of_a_row_stand_behind_the_earlier_ones(journal: Journal, path: Path) -> None:

@@ -180,7 +180,9 @@ def filled(db: sqlite3.Connection, count: int) -> None:
         name = f"{db.total_changes}-{number}"
         done(on.messages.append([inbound(name, RowState.NOTIFIED, decision="refused", client_msg_no=name)]))
         done(on.messages.append([inbound(f"{name}-dead", RowState.DEAD)]))
-        done(OnConnection(db, number).cursors.save({ChannelRef(name, 2): 1}))
+        at = OnConnection(db, number)
+        at.cursors.note({ChannelRef(name, 2): 1})
+        done(at.cursors.save())
         done(on.audit.begin(request(AuditOutcome.DONE)))
         done(on.episodes.note("k", name))
     done(on.messages.append([SENT_AGAIN]))
@@ -189,7 +191,7 @@ def filled(db: sqlite3.Connection, count: int) -> None:
 READS: dict[str, Callable[[sqlite3.Connection], object]] = {
     "an earlier notice": lambda db: done(OnConnection(db).messages.earlier_notice(refused(1), 0)),
     "a message sent again": lambda db: done(
-        OnConnection(db).messages._append([inbound("2", client_msg_no="n")])
+        OnConnection(db).messages._append([inbound("2", client_msg_no="n")], lambda _: None)
     ),
     "open rows": lambda db: done(OnConnection(db).messages.unfinished("bot")),
     "cursors": lambda db: done(OnConnection(db).cursors.latest(20)),

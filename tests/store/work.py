@@ -5,7 +5,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from openclaw_channel_octo.store.audit import AuditLog
-from openclaw_channel_octo.store.cursors import Cursors
+from openclaw_channel_octo.store.cursors import Cursors, MovedCursors
 from openclaw_channel_octo.store.episodes import Episodes
 from openclaw_channel_octo.store.messages import Messages
 from openclaw_channel_octo.store.retention import Retention
@@ -24,8 +24,9 @@ class OnConnection(Writer):
         self._on = db
         self._now_ms = now_ms
         self.retention = Retention(self)
-        self.messages = Messages(self, self.retention)
-        self.episodes, self.cursors = Episodes(self), Cursors(self, "bot")
+        moved = MovedCursors()
+        self.messages, self.cursors = Messages(self, self.retention, moved), Cursors(self, "bot", moved)
+        self.episodes = Episodes(self)
         self.audit, self.said = AuditLog(self), SaidMessages(self)
 
     async def run(self, work: Callable[[Transaction], _T]) -> _T:

@@ -6,7 +6,7 @@ from itertools import islice
 from types import MappingProxyType
 from typing import Any
 
-from cachetools import FIFOCache
+from cachetools import LRUCache
 from msgspec import Struct, field
 from msgspec.structs import replace
 
@@ -37,7 +37,7 @@ LOOK_WITHIN_S = 5.0
 GROUPS_AT_ONCE = 4
 """Groups looked at side by side after a connect."""
 
-GROUPS_AT_FIRST = 50
+GROUPS_AT_FIRST = 40
 """Groups looked at after a connect, the ones heard last; others are once somebody speaks there."""
 
 KNOWN_FOR_S = 3_600.0
@@ -47,7 +47,8 @@ STRANGER_AFTER_S = 60.0
 """Youngest list that is renewed because somebody is not on it."""
 WAIT_S = 3.0
 """Longest a turn waits for names."""
-CONVERSATIONS = 200
+NAMES = 200_000
+"""Names known at most, of all conversations together: some 60 MB; those longest not needed are forgotten."""
 _NOBODY_KNOWN = GatePolicy()
 
 
@@ -80,17 +81,14 @@ class Roster(Struct, eq=False):
     """
 
     context: BotContext
-    _known: FIFOCache[ChannelRef, Members] = field(default_factory=lambda: FIFOCache(CONVERSATIONS))
+    _known: LRUCache[ChannelRef, Members] = field(default_factory=lambda: LRUCache(NAMES, _room_of))
     every_bot: frozenset[str] = frozenset()
-    """Everybody who is a bot in any conversation known now."""
+    """Everybody who was a bot in any conversation."""
     _asking: dict[ChannelRef, asyncio.Task[None]] = field(default_factory=dict)
 
     def known(self, channel: ChannelRef) -> Members:
         """Return who is known now to be in a conversation; a thread's people are its group's."""
-        found = self._known.get(channel)
-        if found is None and channel.type == ChannelType.THREAD:
-            found = self._known.get(group_of(channel))
-        return found or _NOBODY
+        return self._known.get(group_of(channel)) or _NOBODY
 
     def warm(self, channel: ChannelRef, uid: str) -> asyncio.Task[None] | None:
         """Begin to ask for the names of a conversation, if they are not known or ``uid`` is not among them.
@@ -142,7 +140,7 @@ class Roster(Struct, eq=False):
             found = replace(self.known(place), good=False)
         found.at = self.context.clock.now()
         self._known[place] = found
-        self.every_bot = frozenset().union(*(known.bots for known in self._known.values()))
+        self.every_bot |= found.bots
 
     async def _fetch(self, place: ChannelRef) -> Members:
         if place.type == ChannelType.PERSON:
@@ -153,6 +151,10 @@ class Roster(Struct, eq=False):
         bots = frozenset(one.uid for one in members if one.robot or is_bot(one.uid, _NOBODY_KNOWN))
         people = {uid: name for uid, name in names.items() if uid not in bots}
         return Members(names, people, bots, good=True)
+
+
+def _room_of(members: Members) -> int:
+    return min(1 + len(members.names), NAMES)
 
 
 class ConversationDirectory(Struct, frozen=True, kw_only=True):
@@ -201,8 +203,10 @@ class ConversationDirectory(Struct, frozen=True, kw_only=True):
         if outcome.decision.kind is DecisionKind.CONTROL:
             self._observe_signal(outcome.channel, payload)
         elif outcome.decision.kind is DecisionKind.CONTEXT:
-            self.roster.warm(outcome.channel, outcome.message.from_uid)
-            self.preferences.warm(group_of(outcome.channel).id)
+            group_no = group_of(outcome.channel).id
+            counts = self.preferences.agreed.get(group_no)  # whether a stranger's next word is for the bot
+            self.roster.warm(outcome.channel, outcome.message.from_uid if counts else "")
+            self.preferences.warm(group_no)
 
     async def refresh(self, latest: Sequence[ChannelRef] = ()) -> None:
         """Ask for what has to be known before people speak, within `LOOK_WITHIN_S`; the rest comes later.

@@ -18,9 +18,11 @@ GROUPS_FOR_S = 60.0
 LIST_WITHIN_S = 10.0
 """Longest time the list may take once the server is asked."""
 
-FRESH_FOR_S = 60.0
+FRESH_FOR_S = 600.0
 """How soon an answer is asked for again once somebody talks in the group; changes are told by an event besides."""
-REMEMBERED = 2_000
+RETRY_S = 30.0
+"""The same after the server did not tell it."""
+REMEMBERED = 20_000
 ROUTE_MISSING = ""
 """The server's code where it knows no such call at all; an unknown group has one (octo-bot-api §1.4)."""
 
@@ -109,7 +111,7 @@ class MentionPreferences(Struct, eq=False):
             del self._asking[group_no]
 
     async def _ask(self, group_no: str) -> None:
-        agreed = False
+        agreed, good_for_s = False, FRESH_FOR_S
         try:
             agreed = (await self.context.api.mention_preference(group_no)).effective
         except NotFound as error:
@@ -119,7 +121,8 @@ class MentionPreferences(Struct, eq=False):
                     "the server knows no mention preferences: mentions are needed everywhere"
                 )
         except ApiError as error:
+            good_for_s = RETRY_S
             self.context.log.info("the mention preference of group %s cannot be had: %s", group_no, error)
         if self._asking.get(group_no) is asyncio.current_task():  # else it may be older than a change
             self.agreed[group_no] = agreed
-            self._fresh_until[group_no] = self.context.clock.now() + FRESH_FOR_S
+            self._fresh_until[group_no] = self.context.clock.now() + good_for_s

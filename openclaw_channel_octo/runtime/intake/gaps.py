@@ -390,8 +390,6 @@ class GapFiller:
             for ref in refs
             if (channel := self._channels.get(ref)) is not None and channel.order.cursor > channel.saved
         }
-        if moved:
-            for channel in moved.values():
-                channel.saved = channel.order.cursor
-            cursors = {ref: channel.saved for ref, channel in moved.items()}
-            self._tasks.start(self._cursors.save(cursors), "cursors")
+        for channel in moved.values():
+            channel.saved = channel.order.cursor
+        self._cursors.note({ref: channel.saved for ref, channel in moved.items()})

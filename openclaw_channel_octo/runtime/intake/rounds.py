@@ -18,8 +18,11 @@ __all__ = ["LONGEST_S", "PASS_EVERY_S", "SOON_S", "Rounds"]
 SOON_S = 180.0
 """How long after its last message a conversation is looked at; twice as long each time there was nothing new."""
 
-LONGEST_S = 3_600.0
-"""Longest time between two looks at a conversation."""
+LONGEST_S = 2_900.0
+"""Longest time between two looks at a conversation, ±20 %: its turn comes within an hour."""
+
+QUIET_AT_ONCE = 100
+"""How many conversations in which nothing is said are looked at within `SOON_S`, unless `LONGEST_S` asks for more."""
 
 RETRY_S = 30.0
 """Wait after a look that failed, ±50 %."""
@@ -31,7 +34,7 @@ LONGEST_PASS_S = 20.0
 """Longest one: how late after a connect the others follow those that are looked at at once."""
 
 GROUPS_A_LISTING = 1_000
-"""With each so many groups the list of them is asked for less often, by `SOON_S`."""
+"""With each so many groups the list of them is asked for less often, by `SOON_S`; also while it stays the same."""
 
 
 class _Planned(Struct):
@@ -69,6 +72,7 @@ class Rounds:
         self.listed: frozenset[ChannelRef] = frozenset()
         """Conversations that were listed the last time."""
         self._list_at = -math.inf
+        self._list_every = SOON_S
         self._planned: dict[ChannelRef, _Planned] = {}
         self._queue: _Queue = []
         self._numbers = count()
@@ -85,17 +89,19 @@ class Rounds:
 
     async def list(self) -> None:
         """Plan looks at the conversations that can be listed."""
-        every_s = SOON_S
+        wait_s = SOON_S
         try:
             listed = await self._history.conversations()
         except ApiError as error:
             self._log.warning("the bot's groups could not be listed: %s", error)
         else:
-            every_s = min(SOON_S * (1 + len(listed) // GROUPS_A_LISTING), LONGEST_S)
-            self.listed = frozenset(listed)
+            if self.listed != (new := frozenset(listed)):
+                self.listed, self._list_every = new, SOON_S
+            wait_s = min(self._list_every * (1 + len(listed) // GROUPS_A_LISTING), LONGEST_S)
+            self._list_every = min(2 * self._list_every, LONGEST_S)
             for ref in listed:
                 self.add(ref)
-        self._list_at = self._clock.now() + every_s * self._clock.jitter(0.8, 1.2)
+        self._list_at = self._clock.now() + wait_s * self._clock.jitter(0.8, 1.2)
 
     def add(self, ref: ChannelRef) -> None:
         """Plan a look at a conversation as soon as possible, unless it is known."""
@@ -114,6 +120,7 @@ class Rounds:
     def recall(self, urgent: Collection[ChannelRef] = ()) -> None:
         """Look at all of them as soon as possible: ``urgent`` ones first, then those heard last."""
         self._queue.clear()
+        self._list_every = SOON_S
         now = self._clock.now()
         for ref in dict.fromkeys([*(ref for ref in urgent if ref in self._planned), *self.latest()]):
             one = self._planned[ref]
@@ -152,7 +159,9 @@ class Rounds:
     def quiet(self, ref: ChannelRef) -> None:
         """Note that there was nothing new."""
         if (one := self._planned.get(ref)) is not None:
-            self._plan(ref, one, self._clock.now() + one.every * self._clock.jitter(0.8, 1.2))
+            together_s = SOON_S * (1 + len(self._planned) // QUIET_AT_ONCE)
+            wait_s = min(max(one.every, together_s), LONGEST_S)
+            self._plan(ref, one, self._clock.now() + wait_s * self._clock.jitter(0.8, 1.2))
             one.every = min(2 * one.every, LONGEST_S)
 
     def failed(self, ref: ChannelRef) -> None:

@@ -9,6 +9,7 @@ import pytest
 from openclaw_channel_octo.errors import Unavailable
 from openclaw_channel_octo.ids import ChannelRef
 from openclaw_channel_octo.observe.logs import BotLog
+from openclaw_channel_octo.runtime.intake.gaps import LOOKS_A_PASS
 from openclaw_channel_octo.runtime.intake.rounds import (
     GROUPS_A_LISTING,
     LONGEST_PASS_S,
@@ -19,6 +20,7 @@ from openclaw_channel_octo.runtime.intake.rounds import (
     Rounds,
 )
 from openclaw_channel_octo.testing.clock import ManualClock
+from tests.runtime.one_loop import LoopClock
 
 A, B, C, D = (ChannelRef(name, 2) for name in "abcd")
 
@@ -67,7 +69,41 @@ async def test_a_quiet_conversation_is_looked_at_ever_more_rarely_up_to_once_an_
     for _ in range(7):
         some.looked(A, done=True, found=False)
         waits.append(await until_due(clock, some, A))
-    assert waits == [180, 360, 720, 1440, 2880, 3600, 3600]
+    assert waits == [180, 360, 720, 1440, 2880, LONGEST_S, LONGEST_S]
+
+
+async def test_each_of_thousands_of_quiet_conversations_is_looked_at_within_an_hour_and_few_of_them_at_once() -> (
+    None
+):
+    clock = LoopClock()
+    refs = [ChannelRef(f"{number}", 2) for number in range(3_000)]
+    some = rounds(clock, *refs)
+    looks: list[list[ChannelRef]] = []
+    for _ in range(int(2 * LONGEST_S / PASS_EVERY_S)):
+        looks.append([ref for _ in range(LOOKS_A_PASS) if (ref := some.take()) is not None])
+        for ref in looks[-1]:
+            some.quiet(ref)
+        await clock.advance(PASS_EVERY_S)
+    first_round = len(refs) // LOOKS_A_PASS
+    assert {ref for taken in looks[:first_round] for ref in taken} == {*refs}
+    later = looks[first_round:]
+    assert max(Counter(ref for taken in later for ref in taken).values()) <= 2
+    hour = later[: int(3_600 / PASS_EVERY_S)]
+    assert {ref for taken in hour for ref in taken} == {*refs}
+
+
+async def test_among_thousands_one_where_people_spoke_is_looked_at_soon_after_and_then_as_rarely_as_the_others() -> (
+    None
+):
+    clock = ManualClock()
+    some = rounds(clock, *(ChannelRef(f"{number}", 2) for number in range(3_000)))
+    for ref in taken(some):
+        some.quiet(ref)
+    some.heard(A)
+    assert await until_due(clock, some, A) == SOON_S
+    some.quiet(A)
+    await clock.advance(LONGEST_S - SOON_S - 1)
+    assert A not in taken(some)
 
 
 @pytest.mark.parametrize("found", [True, False])
@@ -159,6 +195,28 @@ async def test_listed_conversations_are_looked_at_once_and_large_lists_are_asked
         assert not some.list_is_old
         await clock.advance(1)
         assert some.list_is_old
+
+
+async def test_a_list_that_stays_the_same_is_asked_for_ever_more_rarely_until_it_changes_or_after_a_connect() -> (
+    None
+):
+    clock = ManualClock()
+    listing = Listing([A])
+    some = rounds(clock, listing=listing)
+
+    async def wait_s() -> float:
+        await some.list()
+        begun = clock.now()
+        while not some.list_is_old:
+            await clock.advance(1)
+        return clock.now() - begun
+
+    assert [await wait_s() for _ in range(4)] == [SOON_S, 2 * SOON_S, 4 * SOON_S, 8 * SOON_S]
+    listing.listed = [A, B]
+    assert await wait_s() == SOON_S
+    assert await wait_s() == 2 * SOON_S
+    some.recall()
+    assert await wait_s() == SOON_S
 
 
 async def test_a_list_that_cannot_be_had_leaves_what_is_known_and_is_asked_for_again_later() -> None:
