@@ -171,9 +171,7 @@ def test_the_stamp_of_a_replaced_file_is_the_stamp_it_has(tmp_path: Path) -> Non
 
 def test_appending_makes_a_private_file_and_ends_a_torn_line(tmp_path: Path) -> None:
     path = tmp_path / "file"
-    append_file(path, b"one\n")
-    append_file(path, b"tw")
-    append_file(path, b"three\n")
+    assert [append_file(path, data) for data in (b"one\n", b"tw", b"three\n")] == [4, 6, 13]
     assert path.read_bytes() == b"one\ntw\nthree\n"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
