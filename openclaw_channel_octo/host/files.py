@@ -136,7 +136,7 @@ def dump_json(value: Mapping[str, Any], *, indent: int | None = None) -> bytes:
 
 
 def replace_file(
-    path: Path, data: bytes, *, before_rename: Callable[[], None] | None = None
+    path: Path, data: bytes, *, before_rename: Callable[[], None] | None = None, sync_folder: bool = True
 ) -> os.stat_result:
     """Give ``path`` the content ``data``, mode 0600, so that a crash leaves the old or the new content.
 
@@ -147,6 +147,7 @@ def replace_file(
         path: the file.
         data: its new content.
         before_rename: called when everything is on disk; an exception from it leaves ``path`` as it was.
+        sync_folder: whether the name survives a power cut; not where a file beside it is replaced next.
 
     Returns:
         The status of the file with the new content.
@@ -165,7 +166,8 @@ def replace_file(
     except BaseException:  # also what `before_rename` raises: no temporary file stays
         temporary.unlink(missing_ok=True)
         raise
-    _sync_folder(path.parent)
+    if sync_folder:
+        _sync_folder(path.parent)
     return status
 
 

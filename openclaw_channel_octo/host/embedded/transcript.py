@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from msgspec import Struct
 
 from openclaw_channel_octo.errors import SessionStoreError
@@ -142,7 +143,7 @@ class Transcript:
             size, is_known = file.seek(0, os.SEEK_END), False
             for line in _last_lines(file.fileno(), size):
                 try:
-                    row = json.loads(line)
+                    row = _parse(line)
                 except (ValueError, RecursionError):
                     continue
                 if not isinstance(row, dict):
@@ -150,6 +151,13 @@ class Transcript:
                 if not is_known and isinstance(name := row.get("id"), str):
                     self._known, is_known = (size, name), True
                 yield row
+
+
+def _parse(line: bytes) -> Any:
+    try:
+        return msgspec.json.decode(line)
+    except msgspec.DecodeError:  # as it does for lone surrogates and NaN, which the slower one reads
+        return json.loads(line)
 
 
 def _last_lines(descriptor: int, size: int) -> Iterator[bytes]:
