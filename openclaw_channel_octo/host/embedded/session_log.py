@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
@@ -44,7 +45,7 @@ class SessionLog:
         """
         close_file(self.path)
         try:
-            changes, damaged = _replay(read_stamped(self.path)[1], file)
+            changes, damaged = _replay(_read(self.path), file)
         except OSError as error:
             changes, problem = {}, error.strerror
         else:
@@ -70,9 +71,19 @@ def read_content(path: Path) -> Content:
         ValueError: the file holds no sessions.
     """
     # The log first: where its owner writes the file between the two, its lines count no longer.
-    log, raw = (read_stamped(each)[1] for each in (SessionLog(path).path, path))
+    log, raw = _read(SessionLog(path).path), read_stamped(path)[1]
     content = parse_content(raw) if raw.strip() else {}
     return content | _replay(log, content)[0]
+
+
+def _read(path: Path) -> bytes:
+    """Return what a log has, nothing where there is none. Raises `OSError`, also for a link."""
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK  # not blocking: somebody may have put a pipe there
+    try:
+        with open(path, "rb", opener=lambda name, _: os.open(name, flags)) as file:
+            return file.read() or b""
+    except FileNotFoundError:
+        return b""
 
 
 def _replay(log: bytes, file: Content) -> tuple[Content, int]:
