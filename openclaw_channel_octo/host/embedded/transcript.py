@@ -70,6 +70,7 @@ class Transcript:
         self.session_id = session_id
         self.path = folder / f"{session_id}.jsonl"
         self._known: tuple[int, str | None] = (0, None)
+        """The file's size in bytes when it was last looked at, and the id of its last record then."""
 
     def append(self, message: Message, *, row_id: str, now_ms: int) -> None:
         """Add a message, after the header where the file is new.
