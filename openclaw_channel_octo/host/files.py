@@ -11,6 +11,8 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from openclaw_channel_octo.errors import HostError
 
 __all__ = [
@@ -24,6 +26,8 @@ __all__ = [
 ]
 
 logger = logging.getLogger(__name__)
+
+_encode = json.JSONEncoder(ensure_ascii=False).encode
 
 
 class ForeignFolder(PermissionError):
@@ -74,10 +78,13 @@ def private_folder(path: Path) -> int:
     Raises:
         OSError: the folder cannot be made, or belongs to another user.
     """
-    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
-    for folder in reversed(missing):
-        folder.mkdir(mode=0o700, exist_ok=True)
-    found = path.stat()
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        missing = [folder for folder in (path, *path.parents) if not folder.exists()]
+        for folder in reversed(missing):
+            folder.mkdir(mode=0o700, exist_ok=True)
+        found = path.stat()
     if found.st_uid != os.geteuid():
         what = f"it belongs to {_user(found.st_uid)}, and this process runs as {_user(os.geteuid())}"
         raise ForeignFolder(errno.EPERM, what, str(path))
@@ -118,15 +125,18 @@ def close_file(path: Path) -> None:
 
 def dump_json(value: Mapping[str, Any], *, indent: int | None = None) -> bytes:
     """Return ``value`` as UTF-8 JSON with a final newline; lone surrogates are written as escapes."""
-    text = json.dumps(value, ensure_ascii=False, indent=indent)
     try:
-        return text.encode() + b"\n"
-    except UnicodeEncodeError:
+        data = _encode(value).encode()
+        return (msgspec.json.format(data, indent=indent) if indent else data) + b"\n"
+    except (
+        UnicodeEncodeError,
+        msgspec.DecodeError,
+    ):  # lone surrogates; NaN and infinities, which are no JSON
         return json.dumps(value, indent=indent).encode() + b"\n"
 
 
 def replace_file(
-    path: Path, data: bytes, *, before_rename: Callable[[], None] | None = None
+    path: Path, data: bytes, *, before_rename: Callable[[], None] | None = None, sync_folder: bool = True
 ) -> os.stat_result:
     """Give ``path`` the content ``data``, mode 0600, so that a crash leaves the old or the new content.
 
@@ -137,6 +147,7 @@ def replace_file(
         path: the file.
         data: its new content.
         before_rename: called when everything is on disk; an exception from it leaves ``path`` as it was.
+        sync_folder: whether the name survives a power cut; not where a file beside it is replaced next.
 
     Returns:
         The status of the file with the new content.
@@ -144,7 +155,8 @@ def replace_file(
     Raises:
         OSError: the file cannot be written.
     """
-    path = Path(os.path.realpath(path))
+    if path.is_symlink():
+        path = Path(os.path.realpath(path))
     temporary = path.with_name(f"{path.name}.tmp")
     try:
         status = _write_synced(temporary, data)
@@ -154,7 +166,8 @@ def replace_file(
     except BaseException:  # also what `before_rename` raises: no temporary file stays
         temporary.unlink(missing_ok=True)
         raise
-    _sync_folder(path.parent)
+    if sync_folder:
+        _sync_folder(path.parent)
     return status
 
 
@@ -196,15 +209,23 @@ def open_own(path: Path, flags: int) -> int:
     return descriptor
 
 
-def append_file(path: Path, data: bytes) -> None:
+def append_file(path: Path, data: bytes) -> int:
     """Append ``data`` to ``path`` (mode 0600, never through a link) and sync it; a torn last line is ended first.
+
+    Returns:
+        The file's size in bytes afterwards.
 
     Raises:
         OSError: the file cannot be written.
     """
     descriptor = open_own(path, os.O_APPEND)
-    with os.fdopen(descriptor, "r+b", buffering=0) as file:
+    with os.fdopen(descriptor, "ab") as file:
         size = os.fstat(file.fileno()).st_size
-        torn = size > 0 and os.pread(file.fileno(), 1, size - 1) != b"\n"
-        file.write(b"\n" + data if torn else data)
+        if size and os.pread(file.fileno(), 1, size - 1) != b"\n":
+            data = b"\n" + data
+        file.write(data)
+        file.flush()
         os.fsync(file.fileno())
+    if not size:
+        _sync_folder(path.parent)
+    return size + len(data)

@@ -1,10 +1,10 @@
-"""Reading and changing a session in stores of different sizes, and looking back in journals of different sizes."""
+"""Reading and changing a session, its transcript and what was said before a mention, in stores of different sizes."""
 
 import asyncio
 import json
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -13,8 +13,9 @@ from typing import Any
 
 from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.host.embedded.agents import EchoAgent
-from openclaw_channel_octo.host.embedded.host import EmbeddedHost
-from openclaw_channel_octo.host.embedded.store import SessionStore
+from openclaw_channel_octo.host.embedded.host import HISTORY_CHARACTERS, HISTORY_MESSAGES, EmbeddedHost
+from openclaw_channel_octo.host.embedded.session_file import Change, SessionFile
+from openclaw_channel_octo.host.embedded.transcript import Message, Transcript
 from openclaw_channel_octo.ids import ChannelRef
 from openclaw_channel_octo.session.guard import Situation, plan
 from openclaw_channel_octo.store.database import open_database
@@ -71,17 +72,41 @@ def run(scale: int) -> list[Row]:
             most_ours=1.0,
         ),
     ]
-    for count in (max(1, scale // 1_000), max(1, scale // 100), max(1, scale // 10)):
-        ours, floor = asyncio.run(_change(count))
-        rows.append(
+    least, some, many = (max(1, scale // part) for part in (1_000, 100, 10))
+    (first, _, floor), (second, _, _), (third, written, twice) = map(_change, (least, some, many))
+    bytes_twice = "writing and syncing the same bytes twice (the file and its backup)"
+    rows += [
+        Row(what=_status_change(least), floor=bytes_twice, ours=first, base=floor, unit="ms"),
+        *(
             Row(
-                what=f"one status change, {count:,} sessions",
-                floor="writing and syncing the same file twice (it and its backup)",
+                what=_status_change(count),
+                floor=f"the same, {least:,}",
                 ours=ours,
-                base=floor,
+                base=first,
                 unit="ms",
+                most=1.3,
             )
+            for count, ours in ((some, second), (many, third))
+        ),
+        Row(
+            what=f"the session file, {many:,} sessions",
+            floor=bytes_twice,
+            ours=written,
+            base=twice,
+            unit="ms",
+        ),
+    ]
+    short, long = (_remembers(size) for size in (8 * scale // 10, 80 * scale))
+    rows.append(
+        Row(
+            what=f"a turn's reading and writing of its transcript, {80 * scale // 1_000:,} KB there",
+            floor=f"the same, {8 * scale // 10_000:,} KB there",
+            ours=long,
+            base=short,
+            unit="ms",
+            most=1.3,
         )
+    )
     return [*rows, *(_looks_back(name, scale) for name in TALK)]
 
 
@@ -133,34 +158,58 @@ async def _one_look(host: EmbeddedHost, count: int, *, missing: bool) -> float:
     return (time.perf_counter() - began) * 1e3
 
 
-async def _change(count: int) -> tuple[float, float]:
-    """Return the best milliseconds of one status change, and of writing the bytes alone."""
+def _status_change(count: int) -> str:
+    return f"one status change, {count:,} sessions"
+
+
+def _change(count: int) -> tuple[float, float, float]:
+    """Return the best milliseconds of a status change, of writing the file with it, and of writing the bytes alone."""
     with TemporaryDirectory() as folder:
         path = Path(folder) / "sessions.json"
         data = sessions(count)
         path.write_bytes(data)
         path.chmod(0o600)
-        store = SessionStore(path, clock=SystemClock())
-        await store.open()
-        ours, floor = [], []
+        file = SessionFile(path, SystemClock())
+        file.open()
+        rounds = []
         for number in range(7):
-            began = time.perf_counter()
-            await store.update(key(0), partial(dict.update, status=f"s{number}"))
-            ours.append(time.perf_counter() - began)
-            floor.append(_write_twice(Path(folder), data))
-        await store.close()
-        return min(ours) * 1e3, min(floor) * 1e3
+            change = Change(key(0), partial(dict.update, status=f"s{number}"))
+            works = (partial(file.change, [change]), file.read, partial(_write_twice, Path(folder), data))
+            rounds.append([_milliseconds(work) for work in works])
+        ours, written, floor = map(min, zip(*rounds, strict=True))
+        return ours, written, floor
 
 
-def _write_twice(folder: Path, data: bytes) -> float:
+def _remembers(size: int) -> float:
+    """Return the best milliseconds of what a turn does with a transcript of ``size`` bytes."""
+    with TemporaryDirectory() as folder:
+        said = Message(role="user", text="x" * 150, sender="Ann")
+        Transcript(Path(folder), "s").append(said, row_id="1", now_ms=0)
+        record = Transcript(Path(folder), "s").path.read_bytes().splitlines(keepends=True)[-1]
+        Transcript(Path(folder), "s").path.write_bytes(record * (size // len(record) + 1))
+        return min(_milliseconds(partial(_remember, Path(folder), said)) for _ in range(READS))
+
+
+def _remember(folder: Path, said: Message) -> None:
+    transcript = Transcript(folder, "s")
+    transcript.history(messages=HISTORY_MESSAGES, characters=HISTORY_CHARACTERS)
+    for row_id in ("2", "3"):
+        transcript.append(said, row_id=row_id, now_ms=0)
+
+
+def _milliseconds(work: Callable[[], object]) -> float:
     began = time.perf_counter()
+    work()
+    return (time.perf_counter() - began) * 1e3
+
+
+def _write_twice(folder: Path, data: bytes) -> None:
     for name in ("a", "b"):
         with (folder / f"{name}.new").open("wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
         (folder / f"{name}.new").rename(folder / name)
-    return time.perf_counter() - began
 
 
 TALK = {

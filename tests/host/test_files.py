@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from openclaw_channel_octo.errors import HostError
-from openclaw_channel_octo.host.embedded.session_file import _stamp, stamp_of
+from openclaw_channel_octo.host.embedded.session_content import stamp_from, stamp_of
 from openclaw_channel_octo.host.files import (
     append_file,
     claim_state_folder,
@@ -163,14 +163,12 @@ def test_the_stamp_of_a_replaced_file_is_the_stamp_it_has(tmp_path: Path) -> Non
     path = tmp_path / "file"
     assert stamp_of(path) is None
     status = replace_file(path, b"content")
-    assert stamp_of(path) == _stamp(status)
+    assert stamp_of(path) == stamp_from(status)
 
 
 def test_appending_makes_a_private_file_and_ends_a_torn_line(tmp_path: Path) -> None:
     path = tmp_path / "file"
-    append_file(path, b"one\n")
-    append_file(path, b"tw")
-    append_file(path, b"three\n")
+    assert [append_file(path, data) for data in (b"one\n", b"tw", b"three\n")] == [4, 6, 13]
     assert path.read_bytes() == b"one\ntw\nthree\n"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 

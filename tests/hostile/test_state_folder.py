@@ -173,14 +173,14 @@ async def test_what_somebody_planted_in_the_place_of_a_file_is_neither_followed_
 
 
 @pytest.mark.parametrize("plant", [_link, _pipe])
-@pytest.mark.parametrize("name", ["sessions.json.lock", "sessions.json.tmp", "sessions.json.bak.tmp"])
+@pytest.mark.parametrize("suffix", ["lock", "log", "tmp", "bak.tmp"])
 async def test_what_somebody_planted_beside_the_sessions_changes_no_other_file_and_no_answer(
-    rig: Rig, tmp_path: Path, name: str, plant: Callable[[Path, Path], None]
+    rig: Rig, tmp_path: Path, suffix: str, plant: Callable[[Path, Path], None]
 ) -> None:
     target = tmp_path / "precious"
     target.write_text("precious")
     rig.sessions_file.parent.mkdir(parents=True)
-    plant(rig.sessions_file.parent / name, target)
+    plant(rig.sessions_file.with_name(f"sessions.json.{suffix}"), target)
     await rig.start(rig.config())
     await rig.mentioned("go")
     assert target.read_text() == "precious"

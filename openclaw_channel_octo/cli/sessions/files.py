@@ -14,7 +14,7 @@ from openclaw_channel_octo.control.client import ask
 from openclaw_channel_octo.errors import ControlError, HostError, NotRunning
 from openclaw_channel_octo.host.configure import DEVICE_FILE
 from openclaw_channel_octo.host.embedded.repair import repair_file
-from openclaw_channel_octo.host.embedded.session_file import parse_content
+from openclaw_channel_octo.host.embedded.session_log import read_content
 from openclaw_channel_octo.host.fields import snapshot_of
 from openclaw_channel_octo.host.locks import owner_lock
 from openclaw_channel_octo.runtime.turn.recovery import RepairState
@@ -74,7 +74,7 @@ def read_sessions(store: Path, agent: str) -> list[FoundSession]:
     found = []
     for owner, file in _files(store, agent):
         try:
-            entries = parse_content(file.read_bytes() or b"{}")
+            entries = read_content(file)
         except ValueError as error:  # which of several agents' files it is, decides what to restore
             raise ValueError(f"{file.relative_to(store)}: {error}") from error
         for key, entry in entries.items():

@@ -8,7 +8,9 @@ from msgspec import Struct
 
 from openclaw_channel_octo.clock import Clock
 from openclaw_channel_octo.errors import SessionStoreError
-from openclaw_channel_octo.host.embedded import rows, session_file
+from openclaw_channel_octo.host.embedded import rows, session_content
+from openclaw_channel_octo.host.embedded.session_file import LOCK_WAIT_S
+from openclaw_channel_octo.host.embedded.session_log import SessionLog, read_content
 from openclaw_channel_octo.host.fields import snapshot_of
 from openclaw_channel_octo.host.files import replace_file
 from openclaw_channel_octo.host.locks import locked
@@ -22,7 +24,7 @@ class RepairedFile(Struct, frozen=True):
 
     Attributes:
         sessions: the sessions that were cleared, as they were before.
-        backup: the file as it was before, beside it; ``None`` where nothing was changed.
+        backup: the file as it was before, with what its log had, beside it; ``None`` where nothing was changed.
     """
 
     sessions: tuple[SessionSnapshot, ...]
@@ -43,7 +45,7 @@ def repair_file(path: Path, chosen: Callable[[SessionSnapshot], bool], clock: Cl
         SessionStoreError: the file cannot be read or written, or holds no sessions; it is as it was.
     """
     try:
-        with locked(path.with_name(f"{path.name}.lock"), session_file.LOCK_WAIT_S):
+        with locked(path.with_name(f"{path.name}.lock"), LOCK_WAIT_S):
             return _repair(path, chosen, clock)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
@@ -51,8 +53,10 @@ def repair_file(path: Path, chosen: Callable[[SessionSnapshot], bool], clock: Cl
 
 
 def _repair(path: Path, chosen: Callable[[SessionSnapshot], bool], clock: Clock) -> RepairedFile:
-    stamp, raw = session_file.read_stamped(path)
-    content = session_file.parse_content(raw) if raw.strip() else {}
+    stamp, found = session_content.read_stamped(path)
+    content, log = read_content(path), SessionLog(path)
+    if log.path.exists():
+        found = _dump(content)
     cleared = []
     for key, entry in content.items():
         if isinstance(entry, dict) and chosen(before := snapshot_of(key, entry)):
@@ -60,22 +64,29 @@ def _repair(path: Path, chosen: Callable[[SessionSnapshot], bool], clock: Clock)
             cleared.append(before)
     if not cleared:
         return RepairedFile((), None)
-    backup = _backup(path, raw, clock)
+    backup = _backup(path, found, clock)
 
     def unedited() -> None:
-        if session_file.stamp_of(path) != stamp:
+        if session_content.stamp_of(path) != stamp:
             raise ValueError("somebody edited it meanwhile, try again")
 
-    data = session_file.dump_content(session_file.entry_text(key, entry) for key, entry in content.items())
+    data = session_content.dump_content(
+        session_content.entry_text(key, entry) for key, entry in content.items()
+    )
     replace_file(path, data, before_rename=unedited)
+    SessionLog(path).clear()
     return RepairedFile(tuple(cleared), backup)
 
 
-def _backup(path: Path, raw: bytes, clock: Clock) -> Path:
-    """Keep the file's bytes beside it, mode 0600, under a name that tells when."""
+def _dump(content: session_content.Content) -> bytes:
+    return session_content.dump_content(session_content.entry_text(*each) for each in content.items())
+
+
+def _backup(path: Path, found: bytes, clock: Clock) -> Path:
+    """Keep what the file held beside it, mode 0600, under a name that tells when."""
     when = datetime.fromtimestamp(clock.wall_ms() / 1000, UTC).strftime("%Y%m%dT%H%M%S.%fZ")
     backup = path.with_name(f"{path.name}.before-repair-{when}")
     if backup.exists():
         raise ValueError(f"there is a backup of this moment already, {backup.name}")
-    replace_file(backup, raw)
+    replace_file(backup, found)
     return backup

@@ -5,38 +5,39 @@ Over 350 lines: one file form with its lock, backup, cache and repair.
 
 import copy
 import errno
-import json
 import logging
 import os
 import stat
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections import ChainMap
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from openclaw_channel_octo.clock import Clock
 from openclaw_channel_octo.errors import SessionStoreError
 from openclaw_channel_octo.host.embedded.rows import Entry
-from openclaw_channel_octo.host.files import close_file, dump_json, private_folder, replace_file
+from openclaw_channel_octo.host.embedded.session_content import (
+    Content,
+    Stamp,
+    dump_content,
+    entry_text,
+    folded_names,
+    parse_content,
+    read_stamped,
+    stamp_from,
+    stamp_of,
+)
+from openclaw_channel_octo.host.embedded.session_log import SessionLog
+from openclaw_channel_octo.host.files import close_file, private_folder, replace_file
 from openclaw_channel_octo.host.locks import locked
 
-__all__ = [
-    "Content",
-    "SessionFile",
-    "dump_content",
-    "entry_text",
-    "parse_content",
-    "read_stamped",
-    "stamp_of",
-]
+__all__ = ["Change", "SessionFile"]
 
 logger = logging.getLogger(__name__)
 
-Content = dict[str, Any]
-"""Session key to entry, as the file has it."""
-
-DEEPEST = 64
-"""Most levels of objects and lists in the file; entries are copied level by level, on a stack that ends."""
+SMALL_BYTES = 64 * 1024
+"""Size up to which the file is written with each change: some 200 sessions."""
 
 LOCK_WAIT_S = 5.0
 """Longest wait for another writer of the file."""
@@ -48,9 +49,6 @@ SETTLE_READS = 5
 """How often an empty or broken file is read again: an editor may be in the middle of saving it."""
 
 SETTLE_PAUSE_S = 0.01
-
-Stamp = tuple[int, int, int, int]
-"""Identity of a file's content, as far as the file system tells."""
 
 Result = TypeVar("Result")
 
@@ -67,130 +65,194 @@ class _EditedError(Exception):
     """The file changed between reading and replacing it."""
 
 
+class Change(Generic[Result]):
+    """A change of one entry, and what came of it; see `SessionStore.update`."""
+
+    def __init__(self, key: str, edit: Callable[[Entry], Result]) -> None:
+        self.key = key
+        self._edit = edit
+        self._result: Result | None = None
+        self._error: Exception | None = SessionStoreError("the session store broke: see the log")
+
+    def make(self, entry: Entry) -> bool:
+        """Change the entry in place and return whether that went well."""
+        self._result = self._error = None
+        try:
+            self._result = self._edit(entry)
+        except Exception as error:  # noqa: BLE001  # the change boundary: those made with it must not fail
+            self._error = error
+        return self._error is None
+
+    def result(self) -> Result:
+        """Return what the edit returned at last, or raise what it raised."""
+        if self._error is not None:
+            raise self._error
+        return cast("Result", self._result)
+
+
 class SessionFile:
     """The session store's file: blocking, used by one thread; what it promises stands at `SessionStore`.
 
     Args:
         path: ``sessions.json``.
         clock: names files that are set aside.
+
+    Attributes:
+        is_behind: whether there were changes that the file has not got yet.
     """
 
     def __init__(self, path: Path, clock: Clock) -> None:
         self._path = path
         self._lock = path.with_name(f"{path.name}.lock")
         self._backup = path.with_name(f"{path.name}.bak")
+        self._log = SessionLog(path)
         self._clock = clock
         self._disk: Content = {}
-        self._texts: dict[str, tuple[object, bytes]] = {}
-        self._names: dict[str, str] = {}
-        self._names_of: Content = self._disk
         self._pending: Content = {}
+        self._texts: dict[str, tuple[object, bytes]] = {}
+        self._names: dict[str, str] | None = None
         self._stamp: Stamp | None = None
         self._opened = False
         self._failing = False
+        self.is_behind = False
 
     def open(self) -> None:
-        """Make the folder, read the file; a broken one is set aside and restored. Raises `SessionStoreError`."""
+        """Make the folder, read the file and its log; what is broken is set aside. Raises `SessionStoreError`."""
         try:
             private_folder(self._path.parent)
             for file in (Path(os.path.realpath(self._path)), self._backup):
                 close_file(file)
-            self._refresh()
-        except _BrokenFileError:
-            self._disk = {}
-            try:
-                self._disk = parse_content(read_stamped(self._backup)[1] or b"{}")
-            except (ValueError, OSError) as error:
-                logger.error("%s cannot be used either: %s", self._backup, error)  # noqa: TRY400  # no stack to look at
-            self.transact(lambda _: None)
+            is_broken = not self._read_or_backup()
         except OSError as error:
             raise SessionStoreError(
                 f"{error.filename or self._path} cannot be used ({error.strerror}): "
                 "make it readable and writable for this user, or choose another host.stateDir"
             ) from error
+        self._pending = self._log.recover(self._disk, self._clock.wall_ms()) | self._pending
+        self.is_behind = bool(self._pending)
+        if is_broken or self.is_behind:
+            self._transact(_nothing, whole=True)
+        else:
+            self._log.clear()
         self._opened = True
+
+    def _read_or_backup(self) -> bool:
+        """Read the file, or its backup where it is broken; return whether it was not. Raises `OSError`."""
+        try:
+            self._refresh()
+        except _BrokenFileError:
+            self._names = None
+            try:
+                self._disk = parse_content(read_stamped(self._backup)[1] or b"{}")
+            except (ValueError, OSError) as error:
+                logger.error("%s cannot be used either: %s", self._backup, error)  # noqa: TRY400  # no stack to look at
+            return False
+        return True
 
     def get(self, key: str) -> Entry | None:
         """Return a copy of one entry; costs the same however many there are."""
-        self._settle()
-        if key in self._pending or key in self._disk:
-            name: str | None = key
-        else:
-            if self._names_of is not self._disk:
-                self._names, self._names_of = folded_names(self._disk), self._disk
-            name = find(self._pending, key) or self._names.get(key.casefold())
+        self._settle(whole=self._failing)
+        content = ChainMap(self._pending, self._disk)
+        name = self._name(key, content)
         if name is None:
             return None
-        entry = self._pending[name] if name in self._pending else self._disk[name]
+        entry = content[name]
         return copy.deepcopy(entry) if isinstance(entry, dict) else {}
 
     def read(self) -> Content:
         """Return the current content, after writing what is pending."""
-        self._settle()
-        return self._view()
+        self._settle(whole=True)
+        return self._content()
 
-    def _settle(self) -> None:
-        """Take over what somebody else wrote, and write what is pending."""
-        try:
-            self._refresh()
-            settled = not self._pending
-        except (_BrokenFileError, OSError):
-            settled = False
-        if not settled:
-            self.transact(lambda _: None)
+    def change(self, changes: Sequence[Change[Any]]) -> None:
+        """Make changes, one after the other, and write them together."""
 
-    def update(self, key: str, edit: Callable[[Entry], Result]) -> Result:
-        """Change one entry, made where missing; see `SessionStore.update`."""
+        def make(new: Content) -> None:
+            content = ChainMap(new, self._pending, self._disk)
+            for change in changes:
+                name = self._name(change.key, content) or change.key
+                current = content.get(name)
+                before: Entry = current if isinstance(current, dict) else {}
+                entry = copy.deepcopy(before)
+                if change.make(entry) and entry != before:
+                    new[name] = entry
+                    self._add_names(name, entry)
 
-        def change(content: Content) -> Result:
-            name = find(content, key) or key
-            current = content.get(name)
-            before: Entry = current if isinstance(current, dict) else {}
-            entry = copy.deepcopy(before)
-            result = edit(entry)
-            if entry != before:
-                content[name] = entry
-            return result
-
-        return self.transact(change)
+        self._transact(make)
 
     def sweep(self, edit: Callable[[Entry], None]) -> None:
         """Change every entry that is an object; see `SessionStore.update`."""
 
-        def change(content: Content) -> None:
-            for name, current in content.items():
+        def make(new: Content) -> None:
+            for name, current in self._content().items():
                 if isinstance(current, dict):
-                    content[name] = entry = copy.deepcopy(current)
+                    entry = copy.deepcopy(current)
                     edit(entry)
+                    if entry != current:
+                        new[name] = entry
 
-        self.transact(change)
+        self._transact(make)
 
-    def transact(self, change: Callable[[Content], Result]) -> Result:
-        """Apply ``change``, which replaces entries and never alters one in place, and write the file."""
+    def _name(self, key: str, content: Mapping[str, Any]) -> str | None:
+        """Return under which name the content has a session, ``None`` when it has none."""
+        if key in content:
+            return key
+        if self._names is None:
+            self._names = folded_names(self._content())
+        name = self._names.get(key.casefold())
+        return name if name in content else None
+
+    def _add_names(self, name: str, entry: Entry) -> None:
+        if self._names is not None:
+            for key, found in folded_names({name: entry}).items():
+                self._names.setdefault(key, found)
+
+    def _settle(self, *, whole: bool) -> None:
+        """Take over what somebody else wrote; write the file where it has to be repaired, or with ``whole``."""
+        try:
+            self._refresh()
+            settled = not (whole and self.is_behind)
+        except (_BrokenFileError, OSError):
+            settled = False
+        if not settled:
+            self._transact(_nothing, whole=True)
+
+    def _transact(self, change: Callable[[Content], None], *, whole: bool = False) -> None:
+        """Have ``change`` tell the new entries, and write them: to the log where the file is large.
+
+        Args:
+            change: gets an object that takes the entries that change; called again when the file changed meanwhile.
+            whole: write the file in any case, with all that it does not have yet.
+        """
         try:
             private_folder(self._path.parent)
             with locked(self._lock, LOCK_WAIT_S):
-                return self._commit(change)
+                self._commit(change, whole=whole)
         except OSError as error:
-            return self._keep_in_memory(change, error)
+            self._keep_in_memory(change, error)
 
-    def _commit(self, change: Callable[[Content], Result]) -> Result:
+    def _commit(self, change: Callable[[Content], None], *, whole: bool) -> None:
         for _ in range(EDIT_RETRIES):
             try:
                 self._refresh_or_restore()
-                content = self._view()
-                result = change(content)
-                if self._pending or self._changes(content):
-                    self._write(content)
+                new: Content = {}
+                change(new)
+                whole = whole or self._failing or self._stamp is None or self._stamp[2] <= SMALL_BYTES
+                if whole and (new or self.is_behind):
+                    self._write({**self._content(), **new})
+                elif new:
+                    self._require_unedited()
+                    self._log.append(new, self._disk)
+                    self._keep(new)
             except _EditedError:
                 continue
-            return result
+            return
         raise OSError(errno.EBUSY, "edited again and again by somebody else", str(self._path))
 
-    def _keep_in_memory(self, change: Callable[[Content], Result], error: OSError) -> Result:
-        content = self._view()
-        result = change(content)
-        self._pending |= self._changes(content)
+    def _keep_in_memory(self, change: Callable[[Content], None], error: OSError) -> None:
+        new: Content = {}
+        change(new)
+        self._keep(new)
         if not self._failing:
             self._failing = True
             logger.error(
@@ -199,18 +261,13 @@ class SessionFile:
                 error.filename or self._path,
                 error.strerror or type(error).__name__,
             )
-        return result
 
-    def _view(self) -> Content:
+    def _keep(self, new: Content) -> None:
+        self._pending |= new
+        self.is_behind = self.is_behind or bool(new)
+
+    def _content(self) -> Content:
         return {**self._disk, **self._pending}
-
-    def _changes(self, content: Content) -> Content:
-        before = self._view()
-        return {
-            key: entry
-            for key, entry in content.items()
-            if key not in before or (before[key] is not entry and before[key] != entry)
-        }
 
     def _refresh(self) -> None:
         """Take over what somebody else wrote; of two changes to one entry the one on disk wins."""
@@ -220,7 +277,7 @@ class SessionFile:
         self._pending = {
             key: entry for key, entry in self._pending.items() if content.get(key) == self._disk.get(key)
         }
-        self._disk = content
+        self._disk, self._names = content, None
 
     def _load(self) -> tuple[Stamp | None, Content]:
         problem = ""
@@ -249,7 +306,7 @@ class SessionFile:
         except _BrokenFileError as broken:
             aside, known = self._copy_aside(), self._stamp
             self._stamp = broken.stamp
-            content = self._view()
+            content = self._content()
             try:
                 self._write(content)
             except BaseException:  # whatever stopped it, broken the file stays, and is looked at again
@@ -278,9 +335,10 @@ class SessionFile:
         data = self._serialized(content)
         if self._path.exists() and not self._path.stat().st_mode & stat.S_IWUSR:
             raise PermissionError(errno.EACCES, "marked read-only", str(self._path))
-        replace_file(self._backup, data)
-        self._stamp = _stamp(replace_file(self._path, data, before_rename=self._require_unedited))
-        self._disk, self._pending = content, {}
+        replace_file(self._backup, data, sync_folder=False)
+        self._stamp = stamp_from(replace_file(self._path, data, before_rename=self._require_unedited))
+        self._disk, self._pending, self.is_behind = content, {}, False
+        self._log.clear()
         if self._failing:
             self._failing = False
             logger.info("%s is written again", self._path)
@@ -301,75 +359,5 @@ class SessionFile:
             raise _EditedError
 
 
-def parse_content(raw: bytes) -> Content:
-    """Return the content of a session file. Raises `ValueError` when it is none."""
-    try:
-        content = json.loads(raw.decode("utf-8-sig"))
-    except RecursionError:
-        raise ValueError("nested too deeply") from None
-    if not isinstance(content, dict):
-        raise ValueError(f"a {type(content).__name__} where an object is expected")  # noqa: TRY004  # one error for all
-    if _is_deep(content):
-        raise ValueError("nested too deeply")
-    key = content.get("sessionKey")
-    return {key: content} if isinstance(key, str) else content
-
-
-def _is_deep(content: Content) -> bool:
-    level: list[Any] = [content]
-    for _ in range(DEEPEST):
-        level = [
-            inner
-            for outer in level
-            for inner in (outer.values() if isinstance(outer, dict) else outer)
-            if isinstance(inner, dict | list)
-        ]
-    return bool(level)
-
-
-def find(content: Mapping[str, Any], key: str) -> str | None:
-    """Return under which name the content has a session, ``None`` when it has none."""
-    return key if key in content else folded_names(content).get(key.casefold())
-
-
-def folded_names(content: Mapping[str, Any]) -> dict[str, str]:
-    """Return under which name a key may stand that is not there as it was asked for: case-folded, or inside."""
-    names: dict[str, str] = {}
-    for name in content:
-        names.setdefault(name.casefold(), name)
-    for name, entry in content.items():
-        if isinstance(entry, dict) and (key := entry.get("sessionKey")):
-            names.setdefault(str(key).casefold(), name)
-    return names
-
-
-def entry_text(name: str, entry: object) -> bytes:
-    """Return one entry's lines without the braces around them."""
-    return dump_json({name: entry}, indent=2)[2:-3]
-
-
-def dump_content(texts: Iterable[bytes]) -> bytes:
-    """Return the file's bytes, made of what `entry_text` gave for each entry."""
-    joined = b",\n".join(texts)
-    return b"{\n" + joined + b"\n}\n" if joined else b"{}\n"
-
-
-def _stamp(status: os.stat_result) -> Stamp:
-    return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
-
-
-def stamp_of(path: Path) -> Stamp | None:
-    """Return the stamp of ``path``, ``None`` when there is no such file. Raises `OSError` otherwise."""
-    try:
-        return _stamp(path.stat())
-    except FileNotFoundError:
-        return None
-
-
-def read_stamped(path: Path) -> tuple[Stamp | None, bytes]:
-    """Return stamp and content of ``path``; ``(None, b"")`` when there is no such file. Raises `OSError`."""
-    try:
-        with path.open("rb") as file:
-            return _stamp(os.fstat(file.fileno())), file.read()
-    except FileNotFoundError:
-        return None, b""
+def _nothing(_new: Content) -> None:
+    """Change nothing."""

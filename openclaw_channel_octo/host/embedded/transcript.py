@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from msgspec import Struct
 
 from openclaw_channel_octo.errors import SessionStoreError
@@ -18,6 +19,9 @@ __all__ = ["Message", "Transcript", "is_safe_id"]
 
 TAIL_BYTES = 8 * 1024 * 1024
 """Most bytes read from the end of a transcript."""
+
+BLOCK_BYTES = 32 * 1024
+"""Bytes read first from the end; each further block is twice as large, so that long lines are joined at little cost."""
 
 _SAFE_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 
@@ -65,6 +69,8 @@ class Transcript:
             raise SessionStoreError("a session id in sessions.json cannot be a file name: reset that session")
         self.session_id = session_id
         self.path = folder / f"{session_id}.jsonl"
+        self._known: tuple[int, str | None] = (0, None)
+        """The file's size in bytes when it was last looked at, and the id of its last record then."""
 
     def append(self, message: Message, *, row_id: str, now_ms: int) -> None:
         """Add a message, after the header where the file is new.
@@ -78,10 +84,10 @@ class Transcript:
             OSError: the file cannot be written.
         """
         records: list[dict[str, Any]] = []
-        if not self.path.exists():
+        size, parent = self._end()
+        if not size:
             header = {"type": "session", "version": 3, "id": self.session_id, "timestamp": _iso(now_ms)}
             records.append({**header, "cwd": str(self.path.parent)})
-        parent = next((row["id"] for row in self._newest_first() if isinstance(row.get("id"), str)), None)
         records.append(
             {
                 "type": "message",
@@ -91,7 +97,8 @@ class Transcript:
                 "message": _encode(message, now_ms),
             }
         )
-        append_file(self.path, b"".join(dump_json(record) for record in records))
+        size = append_file(self.path, b"".join(dump_json(record) for record in records))
+        self._known = (size, row_id)
 
     def history(self, *, messages: int, characters: int) -> tuple[Message, ...]:
         """Return the end of the conversation, oldest first; lines that cannot be read are passed over.
@@ -114,20 +121,55 @@ class Transcript:
             found.append(message)
         return tuple(reversed(found))
 
-    def _newest_first(self) -> Iterator[dict[str, Any]]:
+    def _end(self) -> tuple[int, str | None]:
+        """Return the size in bytes and the id of the last record that has one."""
         try:
-            with self.path.open("rb") as file:
-                file.seek(max(0, file.seek(0, os.SEEK_END) - TAIL_BYTES))
-                tail = file.read(TAIL_BYTES)
+            size = self.path.stat().st_size
+        except FileNotFoundError:
+            return 0, None
+        if size != self._known[0]:
+            self._known = (size, None)
+            for _ in self._newest_first():
+                if self._known[1] is not None:
+                    break
+        return self._known
+
+    def _newest_first(self) -> Iterator[dict[str, Any]]:
+        """Yield the records, last first; with the first that has an id, what `_end` returns is known."""
+        try:
+            file = self.path.open("rb", buffering=0)
         except FileNotFoundError:
             return
-        for line in reversed(tail.split(b"\n")):
-            try:
-                row = json.loads(line)
-            except (ValueError, RecursionError):
-                continue
-            if isinstance(row, dict):
+        with file:
+            size, is_known = file.seek(0, os.SEEK_END), False
+            for line in _last_lines(file.fileno(), size):
+                try:
+                    row = _parse(line)
+                except (ValueError, RecursionError):
+                    continue
+                if not isinstance(row, dict):
+                    continue
+                if not is_known and isinstance(name := row.get("id"), str):
+                    self._known, is_known = (size, name), True
                 yield row
+
+
+def _parse(line: bytes) -> Any:
+    try:
+        return msgspec.json.decode(line)
+    except msgspec.DecodeError:  # as it does for lone surrogates and NaN, which the slower one reads
+        return json.loads(line)
+
+
+def _last_lines(descriptor: int, size: int) -> Iterator[bytes]:
+    """Yield the lines in the last `TAIL_BYTES` of a file, last first, reading no more than is asked for."""
+    limit, begin, block, rest = max(0, size - TAIL_BYTES), size, BLOCK_BYTES, b""
+    while begin > limit:
+        end, begin = begin, max(limit, begin - block)
+        rest, *lines = (os.pread(descriptor, end - begin, begin) + rest).split(b"\n")
+        yield from reversed(lines)
+        block *= 2
+    yield rest
 
 
 def _iso(now_ms: int) -> str:

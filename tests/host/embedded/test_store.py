@@ -3,11 +3,13 @@
 import asyncio
 import json
 import logging
+import os
 import resource
 import signal
 import stat
 import subprocess
 import sys
+import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,7 +22,13 @@ from hypothesis import strategies as st
 from openclaw_channel_octo.errors import SessionStoreError
 from openclaw_channel_octo.host.embedded import session_file
 from openclaw_channel_octo.host.embedded.rows import Entry
-from openclaw_channel_octo.host.embedded.session_file import Content, dump_content, entry_text, parse_content
+from openclaw_channel_octo.host.embedded.session_content import (
+    Content,
+    dump_content,
+    entry_text,
+    parse_content,
+)
+from openclaw_channel_octo.host.embedded.session_log import read_content
 from openclaw_channel_octo.host.embedded.store import SessionStore
 from openclaw_channel_octo.host.files import dump_json
 from openclaw_channel_octo.testing.clock import ManualClock
@@ -558,18 +566,67 @@ async def test_a_process_killed_between_writing_and_renaming_leaves_the_old_cont
     await store.close()
 
 
-async def test_the_file_can_be_read_at_every_moment_while_it_is_written(
-    store: SessionStore, path: Path
+@pytest.mark.parametrize("padding", [40_000, session_file.SMALL_BYTES], ids=["small", "large"])
+async def test_file_and_log_can_be_read_at_every_moment_while_they_are_written(
+    store: SessionStore, path: Path, padding: int
 ) -> None:
-    await store.update(KEY, put(n=0, padding="x" * 100_000))
+    await store.update(KEY, put(n=0, padding="x" * padding))
     reads = 0
     for number in range(20):
         update = asyncio.create_task(store.update(KEY, put(n=number)))
         while not update.done():
-            assert on_disk(path)[KEY]["n"] in {number - 1, number}
+            assert read_content(path)[KEY]["n"] in {number - 1, number}
             reads += 1
             await asyncio.sleep(0)
     assert reads >= 20
+
+
+async def test_changes_that_wait_are_written_together(
+    store: SessionStore, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = count_writings(monkeypatch)
+    going_on = threading.Event()
+    first = asyncio.create_task(store.update("k0", lambda entry: entry.update(first=going_on.wait())))
+    rest = [asyncio.create_task(store.update(f"k{n % 10}", put(**{f"n{n}": n}))) for n in range(100)]
+    await asyncio.sleep(0)
+    going_on.set()
+    await asyncio.gather(first, *rest)
+    assert len(written) <= 2
+    rows = {f"k{key}": {f"n{n}": n for n in range(key, 100, 10)} for key in range(10)}
+    rows["k0"]["first"] = True
+    assert on_disk(path) == rows
+
+
+def count_writings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return a list that gets the name of each session file that is replaced from now on."""
+    names: list[str] = []
+    replace = os.replace
+
+    def counting(source: Path, target: Path) -> None:
+        if target.name == "sessions.json":
+            names.append(target.name)
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", counting)
+    return names
+
+
+async def test_a_change_that_breaks_fails_alone(store: SessionStore, path: Path) -> None:
+    def breaks(entry: Entry) -> None:
+        entry["half"] = True
+        raise LookupError("what?")
+
+    calls = [store.update(KEY, put(n=1)), store.update(KEY, breaks), store.update("new", breaks)]
+    results = await asyncio.gather(*calls, store.update(OTHER, put(n=2)), return_exceptions=True)
+    assert [type(result) for result in results] == [type(None), LookupError, LookupError, type(None)]
+    assert on_disk(path) == {KEY: {"n": 1}, OTHER: {"n": 2}}
+
+
+async def test_changes_made_together_see_each_other_and_find_a_new_session_in_any_case(
+    store: SessionStore, path: Path
+) -> None:
+    await asyncio.gather(store.update("Some", put(a=1)), store.update("sOME", put(b=2)))
+    assert on_disk(path) == {"Some": {"a": 1, "b": 2}}
 
 
 json_values = st.recursive(

@@ -1,6 +1,7 @@
 """Transcripts keep what was said, whatever happened to the file."""
 
 import json
+import os
 import stat
 import tempfile
 from pathlib import Path
@@ -136,6 +137,58 @@ def test_only_the_end_of_a_huge_transcript_is_read(tmp_path: Path, monkeypatch: 
     texts = [message.text for message in everything(transcript)]
     assert 0 < len(texts) < 10
     assert texts[-1] == "message 49"
+
+
+def test_a_long_transcript_is_read_from_its_end_as_far_as_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    transcript = Transcript(tmp_path, "s1")
+    for number in range(40):
+        transcript.append(user(f"{number} " + "x" * 5000), row_id=f"r{number}", now_ms=NOW)
+    read = count_bytes_read(monkeypatch)
+    again = Transcript(tmp_path, "s1")
+    assert [message.text.split()[0] for message in again.history(messages=2, characters=100_000)] == [
+        "38",
+        "39",
+    ]
+    assert sum(read) == transcript_module.BLOCK_BYTES
+    again.append(user("after"), row_id="r40", now_ms=NOW)
+    again.append(assistant("last"), row_id="r41", now_ms=NOW)
+    assert sum(read) == transcript_module.BLOCK_BYTES + 2
+    assert [row["parentId"] for row in records(again)[-2:]] == ["r39", "r40"]
+
+
+def count_bytes_read(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Return a list that gets the number of bytes of each reading to come."""
+    read: list[int] = []
+    pread = os.pread
+
+    def counting(descriptor: int, size: int, offset: int) -> bytes:
+        read.append(size)
+        return pread(descriptor, size, offset)
+
+    monkeypatch.setattr(os, "pread", counting)
+    return read
+
+
+def test_a_record_that_somebody_else_appended_is_the_parent_of_the_next(tmp_path: Path) -> None:
+    mine, other = Transcript(tmp_path, "s1"), Transcript(tmp_path, "s1")
+    mine.append(user("one"), row_id="r1", now_ms=NOW)
+    other.append(user("two"), row_id="r2", now_ms=NOW)
+    mine.append(user("three"), row_id="r3", now_ms=NOW)
+    assert records(mine)[-1]["parentId"] == "r2"
+
+
+@pytest.mark.parametrize("block", [1, 7, 64, 4096])
+def test_lines_are_found_whatever_the_blocks_they_are_read_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block: int
+) -> None:
+    said = (user("a"), user("b" * 3000), user("第二 😀"), assistant("d"))
+    transcript = Transcript(tmp_path, "s1")
+    for number, message in enumerate(said):
+        transcript.append(message, row_id=f"r{number}", now_ms=NOW)
+    monkeypatch.setattr(transcript_module, "BLOCK_BYTES", block)
+    assert everything(Transcript(tmp_path, "s1")) == said
 
 
 @pytest.mark.parametrize("session_id", ["", ".", "..", "../x", "a/b", "a\0b", "-x", "a b", "x" * 129, "é"])
