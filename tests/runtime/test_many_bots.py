@@ -43,7 +43,7 @@ async def test_more_bots_than_may_begin_at_once_begin_and_ask_everything_once(
 
 async def test_bots_that_take_long_to_begin_hold_up_another_for_a_while_only(fast_rig: Rig) -> None:
     rig, host = fast_rig, ScriptedHost()
-    channel = rig.channel = OctoChannel(
+    channel = rig.running = OctoChannel(
         parse_config(rig.config(bots=BOTH), base=rig.state_dir).config, clock=rig.clock
     )
     await channel.start("helper", host)
