@@ -2,7 +2,19 @@
 
 from collections.abc import Callable, Mapping
 
-from tests.bench import chatter, gateway, idle, imports, packets, presence, programs, road, store, waiting
+from tests.bench import (
+    chatter,
+    gateway,
+    idle,
+    imports,
+    packets,
+    presence,
+    programs,
+    road,
+    store,
+    turns,
+    waiting,
+)
 from tests.bench.measure import Row
 
 __all__ = ["BENCHMARKS"]
@@ -14,6 +26,7 @@ BENCHMARKS: Mapping[str, tuple[Callable[[int], list[Row]], int]] = {
     "gateway": (gateway.run, 50),
     "store": (store.run, 100_000),
     "programs": (programs.run, 200),
+    "turns": (turns.run, 1_000),
     "idle": (idle.run, 1_000),
     "waiting": (waiting.run, 1_000),
     "imports": (imports.run, 25),

@@ -14,6 +14,7 @@ TINY = {
     "gateway": 3,
     "store": 1_000,
     "programs": 2,
+    "turns": 2,
     "idle": 3,
     "waiting": 1,
     "imports": 1,
