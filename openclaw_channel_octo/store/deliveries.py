@@ -7,7 +7,7 @@ from openclaw_channel_octo.store.records import Chunk, Part
 from openclaw_channel_octo.store.states import CHUNK_MOVES, UNSENT, ChunkState, RowState, any_of, before
 from openclaw_channel_octo.store.transaction import Repository, Transaction, in_transaction, records
 
-__all__ = ["Deliveries", "chunks_of", "drop_unsent"]
+__all__ = ["Deliveries", "chunks_of", "drop_unsent", "mark_chunk"]
 
 _CAN_BECOME = {state: before(CHUNK_MOVES, state) for state in ChunkState}
 
@@ -16,7 +16,7 @@ class Deliveries(Repository):
     """The chunks of all rows."""
 
     @in_transaction
-    def plan(
+    def plan(  # noqa: PLR0913  # a statement takes what its columns need
         self,
         tx: Transaction,
         row_id: int,
@@ -24,6 +24,8 @@ class Deliveries(Repository):
         parts: Sequence[Part],
         ending: RowState | None = None,
         detail: str = "",
+        *,
+        sending: bool = False,
     ) -> list[Chunk]:
         """Record the messages a reply will consist of, behind those already planned for the row.
 
@@ -34,8 +36,12 @@ class Deliveries(Repository):
             parts: the messages.
             ending: set when these are the row's last: what it ends as once they are sent.
             detail: why it ends so, for an operator.
+            sending: whether the first of them is sent at once; it is recorded as ``sending``.
         """
-        return _plan(tx, row_id, run_id, parts, ending, detail)
+        chunks = _plan(tx, row_id, run_id, parts, ending, detail)
+        if sending and chunks:
+            mark_chunk(tx, chunks[0].ref, ChunkState.SENDING)
+        return chunks
 
     @in_transaction
     def chunks(self, tx: Transaction, row_id: int) -> list[Chunk]:
@@ -63,7 +69,7 @@ class Deliveries(Repository):
         Returns:
             The notice, ``None`` where none was planned.
         """
-        _mark(tx, ref, ChunkState.DEAD, "", detail)
+        mark_chunk(tx, ref, ChunkState.DEAD, detail=detail)
         row_id, run_id, ending = tx.db.execute(
             "SELECT inbound.id, delivery.run_id, ending FROM delivery JOIN inbound ON inbound.id = inbound_id"
             " WHERE ref = ?",
@@ -86,7 +92,7 @@ class Deliveries(Repository):
         self, tx: Transaction, ref: str, state: ChunkState, *, message_id: str = "", detail: str = ""
     ) -> None:
         """Record where a chunk stands, with the server's message id once it was accepted."""
-        _mark(tx, ref, state, message_id, detail)
+        mark_chunk(tx, ref, state, message_id, detail)
 
 
 def _plan(  # a statement takes what its columns need
@@ -113,7 +119,8 @@ def _plan(  # a statement takes what its columns need
     return chunks
 
 
-def _mark(tx: Transaction, ref: str, state: ChunkState, message_id: str, detail: str) -> None:
+def mark_chunk(tx: Transaction, ref: str, state: ChunkState, message_id: str = "", detail: str = "") -> None:
+    """Record where a chunk stands, inside a transaction."""
     tx.db.execute(
         "UPDATE delivery SET state = ?, message_id = ?, detail = ?, updated_at = ?"  # noqa: S608  # states of ours
         f" WHERE ref = ? AND {_CAN_BECOME[state]}",

@@ -1,9 +1,10 @@
 """Failed runs of each session: which are announced, and how many there were in a row."""
 
+from openclaw_channel_octo.store.database import Connection
 from openclaw_channel_octo.store.records import Ledger
 from openclaw_channel_octo.store.transaction import Repository, Transaction, in_transaction
 
-__all__ = ["Episodes"]
+__all__ = ["Episodes", "forget_failures"]
 
 
 class Episodes(Repository):
@@ -32,7 +33,10 @@ class Episodes(Repository):
         )
         return True
 
-    @in_transaction
-    def clear_failures(self, tx: Transaction, session_key: str) -> None:
-        """Forget the count of failed runs in a row."""
-        tx.db.execute("DELETE FROM failure WHERE session_key = ?", (session_key,))
+
+def forget_failures(db: Connection, row_id: int) -> None:
+    """Begin to count anew in the session of a row: an agent has answered it, which no command shows."""
+    db.execute(
+        "DELETE FROM failure WHERE session_key = (SELECT session_key FROM inbound WHERE id = ? AND decision = 'turn')",
+        (row_id,),
+    )

@@ -1,6 +1,7 @@
 """The journal: SQLite, one writer thread, every commit on the disk before anybody is told (design §7)."""
 
 import asyncio
+from collections.abc import Awaitable
 from contextlib import suppress
 from pathlib import Path
 from typing import Self
@@ -43,7 +44,6 @@ class Journal(Writer):
 
     def __init__(self, path: Path, clock: Clock) -> None:
         super().__init__(path, clock)
-        self._closed = False
         self.retention = Retention(self)
         self._moved = MovedCursors()
         self.messages = Messages(self, self.retention, self._moved)
@@ -68,7 +68,7 @@ class Journal(Writer):
         A full disk or a locked file is waited for, as by every method. However this fails, nothing is left open.
         """
         try:
-            await self._patiently(self._open_file, "the start waits until it can be used")
+            await self._patiently(self._opened, "the start waits until it can be used")
         except BaseException:  # raised again: file and thread are ended first
             await self.close()
             raise
@@ -76,10 +76,15 @@ class Journal(Writer):
     async def close(self) -> None:
         """Close the file and end the writer thread; a second call does nothing."""
         if not self._closed:
+            left = [self._submit(self._moved.taken(), self._clock.wall_ms())] if self._moved.waiting else []
             self._closed = True
+            self._jobs.flush()
             closing = self._thread.submit(self._close_file)  # behind an opening whose caller was cancelled
             self._thread.shutdown(wait=False)
             await asyncio.shield(asyncio.wrap_future(closing))
+            for cursors in left:
+                with suppress(StoreError):  # they may lag, and no stop waits for a full disk
+                    await cursors
 
     def cursors(self, account: str) -> Cursors:
         """Return how far a bot's conversations are complete."""
@@ -89,13 +94,14 @@ class Journal(Writer):
         """Return this installation's device id, made on first use (protocol §4.4)."""
         return await self.run(_device_id)
 
+    def _opened(self) -> Awaitable[None]:
+        return asyncio.get_running_loop().run_in_executor(self._thread, self._open_file)
+
     def _open_file(self) -> None:
         self._db = open_database(self._path, self._clock.wall_ms())
 
     def _close_file(self) -> None:
         if self._db is not None:
-            with suppress(StoreError):  # they may lag, and no stop waits for a full disk
-                self._transact(self._moved.taken(), self._clock.wall_ms())
             self._db.close()
             self._db = None
 

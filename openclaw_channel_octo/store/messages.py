@@ -1,14 +1,16 @@
 """Inbound messages and what became of each."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import attrgetter
+from types import MappingProxyType
 
 from openclaw_channel_octo.store.cursors import MovedCursors
 from openclaw_channel_octo.store.database import Connection
-from openclaw_channel_octo.store.deliveries import drop_unsent
+from openclaw_channel_octo.store.deliveries import drop_unsent, mark_chunk
+from openclaw_channel_octo.store.episodes import forget_failures
 from openclaw_channel_octo.store.records import InboundRow, NewInbound
 from openclaw_channel_octo.store.retention import Retention
-from openclaw_channel_octo.store.states import OPEN, ROW_MOVES, RowState, any_of, before
+from openclaw_channel_octo.store.states import OPEN, ROW_MOVES, ChunkState, RowState, any_of, before
 from openclaw_channel_octo.store.transaction import (
     Repository,
     Transaction,
@@ -116,13 +118,25 @@ class Messages(Repository):
         row_ids: Iterable[int],
         state: RowState,
         *,
+        sent: Mapping[str, str] = MappingProxyType({}),
         notice_id: str = "",
         detail: str = "",
     ) -> None:
         """End rows: ``answered``, ``notified`` with the notice's message id, or ``dead`` with a reason.
 
-        What of their messages is not sent by then is given up. Without ``detail`` a row keeps the one of its plan.
+        What of their messages is not sent by then is given up. Without ``detail`` a row keeps the one of its plan. An
+        answer ends the failed runs in a row of its session.
+
+        Args:
+            tx: the transaction.
+            row_ids: the rows.
+            state: what they end as.
+            sent: message ids of chunks that the server accepted and that are not recorded yet, by their refs.
+            notice_id: message id of the notice.
+            detail: why, for an operator.
         """
+        for ref, message_id in sent.items():
+            mark_chunk(tx, ref, ChunkState.SENT, message_id)
         for row_id in row_ids:
             drop_unsent(tx.db, row_id, detail or _ROW_ENDED, tx.now_ms)
             tx.db.execute(
@@ -131,6 +145,8 @@ class Messages(Repository):
                 f" WHERE id = :id AND {_CAN_BECOME[state]}",
                 {"state": state, "notice": notice_id, "now": tx.now_ms, "detail": detail, "id": row_id},
             )
+            if state is RowState.ANSWERED:
+                forget_failures(tx.db, row_id)
 
     @in_transaction
     def earlier_notice(self, tx: Transaction, row: InboundRow, since_ms: int) -> str:

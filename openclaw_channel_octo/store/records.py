@@ -155,7 +155,7 @@ class SaidBefore(Struct, frozen=True):
     Attributes:
         said: oldest first.
         answered: number of the last message before it that was answered, 0 for none.
-        begins: number of the first message the journal knows of the conversation.
+        begins: number of the first message the journal knows of the conversation; 0 behind an answer or a reset.
         reset: whether somebody asked the bot to forget what was said until then.
     """
 

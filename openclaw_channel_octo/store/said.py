@@ -65,7 +65,9 @@ class SaidMessages(Repository):
             return found or 0
 
         reset, answered = edge("max", "reset"), edge("max", "answered")
-        begins = min(filter(None, (edge("min", role) for role in _ROLES)), default=seq)
+        begins = 0
+        if not (reset or answered):
+            begins = min(filter(None, (edge("min", role) for role in _ROLES)), default=seq)
         found = tx.db.execute(
             f"SELECT message_seq, from_uid, payload, decision FROM inbound WHERE {_HERE}"  # noqa: S608  # constants
             " AND message_seq > :since AND context_role = 'said' ORDER BY message_seq DESC LIMIT :limit",

@@ -56,7 +56,7 @@ row is recorded all the same.
 """
 
 CHUNK_MOVES: Mapping[ChunkState | None, frozenset[ChunkState]] = {
-    None: frozenset({ChunkState.PLANNED}),
+    None: frozenset({ChunkState.PLANNED, ChunkState.SENDING}),
     ChunkState.PLANNED: frozenset({ChunkState.SENDING, ChunkState.SENT, ChunkState.DEAD}),
     ChunkState.SENDING: frozenset({ChunkState.SENDING, ChunkState.SENT, ChunkState.DEAD}),
     ChunkState.SENT: frozenset(),

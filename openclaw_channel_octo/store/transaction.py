@@ -3,14 +3,15 @@
 import asyncio
 import logging
 import sqlite3
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial, wraps
+from functools import wraps
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from msgspec import Struct, convert
 
+from openclaw_channel_octo.batches import Batches
 from openclaw_channel_octo.clock import Clock
 from openclaw_channel_octo.errors import StoreError
 from openclaw_channel_octo.ids import ChannelRef
@@ -42,8 +43,17 @@ class Transaction(Struct, frozen=True):
     new_id: Callable[[], str]
 
 
+class _Job(Struct, frozen=True):
+    """A transaction that waits for the thread: its statements, and when they were asked for in Unix milliseconds."""
+
+    work: Callable[[Transaction], Any]
+    now_ms: int
+
+
 class Writer:
-    """Runs jobs on a database, one at a time on a thread of its own.
+    """Runs jobs on a database, one at a time in the order they came, on a thread of its own.
+
+    Jobs that wait share the next commit. One that raises is rolled back alone.
 
     Where waiting can help, as with a full disk, it waits and tries again until the file takes the write; `trouble`
     tells of it meanwhile. Otherwise it raises `StoreError`.
@@ -58,23 +68,30 @@ class Writer:
         self._clock = clock
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="octo-journal")
         self._db: sqlite3.Connection | None = None
+        self._jobs = Batches[_Job, Any](self._transact, self._thread)
+        self._closed = False
         self._waiting = 0  # jobs that wait for the file
         self.trouble = ""
         """Why writing waits at the moment; empty when it does not."""
 
     async def run(self, work: Callable[[Transaction], _T]) -> _T:
-        """Run ``work`` as one transaction and return what it returns, once that is committed."""
-        job = partial(self._transact, work, self._clock.wall_ms())
-        return await self._patiently(job, "nothing is acknowledged until it is writable again")
+        """Run ``work`` as a transaction and return what it returns, once that is committed.
 
-    async def _patiently(self, job: Callable[[], _T], meanwhile: str) -> _T:
-        """Run ``job`` on the writer thread, again and again while waiting may help, and say once what waits."""
-        loop = asyncio.get_running_loop()
+        Args:
+            work: statements, and nothing beside them: it is run again where its commit fails.
+        """
+        now_ms = self._clock.wall_ms()
+        return await self._patiently(
+            lambda: self._submit(work, now_ms), "nothing is acknowledged until it is writable again"
+        )
+
+    async def _patiently(self, job: Callable[[], Awaitable[_T]], meanwhile: str) -> _T:
+        """Do ``job``, again and again while waiting may help, and say once what waits."""
         waited = False
         try:
             while True:
                 try:
-                    result = await loop.run_in_executor(self._thread, job)
+                    result = await job()
                 except StoreError as error:
                     if not error.retryable:
                         raise
@@ -89,16 +106,22 @@ class Writer:
         finally:
             self._waiting -= waited
 
-    def _transact(self, work: Callable[[Transaction], _T], now_ms: int) -> _T:
-        if self._db is None:
+    def _submit(self, work: Callable[[Transaction], _T], now_ms: int) -> asyncio.Future[_T]:
+        if self._closed:
             raise StoreError(f"the journal {self._path} is closed")
+        return self._jobs.submit(_Job(work, now_ms))
+
+    def _transact(self, jobs: Sequence[_Job]) -> list[Any]:
+        """Run jobs as one transaction, on the thread."""
+        assert self._db is not None  # noqa: S101  # `open` comes first, and what is submitted is done before `close`
         try:
             try:
                 with self._db:
-                    return work(Transaction(self._db, now_ms, self._clock.new_id))
+                    return [job.work(Transaction(self._db, job.now_ms, self._clock.new_id)) for job in jobs]
             except UnicodeEncodeError:
+                db = CleaningConnection(self._db)
                 with self._db:
-                    return work(Transaction(CleaningConnection(self._db), now_ms, self._clock.new_id))
+                    return [job.work(Transaction(db, job.now_ms, self._clock.new_id)) for job in jobs]
         except sqlite3.Error as error:
             raise store_error(f"journal {self._path}", error, self._path) from error
 

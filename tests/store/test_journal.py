@@ -352,14 +352,19 @@ async def test_later_chunks_of_a_row_stand_behind_the_earlier_ones(journal: Jour
     assert [text for (text,) in found] == ["one", "two", "three"]
 
 
-async def test_a_failed_run_is_counted_once_however_often_it_is_noted(journal: Journal) -> None:
+async def test_a_failed_run_is_counted_once_however_often_it_is_noted_until_an_answer(
+    journal: Journal,
+) -> None:
     noted = [await journal.episodes.note("k", episode) for episode in ("a", "a", "b", "a")]
     assert noted == [True, False, True, False]
     ledger = await journal.episodes.ledger("k")
     assert (ledger.announced, ledger.failures) == (frozenset({"a", "b"}), 2)
-    await journal.episodes.clear_failures("k")
-    ledger = await journal.episodes.ledger("k")
-    assert (ledger.announced, ledger.failures) == (frozenset({"a", "b"}), 0)
+    for kind, failures in (("command", 2), ("turn", 0)):
+        (row,) = await journal.messages.append([replace(inbound(kind), decision=kind, session_key="k")])
+        assert row is not None
+        await journal.messages.settle([row.id], RowState.ANSWERED)
+        ledger = await journal.episodes.ledger("k")
+        assert (ledger.announced, ledger.failures) == (frozenset({"a", "b"}), failures)
     assert (await journal.episodes.ledger("other")).failures == 0
 
 
@@ -704,3 +709,56 @@ asyncio.run(main())
             return [row.message_id for row in await journal.messages.unfinished("bot")]
 
     assert asyncio.run(look()) == ["1"]
+
+
+async def test_statements_that_wait_share_a_commit_and_one_that_fails_is_rolled_back_alone(
+    journal: Journal, path: Path
+) -> None:
+    (row,) = await journal.messages.append([inbound("1")])
+    assert row is not None
+    assert journal._db is not None
+    seen: list[str] = []
+    journal._db.set_trace_callback(seen.append)
+    await asyncio.gather(*(journal.messages.append([inbound(f"{number}")]) for number in range(2, 12)))
+    assert seen.count("COMMIT") == 1
+    outcomes = await asyncio.gather(
+        journal.messages.append([inbound("12")]),
+        journal.deliveries.plan(row.id + 1_000, "run", PARTS),  # there is no such row
+        journal.deliveries.plan(row.id, "run", PARTS),
+        return_exceptions=True,
+    )
+    assert [type(outcome) for outcome in outcomes] == [list, StoreError, list]
+    with closing(sqlite3.connect(path)) as other:
+        assert other.execute("SELECT count(*) FROM inbound").fetchone() == (12,)
+        assert other.execute("SELECT count(*) FROM delivery").fetchone() == (len(PARTS),)
+
+
+async def test_a_closed_journal_has_what_was_asked_of_it_before_and_takes_nothing_more(
+    journal: Journal, path: Path
+) -> None:
+    noting = asyncio.gather(*(journal.episodes.note("k", f"{number}") for number in range(3)))
+    await asyncio.sleep(0)
+    await journal.close()
+    assert await noting == [True, True, True]
+    with closing(sqlite3.connect(path)) as other:
+        assert other.execute("SELECT count FROM failure").fetchall() == [(3,)]
+    with pytest.raises(StoreError, match="closed"):
+        await journal.episodes.note("k", "late")
+
+
+async def test_the_end_of_a_row_and_that_its_last_message_was_sent_are_one_commit(journal: Journal) -> None:
+    (row,) = await journal.messages.append([inbound("1")])
+    assert row is not None
+    first, second = await journal.deliveries.plan(
+        row.id, "run", [Part(text="one"), Part(text="two")], RowState.ANSWERED, sending=True
+    )
+    chunks = await journal.deliveries.chunks(row.id)
+    assert [chunk.state for chunk in chunks] == [ChunkState.SENDING, ChunkState.PLANNED]
+    await journal.deliveries.mark(first.ref, ChunkState.SENT, message_id="7")
+    await journal.messages.settle([row.id], RowState.ANSWERED, sent={second.ref: "8"})
+    chunks = await journal.deliveries.chunks(row.id)
+    assert [(chunk.state, chunk.message_id) for chunk in chunks] == [
+        (ChunkState.SENT, "7"),
+        (ChunkState.SENT, "8"),
+    ]
+    assert await journal.messages.counts() == {"answered": 1}

@@ -65,6 +65,12 @@ CALLS: dict[str, Call] = {
     **{f"settle {state}": settle(state) for state in ENDS},
     **{f"mark {state}": mark(state) for state in ChunkState if state is not ChunkState.PLANNED},
     **{f"plan {state}": plan(state) for state in (None, *ENDS)},
+    "plan to send at once": lambda journal, _, row_id, __: journal.deliveries.plan(
+        row_id, "run", [PART], sending=True
+    ),
+    "settle what was just sent": lambda journal, _, row_id, ref: journal.messages.settle(
+        [row_id], RowState.ANSWERED, sent={ref: "9"}
+    ),
     "drop_unsent": lambda journal, _, row_id, __: journal.deliveries.drop_unsent(row_id, "why"),
     "refuse": lambda journal, _, __, ref: journal.deliveries.refuse(ref, "why", PART),
     "revise": lambda journal, _, __, ref: journal.deliveries.revise(ref, PART),

@@ -1,4 +1,7 @@
-"""Answers on their way to the chat: split, recorded, sent in order, never twice (design §7)."""
+"""Answers on their way to the chat: split, recorded, sent in order, never twice (design §7).
+
+Over 350 lines: what is said as an answer, beside one and after a restart goes the same way.
+"""
 
 import asyncio
 import json
@@ -65,9 +68,10 @@ class Outbox(Struct, frozen=True, kw_only=True):
             StoreError: the journal did not take it.
         """
         parts = _quoting(quote, await self._parts(row.channel, run_id, said))
-        chunks = await self.context.journal.deliveries.plan(row.id, run_id, parts)
+        chunks = await self._plan(row, run_id, parts)
         try:
             sent = await self._deliver_all(row, chunks)
+            await self._record(sent)
         except ApiError as error:
             await self.context.journal.deliveries.drop_unsent(row.id, str(error))
             raise
@@ -100,9 +104,7 @@ class Outbox(Struct, frozen=True, kw_only=True):
         if refused and ending is RowState.ANSWERED:
             parts.append(Part(text=self.context.config.texts.part_refused))
             ending, detail = RowState.NOTIFIED, refused
-        return await self._end(
-            row, ending, await self.context.journal.deliveries.plan(row.id, run_id, parts, ending, detail)
-        )
+        return await self._end(row, ending, await self._plan(row, run_id, parts, ending, detail))
 
     def has_refused(self, run_id: str) -> bool:
         """Return whether the chat did not take a part of what a run has said so far."""
@@ -163,7 +165,7 @@ class Outbox(Struct, frozen=True, kw_only=True):
         """
         chunks = await self.context.journal.deliveries.chunks(row.id)
         if row.ending:
-            await self._end(row, RowState(row.ending), await self._recognised(row, chunks))
+            await self._end(row, RowState(row.ending), await self._recognised(row, chunks), resumed=True)
             return True
         shown = False
         for chunk in chunks:
@@ -224,6 +226,20 @@ class Outbox(Struct, frozen=True, kw_only=True):
         if reason := self._notes.pop(ref, ""):
             self._notes[message_id] = reason
 
+    async def _plan(
+        self,
+        row: InboundRow,
+        run_id: str,
+        parts: Sequence[Part],
+        ending: RowState | None = None,
+        detail: str = "",
+    ) -> list[Chunk]:
+        """Record what is about to be sent; a file has to be uploaded before its message is."""
+        at_once = bool(parts) and not parts[0].file
+        return await self.context.journal.deliveries.plan(
+            row.id, run_id, parts, ending, detail, sending=at_once
+        )
+
     async def _split(self, channel: ChannelRef, text: str) -> list[str]:
         split = partial(split_addressed, text, self.sender.people(channel), self.context.config.reply_chunk)
         return split() if len(text) < LONG_TEXT else await asyncio.to_thread(split)
@@ -252,9 +268,11 @@ class Outbox(Struct, frozen=True, kw_only=True):
         )
         return bool(message_id)
 
-    async def _end(self, row: InboundRow, ending: RowState, chunks: Sequence[Chunk]) -> str:
+    async def _end(
+        self, row: InboundRow, ending: RowState, chunks: Sequence[Chunk], *, resumed: bool = False
+    ) -> str:
         """Send a row's last chunks and end it; return the id of the last. Raises `ApiError` where that was not sent."""
-        sent = await self._deliver_all(row, chunks)
+        sent = await self._deliver_all(row, chunks, resumed=resumed)
         last_id = sent.ids[-1] if sent.ids else ""
         if sent.ids and not last_id:
             raise sent.refused or BadRequest(
@@ -264,11 +282,20 @@ class Outbox(Struct, frozen=True, kw_only=True):
             ending = RowState.NOTIFIED
         notice_id = last_id if ending is RowState.NOTIFIED else ""
         # the detail is in the plan
-        await self.context.journal.messages.settle([row.id], ending, notice_id=notice_id)
+        await self.context.journal.messages.settle(
+            [row.id], ending, sent=sent.unrecorded, notice_id=notice_id
+        )
         return last_id
 
-    async def _deliver_all(self, row: InboundRow, chunks: Sequence[Chunk]) -> "_Sent":
+    async def _deliver_all(
+        self, row: InboundRow, chunks: Sequence[Chunk], *, resumed: bool = False
+    ) -> "_Sent":
         """Send chunks in their order, and behind them the notice where the journal wants one.
+
+        Args:
+            row: what they answer.
+            chunks: as the journal has them.
+            resumed: whether an earlier process may have sent the one it recorded as ``sending``.
 
         Raises:
             ApiError: a chunk cannot be sent, nor those behind it; their files are not kept.
@@ -276,8 +303,9 @@ class Outbox(Struct, frozen=True, kw_only=True):
         sent = _Sent()
         waiting = list(chunks)
         for chunk in waiting:  # the notice joins them
+            await self._record(sent)
             try:
-                sent.ids.append(await self._deliver_recorded(row, chunk))
+                await self._deliver_recorded(row, chunk, sent, resumed=resumed)
             except ApiError as error:
                 if not error.about_content:
                     for unsent in waiting:
@@ -295,27 +323,35 @@ class Outbox(Struct, frozen=True, kw_only=True):
                     waiting.append(notice)
         return sent
 
-    async def _deliver_recorded(self, row: InboundRow, chunk: Chunk) -> str:
-        """Bring a chunk to its end; return its message id, empty where it was given up. Raises `ApiError`."""
+    async def _deliver_recorded(self, row: InboundRow, chunk: Chunk, sent: "_Sent", *, resumed: bool) -> None:
+        """Bring a chunk to its end; that it was sent is recorded with the next step. Raises `ApiError`."""
         match chunk.state:
             case ChunkState.SENT | ChunkState.DEAD:
-                return chunk.message_id
+                sent.ids.append(chunk.message_id)
+                return
             case ChunkState.SENDING | ChunkState.PLANNED:
-                uncertain = chunk.state is ChunkState.SENDING
+                planned = chunk.state is ChunkState.PLANNED
             case _:
                 assert_never(chunk.state)
         if chunk.file:
             file, chunk = chunk.file, await self._ready(chunk)
             await self.context.journal.deliveries.revise(chunk.ref, chunk)
             await self.files.release(file)
-        if not uncertain:
+        if planned:
             await self.context.journal.deliveries.mark(chunk.ref, ChunkState.SENDING)
+        uncertain = resumed and not planned
         message_id = await self.sender.deliver(row.channel, chunk, row, uncertain=uncertain)
         if self.context.metrics is not None:
             self.context.metrics.replied(row.id)
         self._name_note(chunk.ref, message_id)
-        await self.context.journal.deliveries.mark(chunk.ref, ChunkState.SENT, message_id=message_id)
-        return message_id
+        sent.ids.append(message_id)
+        sent.unrecorded[chunk.ref] = message_id
+
+    async def _record(self, sent: "_Sent") -> None:
+        """Record what was sent."""
+        while sent.unrecorded:
+            ref, message_id = sent.unrecorded.popitem()
+            await self.context.journal.deliveries.mark(ref, ChunkState.SENT, message_id=message_id)
 
 
 class _Sent(Struct):
@@ -323,11 +359,13 @@ class _Sent(Struct):
 
     Attributes:
         ids: the message id of each, empty for one that was given up.
+        unrecorded: message ids by the refs of chunks that the server accepted and the journal does not know as sent.
         refused: why the chat did not take one of them.
         told: whether a notice of that was planned and sent as the last of them.
     """
 
     ids: list[str] = field(default_factory=list)
+    unrecorded: dict[str, str] = field(default_factory=dict)
     refused: ApiError | None = None
     told: bool = False
 

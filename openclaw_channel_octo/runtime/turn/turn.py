@@ -254,8 +254,6 @@ class Turns(Struct, frozen=True, kw_only=True):
         self.context.log.info("turn ended status=%s%s", end.status, f" ({end.detail})" if end.detail else "")
         if self.context.metrics is not None:
             self.context.metrics.ended(end.status)
-        if end.status == Status.DONE:
-            await self.context.journal.episodes.clear_failures(row.session_key)
         return end
 
     async def _conclude(self, row: InboundRow, run_id: str, end: RunEnd, answer: _Answer) -> None:
