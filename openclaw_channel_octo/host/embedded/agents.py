@@ -51,7 +51,7 @@ class Prompt(SecretStruct, frozen=True, kw_only=True):
         notes: what the conversation's members keep for the agent. Untrusted text.
         context: what was said around the request, to be shown as context.
         mark: stands in the channel's own lines, see `Turn.mark`.
-        history: the conversation so far, oldest first, without this request.
+        history: the conversation so far, oldest first, without this request; empty for an agent that reads none.
         media: files that came with the request.
         conversation: ``group``, ``thread`` or ``direct``.
         session_key: the conversation.
@@ -79,7 +79,10 @@ class Prompt(SecretStruct, frozen=True, kw_only=True):
 
 
 class Agent(Protocol):
-    """Answers prompts."""
+    """Answers prompts.
+
+    One with a false ``reads_history`` gets prompts without a history, which is not read for it then.
+    """
 
     def reply(self, prompt: Prompt) -> AsyncIterator[str]:
         """Yield the answer in pieces; an empty piece is a sign of life and nothing more.
@@ -103,6 +106,8 @@ class StartedAgent(Protocol):
 class EchoAgent:
     """Answers with the request itself; for trying things out."""
 
+    reads_history = False
+
     async def reply(self, prompt: Prompt) -> AsyncIterator[str]:
         """Yield the text of the request."""
         yield prompt.text
@@ -117,9 +122,9 @@ def without_secrets(text: str, secrets: Iterable[SecretStr]) -> str:
     return text
 
 
-def fit_to_show(error: str, prompt: Prompt, secrets: Iterable[SecretStr]) -> str:
+def fit_to_show(error: str, prompt: Prompt, history: Iterable[Message], secrets: Iterable[SecretStr]) -> str:
     """Return an agent's error without secrets and without what was said: it goes into logs and states."""
-    parts = (part for message in prompt.history for part in (message.text, message.context))
+    parts = (part for message in history for part in (message.text, message.context))
     said = (prompt.text, prompt.context, prompt.sender_name, *parts)
     return without_quotes(without_secrets(error, secrets), said)
 

@@ -65,6 +65,8 @@ class CommandAgent:
         ConfigError: the command is empty.
     """
 
+    reads_history = False
+
     def __init__(
         self,
         command: Sequence[str],

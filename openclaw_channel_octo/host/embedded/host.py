@@ -129,6 +129,7 @@ class EmbeddedHost:
         self._owner = owner_lock(state_dir)
         self._store = SessionStore(self._folder / "sessions.json", clock=clock)
         self._agent = agent
+        self._reads_history: bool = getattr(agent, "reads_history", True)
         self._clock = clock
         self._timeout_s = timeout_s
         self._strict = strict
@@ -270,7 +271,7 @@ class EmbeddedHost:
         try:
             prompt = await asyncio.to_thread(self._prompt, run, transcript)
             run.events.put_nowait(Accepted(turn.run_id))
-            status, error = await self._answer(run, prompt)
+            status, error = await self._answer(run, prompt, transcript)
         finally:
             await self._conclude(run, transcript, status, error)
         if status == Status.DONE:
@@ -284,9 +285,8 @@ class EmbeddedHost:
         request = Message(
             role="user", text=turn.text, sender=turn.sender.name, context=turn.context, mark=turn.mark
         )
-        history: tuple[Message, ...] = ()
+        history = _history(transcript) if self._reads_history else ()
         try:
-            history = transcript.history(messages=HISTORY_MESSAGES, characters=HISTORY_CHARACTERS)
             transcript.append(request, row_id=self._clock.new_id(), now_ms=run.started_at)
         except OSError as error:
             _warn_transcript(transcript, error)
@@ -306,7 +306,7 @@ class EmbeddedHost:
             run_id=turn.run_id,
         )
 
-    async def _answer(self, run: _Run, prompt: Prompt) -> tuple[Status, str]:
+    async def _answer(self, run: _Run, prompt: Prompt, transcript: Transcript) -> tuple[Status, str]:
         """Let the agent answer until it ends, the budget is used up, or the run is stopped."""
         agent = asyncio.create_task(self._pump(run, prompt))
         budget_s = run.turn.budget_s or self._timeout_s
@@ -317,7 +317,7 @@ class EmbeddedHost:
             if agent.done():
                 status, error = _own_end(agent, run.turn.run_id)
                 if error:
-                    error = await asyncio.to_thread(fit_to_show, error, prompt, self._secrets)
+                    error = await asyncio.to_thread(self._fit_to_show, error, prompt, transcript)
                 return status, error
             run.stop(Status.TIMEOUT)
         finally:
@@ -325,6 +325,9 @@ class EmbeddedHost:
             await _end_agent(agent, run.turn.run_id)
         status = run.stopped.result()
         return status, STOPPED[status].format(budget_s)
+
+    def _fit_to_show(self, error: str, prompt: Prompt, transcript: Transcript) -> str:
+        return fit_to_show(error, prompt, _history(transcript), self._secrets)
 
     async def _pump(self, run: _Run, prompt: Prompt) -> None:
         async for piece in self._agent.reply(prompt):
@@ -368,6 +371,14 @@ def _own_end(agent: asyncio.Task[None], run_id: str) -> tuple[Status, str]:
         case error:
             logger.error("the agent of run %s broke", run_id, exc_info=error)
             return Status.FAILED, f"the agent broke with {type(error).__name__}: see the log"
+
+
+def _history(transcript: Transcript) -> tuple[Message, ...]:
+    try:
+        return transcript.history(messages=HISTORY_MESSAGES, characters=HISTORY_CHARACTERS)
+    except OSError as error:
+        _warn_transcript(transcript, error)
+        return ()
 
 
 def _warn_transcript(transcript: Transcript, error: OSError) -> None:

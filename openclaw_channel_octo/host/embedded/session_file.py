@@ -12,7 +12,9 @@ import time
 from collections import ChainMap
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Generic, TypeVar, cast
+from typing import Any
+
+from msgspec import Struct
 
 from openclaw_channel_octo.clock import Clock
 from openclaw_channel_octo.errors import SessionStoreError
@@ -50,7 +52,12 @@ SETTLE_READS = 5
 
 SETTLE_PAUSE_S = 0.01
 
-Result = TypeVar("Result")
+
+class Change(Struct, frozen=True):
+    """A change of one session's entry, in place; see `SessionStore.update`."""
+
+    key: str
+    edit: Callable[[Entry], Any]
 
 
 class _BrokenFileError(Exception):
@@ -63,31 +70,6 @@ class _BrokenFileError(Exception):
 
 class _EditedError(Exception):
     """The file changed between reading and replacing it."""
-
-
-class Change(Generic[Result]):
-    """A change of one entry, and what came of it; see `SessionStore.update`."""
-
-    def __init__(self, key: str, edit: Callable[[Entry], Result]) -> None:
-        self.key = key
-        self._edit = edit
-        self._result: Result | None = None
-        self._error: Exception | None = SessionStoreError("the session store broke: see the log")
-
-    def make(self, entry: Entry) -> bool:
-        """Change the entry in place and return whether that went well."""
-        self._result = self._error = None
-        try:
-            self._result = self._edit(entry)
-        except Exception as error:  # noqa: BLE001  # the change boundary: those made with it must not fail
-            self._error = error
-        return self._error is None
-
-    def result(self) -> Result:
-        """Return what the edit returned at last, or raise what it raised."""
-        if self._error is not None:
-            raise self._error
-        return cast("Result", self._result)
 
 
 class SessionFile:
@@ -164,21 +146,28 @@ class SessionFile:
         self._settle(whole=True)
         return self._content()
 
-    def change(self, changes: Sequence[Change[Any]]) -> None:
-        """Make changes, one after the other, and write them together."""
+    def change(self, changes: Sequence[Change]) -> list[Any]:
+        """Make changes, one after the other, write them together, and return what each returned.
+
+        Where one raises, that comes through, and nothing has changed.
+        """
+        results: list[Any] = []
 
         def make(new: Content) -> None:
+            results.clear()
             content = ChainMap(new, self._pending, self._disk)
             for change in changes:
                 name = self._name(change.key, content) or change.key
                 current = content.get(name)
                 before: Entry = current if isinstance(current, dict) else {}
                 entry = copy.deepcopy(before)
-                if change.make(entry) and entry != before:
+                results.append(change.edit(entry))
+                if entry != before:
                     new[name] = entry
                     self._add_names(name, entry)
 
         self._transact(make)
+        return results
 
     def sweep(self, edit: Callable[[Entry], None]) -> None:
         """Change every entry that is an object; see `SessionStore.update`."""

@@ -1,13 +1,13 @@
 """The session store: ``sessions.json`` in OpenClaw's file form, worked with in a thread of its own."""
 
 import asyncio
-from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+from openclaw_channel_octo.batches import Batches
 from openclaw_channel_octo.clock import Clock, SystemClock
 from openclaw_channel_octo.errors import SessionStoreError
 from openclaw_channel_octo.host.embedded.rows import Entry
@@ -19,6 +19,7 @@ BEHIND_S = 5.0
 """Longest time in seconds that a change stands in the log before the file is written; a file that fails is as often
 tried again."""
 
+_Job = TypeVar("_Job")
 Result = TypeVar("Result")
 
 
@@ -41,8 +42,7 @@ class SessionStore:
     def __init__(self, path: Path, *, clock: Clock | None = None) -> None:
         self._clock = clock or SystemClock()
         self._file = SessionFile(path, self._clock)
-        self._thread: ThreadPoolExecutor | None = None
-        self._waiting: deque[Change[Any]] = deque()
+        self._opened = False
         self._catching_up: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
@@ -51,26 +51,37 @@ class SessionStore:
         Raises:
             SessionStoreError: the folder cannot be made, or the file cannot be read.
         """
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="octo-sessions")
+        self._begin()
         try:
             await self._do(self._file.open)
         except SessionStoreError:
-            self._thread.shutdown(wait=False)
-            self._thread = None
+            self._end()
             raise
 
     async def close(self) -> None:
         """Write the file with all that it does not have yet, and end the thread."""
-        if self._thread is not None:
+        if self._opened:
+            self._changes.flush()
             await self._do(self._file.read)
             if self._catching_up is not None:
                 self._catching_up.cancel()
-            self._thread.shutdown(wait=False)
-            self._thread = None
+            self._end()
+
+    def _begin(self) -> None:
+        file = self._file
+        self._thread = thread = ThreadPoolExecutor(1, thread_name_prefix="octo-sessions")
+        self._looks = Batches[str, Entry | None](lambda keys: [*map(file.get, keys)], thread)
+        self._changes = Batches[Change, Any](file.change, thread)
+        self._works = Batches[Callable[[], Any], Any](lambda works: [work() for work in works], thread)
+        self._opened = True
+
+    def _end(self) -> None:
+        self._opened = False
+        self._thread.shutdown(wait=False)
 
     async def get(self, key: str) -> Entry | None:
         """Return a copy of the session's entry, ``None`` without one, ``{}`` for one that is no object."""
-        return await self._do(partial(self._file.get, key))
+        return await self._done(self._looks, key)
 
     async def update(self, key: str, edit: Callable[[Entry], Result]) -> Result:
         """Change one entry, made where missing, and return what ``edit`` returned.
@@ -83,30 +94,26 @@ class SessionStore:
         Raises:
             Exception: what ``edit`` raised; the entry is as it was.
         """
-        change = Change(key, edit)
-        self._waiting.append(change)
-        await self._do(self._change_waiting)
-        return change.result()
+        changed: Result = await self._done(self._changes, Change(key, edit))
+        return changed
 
     async def sweep(self, edit: Callable[[Entry], None]) -> None:
         """Change every entry that is an object; ``edit`` as in `update`."""
         await self._do(partial(self._file.sweep, edit))
 
-    def _change_waiting(self) -> None:
-        changes = [self._waiting.popleft() for _ in range(len(self._waiting))]
-        if changes:
-            self._file.change(changes)
+    async def _do(self, work: Callable[[], Any]) -> None:
+        await self._done(self._works, work)
 
-    async def _do(self, work: Callable[[], Result]) -> Result:
-        if self._thread is None:
+    async def _done(self, batches: Batches[_Job, Result], job: _Job) -> Result:
+        if not self._opened:
             raise SessionStoreError("the session store is not open")
-        done = asyncio.get_running_loop().run_in_executor(self._thread, work)
+        done = batches.submit(job)
         done.add_done_callback(self._catch_up_later)
         return await asyncio.shield(done)
 
     def _catch_up_later(self, _done: object) -> None:
         is_due = self._catching_up is None or self._catching_up.done()
-        if is_due and self._thread is not None and self._file.is_behind:
+        if is_due and self._opened and self._file.is_behind:
             self._catching_up = asyncio.create_task(self._catch_up())
 
     async def _catch_up(self) -> None:

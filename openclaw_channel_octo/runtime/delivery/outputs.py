@@ -4,11 +4,12 @@ import asyncio
 import errno
 import logging
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
+from openclaw_channel_octo.batches import Batches
 from openclaw_channel_octo.clock import Clock
 from openclaw_channel_octo.runtime.delivery.open_beneath import Root
 from openclaw_channel_octo.runtime.delivery.removal import remove
@@ -43,6 +44,8 @@ class Outputs:
         """Where each run's folder lies under the run's id; neither need exist."""
         self._clock = clock
         self._open: dict[str, int] = {}
+        self._makings = Batches[str, None](self._make)
+        self._removals = Batches[str, None](self._remove_all)
         self._told: set[str] = set()
 
     async def make(self, run_id: str) -> None:
@@ -50,7 +53,7 @@ class Outputs:
 
         Where it cannot be made, a warning says so: the run goes on, and files that it names there are not found.
         """
-        making = asyncio.ensure_future(asyncio.to_thread(self._make, run_id))
+        making = self._makings.submit(run_id)
         try:
             await asyncio.shield(making)
         except asyncio.CancelledError:
@@ -76,23 +79,29 @@ class Outputs:
     async def discard(self, run_id: str) -> None:
         """Close a run's folder and remove it with everything in it; what cannot be removed is warned about once."""
         self.release(run_id)
-        await asyncio.to_thread(self._remove, lambda _: [run_id])
+        await self._removals.submit(run_id)
 
     async def sweep(self) -> None:
         """Remove folders that processes left behind; what cannot be removed is warned about once, and passed over."""
         await asyncio.to_thread(self._remove, self._old)
 
-    def _make(self, run_id: str) -> None:
+    def _make(self, run_ids: Sequence[str]) -> list[None]:
         try:
             around = self._around(make=True)
             try:
-                with suppress(FileExistsError):  # of a run that an earlier process has begun
-                    os.mkdir(run_id, 0o700, dir_fd=around)
-                self._open[run_id] = _own_folder(run_id, around)
+                for run_id in run_ids:
+                    with suppress(FileExistsError):  # of a run that an earlier process has begun
+                        os.mkdir(run_id, 0o700, dir_fd=around)
+                    self._open[run_id] = _own_folder(run_id, around)
             finally:
                 os.close(around)
         except OSError as error:
             self._tell(NAME, "no folder for files of answers can be made in", error)
+        return [None] * len(run_ids)
+
+    def _remove_all(self, run_ids: Sequence[str]) -> list[None]:
+        self._remove(lambda _: run_ids)
+        return [None] * len(run_ids)
 
     def _descriptor(self, run_id: str) -> int:
         """Return a new descriptor of a run's folder. Raises `OSError`."""

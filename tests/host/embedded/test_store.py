@@ -72,7 +72,7 @@ def set_aside(path: Path) -> list[Path]:
 
 
 async def everything(store: SessionStore) -> Content:
-    return await store._do(store._file.read)
+    return await asyncio.to_thread(store._file.read)
 
 
 async def opened(path: Path, clock: ManualClock) -> SessionStore:
