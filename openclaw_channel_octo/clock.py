@@ -4,9 +4,9 @@ import asyncio
 import random
 import secrets
 import time
-from collections.abc import Coroutine
+from collections.abc import Awaitable
 from functools import partial
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 __all__ = ["Backoff", "Clock", "SystemClock", "within"]
 
@@ -55,23 +55,24 @@ class SystemClock:
         return time.time_ns() // 1_000_000
 
 
-async def within(clock: Clock, seconds: float, work: Coroutine[Any, Any, _T]) -> _T:
+async def within(clock: Clock, seconds: float, work: Awaitable[_T]) -> _T:
     """Return what ``work`` returns, or cancel it after ``seconds`` of the clock.
 
     Raises:
         TimeoutError: the time was up; ``work`` has ended by then, its clean-up included.
     """
-    task = asyncio.ensure_future(work)
-    limit = asyncio.ensure_future(clock.sleep(seconds))
-    try:
-        await asyncio.wait({task, limit}, return_when=asyncio.FIRST_COMPLETED)
-        if task.done():
-            return task.result()
-        raise TimeoutError
-    finally:
-        limit.cancel()
-        task.cancel()
-        await asyncio.wait({task, limit})
+    async with asyncio.timeout(None) as limit:
+
+        def expire(_: object) -> None:
+            limit.reschedule(0)
+
+        timer = asyncio.ensure_future(clock.sleep(seconds))
+        timer.add_done_callback(expire)
+        try:
+            return await work
+        finally:
+            timer.remove_done_callback(expire)
+            timer.cancel()
 
 
 class Backoff:

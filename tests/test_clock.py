@@ -22,7 +22,8 @@ class Work:
         return "done"
 
 
-def assert_nothing_is_left() -> None:
+async def assert_nothing_is_left() -> None:
+    await asyncio.sleep(0)  # until a cancelled timer has ended
     assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
@@ -31,7 +32,7 @@ async def test_work_that_is_quick_enough_gives_its_result_and_leaves_no_timer(cl
     await clock.advance(9)
     assert limited.done()
     assert limited.result() == "done"
-    assert_nothing_is_left()
+    await assert_nothing_is_left()
 
 
 async def test_work_that_takes_too_long_is_cancelled_and_has_cleaned_up_when_the_time_is_told(
@@ -43,7 +44,7 @@ async def test_work_that_takes_too_long_is_cancelled_and_has_cleaned_up_when_the
     with pytest.raises(TimeoutError):
         limited.result()
     assert work.cleaned_up
-    assert_nothing_is_left()
+    await assert_nothing_is_left()
 
 
 async def test_an_error_of_the_work_comes_through(clock: ManualClock) -> None:
@@ -52,7 +53,7 @@ async def test_an_error_of_the_work_comes_through(clock: ManualClock) -> None:
 
     with pytest.raises(ValueError, match="its own"):
         await within(clock, 10, fail())
-    assert_nothing_is_left()
+    await assert_nothing_is_left()
 
 
 async def test_cancelling_from_outside_ends_the_work_too(clock: ManualClock) -> None:
@@ -63,13 +64,13 @@ async def test_cancelling_from_outside_ends_the_work_too(clock: ManualClock) -> 
     with pytest.raises(asyncio.CancelledError):
         await limited
     assert work.cleaned_up
-    assert_nothing_is_left()
+    await assert_nothing_is_left()
 
 
 async def test_without_any_time_work_that_waits_is_given_up(clock: ManualClock) -> None:
     with pytest.raises(TimeoutError):
         await within(clock, 0, Work(clock).last(5))
-    assert_nothing_is_left()
+    await assert_nothing_is_left()
 
 
 async def test_a_time_out_of_the_work_itself_needs_no_patience(clock: ManualClock) -> None:
