@@ -1,6 +1,7 @@
 """The guard at work: look at the session, announce, recover, wait (design §5)."""
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from openclaw_channel_octo.clock import Clock, within
 from openclaw_channel_octo.errors import ApiError, HostError
@@ -89,7 +90,6 @@ class Sessions(Struct, frozen=True, kw_only=True):
         snapshot = await ask_host(
             self.clock, "describe the session", self.host.describe(session_key), within_s
         )
-        ledger = await self.journal.episodes.ledger(session_key)
         now_ms = self.clock.wall_ms()
         situation = Situation(
             now_ms=now_ms,
@@ -97,12 +97,15 @@ class Sessions(Struct, frozen=True, kw_only=True):
             patience_ms=patience_ms,
             waiting_since_ms=since_ms or now_ms,
             notice=notice,
-            announced=ledger.announced,
             ended_runs=self.runs.ended,
             own_runs=self.runs.own,
             queues_turns=self.host.queues_turns,
         )
-        return Look(snapshot, plan(snapshot, situation), now_ms)
+        todo = plan(snapshot, situation)
+        if todo.announce:
+            ledger = await self.journal.episodes.ledger(session_key)
+            todo = plan(snapshot, replace(situation, announced=ledger.announced))
+        return Look(snapshot, todo, now_ms)
 
     async def clear(self, snapshot: SessionSnapshot, todo: Plan) -> Recovery:
         """Stop a session's stuck run where the plan says so, and recover it. Raises `HostError`."""
