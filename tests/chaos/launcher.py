@@ -1,18 +1,21 @@
 """Starts the real program with a fast clock, a point to die at, or a planted bug, all from outside the package."""
 
 import asyncio
+import inspect
 import logging
 import os
 import signal
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
 
 from openclaw_channel_octo.cli import main
 from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.host.embedded.host import EmbeddedHost
+from openclaw_channel_octo.host.embedded.session_file import SessionFile
 from openclaw_channel_octo.rest.client import BotApi
 from openclaw_channel_octo.runtime.admission.notifier import Notifier
 from openclaw_channel_octo.runtime.channel import OctoChannel
@@ -37,12 +40,13 @@ SPEED = 20.0
 
 Method = Callable[..., Awaitable[Any]]
 
-POINTS: dict[str, tuple[type, str, bool]] = {
+POINTS: dict[str, tuple[object, str, bool]] = {
     "after the commit, before the ack": (Messages, "append", True),
     "after the ack": (Link, "_acknowledge", True),
     "after the episode is noted, before the announcement": (Episodes, "note", True),
     "after the announcement, before the recovery": (Outbox, "announce", True),
     "after the recovery, before the turn": (EmbeddedHost, "recover", True),
+    "after the session's change is written, before the host goes on": (SessionFile, "change", True),
     "after the host took the turn, before it is marked as running": (Messages, "start_run", False),
     "after the turn is marked as running": (Messages, "start_run", True),
     "after the run, before its answer is planned": (Runs, "run", True),
@@ -52,11 +56,12 @@ POINTS: dict[str, tuple[type, str, bool]] = {
     "after a piece of an answer was accepted, before that is recorded": (Sender, "deliver", True),
     "after a chunk is recorded": (Deliveries, "mark", True),
     "before the row is settled": (Messages, "settle", False),
+    "between the statements that settle a row": (messages, "forget_failures", False),
     "after the row is settled": (Messages, "settle", True),
     "after a notice that stands for a burst": (Notifier, "_tell", True),
     "after the cursors are saved": (Cursors, "save", True),
 }
-"""Name of each point, the method it lies at, and whether behind its call or before it."""
+"""Name of each point, the method or function it lies at, and whether behind its call or before it."""
 
 
 def replaced(owner: object, name: str, method: Callable[..., Any]) -> None:
@@ -92,20 +97,28 @@ def tell_of_the_drain() -> None:
 def die_at(point: str, passage: int) -> None:
     """Kill this process at the n-th passage of a point."""
     owner, name, behind = POINTS[point]
-    original: Method = getattr(owner, name)
+    original: Callable[..., Any] = getattr(owner, name)
     left = passage
 
-    async def passing(*args: Any, **kwargs: Any) -> Any:
+    @contextmanager
+    def passage_counted() -> Iterator[None]:
         nonlocal left
         left -= 1
         if not left and not behind:
             os.kill(os.getpid(), signal.SIGKILL)
-        result = await original(*args, **kwargs)
+        yield
         if not left and behind:
             os.kill(os.getpid(), signal.SIGKILL)
-        return result
 
-    replaced(owner, name, passing)
+    async def passing(*args: Any, **kwargs: Any) -> Any:
+        with passage_counted():
+            return await original(*args, **kwargs)
+
+    def passing_on_a_thread(*args: Any, **kwargs: Any) -> Any:
+        with passage_counted():
+            return original(*args, **kwargs)
+
+    replaced(owner, name, passing if inspect.iscoroutinefunction(original) else passing_on_a_thread)
 
 
 def look_away() -> None:
@@ -148,6 +161,7 @@ def forget_the_end_of_chunks() -> None:
     replaced(Deliveries, "mark", marked)
     for module in (deliveries, messages):
         replaced(module, "drop_unsent", lambda *_: None)
+    replaced(messages, "mark_chunk", lambda *_: None)
 
 
 def plant(bug: str) -> None:
