@@ -42,6 +42,7 @@ class SessionStore:
     def __init__(self, path: Path, *, clock: Clock | None = None) -> None:
         self._clock = clock or SystemClock()
         self._file = SessionFile(path, self._clock)
+        self._make_thread()
         self._opened = False
         self._catching_up: asyncio.Task[None] | None = None
 
@@ -51,7 +52,7 @@ class SessionStore:
         Raises:
             SessionStoreError: the folder cannot be made, or the file cannot be read.
         """
-        self._begin()
+        self._opened = True
         try:
             await self._do(self._file.open)
         except SessionStoreError:
@@ -67,17 +68,17 @@ class SessionStore:
                 self._catching_up.cancel()
             self._end()
 
-    def _begin(self) -> None:
+    def _make_thread(self) -> None:
         file = self._file
         self._thread = thread = ThreadPoolExecutor(1, thread_name_prefix="octo-sessions")
         self._looks = Batches[str, Entry | None](lambda keys: [*map(file.get, keys)], thread)
         self._changes = Batches[Change, Any](file.change, thread)
         self._works = Batches[Callable[[], Any], Any](lambda works: [work() for work in works], thread)
-        self._opened = True
 
     def _end(self) -> None:
         self._opened = False
         self._thread.shutdown(wait=False)
+        self._make_thread()  # for another `open`; it begins with its first work
 
     async def get(self, key: str) -> Entry | None:
         """Return a copy of the session's entry, ``None`` without one, ``{}`` for one that is no object."""

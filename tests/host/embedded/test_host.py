@@ -441,6 +441,23 @@ async def test_memory_and_unknown_fields_survive_failure_and_recovery(
     assert entry(sessions)["sessionId"] == "s1"
 
 
+async def test_an_agent_that_reads_no_history_gets_none_and_its_errors_quote_nobody_all_the_same(
+    make_host: MakeHost,
+) -> None:
+    class Forgetful(Scripted):
+        reads_history = False
+
+    agent = Forgetful("fine")
+    host = await make_host(agent)
+    await events(host, turn("run-1", "the secret of the pyramids"))
+    agent.error = AgentError("could not digest: the secret of the pyramids")
+    await events(host, turn("run-2", "and now?"))
+    assert [prompt.history for prompt in agent.prompts] == [(), ()]
+    snapshot = await host.describe(KEY)
+    assert snapshot is not None
+    assert snapshot.last_run_error == "could not digest:[…]"
+
+
 async def test_recovery_never_touches_a_newer_or_a_live_run(make_host: MakeHost, sessions: Path) -> None:
     agent = Scripted(error=AgentError("no"))
     host = await make_host(agent)
