@@ -95,7 +95,7 @@ async def test_whoever_ends_the_thread_can_have_what_waits_done_first(
     batches.flush()
     thread.shutdown(wait=False)
     work.goes_on.set()
-    assert await asyncio.gather(first, waiting) == [0, 2]
+    assert [await first, await waiting] == [0, 2]
 
 
 async def test_a_job_for_a_thread_that_has_ended_fails(

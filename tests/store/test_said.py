@@ -71,7 +71,7 @@ def scanned(db: sqlite3.Connection, account: str, channel: ChannelRef, seq: int,
         if row[0] > max(answered, reset)
         and (row[3] == "context" or (row[3] == "turn" and row[4] in {"notified", "dead"} and row[5] == 0))
     ]
-    begins = found[0][0] if found else seq
+    begins = 0 if answered or reset else found[0][0] if found else seq
     return SaidBefore(said=tuple(said[-limit:]), answered=answered, begins=begins, reset=bool(reset))
 
 
@@ -121,7 +121,7 @@ def test_a_row_is_told_by_what_it_has_become(db: sqlite3.Connection) -> None:
     db.execute("UPDATE inbound SET state = 'dead'")
     assert [said.seq for said in said_before(db, "bot", GROUP, 2, 5).said] == [1]
     db.execute("UPDATE inbound SET state = 'answered', attempt = 1")
-    assert said_before(db, "bot", GROUP, 2, 5) == SaidBefore(said=(), answered=1, begins=1, reset=False)
+    assert said_before(db, "bot", GROUP, 2, 5) == SaidBefore(said=(), answered=1, begins=0, reset=False)
 
 
 @pytest.mark.parametrize(
