@@ -13,7 +13,6 @@ from openclaw_channel_octo.runtime.delivery.outputs import Outputs
 from openclaw_channel_octo.runtime.delivery.removal import remove
 from openclaw_channel_octo.testing.clock import ManualClock
 from tests.hostile.test_output_folder import nested
-from tests.until import until
 
 NOBODY = 65_534
 
@@ -109,7 +108,9 @@ async def test_a_run_that_is_cancelled_before_it_begins_leaves_neither_folder_no
     making.cancel()
     with pytest.raises(asyncio.CancelledError):
         await making
-    await until(lambda: (tmp_path / "output").exists() and list((tmp_path / "output").iterdir()) == [])
+    await outputs.make("next")  # behind it
+    assert [path.name for path in (tmp_path / "output").iterdir()] == ["next"]
+    outputs.release("next")
     assert not [fd for fd in Path("/proc/self/fd").iterdir() if str(tmp_path) in os.path.realpath(fd)]
 
 
