@@ -60,9 +60,9 @@ class GatewayRun:
         self._clock = clock
         self._question = question_of(turn)
         self._sent_ms = turn.lost_since_ms
-        self._told: asyncio.Queue[Mapping[str, Any]] = asyncio.Queue()
+        self._told: asyncio.Queue[Mapping[str, Any]]
         self._over: asyncio.Future[Mapping[str, Any]] = asyncio.get_running_loop().create_future()
-        self._elsewhere = False
+        self._listen()
         self._accepted = False
         self._text = ""
 
@@ -109,6 +109,7 @@ class GatewayRun:
                 return Failed(Status.FAILED, str(error), self._text)
             except HostUnavailable as error:
                 _log.warning("run %s: %s; looking for it when the gateway is back", self.turn.run_id, error)
+                self._listen()
                 await self._clock.sleep(SETTLE_EVERY_S)
 
     async def _ask(self) -> End | None:
@@ -172,12 +173,22 @@ class GatewayRun:
                 return None
             await self._clock.sleep(SETTLE_EVERY_S)  # some answer at once that nothing is known yet
 
+    def _listen(self) -> None:
+        """Keep from now on what is told of the session where the run is looked for there.
+
+        A restarted gateway tells as soon as it is back that it took up the run.
+        """
+        self._told = asyncio.Queue()
+        self._elsewhere = self._sent_ms > 0
+
     async def _reconcile(self) -> End | None:
         """Find out what became of a run whose connection was lost; ``None`` when it has to be asked for."""
         if self._connection.booted_ms < self._sent_ms:
             # The same gateway knows the run by its key, for a while; its history knows it for good.
+            self._elsewhere = False
             return await self._from_history()
         end = await self._taken_up() or await self._from_history()
+        self._elsewhere = False
         if end is None:
             self.key = f"{self.turn.run_id}.{self._clock.new_id()[:8]}"
             self._over = asyncio.get_running_loop().create_future()
@@ -186,22 +197,17 @@ class GatewayRun:
 
     async def _taken_up(self) -> End | None:
         """Wait for what a restarted gateway does about the session; ``None`` when that is nothing (any more)."""
-        self._told = asyncio.Queue()
-        self._elsewhere = True
-        try:
-            patience_s: float | None = RECOVERY_STARTS_WITHIN_S
-            while await self._busy():
-                told = await self._next_told(patience_s)
-                if told is None:
-                    return None  # the row is left over; nobody takes it up
-                patience_s = None
-                if text(told.get("state")) in _TERMINAL:
-                    return await self._settled(told)
-            while not self._told.empty():  # the row changes once the end was told
-                if text((told := self._told.get_nowait()).get("state")) in _TERMINAL:
-                    return await self._settled(told)
-        finally:
-            self._elsewhere = False
+        patience_s: float | None = RECOVERY_STARTS_WITHIN_S
+        while await self._busy():
+            told = await self._next_told(patience_s)
+            if told is None:
+                return None  # the row is left over; nobody takes it up
+            patience_s = None
+            if text(told.get("state")) in _TERMINAL:
+                return await self._settled(told)
+        while not self._told.empty():  # the row changes once the end was told
+            if text((told := self._told.get_nowait()).get("state")) in _TERMINAL:
+                return await self._settled(told)
         return None
 
     async def _next_told(self, patience_s: float | None) -> Mapping[str, Any] | None:
