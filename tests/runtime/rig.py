@@ -199,6 +199,10 @@ class Rig:
         """Return a column of the rows that address a bot, by message id."""
         return dict(self.sql(f"SELECT message_id, {name} FROM inbound WHERE session_key != ''"))
 
+    async def until_attempts(self, count: int) -> None:
+        """Wait until messages have had so many attempts together."""
+        await until(lambda: sum(self.column("attempt").values()) == count, f"{count} attempts")
+
     def left_open(self) -> list[tuple[Any, ...]]:
         """Return the chunks of ended rows that are neither sent nor given up: message, row's state, chunk's state."""
         query = (

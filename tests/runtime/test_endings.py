@@ -181,7 +181,7 @@ async def test_restarts_under_load_cost_a_message_that_never_ran_no_attempt(rig:
         if not start:
             waiting = [await rig.octo.say(ANN, rig.dm, "one")]
             waiting += [await rig.mention("two"), await rig.mention("three", where=rig.thread)]
-        await rig.until_row((await host.wait_for_turns(1)).message_id, "running")
+        await rig.until_attempts(start + 1)
         await rig.stop(0)
         assert sum(rig.column("attempt").values()) == start + 1
     attempts = rig.column("attempt")
