@@ -51,9 +51,6 @@ FIRST_ROUND_MS = 3_600_000
 TURN_WITHIN_S = 30.0
 """How long a bot that can begin lets others begin first."""
 
-SAVE_EVERY_S = 3.0
-"""How often cursors are stored for which no message came to be stored with."""
-
 SOCKET_WITHIN_S = 15.0
 """How long a bot waits for its socket, and with it for the server's clock, before it takes up old messages."""
 
@@ -308,15 +305,20 @@ class Bot:
         check = partial(self._gaps.check, self._online)
         self._intake.repeat(check, "keep-up", self._gaps.rounds.next_pass_s, wait_first=True)
         if self._fetcher is not None:
-            self._care(self._media.sweep, "sweep of received files", downloads.SWEEP_EVERY_S)
-        self._care(self._files.sweep, "sweep of sent files", SWEEP_EVERY_S)
-        self._care(journal.cursors(account).save, "cursors", SAVE_EVERY_S)
+            self._for_all(self._media.sweep, "sweep of received files", downloads.SWEEP_EVERY_S)
+        self._for_all(self._files.sweep, "sweep of sent files", SWEEP_EVERY_S)
 
-    def _care(self, job: Callable[[], Awaitable[None]], role: str, every_s: float) -> None:
-        """Do a job again and again for all bots, unless another bot does."""
-        account = self._config.account_id
-        if self._shared.carers.setdefault(role, account) == account:
-            self._intake.repeat(job, role, every_s)
+    def _for_all(self, job: Callable[[], Awaitable[None]], role: str, every_s: float) -> None:
+        """Do a job for all bots again and again: whichever comes first when it is due does it."""
+        clock, shared = self._shared.clock, self._shared
+
+        async def unless_done() -> None:
+            async with shared.sweeping:
+                if clock.now() >= shared.due.get(role, float("-inf")):
+                    await job()
+                    shared.due[role] = clock.now() + every_s / 2
+
+        self._intake.repeat(unless_done, role, every_s)
 
     def _online(self) -> bool:
         return self._supervisor.status.state is LinkState.ONLINE

@@ -68,7 +68,8 @@ class ChannelContext(Struct, frozen=True, kw_only=True):
         runs: runs under way.
         clock: time.
         open_transport: opens sockets.
-        carers: the account that does what has to be done for all bots, by the job.
+        due: when a job that one bot does for all is due again, seconds of the clock by its role.
+        sweeping: held while a bot does one of these.
         starting: held while a bot gets to know its conversations.
     """
 
@@ -84,7 +85,8 @@ class ChannelContext(Struct, frozen=True, kw_only=True):
     runs: Runs
     clock: Clock
     open_transport: TransportFactory
-    carers: dict[str, str] = field(default_factory=dict)
+    due: dict[str, float] = field(default_factory=dict)
+    sweeping: asyncio.Lock = field(default_factory=asyncio.Lock)
     starting: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(STARTING))
 
     @property

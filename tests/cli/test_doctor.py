@@ -646,7 +646,9 @@ async def test_files_of_another_user_are_named_and_nobody_is_told_to_throw_them_
 async def test_a_session_with_a_status_nobody_knows_is_answered_and_so_is_fine(rig: Rig) -> None:
     rig.write_session({"status": "wobbly", "sessionId": "s"})
     rig.state_dir.chmod(0o700)
-    await examined(rig, rig.config(agent=AGENT))
+    result = await examined(rig, rig.config(agent=AGENT))
+
+    assert "✓ sessions" in result.stdout
 
 
 async def test_a_journal_that_was_only_begun_is_none_yet(rig: Rig) -> None:

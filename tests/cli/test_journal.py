@@ -98,8 +98,11 @@ async def test_a_dead_message_is_answered_after_retry_and_restart(rig: Rig) -> N
     assert none.output == "No dead letters.\n"
 
 
-def test_an_unknown_message_is_said_to_be(tmp_path: Path) -> None:
-    journal("show", "1", "--store", tmp_path, code=2)
+async def test_an_unknown_message_is_said_to_be(rig: Rig) -> None:
+    await rig.start(rig.config())
+    await rig.mentioned("known")
+    shown = journal("show", "1", "--store", rig.state_dir, code=1)
+    assert shown.output == "no message 1 in the journal\n"
 
 
 @pytest.mark.parametrize("kind", ["missing", "foreign", "newer", "garbage"])

@@ -173,7 +173,9 @@ def test_people_read_the_disagreement_in_words(tmp_path: Path) -> None:
 
 
 def test_a_disagreement_in_any_of_several_captures_counts(tmp_path: Path) -> None:
-    replayed(flipped(tmp_path)[0], KICKED, code=1)
+    flipped_one = flipped(tmp_path)[0]
+    told = replayed(flipped_one, KICKED, code=1).stdout
+    assert told.count("DISAGREES") == 1
 
 
 @pytest.mark.parametrize(
@@ -263,7 +265,7 @@ def test_text_no_terminal_can_show_harms_none(options: list[str], tmp_path: Path
 def test_an_undecided_label_and_a_label_without_a_message_are_no_disagreements(tmp_path: Path) -> None:
     recorder = Recorder(b'{"type":1,"content":"hi"}')
     recorder.labels = {"no-3": Label(addressed=None), "no-never-sent": Label(addressed=True)}
-    replayed(recorder.write(tmp_path))
+    assert "DISAGREES" not in replayed(recorder.write(tmp_path)).stdout
 
 
 def test_acknowledgements_that_differ_from_the_recorded_ones_are_told(tmp_path: Path) -> None:

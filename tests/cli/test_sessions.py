@@ -116,4 +116,4 @@ def test_a_token_in_the_words_of_a_failure_is_not_shown(store: Path) -> None:
 
 def test_a_session_that_will_be_answered_is_fine_whatever_its_status_is_called(store: Path) -> None:
     write_sessions(store, {"agent:main:octo:group:g1": {"status": "wobbly", "sessionId": "s"}})
-    sessions("show", "--store", store)
+    assert sessions("show", "--store", store).output == "All 1 sessions are fine.\n"

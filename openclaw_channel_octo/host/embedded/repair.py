@@ -70,9 +70,7 @@ def _repair(path: Path, chosen: Callable[[SessionSnapshot], bool], clock: Clock)
         if session_content.stamp_of(path) != stamp:
             raise ValueError("somebody edited it meanwhile, try again")
 
-    data = session_content.dump_content(
-        session_content.entry_text(key, entry) for key, entry in content.items()
-    )
+    data = _dump(content)
     replace_file(path, data, before_rename=unedited)
     SessionLog(path).clear()
     return RepairedFile(tuple(cleared), backup)

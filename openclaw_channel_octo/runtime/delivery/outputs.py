@@ -44,7 +44,7 @@ class Outputs:
         """Where each run's folder lies under the run's id; neither need exist."""
         self._clock = clock
         self._open: dict[str, int] = {}
-        self._makings = Batches[str, None](self._make)
+        self._makings = Batches[str, None](lambda run_ids: [*map(self._make, run_ids)])
         self._removals = Batches[str, None](self._remove_all)
         self._told: set[str] = set()
 
@@ -85,19 +85,17 @@ class Outputs:
         """Remove folders that processes left behind; what cannot be removed is warned about once, and passed over."""
         await asyncio.to_thread(self._remove, self._old)
 
-    def _make(self, run_ids: Sequence[str]) -> list[None]:
+    def _make(self, run_id: str) -> None:
         try:
             around = self._around(make=True)
             try:
-                for run_id in run_ids:
-                    with suppress(FileExistsError):  # of a run that an earlier process has begun
-                        os.mkdir(run_id, 0o700, dir_fd=around)
-                    self._open[run_id] = _own_folder(run_id, around)
+                with suppress(FileExistsError):  # of a run that an earlier process has begun
+                    os.mkdir(run_id, 0o700, dir_fd=around)
+                self._open[run_id] = _own_folder(run_id, around)
             finally:
                 os.close(around)
         except OSError as error:
             self._tell(NAME, "no folder for files of answers can be made in", error)
-        return [None] * len(run_ids)
 
     def _remove_all(self, run_ids: Sequence[str]) -> list[None]:
         self._remove(lambda _: run_ids)

@@ -44,6 +44,9 @@ HELD_MOST = 256
 KNOWN_MOST = 10_000
 """Conversations remembered; of one that is forgotten the cursor is read from the journal again."""
 
+SAVE_WITHIN_S = 3.0
+"""Longest time after which a cursor is stored; the next messages take it along."""
+
 _GONE = (PermissionDenied, NotFound)
 Accept = Callable[[Sequence[Received], bool], Awaitable[Sequence[Outcome]]]
 
@@ -97,6 +100,7 @@ class GapFiller:
         self._clock = clock
         self._log = log
         self._channels: dict[ChannelRef, _Channel] = {}
+        self._saving = False
         self.rounds = Rounds(history, clock, log)
         """When conversations are looked at."""
 
@@ -343,7 +347,7 @@ class GapFiller:
         start = after + 1 if before is not None else max(1, after)
         while True:
             page = await self._history.page(ref, start, before, within_s)
-            if not page.found and start == after and await self._went_back(ref, after):
+            if not page.found and start == after and await self._history.went_back(ref, after):
                 await self._restart(ref, channel)
                 return
             fresh = [message for message in page.messages if message.message.message_seq > after]
@@ -353,19 +357,6 @@ class GapFiller:
                 return
             after = page.last
             start = after + 1
-
-    async def _went_back(self, ref: ChannelRef, cursor: int) -> bool:
-        newest = await self._history.newest(ref)
-        if newest >= cursor:
-            return False
-        self._log.warning(
-            "the server's numbers of channel=%s went back from %d to %d: was it restored from an older copy, or"
-            " wiped? The conversation is taken up anew; nothing is answered twice",
-            ref.id,
-            cursor,
-            newest,
-        )
-        return True
 
     async def _restart(self, ref: ChannelRef, channel: _Channel) -> None:
         """Take up a conversation whose numbers have begun anew."""
@@ -385,11 +376,17 @@ class GapFiller:
             self._release(outcome)
 
     def _store(self, refs: Iterable[ChannelRef]) -> None:
-        moved = {
-            ref: channel
-            for ref in refs
-            if (channel := self._channels.get(ref)) is not None and channel.order.cursor > channel.saved
-        }
-        for channel in moved.values():
-            channel.saved = channel.order.cursor
-        self._cursors.note({ref: channel.saved for ref, channel in moved.items()})
+        moved: dict[ChannelRef, int] = {}
+        for ref in refs:
+            channel = self._channels.get(ref)
+            if channel is not None and channel.order.cursor > channel.saved:
+                moved[ref] = channel.saved = channel.order.cursor
+        self._cursors.note(moved)
+        if moved and not self._saving:
+            self._saving = True
+            self._tasks.start(self._save(), "cursors")
+
+    async def _save(self) -> None:
+        await self._clock.sleep(SAVE_WITHIN_S)
+        self._saving = False
+        await self._cursors.save()

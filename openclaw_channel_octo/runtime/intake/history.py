@@ -98,10 +98,19 @@ class MissedHistory:
         rows = await self._read(channel, start=start, end=before or 0, limit=PAGE, within_s=within_s)
         return HistoryPage(_received(channel, rows), len(rows), _last(rows))
 
-    async def newest(self, channel: ChannelRef) -> int:
-        """Return the number of a conversation's newest message, 0 where there is none."""
-        rows = await self._read(channel, limit=1, within_s=FETCH_WITHIN_S)
-        return _last(rows)
+    async def went_back(self, channel: ChannelRef, cursor: int) -> bool:
+        """Return whether a conversation's newest message has a number below ``cursor``, and warn of it."""
+        newest = _last(await self._read(channel, limit=1, within_s=FETCH_WITHIN_S))
+        if newest >= cursor:
+            return False
+        self._log.warning(
+            "the server's numbers of channel=%s went back from %d to %d: was it restored from an older copy, or"
+            " wiped? The conversation is taken up anew; nothing is answered twice",
+            channel.id,
+            cursor,
+            newest,
+        )
+        return True
 
     async def ending(self, channel: ChannelRef, since: int) -> FillEnd:
         """Return what was said since the bot itself last spoke, at most the newest `FIRST_LOOK` messages.

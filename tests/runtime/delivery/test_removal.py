@@ -114,6 +114,19 @@ async def test_a_run_that_is_cancelled_before_it_begins_leaves_neither_folder_no
     assert not [fd for fd in Path("/proc/self/fd").iterdir() if str(tmp_path) in os.path.realpath(fd)]
 
 
+async def test_a_run_whose_folder_cannot_be_made_leaves_those_begun_with_it_theirs(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "output").mkdir(mode=0o700)
+    (tmp_path / "output" / "two").symlink_to(tmp_path)
+    outputs = Outputs(tmp_path, ManualClock())
+    await asyncio.gather(*map(outputs.make, ("one", "two", "three")))
+    assert "no folder for files of answers can be made" in caplog.text
+    for run_id in ("one", "three"):
+        assert (tmp_path / "output" / run_id).is_dir()
+        outputs.release(run_id)
+
+
 async def test_folders_of_runs_are_their_users_alone_whatever_the_umask(tmp_path: Path) -> None:
     before = os.umask(0)
     try:
