@@ -8,7 +8,7 @@ from collections.abc import Awaitable
 from functools import partial
 from typing import Protocol, TypeVar
 
-__all__ = ["Backoff", "Clock", "SystemClock", "within"]
+__all__ = ["Backoff", "Clock", "SystemClock", "before", "within"]
 
 _T = TypeVar("_T")
 _JITTER = 0.25
@@ -61,12 +61,17 @@ async def within(clock: Clock, seconds: float, work: Awaitable[_T]) -> _T:
     Raises:
         TimeoutError: the time was up; ``work`` has ended by then, its clean-up included.
     """
+    return await before(clock.sleep(seconds), work)
+
+
+async def before(alarm: Awaitable[None], work: Awaitable[_T]) -> _T:
+    """Return what ``work`` returns, or cancel it when ``alarm`` returns first. Raises `TimeoutError` then."""
     async with asyncio.timeout(None) as limit:
 
         def expire(_: object) -> None:
             limit.reschedule(0)
 
-        timer = asyncio.ensure_future(clock.sleep(seconds))
+        timer = asyncio.ensure_future(alarm)
         timer.add_done_callback(expire)
         try:
             return await work

@@ -25,7 +25,7 @@ PUBLIC = {
     },
     "openclaw_channel_octo.host.base": {
         *("AgentHost", "AsksApprovals", "Recovery", "Turn", "Sender", "MediaItem", "TurnEvent"),
-        *("Accepted", "Delta", "Block", "Media", "ToolNote", "Final", "Failed", "Skipped"),
+        *("Accepted", "Delta", "Block", "Media", "ToolNote", "Waiting", "Final", "Failed", "Skipped"),
     },
     "openclaw_channel_octo.host.embedded.agents": {"Agent", "AgentError", "EchoAgent", "Prompt"},
     "openclaw_channel_octo.host.embedded.host": {"EmbeddedHost"},

@@ -16,7 +16,7 @@ from openclaw_channel_octo.clock import SystemClock, within
 from openclaw_channel_octo.config.model import GatewayHostConfig, OctoConfig
 from openclaw_channel_octo.errors import ConfigError, HostError
 from openclaw_channel_octo.host.configure import gateway_from_config
-from openclaw_channel_octo.host.gateway.host import ADMIN_SCOPE, FIXED_IN, WRITE_SCOPE, GatewayHost
+from openclaw_channel_octo.host.gateway.host import FIXED_IN, GatewayHost, missing_scopes
 from openclaw_channel_octo.host.gateway.protocol import Hello, release_of
 from openclaw_channel_octo.observe.logs import setup_logging
 from openclaw_channel_octo.session.key import CHANNEL
@@ -112,10 +112,8 @@ def _judge(hello: Hello, found: GatewayFindings) -> None:
         )
     if missing := [method for method in NEEDED if method not in hello.methods]:
         found.problems.append(f"the gateway does not offer {', '.join(missing)}: update it")
-    if WRITE_SCOPE not in hello.scopes:
-        found.problems.append(f"the scope {WRITE_SCOPE} was not granted: no turn can run")
-    if ADMIN_SCOPE not in hello.scopes:
-        found.notes.append(f"without the scope {ADMIN_SCOPE} the command /reset does not work (host.scopes)")
+    if ungranted := missing_scopes(hello):
+        found.problems.append(ungranted)
 
 
 async def _list(
@@ -133,9 +131,11 @@ async def _list(
     answer = await host.connection.call("sessions.list", {"limit": MOST_SESSIONS})
     rows = [row for row in _objects(answer.get("sessions")) if f":{CHANNEL}:" in str(row.get("key"))]
     found.sessions = [(str(row.get("key")), str(row.get("status") or "new")) for row in rows]
+    successors = dict(host.sessions.file)
     for key, status in found.sessions:
-        if status in RECOVERABLE:
+        if status in RECOVERABLE and key not in successors:
             found.notes.append(f"{key} is {status}: the next mention restarts it")
+    found.notes += [f"{key} goes on as {successor}" for key, successor in successors.items()]
 
 
 def _objects(value: object) -> list[Mapping[str, Any]]:

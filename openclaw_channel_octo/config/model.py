@@ -298,7 +298,7 @@ class GatewayHostConfig(HostConfig):
         url: where it listens, ``ws://`` or ``wss://``.
         token: its shared token, ``None`` where it takes none or a password.
         password: its password, likewise.
-        scopes: what this client asks leave for; ``operator.admin`` is needed for ``/reset`` alone.
+        scopes: what this client asks leave for; ``operator.admin`` is never asked for.
         openclaw_config: the gateway's own file, read for url, secrets, bots and routing; ``None`` to read none.
         routing: which agent and session a conversation belongs to, as the gateway itself resolves it.
     """

@@ -30,6 +30,7 @@ __all__ = [
     "ToolNote",
     "Turn",
     "TurnEvent",
+    "Waiting",
 ]
 
 
@@ -175,13 +176,23 @@ class Failed(Struct, frozen=True):
     partial: str = ""
 
 
+class Waiting(Struct, frozen=True):
+    """The run stands still: its host is away, or its session takes no run yet. That uses up no budget.
+
+    Attributes:
+        waits: false when it goes on. Its end ends the waiting too.
+    """
+
+    waits: bool = True
+
+
 class Skipped(Struct, frozen=True):
     """Terminal: the host did not run the turn at all."""
 
     reason: str
 
 
-TurnEvent = Accepted | Delta | Block | Media | ToolNote | Final | Failed | Skipped
+TurnEvent = Accepted | Delta | Block | Media | ToolNote | Waiting | Final | Failed | Skipped
 
 
 class Recovery(StrEnum):

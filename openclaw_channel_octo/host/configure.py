@@ -3,6 +3,7 @@
 Modules are imported late: a program loads the host and the agent it is configured for, and no other.
 """
 
+import logging
 from collections.abc import Iterable
 from importlib.metadata import version
 from pathlib import Path
@@ -22,8 +23,13 @@ if TYPE_CHECKING:
 
 __all__ = ["DEVICE_FILE", "agent_from_config", "gateway_from_config", "host_from_config"]
 
+_log = logging.getLogger(__name__)
+
+ADMIN_SCOPE = "operator.admin"
 DEVICE_FILE = "gateway-device.json"
 """Name of the device identity's file in the state folder."""
+SESSIONS_FILE = "gateway-sessions.json"
+"""Name of the file there that keeps in which sessions of a gateway conversations go on."""
 
 
 def host_from_config(
@@ -99,12 +105,24 @@ def gateway_from_config(config: GatewayHostConfig, clock: Clock | None = None) -
     from openclaw_channel_octo.host.gateway.host import GatewayHost  # noqa: PLC0415  # as above
     from openclaw_channel_octo.host.gateway.identity import DeviceFile  # noqa: PLC0415  # as above
     from openclaw_channel_octo.host.gateway.protocol import Login  # noqa: PLC0415  # as above
+    from openclaw_channel_octo.host.gateway.sessions import SuccessorFile  # noqa: PLC0415  # as above
 
+    if ADMIN_SCOPE in config.scopes:
+        _log.warning(
+            "host.scopes: %s is not asked for: everybody who writes to the bot would be the gateway's owner; "
+            "no command needs it any more, leave it out",
+            ADMIN_SCOPE,
+        )
     login = Login(
-        scopes=config.scopes,
+        scopes=tuple(scope for scope in config.scopes if scope != ADMIN_SCOPE),
         token=config.token.get_secret_value() if config.token else "",
         password=config.password.get_secret_value() if config.password else "",
         version=version("openclaw-channel-octo"),
     )
-    device = DeviceFile(config.state_dir / DEVICE_FILE)
-    return GatewayHost(url=config.url, login=login, device=device, clock=clock or SystemClock())
+    return GatewayHost(
+        url=config.url,
+        login=login,
+        device=DeviceFile(config.state_dir / DEVICE_FILE),
+        successors=SuccessorFile(config.state_dir / SESSIONS_FILE),
+        clock=clock or SystemClock(),
+    )

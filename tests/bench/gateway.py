@@ -16,6 +16,7 @@ from openclaw_channel_octo.host.base import Sender, Turn
 from openclaw_channel_octo.host.gateway.host import GatewayHost
 from openclaw_channel_octo.host.gateway.identity import DeviceFile
 from openclaw_channel_octo.host.gateway.protocol import Login
+from openclaw_channel_octo.host.gateway.sessions import SuccessorFile
 from openclaw_channel_octo.ids import ChannelRef
 from openclaw_channel_octo.testing.gateway.server import FakeGateway
 from openclaw_channel_octo.testing.octo.double import OctoDouble
@@ -97,7 +98,10 @@ async def _turns(gateway: FakeGateway, folder: Path, groups: int) -> list[float]
     """Return the seconds of each turn through the host."""
     login = Login(scopes=SCOPES, token=gateway.token)
     device = DeviceFile(folder / "device.json")
-    host = GatewayHost(url=gateway.url, login=login, device=device, clock=SystemClock())
+    successors = SuccessorFile(folder / "sessions.json")
+    host = GatewayHost(
+        url=gateway.url, login=login, device=device, successors=successors, clock=SystemClock()
+    )
     await host.start()
 
     async def one(number: int) -> float:

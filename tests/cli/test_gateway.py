@@ -62,7 +62,6 @@ async def test_a_gateway_that_is_ready_is_shown_with_its_sessions(
         "agents    main, work",
         "sessions  1 of channel octo",
         "  failed    agent:main:octo:group:g1",
-        "note: without the scope operator.admin the command /reset does not work (host.scopes)",
         "note: agent:main:octo:group:g1 is failed: the next mention restarts it",
         "ready",
     ]

@@ -21,7 +21,7 @@ PARTS = {
     ("plugins.md", "host"): lambda: types(base.AgentHost, base.Recovery, base.AsksApprovals),
     ("plugins.md", "turn"): lambda: types(
         *(base.Turn, base.Sender, base.MediaItem),
-        *(base.Accepted, base.Delta, base.Block, base.Media, base.ToolNote),
+        *(base.Accepted, base.Delta, base.Block, base.Media, base.ToolNote, base.Waiting),
         *(base.Final, base.Failed, base.Skipped),
     ),
     ("commands.md", "commands"): lambda: commands(main, "openclaw-octo"),

@@ -13,6 +13,7 @@ from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.host.gateway.host import GatewayHost
 from openclaw_channel_octo.host.gateway.identity import DeviceFile
 from openclaw_channel_octo.host.gateway.protocol import Login
+from openclaw_channel_octo.host.gateway.sessions import SuccessorFile
 from tests.runtime.rig import TOKEN, Rig
 from tests.until import until
 
@@ -65,6 +66,7 @@ async def test_what_stands_at_a_gateways_address_cannot_send_its_token_to_anothe
     got: list[str | bytes] = []
     async with thief(got) as other, redirecting(f"ws://{other}/?t=hidden-thing") as authority:
         host = GatewayHost(
+            successors=SuccessorFile(tmp_path / "sessions.json"),
             url=f"ws://{authority}",
             login=Login(scopes=("operator.read",), token="hidden-thing"),
             device=DeviceFile(tmp_path / "device.json"),

@@ -45,6 +45,7 @@ from openclaw_channel_octo.host.base import (
     Sender,
     Skipped,
     ToolNote,
+    Waiting,
 )
 from openclaw_channel_octo.host.embedded.agents import Agent, EchoAgent, Prompt
 from openclaw_channel_octo.host.embedded.host import EmbeddedHost
@@ -221,12 +222,14 @@ def make_turn() -> Turn:
 
 async def read_events(host: AgentHost) -> str:
     async for event in host.run(make_turn()):
-        assert_type(event, Accepted | Delta | Block | Media | ToolNote | Final | Failed | Skipped)
+        assert_type(event, Accepted | Delta | Block | Media | ToolNote | Waiting | Final | Failed | Skipped)
         match event:
             case Accepted(run_id=text) | Delta(text=text) | Block(text=text) | ToolNote(text=text):
                 assert_type(text, str)
             case Media(source=source):
                 assert_type(source, MediaItem)
+            case Waiting(waits=waits):
+                assert_type(waits, bool)
             case Final(text=text, media=files):
                 assert_type(files, tuple[MediaItem, ...])
                 return text

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from enum import StrEnum
 from typing import Any
 
@@ -32,7 +32,10 @@ LARGEST_MESSAGE = 64 * 1024 * 1024
 """Largest message taken, in bytes; a gateway buffers up to 50 MiB for a client."""
 
 _TOKEN_REFUSED = frozenset({"AUTH_DEVICE_TOKEN_MISMATCH", "AUTH_TOKEN_MISMATCH"})
-FIRST_RETRY_S, LAST_RETRY_S = 0.5, 15.0
+FIRST_RETRY_S, LAST_RETRY_S = 0.5, 2.0
+"""Pauses between connects; no later than 3 s after a gateway is back there has to be one."""
+START_WITHIN_S = 1.0
+"""How long a start waits for its first attempt; bots take messages from then on."""
 REFUSED_RETRY_S = 60.0
 """How often a gateway that refuses us is asked again: somebody may have approved the device by then."""
 
@@ -105,7 +108,7 @@ class GatewayConnection:
         """What went wrong, for the operator; empty when nothing did."""
 
     async def start(self) -> None:
-        """Begin to connect; returns when the first attempt has come to an end, good or bad.
+        """Begin to connect; returns when the first attempt has come to an end, good or bad, or takes long.
 
         Raises:
             HostRefused: the gateway is there and does not let us in.
@@ -115,12 +118,16 @@ class GatewayConnection:
         self._become(GatewayState.CONNECTING)
         self._task = asyncio.get_running_loop().create_task(self._run(), name="octo:gateway")
         self._task.add_done_callback(self._ended)
-        while self.state is GatewayState.CONNECTING and not self.why:
-            await self._changed.wait()
+        with suppress(TimeoutError):
+            await within(self._clock, START_WITHIN_S, self._tried())
         if self.state is GatewayState.REFUSED:
             why = self.why
             await self.stop()
             raise HostRefused(why)
+
+    async def _tried(self) -> None:
+        while self.state is GatewayState.CONNECTING and not self.why:
+            await self._changed.wait()
 
     async def stop(self) -> None:
         """Close the connection; who still waits for an answer learns that it is lost."""

@@ -9,24 +9,25 @@ from cachetools import FIFOCache, LRUCache
 
 from openclaw_channel_octo.clock import Clock
 from openclaw_channel_octo.errors import HostError, HostRefused, HostUnavailable
-from openclaw_channel_octo.host.base import Recovery, Turn, TurnEvent
+from openclaw_channel_octo.host.base import Final, Recovery, Turn, TurnEvent
 from openclaw_channel_octo.host.fields import mapping, number, snapshot_of, text
 from openclaw_channel_octo.host.gateway.connection import GatewayConnection
 from openclaw_channel_octo.host.gateway.frames import Event
 from openclaw_channel_octo.host.gateway.identity import DeviceFile
 from openclaw_channel_octo.host.gateway.protocol import Gap, Hello, Login, release_of
 from openclaw_channel_octo.host.gateway.runs import GatewayRun
+from openclaw_channel_octo.host.gateway.sessions import GatewaySessions, SuccessorFile
 from openclaw_channel_octo.session.status import RECOVERABLE, SessionSnapshot
 
-__all__ = ["FIXED_IN", "GatewayHost"]
+__all__ = ["FIXED_IN", "GatewayHost", "missing_scopes"]
 
 _log = logging.getLogger(__name__)
 
 FIXED_IN = (2026, 7, 1)
 """First release that clears a failed session away by itself when a new run comes (openclaw-host §0)."""
 
-WRITE_SCOPE = "operator.write"
-ADMIN_SCOPE = "operator.admin"
+READ_SCOPE, WRITE_SCOPE = "operator.read", "operator.write"
+"""What a bot needs. Never more: with ``operator.admin`` everybody who writes to it would be the gateway's owner."""
 MOST_SESSIONS = 2_000
 """Sessions whose rows are held; the least recently used give way."""
 RUNS_REMEMBERED = 2_000
@@ -42,6 +43,7 @@ class GatewayHost:
         url: where the gateway listens, ``ws://`` or ``wss://``.
         login: what is shown to get in.
         device: this installation's identity.
+        successors: keeps which sessions conversations go on in.
         clock: time and ids.
     """
 
@@ -49,13 +51,18 @@ class GatewayHost:
     keeps_runs = True
     approvals_in = "the gateway's own interface"
 
-    def __init__(self, *, url: str, login: Login, device: DeviceFile, clock: Clock) -> None:
+    def __init__(
+        self, *, url: str, login: Login, device: DeviceFile, successors: SuccessorFile, clock: Clock
+    ) -> None:
         self._clock = clock
         self.connection = GatewayConnection(
             url=url, login=login, device=device, clock=clock, heard=self._hear, opened=self._opened
         )
+        self.sessions = GatewaySessions(successors, self.connection)
         self._runs: dict[str, GatewayRun] = {}
         self._last_runs: FIFOCache[str, str] = FIFOCache(RUNS_REMEMBERED)
+        self._ended_badly: FIFOCache[str, bool] = FIFOCache(RUNS_REMEMBERED)
+        """Session keys whose last run did, and whether a session was left since one ended well."""
         self._rows: LRUCache[str, Row] = LRUCache(MOST_SESSIONS)  # by key in any case, as events told of them
         self._subscribed = False
         self._subscribing: asyncio.Task[None] | None = None
@@ -66,8 +73,9 @@ class GatewayHost:
 
         Raises:
             HostRefused: the gateway does not let us in.
-            HostError: the device identity cannot be read or written.
+            HostError: what is kept in the state folder cannot be read or written.
         """
+        await self.sessions.start()
         await self.connection.start()
 
     async def stop(self) -> None:
@@ -84,10 +92,8 @@ class GatewayHost:
             HostRefused: the gateway does not let us in, or not do what a bot needs.
         """
         hello = await self.connection.ready()
-        if not {WRITE_SCOPE, ADMIN_SCOPE} & hello.scopes:
-            raise HostRefused(
-                f"the gateway did not grant the scope {WRITE_SCOPE}: it cannot run turns for us"
-            )
+        if missing := missing_scopes(hello):
+            raise HostRefused(missing)
 
     async def describe(self, session_key: str) -> SessionSnapshot | None:
         """Return the session's state: as its events told it, else as the gateway answers when asked.
@@ -95,10 +101,11 @@ class GatewayHost:
         Raises:
             HostError: the gateway cannot be asked.
         """
-        key = session_key.casefold()
+        current = self.sessions.key(session_key)
+        key = current.casefold()
         row = self._rows.get(key) if self._subscribed else None
         if row is None:
-            payload = await self.connection.call("sessions.describe", {"key": session_key})
+            payload = await self.connection.call("sessions.describe", {"key": current})
             if not (row := mapping(payload.get("session"))):
                 return None
             self._rows.setdefault(key, row)  # an event may have told of something newer meanwhile
@@ -112,53 +119,65 @@ class GatewayHost:
         An older gateway may hold the failed run's place; what still holds it is told to end. Raises `HostError`.
         """
         if self._old and snapshot.status in RECOVERABLE:
-            await self.connection.call("sessions.abort", {"key": snapshot.session_key})
+            await self.connection.call("sessions.abort", {"key": self.sessions.key(snapshot.session_key)})
         return Recovery.RECOVERED
 
     async def run(self, turn: Turn) -> AsyncGenerator[TurnEvent, None]:
         """Run a turn; letting go of the stream leaves the run to the gateway, where `abort` reaches it."""
-        run = GatewayRun(turn, self.connection, self._clock)
+        # a session that was left for nothing says that the gateway is slow, not that the next one is held
+        suspect = self._old and self._ended_badly.get(turn.session_key) is False
+        run = GatewayRun(turn, self.connection, self.sessions, self._clock, suspect=suspect)
         self._runs[turn.run_id] = run
-        self._last_runs[turn.session_key.casefold()] = turn.run_id
+        self._last_runs[run.session_key.casefold()] = turn.run_id
+        left = self._ended_badly.setdefault(turn.session_key, False)
         driver = asyncio.create_task(run.drive(), name=f"octo:gateway:{turn.run_id}")
         try:
             while (event := await run.events.get()) is not None:
+                if isinstance(event, Final):
+                    self._ended_badly.pop(turn.session_key, None)
                 yield event
             await driver
         finally:
+            if turn.session_key in self._ended_badly:
+                self._ended_badly[turn.session_key] = left or run.left > 0
             del self._runs[turn.run_id]
+            self._last_runs[run.session_key.casefold()] = (
+                turn.run_id
+            )  # it may have left the session it began in
             driver.cancel()
             await asyncio.wait({driver})
 
     async def abort(self, session_key: str, run_id: str) -> bool:
-        """Tell the gateway to end a run; return whether it was under way. Raises `HostError`."""
+        """End a run, also where the gateway is away; return whether it was under way. Raises `HostError`."""
         run = self._runs.get(run_id)
         if run is not None:
-            run.aborted = True
-        params = {"key": session_key, "runId": run.key if run is not None else run_id}
-        answer = await self.connection.call("sessions.abort", params)
-        return text(answer.get("status")) == "aborted"
+            run.stop()
+        params = {
+            "key": self.sessions.key(session_key),
+            "runId": run.key if run is not None else run_id,
+        }
+        try:
+            answer = await self.connection.call("sessions.abort", params)
+        except HostUnavailable:
+            if run is None:
+                raise
+            return True
+        return run is not None or text(answer.get("status")) == "aborted"
 
     async def reset(self, session_key: str) -> SessionSnapshot:
-        """Give the conversation a new, empty memory.
+        """Let the conversation go on in a new session; the one before stays in the gateway as it is.
 
-        Raises:
-            HostRefused: the gateway did not grant the scope this needs.
-            HostError: the gateway does not do it.
+        The gateway's own reset would need the scope ``operator.admin``.
         """
-        hello = await self.connection.ready()
-        if ADMIN_SCOPE not in hello.scopes:
-            raise HostRefused(
-                f"starting a conversation anew needs the scope {ADMIN_SCOPE}: add it to host.scopes"
-            )
-        payload = await self.connection.call("sessions.reset", {"key": session_key, "reason": "reset"})
-        self._rows.pop(session_key.casefold(), None)
-        return _snapshot(session_key, mapping(payload.get("entry")))
+        await self.sessions.forget(session_key)
+        return SessionSnapshot(session_key=session_key)
 
     def _opened(self, hello: Hello) -> None:
         """Begin a connection: nothing that was known of sessions holds, until events are subscribed."""
         self._rows.clear()
         self._subscribed = False
+        if missing := missing_scopes(hello):
+            _log.error("%s", missing)
         release = release_of(hello.version)
         if release and release < FIXED_IN and not self._old:
             _log.warning(
@@ -196,7 +215,7 @@ class GatewayHost:
                 key = text(event.payload.get("sessionKey")).casefold()
                 run_id = text(event.payload.get("runId"))
                 for run in self._runs.values():
-                    if run_id == run.key or (key and key == run.turn.session_key.casefold()):
+                    if run_id == run.key or (key and key == run.session_key.casefold()):
                         run.on_event(event.name, event.payload)
                         return
                 if not run_id.startswith(self._last_runs.get(key, run_id)):
@@ -214,6 +233,18 @@ class GatewayHost:
             self._rows[key] = row
         else:
             self._rows.pop(key, None)
+
+
+def missing_scopes(hello: Hello) -> str:
+    """Return what to do about scopes the gateway did not grant, empty where it granted what a bot needs."""
+    missing = [scope for scope in (READ_SCOPE, WRITE_SCOPE) if scope not in hello.scopes]
+    if not missing:
+        return ""
+    return (
+        f"the gateway did not grant {' and '.join(missing)}, no turn can run: host.scopes must be left out or name "
+        f"{READ_SCOPE} and {WRITE_SCOPE}; where it does, run on the gateway's machine: "
+        "openclaw devices approve --latest"
+    )
 
 
 def _snapshot(session_key: str, row: Row) -> SessionSnapshot:

@@ -1,6 +1,8 @@
 """How a run ended, read from what the gateway says about it (openclaw-host §4.4, §4.6)."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
+from enum import StrEnum
 from typing import Any
 
 from openclaw_channel_octo.host.base import Failed, Final, MediaItem, Skipped
@@ -8,14 +10,70 @@ from openclaw_channel_octo.host.fields import mapping, text, texts_of
 from openclaw_channel_octo.host.gateway.frames import Response
 from openclaw_channel_octo.session.status import Status
 
-__all__ = ["End", "end_of", "end_of_event", "end_of_wait", "judge", "message_text", "started"]
+__all__ = [
+    "End",
+    "Hitch",
+    "end_of",
+    "end_of_event",
+    "end_of_wait",
+    "hitch_of",
+    "judge",
+    "message_text",
+    "started",
+    "words_of",
+]
 
 End = Final | Failed | Skipped
 
 STARTED = frozenset({"accepted", "in_flight", "started", "pending"})
-NOT_BEGUN = "SESSION_WORK_START_CHANGED"
-"""In the words about a run that did not begin, because its session changed under it (openclaw-host §1.8)."""
+_NOT_YET = re.compile(
+    r"SESSION_WORK_START_|while starting (?:expected )?work\. Retry|still initializing\. Retry"
+    r"|changed before expected work could start"
+)
+"""In the words about a run that did not begin because its session is changed or recovered (openclaw-host §1.8)."""
+_DEAD = re.compile(
+    r"SESSION_RESTART_RECOVERY_TOMBSTONE|ended during restart recovery|restart recovery exhaustion"
+    r"|SessionWriteLockTimeoutError|session file locked"
+)
+"""In the words about a session no run can begin in: given up after restarts, or locked by a run that ended early."""
+_SPOILED = re.compile(r"EmbeddedAttemptSessionTakeoverError|session file changed while")
+"""In the words about a run whose session a run before it still wrote to; 2026.5.22 only."""
+_LANE_TIMEOUT = "CommandLaneTaskTimeoutError"
+"""In the words about a run that did not end when its budget did."""
 _CLOCK_SLACK_MS = 2_000
+
+
+class Hitch(StrEnum):
+    """Why a gateway did not run what it was asked, where that is no end."""
+
+    NOT_YET = "not yet"
+    """The session is recovered, or another way at work: it takes the run a little later."""
+    SPOILED = "spoiled"
+    """A run before it was still at work in the session, and this one broke over it."""
+    DEAD = "dead"
+    """The session takes no run any more."""
+
+
+def hitch_of(answer: Response) -> Hitch | None:
+    """Return why an answer to ``agent`` is no end of the run, ``None`` where it is one.
+
+    Releases up to 2026.9.6 tell these by their words only.
+    """
+    words = words_of(answer)
+    if text(answer.payload.get("status")) == "ok":
+        return None
+    if _DEAD.search(words):
+        return Hitch.DEAD
+    if _SPOILED.search(words):
+        return Hitch.SPOILED
+    if _NOT_YET.search(words) or (answer.fault is not None and answer.fault.retryable):
+        return Hitch.NOT_YET
+    return None
+
+
+def words_of(answer: Response) -> str:
+    """Return what an answer to ``agent`` says about its end, for the operator."""
+    return text(answer.payload.get("summary")) or (answer.fault.message if answer.fault else "")
 
 
 def started(answer: Response) -> bool:
@@ -23,8 +81,8 @@ def started(answer: Response) -> bool:
     return answer.fault is None and text(answer.payload.get("status")) in STARTED
 
 
-def end_of(answer: Response, *, aborted: bool) -> End | None:
-    """Return the end an answer to ``agent`` tells, ``None`` when the gateway only did not take the request now.
+def end_of(answer: Response, *, aborted: bool) -> End:
+    """Return the end an answer to ``agent`` tells.
 
     Only a run that ended well has an answer in its payloads: 2026.5.22 repeats the session's previous answer in those
     of a run that timed out.
@@ -33,8 +91,7 @@ def end_of(answer: Response, *, aborted: bool) -> End | None:
         answer: the last answer.
         aborted: whether the run's abort was asked for, by us or somebody else.
     """
-    status = text(answer.payload.get("status"))
-    words = text(answer.payload.get("summary")) or (answer.fault.message if answer.fault else "")
+    status, words = text(answer.payload.get("status")), words_of(answer)
     if aborted:
         return Failed(Status.KILLED, "the run was aborted")
     match status:
@@ -48,8 +105,8 @@ def end_of(answer: Response, *, aborted: bool) -> End | None:
             return Failed(Status.TIMEOUT, "the gateway ended the run: it took too long")
         case "":
             return _not_started(answer)
-        case _ if NOT_BEGUN in words:
-            return Skipped(words)
+        case _ if _LANE_TIMEOUT in words:
+            return Failed(Status.TIMEOUT, "the gateway ended the run: it took too long")
         case _:
             return Failed(Status.FAILED, _told(mapping(answer.payload.get("result"))) or words)
 
@@ -63,6 +120,8 @@ def end_of_wait(payload: Mapping[str, Any]) -> End | None:
     match status:
         case "ok" if text(reply.get("disposition")) in {"visible", "empty"}:
             return Final(text(reply.get("text")))
+        case "error" if text(payload.get("stopReason")) == "rpc":
+            return Failed(Status.KILLED, "somebody aborted the run")
         case "error":
             return Failed(Status.FAILED, text(payload.get("error")) or "the run failed")
         case "timeout" if payload.get("endedAt") is not None:
@@ -154,12 +213,10 @@ def _told(result: Mapping[str, Any]) -> str:
     )
 
 
-def _not_started(answer: Response) -> End | None:
+def _not_started(answer: Response) -> End:
     fault = answer.fault
     if fault is None:
         return Failed(Status.FAILED, "the gateway's answer tells no end")
-    if fault.retryable:
-        return None
     if fault.code == "UNAVAILABLE":
         return Skipped(fault.message or fault.reason)
     return Failed(Status.FAILED, str(fault.error("agent")))

@@ -1,4 +1,7 @@
-"""One run on a gateway, from its request to its end, whatever happens to the connection (openclaw-host §4.6, §4.7)."""
+"""One run on a gateway, from its request to its end, whatever happens to the connection (openclaw-host §4.6, §4.7).
+
+Over 350 lines: asking, looking for a lost run and getting over a session that takes none share their state.
+"""
 
 import asyncio
 import logging
@@ -6,15 +9,16 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from openclaw_channel_octo.clock import Clock, within
+from openclaw_channel_octo.clock import Backoff, Clock, before, within
 from openclaw_channel_octo.errors import HostRefused, HostUnavailable
-from openclaw_channel_octo.host.base import Accepted, Delta, Failed, Final, Turn, TurnEvent
+from openclaw_channel_octo.host.base import Accepted, Delta, Failed, Final, Turn, TurnEvent, Waiting
 from openclaw_channel_octo.host.fields import mapping, text
 from openclaw_channel_octo.host.gateway import outcome
 from openclaw_channel_octo.host.gateway.connection import GatewayConnection
 from openclaw_channel_octo.host.gateway.frames import Response
-from openclaw_channel_octo.host.gateway.outcome import End
+from openclaw_channel_octo.host.gateway.outcome import End, Hitch
 from openclaw_channel_octo.host.gateway.prompt import UNSUPPORTED, attachments, question_of, system_prompt_of
+from openclaw_channel_octo.host.gateway.sessions import GatewaySessions
 from openclaw_channel_octo.session.status import Status
 
 __all__ = ["GatewayRun"]
@@ -34,6 +38,21 @@ SETTLE_TRIES, SETTLE_EVERY_S = 10, 0.3
 ANSWER_WITHIN_S = 3.0
 """How much later than the event of a run's end the answer that tells it may come."""
 
+PATIENCE_S = 60.0
+"""How many seconds longer than its budget a run waits for a session that takes no run yet."""
+
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 5.0
+"""Between two requests to such a session."""
+
+MOST_SPOILED, SPOILED_PAUSE_S = 3, 2.0
+"""Runs that may break over the end of the one before them, and how much longer each next one is held back."""
+
+SILENT_S = 20.0
+"""How long a run behind one that ended badly may show no sign of life; on busy machines they began after 12 s."""
+
+MOST_LEFT = 2
+"""Sessions that one run gives up."""
+
 _BUSY = frozenset({"running", "queued"})
 _TERMINAL = frozenset({"final", "error", "aborted"})
 
@@ -43,21 +62,45 @@ class GatewayRun:
 
     A run whose connection was lost is looked for: under its own id where the gateway still is the same, by session
     key and history where it was started again and may have taken the run up under another id. Only a run that left no
-    trace, or ended without an answer while the gateway died, is asked for again.
+    trace, or ended without an answer while the gateway died, is asked for again. A session that takes no run now is
+    waited for, and one that takes none any more is left (decision 0038).
 
     Args:
         turn: what to run.
         connection: to the gateway.
+        sessions: where conversations go on.
         clock: time and ids.
+        suspect: whether a run that ended badly may still hold the session, as in releases before 2026.7.
     """
 
-    def __init__(self, turn: Turn, connection: GatewayConnection, clock: Clock) -> None:
+    def __init__(
+        self,
+        turn: Turn,
+        connection: GatewayConnection,
+        sessions: GatewaySessions,
+        clock: Clock,
+        *,
+        suspect: bool = False,
+    ) -> None:
         self.turn = turn
         self.key = turn.run_id
+        self.session_key = sessions.key(turn.session_key)
+        """The session in the gateway that the run belongs to."""
         self.events: asyncio.Queue[TurnEvent | None] = asyncio.Queue()
         self.aborted = False
         self._connection = connection
+        self._sessions = sessions
         self._clock = clock
+        self._suspect = suspect
+        self._stopped = asyncio.Event()
+        self._alive = asyncio.Event()
+        self._asked_at = 0.0
+        self._waits = False
+        self._pauses = Backoff(clock, FIRST_PAUSE_S, LONGEST_PAUSE_S)
+        self._gives_up_at: float | None = None
+        self._spoiled = 0
+        self.left = 0
+        """How many sessions the run gave up."""
         self._question = question_of(turn)
         self._sent_ms = turn.lost_since_ms
         self._told: asyncio.Queue[Mapping[str, Any]]
@@ -66,12 +109,23 @@ class GatewayRun:
         self._accepted = False
         self._text = ""
 
+    def stop(self) -> None:
+        """Let a run that is told to end wait for nothing more: a gateway that is away cannot tell its end."""
+        self.aborted = True
+        self._stopped.set()
+
     async def drive(self) -> None:
         """Run to the end; everything that happens goes to ``events``, ``None`` last."""
         try:
-            self.events.put_nowait(await self._end())
+            self.events.put_nowait(await before(self._overdue(), self._end()))
+        except TimeoutError:
+            self.events.put_nowait(Failed(Status.KILLED, "the run was aborted", self._text))
         finally:
             self.events.put_nowait(None)
+
+    async def _overdue(self) -> None:
+        await self._stopped.wait()
+        await self._clock.sleep(ANSWER_WITHIN_S)
 
     def on_event(self, name: str, payload: Mapping[str, Any]) -> None:
         """Take an event of this run, or one of its session while the run is looked for there."""
@@ -79,6 +133,7 @@ class GatewayRun:
             if self._elsewhere:
                 self._told.put_nowait(payload if name == "chat" else {})
             return
+        self._alive.set()
         state = text(payload.get("state")) if name == "chat" else ""
         if state == "delta":
             self._accept()
@@ -93,6 +148,7 @@ class GatewayRun:
             self._over.set_result(payload)
 
     def _accept(self) -> None:
+        self._wait(waits=False)
         if not self._accepted:
             self._accepted = True
             self.events.put_nowait(Accepted(self.turn.run_id))
@@ -110,6 +166,7 @@ class GatewayRun:
             except HostUnavailable as error:
                 _log.warning("run %s: %s; looking for it when the gateway is back", self.turn.run_id, error)
                 self._listen()
+                self._wait(waits=True)
                 await self._clock.sleep(SETTLE_EVERY_S)
 
     async def _ask(self) -> End | None:
@@ -120,28 +177,78 @@ class GatewayRun:
             answer = await self._request(pictures)
             if answer is None:
                 return self._with_text(outcome.end_of_event(self._over.result()))
+            if isinstance(answer, Hitch):
+                return await self._get_over(answer, "no sign of life of a run behind one that ended badly")
             if pictures and answer.fault is not None and UNSUPPORTED in answer.fault.message:
                 pictures = []  # the model takes none; their addresses stand in the text
                 continue
             if not outcome.started(answer):
-                if (end := outcome.end_of(answer, aborted=self.aborted)) is None:
-                    self._sent_ms = asked_before  # a gateway that takes no runs now was not asked at all
-                    after_ms = answer.fault.retry_after_ms if answer.fault else 0
-                    await self._clock.sleep(after_ms / 1000 or SETTLE_EVERY_S)
-                    return None
-                return self._with_text(end)
+                hitch = None if self.aborted else outcome.hitch_of(answer)
+                if hitch is None or (hitch is Hitch.SPOILED and self._is_late()):
+                    return self._with_text(outcome.end_of(answer, aborted=self.aborted))
+                self._sent_ms = asked_before  # a run that did not begin was not asked for at all
+                after_ms = answer.fault.retry_after_ms if answer.fault else 0
+                return await self._get_over(hitch, outcome.words_of(answer), after_ms / 1000)
             if (end := await self._follow()) is not None:
                 return self._with_text(end)
             await self._clock.sleep(SETTLE_EVERY_S)
         lost = Failed(Status.FAILED, "the gateway ended the run and tells no outcome")
         return await self._from_history() or lost
 
-    async def _request(self, pictures: Sequence[Mapping[str, str]]) -> Response | None:
+    async def _get_over(self, hitch: Hitch, words: str, pause_s: float = 0.0) -> End | None:
+        """Make ready for another request, or return the end of a run that has to give up."""
+        now = self._clock.now()
+        match hitch:
+            case Hitch.NOT_YET:
+                self._wait(waits=True)
+                self._gives_up_at = self._gives_up_at or now + (self.turn.budget_s or 0.0) + PATIENCE_S
+                if now >= self._gives_up_at:
+                    return Failed(Status.FAILED, words)
+                pause_s = pause_s or self._pauses.next()
+            case Hitch.SPOILED if self._spoiled < MOST_SPOILED:
+                self._spoiled += 1
+                pause_s = SPOILED_PAUSE_S * self._spoiled
+                _log.warning("run %s broke over the end of the one before it; once more", self.turn.run_id)
+            case _:
+                if self.left >= MOST_LEFT:
+                    return Failed(Status.FAILED, words)
+                self.left += 1
+                await self._sessions.leave(self.turn.session_key, words)
+                self.session_key = self._sessions.key(self.turn.session_key)
+        if self._accepted:  # the gateway would tell the end of a run it has accepted again
+            self._renew()
+        try:
+            await within(self._clock, pause_s, self._stopped.wait())
+        except TimeoutError:
+            return None
+        return Failed(Status.KILLED, "the run was aborted")
+
+    def _renew(self) -> None:
+        """Go on as another run; its id tells whose it is."""
+        self.key = f"{self.turn.run_id}.{self._clock.new_id()[:8]}"
+        self._over = asyncio.get_running_loop().create_future()
+        self._alive = asyncio.Event()
+        self._suspect = self._accepted = False
+        self._text = ""
+
+    def _is_late(self) -> bool:
+        """Return whether a run had so much of its budget that it did not break at its beginning."""
+        return self._clock.now() - self._asked_at > (self.turn.budget_s or math.inf) / 2
+
+    def _wait(self, *, waits: bool) -> None:
+        """Tell whether the run stands still; nothing is told twice."""
+        if waits != self._waits:
+            self._waits = waits
+            self.events.put_nowait(Waiting(waits))
+
+    async def _request(self, pictures: Sequence[Mapping[str, str]]) -> Response | Hitch | None:
         """Send the request and return the answer that tells the run's end, or why it did not begin.
 
         ``None`` when the end's event came and the answer does not follow: 2026.5.22 gives some aborted runs none.
         """
-        async with self._connection.exchange("agent", self._params(pictures)) as exchange:
+        self._asked_at = self._clock.now()
+        memory = await self._sessions.memory(self.turn.session_key)
+        async with self._connection.exchange("agent", self._params(pictures, memory)) as exchange:
             answer = await exchange.next()
             if outcome.started(answer):
                 self._accept()
@@ -150,6 +257,8 @@ class GatewayRun:
             last = asyncio.ensure_future(exchange.next())
             first: set[asyncio.Future[Any]] = {last, self._over}
             try:
+                if self._suspect and await self._is_silent(first):
+                    return Hitch.DEAD
                 await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
                 if last.done():
                     return last.result()
@@ -159,6 +268,23 @@ class GatewayRun:
                 return None
             finally:
                 last.cancel()
+
+    async def _is_silent(self, ends: set[asyncio.Future[Any]]) -> bool:
+        """Return whether the run shows no sign of life in time; one that does not is told to end."""
+        self._wait(waits=True)
+        alive = asyncio.ensure_future(self._alive.wait())
+        signs = asyncio.wait({*ends, alive}, return_when=asyncio.FIRST_COMPLETED)
+        try:
+            await within(self._clock, SILENT_S, signs)
+        except TimeoutError:
+            abort = {"key": self.session_key, "runId": self.key}
+            self._renew()  # the end of the other one is not this one's
+            await self._connection.call("sessions.abort", abort)
+            return True
+        finally:
+            alive.cancel()
+        self._wait(waits=False)
+        return False
 
     async def _follow(self) -> End | None:
         """Wait for a run that is under way; ``None`` when it has ended and its text has to be asked for."""
@@ -186,12 +312,12 @@ class GatewayRun:
         if self._connection.booted_ms < self._sent_ms:
             # The same gateway knows the run by its key, for a while; its history knows it for good.
             self._elsewhere = False
+            self.key = await self._under_way() or self.key
             return await self._from_history()
         end = await self._taken_up() or await self._from_history()
         self._elsewhere = False
         if end is None:
-            self.key = f"{self.turn.run_id}.{self._clock.new_id()[:8]}"
-            self._over = asyncio.get_running_loop().create_future()
+            self._renew()
             self._sent_ms = 0
         return end
 
@@ -203,6 +329,7 @@ class GatewayRun:
             if told is None:
                 return None  # the row is left over; nobody takes it up
             patience_s = None
+            self._wait(waits=False)
             if text(told.get("state")) in _TERMINAL:
                 return await self._settled(told)
         while not self._told.empty():  # the row changes once the end was told
@@ -218,8 +345,20 @@ class GatewayRun:
             return {} if patience_s is None else None
 
     async def _busy(self) -> bool:
-        row = await self._connection.call("sessions.describe", {"key": self.turn.session_key})
-        return text(mapping(row.get("session")).get("status")) in _BUSY
+        return text((await self._row()).get("status")) in _BUSY
+
+    async def _under_way(self) -> str:
+        """Return the id under which the run was asked for again and still goes on, empty where there is none."""
+        active = (await self._row()).get("activeRunIds")
+        again = f"{self.turn.run_id}."
+        return next(
+            (one for one in map(text, active if isinstance(active, list) else ()) if one.startswith(again)),
+            "",
+        )
+
+    async def _row(self) -> Mapping[str, Any]:
+        row = await self._connection.call("sessions.describe", {"key": self.session_key})
+        return mapping(row.get("session"))
 
     async def _settled(self, told: Mapping[str, Any]) -> End:
         """Return what a run under a foreign id came to, from the event that ended it or the history behind it."""
@@ -233,7 +372,7 @@ class GatewayRun:
 
     async def _from_history(self) -> End | None:
         """Return the answer that stands behind the question in the session's history."""
-        params = {"sessionKey": self.turn.session_key, "limit": HISTORY_LIMIT}
+        params = {"sessionKey": self.session_key, "limit": HISTORY_LIMIT}
         payload = await self._connection.call("chat.history", params)
         messages = payload.get("messages")
         answer = outcome.judge(
@@ -248,11 +387,11 @@ class GatewayRun:
         """Give a failed run what it had written by then."""
         return Failed(end.status, end.message, self._text) if isinstance(end, Failed) else end
 
-    def _params(self, pictures: Sequence[Mapping[str, str]]) -> dict[str, Any]:
+    def _params(self, pictures: Sequence[Mapping[str, str]], memory: str) -> dict[str, Any]:
         turn = self.turn
         params: dict[str, Any] = {
             "message": self._question,
-            "sessionKey": turn.session_key,
+            "sessionKey": self.session_key,
             "idempotencyKey": self.key,
             "deliver": False,
             "inputProvenance": {"kind": "external_user", "sourceChannel": turn.channel},
@@ -261,6 +400,8 @@ class GatewayRun:
             params["attachments"] = pictures
         if turn.budget_s is not None:
             params["timeout"] = max(1, math.ceil(turn.budget_s))
+        if told := system_prompt_of(turn, memory):
+            params["extraSystemPrompt"] = told
         if turn.conversation != "direct":
-            params |= {"groupId": turn.channel_id, "extraSystemPrompt": system_prompt_of(turn)}
+            params["groupId"] = turn.channel_id
         return params

@@ -1,4 +1,7 @@
-"""Runs on the host: one turn from its start to its terminal event, under the budget and the limits."""
+"""Runs on the host: one turn from its start to its terminal event, under the budget and the limits.
+
+Over 350 lines: slots, budget, stream and posting of a run are entered and left together.
+"""
 
 import asyncio
 from collections import ChainMap
@@ -20,7 +23,7 @@ from typing import Any, Protocol
 from cachetools import FIFOCache
 from msgspec import Struct, field
 
-from openclaw_channel_octo.clock import Clock, within
+from openclaw_channel_octo.clock import Clock, before, within
 from openclaw_channel_octo.errors import ApiError, HostError, RequestDenied
 from openclaw_channel_octo.fair import FairSlots
 from openclaw_channel_octo.host.base import (
@@ -36,6 +39,7 @@ from openclaw_channel_octo.host.base import (
     ToolNote,
     Turn,
     TurnEvent,
+    Waiting,
 )
 from openclaw_channel_octo.runtime.turn.host_calls import ask_host
 from openclaw_channel_octo.session.status import SKIPPED, Status
@@ -50,6 +54,9 @@ ABORT_WITHIN_S = 5.0
 
 HOST_WITHIN_S = 3_600.0
 """Longest wait for a host that cannot be reached; messages of that age are not answered after a start either."""
+
+LOOK_EVERY_S = 1.0
+"""Shortest pause between two looks at the budget of a run that stands still."""
 
 GRACE_S = 5.0
 """How much longer than the budget a run may take before we stop it: the host's own stop is the gentler one."""
@@ -107,12 +114,29 @@ class RunEnd(Struct):
 
 
 class _Stream(Struct):
-    """What a run has told so far."""
+    """What a run has told so far.
 
+    Attributes:
+        waits_since: since when the run stands still, monotonic seconds; ``None`` while it goes on.
+        waited_s: how long it has stood still before.
+    """
+
+    waits_since: float | None = None
+    waited_s: float = 0.0
     accepted: bool = False
     taken: bool = False
     unposted: list[str] = field(default_factory=list)
     end: Final | Failed | Skipped | None = None
+
+    def waits(self, now: float, *, waits: bool) -> None:
+        """Note that the run stands still from ``now`` on, or goes on."""
+        if self.waits_since is not None:
+            self.waited_s += now - self.waits_since
+        self.waits_since = now if waits else None
+
+    def waited(self, now: float) -> float:
+        """Return how many seconds the run has stood still by ``now``."""
+        return self.waited_s + (now - self.waits_since if self.waits_since is not None else 0.0)
 
 
 class OpenRun(Struct, eq=False):
@@ -241,6 +265,9 @@ class Runs:
                 events = self._host.run(turn)
                 try:
                     async for event in events:
+                        if isinstance(event, Waiting):
+                            seen.waits(self._clock.now(), waits=event.waits)
+                            continue
                         await _take(event, seen, attempt, parts)
                         if seen.end is not None or posting.done():
                             return
@@ -255,12 +282,26 @@ class Runs:
         self, turn: Turn, budget_s: float, seen: _Stream, consume: Coroutine[Any, Any, None]
     ) -> None:
         try:
-            await within(self._clock, budget_s + GRACE_S, consume)
+            await before(self._spent(seen, budget_s + GRACE_S), consume)
         except TimeoutError:
             await self._abort(turn)
             seen.end = seen.end or Failed(Status.TIMEOUT, f"no end within {budget_s:.0f} s")
         except HostError as error:
             seen.end = seen.end or Failed(Status.FAILED, str(error))
+
+    async def _spent(self, seen: _Stream, budget_s: float) -> None:
+        """Return when a run has used up its budget, or stood still for too long."""
+        began = self._clock.now()
+        left_s = budget_s
+        while left_s > 0:
+            await self._clock.sleep(left_s)
+            now = self._clock.now()
+            waited_s = seen.waited(now)
+            if waited_s >= HOST_WITHIN_S:
+                return
+            left_s = budget_s - (now - began - waited_s)
+            if left_s > 0:  # while it stands still, what is left stays as it is
+                left_s = max(left_s, LOOK_EVERY_S)
 
     async def _abort(self, turn: Turn) -> None:
         stopping = self._host.abort(turn.session_key, turn.run_id)
@@ -327,7 +368,7 @@ async def _take(event: TurnEvent, seen: _Stream, attempt: Attempt, parts: _Parts
             parts.put_nowait(text)
         case Media(source=source):
             parts.put_nowait(source)
-        case ToolNote():
+        case ToolNote() | Waiting():
             pass
         case Final() | Failed() | Skipped():
             seen.end = event

@@ -251,7 +251,10 @@ class Turns(Struct, frozen=True, kw_only=True):
         answer.runs.append(turn.run_id)
         attempt = _Attempt(turns=self, row=row, run_id=turn.run_id, answer=answer, begin_work=begin)
         end = await self.runs.run(turn, self.context.budget_s, self.slots, attempt)
-        self.context.log.info("turn ended status=%s%s", end.status, f" ({end.detail})" if end.detail else "")
+        write = (
+            self.context.log.info if end.status in {Status.DONE, Status.KILLED} else self.context.log.warning
+        )
+        write("turn ended status=%s%s", end.status, f" ({end.detail})" if end.detail else "")
         if self.context.metrics is not None:
             self.context.metrics.ended(end.status)
         return end
@@ -293,6 +296,7 @@ class Turns(Struct, frozen=True, kw_only=True):
 
     async def _if_guarded(self, row: InboundRow, text: str, detail: str) -> None:
         """Send the notice; with the guard switched off, stay as silent as a host without one."""
+        self.context.log.warning("message %s gets no answer: %s", row.message_id, detail)
         if self.context.config.guard.enabled:
             await self._notify(row, text, detail)
         else:

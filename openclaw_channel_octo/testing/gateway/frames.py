@@ -40,6 +40,7 @@ METHODS = (
     "sessions.abort",
     "sessions.describe",
     "sessions.list",
+    "sessions.recover",
     "sessions.reset",
     "sessions.subscribe",
 )

@@ -118,6 +118,8 @@ class GatewayRuns:
         self.keeps_keys = version >= FIRST_WITH_KEYS
         self.answers_aborted = True
         """Whether an aborted run gets its second answer; 2026.5.22 leaves some without."""
+        self.wedges = False
+        """Whether an aborted run goes on holding its session, as in 2026.5.22 at times."""
         self.waits_pending = 0
         """How many calls of ``agent.wait`` are answered at once, by ``pending``, as while a provider is tried again."""
         self._clock = clock
@@ -160,6 +162,20 @@ class GatewayRuns:
         self.histories[key] = []
         self.sessions[key] = {"key": key, "sessionId": self._clock.new_id()}
         return self.sessions[key]
+
+    def describe(self, key: str) -> Mapping[str, Any] | None:
+        """Return a session's row, with the run under way there."""
+        row = self.sessions.get(key)
+        under_way = [one.run_id for one in self.asked if one.session_key == key and one.run_id in self._tasks]
+        return {**row, "activeRunIds": under_way} if row and under_way and self.keeps_keys else row
+
+    def recover(self, key: str, successor: str) -> Mapping[str, Any]:
+        """Give a session a successor with its history, in which it begins what was interrupted."""
+        self.histories[successor] = list(self.histories[key])
+        going_on = Asked(message=INTERRUPTED, session_key=successor, run_id=self._clock.new_id(), params={})
+        self.asked.append(going_on)
+        self._begin(going_on)
+        return {"ok": True, "key": successor, "continuation": {"status": "started"}}
 
     async def ask(self, client: Client, request_id: str, params: Mapping[str, Any]) -> None:
         """Answer ``agent``: a run that ended gives its outcome again, one under way is only named."""
@@ -312,6 +328,8 @@ class GatewayRuns:
         task = self._tasks.pop(found.run_id)
         task.cancel()
         await asyncio.wait({task})
+        if self.wedges:
+            await self._lanes[key].acquire()
         payload = {"runId": found.run_id, "status": "timeout", "summary": "aborted", "stopReason": "rpc"}
         self.sessions[key]["abortedLastRun"] = True
         await self._close(found, "killed", payload, None, "")

@@ -47,6 +47,7 @@ class FakeGateway:
         password: a password that lets in as the token does; empty for none.
         refusing: a key of `gateway_frames.FAULTS`: what every connect is answered; empty to let in.
         draining: whether runs are refused as while a gateway shuts down.
+        tombstoned: sessions it gave up after restarts: runs in them are refused, ``sessions.recover`` replaces them.
         sees_pictures: whether the model takes pictures; requests with any are refused otherwise.
     """
 
@@ -67,6 +68,7 @@ class FakeGateway:
         self.password = ""
         self.refusing = ""
         self.draining = False
+        self.tombstoned: set[str] = set()
         self.sees_pictures = True
         self._agents = agents
         self._granted = frozenset(scopes)
@@ -271,6 +273,12 @@ class FakeGateway:
             words = f"Session {params['key']} changed before reset. Retry."
             error = frames.fault("INVALID_REQUEST", words, {"reason": "session-changed"})
             await client.refuse(request_id, error)
+        elif method == "sessions.recover" and params["key"].lower() not in self.tombstoned:
+            words = "Session recovery requires a restart-tombstoned session."
+            await client.refuse(request_id, frames.fault("INVALID_REQUEST", words))
+        elif method == "sessions.recover":
+            successor = f"agent:{self._agents[0]}:dashboard:{self._clock.new_id()}"
+            await client.answer(request_id, self.runs.recover(params["key"].lower(), successor))
         elif method in frames.METHODS:
             await client.answer(request_id, await self._plain(client, method, params))
         else:
@@ -285,6 +293,9 @@ class FakeGateway:
             await client.refuse(request_id, frames.FAULTS["restarting"])
         elif agent_id not in self._agents:
             words = f'Agent "{agent_id}" no longer exists in configuration'
+            await client.refuse(request_id, frames.fault("INVALID_REQUEST", words))
+        elif key.lower() in self.tombstoned:
+            words = f'Session "{key}" ended during restart recovery. Use /new or /reset to start a replacement session.'
             await client.refuse(request_id, frames.fault("INVALID_REQUEST", words))
         elif self._changed(key, params.get("expectedExistingSessionId")):
             words = f'Session "{key}" changed before expected work could start.'
@@ -307,7 +318,7 @@ class FakeGateway:
                 client.subscribed = True
                 return {"subscribed": True}
             case "sessions.describe":
-                return {"session": self.sessions.get(key)}
+                return {"session": self.runs.describe(key)}
             case "sessions.list":
                 return frames.listing(list(self.sessions.values()), params, self._clock.wall_ms())
             case "chat.history":

@@ -17,7 +17,6 @@ from openclaw_channel_octo.host.base import (
     Final,
     Recovery,
     Sender,
-    Skipped,
     Turn,
     TurnEvent,
 )
@@ -26,6 +25,7 @@ from openclaw_channel_octo.host.gateway.host import GatewayHost
 from openclaw_channel_octo.host.gateway.identity import DeviceFile
 from openclaw_channel_octo.host.gateway.protocol import Login
 from openclaw_channel_octo.host.gateway.runs import SETTLE_EVERY_S
+from openclaw_channel_octo.host.gateway.sessions import SuccessorFile
 from openclaw_channel_octo.session.status import Status
 from openclaw_channel_octo.testing.gateway.server import Break, FakeGateway, Hang, Say, TimeOut
 from tests.host.turns import a_turn
@@ -57,7 +57,13 @@ async def hosted(
     scopes: tuple[str, ...] = SCOPES,
 ) -> AsyncIterator[GatewayHost]:
     login = Login(scopes=scopes, token=gateway.token if token is None else token)
-    host = GatewayHost(url=gateway.url, login=login, device=DeviceFile(folder / "device.json"), clock=clock)
+    host = GatewayHost(
+        url=gateway.url,
+        login=login,
+        device=DeviceFile(folder / "device.json"),
+        successors=SuccessorFile(folder / "sessions.json"),
+        clock=clock,
+    )
     await host.start()
     try:
         yield host
@@ -402,29 +408,6 @@ async def test_recovery_leaves_a_new_gateway_alone_and_frees_the_place_in_an_old
             assert await host.recover(snapshot) is Recovery.RECOVERED
             assert gateway.calls.count("sessions.abort") == aborts
             assert "sessions.reset" not in gateway.calls
-
-
-async def test_a_reset_needs_the_admin_scope_and_says_so(
-    gateway: FakeGateway, tmp_path: Path, clock: Clock
-) -> None:
-    async with hosted(gateway, tmp_path, clock) as host:
-        with pytest.raises(HostRefused, match=r"operator\.admin.*host\.scopes"):
-            await host.reset(KEY)
-    async with hosted(gateway, tmp_path, clock, scopes=(*SCOPES, "operator.admin")) as host:
-        await end_of(host, turn())
-        assert gateway.runs.histories[KEY.lower()]
-        snapshot = await host.reset(KEY)
-        assert snapshot.session_key == KEY
-        assert not gateway.runs.histories[KEY.lower()]
-
-
-async def test_a_session_that_changed_under_a_run_is_skipped_so_that_it_is_tried_once_more(
-    gateway: FakeGateway, host: GatewayHost
-) -> None:
-    gateway.answer(
-        lambda _: Break('Session "x" changed while starting work. Retry. | SESSION_WORK_START_CHANGED')
-    )
-    assert isinstance(await end_of(host, turn()), Skipped)
 
 
 async def test_fifty_groups_share_one_connection_and_each_keeps_its_order(

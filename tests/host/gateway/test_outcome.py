@@ -8,7 +8,15 @@ import pytest
 
 from openclaw_channel_octo.host.base import Failed, Final, MediaItem, Skipped
 from openclaw_channel_octo.host.gateway.frames import Fault, Response, parse_frame
-from openclaw_channel_octo.host.gateway.outcome import end_of, end_of_wait, judge, message_text, started
+from openclaw_channel_octo.host.gateway.outcome import (
+    Hitch,
+    end_of,
+    end_of_wait,
+    hitch_of,
+    judge,
+    message_text,
+    started,
+)
 from openclaw_channel_octo.session.status import Status
 from tests.host.gateway.transcripts import answers
 
@@ -103,7 +111,6 @@ def test_an_empty_answer_of_2026_9_6_is_a_failure() -> None:
 @pytest.mark.parametrize(
     ("fault", "kind"),
     [
-        (Fault(code="UNAVAILABLE", retryable=True, details={"reason": "gateway-restarting"}), type(None)),
         (Fault(code="UNAVAILABLE", message="changed while starting work"), Skipped),
         (Fault(code="INVALID_REQUEST", message="no such agent"), Failed),
         (Fault(code="FORBIDDEN", details={"missingScope": "operator.write"}), Failed),
@@ -111,6 +118,38 @@ def test_an_empty_answer_of_2026_9_6_is_a_failure() -> None:
 )
 def test_a_run_that_did_not_start_is_tried_again_only_where_that_can_help(fault: Fault, kind: type) -> None:
     assert isinstance(end_of(done({}, fault), aborted=False), kind)
+
+
+@pytest.mark.parametrize(
+    ("payload", "fault", "hitch"),
+    [
+        ({}, Fault(code="UNAVAILABLE", retryable=True), Hitch.NOT_YET),
+        (
+            {},
+            Fault(code="INVALID_REQUEST", message='Session "x" was deleted while starting work. Retry.'),
+            Hitch.NOT_YET,
+        ),
+        (
+            {},
+            Fault(code="INVALID_REQUEST", message='Session "x" is still initializing. Retry after it.'),
+            Hitch.NOT_YET,
+        ),
+        ({"status": "error", "summary": "SESSION_WORK_START_INVALIDATED"}, None, Hitch.NOT_YET),
+        ({"status": "ok", "summary": "SESSION_WORK_START_INVALIDATED"}, None, None),
+        ({}, Fault(code="UNAVAILABLE", message="no such provider"), None),
+        ({"status": "timeout", "summary": "aborted"}, None, None),
+    ],
+)
+def test_what_is_no_end_of_a_run_is_known_by_its_words(
+    payload: dict[str, str], fault: Fault | None, hitch: Hitch | None
+) -> None:
+    assert hitch_of(done(payload, fault)) == hitch
+
+
+def test_a_run_read_late_that_somebody_aborted_counts_as_stopped() -> None:
+    end = end_of_wait({"status": "error", "error": "aborted", "stopReason": "rpc"})
+    assert isinstance(end, Failed)
+    assert end.status == Status.KILLED
 
 
 @pytest.mark.parametrize(

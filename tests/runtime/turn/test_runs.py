@@ -1,0 +1,66 @@
+"""The budget of a run whose host waits."""
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from openclaw_channel_octo.fair import FairSlots
+from openclaw_channel_octo.host.base import Accepted, Final, MediaItem, Waiting
+from openclaw_channel_octo.runtime.turn.runs import GRACE_S, HOST_WITHIN_S, RunEnd, Runs
+from openclaw_channel_octo.session.status import Status
+from openclaw_channel_octo.testing import HANG, ManualClock, ScriptedHost
+from openclaw_channel_octo.testing.host import Step
+from tests.host.turns import a_turn
+
+BUDGET_S = 30.0
+
+
+class Listener:
+    async def begin(self) -> None:
+        return
+
+    async def taken(self) -> None:
+        return
+
+    async def deliver(self, said: str | MediaItem) -> Sequence[str]:
+        raise AssertionError(said)
+
+
+async def begun(clock: ManualClock, host: ScriptedHost) -> asyncio.Task[RunEnd]:
+    """Start a run and return what waits for its end."""
+    run = Runs(host, clock, 1).run(a_turn(), BUDGET_S, FairSlots(1), Listener())
+    task = asyncio.create_task(run)
+    await clock.sleepers()
+    return task
+
+
+@pytest.mark.parametrize(
+    ("steps", "left_s"),
+    [
+        ([Waiting(), HANG, Accepted("run-1"), Waiting(waits=False)], BUDGET_S + GRACE_S),
+        ([Accepted("run-1")], BUDGET_S + GRACE_S - 500),
+    ],
+)
+async def test_a_run_that_waits_for_its_host_has_its_whole_budget_afterwards(
+    steps: list[Step], left_s: float
+) -> None:
+    clock, host = ManualClock(), ScriptedHost([*steps, HANG, Final("done")])
+    running = await begun(clock, host)
+    await clock.advance(500)
+    assert running.done() == (left_s < 0)
+    if left_s > 0:
+        host.release()
+        await clock.advance(left_s - 1)
+        assert not running.done()
+        await clock.advance(2)
+    assert (await running).status == Status.TIMEOUT
+
+
+async def test_a_run_whose_host_never_comes_back_is_given_up_after_an_hour() -> None:
+    clock, host = ManualClock(), ScriptedHost([Waiting(), HANG])
+    running = await begun(clock, host)
+    await clock.advance(HOST_WITHIN_S - 60)
+    assert not running.done()
+    await clock.advance(120)
+    assert (await running).status == Status.TIMEOUT
