@@ -244,3 +244,33 @@ async def test_a_host_out_of_reach_for_too_long_ends_the_turn_in_a_notice(rig: R
     await clock.advance(HOST_WITHIN_S + 1)
     await rig.until_row(message_id, "notified")
     assert rig.said() == [TEXTS.failed]
+
+
+async def test_a_session_the_gateway_still_recovers_is_announced_once_and_its_mention_answered_once(
+    fast_rig: Rig, gateway: FakeGateway
+) -> None:
+    await fast_rig.start(on(fast_rig, gateway))
+    gateway.answer(lambda _: Break())
+    await fast_rig.mention("one")
+    assert await fast_rig.until_said(1) == [TEXTS.failed]
+    replies = [Break("Session changed while starting work. Retry. | SESSION_WORK_START_CHANGED")] * 3
+    gateway.answer(lambda _: replies.pop() if replies else Say("at last"))
+    await fast_rig.mention("two")
+    await fast_rig.mention("three")
+    assert await fast_rig.until_said(4) == [TEXTS.failed, RESTART, "at last", "at last"]
+    assert len(gateway.asked) == 6
+
+
+async def test_a_session_the_gateway_gave_up_goes_on_elsewhere_also_after_a_restart_of_the_bots(
+    fast_rig: Rig, gateway: FakeGateway
+) -> None:
+    await fast_rig.start(on(fast_rig, gateway))
+    gateway.answer(lambda asked: Say(f"echo: {asked.message}") if asked.params else Hang())
+    gateway.tombstoned.add("agent:main:octo:group:g1")
+    await fast_rig.mention("one")
+    assert await fast_rig.until_said(1) == ["echo: [Ann (ann)] @Helper one"]
+    await fast_rig.stop()
+    await fast_rig.start(on(fast_rig, gateway))
+    await fast_rig.mention("two")
+    assert (await fast_rig.until_said(2))[-1] == "echo: [Ann (ann)] @Helper two"
+    assert gateway.calls.count("sessions.recover") == 1

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.live.gateway.deployment import BUDGET_S, Cell, Deployment, deployed
-from tests.live.gateway.install import BEFORE_THE_FIX, VERSIONS, CannotInstall
+from tests.live.gateway.install import BEFORE_THE_FIX, CURRENT, VERSIONS, CannotInstall
 from tests.live.gateway.table import record
 from tests.runtime.rig import RESTART
 
@@ -137,6 +137,16 @@ async def aborted_elsewhere(deployment: Deployment, cell: Cell) -> None:
     await and_then(cell, restart=None)
 
 
+async def stopped_in_the_chat(deployment: Deployment, cell: Cell) -> None:
+    await cell.mention("hello")
+    assert await cell.until(1) == [answer_to("hello")]
+    await cell.mention("wait [stub:hang] for me")
+    await until_asked(deployment, "for me")
+    await cell.mention("/stop")
+    assert (await cell.until(3))[1:] == ["Stopping.", STOPPED]
+    await and_then(cell, restart=None)
+
+
 async def broken_model_server(deployment: Deployment, cell: Cell) -> None:
     await cell.mention("break [stub:http500]")
     (seen,) = await cell.until(1)
@@ -214,8 +224,24 @@ TOGETHER = (
     Case("the turn hangs in a session with history", hanging_with_history),
     Case("the turn hangs, two more mentions 3 s later", hanging_and_two_more),
     Case("two more mentions while a good turn runs", two_more_while_a_good_one_runs),
+    Case("somebody stops the turn in the chat", stopped_in_the_chat),
 )
 """Happen side by side in one gateway; a turn may take 20 s."""
+
+
+async def given_up(deployment: Deployment, cell: Cell) -> None:
+    await cell.mention("hello")
+    assert await cell.until(1) == [answer_to("hello")]
+    await deployment.gateway.kill()
+    deployment.gateway.give_up(cell.session_key)
+    await deployment.gateway.start()
+    await and_then(cell, restart=True)
+    before = len(deployment.model.requests)
+    await cell.mention("still there?")
+    assert (await cell.until(4))[-1] == answer_to("still there?")
+    (asked,) = deployment.model.requests[before:]
+    assert "hello" in str(asked.messages)
+
 
 ONE_BY_ONE = (
     Case("somebody aborts the run in the gateway", aborted_elsewhere),
@@ -225,6 +251,9 @@ ONE_BY_ONE = (
     Case("the gateway is stopped during a turn and started again, a mention meanwhile", stopped_gently),
 )
 """Each needs the gateway for itself; a turn may take 120 s."""
+
+CURRENT_ONLY = (Case("the gateway has given up the session after restarts", given_up),)
+"""Likewise, where the gateway has such a state."""
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -240,7 +269,7 @@ async def test_every_failure_ends_in_one_answer_or_one_notice_and_the_next_menti
             await asyncio.gather(*(played(slots, case, deployment, cell) for case, cell in cells))
             await deployment.stop()
             await deployment.start(timeout_s=LONG_S)
-            for case in ONE_BY_ONE:
+            for case in (*ONE_BY_ONE, *(CURRENT_ONLY if version == CURRENT else ())):
                 cells.append((case, Cell(deployment)))
                 await case.play(deployment, cells[-1][1])
             record(version, [(case.title, cell.seen) for case, cell in cells])
