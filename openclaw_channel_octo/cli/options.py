@@ -1,6 +1,7 @@
 """Options that several commands take."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -59,8 +60,13 @@ STORE_OPTION = click.option(
 )
 
 
-def load_named(config_file: Path | None, openclaw: Path | None) -> Loaded:
+def load_named(config_file: Path | None, openclaw: Path | None, accounts: Sequence[str] = ()) -> Loaded:
     """Return the configuration in the files somebody named.
+
+    Args:
+        config_file: ours.
+        openclaw: a gateway's.
+        accounts: the only accounts to look at; none for all.
 
     Raises:
         click.UsageError: neither was named.
@@ -70,4 +76,4 @@ def load_named(config_file: Path | None, openclaw: Path | None) -> Loaded:
         raise click.UsageError(
             "name a configuration: --config octo.json, or --openclaw openclaw.json, or both"
         )
-    return load_config(config_file, openclaw=openclaw)
+    return load_config(config_file, openclaw=openclaw, accounts=accounts)

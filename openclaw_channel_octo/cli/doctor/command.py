@@ -66,7 +66,7 @@ def doctor(
     setup_logging("CRITICAL")
     secrets = Secrets()
     try:
-        loaded = load_named(config_file, openclaw)
+        loaded = load_named(config_file, openclaw, accounts)
         secrets = Secrets(*loaded.config.secrets())
         bots = select_accounts(loaded.config, accounts)
         examine = partial(

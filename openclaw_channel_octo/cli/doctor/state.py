@@ -143,7 +143,7 @@ def _running(told: Mapping[str, Any], holder: str, bots: Sequence[BotConfig]) ->
     """Yield what the process that runs the bots says of their connections; they are not logged in to ask."""
     if trouble := told.get("trouble"):
         yield error("journal", str(trouble), "no message is taken until it can be written again")
-    for bot in bots:
+    for bot in (each for each in bots if not each.token_problem):  # told of where tokens are looked at
         connection = told.get("bots", {}).get(bot.account_id)
         subject = f"{bot.account_id}: connection"
         if connection is None:
