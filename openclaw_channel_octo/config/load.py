@@ -13,7 +13,7 @@ from openclaw_channel_octo.config.base import FrozenModel
 from openclaw_channel_octo.config.channel import CHANNEL_PATH, ChannelReader, switched_off
 from openclaw_channel_octo.config.diagnostics import Findings, join
 from openclaw_channel_octo.config.environment import read_variables, with_same_value
-from openclaw_channel_octo.config.files import TOO_DEEP, UnreadableConfigError, read_json, with_includes
+from openclaw_channel_octo.config.files import TOO_DEEP, UnreadableConfigError, read_json
 from openclaw_channel_octo.config.model import (
     BotConfig,
     EmbeddedHostConfig,
@@ -23,6 +23,7 @@ from openclaw_channel_octo.config.model import (
 )
 from openclaw_channel_octo.config.openclaw import OpenClawConfig, read_openclaw
 from openclaw_channel_octo.config.secrets import SecretContext, read_secret
+from openclaw_channel_octo.config.state_dir import read_file, state_dir_of
 from openclaw_channel_octo.config.variables import beside as beside_file
 from openclaw_channel_octo.config.variables import filled, gateway_environment, settled, unset_in
 from openclaw_channel_octo.errors import ConfigError
@@ -77,20 +78,13 @@ def load_config(
     variables = env if path is None else beside_file(base, env, findings)
     raw: Any = {}
     if path is not None:
-        raw = _included(read_json(path, findings), path.absolute(), variables, findings)
+        raw = read_file(path, variables, findings)
     if openclaw is not None and isinstance(raw, Mapping):
         host = raw.get("host", {})
         block = host if isinstance(host, Mapping) else {}
         raw = {**raw, "host": {**block, "kind": "gateway", "openclawConfig": str(openclaw.absolute())}}
     around = SecretContext(base=base, env=variables, process=env, run_programs=run_programs)
     return _parsed(raw, around, findings, accounts)
-
-
-def _included(raw: Any, file: Path, env: Mapping[str, str], findings: Findings) -> Any:
-    try:
-        return with_includes(raw, file, env, findings)
-    except RecursionError:
-        raise UnreadableConfigError(TOO_DEEP) from None
 
 
 def parse_config(
@@ -247,9 +241,7 @@ def _read_host(
         key: value if key in _READ_APART else settled(value, join(_HOST_PATH, key), findings)
         for key, value in raw.items()
     }
-    named = around.process.get("XDG_STATE_HOME", "")
-    state_home = named if named.startswith("/") else "~/.local/state"
-    block["stateDir"] = _folder(block.get("stateDir", f"{state_home}/openclaw-octo"), around)
+    block["stateDir"] = state_dir_of(block, around)
     if block.get("kind") == "gateway":
         return _gateway_host(block, gateway, around, findings)
     agent: FrozenModel | None = None

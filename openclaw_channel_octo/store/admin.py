@@ -142,6 +142,13 @@ class JournalAdmin:
                 for account, counts in found.items()
             }
 
+    def accounts(self) -> list[str]:
+        """Return the accounts that the journal knows, in order. Raises `StoreError`."""
+        tables = ("inbound", "cursor", "paired", "pairing_request")
+        query = " UNION ".join(f"SELECT account FROM {table}" for table in tables)  # noqa: S608  # names of ours
+        with self._opened("ro") as db:
+            return [str(account) for (account,) in db.execute(f"{query} ORDER BY account")]
+
     def retry(self, row: JournalRow, now_ms: int) -> bool:
         """Let the bot answer a dead letter, or what a notice ended before any run, at its next start.
 

@@ -748,7 +748,7 @@ async def test_people_who_wait_to_be_let_in_are_told_of(rig: Rig) -> None:
 
     line, advice = result.stdout.splitlines()[:2]
     assert line == "! pairing: people who wait to be let in: 1"
-    assert "pairing approve" in advice
+    assert "pairing list --store" in advice
 
 
 async def test_a_state_folder_that_cannot_be_reached_is_named_beside_everything_else(rig: Rig) -> None:
