@@ -229,7 +229,7 @@ def _follow(ref: _Ref, path: str, around: SecretContext, findings: Findings) -> 
         case _FileRef():
             return _file(around.path(ref.id), path, findings)
         case _ExecRef():
-            env = Inheritance(withheld=around.withheld).of(around.env)
+            env = Inheritance(withheld=around.withheld).of(around.process)  # a .env may be anybody's
             return output_of(ref.command, env=env, cwd=around.base, within_s=_PROGRAM_LIMIT_S)
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from openclaw_channel_octo.config.diagnostics import Findings, join
-from openclaw_channel_octo.config.fetching import UnreadableError, text_of
+from openclaw_channel_octo.config.environment import looks_secret
+from openclaw_channel_octo.config.fetching import UnreadableError, is_open_to_others, text_of
 
 __all__ = [
     "Filled",
@@ -127,7 +128,7 @@ def not_set(*names: str) -> str:
 
 def beside(base: Path, env: Mapping[str, str], findings: Findings) -> dict[str, str]:
     """Return ``env``, completed by the file ``.env`` in the folder of the configuration."""
-    return {**_dotenv(base / ".env", findings), **env}
+    return {**_dotenv(base / ".env", findings, private=True), **env}
 
 
 def gateway_environment(file: Path, env: Mapping[str, str], cwd: Path, findings: Findings) -> dict[str, str]:
@@ -195,16 +196,25 @@ def _refers(text: str) -> bool:
     return any(not found[1] for found in _VARIABLE.finditer(text))
 
 
-def _dotenv(file: Path, findings: Findings) -> dict[str, str]:
-    """Return the variables of a ``.env`` file; none where there is no such file."""
+def _dotenv(file: Path, findings: Findings, *, private: bool = False) -> dict[str, str]:
+    """Return the variables of a ``.env`` file; none where there is no such file.
+
+    Args:
+        file: the file.
+        findings: takes that it cannot be read.
+        private: whether it is a remark that others can read secrets in it.
+    """
     if not os.path.lexists(file):
         return {}
     try:
-        text, _ = text_of(file, _LARGEST_DOTENV)
+        text, mode = text_of(file, _LARGEST_DOTENV)
     except UnreadableError as error:
         findings.warn("", f"{file} {error}: its variables are missing")
         return {}
-    return dict(_entries(text.replace("\r\n", "\n").replace("\r", "\n")))
+    found = dict(_entries(text.replace("\r\n", "\n").replace("\r", "\n")))
+    if private and is_open_to_others(mode) and any(map(looks_secret, found)):
+        findings.warn("", f"other users can read {file}: chmod 600 it")
+    return found
 
 
 def _entries(text: str) -> Iterator[tuple[str, str]]:

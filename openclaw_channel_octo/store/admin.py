@@ -208,7 +208,8 @@ class JournalAdmin:
         try:
             if not self._path.exists():
                 raise StoreError(
-                    f"there is no journal at {self._path}: give the state folder of the bots with --store"
+                    f"there is no journal at {self._path}: name the bots' state folder with --store, or their "
+                    "configuration with --config"
                 )
             uri = f"{self._path.resolve().as_uri()}?mode={mode}"
             db = sqlite3.connect(uri, uri=True, timeout=_BUSY_S, isolation_level=None)

@@ -1,6 +1,7 @@
 """``${NAME}`` in a configuration, and the places that variables come from."""
 
 import json
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -202,6 +203,20 @@ def test_the_file_beside_the_configuration_completes_the_process(tmp_path: Path)
     found = loaded(tmp_path, {"botToken": "${OCTO}", "name": "${NAME}"}, {"NAME": "of the process"})
     bot = found.config.accounts["default"]
     assert (bot.token.get_secret_value(), bot.name) == (TOKEN, "of the process")
+
+
+def test_a_file_with_secrets_that_others_can_read_is_told_of_and_no_program_inherits_it(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / ".env").write_text(f"OCTO_TOKEN={TOKEN}\nLD_PRELOAD=/evil.so\n")
+    (tmp_path / ".env").chmod(0o644)
+    code = f"import os; print({TOKEN!r}) if 'LD_PRELOAD' not in os.environ else None"
+    found = loaded(
+        tmp_path, {"botToken": {"source": "exec", "command": [sys.executable, "-S", "-c", code]}}, {}
+    )
+    assert f"other users can read {tmp_path}/.env: chmod 600 it" in found.warnings
+    (tmp_path / ".env").write_text("NAME=x\n")
+    assert not [line for line in loaded(tmp_path, {"botToken": TOKEN}, {}).warnings if "can read" in line]
 
 
 @pytest.mark.parametrize(

@@ -107,7 +107,7 @@ async def _look(
     ask_agent: bool,
     more: str,
 ) -> list[Finding]:
-    found = [warning("configuration", text, "without effect as it stands") for text in loaded.warnings]
+    found = [warning("configuration", text, "change it, unless it is meant so") for text in loaded.warnings]
     if not bots:
         found.append(error("configuration", "no account is on", "switch one on with enabled: true"))
     at_once = asyncio.Semaphore(BOTS_AT_ONCE)
