@@ -28,7 +28,7 @@ def openclaw_register_channels(registry: "ChannelRegistry") -> None:
 @hookimpl
 def openclaw_register_commands(group: "click.Group") -> None:
     """Mount the ``octo`` command group."""
-    from openclaw_channel_octo.cli import main  # noqa: PLC0415  # as above
+    from openclaw_channel_octo.cli.app import main  # noqa: PLC0415  # as above
 
     group.add_command(main, "octo")
 

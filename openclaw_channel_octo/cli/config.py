@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 import click
 
@@ -10,7 +11,8 @@ from openclaw_channel_octo.cli.options import JSON_OPTION
 from openclaw_channel_octo.cli.output import NOT_FINE, NOT_TRIED, json_text, refuse
 from openclaw_channel_octo.cli.run.start import not_installed
 from openclaw_channel_octo.config.environment import looks_secret
-from openclaw_channel_octo.config.load import UnreadableConfigError, load_config
+from openclaw_channel_octo.config.files import UnreadableConfigError
+from openclaw_channel_octo.config.load import load_config
 from openclaw_channel_octo.config.model import CommandAgentConfig, EmbeddedHostConfig, OctoConfig
 from openclaw_channel_octo.config.report import report, report_text
 from openclaw_channel_octo.errors import ConfigError
@@ -37,10 +39,9 @@ def check(file: Path, *, as_json: bool, resolve: bool) -> None:
     except UnreadableConfigError as error:
         refuse(NOT_TRIED, error.problems, f"{file}: {' '.join(error.problems)}", as_json=as_json)
     except ConfigError as error:
-        count = len(error.problems)
-        head = f"{file}: {count} mistake{'s' if count != 1 else ''}"
-        lines = (head, *(f"  - {problem}" for problem in error.problems))
-        refuse(NOT_FINE, error.problems, *lines, as_json=as_json)
+        _refuse(file, error.problems, as_json=as_json)
+    if loaded.unreadable:
+        _refuse(file, loaded.unreadable, as_json=as_json)
     warnings = [*loaded.warnings, *not_installed(loaded.config.metrics)]
     variables = _variables_of_agent(loaded.config)
     if as_json:
@@ -48,6 +49,11 @@ def check(file: Path, *, as_json: bool, resolve: bool) -> None:
         click.echo(json_text(told, indent=2))
     else:
         _print_settings(file, loaded.config, warnings, variables)
+
+
+def _refuse(file: Path, problems: Sequence[str], *, as_json: bool) -> NoReturn:
+    head = f"{file}: {len(problems)} mistake{'s' if len(problems) != 1 else ''}"
+    refuse(NOT_FINE, problems, head, *(f"  - {problem}" for problem in problems), as_json=as_json)
 
 
 def _variables_of_agent(config: OctoConfig) -> dict[str, list[str]] | None:

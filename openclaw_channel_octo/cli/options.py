@@ -1,11 +1,17 @@
 """Options that several commands take."""
 
 import os
+import shlex
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any, TypeVar
 
 import click
 
+from openclaw_channel_octo.cli.output import NOT_TRIED, fail
 from openclaw_channel_octo.config.load import Loaded, load_config
+from openclaw_channel_octo.config.state_dir import state_dir_in
+from openclaw_channel_octo.errors import ConfigError
 
 __all__ = [
     "ACCOUNTS_OPTION",
@@ -18,8 +24,12 @@ __all__ = [
     "STORE_OPTION",
     "load_named",
     "store_folder",
+    "with_files",
+    "with_store",
 ]
 
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+_FOLDER = f"{__name__}.folder"
 _FILE = click.Path(path_type=Path, readable=False)  # said by who reads it, in its own form
 
 CONFIG_OPTION = click.option(
@@ -50,17 +60,64 @@ def store_folder() -> Path:
     return Path(home).expanduser() / "openclaw-octo"
 
 
-STORE_OPTION = click.option(
-    "--store",
-    metavar="STATEDIR",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=store_folder,
-    help="The bots' state folder, host.stateDir in the configuration.",
-)
+def _configured(ctx: click.Context, _param: click.Parameter, file: Path | None) -> None:
+    """Note the state folder that a configuration names."""
+    if file is None or ctx.resilient_parsing:
+        return
+    try:
+        ctx.meta[_FOLDER] = state_dir_in(file)
+    except ConfigError as error:
+        fail(NOT_TRIED, *(f"{file}: {problem}" for problem in error.problems))
 
 
-def load_named(config_file: Path | None, openclaw: Path | None) -> Loaded:
+def _chosen(ctx: click.Context, _param: click.Parameter, store: Path | None) -> Path:
+    configured: Path | None = ctx.meta.get(_FOLDER)
+    if store is not None and configured is not None:
+        raise click.UsageError("name the state folder once: with --store, or with --config")
+    return store or configured or store_folder()
+
+
+def STORE_OPTION(command: _Command) -> _Command:  # noqa: N802  # stands with the options
+    """Let a command take the bots' state folder, by its name or by that of their configuration, as ``store``."""
+    by_name = click.option(
+        "--store",
+        metavar="STATEDIR",
+        type=click.Path(path_type=Path, file_okay=False),
+        callback=_chosen,
+        help="The bots' state folder, host.stateDir in the configuration.",
+    )
+    by_config = click.option(
+        "--config",
+        metavar="FILE",
+        type=_FILE,
+        expose_value=False,
+        is_eager=True,
+        callback=_configured,
+        help="The configuration, octo.json, in the place of --store.",
+    )
+    return by_name(by_config(command))
+
+
+def with_store(command: str, store: Path) -> str:
+    """Return a command of ours as it can be pasted: with the state folder, unless it is the default one."""
+    place = "" if store == store_folder() else f" --store {shlex.quote(str(store))}"
+    return f"openclaw-octo {command}{place}"
+
+
+def with_files(command: str, config_file: Path | None, openclaw: Path | None) -> str:
+    """Return a command of ours as it can be pasted: with the files it is to read."""
+    named = (("--config", config_file), ("--openclaw", openclaw))
+    files = [f" {option} {shlex.quote(str(file))}" for option, file in named if file is not None]
+    return f"openclaw-octo {command}{''.join(files) or ' --config octo.json'}"
+
+
+def load_named(config_file: Path | None, openclaw: Path | None, accounts: Sequence[str] = ()) -> Loaded:
     """Return the configuration in the files somebody named.
+
+    Args:
+        config_file: ours.
+        openclaw: a gateway's.
+        accounts: the only accounts to look at; none for all.
 
     Raises:
         click.UsageError: neither was named.
@@ -70,4 +127,4 @@ def load_named(config_file: Path | None, openclaw: Path | None) -> Loaded:
         raise click.UsageError(
             "name a configuration: --config octo.json, or --openclaw openclaw.json, or both"
         )
-    return load_config(config_file, openclaw=openclaw)
+    return load_config(config_file, openclaw=openclaw, accounts=accounts)

@@ -18,6 +18,7 @@ __all__ = [
     "age",
     "fail",
     "journal_in",
+    "journal_of",
     "json_text",
     "plain",
     "refuse",
@@ -60,6 +61,26 @@ class StoreGroup(click.Group):
 def journal_in(store: Path) -> JournalAdmin:
     """Return the journal of a state folder, for looking into it."""
     return JournalAdmin(store / "octo.sqlite")
+
+
+def journal_of(store: Path, account: str) -> JournalAdmin:
+    """Return the journal of a state folder, and end the program where it knows other accounts but not this one.
+
+    Args:
+        store: the folder.
+        account: an account's id, in any case; empty for none in particular.
+
+    Raises:
+        StoreError: it cannot be read.
+    """
+    journal = journal_in(store)
+    known = journal.accounts() if account else []
+    if known and account.lower() not in known:
+        fail(
+            NOT_TRIED,
+            plain(f"this journal has nothing of an account {account!r}; it has: {', '.join(known)}"),
+        )
+    return journal
 
 
 def age(then_ms: int, now_ms: int) -> str:

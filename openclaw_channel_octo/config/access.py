@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from openclaw_channel_octo.config.base import FrozenModel
 from openclaw_channel_octo.ids import split_space
@@ -22,6 +22,11 @@ def _entry(text: str) -> str:
     return text
 
 
+def _text(entry: object) -> object:
+    """Return a number as the text that people meant; files of OpenClaw hold ids in either form."""
+    return str(entry) if isinstance(entry, int) and not isinstance(entry, bool) else entry
+
+
 def _bare_uid(text: str) -> str:
     return split_space(_entry(text))[1]
 
@@ -34,8 +39,9 @@ def _person(text: str) -> str:
     return _bare_uid(text)
 
 
-Uid = Annotated[str, Field(max_length=_LONGEST_ID), AfterValidator(_bare_uid)]
-Person = Annotated[str, Field(max_length=_LONGEST_ID), AfterValidator(_person)]
+_TextOrNumber = BeforeValidator(_text, json_schema_input_type=str | int)
+Uid = Annotated[str, Field(max_length=_LONGEST_ID), _TextOrNumber, AfterValidator(_bare_uid)]
+Person = Annotated[str, Field(max_length=_LONGEST_ID), _TextOrNumber, AfterValidator(_person)]
 GroupNo = Annotated[str, Field(max_length=_LONGEST_ID), AfterValidator(_entry)]
 Uids = Annotated[tuple[Uid, ...], Field(strict=False)]
 People = Annotated[tuple[Person, ...], Field(strict=False)]
@@ -47,10 +53,13 @@ class GroupSettings(FrozenModel):
     Attributes:
         enabled: whether the bot answers there at all.
         allow_from: who may talk to it there, whatever the policy; ``None`` leaves it to the policy.
+        require_mention: whether a message there has to address the bot; ``None`` leaves it to the entry ``*``, and then
+            to the account's own ``requireMention``.
     """
 
     enabled: bool = True
     allow_from: Uids | None = None
+    require_mention: bool | None = None
 
 
 class CommandSettings(FrozenModel):
@@ -99,6 +108,7 @@ class AccessSettings(FrozenModel):
                 group_no: GroupAccess(
                     enabled=group.enabled,
                     allow_from=None if group.allow_from is None else frozenset(group.allow_from),
+                    require_mention=group.require_mention,
                 )
                 for group_no, group in self.groups.items()
             },
@@ -122,7 +132,7 @@ def contradictions(settings: AccessSettings) -> Iterator[tuple[str, str]]:
 
 
 def nobody_left(settings: AccessSettings) -> Iterator[tuple[str, str]]:
-    """Yield key and remark where nobody but the bot's owner is left, or a person is both allowed and blocked."""
+    """Yield key and remark where nobody, or fewer than it looks like, are left, or a person is allowed and blocked."""
     access = settings.access
     if access.dm == "allowlist" and not access.allow_from:
         yield "allowFrom", 'is empty while dmPolicy is "allowlist": only the bot\'s owner may write to it'
@@ -134,6 +144,11 @@ def nobody_left(settings: AccessSettings) -> Iterator[tuple[str, str]]:
                 'is empty while groupPolicy is "allowlist": only the bot\'s owner may talk to it in groups '
                 '(to let in everybody of the groups in "groups", set groupPolicy to "open")'
             ),
+        )
+    if access.group == "open" and access.groups and ANYONE not in access.groups:
+        yield (
+            "groups",
+            'are the only ones it answers in, although groupPolicy is "open": add "*": {} for all others',
         )
     for uid in sorted(access.block_from & (access.allow_from | access.group_allow_from)):
         yield "blockFrom", f'blocks "{uid}", who is allowed elsewhere: blocked wins'

@@ -1,30 +1,36 @@
 """The ``channels.octo`` block: one resolved bot for each account (reference-behaviour §a.2)."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from difflib import get_close_matches
 from typing import Any
 
 from pydantic import SecretStr
 
 from openclaw_channel_octo.config.access import contradictions, nobody_left
-from openclaw_channel_octo.config.diagnostics import Findings, is_token, join
+from openclaw_channel_octo.config.diagnostics import Findings, is_token, join, sentence
 from openclaw_channel_octo.config.model import BotConfig, BotSettings
 from openclaw_channel_octo.config.secrets import FoundSecret, SecretContext, read_secret
+from openclaw_channel_octo.config.variables import settled, unset_in
 
-__all__ = ["CHANNEL_PATH", "ChannelReader"]
+__all__ = ["CHANNEL_PATH", "ChannelReader", "switched_off"]
 
 CHANNEL_PATH = "channels.octo"
 
+_ACCOUNTS_PATH = f"{CHANNEL_PATH}.accounts"
+
 _WITHOUT_EFFECT = frozenset(
     {
+        "botTasks",
         "botUid",
         "cardDisplay",
         "cardInteraction",
         "cardProgress",
+        "defaultAccount",
         "docTaskProgress",
         "docTasks",
         "docsApiUrl",
+        "docsCliPath",
         "eventWaitSeconds",
         "heartbeatIntervalMs",
         "historyPromptTemplate",
@@ -36,10 +42,11 @@ _WITHOUT_EFFECT = frozenset(
 )
 _READ_APART = frozenset({"accounts", "botToken"})
 _ONLY_ACCOUNT = "default"
-_ACCOUNT_ID = re.compile(r"[A-Za-z0-9_]+")
+_ACCOUNT_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,63}")
 _BOT_PREFIXES = ("bf_", "app_")
 _USER_KEY_PREFIX = "uk_"
 _SERVES_NONE = "with several accounts each needs its own; the channel's serves none of them"
+_KEEP = 'serves no bot beside these accounts: to keep its bot, add it to them: {}: {{"botToken": …}}'
 _NO_TOKEN = FoundSecret(value=SecretStr(""), source="")
 
 Block = Mapping[str, Any]
@@ -58,57 +65,75 @@ class ChannelReader:
         self._raw = raw
         self._around = around
         self._findings = findings
-        self._common = self._settings(raw, CHANNEL_PATH)
+        self._common = self._settings(raw, CHANNEL_PATH, on=raw.get("enabled") is not False)
 
-    def accounts(self) -> dict[str, BotConfig]:
+    def accounts(self, only: Collection[str] = ()) -> dict[str, BotConfig]:
         """Return the bots by lower-case account id, those without mistakes.
 
         An account's settings are its own, else the channel's, else the defaults. It is on only if channel
         and account are. The channel's token serves an account only where there is no other account.
+
+        Args:
+            only: ids of the accounts to look at, in any case; none for all.
         """
-        if "accounts" not in self._raw:
-            found = [self._bot(_ONLY_ACCOUNT, CHANNEL_PATH, {}, single=True)]
-        else:
-            blocks = self._blocks(self._raw["accounts"])
-            if len(blocks) > 1 and "botToken" in self._raw:
-                self._findings.warn(f"{CHANNEL_PATH}.botToken", _SERVES_NONE)
-            found = [
-                self._bot(account_id, _account_path(account_id), block, single=len(blocks) == 1)
-                for account_id, block in blocks.items()
-            ]
+        listed = self._raw.get("accounts", {})
+        if not self._findings.is_object(listed, _ACCOUNTS_PATH):
+            return {}
+        wanted = {each.lower() for each in only}
+        found = []
+        for account_id, block in self._blocks(listed or {_ONLY_ACCOUNT: {}}, wanted).items():
+            path = _account_path(account_id) if listed else CHANNEL_PATH
+            found.append(self._bot(account_id, path, block, single=len(listed) <= 1))
+        if not wanted:
+            self._point_out_spare_token(listed)
         bots = {bot.account_id: bot for bot in found if bot is not None}
+        for off in (bot for bot in bots.values() if wanted and not bot.enabled):
+            self._findings.problem("", switched_off(off))
         self._refuse_shared_tokens(bots)
         return bots
 
-    def _blocks(self, raw: object) -> dict[str, Block]:
-        path = join(CHANNEL_PATH, "accounts")
-        if not self._findings.is_object(raw, path):
-            return {}
-        if not raw:
-            self._findings.problem(path, "is empty: add an account, or leave it out to have just one")
+    def _blocks(self, listed: Block, wanted: Collection[str]) -> dict[str, Block]:
+        """Return the wanted accounts by their ids as written; all where none is named."""
+        known = {str(key).lower() for key in listed}
+        for missing in (each for each in wanted if each not in known):
+            self._findings.problem(
+                "", f"there is no account {missing!r}; known: {', '.join(map(str, listed))}"
+            )
         seen: dict[str, str] = {}
         blocks = {}
-        for key, block in raw.items():
-            account_id = str(key)
+        for key, block in listed.items():
+            account_id, path = str(key), join(_ACCOUNTS_PATH, key)
+            if wanted and account_id.lower() not in wanted:
+                continue
             other = seen.setdefault(account_id.lower(), account_id)
             if not _ACCOUNT_ID.fullmatch(account_id) or is_token(account_id):
-                self._findings.problem(
-                    join(path, key), "account ids are letters, digits and _ only, no token"
-                )
+                text = "account ids are at most 64 letters, digits, _ and -, no - first, no token"
+                self._findings.problem(path, text)
             elif other != account_id:
                 text = f'differs from "{other}" only in case; the two would be one account'
-                self._findings.problem(join(path, key), text)
-            elif self._findings.is_object(block, join(path, key)):
+                self._findings.problem(path, text)
+            elif self._findings.is_object(block, path):
                 blocks[account_id] = block
         return blocks
 
-    def _settings(self, raw: Block, path: str) -> Block | None:
+    def _point_out_spare_token(self, listed: Block) -> None:
+        """Remark upon a token of the channel that no account uses."""
+        tokens = [block.get("botToken") for block in listed.values() if isinstance(block, Mapping)]
+        own = self._raw.get("botToken")
+        if listed and own is not None and own not in tokens and tokens != [None]:
+            name = _ONLY_ACCOUNT if _ONLY_ACCOUNT not in {str(key).lower() for key in listed} else "another"
+            self._findings.warn(f"{CHANNEL_PATH}.botToken", _KEEP.format(f'"{name}"'))
+
+    def _settings(self, raw: Block, path: str, *, on: bool) -> Block | None:
         block = {}
         for key, value in raw.items():
             if key in _WITHOUT_EFFECT:
                 self._findings.warn(join(path, key), "known, but without effect here")
-            elif key not in _READ_APART or (key == "accounts" and path != CHANNEL_PATH):
-                block[key] = self._prepared(key, value, path)
+            elif key in _READ_APART and not (key == "accounts" and path != CHANNEL_PATH):
+                continue
+            elif on or not unset_in(value):
+                plain = settled(value, join(path, key), self._findings)
+                block[key] = self._prepared(key, plain, path)
         known = _WITHOUT_EFFECT | (_READ_APART if path == CHANNEL_PATH else {"botToken"})
         valid = self._findings.validate(BotSettings, block, path, known)
         return None if valid is None else block
@@ -125,9 +150,10 @@ class ChannelReader:
         return value
 
     def _bot(self, account_id: str, path: str, own: Block, *, single: bool) -> BotConfig | None:
-        common, settings = self._common, self._settings(own, path)
         switches = ((CHANNEL_PATH, self._raw), (path, own))
         off = tuple(f"{place}.enabled" for place, block in switches if block.get("enabled") is False)
+        common, settings = self._common, self._settings(own, path, on=not off)
+        place = f"{path if 'botToken' in own else CHANNEL_PATH}.botToken"
         token = self._token(own, path, on=not off, single=single)
         if common is None or settings is None or token is None:
             return None
@@ -140,6 +166,7 @@ class ChannelReader:
             "disabledBy": off,
             "token": token.value,
             "tokenSource": token.source,
+            "tokenProblem": sentence(place, token.problem) if token.problem else "",
         }
         bot = BotConfig.model_validate(merged, by_alias=True, by_name=False)
         if not off:
@@ -157,7 +184,7 @@ class ChannelReader:
             self._findings.problem(f"{path}.botToken", "missing" if single else f"missing: {_SERVES_NONE}")
             return None
         place = f"{place}.botToken"
-        token = read_secret(block["botToken"], place, self._around, self._findings, wanted=on)
+        token = read_secret(block["botToken"], place, self._around, self._findings, wanted=on, patient=True)
         if token is None:
             return None
         value = token.value.get_secret_value()
@@ -181,5 +208,12 @@ class ChannelReader:
                 self._findings.problem(f"{_account_path(account_id)}.botToken", text)
 
 
+def switched_off(bot: BotConfig) -> str:
+    """Return the sentence about an account that somebody asked for and that is off."""
+    return (
+        f'account "{bot.account_id}" is off: {" and ".join(bot.disabled_by) or "its enabled switch"} is false'
+    )
+
+
 def _account_path(account_id: str) -> str:
-    return join(CHANNEL_PATH, "accounts", account_id)
+    return join(_ACCOUNTS_PATH, account_id)

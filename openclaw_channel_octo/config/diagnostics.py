@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 from openclaw_channel_octo.config.base import FrozenModel
 from openclaw_channel_octo.config.model import BotSettings, EmbeddedHostConfig, GuardConfig, Texts
 
-__all__ = ["Findings", "is_token", "join"]
+__all__ = ["Findings", "is_token", "join", "sentence"]
 
 _TOKEN = re.compile(r"(?:bf|app|uk)_[0-9a-f]{16,}", re.IGNORECASE)
 _LONGEST_KEY = 60
@@ -38,14 +38,25 @@ class Findings:
     def __init__(self) -> None:
         self.problems: list[str] = []
         self.warnings: list[str] = []
+        self._excused: set[str] = set()
 
     def problem(self, path: str, text: str) -> None:
-        """Record a mistake at ``path``; the configuration cannot be used."""
-        self.problems.append(_line(path, text))
+        """Record a mistake at ``path``, unless it follows from another; the configuration cannot be used."""
+        if not any(not up or path == up or path.startswith(f"{up}.") for up in self._excused):
+            self.problems.append(sentence(path, text))
+
+    def explain(self, path: str, text: str) -> None:
+        """Record a mistake at ``path`` from which all others there and below follow."""
+        self.problem(path, text)
+        self.excuse(path)
+
+    def excuse(self, path: str) -> None:
+        """Record no further mistake at ``path`` and below: what was to stand there could not be read."""
+        self._excused.add(path)
 
     def warn(self, path: str, text: str) -> None:
         """Record something at ``path`` the operator should know, but that stops nothing."""
-        self.warnings.append(_line(path, text))
+        self.warnings.append(sentence(path, text))
 
     def is_object(self, raw: object, path: str) -> TypeGuard[Mapping[str, Any]]:
         """Return whether ``raw`` is a JSON object, recording a mistake where it is not."""
@@ -101,7 +112,8 @@ class Findings:
         return None
 
 
-def _line(path: str, text: str) -> str:
+def sentence(path: str, text: str) -> str:
+    """Return the line about something at ``path``; what looks like a token is hidden in it."""
     return _TOKEN.sub("[hidden]", f"{path}: {text}" if path else text)
 
 

@@ -19,6 +19,8 @@ __all__ = [
 
 _SECRET_NAME = re.compile(r"AUTH|CRED|KEY|PASS|SECRET|TOKEN", re.IGNORECASE)
 _SUBSTITUTED = re.compile(r"\$\{([A-Z_][A-Z0-9_]*)\}")
+_SHORTHAND = re.compile(r"\$([A-Z][A-Z0-9_]*)")
+_FOR_PROGRAMS = frozenset({"command", "env"})
 _CLEAN = frozenset({"HOME", "LANG", "PATH", "TMPDIR", "TZ"})
 
 
@@ -47,25 +49,28 @@ def looks_secret(name: str) -> bool:
     return _SECRET_NAME.search(name) is not None
 
 
-def read_variables(raw: Any, *, substituted: bool = False) -> frozenset[str]:
+def read_variables(raw: Any) -> frozenset[str]:
     """Return the names of the variables that a configuration reads secrets from, in use or not.
+
+    ``${NAME}`` counts where that name or the key it is the value of looks like that of a secret, unless it is there
+    for a program to see.
 
     Args:
         raw: the decoded file.
-        substituted: whether ``${NAME}`` counts too where the name looks like that of a secret.
     """
     found: set[str] = set()
-    left = [raw]
+    left: list[tuple[str, Any]] = [("", raw)]
     while left:
         match left.pop():
-            case {"source": "env", "id": str() as name}:
+            case _, {"source": "env", "id": str() as name}:
                 found.add(name)
-            case Mapping() as block:
-                left.extend(block.values())
-            case list() | tuple() as values:
-                left.extend(values)
-            case str() as text if substituted:
-                found.update(name for name in _SUBSTITUTED.findall(text) if looks_secret(name))
+            case _, Mapping() as block:
+                left.extend((str(key), value) for key, value in block.items() if key not in _FOR_PROGRAMS)
+            case key, (list() | tuple()) as values:
+                left.extend((key, value) for value in values)
+            case key, str() as text:
+                names = _SUBSTITUTED.findall(text) + _SHORTHAND.findall(text) * looks_secret(key)
+                found.update(name for name in names if looks_secret(name) or looks_secret(key))
     return frozenset(found)
 
 

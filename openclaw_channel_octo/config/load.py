@@ -1,13 +1,7 @@
-"""From ``octo.json`` to the resolved configuration, with every mistake told at once (design §8).
+"""From ``octo.json`` to the resolved configuration, with every mistake told at once (design §8)."""
 
-Over 350 lines: both entry points share how a host, an agent and an account are read.
-"""
-
-import json
 import os
-import re
-from collections.abc import Callable, Collection, Mapping, Sequence
-from importlib import import_module
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +10,10 @@ from msgspec.structs import replace
 
 from openclaw_channel_octo.config.agents import AGENT_KINDS, CommandAgentConfig, EchoAgentConfig
 from openclaw_channel_octo.config.base import FrozenModel
-from openclaw_channel_octo.config.channel import CHANNEL_PATH, ChannelReader
+from openclaw_channel_octo.config.channel import CHANNEL_PATH, ChannelReader, switched_off
 from openclaw_channel_octo.config.diagnostics import Findings, join
 from openclaw_channel_octo.config.environment import read_variables, with_same_value
+from openclaw_channel_octo.config.files import TOO_DEEP, UnreadableConfigError, read_json
 from openclaw_channel_octo.config.model import (
     BotConfig,
     EmbeddedHostConfig,
@@ -27,21 +22,20 @@ from openclaw_channel_octo.config.model import (
     OctoConfig,
 )
 from openclaw_channel_octo.config.openclaw import OpenClawConfig, read_openclaw
-from openclaw_channel_octo.config.secrets import SecretContext, read_regular, read_secret
+from openclaw_channel_octo.config.secrets import SecretContext, read_secret
+from openclaw_channel_octo.config.state_dir import read_file, state_dir_of
+from openclaw_channel_octo.config.variables import beside as beside_file
+from openclaw_channel_octo.config.variables import filled, gateway_environment, settled, unset_in
 from openclaw_channel_octo.errors import ConfigError
 
 __all__ = ["Loaded", "UnreadableConfigError", "load_config", "parse_config", "parse_host", "select_accounts"]
 
 _Host = EmbeddedHostConfig | GatewayHostConfig
 _HOST_PATH = "host"
+_SCHEMA = "$schema"
+"""What editors check a file by."""
 _AGENT_PATH = "host.agent"
-_LARGEST_FILE = 8 * 1024 * 1024
-_TOO_DEEP = "is nested too deeply to be a configuration"
-_JSON5_HINT = "if it is JSON5, first: pip install 'openclaw-channel-octo[json5]'"
-
-
-class UnreadableConfigError(ConfigError):
-    """There is no configuration to judge: the file cannot be read, or is not JSON."""
+_READ_APART = frozenset({"token", "password", "agent"})
 
 
 class Loaded(Struct, frozen=True, kw_only=True):
@@ -50,10 +44,12 @@ class Loaded(Struct, frozen=True, kw_only=True):
     Attributes:
         config: the configuration.
         warnings: what the operator should know, one sentence each, none of them holding a secret.
+        unreadable: why the tokens of some accounts that are on cannot be read now; another account's can.
     """
 
     config: OctoConfig
     warnings: tuple[str, ...]
+    unreadable: tuple[str, ...] = ()
 
 
 def load_config(
@@ -62,27 +58,33 @@ def load_config(
     openclaw: Path | None = None,
     env: Mapping[str, str] = os.environ,
     run_programs: bool = True,
+    accounts: Collection[str] = (),
 ) -> Loaded:
     """Return the configuration in the file ``path``, secrets fetched.
 
     Args:
         path: a JSON file; JSON5 where the ``json5`` package is installed; ``None`` where ``openclaw`` says it all.
         openclaw: a gateway's own file: its gateway is the host, its ``channels.octo`` block the base of ours.
-        env: environment variables.
+        env: environment variables; the file ``.env`` beside ``path`` completes them.
         run_programs: false to only name the programs of ``exec`` references; their secrets stay empty.
+        accounts: the only accounts that are looked at, in any case; none for all.
 
     Raises:
         UnreadableConfigError: the file cannot be read or is not JSON.
-        ConfigError: something in it is wrong; holds every mistake.
+        ConfigError: something in it is wrong, or no account that is on can be used; holds every mistake.
     """
     findings = Findings()
-    raw = {} if path is None else _decoded(_text(path), findings)
     base = Path.cwd() if path is None else path.absolute().parent
+    variables = env if path is None else beside_file(base, env, findings)
+    raw: Any = {}
+    if path is not None:
+        raw = read_file(path, variables, findings)
     if openclaw is not None and isinstance(raw, Mapping):
         host = raw.get("host", {})
         block = host if isinstance(host, Mapping) else {}
         raw = {**raw, "host": {**block, "kind": "gateway", "openclawConfig": str(openclaw.absolute())}}
-    return _parsed(raw, SecretContext(base=base, env=env, run_programs=run_programs), findings)
+    around = SecretContext(base=base, env=variables, process=env, run_programs=run_programs)
+    return _parsed(raw, around, findings, accounts)
 
 
 def parse_config(
@@ -96,7 +98,8 @@ def parse_config(
     """Return the configuration in ``mapping``, for hosts that have already read their file.
 
     Args:
-        mapping: the file's content: ``channels.octo`` and ``host``.
+        mapping: the file's content: ``channels.octo`` and ``host``. Variables in it are filled in; what a file
+            includes is the host's business, and so are files with variables.
         base: folder that relative paths start from.
         env: environment variables.
         run_programs: false to only name the programs of ``exec`` references; their secrets stay empty.
@@ -104,10 +107,12 @@ def parse_config(
             from programs as well.
 
     Raises:
-        ConfigError: something is wrong; holds every mistake.
+        ConfigError: something is wrong, or no account that is on can be used; holds every mistake.
     """
     withheld = with_same_value(env, read_variables(beside))
-    around = SecretContext(base=base.absolute(), env=env, run_programs=run_programs, withheld=withheld)
+    around = SecretContext(
+        base=base.absolute(), env=env, process=env, run_programs=run_programs, withheld=withheld
+    )
     return _parsed(mapping, around, Findings())
 
 
@@ -124,9 +129,10 @@ def parse_host(
     Raises:
         ConfigError: something is wrong; holds every mistake.
     """
-    findings, around = Findings(), SecretContext(base=base.absolute(), env=env)
-    raw = _plain(mapping.get("host", {}))
-    host, _, around = _read_host(raw, _withholding(around, read_variables(mapping)), findings)
+    findings = Findings()
+    around = SecretContext(base=base.absolute(), env=env, process=env)
+    gateway, around = _gateway(mapping, _withholding(around, read_variables(mapping)), findings)
+    host = _read_host(_plain(mapping.get("host", {}), around.env), gateway, around, findings)
     if findings.problems or host is None:
         raise ConfigError(*findings.problems)
     return _without(host, around.withheld)
@@ -149,8 +155,7 @@ def select_accounts(config: OctoConfig, ids: Sequence[str]) -> tuple[BotConfig, 
         if bot is None:
             findings.problem("", f"there is no account {asked!r}; known: {', '.join(config.accounts)}")
         elif not bot.enabled:
-            switches = " and ".join(bot.disabled_by) or "its enabled switch"
-            findings.problem("", f'account "{bot.account_id}" is off: {switches} is false')
+            findings.problem("", switched_off(bot))
         else:
             chosen[bot.account_id] = bot
     if findings.problems:
@@ -158,27 +163,32 @@ def select_accounts(config: OctoConfig, ids: Sequence[str]) -> tuple[BotConfig, 
     return tuple(chosen.values())
 
 
-def _parsed(raw: object, around: SecretContext, findings: Findings) -> Loaded:
+def _parsed(raw: object, around: SecretContext, findings: Findings, only: Collection[str] = ()) -> Loaded:
     host: _Host | None = None
     metrics: MetricsConfig | None = None
     accounts: dict[str, BotConfig] = {}
-    root = _plain(raw)
-    around = _withholding(around, read_variables(root))
+    gateway, around = _gateway(raw, _withholding(around, read_variables(raw)), findings)
+    root = _plain(raw, around.env)
     if _has_only(root, "", ("channels", "host", "metrics"), findings):
-        host, gateway, around = _read_host(root.get("host", {}), around, findings)
+        host = _read_host(root.get("host", {}), gateway, around, findings)
         if "metrics" in root and findings.is_object(root["metrics"], "metrics"):
-            metrics = findings.validate(MetricsConfig, root["metrics"], "metrics")
+            metrics = findings.validate(
+                MetricsConfig, settled(root["metrics"], "metrics", findings), "metrics"
+            )
         channels = root.get("channels", {})
         if _has_only(channels, "channels", ("octo",), findings):
-            accounts = _accounts(channels, gateway.channel if gateway else None, around, findings)
-    if findings.problems or host is None:
-        raise ConfigError(*findings.problems)
-    if not any(bot.enabled for bot in accounts.values()):
+            accounts = _accounts(channels, gateway.channel if gateway else None, around, findings, only)
+    on = [bot for bot in accounts.values() if bot.enabled]
+    unreadable = tuple(bot.token_problem for bot in on if bot.token_problem)
+    if findings.problems or host is None or (on and len(unreadable) == len(on)):
+        raise ConfigError(*findings.problems, *unreadable)
+    if not on:
         findings.warn(CHANNEL_PATH, "no account is on: nothing would run")
     config = OctoConfig(host=host, accounts=accounts, metrics=metrics)
     secrets = (secret.get_secret_value() for secret in config.secrets())
     host = _without(host, with_same_value(around.env, around.withheld, secrets))
-    return Loaded(config=config.model_copy(update={"host": host}), warnings=tuple(findings.warnings))
+    config = config.model_copy(update={"host": host})
+    return Loaded(config=config, warnings=tuple(findings.warnings), unreadable=unreadable)
 
 
 def _without(host: _Host, names: frozenset[str]) -> _Host:
@@ -193,45 +203,54 @@ def _withholding(around: SecretContext, names: Collection[str]) -> SecretContext
     return replace(around, withheld=around.withheld | with_same_value(around.env, names))
 
 
-def _gateway_file(host: Any, around: SecretContext, findings: Findings) -> OpenClawConfig | None:
-    """Return what stands in the gateway's own file, if the host block names one; it is only ever read."""
+def _gateway(
+    raw: Any, around: SecretContext, findings: Findings
+) -> tuple[OpenClawConfig | None, SecretContext]:
+    """Return what stands in the gateway's own file, if the host block names one, and the context with its variables.
+
+    The file is only ever read.
+    """
+    host = _plain(raw.get("host") if isinstance(raw, Mapping) else None, around.env)
     in_gateway = isinstance(host, Mapping) and host.get("kind") == "gateway"
     named = host.get("openclawConfig") if in_gateway else None
-    if not isinstance(named, str) or not named:
-        return None
-    file = around.path(named)
-    about_file = Findings()
+    if not isinstance(named, str) or not named or unset_in(named):
+        return None, around
+    file, about_file = around.path(named), Findings()
+    env = gateway_environment(file, around.process, Path.cwd(), about_file)
     try:
-        raw = _decoded(_text(file), about_file)
-        found = read_openclaw(raw, replace(around, base=file.parent), about_file)
+        content = read_json(file, about_file)
+        found = read_openclaw(content, file, replace(around, base=file.parent, env=env), about_file)
     except UnreadableConfigError as error:
-        findings.problem("host.openclawConfig", f"{file} {error}")
-        return None
+        findings.explain("host.openclawConfig", f"{file} {error}")
+        found = None
     findings.problems += [f"{file}: {problem}" for problem in about_file.problems]
     findings.warnings += [f"{file}: {warning}" for warning in about_file.warnings]
-    return found
+    if found is None:
+        findings.excuse(CHANNEL_PATH)  # what is missing here may stand there
+        return None, around
+    around = replace(around, env={**found.env, **around.env}, providers=found.providers)
+    return found, _withholding(around, found.variables)
 
 
 def _read_host(
-    raw: Any, around: SecretContext, findings: Findings
-) -> tuple[_Host | None, OpenClawConfig | None, SecretContext]:
-    """Return the host, its gateway's own file, and the context without the variables that file reads secrets from."""
-    gateway = _gateway_file(raw, around, findings)
-    around = _withholding(around, gateway.variables if gateway else ())
+    raw: Any, gateway: OpenClawConfig | None, around: SecretContext, findings: Findings
+) -> _Host | None:
     if not findings.is_object(raw, _HOST_PATH):
-        return None, gateway, around
-    named = around.env.get("XDG_STATE_HOME", "")
-    state_home = named if named.startswith("/") else "~/.local/state"
-    block = {**raw, "stateDir": _folder(raw.get("stateDir", f"{state_home}/openclaw-octo"), around)}
-    if raw.get("kind") == "gateway":
-        return _gateway_host(block, gateway, around, findings), gateway, around
+        return None
+    block = {
+        key: value if key in _READ_APART else settled(value, join(_HOST_PATH, key), findings)
+        for key, value in raw.items()
+    }
+    block["stateDir"] = state_dir_of(block, around)
+    if block.get("kind") == "gateway":
+        return _gateway_host(block, gateway, around, findings)
     agent: FrozenModel | None = None
-    if "agent" in raw:
-        agent = _agent(raw["agent"], around, findings)
+    if "agent" in block:
+        agent = _agent(block["agent"], around, findings)
     else:
         findings.warn(_AGENT_PATH, "not set: bots answer with an echo of what they are told")
     block["agent"] = agent or EchoAgentConfig()
-    return findings.validate(EmbeddedHostConfig, block, _HOST_PATH), gateway, around
+    return findings.validate(EmbeddedHostConfig, block, _HOST_PATH)
 
 
 def _gateway_host(
@@ -255,15 +274,17 @@ def _gateway_host(
 
 
 def _agent(raw: object, around: SecretContext, findings: Findings) -> FrozenModel | None:
-    model = findings.choose(AGENT_KINDS, raw, _AGENT_PATH, by="kind")
-    if model is None or not isinstance(raw, Mapping):
+    key = raw.get("apiKey") if isinstance(raw, Mapping) else None
+    plain = {**raw, "apiKey": ""} if isinstance(raw, Mapping) and "apiKey" in raw else raw
+    block = settled(plain, _AGENT_PATH, findings)
+    model = findings.choose(AGENT_KINDS, block, _AGENT_PATH, by="kind")
+    if model is None:
         return None
-    block: dict[str, Any] = dict(raw)
     if "cwd" in block:
         block["cwd"] = _folder(block["cwd"], around)
     if "apiKey" in block and "api_key" in model.model_fields:
-        key = read_secret(block.pop("apiKey"), join(_AGENT_PATH, "apiKey"), around, findings)
-        block["apiKey"] = key.value if key else None
+        found = read_secret(key, join(_AGENT_PATH, "apiKey"), around, findings)
+        block["apiKey"] = found.value if found else None
     return findings.validate(model, block, _AGENT_PATH)
 
 
@@ -272,13 +293,17 @@ def _folder(raw: object, around: SecretContext) -> object:
 
 
 def _accounts(
-    channels: Mapping[str, Any], below: Mapping[str, Any] | None, around: SecretContext, findings: Findings
+    channels: Mapping[str, Any],
+    below: Mapping[str, Any] | None,
+    around: SecretContext,
+    findings: Findings,
+    only: Collection[str],
 ) -> dict[str, BotConfig]:
     block = channels.get("octo", {}) if below is None else _laid_over(below, channels.get("octo", {}))
     if below is None and "octo" not in channels:
         findings.problem(CHANNEL_PATH, "missing: the bots are configured there")
     elif findings.is_object(block, CHANNEL_PATH):
-        return ChannelReader(block, around, findings).accounts()
+        return ChannelReader(block, around, findings).accounts(only)
     return {}
 
 
@@ -293,74 +318,20 @@ def _has_only(raw: Any, path: str, known: Sequence[str], findings: Findings) -> 
     if not findings.is_object(raw, path):
         return False
     for key in raw:
-        if key not in known:
+        if key not in known and key != _SCHEMA:
             findings.unknown(path, key, known)
+            if not _has_bots(raw):
+                findings.excuse(CHANNEL_PATH)  # it may be the misspelt place of the bots
     return True
 
 
-def _plain(raw: Any) -> Any:
-    """Return what a host has read as dictionaries. Raises `ConfigError`."""
+def _has_bots(raw: Mapping[str, Any]) -> bool:
+    return "channels" in raw or "octo" in raw
 
-    def as_dicts(value: Any) -> Any:
-        return {key: as_dicts(inner) for key, inner in value.items()} if isinstance(value, Mapping) else value
 
+def _plain(raw: Any, env: Mapping[str, str]) -> Any:
+    """Return what a host has read as dictionaries and lists, variables filled in. Raises `ConfigError`."""
     try:
-        return as_dicts(raw)
+        return filled(raw, env)
     except RecursionError:
-        raise ConfigError(_TOO_DEEP) from None
-
-
-def _text(path: Path) -> str:
-    try:
-        content, _ = read_regular(path, _LARGEST_FILE)
-        return content.decode("utf-8-sig")
-    except OSError as error:
-        reason = error.strerror
-    except UnicodeDecodeError:
-        reason = "it is not UTF-8 text"
-    except ValueError:
-        reason = "nothing can have that name"
-    raise UnreadableConfigError(f"cannot be read: {reason}")
-
-
-def _decoded(text: str, findings: Findings) -> Any:
-    twice: list[str] = []
-
-    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        content = dict(pairs)
-        if len(content) < len(pairs):
-            keys = [key for key, _ in pairs]
-            twice.extend(sorted({key for key in keys if keys.count(key) > 1}))
-        return content
-
-    raw: Any = None
-    trouble = ""
-    try:
-        raw = json.loads(text, object_pairs_hook=unique)
-    except json.JSONDecodeError as error:
-        trouble = f"line {error.lineno}, column {error.colno}"
-    except ValueError:
-        trouble = "a number is too long"
-    except RecursionError:
-        raise UnreadableConfigError(_TOO_DEEP) from None
-    if trouble:
-        twice.clear()
-        raw = _json5(text, unique, f"is not JSON ({trouble})")
-    for key in twice:
-        findings.problem(join("", key), "this key is written twice in one object")
-    return raw
-
-
-def _json5(text: str, unique: Callable[[list[tuple[str, Any]]], dict[str, Any]], otherwise: str) -> Any:
-    try:
-        loads = import_module("json5").loads
-    except ImportError:
-        raise UnreadableConfigError(f"{otherwise}; {_JSON5_HINT}") from None
-    try:
-        return loads(text, object_pairs_hook=unique)
-    except RecursionError:
-        raise UnreadableConfigError(f"{otherwise}; as JSON5 it {_TOO_DEEP}") from None
-    except ValueError as error:
-        found = re.match(r"<string>:(\d+) .* at column (\d+)$", str(error), re.DOTALL)
-    where = f" (line {found[1]}, column {found[2]})" if found else ""
-    raise UnreadableConfigError(f"{otherwise}, nor JSON5{where}")
+        raise ConfigError(TOO_DEEP) from None

@@ -232,12 +232,14 @@ class BotConfig(BotSettings):
         account_id: the account's id, lower case.
         token: the bot token; empty where the account is off or `token_source` was not read.
         token_source: where the token comes from, fit to be shown; empty when none is configured.
+        token_problem: why the token cannot be read now, with its place in the file; empty when nothing is wrong.
         disabled_by: paths of the switches that turn this account off; empty exactly when `enabled`.
     """
 
     account_id: str
     token: SecretStr
     token_source: str = ""
+    token_problem: str = ""
     disabled_by: Annotated[tuple[str, ...], Strict(strict=False)] = ()
 
     def turn_budget_s(self, host_timeout_s: float) -> float:

@@ -2,6 +2,8 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 from msgspec.structs import replace
@@ -9,7 +11,9 @@ from pydantic import SecretStr
 
 from openclaw_channel_octo.config.diagnostics import Findings, join
 from openclaw_channel_octo.config.environment import read_variables
+from openclaw_channel_octo.config.files import with_includes
 from openclaw_channel_octo.config.secrets import SecretContext, read_secret
+from openclaw_channel_octo.config.variables import filled, inline_variables, settled
 from openclaw_channel_octo.session import route
 from openclaw_channel_octo.session.key import CHANNEL
 from openclaw_channel_octo.values import SecretStruct
@@ -19,10 +23,8 @@ __all__ = ["OpenClawConfig", "read_openclaw"]
 DEFAULT_PORT = 18789
 _LARGEST_PORT = 65_535
 _PORT = re.compile(r"[0-9]{1,5}")
-_VARIABLE = re.compile(r"\$(\$?)\{([A-Z_][A-Z0-9_]*)\}")
 _PORT_IN_ENV = re.compile(r"(?:[^:]+:|\[[^\]]+\]:)?([0-9]{1,5})")
-_BLOCKS = ("gateway", "agents", "bindings", "session", "channels")
-_NO_INCLUDE = "is not followed: name a file that holds gateway, agents, bindings, session and channels itself"
+_BLOCKS = ("gateway", "agents", "bindings", "session", "channels", "secrets", "env")
 _FALLBACKS = frozenset({"OPENCLAW_GATEWAY_TOKEN", "OPENCLAW_GATEWAY_PASSWORD"})
 _KINDS = {"direct": "direct", "dm": "direct", "group": "group", "channel": "group"}
 
@@ -36,12 +38,14 @@ class OpenClawConfig(SecretStruct, frozen=True, kw_only=True):
         url: where the gateway listens.
         token: its shared token, ``None`` where the file names none.
         password: its password, likewise.
-        channel: its ``channels.octo`` block, ``None`` where it has none.
+        channel: its ``channels.octo`` block, ``None`` where it has none; variables are filled in.
         routing: which agent and session a conversation belongs to.
         variables: names of the environment variables that it reads secrets from.
+        env: the variables the gateway has, those of its file among them.
+        providers: its block ``secrets``.
     """
 
-    HIDDEN: ClassVar = frozenset({"channel"})
+    HIDDEN: ClassVar = frozenset({"channel", "env", "providers"})
 
     url: str
     token: SecretStr | None = None
@@ -49,38 +53,47 @@ class OpenClawConfig(SecretStruct, frozen=True, kw_only=True):
     channel: Block | None = None
     routing: route.Routing
     variables: frozenset[str] = _FALLBACKS
+    env: Mapping[str, str] = MappingProxyType({})
+    providers: Block = MappingProxyType({})
 
 
-def read_openclaw(raw: object, around: SecretContext, findings: Findings) -> OpenClawConfig | None:
+def read_openclaw(
+    raw: object, file: Path, around: SecretContext, findings: Findings
+) -> OpenClawConfig | None:
     """Return what the file says, or ``None`` with every mistake in ``findings``.
 
     Keys we have no use for are the gateway's business, whatever they hold.
 
     Args:
         raw: the decoded file.
-        around: environment, and the folder of the file.
+        file: where it was read, absolute: what it includes lies around it.
+        around: the gateway's variables but those in the file itself, and the folder of the file.
         findings: takes mistakes and warnings.
     """
     if not findings.is_object(raw, ""):
         return None
-    if "$include" in raw:
-        findings.problem("$include", _NO_INCLUDE)
-        return None
     before = len(findings.problems)
-    around = replace(around, env=_inline_variables(raw.get("env")) | dict(around.env))
     try:
-        blocks = {key: _substituted(raw[key], around.env) for key in _BLOCKS if key in raw}
+        whole = with_includes(raw, file, around.env, findings, only=_BLOCKS)
+        if not findings.is_object(whole, ""):
+            return None
+        env = inline_variables(whole.get("env"), around.env)
+        blocks = filled(whole, env)
     except RecursionError:
         findings.problem("", "is nested too deeply")
         return None
-    reader = _Reader(blocks, around, findings)
+    providers = blocks.get("secrets")
+    providers = providers if isinstance(providers, Mapping) else {}
+    reader = _Reader(blocks, replace(around, env=env, providers=providers), findings)
     found = OpenClawConfig(
         url=reader.url(),
         token=reader.secret("token"),
         password=reader.secret("password"),
         channel=reader.channel(),
         routing=reader.routing(),
-        variables=_FALLBACKS | read_variables(raw, substituted=True),
+        variables=_FALLBACKS | read_variables(raw) | read_variables(whole),
+        env=env,
+        providers=providers,
     )
     return found if len(findings.problems) == before else None
 
@@ -100,11 +113,10 @@ class _Reader:
     def url(self) -> str:
         """Return the address: the remote one in mode ``remote``, else the port on this machine."""
         if self._remote:
-            url = self._access.get("url")
-            if isinstance(url, str) and url and not _VARIABLE.search(url):
+            url = settled(self._access.get("url"), "gateway.remote.url", self._findings)
+            if isinstance(url, str) and url:
                 return url
-            text = "missing, or its environment variable is not set, although gateway.mode is remote"
-            self._findings.problem("gateway.remote.url", text)
+            self._findings.problem("gateway.remote.url", "missing, although gateway.mode is remote")
         tls = self._block(self._gateway, "tls", "gateway").get("enabled") is True
         return f"{'wss' if tls else 'ws'}://127.0.0.1:{self._port()}"
 
@@ -116,12 +128,16 @@ class _Reader:
         variable = f"OPENCLAW_GATEWAY_{kind.upper()}"
         named = self._around.env.get(variable, "").strip()
         value = self._access.get(kind)
-        foreign = isinstance(value, Mapping) and value.get("source") != "env"
-        if value and not foreign:
-            secret = read_secret(value, path, self._around, self._findings)
-            return secret.value if secret else None
-        if value and not named:
-            self._findings.problem(path, f"secret providers of a gateway are not asked: set {variable}")
+        if not value:
+            return SecretStr(named) if named else None
+        if isinstance(value, Mapping):
+            usual = self._block(self._block(self._raw, "secrets", ""), "defaults", "secrets")
+            value = {"provider": usual.get(str(value.get("source"))) or "default", **value}
+        found = read_secret(value, path, self._around, self._findings, patient=True)
+        if found is None or not found.problem:
+            return found.value if found else None
+        if not named:
+            self._findings.problem(path, f"{found.problem} ({variable} would do instead)")
         return SecretStr(named) if named else None
 
     def channel(self) -> Block | None:
@@ -148,10 +164,9 @@ class _Reader:
             for key, agent in self._block(self._agents, "entries", "agents").items():
                 yield route.canonical_id(str(key)), agent if isinstance(agent, Mapping) else {}
             return
-        for number, agent in enumerate(self._list(self._agents, "list", "agents")):
+        for agent in self._list(self._agents, "list", "agents"):
             if not isinstance(agent, Mapping):
                 continue
-            self._check_whole(agent, f"agents.list[{number}]")
             if isinstance(agent.get("id"), str) and agent["id"].strip():
                 yield route.canonical_id(agent["id"]), agent
 
@@ -187,7 +202,6 @@ class _Reader:
             path = f"bindings[{number}]"
             if not isinstance(raw, Mapping) or raw.get("type", "route") != "route":
                 continue
-            self._check_whole(raw, path)
             match = self._block(raw, "match", path)
             spaces = [str(match.get(key) or "").strip() for key in ("guildId", "teamId")]
             ours = str(match.get("channel", "")).strip().lower() == CHANNEL
@@ -226,8 +240,9 @@ class _Reader:
         return None
 
     def _port(self) -> int:
+        port = settled(self._gateway.get("port", DEFAULT_PORT), "gateway.port", self._findings)
         named = _PORT_IN_ENV.fullmatch(self._around.env.get("OPENCLAW_GATEWAY_PORT", "").strip())
-        for text in (named[1] if named else "", str(self._gateway.get("port", DEFAULT_PORT))):
+        for text in (named[1] if named else "", str(port)):
             if _PORT.fullmatch(text) and 0 < int(text) <= _LARGEST_PORT:
                 return int(text)
         self._findings.problem("gateway.port", "must be a port number")
@@ -237,49 +252,14 @@ class _Reader:
         value = block.get(key)
         if value is None or not self._findings.is_object(value, join(path, key)):
             return {}
-        self._check_whole(value, join(path, key))
         return value
 
     def _list(self, block: Block, key: str, path: str) -> list[Any]:
         value = block.get(key)
         if value is None or isinstance(value, list):
             return value or []
-        if isinstance(value, Mapping) and "$include" in value:
-            self._check_whole(value, join(path, key))
-        else:
-            self._findings.problem(join(path, key), "must be a list: [ … ]")
+        self._findings.problem(join(path, key), "must be a list: [ … ]")
         return []
-
-    def _check_whole(self, block: Block, path: str) -> None:
-        if "$include" in block:
-            self._findings.problem(join(path, "$include"), _NO_INCLUDE)
-
-
-def _inline_variables(raw: object) -> dict[str, str]:
-    """Return the variables a file brings itself; the process environment goes before them."""
-    block = raw if isinstance(raw, Mapping) else {}
-    inner = block.get("vars")
-    named = {**(inner if isinstance(inner, Mapping) else {}), **block}
-    return {
-        str(key): value
-        for key, value in named.items()
-        if isinstance(value, str) and value.strip() and not _VARIABLE.search(value)
-    }
-
-
-def _substituted(value: Any, env: Mapping[str, str]) -> Any:
-    """Return ``value`` with every ``${NAME}`` in it replaced by the environment variable, as the gateway does.
-
-    A text that is nothing but a variable that is not set becomes the reference to it: who needs it will tell.
-    """
-    if isinstance(value, str):
-        whole = _VARIABLE.fullmatch(value)
-        if whole and not whole[1] and not env.get(whole[2]):
-            return {"source": "env", "id": whole[2]}
-        return _VARIABLE.sub(lambda one: one[0][1:] if one[1] else env.get(one[2]) or one[0], value)
-    if isinstance(value, Mapping):
-        return {key: _substituted(inner, env) for key, inner in value.items()}
-    return [_substituted(inner, env) for inner in value] if isinstance(value, list) else value
 
 
 def _peer(raw: object) -> route.Peer | None:

@@ -33,7 +33,9 @@ def report_text(config: OctoConfig) -> str:
 
 
 def _bot(bot: BotConfig) -> dict[str, Any]:
-    hidden = {"account_id", "token", "token_source"} | (set() if bot.disabled_by else {"disabled_by"})
+    hidden = {"account_id", "token", "token_source", "token_problem"} | (
+        set() if bot.disabled_by else {"disabled_by"}
+    )
     settings = bot.model_dump(mode="json", by_alias=True, exclude=hidden)
     settings["wsUrl"] = _without_query(bot.ws_url) if bot.ws_url else "[as the server says]"
     settings["dispatchTimeoutMs"] = bot.dispatch_timeout_ms or "[host.timeoutSeconds]"

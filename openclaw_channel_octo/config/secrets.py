@@ -1,33 +1,28 @@
 """Secrets that stand in the configuration or are fetched from where it points (reference-behaviour §2.5)."""
 
-import errno
-import os
 import re
-import stat
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from types import MappingProxyType
+from typing import Annotated, Any, ClassVar, Literal
 
 from msgspec import Struct
 from pydantic import AfterValidator, Field, SecretStr
 
 from openclaw_channel_octo.config.base import FrozenModel
 from openclaw_channel_octo.config.diagnostics import Findings, is_token
-from openclaw_channel_octo.config.environment import Inheritance, as_bytes, environment_bytes, looks_secret
+from openclaw_channel_octo.config.environment import Inheritance, looks_secret
+from openclaw_channel_octo.config.fetching import UnreadableError, is_open_to_others, output_of, text_of
+from openclaw_channel_octo.config.providers import ProviderRef, provided
+from openclaw_channel_octo.config.variables import not_set, settled, unset_in
 from openclaw_channel_octo.values import SecretStruct
 
-__all__ = ["FoundSecret", "SecretContext", "read_regular", "read_secret", "secret_variables"]
+__all__ = ["FoundSecret", "SecretContext", "read_secret", "secret_variables"]
 
 _PROGRAM_LIMIT_S = 10.0
 _LARGEST_SECRET = 64 * 1024
-_KINDS = {
-    stat.S_IFDIR: "it is a folder",
-    stat.S_IFIFO: "it is a pipe",
-    stat.S_IFSOCK: "it is a socket",
-    stat.S_IFCHR: "it is a device",
-    stat.S_IFBLK: "it is a device",
-}
+_SHORTHAND = re.compile(r"\$([A-Z][A-Z0-9_]{0,127})")
+"""A gateway's other way to name a variable, where a secret is expected."""
 
 
 class SecretContext(SecretStruct, frozen=True, kw_only=True):
@@ -35,36 +30,45 @@ class SecretContext(SecretStruct, frozen=True, kw_only=True):
 
     Attributes:
         base: absolute folder that relative paths start from.
-        env: environment variables.
+        env: environment variables, those of ``.env`` files among them.
+        process: those of the process alone.
         run_programs: whether ``exec`` references are run or only named.
         withheld: names of the variables that programs do not inherit.
+        providers: the block ``secrets`` of a gateway's file, ``None`` where there is no such file.
     """
 
-    HIDDEN: ClassVar = frozenset({"env"})
+    HIDDEN: ClassVar = frozenset({"env", "process", "providers"})
 
     base: Path
     env: Mapping[str, str]
+    process: Mapping[str, str] = MappingProxyType({})
     run_programs: bool = True
     withheld: frozenset[str] = frozenset()
+    providers: Mapping[str, Any] | None = None
+
+    @property
+    def home(self) -> Path:
+        """The home folder."""
+        home = self.env.get("HOME")
+        return Path(home) if home else Path.home()
 
     def path(self, text: str) -> Path:
         """Return the absolute path of ``text``; a leading ``~/`` is the home folder."""
-        if text == "~" or text.startswith("~/"):
-            home = self.env.get("HOME")
-            return (Path(home) if home else Path.home()) / text[2:]
-        return self.base / text
+        return self.home / text[2:] if text == "~" or text.startswith("~/") else self.base / text
 
 
 class FoundSecret(Struct, frozen=True, kw_only=True):
     """A secret and where it came from.
 
     Attributes:
-        value: the secret; empty where it was not to be read.
+        value: the secret; empty where it was not to be read, or cannot be.
         source: words for the operator that reveal nothing, such as ``environment variable OCTO_TOKEN``.
+        problem: why it cannot be read now, empty when it can.
     """
 
     value: SecretStr
     source: str
+    problem: str = ""
 
 
 def _variable(name: str) -> str:
@@ -93,7 +97,7 @@ class _ExecRef(FrozenModel):
     command: _Command = Field(repr=False)
 
 
-_Ref = _EnvRef | _FileRef | _ExecRef
+_Ref = _EnvRef | _FileRef | _ExecRef | ProviderRef
 _SOURCES: Mapping[str, type[FrozenModel]] = {"env": _EnvRef, "file": _FileRef, "exec": _ExecRef}
 
 
@@ -103,11 +107,17 @@ def secret_variables(env: Mapping[str, str]) -> tuple[SecretStr, ...]:
 
 
 class _UnusableError(Exception):
-    """What stands there is or leads to no secret; the message says why without naming what it points to."""
+    """What stands there is no secret and leads to none; the message says why without naming what it points to."""
 
 
 def read_secret(
-    raw: object, path: str, around: SecretContext, findings: Findings, *, wanted: bool = True
+    raw: object,
+    path: str,
+    around: SecretContext,
+    findings: Findings,
+    *,
+    wanted: bool = True,
+    patient: bool = False,
 ) -> FoundSecret | None:
     """Return the secret that ``raw`` is or points to, ``None`` with a mistake recorded.
 
@@ -117,49 +127,88 @@ def read_secret(
         around: environment, folder, and whether programs may be run.
         findings: takes mistakes and remarks.
         wanted: false where the secret will not be used: its form is checked, a reference is not followed.
+        patient: whether a secret that only cannot be read now is no mistake, but returned with its ``problem``.
     """
+    source = "configuration file"
     try:
-        if isinstance(raw, str):
-            return _checked(raw, "configuration file")
-        ref = _reference(raw, path, findings)
+        ref = _reference(raw, path, around, findings)
+        if isinstance(ref, str):
+            return FoundSecret(value=_usable(ref, source, _UnusableError), source=source)
         if ref is None:
             return None
         source = _source(ref, around)
-        if not wanted or (isinstance(ref, _ExecRef) and not around.run_programs):
+        if not wanted or (ref.source == "exec" and not around.run_programs):
             return FoundSecret(value=SecretStr(""), source=source)
-        return _checked(_follow(ref, path, around, findings).strip(), source)
+        text = _follow(ref, path, around, findings).strip()
+        return FoundSecret(value=_usable(text, source, UnreadableError), source=source)
+    except UnreadableError as error:
+        if patient or not wanted:
+            return FoundSecret(value=SecretStr(""), source=source, problem=str(error) if wanted else "")
+        problem = str(error)
     except _UnusableError as error:
-        findings.problem(path, str(error))
-        return None
+        problem = str(error)
+    findings.problem(path, problem)
+    return None
 
 
-def _reference(raw: object, path: str, findings: Findings) -> _Ref | None:
+def _reference(raw: object, path: str, around: SecretContext, findings: Findings) -> _Ref | str | None:
+    if isinstance(raw, str):
+        return _text(raw, path, findings)
     if not isinstance(raw, Mapping):
         raise _UnusableError('must be a string or a reference such as {"source": "env", "id": "NAME"}')
-    model = findings.choose(_SOURCES, raw, path, by="source")
+    model: type[FrozenModel] | None = ProviderRef
+    if not _of_provider(raw, around):
+        model = findings.choose(_SOURCES, raw, path, by="source")
     if model is None:
         return None
-    block = dict(raw)
+    block = dict(settled(raw, path, findings))
     if any(isinstance(part, str) and is_token(part) for part in block.values()):
         raise _UnusableError("holds a token where a reference belongs: give the token itself as a string")
-    if model is not _EnvRef and "provider" in block:
-        raise _UnusableError(
-            "secret providers of a gateway are not read: name the file or the program itself"
-        )
-    if model is _ExecRef and "id" in block:
-        program = block["id"]
-        if isinstance(program, str) and len(program.split()) > 1:
-            raise _UnusableError("no shell is used: give program and arguments as a list of strings")
-        if "command" not in block:
-            block["command"] = [block.pop("id")] if isinstance(program, str) else block.pop("id")
+    if model is _ExecRef:
+        _lay_out_command(block)
     ref = findings.validate(model, block, path)
     return ref if isinstance(ref, _Ref) else None
 
 
+def _text(raw: str, path: str, findings: Findings) -> _Ref | str | None:
+    """Return the secret that a text is, or the reference to the variable it consists of."""
+    named = _SHORTHAND.fullmatch(raw)
+    if variable := named[1] if named else getattr(raw, "variable", ""):
+        return findings.validate(_EnvRef, {"source": "env", "id": variable}, path)
+    if unset := unset_in(raw):
+        raise UnreadableError(not_set(*unset))
+    return str(raw)
+
+
+def _of_provider(raw: Mapping[str, Any], around: SecretContext) -> bool:
+    """Return whether a reference names a secret provider; that of a variable may, without there being any."""
+    if "provider" not in raw or (raw.get("source") == "env" and around.providers is None):
+        return False
+    if around.providers is None:
+        raise _UnusableError(
+            "names a secret provider of a gateway: read the gateway's file as well, with --openclaw, "
+            "or name the file or the program itself"
+        )
+    return True
+
+
+def _lay_out_command(block: dict[str, Any]) -> None:
+    """Put what ``id`` says of a program where it belongs."""
+    if "id" not in block:
+        return
+    program = block["id"]
+    if isinstance(program, str) and len(program.split()) > 1:
+        raise _UnusableError("no shell is used: give program and arguments as a list of strings")
+    if "command" not in block:
+        block["command"] = [block.pop("id")] if isinstance(program, str) else block.pop("id")
+
+
 def _source(ref: _Ref, around: SecretContext) -> str:
     match ref:
-        case _EnvRef():
+        case ProviderRef(source="env") | _EnvRef():
             return f"environment variable {ref.id}"
+        case ProviderRef():
+            return f"secret provider {ref.provider}"
         case _FileRef():
             return f"file {around.path(ref.id)}"
         case _ExecRef():
@@ -168,86 +217,35 @@ def _source(ref: _Ref, around: SecretContext) -> str:
 
 def _follow(ref: _Ref, path: str, around: SecretContext, findings: Findings) -> str:
     match ref:
+        case ProviderRef():
+            found = provided(ref, around.providers or {}, around.env, around.home)
+            if found.remark:
+                findings.warn(path, found.remark)
+            return found.value
         case _EnvRef():
             if ref.id not in around.env:
-                raise _UnusableError(f"the environment variable {ref.id} is not set")
+                raise UnreadableError(not_set(ref.id))
             return around.env[ref.id]
         case _FileRef():
             return _file(around.path(ref.id), path, findings)
         case _ExecRef():
-            return _output(ref.command, around)
+            env = Inheritance(withheld=around.withheld).of(around.process)  # a .env may be anybody's
+            return output_of(ref.command, env=env, cwd=around.base, within_s=_PROGRAM_LIMIT_S)
 
 
 def _file(file: Path, path: str, findings: Findings) -> str:
     try:
-        content, mode = read_regular(file, _LARGEST_SECRET)
-        text = content.decode("utf-8")
-    except OSError as error:
-        raise _UnusableError(f"the file named there cannot be read: {error.strerror}") from None
-    except ValueError:
-        raise _UnusableError("the file named there has no valid name or is no UTF-8 text") from None
-    if mode & (stat.S_IRGRP | stat.S_IROTH):
+        text, mode = text_of(file, _LARGEST_SECRET)
+    except UnreadableError as error:
+        raise UnreadableError(f"the file named there {error}") from None
+    if is_open_to_others(mode):
         findings.warn(path, f"other users can read {file}: chmod 600 it")
     return text
 
 
-def read_regular(path: Path, most: int) -> tuple[bytes, int]:
-    """Return the content of a regular file and its mode. Programs that are started meanwhile do not inherit it.
-
-    Args:
-        path: the file; links are followed.
-        most: most bytes it may have.
-
-    Raises:
-        OSError: it cannot be read, is larger, or is no regular file: a pipe would be waited for, and only to
-            open a device can do something.
-        ValueError: nothing can have that name.
-    """
-    _require_regular(path.stat())
-    # It may be another file by now; O_NONBLOCK does not wait for the other end of a pipe.
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
-    with os.fdopen(descriptor, "rb") as file:
-        found = os.fstat(descriptor)
-        _require_regular(found)
-        content = file.read(most + 1)
-    if len(content) > most:
-        raise OSError(errno.EFBIG, f"it is larger than {most} bytes")
-    return content, found.st_mode
-
-
-def _require_regular(found: os.stat_result) -> None:
-    if not stat.S_ISREG(found.st_mode):
-        kind = _KINDS.get(stat.S_IFMT(found.st_mode), "it is something else")
-        raise OSError(errno.EINVAL, f"{kind}, not a regular file")
-
-
-def _output(command: tuple[str, ...], around: SecretContext) -> str:
-    try:
-        done = subprocess.run(
-            [as_bytes(part) for part in command],
-            check=False,
-            cwd=around.base,
-            env=environment_bytes(Inheritance(withheld=around.withheld).of(around.env), {}),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            timeout=_PROGRAM_LIMIT_S,
-        )
-        text = done.stdout.decode("utf-8")
-    except OSError as error:
-        raise _UnusableError(f"the program cannot be started: {error.strerror}") from None
-    except subprocess.TimeoutExpired:
-        raise _UnusableError(f"the program did not end within {_PROGRAM_LIMIT_S:g} s") from None
-    except ValueError:
-        raise _UnusableError("the program's name or its output is no valid text") from None
-    if done.returncode:
-        raise _UnusableError(f"the program failed with exit code {done.returncode}; try it by hand")
-    return text
-
-
-def _checked(value: str, source: str) -> FoundSecret:
+def _usable(value: str, source: str, otherwise: type[Exception]) -> SecretStr:
     if not value.strip():
-        raise _UnusableError(f"is blank (from the {source})")
+        raise otherwise(f"is blank (from the {source})")
     if not (value.isascii() and value.isprintable() and " " not in value):
-        raise _UnusableError(f"must be one word of printable ASCII (from the {source})")
-    return FoundSecret(value=SecretStr(value), source=source)
+        raise otherwise(f"must be one word of printable ASCII (from the {source})")
+    return SecretStr(value)

@@ -40,10 +40,12 @@ class GroupAccess(Struct, frozen=True, kw_only=True):
     Attributes:
         enabled: whether the bot answers there at all.
         allow_from: who may talk to it there, whatever the policy; ``None`` leaves it to the policy.
+        require_mention: whether a message there has to address the bot; ``None`` leaves it to what holds elsewhere.
     """
 
     enabled: bool = True
     allow_from: frozenset[str] | None = None
+    require_mention: bool | None = None
 
 
 class AccessPolicy(Struct, frozen=True, kw_only=True):
@@ -88,6 +90,17 @@ class AccessPolicy(Struct, frozen=True, kw_only=True):
         if channel.type == ChannelType.PERSON:
             return self._direct_refusal(bare)
         return self._group_refusal(channel, bare)
+
+    def requires_mention(self, group_no: str, otherwise: bool) -> bool:
+        """Return whether a message in a group, or a thread of it, has to address the bot to be answered.
+
+        Args:
+            group_no: the group.
+            otherwise: what holds where neither its entry nor that of all groups says so.
+        """
+        entries = (self.groups.get(group_no), self.groups.get(ANYONE))
+        said = [entry.require_mention for entry in entries if entry is not None]
+        return next((one for one in said if one is not None), otherwise)
 
     def _direct_refusal(self, uid: str) -> str:
         if self.dm == "disabled":

@@ -28,7 +28,7 @@ from openclaw_channel_octo.runtime.actions.types import ActionContext, requester
 from openclaw_channel_octo.runtime.background import uninterrupted
 from openclaw_channel_octo.runtime.bot import Bot
 from openclaw_channel_octo.runtime.connection.lease import FileLease, lease_folder
-from openclaw_channel_octo.runtime.connection.supervisor import ConnectionStatus
+from openclaw_channel_octo.runtime.connection.supervisor import ConnectionStatus, tokenless
 from openclaw_channel_octo.runtime.connection.transport import Tap, TransportFactory, open_websocket
 from openclaw_channel_octo.runtime.delivery.outputs import Outputs
 from openclaw_channel_octo.runtime.metrics import BotMetrics
@@ -103,6 +103,7 @@ class OctoChannel:
         self._shared: ChannelContext | None = None
         self._changing = asyncio.Lock()
         self._hidden = ExitStack()
+        self._tokenless = tokenless(config.accounts.values(), self._clock.wall_ms())
 
     @staticmethod
     def config_schema() -> dict[str, Any]:
@@ -119,11 +120,13 @@ class OctoChannel:
             host: runs the turns; the same for all bots of this channel.
 
         Raises:
-            ConfigError: no such account, or it is switched off.
+            ConfigError: no such account, it is switched off, or its token could not be read.
             HostError: another host is in use already, or the state folder is another user's or cannot be made.
             StoreError: the journal cannot be opened.
         """
         (account,) = select_accounts(self._config, [account_id])
+        if account.token_problem:
+            raise ConfigError(account.token_problem)
         async with self._changing:
             shared = await self._open(host)
             if account.account_id in self._bots:
@@ -247,7 +250,7 @@ class OctoChannel:
     def status(self) -> ChannelStatus:
         """Return how the bots are at this moment."""
         return ChannelStatus(
-            bots={name: bot.connection for name, bot in self._bots.items()},
+            bots=self._tokenless | {name: bot.connection for name, bot in self._bots.items()},
             turns=self._shared.runs.active if self._shared else {},
             lanes=self._shared.lanes.depths if self._shared else {},
             failing={name: bot.failing for name, bot in self._bots.items() if bot.failing},

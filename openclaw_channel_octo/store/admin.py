@@ -142,6 +142,13 @@ class JournalAdmin:
                 for account, counts in found.items()
             }
 
+    def accounts(self) -> list[str]:
+        """Return the accounts that the journal knows, in order. Raises `StoreError`."""
+        tables = ("inbound", "cursor", "paired", "pairing_request")
+        query = " UNION ".join(f"SELECT account FROM {table}" for table in tables)  # noqa: S608  # names of ours
+        with self._opened("ro") as db:
+            return [str(account) for (account,) in db.execute(f"{query} ORDER BY account")]
+
     def retry(self, row: JournalRow, now_ms: int) -> bool:
         """Let the bot answer a dead letter, or what a notice ended before any run, at its next start.
 
@@ -201,7 +208,8 @@ class JournalAdmin:
         try:
             if not self._path.exists():
                 raise StoreError(
-                    f"there is no journal at {self._path}: give the state folder of the bots with --store"
+                    f"there is no journal at {self._path}: name the bots' state folder with --store, or their "
+                    "configuration with --config"
                 )
             uri = f"{self._path.resolve().as_uri()}?mode={mode}"
             db = sqlite3.connect(uri, uri=True, timeout=_BUSY_S, isolation_level=None)

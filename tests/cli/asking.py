@@ -9,7 +9,7 @@ from typing import Any
 
 from click.testing import CliRunner, Result
 
-from openclaw_channel_octo.cli import main
+from openclaw_channel_octo.cli.app import main
 from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.control.calls import register_calls
 from openclaw_channel_octo.control.server import ControlServer

@@ -56,6 +56,16 @@ def test_every_mistake_is_shown_at_once(check: Check, tmp_path: Path) -> None:
     ]
 
 
+def test_a_token_that_cannot_be_read_is_a_mistake_although_the_other_bots_would_run(check: Check) -> None:
+    accounts = {"good": {"botToken": TOKEN}, "bad": {"botToken": "${NOT_SET_ANYWHERE}"}}
+    (problem,) = json.loads(check({"channels": {"octo": {"accounts": accounts}}}, "--json", code=1).stdout)[
+        "problems"
+    ]
+    assert (
+        problem == "channels.octo.accounts.bad.botToken: the environment variable NOT_SET_ANYWHERE is not set"
+    )
+
+
 def test_a_single_mistake_is_counted_as_one(check: Check) -> None:
     assert check(good(laneLength=0), code=1).stderr.splitlines()[0].endswith(": 1 mistake")
 

@@ -379,6 +379,17 @@ async def test_what_is_broken_is_named_first_with_what_to_do(
     assert advice.startswith("    → ")
 
 
+async def test_a_bot_whose_token_cannot_be_read_is_named_and_hides_no_other(rig: Rig) -> None:
+    config = rig.config(agent=AGENT, bots={"helper": TOKEN, "bad": "${NOT_SET_ANYWHERE}"})
+    result = await examined(rig, config, "--no-register", code=2)
+    bad = [line for line in result.stdout.splitlines() if line[2:].startswith("bad:")]
+    assert bad == [
+        "✗ bad: token: channels.octo.accounts.bad.botToken: the environment variable NOT_SET_ANYWHERE is not set"
+    ]
+    assert "✓ helper: server:" in result.stdout
+    assert "bad" not in (await examined(rig, config, "--no-register", "--account", "helper")).stdout
+
+
 async def test_a_wrong_socket_address_comes_with_the_right_one(rig: Rig) -> None:
     nowhere_for_a_socket(rig, {})
     result = await examined(rig, rig.config(agent=AGENT), code=2)
@@ -737,7 +748,7 @@ async def test_people_who_wait_to_be_let_in_are_told_of(rig: Rig) -> None:
 
     line, advice = result.stdout.splitlines()[:2]
     assert line == "! pairing: people who wait to be let in: 1"
-    assert "pairing approve" in advice
+    assert "pairing list --store" in advice
 
 
 async def test_a_state_folder_that_cannot_be_reached_is_named_beside_everything_else(rig: Rig) -> None:

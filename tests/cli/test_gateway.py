@@ -185,7 +185,10 @@ async def test_a_folder_whose_bots_work_with_a_gateway_has_one_owner_and_its_ses
         assert f"is in use by process {first.pid}" in await ended(second, code=2)
         for command in ("list", "show"):
             result = await invoke("sessions", command, "--store", store, home=tmp_path, code=2)
-            assert "they are in the gateway; openclaw-octo gateway check shows them" in result.stderr
+            assert (
+                "they are in the gateway; openclaw-octo gateway check --config octo.json shows them"
+                in result.stderr
+            )
         one = await invoke("sessions", "show", "--store", store, "--session", key, home=tmp_path, code=1)
         assert "status failed" in one.stdout
     finally:

@@ -1,6 +1,8 @@
 """`openclaw-octo journal` on journals that real bots wrote."""
 
 import json
+import re
+import shlex
 import sqlite3
 from functools import partial
 from pathlib import Path
@@ -29,7 +31,9 @@ async def test_the_list_names_what_became_of_each_message_newest_first(rig: Rig)
     answered, dead = await filled(rig)
     result = journal("list", "--store", rig.state_dir)
     assert result.output.index(dead) < result.output.index(answered)
+    assert "in g1 (uid): sendMessage: the bot may not do this here" in result.output
     assert "not a member" in result.output
+    assert "in g1 (uid)\n" in result.output
     assert "the question" not in result.output
     only = journal("list", "--store", rig.state_dir, "--state", "answered", "--json")
     (row,) = [json.loads(line) for line in only.output.splitlines()]
@@ -62,12 +66,33 @@ async def test_nothing_a_stranger_wrote_commands_the_operators_terminal(rig: Rig
     assert sum("helper: online" in line for line in lines) == 2
 
 
-async def test_dead_letters_come_with_their_reasons_and_what_to_do(rig: Rig) -> None:
+async def test_dead_letters_come_with_their_reasons_and_a_command_that_can_be_pasted(rig: Rig) -> None:
     _, dead = await filled(rig)
     result = journal("dead", "--store", rig.state_dir, code=1)
     assert dead in result.output
     assert "not a member" in result.output
-    assert "journal retry" in result.output
+    command = re.search(r"openclaw-octo (.+), then restart", result.output)
+    assert command is not None
+    assert f"{dead}: will be answered" in call(*shlex.split(command[1])).output
+
+
+@pytest.mark.parametrize(
+    "words", ["journal list", "journal audit", "journal bury 1", "pairing list", "pairing approve X"]
+)
+async def test_an_account_that_the_journal_does_not_know_is_told_with_those_it_knows(
+    rig: Rig, words: str
+) -> None:
+    await rig.start(rig.config(), ScriptedHost())
+    await rig.mentioned("hello")
+    result = call(*words.split(), "--store", rig.state_dir, "--account", "Nope", code=2)
+    assert (result.stdout, result.stderr) == (
+        "",
+        "this journal has nothing of an account 'Nope'; it has: helper\n",
+    )
+    assert (
+        "nothing of an account"
+        not in call("journal", "list", "--store", rig.state_dir, "--account", "HELPER").output
+    )
 
 
 async def test_show_tells_one_messages_story_by_id_or_trace_and_its_text_only_when_asked(rig: Rig) -> None:
@@ -169,7 +194,7 @@ async def test_what_has_ended_is_unknown_or_may_be_one_of_several_is_not_buried_
         refused = journal("bury", name, *store, code=1)
         assert refused.stdout == ""
         assert refused.stderr.startswith(f"{name}: left alone, {why}")
-    journal("bury", dead, *store, "--account", "nobody", code=1)
+    journal("bury", dead, *store, "--account", "nobody", code=2)
     journal("bury", dead, *store, "--account", "Other")
     journal("bury", dead, *store, "--account", "helper")
     journal("bury", dead, "--store", rig.state_dir / "nowhere", code=2)

@@ -259,6 +259,35 @@ async def test_only_the_chosen_account_runs_and_debug_shows_no_token_either(rig:
     assert OTHER_TOKEN not in log
 
 
+async def test_a_bot_whose_token_cannot_be_read_is_told_of_and_keeps_no_other_from_running(
+    rig: Rig, start: Start
+) -> None:
+    config = rig.config(bots={"helper": TOKEN, "bad": "${NOT_SET_ANYWHERE}"})
+    process = await start(config)
+    assert await rig.until_row(await rig.mention("still there?"), "answered") == ""
+    status = await command("status", "--store", rig.state_dir, code=1)
+    log = await stopped(process)
+    problem = "channels.octo.accounts.bad.botToken: the environment variable NOT_SET_ANYWHERE is not set"
+    assert re.search(rf"ERROR .*this bot does not run, the others do: {problem}", log)
+    assert "helper: online for" in status.stdout
+    assert f"({problem})" in next(
+        line for line in status.stdout.splitlines() if line.startswith("bad: no-token for")
+    )
+
+
+async def test_nothing_of_another_account_is_looked_at_where_one_is_chosen(
+    rig: Rig, start: Start, tmp_path: Path
+) -> None:
+    program = {"source": "exec", "command": ["touch", str(tmp_path / "trace")]}
+    config = rig.config()
+    config["channels"]["octo"]["accounts"] |= {
+        "bad": {"botToken": program, "laneLenth": "${NOT_SET_ANYWHERE}"}
+    }
+    log = await stopped(await start(config, "--account", "Helper"))
+    assert "bad" not in log
+    assert not (tmp_path / "trace").exists()
+
+
 async def test_a_state_folder_in_use_is_refused_in_one_line_that_names_the_owner(
     rig: Rig, start: Start
 ) -> None:

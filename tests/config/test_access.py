@@ -47,6 +47,34 @@ def test_lists_are_read_as_openclaw_users_write_them(parse: Parse) -> None:
     )
 
 
+def test_numbers_in_lists_are_the_ids_they_look_like(parse: Parse) -> None:
+    lists: dict[str, Any] = {
+        "allowFrom": [7, "ann"],
+        "blockFrom": [8],
+        "groups": {"9": {"allowFrom": [10]}, "*": {}},
+    }
+    found = access(parse, dmPolicy="allowlist", **lists)
+    assert found.allow_from == {"7", "ann"}
+    assert found.block_from == {"8"}
+    assert found.groups["9"].allow_from == frozenset({"10"})
+
+
+@pytest.mark.parametrize(
+    ("groups", "account", "required"),
+    [
+        ({}, True, True),
+        ({"g1": {"requireMention": False}}, True, False),
+        ({"g1": {"requireMention": True}, "*": {"requireMention": False}}, False, True),
+        ({"g1": {}, "*": {"requireMention": False}}, True, False),
+        ({"*": {}}, False, False),
+    ],
+)
+def test_whether_a_group_needs_a_mention_is_said_by_its_entry_that_of_all_groups_or_the_account(
+    parse: Parse, groups: Any, account: bool, required: bool
+) -> None:
+    assert access(parse, groups=groups).requires_mention("g1", account) is required
+
+
 def test_without_a_list_of_its_own_a_group_goes_by_that_of_direct_messages(parse: Parse) -> None:
     assert access(parse, groupPolicy="allowlist", allowFrom=["ann"]).group_allow_from == {"ann"}
     lists: dict[str, Any] = {"dmPolicy": "allowlist", "allowFrom": ["ann"], "groupAllowFrom": []}
@@ -81,7 +109,8 @@ def test_an_accounts_lists_replace_those_of_the_channel(parse: Parse) -> None:
         ({"commands": {"allowFrom": ["octo:ann"]}}, "commands.allowFrom.0: must be a bare id"),
         ({"commands": 1}, "commands: must be an object"),
         ({"allowFrom": "ann"}, "allowFrom: must be a list of strings"),
-        ({"allowFrom": [7]}, "allowFrom.0: must be a string"),
+        ({"allowFrom": [True]}, "allowFrom.0: must be a string"),
+        ({"allowFrom": [7.5]}, "allowFrom.0: must be a string"),
         ({"allowFrom": [""]}, "allowFrom.0: must be an id without spaces"),
         ({"allowFrom": [" ann"]}, "allowFrom.0: must be an id without spaces"),
         ({"allowFrom": ["octo:ann"]}, "allowFrom.0: must be a bare id, without a prefix"),
@@ -114,7 +143,8 @@ def test_mistakes_are_told_with_their_place(problems: Problems, keys: dict[str, 
         {"dmPolicy": "disabled", "allowFrom": ["ann"]},
         {"dmPolicy": "pairing"},
         {"dmPolicy": "pairing", "allowFrom": ["ann"]},
-        {"groups": {"g1": {}}},
+        {"groups": {"g1": {"requireMention": False}, "*": {}}},
+        {"groupPolicy": "allowlist", "groupAllowFrom": ["ann"], "groups": {"g1": {}}},
     ],
 )
 def test_lists_that_shut_nobody_out_by_mistake_are_fine(parse: Parse, keys: dict[str, Any]) -> None:
@@ -133,6 +163,7 @@ def test_lists_that_shut_nobody_out_by_mistake_are_fine(parse: Parse, keys: dict
             {"groupPolicy": "allowlist", "groups": {"g1": {}}},
             'groupAllowFrom: is empty while groupPolicy is "allowlist": only',
         ),
+        ({"groups": {"g1": {}}}, 'groups: are the only ones it answers in, although groupPolicy is "open"'),
         (
             {"dmPolicy": "allowlist", "allowFrom": ["eve"], "blockFrom": ["eve"]},
             'blockFrom: blocks "eve", who is allowed elsewhere',

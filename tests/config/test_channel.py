@@ -116,10 +116,25 @@ def test_with_several_accounts_the_channels_token_serves_none(problems: Problems
     )
 
 
-def test_a_channel_token_that_serves_no_account_is_pointed_out(parse: Parse) -> None:
-    octo = {"botToken": "bf_unused", "accounts": {"a": {"botToken": TOKEN}, "b": {"botToken": OTHER}}}
-    (warning,) = parse(octo).warnings
-    assert warning.startswith("channels.octo.botToken: with several accounts each needs its own")
+SPARE = 'channels.octo.botToken: serves no bot beside these accounts: to keep its bot, add it to them: "{}":'
+
+
+@pytest.mark.parametrize(
+    ("accounts", "warning"),
+    [
+        ({"a": {"botToken": TOKEN}, "b": {"botToken": OTHER}}, SPARE.format("default")),
+        ({"a": {"botToken": TOKEN}}, SPARE.format("default")),
+        ({"Default": {"botToken": TOKEN}}, SPARE.format("another")),
+        ({"a": {}}, ""),  # it is this account's
+        ({"a": {"botToken": "bf_spare"}}, ""),  # its bot is there
+        ({}, ""),
+    ],
+)
+def test_a_channel_token_that_serves_no_account_is_pointed_out_with_what_keeps_its_bot(
+    parse: Parse, accounts: Any, warning: str
+) -> None:
+    told = parse({"botToken": "bf_spare", "accounts": accounts}).warnings
+    assert [line[: len(warning)] for line in told] == ([warning] if warning else [])
 
 
 def test_a_missing_token_is_named_where_it_belongs(problems: Problems) -> None:
@@ -164,10 +179,14 @@ def test_ids_that_differ_only_in_case_are_a_mistake(problems: Problems) -> None:
     )
 
 
-@pytest.mark.parametrize("account_id", ["my-bot", "", "a b", "ä", "a\n", "a.b"])
+def test_an_id_may_hold_a_hyphen_as_in_openclaw(parse: Parse) -> None:
+    assert list(parse({"accounts": {"My-Bot_1": {"botToken": TOKEN}}}).config.accounts) == ["my-bot_1"]
+
+
+@pytest.mark.parametrize("account_id", ["-a", "", "a b", "ä", "a\n", "a.b", "a" * 65])
 def test_other_account_ids_are_refused(problems: Problems, account_id: str) -> None:
     (problem,) = problems({"accounts": {account_id: {"botToken": TOKEN}}})
-    assert problem.endswith("account ids are letters, digits and _ only, no token")
+    assert problem.endswith("account ids are at most 64 letters, digits, _ and -, no - first, no token")
     assert "\n" not in problem
 
 
@@ -178,7 +197,11 @@ def test_a_token_used_as_account_id_is_refused_and_not_repeated(problems: Proble
     assert "no token" in problem
 
 
-@pytest.mark.parametrize("accounts", [{}, [], None, "x"])
+def test_an_empty_map_of_accounts_means_the_single_account(parse: Parse) -> None:
+    assert list(parse({"botToken": TOKEN, "accounts": {}}).config.accounts) == ["default"]
+
+
+@pytest.mark.parametrize("accounts", [[], None, "x"])
 def test_accounts_that_hold_no_account_are_a_mistake(problems: Problems, accounts: Any) -> None:
     (problem,) = problems({"botToken": TOKEN, "accounts": accounts})
     assert problem.startswith("channels.octo.accounts: ")
@@ -191,13 +214,16 @@ def test_an_account_that_is_no_object_is_a_mistake(problems: Problems) -> None:
 @pytest.mark.parametrize(
     "key",
     [
+        "botTasks",
         "botUid",
         "cardDisplay",
         "cardInteraction",
         "cardProgress",
+        "defaultAccount",
         "docTaskProgress",
         "docTasks",
         "docsApiUrl",
+        "docsCliPath",
         "eventWaitSeconds",
         "heartbeatIntervalMs",
         "historyPromptTemplate",
@@ -317,3 +343,28 @@ def test_an_account_may_not_nest_accounts(problems: Problems) -> None:
     (problem,) = problems({"accounts": {"a": {"botToken": TOKEN, "accounts": {}}}})
     words = "unknown key; not here, but at channels.octo.accounts"
     assert problem == f"channels.octo.accounts.a.accounts: {words}"
+
+
+GONE = {"source": "env", "id": "GONE"}
+
+
+@pytest.mark.parametrize("token", [GONE, "${GONE}", "$GONE", "bf_${GONE}", {"source": "file", "id": "gone"}])
+def test_an_account_whose_token_cannot_be_read_leaves_the_others_running(parse: Parse, token: Any) -> None:
+    loaded = parse({"accounts": {"good": {"botToken": TOKEN}, "bad": {"botToken": token}}})
+    good, bad = (loaded.config.accounts[name] for name in ("good", "bad"))
+    assert (good.token.get_secret_value(), good.token_problem) == (TOKEN, "")
+    assert (bad.enabled, bad.token.get_secret_value()) == (True, "")
+    assert loaded.unreadable == (bad.token_problem,)
+    assert bad.token_problem.startswith("channels.octo.accounts.bad.botToken: the ")
+
+
+def test_where_no_account_can_be_used_the_configuration_is_wrong_and_a_mistake_of_form_always_is(
+    problems: Problems,
+) -> None:
+    both = {"accounts": {"a": {"botToken": GONE}, "off": {"enabled": False, "botToken": GONE}}}
+    assert problems(both) == ("channels.octo.accounts.a.botToken: the environment variable GONE is not set",)
+    form = {"accounts": {"good": {"botToken": TOKEN}, "a": {"botToken": GONE}, "b": {"botToken": 5}}}
+    assert [line.split(":")[0] for line in problems(form)] == [
+        "channels.octo.accounts.b.botToken",
+        "channels.octo.accounts.a.botToken",
+    ]

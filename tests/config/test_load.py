@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from openclaw_channel_octo.config.files import UnreadableConfigError
 from openclaw_channel_octo.config.load import (
     Loaded,
-    UnreadableConfigError,
     load_config,
     parse_config,
     select_accounts,

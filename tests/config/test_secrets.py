@@ -166,7 +166,10 @@ def test_a_program_that_does_not_end_is_stopped(problems: Problems, monkeypatch:
             ".name: unknown key; not here, but at channels.octo.name",
         ),
         ({"source": "file", "id": ""}, ".id: must not be empty"),
-        ({"source": "file", "provider": "p", "id": "/x"}, ": secret providers of a gateway are not read"),
+        (
+            {"source": "file", "provider": "p", "id": "/x"},
+            ": names a secret provider of a gateway: read the gateway's file as well",
+        ),
         ({"source": "exec"}, ".command: missing"),
         ({"source": "exec", "command": []}, ".command: must have at least 1 entry"),
         ({"source": "exec", "command": "pass"}, ".command: must be a list of strings"),

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from openclaw_channel_octo import hookspecs
-from openclaw_channel_octo.cli import main
+from openclaw_channel_octo.cli.app import main
 from openclaw_channel_octo.host import base
 from tests.docs.reference import commands, hooks, types
 

@@ -69,7 +69,10 @@ async def check_bot(bot: BotConfig, *, register: bool | None, tell: Callable[[st
         register: whether to log in; ``None`` to do so only where no process on this machine runs the bot.
         tell: is told in words before a living connection of the bot may be kicked.
     """
-    found = await _check(bot, register, tell)
+    if bot.token_problem:
+        found = [error("token", bot.token_problem, "put it where that points, and start the bots anew")]
+    else:
+        found = await _check(bot, register, tell)
     return [replace(each, subject=f"{bot.account_id}: {each.subject}") for each in found]
 
 

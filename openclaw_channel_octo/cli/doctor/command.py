@@ -1,6 +1,7 @@
 """The command: looks at everything at once, and tells the worst first."""
 
 import asyncio
+import shlex
 import sys
 import threading
 from collections.abc import Awaitable, Callable, Sequence
@@ -16,7 +17,13 @@ from openclaw_channel_octo.cli.doctor.bot import check_bot
 from openclaw_channel_octo.cli.doctor.findings import Finding, Level, error, fine, warning
 from openclaw_channel_octo.cli.doctor.host import check_host
 from openclaw_channel_octo.cli.doctor.state import check_file, check_state
-from openclaw_channel_octo.cli.options import ACCOUNTS_OPTION, CONFIG_OPTION, OPENCLAW_OPTION, load_named
+from openclaw_channel_octo.cli.options import (
+    ACCOUNTS_OPTION,
+    CONFIG_OPTION,
+    OPENCLAW_OPTION,
+    load_named,
+    with_files,
+)
 from openclaw_channel_octo.cli.output import json_text, plain
 from openclaw_channel_octo.cli.run.start import not_installed
 from openclaw_channel_octo.config.load import Loaded, select_accounts
@@ -66,17 +73,20 @@ def doctor(
     setup_logging("CRITICAL")
     secrets = Secrets()
     try:
-        loaded = load_named(config_file, openclaw)
+        loaded = load_named(config_file, openclaw, accounts)
         secrets = Secrets(*loaded.config.secrets())
         bots = select_accounts(loaded.config, accounts)
         examine = partial(
             check_bot, register=register, tell=lambda words: click.echo(secrets.hidden(words), err=True)
         )
-        found = asyncio.run(_look(loaded, bots, examine, ask_agent=ask_agent))
+        more = with_files("gateway check", config_file, openclaw)
+        found = asyncio.run(_look(loaded, bots, examine, ask_agent=ask_agent, more=more))
         for path in filter(None, (config_file, openclaw)):
             found += check_file(path, bots)
     except ConfigError as problems:
-        advice = "correct it; openclaw-octo config check tells whether it is right"
+        check = f"openclaw-octo config check {shlex.quote(str(config_file))}"
+        again = check if config_file else with_files("doctor", None, openclaw)
+        advice = f"correct it; {again} tells whether it is right"
         found = [error("configuration", problem, advice) for problem in problems.problems]
     found = sorted(found, key=lambda each: (-each.level, each.skipped))
     worst = max(each.level for each in found)
@@ -95,8 +105,9 @@ async def _look(
     examine: Callable[[BotConfig], Awaitable[list[Finding]]],
     *,
     ask_agent: bool,
+    more: str,
 ) -> list[Finding]:
-    found = [warning("configuration", text, "without effect as it stands") for text in loaded.warnings]
+    found = [warning("configuration", text, "change it, unless it is meant so") for text in loaded.warnings]
     if not bots:
         found.append(error("configuration", "no account is on", "switch one on with enabled: true"))
     at_once = asyncio.Semaphore(BOTS_AT_ONCE)
@@ -106,7 +117,7 @@ async def _look(
             return await examine(bot)
 
     several = await asyncio.gather(
-        _part("agent", check_host(loaded.config, ask=ask_agent)),
+        _part("agent", check_host(loaded.config, ask=ask_agent, more=more)),
         _part("state folder", _state(loaded.config, bots)),
         *(_part(bot.account_id, in_turn(bot)) for bot in bots),
     )

@@ -30,15 +30,16 @@ SUBJECT, ANSWER = "agent", "agent's answer"
 QUESTION = "This is a test of the connection. Please answer with one word."
 
 
-async def check_host(config: OctoConfig, *, ask: bool) -> list[Finding]:
+async def check_host(config: OctoConfig, *, ask: bool, more: str) -> list[Finding]:
     """Return what is found about the host.
 
     Args:
         config: the configuration.
         ask: whether the agent is asked for a word, which is a turn; a gateway's never is.
+        more: the command that tells more of a gateway.
     """
     if isinstance(config.host, GatewayHostConfig):
-        return await _gateway(config, config.host)
+        return await _gateway(config, config.host, f"{more} tells more")
     match config.host.agent:
         case CommandAgentConfig() as agent:
             found = _command(agent)
@@ -137,13 +138,13 @@ def _model(where: str, model: str, told: object) -> Finding:
     return error(SUBJECT, f"{where} has no model {model}", advice)
 
 
-async def _gateway(config: OctoConfig, settings: GatewayHostConfig) -> list[Finding]:
+async def _gateway(config: OctoConfig, settings: GatewayHostConfig, advice: str) -> list[Finding]:
     subject = "gateway"
     try:
         found = await look(config, settings)
     except HostError as problem:
-        return [error(subject, str(problem), "openclaw-octo gateway check tells more")]
+        return [error(subject, str(problem), advice)]
     return [
-        *(error(subject, problem, "openclaw-octo gateway check tells more") for problem in found.problems),
+        *(error(subject, problem, advice) for problem in found.problems),
         fine(subject, f"{found.url}, release {found.release}, {len(found.sessions)} sessions"),
     ]

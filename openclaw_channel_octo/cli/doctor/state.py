@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from openclaw_channel_octo.cli.doctor.findings import Finding, error, fine, warning
+from openclaw_channel_octo.cli.options import with_store
 from openclaw_channel_octo.cli.output import age, journal_in, plain
 from openclaw_channel_octo.cli.sessions.files import is_fine, read_sessions
 from openclaw_channel_octo.clock import SystemClock
@@ -143,7 +144,7 @@ def _running(told: Mapping[str, Any], holder: str, bots: Sequence[BotConfig]) ->
     """Yield what the process that runs the bots says of their connections; they are not logged in to ask."""
     if trouble := told.get("trouble"):
         yield error("journal", str(trouble), "no message is taken until it can be written again")
-    for bot in bots:
+    for bot in (each for each in bots if not each.token_problem):  # told of where tokens are looked at
         connection = told.get("bots", {}).get(bot.account_id)
         subject = f"{bot.account_id}: connection"
         if connection is None:
@@ -182,7 +183,7 @@ def _sessions(folder: Path, silent_ms: int) -> Iterator[Finding]:
     if bad:
         some = ", ".join(f"{plain(one.session_key)} is {one.status}" for one in bad[:SHOWN])
         more = f" and {len(bad) - SHOWN} more" if len(bad) > SHOWN else ""
-        advice = "the next message restarts them; at once: openclaw-octo sessions repair"
+        advice = f"the next message restarts them; at once: {with_store('sessions repair', folder)}"
         yield warning(SESSIONS, f"{some}{more}", advice)
     else:
         yield fine(SESSIONS, f"{len(found)}, none failed or stuck")
@@ -210,12 +211,12 @@ def _journal(folder: Path, bots: Sequence[BotConfig]) -> Iterator[Finding]:
         )
         return
     if dead:
-        advice = "openclaw-octo journal dead tells why, journal retry answers them after all"
+        advice = f"{with_store('journal dead', folder)} tells why, and how to have them answered after all"
         yield warning(JOURNAL, f"{dead} messages got no answer and no notice", advice)
     else:
         yield fine(JOURNAL, "no message went without an end")
     if waiting := [one for one in known if one.code]:
         words = f"people who wait to be let in: {len(waiting)}"
         yield warning(
-            "pairing", words, "openclaw-octo pairing list shows them, pairing approve CODE lets one in"
+            "pairing", words, f"{with_store('pairing list', folder)} shows them, and how one is let in"
         )

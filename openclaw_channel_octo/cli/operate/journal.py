@@ -1,6 +1,7 @@
 """`openclaw-octo journal`: what became of each message that addressed a bot."""
 
 import json
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,8 +11,14 @@ import click
 from msgspec import to_builtins
 from msgspec.structs import asdict
 
-from openclaw_channel_octo.cli.options import ACCOUNT_OPTION, JSON_LINES_OPTION, LIMIT_OPTION, STORE_OPTION
-from openclaw_channel_octo.cli.output import NOT_FINE, StoreGroup, age, fail, journal_in, plain
+from openclaw_channel_octo.cli.options import (
+    ACCOUNT_OPTION,
+    JSON_LINES_OPTION,
+    LIMIT_OPTION,
+    STORE_OPTION,
+    with_store,
+)
+from openclaw_channel_octo.cli.output import NOT_FINE, StoreGroup, age, fail, journal_in, journal_of, plain
 from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.control.client import ask
 from openclaw_channel_octo.errors import ControlError, NotRunning
@@ -48,7 +55,7 @@ def journal() -> None:
 @JSON_LINES_OPTION
 def list_rows(store: Path, states: Sequence[str], account: str, limit: int, as_json: bool) -> None:
     """Show messages, newest first."""
-    reader = journal_in(store)
+    reader = journal_of(store, account)
     rows = reader.rows(states=states, account=account.lower(), limit=limit)
     counts = ", ".join(f"{count} {state}" for state, count in sorted(reader.counts().items()))
     _print_rows(rows, as_json)
@@ -66,9 +73,8 @@ def dead(store: Path, as_json: bool) -> None:
     if not rows and not as_json:
         click.echo("No dead letters.")
     elif not as_json:
-        click.echo(
-            f"{len(rows)} dead. To have one answered after all: openclaw-octo journal retry ID, then restart."
-        )
+        retry_newest = with_store(f"journal retry {shlex.quote(rows[0].message_id)}", store)
+        click.echo(f"{len(rows)} dead. To have the newest answered after all: {retry_newest}, then restart.")
     sys.exit(NOT_FINE if rows else 0)
 
 
@@ -122,7 +128,7 @@ def bury(name: str, store: Path, account: str, reason: str, as_json: bool) -> No
 
     It is named by its id or by the trace id of its log lines. Nothing is said in the chat.
     """
-    reader = journal_in(store)
+    reader = journal_of(store, account)
     rows = [row for row in reader.find(name) if account.lower() in {"", row.account}]
     refusal = _not_to_bury(rows)
     if not refusal and not reader.bury(rows[0], reason, SystemClock().wall_ms()):
@@ -159,7 +165,7 @@ def _not_to_bury(rows: Sequence[JournalRow]) -> str:
 @JSON_LINES_OPTION
 def audit(store: Path, account: str, limit: int, as_json: bool) -> None:
     """Show what agents and hosts had the bots do beside answering, for whom, and what came of it, newest first."""
-    entries = journal_in(store).audit(account=account.lower(), limit=limit)
+    entries = journal_of(store, account).audit(account=account.lower(), limit=limit)
     now_ms = SystemClock().wall_ms()
     for entry in entries:
         where = f" {entry.target}" if entry.target else ""
@@ -179,12 +185,12 @@ def _print_rows(rows: Sequence[JournalRow], as_json: bool) -> None:
             click.echo(json.dumps(_as_json(row, None, text=False)))
             continue
         when = age(row.received_at, now_ms)
+        told = f": {row.detail}" if row.detail else ""
         line = (
-            f"{when:>7}  {row.state:<8}  {row.account:<12.12}  {row.message_id:<19}  from {row.from_uid[:12]}"
+            f"{when:>7}  {row.state:<8}  {row.account:<12.12}  {row.message_id:<19}"
+            f"  from {row.from_uid[:12]:<12}  in {row.channel_id} ({row.reason}){told}"
         )
         click.echo(plain(line))
-        if row.state == RowState.DEAD:
-            click.echo(plain(f"         {row.detail or row.reason}"))
 
 
 def _as_json(row: JournalRow, chunks: Sequence[Chunk] | None, *, text: bool) -> dict[str, Any]:

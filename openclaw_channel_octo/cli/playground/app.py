@@ -82,7 +82,7 @@ def configured(config: OctoConfig, state_dir: Path, account: str = "") -> Settin
     chosen = select_accounts(config, [account] if account else [])
     if not chosen:
         raise ConfigError("no account is on: there is no bot to play with")
-    elsewhere = {"token": SecretStr(TOKEN), "ws_url": None, "cdn_url": None}
+    elsewhere = {"token": SecretStr(TOKEN), "token_problem": "", "ws_url": None, "cdn_url": None}
     return Settings(
         bot=chosen[0].model_copy(update=elsewhere),
         host=config.host.model_copy(update={"state_dir": state_dir}),

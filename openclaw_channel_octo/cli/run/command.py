@@ -104,7 +104,7 @@ def run(  # noqa: PLR0913  # its options
     if as_json:
         setup_logging(log_level.upper(), as_json=True)  # for what is wrong before the secrets are known
     try:
-        loaded = load_named(config_file, openclaw)
+        loaded = load_named(config_file, openclaw, accounts)
         bots = _chosen(loaded.config, accounts)
         meter = meter_for(loaded.config.metrics)
     except ConfigError as error:
@@ -114,6 +114,8 @@ def run(  # noqa: PLR0913  # its options
     setup_logging(log_level.upper(), *loaded.config.secrets(), as_json=as_json)
     for warning in loaded.warnings:
         _say(logging.WARNING, f"{named}: warning: {warning}", as_json=as_json)
+    for problem in loaded.unreadable:
+        _log.error("this bot does not run, the others do: %s; it is read again at the next start", problem)
     limits = RecordLimits(max_bytes=record_mb * 1024 * 1024, max_s=record_minutes * 60.0)
     secrets = loaded.config.secrets()
     record = partial(Recorder, clock=SystemClock(), limits=limits, secrets=secrets, mask_text=mask_text)
@@ -155,7 +157,7 @@ async def _serve(
         started.push_async_callback(channel.stop, 0)
         await started.enter_async_context(controlled(config, channel))
         await started.enter_async_context(metrics_served(config.metrics, meter, channel.status))
-        for bot in bots:
+        for bot in (each for each in bots if not each.token_problem):
             await channel.start(bot.account_id, host)
 
     with _stop_signals() as signals:

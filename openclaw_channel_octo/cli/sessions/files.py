@@ -21,13 +21,26 @@ from openclaw_channel_octo.runtime.turn.recovery import RepairState
 from openclaw_channel_octo.session.guard import patience_ms
 from openclaw_channel_octo.session.status import RECOVERABLE, SessionSnapshot, Status
 
-__all__ = ["PATIENCE_MS", "FoundSession", "fix", "is_fine", "is_in_gateway", "is_owned", "read_sessions"]
+__all__ = [
+    "GATEWAY_CHECK",
+    "PATIENCE_MS",
+    "FoundSession",
+    "fix",
+    "is_fine",
+    "is_in_gateway",
+    "is_owned",
+    "read_sessions",
+]
 
 PATIENCE_MS = patience_ms(DEFAULT_TIMEOUT_S)
 """Time without progress after which a running session is called stuck, where no configuration tells the budget."""
 
 _LEFT_BEHIND = RECOVERABLE | {Status.RUNNING, Status.QUEUED}
 """Statuses that are wrong once no process runs the session."""
+
+
+GATEWAY_CHECK = "openclaw-octo gateway check --config octo.json"
+"""What tells of a gateway; a state folder does not know where its configuration lies."""
 
 
 class FoundSession(Struct, frozen=True):
@@ -143,7 +156,7 @@ def fix(store: Path, agent: str, key: str, *, dry_run: bool) -> list[Fix]:
     if (store / "openclaw.json").exists():
         raise HostError(
             f"{store} is an OpenClaw gateway's own folder, which only the gateway may change. A new message recovers"
-            " its sessions: openclaw-octo gateway check tells whether the bots reach it"
+            f" its sessions: {GATEWAY_CHECK} tells whether the bots reach it"
         )
     try:
         ask(store, "ping")
@@ -214,6 +227,6 @@ def _asked(store: Path, agent: str, key: str, *, dry_run: bool) -> Fix:
 
 def _in_gateway(what: str) -> str:
     return (
-        "the sessions are in the gateway, which recovers them with the next message: openclaw-octo gateway check"
+        f"the sessions are in the gateway, which recovers them with the next message: {GATEWAY_CHECK}"
         f" tells whether the bots reach it. To have the bots look at one session now, {what}"
     )

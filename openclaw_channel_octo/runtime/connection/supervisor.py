@@ -1,12 +1,13 @@
 """One bot's connection, kept up for weeks: register, connect, classify the end, back off (protocol §4.3 to §4.9)."""
 
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from enum import StrEnum
 
 from msgspec import Struct
 
 from openclaw_channel_octo.clock import Backoff, Clock
+from openclaw_channel_octo.config.model import BotConfig
 from openclaw_channel_octo.errors import ApiError, AuthError, PermissionDenied, TransportError
 from openclaw_channel_octo.observe.logs import BotLog
 from openclaw_channel_octo.rest.client import BotApi
@@ -18,7 +19,7 @@ from openclaw_channel_octo.wire.crypto import KeyPair
 from openclaw_channel_octo.wire.events import Connected
 from openclaw_channel_octo.wire.packets import ReasonCode
 
-__all__ = ["ConnectionStatus", "LinkState", "Supervisor"]
+__all__ = ["ConnectionStatus", "LinkState", "Supervisor", "tokenless"]
 
 HEALTHY_AFTER_S = 30.0
 """A session this long resets the back-off (protocol §4.9)."""
@@ -53,6 +54,8 @@ class LinkState(StrEnum):
     PAUSED = "paused"
     REFUSED = "refused"
     STOPPED = "stopped"
+    NO_TOKEN = "no-token"  # noqa: S105  # a state
+    """Its token could not be read from where the configuration points: there is no connection."""
 
 
 class ConnectionStatus(Struct, frozen=True, kw_only=True):
@@ -67,6 +70,15 @@ class ConnectionStatus(Struct, frozen=True, kw_only=True):
     state: LinkState
     since_ms: int
     why: str
+
+
+def tokenless(accounts: Iterable[BotConfig], now_ms: int) -> dict[str, ConnectionStatus]:
+    """Return the state of the bots whose token could not be read, by account id."""
+    return {
+        bot.account_id: ConnectionStatus(state=LinkState.NO_TOKEN, since_ms=now_ms, why=bot.token_problem)
+        for bot in accounts
+        if bot.token_problem
+    }
 
 
 class Supervisor:

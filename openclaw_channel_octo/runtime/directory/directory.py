@@ -183,7 +183,12 @@ class ConversationDirectory(Struct, frozen=True, kw_only=True):
         group = group_of(channel)
         known = self.roster.known(group)
         agreed = known.good and self.preferences.agreed.get(group.id)
-        return replace(self.settings, known_bots=known.bots, no_mention=known.people if agreed else ())
+        return replace(
+            self.settings,
+            require_mention=self._required(group.id),
+            known_bots=known.bots,
+            no_mention=known.people if agreed else (),
+        )
 
     def people(self, channel: ChannelRef) -> Mapping[str, str]:
         """Return the names of those whom a message there can call, by uid: of nobody in a direct conversation."""
@@ -193,7 +198,11 @@ class ConversationDirectory(Struct, frozen=True, kw_only=True):
         """Return whether not everything said in a conversation is for the bot."""
         if channel.type == ChannelType.PERSON:
             return True
-        return self.settings.require_mention and not self.preferences.agreed.get(group_of(channel).id)
+        group_no = group_of(channel).id
+        return self._required(group_no) and not self.preferences.agreed.get(group_no)
+
+    def _required(self, group_no: str) -> bool:
+        return self.settings.access.requires_mention(group_no, self.settings.require_mention)
 
     def observe(self, outcome: Outcome) -> None:
         """Note what a received message tells of its conversation."""

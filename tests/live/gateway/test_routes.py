@@ -136,7 +136,7 @@ def files() -> Iterator[dict[str, Any]]:
 
 
 def ours(file: dict[str, Any], account: str, channel: ChannelRef) -> Answer:
-    read = read_openclaw(file, SecretContext(base=Path("/"), env=ENV), Findings())
+    read = read_openclaw(file, Path("/openclaw.json"), SecretContext(base=Path("/"), env=ENV), Findings())
     if read is None:
         return "refused"
     route = read.routing.route(account, channel)

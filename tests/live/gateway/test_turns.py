@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from openclaw_channel_octo.cli import main
+from openclaw_channel_octo.cli.app import main
 from openclaw_channel_octo.errors import HostRefused
 from openclaw_channel_octo.host.base import Final, MediaItem, Sender, Turn
 from openclaw_channel_octo.ids import ChannelRef

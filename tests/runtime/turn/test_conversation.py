@@ -238,6 +238,16 @@ async def test_talk_is_context_also_where_nobody_has_to_mention_the_bot(rig: Rig
     assert said(host.turns[-1].context) == ["Other (other_bot): the build is green"]
 
 
+async def test_a_group_may_need_no_mention_while_others_do(rig: Rig) -> None:
+    other = rig.octo.add_group("g2", [ANN, HELPER])
+    host = await rig.start_with(ScriptedHost(), groups={rig.group.id: {"requireMention": False}, "*": {}})
+    await rig.octo.say(ANN, other, "among people")
+    await rig.until_row(await rig.octo.say(ANN, rig.group, "no mention"), "answered")
+    await rig.until_row(await rig.octo.say(ANN, rig.thread, "nor in its thread"), "answered")
+    await rig.until_row(await rig.mention("to you", where=other), "answered")
+    assert [turn.text for turn in host.turns] == ["no mention", "nor in its thread", "@Helper to you"]
+
+
 async def test_a_group_that_agreed_is_answered_without_a_mention_and_heard_when_it_changes_its_mind(
     rig: Rig,
 ) -> None:
