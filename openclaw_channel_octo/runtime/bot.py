@@ -102,6 +102,7 @@ class Bot:
             open_transport=shared.open_transport,
             device_id=shared.device_id,
             ws_url=config.ws_url,
+            pace=shared.pace(config.api_url),
             prepare=self._prepare,
             connected=self._connected,
             log=log,
