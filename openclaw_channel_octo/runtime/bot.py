@@ -89,8 +89,7 @@ class Bot:
         self._tasks = TaskSet(log, shared.clock)
         self._intake = TaskSet(log, shared.clock)
         self._metrics = metrics
-        self._begun, self._begun_ms = False, 0
-        self._server_ahead_ms = 0
+        self._begun, self._begun_ms, self._server_ahead_ms = False, 0, 0
         self.outbound: ActionContext | None = None
         """What others can have the bot do; ``None`` before it first knew who it is."""
         most = config.media_max_mb * 1024 * 1024
