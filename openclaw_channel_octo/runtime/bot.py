@@ -89,8 +89,7 @@ class Bot:
         self._tasks = TaskSet(log, shared.clock)
         self._intake = TaskSet(log, shared.clock)
         self._metrics = metrics
-        self._begun, self._begun_ms = False, 0
-        self._server_ahead_ms = 0
+        self._begun, self._begun_ms, self._server_ahead_ms = False, 0, 0
         self.outbound: ActionContext | None = None
         """What others can have the bot do; ``None`` before it first knew who it is."""
         most = config.media_max_mb * 1024 * 1024
@@ -102,6 +101,7 @@ class Bot:
             open_transport=shared.open_transport,
             device_id=shared.device_id,
             ws_url=config.ws_url,
+            pace=shared.pace(config.api_url),
             prepare=self._prepare,
             connected=self._connected,
             log=log,

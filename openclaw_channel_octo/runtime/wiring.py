@@ -1,6 +1,7 @@
 """The parts of one bot put together, as soon as it is known who the bot is."""
 
 import asyncio
+from urllib.parse import urlsplit
 
 from msgspec import Struct, field
 from pydantic import SecretStr
@@ -18,6 +19,7 @@ from openclaw_channel_octo.rest.upload import Uploader
 from openclaw_channel_octo.runtime.admission.admission import Admission
 from openclaw_channel_octo.runtime.admission.limits import Limits
 from openclaw_channel_octo.runtime.admission.notifier import Notifier
+from openclaw_channel_octo.runtime.connection.pace import LoginPace
 from openclaw_channel_octo.runtime.connection.transport import TransportFactory
 from openclaw_channel_octo.runtime.context import BotContext
 from openclaw_channel_octo.runtime.delivery.attachments import Attachments
@@ -88,11 +90,16 @@ class ChannelContext(Struct, frozen=True, kw_only=True):
     due: dict[str, float] = field(default_factory=dict)
     sweeping: asyncio.Lock = field(default_factory=asyncio.Lock)
     starting: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(STARTING))
+    _paces: dict[tuple[str, str], LoginPace] = field(default_factory=dict)
 
     @property
     def sessions(self) -> Sessions:
         """The host's sessions as the guard sees them."""
         return Sessions(host=self.host, runs=self.runs, journal=self.journal, clock=self.clock)
+
+    def pace(self, api_url: str) -> LoginPace:
+        """Return what spreads the reconnects of all bots of a server."""
+        return self._paces.setdefault(urlsplit(api_url)[:2], LoginPace(self.clock))
 
 
 def make_directory(context: BotContext) -> ConversationDirectory:

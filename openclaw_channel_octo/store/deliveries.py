@@ -38,10 +38,8 @@ class Deliveries(Repository):
             detail: why it ends so, for an operator.
             sending: whether the first of them is sent at once; it is recorded as ``sending``.
         """
-        chunks = _plan(tx, row_id, run_id, parts, ending, detail)
-        if sending and chunks:
-            mark_chunk(tx, chunks[0].ref, ChunkState.SENDING)
-        return chunks
+        first = ChunkState.SENDING if sending else ChunkState.PLANNED
+        return _plan(tx, row_id, run_id, parts, ending, detail, first=first)
 
     @in_transaction
     def chunks(self, tx: Transaction, row_id: int) -> list[Chunk]:
@@ -95,20 +93,33 @@ class Deliveries(Repository):
         mark_chunk(tx, ref, state, message_id, detail)
 
 
-def _plan(  # a statement takes what its columns need
-    tx: Transaction, row_id: int, run_id: str, parts: Sequence[Part], ending: RowState | None, detail: str
+def _plan(  # noqa: PLR0913  # a statement takes what its columns need
+    tx: Transaction,
+    row_id: int,
+    run_id: str,
+    parts: Sequence[Part],
+    ending: RowState | None,
+    detail: str,
+    *,
+    first: ChunkState = ChunkState.PLANNED,
 ) -> list[Chunk]:
     chunks = [
-        Chunk(ref=tx.new_id(), text=part.text, file=part.file, reply=part.reply, since_ms=tx.now_ms)
-        for part in parts
+        Chunk(
+            ref=tx.new_id(),
+            text=part.text,
+            file=part.file,
+            reply=part.reply,
+            since_ms=tx.now_ms,
+            state=ChunkState.PLANNED if number else first,
+        )
+        for number, part in enumerate(parts)
     ]
-    (taken,) = tx.db.execute("SELECT count(*) FROM delivery WHERE inbound_id = ?", (row_id,)).fetchone()
     tx.db.executemany(
         "INSERT INTO delivery (ref, inbound_id, run_id, position, text, file, reply, state, updated_at)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " VALUES (?, ?, ?, (SELECT count(*) FROM delivery WHERE inbound_id = ?), ?, ?, ?, ?, ?)",
         [
-            (chunk.ref, row_id, run_id, position, chunk.text, chunk.file, chunk.reply, chunk.state, tx.now_ms)
-            for position, chunk in enumerate(chunks, taken)
+            (chunk.ref, row_id, run_id, row_id, chunk.text, chunk.file, chunk.reply, chunk.state, tx.now_ms)
+            for chunk in chunks
         ],
     )
     if ending:

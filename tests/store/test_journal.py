@@ -110,6 +110,23 @@ async def test_the_chunks_of_a_row_come_back_in_order_with_where_they_stand(jour
     ]
 
 
+@pytest.mark.parametrize(
+    ("sending", "first"), [(True, ChunkState.SENDING), (False, ChunkState.PLANNED)], ids=["at once", "later"]
+)
+async def test_a_plan_is_returned_as_it_is_recorded_behind_what_is_planned_already(
+    journal: Journal, sending: bool, first: ChunkState
+) -> None:
+    (row,) = await journal.messages.append([inbound("1")])
+    assert row is not None
+    earlier = await journal.deliveries.plan(row.id, "run", [Part(text="one")])
+    later = await journal.deliveries.plan(
+        row.id, "run", [Part(text="two"), Part(text="three")], sending=sending
+    )
+    assert [chunk.state for chunk in later] == [first, ChunkState.PLANNED]
+    recorded = await journal.deliveries.chunks(row.id)
+    assert [replace(chunk, run_id="") for chunk in recorded] == [*earlier, *later]
+
+
 async def test_the_end_a_row_is_to_have_is_stored_with_its_last_chunks(journal: Journal) -> None:
     (row,) = await journal.messages.append([inbound("1")])
     assert row is not None

@@ -5,8 +5,8 @@ Over 350 lines: the ten methods of one contract and the run they share.
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Iterable
-from contextlib import ExitStack
+from collections.abc import AsyncGenerator, Callable, Iterable
+from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 from cachetools import FIFOCache
 from pydantic import SecretStr
 
-from openclaw_channel_octo.clock import Clock
+from openclaw_channel_octo.clock import Clock, within
 from openclaw_channel_octo.errors import HostError
 from openclaw_channel_octo.host.base import (
     Accepted,
@@ -30,7 +30,7 @@ from openclaw_channel_octo.host.base import (
 from openclaw_channel_octo.host.embedded import rows
 from openclaw_channel_octo.host.embedded.agents import Agent, AgentError, Prompt, StartedAgent, fit_to_show
 from openclaw_channel_octo.host.embedded.store import SessionStore
-from openclaw_channel_octo.host.embedded.transcript import Message, Transcript, is_safe_id
+from openclaw_channel_octo.host.embedded.transcript import Message, Said, Transcript, is_safe_id, read_history
 from openclaw_channel_octo.host.fields import snapshot_of, text
 from openclaw_channel_octo.host.files import claim_state_folder, private_folder
 from openclaw_channel_octo.host.locks import owner_lock
@@ -41,8 +41,6 @@ __all__ = ["EmbeddedHost"]
 
 logger = logging.getLogger(__name__)
 
-HISTORY_MESSAGES = 40
-HISTORY_CHARACTERS = 100_000
 OUTCOMES_KEPT = 256
 """Ended runs whose outcome is replayed when their id comes again."""
 
@@ -265,13 +263,16 @@ class EmbeddedHost:
         turn = run.turn
         session_id = self._clock.new_id()
         start = partial(rows.start_run, run_id=turn.run_id, session_id=session_id, now_ms=run.started_at)
-        transcript = Transcript(self._folder, await self._store.update(turn.session_key, start))
+        asked = partial(self._asked, run)
+        transcript, before = await self._store.record(turn.session_key, start, asked)
         # Unless the agent gets to an end of its own, the loop is being torn down around us.
         status, error = Status.INTERRUPTED, STOPPED[Status.INTERRUPTED]
         try:
-            prompt = await asyncio.to_thread(self._prompt, run, transcript)
+            remember = partial(read_history, transcript, before)
+            history = await asyncio.to_thread(remember) if self._reads_history else ()
             run.events.put_nowait(Accepted(turn.run_id))
-            status, error = await self._answer(run, prompt, transcript)
+            prompt = _prompt(turn, transcript.session_id, history)
+            status, error = await self._answer(run, prompt, remember)
         finally:
             await self._conclude(run, transcript, status, error)
         if status == Status.DONE:
@@ -280,54 +281,44 @@ class EmbeddedHost:
         shown = Status.KILLED if status == Status.INTERRUPTED else status
         return Failed(shown.value, error, named_files(run.text).text)
 
-    def _prompt(self, run: _Run, transcript: Transcript) -> Prompt:
+    def _asked(self, run: _Run, session_id: str) -> Said:
         turn = run.turn
         request = Message(
             role="user", text=turn.text, sender=turn.sender.name, context=turn.context, mark=turn.mark
         )
-        history = _history(transcript) if self._reads_history else ()
-        try:
-            transcript.append(request, row_id=self._clock.new_id(), now_ms=run.started_at)
-        except OSError as error:
-            _warn_transcript(transcript, error)
-        return Prompt(
-            text=turn.text,
-            sender_name=turn.sender.name,
-            notes=turn.notes,
-            context=turn.context,
-            mark=turn.mark,
-            history=history,
-            media=turn.media,
-            output=turn.output,
-            ticket=turn.ticket,
-            conversation=turn.conversation,
-            session_key=turn.session_key,
-            session_id=transcript.session_id,
-            run_id=turn.run_id,
+        # not synced: should it be lost in a power cut, the journal has the message, and the turn runs again
+        return Said(
+            transcript=Transcript(self._folder, session_id),
+            message=request,
+            row_id=self._clock.new_id(),
+            now_ms=run.started_at,
+            sync=False,
         )
 
-    async def _answer(self, run: _Run, prompt: Prompt, transcript: Transcript) -> tuple[Status, str]:
+    async def _answer(
+        self, run: _Run, prompt: Prompt, remember: Callable[[], Iterable[Message]]
+    ) -> tuple[Status, str]:
         """Let the agent answer until it ends, the budget is used up, or the run is stopped."""
         agent = asyncio.create_task(self._pump(run, prompt))
         budget_s = run.turn.budget_s or self._timeout_s
-        budget = asyncio.create_task(self._clock.sleep(budget_s))
-        first: set[asyncio.Future[Any]] = {agent, budget, run.stopped}
+        ends: set[asyncio.Future[Any]] = {agent, run.stopped}
         try:
-            await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
+            with suppress(TimeoutError):
+                first = asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+                await within(self._clock, budget_s, first)
             if agent.done():
                 status, error = _own_end(agent, run.turn.run_id)
                 if error:
-                    error = await asyncio.to_thread(self._fit_to_show, error, prompt, transcript)
+                    error = await asyncio.to_thread(self._fit_to_show, error, prompt, remember)
                 return status, error
             run.stop(Status.TIMEOUT)
         finally:
-            budget.cancel()
             await _end_agent(agent, run.turn.run_id)
         status = run.stopped.result()
         return status, STOPPED[status].format(budget_s)
 
-    def _fit_to_show(self, error: str, prompt: Prompt, transcript: Transcript) -> str:
-        return fit_to_show(error, prompt, _history(transcript), self._secrets)
+    def _fit_to_show(self, error: str, prompt: Prompt, remember: Callable[[], Iterable[Message]]) -> str:
+        return fit_to_show(error, prompt, remember(), self._secrets)
 
     async def _pump(self, run: _Run, prompt: Prompt) -> None:
         async for piece in self._agent.reply(prompt):
@@ -341,12 +332,29 @@ class EmbeddedHost:
             aborted=status in {Status.KILLED, Status.INTERRUPTED},
         )
         now_ms = self._clock.wall_ms()
-        try:
-            await asyncio.to_thread(transcript.append, answer, row_id=self._clock.new_id(), now_ms=now_ms)
-        except OSError as problem:
-            _warn_transcript(transcript, problem)
+        said = Said(
+            transcript=transcript, message=answer, row_id=self._clock.new_id(), now_ms=now_ms, sync=True
+        )
         end = partial(rows.end_run, run_id=run.turn.run_id, status=status, error=error, now_ms=now_ms)
-        await self._store.update(run.turn.session_key, end)
+        await self._store.record(run.turn.session_key, end, lambda _: said)
+
+
+def _prompt(turn: Turn, session_id: str, history: tuple[Message, ...]) -> Prompt:
+    return Prompt(
+        text=turn.text,
+        sender_name=turn.sender.name,
+        notes=turn.notes,
+        context=turn.context,
+        mark=turn.mark,
+        history=history,
+        media=turn.media,
+        output=turn.output,
+        ticket=turn.ticket,
+        conversation=turn.conversation,
+        session_key=turn.session_key,
+        session_id=session_id,
+        run_id=turn.run_id,
+    )
 
 
 async def _end_agent(agent: asyncio.Task[None], run_id: str) -> None:
@@ -371,15 +379,3 @@ def _own_end(agent: asyncio.Task[None], run_id: str) -> tuple[Status, str]:
         case error:
             logger.error("the agent of run %s broke", run_id, exc_info=error)
             return Status.FAILED, f"the agent broke with {type(error).__name__}: see the log"
-
-
-def _history(transcript: Transcript) -> tuple[Message, ...]:
-    try:
-        return transcript.history(messages=HISTORY_MESSAGES, characters=HISTORY_CHARACTERS)
-    except OSError as error:
-        _warn_transcript(transcript, error)
-        return ()
-
-
-def _warn_transcript(transcript: Transcript, error: OSError) -> None:
-    logger.warning("%s cannot be used (%s): the turn goes on without it", transcript.path, error.strerror)

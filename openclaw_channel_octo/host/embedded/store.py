@@ -1,17 +1,20 @@
 """The session store: ``sessions.json`` in OpenClaw's file form, worked with in a thread of its own."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
+
+from msgspec import Struct
 
 from openclaw_channel_octo.batches import Batches
 from openclaw_channel_octo.clock import Clock, SystemClock
 from openclaw_channel_octo.errors import SessionStoreError
 from openclaw_channel_octo.host.embedded.rows import Entry
 from openclaw_channel_octo.host.embedded.session_file import Change, SessionFile
+from openclaw_channel_octo.host.embedded.transcript import Said, Transcript, add_all
 
 __all__ = ["SessionStore"]
 
@@ -21,6 +24,13 @@ tried again."""
 
 _Job = TypeVar("_Job")
 Result = TypeVar("Result")
+
+
+class _Step(Struct, frozen=True):
+    """A change, and what its result has somebody say; see `SessionStore.record`."""
+
+    change: Change
+    said: Callable[[Any], Said]
 
 
 class SessionStore:
@@ -63,6 +73,7 @@ class SessionStore:
         """Write the file with all that it does not have yet, and end the thread."""
         if self._opened:
             self._changes.flush()
+            self._steps.flush()
             await self._do(self._file.read)
             if self._catching_up is not None:
                 self._catching_up.cancel()
@@ -73,6 +84,7 @@ class SessionStore:
         self._thread = thread = ThreadPoolExecutor(1, thread_name_prefix="octo-sessions")
         self._looks = Batches[str, Entry | None](lambda keys: [*map(file.get, keys)], thread)
         self._changes = Batches[Change, Any](file.change, thread)
+        self._steps = Batches[_Step, tuple[Transcript, int | None]](self._record, thread)
         self._works = Batches[Callable[[], Any], Any](lambda works: [work() for work in works], thread)
 
     def _end(self) -> None:
@@ -98,9 +110,31 @@ class SessionStore:
         changed: Result = await self._done(self._changes, Change(key, edit))
         return changed
 
+    async def record(
+        self, key: str, edit: Callable[[Entry], Result], said: Callable[[Result], Said]
+    ) -> tuple[Transcript, int | None]:
+        """Change one entry as `update` does, and then add a message to a transcript.
+
+        Args:
+            key: the session key.
+            edit: as in `update`.
+            said: gets what ``edit`` returned; tells the message.
+
+        Returns:
+            The transcript, and its size in bytes without the message; ``None`` where that could not be added, as a
+            warning says then.
+        """
+        return await self._done(self._steps, _Step(Change(key, edit), said))
+
     async def sweep(self, edit: Callable[[Entry], None]) -> None:
         """Change every entry that is an object; ``edit`` as in `update`."""
         await self._do(partial(self._file.sweep, edit))
+
+    def _record(self, steps: Sequence[_Step]) -> list[tuple[Transcript, int | None]]:
+        results = self._file.change([step.change for step in steps])
+        said = [step.said(result) for step, result in zip(steps, results, strict=True)]
+        transcripts = (each.transcript for each in said)
+        return list(zip(transcripts, add_all(said), strict=True))
 
     async def _do(self, work: Callable[[], Any]) -> None:
         await self._done(self._works, work)

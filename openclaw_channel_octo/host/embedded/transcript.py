@@ -1,9 +1,10 @@
 """Transcripts: what was said in a session, one JSON record a line (openclaw-host §2.1)."""
 
 import json
+import logging
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,17 @@ from msgspec import Struct
 
 from openclaw_channel_octo.errors import SessionStoreError
 from openclaw_channel_octo.host.fields import texts_of
-from openclaw_channel_octo.host.files import append_file, dump_json
+from openclaw_channel_octo.host.files import append_file, dump_json, sync_file
 
-__all__ = ["Message", "Transcript", "is_safe_id"]
+__all__ = ["Message", "Said", "Transcript", "add_all", "is_safe_id", "read_history"]
+
+logger = logging.getLogger(__name__)
 
 TAIL_BYTES = 8 * 1024 * 1024
 """Most bytes read from the end of a transcript."""
+
+HISTORY_MESSAGES = 40
+HISTORY_CHARACTERS = 100_000
 
 BLOCK_BYTES = 32 * 1024
 """Bytes read first from the end; each further block is twice as large, so that long lines are joined at little cost."""
@@ -72,13 +78,17 @@ class Transcript:
         self._known: tuple[int, str | None] = (0, None)
         """The file's size in bytes when it was last looked at, and the id of its last record then."""
 
-    def append(self, message: Message, *, row_id: str, now_ms: int) -> None:
+    def append(self, message: Message, *, row_id: str, now_ms: int, sync: bool = True) -> int:
         """Add a message, after the header where the file is new.
 
         Args:
             message: what was said.
             row_id: fresh id of the record.
             now_ms: Unix milliseconds.
+            sync: whether it survives a power cut.
+
+        Returns:
+            The file's size in bytes before.
 
         Raises:
             OSError: the file cannot be written.
@@ -97,21 +107,23 @@ class Transcript:
                 "message": _encode(message, now_ms),
             }
         )
-        size = append_file(self.path, b"".join(dump_json(record) for record in records))
-        self._known = (size, row_id)
+        data = b"".join(dump_json(record) for record in records)
+        self._known = (append_file(self.path, data, sync=sync), row_id)
+        return size
 
-    def history(self, *, messages: int, characters: int) -> tuple[Message, ...]:
+    def history(self, *, messages: int, characters: int, end: int | None = None) -> tuple[Message, ...]:
         """Return the end of the conversation, oldest first; lines that cannot be read are passed over.
 
         Args:
             messages: most messages.
             characters: most characters of text in all of them.
+            end: bytes of the file that count, ``None`` for all.
 
         Raises:
             OSError: the file is there and cannot be read.
         """
         found: list[Message] = []
-        for row in self._newest_first():
+        for row in self._newest_first(end):
             message = _decode(row)
             if message is None:
                 continue
@@ -134,15 +146,15 @@ class Transcript:
                     break
         return self._known
 
-    def _newest_first(self) -> Iterator[dict[str, Any]]:
-        """Yield the records, last first; with the first that has an id, what `_end` returns is known."""
+    def _newest_first(self, end: int | None = None) -> Iterator[dict[str, Any]]:
+        """Yield the records, last first; with the first of the file that has an id, what `_end` returns is known."""
         try:
             file = self.path.open("rb", buffering=0)
         except FileNotFoundError:
             return
         with file:
-            size, is_known = file.seek(0, os.SEEK_END), False
-            for line in _last_lines(file.fileno(), size):
+            size, is_known = file.seek(0, os.SEEK_END), end is not None
+            for line in _last_lines(file.fileno(), size if end is None else end):
                 try:
                     row = _parse(line)
                 except (ValueError, RecursionError):
@@ -152,6 +164,60 @@ class Transcript:
                 if not is_known and isinstance(name := row.get("id"), str):
                     self._known, is_known = (size, name), True
                 yield row
+
+
+class Said(Struct, frozen=True, kw_only=True):
+    """A message on its way into a transcript; fields as in `Transcript.append`, with the transcript."""
+
+    transcript: Transcript
+    message: Message
+    row_id: str
+    now_ms: int
+    sync: bool
+
+
+def add_all(messages: Sequence[Said]) -> list[int | None]:
+    """Add messages, and sync what asks for it behind the last, so that their files share the disk's work. Blocking.
+
+    Where one cannot be added, a warning says so.
+
+    Returns:
+        The size in bytes that each file had before, ``None`` where nothing was added.
+    """
+    sizes = [_add(each) for each in messages]
+    for each, size in zip(messages, sizes, strict=True):
+        if each.sync and size is not None:
+            try:
+                sync_file(each.transcript.path)
+            except OSError as error:
+                _warn(each.transcript, error)
+    return sizes
+
+
+def _add(said: Said) -> int | None:
+    try:
+        return said.transcript.append(said.message, row_id=said.row_id, now_ms=said.now_ms, sync=False)
+    except OSError as error:
+        _warn(said.transcript, error)
+        return None
+
+
+def read_history(transcript: Transcript, end: int | None) -> tuple[Message, ...]:
+    """Return what an agent is to remember; nothing, and a warning, where it cannot be read. Blocking.
+
+    Args:
+        transcript: the session's.
+        end: as in `Transcript.history`.
+    """
+    try:
+        return transcript.history(messages=HISTORY_MESSAGES, characters=HISTORY_CHARACTERS, end=end)
+    except OSError as error:
+        _warn(transcript, error)
+        return ()
+
+
+def _warn(transcript: Transcript, error: OSError) -> None:
+    logger.warning("%s cannot be used (%s): the turn goes on without it", transcript.path, error.strerror)
 
 
 def _parse(line: bytes) -> Any:

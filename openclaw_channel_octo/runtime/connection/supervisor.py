@@ -13,6 +13,7 @@ from openclaw_channel_octo.observe.logs import BotLog
 from openclaw_channel_octo.rest.client import BotApi
 from openclaw_channel_octo.rest.models import Registration
 from openclaw_channel_octo.runtime.connection.link import Link, LinkEnd, LinkEndKind, MessageSink
+from openclaw_channel_octo.runtime.connection.pace import LoginPace
 from openclaw_channel_octo.runtime.connection.transport import Tap, TransportFactory
 from openclaw_channel_octo.wire.client import ClientConnection, Credentials
 from openclaw_channel_octo.wire.crypto import KeyPair
@@ -90,6 +91,7 @@ class Supervisor:
         open_transport: opens sockets.
         device_id: this installation's device id, the same at every reconnect.
         ws_url: URL that wins over the one the server names, ``None`` to use the server's.
+        pace: spreads the reconnects of all bots of the server.
         prepare: called with the first registration; returns where messages go.
         connected: called after each handshake.
         log: the bot's log.
@@ -104,6 +106,7 @@ class Supervisor:
         open_transport: TransportFactory,
         device_id: str,
         ws_url: str | None,
+        pace: LoginPace,
         prepare: Callable[[Registration], Awaitable[MessageSink]],
         connected: Callable[[Connected], None] = lambda _: None,
         log: BotLog,
@@ -115,6 +118,7 @@ class Supervisor:
         self._open_transport = open_transport
         self._device_id = device_id
         self._ws_url = ws_url
+        self._pace = pace
         self._prepare = prepare
         self._connected = connected
         self._log = log
@@ -141,6 +145,9 @@ class Supervisor:
                     registration = await self._register()
                     self._become(LinkState.SUSPECT, f"{_DROPPED}; registered again, connecting")
                     self._log.warning("%s; registered again", _DROPPED)
+                if (more_s := self._pace.next()) > 0:
+                    self._log.info("other bots reconnect first; next try in %.0f s", more_s)
+                    await self._clock.sleep(more_s)
         finally:
             self._become(LinkState.STOPPED, "stopped")
 

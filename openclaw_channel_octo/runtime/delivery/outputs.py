@@ -44,7 +44,7 @@ class Outputs:
         """Where each run's folder lies under the run's id; neither need exist."""
         self._clock = clock
         self._open: dict[str, int] = {}
-        self._makings = Batches[str, None](lambda run_ids: [*map(self._make, run_ids)])
+        self._makings = Batches[str, None](self._make_all)
         self._removals = Batches[str, None](self._remove_all)
         self._told: set[str] = set()
 
@@ -85,17 +85,24 @@ class Outputs:
         """Remove folders that processes left behind; what cannot be removed is warned about once, and passed over."""
         await asyncio.to_thread(self._remove, self._old)
 
-    def _make(self, run_id: str) -> None:
+    def _make_all(self, run_ids: Sequence[str]) -> list[None]:
         try:
             around = self._around(make=True)
-            try:
-                with suppress(FileExistsError):  # of a run that an earlier process has begun
-                    os.mkdir(run_id, 0o700, dir_fd=around)
-                self._open[run_id] = _own_folder(run_id, around)
-            finally:
-                os.close(around)
         except OSError as error:
-            self._tell(NAME, "no folder for files of answers can be made in", error)
+            self._tell_unmade(error)
+            return [None] * len(run_ids)
+        try:
+            return [self._make(run_id, around) for run_id in run_ids]
+        finally:
+            os.close(around)
+
+    def _make(self, run_id: str, around: int) -> None:
+        try:
+            with suppress(FileExistsError):  # of a run that an earlier process has begun
+                os.mkdir(run_id, 0o700, dir_fd=around)
+            self._open[run_id] = _own_folder(run_id, around)
+        except OSError as error:
+            self._tell_unmade(error)
 
     def _remove_all(self, run_ids: Sequence[str]) -> list[None]:
         self._remove(lambda _: run_ids)
@@ -156,6 +163,9 @@ class Outputs:
                 if changed < before and name not in self._open:
                     found.append(name)
         return found
+
+    def _tell_unmade(self, error: OSError) -> None:
+        self._tell(NAME, "no folder for files of answers can be made in", error)
 
     def _tell(self, name: str, what: str, error: OSError) -> None:
         if name not in self._told:

@@ -28,6 +28,9 @@ def remove(name: str, parent: int) -> None:
     Raises:
         OSError: something is left; the first reason.
     """
+    with suppress(OSError):  # most folders are empty
+        os.rmdir(name, dir_fd=parent)
+        return
     with suppress(FileNotFoundError):
         if not _is_folder(name, parent):
             os.unlink(name, dir_fd=parent)

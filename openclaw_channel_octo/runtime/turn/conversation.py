@@ -3,7 +3,6 @@
 That comes from the journal, and from the server's history where the journal is young.
 """
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from functools import partial
 
@@ -95,11 +94,12 @@ class Prompts(Struct, frozen=True, kw_only=True):
         row, payload = message.row, message.payload
         quoted = await self._quoted(row, payload.reply)
         rendered = render(payload, own_name=self.context.identity.name, mark=mark, quoted=quoted)
-        known, notes, files = await asyncio.gather(
-            self.directory.roster.asked(row.channel, row.from_uid),
-            self.directory.notes.of(row.channel, mark),
-            self.media.take(row.id, rendered.files),
-        )
+        # names and files are under way before the notes are waited for: side by side, without a task for each
+        self.directory.roster.warm(row.channel, row.from_uid)
+        self.media.begin(row.id, rendered.files)
+        notes = await self.directory.notes.of(row.channel, mark)
+        known = await self.directory.roster.asked(row.channel, row.from_uid)
+        files = await self.media.take(row.id, rendered.files)
         shown = known.people if row.channel.type != ChannelType.PERSON else {}
         context = (await self._earlier(row, known.names, mark), rendered.quote)
         told = remarked(files.text, files.mark, mark) if files.text else ""

@@ -1,5 +1,6 @@
 """Transcripts keep what was said, whatever happened to the file."""
 
+import errno
 import json
 import os
 import stat
@@ -13,7 +14,14 @@ from hypothesis import strategies as st
 
 from openclaw_channel_octo.errors import SessionStoreError
 from openclaw_channel_octo.host.embedded import transcript as transcript_module
-from openclaw_channel_octo.host.embedded.transcript import Message, Transcript, is_safe_id
+from openclaw_channel_octo.host.embedded.transcript import (
+    Message,
+    Said,
+    Transcript,
+    add_all,
+    is_safe_id,
+    read_history,
+)
 
 NOW = 1_700_000_000_123
 
@@ -177,6 +185,57 @@ def test_a_record_that_somebody_else_appended_is_the_parent_of_the_next(tmp_path
     other.append(user("two"), row_id="r2", now_ms=NOW)
     mine.append(user("three"), row_id="r3", now_ms=NOW)
     assert records(mine)[-1]["parentId"] == "r2"
+
+
+def test_conversations_that_say_something_at_once_are_written_first_and_then_synced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines_at_sync: dict[str, list[int]] = {}
+    fsync = os.fsync
+    transcripts = [Transcript(tmp_path, name) for name in ("s1", "s2", "s3")]
+
+    def noting(descriptor: int) -> None:
+        name = Path(f"/proc/self/fd/{descriptor}").readlink().name
+        lines_at_sync[name] = [len(records(each)) for each in transcripts]
+        fsync(descriptor)
+
+    for each in transcripts:
+        each.append(user("question"), row_id="r1", now_ms=NOW)
+    monkeypatch.setattr(os, "fsync", noting)
+    add_all([said(each, synced=each is not transcripts[1]) for each in transcripts])
+    assert lines_at_sync == {"s1.jsonl": [3, 3, 3], "s3.jsonl": [3, 3, 3]}
+
+
+def test_a_transcript_that_cannot_be_written_is_warned_about_and_keeps_no_other(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    bad, good = Transcript(tmp_path, "bad"), Transcript(tmp_path, "good")
+    bad.path.mkdir()
+    first, second, third = add_all([said(bad), said(good), said(good)])
+    assert (first, second) == (None, 0)
+    assert third == len(b"".join(good.path.read_bytes().splitlines(keepends=True)[:2]))
+    assert "bad.jsonl cannot be used" in caplog.text
+    assert len(caplog.records) == 1
+
+
+def test_what_is_remembered_for_a_message_ends_before_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    transcript = Transcript(tmp_path, "s1")
+    add_all([said(transcript)])
+    (before,) = add_all([said(transcript, "and now")])
+    assert read_history(transcript, before) == (assistant("answer"),)
+    monkeypatch.setattr(transcript_module, "append_file", full_disk)
+    (before,) = add_all([said(transcript, "lost")])
+    assert read_history(transcript, before) == (assistant("answer"), assistant("and now"))
+
+
+def said(transcript: Transcript, text: str = "answer", *, synced: bool = True) -> Said:
+    return Said(transcript=transcript, message=assistant(text), row_id="r", now_ms=NOW, sync=synced)
+
+
+def full_disk(*_: object, **__: object) -> int:
+    raise OSError(errno.ENOSPC, "no space left")
 
 
 @pytest.mark.parametrize("block", [1, 7, 64, 4096])

@@ -14,6 +14,7 @@ from openclaw_channel_octo.observe.logs import BotLog
 from openclaw_channel_octo.rest.client import BotApi
 from openclaw_channel_octo.rest.models import Registration
 from openclaw_channel_octo.runtime.connection.link import MessageSink
+from openclaw_channel_octo.runtime.connection.pace import LoginPace
 from openclaw_channel_octo.runtime.connection.supervisor import ConnectionStatus, LinkState, Supervisor
 from openclaw_channel_octo.runtime.received import Incoming, Outcome
 from openclaw_channel_octo.testing.clock import ManualClock
@@ -244,9 +245,13 @@ class FullDisk:
 class Account:
     """A supervised bot, its server in memory, and its clock."""
 
-    def __init__(self, *, jitter: float = 1.0, ws_url: str | None = None) -> None:
-        self.clock = ManualClock(wall_ms=WALL_MS, jitter=jitter)
-        self.network = Network(self.clock)
+    def __init__(
+        self, *, jitter: float = 1.0, ws_url: str | None = None, beside: "Account | None" = None
+    ) -> None:
+        """Make a bot; ``beside`` another it has clock, network and pace of that one."""
+        self.clock = beside.clock if beside else ManualClock(wall_ms=WALL_MS, jitter=jitter)
+        self.network = beside.network if beside else Network(self.clock)
+        self.pace = beside.pace if beside else LoginPace(self.clock)
         self.api = CountingApi(self.clock)
         self.intake = FullDisk()
         self.prepared: list[Registration] = []
@@ -257,6 +262,7 @@ class Account:
             open_transport=self.network.open,
             device_id="device",
             ws_url=ws_url,
+            pace=self.pace,
             prepare=self._prepare,
             connected=lambda _: self.connected.append(self.clock.now()),
             log=BotLog(logging.getLogger("test"), "helper"),
