@@ -183,6 +183,7 @@ class BotSettings(AccessSettings):
         cdn_url: where the deployment keeps its files, if not with the API; may lie inside the network.
         ws_url: overrides the socket address the server names at registration; its query may be secret.
         require_mention: whether groups and threads must address the bot.
+        answer_others_mentions: whether, where they need not, it answers messages that mention only others.
         reply_triggers: whether a person's reply to a message of the bot addresses it.
         silent_replies: whether an agent may decline to answer, or people are told that nothing came.
         dispatch_timeout_ms: milliseconds a turn may take; ``None`` leaves it to the host's budget.
@@ -207,6 +208,7 @@ class BotSettings(AccessSettings):
     cdn_url: HttpBase | None = None
     ws_url: Annotated[WsUrl | None, Field(repr=False)] = None
     require_mention: bool = True
+    answer_others_mentions: bool = False
     reply_triggers: bool = True
     silent_replies: Literal["notify", "allow"] = "notify"
     dispatch_timeout_ms: Annotated[int, Field(ge=1_000, le=_LONGEST_WAIT_S * 1_000)] | None = None

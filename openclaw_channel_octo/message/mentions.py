@@ -18,6 +18,7 @@ __all__ = [
     "Addressed",
     "addressed",
     "mentions_typed_name",
+    "named_uids",
     "split_addressed",
     "strip_leading_mention",
     "valid_entities",
@@ -64,6 +65,20 @@ def valid_entities(text: str, mention: Mention | None) -> tuple[Entity, ...]:
         return ()
     units = text.encode("utf-16-le", "surrogatepass")  # once: entities may be many and the text long
     return tuple(entity for entity in mention.entities if _marks_an_at(units, entity))
+
+
+def named_uids(text: str, mention: Mention | None) -> frozenset[str]:
+    """Return the accounts a message names, none where it calls everybody (protocol §6.2, reference-behaviour §c.8).
+
+    They are those of its valid entities; where it has none, of its ``uids``.
+
+    Args:
+        text: what the offsets refer to.
+        mention: the message's mention, if it has one.
+    """
+    if mention is None or mention.all or mention.humans:
+        return frozenset()
+    return frozenset(entity.uid for entity in valid_entities(text, mention)) or frozenset(mention.uids)
 
 
 def _marks_an_at(units: bytes, entity: Entity) -> bool:

@@ -12,7 +12,12 @@ from openclaw_channel_octo.ids import (
     sides_of_compound,
     split_space,
 )
-from openclaw_channel_octo.message.mentions import mentions_typed_name, strip_leading_mention, valid_entities
+from openclaw_channel_octo.message.mentions import (
+    mentions_typed_name,
+    named_uids,
+    strip_leading_mention,
+    valid_entities,
+)
 from openclaw_channel_octo.message.payload import SYSTEM_TYPES, ContentType, Entity, Payload
 from openclaw_channel_octo.policy.access import AccessPolicy
 from openclaw_channel_octo.policy.commands import command_in
@@ -40,6 +45,7 @@ BLOCKED = "blocked"
 
 NOT_REQUIRED = "no mention required"
 PREFERRED = "no mention preference"
+FOR_OTHERS = "names others only"
 
 _UNMENTIONED = frozenset({NOT_REQUIRED, PREFERRED})
 _CONVERSATIONS = frozenset(ChannelType)
@@ -110,6 +116,7 @@ class GatePolicy(Struct, frozen=True, kw_only=True):
 
     Attributes:
         require_mention: whether a group message has to address the bot to be answered.
+        answer_others_mentions: whether, where nobody has to mention the bot, it answers what names others only.
         reply_triggers: whether a person's reply to one of the bot's messages addresses it.
         no_mention: people who are answered without a mention, because their group has agreed to it; nobody whom the
             server does not call a person (reference-behaviour §c.8.9).
@@ -118,6 +125,7 @@ class GatePolicy(Struct, frozen=True, kw_only=True):
     """
 
     require_mention: bool = True
+    answer_others_mentions: bool = False
     reply_triggers: bool = True
     no_mention: Container[str] = ()
     known_bots: Container[str] = ()
@@ -147,7 +155,8 @@ def decide(
 
     A direct message from a person always addresses the bot, its payload readable or not. In groups and
     threads the rules lean towards answering: an id in ``uids`` counts even where the entities say otherwise
-    (design §4, reference-behaviour §c.8). Who may not talk to the bot is refused only where they address it;
+    (design §4, reference-behaviour §c.8). Where nobody has to mention the bot, what names others and not all of the
+    group is for those others. Who may not talk to the bot is refused only where they address it;
     where nobody has to, what they say is talk among people.
 
     Args:
@@ -220,6 +229,8 @@ def _spoken(
     if from_bot:
         return Decision(DecisionKind.CONTEXT, "not named by bot", from_bot=True)
     if reason := _meant_by_person(payload, identity, policy, uid):
+        if reason in _UNMENTIONED and not policy.answer_others_mentions and _names_anybody(payload):
+            return Decision(DecisionKind.CONTEXT, FOR_OTHERS)
         return _addressed(payload, identity, reason, from_bot=False)
     return Decision(DecisionKind.CONTEXT, "no mention")
 
@@ -270,6 +281,10 @@ def _meant_by_person(payload: Payload, identity: Identity, policy: GatePolicy, u
     if not policy.require_mention:
         return NOT_REQUIRED
     return PREFERRED if uid in policy.no_mention else ""
+
+
+def _names_anybody(payload: Payload) -> bool:
+    return bool(named_uids(payload.text or payload.plain, payload.mention))
 
 
 def _addressed(payload: Payload, identity: Identity, reason: str, *, from_bot: bool) -> Decision:

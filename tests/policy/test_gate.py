@@ -235,6 +235,38 @@ def test_every_message_of_a_person_is_a_turn_where_no_mention_is_needed(
     assert in_group(text("/status"), policy=policy) == Decision(DecisionKind.COMMAND, reason, "/status")
 
 
+NAMES_OTHER = text("@Other do it", mention={"uids": [OTHER], "entities": [mark(OTHER, 0, 6)]})
+
+
+@pytest.mark.parametrize("without", [{"require_mention": False}, {"no_mention": {ANN}}])
+@pytest.mark.parametrize(
+    ("payload", "for_others"),
+    [
+        (NAMES_OTHER, True),
+        (text("please", mention={"uids": [OTHER, ANN]}), True),
+        (text("@Other do it", mention={"entities": [mark(OTHER, 0, 6)]}), True),
+        (text("x", mention={"uids": [OTHER], "entities": [mark(BOT, 400, 7)]}), True),
+        ({"type": 2, "url": "https://x", "mention_uids": [OTHER]}, True),
+        ({"type": 14, "content": [], "plain": "@N see", "mention": {"entities": [mark(OTHER, 0, 2)]}}, True),
+        (text("@all", mention={"all": 1, "uids": [OTHER]}), False),
+        (text("@所有人 @Other", mention={"humans": 1, "entities": [mark(OTHER, 5, 6)]}), False),
+        (text("x", mention={"uids": [], "entities": [mark(OTHER, 0, 1)]}), False),
+        (text("@Other and @Helper", mention={"entities": [mark(OTHER, 0, 6)]}), False),
+        (text("@Other and you", mention={"uids": [OTHER, BOT], "entities": [mark(OTHER, 0, 6)]}), False),
+        (text("why?", reply={"from_uid": BOT}, mention={"uids": [OTHER]}), False),
+        (text("@Other typed by hand"), False),
+    ],
+)
+def test_where_no_mention_is_needed_who_names_others_only_speaks_to_them(
+    without: dict[str, Any], payload: dict[str, Any], for_others: bool
+) -> None:
+    decision = in_group(payload, policy=GatePolicy(**without))
+    assert (decision == Decision(DecisionKind.CONTEXT, "names others only")) is for_others
+    assert (decision.kind is DecisionKind.TURN) is not for_others
+    as_before = GatePolicy(**without, answer_others_mentions=True)
+    assert in_group(payload, policy=as_before).kind is DecisionKind.TURN
+
+
 def test_own_message_is_an_echo_whatever_it_says() -> None:
     for payload in (text("@Helper hi"), text("x", mention={"uids": [BOT]}), {"type": 99}, {"type": 2000}, {}):
         assert in_group(payload, sender=BOT) == Decision(DecisionKind.ECHO, "own message")

@@ -238,6 +238,24 @@ async def test_talk_is_context_also_where_nobody_has_to_mention_the_bot(rig: Rig
     assert said(host.turns[-1].context) == ["Other (other_bot): the build is green"]
 
 
+@pytest.mark.parametrize("agreed", [True, False])
+async def test_who_mentions_somebody_else_is_not_answered_by_the_bot_which_hears_it(
+    rig: Rig, agreed: bool
+) -> None:
+    rig.octo.agree_no_mention(rig.group, on=agreed)
+    host = await rig.start_with(ScriptedHost(), requireMention=agreed)
+    await rig.octo.say(ANN, rig.group, "can you look?", mention=[BEN])
+    await rig.octo.say(ANN, rig.group, "and you?", mention=[OTHER])
+    await rig.until_row(await rig.octo.say(BEN, rig.group, "on my way"), "answered")
+    assert rig.said() == ["echo: on my way"]
+    assert said(host.turns[-1].context) == ["Ann (ann): @Ben can you look?", "Ann (ann): @Other and you?"]
+
+
+async def test_a_bot_may_be_told_to_answer_what_mentions_others_too(rig: Rig) -> None:
+    await rig.start_with(ScriptedHost(), requireMention=False, answerOthersMentions=True)
+    await rig.until_row(await rig.octo.say(ANN, rig.group, "can you look?", mention=[BEN]), "answered")
+
+
 async def test_a_group_that_agreed_is_answered_without_a_mention_and_heard_when_it_changes_its_mind(
     rig: Rig,
 ) -> None:
