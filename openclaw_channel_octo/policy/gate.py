@@ -15,12 +15,12 @@ from openclaw_channel_octo.ids import (
 from openclaw_channel_octo.message.mentions import (
     mentions_typed_name,
     named_uids,
-    strip_leading_mention,
     valid_entities,
+    without_mentions,
 )
 from openclaw_channel_octo.message.payload import SYSTEM_TYPES, ContentType, Entity, Payload
 from openclaw_channel_octo.policy.access import AccessPolicy
-from openclaw_channel_octo.policy.commands import command_in
+from openclaw_channel_octo.policy.commands import STOP_WORD, command_in, names_another
 
 __all__ = [
     "ADDRESSED",
@@ -138,7 +138,8 @@ class Decision(Struct, frozen=True):
     Attributes:
         kind: the kind.
         reason: why, in a few fixed words.
-        command: the command it is, with its slash; empty for others.
+        command: the command it is, with its slash; `STOP_WORD` for a turn that stops another where one runs; else
+            empty.
         from_bot: whether a bot or a webhook said it; of what is `SAID`.
     """
 
@@ -204,7 +205,7 @@ def is_bot(uid: str, policy: GatePolicy) -> bool:
 
 
 def command_of(payload: Payload, identity: Identity, *, direct: bool) -> str:
-    """Return the command that a text consists of behind leading mentions of the bot, else an empty string.
+    """Return the command that a text consists of, apart from mentions of the bot; see `command_in`.
 
     Args:
         payload: what was said.
@@ -214,7 +215,16 @@ def command_of(payload: Payload, identity: Identity, *, direct: bool) -> str:
     if payload.type != ContentType.TEXT:
         return ""
     entities = _own_entities(payload, identity)
-    return command_in(strip_leading_mention(payload.text, identity.name, entities), direct=direct)
+    said = without_mentions(payload.text, identity.name, entities)
+    return command_in(said, direct=direct, names=_names(identity))
+
+
+def _names(identity: Identity) -> tuple[str, str]:
+    return identity.name, identity.uid
+
+
+def _kind(command: str) -> DecisionKind:
+    return DecisionKind.TURN if command in {"", STOP_WORD} else DecisionKind.COMMAND
 
 
 def _spoken(
@@ -229,7 +239,8 @@ def _spoken(
     if from_bot:
         return Decision(DecisionKind.CONTEXT, "not named by bot", from_bot=True)
     if reason := _meant_by_person(payload, identity, policy, uid):
-        if reason in _UNMENTIONED and not policy.answer_others_mentions and _names_anybody(payload):
+        unmentioned = reason in _UNMENTIONED and not policy.answer_others_mentions
+        if unmentioned and _is_for_others(payload, identity):
             return Decision(DecisionKind.CONTEXT, FOR_OTHERS)
         return _addressed(payload, identity, reason, from_bot=False)
     return Decision(DecisionKind.CONTEXT, "no mention")
@@ -259,7 +270,7 @@ def _direct(envelope: Envelope, payload: Payload, identity: Identity, *, from_bo
     if from_bot:
         return Decision(DecisionKind.CONTEXT, "bot in dm", from_bot=True)
     command = command_of(payload, identity, direct=True)
-    return Decision(DecisionKind.COMMAND if command else DecisionKind.TURN, "dm", command)
+    return Decision(_kind(command), "dm", command)
 
 
 def _named(payload: Payload, identity: Identity) -> str:
@@ -283,13 +294,16 @@ def _meant_by_person(payload: Payload, identity: Identity, policy: GatePolicy, u
     return PREFERRED if uid in policy.no_mention else ""
 
 
-def _names_anybody(payload: Payload) -> bool:
-    return bool(named_uids(payload.text or payload.plain, payload.mention))
+def _is_for_others(payload: Payload, identity: Identity) -> bool:
+    """Return whether a message that does not name the bot names others: by a mention, or behind a command."""
+    if named_uids(payload.text or payload.plain, payload.mention):
+        return True
+    return payload.type == ContentType.TEXT and names_another(payload.text, _names(identity))
 
 
 def _addressed(payload: Payload, identity: Identity, reason: str, *, from_bot: bool) -> Decision:
     command = "" if from_bot else command_of(payload, identity, direct=False)
-    return Decision(DecisionKind.COMMAND if command else DecisionKind.TURN, reason, command, from_bot)
+    return Decision(_kind(command), reason, command, from_bot)
 
 
 def _own_entities(payload: Payload, identity: Identity) -> list[Entity]:

@@ -58,12 +58,23 @@ async def test_a_thread_has_its_own_context_and_not_its_groups(rig: Rig, host: S
     assert host.turns[-1].sender.name == "Ann"
 
 
-async def test_a_reset_forgets_what_was_said_before_it(rig: Rig, host: ScriptedHost) -> None:
+@pytest.mark.parametrize("command", ["/reset", "/new", "／重置"])
+async def test_a_reset_forgets_what_was_said_before_it(rig: Rig, host: ScriptedHost, command: str) -> None:
     await chatter(rig, "old secret")
-    await rig.mentioned("/reset")
+    await rig.mentioned(command)
     await chatter(rig, "new")
     await rig.mentioned("well?")
     assert said(host.turns[-1].context) == ["Ben (ben): new"]
+
+
+async def test_what_forgets_nothing_and_what_stops_a_turn_take_nothing_from_what_was_said(rig: Rig) -> None:
+    host = await rig.start_with(ScriptedHost([Accepted("r"), HANG, Final("never")]))
+    await rig.under_way("long job")
+    await chatter(rig, "said meanwhile")
+    await rig.until_row(await rig.mention("/reset", who=BEN), "answered")  # who may not
+    await rig.mentioned("stop")
+    await rig.mentioned("well?")
+    assert said(host.turns[-1].context)[-1] == "Ben (ben): said meanwhile"
 
 
 async def test_context_survives_a_restart(rig: Rig, host: ScriptedHost) -> None:
