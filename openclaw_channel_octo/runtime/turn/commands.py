@@ -2,6 +2,7 @@
 
 from msgspec import Struct
 
+from openclaw_channel_octo.config.texts import Texts
 from openclaw_channel_octo.errors import HostError
 from openclaw_channel_octo.host.base import AsksApprovals
 from openclaw_channel_octo.ids import ChannelType
@@ -14,17 +15,8 @@ from openclaw_channel_octo.store.records import InboundRow
 
 __all__ = ["Commands", "Told"]
 
-HELP_STATUS = "/status – what this conversation's session is doing"
-HELP_STOP = "/stop – stop the answer being worked on"
-HELP_RESET = "/reset – begin a new conversation; I forget what was said here"
-HELP_HELP = "/help – this list"
-
-FAILED = "⚠️ That did not work. The operator's log says why."
-OWNER_ONLY = "Only the bot's owner, or somebody they have named for it, may do that here."
-NO_APPROVALS = "This agent asks for no approvals."
 _LOOKS = frozenset({"/status", "/help"})
 """Commands that change nothing."""
-APPROVED_ELSEWHERE = "I cannot pass decisions on. Please decide in %s."
 
 
 class Told(Struct, frozen=True):
@@ -64,12 +56,12 @@ class Commands(Struct, frozen=True, kw_only=True):
             command: the command, such as ``/status``, or `STOP_WORD`.
         """
         if not self._may(row, command):
-            return Told(OWNER_ONLY, f"{command}: not allowed")
+            return Told(self._texts.owner_only, f"{command}: not allowed")
         try:
             return Told(await self._carried_out(row, command), command)
         except HostError as error:
             self.context.log.warning("%s failed: %s", command, error)
-            return Told(FAILED, f"{command}: failed")
+            return Told(self._texts.command_failed, f"{command}: failed")
 
     async def _carried_out(self, row: InboundRow, command: str) -> str:
         """Carry out a command and return what people read of it. Raises `HostError`."""
@@ -83,12 +75,18 @@ class Commands(Struct, frozen=True, kw_only=True):
             case "/reset":
                 resetting = self.context.host.reset(row.session_key)
                 await ask_host(self.context.clock, "begin a new session", resetting)
-                return "🔄 New conversation. What was said before is forgotten."
+                return self._texts.reset
             case _:
                 return self._help(row)
 
     def _help(self, row: InboundRow) -> str:
-        lines = {"/status": HELP_STATUS, "/stop": HELP_STOP, "/reset": HELP_RESET, "/help": HELP_HELP}
+        texts = self._texts
+        lines = {
+            "/status": texts.help_status,
+            "/stop": texts.help_stop,
+            "/reset": texts.help_reset,
+            "/help": texts.help_help,
+        }
         return "\n".join(line for command, line in lines.items() if self._may(row, command))
 
     def can_stop(self, session_key: str) -> bool:
@@ -103,24 +101,31 @@ class Commands(Struct, frozen=True, kw_only=True):
         return command != APPROVE and row.channel.type == ChannelType.PERSON and not shared
 
     @property
+    def _texts(self) -> Texts:
+        return self.context.config.texts
+
+    @property
     def _commanders(self) -> Commanders:
         config, identity = self.context.config, self.context.identity
         return Commanders(identity.owner_uid, frozenset(config.commands.allow_from))
 
     def _approve(self) -> str:
         if isinstance(self.context.host, AsksApprovals):
-            return APPROVED_ELSEWHERE % self.context.host.approvals_in
-        return NO_APPROVALS
+            place = self.context.host.approvals_in or self._texts.gateway_interface
+            return self._texts.approve_elsewhere.replace("%s", place)
+        return self._texts.no_approvals
 
     async def _status(self, key: str) -> str:
         snapshot = await ask_host(self.context.clock, "describe the session", self.context.host.describe(key))
         status = (snapshot.status if snapshot else None) or "new"
-        return f"Session: {status}\nWaiting messages: {self.lanes.depth(key)}"
+        return self._texts.status.replace("%d", str(self.lanes.depth(key))).replace(
+            "%s", self._texts.session(status)
+        )
 
     async def _stop(self, key: str) -> str:
         run = self.runs.active.get(key)
         if run is None:
-            return "Nothing is running here."
+            return self._texts.nothing_running
         stopping = self.context.host.abort(key, run.run_id)
         stopped = await ask_host(self.context.clock, "stop the run", stopping)
-        return "Stopping." if stopped else "Nothing is running here."
+        return self._texts.stopping if stopped else self._texts.nothing_running
