@@ -18,7 +18,7 @@ from openclaw_channel_octo.capture.format import Side
 from openclaw_channel_octo.capture.socket import Seen, SocketReader
 from openclaw_channel_octo.message.text import utf16_length
 from openclaw_channel_octo.observe.logs import Secrets
-from openclaw_channel_octo.policy.commands import APPROVE, COMMANDS, VERDICTS
+from openclaw_channel_octo.policy.commands import ALIASES, VERDICTS
 from openclaw_channel_octo.wire.codec import encode
 from openclaw_channel_octo.wire.packets import Connect, Disconnect, Event, Packet, Recv, Send
 
@@ -72,10 +72,11 @@ class Cleaner:
     def __init__(self, *secrets: SecretStr, mask_text: bool = False, own_name: str = "") -> None:
         self._secrets = Secrets(*secrets)
         self.masks = mask_text
-        kept = sorted({*_SCHEMES, *COMMANDS, APPROVE, *filter(None, [own_name])}, key=len, reverse=True)
+        words = [word.replace("/", slash) for word in ALIASES for slash in "/／"]
+        kept = sorted({*_SCHEMES, *words, *filter(None, [own_name])}, key=len, reverse=True)
         verdicts = "|".join(map(re.escape, sorted(VERDICTS, key=len, reverse=True)))
-        approval = rf"\Aapprove(?=\s)|(?<=\s)(?:{verdicts})(?=\s*\Z)"
-        self._kept = re.compile("(" + "|".join([*map(re.escape, kept), approval]) + ")")
+        approval = rf"\A(?:approve|批准)(?=\s)|(?<=\s)(?:{verdicts})(?=\s*\Z)"
+        self._kept = re.compile("(" + "|".join([*map(re.escape, kept), approval]) + ")", re.IGNORECASE)
 
     def text(self, text: str) -> str:
         """Return a text that is no content, such as an id or an error's words, without secrets."""

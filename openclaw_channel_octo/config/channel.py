@@ -139,7 +139,12 @@ class ChannelReader:
         return None if valid is None else block
 
     def _prepared(self, key: str, value: object, path: str) -> object:
-        """Return a value as the model takes it: paths absolute, of commands what has an effect or looks like it."""
+        """Return a value as the model takes it: paths absolute, of commands what has an effect or looks like it.
+
+        Texts that are just a language become an object that others can be merged with.
+        """
+        if key == "texts" and isinstance(value, str):
+            return {"language": value}
         if key == "mediaRoots" and isinstance(value, list):
             return [self._around.path(text) if isinstance(text, str) and text else text for text in value]
         if key == "commands" and isinstance(value, Mapping):

@@ -20,6 +20,7 @@ from openclaw_channel_octo.config.agents import (
     nameable,
 )
 from openclaw_channel_octo.config.base import FrozenModel, HttpBase, WsUrl, is_host
+from openclaw_channel_octo.config.texts import Notice, Texts
 from openclaw_channel_octo.session.route import Routing
 
 __all__ = [
@@ -39,25 +40,8 @@ __all__ = [
 ]
 
 _LONGEST_WAIT_S = 2_147_483
-_LONGEST_TEXT = 2_000
-"""Characters a text for people may have."""
 _HIGHEST_PORT = 65_535
 _ADDRESS = re.compile(r"(?:(?P<plain>[^\[:\s][^:\s]*)|\[(?P<bracketed>\S+)\]):(?P<port>[0-9]+)")
-
-
-def _visible(text: str) -> str:
-    if not text.strip():
-        raise ValueError("must not be blank: people would see nothing")
-    return text
-
-
-def _with_one(sign: str, meaning: str) -> AfterValidator:
-    def check(text: str) -> str:
-        if text.count("%") != 1 or sign not in text:
-            raise ValueError(f"must contain {sign}, {meaning}, exactly once and no other %")
-        return text
-
-    return AfterValidator(check)
 
 
 def _agent_id(name: str) -> str:
@@ -82,65 +66,18 @@ def _address(text: str) -> str:
     return text
 
 
-Notice = Annotated[str, Field(max_length=_LONGEST_TEXT), AfterValidator(_visible)]
-
-
 class GuardConfig(FrozenModel):
     """What happens before a turn in a session whose last run failed (design §5).
 
     Attributes:
         enabled: whether sessions are checked at all, before and after a turn.
         notice: where the restart is announced.
-        notice_text: the announcement.
+        notice_text: the announcement, ``None`` for the one in the language of the bot's texts.
     """
 
     enabled: bool = True
     notice: Literal["groups", "all", "never"] = "groups"
-    notice_text: Notice = "⚠️ Previous session failed, restarting..."
-
-
-class Texts(FrozenModel):
-    """Notices people see in the chat (design §8).
-
-    Attributes:
-        failed: the turn failed.
-        timeout: the turn ran out of time.
-        empty: the turn ended without an answer.
-        busy: the conversation's lane is full.
-        cut_off: a restart cut the answer off.
-        file_failed: begins the line in the place of a file that could not be sent; name and reason follow.
-        part_refused: the chat did not take a part of an answer for what it is.
-        too_late: messages were found that are too old to be answered.
-        third_failure: third failure in a row and later; ``%d`` stands for the count.
-        refused: the person may not talk to the bot here.
-        limited: somebody asks more than the bot answers.
-        loop: the bot has stopped answering another bot.
-        pairing: the person may, once the owner lets them in; ``%s`` stands for the code that does it.
-        paired: the owner has let the person in.
-    """
-
-    failed: Notice = "⚠️ Something went wrong while I was working on that. Please try again."
-    timeout: Notice = "⚠️ That took too long, so I stopped."
-    empty: Notice = "⚠️ I finished, but had nothing to say."
-    busy: Notice = "⏳ Still busy with earlier messages; I will not get to this one."
-    cut_off: Notice = "⚠️ I was interrupted; the answer above may be incomplete."
-    file_failed: Notice = "⚠️ I could not send a file:"
-    part_refused: Notice = "⚠️ A part of my answer was not accepted by the chat."
-    too_late: Notice = (
-        "⏳ I was away too long to answer earlier messages here. Please ask again if it still matters."
-    )
-    third_failure: Annotated[Notice, _with_one("%d", "the number of failures")] = (
-        "⚠️ This conversation has failed %d times in a row. "
-        "An operator can look with: openclaw-octo sessions show"
-    )
-    refused: Notice = "🔒 I may not answer you here. Please ask my owner to let you in."
-    limited: Notice = "⏳ That is more than I can take in at once. Please write to me again in a minute."
-    loop: Notice = "🔁 Another bot and I keep answering each other. I stop until a person writes here."
-    pairing: Annotated[Notice, _with_one("%s", "the code")] = (
-        "🔒 I do not know you yet. If my owner runs this within an hour, you can write to me here: "
-        "openclaw-octo pairing approve %s"
-    )
-    paired: Notice = "✅ My owner has let you in: you can write to me here now."
+    notice_text: Notice | None = None
 
 
 class RateLimitConfig(FrozenModel):
@@ -183,6 +120,7 @@ class BotSettings(AccessSettings):
         cdn_url: where the deployment keeps its files, if not with the API; may lie inside the network.
         ws_url: overrides the socket address the server names at registration; its query may be secret.
         require_mention: whether groups and threads must address the bot.
+        answer_others_mentions: whether, where they need not, it answers messages that mention only others.
         reply_triggers: whether a person's reply to a message of the bot addresses it.
         silent_replies: whether an agent may decline to answer, or people are told that nothing came.
         dispatch_timeout_ms: milliseconds a turn may take; ``None`` leaves it to the host's budget.
@@ -207,6 +145,7 @@ class BotSettings(AccessSettings):
     cdn_url: HttpBase | None = None
     ws_url: Annotated[WsUrl | None, Field(repr=False)] = None
     require_mention: bool = True
+    answer_others_mentions: bool = False
     reply_triggers: bool = True
     silent_replies: Literal["notify", "allow"] = "notify"
     dispatch_timeout_ms: Annotated[int, Field(ge=1_000, le=_LONGEST_WAIT_S * 1_000)] | None = None
@@ -241,6 +180,11 @@ class BotConfig(BotSettings):
     token_source: str = ""
     token_problem: str = ""
     disabled_by: Annotated[tuple[str, ...], Strict(strict=False)] = ()
+
+    @property
+    def restart_notice(self) -> str:
+        """What the guard announces: ``guard.noticeText``, else the text of the bot's language."""
+        return self.guard.notice_text or self.texts.restarting
 
     def turn_budget_s(self, host_timeout_s: float) -> float:
         """Return the seconds a turn of this bot may take: ``dispatchTimeoutMs``, else the host's budget."""

@@ -39,6 +39,8 @@ def _bot(bot: BotConfig) -> dict[str, Any]:
     settings = bot.model_dump(mode="json", by_alias=True, exclude=hidden)
     settings["wsUrl"] = _without_query(bot.ws_url) if bot.ws_url else "[as the server says]"
     settings["dispatchTimeoutMs"] = bot.dispatch_timeout_ms or "[host.timeoutSeconds]"
+    settings["guard"]["noticeText"] = bot.restart_notice
+    settings["texts"] = {"language": bot.texts.language, **bot.texts.changed()}
     token = f"{_secret(bot.token)} ({bot.token_source})" if bot.token_source else "[none]"
     return {"botToken": token, **settings}
 

@@ -251,4 +251,4 @@ class AsksApprovals(Protocol):
     """What an `AgentHost` also is where agents ask people for leave before they do something."""
 
     approvals_in: str
-    """Where people decide, in words for the chat."""
+    """Where people decide, in words for the chat; empty for the gateway's own interface."""

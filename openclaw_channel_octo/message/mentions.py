@@ -11,23 +11,24 @@ from msgspec import Struct
 
 from openclaw_channel_octo.message.payload import Entity, Mention
 from openclaw_channel_octo.message.split import split_reply
-from openclaw_channel_octo.message.text import code_spans, covered_by, single_line, utf16_length, utf16_slice
+from openclaw_channel_octo.message.text import code_spans, covered_by, single_line, utf16_length
 
 __all__ = [
     "MOST_MENTIONS",
     "Addressed",
     "addressed",
     "mentions_typed_name",
+    "named_uids",
     "split_addressed",
-    "strip_leading_mention",
     "valid_entities",
+    "without_mentions",
 ]
 
 MOST_TYPED = 5_000
 """Places looked at one by one where a name may have been typed."""
 
-MOST_LEADING = 20
-"""Mentions taken from the beginning of a text."""
+MOST_TYPED_AROUND = 20
+"""Hand-typed mentions taken from the beginning of a text, and as many from its end."""
 
 MOST_MENTIONS = 50
 """People one message may call; more are shown as text."""
@@ -49,7 +50,6 @@ _MARK = re.compile(r"@\[([^\[\]:\n]{1,128}):([^\[\]\n]{1,128})\]")
 _EVERYONE = re.compile(r"@(?:all|All|所有人)")
 _PRIVATE_USE = range(0xE000, 0xF8FF)
 _AT = b"@\x00"
-_SPACE = re.compile(r"\s*")
 _SEVERAL = 2
 
 
@@ -64,6 +64,20 @@ def valid_entities(text: str, mention: Mention | None) -> tuple[Entity, ...]:
         return ()
     units = text.encode("utf-16-le", "surrogatepass")  # once: entities may be many and the text long
     return tuple(entity for entity in mention.entities if _marks_an_at(units, entity))
+
+
+def named_uids(text: str, mention: Mention | None) -> frozenset[str]:
+    """Return the accounts a message names, none where it calls everybody (protocol §6.2, reference-behaviour §c.8).
+
+    They are those of its valid entities; where it has none, of its ``uids``.
+
+    Args:
+        text: what the offsets refer to.
+        mention: the message's mention, if it has one.
+    """
+    if mention is None or mention.all or mention.humans:
+        return frozenset()
+    return frozenset(entity.uid for entity in valid_entities(text, mention)) or frozenset(mention.uids)
 
 
 def _marks_an_at(units: bytes, entity: Entity) -> bool:
@@ -90,36 +104,43 @@ def mentions_typed_name(text: str, name: str) -> bool:
     )
 
 
-def strip_leading_mention(text: str, name: str, entities: Iterable[Entity] = ()) -> str:
-    """Return the text behind up to `MOST_LEADING` mentions of one account, without surrounding white space.
+def without_mentions(text: str, name: str, entities: Iterable[Entity] = ()) -> str:
+    """Return a text without the mentions of one account around what is said, and without surrounding white space.
 
     Args:
         text: a message's text.
-        name: the account's display name; only a hand-typed ``@name`` that ends there counts.
-        entities: valid entities of the same account, for clients that show another name.
+        name: the account's display name; up to `MOST_TYPED_AROUND` hand-typed ``@name`` on either side are taken off.
+        entities: valid entities of the same account, which are taken out wherever they stand: clients may show
+            another name there.
     """
-    lengths = {entity.offset: entity.length for entity in entities}
+    text = _without_entities(text, entities).strip()
     word = f"@{name.strip()}"
-    at = _skip_space(text, 0)
-    units = at  # white space takes one unit for each character
-    for _ in range(MOST_LEADING):
-        if not text.startswith("@", at):
+    if word == "@":
+        return text
+    for _ in range(MOST_TYPED_AROUND):
+        if not (text.startswith(word) and _ends_name(text, len(word))):
             break
-        if marked := lengths.get(units):
-            end = at + len(utf16_slice(text[at : at + marked], 0, marked) or word)
-        elif word != "@" and text.startswith(word, at) and _ends_name(text, at + len(word)):
-            end = at + len(word)
-        else:
+        text = text[len(word) :].lstrip()
+    for _ in range(MOST_TYPED_AROUND):
+        before = text.removesuffix(word)
+        if before == text or _is_word(before[-1:]):
             break
-        end = _skip_space(text, end)
-        units += utf16_length(text[at:end])
-        at = end
-    return text[at:].rstrip()
+        text = before.rstrip()
+    return text
 
 
-def _skip_space(text: str, start: int) -> int:
-    found = _SPACE.match(text, start)
-    return found.end() if found else start
+def _without_entities(text: str, entities: Iterable[Entity]) -> str:
+    """Return the text with a space in the place of each entity."""
+    spans = sorted((entity.offset, entity.offset + entity.length) for entity in entities)
+    if not spans:
+        return text
+    units = text.encode("utf-16-le", "surrogatepass")
+    parts, end = list[bytes](), 0
+    for start, stop in spans:
+        parts.append(units[2 * end : 2 * start])  # nothing where they overlap
+        end = max(end, stop)
+    parts.append(units[2 * end :])
+    return b" \0".join(parts).decode("utf-16-le", "replace")
 
 
 class _Span(Struct, frozen=True):

@@ -1,28 +1,104 @@
-"""What people may tell the channel itself instead of asking the agent, and who may."""
+"""What people may tell the channel itself instead of asking the agent, who may, and the forms it is written in."""
 
-import re
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 
 from msgspec import Struct
 
 from openclaw_channel_octo.ids import split_space
 from openclaw_channel_octo.policy.access import ANYONE
 
-__all__ = ["APPROVE", "COMMANDS", "VERDICTS", "Commanders", "command_in"]
-
-COMMANDS = frozenset({"/help", "/status", "/reset", "/stop"})
-"""Commands that are one word."""
+__all__ = [
+    "ALIASES",
+    "APPROVE",
+    "COMMANDS",
+    "STOP_WORD",
+    "STOP_WORDS",
+    "VERDICTS",
+    "Commanders",
+    "command_in",
+    "names_another",
+]
 
 APPROVE = "/approve"
 """The command that decides what an agent has asked leave for."""
 
+ALIASES: Mapping[str, str] = MappingProxyType(
+    dict.fromkeys(("/help", "/帮助", "/幫助"), "/help")
+    | dict.fromkeys(("/status", "/状态", "/狀態"), "/status")
+    | dict.fromkeys(("/reset", "/new", "/重置", "/新对话", "/新對話", "/新会话"), "/reset")
+    | dict.fromkeys(("/stop", "/abort", "/cancel", "/停止", "/取消", "/中止"), "/stop")
+    | dict.fromkeys((APPROVE, "/批准"), APPROVE)
+)
+"""The command of each word that is one, in lower case."""
+
+COMMANDS = frozenset(ALIASES.values()) - {APPROVE}
+"""Commands that are one word; what follows it does not count."""
+
 VERDICTS = frozenset(
     {"allow", "once", "allow-once", "allowonce", "always", "allow-always", "allowalways"}
     | {"deny", "reject", "block"}
+    | {"允许", "允許", "同意", "一次", "允许一次", "允許一次", "始终允许", "始終允許"}
+    | {"拒绝", "拒絕", "禁止"}
 )
-"""What can be decided (reference-behaviour §c.2)."""
+"""What can be decided (reference-behaviour §c.2), in lower case."""
 
-_FIRST_WORD = re.compile(r"\S+")
-_APPROVAL = re.compile(r"(/?)approve(?:\s+\S+)?\s+(\S+)\s*")
+STOP_WORD = "stop"
+"""Stands for a message that is ``/stop`` while a turn runs, and an ordinary one else: it is one of `STOP_WORDS`."""
+
+STOP_WORDS = frozenset(
+    {
+        *("stop", "abort", "cancel", "esc", "exit", "halt", "interrupt"),
+        *(
+            "please stop",
+            "stop please",
+            "openclaw stop",
+            "stop openclaw",
+            "stop action",
+            "stop current action",
+        ),
+        *("stop run", "stop current run", "stop agent", "stop the agent", "stop doing anything"),
+        *("stop don't do anything", "stop dont do anything", "stop do not do anything", "do not do that"),
+        *("停", "停止", "停下", "停一下", "请停止", "取消", "中止", "终止", "終止", "中断", "中斷", "打断"),
+        *("やめて", "止めて", "стоп", "остановись", "останови", "остановить", "прекрати"),
+        *(
+            "anhalten",
+            "aufhören",
+            "hoer auf",
+            "hör auf",
+            "stopp",
+            "arrete",
+            "arrête",
+            "abandonner",
+            "interrompre",
+        ),
+        *(
+            "detente",
+            "deten",
+            "detén",
+            "detenlo",
+            "para",
+            "pare",
+            "alto",
+            "basta",
+            "corta",
+            "cancela",
+            "abortar",
+        ),
+        *("no sigas", "no hagas nada", "no hagas eso", "no lo hagas", "deja eso"),
+        *("रुको", "रुकिए", "बंद करो", "खत्म करो", "निरस्त करें", "बाहर निकलें", "توقف", "قف", "إلغاء", "خروج"),
+    }
+)
+"""Words that stop a turn without a slash, as OpenClaw hosts take them (its "chat commands and stopping" page); newer
+releases no longer count "wait". Lower case."""
+
+LONGEST = 500
+"""Characters of a message that are looked at; a longer one is no stop word and no approval."""
+
+_MOST_ARGUMENTS = 2
+_PICTURE_SIGN = "\ufe0f"
+"""Behind a sign that is shown as a picture."""
 
 
 class Commanders(Struct, frozen=True):
@@ -42,15 +118,67 @@ class Commanders(Struct, frozen=True):
         return bool(bare) and (bare == self.owner_uid or ANYONE in self.listed or bare in self.listed)
 
 
-def command_in(text: str, *, direct: bool) -> str:
-    """Return the command a text is, empty for an ordinary message.
+def command_in(text: str, *, direct: bool, names: Iterable[str] = ()) -> str:
+    """Return the command a text is, `STOP_WORD` for a stop word, empty for an ordinary message.
+
+    Case, full-width letters and signs, and punctuation around a word do not count; ``/stop@Name`` is a command of the
+    bot of that name.
 
     Args:
-        text: what was said, without mentions of the bot before it.
-        direct: whether it was said in a direct conversation: only there ``approve`` needs no slash.
+        text: what was said, without the mentions of the bot around it.
+        direct: whether it was said in a direct conversation: only there ``approve`` needs no slash, and a command
+            with any name behind it is the bot's.
+        names: what the bot is called behind a command.
     """
-    word = _FIRST_WORD.match(text)
-    if word and word[0] in COMMANDS:
-        return word[0]
-    found = _APPROVAL.fullmatch(text)
-    return APPROVE if found and found[2] in VERDICTS and (found[1] or direct) else ""
+    said = _words(text)
+    whole = len(text) <= LONGEST
+    first, arguments = _read(said, names, anybody=direct)
+    command = ALIASES.get(first) or (ALIASES.get(f"/{first}") == APPROVE and direct and APPROVE) or ""
+    if command == APPROVE:
+        decided = whole and 0 < len(arguments) <= _MOST_ARGUMENTS and arguments[-1] in VERDICTS
+        return command if decided else ""
+    return command or (STOP_WORD if whole and " ".join(said) in _STOP_WORDS else "")
+
+
+def names_another(text: str, names: Iterable[str]) -> bool:
+    """Return whether a text is a command with another name behind it, such as ``/stop@Other``; see `command_in`."""
+    said = _words(text)
+    return _read(said, (), anybody=True)[0] in ALIASES and not _read(said, names, anybody=False)[0]
+
+
+def _read(said: Sequence[str], names: Iterable[str], *, anybody: bool) -> tuple[str, Sequence[str]]:
+    """Return the first word and those behind it, without the bot's name in ``word@name``.
+
+    With another name behind it the word is empty, unless it may be ``anybody``'s.
+    """
+    first, at, _ = (said[0] if said else "").partition("@")
+    if not at:
+        return first, said[1:]
+    behind = " ".join(said)[len(first) + 1 :]
+    for name in filter(None, (" ".join(_words(name)) for name in names)):
+        if behind == name or behind.startswith(f"{name} "):
+            return first, behind[len(name) :].split()
+    return (first if anybody else ""), said[1:]
+
+
+def _words(text: str) -> list[str]:
+    """Return the words of the beginning of a text in one spelling, without the signs around each."""
+    return [word for word in map(_plain, text[:LONGEST].split()) if word]
+
+
+def _plain(word: str) -> str:
+    plain = unicodedata.normalize("NFKC", word).casefold().replace("’", "'")
+    start, end = 0, len(plain)
+    while start < end and _is_around(plain[start]):
+        start += 1
+    while start < end and _is_around(plain[end - 1]):
+        end -= 1
+    return plain[start:end]
+
+
+def _is_around(sign: str) -> bool:
+    """Return whether a sign around a word is no part of it: punctuation, pictures and what shows nothing."""
+    return sign not in "/@" and (sign == _PICTURE_SIGN or unicodedata.category(sign)[0] in "PSZC")
+
+
+_STOP_WORDS = frozenset(" ".join(_words(words)) for words in STOP_WORDS)

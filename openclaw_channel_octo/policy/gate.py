@@ -12,10 +12,15 @@ from openclaw_channel_octo.ids import (
     sides_of_compound,
     split_space,
 )
-from openclaw_channel_octo.message.mentions import mentions_typed_name, strip_leading_mention, valid_entities
+from openclaw_channel_octo.message.mentions import (
+    mentions_typed_name,
+    named_uids,
+    valid_entities,
+    without_mentions,
+)
 from openclaw_channel_octo.message.payload import SYSTEM_TYPES, ContentType, Entity, Payload
 from openclaw_channel_octo.policy.access import AccessPolicy
-from openclaw_channel_octo.policy.commands import command_in
+from openclaw_channel_octo.policy.commands import STOP_WORD, command_in, names_another
 
 __all__ = [
     "ADDRESSED",
@@ -40,6 +45,7 @@ BLOCKED = "blocked"
 
 NOT_REQUIRED = "no mention required"
 PREFERRED = "no mention preference"
+FOR_OTHERS = "names others only"
 
 _UNMENTIONED = frozenset({NOT_REQUIRED, PREFERRED})
 _CONVERSATIONS = frozenset(ChannelType)
@@ -110,6 +116,7 @@ class GatePolicy(Struct, frozen=True, kw_only=True):
 
     Attributes:
         require_mention: whether a group message has to address the bot to be answered.
+        answer_others_mentions: whether, where nobody has to mention the bot, it answers what names others only.
         reply_triggers: whether a person's reply to one of the bot's messages addresses it.
         no_mention: people who are answered without a mention, because their group has agreed to it; nobody whom the
             server does not call a person (reference-behaviour §c.8.9).
@@ -118,6 +125,7 @@ class GatePolicy(Struct, frozen=True, kw_only=True):
     """
 
     require_mention: bool = True
+    answer_others_mentions: bool = False
     reply_triggers: bool = True
     no_mention: Container[str] = ()
     known_bots: Container[str] = ()
@@ -130,7 +138,8 @@ class Decision(Struct, frozen=True):
     Attributes:
         kind: the kind.
         reason: why, in a few fixed words.
-        command: the command it is, with its slash; empty for others.
+        command: the command it is, with its slash; `STOP_WORD` for a turn that stops another where one runs; else
+            empty.
         from_bot: whether a bot or a webhook said it; of what is `SAID`.
     """
 
@@ -147,7 +156,8 @@ def decide(
 
     A direct message from a person always addresses the bot, its payload readable or not. In groups and
     threads the rules lean towards answering: an id in ``uids`` counts even where the entities say otherwise
-    (design §4, reference-behaviour §c.8). Who may not talk to the bot is refused only where they address it;
+    (design §4, reference-behaviour §c.8). Where nobody has to mention the bot, what names others and not all of the
+    group is for those others. Who may not talk to the bot is refused only where they address it;
     where nobody has to, what they say is talk among people.
 
     Args:
@@ -195,7 +205,7 @@ def is_bot(uid: str, policy: GatePolicy) -> bool:
 
 
 def command_of(payload: Payload, identity: Identity, *, direct: bool) -> str:
-    """Return the command that a text consists of behind leading mentions of the bot, else an empty string.
+    """Return the command that a text consists of, apart from mentions of the bot; see `command_in`.
 
     Args:
         payload: what was said.
@@ -205,7 +215,16 @@ def command_of(payload: Payload, identity: Identity, *, direct: bool) -> str:
     if payload.type != ContentType.TEXT:
         return ""
     entities = _own_entities(payload, identity)
-    return command_in(strip_leading_mention(payload.text, identity.name, entities), direct=direct)
+    said = without_mentions(payload.text, identity.name, entities)
+    return command_in(said, direct=direct, names=_names(identity))
+
+
+def _names(identity: Identity) -> tuple[str, str]:
+    return identity.name, identity.uid
+
+
+def _kind(command: str) -> DecisionKind:
+    return DecisionKind.TURN if command in {"", STOP_WORD} else DecisionKind.COMMAND
 
 
 def _spoken(
@@ -220,6 +239,9 @@ def _spoken(
     if from_bot:
         return Decision(DecisionKind.CONTEXT, "not named by bot", from_bot=True)
     if reason := _meant_by_person(payload, identity, policy, uid):
+        unmentioned = reason in _UNMENTIONED and not policy.answer_others_mentions
+        if unmentioned and _is_for_others(payload, identity):
+            return Decision(DecisionKind.CONTEXT, FOR_OTHERS)
         return _addressed(payload, identity, reason, from_bot=False)
     return Decision(DecisionKind.CONTEXT, "no mention")
 
@@ -248,7 +270,7 @@ def _direct(envelope: Envelope, payload: Payload, identity: Identity, *, from_bo
     if from_bot:
         return Decision(DecisionKind.CONTEXT, "bot in dm", from_bot=True)
     command = command_of(payload, identity, direct=True)
-    return Decision(DecisionKind.COMMAND if command else DecisionKind.TURN, "dm", command)
+    return Decision(_kind(command), "dm", command)
 
 
 def _named(payload: Payload, identity: Identity) -> str:
@@ -272,9 +294,16 @@ def _meant_by_person(payload: Payload, identity: Identity, policy: GatePolicy, u
     return PREFERRED if uid in policy.no_mention else ""
 
 
+def _is_for_others(payload: Payload, identity: Identity) -> bool:
+    """Return whether a message that does not name the bot names others: by a mention, or behind a command."""
+    if named_uids(payload.text or payload.plain, payload.mention):
+        return True
+    return payload.type == ContentType.TEXT and names_another(payload.text, _names(identity))
+
+
 def _addressed(payload: Payload, identity: Identity, reason: str, *, from_bot: bool) -> Decision:
     command = "" if from_bot else command_of(payload, identity, direct=False)
-    return Decision(DecisionKind.COMMAND if command else DecisionKind.TURN, reason, command, from_bot)
+    return Decision(_kind(command), reason, command, from_bot)
 
 
 def _own_entities(payload: Payload, identity: Identity) -> list[Entity]:

@@ -10,6 +10,7 @@ from msgspec import Struct
 from pydantic import SecretStr
 from yarl import URL
 
+from openclaw_channel_octo.config.texts import Reason
 from openclaw_channel_octo.errors import OctoError
 from openclaw_channel_octo.policy.urls import (
     fetchable,
@@ -41,19 +42,20 @@ FROM_ONE_SERVER, AT_ONCE = 8, 64
 MEGABYTE = 1024 * 1024
 _REDIRECT_STATUSES = frozenset({301, 302, 303, 307, 308})
 _OK = 200
+_NOT_FETCHED = Reason("file_not_fetched")
 
 
 class MediaRefused(OctoError):
-    """A file was not fetched; the message is for people: short, and free of addresses of this network.
+    """A file was not fetched; the message is short, and free of addresses of this network.
 
     Args:
         why: as agents know it from the reference (reference-behaviour §c.5).
-        plain: the same in English, for notices.
+        reason: the same for people.
     """
 
-    def __init__(self, why: str, plain: str = "it could not be fetched") -> None:
+    def __init__(self, why: str, reason: Reason = _NOT_FETCHED) -> None:
         super().__init__(why)
-        self.plain = plain
+        self.reason = reason
 
 
 class FetchedFile(Struct, frozen=True, kw_only=True):
@@ -138,13 +140,13 @@ class MediaFetcher:
 
         address = media_url(url, self._files_url)
         if address is None:
-            raise MediaRefused("地址无效", "its address is not valid")
+            raise MediaRefused("地址无效", Reason("file_address"))
         try:
             return await self._follow(address, name, budget or Budget(self._max_bytes))
         except MediaRefused:
             raise
         except TimeoutError:
-            raise MediaRefused("超时", "it took too long") from None
+            raise MediaRefused("超时", Reason("file_slow")) from None
         except (
             aiohttp.ClientError,
             OSError,
@@ -184,24 +186,24 @@ class MediaFetcher:
                     return await self._take(answer, name, budget)
                 target = redirected(url, answer.headers.get("Location", ""))
             if target is None:
-                raise MediaRefused("重定向地址无效", "its address leads to one that is not valid")
+                raise MediaRefused("重定向地址无效", Reason("file_redirect"))
             url = target
-        raise MediaRefused("重定向过多", "its address leads from one to the next without end")
+        raise MediaRefused("重定向过多", Reason("file_redirects"))
 
     def _check(self, url: URL) -> None:
         """Refuse what no resolver sees: other schemes, and addresses written out."""
         if not fetchable(url):
-            raise MediaRefused("地址无效", "its address is not valid")
+            raise MediaRefused("地址无效", Reason("file_address"))
         literal = literal_address(url.raw_host or "")
         if literal and not is_public(literal) and origin_of(url) not in self._own:
-            raise MediaRefused("地址不允许访问", "its address may not be fetched")
+            raise MediaRefused("地址不允许访问", Reason("file_address_private"))
 
     def _is_own_host(self, host: str, port: int) -> bool:
         return any((host.lower(), port) == own[1:] for own in self._own)
 
     async def _take(self, answer: "aiohttp.ClientResponse", name: str, budget: Budget) -> FetchedFile:
         if answer.status != _OK:
-            raise MediaRefused(f"下载失败: HTTP {answer.status}", f"its server answers {answer.status}")
+            raise MediaRefused(f"下载失败: HTTP {answer.status}", Reason("file_status", str(answer.status)))
         if answer.headers.get("Content-Encoding", "identity").strip().lower() != "identity":
             raise MediaRefused("下载失败: 服务器返回了压缩内容")
         if (answer.content_length or 0) > self._max_bytes:
@@ -228,17 +230,15 @@ class MediaFetcher:
                     _log.warning(
                         "%s is full: files are refused until old ones are swept away", self._folder.path
                     )
-                    raise MediaRefused(
-                        "暂时没有存储空间，请稍后重发", "there is no room for it at the moment"
-                    )
+                    raise MediaRefused("暂时没有存储空间，请稍后重发", Reason("file_no_room"))
                 written.size += len(chunk)
                 await asyncio.to_thread(file.write, chunk)
         if not written.size:
-            raise MediaRefused("文件为空", "it is empty")
+            raise MediaRefused("文件为空", Reason("file_empty"))
 
     def _too_large(self) -> MediaRefused:
         limit = f"{self._max_bytes // MEGABYTE} MB"
-        return MediaRefused(f"超过最大下载限制 {limit}", f"it is larger than {limit}")
+        return MediaRefused(f"超过最大下载限制 {limit}", Reason("file_too_large", limit))
 
     def _opened(self) -> "aiohttp.ClientSession":
         """Return the session, made on first use because it belongs to the running loop."""

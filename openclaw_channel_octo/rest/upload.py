@@ -8,6 +8,7 @@ from msgspec import Struct
 from yarl import URL
 
 from openclaw_channel_octo.clock import Clock
+from openclaw_channel_octo.config.texts import Reason
 from openclaw_channel_octo.errors import ApiError, BadRequest, OctoError, PermissionDenied, Unavailable
 from openclaw_channel_octo.policy.urls import origin_of
 from openclaw_channel_octo.rest.answers import unanswered
@@ -36,7 +37,15 @@ _PASSING = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS})
 
 
 class SourceChanged(OctoError):
-    """The file is not what it was when its upload began."""
+    """The file is not what it was when its upload began.
+
+    Args:
+        reason: how that shows, for people.
+    """
+
+    def __init__(self, reason: Reason) -> None:
+        super().__init__(str(reason))
+        self.reason = reason
 
 
 class ByteSource(Protocol):

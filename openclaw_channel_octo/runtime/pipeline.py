@@ -20,6 +20,7 @@ from openclaw_channel_octo.ids import ChannelRef, ChannelType
 from openclaw_channel_octo.message.payload import parse_payload
 from openclaw_channel_octo.message.render import files_of
 from openclaw_channel_octo.observe.logs import trace_scope
+from openclaw_channel_octo.policy.commands import STOP_WORD
 from openclaw_channel_octo.policy.gate import SAID, DecisionKind, command_of
 from openclaw_channel_octo.runtime.admission.admission import Admission
 from openclaw_channel_octo.runtime.context import BotContext
@@ -272,8 +273,11 @@ class Pipeline(Struct, eq=False, kw_only=True):
         """Start a message of the journal, whatever was begun for it."""
         begun = bool(row.ending or row.run_id) or row.state is RowState.RUNNING
         payload = parse_payload(row.payload)
-        direct = row.channel.type == ChannelType.PERSON
-        message = Addressed(row, payload, command_of(payload, self.context.identity, direct=direct))
+        command = ""
+        if row.decision == DecisionKind.COMMAND:
+            direct = row.channel.type == ChannelType.PERSON
+            command = command_of(payload, self.context.identity, direct=direct)
+        message = Addressed(row, payload, command)
         self._start(message, look=True, begun=begun, bounded=False)
 
     def _start(self, message: Addressed, *, look: bool, begun: bool = False, bounded: bool = True) -> None:
@@ -290,7 +294,7 @@ class Pipeline(Struct, eq=False, kw_only=True):
             self._turned_away(row, self.context.tasks.start(self._end_late(row), "too-late"))
         elif row.decision == DecisionKind.REFUSED:
             self._turned_away(row, self.admission.refuse(row))
-        elif row.decision == DecisionKind.COMMAND and not begun:
+        elif not begun and self._is_command(message):
             self._show(message)
             self.context.tasks.start(self._run_command(message, look=look), "command")
             self._in_hand.add(row.id)
@@ -298,6 +302,10 @@ class Pipeline(Struct, eq=False, kw_only=True):
             self._show(message)
             turn = partial(self._turn, message, look=look, begun=begun)
             self._into_lane(row, Work(run=turn, drop=partial(self._finished, row)), bounded=bounded)
+
+    def _is_command(self, message: Addressed) -> bool:
+        stops = message.command == STOP_WORD and self.commands.can_stop(message.row.session_key)
+        return stops or message.row.decision == DecisionKind.COMMAND
 
     def _into_lane(self, row: InboundRow, work: Work, *, bounded: bool) -> None:
         limit = self.context.config.lane_length if bounded else None
@@ -339,8 +347,11 @@ class Pipeline(Struct, eq=False, kw_only=True):
                 self._finished(row)
 
     async def _obey(self, message: Addressed) -> None:
-        text = await self.commands.answer(message.row, message.command)
-        await self.outbox.conclude(message.row, "", text, RowState.ANSWERED)
+        row = message.row
+        if row.decision != DecisionKind.COMMAND:  # a stop word; after a restart it is one still
+            await self.context.journal.messages.make_command(row.id)
+        told = await self.commands.answer(row, message.command)
+        await self.outbox.conclude(row, "", told.text, RowState.ANSWERED, told.detail)
 
     async def _turn(self, message: Addressed, begin: Begin, *, look: bool, begun: bool) -> None:
         row = message.row

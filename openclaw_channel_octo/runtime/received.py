@@ -55,7 +55,7 @@ class Addressed(Struct, frozen=True):
     Attributes:
         row: its row in the journal.
         payload: what it says.
-        command: the command word it consists of, such as ``/status``; empty for others.
+        command: the command it is, such as ``/status``, or `STOP_WORD`; empty for others.
     """
 
     row: InboundRow

@@ -109,6 +109,7 @@ def make_directory(context: BotContext) -> ConversationDirectory:
         context=context,
         settings=GatePolicy(
             require_mention=config.require_mention,
+            answer_others_mentions=config.answer_others_mentions,
             reply_triggers=config.reply_triggers,
             access=config.access,
         ),

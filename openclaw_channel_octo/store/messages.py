@@ -99,6 +99,11 @@ class Messages(Repository):
         )
 
     @in_transaction
+    def make_command(self, tx: Transaction, row_id: int) -> None:
+        """Record that a message is a command after all, about which no agent is asked."""
+        tx.db.execute("UPDATE inbound SET decision = 'command' WHERE id = ?", (row_id,))
+
+    @in_transaction
     def note_break(self, tx: Transaction, row_id: int, reason: str) -> int:
         """Count an unexpected error that ended a row's handling, and keep the reason as its detail.
 

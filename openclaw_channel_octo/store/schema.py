@@ -141,5 +141,17 @@ MIGRATIONS = (
     """
     CREATE INDEX inbound_sent ON inbound (account, client_msg_no) WHERE client_msg_no != '';
     """,
+    """
+    DROP INDEX inbound_context;
+    ALTER TABLE inbound DROP COLUMN context_role;
+    ALTER TABLE inbound ADD COLUMN context_role TEXT GENERATED ALWAYS AS (CASE
+        WHEN decision = 'turn' AND state = 'answered' THEN 'answered'
+        WHEN decision = 'command' AND state = 'answered' AND (detail = '/reset'
+            OR (detail IN ('', 'found in the chat') AND instr(payload, CAST('/reset' AS BLOB)))) THEN 'reset'
+        WHEN decision = 'context' THEN 'said'
+        WHEN decision = 'turn' AND attempt = 0 AND state IN ('notified', 'dead') THEN 'said'
+        ELSE '' END) VIRTUAL;
+    CREATE INDEX inbound_context ON inbound (account, channel_id, channel_type, context_role, message_seq);
+    """,
 )
 """One script for each schema version; version N is reached by running the first N."""

@@ -25,6 +25,7 @@ from openclaw_channel_octo.capture.header import CaptureHeader
 from openclaw_channel_octo.capture.replay import replay
 from openclaw_channel_octo.capture.show import timeline
 from openclaw_channel_octo.errors import CaptureError
+from openclaw_channel_octo.message.mentions import without_mentions
 from openclaw_channel_octo.message.text import utf16_length
 from openclaw_channel_octo.policy.commands import command_in
 
@@ -172,7 +173,19 @@ def _of(*records: ApiCall | OtherRecord) -> Capture:
     return Capture(header=CaptureHeader(), records=records, torn=False)
 
 
-@pytest.mark.parametrize("text", ["/approve 3f0c-12 allow-once", "/approve secret deny", "approve always"])
+@pytest.mark.parametrize("text", ["@Helper /NEW secret", "／停止。", "/Stop@Helper", "/状态"])
+def test_masking_keeps_a_command_in_any_spelling(text: str) -> None:
+    masked = Cleaner(mask_text=True, own_name="Helper").content(text)
+
+    commands = {command_in(without_mentions(said, "Helper"), direct=True) for said in (text, masked)}
+    assert len(commands) == 1
+    assert "" not in commands
+    assert "secret" not in masked
+
+
+@pytest.mark.parametrize(
+    "text", ["/approve 3f0c-12 allow-once", "/approve secret deny", "approve always", "/批准 secret 允许"]
+)
 def test_masking_keeps_an_approval_a_command_and_none_of_its_other_words(text: str) -> None:
     masked = Cleaner(mask_text=True).content(text)
 

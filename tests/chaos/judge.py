@@ -4,14 +4,14 @@ import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, fields
 
-from openclaw_channel_octo.config.model import GuardConfig, Texts
+from openclaw_channel_octo.config.model import Texts
 from openclaw_channel_octo.testing.octo.records import ChatLine
 
 __all__ = ["DRAIN", "Conversation", "Stop", "Verdict", "answer", "judge"]
 
 TEXTS = Texts()
 NOTICES = (TEXTS.failed, TEXTS.timeout, TEXTS.empty, TEXTS.cut_off)
-ANNOUNCEMENTS = (GuardConfig().notice_text, TEXTS.third_failure.partition("%d")[0])
+ANNOUNCEMENTS = (TEXTS.restarting, TEXTS.third_failure.partition("%d")[0])
 ANSWER = re.compile(r"answer to #(\d+)\b")
 LAST_WORD = re.compile(r"end of #(\d+)\b")
 

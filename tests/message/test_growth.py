@@ -12,7 +12,7 @@ from openclaw_channel_octo.message.mentions import (
     addressed,
     mentions_typed_name,
     split_addressed,
-    strip_leading_mention,
+    without_mentions,
 )
 from openclaw_channel_octo.message.split import split_reply
 from openclaw_channel_octo.message.target import calling, parse_target
@@ -76,7 +76,7 @@ LOOPS: list[tuple[Reader, Text]] = [
     (lambda text: mentions_typed_name(text, "Bot"), lambda size: "x@Bot" * size),
     (many_names, lambda size: "@" * size),
     (many_names, lambda size: "@xxxx " * size),
-    (lambda text: strip_leading_mention(text, "Bot"), lambda size: "@Bot " * size),
+    (lambda text: without_mentions(text, "Bot"), lambda size: "@Bot " * size),
 ]
 
 
@@ -93,8 +93,10 @@ BOUNDED: list[tuple[Reader, str]] = [
     (many_names, "@[u1:x] "),
     (lambda text: mentions_typed_name(text, "Helper"), "x@Helper"),
     (lambda text: mentions_typed_name(text, "Helper"), "½@Helperx"),
-    (lambda text: strip_leading_mention(text, "Helper"), "@Helper "),
-    (lambda text: strip_leading_mention(text, "Helper"), "\u3000"),
+    (lambda text: without_mentions(text, "Helper"), "@Helper "),
+    (lambda text: command_in(text, direct=True), "。"),
+    (lambda text: command_in(text, direct=True), "stop "),
+    (lambda text: without_mentions(text, "Helper"), "\u3000"),
     (well_formed, "\ud800"),
 ]
 

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from openclaw_channel_octo.message.mentions import (
     mentions_typed_name,
-    strip_leading_mention,
     valid_entities,
+    without_mentions,
 )
 from openclaw_channel_octo.message.payload import Entity, Mention
 from openclaw_channel_octo.message.text import utf16_length, utf16_slice
@@ -116,7 +116,7 @@ def test_name_inside_a_longer_word_an_address_or_another_case_is_none(text: str)
 @pytest.mark.parametrize("name", ["", "  ", "\n"])
 def test_bot_without_a_name_is_never_mentioned_by_name(name: str) -> None:
     assert not mentions_typed_name("@ hello @", name)
-    assert strip_leading_mention("@ hello", name) == "@ hello"
+    assert without_mentions("@ hello", name) == "@ hello"
 
 
 @pytest.mark.parametrize("name", ["C++ (v2)", "a.b", "[x]*", "小助手", "My Bot", "$^\\"])
@@ -128,7 +128,7 @@ def test_name_is_taken_literally(name: str) -> None:
 @given(ANYTHING, ANYTHING)
 def test_looking_for_a_name_never_fails(text: str, name: str) -> None:
     assert mentions_typed_name(text, name) in {True, False}
-    strip_leading_mention(text, name)
+    without_mentions(text, name)
 
 
 @pytest.mark.parametrize(
@@ -143,18 +143,23 @@ def test_looking_for_a_name_never_fails(text: str, name: str) -> None:
         ("@Helpers /status", "@Helpers /status"),
         ("@Other @Helper /status", "@Other @Helper /status"),
         ("please @Helper /status", "please @Helper /status"),
+        ("stop @Helper", "stop"),
+        ("@Helper stop @Helper\n@Helper", "stop"),
+        ("stop at @Helpers", "stop at @Helpers"),
+        ("mail x@Helper", "mail x@Helper"),
     ],
 )
-def test_leading_typed_mentions_are_taken_off(text: str, rest: str) -> None:
-    assert strip_leading_mention(text, "Helper") == rest
+def test_typed_mentions_around_what_is_said_are_taken_off(text: str, rest: str) -> None:
+    assert without_mentions(text, "Helper") == rest
 
 
-def test_leading_mention_under_another_name_is_taken_off_by_its_entity() -> None:
+def test_mentions_under_another_name_are_taken_out_by_their_entities() -> None:
     text = "\u3000@小助手👍 @Helper @小助手👍 /help me"
     second = utf16_length("\u3000@小助手👍 @Helper ")
     entities = marked((1, 6), (second, 6)).entities
-    assert strip_leading_mention(text, "Helper", entities) == "/help me"
+    assert without_mentions(text, "Helper", entities) == "/help me"
+    assert without_mentions("👍 /stop@小助手!", "", marked((8, 4)).entities) == "👍 /stop !"
 
 
 def test_entity_that_covers_less_than_nothing_visible_does_not_loop() -> None:
-    assert strip_leading_mention("@a", "Helper", marked((0, 10**9)).entities) == ""
+    assert without_mentions("@a", "Helper", marked((0, 10**9)).entities) == ""

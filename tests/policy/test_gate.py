@@ -1,4 +1,6 @@
 import json
+import unicodedata
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -7,7 +9,16 @@ from hypothesis import strategies as st
 
 from openclaw_channel_octo.ids import ChannelRef
 from openclaw_channel_octo.message.payload import SYSTEM_TYPES, parse_payload, read_payload
-from openclaw_channel_octo.policy.commands import COMMANDS, VERDICTS, command_in
+from openclaw_channel_octo.policy.commands import (
+    ALIASES,
+    APPROVE,
+    COMMANDS,
+    STOP_WORD,
+    STOP_WORDS,
+    VERDICTS,
+    command_in,
+    names_another,
+)
 from openclaw_channel_octo.policy.gate import (
     Decision,
     DecisionKind,
@@ -63,6 +74,10 @@ def text(content: object, **keys: Any) -> dict[str, Any]:
 
 def mark(uid: str, offset: int, length: int) -> dict[str, Any]:
     return {"uid": uid, "offset": offset, "length": length}
+
+
+def full_width(word: str) -> str:
+    return "".join(chr(ord(sign) + 0xFEE0) if "!" <= sign <= "~" else sign for sign in word)
 
 
 @pytest.mark.parametrize(
@@ -235,6 +250,38 @@ def test_every_message_of_a_person_is_a_turn_where_no_mention_is_needed(
     assert in_group(text("/status"), policy=policy) == Decision(DecisionKind.COMMAND, reason, "/status")
 
 
+NAMES_OTHER = text("@Other do it", mention={"uids": [OTHER], "entities": [mark(OTHER, 0, 6)]})
+
+
+@pytest.mark.parametrize("without", [{"require_mention": False}, {"no_mention": {ANN}}])
+@pytest.mark.parametrize(
+    ("payload", "for_others"),
+    [
+        (NAMES_OTHER, True),
+        (text("please", mention={"uids": [OTHER, ANN]}), True),
+        (text("@Other do it", mention={"entities": [mark(OTHER, 0, 6)]}), True),
+        (text("x", mention={"uids": [OTHER], "entities": [mark(BOT, 400, 7)]}), True),
+        ({"type": 2, "url": "https://x", "mention_uids": [OTHER]}, True),
+        ({"type": 14, "content": [], "plain": "@N see", "mention": {"entities": [mark(OTHER, 0, 2)]}}, True),
+        (text("@all", mention={"all": 1, "uids": [OTHER]}), False),
+        (text("@所有人 @Other", mention={"humans": 1, "entities": [mark(OTHER, 5, 6)]}), False),
+        (text("x", mention={"uids": [], "entities": [mark(OTHER, 0, 1)]}), False),
+        (text("@Other and @Helper", mention={"entities": [mark(OTHER, 0, 6)]}), False),
+        (text("@Other and you", mention={"uids": [OTHER, BOT], "entities": [mark(OTHER, 0, 6)]}), False),
+        (text("why?", reply={"from_uid": BOT}, mention={"uids": [OTHER]}), False),
+        (text("@Other typed by hand"), False),
+    ],
+)
+def test_where_no_mention_is_needed_who_names_others_only_speaks_to_them(
+    without: dict[str, Any], payload: dict[str, Any], for_others: bool
+) -> None:
+    decision = in_group(payload, policy=GatePolicy(**without))
+    assert (decision == Decision(DecisionKind.CONTEXT, "names others only")) is for_others
+    assert (decision.kind is DecisionKind.TURN) is not for_others
+    as_before = GatePolicy(**without, answer_others_mentions=True)
+    assert in_group(payload, policy=as_before).kind is DecisionKind.TURN
+
+
 def test_own_message_is_an_echo_whatever_it_says() -> None:
     for payload in (text("@Helper hi"), text("x", mention={"uids": [BOT]}), {"type": 99}, {"type": 2000}, {}):
         assert in_group(payload, sender=BOT) == Decision(DecisionKind.ECHO, "own message")
@@ -362,15 +409,36 @@ def test_direct_message_between_others_is_ignored(channel_id: str) -> None:
         ("/stop\nall", "/stop"),
         ("@Helper /status", "/status"),
         ("@Helper @Helper /status", "/status"),
-        ("/Reset", ""),
-        ("/RESET", ""),
+        ("/Reset", "/reset"),
+        ("/RESET", "/reset"),
+        ("／ｒｅｓｅｔ", "/reset"),
+        ("／stop！", "/stop"),
+        ("/reset.", "/reset"),
+        ("/stop, please", "/stop"),
+        ("“/stop”", "/stop"),
+        ("🛑 `/stop` 🛑️", "/stop"),
+        ("\u200b/stop\ufeff", "/stop"),
+        ("/new", "/reset"),
+        ("/停止", "/stop"),
+        ("／停止。", "/stop"),
+        ("/帮助", "/help"),
+        ("/状态", "/status"),
+        ("/新对话", "/reset"),
+        ("/stop@Helper", "/stop"),
+        ("/STOP＠helper!", "/stop"),
+        (f"/stop@{BOT}", "/stop"),
+        ("/stop@whoever else", "/stop"),
+        ("/stop @Helper", "/stop"),
         ("/resetall", ""),
-        ("/reset.", ""),
-        ("/new", ""),
+        ("/reset/all", ""),
+        ("/stop.sh", ""),
+        ("//stop", ""),
+        ("#reset", ""),
         ("/", ""),
         ("reset", ""),
         ("please /reset", ""),
         ("@Other /reset", ""),
+        ("@/reset", ""),
         ("/ reset", ""),
         ("", ""),
     ],
@@ -381,15 +449,89 @@ def test_command_is_the_first_word_behind_mentions_of_the_bot(content: str, comm
     assert command_of(read_payload(text(content)), ME, direct=True) == command
 
 
+@pytest.mark.parametrize(
+    ("content", "command"),
+    [
+        ("/stop@Other", ""),
+        ("/stop@Helpers", ""),
+        ("/stop@", ""),
+        ("/stop@Helper-old", ""),
+        ("/stop@Helper (please)", "/stop"),
+        ("/stop@Help desk", ""),
+    ],
+)
+def test_in_a_group_a_name_behind_a_command_says_whose_it_is(content: str, command: str) -> None:
+    kind = DecisionKind.COMMAND if command else DecisionKind.TURN
+    assert in_group(text(f"@Helper {content}")) == Decision(kind, "typed name", command)
+    unmentioned = in_group(text(content), policy=GatePolicy(require_mention=False))
+    assert unmentioned.kind is (DecisionKind.COMMAND if command else DecisionKind.CONTEXT)
+
+
+def test_a_name_of_several_words_behind_a_command_is_read_whole() -> None:
+    for said in ("/stop@Help Desk", "/stop@help desk please", "/STOP@HELP DESK."):
+        assert command_in(said, direct=False, names=["Help Desk"]) == "/stop"
+    assert command_in("/stop@Help", direct=False, names=["Help Desk"]) == ""
+    assert command_in("/approve@Help Desk 12 deny", direct=False, names=["Help Desk"]) == "/approve"
+
+
+@pytest.mark.parametrize("word", sorted(STOP_WORDS))
+@pytest.mark.parametrize("form", ["{}", "@Helper {}", "{} @Helper", "  {}。", "“{}”!!!", "🛑 {}"])
+def test_a_stop_word_alone_is_a_turn_that_may_stop_another(word: str, form: str) -> None:
+    for content in (form.format(word), form.format(word.upper())):
+        assert in_dm(text(content)) == Decision(DecisionKind.TURN, "dm", STOP_WORD)
+    marked = text(f"{word}@小助手", mention={"entities": [mark(BOT, len(word), 4)]})
+    assert in_group(marked) == Decision(DecisionKind.TURN, "entity", STOP_WORD)
+
+
+@pytest.mark.parametrize(
+    "content", ["stop it", "don't stop", "@stop", "stop, wait", "stops", "wait", "停止一切"]
+)
+def test_what_only_holds_a_stop_word_is_an_ordinary_message(content: str) -> None:
+    assert in_dm(text(content)) == Decision(DecisionKind.TURN, "dm")
+
+
+@given(
+    st.sampled_from([*ALIASES, *STOP_WORDS]).filter(lambda word: ALIASES.get(word) != APPROVE),
+    st.text("!?.,;:'\"()[]{}<>*_~`“”。！？、…🛑👍 \u200b\u3000", max_size=8),
+    st.text("!?.,;:'\"()[]{}<>*_~`“”。！？、…🛑👍 \u200b\u3000", max_size=8),
+    st.sampled_from([str, str.upper, str.title, full_width]),
+)
+def test_case_width_and_signs_around_a_word_change_no_command(
+    word: str, before: str, after: str, spelt: Callable[[str], str]
+) -> None:
+    found = command_in(f"{before}{spelt(word)}{after}", direct=False)
+    assert found == ALIASES.get(word, STOP_WORD)
+
+
+@given(st.text(max_size=40), st.text(max_size=8), st.booleans())
+def test_any_text_is_a_known_command_or_none(said: str, name: str, direct: bool) -> None:
+    found = command_in(said, direct=direct, names=[name])
+    assert found in {"", STOP_WORD, *ALIASES.values()}
+    if found in COMMANDS:
+        assert "/" in unicodedata.normalize("NFKC", said)
+    if names_another(said, [name]):
+        assert command_in(said, direct=False, names=[name]) == ""
+
+
 @pytest.mark.parametrize("verdict", sorted(VERDICTS))
-@pytest.mark.parametrize("form", ["/approve {}", "/approve 3f0c-12 {}", " /approve\t12  {} "])
+@pytest.mark.parametrize(
+    "form",
+    [
+        "/approve {}",
+        "/approve 3f0c-12 {}",
+        " /approve\t12  {} ",
+        "/APPROVE 12 {}!",
+        "／批准 {}",
+        "/approve@Helper 12 {}",
+    ],
+)
 def test_approvals_are_commands_wherever_the_bot_is_addressed(form: str, verdict: str) -> None:
     content = form.format(verdict)
     assert in_dm(text(content)) == Decision(DecisionKind.COMMAND, "dm", "/approve")
     assert in_group(text(f"@Helper {content}")) == Decision(DecisionKind.COMMAND, "typed name", "/approve")
 
 
-@pytest.mark.parametrize("content", ["approve once", "approve 12 deny"])
+@pytest.mark.parametrize("content", ["approve once", "approve 12 deny", "Approve 12 Deny.", "批准 12 允许"])
 def test_approvals_without_a_slash_are_commands_in_direct_conversations_only(content: str) -> None:
     assert in_dm(text(content)).command == "/approve"
     assert in_group(text(f"@Helper {content}")) == Decision(DecisionKind.TURN, "typed name")
@@ -406,15 +548,15 @@ def test_approvals_without_a_slash_are_commands_in_direct_conversations_only(con
         "/approved 12 allow",
         "approve",
         "please approve once",
-        "/APPROVE 12 allow",
-        "/approve 12 Allow",
+        "/approve@Other 12 allow please",
+        "批准",
     ],
 )
 def test_what_only_looks_like_an_approval_is_an_ordinary_message(content: str) -> None:
     assert in_dm(text(content)) == Decision(DecisionKind.TURN, "dm")
 
 
-@given(st.text(max_size=40))
+@given(st.text(st.characters(categories=["L", "N", "Zs"]), max_size=40))
 def test_whatever_stands_around_a_verdict_one_line_is_a_command_or_is_not(rest: str) -> None:
     found = command_in(f"/approve {rest} allow", direct=False)
     assert found == ("/approve" if len(rest.split()) <= 1 else "")
@@ -484,7 +626,7 @@ def test_any_message_gets_a_decision_of_the_gate(
     decision = decide(envelope, payload, ME, lambda: GatePolicy(require_mention=False))
     assert decision.kind not in {DecisionKind.DUPLICATE, DecisionKind.UNDECODABLE}
     assert decision.reason
-    assert bool(decision.command) == (decision.kind is DecisionKind.COMMAND)
+    assert (decision.command not in {"", STOP_WORD}) == (decision.kind is DecisionKind.COMMAND)
     conversation(envelope, BOT)
 
 

@@ -22,7 +22,6 @@ from openclaw_channel_octo.host.base import (
     TurnEvent,
 )
 from openclaw_channel_octo.ids import ChannelRef
-from openclaw_channel_octo.runtime.turn.commands import FAILED
 from openclaw_channel_octo.session.status import SessionSnapshot
 from openclaw_channel_octo.testing.host import HANG, ScriptedHost, Step
 from openclaw_channel_octo.testing.octo.faults import ErrorAnswer, Hang, RateLimit, Refuse
@@ -396,7 +395,7 @@ async def test_a_command_whose_host_hangs_or_breaks_is_answered(
     await host.wait_for_turns(1)
     host.describe_error = RuntimeError("from here on")
     await fast_rig.until_row(await fast_rig.octo.say(ANN, fast_rig.dm, command), "answered")
-    assert fast_rig.said(ChannelRef(ANN, 1)) == [FAILED]
+    assert fast_rig.said(ChannelRef(ANN, 1)) == [TEXTS.command_failed]
 
 
 async def test_silence_is_an_answer_only_where_the_operator_allows_it(rig: Rig) -> None:

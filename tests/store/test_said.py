@@ -15,18 +15,18 @@ from openclaw_channel_octo.store.records import SaidBefore, SaidRow
 from tests.store.rows import GROUP
 from tests.store.work import OnConnection, done, plans, steps
 
-Said = tuple[str, str, int, bytes]
-"""Decision, state, attempt and payload of a row."""
+Said = tuple[str, str, int, bytes, str]
+"""Decision, state, attempt, payload and detail of a row."""
 
-CHATTER: Said = ("context", "context", 0, b"hello")
-ANSWERED: Said = ("turn", "answered", 1, b"hello")
-UNHEARD: Said = ("turn", "notified", 0, b"hello")
-FAILED: Said = ("turn", "notified", 2, b"hello")
-WAITING: Said = ("turn", "queued", 0, b"hello")
-COMMAND: Said = ("command", "answered", 0, b'{"content":"/status"}')
-RESET: Said = ("command", "answered", 0, b'{"content":"/reset"}')
-REFUSED: Said = ("refused", "notified", 0, b"hello")
-ECHO: Said = ("echo", "context", 0, b"hello")
+CHATTER: Said = ("context", "context", 0, b"hello", "")
+ANSWERED: Said = ("turn", "answered", 1, b"hello", "")
+UNHEARD: Said = ("turn", "notified", 0, b"hello", "")
+FAILED: Said = ("turn", "notified", 2, b"hello", "")
+WAITING: Said = ("turn", "queued", 0, b"hello", "")
+COMMAND: Said = ("command", "answered", 0, b'{"content":"/status"}', "")
+RESET: Said = ("command", "answered", 0, b'{"content":"/new"}', "/reset")
+REFUSED: Said = ("refused", "notified", 0, b"hello", "")
+ECHO: Said = ("echo", "context", 0, b"hello", "")
 
 ROWS = st.tuples(
     st.sampled_from(["bot", "other"]),
@@ -39,6 +39,7 @@ ROWS = st.tuples(
         st.sampled_from(["received", "queued", "running", "answered", "notified", "context", "dead"]),
         st.integers(0, 2),
         st.sampled_from([b"", b"hello", b"/reset", b'{"content":"/reset"}', b"\xff/reset now", b"/rese"]),
+        st.sampled_from(["", "/reset", "/reset: not allowed", "/stop", "found in the chat"]),
     ),
 )
 
@@ -56,14 +57,20 @@ def said_as(db: sqlite3.Connection, account: str, channel: ChannelRef, message_i
 def scanned(db: sqlite3.Connection, account: str, channel: ChannelRef, seq: int, limit: int) -> SaidBefore:
     """Return the same by reading every row there is."""
     found = db.execute(
-        "SELECT message_seq, from_uid, payload, decision, state, attempt FROM inbound"
+        "SELECT message_seq, from_uid, payload, decision, state, attempt, detail FROM inbound"
         " WHERE account = ? AND channel_id = ? AND channel_type = ? AND message_seq < ? AND message_seq > 0"
         " ORDER BY message_seq, id",
         (account, channel.id, channel.type, seq),
     ).fetchall()
     answered = max((row[0] for row in found if row[3:5] == ("turn", "answered")), default=0)
     reset = max(
-        (row[0] for row in found if row[3:5] == ("command", "answered") and b"/reset" in row[2]), default=0
+        (
+            row[0]
+            for row in found
+            if row[3:5] == ("command", "answered")
+            and (row[6] == "/reset" or (b"/reset" in row[2] and row[6] in {"", "found in the chat"}))
+        ),
+        default=0,
     )
     said = [
         SaidRow(row[0], row[1], row[2], to_bot=row[3] == "turn")
@@ -76,12 +83,15 @@ def scanned(db: sqlite3.Connection, account: str, channel: ChannelRef, seq: int,
 
 
 def insert(db: sqlite3.Connection, account: str, channel: ChannelRef, seq: int, row: Said) -> None:
-    decision, state, attempt, payload = row
+    decision, state, attempt, payload, detail = row
     db.execute(
         "INSERT INTO inbound (account, message_id, message_seq, client_msg_no, from_uid, channel_id, channel_type,"
-        " timestamp, payload, decision, reason, session_key, trace, state, attempt, received_at, updated_at)"
-        " VALUES (?, ?, ?, '', 'ann', ?, ?, 0, ?, ?, '', '', '', ?, ?, 0, 0)",
-        (account, str(db.total_changes), seq, channel.id, channel.type, payload, decision, state, attempt),
+        " timestamp, payload, decision, reason, session_key, trace, state, attempt, detail, received_at, updated_at)"
+        " VALUES (?, ?, ?, '', 'ann', ?, ?, 0, ?, ?, '', '', '', ?, ?, ?, 0, 0)",
+        (
+            *(account, str(db.total_changes), seq, channel.id, channel.type),
+            *(payload, decision, state, attempt, detail),
+        ),
     )
 
 

@@ -61,6 +61,7 @@ CALLS: dict[str, Call] = {
     "queue": lambda journal, _, row_id, __: journal.messages.queue([row_id]),
     "start_run": lambda journal, _, row_id, __: journal.messages.start_run(row_id, "run"),
     "assign_run": lambda journal, _, row_id, __: journal.messages.assign_run(row_id, "run"),
+    "make_command": lambda journal, _, row_id, __: journal.messages.make_command(row_id),
     "note_break": lambda journal, _, row_id, __: journal.messages.note_break(row_id, "why"),
     **{f"settle {state}": settle(state) for state in ENDS},
     **{f"mark {state}": mark(state) for state in ChunkState if state is not ChunkState.PLANNED},

@@ -13,7 +13,7 @@ from openclaw_channel_octo.cli.demo.command import Heard, Question, heading, pro
 from openclaw_channel_octo.cli.playground.app import PlaygroundApp, Settings, configured, meanwhile
 from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.config.load import parse_config
-from openclaw_channel_octo.config.model import GuardConfig
+from openclaw_channel_octo.config.model import Texts
 from openclaw_channel_octo.store.journal import Journal
 from openclaw_channel_octo.testing.octo.double import OctoDouble
 
@@ -80,7 +80,7 @@ async def tell(state_dir: Path, pace: Pace) -> Heard:
             asked=_QUESTIONS,
             lines={place.name: chat.lines(place)[before[place.name] :] for place in chat.places},
             statuses={place.name: chat.status(place) for place in chat.places},
-            announcement=GuardConfig().notice_text,
+            announcement=Texts().restarting,
             direct=chat.direct.name,
         )
 

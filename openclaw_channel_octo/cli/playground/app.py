@@ -180,7 +180,7 @@ class PlaygroundApp:
         agent = agent_from_config(settings.host.agent, settings.host.state_dir)
         self.settings = settings
         self.agent = SwitchableAgent(agent, clock, settings.thinking_s)
-        notice = settings.bot.guard.notice_text
+        notice = settings.bot.restart_notice
         self.timeline = Timeline(octo, HELPER, clock, self.session_key, announcement=notice)
         self.guarded = settings.bot.guard.enabled
         self._octo = octo

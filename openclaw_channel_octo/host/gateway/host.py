@@ -49,7 +49,7 @@ class GatewayHost:
 
     queues_turns = True
     keeps_runs = True
-    approvals_in = "the gateway's own interface"
+    approvals_in = ""
 
     def __init__(
         self, *, url: str, login: Login, device: DeviceFile, successors: SuccessorFile, clock: Clock

@@ -12,9 +12,10 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import unquote, unquote_to_bytes, urlsplit
 
-from msgspec import Struct
+from msgspec import Struct, convert, to_builtins
 
 from openclaw_channel_octo.clock import Clock, within
+from openclaw_channel_octo.config.texts import Reason
 from openclaw_channel_octo.errors import ApiError, FileTypeRefused
 from openclaw_channel_octo.host.base import MediaItem
 from openclaw_channel_octo.message.outgoing import OutgoingFile, file_payload, kind_of, named
@@ -38,12 +39,14 @@ __all__ = ["SWEEP_EVERY_S", "Attachments"]
 WITHIN_S = 300.0
 """Longest time one file may take, to be fetched and to be uploaded."""
 
-MAX_DATA_BYTES = 10 * 1024 * 1024
+MEGABYTE = 1024 * 1024
+
+MAX_DATA_BYTES = 10 * MEGABYTE
 """Largest file inside a ``data:`` address."""
 
-INVALID = "its address is not valid"
-NO_ROOM = "there is no room for it at the moment"
-TOO_LARGE_DATA = f"it is larger than {MAX_DATA_BYTES // (1024 * 1024)} MB"
+INVALID = Reason("file_address")
+NO_ROOM = Reason("file_no_room")
+TOO_LARGE_DATA = Reason("file_too_large", f"{MAX_DATA_BYTES // MEGABYTE} MB")
 
 SWEEP_EVERY_S = 3_600.0
 """Time between two sweeps of what lost answers left behind."""
@@ -106,24 +109,24 @@ class Attachments(Struct, frozen=True, kw_only=True):
             file: of the part that `plan` returned.
 
         Raises:
-            FileRefused: it cannot be sent; the message says why, for people.
+            FileRefused: it cannot be sent; its reason is for people.
         """
         noted: dict[str, str] = json.loads(file)
         if refused := noted.get("refused"):
-            raise FileRefused(refused)
+            raise FileRefused(convert(json.loads(refused), Reason))
         try:
             return await within(self.clock, WITHIN_S, self._payload(noted))
         except TimeoutError:
-            raise FileRefused("it took too long") from None
+            raise FileRefused(Reason("file_slow")) from None
         except MediaRefused as error:
-            raise FileRefused(error.plain) from None
+            raise FileRefused(error.reason) from None
         except SourceChanged as error:
-            raise FileRefused(str(error)) from None
+            raise FileRefused(error.reason) from None
         except FileTypeRefused:
-            raise FileRefused("this server takes no files of its type") from None
+            raise FileRefused(Reason("file_type")) from None
         except ApiError as error:
             self.log.warning("a file was not uploaded: %s", error)
-            raise FileRefused("the upload failed") from None
+            raise FileRefused(Reason("file_upload")) from None
 
     async def release(self, file: str) -> None:
         """Remove what was kept of a file until its message was made.
@@ -149,9 +152,9 @@ class Attachments(Struct, frozen=True, kw_only=True):
     async def _payload(self, noted: Mapping[str, str]) -> dict[str, Any]:
         async with self._at_hand(noted) as found:
             if not found.source.size:
-                raise FileRefused("it is empty")
+                raise FileRefused(Reason("file_empty"))
             if found.source.size > MAX_FILE_BYTES:
-                raise FileRefused(f"it is larger than {MAX_FILE_BYTES // (1024 * 1024)} MB")
+                raise FileRefused(Reason("file_too_large", f"{MAX_FILE_BYTES // MEGABYTE} MB"))
             name = named(noted["name"], found.mime)
             kind = kind_of(name, noted["kind"])
             width, height, seconds = await asyncio.to_thread(_measured, found.source, kind, name)
@@ -205,20 +208,25 @@ class Attachments(Struct, frozen=True, kw_only=True):
         head, comma, body = address[5:].partition(",")
         mime, *options = head.split(";")
         if not comma or len(body) > 2 * MAX_DATA_BYTES:
-            return {"source": "", "refused": TOO_LARGE_DATA if comma else INVALID}
+            return _refused(TOO_LARGE_DATA if comma else INVALID)
         try:
             raw = unquote_to_bytes(body)
             content = base64.b64decode(raw, validate=True) if "base64" in options else raw
         except (binascii.Error, ValueError):
-            return {"source": "", "refused": INVALID}
+            return _refused(INVALID)
         if len(content) > MAX_DATA_BYTES:
-            return {"source": "", "refused": TOO_LARGE_DATA}
+            return _refused(TOO_LARGE_DATA)
         try:
             path = self.spool.write(content)
         except OSError as error:
             self.log.warning("a file of an answer was not kept: %s", error.strerror)
-            return {"source": "", "refused": NO_ROOM, "mime": mime}
+            return _refused(NO_ROOM) | {"mime": mime}
         return {"source": str(path), "spooled": "yes", "size": str(len(content)), "mime": mime}
+
+
+def _refused(reason: Reason) -> dict[str, str]:
+    """Return what `Attachments.plan` notes of a file that will not be sent."""
+    return {"source": "", "refused": json.dumps(to_builtins(reason))}
 
 
 def _local(address: str) -> str:

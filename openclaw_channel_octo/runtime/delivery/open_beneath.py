@@ -11,25 +11,34 @@ from pathlib import Path, PurePosixPath
 
 from msgspec import Struct
 
+from openclaw_channel_octo.config.texts import Reason
 from openclaw_channel_octo.errors import OctoError
 from openclaw_channel_octo.rest.upload import SourceChanged
 
 __all__ = ["FileRefused", "OpenFile", "Root", "folder_root", "open_beneath"]
 
-OUTSIDE = "it is not in a folder I may send files from"
+OUTSIDE = Reason("file_outside")
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _INSIDE = _FOLDER | os.O_NOFOLLOW
 # Not blocking: a pipe that takes a file's place must not hold up the answer.
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _REASONS = {
-    errno.ENOENT: "it is not there",
-    errno.ENOTDIR: "it is not there",
-    errno.ELOOP: "it is a link, which I do not follow",
+    errno.ENOENT: Reason("file_gone"),
+    errno.ENOTDIR: Reason("file_gone"),
+    errno.ELOOP: Reason("file_link"),
 }
 
 
 class FileRefused(OctoError):
-    """A file is not sent; the message is for people, short and without any path."""
+    """A file is not sent.
+
+    Args:
+        reason: why, for people.
+    """
+
+    def __init__(self, reason: Reason) -> None:
+        super().__init__(str(reason))
+        self.reason = reason
 
 
 class Root(Struct, frozen=True, kw_only=True):
@@ -79,9 +88,9 @@ class OpenFile:
             try:
                 part = os.pread(self._descriptor, length, offset)
             except OSError as error:
-                raise SourceChanged(f"it cannot be read any more: {error.strerror}") from error
+                raise SourceChanged(Reason("file_lost", error.strerror or "")) from error
             if not part:
-                raise SourceChanged("it became shorter while it was being sent")
+                raise SourceChanged(Reason("file_shrank"))
             parts.append(part)
             offset += len(part)
             length -= len(part)
@@ -106,7 +115,7 @@ def open_beneath(path: str, roots: Sequence[Root]) -> Iterator[OpenFile]:
     try:
         descriptor = _walk(root, steps)
     except OSError as error:
-        raise FileRefused(_REASONS.get(error.errno or 0, "it cannot be read")) from None
+        raise FileRefused(_REASONS.get(error.errno or 0, Reason("file_unreadable"))) from None
     except ValueError:  # a name no file can have
         raise FileRefused(_REASONS[errno.ENOENT]) from None
     try:
@@ -139,7 +148,7 @@ def _walk(root: Root, steps: tuple[str, ...]) -> int:
             raise FileRefused(OUTSIDE)
         mode = os.stat(steps[-1], dir_fd=folder, follow_symlinks=False).st_mode
         if not (stat.S_ISREG(mode) or stat.S_ISLNK(mode)):  # a link is refused by name, below
-            raise FileRefused("it is not an ordinary file")
+            raise FileRefused(Reason("file_special"))
         descriptor = os.open(steps[-1], _FILE, dir_fd=folder)
     finally:
         os.close(folder)
@@ -147,5 +156,5 @@ def _walk(root: Root, steps: tuple[str, ...]) -> int:
     linked = root.of_a_run and found.st_nlink > 1
     if linked or not stat.S_ISREG(found.st_mode):  # the latter was exchanged in this moment
         os.close(descriptor)
-        raise FileRefused(_REASONS[errno.ELOOP] if linked else "it is not an ordinary file")
+        raise FileRefused(_REASONS[errno.ELOOP] if linked else Reason("file_special"))
     return descriptor

@@ -13,6 +13,7 @@ from cachetools import FIFOCache
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from openclaw_channel_octo.config.texts import Reason
 from openclaw_channel_octo.errors import ApiError, BadRequest
 from openclaw_channel_octo.host.base import MediaItem
 from openclaw_channel_octo.ids import ChannelRef
@@ -209,16 +210,17 @@ class Outbox(Struct, frozen=True, kw_only=True):
         try:
             payload = json.dumps(await self.files.payload(chunk.file))
         except FileRefused as refused:
-            return self._without_file(chunk, str(refused))
+            return self._without_file(chunk, refused.reason)
         except Exception:  # the file boundary: what stands behind the file is sent all the same
             self.context.log.exception("a file of the answer broke")
-            return self._without_file(chunk, "it could not be sent")
+            return self._without_file(chunk, Reason("file_not_sent"))
         return replace(chunk, file="", payload=payload)
 
-    def _without_file(self, chunk: Chunk, reason: str) -> Chunk:
+    def _without_file(self, chunk: Chunk, reason: Reason) -> Chunk:
         self.context.log.warning("a file of the answer is not sent: %s", reason)
-        self._notes[chunk.ref] = reason
-        note = file_note(self.context.config.texts.file_failed, chunk.text, reason)
+        texts = self.context.config.texts
+        self._notes[chunk.ref] = reason.said(texts)
+        note = file_note(texts.file_failed, chunk.text, reason.said(texts))
         return replace(chunk, text=note, file="", payload="")
 
     def _name_note(self, ref: str, message_id: str) -> None:

@@ -2,28 +2,34 @@
 
 from msgspec import Struct
 
+from openclaw_channel_octo.config.texts import Texts
 from openclaw_channel_octo.errors import HostError
 from openclaw_channel_octo.host.base import AsksApprovals
 from openclaw_channel_octo.ids import ChannelType
-from openclaw_channel_octo.policy.commands import Commanders
+from openclaw_channel_octo.policy.commands import APPROVE, Commanders
 from openclaw_channel_octo.runtime.context import BotContext
 from openclaw_channel_octo.runtime.turn.host_calls import ask_host
 from openclaw_channel_octo.runtime.turn.lanes import Lanes
 from openclaw_channel_octo.runtime.turn.runs import Runs
 from openclaw_channel_octo.store.records import InboundRow
 
-__all__ = ["Commands"]
+__all__ = ["Commands", "Told"]
 
-HELP_TEXT = """\
-/status – what this conversation's session is doing
-/stop – stop the answer being worked on
-/reset – begin a new conversation; I forget what was said here
-/help – this list"""
+_LOOKS = frozenset({"/status", "/help"})
+"""Commands that change nothing."""
 
-FAILED = "⚠️ That did not work. The operator's log says why."
-OWNER_ONLY = "Only the bot's owner, or somebody they have named for it, may do that here."
-NO_APPROVALS = "This agent asks for no approvals."
-APPROVED_ELSEWHERE = "I cannot pass decisions on. Please decide in %s."
+
+class Told(Struct, frozen=True):
+    """What a command came to.
+
+    Attributes:
+        text: what people read.
+        detail: for the row: the command, with what kept it from being done. The look back for context goes by
+            ``/reset`` alone (`store.schema`).
+    """
+
+    text: str
+    detail: str
 
 
 class Commands(Struct, frozen=True, kw_only=True):
@@ -42,37 +48,61 @@ class Commands(Struct, frozen=True, kw_only=True):
     runs: Runs
     lanes: Lanes
 
-    async def answer(self, row: InboundRow, command: str) -> str:
-        """Carry out a command and return what to say about it.
+    async def answer(self, row: InboundRow, command: str) -> Told:
+        """Carry out a command and return what it came to.
 
         Args:
             row: the message.
-            command: the command word, such as ``/status``.
+            command: the command, such as ``/status``, or `STOP_WORD`.
         """
+        if not self._may(row, command):
+            return Told(self._texts.owner_only, f"{command}: not allowed")
         try:
-            match command:
-                case "/status":
-                    return await self._status(row.session_key)
-                case "/approve" if self._commanders.include(row.from_uid):
-                    return self._approve()
-                case "/stop" if self._may(row):
-                    return await self._stop(row.session_key)
-                case "/reset" if self._may(row):
-                    resetting = self.context.host.reset(row.session_key)
-                    await ask_host(self.context.clock, "begin a new session", resetting)
-                    return "🔄 New conversation. What was said before is forgotten."
-                case "/stop" | "/reset" | "/approve":
-                    return OWNER_ONLY
-                case _:
-                    return HELP_TEXT
+            return Told(await self._carried_out(row, command), command)
         except HostError as error:
             self.context.log.warning("%s failed: %s", command, error)
-            return FAILED
+            return Told(self._texts.command_failed, f"{command}: failed")
 
-    def _may(self, row: InboundRow) -> bool:
+    async def _carried_out(self, row: InboundRow, command: str) -> str:
+        """Carry out a command and return what people read of it. Raises `HostError`."""
+        match command:
+            case "/status":
+                return await self._status(row.session_key)
+            case "/approve":
+                return self._approve()
+            case "/stop" | "stop":
+                return await self._stop(row.session_key)
+            case "/reset":
+                resetting = self.context.host.reset(row.session_key)
+                await ask_host(self.context.clock, "begin a new session", resetting)
+                return self._texts.reset
+            case _:
+                return self._help(row)
+
+    def _help(self, row: InboundRow) -> str:
+        texts = self._texts
+        lines = {
+            "/status": texts.help_status,
+            "/stop": texts.help_stop,
+            "/reset": texts.help_reset,
+            "/help": texts.help_help,
+        }
+        return "\n".join(line for command, line in lines.items() if self._may(row, command))
+
+    def can_stop(self, session_key: str) -> bool:
+        """Return whether a turn of the session runs."""
+        return session_key in self.runs.active
+
+    def _may(self, row: InboundRow, command: str) -> bool:
+        """Return whether the sender of a message may command that there."""
+        if command in _LOOKS or self._commanders.include(row.from_uid):
+            return True
         shared = self.context.routing.shares_direct(row.account, row.channel)
-        own = row.channel.type == ChannelType.PERSON and not shared
-        return own or self._commanders.include(row.from_uid)
+        return command != APPROVE and row.channel.type == ChannelType.PERSON and not shared
+
+    @property
+    def _texts(self) -> Texts:
+        return self.context.config.texts
 
     @property
     def _commanders(self) -> Commanders:
@@ -81,18 +111,21 @@ class Commands(Struct, frozen=True, kw_only=True):
 
     def _approve(self) -> str:
         if isinstance(self.context.host, AsksApprovals):
-            return APPROVED_ELSEWHERE % self.context.host.approvals_in
-        return NO_APPROVALS
+            place = self.context.host.approvals_in or self._texts.gateway_interface
+            return self._texts.approve_elsewhere.replace("%s", place)
+        return self._texts.no_approvals
 
     async def _status(self, key: str) -> str:
         snapshot = await ask_host(self.context.clock, "describe the session", self.context.host.describe(key))
         status = (snapshot.status if snapshot else None) or "new"
-        return f"Session: {status}\nWaiting messages: {self.lanes.depth(key)}"
+        return self._texts.status.replace("%d", str(self.lanes.depth(key))).replace(
+            "%s", self._texts.session(status)
+        )
 
     async def _stop(self, key: str) -> str:
         run = self.runs.active.get(key)
         if run is None:
-            return "Nothing is running here."
+            return self._texts.nothing_running
         stopping = self.context.host.abort(key, run.run_id)
         stopped = await ask_host(self.context.clock, "stop the run", stopping)
-        return "Stopping." if stopped else "Nothing is running here."
+        return self._texts.stopping if stopped else self._texts.nothing_running

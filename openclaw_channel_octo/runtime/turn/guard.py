@@ -201,4 +201,4 @@ class SessionGuard(Struct, frozen=True, kw_only=True):
         failures = (await self.context.journal.episodes.ledger(session_key)).failures
         if failures >= THIRD_FAILURE:
             return self.context.config.texts.third_failure % failures
-        return self.context.config.guard.notice_text
+        return self.context.config.restart_notice

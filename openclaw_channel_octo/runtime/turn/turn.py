@@ -11,6 +11,7 @@ from typing import TypeVar
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from openclaw_channel_octo.config.texts import Reason, Texts
 from openclaw_channel_octo.errors import ApiError
 from openclaw_channel_octo.fair import FairSlots
 from openclaw_channel_octo.host.base import MediaItem, Sender, Turn
@@ -32,12 +33,9 @@ from openclaw_channel_octo.session.status import SKIPPED, Status
 from openclaw_channel_octo.store.records import InboundRow
 from openclaw_channel_octo.store.states import RowState
 
-__all__ = ["STOPPED_TEXT", "Turns"]
+__all__ = ["Turns"]
 
 _T = TypeVar("_T")
-
-STOPPED_TEXT = "⏹️ Stopped."
-"""What a person reads in place of the answer they stopped."""
 
 MOST_ATTEMPTS = 2
 """Runs a message gets in all when processes die under it."""
@@ -78,12 +76,12 @@ class _Answer(Struct):
         taken, self.quote = self.quote, ""
         return taken
 
-    def new(self, said: Sequence[str | MediaItem], file_failed: str) -> list[str | MediaItem]:
+    def new(self, said: Sequence[str | MediaItem], texts: Texts) -> list[str | MediaItem]:
         """Return what of a part is to be sent: each file once, and only so many of them.
 
         Args:
             said: texts and files in order.
-            file_failed: begins the line that stands for the files that are too many.
+            texts: for the line that stands for the files that are too many.
         """
         fresh: list[str | MediaItem] = []
         for piece in said:
@@ -94,10 +92,11 @@ class _Answer(Struct):
             if source in self.files or len(self.files) > MOST_FILES:
                 continue
             self.files.add(source)
-            too_many = len(self.files) > MOST_FILES
-            fresh.append(
-                file_note(file_failed, "", f"more than {MOST_FILES} in one answer") if too_many else piece
-            )
+            if len(self.files) > MOST_FILES:
+                reason = Reason("file_too_many", str(MOST_FILES))
+                fresh.append(file_note(texts.file_failed, "", reason.said(texts)))
+            else:
+                fresh.append(piece)
         return fresh
 
 
@@ -267,7 +266,7 @@ class Turns(Struct, frozen=True, kw_only=True):
             await self._if_guarded(row, texts.failed, f"the host skipped the turn: {end.detail}")
         elif end.status != Status.DONE:
             await self._conclude_failure(row, run_id, end, text, answer)
-        elif said := answer.new([text, *end.media] if text else end.media, texts.file_failed):
+        elif said := answer.new([text, *end.media] if text else end.media, texts):
             await self.presence.ready(row.channel)
             await self.outbox.conclude(row, run_id, said, RowState.ANSWERED, quote=answer.take_quote())
         elif self.outbox.has_refused(run_id):
@@ -287,7 +286,7 @@ class Turns(Struct, frozen=True, kw_only=True):
     ) -> None:
         """Show what a failed run had written, with a mark, and then that it failed."""
         texts = self.context.config.texts
-        by_status: dict[str, str] = {Status.TIMEOUT: texts.timeout, Status.KILLED: STOPPED_TEXT}
+        by_status: dict[str, str] = {Status.TIMEOUT: texts.timeout, Status.KILLED: texts.stopped}
         notice = by_status.get(end.status, texts.failed)
         if text:
             await self._notify(row, [text, notice], end.detail, run_id, answer.take_quote())
@@ -362,7 +361,7 @@ class _Attempt(Struct, frozen=True, kw_only=True):
         part = unmarked(said, self.answer.mark) if isinstance(said, str) else said
         if isinstance(part, str) and not has_content(part):
             return ids
-        if pieces := self.answer.new([part], turns.context.config.texts.file_failed):
+        if pieces := self.answer.new([part], turns.context.config.texts):
             await turns.presence.ready(self.row.channel)
             ids = await turns.outbox.reply(self.row, self.run_id, pieces, self.answer.take_quote())
             self.answer.shown += ids

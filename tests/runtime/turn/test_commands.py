@@ -10,8 +10,8 @@ from openclaw_channel_octo.ids import ChannelRef
 from openclaw_channel_octo.policy.commands import COMMANDS
 from openclaw_channel_octo.runtime.channel import OctoChannel
 from openclaw_channel_octo.session.route import Routing
-from openclaw_channel_octo.testing import HANG, ErrorAnswer, ScriptedHost
-from tests.runtime.rig import ANN, BEN, HELPER, Rig
+from openclaw_channel_octo.testing import HANG, ErrorAnswer, Hang, ScriptedHost
+from tests.runtime.rig import ANN, BEN, HELPER, OTHER, Rig
 
 OWNER_ONLY = "Only the bot's owner, or somebody they have named for it, may do that here."
 GROUP_KEY = "agent:main:octo:group:g1"
@@ -23,10 +23,14 @@ class AskingHost(ScriptedHost):
     approvals_in = GatewayHost.approvals_in
 
 
-async def test_help_lists_the_commands_and_asks_no_agent(rig: Rig, host: ScriptedHost) -> None:
-    await rig.until_row(await rig.octo.say(ANN, rig.dm, "/help"), "answered")
-    (text,) = rig.said(ChannelRef(ANN, 1))
-    assert all(command in text for command in COMMANDS)
+async def test_help_lists_what_who_asks_may_do_there_and_asks_no_agent(rig: Rig, host: ScriptedHost) -> None:
+    for uid, where in ((BEN, rig.dm), (ANN, rig.group), (BEN, rig.group)):
+        mention = [HELPER] if where == rig.group else []
+        await rig.until_row(await rig.octo.say(uid, where, "/Help", mention=mention), "answered")
+    owners, others = rig.said()
+    assert [line.partition(" ")[0] for line in owners.splitlines()] == ["/status", "/stop", "/reset", "/help"]
+    assert [line.partition(" ")[0] for line in others.splitlines()] == ["/status", "/help"]
+    assert rig.said(ChannelRef(BEN, 1)) == [owners]
     assert host.turns == []
 
 
@@ -53,7 +57,7 @@ async def test_the_owner_stops_a_running_turn_in_a_group(rig: Rig) -> None:
     assert rig.said()[-1] == "echo: @Helper next"
 
 
-@pytest.mark.parametrize("command", ["/stop", "/reset"])
+@pytest.mark.parametrize("command", ["/stop", "/reset", "/NEW", "停"])
 async def test_others_may_not_stop_or_reset_in_a_group(rig: Rig, command: str) -> None:
     host = await rig.start_with(ScriptedHost([Accepted("r"), HANG, Final("done")]))
     await rig.under_way("long job")
@@ -65,10 +69,11 @@ async def test_others_may_not_stop_or_reset_in_a_group(rig: Rig, command: str) -
     assert (await rig.until_said(2))[-1] == "done"
 
 
-async def test_everybody_resets_their_own_conversation(rig: Rig, host: ScriptedHost) -> None:
+@pytest.mark.parametrize("command", ["/reset", "/new", "／New。", "/重置"])
+async def test_everybody_resets_their_own_conversation(rig: Rig, host: ScriptedHost, command: str) -> None:
     await rig.until_row(await rig.octo.say(BEN, rig.dm, "remember me"), "answered")
     before = host.sessions["agent:main:octo:direct:ben"].session_id
-    await rig.until_row(await rig.octo.say(BEN, rig.dm, "/reset"), "answered")
+    await rig.until_row(await rig.octo.say(BEN, rig.dm, command), "answered")
     assert host.sessions["agent:main:octo:direct:ben"].session_id != before
 
 
@@ -80,6 +85,63 @@ async def test_status_tells_the_session_and_what_waits(rig: Rig) -> None:
     assert rig.said() == ["Session: running\nWaiting messages: 1"]
     host.release()
     await rig.until_said(3)
+
+
+@pytest.mark.parametrize(
+    "said", ["stop", "停止", "取消", "abort", "Stop!", "／STOP", "/stop@Helper", "/停止。"]
+)
+async def test_every_way_to_say_stop_stops_a_running_turn(rig: Rig, said: str) -> None:
+    host = await rig.start_with(ScriptedHost([Accepted("r"), HANG, Final("never")]))
+    running = await rig.under_way("long job")
+    await rig.mentioned(said)
+    await rig.until_row(running, "notified")
+    assert sorted(rig.said()) == ["Stopping.", "⏹️ Stopped."]
+    assert len(host.turns) == 1
+
+
+@pytest.mark.parametrize("said", ["stop", "取消"])
+async def test_a_stop_word_with_nothing_to_stop_is_for_the_agent(rig: Rig, said: str) -> None:
+    host = await rig.start_with(ScriptedHost([Accepted("r"), HANG, Final("done")]))
+    await rig.octo.say(ANN, rig.dm, "long job")
+    await host.wait_for_turns(1)
+    await rig.mentioned(said)  # in the group nothing runs
+    assert rig.said() == [f"echo: @Helper {said}"]
+    host.release()
+    assert await rig.until_said(1, ChannelRef(ANN, 1)) == ["done"]
+
+
+async def test_a_stop_word_of_somebody_who_may_not_stop_stops_nothing(rig: Rig) -> None:
+    host = await rig.start_with(ScriptedHost([Accepted("r"), HANG, Final("done")]))
+    await rig.under_way("long job")
+    await rig.until_row(await rig.mention("stop", who=BEN), "answered")
+    await rig.octo.say(OTHER, rig.group, "stop", mention=[HELPER])
+    assert rig.said() == [OWNER_ONLY]
+    host.release()
+    assert (await rig.until_said(3))[1:] == ["done", "echo: @Helper stop"]
+
+
+async def test_a_stop_word_whose_answer_a_kill_cut_off_is_a_command_after_the_restart_too(rig: Rig) -> None:
+    await rig.start_with(ScriptedHost([Accepted("r"), HANG, Final("never")]))
+    running = await rig.under_way("long job")
+    rig.octo.fail_next("sendMessage", Hang())
+    stopped = await rig.mention("stop")
+    await rig.octo.wait_for(lambda: len(rig.calls("sendMessage")) >= 1)
+    await rig.stop()
+    host = await rig.start_with(ScriptedHost())
+    await rig.until_row(stopped, "answered")
+    await rig.until_ended(running)
+    assert "@Helper stop" not in [turn.text for turn in host.turns]
+    assert rig.said().count("Stopping.") + rig.said().count("Nothing is running here.") == 1
+
+
+async def test_a_stop_word_that_waited_for_a_restart_is_for_the_agent(rig: Rig) -> None:
+    await rig.start_with(ScriptedHost([Accepted("r"), HANG, Final("never")]))
+    running = await rig.under_way("long job")
+    await rig.stop()
+    waited = await rig.mention("stop")
+    host = await rig.start_with(ScriptedHost())
+    await rig.until_answered(running, waited)
+    assert [turn.text for turn in host.turns] == ["@Helper long job", "@Helper stop"]
 
 
 async def test_nothing_to_stop_is_said(rig: Rig, host: ScriptedHost) -> None:

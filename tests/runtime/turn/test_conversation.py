@@ -58,12 +58,23 @@ async def test_a_thread_has_its_own_context_and_not_its_groups(rig: Rig, host: S
     assert host.turns[-1].sender.name == "Ann"
 
 
-async def test_a_reset_forgets_what_was_said_before_it(rig: Rig, host: ScriptedHost) -> None:
+@pytest.mark.parametrize("command", ["/reset", "/new", "／重置"])
+async def test_a_reset_forgets_what_was_said_before_it(rig: Rig, host: ScriptedHost, command: str) -> None:
     await chatter(rig, "old secret")
-    await rig.mentioned("/reset")
+    await rig.mentioned(command)
     await chatter(rig, "new")
     await rig.mentioned("well?")
     assert said(host.turns[-1].context) == ["Ben (ben): new"]
+
+
+async def test_what_forgets_nothing_and_what_stops_a_turn_take_nothing_from_what_was_said(rig: Rig) -> None:
+    host = await rig.start_with(ScriptedHost([Accepted("r"), HANG, Final("never")]))
+    await rig.under_way("long job")
+    await chatter(rig, "said meanwhile")
+    await rig.until_row(await rig.mention("/reset", who=BEN), "answered")  # who may not
+    await rig.mentioned("stop")
+    await rig.mentioned("well?")
+    assert said(host.turns[-1].context)[-1] == "Ben (ben): said meanwhile"
 
 
 async def test_context_survives_a_restart(rig: Rig, host: ScriptedHost) -> None:
@@ -246,6 +257,24 @@ async def test_a_group_may_need_no_mention_while_others_do(rig: Rig) -> None:
     await rig.until_row(await rig.octo.say(ANN, rig.thread, "nor in its thread"), "answered")
     await rig.until_row(await rig.mention("to you", where=other), "answered")
     assert [turn.text for turn in host.turns] == ["no mention", "nor in its thread", "@Helper to you"]
+
+
+@pytest.mark.parametrize("agreed", [True, False])
+async def test_who_mentions_somebody_else_is_not_answered_by_the_bot_which_hears_it(
+    rig: Rig, agreed: bool
+) -> None:
+    rig.octo.agree_no_mention(rig.group, on=agreed)
+    host = await rig.start_with(ScriptedHost(), requireMention=agreed)
+    await rig.octo.say(ANN, rig.group, "can you look?", mention=[BEN])
+    await rig.octo.say(ANN, rig.group, "and you?", mention=[OTHER])
+    await rig.until_row(await rig.octo.say(BEN, rig.group, "on my way"), "answered")
+    assert rig.said() == ["echo: on my way"]
+    assert said(host.turns[-1].context) == ["Ann (ann): @Ben can you look?", "Ann (ann): @Other and you?"]
+
+
+async def test_a_bot_may_be_told_to_answer_what_mentions_others_too(rig: Rig) -> None:
+    await rig.start_with(ScriptedHost(), requireMention=False, answerOthersMentions=True)
+    await rig.until_row(await rig.octo.say(ANN, rig.group, "can you look?", mention=[BEN]), "answered")
 
 
 async def test_a_group_that_agreed_is_answered_without_a_mention_and_heard_when_it_changes_its_mind(
