@@ -109,6 +109,9 @@ class Texts(FrozenModel):
         busy: the conversation's lane is full.
         cut_off: a restart cut the answer off.
         file_failed: begins the line in the place of a file that could not be sent; name and reason follow.
+        left_out: stands between the beginning and the end of an answer that is too long; ``%d`` stands for the
+            characters that are missing.
+        too_long: the agent was stopped because there was no end to its answer.
         part_refused: the chat did not take a part of an answer for what it is.
         too_late: messages were found that are too old to be answered.
         third_failure: third failure in a row and later; ``%d`` stands for the count.
@@ -125,6 +128,10 @@ class Texts(FrozenModel):
     busy: Notice = "⏳ Still busy with earlier messages; I will not get to this one."
     cut_off: Notice = "⚠️ I was interrupted; the answer above may be incomplete."
     file_failed: Notice = "⚠️ I could not send a file:"
+    left_out: Annotated[Notice, _with_one("%d", "the number of characters")] = (
+        "[…] %d characters of this answer are left out here."
+    )
+    too_long: Notice = "⚠️ My answer got too long, so I stopped."
     part_refused: Notice = "⚠️ A part of my answer was not accepted by the chat."
     too_late: Notice = (
         "⏳ I was away too long to answer earlier messages here. Please ask again if it still matters."
@@ -199,6 +206,7 @@ class BotSettings(AccessSettings):
         quote_replies: whether an answer begins with a quote of the message it answers.
         mention_everyone: whether ``@all`` in an answer calls everybody in a group.
         reply_chunk: longest single message of an answer, in UTF-16 units.
+        max_reply_messages: messages one answer may become, its files not counted; what is longer ends with a text file.
     """
 
     enabled: bool = True
@@ -223,6 +231,7 @@ class BotSettings(AccessSettings):
     quote_replies: Literal["never", "first"] = "never"
     mention_everyone: bool = False
     reply_chunk: Annotated[int, Field(ge=100, le=20_000)] = 3_500
+    max_reply_messages: Annotated[int, Field(ge=1, le=1_000)] = 10
 
 
 class BotConfig(BotSettings):

@@ -340,7 +340,7 @@ class Pipeline(Struct, eq=False, kw_only=True):
 
     async def _obey(self, message: Addressed) -> None:
         text = await self.commands.answer(message.row, message.command)
-        await self.outbox.conclude(message.row, "", text, RowState.ANSWERED)
+        await self.outbox.conclude(message.row, "", text)
 
     async def _turn(self, message: Addressed, begin: Begin, *, look: bool, begun: bool) -> None:
         row = message.row

@@ -23,6 +23,7 @@ from openclaw_channel_octo.runtime.context import BotContext
 from openclaw_channel_octo.runtime.delivery.attachments import Attachments
 from openclaw_channel_octo.runtime.delivery.outbox import Outbox
 from openclaw_channel_octo.runtime.delivery.outputs import Outputs
+from openclaw_channel_octo.runtime.delivery.parts import Parts
 from openclaw_channel_octo.runtime.delivery.presence import Presence
 from openclaw_channel_octo.runtime.delivery.sender import Sender
 from openclaw_channel_octo.runtime.directory.directory import ConversationDirectory, Roster
@@ -153,7 +154,8 @@ def make_outbox(context: BotContext, directory: ConversationDirectory, files: At
         everyone=context.config.mention_everyone,
         log=context.log,
     )
-    return Outbox(context=context, sender=sender, files=files)
+    parts = Parts(config=context.config, files=files, people=directory.people)
+    return Outbox(context=context, sender=sender, files=files, parts=parts)
 
 
 def make_turns(

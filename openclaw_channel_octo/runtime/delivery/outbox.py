@@ -3,10 +3,8 @@
 Over 350 lines: what is said as an answer, beside one and after a restart goes the same way.
 """
 
-import asyncio
 import json
 from collections.abc import Sequence
-from functools import partial
 from typing import assert_never
 
 from cachetools import FIFOCache
@@ -14,25 +12,19 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from openclaw_channel_octo.errors import ApiError, BadRequest
-from openclaw_channel_octo.host.base import MediaItem
 from openclaw_channel_octo.ids import ChannelRef
-from openclaw_channel_octo.message.mentions import split_addressed
 from openclaw_channel_octo.message.outgoing import file_note
 from openclaw_channel_octo.message.text import utf16_length
 from openclaw_channel_octo.runtime.context import BotContext
 from openclaw_channel_octo.runtime.delivery.attachments import Attachments
+from openclaw_channel_octo.runtime.delivery.extent import Extent
 from openclaw_channel_octo.runtime.delivery.open_beneath import FileRefused
+from openclaw_channel_octo.runtime.delivery.parts import Parts, Said
 from openclaw_channel_octo.runtime.delivery.sender import HEARD, LOST, Sender
 from openclaw_channel_octo.store.records import Chunk, InboundRow, Part
 from openclaw_channel_octo.store.states import ChunkState, RowState
 
-__all__ = ["Outbox", "Said"]
-
-Said = str | MediaItem | Sequence[str | MediaItem]
-"""What an answer, or a part of it, consists of: texts and files in order."""
-
-LONG_TEXT = 50_000
-"""Characters from which a text is split off the event loop, so that pings go on."""
+__all__ = ["Outbox"]
 
 REFUSED = "a part was refused: "
 """How the detail begins of a message the chat does not take for what it is."""
@@ -45,29 +37,31 @@ class Outbox(Struct, frozen=True, kw_only=True):
         context: what every part of the bot is made from.
         sender: brings a message into the chat.
         files: uploads files of answers.
+        parts: turns what is said into messages.
     """
 
     context: BotContext
     sender: Sender
     files: Attachments
+    parts: Parts
     _notes: FIFOCache[str, str] = field(default_factory=lambda: FIFOCache(HEARD))
     _refused: FIFOCache[str, str] = field(default_factory=lambda: FIFOCache(HEARD))
 
-    async def reply(self, row: InboundRow, run_id: str, said: Said, quote: str = "") -> list[str]:
+    async def reply(self, row: InboundRow, run_id: str, said: Said, extent: Extent) -> list[str]:
         """Send a part of the answer to a message; return the ids of the messages it became.
 
         Args:
             row: the message.
             run_id: the run that wrote it, empty for a notice.
             said: texts and files in order; a file that cannot be sent becomes a line that says why.
-            quote: the quote the first of them begins with, JSON; empty for none.
+            extent: of the answer so far: texts that are too many wait for `conclude`, which sends them as a file.
 
         Raises:
             ApiError: a chunk could not be delivered. Those behind it were sent all the same where it was refused for
                 what it is (`ApiError.about_content`), and `conclude` tells people; else they were not tried.
             StoreError: the journal did not take it.
         """
-        parts = _quoting(quote, await self._parts(row.channel, run_id, said))
+        parts = await self.parts.more(row.channel, run_id, said, extent)
         chunks = await self._plan(row, run_id, parts)
         try:
             sent = await self._deliver_all(row, chunks)
@@ -81,25 +75,35 @@ class Outbox(Struct, frozen=True, kw_only=True):
         return sent.ids
 
     async def conclude(
-        self, row: InboundRow, run_id: str, said: Said, ending: RowState, detail: str = "", quote: str = ""
+        self,
+        row: InboundRow,
+        run_id: str,
+        said: Said,
+        detail: str = "",
+        *,
+        notice: str = "",
+        extent: Extent | None = None,
     ) -> str:
-        """Send the last part of an answer, or the notice in its place, and end the row; return its message id.
+        """Send the last part of an answer, and the notice behind it, and end the row; return the last message's id.
 
         An answer of which the chat did not take a part ends with a notice of that, and the row as ``notified``.
 
         Args:
             row: the message.
             run_id: the run that wrote the answer, empty for a notice.
-            said: as in `reply`; may be empty where `has_refused`.
-            ending: what the row ends as.
-            detail: why, for an operator.
-            quote: as in `reply`.
+            said: as in `reply`; may be empty where there is a notice, where `has_refused`, or where the extent is cut.
+            detail: why it ends so, for an operator.
+            notice: what people read behind it, however long that was; the row ends ``notified`` with it, else
+                ``answered``.
+            extent: of the answer so far, ``None`` where all of it comes now.
 
         Raises:
             ApiError: people were not told the end; the row is still open.
             StoreError: the journal did not take it.
         """
-        parts = _quoting(quote, await self._parts(row.channel, run_id, said))
+        extent = extent or self.parts.extent()
+        parts = await self.parts.last(row.channel, run_id, said, extent, notice)
+        ending = RowState.NOTIFIED if notice else RowState.ANSWERED
         refused = self._refused.pop(run_id, "")
         if refused and ending is RowState.ANSWERED:
             parts.append(Part(text=self.context.config.texts.part_refused))
@@ -126,7 +130,7 @@ class Outbox(Struct, frozen=True, kw_only=True):
         """
         now_ms = self.context.clock.wall_ms()
         ids = []
-        parts = await self._parts(channel, run_id, said)
+        parts = await self.parts.last(channel, run_id, said, self.parts.extent())
         try:
             for part in parts:
                 chunk = Chunk(
@@ -193,15 +197,6 @@ class Outbox(Struct, frozen=True, kw_only=True):
         self.context.log.error("dead letter: message %s got no answer: %s", row.message_id, detail)
         await self.context.journal.messages.settle([row.id], RowState.DEAD, detail=detail)
 
-    async def _parts(self, channel: ChannelRef, run_id: str, said: Said) -> list[Part]:
-        parts: list[Part] = []
-        for piece in [said] if isinstance(said, str | MediaItem) else said:
-            if isinstance(piece, MediaItem):
-                parts.append(await self.files.plan(piece, run_id))
-            else:
-                parts += [Part(text=text) for text in await self._split(channel, piece)]
-        return parts
-
     async def _ready(self, chunk: Chunk) -> Chunk:
         """Return a chunk as it can be sent: its file uploaded, or a line in its place."""
         if not chunk.file:
@@ -219,6 +214,7 @@ class Outbox(Struct, frozen=True, kw_only=True):
         self.context.log.warning("a file of the answer is not sent: %s", reason)
         self._notes[chunk.ref] = reason
         note = file_note(self.context.config.texts.file_failed, chunk.text, reason)
+        note = self.files.instead(chunk.file) or note
         return replace(chunk, text=note, file="", payload="")
 
     def _name_note(self, ref: str, message_id: str) -> None:
@@ -239,10 +235,6 @@ class Outbox(Struct, frozen=True, kw_only=True):
         return await self.context.journal.deliveries.plan(
             row.id, run_id, parts, ending, detail, sending=at_once
         )
-
-    async def _split(self, channel: ChannelRef, text: str) -> list[str]:
-        split = partial(split_addressed, text, self.sender.people(channel), self.context.config.reply_chunk)
-        return split() if len(text) < LONG_TEXT else await asyncio.to_thread(split)
 
     async def _recognised(self, row: InboundRow, chunks: Sequence[Chunk]) -> list[Chunk]:
         """Return chunks with those marked as sent that the chat shows though a journal older than it does not know."""
@@ -368,9 +360,3 @@ class _Sent(Struct):
     unrecorded: dict[str, str] = field(default_factory=dict)
     refused: ApiError | None = None
     told: bool = False
-
-
-def _quoting(quote: str, parts: Sequence[Part]) -> list[Part]:
-    """Return the parts with a quote at the beginning of the first."""
-    first = [replace(part, reply=quote) for part in parts[:1]]
-    return [*first, *parts[1:]]

@@ -1,4 +1,7 @@
-"""Runs on the host: one turn from its start to its terminal event, under the budget and the limits."""
+"""Runs on the host: one turn from its start to its terminal event, under the budget and the limits.
+
+Over 350 lines: a run, its stream and what is posted beside it end together.
+"""
 
 import asyncio
 from collections import ChainMap
@@ -54,6 +57,9 @@ HOST_WITHIN_S = 3_600.0
 GRACE_S = 5.0
 """How much longer than the budget a run may take before we stop it: the host's own stop is the gentler one."""
 
+MOST_BYTES = 4_000_000
+"""Most UTF-8 bytes of one answer: a run that writes more is stopped. A little less than what an agent may write."""
+
 Deliver = Callable[[str | MediaItem], Awaitable[Sequence[str]]]
 """Posts a part of an answer; returns the ids of the messages it became."""
 
@@ -98,12 +104,14 @@ class RunEnd(Struct):
         detail: words for the operator.
         text: text not delivered yet: the final answer, or what a failed run had written.
         media: files of the final answer.
+        too_long: whether it was stopped because there was no end to its answer.
     """
 
     status: str
     detail: str = ""
     text: str = ""
     media: tuple[MediaItem, ...] = ()
+    too_long: bool = False
 
 
 class _Stream(Struct):
@@ -113,6 +121,13 @@ class _Stream(Struct):
     taken: bool = False
     unposted: list[str] = field(default_factory=list)
     end: Final | Failed | Skipped | None = None
+    posted_bytes: int = 0
+    unposted_bytes: int = 0
+
+    @property
+    def too_long(self) -> bool:
+        """Whether the answer is longer than anybody reads, and would fill the memory if it went on."""
+        return self.posted_bytes + self.unposted_bytes > MOST_BYTES
 
 
 class OpenRun(Struct, eq=False):
@@ -242,11 +257,14 @@ class Runs:
                 try:
                     async for event in events:
                         await _take(event, seen, attempt, parts)
-                        if seen.end is not None or posting.done():
-                            return
+                        if seen.end is not None or seen.too_long or posting.done():
+                            break
                 finally:
                     if isinstance(events, AsyncGenerator):
                         await events.aclose()
+                if seen.end is None and seen.too_long:
+                    await self._abort(turn)
+                    seen.end = Failed(Status.FAILED, f"the answer was longer than {MOST_BYTES} bytes")
 
             await self._bounded(turn, budget_s, seen, consume())
         return _conclude(seen)
@@ -322,8 +340,11 @@ async def _take(event: TurnEvent, seen: _Stream, attempt: Attempt, parts: _Parts
             seen.accepted = True
         case Delta(text=text):
             seen.unposted.append(text)
+            seen.unposted_bytes += len(text.encode(errors="replace"))
         case Block(text=text):
             seen.unposted.clear()
+            seen.unposted_bytes = 0
+            seen.posted_bytes += len(text.encode(errors="replace"))
             parts.put_nowait(text)
         case Media(source=source):
             parts.put_nowait(source)
@@ -339,7 +360,8 @@ def _conclude(seen: _Stream) -> RunEnd:
         case Final(text=text, media=media):
             return RunEnd(Status.DONE, text=text, media=media)
         case Failed(status=status, message=message, partial=partial):
-            return RunEnd(status, message, partial or "".join(seen.unposted))
+            text = partial or "".join(seen.unposted)
+            return RunEnd(status, message, text, too_long=seen.too_long)
         case Skipped(reason=reason):
             return RunEnd(SKIPPED, reason)
         case None if seen.accepted:

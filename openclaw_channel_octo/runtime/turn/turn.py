@@ -19,8 +19,10 @@ from openclaw_channel_octo.message.outgoing import file_note, quote
 from openclaw_channel_octo.message.render import render
 from openclaw_channel_octo.message.text import has_content
 from openclaw_channel_octo.runtime.context import BotContext
-from openclaw_channel_octo.runtime.delivery.outbox import Outbox, Said
+from openclaw_channel_octo.runtime.delivery.extent import Extent
+from openclaw_channel_octo.runtime.delivery.outbox import Outbox
 from openclaw_channel_octo.runtime.delivery.outputs import Outputs
+from openclaw_channel_octo.runtime.delivery.parts import Said
 from openclaw_channel_octo.runtime.delivery.presence import Presence
 from openclaw_channel_octo.runtime.received import Addressed
 from openclaw_channel_octo.runtime.turn.conversation import Prompt, Prompts
@@ -63,20 +65,15 @@ class _Answer(Struct):
         runs: ids of the runs that wrote it.
         shown: ids of its messages.
         files: where the files come from that were named in it.
-        quote: of the message it answers, JSON; empty where there is none, or once it was shown.
+        extent: what became of its texts.
         mark: of what the agent reads; no part of what people read.
     """
 
+    extent: Extent
     runs: list[str] = field(default_factory=list)
     shown: list[str] = field(default_factory=list)
     files: set[str] = field(default_factory=set)
-    quote: str = ""
     mark: str = ""
-
-    def take_quote(self) -> str:
-        """Return the quote for the part that is sent first, and nothing for the others."""
-        taken, self.quote = self.quote, ""
-        return taken
 
     def new(self, said: Sequence[str | MediaItem], file_failed: str) -> list[str | MediaItem]:
         """Return what of a part is to be sent: each file once, and only so many of them.
@@ -132,7 +129,7 @@ class Turns(Struct, frozen=True, kw_only=True):
             begin: called when the host is about to get it; what is cancelled before has changed nothing.
             look: whether the chat may hold an answer that the journal does not know of.
         """
-        answer = _Answer()
+        answer = _Answer(self.outbox.parts.extent())
         try:
             await self.run_to_end(message.row, self._answer(message, answer, begin, look=look))
             # Not where this is cancelled: what was planned by then is sent after the next start, files and all.
@@ -231,7 +228,7 @@ class Turns(Struct, frozen=True, kw_only=True):
         if self.context.config.quote_replies == "first":
             said = render(message.payload).text
             quoted = quote(row.message_id, row.message_seq, row.from_uid, prompt.name, said)
-            answer.quote = json.dumps(quoted, ensure_ascii=False)
+            answer.extent.quote = json.dumps(quoted, ensure_ascii=False)
         turn = self._turn(row, prompt, agent_id, run_id)
         if taken_up:
             turn = replace(turn, lost_since_ms=row.since_ms)
@@ -266,10 +263,10 @@ class Turns(Struct, frozen=True, kw_only=True):
             await self._conclude_failure(row, run_id, end, text, answer)
         elif said := answer.new([text, *end.media] if text else end.media, texts.file_failed):
             await self.presence.ready(row.channel)
-            await self.outbox.conclude(row, run_id, said, RowState.ANSWERED, quote=answer.take_quote())
-        elif self.outbox.has_refused(run_id):
+            await self.outbox.conclude(row, run_id, said, extent=answer.extent)
+        elif answer.extent.cut or self.outbox.has_refused(run_id):
             await self.presence.ready(row.channel)
-            await self.outbox.conclude(row, run_id, [], RowState.ANSWERED)
+            await self.outbox.conclude(row, run_id, [], extent=answer.extent)
         elif answer.shown or (
             end.text.strip() == SILENT_REPLY and self.context.config.silent_replies == "allow"
         ):
@@ -285,11 +282,8 @@ class Turns(Struct, frozen=True, kw_only=True):
         """Show what a failed run had written, with a mark, and then that it failed."""
         texts = self.context.config.texts
         by_status: dict[str, str] = {Status.TIMEOUT: texts.timeout, Status.KILLED: STOPPED_TEXT}
-        notice = by_status.get(end.status, texts.failed)
-        if text:
-            await self._notify(row, [text, notice], end.detail, run_id, answer.take_quote())
-        else:
-            await self._notify(row, notice, end.detail, run_id)
+        notice = texts.too_long if end.too_long else by_status.get(end.status, texts.failed)
+        await self._notify(row, notice, end.detail, run_id, [text] if text else [], answer.extent)
 
     async def _if_guarded(self, row: InboundRow, text: str, detail: str) -> None:
         """Send the notice; with the guard switched off, stay as silent as a host without one."""
@@ -298,13 +292,19 @@ class Turns(Struct, frozen=True, kw_only=True):
         else:
             await self.outbox.give_up(row, f"{detail} (guard disabled)")
 
-    async def _notify(
-        self, row: InboundRow, said: Said, detail: str, run_id: str = "", quote: str = ""
+    async def _notify(  # one argument for each thing that is known of an end
+        self,
+        row: InboundRow,
+        notice: str,
+        detail: str,
+        run_id: str = "",
+        said: Said = (),
+        extent: Extent | None = None,
     ) -> None:
         """End a message with a notice, the last of what is said."""
         await self.presence.ready(row.channel)
         try:
-            await self.outbox.conclude(row, run_id, said, RowState.NOTIFIED, detail, quote)
+            await self.outbox.conclude(row, run_id, said, detail, notice=notice, extent=extent)
         except ApiError as error:
             await self.outbox.give_up(row, f"{detail}; the notice failed too: {error}")
 
@@ -360,7 +360,7 @@ class _Attempt(Struct, frozen=True, kw_only=True):
             return ids
         if pieces := self.answer.new([part], turns.context.config.texts.file_failed):
             await turns.presence.ready(self.row.channel)
-            ids = await turns.outbox.reply(self.row, self.run_id, pieces, self.answer.take_quote())
+            ids = await turns.outbox.reply(self.row, self.run_id, pieces, self.answer.extent)
             self.answer.shown += ids
         return ids
 
