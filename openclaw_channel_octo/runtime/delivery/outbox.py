@@ -21,6 +21,7 @@ from openclaw_channel_octo.runtime.delivery.extent import Extent
 from openclaw_channel_octo.runtime.delivery.open_beneath import FileRefused
 from openclaw_channel_octo.runtime.delivery.parts import Parts, Said
 from openclaw_channel_octo.runtime.delivery.sender import HEARD, LOST, Sender
+from openclaw_channel_octo.runtime.delivery.underway import Underway, UnderwayMessages
 from openclaw_channel_octo.store.records import Chunk, InboundRow, Part
 from openclaw_channel_octo.store.states import ChunkState, RowState
 
@@ -38,12 +39,14 @@ class Outbox(Struct, frozen=True, kw_only=True):
         sender: brings a message into the chat.
         files: uploads files of answers.
         parts: turns what is said into messages.
+        underway: the messages that are worked on; nothing is planned for one that somebody has stopped.
     """
 
     context: BotContext
     sender: Sender
     files: Attachments
     parts: Parts
+    underway: UnderwayMessages
     _notes: FIFOCache[str, str] = field(default_factory=lambda: FIFOCache(HEARD))
     _refused: FIFOCache[str, str] = field(default_factory=lambda: FIFOCache(HEARD))
 
@@ -188,6 +191,12 @@ class Outbox(Struct, frozen=True, kw_only=True):
         await self.context.journal.deliveries.drop_unsent(row.id, "its run was lost")
         return shown
 
+    async def end_stopped(self, row: InboundRow, notice: Chunk) -> None:
+        """Send the notice that was planned when somebody stopped a message, and end its row. Raises `ApiError`."""
+        for given_up in await self.context.journal.deliveries.chunks(row.id):
+            await self.files.release(given_up.file)
+        await self._end(row, RowState.NOTIFIED, [notice])
+
     async def announce(self, channel: ChannelRef, text: str) -> None:
         """Send a notice that nothing depends on: one try, no questions. Raises `ApiError`."""
         await self.sender.send(channel, Chunk(ref=self.context.clock.new_id(), text=text))
@@ -232,6 +241,8 @@ class Outbox(Struct, frozen=True, kw_only=True):
     ) -> list[Chunk]:
         """Record what is about to be sent; a file has to be uploaded before its message is."""
         at_once = bool(parts) and not parts[0].file
+        if found := self.underway.of(row):
+            found.require()
         return await self.context.journal.deliveries.plan(
             row.id, run_id, parts, ending, detail, sending=at_once
         )
@@ -292,7 +303,9 @@ class Outbox(Struct, frozen=True, kw_only=True):
         Raises:
             ApiError: a chunk cannot be sent, nor those behind it; their files are not kept.
         """
-        sent = _Sent()
+        under_way = self.underway.of(row) or Underway(row=row)
+        under_way.planned += len(chunks)
+        sent = _Sent(unrecorded=under_way.accepted)
         waiting = list(chunks)
         for chunk in waiting:  # the notice joins them
             await self._record(sent)
@@ -313,6 +326,8 @@ class Outbox(Struct, frozen=True, kw_only=True):
                 if notice is not None:
                     sent.told = True
                     waiting.append(notice)
+                    under_way.planned += 1
+            under_way.sent += 1
         return sent
 
     async def _deliver_recorded(self, row: InboundRow, chunk: Chunk, sent: "_Sent", *, resumed: bool) -> None:
@@ -341,9 +356,9 @@ class Outbox(Struct, frozen=True, kw_only=True):
 
     async def _record(self, sent: "_Sent") -> None:
         """Record what was sent."""
-        while sent.unrecorded:
-            ref, message_id = sent.unrecorded.popitem()
+        for ref, message_id in [*sent.unrecorded.items()]:
             await self.context.journal.deliveries.mark(ref, ChunkState.SENT, message_id=message_id)
+            del sent.unrecorded[ref]
 
 
 class _Sent(Struct):

@@ -7,9 +7,11 @@ from openclaw_channel_octo.host.base import AsksApprovals
 from openclaw_channel_octo.ids import ChannelType
 from openclaw_channel_octo.policy.commands import Commanders
 from openclaw_channel_octo.runtime.context import BotContext
+from openclaw_channel_octo.runtime.delivery.underway import UnderwayMessages
 from openclaw_channel_octo.runtime.turn.host_calls import ask_host
 from openclaw_channel_octo.runtime.turn.lanes import Lanes
 from openclaw_channel_octo.runtime.turn.runs import Runs
+from openclaw_channel_octo.runtime.turn.turn import STOPPED_TEXT
 from openclaw_channel_octo.store.records import InboundRow
 
 __all__ = ["Commands"]
@@ -36,11 +38,13 @@ class Commands(Struct, frozen=True, kw_only=True):
         context: what every part of the bot is made from.
         runs: runs under way.
         lanes: messages that wait behind them.
+        underway: messages that are worked on.
     """
 
     context: BotContext
     runs: Runs
     lanes: Lanes
+    underway: UnderwayMessages
 
     async def answer(self, row: InboundRow, command: str) -> str:
         """Carry out a command and return what to say about it.
@@ -56,8 +60,9 @@ class Commands(Struct, frozen=True, kw_only=True):
                 case "/approve" if self._commanders.include(row.from_uid):
                     return self._approve()
                 case "/stop" if self._may(row):
-                    return await self._stop(row.session_key)
+                    return "Stopping." if await self._stop(row.session_key) else "Nothing is running here."
                 case "/reset" if self._may(row):
+                    await self._stop(row.session_key)
                     resetting = self.context.host.reset(row.session_key)
                     await ask_host(self.context.clock, "begin a new session", resetting)
                     return "🔄 New conversation. What was said before is forgotten."
@@ -87,12 +92,22 @@ class Commands(Struct, frozen=True, kw_only=True):
     async def _status(self, key: str) -> str:
         snapshot = await ask_host(self.context.clock, "describe the session", self.context.host.describe(key))
         status = (snapshot.status if snapshot else None) or "new"
-        return f"Session: {status}\nWaiting messages: {self.lanes.depth(key)}"
+        lines = [f"Session: {status}", f"Waiting messages: {self.lanes.depth(key)}"]
+        found = self.underway.in_session(key)
+        if found is not None and found.sent < found.planned:
+            lines.append(f"Sending part {found.sent + 1} of {found.planned}")
+        return "\n".join(lines)
 
-    async def _stop(self, key: str) -> str:
+    async def _stop(self, key: str) -> bool:
+        """End what is done for a session's message, in the host and here; return whether there was anything."""
         run = self.runs.active.get(key)
-        if run is None:
-            return "Nothing is running here."
-        stopping = self.context.host.abort(key, run.run_id)
-        stopped = await ask_host(self.context.clock, "stop the run", stopping)
-        return "Stopping." if stopped else "Nothing is running here."
+
+        async def end_run() -> None:
+            if run is not None:
+                stopping = self.context.host.abort(key, run.run_id)
+                try:
+                    await ask_host(self.context.clock, "stop the run", stopping)
+                except HostError as error:  # nothing more of it is shown all the same
+                    self.context.log.warning("a stopped run may go on in its host: %s", error)
+
+        return await self.underway.stop(key, self.context.journal, STOPPED_TEXT, end_run)

@@ -323,9 +323,13 @@ async def _posting(opened: OpenRun) -> AsyncIterator[tuple[_Parts, asyncio.Task[
 
 
 async def _post(opened: OpenRun, part: str | MediaItem) -> None:
-    """Post a part; one that the chat does not take for what it is ends no run, people are told at the end."""
+    """Post a part; one that the chat does not take for what it is ends no run, people are told at the end.
+
+    Nor does one that was refused because somebody has stopped the run, which is about to end.
+    """
     try:
-        await opened.post(part)
+        with suppress(RequestDenied):
+            await opened.post(part)
     except ApiError as error:
         if not error.about_content:
             raise

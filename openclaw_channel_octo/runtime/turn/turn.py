@@ -6,6 +6,7 @@ Over 350 lines: every end a message can have stands in one place.
 import json
 import secrets
 from collections.abc import Awaitable, Sequence
+from contextlib import nullcontext, suppress
 from typing import TypeVar
 
 from msgspec import Struct, field
@@ -24,6 +25,7 @@ from openclaw_channel_octo.runtime.delivery.outbox import Outbox
 from openclaw_channel_octo.runtime.delivery.outputs import Outputs
 from openclaw_channel_octo.runtime.delivery.parts import Said
 from openclaw_channel_octo.runtime.delivery.presence import Presence
+from openclaw_channel_octo.runtime.delivery.underway import Stopped
 from openclaw_channel_octo.runtime.received import Addressed
 from openclaw_channel_octo.runtime.turn.conversation import Prompt, Prompts
 from openclaw_channel_octo.runtime.turn.guard import SessionGuard
@@ -131,7 +133,8 @@ class Turns(Struct, frozen=True, kw_only=True):
         """
         answer = _Answer(self.outbox.parts.extent())
         try:
-            await self.run_to_end(message.row, self._answer(message, answer, begin, look=look))
+            work = self._answer(message, answer, begin, look=look)
+            await self.run_to_end(message.row, self._stoppable(message.row, work))
             # Not where this is cancelled: what was planned by then is sent after the next start, files and all.
             for run_id in answer.runs:
                 await self.outputs.discard(run_id)
@@ -145,7 +148,7 @@ class Turns(Struct, frozen=True, kw_only=True):
         Returns:
             Whether it has to run again.
         """
-        return await self.run_to_end(row, self._take_up(row)) is True
+        return await self.run_to_end(row, self._stoppable(row, self._take_up(row))) is True
 
     async def found_in_chat(self, row: InboundRow) -> bool:
         """End a message whose answer stands in the chat already, and return whether it does.
@@ -178,6 +181,20 @@ class Turns(Struct, frozen=True, kw_only=True):
         except Exception:  # the lane boundary: one message's failure ends there
             self.context.log.exception("the work on message %s broke", row.message_id)
             await self._end_broken(row)
+        return None
+
+    async def _stoppable(self, row: InboundRow, work: Awaitable[_T]) -> _T | None:
+        """Do a message's work, unless a person stops it: then it ends with the text that says so."""
+        underway = self.outbox.underway.begun(row)
+        with suppress(Stopped), underway as found:
+            return await work
+        self.context.log.info("message %s was stopped by a person", row.message_id)
+        if self.context.metrics is not None:
+            self.context.metrics.ended(Status.KILLED)
+        assert found.stopped is not None  # noqa: S101  # `Stopped` says so
+        if (notice := await found.stopped) is not None:
+            await self.presence.ready(row.channel)
+            await self.outbox.end_stopped(row, notice)
         return None
 
     async def _end_broken(self, row: InboundRow) -> None:
@@ -360,7 +377,9 @@ class _Attempt(Struct, frozen=True, kw_only=True):
             return ids
         if pieces := self.answer.new([part], turns.context.config.texts.file_failed):
             await turns.presence.ready(self.row.channel)
-            ids = await turns.outbox.reply(self.row, self.run_id, pieces, self.answer.extent)
+            found = turns.outbox.underway.of(self.row)
+            with found.working() if found else nullcontext():
+                ids = await turns.outbox.reply(self.row, self.run_id, pieces, self.answer.extent)
             self.answer.shown += ids
         return ids
 

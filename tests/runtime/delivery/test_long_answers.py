@@ -17,7 +17,7 @@ TEXTS = Texts()
 LEFT_OUT = TEXTS.left_out.partition("%d")
 WORDS = " ".join(f"word{number}" for number in range(400))
 """Some sixteen messages of two hundred units."""
-BOUNDS = {"replyChunk": 200, "maxReplyMessages": 5}
+BOUNDS: dict[str, Any] = {"replyChunk": 200, "maxReplyMessages": 5}
 DIRECT = ChannelRef(ANN, 1)
 
 
