@@ -114,7 +114,7 @@ class Texts(FrozenModel):
         too_long: the agent was stopped because there was no end to its answer.
         part_refused: the chat did not take a part of an answer for what it is.
         too_late: messages were found that are too old to be answered.
-        third_failure: third failure in a row and later; ``%d`` stands for the count.
+        third_failure: third failure in a row and later, announcement and notice in one; ``%d`` stands for the count.
         refused: the person may not talk to the bot here.
         limited: somebody asks more than the bot answers.
         loop: the bot has stopped answering another bot.

@@ -139,14 +139,72 @@ async def test_a_thread_is_a_session_of_its_own(rig: Rig) -> None:
     assert rig.session(f"agent:main:octo:group:{rig.thread.id}")["status"] == "done"
 
 
-async def test_from_the_third_failure_in_a_row_the_announcement_says_so(rig: Rig) -> None:
-    await rig.start(rig.config(agent=python_agent("sys.exit(1) if 'bad' in prompt else print('fine')")))
-    for text in ("bad 1", "bad 2", "bad 3", "good", "bad 4", "good"):
-        message_id = await rig.mention(text)
-        await rig.until_row(message_id, "answered" if "good" in text else "notified")
-    third = TEXTS.third_failure % 3
-    failed = TEXTS.failed
-    assert rig.said() == [failed, RESTART, failed, RESTART, failed, third, "fine", failed, RESTART, "fine"]
+FAIL = (Accepted("r"), Failed("failed", "no luck"))
+"""A run that fails."""
+TWO_FAILED = [TEXTS.failed, RESTART, TEXTS.failed]
+
+
+async def fail(rig: Rig, times: int, *steps: Step) -> ScriptedHost:
+    """Let so many runs fail one after the other, and the next one do ``steps``."""
+    host = await rig.start_with(ScriptedHost(*[FAIL] * times, [Accepted("r"), *steps]))
+    for _ in range(times):
+        await rig.mentioned("go", "notified")
+    return host
+
+
+async def test_from_the_third_failure_in_a_row_one_message_counts_them(rig: Rig) -> None:
+    await fail(rig, 5, Final("fine"))
+    counted = [TEXTS.third_failure % count for count in (3, 4, 5)]
+    assert rig.said() == [*TWO_FAILED, *counted]
+    await rig.mentioned("go")
+    await rig.mentioned("go on")
+    assert rig.said()[6:] == [RESTART, "fine", "echo: @Helper go on"]
+
+
+@pytest.mark.parametrize(
+    ("steps", "state", "said"),
+    [
+        pytest.param([Final("fine")], "answered", [RESTART, "fine"], id="answered"),
+        pytest.param([Block("so"), Final("fine")], "answered", [RESTART, "so", "fine"], id="streamed"),
+        pytest.param([Final()], "notified", [RESTART, TEXTS.empty], id="empty"),
+        pytest.param([Failed("killed", "aborted")], "notified", ["⏹️ Stopped."], id="stopped"),
+        pytest.param(
+            [Failed("timeout", "late")],
+            "notified",
+            [f"{TEXTS.timeout}\n{TEXTS.third_failure % 3}"],
+            id="timed out",
+        ),
+        pytest.param(
+            [Failed("failed", "no luck", "half")],
+            "notified",
+            ["half […]", TEXTS.third_failure % 3],
+            id="with what it had written",
+        ),
+        pytest.param(
+            [Block("so"), Failed("failed", "no luck")],
+            "notified",
+            [RESTART, "so", TEXTS.third_failure % 3],
+            id="in the middle of its answer",
+        ),
+    ],
+)
+async def test_a_run_after_two_failures_ends_as_people_expect(
+    rig: Rig, steps: Sequence[Step], state: str, said: list[str]
+) -> None:
+    await fail(rig, 2, *steps)
+    await rig.mentioned("go", state)
+    assert rig.said() == [*TWO_FAILED, *said]
+
+
+async def test_during_an_outage_a_restart_loses_and_repeats_nothing(rig: Rig) -> None:
+    await fail(rig, 2, HANG)
+    message_id = await rig.under_way("go")
+    await rig.stop()
+    host = ScriptedHost([Accepted("r"), Final("fine")])
+    host.set_status("agent:main:octo:group:g1", "interrupted")
+    await rig.start_with(host)
+    await rig.until_row(message_id, "answered")
+    assert rig.said() == [*TWO_FAILED, RESTART, "fine"]
 
 
 @pytest.mark.parametrize("fault", [ErrorAnswer(status=500), Refuse(), RateLimit(retry_after=30), Hang()])

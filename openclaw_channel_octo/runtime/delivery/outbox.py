@@ -5,6 +5,7 @@ Over 350 lines: what is said as an answer, beside one and after a restart goes t
 
 import json
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import assert_never
 
 from cachetools import FIFOCache
@@ -62,16 +63,19 @@ class Outbox(Struct, frozen=True, kw_only=True):
         Raises:
             ApiError: a chunk could not be delivered. Those behind it were sent all the same where it was refused for
                 what it is (`ApiError.about_content`), and `conclude` tells people; else they were not tried.
+            Stopped: somebody has stopped the message.
             StoreError: the journal did not take it.
         """
-        parts = await self.parts.more(row.channel, run_id, said, extent)
-        chunks = await self._plan(row, run_id, parts)
-        try:
-            sent = await self._deliver_all(row, chunks)
-            await self._record(sent)
-        except ApiError as error:
-            await self.context.journal.deliveries.drop_unsent(row.id, str(error))
-            raise
+        found = self.underway.of(row)
+        with found.working() if found else nullcontext():
+            parts = await self.parts.more(row.channel, run_id, said, extent)
+            chunks = await self._plan(row, run_id, parts)
+            try:
+                sent = await self._deliver_all(row, chunks)
+                await self._record(sent)
+            except ApiError as error:
+                await self.context.journal.deliveries.drop_unsent(row.id, str(error))
+                raise
         if sent.refused is not None:
             self._refused[run_id] = f"{REFUSED}{sent.refused}"
             raise sent.refused
@@ -191,8 +195,12 @@ class Outbox(Struct, frozen=True, kw_only=True):
         await self.context.journal.deliveries.drop_unsent(row.id, "its run was lost")
         return shown
 
-    async def end_stopped(self, row: InboundRow, notice: Chunk) -> None:
-        """Send the notice that was planned when somebody stopped a message, and end its row. Raises `ApiError`."""
+    async def end_stopped(self, found: Underway) -> None:
+        """Send the notice that is planned where somebody has stopped a message, and end its row. Raises `ApiError`."""
+        row, notice = found.row, await found.stopped if found.stopped else None
+        if notice is None:
+            return
+        self.context.log.info("message %s was stopped by a person", row.message_id)
         for given_up in await self.context.journal.deliveries.chunks(row.id):
             await self.files.release(given_up.file)
         await self._end(row, RowState.NOTIFIED, [notice])

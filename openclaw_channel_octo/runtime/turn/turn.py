@@ -6,7 +6,7 @@ Over 350 lines: every end a message can have stands in one place.
 import json
 import secrets
 from collections.abc import Awaitable, Sequence
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from typing import TypeVar
 
 from msgspec import Struct, field
@@ -49,7 +49,6 @@ MOST_ATTEMPTS = 2
 MOST_LOOKS = 10
 """Processes that may die under one run that a host keeps."""
 
-
 CUT_MARK = " […]"
 """Behind the text of a run that was cut short."""
 
@@ -69,6 +68,8 @@ class _Answer(Struct):
         files: where the files come from that were named in it.
         extent: what became of its texts.
         mark: of what the agent reads; no part of what people read.
+        failures: failed runs in a row whose announcement was left to the end of this one.
+        restart_told: whether the restart was announced before the answer.
     """
 
     extent: Extent
@@ -76,6 +77,8 @@ class _Answer(Struct):
     shown: list[str] = field(default_factory=list)
     files: set[str] = field(default_factory=set)
     mark: str = ""
+    failures: int = 0
+    restart_told: bool = False
 
     def new(self, said: Sequence[str | MediaItem], file_failed: str) -> list[str | MediaItem]:
         """Return what of a part is to be sent: each file once, and only so many of them.
@@ -185,16 +188,11 @@ class Turns(Struct, frozen=True, kw_only=True):
 
     async def _stoppable(self, row: InboundRow, work: Awaitable[_T]) -> _T | None:
         """Do a message's work, unless a person stops it: then it ends with the text that says so."""
-        underway = self.outbox.underway.begun(row)
-        with suppress(Stopped), underway as found:
+        with suppress(Stopped), self.outbox.underway.begun(row) as found:
             return await work
-        self.context.log.info("message %s was stopped by a person", row.message_id)
+        await self.outbox.end_stopped(found)
         if self.context.metrics is not None:
             self.context.metrics.ended(Status.KILLED)
-        assert found.stopped is not None  # noqa: S101  # `Stopped` says so
-        if (notice := await found.stopped) is not None:
-            await self.presence.ready(row.channel)
-            await self.outbox.end_stopped(row, notice)
         return None
 
     async def _end_broken(self, row: InboundRow) -> None:
@@ -261,7 +259,7 @@ class Turns(Struct, frozen=True, kw_only=True):
     async def _attempt(self, row: InboundRow, turn: Turn, answer: _Answer, begin: Begin) -> RunEnd:
         """Make the session ready and run the turn once."""
         if self.context.config.guard.enabled and turn.run_id != row.run_id:
-            await self.guard.prepare(turn, row.channel)
+            answer.failures = max(answer.failures, await self.guard.prepare(turn, row.channel))
         answer.runs.append(turn.run_id)
         attempt = _Attempt(turns=self, row=row, run_id=turn.run_id, answer=answer, begin_work=begin)
         end = await self.runs.run(turn, self.context.budget_s, self.slots, attempt)
@@ -275,15 +273,17 @@ class Turns(Struct, frozen=True, kw_only=True):
         texts = self.context.config.texts
         text = _visible_text(end, answer.mark)
         if end.status == SKIPPED:
-            await self._if_guarded(row, texts.failed, f"the host skipped the turn: {end.detail}")
+            failed = self.guard.failed_again(texts.failed, answer.failures)
+            await self._if_guarded(row, failed, f"the host skipped the turn: {end.detail}")
         elif end.status != Status.DONE:
             await self._conclude_failure(row, run_id, end, text, answer)
-        elif said := answer.new([text, *end.media] if text else end.media, texts.file_failed):
-            await self.presence.ready(row.channel)
+        elif (
+            (said := answer.new([text, *end.media] if text else end.media, texts.file_failed))
+            or answer.extent.cut
+            or self.outbox.has_refused(run_id)
+        ):
+            await self.before_answer(row, answer)
             await self.outbox.conclude(row, run_id, said, extent=answer.extent)
-        elif answer.extent.cut or self.outbox.has_refused(run_id):
-            await self.presence.ready(row.channel)
-            await self.outbox.conclude(row, run_id, [], extent=answer.extent)
         elif answer.shown or (
             end.text.strip() == SILENT_REPLY and self.context.config.silent_replies == "allow"
         ):
@@ -291,7 +291,15 @@ class Turns(Struct, frozen=True, kw_only=True):
                 [row.id], RowState.ANSWERED, detail="" if answer.shown else SILENT_REPLY
             )
         else:
+            await self.before_answer(row, answer)
             await self._if_guarded(row, texts.empty, "the answer was empty")
+
+    async def before_answer(self, row: InboundRow, answer: _Answer) -> None:
+        """Return when a part of an answer may be sent: receipt and typing are there, and the restart it comes after."""
+        await self.presence.ready(row.channel)
+        if answer.failures and not answer.restart_told:
+            answer.restart_told = True
+            await self.guard.announce(row.channel)
 
     async def _conclude_failure(
         self, row: InboundRow, run_id: str, end: RunEnd, text: str, answer: _Answer
@@ -300,6 +308,8 @@ class Turns(Struct, frozen=True, kw_only=True):
         texts = self.context.config.texts
         by_status: dict[str, str] = {Status.TIMEOUT: texts.timeout, Status.KILLED: STOPPED_TEXT}
         notice = texts.too_long if end.too_long else by_status.get(end.status, texts.failed)
+        if end.status != Status.KILLED:
+            notice = self.guard.failed_again(notice, answer.failures)
         await self._notify(row, notice, end.detail, run_id, [text] if text else [], answer.extent)
 
     async def _if_guarded(self, row: InboundRow, text: str, detail: str) -> None:
@@ -376,10 +386,8 @@ class _Attempt(Struct, frozen=True, kw_only=True):
         if isinstance(part, str) and not has_content(part):
             return ids
         if pieces := self.answer.new([part], turns.context.config.texts.file_failed):
-            await turns.presence.ready(self.row.channel)
-            found = turns.outbox.underway.of(self.row)
-            with found.working() if found else nullcontext():
-                ids = await turns.outbox.reply(self.row, self.run_id, pieces, self.answer.extent)
+            await turns.before_answer(self.row, self.answer)
+            ids = await turns.outbox.reply(self.row, self.run_id, pieces, self.answer.extent)
             self.answer.shown += ids
         return ids
 
