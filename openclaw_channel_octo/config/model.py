@@ -137,6 +137,7 @@ class BotSettings(AccessSettings):
         quote_replies: whether an answer begins with a quote of the message it answers.
         mention_everyone: whether ``@all`` in an answer calls everybody in a group.
         reply_chunk: longest single message of an answer, in UTF-16 units.
+        max_reply_messages: messages one answer may become, its files not counted; what is longer ends with a text file.
     """
 
     enabled: bool = True
@@ -162,6 +163,7 @@ class BotSettings(AccessSettings):
     quote_replies: Literal["never", "first"] = "never"
     mention_everyone: bool = False
     reply_chunk: Annotated[int, Field(ge=100, le=20_000)] = 3_500
+    max_reply_messages: Annotated[int, Field(ge=1, le=1_000)] = 10
 
 
 class BotConfig(BotSettings):

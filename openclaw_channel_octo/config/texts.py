@@ -53,6 +53,9 @@ class Texts(FrozenModel):
         stopped: in the place of the answer somebody stopped.
         busy: the conversation's lane is full.
         cut_off: a restart cut the answer off.
+        left_out: stands between the beginning and the end of an answer that is too long; ``%d`` stands for the
+            characters that are missing.
+        too_long: the agent was stopped because there was no end to its answer.
         part_refused: the chat did not take a part of an answer for what it is.
         too_late: messages were found that are too old to be answered.
         restarting: the session's last run failed, and it begins anew; ``guard.noticeText`` wins.
@@ -75,6 +78,7 @@ class Texts(FrozenModel):
         stopping: the turn that runs is being stopped.
         nothing_running: there is no turn to stop.
         status: answer to ``/status``; ``%s`` stands for the status, ``%d`` for the messages that wait.
+        sending: another line of it; ``%s`` stands for which message of an answer is sent, ``%d`` for how many it has.
         session_new: a status, as the next eight; of a session that never ran.
         session_idle: likewise.
         session_queued: likewise.
@@ -115,6 +119,10 @@ class Texts(FrozenModel):
     stopped: Notice = "⏹️ Stopped."
     busy: Notice = "⏳ Still busy with earlier messages; I will not get to this one."
     cut_off: Notice = "⚠️ I was interrupted; the answer above may be incomplete."
+    left_out: Annotated[Notice, _with(d="the number of characters")] = (
+        "[…] %d characters of this answer are left out here."
+    )
+    too_long: Notice = "⚠️ My answer got too long, so I stopped."
     part_refused: Notice = "⚠️ A part of my answer was not accepted by the chat."
     too_late: Notice = (
         "⏳ I was away too long to answer earlier messages here. Please ask again if it still matters."
@@ -149,6 +157,7 @@ class Texts(FrozenModel):
     status: Annotated[Notice, _with(s="the status", d="the number of messages")] = (
         "Session: %s\nWaiting messages: %d"
     )
+    sending: Annotated[Notice, _with(s="which message", d="how many there are")] = "Sending part %s of %d"
     session_new: Notice = "new"
     session_idle: Notice = "idle"
     session_queued: Notice = "queued"
@@ -211,6 +220,8 @@ CHINESE: Mapping[str, str] = MappingProxyType(
         "stopped": "⏹️ 已停止。",
         "busy": "⏳ 前面的消息还没处理完，这一条我顾不上了。",
         "cut_off": "⚠️ 我被打断了，上面的回答可能不完整。",
+        "left_out": "[…] 这里省略了回答中的 %d 个字符。",
+        "too_long": "⚠️ 我的回答太长，我停下来了。",
         "part_refused": "⚠️ 我的回答有一部分没有被聊天服务器接受。",
         "too_late": "⏳ 我离开得太久，没能回答这里之前的消息。如果还需要，请再问一次。",
         "restarting": "⚠️ 上一次会话失败，正在重新开始…",
@@ -236,6 +247,7 @@ CHINESE: Mapping[str, str] = MappingProxyType(
         "stopping": "正在停止。",
         "nothing_running": "这里没有正在进行的回答。",
         "status": "会话：%s\n等待的消息：%d",
+        "sending": "正在发送第 %s 条，共 %d 条",
         "session_new": "新会话",
         "session_idle": "空闲",
         "session_queued": "排队中",

@@ -37,10 +37,12 @@ class MediaFolder(Struct, eq=False):
     Attributes:
         path: the folder; made when it is needed.
         clock: ages and fresh names.
+        keep_s: seconds a file stays after it was last needed.
     """
 
     path: Path
     clock: Clock
+    keep_s: float = KEEP_S
     _bytes: int = 0
     _counting: Lock = field(default_factory=Lock)
     _told: bool = False
@@ -63,13 +65,17 @@ class MediaFolder(Struct, eq=False):
             return True
 
     def write(self, content: bytes) -> Path:
-        """Keep bytes in a new file. Raises `OSError`, also where the bound leaves no room."""
+        """Keep bytes in a new file, synced to the disk. Raises `OSError`, also where the bound leaves no room."""
         path = self.place()
         if not self.take(len(content)):
             self.remove(path, 0)
             raise OSError(errno.ENOSPC, "the folder is full until old files are swept away")
         try:
-            path.write_bytes(content)
+            with path.open("wb") as file, self._opened() as folder:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+                os.fsync(folder)
         except OSError:
             self.remove(path, len(content))
             raise
@@ -93,7 +99,7 @@ class MediaFolder(Struct, eq=False):
         return True
 
     def sweep(self) -> int:
-        """Remove files nobody needed for an hour, whichever process left them; return how many.
+        """Remove files nobody needed for `keep_s`, whichever process left them; return how many.
 
         A folder that cannot be opened is left alone, with one warning.
         """
@@ -115,7 +121,7 @@ class MediaFolder(Struct, eq=False):
 
     def _swept(self, folder: int) -> tuple[int, int]:
         """Remove old files; return how many, and the bytes that are left. Raises `OSError` for the folder only."""
-        old = self.clock.wall_ms() / 1000 - KEEP_S
+        old = self.clock.wall_ms() / 1000 - self.keep_s
         swept = left = 0
         for name in os.listdir(folder):
             with suppress(OSError):

@@ -28,11 +28,11 @@ from openclaw_channel_octo.runtime.metrics import BotMetrics
 from openclaw_channel_octo.runtime.pipeline import Pipeline
 from openclaw_channel_octo.runtime.received import Incoming, Outcome
 from openclaw_channel_octo.runtime.turn import downloads
-from openclaw_channel_octo.runtime.turn.commands import Commands
 from openclaw_channel_octo.runtime.wiring import (
     ChannelContext,
     make_admission,
     make_attachments,
+    make_commands,
     make_directory,
     make_fetcher,
     make_outbox,
@@ -209,7 +209,7 @@ class Bot:
             log=self._log,
         )
         self._directory = directory = make_directory(context)
-        outbox = make_outbox(context, directory, self._files)
+        outbox = make_outbox(context, shared, directory, self._files)
         presence = Presence(context)
         self._media = files = downloads.MediaDownloads(self._fetcher, self._tasks, shared.clock)
         self._pipeline = Pipeline(
@@ -228,7 +228,7 @@ class Bot:
             presence=presence,
             media=files,
             roster=directory.roster,
-            commands=Commands(context=context, runs=shared.runs, lanes=shared.lanes),
+            commands=make_commands(context, shared),
             turns=make_turns(context, shared, directory, outbox, presence, files),
         )
         self.outbound = ActionContext(context=context, directory=directory, outbox=outbox)

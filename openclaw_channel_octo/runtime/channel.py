@@ -30,6 +30,7 @@ from openclaw_channel_octo.runtime.bot import Bot
 from openclaw_channel_octo.runtime.connection.lease import FileLease, lease_folder
 from openclaw_channel_octo.runtime.connection.supervisor import ConnectionStatus, tokenless
 from openclaw_channel_octo.runtime.connection.transport import Tap, TransportFactory, open_websocket
+from openclaw_channel_octo.runtime.delivery.attachments import KEPT_S
 from openclaw_channel_octo.runtime.delivery.outputs import Outputs
 from openclaw_channel_octo.runtime.metrics import BotMetrics
 from openclaw_channel_octo.runtime.preload import preload
@@ -328,7 +329,7 @@ class OctoChannel:
             journal=journal,
             outputs=Outputs(settings.state_dir, self._clock),
             media=MediaFolder(settings.state_dir / "media", self._clock),
-            outgoing=MediaFolder(settings.state_dir / "outgoing", self._clock),
+            outgoing=MediaFolder(settings.state_dir / "outgoing", self._clock, KEPT_S),
             device_id=device_id,
             lanes=Lanes(),
             runs=Runs(host, self._clock, settings.max_turns),

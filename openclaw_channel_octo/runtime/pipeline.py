@@ -351,7 +351,7 @@ class Pipeline(Struct, eq=False, kw_only=True):
         if row.decision != DecisionKind.COMMAND:  # a stop word; after a restart it is one still
             await self.context.journal.messages.make_command(row.id)
         told = await self.commands.answer(row, message.command)
-        await self.outbox.conclude(row, "", told.text, RowState.ANSWERED, told.detail)
+        await self.outbox.conclude(row, "", told.text, detail=told.detail)
 
     async def _turn(self, message: Addressed, begin: Begin, *, look: bool, begun: bool) -> None:
         row = message.row

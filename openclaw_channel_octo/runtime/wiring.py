@@ -25,11 +25,14 @@ from openclaw_channel_octo.runtime.context import BotContext
 from openclaw_channel_octo.runtime.delivery.attachments import Attachments
 from openclaw_channel_octo.runtime.delivery.outbox import Outbox
 from openclaw_channel_octo.runtime.delivery.outputs import Outputs
+from openclaw_channel_octo.runtime.delivery.parts import Parts
 from openclaw_channel_octo.runtime.delivery.presence import Presence
 from openclaw_channel_octo.runtime.delivery.sender import Sender
+from openclaw_channel_octo.runtime.delivery.underway import UnderwayMessages
 from openclaw_channel_octo.runtime.directory.directory import ConversationDirectory, Roster
 from openclaw_channel_octo.runtime.directory.group_docs import GroupDocs
 from openclaw_channel_octo.runtime.directory.groups import Groups, MentionPreferences
+from openclaw_channel_octo.runtime.turn.commands import Commands
 from openclaw_channel_octo.runtime.turn.conversation import Prompts
 from openclaw_channel_octo.runtime.turn.downloads import MediaDownloads
 from openclaw_channel_octo.runtime.turn.guard import SessionGuard, Sessions
@@ -44,6 +47,7 @@ __all__ = [
     "ChannelContext",
     "make_admission",
     "make_attachments",
+    "make_commands",
     "make_directory",
     "make_fetcher",
     "make_outbox",
@@ -68,6 +72,7 @@ class ChannelContext(Struct, frozen=True, kw_only=True):
         device_id: this installation's device id.
         lanes: one lane for each session key, whichever bot it came through.
         runs: runs under way.
+        underway: messages that are worked on.
         clock: time.
         open_transport: opens sockets.
         due: when a job that one bot does for all is due again, seconds of the clock by its role.
@@ -87,6 +92,7 @@ class ChannelContext(Struct, frozen=True, kw_only=True):
     runs: Runs
     clock: Clock
     open_transport: TransportFactory
+    underway: UnderwayMessages = field(default_factory=UnderwayMessages)
     due: dict[str, float] = field(default_factory=dict)
     sweeping: asyncio.Lock = field(default_factory=asyncio.Lock)
     starting: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(STARTING))
@@ -151,7 +157,9 @@ def make_attachments(config: BotConfig, api: BotApi, shared: ChannelContext, log
     )
 
 
-def make_outbox(context: BotContext, directory: ConversationDirectory, files: Attachments) -> Outbox:
+def make_outbox(
+    context: BotContext, shared: ChannelContext, directory: ConversationDirectory, files: Attachments
+) -> Outbox:
     """Return what sends, each part once."""
     sender = Sender(
         api=context.api,
@@ -161,7 +169,13 @@ def make_outbox(context: BotContext, directory: ConversationDirectory, files: At
         everyone=context.config.mention_everyone,
         log=context.log,
     )
-    return Outbox(context=context, sender=sender, files=files)
+    parts = Parts(config=context.config, files=files, people=directory.people)
+    return Outbox(context=context, sender=sender, files=files, parts=parts, underway=shared.underway)
+
+
+def make_commands(context: BotContext, shared: ChannelContext) -> Commands:
+    """Return what answers commands."""
+    return Commands(context=context, runs=shared.runs, lanes=shared.lanes, underway=shared.underway)
 
 
 def make_turns(

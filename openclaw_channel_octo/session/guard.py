@@ -22,7 +22,7 @@ PATIENCE_S = 60.0
 """How many seconds longer than its budget a silent run may stand."""
 
 THIRD_FAILURE = 3
-"""From this many failed runs in a row on, the announcement says so instead."""
+"""From this failed run in a row on, announcement and failure notice are one message, which counts."""
 
 
 class Action(StrEnum):
@@ -133,13 +133,14 @@ def episode_of(snapshot: SessionSnapshot) -> str:
 def _effective_status(snapshot: SessionSnapshot | None, situation: Situation) -> str | None:
     """Return the status, corrected by what we saw of its last run.
 
-    A row may still say ``running`` for a run that ended, and ``killed`` for one we stopped because its time was up.
+    A row may still say ``running`` for a run that ended, and ``killed`` for one we stopped because its time was up or
+    there was no end to its answer.
     """
     if snapshot is None or not snapshot.status:
         return None
     status = snapshot.status.strip().lower()
     seen = situation.ended_runs.get(snapshot.last_run_id or "", status)
-    if status == Status.RUNNING or (status == Status.KILLED and seen == Status.TIMEOUT):
+    if status == Status.RUNNING or (status == Status.KILLED and seen in {Status.TIMEOUT, Status.FAILED}):
         return seen
     return status
 

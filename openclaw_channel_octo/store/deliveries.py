@@ -1,10 +1,10 @@
 """The messages a reply consists of."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from openclaw_channel_octo.store.database import Connection
 from openclaw_channel_octo.store.records import Chunk, Part
-from openclaw_channel_octo.store.states import CHUNK_MOVES, UNSENT, ChunkState, RowState, any_of, before
+from openclaw_channel_octo.store.states import CHUNK_MOVES, OPEN, UNSENT, ChunkState, RowState, any_of, before
 from openclaw_channel_octo.store.transaction import Repository, Transaction, in_transaction, records
 
 __all__ = ["Deliveries", "chunks_of", "drop_unsent", "mark_chunk"]
@@ -76,6 +76,30 @@ class Deliveries(Repository):
         if ending != RowState.ANSWERED:
             return None
         return _plan(tx, row_id, run_id, [notice], RowState.NOTIFIED, detail)[0]
+
+    @in_transaction
+    def stop(
+        self, tx: Transaction, row_id: int, sent: Mapping[str, str], notice: Part, detail: str
+    ) -> Chunk | None:
+        """Give up what is not sent of a row's answer, whatever its state, and plan the notice that ends the row.
+
+        Args:
+            tx: the transaction.
+            row_id: the row.
+            sent: message ids of chunks that the server accepted and that are not recorded yet, by their refs.
+            notice: what people read in place of the rest.
+            detail: why.
+
+        Returns:
+            The notice, ``None`` for a row that has ended.
+        """
+        is_open = f"SELECT 1 FROM inbound WHERE id = ? AND {any_of(OPEN)}"  # noqa: S608  # states of ours
+        if tx.db.execute(is_open, (row_id,)).fetchone() is None:
+            return None
+        for ref, message_id in sent.items():
+            mark_chunk(tx, ref, ChunkState.SENT, message_id)
+        drop_unsent(tx.db, row_id, detail, tx.now_ms)
+        return _plan(tx, row_id, "", [notice], RowState.NOTIFIED, detail)[0]
 
     @in_transaction
     def revise(self, tx: Transaction, ref: str, part: Part) -> None:

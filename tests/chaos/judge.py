@@ -11,7 +11,8 @@ __all__ = ["DRAIN", "Conversation", "Stop", "Verdict", "answer", "judge"]
 
 TEXTS = Texts()
 NOTICES = (TEXTS.failed, TEXTS.timeout, TEXTS.empty, TEXTS.cut_off)
-ANNOUNCEMENTS = (TEXTS.restarting, TEXTS.third_failure.partition("%d")[0])
+COUNTED = TEXTS.third_failure.partition("%d")[0]
+ANNOUNCEMENT = TEXTS.restarting
 ANSWER = re.compile(r"answer to #(\d+)\b")
 LAST_WORD = re.compile(r"end of #(\d+)\b")
 
@@ -151,10 +152,10 @@ class _Walk:
             self._verdict.silent.append(problem)
 
     def _line(self, position: int, text: str) -> None:
-        if text in NOTICES:
+        if text in NOTICES or COUNTED in text:
             self._notices += 1
             self._announced_at = None
-        elif text.startswith(ANNOUNCEMENTS):
+        elif text == ANNOUNCEMENT:
             self._announcement(position)
         elif text == TEXTS.refused:
             return

@@ -21,7 +21,7 @@ def test_every_setting_has_the_default_of_the_design(parse: Parse) -> None:
     assert bot.ws_url is None
     assert (bot.require_mention, bot.reply_triggers, bot.silent_replies) == (True, True, "notify")
     assert bot.dispatch_timeout_ms is None
-    assert (bot.max_turns, bot.lane_length, bot.reply_chunk) == (8, 20, 3500)
+    assert (bot.max_turns, bot.lane_length, bot.reply_chunk, bot.max_reply_messages) == (8, 20, 3500, 10)
     assert (bot.guard.enabled, bot.guard.notice) == (True, "groups")
     assert bot.restart_notice == "⚠️ Previous session failed, restarting..."
     told = bot.texts.model_dump()
@@ -32,6 +32,8 @@ def test_every_setting_has_the_default_of_the_design(parse: Parse) -> None:
         "busy": "⏳ Still busy with earlier messages; I will not get to this one.",
         "cut_off": "⚠️ I was interrupted; the answer above may be incomplete.",
         "file_failed": "⚠️ I could not send a file:",
+        "left_out": "[…] %d characters of this answer are left out here.",
+        "too_long": "⚠️ My answer got too long, so I stopped.",
         "part_refused": "⚠️ A part of my answer was not accepted by the chat.",
         "too_late": "⏳ I was away too long to answer earlier messages here. Please ask again if it still matters.",
         "third_failure": "⚠️ This conversation has failed %d times in a row. "
@@ -284,6 +286,11 @@ def test_a_key_of_the_reference_without_effect_here_gives_one_warning_for_each_p
         ({"maxTurns": 0}, "maxTurns: must be at least 1"),
         ({"laneLength": "20"}, "laneLength: must be a whole number"),
         ({"replyChunk": 20_001}, "replyChunk: must be at most 20000"),
+        ({"maxReplyMessages": 0}, "maxReplyMessages: must be at least 1"),
+        (
+            {"texts": {"leftOut": "some"}},
+            "texts.leftOut: must contain %d, the number of characters, exactly once and no other %",
+        ),
         ({"apiUrl": "octo.example"}, "apiUrl: must be a URL that begins with http:// or https://"),
         ({"apiUrl": "http://"}, "apiUrl: must be a URL that begins with http:// or https://"),
         ({"apiUrl": "http://ho st"}, "apiUrl: must be a URL that begins with http:// or https://"),

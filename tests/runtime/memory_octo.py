@@ -209,7 +209,7 @@ class MemoryAccount:
 
     def receive(self, channel: ChannelRef, payload: Mapping[str, Any]) -> str:
         """Take what the bot says; return its message id."""
-        text = str(payload["content"])
+        text = self._octo.end_of(str(payload["content"]))
         if text not in self._octo.announcements:
             if not self.open_ends[text]:
                 self.unexpected.append(text)
@@ -363,6 +363,8 @@ class MemoryOcto:
         self, clock: Clock, bots: int, announcements: frozenset[str], *, history_rows: int = HISTORY_ROWS
     ) -> None:
         self.clock = clock
+        self.end_of: Callable[[str], str] = str
+        """Tells a text that ends a message without what else it says."""
         self.history_rows = history_rows
         self.announcements = announcements
         self.accounts = [MemoryAccount(self, number) for number in range(bots)]

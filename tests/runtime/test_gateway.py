@@ -162,7 +162,7 @@ async def test_stop_ends_the_run_in_the_gateway(rig: Rig, gateway: FakeGateway) 
     gateway.answer(lambda _: Hang())
     message_id = await rig.mention("long")
     await until(lambda: gateway.sessions)
-    await rig.mention("/stop")
+    await rig.mentioned("/stop")
     await rig.until_row(message_id, "notified")
     assert set(rig.said()) == {"⏹️ Stopped.", "Stopping."}
 

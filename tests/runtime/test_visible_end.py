@@ -138,14 +138,72 @@ async def test_a_thread_is_a_session_of_its_own(rig: Rig) -> None:
     assert rig.session(f"agent:main:octo:group:{rig.thread.id}")["status"] == "done"
 
 
-async def test_from_the_third_failure_in_a_row_the_announcement_says_so(rig: Rig) -> None:
-    await rig.start(rig.config(agent=python_agent("sys.exit(1) if 'bad' in prompt else print('fine')")))
-    for text in ("bad 1", "bad 2", "bad 3", "good", "bad 4", "good"):
-        message_id = await rig.mention(text)
-        await rig.until_row(message_id, "answered" if "good" in text else "notified")
-    third = TEXTS.third_failure % 3
-    failed = TEXTS.failed
-    assert rig.said() == [failed, RESTART, failed, RESTART, failed, third, "fine", failed, RESTART, "fine"]
+FAIL = (Accepted("r"), Failed("failed", "no luck"))
+"""A run that fails."""
+TWO_FAILED = [TEXTS.failed, RESTART, TEXTS.failed]
+
+
+async def fail(rig: Rig, times: int, *steps: Step) -> ScriptedHost:
+    """Let so many runs fail one after the other, and the next one do ``steps``."""
+    host = await rig.start_with(ScriptedHost(*[FAIL] * times, [Accepted("r"), *steps]))
+    for _ in range(times):
+        await rig.mentioned("go", "notified")
+    return host
+
+
+async def test_from_the_third_failure_in_a_row_one_message_counts_them(rig: Rig) -> None:
+    await fail(rig, 5, Final("fine"))
+    counted = [TEXTS.third_failure % count for count in (3, 4, 5)]
+    assert rig.said() == [*TWO_FAILED, *counted]
+    await rig.mentioned("go")
+    await rig.mentioned("go on")
+    assert rig.said()[6:] == [RESTART, "fine", "echo: @Helper go on"]
+
+
+@pytest.mark.parametrize(
+    ("steps", "state", "said"),
+    [
+        pytest.param([Final("fine")], "answered", [RESTART, "fine"], id="answered"),
+        pytest.param([Block("so"), Final("fine")], "answered", [RESTART, "so", "fine"], id="streamed"),
+        pytest.param([Final()], "notified", [RESTART, TEXTS.empty], id="empty"),
+        pytest.param([Failed("killed", "aborted")], "notified", ["⏹️ Stopped."], id="stopped"),
+        pytest.param(
+            [Failed("timeout", "late")],
+            "notified",
+            [f"{TEXTS.timeout}\n{TEXTS.third_failure % 3}"],
+            id="timed out",
+        ),
+        pytest.param(
+            [Failed("failed", "no luck", "half")],
+            "notified",
+            ["half […]", TEXTS.third_failure % 3],
+            id="with what it had written",
+        ),
+        pytest.param(
+            [Block("so"), Failed("failed", "no luck")],
+            "notified",
+            [RESTART, "so", TEXTS.third_failure % 3],
+            id="in the middle of its answer",
+        ),
+    ],
+)
+async def test_a_run_after_two_failures_ends_as_people_expect(
+    rig: Rig, steps: Sequence[Step], state: str, said: list[str]
+) -> None:
+    await fail(rig, 2, *steps)
+    await rig.mentioned("go", state)
+    assert rig.said() == [*TWO_FAILED, *said]
+
+
+async def test_during_an_outage_a_restart_loses_and_repeats_nothing(rig: Rig) -> None:
+    await fail(rig, 2, HANG)
+    message_id = await rig.under_way("go")
+    await rig.stop()
+    host = ScriptedHost([Accepted("r"), Final("fine")])
+    host.set_status("agent:main:octo:group:g1", "interrupted")
+    await rig.start_with(host)
+    await rig.until_row(message_id, "answered")
+    assert rig.said() == [*TWO_FAILED, RESTART, "fine"]
 
 
 @pytest.mark.parametrize("fault", [ErrorAnswer(status=500), Refuse(), RateLimit(retry_after=30), Hang()])
@@ -385,9 +443,16 @@ async def test_a_host_that_cannot_recover_a_session_is_asked_to_run_all_the_same
 
 
 @pytest.mark.parametrize("error", [None, RuntimeError("no such row")], ids=["hangs", "breaks"])
-@pytest.mark.parametrize("command", ["/status", "/reset", "/stop"])
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        ("/status", [TEXTS.command_failed]),
+        ("/reset", [TEXTS.command_failed, "⏹️ Stopped."]),
+        ("/stop", ["Stopping.", "⏹️ Stopped."]),
+    ],
+)
 async def test_a_command_whose_host_hangs_or_breaks_is_answered(
-    fast_rig: Rig, error: Exception | None, command: str
+    fast_rig: Rig, error: Exception | None, command: str, told: list[str]
 ) -> None:
     host = StuckHost([Accepted("r"), HANG], error=error)
     await fast_rig.start(fast_rig.config(dispatchTimeoutMs=2_000_000), host)
@@ -395,7 +460,7 @@ async def test_a_command_whose_host_hangs_or_breaks_is_answered(
     await host.wait_for_turns(1)
     host.describe_error = RuntimeError("from here on")
     await fast_rig.until_row(await fast_rig.octo.say(ANN, fast_rig.dm, command), "answered")
-    assert fast_rig.said(ChannelRef(ANN, 1)) == [TEXTS.command_failed]
+    assert sorted(await fast_rig.until_said(len(told), ChannelRef(ANN, 1))) == sorted(told)
 
 
 async def test_silence_is_an_answer_only_where_the_operator_allows_it(rig: Rig) -> None:

@@ -76,8 +76,11 @@ def test_a_failed_direct_session_recovers_silently(status: str) -> None:
     assert (decided.action, decided.announce, decided.counts) == (Action.RECOVER, False, True)
 
 
-def test_a_run_we_stopped_because_its_time_was_up_is_a_timeout_although_the_host_says_killed() -> None:
-    decided = plan(snapshot("killed"), situation("group", ended_runs={"r1": "timeout"}))
+@pytest.mark.parametrize("seen", ["timeout", "failed"])
+def test_a_run_we_stopped_for_its_time_or_its_length_has_failed_although_the_host_says_killed(
+    seen: str,
+) -> None:
+    decided = plan(snapshot("killed"), situation("group", ended_runs={"r1": seen}))
     assert (decided.action, decided.announce, decided.counts) == (Action.RECOVER, True, True)
 
 

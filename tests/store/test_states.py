@@ -72,6 +72,7 @@ CALLS: dict[str, Call] = {
     "settle what was just sent": lambda journal, _, row_id, ref: journal.messages.settle(
         [row_id], RowState.ANSWERED, sent={ref: "9"}
     ),
+    "stop": lambda journal, _, row_id, ref: journal.deliveries.stop(row_id, {ref: "9"}, PART, "why"),
     "drop_unsent": lambda journal, _, row_id, __: journal.deliveries.drop_unsent(row_id, "why"),
     "refuse": lambda journal, _, __, ref: journal.deliveries.refuse(ref, "why", PART),
     "revise": lambda journal, _, __, ref: journal.deliveries.revise(ref, PART),

@@ -53,7 +53,8 @@ def send(target: str, text: str, files: Sequence[str], scope: str | None, as_jso
     sent = _ask(
         "message.send", target=target, text=said, files=[_place(one) for one in files], scope=scope or ""
     )
-    _show(sent, as_json, f"sent to {sent['target']}: {', '.join(sent['message_ids'])}")
+    became = ", ".join(sent["message_ids"]) or "as a part of the file at the end of the answer"
+    _show(sent, as_json, f"sent to {sent['target']}: {became}")
     for name, why in sent["failed_media"]:
         click.echo(f"not sent: {plain(name)}: {plain(why)}", err=True)
 

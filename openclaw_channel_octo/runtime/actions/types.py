@@ -47,7 +47,8 @@ class SendReceipt(Struct, frozen=True, kw_only=True):
     """What became of a message.
 
     Attributes:
-        message_ids: of the messages it became, in order.
+        message_ids: of the messages it became, in order; none where the turn's answer is so long that it ends with a
+            file, which holds this too.
         target: where it went.
         reason: why there.
         failed_media: name or source of each file that could not be sent, and why; a line in its place tells people.

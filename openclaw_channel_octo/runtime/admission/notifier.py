@@ -105,7 +105,7 @@ class Notifier:
                 )
                 return earlier
             text = notice.text if isinstance(notice.text, str) else await notice.text()
-            return await self._outbox.conclude(row, "", text, RowState.NOTIFIED, notice.reason)
+            return await self._outbox.conclude(row, "", [], notice.reason, notice=text)
         except ApiError as error:
             problem = str(error)
         except Exception as error:  # noqa: BLE001  # the notice boundary: no message stays without an end

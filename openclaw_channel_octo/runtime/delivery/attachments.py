@@ -34,7 +34,7 @@ from openclaw_channel_octo.runtime.delivery.open_beneath import (
 from openclaw_channel_octo.runtime.delivery.outputs import Outputs
 from openclaw_channel_octo.store.records import Part
 
-__all__ = ["SWEEP_EVERY_S", "Attachments"]
+__all__ = ["KEPT_S", "SWEEP_EVERY_S", "Attachments"]
 
 WITHIN_S = 300.0
 """Longest time one file may take, to be fetched and to be uploaded."""
@@ -50,6 +50,9 @@ TOO_LARGE_DATA = Reason("file_too_large", f"{MAX_DATA_BYTES // MEGABYTE} MB")
 
 SWEEP_EVERY_S = 3_600.0
 """Time between two sweeps of what lost answers left behind."""
+
+KEPT_S = 86_400.0
+"""How long files of an answer stay that a process left behind: the next start sends them."""
 
 HEAD = 1024 * 1024
 """Bytes looked at to tell a picture's size; a camera's own picture may stand before it."""
@@ -101,6 +104,22 @@ class Attachments(Struct, frozen=True, kw_only=True):
             source = ""
         noted["name"] = named(item.name or _last_step(source), noted["mime"])
         return Part(text=noted["name"], file=json.dumps(noted))
+
+    async def keep(self, name: str, text: str, instead: str) -> Part:
+        """Write a text into a file and return that as a part of an answer, as `plan` does; it is on the disk then.
+
+        Args:
+            name: of the file, as people see it.
+            text: its content.
+            instead: what is sent where the file cannot be, see `instead`.
+        """
+        noted = {"source": "", "kind": "file", "output": "", "name": name, "instead": instead}
+        noted |= await asyncio.to_thread(self._kept, text.encode(errors="replace"), "text/plain")
+        return Part(text=name, file=json.dumps(noted))
+
+    def instead(self, file: str) -> str:
+        """Return the text that is sent where a file cannot be; empty for one whose absence is to be explained."""
+        return str(json.loads(file).get("instead", ""))
 
     async def payload(self, file: str) -> dict[str, Any]:
         """Upload a file; return the message that shows it.
@@ -216,6 +235,10 @@ class Attachments(Struct, frozen=True, kw_only=True):
             return _refused(INVALID)
         if len(content) > MAX_DATA_BYTES:
             return _refused(TOO_LARGE_DATA)
+        return self._kept(content, mime)
+
+    def _kept(self, content: bytes, mime: str) -> dict[str, str]:
+        """Write a content into a file of ours; return what `plan` notes of it."""
         try:
             path = self.spool.write(content)
         except OSError as error:

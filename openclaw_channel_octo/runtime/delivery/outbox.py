@@ -3,10 +3,9 @@
 Over 350 lines: what is said as an answer, beside one and after a restart goes the same way.
 """
 
-import asyncio
 import json
 from collections.abc import Sequence
-from functools import partial
+from contextlib import nullcontext
 from typing import assert_never
 
 from cachetools import FIFOCache
@@ -15,25 +14,20 @@ from msgspec.structs import replace
 
 from openclaw_channel_octo.config.texts import Reason
 from openclaw_channel_octo.errors import ApiError, BadRequest
-from openclaw_channel_octo.host.base import MediaItem
 from openclaw_channel_octo.ids import ChannelRef
-from openclaw_channel_octo.message.mentions import split_addressed
 from openclaw_channel_octo.message.outgoing import file_note
 from openclaw_channel_octo.message.text import utf16_length
 from openclaw_channel_octo.runtime.context import BotContext
 from openclaw_channel_octo.runtime.delivery.attachments import Attachments
+from openclaw_channel_octo.runtime.delivery.extent import Extent
 from openclaw_channel_octo.runtime.delivery.open_beneath import FileRefused
+from openclaw_channel_octo.runtime.delivery.parts import Parts, Said
 from openclaw_channel_octo.runtime.delivery.sender import HEARD, LOST, Sender
+from openclaw_channel_octo.runtime.delivery.underway import Underway, UnderwayMessages
 from openclaw_channel_octo.store.records import Chunk, InboundRow, Part
 from openclaw_channel_octo.store.states import ChunkState, RowState
 
-__all__ = ["Outbox", "Said"]
-
-Said = str | MediaItem | Sequence[str | MediaItem]
-"""What an answer, or a part of it, consists of: texts and files in order."""
-
-LONG_TEXT = 50_000
-"""Characters from which a text is split off the event loop, so that pings go on."""
+__all__ = ["Outbox"]
 
 REFUSED = "a part was refused: "
 """How the detail begins of a message the chat does not take for what it is."""
@@ -46,61 +40,78 @@ class Outbox(Struct, frozen=True, kw_only=True):
         context: what every part of the bot is made from.
         sender: brings a message into the chat.
         files: uploads files of answers.
+        parts: turns what is said into messages.
+        underway: the messages that are worked on; nothing is planned for one that somebody has stopped.
     """
 
     context: BotContext
     sender: Sender
     files: Attachments
+    parts: Parts
+    underway: UnderwayMessages
     _notes: FIFOCache[str, str] = field(default_factory=lambda: FIFOCache(HEARD))
     _refused: FIFOCache[str, str] = field(default_factory=lambda: FIFOCache(HEARD))
 
-    async def reply(self, row: InboundRow, run_id: str, said: Said, quote: str = "") -> list[str]:
+    async def reply(self, row: InboundRow, run_id: str, said: Said, extent: Extent) -> list[str]:
         """Send a part of the answer to a message; return the ids of the messages it became.
 
         Args:
             row: the message.
             run_id: the run that wrote it, empty for a notice.
             said: texts and files in order; a file that cannot be sent becomes a line that says why.
-            quote: the quote the first of them begins with, JSON; empty for none.
+            extent: of the answer so far: texts that are too many wait for `conclude`, which sends them as a file.
 
         Raises:
             ApiError: a chunk could not be delivered. Those behind it were sent all the same where it was refused for
                 what it is (`ApiError.about_content`), and `conclude` tells people; else they were not tried.
+            Stopped: somebody has stopped the message.
             StoreError: the journal did not take it.
         """
-        parts = _quoting(quote, await self._parts(row.channel, run_id, said))
-        chunks = await self._plan(row, run_id, parts)
-        try:
-            sent = await self._deliver_all(row, chunks)
-            await self._record(sent)
-        except ApiError as error:
-            await self.context.journal.deliveries.drop_unsent(row.id, str(error))
-            raise
+        found = self.underway.of(row)
+        with found.working() if found else nullcontext():
+            parts = await self.parts.more(row.channel, run_id, said, extent)
+            chunks = await self._plan(row, run_id, parts)
+            try:
+                sent = await self._deliver_all(row, chunks)
+                await self._record(sent)
+            except ApiError as error:
+                await self.context.journal.deliveries.drop_unsent(row.id, str(error))
+                raise
         if sent.refused is not None:
             self._refused[run_id] = f"{REFUSED}{sent.refused}"
             raise sent.refused
         return sent.ids
 
     async def conclude(
-        self, row: InboundRow, run_id: str, said: Said, ending: RowState, detail: str = "", quote: str = ""
+        self,
+        row: InboundRow,
+        run_id: str,
+        said: Said,
+        detail: str = "",
+        *,
+        notice: str = "",
+        extent: Extent | None = None,
     ) -> str:
-        """Send the last part of an answer, or the notice in its place, and end the row; return its message id.
+        """Send the last part of an answer, and the notice behind it, and end the row; return the last message's id.
 
         An answer of which the chat did not take a part ends with a notice of that, and the row as ``notified``.
 
         Args:
             row: the message.
             run_id: the run that wrote the answer, empty for a notice.
-            said: as in `reply`; may be empty where `has_refused`.
-            ending: what the row ends as.
-            detail: why, for an operator.
-            quote: as in `reply`.
+            said: as in `reply`; may be empty where there is a notice, where `has_refused`, or where the extent is cut.
+            detail: why it ends so, for an operator.
+            notice: what people read behind it, however long that was; the row ends ``notified`` with it, else
+                ``answered``.
+            extent: of the answer so far, ``None`` where all of it comes now.
 
         Raises:
             ApiError: people were not told the end; the row is still open.
             StoreError: the journal did not take it.
         """
-        parts = _quoting(quote, await self._parts(row.channel, run_id, said))
+        extent = extent or self.parts.extent()
+        parts = await self.parts.last(row.channel, run_id, said, extent, notice)
+        ending = RowState.NOTIFIED if notice else RowState.ANSWERED
         refused = self._refused.pop(run_id, "")
         if refused and ending is RowState.ANSWERED:
             parts.append(Part(text=self.context.config.texts.part_refused))
@@ -127,7 +138,7 @@ class Outbox(Struct, frozen=True, kw_only=True):
         """
         now_ms = self.context.clock.wall_ms()
         ids = []
-        parts = await self._parts(channel, run_id, said)
+        parts = await self.parts.last(channel, run_id, said, self.parts.extent())
         try:
             for part in parts:
                 chunk = Chunk(
@@ -185,6 +196,16 @@ class Outbox(Struct, frozen=True, kw_only=True):
         await self.context.journal.deliveries.drop_unsent(row.id, "its run was lost")
         return shown
 
+    async def end_stopped(self, found: Underway) -> None:
+        """Send the notice that is planned where somebody has stopped a message, and end its row. Raises `ApiError`."""
+        row, notice = found.row, await found.stopped if found.stopped else None
+        if notice is None:
+            return
+        self.context.log.info("message %s was stopped by a person", row.message_id)
+        for given_up in await self.context.journal.deliveries.chunks(row.id):
+            await self.files.release(given_up.file)
+        await self._end(row, RowState.NOTIFIED, [notice])
+
     async def announce(self, channel: ChannelRef, text: str) -> None:
         """Send a notice that nothing depends on: one try, no questions. Raises `ApiError`."""
         await self.sender.send(channel, Chunk(ref=self.context.clock.new_id(), text=text))
@@ -193,15 +214,6 @@ class Outbox(Struct, frozen=True, kw_only=True):
         """End a message as a dead letter: nothing can be shown, the operator is told why."""
         self.context.log.error("dead letter: message %s got no answer: %s", row.message_id, detail)
         await self.context.journal.messages.settle([row.id], RowState.DEAD, detail=detail)
-
-    async def _parts(self, channel: ChannelRef, run_id: str, said: Said) -> list[Part]:
-        parts: list[Part] = []
-        for piece in [said] if isinstance(said, str | MediaItem) else said:
-            if isinstance(piece, MediaItem):
-                parts.append(await self.files.plan(piece, run_id))
-            else:
-                parts += [Part(text=text) for text in await self._split(channel, piece)]
-        return parts
 
     async def _ready(self, chunk: Chunk) -> Chunk:
         """Return a chunk as it can be sent: its file uploaded, or a line in its place."""
@@ -221,6 +233,7 @@ class Outbox(Struct, frozen=True, kw_only=True):
         texts = self.context.config.texts
         self._notes[chunk.ref] = reason.said(texts)
         note = file_note(texts.file_failed, chunk.text, reason.said(texts))
+        note = self.files.instead(chunk.file) or note
         return replace(chunk, text=note, file="", payload="")
 
     def _name_note(self, ref: str, message_id: str) -> None:
@@ -238,13 +251,11 @@ class Outbox(Struct, frozen=True, kw_only=True):
     ) -> list[Chunk]:
         """Record what is about to be sent; a file has to be uploaded before its message is."""
         at_once = bool(parts) and not parts[0].file
+        if found := self.underway.of(row):
+            found.require()
         return await self.context.journal.deliveries.plan(
             row.id, run_id, parts, ending, detail, sending=at_once
         )
-
-    async def _split(self, channel: ChannelRef, text: str) -> list[str]:
-        split = partial(split_addressed, text, self.sender.people(channel), self.context.config.reply_chunk)
-        return split() if len(text) < LONG_TEXT else await asyncio.to_thread(split)
 
     async def _recognised(self, row: InboundRow, chunks: Sequence[Chunk]) -> list[Chunk]:
         """Return chunks with those marked as sent that the chat shows though a journal older than it does not know."""
@@ -302,7 +313,9 @@ class Outbox(Struct, frozen=True, kw_only=True):
         Raises:
             ApiError: a chunk cannot be sent, nor those behind it; their files are not kept.
         """
-        sent = _Sent()
+        under_way = self.underway.of(row) or Underway(row=row)
+        under_way.planned += len(chunks)
+        sent = _Sent(unrecorded=under_way.accepted)
         waiting = list(chunks)
         for chunk in waiting:  # the notice joins them
             await self._record(sent)
@@ -323,6 +336,8 @@ class Outbox(Struct, frozen=True, kw_only=True):
                 if notice is not None:
                     sent.told = True
                     waiting.append(notice)
+                    under_way.planned += 1
+            under_way.sent += 1
         return sent
 
     async def _deliver_recorded(self, row: InboundRow, chunk: Chunk, sent: "_Sent", *, resumed: bool) -> None:
@@ -351,9 +366,9 @@ class Outbox(Struct, frozen=True, kw_only=True):
 
     async def _record(self, sent: "_Sent") -> None:
         """Record what was sent."""
-        while sent.unrecorded:
-            ref, message_id = sent.unrecorded.popitem()
+        for ref, message_id in [*sent.unrecorded.items()]:
             await self.context.journal.deliveries.mark(ref, ChunkState.SENT, message_id=message_id)
+            del sent.unrecorded[ref]
 
 
 class _Sent(Struct):
@@ -370,9 +385,3 @@ class _Sent(Struct):
     unrecorded: dict[str, str] = field(default_factory=dict)
     refused: ApiError | None = None
     told: bool = False
-
-
-def _quoting(quote: str, parts: Sequence[Part]) -> list[Part]:
-    """Return the parts with a quote at the beginning of the first."""
-    first = [replace(part, reply=quote) for part in parts[:1]]
-    return [*first, *parts[1:]]

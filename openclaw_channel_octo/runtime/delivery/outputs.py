@@ -92,9 +92,11 @@ class Outputs:
             self._tell_unmade(error)
             return [None] * len(run_ids)
         try:
-            return [self._make(run_id, around) for run_id in run_ids]
+            for run_id in run_ids:
+                self._make(run_id, around)
         finally:
             os.close(around)
+        return [None] * len(run_ids)
 
     def _make(self, run_id: str, around: int) -> None:
         try:

@@ -8,6 +8,7 @@ from openclaw_channel_octo.host.base import AsksApprovals
 from openclaw_channel_octo.ids import ChannelType
 from openclaw_channel_octo.policy.commands import APPROVE, Commanders
 from openclaw_channel_octo.runtime.context import BotContext
+from openclaw_channel_octo.runtime.delivery.underway import UnderwayMessages
 from openclaw_channel_octo.runtime.turn.host_calls import ask_host
 from openclaw_channel_octo.runtime.turn.lanes import Lanes
 from openclaw_channel_octo.runtime.turn.runs import Runs
@@ -42,11 +43,13 @@ class Commands(Struct, frozen=True, kw_only=True):
         context: what every part of the bot is made from.
         runs: runs under way.
         lanes: messages that wait behind them.
+        underway: messages that are worked on.
     """
 
     context: BotContext
     runs: Runs
     lanes: Lanes
+    underway: UnderwayMessages
 
     async def answer(self, row: InboundRow, command: str) -> Told:
         """Carry out a command and return what it came to.
@@ -71,8 +74,10 @@ class Commands(Struct, frozen=True, kw_only=True):
             case "/approve":
                 return self._approve()
             case "/stop" | "stop":
-                return await self._stop(row.session_key)
+                stopped = await self._stop(row.session_key)
+                return self._texts.stopping if stopped else self._texts.nothing_running
             case "/reset":
+                await self._stop(row.session_key)
                 resetting = self.context.host.reset(row.session_key)
                 await ask_host(self.context.clock, "begin a new session", resetting)
                 return self._texts.reset
@@ -118,14 +123,27 @@ class Commands(Struct, frozen=True, kw_only=True):
     async def _status(self, key: str) -> str:
         snapshot = await ask_host(self.context.clock, "describe the session", self.context.host.describe(key))
         status = (snapshot.status if snapshot else None) or "new"
-        return self._texts.status.replace("%d", str(self.lanes.depth(key))).replace(
-            "%s", self._texts.session(status)
-        )
+        lines = [
+            self._texts.status.replace("%d", str(self.lanes.depth(key))).replace(
+                "%s", self._texts.session(status)
+            )
+        ]
+        found = self.underway.in_session(key)
+        if found is not None and found.sent < found.planned:
+            sending = self._texts.sending.replace("%s", str(found.sent + 1))
+            lines.append(sending.replace("%d", str(found.planned)))
+        return "\n".join(lines)
 
-    async def _stop(self, key: str) -> str:
+    async def _stop(self, key: str) -> bool:
+        """End what is done for a session's message, in the host and here; return whether there was anything."""
         run = self.runs.active.get(key)
-        if run is None:
-            return self._texts.nothing_running
-        stopping = self.context.host.abort(key, run.run_id)
-        stopped = await ask_host(self.context.clock, "stop the run", stopping)
-        return self._texts.stopping if stopped else self._texts.nothing_running
+
+        async def end_run() -> None:
+            if run is not None:
+                stopping = self.context.host.abort(key, run.run_id)
+                try:
+                    await ask_host(self.context.clock, "stop the run", stopping)
+                except HostError as error:  # nothing more of it is shown all the same
+                    self.context.log.warning("a stopped run may go on in its host: %s", error)
+
+        return await self.underway.stop(key, self.context.journal, self._texts.stopped, end_run)

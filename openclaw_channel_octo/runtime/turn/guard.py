@@ -132,9 +132,14 @@ class SessionGuard(Struct, frozen=True, kw_only=True):
     presence: Presence
     patience_ms: int
 
-    async def prepare(self, turn: Turn, channel: ChannelRef) -> None:
-        """Return when a turn's session may run it: recovered, announced, or simply free."""
-        since_ms, told, tries = 0, "", RECOVERY_TRIES
+    async def prepare(self, turn: Turn, channel: ChannelRef) -> int:
+        """Return when a turn's session may run it: recovered, announced, or simply free.
+
+        Returns:
+            How many runs have failed in a row, where that is announced together with this one's end or right before
+            its answer; 0 where nothing is left to be announced.
+        """
+        since_ms, told, tries, failures = 0, "", RECOVERY_TRIES, 0
         while True:
             look = await self._look(turn, since_ms)
             since_ms = since_ms or look.at_ms
@@ -145,11 +150,11 @@ class SessionGuard(Struct, frozen=True, kw_only=True):
                 await self.context.clock.sleep(look.plan.wait_ms / 1000)
                 continue
             if look.snapshot is None or look.plan.action is not Action.RECOVER:
-                return
-            await self._announce(turn.session_key, channel, look.plan)
+                return failures
+            failures = max(failures, await self._note(turn.session_key, channel, look.plan))
             tries -= 1
             if await self._clear(look.snapshot, look.plan) is Recovery.RECOVERED or not tries:
-                return
+                return failures
 
     async def _look(self, turn: Turn, since_ms: int) -> Look:
         try:
@@ -177,14 +182,22 @@ class SessionGuard(Struct, frozen=True, kw_only=True):
             self.context.log.warning("the session could not be recovered, running anyway: %s", error)
             return Recovery.RECOVERED
 
-    async def _announce(self, session_key: str, channel: ChannelRef, todo: Plan) -> None:
-        """Tell of the restart once for each failed run; best effort, the turn runs whatever happens."""
+    async def _note(self, session_key: str, channel: ChannelRef, todo: Plan) -> int:
+        """Count a failed run once, and announce the restart or return what `prepare` does."""
         if not todo.counts:
-            return
+            return 0
         first = await self.context.journal.episodes.note(session_key, todo.episode)
         if not (todo.announce and first):
-            return
-        text = await self._announcement(session_key)
+            return 0
+        failures = (await self.context.journal.episodes.ledger(session_key)).failures
+        if failures + 1 >= THIRD_FAILURE:  # with this run, should it fail too
+            return failures
+        await self.announce(channel)
+        return 0
+
+    async def announce(self, channel: ChannelRef) -> None:
+        """Tell of the restart; best effort, the turn goes on whatever happens."""
+        text = self.context.config.restart_notice
         await self.presence.ready(channel)
         try:
             await within(self.context.clock, ANNOUNCE_WITHIN_S, self.outbox.announce(channel, text))
@@ -197,8 +210,15 @@ class SessionGuard(Struct, frozen=True, kw_only=True):
                 self.context.metrics.announced()
         self.presence.again(channel)
 
-    async def _announcement(self, session_key: str) -> str:
-        failures = (await self.context.journal.episodes.ledger(session_key)).failures
-        if failures >= THIRD_FAILURE:
-            return self.context.config.texts.third_failure % failures
-        return self.context.config.restart_notice
+    def failed_again(self, notice: str, failures: int) -> str:
+        """Return the notice of a failed run as one message with the announcement that was left to its end.
+
+        Args:
+            notice: of this run.
+            failures: what `prepare` returned before it.
+        """
+        if not failures:
+            return notice
+        texts = self.context.config.texts
+        counted = texts.third_failure % (failures + 1)
+        return counted if notice == texts.failed else f"{notice}\n{counted}"

@@ -61,6 +61,9 @@ LOOK_EVERY_S = 1.0
 GRACE_S = 5.0
 """How much longer than the budget a run may take before we stop it: the host's own stop is the gentler one."""
 
+MOST_BYTES = 4_000_000
+"""Most UTF-8 bytes of one answer: a run that writes more is stopped. A little less than what an agent may write."""
+
 Deliver = Callable[[str | MediaItem], Awaitable[Sequence[str]]]
 """Posts a part of an answer; returns the ids of the messages it became."""
 
@@ -105,12 +108,14 @@ class RunEnd(Struct):
         detail: words for the operator.
         text: text not delivered yet: the final answer, or what a failed run had written.
         media: files of the final answer.
+        too_long: whether it was stopped because there was no end to its answer.
     """
 
     status: str
     detail: str = ""
     text: str = ""
     media: tuple[MediaItem, ...] = ()
+    too_long: bool = False
 
 
 class _Stream(Struct):
@@ -127,6 +132,13 @@ class _Stream(Struct):
     taken: bool = False
     unposted: list[str] = field(default_factory=list)
     end: Final | Failed | Skipped | None = None
+    posted_bytes: int = 0
+    unposted_bytes: int = 0
+
+    @property
+    def too_long(self) -> bool:
+        """Whether the answer is longer than anybody reads, and would fill the memory if it went on."""
+        return self.posted_bytes + self.unposted_bytes > MOST_BYTES
 
     def waits(self, now: float, *, waits: bool) -> None:
         """Note that the run stands still from ``now`` on, or goes on."""
@@ -269,11 +281,14 @@ class Runs:
                             seen.waits(self._clock.now(), waits=event.waits)
                             continue
                         await _take(event, seen, attempt, parts)
-                        if seen.end is not None or posting.done():
-                            return
+                        if seen.end is not None or seen.too_long or posting.done():
+                            break
                 finally:
                     if isinstance(events, AsyncGenerator):
                         await events.aclose()
+                if seen.end is None and seen.too_long:
+                    await self._abort(turn)
+                    seen.end = Failed(Status.FAILED, f"the answer was longer than {MOST_BYTES} bytes")
 
             await self._bounded(turn, budget_s, seen, consume())
         return _conclude(seen)
@@ -346,9 +361,13 @@ async def _posting(opened: OpenRun) -> AsyncIterator[tuple[_Parts, asyncio.Task[
 
 
 async def _post(opened: OpenRun, part: str | MediaItem) -> None:
-    """Post a part; one that the chat does not take for what it is ends no run, people are told at the end."""
+    """Post a part; one that the chat does not take for what it is ends no run, people are told at the end.
+
+    Nor does one that was refused because somebody has stopped the run, which is about to end.
+    """
     try:
-        await opened.post(part)
+        with suppress(RequestDenied):
+            await opened.post(part)
     except ApiError as error:
         if not error.about_content:
             raise
@@ -363,8 +382,11 @@ async def _take(event: TurnEvent, seen: _Stream, attempt: Attempt, parts: _Parts
             seen.accepted = True
         case Delta(text=text):
             seen.unposted.append(text)
+            seen.unposted_bytes += len(text.encode(errors="replace"))
         case Block(text=text):
             seen.unposted.clear()
+            seen.unposted_bytes = 0
+            seen.posted_bytes += len(text.encode(errors="replace"))
             parts.put_nowait(text)
         case Media(source=source):
             parts.put_nowait(source)
@@ -380,7 +402,8 @@ def _conclude(seen: _Stream) -> RunEnd:
         case Final(text=text, media=media):
             return RunEnd(Status.DONE, text=text, media=media)
         case Failed(status=status, message=message, partial=partial):
-            return RunEnd(status, message, partial or "".join(seen.unposted))
+            text = partial or "".join(seen.unposted)
+            return RunEnd(status, message, text, too_long=seen.too_long)
         case Skipped(reason=reason):
             return RunEnd(SKIPPED, reason)
         case None if seen.accepted:

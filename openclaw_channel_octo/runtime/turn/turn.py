@@ -6,6 +6,7 @@ Over 350 lines: every end a message can have stands in one place.
 import json
 import secrets
 from collections.abc import Awaitable, Sequence
+from contextlib import suppress
 from typing import TypeVar
 
 from msgspec import Struct, field
@@ -20,9 +21,12 @@ from openclaw_channel_octo.message.outgoing import file_note, quote
 from openclaw_channel_octo.message.render import render
 from openclaw_channel_octo.message.text import has_content
 from openclaw_channel_octo.runtime.context import BotContext
-from openclaw_channel_octo.runtime.delivery.outbox import Outbox, Said
+from openclaw_channel_octo.runtime.delivery.extent import Extent
+from openclaw_channel_octo.runtime.delivery.outbox import Outbox
 from openclaw_channel_octo.runtime.delivery.outputs import Outputs
+from openclaw_channel_octo.runtime.delivery.parts import Said
 from openclaw_channel_octo.runtime.delivery.presence import Presence
+from openclaw_channel_octo.runtime.delivery.underway import Stopped
 from openclaw_channel_octo.runtime.received import Addressed
 from openclaw_channel_octo.runtime.turn.conversation import Prompt, Prompts
 from openclaw_channel_octo.runtime.turn.guard import SessionGuard
@@ -43,7 +47,6 @@ MOST_ATTEMPTS = 2
 MOST_LOOKS = 10
 """Processes that may die under one run that a host keeps."""
 
-
 CUT_MARK = " […]"
 """Behind the text of a run that was cut short."""
 
@@ -61,20 +64,19 @@ class _Answer(Struct):
         runs: ids of the runs that wrote it.
         shown: ids of its messages.
         files: where the files come from that were named in it.
-        quote: of the message it answers, JSON; empty where there is none, or once it was shown.
+        extent: what became of its texts.
         mark: of what the agent reads; no part of what people read.
+        failures: failed runs in a row whose announcement was left to the end of this one.
+        restart_told: whether the restart was announced before the answer.
     """
 
+    extent: Extent
     runs: list[str] = field(default_factory=list)
     shown: list[str] = field(default_factory=list)
     files: set[str] = field(default_factory=set)
-    quote: str = ""
     mark: str = ""
-
-    def take_quote(self) -> str:
-        """Return the quote for the part that is sent first, and nothing for the others."""
-        taken, self.quote = self.quote, ""
-        return taken
+    failures: int = 0
+    restart_told: bool = False
 
     def new(self, said: Sequence[str | MediaItem], texts: Texts) -> list[str | MediaItem]:
         """Return what of a part is to be sent: each file once, and only so many of them.
@@ -131,9 +133,10 @@ class Turns(Struct, frozen=True, kw_only=True):
             begin: called when the host is about to get it; what is cancelled before has changed nothing.
             look: whether the chat may hold an answer that the journal does not know of.
         """
-        answer = _Answer()
+        answer = _Answer(self.outbox.parts.extent())
         try:
-            await self.run_to_end(message.row, self._answer(message, answer, begin, look=look))
+            work = self._answer(message, answer, begin, look=look)
+            await self.run_to_end(message.row, self._stoppable(message.row, work))
             # Not where this is cancelled: what was planned by then is sent after the next start, files and all.
             for run_id in answer.runs:
                 await self.outputs.discard(run_id)
@@ -147,7 +150,7 @@ class Turns(Struct, frozen=True, kw_only=True):
         Returns:
             Whether it has to run again.
         """
-        return await self.run_to_end(row, self._take_up(row)) is True
+        return await self.run_to_end(row, self._stoppable(row, self._take_up(row))) is True
 
     async def found_in_chat(self, row: InboundRow) -> bool:
         """End a message whose answer stands in the chat already, and return whether it does.
@@ -180,6 +183,15 @@ class Turns(Struct, frozen=True, kw_only=True):
         except Exception:  # the lane boundary: one message's failure ends there
             self.context.log.exception("the work on message %s broke", row.message_id)
             await self._end_broken(row)
+        return None
+
+    async def _stoppable(self, row: InboundRow, work: Awaitable[_T]) -> _T | None:
+        """Do a message's work, unless a person stops it: then it ends with the text that says so."""
+        with suppress(Stopped), self.outbox.underway.begun(row) as found:
+            return await work
+        await self.outbox.end_stopped(found)
+        if self.context.metrics is not None:
+            self.context.metrics.ended(Status.KILLED)
         return None
 
     async def _end_broken(self, row: InboundRow) -> None:
@@ -230,7 +242,7 @@ class Turns(Struct, frozen=True, kw_only=True):
         if self.context.config.quote_replies == "first":
             said = render(message.payload).text
             quoted = quote(row.message_id, row.message_seq, row.from_uid, prompt.name, said)
-            answer.quote = json.dumps(quoted, ensure_ascii=False)
+            answer.extent.quote = json.dumps(quoted, ensure_ascii=False)
         turn = self._turn(row, prompt, agent_id, run_id)
         if taken_up:
             turn = replace(turn, lost_since_ms=row.since_ms)
@@ -246,7 +258,7 @@ class Turns(Struct, frozen=True, kw_only=True):
     async def _attempt(self, row: InboundRow, turn: Turn, answer: _Answer, begin: Begin) -> RunEnd:
         """Make the session ready and run the turn once."""
         if self.context.config.guard.enabled and turn.run_id != row.run_id:
-            await self.guard.prepare(turn, row.channel)
+            answer.failures = max(answer.failures, await self.guard.prepare(turn, row.channel))
         answer.runs.append(turn.run_id)
         attempt = _Attempt(turns=self, row=row, run_id=turn.run_id, answer=answer, begin_work=begin)
         end = await self.runs.run(turn, self.context.budget_s, self.slots, attempt)
@@ -263,15 +275,17 @@ class Turns(Struct, frozen=True, kw_only=True):
         texts = self.context.config.texts
         text = _visible_text(end, answer.mark)
         if end.status == SKIPPED:
-            await self._if_guarded(row, texts.failed, f"the host skipped the turn: {end.detail}")
+            failed = self.guard.failed_again(texts.failed, answer.failures)
+            await self._if_guarded(row, failed, f"the host skipped the turn: {end.detail}")
         elif end.status != Status.DONE:
             await self._conclude_failure(row, run_id, end, text, answer)
-        elif said := answer.new([text, *end.media] if text else end.media, texts):
-            await self.presence.ready(row.channel)
-            await self.outbox.conclude(row, run_id, said, RowState.ANSWERED, quote=answer.take_quote())
-        elif self.outbox.has_refused(run_id):
-            await self.presence.ready(row.channel)
-            await self.outbox.conclude(row, run_id, [], RowState.ANSWERED)
+        elif (
+            (said := answer.new([text, *end.media] if text else end.media, texts))
+            or answer.extent.cut
+            or self.outbox.has_refused(run_id)
+        ):
+            await self.before_answer(row, answer)
+            await self.outbox.conclude(row, run_id, said, extent=answer.extent)
         elif answer.shown or (
             end.text.strip() == SILENT_REPLY and self.context.config.silent_replies == "allow"
         ):
@@ -279,7 +293,15 @@ class Turns(Struct, frozen=True, kw_only=True):
                 [row.id], RowState.ANSWERED, detail="" if answer.shown else SILENT_REPLY
             )
         else:
+            await self.before_answer(row, answer)
             await self._if_guarded(row, texts.empty, "the answer was empty")
+
+    async def before_answer(self, row: InboundRow, answer: _Answer) -> None:
+        """Return when a part of an answer may be sent: receipt and typing are there, and the restart it comes after."""
+        await self.presence.ready(row.channel)
+        if answer.failures and not answer.restart_told:
+            answer.restart_told = True
+            await self.guard.announce(row.channel)
 
     async def _conclude_failure(
         self, row: InboundRow, run_id: str, end: RunEnd, text: str, answer: _Answer
@@ -287,11 +309,10 @@ class Turns(Struct, frozen=True, kw_only=True):
         """Show what a failed run had written, with a mark, and then that it failed."""
         texts = self.context.config.texts
         by_status: dict[str, str] = {Status.TIMEOUT: texts.timeout, Status.KILLED: texts.stopped}
-        notice = by_status.get(end.status, texts.failed)
-        if text:
-            await self._notify(row, [text, notice], end.detail, run_id, answer.take_quote())
-        else:
-            await self._notify(row, notice, end.detail, run_id)
+        notice = texts.too_long if end.too_long else by_status.get(end.status, texts.failed)
+        if end.status != Status.KILLED:
+            notice = self.guard.failed_again(notice, answer.failures)
+        await self._notify(row, notice, end.detail, run_id, [text] if text else [], answer.extent)
 
     async def _if_guarded(self, row: InboundRow, text: str, detail: str) -> None:
         """Send the notice; with the guard switched off, stay as silent as a host without one."""
@@ -301,13 +322,19 @@ class Turns(Struct, frozen=True, kw_only=True):
         else:
             await self.outbox.give_up(row, f"{detail} (guard disabled)")
 
-    async def _notify(
-        self, row: InboundRow, said: Said, detail: str, run_id: str = "", quote: str = ""
+    async def _notify(  # one argument for each thing that is known of an end
+        self,
+        row: InboundRow,
+        notice: str,
+        detail: str,
+        run_id: str = "",
+        said: Said = (),
+        extent: Extent | None = None,
     ) -> None:
         """End a message with a notice, the last of what is said."""
         await self.presence.ready(row.channel)
         try:
-            await self.outbox.conclude(row, run_id, said, RowState.NOTIFIED, detail, quote)
+            await self.outbox.conclude(row, run_id, said, detail, notice=notice, extent=extent)
         except ApiError as error:
             await self.outbox.give_up(row, f"{detail}; the notice failed too: {error}")
 
@@ -362,8 +389,8 @@ class _Attempt(Struct, frozen=True, kw_only=True):
         if isinstance(part, str) and not has_content(part):
             return ids
         if pieces := self.answer.new([part], turns.context.config.texts):
-            await turns.presence.ready(self.row.channel)
-            ids = await turns.outbox.reply(self.row, self.run_id, pieces, self.answer.take_quote())
+            await turns.before_answer(self.row, self.answer)
+            ids = await turns.outbox.reply(self.row, self.run_id, pieces, self.answer.extent)
             self.answer.shown += ids
         return ids
 
