@@ -41,7 +41,7 @@ def check(file: Path, *, as_json: bool, resolve: bool) -> None:
         head = f"{file}: {count} mistake{'s' if count != 1 else ''}"
         lines = (head, *(f"  - {problem}" for problem in error.problems))
         refuse(NOT_FINE, error.problems, *lines, as_json=as_json)
-    warnings = [*loaded.warnings, *not_installed(loaded.config.metrics)]
+    warnings = [*loaded.warnings, *not_installed(loaded.config)]
     variables = _variables_of_agent(loaded.config)
     if as_json:
         told = {"ok": True, "warnings": warnings, **report(loaded.config), "agentVariables": variables}

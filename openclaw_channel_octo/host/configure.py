@@ -41,7 +41,7 @@ def host_from_config(
 
     Raises:
         HostError: the embedded host's agent id cannot name a folder.
-        ConfigError: its agent's command is empty, or its base URL is none.
+        ConfigError: its agent's command is empty, its base URL is none, or its library is not installed.
     """
     if isinstance(config, GatewayHostConfig):
         return gateway_from_config(config, clock)
@@ -66,7 +66,7 @@ def agent_from_config(config: "AgentConfig", state_dir: Path) -> "Agent":
         state_dir: the host's folder, told to agents that are programs, which are noted there while they run.
 
     Raises:
-        ConfigError: the agent's command is empty, or its base URL is none.
+        ConfigError: the agent's command is empty, its base URL is none, or its library is not installed.
     """
     match config:
         case EchoAgentConfig():

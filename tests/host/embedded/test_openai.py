@@ -1,9 +1,10 @@
 """Agents behind an OpenAI-compatible endpoint, against a real one on loopback."""
 
 import asyncio
+import gzip
 import json
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from aiohttp.test_utils import TestServer
 from pydantic import SecretStr
 
 from openclaw_channel_octo.errors import ConfigError
+from openclaw_channel_octo.host.embedded import openai_client
 from openclaw_channel_octo.host.embedded.agents import AgentError, Prompt
 from openclaw_channel_octo.host.embedded.openai import OpenAIAgent
 from openclaw_channel_octo.host.embedded.transcript import Message
@@ -27,15 +29,23 @@ class Endpoint:
         self.handler: Handler = streaming(piece("ok"), "[DONE]")
         self.requests: list[dict[str, Any]] = []
         self.headers: list[str | None] = []
+        self.sent: list[Mapping[str, str]] = []
         self.url = ""
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
         self.requests.append(await request.json())
         self.headers.append(request.headers.get("Authorization"))
+        self.sent.append(request.headers)
         return await self.handler(request)
 
     def agent(self, **options: Any) -> OpenAIAgent:
         return OpenAIAgent(self.url, "tiny", SecretStr(KEY), **options)
+
+
+@pytest.fixture(autouse=True)
+def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave out what waits in real time."""
+    monkeypatch.setattr(openai_client, "RETRIES", 0)
 
 
 @pytest.fixture
@@ -105,9 +115,7 @@ async def failing(agent: OpenAIAgent) -> tuple[str, str]:
 
 async def test_the_answer_streams_piece_by_piece(endpoint: Endpoint) -> None:
     usage = json.dumps({"choices": [], "usage": {"total_tokens": 3}})
-    endpoint.handler = streaming(
-        piece(""), piece("你"), "", piece("好"), piece(None, "stop"), usage, "[DONE]"
-    )
+    endpoint.handler = streaming(piece(""), piece("你"), piece("好"), piece(None, "stop"), usage, "[DONE]")
     assert [text async for text in endpoint.agent().reply(prompt()) if text] == ["你", "好"]
 
 
@@ -140,7 +148,7 @@ async def test_a_connection_left_open_behind_a_complete_answer_holds_nothing_up(
         await asyncio.Event().wait()
         return response
 
-    monkeypatch.setattr("openclaw_channel_octo.host.embedded.openai.AFTER_END_S", 0.01)
+    monkeypatch.setattr("openclaw_channel_octo.host.embedded.openai_client.AFTER_END_S", 0.01)
     endpoint.handler = hold
     async with asyncio.timeout(60):
         assert await answer(endpoint.agent()) == "all of it"
@@ -297,7 +305,7 @@ async def test_strange_pieces_are_passed_over(endpoint: Endpoint) -> None:
 
 
 async def test_an_answer_without_end_is_stopped(endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("openclaw_channel_octo.host.embedded.openai.MAX_OUTPUT", 100)
+    monkeypatch.setattr("openclaw_channel_octo.host.embedded.openai_client.MAX_OUTPUT", 100)
     endpoint.handler = streaming(*[piece("x" * 30)] * 10)
     text, message = await failing(endpoint.agent())
     assert text == "x" * 90
@@ -331,7 +339,72 @@ async def test_an_endpoint_that_is_not_there_is_a_clear_error() -> None:
         taken.bind(("127.0.0.1", 0))
         agent = OpenAIAgent(f"http://127.0.0.1:{taken.getsockname()[1]}/v1", "tiny", SecretStr(KEY))
         _, message = await failing(agent)
-    assert message.startswith("the model endpoint failed: Cannot connect to host 127.0.0.1")
+    assert message.startswith("the model endpoint http://127.0.0.1:")
+    assert message.endswith("failed: All connection attempts failed")
+
+
+async def test_a_rate_limit_is_waited_out_as_the_endpoint_asks(
+    endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def limit(request: web.Request) -> web.StreamResponse:
+        endpoint.handler = streaming(piece("ok", "stop"))
+        return web.json_response({}, status=429, headers={"Retry-After-Ms": "1"})
+
+    monkeypatch.setattr(openai_client, "RETRIES", 1)
+    endpoint.handler = limit
+    assert await answer(endpoint.agent()) == "ok"
+    assert len(endpoint.requests) == 2
+
+
+async def test_neither_key_nor_account_of_the_environment_reach_an_endpoint(
+    endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("OPENAI_API_KEY", "OPENAI_ADMIN_KEY", "OPENAI_ORG_ID", "OPENAI_PROJECT_ID"):
+        monkeypatch.setenv(name, "planted")
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:9/v1")
+    await answer(OpenAIAgent(endpoint.url, "tiny"))
+    assert "planted" not in str(endpoint.sent)
+    assert "Authorization" not in endpoint.sent[0]
+
+
+async def test_a_proxy_of_the_environment_is_used(
+    endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", endpoint.url.removesuffix("/v1"))
+    assert await answer(OpenAIAgent("http://models.example/v1", "tiny")) == "ok"
+    assert endpoint.sent[0]["Host"] == "models.example"
+    monkeypatch.setenv("HTTP_PROXY", "nonsense://proxy")
+    with pytest.raises(AgentError, match="the proxy of the environment cannot be used"):
+        await answer(OpenAIAgent("http://models.example/v1", "tiny"))
+
+
+async def test_a_redirect_is_not_followed(endpoint: Endpoint) -> None:
+    async def redirect(request: web.Request) -> web.StreamResponse:
+        raise web.HTTPTemporaryRedirect(f"{endpoint.url.replace('127.0.0.1', 'localhost')}/chat/completions")
+
+    endpoint.handler = redirect
+    assert "(HTTP 307)" in (await failing(endpoint.agent()))[1]
+    assert len(endpoint.requests) == 1
+
+
+async def test_more_bytes_than_an_answer_may_have_are_not_read(
+    endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(openai_client, "MAX_BODY", 1000)
+    endpoint.handler = streaming(*[json.dumps({"choices": [], "more": "x" * 90})] * 100)
+    assert "larger than 1000 bytes" in (await failing(endpoint.agent()))[1]
+    endpoint.handler = answering(200, {"choices": [{"message": {"content": "x" * 2000}}]})
+    assert "larger than 1000 bytes" in (await failing(endpoint.agent()))[1]
+
+
+async def test_a_compressed_answer_is_not_unpacked(endpoint: Endpoint) -> None:
+    async def bomb(request: web.Request) -> web.StreamResponse:
+        return web.Response(
+            body=gzip.compress(b" " * 10_000_000), headers={"Content-Encoding": "gzip"}, content_type="x/y"
+        )
+
+    endpoint.handler = bomb
+    assert "is not JSON" in (await failing(endpoint.agent()))[1]
 
 
 async def test_stopping_in_the_middle_closes_the_connection(endpoint: Endpoint) -> None:

@@ -9,6 +9,9 @@ from aiohttp import web
 
 from tests.serving import serving
 
+NOT_AGAIN = {"X-Should-Retry": "false"}
+"""Keeps the SDK from waiting in real time before it asks again."""
+
 
 class ModelServer:
     """Answers chat completions as told.
@@ -31,7 +34,8 @@ class ModelServer:
 
     async def _complete(self, request: web.Request) -> web.StreamResponse:
         if self.mode.isdigit():
-            return web.json_response({"error": {"message": "not today"}}, status=int(self.mode))
+            answer = {"error": {"message": "not today"}}
+            return web.json_response(answer, status=int(self.mode), headers=NOT_AGAIN)
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await response.prepare(request)
         for word in ("It ", "works"):
