@@ -129,7 +129,7 @@ class EmbeddedHost:
         self._owner = owner_lock(state_dir)
         self._store = SessionStore(self._folder / "sessions.json", clock=clock)
         self._agent = agent
-        self._reads_history: bool = getattr(agent, "reads_history", True)
+        self._history_messages: int = getattr(agent, "history_messages", HISTORY_MESSAGES)
         self._clock = clock
         self._timeout_s = timeout_s
         self._strict = strict
@@ -282,14 +282,9 @@ class EmbeddedHost:
 
     def _prompt(self, run: _Run, transcript: Transcript) -> Prompt:
         turn = run.turn
-        request = Message(
-            role="user", text=turn.text, sender=turn.sender.name, context=turn.context, mark=turn.mark
-        )
-        history = _history(transcript) if self._reads_history else ()
-        try:
-            transcript.append(request, row_id=self._clock.new_id(), now_ms=run.started_at)
-        except OSError as error:
-            _warn_transcript(transcript, error)
+        again = turn.message_id if turn.attempt > 1 else ""
+        history = _history(transcript, self._history_messages, again)
+        self._record(run, transcript)
         return Prompt(
             text=turn.text,
             sender_name=turn.sender.name,
@@ -305,6 +300,23 @@ class EmbeddedHost:
             session_id=transcript.session_id,
             run_id=turn.run_id,
         )
+
+    def _record(self, run: _Run, transcript: Transcript) -> None:
+        """Write down what is asked, unless a run that was lost did."""
+        turn = run.turn
+        request = Message(
+            role="user",
+            text=turn.text,
+            sender=turn.sender.name,
+            context=turn.context,
+            mark=turn.mark,
+            message_id=turn.message_id,
+        )
+        try:
+            if turn.attempt <= 1 or not transcript.was_asked_last(turn.message_id):
+                transcript.append(request, row_id=self._clock.new_id(), now_ms=run.started_at)
+        except OSError as error:
+            _warn_transcript(transcript, error)
 
     async def _answer(self, run: _Run, prompt: Prompt, transcript: Transcript) -> tuple[Status, str]:
         """Let the agent answer until it ends, the budget is used up, or the run is stopped."""
@@ -327,7 +339,7 @@ class EmbeddedHost:
         return status, STOPPED[status].format(budget_s)
 
     def _fit_to_show(self, error: str, prompt: Prompt, transcript: Transcript) -> str:
-        return fit_to_show(error, prompt, _history(transcript), self._secrets)
+        return fit_to_show(error, prompt, _history(transcript, HISTORY_MESSAGES), self._secrets)
 
     async def _pump(self, run: _Run, prompt: Prompt) -> None:
         async for piece in self._agent.reply(prompt):
@@ -373,9 +385,11 @@ def _own_end(agent: asyncio.Task[None], run_id: str) -> tuple[Status, str]:
             return Status.FAILED, f"the agent broke with {type(error).__name__}: see the log"
 
 
-def _history(transcript: Transcript) -> tuple[Message, ...]:
+def _history(transcript: Transcript, messages: int, asked: str = "") -> tuple[Message, ...]:
+    if not messages:
+        return ()
     try:
-        return transcript.history(messages=HISTORY_MESSAGES, characters=HISTORY_CHARACTERS)
+        return transcript.history(messages=messages, characters=HISTORY_CHARACTERS, asked=asked)
     except OSError as error:
         _warn_transcript(transcript, error)
         return ()

@@ -40,6 +40,7 @@ class Message(Struct, frozen=True, kw_only=True):
         sender: display name of the person, empty when unknown. Untrusted text.
         context: what was shown around it, as a block of its own; part of the session's memory from then on.
         mark: stands in the channel's lines of text and context, see `Turn.mark`.
+        message_id: of a request, the inbound message's id, empty when unknown.
         error: what went wrong, for an assistant message of a failed run.
         aborted: whether the run was stopped rather than broken.
     """
@@ -49,6 +50,7 @@ class Message(Struct, frozen=True, kw_only=True):
     sender: str = ""
     context: str = ""
     mark: str = ""
+    message_id: str = ""
     error: str = ""
     aborted: bool = False
 
@@ -100,26 +102,37 @@ class Transcript:
         size = append_file(self.path, b"".join(dump_json(record) for record in records))
         self._known = (size, row_id)
 
-    def history(self, *, messages: int, characters: int) -> tuple[Message, ...]:
+    def history(self, *, messages: int, characters: int, asked: str = "") -> tuple[Message, ...]:
         """Return the end of the conversation, oldest first; lines that cannot be read are passed over.
+
+        A request whose run failed without a word stays until a later one is answered: what broke a run must not break
+        every one after it.
 
         Args:
             messages: most messages.
             characters: most characters of text in all of them.
+            asked: id of the inbound message that is answered now: where the last request is of this id, it and what
+                follows are left out.
 
         Raises:
             OSError: the file is there and cannot be read.
         """
         found: list[Message] = []
-        for row in self._newest_first():
-            message = _decode(row)
-            if message is None:
-                continue
+        for message in _kept(self._messages(), asked):
             characters -= len(message.text) + len(message.context)
             if len(found) == messages or characters < 0:
                 break
             found.append(message)
         return tuple(reversed(found))
+
+    def was_asked_last(self, message_id: str) -> bool:
+        """Return whether the last request is the inbound message of this id. Raises `OSError` as `history` does."""
+        last = next((each for each in self._messages() if each.role == "user"), None)
+        return last is not None and last.message_id == message_id
+
+    def _messages(self) -> Iterator[Message]:
+        """Yield the messages, last first, failed answers without a word among them."""
+        return filter(None, map(_decode, self._newest_first()))
 
     def _end(self) -> tuple[int, str | None]:
         """Return the size in bytes and the id of the last record that has one."""
@@ -154,6 +167,29 @@ class Transcript:
                 yield row
 
 
+def _kept(newest_first: Iterator[Message], asked: str) -> Iterator[Message]:
+    """Yield the messages that are carried along; see `Transcript.history`."""
+    answers: list[Message] = []
+    later_answered, is_last = False, True
+    for message in newest_first:
+        if message.role == "assistant":
+            answers.append(message)
+            continue
+        failed = bool(answers) and all(map(_is_failure, answers))
+        again = is_last and bool(asked) and message.message_id == asked
+        if not again:
+            yield from (answer for answer in answers if answer.text)
+            if not (failed and later_answered):
+                yield message
+            later_answered = later_answered or (bool(answers) and not failed)
+        answers, is_last = [], False
+    yield from (answer for answer in answers if answer.text)
+
+
+def _is_failure(answer: Message) -> bool:
+    return bool(answer.error) and not answer.text and not answer.aborted
+
+
 def _parse(line: bytes) -> Any:
     try:
         return msgspec.json.decode(line)
@@ -183,7 +219,12 @@ def _encode(message: Message, now_ms: int) -> dict[str, Any]:
         "content": [{"type": "text", "text": message.text}] if message.text else [],
         "timestamp": now_ms,
     }
-    more = {"senderName": message.sender, "context": message.context, "mark": message.mark}
+    more = {
+        "senderName": message.sender,
+        "context": message.context,
+        "mark": message.mark,
+        "messageId": message.message_id,
+    }
     encoded |= {name: words for name, words in more.items() if words}
     if message.role == "assistant":
         encoded["stopReason"] = "stop"
@@ -198,7 +239,7 @@ def _decode(row: dict[str, Any]) -> Message | None:
         return None
     words = {name: value for name, value in body.items() if isinstance(value, str)}
     role, said = words.get("role", ""), "\n".join(texts_of(body.get("content")))
-    if role not in {"user", "assistant"} or not said:
+    if role not in {"user", "assistant"} or not (said or (role == "assistant" and "stopReason" in words)):
         return None
     return Message(
         role=role,
@@ -206,6 +247,7 @@ def _decode(row: dict[str, Any]) -> Message | None:
         sender=words.get("senderName", ""),
         context=words.get("context", ""),
         mark=words.get("mark", ""),
+        message_id=words.get("messageId", ""),
         error=words.get("errorMessage", ""),
         aborted=words.get("stopReason") == "aborted",
     )

@@ -179,15 +179,11 @@ async def test_an_answer_without_content_is_empty(endpoint: Endpoint) -> None:
     assert await answer(endpoint.agent()) == ""
 
 
-async def test_the_request_holds_model_key_system_prompt_history_and_names(
-    endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_the_request_holds_model_key_system_prompt_history_and_names(endpoint: Endpoint) -> None:
     history = (
-        Message(role="user", text="too old"),
         Message(role="user", text="hi", sender="Bob\n"),
         Message(role="assistant", text="hello"),
     )
-    monkeypatch.setattr("openclaw_channel_octo.host.embedded.openai.HISTORY_LIMIT", 2)
     agent = endpoint.agent(system_prompt="Be brief.")
     asked = prompt(
         "and now?", sender_name="Alice", conversation="group", history=history, context="[earlier]"
@@ -212,8 +208,7 @@ async def test_a_direct_conversation_needs_no_names_and_an_open_endpoint_no_key(
     agent = OpenAIAgent(endpoint.url + "/chat/completions/", "tiny")
     await answer(agent, prompt(sender_name="Alice", history=(Message(role="user", text="old"),)))
     assert endpoint.headers == [None]
-    said = [{"role": "user", "content": text} for text in ("old", "hello")]
-    assert endpoint.requests[0]["messages"] == said
+    assert endpoint.requests[0]["messages"] == [{"role": "user", "content": "old\n\nhello"}]
 
 
 @pytest.mark.parametrize(
@@ -341,6 +336,75 @@ async def test_an_endpoint_that_is_not_there_is_a_clear_error() -> None:
         _, message = await failing(agent)
     assert message.startswith("the model endpoint http://127.0.0.1:")
     assert message.endswith("failed: All connection attempts failed")
+
+
+TALK = tuple(Message(role=("assistant", "user")[n % 2], text=f"m{n}") for n in range(1, 9))
+"""Eight earlier messages, the last an answer."""
+
+
+def limited(endpoint: Endpoint, most: int, status: int, error: Any, *, inside: bool = False) -> Handler:
+    """Return a handler of a model that takes ``most`` characters, and says so with ``error`` otherwise."""
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        size = sum(len(message["content"]) for message in endpoint.requests[-1]["messages"])
+        if size <= most:
+            return await streaming(piece("ok", "stop"))(request)
+        return await (streaming(json.dumps(error)) if inside else answering(status, error))(request)
+
+    return handle
+
+
+LENGTH_EXCEEDED = {
+    "error": {"message": "no", "type": "invalid_request_error", "code": "context_length_exceeded"}
+}
+
+
+@pytest.mark.parametrize(
+    ("most", "asked", "left_out"),
+    [
+        (19, [9], []),
+        (12, [9, 5], ["4 of 8"]),
+        (7, [9, 5, 3], ["4 of 8", "6 of 8"]),
+        (3, [9, 5, 3, 1], ["4 of 8", "6 of 8", "8 of 8"]),
+    ],
+)
+async def test_a_conversation_too_long_for_the_model_is_asked_again_with_less_of_it(
+    endpoint: Endpoint, caplog: pytest.LogCaptureFixture, most: int, asked: list[int], left_out: list[str]
+) -> None:
+    endpoint.handler = limited(endpoint, most, 400, LENGTH_EXCEEDED)
+    assert await answer(endpoint.agent(), prompt("now", history=TALK)) == "ok"
+    assert [len(request["messages"]) for request in endpoint.requests] == asked
+    assert [record.getMessage() for record in caplog.records if record.levelname == "WARNING"] == [
+        f"run r is too long for the model: asked again without {part} earlier messages" for part in left_out
+    ]
+
+
+async def test_what_was_said_around_a_message_goes_last_and_then_the_turn_fails(endpoint: Endpoint) -> None:
+    asked = prompt("now", history=TALK[-1:], context="x" * 50)
+    endpoint.handler = limited(endpoint, 3, 400, LENGTH_EXCEEDED)
+    assert await answer(endpoint.agent(), asked) == "ok"
+    assert endpoint.requests[-1]["messages"] == [{"role": "user", "content": "now"}]
+    endpoint.handler = limited(endpoint, 2, 400, LENGTH_EXCEEDED)
+    with pytest.raises(AgentError, match="also without earlier messages"):
+        await answer(endpoint.agent(), asked)
+
+
+async def test_a_refusal_inside_the_answer_counts_unless_something_was_said(endpoint: Endpoint) -> None:
+    too_long = {"error": {"message": "Context size has been exceeded.", "code": 500}}
+    endpoint.handler = limited(endpoint, 3, 200, too_long, inside=True)
+    assert await answer(endpoint.agent(), prompt("now", history=TALK)) == "ok"
+    endpoint.handler = streaming(piece("so"), json.dumps(too_long))
+    assert (await failing(endpoint.agent()))[0] == "so"
+
+
+async def test_the_model_gets_people_and_answers_in_turn_whatever_is_missing_between(
+    endpoint: Endpoint,
+) -> None:
+    said = [("assistant", "lost"), ("user", "a"), ("user", "b"), ("assistant", "c"), ("assistant", "d")]
+    history = tuple(Message(role=role, text=text) for role, text in said)
+    await answer(endpoint.agent(), prompt("now", history=history))
+    got = [(message["role"], message["content"]) for message in endpoint.requests[0]["messages"]]
+    assert got == [("user", "a\n\nb"), ("assistant", "c\n\nd"), ("user", "now")]
 
 
 async def test_a_rate_limit_is_waited_out_as_the_endpoint_asks(

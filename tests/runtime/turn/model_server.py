@@ -18,11 +18,15 @@ class ModelServer:
 
     Attributes:
         mode: ``ok``, ``drop`` (the stream breaks midway), or an HTTP status as text.
+        most: characters of messages it takes; a request with more is refused as too long.
+        asked: bodies of the requests.
         url: base URL for the agent's configuration.
     """
 
     def __init__(self) -> None:
         self.mode = "ok"
+        self.most = 1_000_000
+        self.asked: list[dict[str, Any]] = []
         self.url = ""
 
     @asynccontextmanager
@@ -33,6 +37,9 @@ class ModelServer:
             yield self
 
     async def _complete(self, request: web.Request) -> web.StreamResponse:
+        self.asked.append(await request.json())
+        if sum(len(message["content"]) for message in self.asked[-1]["messages"]) > self.most:
+            return web.json_response({"error": {"code": "context_length_exceeded"}}, status=400)
         if self.mode.isdigit():
             answer = {"error": {"message": "not today"}}
             return web.json_response(answer, status=int(self.mode), headers=NOT_AGAIN)
