@@ -264,6 +264,13 @@ def _agent(raw: object, around: SecretContext, findings: Findings) -> FrozenMode
     if "apiKey" in block and "api_key" in model.model_fields:
         key = read_secret(block.pop("apiKey"), join(_AGENT_PATH, "apiKey"), around, findings)
         block["apiKey"] = key.value if key else None
+    if isinstance(block.get("headers"), Mapping) and "headers" in model.model_fields:
+        path = join(_AGENT_PATH, "headers")
+        found = {
+            name: read_secret(value, join(path, str(name)), around, findings)
+            for name, value in block["headers"].items()
+        }
+        block["headers"] = {name: secret.value for name, secret in found.items() if secret}
     return findings.validate(model, block, _AGENT_PATH)
 
 

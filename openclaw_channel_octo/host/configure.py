@@ -91,7 +91,15 @@ def agent_from_config(config: "AgentConfig", state_dir: Path) -> "Agent":
                 model=config.model,
                 api_key=config.api_key,
                 system_prompt=config.system_prompt,
+                history_messages=config.history_messages,
+                pictures=config.pictures,
+                headers=config.headers,
+                body={**_set(temperature=config.temperature, max_tokens=config.max_tokens), **config.body},
             )
+
+
+def _set(**fields: float | None) -> dict[str, float]:
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 def gateway_from_config(config: GatewayHostConfig, clock: Clock | None = None) -> "GatewayHost":

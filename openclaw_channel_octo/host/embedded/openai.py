@@ -1,5 +1,6 @@
 """An agent behind any OpenAI-compatible ``/chat/completions`` endpoint."""
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import aclosing
@@ -11,7 +12,7 @@ from pydantic import SecretStr
 
 from openclaw_channel_octo.host.embedded.agents import AgentError, Prompt
 from openclaw_channel_octo.host.embedded.openai_client import EndpointError, ModelEndpoint
-from openclaw_channel_octo.host.embedded.openai_messages import messages_of
+from openclaw_channel_octo.host.embedded.openai_messages import messages_of, pictures_of
 from openclaw_channel_octo.host.embedded.openai_refusals import Refusal, refusal_of
 
 __all__ = ["OpenAIAgent"]
@@ -23,17 +24,25 @@ HISTORY_MESSAGES = 20
 
 
 class _Ask(Struct, frozen=True):
-    """What of a prompt is sent: the number of earlier messages, and whether what was said around the request."""
+    """What of a prompt is sent.
+
+    Attributes:
+        history: number of earlier messages.
+        context: whether what was said around the request.
+        pictures: of `pictures_of`.
+    """
 
     history: int
     context: bool = True
+    pictures: tuple[str, ...] = ()
 
 
 class OpenAIAgent:
     """Asks a model endpoint; streams the answer where the endpoint does.
 
     Where the model refuses a request because it is too long, the same turn asks again with half of the earlier
-    messages, a quarter, none, and at last without what was said around the request.
+    messages, a quarter, none, then without what was said around the request, and at last without pictures. Where it
+    takes no pictures, it is asked again without, and told so.
 
     Args:
         base_url: up to and without ``/chat/completions``, such as ``http://127.0.0.1:11434/v1``.
@@ -41,12 +50,15 @@ class OpenAIAgent:
         api_key: sent as bearer token; ``None`` for endpoints without one.
         system_prompt: the first message of every request, left out when empty.
         history_messages: most earlier messages of the conversation in a request.
+        pictures: whether pictures that came with a message are shown to the model.
+        headers: sent with every request.
+        body: fields added to every request, such as ``temperature``.
 
     Raises:
         ConfigError: the base URL is no HTTP address.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # settings, each with a name at every call
         self,
         base_url: str,
         model: str,
@@ -54,10 +66,15 @@ class OpenAIAgent:
         system_prompt: str = "",
         *,
         history_messages: int = HISTORY_MESSAGES,
+        pictures: bool = True,
+        headers: Mapping[str, SecretStr] | None = None,
+        body: Mapping[str, Any] | None = None,
     ) -> None:
-        self._endpoint = ModelEndpoint(base_url, api_key)
+        self._endpoint = ModelEndpoint(base_url, api_key, headers)
         self._model = model
         self._system_prompt = system_prompt
+        self._sees = pictures
+        self._body = dict(body or {})
         self.history_messages = history_messages
 
     def __repr__(self) -> str:
@@ -70,7 +87,8 @@ class OpenAIAgent:
             AgentError: the endpoint cannot be reached, refuses the request, reports an error, or its answer
                 breaks off or makes no sense.
         """
-        ask = _Ask(len(prompt.history))
+        pictures = await asyncio.to_thread(pictures_of, prompt.media) if self._sees and prompt.media else ()
+        ask = _Ask(len(prompt.history), pictures=pictures)
         while True:
             begun = False
             try:
@@ -87,21 +105,29 @@ class OpenAIAgent:
 
     def _request(self, prompt: Prompt, ask: _Ask) -> Mapping[str, Any]:
         history = prompt.history[len(prompt.history) - ask.history :]
-        messages = messages_of(prompt, self._system_prompt, history=history, context=ask.context)
-        return {"model": self._model, "messages": messages}
+        messages = messages_of(
+            prompt, self._system_prompt, history=history, context=ask.context, pictures=ask.pictures
+        )
+        return {**self._body, "model": self._model, "messages": messages}
 
 
 def _lighter(ask: _Ask, prompt: Prompt, error: EndpointError) -> _Ask:
     """Return what to ask instead of what was refused; raise the refusal where there is nothing else to ask."""
-    if refusal_of(error.status, error.reason) is not Refusal.TOO_LONG:
+    refusal, total = refusal_of(error.status, error.reason, pictures=bool(ask.pictures)), len(prompt.history)
+    if refusal is None:
         raise error
-    total = len(prompt.history)
+    if refusal is Refusal.PICTURES:
+        _log.warning("run %s: the model takes no pictures: %s", prompt.run_id, error)
+        return replace(ask, pictures=())
     if ask.history:
         ask = replace(ask, history=next(kept for kept in (total // 2, total // 4, 0) if kept < ask.history))
         left_out = f"{total - ask.history} of {total} earlier messages"
     elif ask.context and prompt.context:
         ask = replace(ask, context=False)
         left_out = "all earlier messages and what was said around this one"
+    elif ask.pictures:
+        ask = replace(ask, pictures=())
+        left_out = "all earlier messages and pictures"
     else:
         raise AgentError(f"too long for the model, also without earlier messages: {error}") from None
     _log.warning("run %s is too long for the model: asked again without %s", prompt.run_id, left_out)

@@ -23,7 +23,9 @@ MAX_PICTURES_BYTES = 20 * 1024 * 1024
 UNSEEN = "You are shown text only: of pictures, recordings and other files you know what is written above, no more."
 """Said with a message that brings files, so that no model makes up what it cannot see."""
 
-PARTLY_SEEN = "You are shown pictures only, {shown} of {files} files: of the rest you know what is written above, no more."
+PARTLY_SEEN = (
+    "You are shown pictures only, {shown} of {files} files: of the rest you know what stands above, no more."
+)
 
 _TYPES = {b"\x89PNG\r\n\x1a\n": "png", b"\xff\xd8\xff": "jpeg", b"GIF8": "gif", b"RIFF": "webp"}
 """How pictures of the types that models take begin."""

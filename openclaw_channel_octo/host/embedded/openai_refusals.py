@@ -1,8 +1,8 @@
 """Why an OpenAI-compatible endpoint refuses a request, as far as another request can do better.
 
-There is no standard for it: OpenAI and Azure have a code, llama.cpp a type, most others words alone. The words are
-those of OpenAI, Azure, OpenRouter, vLLM, SGLang, TGI, llama.cpp and its Python server, Ollama, LM Studio, Anthropic, Bedrock,
-Gemini, Groq, xAI, Mistral, Cohere, Copilot, Kimi, GLM, Qwen and MiniMax, seen in public reports of their errors.
+There is no standard for it: OpenAI and Azure have a code, llama.cpp a type, most others words alone. The words here
+were seen in public reports of errors: of OpenAI, Azure, OpenRouter, vLLM, SGLang, TGI, llama.cpp and its Python server,
+Ollama, LM Studio, Anthropic, Bedrock, Gemini, Groq, xAI, Mistral, Cohere, Copilot, Kimi, GLM, Qwen and MiniMax.
 """
 
 import re
@@ -12,7 +12,7 @@ from http import HTTPStatus
 __all__ = ["Refusal", "refusal_of"]
 
 _CONTEXT = r"(?:context|prompt|input|message)[ _-]?(?:size|length|window|limit|tokens?|text)"
-_MORE = r"(?:exceed|overflow|too (?:long|large|big|many)|(?:longer|greater|larger) than|at most|maximum|only)"
+_MORE = r"(?:exceed|overflow|too (?:long|large|big|many)|(?:longer|greater) than|at most|maximum|only)"
 _WHAT = r"(?:prompt|inputs?|request|conversation|messages?)"
 _TOO_LONG = re.compile(
     rf"{_CONTEXT}\W.{{0,120}}?{_MORE}|{_MORE}.{{0,120}}?{_CONTEXT}|{_CONTEXT}[ _]*(?:is |was |has been )?exceeded"

@@ -4,7 +4,9 @@ import asyncio
 import gzip
 import json
 import socket
+from base64 import b64decode
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +15,8 @@ from aiohttp.test_utils import TestServer
 from pydantic import SecretStr
 
 from openclaw_channel_octo.errors import ConfigError
-from openclaw_channel_octo.host.embedded import openai_client
+from openclaw_channel_octo.host.base import MediaItem
+from openclaw_channel_octo.host.embedded import openai_client, openai_messages
 from openclaw_channel_octo.host.embedded.agents import AgentError, Prompt
 from openclaw_channel_octo.host.embedded.openai import OpenAIAgent
 from openclaw_channel_octo.host.embedded.transcript import Message
@@ -202,6 +205,93 @@ async def test_the_request_holds_model_key_system_prompt_history_and_names(endpo
             ],
         }
     ]
+
+
+async def test_headers_and_fields_of_the_configuration_go_with_every_request(endpoint: Endpoint) -> None:
+    agent = endpoint.agent(
+        headers={"api-key": SecretStr("azure-secret")}, body={"temperature": 0, "model": "x"}
+    )
+    await answer(agent)
+    assert endpoint.sent[0]["Api-Key"] == "azure-secret"
+    assert {"temperature": 0, "model": "tiny"}.items() <= endpoint.requests[0].items()
+    endpoint.handler = answering(400, {"error": f"bad {KEY} azure-secret"})
+    assert (await failing(agent))[1].endswith("bad *** ***")
+
+
+PNG, JPEG = b"\x89PNG\r\n\x1a\n" + bytes(9), b"\xff\xd8\xff" + bytes(9)
+
+
+def files(folder: Path, **contents: bytes) -> tuple[MediaItem, ...]:
+    items = []
+    for name, content in contents.items():
+        path = folder / name
+        path.write_bytes(content)
+        items.append(MediaItem(kind="file", url=f"http://h/{name}", name=name, path=path))
+    return tuple(items)
+
+
+def shown(request: Mapping[str, Any]) -> tuple[str, list[str]]:
+    """Return the text and the pictures of the last message."""
+    content = request["messages"][-1]["content"]
+    if isinstance(content, str):
+        return content, []
+    return content[0]["text"], [part["image_url"]["url"] for part in content[1:]]
+
+
+async def test_the_model_sees_the_pictures_of_a_message_and_knows_of_the_other_files(
+    endpoint: Endpoint, tmp_path: Path
+) -> None:
+    gone = MediaItem(kind="image", url="http://h/x.png", path=tmp_path / "gone")
+    pictures = files(tmp_path, a=PNG, b=JPEG, c=b"GIF89a", d=b"RIFF....WEBPVP8 ")
+    await answer(endpoint.agent(), prompt(media=pictures))
+    text, seen = shown(endpoint.requests[-1])
+    assert text == "hello"
+    assert [each.partition(",")[0] for each in seen] == [
+        f"data:image/{kind};base64" for kind in ("png", "jpeg", "gif", "webp")
+    ]
+    assert b64decode(seen[0].partition(",")[2]) == PNG
+    media = (
+        *files(tmp_path, e=PNG, f=b"%PDF-1.4", g=b"RIFF....WAVE"),
+        gone,
+        MediaItem(kind="voice", url="v"),
+    )
+    await answer(endpoint.agent(), prompt(media=media))
+    text, seen = shown(endpoint.requests[-1])
+    assert "You are shown pictures only, 1 of 5 files" in text
+    assert len(seen) == 1
+    await answer(endpoint.agent(pictures=False), prompt(media=media))
+    assert "You are shown text only" in shown(endpoint.requests[-1])[0]
+
+
+async def test_pictures_are_shown_as_far_as_they_fit(
+    endpoint: Endpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(openai_messages, "MAX_PICTURE_BYTES", 30)
+    monkeypatch.setattr(openai_messages, "MAX_PICTURES_BYTES", 50)
+    media = files(tmp_path, a=PNG, b=PNG + bytes(20), c=PNG, d=PNG)
+    await answer(endpoint.agent(), prompt(media=media))
+    assert len(shown(endpoint.requests[-1])[1]) == 2
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        (500, "image input is not supported - hint: mmproj"),
+        (422, "unknown variant"),
+        (404, "no endpoints found"),
+    ],
+)
+async def test_a_model_that_takes_no_pictures_is_told_so_and_answers(
+    endpoint: Endpoint, tmp_path: Path, status: int, error: str
+) -> None:
+    async def blind(request: web.Request) -> web.StreamResponse:
+        seen = shown(endpoint.requests[-1])[1]
+        handler = answering(status, {"error": {"message": error}}) if seen else streaming(piece("ok", "stop"))
+        return await handler(request)
+
+    endpoint.handler = blind
+    assert await answer(endpoint.agent(), prompt(media=files(tmp_path, a=PNG))) == "ok"
+    assert "You are shown text only" in shown(endpoint.requests[1])[0]
 
 
 async def test_a_direct_conversation_needs_no_names_and_an_open_endpoint_no_key(endpoint: Endpoint) -> None:
