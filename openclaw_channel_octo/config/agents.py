@@ -116,6 +116,8 @@ class OpenAIAgentConfig(FrozenModel):
         max_tokens: most tokens of an answer, ``None`` for the endpoint's own limit.
         history_messages: most earlier messages of the conversation in a request, 0 for none.
         pictures: whether the model is shown pictures that came with a message.
+        tools: whether the model may act in the chat for the person who asked.
+        tool_rounds: most times it may look at results of its tools before it has to answer.
         headers: sent with every request.
         body: fields added to every request as they are; may hold secrets, so not in ``repr``.
     """
@@ -129,6 +131,8 @@ class OpenAIAgentConfig(FrozenModel):
     max_tokens: Annotated[int, Field(ge=1)] | None = None
     history_messages: Annotated[int, Field(ge=0, le=200)] = 20
     pictures: bool = True
+    tools: bool = True
+    tool_rounds: Annotated[int, Field(ge=1, le=100)] = 8
     headers: Annotated[Mapping[str, SecretStr], AfterValidator(_headers)] = Field(default_factory=dict)
     body: Annotated[Mapping[str, Any], AfterValidator(_extra_body)] = Field(default_factory=dict, repr=False)
 

@@ -93,6 +93,8 @@ def agent_from_config(config: "AgentConfig", state_dir: Path) -> "Agent":
                 system_prompt=config.system_prompt,
                 history_messages=config.history_messages,
                 pictures=config.pictures,
+                tools=config.tools,
+                tool_rounds=config.tool_rounds,
                 headers=config.headers,
                 body={**_set(temperature=config.temperature, max_tokens=config.max_tokens), **config.body},
             )

@@ -13,7 +13,8 @@ from typing import Any
 
 from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.host.embedded.agents import EchoAgent
-from openclaw_channel_octo.host.embedded.host import HISTORY_CHARACTERS, HISTORY_MESSAGES, EmbeddedHost
+from openclaw_channel_octo.host.embedded.host import EmbeddedHost
+from openclaw_channel_octo.host.embedded.memory import HISTORY_CHARACTERS, HISTORY_MESSAGES
 from openclaw_channel_octo.host.embedded.session_file import Change, SessionFile
 from openclaw_channel_octo.host.embedded.transcript import Message, Transcript
 from openclaw_channel_octo.ids import ChannelRef

@@ -18,16 +18,18 @@ from openclaw_channel_octo.clock import Clock
 from openclaw_channel_octo.errors import HostError
 from openclaw_channel_octo.host.base import (
     Accepted,
+    ChatTools,
     Delta,
     Failed,
     Final,
     MediaItem,
     Recovery,
     Skipped,
+    TakesChatTools,
     Turn,
     TurnEvent,
 )
-from openclaw_channel_octo.host.embedded import rows
+from openclaw_channel_octo.host.embedded import memory, rows
 from openclaw_channel_octo.host.embedded.agents import Agent, AgentError, Prompt, StartedAgent, fit_to_show
 from openclaw_channel_octo.host.embedded.store import SessionStore
 from openclaw_channel_octo.host.embedded.transcript import Message, Transcript, is_safe_id
@@ -41,8 +43,6 @@ __all__ = ["EmbeddedHost"]
 
 logger = logging.getLogger(__name__)
 
-HISTORY_MESSAGES = 40
-HISTORY_CHARACTERS = 100_000
 OUTCOMES_KEPT = 256
 """Ended runs whose outcome is replayed when their id comes again."""
 
@@ -129,7 +129,7 @@ class EmbeddedHost:
         self._owner = owner_lock(state_dir)
         self._store = SessionStore(self._folder / "sessions.json", clock=clock)
         self._agent = agent
-        self._history_messages: int = getattr(agent, "history_messages", HISTORY_MESSAGES)
+        self._history_messages: int = getattr(agent, "history_messages", memory.HISTORY_MESSAGES)
         self._clock = clock
         self._timeout_s = timeout_s
         self._strict = strict
@@ -168,6 +168,11 @@ class EmbeddedHost:
         finally:
             await self._store.close()
             self._owner.release()
+
+    def take_tools(self, tools: ChatTools) -> None:
+        """Pass on what the agent can do in the chat, to one that can do anything."""
+        if isinstance(self._agent, TakesChatTools):
+            self._agent.take_tools(tools)
 
     async def ready(self) -> None:
         """Return at once: this host is ready whenever it is started."""
@@ -283,8 +288,8 @@ class EmbeddedHost:
     def _prompt(self, run: _Run, transcript: Transcript) -> Prompt:
         turn = run.turn
         again = turn.message_id if turn.attempt > 1 else ""
-        history = _history(transcript, self._history_messages, again)
-        self._record(run, transcript)
+        history = memory.history(transcript, self._history_messages, again)
+        memory.record_request(transcript, turn, row_id=self._clock.new_id(), now_ms=run.started_at)
         return Prompt(
             text=turn.text,
             sender_name=turn.sender.name,
@@ -300,23 +305,6 @@ class EmbeddedHost:
             session_id=transcript.session_id,
             run_id=turn.run_id,
         )
-
-    def _record(self, run: _Run, transcript: Transcript) -> None:
-        """Write down what is asked, unless a run that was lost did."""
-        turn = run.turn
-        request = Message(
-            role="user",
-            text=turn.text,
-            sender=turn.sender.name,
-            context=turn.context,
-            mark=turn.mark,
-            message_id=turn.message_id,
-        )
-        try:
-            if turn.attempt <= 1 or not transcript.was_asked_last(turn.message_id):
-                transcript.append(request, row_id=self._clock.new_id(), now_ms=run.started_at)
-        except OSError as error:
-            _warn_transcript(transcript, error)
 
     async def _answer(self, run: _Run, prompt: Prompt, transcript: Transcript) -> tuple[Status, str]:
         """Let the agent answer until it ends, the budget is used up, or the run is stopped."""
@@ -339,7 +327,7 @@ class EmbeddedHost:
         return status, STOPPED[status].format(budget_s)
 
     def _fit_to_show(self, error: str, prompt: Prompt, transcript: Transcript) -> str:
-        return fit_to_show(error, prompt, _history(transcript, HISTORY_MESSAGES), self._secrets)
+        return fit_to_show(error, prompt, memory.history(transcript), self._secrets)
 
     async def _pump(self, run: _Run, prompt: Prompt) -> None:
         async for piece in self._agent.reply(prompt):
@@ -352,11 +340,8 @@ class EmbeddedHost:
             error=error,
             aborted=status in {Status.KILLED, Status.INTERRUPTED},
         )
-        now_ms = self._clock.wall_ms()
-        try:
-            await asyncio.to_thread(transcript.append, answer, row_id=self._clock.new_id(), now_ms=now_ms)
-        except OSError as problem:
-            _warn_transcript(transcript, problem)
+        now_ms, row_id = self._clock.wall_ms(), self._clock.new_id()
+        await asyncio.to_thread(memory.record, transcript, answer, row_id=row_id, now_ms=now_ms)
         end = partial(rows.end_run, run_id=run.turn.run_id, status=status, error=error, now_ms=now_ms)
         await self._store.update(run.turn.session_key, end)
 
@@ -383,17 +368,3 @@ def _own_end(agent: asyncio.Task[None], run_id: str) -> tuple[Status, str]:
         case error:
             logger.error("the agent of run %s broke", run_id, exc_info=error)
             return Status.FAILED, f"the agent broke with {type(error).__name__}: see the log"
-
-
-def _history(transcript: Transcript, messages: int, asked: str = "") -> tuple[Message, ...]:
-    if not messages:
-        return ()
-    try:
-        return transcript.history(messages=messages, characters=HISTORY_CHARACTERS, asked=asked)
-    except OSError as error:
-        _warn_transcript(transcript, error)
-        return ()
-
-
-def _warn_transcript(transcript: Transcript, error: OSError) -> None:
-    logger.warning("%s cannot be used (%s): the turn goes on without it", transcript.path, error.strerror)

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any
 
@@ -10,10 +10,12 @@ from msgspec import Struct
 from msgspec.structs import replace
 from pydantic import SecretStr
 
+from openclaw_channel_octo.host.base import ChatTool, ChatTools
 from openclaw_channel_octo.host.embedded.agents import AgentError, Prompt
 from openclaw_channel_octo.host.embedded.openai_client import EndpointError, ModelEndpoint
 from openclaw_channel_octo.host.embedded.openai_messages import messages_of, pictures_of
 from openclaw_channel_octo.host.embedded.openai_refusals import Refusal, refusal_of
+from openclaw_channel_octo.host.embedded.openai_tools import ModelRound, with_short_results
 
 __all__ = ["OpenAIAgent"]
 
@@ -21,6 +23,9 @@ _log = logging.getLogger(__name__)
 
 HISTORY_MESSAGES = 20
 """Earlier messages of the conversation in a request, unless something else is asked for."""
+
+TOOL_ROUNDS = 8
+"""Times a model may look at results of its tools, unless something else is asked for."""
 
 
 class _Ask(Struct, frozen=True):
@@ -30,19 +35,23 @@ class _Ask(Struct, frozen=True):
         history: number of earlier messages.
         context: whether what was said around the request.
         pictures: of `pictures_of`.
+        tools: whether tools are offered.
+        short: whether results of tools are cut short.
     """
 
     history: int
     context: bool = True
     pictures: tuple[str, ...] = ()
+    tools: bool = False
+    short: bool = False
 
 
 class OpenAIAgent:
     """Asks a model endpoint; streams the answer where the endpoint does.
 
     Where the model refuses a request because it is too long, the same turn asks again with half of the earlier
-    messages, a quarter, none, then without what was said around the request, and at last without pictures. Where it
-    takes no pictures, it is asked again without, and told so.
+    messages, a quarter, none, then without what was said around the request, without pictures, and at last with short
+    results of tools. Where it takes no pictures or no tools, it is asked again without.
 
     Args:
         base_url: up to and without ``/chat/completions``, such as ``http://127.0.0.1:11434/v1``.
@@ -51,6 +60,8 @@ class OpenAIAgent:
         system_prompt: the first message of every request, left out when empty.
         history_messages: most earlier messages of the conversation in a request.
         pictures: whether pictures that came with a message are shown to the model.
+        tools: whether the model may act in the chat, by the tools of `take_tools`.
+        tool_rounds: most times it may look at results of its tools before it has to answer.
         headers: sent with every request.
         body: fields added to every request, such as ``temperature``.
 
@@ -67,6 +78,8 @@ class OpenAIAgent:
         *,
         history_messages: int = HISTORY_MESSAGES,
         pictures: bool = True,
+        tools: bool = True,
+        tool_rounds: int = TOOL_ROUNDS,
         headers: Mapping[str, SecretStr] | None = None,
         body: Mapping[str, Any] | None = None,
     ) -> None:
@@ -74,61 +87,106 @@ class OpenAIAgent:
         self._model = model
         self._system_prompt = system_prompt
         self._sees = pictures
+        self._acts, self._tool_rounds = tools, tool_rounds
+        self._tools: ChatTools | None = None
         self._body = dict(body or {})
         self.history_messages = history_messages
 
     def __repr__(self) -> str:
         return f"OpenAIAgent({self._endpoint.origin!r}, {self._model!r})"
 
+    def take_tools(self, tools: ChatTools) -> None:
+        """Take what the model can do in the chat; see `host.base.TakesChatTools`."""
+        self._tools = tools
+
     async def reply(self, prompt: Prompt) -> AsyncIterator[str]:
-        """Yield the answer as the model writes it.
+        """Yield the answer as the model writes it; what it says between tool calls belongs to it.
 
         Raises:
             AgentError: the endpoint cannot be reached, refuses the request, reports an error, or its answer
                 breaks off or makes no sense.
         """
         pictures = await asyncio.to_thread(pictures_of, prompt.media) if self._sees and prompt.media else ()
-        ask = _Ask(len(prompt.history), pictures=pictures)
+        tools = self._tools if self._acts and prompt.ticket else None
+        ask = _Ask(len(prompt.history), pictures=pictures, tools=tools is not None)
+        done: list[dict[str, Any]] = []
+        rounds, gap = 0, ""
         while True:
-            begun = False
+            said = ModelRound()
+            request = self._request(prompt, ask, done, last=rounds == self._tool_rounds)
             try:
-                async with aclosing(self._endpoint.pieces(self._request(prompt, ask))) as pieces:
+                async with aclosing(self._endpoint.pieces(request)) as pieces:
                     async for piece in pieces:
-                        begun = begun or bool(piece.text)
-                        yield piece.text
+                        yield gap + piece.text if piece.text else ""
+                        gap = "" if piece.text else gap
+                        said.add(piece)
             except EndpointError as error:
-                if begun:
+                if said.says_something:
                     raise
-                ask = _lighter(ask, prompt, error)
-            else:
+                ask = _lighter(ask, prompt, error, done)
+                continue
+            if tools is None or not ask.tools or not said.calls_tools or rounds == self._tool_rounds:
                 return
+            done += await said.carried_out(tools, prompt.ticket)
+            rounds += 1
+            gap = gap or ("\n\n" if said.says_something else "")
 
-    def _request(self, prompt: Prompt, ask: _Ask) -> Mapping[str, Any]:
-        history = prompt.history[len(prompt.history) - ask.history :]
+    def _request(
+        self, prompt: Prompt, ask: _Ask, done: Sequence[Mapping[str, Any]], *, last: bool
+    ) -> Mapping[str, Any]:
         messages = messages_of(
-            prompt, self._system_prompt, history=history, context=ask.context, pictures=ask.pictures
+            prompt,
+            self._system_prompt,
+            history=prompt.history[len(prompt.history) - ask.history :],
+            context=ask.context,
+            pictures=ask.pictures,
+            acts=ask.tools,
         )
-        return {**self._body, "model": self._model, "messages": messages}
+        request = {**self._body, "model": self._model}
+        if ask.tools and self._tools is not None:
+            request |= {"tools": [_described(tool) for tool in self._tools.tools]}
+            request |= {"tool_choice": "none"} if last else {}
+        return request | {"messages": [*messages, *(with_short_results(done) if ask.short else done)]}
 
 
-def _lighter(ask: _Ask, prompt: Prompt, error: EndpointError) -> _Ask:
+def _described(tool: ChatTool) -> Mapping[str, Any]:
+    function = {"name": tool.name, "description": tool.description, "parameters": tool.parameters}
+    return {"type": "function", "function": function}
+
+
+def _lighter(ask: _Ask, prompt: Prompt, error: EndpointError, done: Sequence[object]) -> _Ask:
     """Return what to ask instead of what was refused; raise the refusal where there is nothing else to ask."""
-    refusal, total = refusal_of(error.status, error.reason, pictures=bool(ask.pictures)), len(prompt.history)
-    if refusal is None:
-        raise error
-    if refusal is Refusal.PICTURES:
-        _log.warning("run %s: the model takes no pictures: %s", prompt.run_id, error)
-        return replace(ask, pictures=())
+    refusal = refusal_of(
+        error.status, error.reason, pictures=bool(ask.pictures), tools=ask.tools and not done
+    )
+    match refusal:
+        case Refusal.PICTURES:
+            _log.warning("run %s: the model takes no pictures: asked again without", prompt.run_id)
+            return replace(ask, pictures=())
+        case Refusal.TOOLS:
+            words = (
+                "run %s: the model takes no tools: asked again without; host.agent.tools switches them off"
+            )
+            _log.warning(words, prompt.run_id)
+            return replace(ask, tools=False)
+        case Refusal.TOO_LONG:
+            return _shorter(ask, prompt, error, done)
+        case None:
+            raise error
+
+
+def _shorter(ask: _Ask, prompt: Prompt, error: EndpointError, done: Sequence[object]) -> _Ask:
+    total = len(prompt.history)
     if ask.history:
         ask = replace(ask, history=next(kept for kept in (total // 2, total // 4, 0) if kept < ask.history))
-        left_out = f"{total - ask.history} of {total} earlier messages"
+        how = f"without {total - ask.history} of {total} earlier messages"
     elif ask.context and prompt.context:
-        ask = replace(ask, context=False)
-        left_out = "all earlier messages and what was said around this one"
+        ask, how = replace(ask, context=False), "without what was said around the message"
     elif ask.pictures:
-        ask = replace(ask, pictures=())
-        left_out = "all earlier messages and pictures"
+        ask, how = replace(ask, pictures=()), "without pictures"
+    elif done and not ask.short:
+        ask, how = replace(ask, short=True), "with short results of tools"
     else:
         raise AgentError(f"too long for the model, also without earlier messages: {error}") from None
-    _log.warning("run %s is too long for the model: asked again without %s", prompt.run_id, left_out)
+    _log.warning("run %s is too long for the model: asked again %s", prompt.run_id, how)
     return ask

@@ -71,9 +71,11 @@ class Piece(Struct, frozen=True):
     Attributes:
         text: more of the text, often empty.
         calls: parts of tool calls, as the endpoint sent them: mappings, and whatever else somebody sends.
+        thought: more of what the model thought; some want it back with the results of their tool calls.
     """
 
     text: str = ""
+    thought: str = ""
     calls: tuple[Any, ...] = ()
 
 
@@ -310,7 +312,11 @@ def _choice(answer: Mapping[str, Any]) -> Mapping[str, Any] | None:
 def _said(choice: Mapping[str, Any]) -> Piece:
     message = mapping(choice.get("delta") or choice.get("message"))
     calls = message.get("tool_calls")
-    return Piece(_text(message.get("content")), tuple(calls) if isinstance(calls, list) else ())
+    return Piece(
+        text=_text(message.get("content")),
+        thought=_text(message.get("reasoning_content")),
+        calls=tuple(calls) if isinstance(calls, list) else (),
+    )
 
 
 def _text(content: object) -> str:

@@ -57,6 +57,7 @@ def messages_of(
     history: Sequence[Message] = (),
     context: bool = True,
     pictures: Sequence[str] = (),
+    acts: bool = False,
 ) -> list[dict[str, Any]]:
     """Return the messages of a request: instructions, then people and the model in turn.
 
@@ -68,6 +69,7 @@ def messages_of(
         history: earlier messages to send along, oldest first.
         context: whether to send what was said around the request.
         pictures: of `pictures_of`, shown with the request.
+        acts: whether the model may read more of the channel's lines by its tools.
     """
     grouped, mark = prompt.conversation != "direct", prompt.mark
     around = prompt.context if context else ""
@@ -81,7 +83,7 @@ def messages_of(
     if texts[0][0] != "user":  # the question to this answer is not sent along
         del texts[0]
     messages: list[dict[str, Any]] = [{"role": role, "content": text} for role, text in texts]
-    told = explanation(mark, prompt.notes, *(text for _, text in texts))
+    told = explanation(mark, prompt.notes, *(text for _, text in texts), mark if acts else "")
     system = "\n\n".join(part for part in (system_prompt, told, prompt.notes) if part)
     if pictures:
         shown = [{"type": "image_url", "image_url": {"url": picture}} for picture in pictures]

@@ -5,115 +5,31 @@ import gzip
 import json
 import socket
 from base64 import b64decode
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import TestServer
 from pydantic import SecretStr
 
 from openclaw_channel_octo.errors import ConfigError
 from openclaw_channel_octo.host.base import MediaItem
 from openclaw_channel_octo.host.embedded import openai_client, openai_messages
-from openclaw_channel_octo.host.embedded.agents import AgentError, Prompt
+from openclaw_channel_octo.host.embedded.agents import AgentError
 from openclaw_channel_octo.host.embedded.openai import OpenAIAgent
 from openclaw_channel_octo.host.embedded.transcript import Message
-
-KEY = "sk-very-secret"
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-
-class Endpoint:
-    """An endpoint that does what the test says and keeps what it was asked."""
-
-    def __init__(self) -> None:
-        self.handler: Handler = streaming(piece("ok"), "[DONE]")
-        self.requests: list[dict[str, Any]] = []
-        self.headers: list[str | None] = []
-        self.sent: list[Mapping[str, str]] = []
-        self.url = ""
-
-    async def serve(self, request: web.Request) -> web.StreamResponse:
-        self.requests.append(await request.json())
-        self.headers.append(request.headers.get("Authorization"))
-        self.sent.append(request.headers)
-        return await self.handler(request)
-
-    def agent(self, **options: Any) -> OpenAIAgent:
-        return OpenAIAgent(self.url, "tiny", SecretStr(KEY), **options)
-
-
-@pytest.fixture(autouse=True)
-def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave out what waits in real time."""
-    monkeypatch.setattr(openai_client, "RETRIES", 0)
-
-
-@pytest.fixture
-async def endpoint() -> AsyncIterator[Endpoint]:
-    endpoint = Endpoint()
-    app = web.Application()
-    app.router.add_post("/v1/chat/completions", endpoint.serve)
-    server = TestServer(app)
-    await server.start_server()
-    endpoint.url = str(server.make_url("/v1"))
-    yield endpoint
-    await server.close()
-
-
-def piece(text: str | None, finish: str | None = None) -> str:
-    return json.dumps({"choices": [{"index": 0, "delta": {"content": text}, "finish_reason": finish}]})
-
-
-def streaming(
-    *events: str, cut: bool = False, content_type: str = "text/event-stream; charset=utf-8"
-) -> Handler:
-    """Return a handler that streams ``events``, and with ``cut`` drops the connection after them."""
-
-    async def handle(request: web.Request) -> web.StreamResponse:
-        response = web.StreamResponse(headers={"Content-Type": content_type})
-        await response.prepare(request)
-        for event in events:
-            await response.write(f"data: {event}\n\n".encode())
-        if cut and request.transport is not None:
-            request.transport.close()
-        return response
-
-    return handle
-
-
-def answering(status: int, body: Any) -> Handler:
-    async def handle(_request: web.Request) -> web.StreamResponse:
-        if isinstance(body, str):
-            return web.Response(status=status, text=body, content_type="text/html")
-        return web.json_response(body, status=status)
-
-    return handle
-
-
-def prompt(text: str = "hello", **fields: Any) -> Prompt:
-    return Prompt(text=text, session_key="k", session_id="s", run_id="r", **fields)
-
-
-async def answer(agent: OpenAIAgent, asked: Prompt | None = None) -> str:
-    return "".join([text async for text in agent.reply(asked or prompt())])
-
-
-async def collect(agent: OpenAIAgent, pieces: list[str]) -> None:
-    async for text in agent.reply(prompt()):
-        pieces.append(text)  # noqa: PERF401  # what came before an error counts
-
-
-async def failing(agent: OpenAIAgent) -> tuple[str, str]:
-    """Return the text that came before the failure, and its message."""
-    pieces: list[str] = []
-    with pytest.raises(AgentError) as caught:
-        await collect(agent, pieces)
-    assert KEY not in str(caught.value)
-    assert len(str(caught.value)) < 500
-    return "".join(pieces), str(caught.value)
+from tests.host.embedded.endpoint import (
+    KEY,
+    Endpoint,
+    Handler,
+    answer,
+    answering,
+    failing,
+    piece,
+    prompt,
+    streaming,
+)
 
 
 async def test_the_answer_streams_piece_by_piece(endpoint: Endpoint) -> None:
@@ -419,7 +335,8 @@ def test_a_base_url_that_is_none_is_refused_without_being_shown(base_url: str) -
     assert "host:port" not in str(caught.value)
 
 
-async def test_an_endpoint_that_is_not_there_is_a_clear_error() -> None:
+async def test_an_endpoint_that_is_not_there_is_a_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(openai_client, "RETRIES", 0)
     with socket.socket() as taken:  # bound and not listening: nobody else can answer there
         taken.bind(("127.0.0.1", 0))
         agent = OpenAIAgent(f"http://127.0.0.1:{taken.getsockname()[1]}/v1", "tiny", SecretStr(KEY))
