@@ -10,7 +10,7 @@ import pytest
 WATCHED = frozenset(
     {
         *("aiohttp", "click", "cryptography", "imagesize", "json5", "msgpack", "msgspec", "pluggy"),
-        *("prometheus_client", "pydantic", "pytest", "websockets", "yarl"),
+        *("httpx2", "openai", "prometheus_client", "pydantic", "pytest", "websockets", "yarl"),
         *("asyncio", "sqlite3", "ssl"),
     }
 )

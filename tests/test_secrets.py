@@ -36,6 +36,7 @@ from openclaw_channel_octo.wire.client import Credentials
 from tests.processes import processes_with
 from tests.programs import Start, stopped, write
 from tests.runtime.rig import ANN, HELPER, TOKEN, Rig, python_agent
+from tests.runtime.turn.model_server import NOT_AGAIN
 from tests.serving import serving
 from tests.until import until
 from tests.wire.vectors import CONNECT
@@ -236,7 +237,8 @@ async def test_a_model_that_quotes_key_and_prompt_in_its_error_leaks_neither(
     async def complain(request: web.Request) -> web.Response:
         said = f"{request.headers['Authorization']} sent {await request.text()}"
         messages = (await request.json())["messages"]
-        return web.json_response({"error": {"message": f"{messages[-1]['content']} {said}"}}, status=status)
+        answer = {"error": {"message": f"{messages[-1]['content']} {said}"}}
+        return web.json_response(answer, status=status, headers=NOT_AGAIN)
 
     async with serving("/v1/chat/completions", complain) as url:
         agent = {"kind": "openai", "baseUrl": f"{url}/v1", "model": "m", "apiKey": API_KEY}

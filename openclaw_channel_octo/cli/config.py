@@ -42,7 +42,7 @@ def check(file: Path, *, as_json: bool, resolve: bool) -> None:
         _refuse(file, error.problems, as_json=as_json)
     if loaded.unreadable:
         _refuse(file, loaded.unreadable, as_json=as_json)
-    warnings = [*loaded.warnings, *not_installed(loaded.config.metrics)]
+    warnings = [*loaded.warnings, *not_installed(loaded.config)]
     variables = _variables_of_agent(loaded.config)
     if as_json:
         told = {"ok": True, "warnings": warnings, **report(loaded.config), "agentVariables": variables}

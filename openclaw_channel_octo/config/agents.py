@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, PrivateAttr, SecretStr
 
@@ -22,6 +22,10 @@ __all__ = [
 
 _HALF = re.compile(r"[\ud800-\udfff]")
 """Half a surrogate pair, which UTF-8 has no form for."""
+
+_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_HEADER_VALUE = re.compile(r"[\x20-\x7e\t]*")
+_OWN_FIELDS = {"messages", "model", "stream", "tools", "tool_choice", "n"}
 
 
 def nameable(path: Path) -> Path:
@@ -43,6 +47,21 @@ def _variables(env: Mapping[str, str]) -> Mapping[str, str]:
     if any("\0" in text or _HALF.search(text) for pair in env.items() for text in pair):
         raise ValueError("neither a variable's name nor its value may hold NUL or half a character")
     return env
+
+
+def _headers(headers: Mapping[str, SecretStr]) -> Mapping[str, SecretStr]:
+    if not all(map(_HEADER_NAME.fullmatch, headers)):
+        raise ValueError("a header's name may hold letters, digits and !#$%&'*+-.^_`|~")
+    for value in headers.values():
+        if not _HEADER_VALUE.fullmatch(value.get_secret_value()):
+            raise ValueError("a header's value may hold printable ASCII characters only")
+    return headers
+
+
+def _extra_body(body: Mapping[str, Any]) -> Mapping[str, Any]:
+    if taken := sorted(_OWN_FIELDS & body.keys()):
+        raise ValueError(f"must not hold what is set here: {', '.join(taken)}")
+    return body
 
 
 class EchoAgentConfig(FrozenModel):
@@ -93,6 +112,14 @@ class OpenAIAgentConfig(FrozenModel):
         model: the model's name there.
         api_key: bearer key, ``None`` where the endpoint takes none.
         system_prompt: instructions put before every conversation, possibly empty.
+        temperature: of the model's choices, ``None`` for its own.
+        max_tokens: most tokens of an answer, ``None`` for the endpoint's own limit.
+        history_messages: most earlier messages of the conversation in a request, 0 for none.
+        pictures: whether the model is shown pictures that came with a message.
+        tools: whether the model may act in the chat for the person who asked.
+        tool_rounds: most times it may look at results of its tools before it has to answer.
+        headers: sent with every request.
+        body: fields added to every request as they are; may hold secrets, so not in ``repr``.
     """
 
     kind: Literal["openai"] = "openai"
@@ -100,6 +127,14 @@ class OpenAIAgentConfig(FrozenModel):
     model: Annotated[str, Field(min_length=1)]
     api_key: SecretStr | None = None
     system_prompt: str = ""
+    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
+    max_tokens: Annotated[int, Field(ge=1)] | None = None
+    history_messages: Annotated[int, Field(ge=0, le=200)] = 20
+    pictures: bool = True
+    tools: bool = True
+    tool_rounds: Annotated[int, Field(ge=1, le=100)] = 8
+    headers: Annotated[Mapping[str, SecretStr], AfterValidator(_headers)] = Field(default_factory=dict)
+    body: Annotated[Mapping[str, Any], AfterValidator(_extra_body)] = Field(default_factory=dict, repr=False)
 
 
 AgentConfig = Annotated[

@@ -285,6 +285,13 @@ def _agent(raw: object, around: SecretContext, findings: Findings) -> FrozenMode
     if "apiKey" in block and "api_key" in model.model_fields:
         found = read_secret(key, join(_AGENT_PATH, "apiKey"), around, findings)
         block["apiKey"] = found.value if found else None
+    if isinstance(block.get("headers"), Mapping) and "headers" in model.model_fields:
+        path = join(_AGENT_PATH, "headers")
+        headers = {
+            name: read_secret(value, join(path, str(name)), around, findings)
+            for name, value in block["headers"].items()
+        }
+        block["headers"] = {name: secret.value for name, secret in headers.items() if secret}
     return findings.validate(model, block, _AGENT_PATH)
 
 

@@ -307,6 +307,6 @@ class OctoConfig(FrozenModel):
             case GatewayHostConfig() as host:
                 own = (host.token, host.password)
             case EmbeddedHostConfig(agent=OpenAIAgentConfig() as agent):
-                own = (agent.api_key,)
+                own = (agent.api_key, *agent.headers.values())
         found = (*(bot.token for bot in self.accounts.values()), *own)
         return tuple(secret for secret in found if secret is not None and secret.get_secret_value())

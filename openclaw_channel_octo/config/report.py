@@ -64,9 +64,15 @@ def _agent(agent: AgentConfig) -> dict[str, Any]:
             more = f" [+{len(arguments)} hidden]" if arguments else ""
             return {**shown, "command": program + more, "env": dict.fromkeys(agent.env, "[set]")}
         case OpenAIAgentConfig():
-            shown = agent.model_dump(mode="json", by_alias=True, exclude={"api_key", "system_prompt"})
-            prompt = f"[{len(agent.system_prompt)} characters]"
-            return {**shown, "apiKey": _secret(agent.api_key), "systemPrompt": prompt}
+            hidden = {"api_key", "system_prompt", "headers", "body"}
+            shown = agent.model_dump(mode="json", by_alias=True, exclude=hidden, exclude_none=True)
+            return {
+                **shown,
+                "apiKey": _secret(agent.api_key),
+                "systemPrompt": f"[{len(agent.system_prompt)} characters]",
+                "headers": {name: _secret(value) for name, value in agent.headers.items()},
+                "body": dict.fromkeys(agent.body, "[set]"),
+            }
         case _:
             return agent.model_dump(mode="json", by_alias=True)
 

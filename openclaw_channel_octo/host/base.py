@@ -4,10 +4,10 @@ A host implements `AgentHost`. A channel hands it one `Turn` for each inbound me
 `TurnEvent`. Ids (message, run, session) are strings here; times are Unix milliseconds.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import ClassVar, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from msgspec import Struct
 
@@ -19,6 +19,8 @@ __all__ = [
     "AgentHost",
     "AsksApprovals",
     "Block",
+    "ChatTool",
+    "ChatTools",
     "Delta",
     "Failed",
     "Final",
@@ -27,6 +29,7 @@ __all__ = [
     "Recovery",
     "Sender",
     "Skipped",
+    "TakesChatTools",
     "ToolNote",
     "Turn",
     "TurnEvent",
@@ -244,6 +247,39 @@ class AgentHost(Protocol):
 
     async def reset(self, session_key: str) -> SessionSnapshot:
         """Give the conversation a new, empty memory; return the new session. Raises `HostError`."""
+
+
+class ChatTool(Struct, frozen=True, kw_only=True):
+    """Something an agent can do in the chat beside answering, described for a model.
+
+    Attributes:
+        name: letters, digits and underscores.
+        description: what it does, and when to use it.
+        parameters: JSON schema of its parameters, an object.
+    """
+
+    name: str
+    description: str
+    parameters: Mapping[str, Any]
+
+
+class ChatTools(Protocol):
+    """What agents in this process can do in the chat; a channel lends it to a host that `TakesChatTools`."""
+
+    @property
+    def tools(self) -> Sequence[ChatTool]:
+        """What there is."""
+
+    async def call(self, ticket: str, name: str, parameters: Mapping[str, Any]) -> str:
+        """Do it for the person whose run has the ticket (`Turn.ticket`); return words for the model, also of errors."""
+
+
+@runtime_checkable
+class TakesChatTools(Protocol):
+    """What an `AgentHost` also is whose agents run in this process and act by `ChatTools`."""
+
+    def take_tools(self, tools: ChatTools) -> None:
+        """Take what agents of later turns can do in the chat; the last ones count."""
 
 
 @runtime_checkable

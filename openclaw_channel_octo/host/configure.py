@@ -47,7 +47,7 @@ def host_from_config(
 
     Raises:
         HostError: the embedded host's agent id cannot name a folder.
-        ConfigError: its agent's command is empty, or its base URL is none.
+        ConfigError: its agent's command is empty, its base URL is none, or its library is not installed.
     """
     if isinstance(config, GatewayHostConfig):
         return gateway_from_config(config, clock)
@@ -72,7 +72,7 @@ def agent_from_config(config: "AgentConfig", state_dir: Path) -> "Agent":
         state_dir: the host's folder, told to agents that are programs, which are noted there while they run.
 
     Raises:
-        ConfigError: the agent's command is empty, or its base URL is none.
+        ConfigError: the agent's command is empty, its base URL is none, or its library is not installed.
     """
     match config:
         case EchoAgentConfig():
@@ -97,7 +97,17 @@ def agent_from_config(config: "AgentConfig", state_dir: Path) -> "Agent":
                 model=config.model,
                 api_key=config.api_key,
                 system_prompt=config.system_prompt,
+                history_messages=config.history_messages,
+                pictures=config.pictures,
+                tools=config.tools,
+                tool_rounds=config.tool_rounds,
+                headers=config.headers,
+                body={**_set(temperature=config.temperature, max_tokens=config.max_tokens), **config.body},
             )
+
+
+def _set(**fields: float | None) -> dict[str, float]:
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 def gateway_from_config(config: GatewayHostConfig, clock: Clock | None = None) -> "GatewayHost":

@@ -45,7 +45,7 @@ _OURS = re.compile(
     r"\[ ?(?:§ ?\w{6}"
     r"|(?:image|gif|voice|video|file)\b[^\]]*(?::|$)"
     r"|quoted message from|said here|notes the members|people here|[0-9]+ people are here"
-    r"|end of (?:the |what was said)|you are shown text only|earlier messages of|messages of another"
+    r"|end of (?:the |what was said)|you are shown (?:text|pictures) only|earlier messages of|messages of another"
     r"|(?:图片|gif|语音消息|视频|文件|表情|位置信息|名片|合并转发|富文本|卡片|空消息|系统消息|消息过长"
     r"|未知消息类型|无法解析的消息|无法显示的消息|无法解密的消息|指令消息|组织邀请|文档分享|截屏|总结"
     r"|有文件未能读取)(?!\w)"

@@ -15,7 +15,7 @@ from openclaw_channel_octo.clock import Clock, SystemClock, within
 from openclaw_channel_octo.config.load import select_accounts
 from openclaw_channel_octo.config.model import OctoConfig
 from openclaw_channel_octo.errors import ConfigError, HostError, RequestDenied
-from openclaw_channel_octo.host.base import AgentHost, Turn
+from openclaw_channel_octo.host.base import AgentHost, TakesChatTools, Turn
 from openclaw_channel_octo.host.files import claim_state_folder
 from openclaw_channel_octo.observe.logs import BotLog, redacted
 from openclaw_channel_octo.observe.metrics import Meter
@@ -24,6 +24,7 @@ from openclaw_channel_octo.rest.attempts import Origin
 from openclaw_channel_octo.rest.client import BotApi
 from openclaw_channel_octo.rest.media_folder import MediaFolder
 from openclaw_channel_octo.runtime.actions.actions import AgentActions
+from openclaw_channel_octo.runtime.actions.calls import AgentTools
 from openclaw_channel_octo.runtime.actions.types import ActionContext, requester_of
 from openclaw_channel_octo.runtime.background import uninterrupted
 from openclaw_channel_octo.runtime.bot import Bot
@@ -322,6 +323,8 @@ class OctoChannel:
             await journal.close()
             raise
         self._hidden.enter_context(redacted(*self._config.secrets()))
+        if isinstance(host, TakesChatTools):
+            host.take_tools(AgentTools(self.outbound_with))
         self._shared = ChannelContext(
             host=host,
             routing=settings.routing,

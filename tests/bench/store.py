@@ -14,8 +14,9 @@ from typing import Any
 from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.host.embedded.agents import EchoAgent
 from openclaw_channel_octo.host.embedded.host import EmbeddedHost
+from openclaw_channel_octo.host.embedded.memory import history
 from openclaw_channel_octo.host.embedded.session_file import Change, SessionFile
-from openclaw_channel_octo.host.embedded.transcript import Message, Transcript, read_history
+from openclaw_channel_octo.host.embedded.transcript import Message, Transcript
 from openclaw_channel_octo.ids import ChannelRef
 from openclaw_channel_octo.session.guard import Situation, plan
 from openclaw_channel_octo.store.database import open_database
@@ -193,7 +194,7 @@ def _remembers(size: int) -> float:
 def _remember(folder: Path, said: Message) -> None:
     transcript = Transcript(folder, "s")
     before = transcript.append(said, row_id="2", now_ms=0, sync=False)
-    read_history(transcript, before)
+    history(transcript, before)
     transcript.append(said, row_id="3", now_ms=0)
 
 

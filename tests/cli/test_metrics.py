@@ -145,16 +145,34 @@ def test_addresses_of_both_kinds_are_taken_and_shown(tmp_path: Path) -> None:
         parse_config({**config, "metrics": {"lisen": "127.0.0.1:9464"}}, base=tmp_path)
 
 
-def test_without_the_library_the_program_says_what_to_install(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("library", "ours", "extra", "settings"),
+    [
+        (
+            "prometheus_client",
+            "openclaw_channel_octo.control.prometheus",
+            "metrics",
+            {"metrics": {"listen": "127.0.0.1:0"}},
+        ),
+        (
+            "openai",
+            "openclaw_channel_octo.host.embedded.openai_client",
+            "openai",
+            {"host": {"agent": {"kind": "openai", "baseUrl": "http://127.0.0.1:9/v1", "model": "m"}}},
+        ),
+    ],
+)
+def test_without_a_library_the_program_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, library: str, ours: str, extra: str, settings: Any
 ) -> None:
-    monkeypatch.setitem(sys.modules, "openclaw_channel_octo.control.prometheus", None)
-    metrics = {"listen": "127.0.0.1:0"}
-    file = write(tmp_path, {"channels": {"octo": {"botToken": TOKEN}}, "metrics": metrics})
+    monkeypatch.setitem(sys.modules, library, None)
+    for name in (ours, "openclaw_channel_octo.host.embedded.openai"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    file = write(tmp_path, {"channels": {"octo": {"botToken": TOKEN}}, **settings})
     for command, exit_code in (
         (["run", "--config"], 2),
         (["doctor", "--config"], 2),
         (["config", "check"], 0),
     ):
         result = call(*command, file, code=exit_code)
-        assert "openclaw-channel-octo[metrics]" in result.output
+        assert f"pip install 'openclaw-channel-octo[{extra}]'" in result.output

@@ -85,11 +85,43 @@ def test_an_openai_agent_takes_its_key_from_a_reference(parse: Parse) -> None:
     assert (found.base_url, found.system_prompt) == ("https://models.example/v1", "")
 
 
+def test_an_openai_agent_takes_settings_of_requests(parse: Parse) -> None:
+    agent = {
+        "kind": "openai",
+        "baseUrl": "https://models.example/v1",
+        "model": "m",
+        "temperature": 0.2,
+        "maxTokens": 500,
+        "historyMessages": 0,
+        "pictures": False,
+        "headers": {"X-Key": {"source": "env", "id": "KEY"}, "X-Title": "bot"},
+        "body": {"reasoning_effort": "low"},
+    }
+    loaded = parse(OCTO, {"agent": agent}, {"KEY": "sk-PLANTED"})
+    found = embedded(loaded).agent
+    assert isinstance(found, OpenAIAgentConfig)
+    assert {name: value.get_secret_value() for name, value in found.headers.items()} == {
+        "X-Key": "sk-PLANTED",
+        "X-Title": "bot",
+    }
+    assert (found.temperature, found.max_tokens, found.history_messages, found.pictures) == (
+        0.2,
+        500,
+        0,
+        False,
+    )
+    assert dict(found.body) == {"reasoning_effort": "low"}
+    assert "sk-PLANTED" in [secret.get_secret_value() for secret in loaded.config.secrets()]
+
+
 def test_an_openai_agent_needs_no_key(parse: Parse) -> None:
     agent = {"kind": "openai", "baseUrl": "http://localhost:11434/v1", "model": "m"}
     found = embedded(parse(OCTO, {"agent": agent})).agent
     assert isinstance(found, OpenAIAgentConfig)
     assert found.api_key is None
+
+
+MODEL = {"kind": "openai", "model": "m", "baseUrl": "https://h"}
 
 
 @pytest.mark.parametrize(("own", "budget_s"), [({"dispatchTimeoutMs": 90_500}, 90.5), ({}, 0.5)])
@@ -141,6 +173,15 @@ def test_a_bots_own_timeout_wins_over_the_hosts(parse: Parse, own: dict[str, int
             "host.agent.apiKey: unkno",
         ),
         ({"agent": {"kind": "openai", "model": "m"}}, "host.agent.baseUrl: missing"),
+        ({"agent": {**MODEL, "temperature": 3}}, "host.agent.temperature: must be at most 2"),
+        ({"agent": {**MODEL, "headers": {"a b": "x"}}}, "host.agent.headers: a header's name may hold"),
+        ({"agent": {**MODEL, "headers": {"a": "PLANTED\n"}}}, "host.agent.headers"),
+        ({"agent": {**MODEL, "headers": {"a": ["PLANTED"]}}}, "host.agent.headers.a: "),
+        ({"agent": {**MODEL, "headers": "PLANTED"}}, "host.agent.headers: must be an object"),
+        (
+            {"agent": {**MODEL, "body": {"stream": False}}},
+            "host.agent.body: must not hold what is set here: stream",
+        ),
         (
             {"agent": {"kind": "openai", "model": "m", "baseUrl": "https://u:PLANTED@h"}},
             "host.agent.baseUrl: must carry no user name, password or fragment",

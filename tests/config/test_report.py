@@ -19,6 +19,8 @@ OPENAI = {
     "model": "m",
     "apiKey": "sk-PLANTED3",
     "systemPrompt": "PLANTED4",
+    "headers": {"X-Key": "PLANTED10"},
+    "body": {"user": "PLANTED11"},
 }
 
 

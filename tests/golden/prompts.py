@@ -6,7 +6,7 @@ from pathlib import Path
 from openclaw_channel_octo.host.base import MediaItem, Sender, Turn
 from openclaw_channel_octo.host.embedded.agents import Prompt
 from openclaw_channel_octo.host.embedded.command import _input
-from openclaw_channel_octo.host.embedded.openai import OpenAIAgent
+from openclaw_channel_octo.host.embedded.openai_messages import messages_of
 from openclaw_channel_octo.host.embedded.transcript import Message
 from openclaw_channel_octo.host.gateway.prompt import question_of, system_prompt_of
 from openclaw_channel_octo.message.history import Said, history_block, notes_block
@@ -67,7 +67,7 @@ def shown(asked: Turn) -> dict[str, str]:
         media=asked.media,
         conversation=asked.conversation,
     )
-    messages = OpenAIAgent("http://127.0.0.1/v1", "m", system_prompt="You help.")._messages(prompt)
+    messages = messages_of(prompt, "You help.", history=before)
     return {
         "standard input of a program": _input(prompt),
         "messages to a model": "\n".join(

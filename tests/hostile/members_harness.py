@@ -9,7 +9,7 @@ from typing import Any
 from openclaw_channel_octo.host.base import MediaItem, Sender, Turn
 from openclaw_channel_octo.host.embedded.agents import Prompt
 from openclaw_channel_octo.host.embedded.command import _input
-from openclaw_channel_octo.host.embedded.openai import OpenAIAgent
+from openclaw_channel_octo.host.embedded.openai_messages import messages_of
 from openclaw_channel_octo.host.gateway.prompt import question_of
 from openclaw_channel_octo.message.history import Said, history_block, notes_block, people_block
 from openclaw_channel_octo.message.inline import inlined, missing
@@ -107,8 +107,7 @@ def check_prompt(data: bytes) -> None:
     rendered = render(payload, own_name="Helper", mark=MARK)
     turn = _turn(rendered.text, rendered.quote, notes, name, file)
     shown = [_input(_prompt(turn)), question_of(turn)]
-    model = OpenAIAgent("http://127.0.0.1/v1", "m")
-    shown += [message["content"] for message in model._messages(_prompt(turn))]
+    shown += [message["content"] for message in messages_of(_prompt(turn))]
     for text in shown:
         text.encode()
         for line, imitation in zip(text.split("\n"), imitates(text), strict=True):

@@ -85,7 +85,16 @@ def environment() -> str:
     folder = CACHE / "wheel"
     venv.create(folder, clear=True)
     python = str(folder / "bin" / "python")
-    run(sys.executable, "-m", "pip", "--python", python, "install", "--quiet", f"{wheel()}[json5,metrics]")
+    run(
+        sys.executable,
+        "-m",
+        "pip",
+        "--python",
+        python,
+        "install",
+        "--quiet",
+        f"{wheel()}[json5,metrics,openai]",
+    )
     return python
 
 

@@ -121,9 +121,9 @@ async def _look(
         _part("state folder", _state(loaded.config, bots)),
         *(_part(bot.account_id, in_turn(bot)) for bot in bots),
     )
-    for problem in not_installed(loaded.config.metrics):
-        words = problem.removeprefix("metrics: ")
-        found.append(error("metrics", words, "the bots do not start without it"))
+    for problem in not_installed(loaded.config):
+        subject, _, words = problem.partition(": ")
+        found.append(error(subject, words, "the bots do not start without it"))
     about = fine("version", f"openclaw-channel-octo {__version__}, Python {sys.version.split()[0]}")
     return [*found, *(each for part in several for each in part), about]
 

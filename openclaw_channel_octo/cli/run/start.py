@@ -6,11 +6,19 @@ import resource
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from importlib import import_module
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
 from openclaw_channel_octo.clock import Clock
-from openclaw_channel_octo.config.model import BotConfig, EmbeddedHostConfig, GatewayHostConfig, MetricsConfig
+from openclaw_channel_octo.config.agents import OpenAIAgentConfig
+from openclaw_channel_octo.config.model import (
+    BotConfig,
+    EmbeddedHostConfig,
+    GatewayHostConfig,
+    MetricsConfig,
+    OctoConfig,
+)
 from openclaw_channel_octo.errors import ConfigError, HostError
 from openclaw_channel_octo.runtime.channel import ChannelStatus
 
@@ -142,13 +150,19 @@ def meter_for(config: MetricsConfig | None) -> "PrometheusMeter | None":
     return PrometheusMeter()
 
 
-def not_installed(config: MetricsConfig | None) -> tuple[str, ...]:
-    """Return what the configured metrics need and this machine does not have."""
+def not_installed(config: OctoConfig) -> tuple[str, ...]:
+    """Return what the configured metrics and agent need and this machine does not have."""
+    problems: tuple[str, ...] = ()
     try:
-        meter_for(config)
+        meter_for(config.metrics)
     except ConfigError as error:
-        return error.problems
-    return ()
+        problems += error.problems
+    if isinstance(config.host, EmbeddedHostConfig) and isinstance(config.host.agent, OpenAIAgentConfig):
+        try:
+            import_module("openclaw_channel_octo.host.embedded.openai_client")
+        except ConfigError as error:
+            problems += error.problems
+    return problems
 
 
 @asynccontextmanager

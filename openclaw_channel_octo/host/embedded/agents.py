@@ -81,7 +81,8 @@ class Prompt(SecretStruct, frozen=True, kw_only=True):
 class Agent(Protocol):
     """Answers prompts.
 
-    One with a false ``reads_history`` gets prompts without a history, which is not read for it then.
+    One may have ``history_messages``, the most earlier messages in its prompts, 40 by default. For an agent with 0 none
+    is read.
     """
 
     def reply(self, prompt: Prompt) -> AsyncIterator[str]:
@@ -106,7 +107,7 @@ class StartedAgent(Protocol):
 class EchoAgent:
     """Answers with the request itself; for trying things out."""
 
-    reads_history = False
+    history_messages = 0
 
     async def reply(self, prompt: Prompt) -> AsyncIterator[str]:
         """Yield the text of the request."""

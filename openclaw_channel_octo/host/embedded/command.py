@@ -65,7 +65,7 @@ class CommandAgent:
         ConfigError: the command is empty.
     """
 
-    reads_history = False
+    history_messages = 0
 
     def __init__(
         self,

@@ -18,19 +18,22 @@ from openclaw_channel_octo.clock import Clock, within
 from openclaw_channel_octo.errors import HostError
 from openclaw_channel_octo.host.base import (
     Accepted,
+    ChatTools,
     Delta,
     Failed,
     Final,
     MediaItem,
     Recovery,
     Skipped,
+    TakesChatTools,
     Turn,
     TurnEvent,
 )
-from openclaw_channel_octo.host.embedded import rows
+from openclaw_channel_octo.host.embedded import memory, rows
 from openclaw_channel_octo.host.embedded.agents import Agent, AgentError, Prompt, StartedAgent, fit_to_show
+from openclaw_channel_octo.host.embedded.memory import Said
 from openclaw_channel_octo.host.embedded.store import SessionStore
-from openclaw_channel_octo.host.embedded.transcript import Message, Said, Transcript, is_safe_id, read_history
+from openclaw_channel_octo.host.embedded.transcript import Message, Transcript, is_safe_id
 from openclaw_channel_octo.host.fields import snapshot_of, text
 from openclaw_channel_octo.host.files import claim_state_folder, private_folder
 from openclaw_channel_octo.host.locks import owner_lock
@@ -127,7 +130,7 @@ class EmbeddedHost:
         self._owner = owner_lock(state_dir)
         self._store = SessionStore(self._folder / "sessions.json", clock=clock)
         self._agent = agent
-        self._reads_history: bool = getattr(agent, "reads_history", True)
+        self._history_messages: int = getattr(agent, "history_messages", memory.HISTORY_MESSAGES)
         self._clock = clock
         self._timeout_s = timeout_s
         self._strict = strict
@@ -166,6 +169,11 @@ class EmbeddedHost:
         finally:
             await self._store.close()
             self._owner.release()
+
+    def take_tools(self, tools: ChatTools) -> None:
+        """Pass on what the agent can do in the chat, to one that can do anything."""
+        if isinstance(self._agent, TakesChatTools):
+            self._agent.take_tools(tools)
 
     async def ready(self) -> None:
         """Return at once: this host is ready whenever it is started."""
@@ -268,8 +276,10 @@ class EmbeddedHost:
         # Unless the agent gets to an end of its own, the loop is being torn down around us.
         status, error = Status.INTERRUPTED, STOPPED[Status.INTERRUPTED]
         try:
-            remember = partial(read_history, transcript, before)
-            history = await asyncio.to_thread(remember) if self._reads_history else ()
+            asked_again = turn.message_id if turn.attempt > 1 else ""
+            remember = partial(memory.history, transcript, before, asked=asked_again)
+            messages = self._history_messages
+            history = await asyncio.to_thread(remember, messages=messages) if messages else ()
             run.events.put_nowait(Accepted(turn.run_id))
             prompt = _prompt(turn, transcript.session_id, history)
             status, error = await self._answer(run, prompt, remember)
@@ -284,7 +294,12 @@ class EmbeddedHost:
     def _asked(self, run: _Run, session_id: str) -> Said:
         turn = run.turn
         request = Message(
-            role="user", text=turn.text, sender=turn.sender.name, context=turn.context, mark=turn.mark
+            role="user",
+            text=turn.text,
+            sender=turn.sender.name,
+            context=turn.context,
+            mark=turn.mark,
+            message_id=turn.message_id,
         )
         # not synced: should it be lost in a power cut, the journal has the message, and the turn runs again
         return Said(
@@ -293,6 +308,7 @@ class EmbeddedHost:
             row_id=self._clock.new_id(),
             now_ms=run.started_at,
             sync=False,
+            again=turn.attempt > 1,
         )
 
     async def _answer(

@@ -1,306 +1,192 @@
 """An agent behind any OpenAI-compatible ``/chat/completions`` endpoint."""
 
 import asyncio
-import json
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+import logging
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
-from http import HTTPStatus
 from typing import Any
 
-import aiohttp
+from msgspec import Struct
+from msgspec.structs import replace
 from pydantic import SecretStr
-from yarl import URL
 
-from openclaw_channel_octo.config.base import names_host
-from openclaw_channel_octo.errors import ConfigError
-from openclaw_channel_octo.host.embedded.agents import MAX_OUTPUT, AgentError, Prompt, one_line
-from openclaw_channel_octo.host.embedded.transcript import Message
-from openclaw_channel_octo.host.fields import mapping
-from openclaw_channel_octo.message.marks import explanation, marked, remarked
-from openclaw_channel_octo.message.text import indented, label
+from openclaw_channel_octo.host.base import ChatTool, ChatTools
+from openclaw_channel_octo.host.embedded.agents import AgentError, Prompt
+from openclaw_channel_octo.host.embedded.openai_client import EndpointError, ModelEndpoint
+from openclaw_channel_octo.host.embedded.openai_messages import messages_of, pictures_of
+from openclaw_channel_octo.host.embedded.openai_refusals import Refusal, refusal_of
+from openclaw_channel_octo.host.embedded.openai_tools import ModelRound, with_short_results
 
-__all__ = ["OpenAIAgent", "SseParser", "is_stream"]
+__all__ = ["OpenAIAgent"]
 
-CONNECT_S = 30.0
-SILENCE_S = 300.0
-"""Longest pause of an endpoint in the middle of an answer; slow local models think for minutes."""
+_log = logging.getLogger(__name__)
 
-AFTER_END_S = 5.0
-"""Longest pause after an answer was called complete: some servers say so with every piece, others never close."""
+HISTORY_MESSAGES = 20
+"""Earlier messages of the conversation in a request, unless something else is asked for."""
 
-MAX_ERROR_BODY = 16 * 1024
-MAX_DETAIL = 300
-MAX_EVENT = 1024 * 1024
-"""Most bytes of one event of a stream."""
-HISTORY_LIMIT = 20
-"""Most earlier messages of the conversation in a request."""
-MAX_NAME = 64
-UNSEEN = "You are shown text only: of pictures, recordings and other files you know what is written above, no more."
-"""Said with a message that brings files, so that no model makes up what it cannot see."""
-_MARK = b"\xef\xbb\xbf"
-_BEGINNINGS = (b"data:", b"event:", b"id:", b"retry:", b":")
+TOOL_ROUNDS = 8
+"""Times a model may look at results of its tools, unless something else is asked for."""
+
+
+class _Ask(Struct, frozen=True):
+    """What of a prompt is sent.
+
+    Attributes:
+        history: number of earlier messages.
+        context: whether what was said around the request.
+        pictures: of `pictures_of`.
+        tools: whether tools are offered.
+        short: whether results of tools are cut short.
+    """
+
+    history: int
+    context: bool = True
+    pictures: tuple[str, ...] = ()
+    tools: bool = False
+    short: bool = False
 
 
 class OpenAIAgent:
     """Asks a model endpoint; streams the answer where the endpoint does.
+
+    Where the model refuses a request because it is too long, the same turn asks again with half of the earlier
+    messages, a quarter, none, then without what was said around the request, without pictures, and at last with short
+    results of tools. Where it takes no pictures or no tools, it is asked again without.
 
     Args:
         base_url: up to and without ``/chat/completions``, such as ``http://127.0.0.1:11434/v1``.
         model: the model's name there.
         api_key: sent as bearer token; ``None`` for endpoints without one.
         system_prompt: the first message of every request, left out when empty.
+        history_messages: most earlier messages of the conversation in a request.
+        pictures: whether pictures that came with a message are shown to the model.
+        tools: whether the model may act in the chat, by the tools of `take_tools`.
+        tool_rounds: most times it may look at results of its tools before it has to answer.
+        headers: sent with every request.
+        body: fields added to every request, such as ``temperature``.
 
     Raises:
         ConfigError: the base URL is no HTTP address.
     """
 
-    def __init__(
-        self, base_url: str, model: str, api_key: SecretStr | None = None, system_prompt: str = ""
+    def __init__(  # noqa: PLR0913  # settings, each with a name at every call
+        self,
+        base_url: str,
+        model: str,
+        api_key: SecretStr | None = None,
+        system_prompt: str = "",
+        *,
+        history_messages: int = HISTORY_MESSAGES,
+        pictures: bool = True,
+        tools: bool = True,
+        tool_rounds: int = TOOL_ROUNDS,
+        headers: Mapping[str, SecretStr] | None = None,
+        body: Mapping[str, Any] | None = None,
     ) -> None:
-        self._url = _endpoint(base_url)
+        self._endpoint = ModelEndpoint(base_url, api_key, headers)
         self._model = model
-        self._key = api_key.get_secret_value() if api_key is not None else ""
         self._system_prompt = system_prompt
+        self._sees = pictures
+        self._acts, self._tool_rounds = tools, tool_rounds
+        self._tools: ChatTools | None = None
+        self._body = dict(body or {})
+        self.history_messages = history_messages
 
     def __repr__(self) -> str:
-        return f"OpenAIAgent({str(self._url.origin())!r}, {self._model!r})"
+        return f"OpenAIAgent({self._endpoint.origin!r}, {self._model!r})"
+
+    def take_tools(self, tools: ChatTools) -> None:
+        """Take what the model can do in the chat; see `host.base.TakesChatTools`."""
+        self._tools = tools
 
     async def reply(self, prompt: Prompt) -> AsyncIterator[str]:
-        """Yield the answer as the model writes it.
+        """Yield the answer as the model writes it; what it says between tool calls belongs to it.
 
         Raises:
             AgentError: the endpoint cannot be reached, refuses the request, reports an error, or its answer
                 breaks off or makes no sense.
         """
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S, sock_read=SILENCE_S)
-        headers = {"Authorization": f"Bearer {self._key}"} if self._key else {}
-        body = {"model": self._model, "messages": self._messages(prompt), "stream": True}
-        try:
-            async with (
-                aiohttp.ClientSession(timeout=timeout) as session,
-                session.post(self._url, json=body, headers=headers, allow_redirects=False) as response,
-                aclosing(self._answer(response)) as answer,
-            ):
-                async for text in answer:
-                    yield text
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise AgentError(
-                f"the model endpoint failed: {self._detail(str(error)) or type(error).__name__}"
-            ) from error
-
-    async def _answer(self, response: aiohttp.ClientResponse) -> AsyncGenerator[str, None]:
-        if response.status != HTTPStatus.OK:
-            raise AgentError(await self._refusal(response))
-        pieces: AsyncIterator[bytes] = response.content.iter_any()
-        if response.headers.get("Content-Type", "").partition(";")[0].strip().lower() != "text/event-stream":
-            body = await _read(response, MAX_OUTPUT)
-            if not is_stream(body):
-                yield self._whole(body)
+        pictures = await asyncio.to_thread(pictures_of, prompt.media) if self._sees and prompt.media else ()
+        tools = self._tools if self._acts and prompt.ticket else None
+        ask = _Ask(len(prompt.history), pictures=pictures, tools=tools is not None)
+        done: list[dict[str, Any]] = []
+        rounds, gap = 0, ""
+        while True:
+            said = ModelRound()
+            request = self._request(prompt, ask, done, last=rounds == self._tool_rounds)
+            try:
+                async with aclosing(self._endpoint.pieces(request)) as pieces:
+                    async for piece in pieces:
+                        yield gap + piece.text if piece.text else ""
+                        gap = "" if piece.text else gap
+                        said.add(piece)
+            except EndpointError as error:
+                if said.says_something:
+                    raise
+                ask = _lighter(ask, prompt, error, done)
+                continue
+            if tools is None or not ask.tools or not said.calls_tools or rounds == self._tool_rounds:
                 return
-            pieces = _one(body)
-        finished, room = False, MAX_OUTPUT
-        async with aclosing(_events(pieces)) as events:
-            while (data := await _next(events, finished)) is not None:
-                if data.strip() == "[DONE]":
-                    return
-                text, ended = self._piece(data)
-                finished = finished or ended
-                room -= len(text)
-                if room < 0:
-                    raise AgentError(f"the model's answer is longer than {MAX_OUTPUT} characters")
-                yield text
-        if not finished:
-            raise AgentError(
-                "the model's answer broke off: the stream ended without saying that it is complete"
-            )
+            done += await said.carried_out(tools, prompt.ticket)
+            rounds += 1
+            gap = gap or ("\n\n" if said.says_something else "")
 
-    def _messages(self, prompt: Prompt) -> list[dict[str, str]]:
-        grouped, mark = prompt.conversation != "direct", prompt.mark
-        request = Message(
-            role="user", text=prompt.text, sender=prompt.sender_name, context=prompt.context, mark=mark
+    def _request(
+        self, prompt: Prompt, ask: _Ask, done: Sequence[Mapping[str, Any]], *, last: bool
+    ) -> Mapping[str, Any]:
+        messages = messages_of(
+            prompt,
+            self._system_prompt,
+            history=prompt.history[len(prompt.history) - ask.history :],
+            context=ask.context,
+            pictures=ask.pictures,
+            acts=ask.tools,
         )
-        messages = [
-            {"role": message.role, "content": _spoken(message, grouped, mark)}
-            for message in (*prompt.history[-HISTORY_LIMIT:], request)
-        ]
-        if prompt.media:
-            messages[-1]["content"] += f"\n\n{marked(UNSEEN, mark)}"
-        told = explanation(mark, prompt.notes, *(message["content"] for message in messages))
-        system = "\n\n".join(part for part in (self._system_prompt, told, prompt.notes) if part)
-        return [{"role": "system", "content": system}, *messages] if system else messages
-
-    async def _refusal(self, response: aiohttp.ClientResponse) -> str:
-        status = response.status
-        if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
-            return f"the model endpoint refuses the API key (HTTP {status}): check the configured key"
-        try:
-            answer = mapping(json.loads(await _read(response, MAX_ERROR_BODY)))
-        except (ValueError, RecursionError):
-            answer = {}  # a proxy's page says nothing about the model
-        detail = self._describe(_error(answer))
-        limited = status == HTTPStatus.TOO_MANY_REQUESTS
-        what = "is rate-limiting us or the quota is used up" if limited else "answered with an error"
-        return f"the model endpoint {what} (HTTP {status})" + (f": {detail}" if detail else "")
-
-    def _describe(self, error: Any) -> str:
-        message = mapping(error).get("message", error)
-        return self._detail(message) if isinstance(message, str) else ""
-
-    def _detail(self, text: str) -> str:
-        return one_line(text.replace(self._key, "***") if self._key else text, MAX_DETAIL)
-
-    def _whole(self, body: bytes) -> str:
-        answer = self._decode(body.decode(errors="replace"))
-        choice = _choice(answer)
-        if choice is None:
-            raise AgentError("the model's answer holds no choices: is this an OpenAI-compatible endpoint?")
-        return _text(mapping(choice.get("message")).get("content"))
-
-    def _piece(self, data: str) -> tuple[str, bool]:
-        """Return the text of a part of the stream and whether the answer is complete with it."""
-        if not data.strip():
-            return "", False
-        choice = _choice(self._decode(data))
-        if choice is None:
-            return "", False
-        delta = choice.get("delta") or choice.get("message")
-        return _text(mapping(delta).get("content")), choice.get("finish_reason") is not None
-
-    def _decode(self, text: str) -> Mapping[str, Any]:
-        try:
-            answer = mapping(json.loads(text))
-        except (ValueError, RecursionError):
-            raise AgentError(
-                "the model's answer is not JSON: is this an OpenAI-compatible endpoint?"
-            ) from None
-        if error := _error(answer):
-            raise AgentError(f"the model reports an error: {self._describe(error) or 'no details'}")
-        return answer
+        request = {**self._body, "model": self._model}
+        if ask.tools and self._tools is not None:
+            request |= {"tools": [_described(tool) for tool in self._tools.tools]}
+            request |= {"tool_choice": "none"} if last else {}
+        return request | {"messages": [*messages, *(with_short_results(done) if ask.short else done)]}
 
 
-def is_stream(body: bytes) -> bool:
-    """Return whether an answer is an event stream, whatever its header says: JSON begins otherwise."""
-    return body.removeprefix(_MARK).lstrip(b"\r\n").startswith(_BEGINNINGS)
+def _described(tool: ChatTool) -> Mapping[str, Any]:
+    function = {"name": tool.name, "description": tool.description, "parameters": tool.parameters}
+    return {"type": "function", "function": function}
 
 
-class SseParser:
-    """Turns the bytes of server-sent events into their data, as far as streaming model endpoints use them."""
-
-    def __init__(self) -> None:
-        self._line = bytearray()
-        self._begun = False
-        self._cut = False
-        """Whether the bytes so far end in a carriage return: a newline that follows belongs to it."""
-        self._data: list[bytes] = []
-        self._size = 0
-
-    def feed(self, data: bytes) -> list[str]:
-        """Return the data of the events that ``data`` completed.
-
-        Raises:
-            AgentError: an event is larger than the limit.
-        """
-        if not data:
-            return []
-        rest = data.removeprefix(b"\n") if self._cut else data
-        self._cut = rest.endswith(b"\r")
-        events: list[str] = []
-        for line in rest.splitlines(keepends=True):
-            self._line += line
-            if line.endswith((b"\r", b"\n")):
-                events += self._take()
-        if len(self._line) + self._size > MAX_EVENT:
-            raise AgentError(f"an event of the model's stream is larger than {MAX_EVENT} bytes")
-        return events
-
-    def end(self) -> list[str]:
-        """Return what an end of the stream completes: a last event without its blank line."""
-        return [*self._take(), *self._take()]
-
-    def _take(self) -> list[str]:
-        """Take the line that is complete; return the event that it ends, if it ends one."""
-        line = bytes(self._line).rstrip(b"\r\n")
-        self._line.clear()
-        if not self._begun:
-            line, self._begun = line.removeprefix(_MARK), True
-        if line:
-            field, _, value = line.partition(b":")
-            if field == b"data":
-                self._data.append(value.removeprefix(b" "))
-                self._size += len(value) + 1
-            return []
-        if not self._data:
-            return []
-        event = b"\n".join(self._data).decode(errors="replace")
-        self._data, self._size = [], 0
-        return [event]
+def _lighter(ask: _Ask, prompt: Prompt, error: EndpointError, done: Sequence[object]) -> _Ask:
+    """Return what to ask instead of what was refused; raise the refusal where there is nothing else to ask."""
+    refusal = refusal_of(
+        error.status, error.reason, pictures=bool(ask.pictures), tools=ask.tools and not done
+    )
+    match refusal:
+        case Refusal.PICTURES:
+            _log.warning("run %s: the model takes no pictures: asked again without", prompt.run_id)
+            return replace(ask, pictures=())
+        case Refusal.TOOLS:
+            words = (
+                "run %s: the model takes no tools: asked again without; host.agent.tools switches them off"
+            )
+            _log.warning(words, prompt.run_id)
+            return replace(ask, tools=False)
+        case Refusal.TOO_LONG:
+            return _shorter(ask, prompt, error, done)
+        case None:
+            raise error
 
 
-def _endpoint(base_url: str) -> URL:
-    try:
-        url = URL(base_url)
-    except ValueError:
-        url = URL()
-    if url.scheme not in {"http", "https"} or not names_host(base_url):
-        raise ConfigError("the model's base URL must begin with http:// or https:// and name a host")
-    path = url.path.rstrip("/").removesuffix("/chat/completions") + "/chat/completions"
-    return url.with_path(path).with_query(url.query)
-
-
-async def _one(body: bytes) -> AsyncIterator[bytes]:
-    yield body
-
-
-async def _next(events: AsyncGenerator[str, None], finished: bool) -> str | None:
-    """Return the next event, ``None`` at the end; an answer that is complete may end in any way."""
-    try:
-        async with asyncio.timeout(AFTER_END_S if finished else None):
-            return await anext(events, None)
-    except (aiohttp.ClientError, TimeoutError, OSError):
-        if finished:
-            return None
-        raise
-
-
-async def _events(pieces: AsyncIterator[bytes]) -> AsyncGenerator[str, None]:
-    parser = SseParser()
-    async for data in pieces:
-        for event in parser.feed(data):
-            yield event
-    for event in parser.end():
-        yield event
-
-
-async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:
-    body = bytearray()
-    async for data in response.content.iter_any():
-        body += data
-        if len(body) > limit:
-            return bytes(body[:limit])
-    return bytes(body)
-
-
-def _error(answer: Mapping[str, Any]) -> Any:
-    """Return what an answer says went wrong, itself where it is nothing but an error."""
-    return answer.get("error") or (answer if answer.get("object") == "error" else None)
-
-
-def _choice(answer: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    choices = answer.get("choices")
-    return mapping(choices[0]) if isinstance(choices, list) and choices else None
-
-
-def _text(content: Any) -> str:
-    if isinstance(content, list):
-        return "".join(_text(mapping(part).get("text")) for part in content)
-    return content if isinstance(content, str) else ""
-
-
-def _spoken(message: Message, grouped: bool, mark: str) -> str:
-    """Return a message as the model gets it, behind what was shown around it; lines of the channel with this mark."""
-    name = label(message.sender, MAX_NAME)
-    text, context = (remarked(said, message.mark, mark) for said in (message.text, message.context))
-    if grouped and name and message.role == "user":
-        who = f"{mark} {name}".lstrip()
-        text = f"{who}: {indented(text)}"  # or a line of it could begin with somebody else's name
-    return f"{context}\n\n{text}" if context else text
+def _shorter(ask: _Ask, prompt: Prompt, error: EndpointError, done: Sequence[object]) -> _Ask:
+    total = len(prompt.history)
+    if ask.history:
+        ask = replace(ask, history=next(kept for kept in (total // 2, total // 4, 0) if kept < ask.history))
+        how = f"without {total - ask.history} of {total} earlier messages"
+    elif ask.context and prompt.context:
+        ask, how = replace(ask, context=False), "without what was said around the message"
+    elif ask.pictures:
+        ask, how = replace(ask, pictures=()), "without pictures"
+    elif done and not ask.short:
+        ask, how = replace(ask, short=True), "with short results of tools"
+    else:
+        raise AgentError(f"too long for the model, also without earlier messages: {error}") from None
+    _log.warning("run %s is too long for the model: asked again %s", prompt.run_id, how)
+    return ask

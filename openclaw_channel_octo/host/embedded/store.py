@@ -12,9 +12,10 @@ from msgspec import Struct
 from openclaw_channel_octo.batches import Batches
 from openclaw_channel_octo.clock import Clock, SystemClock
 from openclaw_channel_octo.errors import SessionStoreError
+from openclaw_channel_octo.host.embedded.memory import Said, add_all
 from openclaw_channel_octo.host.embedded.rows import Entry
 from openclaw_channel_octo.host.embedded.session_file import Change, SessionFile
-from openclaw_channel_octo.host.embedded.transcript import Said, Transcript, add_all
+from openclaw_channel_octo.host.embedded.transcript import Transcript
 
 __all__ = ["SessionStore"]
 

@@ -1,10 +1,9 @@
 """Transcripts: what was said in a session, one JSON record a line (openclaw-host §2.1)."""
 
 import json
-import logging
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,11 +13,10 @@ from msgspec import Struct
 
 from openclaw_channel_octo.errors import SessionStoreError
 from openclaw_channel_octo.host.fields import texts_of
-from openclaw_channel_octo.host.files import append_file, dump_json, sync_file
+from openclaw_channel_octo.host.files import append_file, dump_json
 
-__all__ = ["Message", "Said", "Transcript", "add_all", "is_safe_id", "read_history"]
+__all__ = ["Message", "Transcript", "is_safe_id"]
 
-logger = logging.getLogger(__name__)
 
 TAIL_BYTES = 8 * 1024 * 1024
 """Most bytes read from the end of a transcript."""
@@ -46,6 +44,7 @@ class Message(Struct, frozen=True, kw_only=True):
         sender: display name of the person, empty when unknown. Untrusted text.
         context: what was shown around it, as a block of its own; part of the session's memory from then on.
         mark: stands in the channel's lines of text and context, see `Turn.mark`.
+        message_id: of a request, the inbound message's id, empty when unknown.
         error: what went wrong, for an assistant message of a failed run.
         aborted: whether the run was stopped rather than broken.
     """
@@ -55,6 +54,7 @@ class Message(Struct, frozen=True, kw_only=True):
     sender: str = ""
     context: str = ""
     mark: str = ""
+    message_id: str = ""
     error: str = ""
     aborted: bool = False
 
@@ -111,27 +111,40 @@ class Transcript:
         self._known = (append_file(self.path, data, sync=sync), row_id)
         return size
 
-    def history(self, *, messages: int, characters: int, end: int | None = None) -> tuple[Message, ...]:
+    def history(
+        self, *, messages: int, characters: int, end: int | None = None, asked: str = ""
+    ) -> tuple[Message, ...]:
         """Return the end of the conversation, oldest first; lines that cannot be read are passed over.
+
+        A request whose run failed without a word stays until a later one is answered: what broke a run must not break
+        every one after it.
 
         Args:
             messages: most messages.
             characters: most characters of text in all of them.
             end: bytes of the file that count, ``None`` for all.
+            asked: id of the inbound message that is answered now: where the last request is of this id, it and what
+                follows are left out.
 
         Raises:
             OSError: the file is there and cannot be read.
         """
         found: list[Message] = []
-        for row in self._newest_first(end):
-            message = _decode(row)
-            if message is None:
-                continue
+        for message in _kept(self._messages(end), asked):
             characters -= len(message.text) + len(message.context)
             if len(found) == messages or characters < 0:
                 break
             found.append(message)
         return tuple(reversed(found))
+
+    def was_asked_last(self, message_id: str) -> bool:
+        """Return whether the last request is the inbound message of this id. Raises `OSError` as `history` does."""
+        last = next((each for each in self._messages() if each.role == "user"), None)
+        return last is not None and last.message_id == message_id
+
+    def _messages(self, end: int | None = None) -> Iterator[Message]:
+        """Yield the messages, last first, failed answers without a word among them."""
+        return filter(None, map(_decode, self._newest_first(end)))
 
     def _end(self) -> tuple[int, str | None]:
         """Return the size in bytes and the id of the last record that has one."""
@@ -166,58 +179,27 @@ class Transcript:
                 yield row
 
 
-class Said(Struct, frozen=True, kw_only=True):
-    """A message on its way into a transcript; fields as in `Transcript.append`, with the transcript."""
-
-    transcript: Transcript
-    message: Message
-    row_id: str
-    now_ms: int
-    sync: bool
-
-
-def add_all(messages: Sequence[Said]) -> list[int | None]:
-    """Add messages, and sync what asks for it behind the last, so that their files share the disk's work. Blocking.
-
-    Where one cannot be added, a warning says so.
-
-    Returns:
-        The size in bytes that each file had before, ``None`` where nothing was added.
-    """
-    sizes = [_add(each) for each in messages]
-    for each, size in zip(messages, sizes, strict=True):
-        if each.sync and size is not None:
-            try:
-                sync_file(each.transcript.path)
-            except OSError as error:
-                _warn(each.transcript, error)
-    return sizes
+def _kept(newest_first: Iterator[Message], asked: str) -> Iterator[Message]:
+    """Yield the messages that are carried along; see `Transcript.history`."""
+    answers: list[Message] = []
+    later_answered, is_last = False, True
+    for message in newest_first:
+        if message.role == "assistant":
+            answers.append(message)
+            continue
+        failed = bool(answers) and all(map(_is_failure, answers))
+        again = is_last and bool(asked) and message.message_id == asked
+        if not again:
+            yield from (answer for answer in answers if answer.text)
+            if not (failed and later_answered):
+                yield message
+            later_answered = later_answered or (bool(answers) and not failed)
+        answers, is_last = [], False
+    yield from (answer for answer in answers if answer.text)
 
 
-def _add(said: Said) -> int | None:
-    try:
-        return said.transcript.append(said.message, row_id=said.row_id, now_ms=said.now_ms, sync=False)
-    except OSError as error:
-        _warn(said.transcript, error)
-        return None
-
-
-def read_history(transcript: Transcript, end: int | None) -> tuple[Message, ...]:
-    """Return what an agent is to remember; nothing, and a warning, where it cannot be read. Blocking.
-
-    Args:
-        transcript: the session's.
-        end: as in `Transcript.history`.
-    """
-    try:
-        return transcript.history(messages=HISTORY_MESSAGES, characters=HISTORY_CHARACTERS, end=end)
-    except OSError as error:
-        _warn(transcript, error)
-        return ()
-
-
-def _warn(transcript: Transcript, error: OSError) -> None:
-    logger.warning("%s cannot be used (%s): the turn goes on without it", transcript.path, error.strerror)
+def _is_failure(answer: Message) -> bool:
+    return bool(answer.error) and not answer.text and not answer.aborted
 
 
 def _parse(line: bytes) -> Any:
@@ -249,7 +231,12 @@ def _encode(message: Message, now_ms: int) -> dict[str, Any]:
         "content": [{"type": "text", "text": message.text}] if message.text else [],
         "timestamp": now_ms,
     }
-    more = {"senderName": message.sender, "context": message.context, "mark": message.mark}
+    more = {
+        "senderName": message.sender,
+        "context": message.context,
+        "mark": message.mark,
+        "messageId": message.message_id,
+    }
     encoded |= {name: words for name, words in more.items() if words}
     if message.role == "assistant":
         encoded["stopReason"] = "stop"
@@ -264,7 +251,7 @@ def _decode(row: dict[str, Any]) -> Message | None:
         return None
     words = {name: value for name, value in body.items() if isinstance(value, str)}
     role, said = words.get("role", ""), "\n".join(texts_of(body.get("content")))
-    if role not in {"user", "assistant"} or not said:
+    if role not in {"user", "assistant"} or not (said or (role == "assistant" and "stopReason" in words)):
         return None
     return Message(
         role=role,
@@ -272,6 +259,7 @@ def _decode(row: dict[str, Any]) -> Message | None:
         sender=words.get("senderName", ""),
         context=words.get("context", ""),
         mark=words.get("mark", ""),
+        message_id=words.get("messageId", ""),
         error=words.get("errorMessage", ""),
         aborted=words.get("stopReason") == "aborted",
     )

@@ -193,7 +193,7 @@ async def test_the_conversation_is_remembered_across_turns_and_hosts(make_host: 
     again = await make_host(agent)
     await events(again, turn("run-2", "second", sender=Sender(uid="u2")))
     assert agent.prompts[0].history == (
-        Message(role="user", text="first", sender="Alice"),
+        Message(role="user", text="first", sender="Alice", message_id="1"),
         Message(role="assistant", text="first answer"),
     )
 
@@ -441,11 +441,31 @@ async def test_memory_and_unknown_fields_survive_failure_and_recovery(
     assert entry(sessions)["sessionId"] == "s1"
 
 
+@pytest.mark.parametrize("ended", [True, False], ids=["failed", "process killed"])
+async def test_a_request_asked_again_stands_in_the_transcript_once(
+    make_host: MakeHost, sessions: Path, ended: bool
+) -> None:
+    agent = Scripted("fine")
+    host = await make_host(agent)
+    await events(host, turn("run-1", "before", message_id="m1"))
+    agent.error, agent.pieces = AgentError("model gone"), ()
+    await events(host, turn("run-2", "first", message_id="m2"))
+    transcript = sessions / f"{entry(sessions)['sessionId']}.jsonl"
+    if not ended:
+        transcript.write_text("".join(transcript.read_text().splitlines(keepends=True)[:-1]))
+    agent.error, agent.pieces = None, ("fine",)
+    await events(host, turn("run-3", "first", message_id="m2", attempt=2, resumed=True))
+    await events(host, turn("run-4", "other", message_id="m3", attempt=2, resumed=True))
+    assert transcript.read_text().count('"first"') == 1
+    seen = [[message.text for message in prompt.history] for prompt in agent.prompts]
+    assert seen[2:] == [["before", "fine"], ["before", "fine", "first", "fine"]]
+
+
 async def test_an_agent_that_reads_no_history_gets_none_and_its_errors_quote_nobody_all_the_same(
     make_host: MakeHost,
 ) -> None:
     class Forgetful(Scripted):
-        reads_history = False
+        history_messages = 0
 
     agent = Forgetful("fine")
     host = await make_host(agent)

@@ -1,113 +1,40 @@
 """Agents behind an OpenAI-compatible endpoint, against a real one on loopback."""
 
 import asyncio
+import gzip
 import json
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from base64 import b64decode
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import TestServer
 from pydantic import SecretStr
 
 from openclaw_channel_octo.errors import ConfigError
-from openclaw_channel_octo.host.embedded.agents import AgentError, Prompt
+from openclaw_channel_octo.host.base import MediaItem
+from openclaw_channel_octo.host.embedded import openai_client, openai_messages
+from openclaw_channel_octo.host.embedded.agents import AgentError
 from openclaw_channel_octo.host.embedded.openai import OpenAIAgent
 from openclaw_channel_octo.host.embedded.transcript import Message
-
-KEY = "sk-very-secret"
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-
-class Endpoint:
-    """An endpoint that does what the test says and keeps what it was asked."""
-
-    def __init__(self) -> None:
-        self.handler: Handler = streaming(piece("ok"), "[DONE]")
-        self.requests: list[dict[str, Any]] = []
-        self.headers: list[str | None] = []
-        self.url = ""
-
-    async def serve(self, request: web.Request) -> web.StreamResponse:
-        self.requests.append(await request.json())
-        self.headers.append(request.headers.get("Authorization"))
-        return await self.handler(request)
-
-    def agent(self, **options: Any) -> OpenAIAgent:
-        return OpenAIAgent(self.url, "tiny", SecretStr(KEY), **options)
-
-
-@pytest.fixture
-async def endpoint() -> AsyncIterator[Endpoint]:
-    endpoint = Endpoint()
-    app = web.Application()
-    app.router.add_post("/v1/chat/completions", endpoint.serve)
-    server = TestServer(app)
-    await server.start_server()
-    endpoint.url = str(server.make_url("/v1"))
-    yield endpoint
-    await server.close()
-
-
-def piece(text: str | None, finish: str | None = None) -> str:
-    return json.dumps({"choices": [{"index": 0, "delta": {"content": text}, "finish_reason": finish}]})
-
-
-def streaming(
-    *events: str, cut: bool = False, content_type: str = "text/event-stream; charset=utf-8"
-) -> Handler:
-    """Return a handler that streams ``events``, and with ``cut`` drops the connection after them."""
-
-    async def handle(request: web.Request) -> web.StreamResponse:
-        response = web.StreamResponse(headers={"Content-Type": content_type})
-        await response.prepare(request)
-        for event in events:
-            await response.write(f"data: {event}\n\n".encode())
-        if cut and request.transport is not None:
-            request.transport.close()
-        return response
-
-    return handle
-
-
-def answering(status: int, body: Any) -> Handler:
-    async def handle(_request: web.Request) -> web.StreamResponse:
-        if isinstance(body, str):
-            return web.Response(status=status, text=body, content_type="text/html")
-        return web.json_response(body, status=status)
-
-    return handle
-
-
-def prompt(text: str = "hello", **fields: Any) -> Prompt:
-    return Prompt(text=text, session_key="k", session_id="s", run_id="r", **fields)
-
-
-async def answer(agent: OpenAIAgent, asked: Prompt | None = None) -> str:
-    return "".join([text async for text in agent.reply(asked or prompt())])
-
-
-async def collect(agent: OpenAIAgent, pieces: list[str]) -> None:
-    async for text in agent.reply(prompt()):
-        pieces.append(text)  # noqa: PERF401  # what came before an error counts
-
-
-async def failing(agent: OpenAIAgent) -> tuple[str, str]:
-    """Return the text that came before the failure, and its message."""
-    pieces: list[str] = []
-    with pytest.raises(AgentError) as caught:
-        await collect(agent, pieces)
-    assert KEY not in str(caught.value)
-    assert len(str(caught.value)) < 500
-    return "".join(pieces), str(caught.value)
+from tests.host.embedded.endpoint import (
+    KEY,
+    Endpoint,
+    Handler,
+    answer,
+    answering,
+    failing,
+    piece,
+    prompt,
+    streaming,
+)
 
 
 async def test_the_answer_streams_piece_by_piece(endpoint: Endpoint) -> None:
     usage = json.dumps({"choices": [], "usage": {"total_tokens": 3}})
-    endpoint.handler = streaming(
-        piece(""), piece("你"), "", piece("好"), piece(None, "stop"), usage, "[DONE]"
-    )
+    endpoint.handler = streaming(piece(""), piece("你"), piece("好"), piece(None, "stop"), usage, "[DONE]")
     assert [text async for text in endpoint.agent().reply(prompt()) if text] == ["你", "好"]
 
 
@@ -140,7 +67,7 @@ async def test_a_connection_left_open_behind_a_complete_answer_holds_nothing_up(
         await asyncio.Event().wait()
         return response
 
-    monkeypatch.setattr("openclaw_channel_octo.host.embedded.openai.AFTER_END_S", 0.01)
+    monkeypatch.setattr("openclaw_channel_octo.host.embedded.openai_client.AFTER_END_S", 0.01)
     endpoint.handler = hold
     async with asyncio.timeout(60):
         assert await answer(endpoint.agent()) == "all of it"
@@ -171,15 +98,11 @@ async def test_an_answer_without_content_is_empty(endpoint: Endpoint) -> None:
     assert await answer(endpoint.agent()) == ""
 
 
-async def test_the_request_holds_model_key_system_prompt_history_and_names(
-    endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_the_request_holds_model_key_system_prompt_history_and_names(endpoint: Endpoint) -> None:
     history = (
-        Message(role="user", text="too old"),
         Message(role="user", text="hi", sender="Bob\n"),
         Message(role="assistant", text="hello"),
     )
-    monkeypatch.setattr("openclaw_channel_octo.host.embedded.openai.HISTORY_LIMIT", 2)
     agent = endpoint.agent(system_prompt="Be brief.")
     asked = prompt(
         "and now?", sender_name="Alice", conversation="group", history=history, context="[earlier]"
@@ -200,12 +123,98 @@ async def test_the_request_holds_model_key_system_prompt_history_and_names(
     ]
 
 
+async def test_headers_and_fields_of_the_configuration_go_with_every_request(endpoint: Endpoint) -> None:
+    agent = endpoint.agent(
+        headers={"api-key": SecretStr("azure-secret")}, body={"temperature": 0, "model": "x"}
+    )
+    await answer(agent)
+    assert endpoint.sent[0]["Api-Key"] == "azure-secret"
+    assert {"temperature": 0, "model": "tiny"}.items() <= endpoint.requests[0].items()
+    endpoint.handler = answering(400, {"error": f"bad {KEY} azure-secret"})
+    assert (await failing(agent))[1].endswith("bad *** ***")
+
+
+PNG, JPEG = b"\x89PNG\r\n\x1a\n" + bytes(9), b"\xff\xd8\xff" + bytes(9)
+
+
+def files(folder: Path, **contents: bytes) -> tuple[MediaItem, ...]:
+    items = []
+    for name, content in contents.items():
+        path = folder / name
+        path.write_bytes(content)
+        items.append(MediaItem(kind="file", url=f"http://h/{name}", name=name, path=path))
+    return tuple(items)
+
+
+def shown(request: Mapping[str, Any]) -> tuple[str, list[str]]:
+    """Return the text and the pictures of the last message."""
+    content = request["messages"][-1]["content"]
+    if isinstance(content, str):
+        return content, []
+    return content[0]["text"], [part["image_url"]["url"] for part in content[1:]]
+
+
+async def test_the_model_sees_the_pictures_of_a_message_and_knows_of_the_other_files(
+    endpoint: Endpoint, tmp_path: Path
+) -> None:
+    gone = MediaItem(kind="image", url="http://h/x.png", path=tmp_path / "gone")
+    pictures = files(tmp_path, a=PNG, b=JPEG, c=b"GIF89a", d=b"RIFF....WEBPVP8 ")
+    await answer(endpoint.agent(), prompt(media=pictures))
+    text, seen = shown(endpoint.requests[-1])
+    assert text == "hello"
+    assert [each.partition(",")[0] for each in seen] == [
+        f"data:image/{kind};base64" for kind in ("png", "jpeg", "gif", "webp")
+    ]
+    assert b64decode(seen[0].partition(",")[2]) == PNG
+    media = (
+        *files(tmp_path, e=PNG, f=b"%PDF-1.4", g=b"RIFF....WAVE"),
+        gone,
+        MediaItem(kind="voice", url="v"),
+    )
+    await answer(endpoint.agent(), prompt(media=media))
+    text, seen = shown(endpoint.requests[-1])
+    assert "You are shown pictures only, 1 of 5 files" in text
+    assert len(seen) == 1
+    await answer(endpoint.agent(pictures=False), prompt(media=media))
+    assert "You are shown text only" in shown(endpoint.requests[-1])[0]
+
+
+async def test_pictures_are_shown_as_far_as_they_fit(
+    endpoint: Endpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(openai_messages, "MAX_PICTURE_BYTES", 30)
+    monkeypatch.setattr(openai_messages, "MAX_PICTURES_BYTES", 50)
+    media = files(tmp_path, a=PNG, b=PNG + bytes(20), c=PNG, d=PNG)
+    await answer(endpoint.agent(), prompt(media=media))
+    assert len(shown(endpoint.requests[-1])[1]) == 2
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        (500, "image input is not supported - hint: mmproj"),
+        (422, "unknown variant"),
+        (404, "no endpoints found"),
+    ],
+)
+async def test_a_model_that_takes_no_pictures_is_told_so_and_answers(
+    endpoint: Endpoint, tmp_path: Path, status: int, error: str
+) -> None:
+    async def blind(request: web.Request) -> web.StreamResponse:
+        seen = shown(endpoint.requests[-1])[1]
+        handler = answering(status, {"error": {"message": error}}) if seen else streaming(piece("ok", "stop"))
+        return await handler(request)
+
+    endpoint.handler = blind
+    assert await answer(endpoint.agent(), prompt(media=files(tmp_path, a=PNG))) == "ok"
+    assert "You are shown text only" in shown(endpoint.requests[1])[0]
+
+
 async def test_a_direct_conversation_needs_no_names_and_an_open_endpoint_no_key(endpoint: Endpoint) -> None:
     agent = OpenAIAgent(endpoint.url + "/chat/completions/", "tiny")
     await answer(agent, prompt(sender_name="Alice", history=(Message(role="user", text="old"),)))
     assert endpoint.headers == [None]
-    said = [{"role": "user", "content": text} for text in ("old", "hello")]
-    assert endpoint.requests[0]["messages"] == said
+    assert endpoint.requests[0]["messages"] == [{"role": "user", "content": "old\n\nhello"}]
 
 
 @pytest.mark.parametrize(
@@ -297,7 +306,7 @@ async def test_strange_pieces_are_passed_over(endpoint: Endpoint) -> None:
 
 
 async def test_an_answer_without_end_is_stopped(endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("openclaw_channel_octo.host.embedded.openai.MAX_OUTPUT", 100)
+    monkeypatch.setattr("openclaw_channel_octo.host.embedded.openai_client.MAX_OUTPUT", 100)
     endpoint.handler = streaming(*[piece("x" * 30)] * 10)
     text, message = await failing(endpoint.agent())
     assert text == "x" * 90
@@ -326,12 +335,147 @@ def test_a_base_url_that_is_none_is_refused_without_being_shown(base_url: str) -
     assert "host:port" not in str(caught.value)
 
 
-async def test_an_endpoint_that_is_not_there_is_a_clear_error() -> None:
+async def test_an_endpoint_that_is_not_there_is_a_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(openai_client, "RETRIES", 0)
     with socket.socket() as taken:  # bound and not listening: nobody else can answer there
         taken.bind(("127.0.0.1", 0))
         agent = OpenAIAgent(f"http://127.0.0.1:{taken.getsockname()[1]}/v1", "tiny", SecretStr(KEY))
         _, message = await failing(agent)
-    assert message.startswith("the model endpoint failed: Cannot connect to host 127.0.0.1")
+    assert message.startswith("the model endpoint http://127.0.0.1:")
+    assert message.endswith("failed: All connection attempts failed")
+
+
+TALK = tuple(Message(role=("assistant", "user")[n % 2], text=f"m{n}") for n in range(1, 9))
+"""Eight earlier messages, the last an answer."""
+
+
+def limited(endpoint: Endpoint, most: int, status: int, error: Any, *, inside: bool = False) -> Handler:
+    """Return a handler of a model that takes ``most`` characters, and says so with ``error`` otherwise."""
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        size = sum(len(message["content"]) for message in endpoint.requests[-1]["messages"])
+        if size <= most:
+            return await streaming(piece("ok", "stop"))(request)
+        return await (streaming(json.dumps(error)) if inside else answering(status, error))(request)
+
+    return handle
+
+
+LENGTH_EXCEEDED = {
+    "error": {"message": "no", "type": "invalid_request_error", "code": "context_length_exceeded"}
+}
+
+
+@pytest.mark.parametrize(
+    ("most", "asked", "left_out"),
+    [
+        (19, [9], []),
+        (12, [9, 5], ["4 of 8"]),
+        (7, [9, 5, 3], ["4 of 8", "6 of 8"]),
+        (3, [9, 5, 3, 1], ["4 of 8", "6 of 8", "8 of 8"]),
+    ],
+)
+async def test_a_conversation_too_long_for_the_model_is_asked_again_with_less_of_it(
+    endpoint: Endpoint, caplog: pytest.LogCaptureFixture, most: int, asked: list[int], left_out: list[str]
+) -> None:
+    endpoint.handler = limited(endpoint, most, 400, LENGTH_EXCEEDED)
+    assert await answer(endpoint.agent(), prompt("now", history=TALK)) == "ok"
+    assert [len(request["messages"]) for request in endpoint.requests] == asked
+    assert [record.getMessage() for record in caplog.records if record.levelname == "WARNING"] == [
+        f"run r is too long for the model: asked again without {part} earlier messages" for part in left_out
+    ]
+
+
+async def test_what_was_said_around_a_message_goes_last_and_then_the_turn_fails(endpoint: Endpoint) -> None:
+    asked = prompt("now", history=TALK[-1:], context="x" * 50)
+    endpoint.handler = limited(endpoint, 3, 400, LENGTH_EXCEEDED)
+    assert await answer(endpoint.agent(), asked) == "ok"
+    assert endpoint.requests[-1]["messages"] == [{"role": "user", "content": "now"}]
+    endpoint.handler = limited(endpoint, 2, 400, LENGTH_EXCEEDED)
+    with pytest.raises(AgentError, match="also without earlier messages"):
+        await answer(endpoint.agent(), asked)
+
+
+async def test_a_refusal_inside_the_answer_counts_unless_something_was_said(endpoint: Endpoint) -> None:
+    too_long = {"error": {"message": "Context size has been exceeded.", "code": 500}}
+    endpoint.handler = limited(endpoint, 3, 200, too_long, inside=True)
+    assert await answer(endpoint.agent(), prompt("now", history=TALK)) == "ok"
+    endpoint.handler = streaming(piece("so"), json.dumps(too_long))
+    assert (await failing(endpoint.agent()))[0] == "so"
+
+
+async def test_the_model_gets_people_and_answers_in_turn_whatever_is_missing_between(
+    endpoint: Endpoint,
+) -> None:
+    said = [("assistant", "lost"), ("user", "a"), ("user", "b"), ("assistant", "c"), ("assistant", "d")]
+    history = tuple(Message(role=role, text=text) for role, text in said)
+    await answer(endpoint.agent(), prompt("now", history=history))
+    got = [(message["role"], message["content"]) for message in endpoint.requests[0]["messages"]]
+    assert got == [("user", "a\n\nb"), ("assistant", "c\n\nd"), ("user", "now")]
+
+
+async def test_a_rate_limit_is_waited_out_as_the_endpoint_asks(
+    endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def limit(request: web.Request) -> web.StreamResponse:
+        endpoint.handler = streaming(piece("ok", "stop"))
+        return web.json_response({}, status=429, headers={"Retry-After-Ms": "1"})
+
+    monkeypatch.setattr(openai_client, "RETRIES", 1)
+    endpoint.handler = limit
+    assert await answer(endpoint.agent()) == "ok"
+    assert len(endpoint.requests) == 2
+
+
+async def test_neither_key_nor_account_of_the_environment_reach_an_endpoint(
+    endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("OPENAI_API_KEY", "OPENAI_ADMIN_KEY", "OPENAI_ORG_ID", "OPENAI_PROJECT_ID"):
+        monkeypatch.setenv(name, "planted")
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:9/v1")
+    await answer(OpenAIAgent(endpoint.url, "tiny"))
+    assert "planted" not in str(endpoint.sent)
+    assert "Authorization" not in endpoint.sent[0]
+
+
+async def test_a_proxy_of_the_environment_is_used(
+    endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", endpoint.url.removesuffix("/v1"))
+    assert await answer(OpenAIAgent("http://models.example/v1", "tiny")) == "ok"
+    assert endpoint.sent[0]["Host"] == "models.example"
+    monkeypatch.setenv("HTTP_PROXY", "nonsense://proxy")
+    with pytest.raises(AgentError, match="the proxy of the environment cannot be used"):
+        await answer(OpenAIAgent("http://models.example/v1", "tiny"))
+
+
+async def test_a_redirect_is_not_followed(endpoint: Endpoint) -> None:
+    async def redirect(request: web.Request) -> web.StreamResponse:
+        raise web.HTTPTemporaryRedirect(f"{endpoint.url.replace('127.0.0.1', 'localhost')}/chat/completions")
+
+    endpoint.handler = redirect
+    assert "(HTTP 307)" in (await failing(endpoint.agent()))[1]
+    assert len(endpoint.requests) == 1
+
+
+async def test_more_bytes_than_an_answer_may_have_are_not_read(
+    endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(openai_client, "MAX_BODY", 1000)
+    endpoint.handler = streaming(*[json.dumps({"choices": [], "more": "x" * 90})] * 100)
+    assert "larger than 1000 bytes" in (await failing(endpoint.agent()))[1]
+    endpoint.handler = answering(200, {"choices": [{"message": {"content": "x" * 2000}}]})
+    assert "larger than 1000 bytes" in (await failing(endpoint.agent()))[1]
+
+
+async def test_a_compressed_answer_is_not_unpacked(endpoint: Endpoint) -> None:
+    async def bomb(request: web.Request) -> web.StreamResponse:
+        return web.Response(
+            body=gzip.compress(b" " * 10_000_000), headers={"Content-Encoding": "gzip"}, content_type="x/y"
+        )
+
+    endpoint.handler = bomb
+    assert "is not JSON" in (await failing(endpoint.agent()))[1]
 
 
 async def test_stopping_in_the_middle_closes_the_connection(endpoint: Endpoint) -> None:

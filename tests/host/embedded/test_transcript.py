@@ -14,14 +14,8 @@ from hypothesis import strategies as st
 
 from openclaw_channel_octo.errors import SessionStoreError
 from openclaw_channel_octo.host.embedded import transcript as transcript_module
-from openclaw_channel_octo.host.embedded.transcript import (
-    Message,
-    Said,
-    Transcript,
-    add_all,
-    is_safe_id,
-    read_history,
-)
+from openclaw_channel_octo.host.embedded.memory import Said, add_all, history
+from openclaw_channel_octo.host.embedded.transcript import Message, Transcript, is_safe_id
 
 NOW = 1_700_000_000_123
 
@@ -102,6 +96,37 @@ def test_a_failed_answer_keeps_what_was_written_and_why_it_ended(tmp_path: Path)
     assert [row["message"]["stopReason"] for row in records(transcript)[1:]] == ["error", "aborted", "error"]
     assert records(transcript)[3]["message"]["content"] == []
     assert everything(transcript) == (broken, aborted)
+
+
+Q1, Q2, Q3 = (user(text) for text in ("one", "two", "three"))
+FAILED = Message(role="assistant", text="", error="too long")
+HALF = Message(role="assistant", text="half", error="broke off")
+STOPPED = Message(role="assistant", text="", error="the run was aborted", aborted=True)
+SAID_BY_TOOLS = assistant("")
+FINE = assistant("fine")
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        ([Q1, FAILED], [Q1]),
+        ([Q1, FAILED, Q2, FAILED], [Q1, Q2]),
+        ([Q1, FAILED, Q2, FINE], [Q2, FINE]),
+        ([Q1, FAILED, Q2, FAILED, Q3, SAID_BY_TOOLS], [Q3]),
+        ([Q1, FINE, Q2, FAILED, FAILED, Q3, FINE], [Q1, FINE, Q3, FINE]),
+        ([Q1, FAILED, FINE, Q2, FINE], [Q1, FINE, Q2, FINE]),
+        ([Q1, HALF, Q2, FINE], [Q1, HALF, Q2, FINE]),
+        ([Q1, STOPPED, Q2, FINE], [Q1, Q2, FINE]),
+        ([Q1, Q2, FINE], [Q1, Q2, FINE]),
+    ],
+)
+def test_a_request_that_failed_without_a_word_stays_until_a_later_one_is_answered(
+    tmp_path: Path, said: list[Message], kept: list[Message]
+) -> None:
+    transcript = Transcript(tmp_path, "s1")
+    for number, message in enumerate(said):
+        transcript.append(message, row_id=f"r{number}", now_ms=NOW)
+    assert list(everything(transcript)) == kept
 
 
 def test_broken_lines_and_other_records_are_passed_over(tmp_path: Path) -> None:
@@ -224,10 +249,10 @@ def test_what_is_remembered_for_a_message_ends_before_it(
     transcript = Transcript(tmp_path, "s1")
     add_all([said(transcript)])
     (before,) = add_all([said(transcript, "and now")])
-    assert read_history(transcript, before) == (assistant("answer"),)
+    assert history(transcript, before) == (assistant("answer"),)
     monkeypatch.setattr(transcript_module, "append_file", full_disk)
     (before,) = add_all([said(transcript, "lost")])
-    assert read_history(transcript, before) == (assistant("answer"), assistant("and now"))
+    assert history(transcript, before) == (assistant("answer"), assistant("and now"))
 
 
 def said(transcript: Transcript, text: str = "answer", *, synced: bool = True) -> Said:
