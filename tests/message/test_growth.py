@@ -16,6 +16,7 @@ from openclaw_channel_octo.message.mentions import (
 )
 from openclaw_channel_octo.message.split import split_reply
 from openclaw_channel_octo.message.target import calling, parse_target
+from openclaw_channel_octo.message.terminal import screen_text
 from openclaw_channel_octo.message.text import code_spans, has_content, readable, well_formed
 from openclaw_channel_octo.policy.commands import command_in
 from tests.work import cpu_s, steps
@@ -96,6 +97,7 @@ BOUNDED: list[tuple[Reader, str]] = [
     (lambda text: strip_leading_mention(text, "Helper"), "@Helper "),
     (lambda text: strip_leading_mention(text, "Helper"), "\u3000"),
     (well_formed, "\ud800"),
+    (screen_text, "\x1b[500C字\x1b[A\x1b[L"),
 ]
 
 
@@ -117,6 +119,11 @@ PATTERNS: list[tuple[Reader, Text]] = [
     (named_files, lambda size: "MEDIA:a" + " " * size + "b"),
     (named_files, lambda size: " " * size + "MEDIA:a b"),
     (named_files, lambda size: "MEDIA:" + "a." * size + "!"),
+    (named_files, lambda size: "MEDIA:" + "a.b,/" * size),
+    (named_files, lambda size: "- " * size + "MEDIA:" + '"' * size),
+    (screen_text, lambda size: "\x1bP\n" * size),
+    (screen_text, lambda size: "\x1b[" + "1;" * size),
+    (screen_text, lambda size: "字\x1b[A" * size),
     (code_spans, lambda size: "`\n" * size),
     (code_spans, lambda size: "```a~~~" * size),
     (has_content, lambda size: "``` " + " " * size + "!"),

@@ -19,6 +19,7 @@ from openclaw_channel_octo.host.embedded.agents import (
     AgentError,
     Prompt,
     one_line,
+    shown,
     without_secrets,
 )
 from openclaw_channel_octo.host.embedded.leftovers import RUN_VARIABLE
@@ -46,7 +47,8 @@ class CommandAgent:
     """Runs a program for each prompt.
 
     The program gets the notes and the context, if there are any, the request, and the paths of files that came
-    along on standard input as UTF-8, blank lines between them; what it writes to standard output is the answer.
+    along on standard input as UTF-8, blank lines between them; what a terminal would show of its standard output in the
+    end is the answer.
     It inherits of this process's environment what ``inheritance`` says, with ``env`` and ``OPENCLAW_SESSION_KEY``,
     ``OPENCLAW_SESSION_ID``, ``OPENCLAW_RUN_ID``, ``OPENCLAW_SENDER``, ``OPENCLAW_MEDIA`` (the same paths, separated by
     ``os.pathsep``) and ``OPENCLAW_OUTPUT`` on top, a folder of its own for files of the answer, which names them in
@@ -66,6 +68,7 @@ class CommandAgent:
     """
 
     reads_history = False
+    writes_to_terminal = True
 
     def __init__(
         self,
@@ -107,7 +110,7 @@ class CommandAgent:
                         yield text
                 if rest := decoder.decode(b"", final=True):
                     yield rest
-                self._require_success(transport, child)
+                await self._require_success(transport, child)
             finally:
                 await self._end(transport, child)
 
@@ -136,18 +139,19 @@ class CommandAgent:
             return f"the agent's program {self._command[0]!r} was not found: install it or give its full path"
         return f"the agent's program {self._command[0]!r} cannot be started: {error.strerror or error}"
 
-    def _require_success(self, transport: asyncio.SubprocessTransport, child: "_Child") -> None:
+    async def _require_success(self, transport: asyncio.SubprocessTransport, child: "_Child") -> None:
         if child.overflown:
             raise AgentError(f"the agent's program wrote more than {MAX_OUTPUT} bytes and was stopped")
         code = transport.get_returncode()
         if not code:
             return
         how = f"ended with exit code {code}" if code > 0 else f"was ended by signal {-code}"
-        lines = without_secrets(child.stderr.decode(errors="replace"), self._secrets).split("\n")
-        shown = [cleaned for line in lines if (cleaned := one_line(line, STDERR_SHOWN))]
-        said = " | ".join(shown[-STDERR_LINES:])[-STDERR_SHOWN:]
+        said = await shown(child.stderr.decode(errors="replace"))
+        lines = without_secrets(said, self._secrets).split("\n")
+        cleaned = [line for raw in lines if (line := one_line(raw, STDERR_SHOWN))]
+        why = " | ".join(cleaned[-STDERR_LINES:])[-STDERR_SHOWN:]
         raise AgentError(
-            f"the agent's program {how}" + (f": {said}" if said else " and wrote nothing to stderr")
+            f"the agent's program {how}" + (f": {why}" if why else " and wrote nothing to stderr")
         )
 
     async def _end(self, transport: asyncio.SubprocessTransport, child: "_Child") -> None:

@@ -43,6 +43,7 @@ MAX_DATA_BYTES = 10 * 1024 * 1024
 
 INVALID = "its address is not valid"
 NO_ROOM = "there is no room for it at the moment"
+UNNAMED = "no file is named"
 TOO_LARGE_DATA = f"it is larger than {MAX_DATA_BYTES // (1024 * 1024)} MB"
 
 SWEEP_EVERY_S = 3_600.0
@@ -96,6 +97,8 @@ class Attachments(Struct, frozen=True, kw_only=True):
         if source[:5].lower() == "data:":
             noted |= await asyncio.to_thread(self._spooled, source)
             source = ""
+        elif not source:
+            noted["refused"] = UNNAMED
         noted["name"] = named(item.name or _last_step(source), noted["mime"])
         return Part(text=noted["name"], file=json.dumps(noted))
 
@@ -229,7 +232,8 @@ def _local(address: str) -> str:
 def _last_step(source: str) -> str:
     """Return the file name at the end of a path or an address."""
     with suppress(ValueError):
-        return PurePosixPath(unquote(urlsplit(source).path) if ":" in source else source).name
+        is_address = ":" in source.partition("/")[0]
+        return PurePosixPath(unquote(urlsplit(source).path) if is_address else source).name
     return ""
 
 

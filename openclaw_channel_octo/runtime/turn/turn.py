@@ -264,7 +264,7 @@ class Turns(Struct, frozen=True, kw_only=True):
             await self._if_guarded(row, texts.failed, f"the host skipped the turn: {end.detail}")
         elif end.status != Status.DONE:
             await self._conclude_failure(row, run_id, end, text, answer)
-        elif said := answer.new([text, *end.media] if text else end.media, texts.file_failed):
+        elif said := answer.new(_visible_parts(end, answer.mark), texts.file_failed):
             await self.presence.ready(row.channel)
             await self.outbox.conclude(row, run_id, said, RowState.ANSWERED, quote=answer.take_quote())
         elif self.outbox.has_refused(run_id):
@@ -371,3 +371,12 @@ def _visible_text(end: RunEnd, mark: str) -> str:
     if not has_content(text):
         return ""
     return text if end.status == Status.DONE else text.rstrip() + CUT_MARK
+
+
+def _visible_parts(end: RunEnd, mark: str) -> list[str | MediaItem]:
+    """Return what of a run's answer people are to read and see, in order."""
+    pieces = (
+        _visible_text(replace(end, text=part), mark) if isinstance(part, str) else part
+        for part in end.parts or (end.text, *end.media)
+    )
+    return [piece for piece in pieces if piece]
