@@ -126,7 +126,7 @@ def _pieces_of(line: re.Match[str], names: Collection[str]) -> list[_Piece]:
             rest = rest[: -len(closing)]
         else:
             return []
-    if not rest.strip(" \t,;"):
+    if _skip(rest, 0) == len(rest):
         return [] if marks or line["item"] else [_Piece("")]
     pieces = list(islice(_pieces(rest, names), MOST_NAMED))
     attached = line["colon"] == ":" and not rest[0].isspace()

@@ -62,6 +62,7 @@ def parts(text: str) -> list[str]:
         ("- MEDIA:a.png\n2. **MEDIA:b.txt**\n> MEDIA:my report", ["<a.png>", "<b.txt>", "<my report>"]),
         # nothing of that name: whoever sends it says so
         ("MEDIA:", ["<>"]),
+        ("MEDIA: MEDIA:, ", ["<>"]),
         ("MEDIA:nothing", ["<nothing>"]),
         ("MEDIA:no such thing", ["<no such thing>"]),
         ("MEDIA: 'no such thing'", ["<no such thing>"]),

@@ -27,7 +27,7 @@ from openclaw_channel_octo.host.embedded.programs import Programs
 from openclaw_channel_octo.message.marks import explanation, marked
 from openclaw_channel_octo.message.text import label
 
-__all__ = ["CommandAgent"]
+__all__ = ["CommandAgent", "decoded"]
 
 GRACE_S = 2.0
 """Real seconds between SIGTERM and SIGKILL when the program is stopped."""
@@ -104,12 +104,8 @@ class CommandAgent:
                 stdin = cast("asyncio.WriteTransport", transport.get_pipe_transport(STDIN))
                 stdin.write(_input(prompt).encode(errors="replace"))
                 stdin.close()  # after what was written; a program that does not read it may end all the same
-                decoder = codecs.getincrementaldecoder("utf-8")("replace")
-                while (data := await child.output.get()) is not None:
-                    if text := decoder.decode(data):
-                        yield text
-                if rest := decoder.decode(b"", final=True):
-                    yield rest
+                async for text in decoded(child.output):
+                    yield text
                 await self._require_success(transport, child)
             finally:
                 await self._end(transport, child)
@@ -164,6 +160,16 @@ class CommandAgent:
             _signal_group(group, signal.SIGKILL)
             transport.close()
         await asyncio.wait({child.closed}, timeout=GRACE_S)
+
+
+async def decoded(output: "asyncio.Queue[bytes | None]") -> AsyncIterator[str]:
+    """Yield the text of pieces of UTF-8, which end with a ``None``; what is no UTF-8 becomes U+FFFD."""
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    while (data := await output.get()) is not None:
+        if text := decoder.decode(data):
+            yield text
+    if rest := decoder.decode(b"", final=True):
+        yield rest
 
 
 class _Child(asyncio.SubprocessProtocol):
