@@ -56,6 +56,7 @@ LATE: dict[str, tuple[str, ...]] = {
     HELP: (
         *("cli.demo.story", "cli.demo.chat", "cli.playground.app", "cli.playground.server", "testing"),
         *("host.embedded.command", "host.embedded.openai", "control.prometheus", "rest.resolver"),
+        "message.terminal",
     ),
 }
 """By statement: modules of this package that it must not load, with all below them."""

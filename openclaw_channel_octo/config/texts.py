@@ -93,6 +93,7 @@ class Texts(FrozenModel):
         file_not_sent: for want of a better reason.
         file_address: its address is not valid.
         file_address_private: its address lies in a network the bot fetches nothing from.
+        file_unnamed: none is named.
         file_redirect: its address leads to an invalid one.
         file_redirects: its address leads on and on.
         file_not_fetched: it did not come.
@@ -172,6 +173,7 @@ class Texts(FrozenModel):
     file_not_sent: Notice = "it could not be sent"
     file_address: Notice = "its address is not valid"
     file_address_private: Notice = "its address may not be fetched"
+    file_unnamed: Notice = "no file is named"
     file_redirect: Notice = "its address leads to one that is not valid"
     file_redirects: Notice = "its address leads from one to the next without end"
     file_not_fetched: Notice = "it could not be fetched"
@@ -262,6 +264,7 @@ CHINESE: Mapping[str, str] = MappingProxyType(
         "file_not_sent": "无法发送",
         "file_address": "地址无效",
         "file_address_private": "这个地址不允许访问",
+        "file_unnamed": "没有写文件名",
         "file_redirect": "地址跳转到了无效的地址",
         "file_redirects": "地址跳转次数太多",
         "file_not_fetched": "无法下载",
@@ -288,6 +291,7 @@ _ReasonKey = Literal[
     "file_not_sent",
     "file_address",
     "file_address_private",
+    "file_unnamed",
     "file_redirect",
     "file_redirects",
     "file_not_fetched",

@@ -159,10 +159,17 @@ class ToolNote(Struct, frozen=True):
 
 
 class Final(Struct, frozen=True):
-    """Terminal: the run ended well. ``text`` and ``media`` are only what no `Block` or `Media` brought."""
+    """Terminal: the run ended well. Only what no `Block` or `Media` brought belongs here.
+
+    Attributes:
+        text: the answer without its files.
+        media: its files.
+        parts: the same texts and files in the order in which they are to appear; empty where the text comes first.
+    """
 
     text: str = ""
     media: tuple[MediaItem, ...] = ()
+    parts: tuple[str | MediaItem, ...] = ()
 
 
 class Failed(Struct, frozen=True):
@@ -171,12 +178,14 @@ class Failed(Struct, frozen=True):
     Attributes:
         status: ``failed``, ``timeout`` or ``killed``.
         message: what happened, for the operator; never posted to the chat.
-        partial: text the agent had written by then and no `Block` brought.
+        partial: text the agent had written by then and no `Block` brought; where it is empty, what the `Delta` say.
+        is_all: whether ``partial`` is all that people are to read, also where it is empty.
     """
 
     status: str
     message: str
     partial: str = ""
+    is_all: bool = False
 
 
 class Waiting(Struct, frozen=True):

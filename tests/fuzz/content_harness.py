@@ -23,7 +23,7 @@ from openclaw_channel_octo.policy.gate import (
 from openclaw_channel_octo.wire.client import ClientConnection, Credentials
 from openclaw_channel_octo.wire.crypto import KeyPair
 from openclaw_channel_octo.wire.events import Received
-from tests.fuzz.harness import Harness
+from tests.fuzz.harness import Harness, is_in_order
 from tests.fuzz.mutation import json_maker
 from tests.fuzz.wire_harness import captures
 
@@ -43,6 +43,9 @@ REPLIES = (
     "# ",
     "word ",
     "é́",
+    "| a | b |\n",
+    "|---|--:|\n",
+    "12. ",
 )
 WORDS = (
     *(
@@ -152,12 +155,13 @@ def make_reply(rng: Random) -> bytes:
 
 
 def check_reply(data: bytes) -> None:
-    """An answer is cut into messages that fit, and nothing visible but fence lines is added or lost."""
+    """An answer is cut into messages that fit; nothing is lost, and only what goes on over a cut is repeated."""
     text = data[1:].decode(errors="replace")
     limit = LIMITS[data[0] % 4] if data else 16
     chunks = split_reply(text, limit)
     assert all(utf16_length(chunk) <= limit and chunk.strip() for chunk in chunks)
-    if "`" not in text and "~" not in text:
+    assert is_in_order("".join(text.split()), "".join("".join(chunks).split()))
+    if not set(text) & set("`~>|"):
         assert "".join("".join(chunks).split()) == "".join(text.split())
 
 

@@ -27,3 +27,9 @@ class Harness:
     make: Make
     check: Callable[[bytes], None]
     share: int
+
+
+def is_in_order(small: str, large: str) -> bool:
+    """Return whether all characters of a text stand in another, in their order."""
+    rest = iter(large)
+    return all(character in rest for character in small)

@@ -16,6 +16,7 @@ from openclaw_channel_octo.message.mentions import (
 )
 from openclaw_channel_octo.message.split import split_reply
 from openclaw_channel_octo.message.target import calling, parse_target
+from openclaw_channel_octo.message.terminal import screen_text
 from openclaw_channel_octo.message.text import code_spans, has_content, readable, well_formed
 from openclaw_channel_octo.policy.commands import command_in
 from tests.work import cpu_s, steps
@@ -62,6 +63,10 @@ LOOPS: list[tuple[Reader, Text]] = [
     (split, lambda size: "🇨" * size),
     (split, lambda size: "a" + "\u0301" * size),
     (split, lambda size: "```\n" + "x\n" * size),
+    (split, lambda size: "|a|b|\n|-|-|\n" + "|c|d|\n" * size),
+    (split, lambda size: "a|\n-|\nc|\n\n" * size),
+    (split, lambda size: "1. " + "word " * size + "\n2. b"),
+    (split, lambda size: "> " + "- " * size),
     (split_calls, lambda size: "@Name 1 `a` " * size),
     (split_calls, lambda size: "@[u1:" * size),
     (call, lambda size: "@Name 1 `@all` " * size),
@@ -98,6 +103,7 @@ BOUNDED: list[tuple[Reader, str]] = [
     (lambda text: command_in(text, direct=True), "stop "),
     (lambda text: without_mentions(text, "Helper"), "\u3000"),
     (well_formed, "\ud800"),
+    (screen_text, "\x1b[500C字\x1b[A\x1b[L"),
 ]
 
 
@@ -119,6 +125,11 @@ PATTERNS: list[tuple[Reader, Text]] = [
     (named_files, lambda size: "MEDIA:a" + " " * size + "b"),
     (named_files, lambda size: " " * size + "MEDIA:a b"),
     (named_files, lambda size: "MEDIA:" + "a." * size + "!"),
+    (named_files, lambda size: "MEDIA:" + "a.b,/" * size),
+    (named_files, lambda size: "- " * size + "MEDIA:" + '"' * size),
+    (screen_text, lambda size: "\x1bP\n" * size),
+    (screen_text, lambda size: "\x1b[" + "1;" * size),
+    (screen_text, lambda size: "字\x1b[A" * size),
     (code_spans, lambda size: "`\n" * size),
     (code_spans, lambda size: "```a~~~" * size),
     (has_content, lambda size: "``` " + " " * size + "!"),
@@ -133,6 +144,9 @@ PATTERNS: list[tuple[Reader, Text]] = [
     (split_reply, lambda size: "a" + "\xa0" * 16 * size + "b"),
     (split_reply, lambda size: "```\nx" + "\u3000" * 16 * size + "x"),
     (split_reply, lambda size: "a" + " \n" * size + "b"),
+    (split_reply, lambda size: "> " * size + "b " * 16 * size),
+    (split_reply, lambda size: "|" * size + "\n" + "-|" * size + "\n" + "-" * size + "x"),
+    (split_reply, lambda size: "- " * size + "x"),
     (split_calls, lambda size: "@[u1:" + "b" * size),
     (target_of, lambda size: "octo:" * size),
     (target_of, lambda size: "user:" + f"s{'0' * 32}_" * size),

@@ -207,3 +207,124 @@ def test_large_answer_is_cut_in_reasonable_steps() -> None:
     chunks = split_reply(text)
     assert visible("".join(chunks)) == visible(text)
     assert len(chunks) < 1.1 * len(text) / 3500 + 1
+
+
+HEAD = "| n | name |\n|---|:-:|"
+ROWS = [f"| {number} | name of row {number} |" for number in range(9)]
+TABLE = "\n".join([HEAD, *ROWS])
+
+
+def rows(chunk: str, head: str = HEAD) -> list[str]:
+    """Return the rows of a chunk that begins with the header of a table."""
+    assert chunk.startswith(f"{head}\n")
+    return chunk.removeprefix(f"{head}\n").split("\n")
+
+
+def test_every_part_of_a_table_begins_with_its_header_and_rule() -> None:
+    first, *others = split_reply(f"Here:\n\n{TABLE}\n\nThat is **all**.", 80)
+    assert first == "Here:"
+    assert others[-1].endswith("\n\nThat is **all**.")
+    assert [row for chunk in others for row in rows(chunk.partition("\n\n")[0])] == ROWS
+    assert len(others) == 5
+
+
+@pytest.mark.parametrize("mark", ["", "> ", "  "])
+def test_a_row_that_is_cut_goes_on_below_the_header_again(mark: str) -> None:
+    head, row = f"{mark}|a|b|\n{mark}-|-", f"{mark}|{'word ' * 20}|b|"
+    found = [rows(chunk, head) for chunk in split_reply(f"{head}\n{row}\n{mark}|c|d|", 60)]
+    assert len(found) > 2
+    again = [part[0].removeprefix("> ") for part in found[1:]]
+    assert visible("".join([found[0][0], *again])) == visible(row)
+    assert all(part.startswith(mark.strip()) for parts in found for part in parts)
+    assert found[-1][1:] == [f"{mark}|c|d|"]
+
+
+def test_a_header_never_stands_alone_at_the_end_of_a_part() -> None:
+    text = f"some words before it\n{TABLE}"
+    for limit in range(58, 120):
+        chunks = split_reply(text, limit)
+        assert [row for chunk in chunks for row in chunk.split("\n") if row in ROWS] == ROWS
+        assert all(not chunk.endswith(("|---|:-:|", "| n | name |")) for chunk in chunks)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param(
+            f"| {'long ' * 12} | b |\n|---|---|\n| c | d |\n| e | {'f ' * 30} |", id="a header too long"
+        ),
+        pytest.param("a | b\n---\n" + "c | d\n" * 20, id="a heading"),
+        pytest.param("a | b\n--|--|--\n" + "c | d\n" * 20, id="a rule of another width"),
+        pytest.param("~~~\na | b\n--|--\n" + "c | d\n" * 20 + "~~~", id="code"),
+    ],
+)
+def test_what_is_no_table_or_has_too_long_a_header_gains_none(text: str) -> None:
+    chunks = split_reply(text, 100)
+    assert len(chunks) > 1
+    assert visible("".join(chunks)).replace("~", "") == visible(text).replace("~", "")
+
+
+def test_a_table_ends_where_another_block_begins() -> None:
+    chunks = split_reply(f"{TABLE}\n- {'item ' * 30}\n", 80)
+    assert chunks[-1].startswith("item")
+
+
+def test_a_line_of_a_quote_that_is_cut_goes_on_as_one() -> None:
+    chunks = split_reply(f"> > {'quoted ' * 20}\n> {'once ' * 20}\nnot any more", 60)
+    assert [chunk.partition("q")[0] for chunk in chunks[:3]] == ["> > "] * 3
+    assert all(chunk.startswith("> ") for chunk in chunks[:-1])
+    assert chunks[-1].endswith("\nnot any more")
+
+
+def test_a_numbered_list_goes_on_with_the_numbers_of_the_text() -> None:
+    text = "\n".join(f"{number}. point {number}" for number in range(1, 15))
+    assert "\n".join(split_reply(text, 40)) == text
+
+
+def test_an_item_that_is_cut_does_not_swallow_the_next_ones() -> None:
+    text = f"3. {'word ' * 29}word\n4. next\n5. last\n\nend of it"
+    chunks = split_reply(text, 70)
+    assert chunks[-1].endswith("word\n\n4. next\n5. last\n\nend of it")
+    assert "\n\n4." not in "\n\n".join(split_reply(text, 200))
+
+
+@pytest.mark.parametrize("sign", ["1986. ", "- ", "# ", "> ", "+ ", "* * * "])
+def test_no_line_is_cut_where_its_rest_would_begin_a_list_a_heading_or_a_quote(sign: str) -> None:
+    for length in range(1, 40):
+        chunks = split_reply(f"{'x' * length} y {sign}{'z ' * 30}", 40)
+        assert not any(chunk.startswith(sign) for chunk in chunks[1:])
+
+
+CELLS = st.sampled_from(["a", "long cell", "👍🏽", r"a \| b", "字", ""])
+TABLES = st.builds(
+    lambda width, head, body, mark: "\n".join(
+        f"{mark}| {' | '.join((row * width)[:width])} |" for row in [head, ["---"], *body]
+    ),
+    st.integers(1, 3),
+    st.lists(CELLS, min_size=1),
+    st.lists(st.lists(CELLS, min_size=1), max_size=12),
+    st.sampled_from(["", "> "]),
+)
+
+
+@settings(max_examples=200)
+@given(
+    st.lists(TABLES | BLOCKS | st.sampled_from(["1. one", "12. x\n    y", "> q w e r t y " * 5]), max_size=6),
+    LIMITS,
+)
+def test_lists_quotes_and_tables_are_cut_within_the_limit_and_without_loss(
+    blocks: list[str], limit: int
+) -> None:
+    text = "\n\n".join(blocks)
+    chunks = split_reply(text, limit)
+    assert all(chunk.strip() and utf16_length(chunk) <= limit for chunk in chunks)
+    assert is_in_order(visible(text), visible("".join(chunks)))
+    if utf16_length(text) <= limit and "```" not in text and "~~~" not in text:
+        assert chunks == ([text.strip("\n").rstrip()] if text.strip() else [])
+
+
+@given(st.lists(st.lists(CELLS, min_size=2, max_size=2), min_size=1, max_size=30), st.integers(40, 90))
+def test_the_rows_of_a_table_are_those_of_the_text(body: list[list[str]], limit: int) -> None:
+    lines = [f"|{'|'.join(row)}|" for row in body]
+    chunks = split_reply("\n".join(["|a|b|", "|-|-|", *lines]), limit)
+    assert [row for chunk in chunks for row in rows(chunk, "|a|b|\n|-|-|")] == lines

@@ -119,6 +119,7 @@ class SwitchableAgent:
     def __init__(self, agent: Agent, clock: Clock, thinking_s: float) -> None:
         self.next_turn = NextTurn.ANSWER
         self._agent = agent
+        self.writes_to_terminal = getattr(agent, "writes_to_terminal", False)
         self._clock = clock
         self._thinking_s = thinking_s
 

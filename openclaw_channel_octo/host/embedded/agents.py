@@ -1,6 +1,8 @@
 """What an agent is, and the one that needs nothing: the echo."""
 
+import asyncio
 import json
+import re
 from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 from typing import ClassVar, Protocol, runtime_checkable
@@ -21,6 +23,8 @@ __all__ = [
     "StartedAgent",
     "fit_to_show",
     "one_line",
+    "said_by",
+    "shown",
     "without_quotes",
     "without_secrets",
 ]
@@ -36,6 +40,10 @@ QUOTE_BYTES = 9
 
 QUOTE_MARK = "[…]"
 """Stands where `without_quotes` left something out."""
+
+
+_STEERING = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f]")
+"""Control characters that are no white space; a carriage return alone, too, is meant for a terminal."""
 
 
 class AgentError(HostError):
@@ -82,7 +90,8 @@ class Agent(Protocol):
     """Answers prompts.
 
     One may have ``history_messages``, the most earlier messages in its prompts, 40 by default. For an agent with 0 none
-    is read.
+    is read. Of one with a true ``writes_to_terminal`` people read what a terminal shows of its answer in the end
+    (`said_by`).
     """
 
     def reply(self, prompt: Prompt) -> AsyncIterator[str]:
@@ -121,6 +130,22 @@ def without_secrets(text: str, secrets: Iterable[SecretStr]) -> str:
         if len(value) >= SHORTEST_SECRET:
             text = text.replace(value, "***")
     return text
+
+
+async def said_by(agent: Agent, written: str) -> str:
+    """Return what people read of what an agent wrote, without empty lines around it."""
+    if getattr(agent, "writes_to_terminal", False):
+        written = await shown(written)
+    return written.rstrip().lstrip("\r\n")
+
+
+async def shown(written: str) -> str:
+    """Return what a terminal shows in the end of what a program wrote, see `screen_text`."""
+    if _STEERING.search(written) is None and written.count("\r") == written.count("\r\n"):
+        return written
+    from openclaw_channel_octo.message.terminal import screen_text  # noqa: PLC0415  # few programs steer one
+
+    return await asyncio.to_thread(screen_text, written)
 
 
 def fit_to_show(error: str, prompt: Prompt, history: Iterable[Message], secrets: Iterable[SecretStr]) -> str:

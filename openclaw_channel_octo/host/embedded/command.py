@@ -19,6 +19,7 @@ from openclaw_channel_octo.host.embedded.agents import (
     AgentError,
     Prompt,
     one_line,
+    shown,
     without_secrets,
 )
 from openclaw_channel_octo.host.embedded.leftovers import RUN_VARIABLE
@@ -26,7 +27,7 @@ from openclaw_channel_octo.host.embedded.programs import Programs
 from openclaw_channel_octo.message.marks import explanation, marked
 from openclaw_channel_octo.message.text import label
 
-__all__ = ["CommandAgent"]
+__all__ = ["CommandAgent", "decoded"]
 
 GRACE_S = 2.0
 """Real seconds between SIGTERM and SIGKILL when the program is stopped."""
@@ -46,7 +47,8 @@ class CommandAgent:
     """Runs a program for each prompt.
 
     The program gets the notes and the context, if there are any, the request, and the paths of files that came
-    along on standard input as UTF-8, blank lines between them; what it writes to standard output is the answer.
+    along on standard input as UTF-8, blank lines between them; what a terminal would show of its standard output in the
+    end is the answer.
     It inherits of this process's environment what ``inheritance`` says, with ``env`` and ``OPENCLAW_SESSION_KEY``,
     ``OPENCLAW_SESSION_ID``, ``OPENCLAW_RUN_ID``, ``OPENCLAW_SENDER``, ``OPENCLAW_MEDIA`` (the same paths, separated by
     ``os.pathsep``) and ``OPENCLAW_OUTPUT`` on top, a folder of its own for files of the answer, which names them in
@@ -66,6 +68,7 @@ class CommandAgent:
     """
 
     history_messages = 0
+    writes_to_terminal = True
 
     def __init__(
         self,
@@ -101,13 +104,9 @@ class CommandAgent:
                 stdin = cast("asyncio.WriteTransport", transport.get_pipe_transport(STDIN))
                 stdin.write(_input(prompt).encode(errors="replace"))
                 stdin.close()  # after what was written; a program that does not read it may end all the same
-                decoder = codecs.getincrementaldecoder("utf-8")("replace")
-                while (data := await child.output.get()) is not None:
-                    if text := decoder.decode(data):
-                        yield text
-                if rest := decoder.decode(b"", final=True):
-                    yield rest
-                self._require_success(transport, child)
+                async for text in decoded(child.output):
+                    yield text
+                await self._require_success(transport, child)
             finally:
                 await self._end(transport, child)
 
@@ -136,18 +135,19 @@ class CommandAgent:
             return f"the agent's program {self._command[0]!r} was not found: install it or give its full path"
         return f"the agent's program {self._command[0]!r} cannot be started: {error.strerror or error}"
 
-    def _require_success(self, transport: asyncio.SubprocessTransport, child: "_Child") -> None:
+    async def _require_success(self, transport: asyncio.SubprocessTransport, child: "_Child") -> None:
         if child.overflown:
             raise AgentError(f"the agent's program wrote more than {MAX_OUTPUT} bytes and was stopped")
         code = transport.get_returncode()
         if not code:
             return
         how = f"ended with exit code {code}" if code > 0 else f"was ended by signal {-code}"
-        lines = without_secrets(child.stderr.decode(errors="replace"), self._secrets).split("\n")
-        shown = [cleaned for line in lines if (cleaned := one_line(line, STDERR_SHOWN))]
-        said = " | ".join(shown[-STDERR_LINES:])[-STDERR_SHOWN:]
+        said = await shown(child.stderr.decode(errors="replace"))
+        lines = without_secrets(said, self._secrets).split("\n")
+        cleaned = [line for raw in lines if (line := one_line(raw, STDERR_SHOWN))]
+        why = " | ".join(cleaned[-STDERR_LINES:])[-STDERR_SHOWN:]
         raise AgentError(
-            f"the agent's program {how}" + (f": {said}" if said else " and wrote nothing to stderr")
+            f"the agent's program {how}" + (f": {why}" if why else " and wrote nothing to stderr")
         )
 
     async def _end(self, transport: asyncio.SubprocessTransport, child: "_Child") -> None:
@@ -160,6 +160,16 @@ class CommandAgent:
             _signal_group(group, signal.SIGKILL)
             transport.close()
         await asyncio.wait({child.closed}, timeout=GRACE_S)
+
+
+async def decoded(output: "asyncio.Queue[bytes | None]") -> AsyncIterator[str]:
+    """Yield the text of pieces of UTF-8, which end with a ``None``; what is no UTF-8 becomes U+FFFD."""
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    while (data := await output.get()) is not None:
+        if text := decoder.decode(data):
+            yield text
+    if rest := decoder.decode(b"", final=True):
+        yield rest
 
 
 class _Child(asyncio.SubprocessProtocol):

@@ -30,14 +30,21 @@ from openclaw_channel_octo.host.base import (
     TurnEvent,
 )
 from openclaw_channel_octo.host.embedded import memory, rows
-from openclaw_channel_octo.host.embedded.agents import Agent, AgentError, Prompt, StartedAgent, fit_to_show
+from openclaw_channel_octo.host.embedded.agents import (
+    Agent,
+    AgentError,
+    Prompt,
+    StartedAgent,
+    fit_to_show,
+    said_by,
+)
+from openclaw_channel_octo.host.embedded.media import named_in
 from openclaw_channel_octo.host.embedded.memory import Said
 from openclaw_channel_octo.host.embedded.store import SessionStore
 from openclaw_channel_octo.host.embedded.transcript import Message, Transcript, is_safe_id
 from openclaw_channel_octo.host.fields import snapshot_of, text
 from openclaw_channel_octo.host.files import claim_state_folder, private_folder
 from openclaw_channel_octo.host.locks import owner_lock
-from openclaw_channel_octo.message.medialines import named_files
 from openclaw_channel_octo.session.status import RECOVERABLE, SessionSnapshot, Status
 
 __all__ = ["EmbeddedHost"]
@@ -70,9 +77,9 @@ class _Run:
         self._pieces: list[str] = []
 
     @property
-    def text(self) -> str:
-        """What the agent has written so far, without empty lines around it."""
-        return "".join(self._pieces).rstrip().lstrip("\r\n")
+    def written(self) -> str:
+        """What the agent has written so far."""
+        return "".join(self._pieces)
 
     def take(self, piece: str, now_ms: int) -> None:
         """Take a piece of the answer; what comes after the run was stopped is dropped."""
@@ -284,12 +291,15 @@ class EmbeddedHost:
             prompt = _prompt(turn, transcript.session_id, history)
             status, error = await self._answer(run, prompt, remember)
         finally:
-            await self._conclude(run, transcript, status, error)
+            said = await said_by(self._agent, run.written)
+            await self._conclude(run, transcript, status, error, said)
+        named = await named_in(said, turn.output)
         if status == Status.DONE:
-            answer = named_files(run.text)
-            return Final(answer.text, tuple(MediaItem(kind="file", url=source) for source in answer.sources))
-        shown = Status.KILLED if status == Status.INTERRUPTED else status
-        return Failed(shown.value, error, named_files(run.text).text)
+            files = {source: MediaItem(kind="file", url=source) for source in named.sources}
+            parts = tuple(part if isinstance(part, str) else files[part.address] for part in named.parts)
+            return Final(named.text, tuple(files.values()), parts if files else ())
+        as_seen = Status.KILLED if status == Status.INTERRUPTED else status
+        return Failed(as_seen.value, error, named.text, is_all=not named.text and bool(run.written))
 
     def _asked(self, run: _Run, session_id: str) -> Said:
         turn = run.turn
@@ -340,19 +350,21 @@ class EmbeddedHost:
         async for piece in self._agent.reply(prompt):
             run.take(piece, self._clock.wall_ms())
 
-    async def _conclude(self, run: _Run, transcript: Transcript, status: Status, error: str) -> None:
+    async def _conclude(
+        self, run: _Run, transcript: Transcript, status: Status, error: str, said: str
+    ) -> None:
         answer = Message(
             role="assistant",
-            text=run.text,
+            text=said,
             error=error,
             aborted=status in {Status.KILLED, Status.INTERRUPTED},
         )
         now_ms = self._clock.wall_ms()
-        said = Said(
+        row = Said(
             transcript=transcript, message=answer, row_id=self._clock.new_id(), now_ms=now_ms, sync=True
         )
         end = partial(rows.end_run, run_id=run.turn.run_id, status=status, error=error, now_ms=now_ms)
-        await self._store.record(run.turn.session_key, end, lambda _: said)
+        await self._store.record(run.turn.session_key, end, lambda _: row)
 
 
 def _prompt(turn: Turn, session_id: str, history: tuple[Message, ...]) -> Prompt:

@@ -46,6 +46,7 @@ MAX_DATA_BYTES = 10 * MEGABYTE
 
 INVALID = Reason("file_address")
 NO_ROOM = Reason("file_no_room")
+UNNAMED = Reason("file_unnamed")
 TOO_LARGE_DATA = Reason("file_too_large", f"{MAX_DATA_BYTES // MEGABYTE} MB")
 
 SWEEP_EVERY_S = 3_600.0
@@ -102,6 +103,8 @@ class Attachments(Struct, frozen=True, kw_only=True):
         if source[:5].lower() == "data:":
             noted |= await asyncio.to_thread(self._spooled, source)
             source = ""
+        elif not source:
+            noted |= _refused(UNNAMED)
         noted["name"] = named(item.name or _last_step(source), noted["mime"])
         return Part(text=noted["name"], file=json.dumps(noted))
 
@@ -260,7 +263,8 @@ def _local(address: str) -> str:
 def _last_step(source: str) -> str:
     """Return the file name at the end of a path or an address."""
     with suppress(ValueError):
-        return PurePosixPath(unquote(urlsplit(source).path) if ":" in source else source).name
+        is_address = ":" in source.partition("/")[0]
+        return PurePosixPath(unquote(urlsplit(source).path) if is_address else source).name
     return ""
 
 

@@ -109,6 +109,7 @@ class RunEnd(Struct):
         text: text not delivered yet: the final answer, or what a failed run had written.
         media: files of the final answer.
         too_long: whether it was stopped because there was no end to its answer.
+        parts: its texts and files in order, see `Final.parts`.
     """
 
     status: str
@@ -116,6 +117,7 @@ class RunEnd(Struct):
     text: str = ""
     media: tuple[MediaItem, ...] = ()
     too_long: bool = False
+    parts: tuple[str | MediaItem, ...] = ()
 
 
 class _Stream(Struct):
@@ -399,15 +401,14 @@ async def _take(event: TurnEvent, seen: _Stream, attempt: Attempt, parts: _Parts
 def _conclude(seen: _Stream) -> RunEnd:
     """Return the run's end; a stream that says nothing at all counts as skipped."""
     match seen.end:
-        case Final(text=text, media=media):
-            return RunEnd(Status.DONE, text=text, media=media)
-        case Failed(status=status, message=message, partial=partial):
-            text = partial or "".join(seen.unposted)
+        case Final(text=text, media=media, parts=parts):
+            return RunEnd(Status.DONE, text=text, media=media, parts=parts)
+        case Failed(status=status, message=message, partial=partial, is_all=is_all):
+            text = partial if is_all else partial or "".join(seen.unposted)
             return RunEnd(status, message, text, too_long=seen.too_long)
         case Skipped(reason=reason):
             return RunEnd(SKIPPED, reason)
         case None if seen.accepted:
-            lost = "the host's stream ended without a result"
-            return RunEnd(Status.FAILED, lost, "".join(seen.unposted))
+            return RunEnd(Status.FAILED, "the host's stream ended without a result", "".join(seen.unposted))
         case None:
             return RunEnd(SKIPPED, "the host's stream was empty")

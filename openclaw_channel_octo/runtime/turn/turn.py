@@ -280,7 +280,7 @@ class Turns(Struct, frozen=True, kw_only=True):
         elif end.status != Status.DONE:
             await self._conclude_failure(row, run_id, end, text, answer)
         elif (
-            (said := answer.new([text, *end.media] if text else end.media, texts))
+            (said := answer.new(_visible_parts(end, answer.mark), texts))
             or answer.extent.cut
             or self.outbox.has_refused(run_id)
         ):
@@ -401,3 +401,12 @@ def _visible_text(end: RunEnd, mark: str) -> str:
     if not has_content(text):
         return ""
     return text if end.status == Status.DONE else text.rstrip() + CUT_MARK
+
+
+def _visible_parts(end: RunEnd, mark: str) -> list[str | MediaItem]:
+    """Return what of a run's answer people are to read and see, in order."""
+    pieces = (
+        _visible_text(replace(end, text=part), mark) if isinstance(part, str) else part
+        for part in end.parts or (end.text, *end.media)
+    )
+    return [piece for piece in pieces if piece]

@@ -287,6 +287,13 @@ async def test_an_aborted_run_is_killed_and_says_so(make_host: MakeHost, session
     assert await host.abort(KEY, "run-1") is False
 
 
+async def test_lines_that_name_files_are_no_part_of_what_a_failed_run_had_written(
+    make_host: MakeHost,
+) -> None:
+    host = await make_host(Scripted("MEDIA:a.png", error=AgentError("no luck")))
+    assert (await events(host, turn("run-1")))[-1] == Failed("failed", "no luck", is_all=True)
+
+
 async def test_closing_the_stream_kills_the_run(make_host: MakeHost, sessions: Path) -> None:
     agent = Scripted("so far", hangs=True)
     host = await make_host(agent)

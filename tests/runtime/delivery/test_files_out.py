@@ -352,6 +352,25 @@ async def test_a_program_sends_what_it_made_by_naming_it_in_a_line(rig: Rig, sha
     assert stored(rig, payloads(rig)[1]) == b"made"
 
 
+async def test_names_as_programs_write_them_are_the_files_of_the_run_in_order(rig: Rig, shared: Path) -> None:
+    source = (
+        "folder = os.environ['OPENCLAW_OUTPUT']\n"
+        "os.mkdir(folder + '/sub')\n"
+        "for name in ('my report', 'my chart.png', 'sub/c.txt', 'd: e?.txt'):\n"
+        "    open(f'{folder}/{name}', 'w').write(name)\n"
+        "print('first\\r\\n- **MEDIA:** `my report`\\r\\nsecond\\r\\n`MEDIA:my chart.png sub/c.txt`')\n"
+        "print(f'MEDIA:{folder}/d: e?.txt\\n\\nMEDIA:not made\\nMEDIA:')\n"
+        "print('```\\nMEDIA:my report\\n```')"
+    )
+    await rig.start(rig.config(agent=python_agent(source)))
+    await rig.mentioned("go")
+    files = ["my report", "my chart.png", "c.txt", "d e?.txt"]
+    notes = [f"{NOTE} `not made` (it is not there)", f"{NOTE} `file` (no file is named)"]
+    code = "```\nMEDIA:my report\n```"
+    assert shown(rig) == ["first", files[0], "second", *files[1:], *notes, code]
+    assert stored(rig, payloads(rig)[1]) == b"my report"
+
+
 def test_a_whole_disk_is_no_folder_to_send_from(rig: Rig) -> None:
     with pytest.raises(ConfigError, match="mediaRoots"):
         parse_config(rig.config(mediaRoots=["/"]), base=rig.state_dir)
