@@ -17,6 +17,7 @@ from openclaw_channel_octo.host.base import MediaItem, Sender, Turn
 from openclaw_channel_octo.message.marks import mark_of, unmarked
 from openclaw_channel_octo.message.outgoing import file_note, quote
 from openclaw_channel_octo.message.render import render
+from openclaw_channel_octo.message.silence import SILENT_REPLY, without_silence
 from openclaw_channel_octo.message.text import has_content
 from openclaw_channel_octo.runtime.context import BotContext
 from openclaw_channel_octo.runtime.delivery.outbox import Outbox, Said
@@ -52,9 +53,6 @@ CUT_MARK = " […]"
 MOST_FILES = 20
 """Files of one answer; the others are named in one line."""
 
-SILENT_REPLY = "NO_REPLY"
-"""An agent's way to say that it chooses to say nothing (openclaw-host §3.6)."""
-
 
 class _Answer(Struct):
     """What people have seen of an answer.
@@ -65,6 +63,7 @@ class _Answer(Struct):
         files: where the files come from that were named in it.
         quote: of the message it answers, JSON; empty where there is none, or once it was shown.
         mark: of what the agent reads; no part of what people read.
+        is_declined: whether the agent has said that it chooses to say nothing.
     """
 
     runs: list[str] = field(default_factory=list)
@@ -72,6 +71,13 @@ class _Answer(Struct):
     files: set[str] = field(default_factory=set)
     quote: str = ""
     mark: str = ""
+    is_declined: bool = False
+
+    def visible(self, text: str) -> str:
+        """Return what of a text of the agent people are to read, empty where nothing of it can be seen."""
+        spoken = without_silence(unmarked(text, self.mark))
+        self.is_declined = self.is_declined or spoken.is_declined
+        return spoken.text if has_content(spoken.text) else ""
 
     def take_quote(self) -> str:
         """Return the quote for the part that is sent first, and nothing for the others."""
@@ -259,20 +265,19 @@ class Turns(Struct, frozen=True, kw_only=True):
     async def _conclude(self, row: InboundRow, run_id: str, end: RunEnd, answer: _Answer) -> None:
         """Check that something became visible, and end the row by what did."""
         texts = self.context.config.texts
-        text = _visible_text(end, answer.mark)
+        text = answer.visible(end.text)
+        said: list[str | MediaItem] = [text, *end.media] if text else [*end.media]
         if end.status == SKIPPED:
             await self._if_guarded(row, texts.failed, f"the host skipped the turn: {end.detail}")
         elif end.status != Status.DONE:
             await self._conclude_failure(row, run_id, end, text, answer)
-        elif said := answer.new([text, *end.media] if text else end.media, texts.file_failed):
+        elif parts := answer.new(said, texts.file_failed):
             await self.presence.ready(row.channel)
-            await self.outbox.conclude(row, run_id, said, RowState.ANSWERED, quote=answer.take_quote())
+            await self.outbox.conclude(row, run_id, parts, RowState.ANSWERED, quote=answer.take_quote())
         elif self.outbox.has_refused(run_id):
             await self.presence.ready(row.channel)
             await self.outbox.conclude(row, run_id, [], RowState.ANSWERED)
-        elif answer.shown or (
-            end.text.strip() == SILENT_REPLY and self.context.config.silent_replies == "allow"
-        ):
+        elif answer.shown or (answer.is_declined and self.context.config.silent_replies == "allow"):
             await self.context.journal.messages.settle(
                 [row.id], RowState.ANSWERED, detail="" if answer.shown else SILENT_REPLY
             )
@@ -287,7 +292,9 @@ class Turns(Struct, frozen=True, kw_only=True):
         by_status: dict[str, str] = {Status.TIMEOUT: texts.timeout, Status.KILLED: STOPPED_TEXT}
         notice = by_status.get(end.status, texts.failed)
         if text:
-            await self._notify(row, [text, notice], end.detail, run_id, answer.take_quote())
+            await self._notify(
+                row, [text.rstrip() + CUT_MARK, notice], end.detail, run_id, answer.take_quote()
+            )
         else:
             await self._notify(row, notice, end.detail, run_id)
 
@@ -355,19 +362,11 @@ class _Attempt(Struct, frozen=True, kw_only=True):
 
     async def deliver(self, said: str | MediaItem) -> Sequence[str]:
         turns, ids = self.turns, list[str]()
-        part = unmarked(said, self.answer.mark) if isinstance(said, str) else said
-        if isinstance(part, str) and not has_content(part):
+        part = self.answer.visible(said) if isinstance(said, str) else said
+        if not part:
             return ids
         if pieces := self.answer.new([part], turns.context.config.texts.file_failed):
             await turns.presence.ready(self.row.channel)
             ids = await turns.outbox.reply(self.row, self.run_id, pieces, self.answer.take_quote())
             self.answer.shown += ids
         return ids
-
-
-def _visible_text(end: RunEnd, mark: str) -> str:
-    """Return what of a run's end people are to read; text of a run that failed says that it was cut short."""
-    text = "" if end.text.strip() == SILENT_REPLY else unmarked(end.text, mark)
-    if not has_content(text):
-        return ""
-    return text if end.status == Status.DONE else text.rstrip() + CUT_MARK
