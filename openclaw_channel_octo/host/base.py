@@ -22,6 +22,7 @@ __all__ = [
     "Delta",
     "Failed",
     "Final",
+    "HidesThinking",
     "Media",
     "MediaItem",
     "Recovery",
@@ -131,7 +132,11 @@ class Accepted(Struct, frozen=True):
 
 
 class Delta(Struct, frozen=True):
-    """More text of the answer as it is written; progress only, never posted alone."""
+    """More text of the answer as it is written; progress only, never posted alone.
+
+    The embedded host holds text back as long as it may turn out to be a model's thinking: an answer without thinking in
+    front of it comes at its end.
+    """
 
     text: str
 
@@ -155,7 +160,12 @@ class ToolNote(Struct, frozen=True):
 
 
 class Final(Struct, frozen=True):
-    """Terminal: the run ended well. ``text`` and ``media`` are only what no `Block` or `Media` brought."""
+    """Terminal: the run ended well.
+
+    Attributes:
+        text: what no `Block` brought.
+        media: files that no `Media` brought.
+    """
 
     text: str = ""
     media: tuple[MediaItem, ...] = ()
@@ -241,3 +251,14 @@ class AsksApprovals(Protocol):
 
     approvals_in: str
     """Where people decide, in words for the chat."""
+
+
+@runtime_checkable
+class HidesThinking(Protocol):
+    """What an `AgentHost` also is that leaves the thinking of its models out itself.
+
+    Out of the answers of every other host the channel takes it.
+    """
+
+    hides_thinking: bool
+    """Whether the texts of its events are what people are to read."""

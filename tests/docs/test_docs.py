@@ -18,7 +18,9 @@ PARTS = {
     ("plugins.md", "channel"): lambda: types(
         hookspecs.ChannelRegistry, hookspecs.ChannelSpec, hookspecs.Channel
     ),
-    ("plugins.md", "host"): lambda: types(base.AgentHost, base.Recovery, base.AsksApprovals),
+    ("plugins.md", "host"): lambda: types(
+        base.AgentHost, base.Recovery, base.AsksApprovals, base.HidesThinking
+    ),
     ("plugins.md", "turn"): lambda: types(
         *(base.Turn, base.Sender, base.MediaItem),
         *(base.Accepted, base.Delta, base.Block, base.Media, base.ToolNote),

@@ -18,13 +18,20 @@ from random import Random
 from tempfile import TemporaryDirectory
 from types import FrameType
 
-from tests.fuzz import content_harness, files_harness, rest_harness, wire_harness
+from tests.fuzz import answer_harness, content_harness, files_harness, rest_harness, wire_harness
 from tests.fuzz.harness import Harness
 from tests.hostile import members_harness
 
 HARNESSES: Mapping[str, Harness] = {
     harness.name: harness
-    for module in (wire_harness, content_harness, rest_harness, files_harness, members_harness)
+    for module in (
+        wire_harness,
+        content_harness,
+        answer_harness,
+        rest_harness,
+        files_harness,
+        members_harness,
+    )
     for harness in module.HARNESSES
 }
 

@@ -63,6 +63,9 @@ async def until_it_wrote(rig: Rig) -> None:
         ),
         pytest.param("", TEXTS.empty, "done", id="prints nothing"),
         pytest.param("print('NO_REPLY')", TEXTS.empty, "done", id="says NO_REPLY"),
+        pytest.param("print('**no_reply**')", TEXTS.empty, "done", id="says no_reply in bold"),
+        pytest.param("print('<think>hm</think>')", TEXTS.empty, "done", id="only thinks"),
+        pytest.param("print('<think>hm')", TEXTS.empty, "done", id="thinks without an end"),
         pytest.param("print('\\u200b\\ufe0f \\u0301')", TEXTS.empty, "done", id="shows nothing"),
         pytest.param("print('```python\\n\\n```')", TEXTS.empty, "done", id="prints a fence"),
         pytest.param("os.kill(os.getpid(), 9)", TEXTS.failed, "failed", id="is killed"),
@@ -399,10 +402,44 @@ async def test_a_command_whose_host_hangs_or_breaks_is_answered(
     assert fast_rig.said(ChannelRef(ANN, 1)) == [FAILED]
 
 
-async def test_silence_is_an_answer_only_where_the_operator_allows_it(rig: Rig) -> None:
-    await rig.start(rig.config(agent=python_agent("print('NO_REPLY')"), silentReplies="allow"))
+@pytest.mark.parametrize("reply", ["NO_REPLY", "**no_reply**", "<think>hm</think>NO_REPLY\\nNO_REPLY"])
+async def test_silence_is_an_answer_only_where_the_operator_allows_it(rig: Rig, reply: str) -> None:
+    await rig.start(rig.config(agent=python_agent(f"print('{reply}')"), silentReplies="allow"))
     await rig.mentioned("psst")
     assert rig.said() == []
+
+
+@pytest.mark.parametrize("setting", ["notify", "allow"])
+async def test_the_token_of_silence_is_never_posted(rig: Rig, setting: str) -> None:
+    await rig.start_with(
+        ScriptedHost(
+            [Accepted("r"), Final("Done.\n\nNO_REPLY")],
+            [Accepted("r"), Block("NO_REPLY"), Block("one"), Final("no_reply")],
+            [Accepted("r"), Failed("failed", "no", partial="so far\nNO_REPLY")],
+            [Accepted("r"), Block("NO_REPLY"), Final("")],
+        ),
+        silentReplies=setting,
+    )
+    await rig.mentioned("first")
+    await rig.mentioned("second")
+    await rig.mentioned("third", "notified")
+    await rig.mentioned("fourth", "answered" if setting == "allow" else "notified")
+    silent = [] if setting == "allow" else [TEXTS.empty]
+    assert rig.said() == ["Done.", "one", "so far […]", TEXTS.failed, RESTART, *silent]
+
+
+async def test_the_thinking_of_any_host_stays_out_of_the_chat(rig: Rig) -> None:
+    await rig.start_with(
+        ScriptedHost(
+            [Accepted("r"), Delta("<thi"), Delta("nk>hm"), Final("<think>hm</think>answer")],
+            [Accepted("r"), Block("<think>hm"), Block("hm"), Block("hm</think>one"), Final("<think>two")],
+            [Accepted("r"), Delta("<think>hm</think>so "), Delta("far"), Failed("failed", "no")],
+            [Accepted("r"), Failed("failed", "no", partial="<think>hm")],
+        )
+    )
+    for number, end in enumerate(("answered", "answered", "notified", "notified")):
+        await rig.mentioned(f"mention {number}", end)
+    assert rig.said() == ["answer", "one", "so far […]", TEXTS.failed, RESTART, TEXTS.failed]
 
 
 async def test_a_failed_run_with_a_status_of_its_own_gets_the_matching_notice(rig: Rig) -> None:

@@ -81,7 +81,8 @@ class Prompt(SecretStruct, frozen=True, kw_only=True):
 class Agent(Protocol):
     """Answers prompts.
 
-    One with a false ``reads_history`` gets prompts without a history, which is not read for it then.
+    One with a false ``reads_history`` gets prompts without a history, which is not read for it then. One with a false
+    ``hide_thinking`` says what people are to read; of all others thinking and control tokens are left out.
     """
 
     def reply(self, prompt: Prompt) -> AsyncIterator[str]:
@@ -107,6 +108,7 @@ class EchoAgent:
     """Answers with the request itself; for trying things out."""
 
     reads_history = False
+    hide_thinking = False
 
     async def reply(self, prompt: Prompt) -> AsyncIterator[str]:
         """Yield the text of the request."""

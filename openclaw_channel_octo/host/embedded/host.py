@@ -18,7 +18,6 @@ from openclaw_channel_octo.clock import Clock
 from openclaw_channel_octo.errors import HostError
 from openclaw_channel_octo.host.base import (
     Accepted,
-    Delta,
     Failed,
     Final,
     MediaItem,
@@ -28,13 +27,21 @@ from openclaw_channel_octo.host.base import (
     TurnEvent,
 )
 from openclaw_channel_octo.host.embedded import rows
-from openclaw_channel_octo.host.embedded.agents import Agent, AgentError, Prompt, StartedAgent, fit_to_show
+from openclaw_channel_octo.host.embedded.agents import (
+    Agent,
+    AgentError,
+    Prompt,
+    StartedAgent,
+    fit_to_show,
+)
+from openclaw_channel_octo.host.embedded.run import Run
 from openclaw_channel_octo.host.embedded.store import SessionStore
 from openclaw_channel_octo.host.embedded.transcript import Message, Transcript, is_safe_id
 from openclaw_channel_octo.host.fields import snapshot_of, text
 from openclaw_channel_octo.host.files import claim_state_folder, private_folder
 from openclaw_channel_octo.host.locks import owner_lock
 from openclaw_channel_octo.message.medialines import named_files
+from openclaw_channel_octo.message.thinking import ThinkingFilter
 from openclaw_channel_octo.session.status import RECOVERABLE, SessionSnapshot, Status
 
 __all__ = ["EmbeddedHost"]
@@ -54,38 +61,6 @@ STOPPED = {
 
 AGENT_STOP_S = 10.0
 """Real seconds an agent may take to end after it was told to."""
-
-
-class _Run:
-    """A run under way."""
-
-    task: asyncio.Task[None]
-
-    def __init__(self, turn: Turn, now_ms: int) -> None:
-        self.turn = turn
-        self.started_at = self.last_progress_at = now_ms
-        self.events: asyncio.Queue[TurnEvent | None] = asyncio.Queue()
-        self.stopped: asyncio.Future[Status] = asyncio.get_running_loop().create_future()
-        self._pieces: list[str] = []
-
-    @property
-    def text(self) -> str:
-        """What the agent has written so far, without empty lines around it."""
-        return "".join(self._pieces).rstrip().lstrip("\r\n")
-
-    def take(self, piece: str, now_ms: int) -> None:
-        """Take a piece of the answer; what comes after the run was stopped is dropped."""
-        if self.stopped.done():
-            return
-        self.last_progress_at = now_ms
-        if piece:
-            self._pieces.append(piece)
-            self.events.put_nowait(Delta(piece))
-
-    def stop(self, status: Status) -> None:
-        """Ask the run to end with ``status``; the first request counts."""
-        if not self.stopped.done():
-            self.stopped.set_result(status)
 
 
 class EmbeddedHost:
@@ -110,6 +85,7 @@ class EmbeddedHost:
 
     queues_turns = False
     keeps_runs = False
+    hides_thinking = True
 
     def __init__(  # noqa: PLR0913  # settings, each with a name at every call
         self,
@@ -130,12 +106,13 @@ class EmbeddedHost:
         self._store = SessionStore(self._folder / "sessions.json", clock=clock)
         self._agent = agent
         self._reads_history: bool = getattr(agent, "reads_history", True)
+        self._hide_thinking: bool = getattr(agent, "hide_thinking", True)
         self._clock = clock
         self._timeout_s = timeout_s
         self._strict = strict
         self._secrets = tuple(secrets)
         self._started = False
-        self._active: dict[str, _Run] = {}
+        self._active: dict[str, Run] = {}
         self._outcomes: FIFOCache[str, Final | Failed] = FIFOCache(OUTCOMES_KEPT)
 
     async def start(self) -> None:
@@ -209,7 +186,8 @@ class EmbeddedHost:
         if key in self._active:
             yield Skipped(f"busy with run {self._active[key].turn.run_id}")
             return
-        run = self._active[key] = _Run(turn, self._clock.wall_ms())
+        thinking = ThinkingFilter() if self._hide_thinking else None
+        run = self._active[key] = Run(turn, self._clock.wall_ms(), thinking)
         run.task = asyncio.create_task(self._drive(run, key))
         try:
             while (event := await run.events.get()) is not None:
@@ -248,7 +226,7 @@ class EmbeddedHost:
             why = f"{error.filename} cannot be made ({error.strerror}): choose another host.stateDir"
             raise HostError(why) from error
 
-    async def _drive(self, run: _Run, key: str) -> None:
+    async def _drive(self, run: Run, key: str) -> None:
         try:
             entry = await self._store.get(run.turn.session_key) if self._strict else None
             if entry and (status := text(entry.get("status"))) in RECOVERABLE:
@@ -261,7 +239,7 @@ class EmbeddedHost:
             del self._active[key]
             run.events.put_nowait(None)
 
-    async def _play(self, run: _Run) -> Final | Failed:
+    async def _play(self, run: Run) -> Final | Failed:
         turn = run.turn
         session_id = self._clock.new_id()
         start = partial(rows.start_run, run_id=turn.run_id, session_id=session_id, now_ms=run.started_at)
@@ -273,14 +251,16 @@ class EmbeddedHost:
             run.events.put_nowait(Accepted(turn.run_id))
             status, error = await self._answer(run, prompt, transcript)
         finally:
+            run.close()
             await self._conclude(run, transcript, status, error)
         if status == Status.DONE:
             answer = named_files(run.text)
-            return Final(answer.text, tuple(MediaItem(kind="file", url=source) for source in answer.sources))
+            files = tuple(MediaItem(kind="file", url=source) for source in answer.sources)
+            return Final(answer.text, files)
         shown = Status.KILLED if status == Status.INTERRUPTED else status
         return Failed(shown.value, error, named_files(run.text).text)
 
-    def _prompt(self, run: _Run, transcript: Transcript) -> Prompt:
+    def _prompt(self, run: Run, transcript: Transcript) -> Prompt:
         turn = run.turn
         request = Message(
             role="user", text=turn.text, sender=turn.sender.name, context=turn.context, mark=turn.mark
@@ -306,7 +286,7 @@ class EmbeddedHost:
             run_id=turn.run_id,
         )
 
-    async def _answer(self, run: _Run, prompt: Prompt, transcript: Transcript) -> tuple[Status, str]:
+    async def _answer(self, run: Run, prompt: Prompt, transcript: Transcript) -> tuple[Status, str]:
         """Let the agent answer until it ends, the budget is used up, or the run is stopped."""
         agent = asyncio.create_task(self._pump(run, prompt))
         budget_s = run.turn.budget_s or self._timeout_s
@@ -329,11 +309,11 @@ class EmbeddedHost:
     def _fit_to_show(self, error: str, prompt: Prompt, transcript: Transcript) -> str:
         return fit_to_show(error, prompt, _history(transcript), self._secrets)
 
-    async def _pump(self, run: _Run, prompt: Prompt) -> None:
+    async def _pump(self, run: Run, prompt: Prompt) -> None:
         async for piece in self._agent.reply(prompt):
             run.take(piece, self._clock.wall_ms())
 
-    async def _conclude(self, run: _Run, transcript: Transcript, status: Status, error: str) -> None:
+    async def _conclude(self, run: Run, transcript: Transcript, status: Status, error: str) -> None:
         answer = Message(
             role="assistant",
             text=run.text,

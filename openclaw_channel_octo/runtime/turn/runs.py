@@ -1,4 +1,7 @@
-"""Runs on the host: one turn from its start to its terminal event, under the budget and the limits."""
+"""Runs on the host: one turn from its start to its terminal event, under the budget and the limits.
+
+Over 350 lines: what a run takes, tells and posts ends in one place.
+"""
 
 import asyncio
 from collections import ChainMap
@@ -30,6 +33,7 @@ from openclaw_channel_octo.host.base import (
     Delta,
     Failed,
     Final,
+    HidesThinking,
     Media,
     MediaItem,
     Skipped,
@@ -37,6 +41,7 @@ from openclaw_channel_octo.host.base import (
     Turn,
     TurnEvent,
 )
+from openclaw_channel_octo.message.thinking import ThinkingFilter
 from openclaw_channel_octo.runtime.turn.host_calls import ask_host
 from openclaw_channel_octo.session.status import SKIPPED, Status
 
@@ -107,12 +112,17 @@ class RunEnd(Struct):
 
 
 class _Stream(Struct):
-    """What a run has told so far."""
+    """What a run has told so far; ``thinking`` is ``None`` where the host takes it out."""
 
+    thinking: ThinkingFilter | None
     accepted: bool = False
     taken: bool = False
     unposted: list[str] = field(default_factory=list)
     end: Final | Failed | Skipped | None = None
+
+    def visible(self, text: str) -> str:
+        """Return what of a part of the answer is for people; thinking may go on in the next part."""
+        return self.thinking.feed(text) + self.thinking.end() if self.thinking else text
 
 
 class OpenRun(Struct, eq=False):
@@ -234,7 +244,8 @@ class Runs:
 
     async def _posted(self, turn: Turn, budget_s: float, opened: OpenRun, attempt: Attempt) -> RunEnd:
         """Run the turn and post its parts beside it, so that a slow server does not use up the run's budget."""
-        seen = _Stream()
+        hides = isinstance(self._host, HidesThinking) and self._host.hides_thinking
+        seen = _Stream(None if hides else ThinkingFilter())
         async with _posting(opened) as (parts, posting):
 
             async def consume() -> None:
@@ -324,7 +335,7 @@ async def _take(event: TurnEvent, seen: _Stream, attempt: Attempt, parts: _Parts
             seen.unposted.append(text)
         case Block(text=text):
             seen.unposted.clear()
-            parts.put_nowait(text)
+            parts.put_nowait(seen.visible(text))
         case Media(source=source):
             parts.put_nowait(source)
         case ToolNote():
@@ -337,13 +348,13 @@ def _conclude(seen: _Stream) -> RunEnd:
     """Return the run's end; a stream that says nothing at all counts as skipped."""
     match seen.end:
         case Final(text=text, media=media):
-            return RunEnd(Status.DONE, text=text, media=media)
+            return RunEnd(Status.DONE, text=seen.visible(text), media=media)
         case Failed(status=status, message=message, partial=partial):
-            return RunEnd(status, message, partial or "".join(seen.unposted))
+            return RunEnd(status, message, seen.visible(partial or "".join(seen.unposted)))
         case Skipped(reason=reason):
             return RunEnd(SKIPPED, reason)
         case None if seen.accepted:
             lost = "the host's stream ended without a result"
-            return RunEnd(Status.FAILED, lost, "".join(seen.unposted))
+            return RunEnd(Status.FAILED, lost, seen.visible("".join(seen.unposted)))
         case None:
             return RunEnd(SKIPPED, "the host's stream was empty")
