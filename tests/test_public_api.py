@@ -36,7 +36,7 @@ PUBLIC = {
         ),
         *("Accepted", "Delta", "Block", "Media", "ToolNote", "Final", "Failed", "Skipped"),
     },
-    "openclaw_channel_octo.host.embedded.agents": {"Agent", "AgentError", "EchoAgent", "Prompt"},
+    "openclaw_channel_octo.host.embedded.agents": {"Agent", "AgentError", "AnswerCut", "EchoAgent", "Prompt"},
     "openclaw_channel_octo.host.embedded.host": {"EmbeddedHost"},
     "openclaw_channel_octo.plugin": {
         *("openclaw_agent_host", "openclaw_register_channels", "openclaw_register_commands"),

@@ -108,6 +108,7 @@ class Texts(FrozenModel):
         empty: the turn ended without an answer.
         busy: the conversation's lane is full.
         cut_off: a restart cut the answer off.
+        length_limit: stands behind an answer that a length limit of the model ended.
         file_failed: begins the line in the place of a file that could not be sent; name and reason follow.
         part_refused: the chat did not take a part of an answer for what it is.
         too_late: messages were found that are too old to be answered.
@@ -124,6 +125,7 @@ class Texts(FrozenModel):
     empty: Notice = "⚠️ I finished, but had nothing to say."
     busy: Notice = "⏳ Still busy with earlier messages; I will not get to this one."
     cut_off: Notice = "⚠️ I was interrupted; the answer above may be incomplete."
+    length_limit: Notice = "✂️ I reached the length limit of an answer before I was done."
     file_failed: Notice = "⚠️ I could not send a file:"
     part_refused: Notice = "⚠️ A part of my answer was not accepted by the chat."
     too_late: Notice = (

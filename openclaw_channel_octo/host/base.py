@@ -165,10 +165,12 @@ class Final(Struct, frozen=True):
     Attributes:
         text: what no `Block` brought.
         media: files that no `Media` brought.
+        cut: whether the answer ends where a length limit of its model ended it.
     """
 
     text: str = ""
     media: tuple[MediaItem, ...] = ()
+    cut: bool = False
 
 
 class Failed(Struct, frozen=True):

@@ -442,6 +442,34 @@ async def test_the_thinking_of_any_host_stays_out_of_the_chat(rig: Rig) -> None:
     assert rig.said() == ["answer", "one", "so far […]", TEXTS.failed, RESTART, TEXTS.failed]
 
 
+async def test_an_answer_that_its_length_limit_cut_says_so(
+    rig: Rig, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with ModelServer().served() as model:
+        model.mode = "length"
+        await rig.start(rig.config(agent=model.agent(), texts={"lengthLimit": "(cut)"}))
+        await rig.mentioned("please")
+    assert rig.said() == ["It works", "(cut)"]
+    assert [record.levelname for record in caplog.records if "length limit" in record.message] == ["WARNING"]
+
+
+@pytest.mark.parametrize(
+    ("steps", "state", "said"),
+    [
+        ([Final("", cut=True)], "notified", [TEXTS.length_limit]),
+        ([Final("<think>hm", cut=True)], "notified", [TEXTS.length_limit]),
+        ([Block("one"), Final("", cut=True)], "answered", ["one", TEXTS.length_limit]),
+        ([Failed("failed", "no", partial="half")], "notified", ["half […]", TEXTS.failed]),
+    ],
+)
+async def test_a_length_limit_never_ends_in_silence(
+    rig: Rig, steps: list[Step], state: str, said: list[str]
+) -> None:
+    await rig.start_with(ScriptedHost([Accepted("r"), *steps]))
+    await rig.mentioned("please", state)
+    assert rig.said() == said
+
+
 async def test_a_failed_run_with_a_status_of_its_own_gets_the_matching_notice(rig: Rig) -> None:
     await rig.start_with(ScriptedHost([Failed("killed", "aborted by hand")], [Failed("odd", "?")]))
     await rig.mentioned("one", "notified")

@@ -16,6 +16,7 @@ __all__ = [
     "MAX_OUTPUT",
     "Agent",
     "AgentError",
+    "AnswerCut",
     "EchoAgent",
     "Prompt",
     "StartedAgent",
@@ -40,6 +41,10 @@ QUOTE_MARK = "[…]"
 
 class AgentError(HostError):
     """The agent could not answer; the message is for the operator, never for the chat."""
+
+
+class AnswerCut(Exception):
+    """No error: the answer is what came before, and a length limit of its model has ended it."""
 
 
 class Prompt(SecretStruct, frozen=True, kw_only=True):
@@ -89,7 +94,8 @@ class Agent(Protocol):
         """Yield the answer in pieces; an empty piece is a sign of life and nothing more.
 
         The iteration is cancelled when the run is stopped or outlives its budget; whatever was started for
-        it has to be ended then. Raises `AgentError` when there is no answer or no end to it.
+        it has to be ended then. Raises `AgentError` when there is no answer or no end to it, and `AnswerCut` behind
+        the last piece of one that a length limit has ended.
         """
 
 

@@ -30,6 +30,7 @@ from openclaw_channel_octo.host.embedded import rows
 from openclaw_channel_octo.host.embedded.agents import (
     Agent,
     AgentError,
+    AnswerCut,
     Prompt,
     StartedAgent,
     fit_to_show,
@@ -256,7 +257,7 @@ class EmbeddedHost:
         if status == Status.DONE:
             answer = named_files(run.text)
             files = tuple(MediaItem(kind="file", url=source) for source in answer.sources)
-            return Final(answer.text, files)
+            return Final(answer.text, files, run.is_cut)
         shown = Status.KILLED if status == Status.INTERRUPTED else status
         return Failed(shown.value, error, named_files(run.text).text)
 
@@ -310,8 +311,11 @@ class EmbeddedHost:
         return fit_to_show(error, prompt, _history(transcript), self._secrets)
 
     async def _pump(self, run: Run, prompt: Prompt) -> None:
-        async for piece in self._agent.reply(prompt):
-            run.take(piece, self._clock.wall_ms())
+        try:
+            async for piece in self._agent.reply(prompt):
+                run.take(piece, self._clock.wall_ms())
+        except AnswerCut:
+            run.is_cut = True
 
     async def _conclude(self, run: Run, transcript: Transcript, status: Status, error: str) -> None:
         answer = Message(
@@ -319,6 +323,7 @@ class EmbeddedHost:
             text=run.text,
             error=error,
             aborted=status in {Status.KILLED, Status.INTERRUPTED},
+            cut=run.is_cut,
         )
         now_ms = self._clock.wall_ms()
         try:

@@ -13,7 +13,7 @@ from yarl import URL
 
 from openclaw_channel_octo.config.base import names_host
 from openclaw_channel_octo.errors import ConfigError
-from openclaw_channel_octo.host.embedded.agents import MAX_OUTPUT, AgentError, Prompt, one_line
+from openclaw_channel_octo.host.embedded.agents import MAX_OUTPUT, AgentError, AnswerCut, Prompt, one_line
 from openclaw_channel_octo.host.embedded.transcript import Message
 from openclaw_channel_octo.host.fields import mapping
 from openclaw_channel_octo.message.marks import explanation, marked, remarked
@@ -27,6 +27,9 @@ SILENCE_S = 300.0
 
 AFTER_END_S = 5.0
 """Longest pause after an answer was called complete: some servers say so with every piece, others never close."""
+
+LENGTH = ("length", "max_tokens", "model_length")
+"""What OpenAI's format, proxies of Anthropic's and Mistral say of an answer that a length limit ended."""
 
 MAX_ERROR_BODY = 16 * 1024
 MAX_DETAIL = 300
@@ -71,6 +74,7 @@ class OpenAIAgent:
         Raises:
             AgentError: the endpoint cannot be reached, refuses the request, reports an error, or its answer
                 breaks off or makes no sense.
+            AnswerCut: the endpoint's length limit ended the answer.
         """
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S, sock_read=SILENCE_S)
         headers = {"Authorization": f"Bearer {self._key}"} if self._key else {}
@@ -95,24 +99,28 @@ class OpenAIAgent:
         if response.headers.get("Content-Type", "").partition(";")[0].strip().lower() != "text/event-stream":
             body = await _read(response, MAX_OUTPUT)
             if not is_stream(body):
-                yield self._whole(body)
+                text, reason = self._whole(body)
+                yield text
+                _tell_cut(reason)
                 return
             pieces = _one(body)
-        finished, room = False, MAX_OUTPUT
+        reason, room = None, MAX_OUTPUT
         async with aclosing(_events(pieces)) as events:
-            while (data := await _next(events, finished)) is not None:
+            while (data := await _next(events, finished=reason is not None)) is not None:
                 if data.strip() == "[DONE]":
-                    return
-                text, ended = self._piece(data)
-                finished = finished or ended
+                    reason = reason or "stop"
+                    break
+                text, told = self._piece(data)
+                reason = told if told is not None else reason
                 room -= len(text)
                 if room < 0:
                     raise AgentError(f"the model's answer is longer than {MAX_OUTPUT} characters")
                 yield text
-        if not finished:
+        if reason is None:
             raise AgentError(
                 "the model's answer broke off: the stream ended without saying that it is complete"
             )
+        _tell_cut(reason)
 
     def _messages(self, prompt: Prompt) -> list[dict[str, str]]:
         grouped, mark = prompt.conversation != "direct", prompt.mark
@@ -149,22 +157,23 @@ class OpenAIAgent:
     def _detail(self, text: str) -> str:
         return one_line(text.replace(self._key, "***") if self._key else text, MAX_DETAIL)
 
-    def _whole(self, body: bytes) -> str:
+    def _whole(self, body: bytes) -> tuple[str, Any]:
+        """Return an answer's text and the reason for its end."""
         answer = self._decode(body.decode(errors="replace"))
         choice = _choice(answer)
         if choice is None:
             raise AgentError("the model's answer holds no choices: is this an OpenAI-compatible endpoint?")
-        return _text(mapping(choice.get("message")).get("content"))
+        return _text(mapping(choice.get("message")).get("content")), choice.get("finish_reason")
 
-    def _piece(self, data: str) -> tuple[str, bool]:
-        """Return the text of a part of the stream and whether the answer is complete with it."""
+    def _piece(self, data: str) -> tuple[str, Any]:
+        """Return the text of a part of the stream and the reason for the answer's end, ``None`` if it goes on."""
         if not data.strip():
-            return "", False
+            return "", None
         choice = _choice(self._decode(data))
         if choice is None:
-            return "", False
+            return "", None
         delta = choice.get("delta") or choice.get("message")
-        return _text(mapping(delta).get("content")), choice.get("finish_reason") is not None
+        return _text(mapping(delta).get("content")), choice.get("finish_reason")
 
     def _decode(self, text: str) -> Mapping[str, Any]:
         try:
@@ -247,11 +256,16 @@ def _endpoint(base_url: str) -> URL:
     return url.with_path(path).with_query(url.query)
 
 
+def _tell_cut(reason: Any) -> None:
+    if reason in LENGTH:
+        raise AnswerCut
+
+
 async def _one(body: bytes) -> AsyncIterator[bytes]:
     yield body
 
 
-async def _next(events: AsyncGenerator[str, None], finished: bool) -> str | None:
+async def _next(events: AsyncGenerator[str, None], *, finished: bool) -> str | None:
     """Return the next event, ``None`` at the end; an answer that is complete may end in any way."""
     try:
         async with asyncio.timeout(AFTER_END_S if finished else None):

@@ -42,6 +42,7 @@ class Message(Struct, frozen=True, kw_only=True):
         mark: stands in the channel's lines of text and context, see `Turn.mark`.
         error: what went wrong, for an assistant message of a failed run.
         aborted: whether the run was stopped rather than broken.
+        cut: whether a length limit of the model ended the answer.
     """
 
     role: str
@@ -51,6 +52,7 @@ class Message(Struct, frozen=True, kw_only=True):
     mark: str = ""
     error: str = ""
     aborted: bool = False
+    cut: bool = False
 
 
 class Transcript:
@@ -186,7 +188,7 @@ def _encode(message: Message, now_ms: int) -> dict[str, Any]:
     more = {"senderName": message.sender, "context": message.context, "mark": message.mark}
     encoded |= {name: words for name, words in more.items() if words}
     if message.role == "assistant":
-        encoded["stopReason"] = "stop"
+        encoded["stopReason"] = "length" if message.cut else "stop"
     if message.error:
         encoded |= {"stopReason": "aborted" if message.aborted else "error", "errorMessage": message.error}
     return encoded
@@ -208,4 +210,5 @@ def _decode(row: dict[str, Any]) -> Message | None:
         mark=words.get("mark", ""),
         error=words.get("errorMessage", ""),
         aborted=words.get("stopReason") == "aborted",
+        cut=words.get("stopReason") == "length",
     )

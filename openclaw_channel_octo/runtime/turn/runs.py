@@ -103,12 +103,14 @@ class RunEnd(Struct):
         detail: words for the operator.
         text: text not delivered yet: the final answer, or what a failed run had written.
         media: files of the final answer.
+        cut: whether a length limit ended the answer.
     """
 
     status: str
     detail: str = ""
     text: str = ""
     media: tuple[MediaItem, ...] = ()
+    cut: bool = False
 
 
 class _Stream(Struct):
@@ -347,8 +349,8 @@ async def _take(event: TurnEvent, seen: _Stream, attempt: Attempt, parts: _Parts
 def _conclude(seen: _Stream) -> RunEnd:
     """Return the run's end; a stream that says nothing at all counts as skipped."""
     match seen.end:
-        case Final(text=text, media=media):
-            return RunEnd(Status.DONE, text=seen.visible(text), media=media)
+        case Final(text=text, media=media, cut=cut):
+            return RunEnd(Status.DONE, text=seen.visible(text), media=media, cut=cut)
         case Failed(status=status, message=message, partial=partial):
             return RunEnd(status, message, seen.visible(partial or "".join(seen.unposted)))
         case Skipped(reason=reason):

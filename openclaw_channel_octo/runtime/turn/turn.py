@@ -267,11 +267,15 @@ class Turns(Struct, frozen=True, kw_only=True):
         texts = self.context.config.texts
         text = answer.visible(end.text)
         said: list[str | MediaItem] = [text, *end.media] if text else [*end.media]
+        if end.cut:
+            self.context.log.warning("the answer of run %s ends at a length limit of its model", run_id)
         if end.status == SKIPPED:
             await self._if_guarded(row, texts.failed, f"the host skipped the turn: {end.detail}")
         elif end.status != Status.DONE:
             await self._conclude_failure(row, run_id, end, text, answer)
-        elif parts := answer.new(said, texts.file_failed):
+        elif end.cut and not (said or answer.shown or self.outbox.has_refused(run_id)):
+            await self._if_guarded(row, texts.length_limit, "a length limit ended the answer before it began")
+        elif parts := answer.new([*said, texts.length_limit] if end.cut else said, texts.file_failed):
             await self.presence.ready(row.channel)
             await self.outbox.conclude(row, run_id, parts, RowState.ANSWERED, quote=answer.take_quote())
         elif self.outbox.has_refused(run_id):

@@ -26,7 +26,7 @@ from openclaw_channel_octo.host.base import (
     TurnEvent,
 )
 from openclaw_channel_octo.host.embedded import host as host_module
-from openclaw_channel_octo.host.embedded.agents import Agent, AgentError, EchoAgent, Prompt
+from openclaw_channel_octo.host.embedded.agents import Agent, AgentError, AnswerCut, EchoAgent, Prompt
 from openclaw_channel_octo.host.embedded.command import CommandAgent
 from openclaw_channel_octo.host.embedded.host import EmbeddedHost
 from openclaw_channel_octo.host.embedded.transcript import Message
@@ -252,6 +252,16 @@ async def test_the_thinking_of_a_program_is_part_of_its_answer_where_it_is_not_t
         host = await make_host(CommandAgent(["printf", "<think>hm</think>Hi"], hide_thinking=hide))
         assert (await events(host, turn("run-1")))[-1] == Final(text)
         await host.stop()
+
+
+async def test_an_answer_cut_by_a_length_limit_is_marked_in_its_end_and_in_the_transcript(
+    make_host: MakeHost, sessions: Path
+) -> None:
+    host = await make_host(Scripted("half an", error=AnswerCut()))
+    assert (await events(host, turn("run-1")))[-1] == Final("half an", cut=True)
+    stored = entry(sessions)
+    assert stored["status"] == "done"
+    assert said(sessions, stored["sessionId"])[1]["stopReason"] == "length"
 
 
 async def test_a_failing_agent_fails_the_run_and_keeps_its_text(make_host: MakeHost, sessions: Path) -> None:

@@ -14,7 +14,8 @@ class ModelServer:
     """Answers chat completions as told.
 
     Attributes:
-        mode: ``ok``, ``drop`` (the stream breaks midway), or an HTTP status as text.
+        mode: ``ok``, ``drop`` (the stream breaks midway), ``length`` (a limit ends the answer), or an HTTP status as
+            text.
         url: base URL for the agent's configuration.
     """
 
@@ -34,13 +35,14 @@ class ModelServer:
             return web.json_response({"error": {"message": "not today"}}, status=int(self.mode))
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await response.prepare(request)
+        ends = "length" if self.mode == "length" else "stop"
         for word in ("It ", "works"):
             await response.write(_event({"choices": [{"delta": {"content": word}}]}))
         if self.mode == "drop":
             assert request.transport is not None
             request.transport.abort()
             return response
-        await response.write(_event({"choices": [{"delta": {}, "finish_reason": "stop"}]}))
+        await response.write(_event({"choices": [{"delta": {}, "finish_reason": ends}]}))
         await response.write(b"data: [DONE]\n\n")
         return response
 
