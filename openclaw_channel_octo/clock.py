@@ -69,17 +69,19 @@ async def within(clock: Clock, seconds: float, work: Awaitable[_T]) -> _T:
 
 async def before(alarm: Awaitable[None], work: Awaitable[_T]) -> _T:
     """Return what ``work`` returns, or cancel it when ``alarm`` returns first. Raises `TimeoutError` then."""
+    is_over = False
     async with asyncio.timeout(None) as limit:
 
         def expire(_: object) -> None:
-            limit.reschedule(0)
+            if not is_over:  # it may be on its way when the work ends
+                limit.reschedule(0)
 
         timer = asyncio.ensure_future(alarm)
         timer.add_done_callback(expire)
         try:
             return await work
         finally:
-            timer.remove_done_callback(expire)
+            is_over = True
             timer.cancel()
 
 

@@ -24,10 +24,19 @@ PUBLIC = {
         *("openclaw_agent_host", "openclaw_register_channels", "openclaw_register_commands"),
     },
     "openclaw_channel_octo.host.base": {
-        *("AgentHost", "AsksApprovals", "Recovery", "Turn", "Sender", "MediaItem", "TurnEvent"),
+        *(
+            "AgentHost",
+            "AsksApprovals",
+            "HidesThinking",
+            "Recovery",
+            "Turn",
+            "Sender",
+            "MediaItem",
+            "TurnEvent",
+        ),
         *("Accepted", "Delta", "Block", "Media", "ToolNote", "Waiting", "Final", "Failed", "Skipped"),
     },
-    "openclaw_channel_octo.host.embedded.agents": {"Agent", "AgentError", "EchoAgent", "Prompt"},
+    "openclaw_channel_octo.host.embedded.agents": {"Agent", "AgentError", "AnswerCut", "EchoAgent", "Prompt"},
     "openclaw_channel_octo.host.embedded.host": {"EmbeddedHost"},
     "openclaw_channel_octo.plugin": {
         *("openclaw_agent_host", "openclaw_register_channels", "openclaw_register_commands"),

@@ -79,6 +79,7 @@ class CommandAgentConfig(FrozenModel):
         cwd: the program's working directory, ``None`` for that of this process.
         pass_env: names of variables the program inherits although our secrets are read from them.
         clean_env: whether it inherits nothing else but where programs are, the home folder, language and time zone.
+        hide_thinking: whether a model's thinking and control tokens are left out of its answer.
     """
 
     kind: Literal["command"] = "command"
@@ -90,6 +91,7 @@ class CommandAgentConfig(FrozenModel):
     cwd: Annotated[Path, AfterValidator(nameable)] | None = None
     pass_env: Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(strict=False)] = ()
     clean_env: bool = False
+    hide_thinking: bool = True
     _withheld: frozenset[str] = PrivateAttr(default=frozenset())  # no key of the file
 
     @property

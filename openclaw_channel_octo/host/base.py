@@ -24,6 +24,7 @@ __all__ = [
     "Delta",
     "Failed",
     "Final",
+    "HidesThinking",
     "Media",
     "MediaItem",
     "Recovery",
@@ -135,7 +136,11 @@ class Accepted(Struct, frozen=True):
 
 
 class Delta(Struct, frozen=True):
-    """More text of the answer as it is written; progress only, never posted alone."""
+    """More text of the answer as it is written; progress only, never posted alone.
+
+    The embedded host holds text back as long as it may turn out to be a model's thinking: an answer without thinking in
+    front of it comes at its end.
+    """
 
     text: str
 
@@ -165,11 +170,13 @@ class Final(Struct, frozen=True):
         text: the answer without its files.
         media: its files.
         parts: the same texts and files in the order in which they are to appear; empty where the text comes first.
+        cut: whether the answer ends where a length limit of its model ended it.
     """
 
     text: str = ""
     media: tuple[MediaItem, ...] = ()
     parts: tuple[str | MediaItem, ...] = ()
+    cut: bool = False
 
 
 class Failed(Struct, frozen=True):
@@ -297,3 +304,14 @@ class AsksApprovals(Protocol):
 
     approvals_in: str
     """Where people decide, in words for the chat; empty for the gateway's own interface."""
+
+
+@runtime_checkable
+class HidesThinking(Protocol):
+    """What an `AgentHost` also is that leaves the thinking of its models out itself.
+
+    Out of the answers of every other host the channel takes it.
+    """
+
+    hides_thinking: bool
+    """Whether the texts of its events are what people are to read."""

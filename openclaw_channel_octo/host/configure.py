@@ -88,6 +88,7 @@ def agent_from_config(config: "AgentConfig", state_dir: Path) -> "Agent":
                 cwd=config.cwd,
                 inheritance=config.inheritance,
                 notes=state_dir / "programs",
+                hide_thinking=config.hide_thinking,
             )
         case OpenAIAgentConfig():
             from openclaw_channel_octo.host.embedded.openai import OpenAIAgent  # noqa: PLC0415  # as above

@@ -100,6 +100,7 @@ def test_the_report_names_a_commands_program_and_variables_only(parse: Parse, tm
         "env": {"API_KEY": "[set]"},
         "passEnv": [],
         "cleanEnv": False,
+        "hideThinking": True,
     }
 
 

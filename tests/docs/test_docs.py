@@ -19,7 +19,8 @@ PARTS = {
         hookspecs.ChannelRegistry, hookspecs.ChannelSpec, hookspecs.Channel
     ),
     ("plugins.md", "host"): lambda: types(
-        base.AgentHost, base.Recovery, base.AsksApprovals, base.TakesChatTools, base.ChatTools, base.ChatTool
+        *(base.AgentHost, base.Recovery, base.AsksApprovals, base.HidesThinking),
+        *(base.TakesChatTools, base.ChatTools, base.ChatTool),
     ),
     ("plugins.md", "turn"): lambda: types(
         *(base.Turn, base.Sender, base.MediaItem),

@@ -18,7 +18,14 @@ from random import Random
 from tempfile import TemporaryDirectory
 from types import FrameType
 
-from tests.fuzz import content_harness, files_harness, output_harness, rest_harness, wire_harness
+from tests.fuzz import (
+    answer_harness,
+    content_harness,
+    files_harness,
+    output_harness,
+    rest_harness,
+    wire_harness,
+)
 from tests.fuzz.harness import Harness
 from tests.hostile import members_harness
 
@@ -28,6 +35,7 @@ HARNESSES: Mapping[str, Harness] = {
         wire_harness,
         content_harness,
         output_harness,
+        answer_harness,
         rest_harness,
         files_harness,
         members_harness,

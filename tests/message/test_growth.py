@@ -14,10 +14,12 @@ from openclaw_channel_octo.message.mentions import (
     split_addressed,
     without_mentions,
 )
+from openclaw_channel_octo.message.silence import without_silence
 from openclaw_channel_octo.message.split import split_reply
 from openclaw_channel_octo.message.target import calling, parse_target
 from openclaw_channel_octo.message.terminal import screen_text
 from openclaw_channel_octo.message.text import code_spans, has_content, readable, well_formed
+from openclaw_channel_octo.message.thinking import ThinkingFilter
 from openclaw_channel_octo.policy.commands import command_in
 from tests.work import cpu_s, steps
 
@@ -36,6 +38,12 @@ def target_of(text: str) -> object:
 
 def split(text: str) -> object:
     return split_reply(text, 32)
+
+
+def hide(text: str) -> object:
+    answer = ThinkingFilter()
+    pieces = [answer.feed(text[at : at + 9]) for at in range(0, len(text), 9)]
+    return [*pieces, answer.end()]
 
 
 def split_calls(text: str) -> object:
@@ -148,6 +156,17 @@ PATTERNS: list[tuple[Reader, Text]] = [
     (split_reply, lambda size: "|" * size + "\n" + "-|" * size + "\n" + "-" * size + "x"),
     (split_reply, lambda size: "- " * size + "x"),
     (split_calls, lambda size: "@[u1:" + "b" * size),
+    (hide, lambda size: "<think>" * size),
+    (hide, lambda size: "x </think> y " * size),
+    (hide, lambda size: "<think></think>a" + "x <|im_end|> y" * size),
+    (hide, lambda size: "<|channel|>final<|message|>" + "a\n<|start|>" * size),
+    (hide, lambda size: "<|channel|>commentary<|message|>a" * size),
+    (hide, lambda size: "a<|end|>" + " " * size + "b"),
+    (hide, lambda size: "<think></think>" + "```\n" * size),
+    (hide, lambda size: "<think></think>" + "\n" * size),
+    (without_silence, lambda size: "NO_REPLY " * size + "x"),
+    (without_silence, lambda size: "NO_REPLY\n" * size + "x"),
+    (without_silence, lambda size: "x" + "*" * size + "NO_REPLY" + "*" * size),
     (target_of, lambda size: "octo:" * size),
     (target_of, lambda size: "user:" + f"s{'0' * 32}_" * size),
     (lambda text: command_in(text, direct=True), lambda size: "approve" + " " * size + "a" * size + " b c"),

@@ -62,6 +62,9 @@ async def until_it_wrote(rig: Rig) -> None:
         ),
         pytest.param("", TEXTS.empty, "done", id="prints nothing"),
         pytest.param("print('NO_REPLY')", TEXTS.empty, "done", id="says NO_REPLY"),
+        pytest.param("print('**no_reply**')", TEXTS.empty, "done", id="says no_reply in bold"),
+        pytest.param("print('<think>hm</think>')", TEXTS.empty, "done", id="only thinks"),
+        pytest.param("print('<think>hm')", TEXTS.empty, "done", id="thinks without an end"),
         pytest.param("print('\\u200b\\ufe0f \\u0301')", TEXTS.empty, "done", id="shows nothing"),
         pytest.param("print('```python\\n\\n```')", TEXTS.empty, "done", id="prints a fence"),
         pytest.param("os.kill(os.getpid(), 9)", TEXTS.failed, "failed", id="is killed"),
@@ -463,10 +466,72 @@ async def test_a_command_whose_host_hangs_or_breaks_is_answered(
     assert sorted(await fast_rig.until_said(len(told), ChannelRef(ANN, 1))) == sorted(told)
 
 
-async def test_silence_is_an_answer_only_where_the_operator_allows_it(rig: Rig) -> None:
-    await rig.start(rig.config(agent=python_agent("print('NO_REPLY')"), silentReplies="allow"))
+@pytest.mark.parametrize("reply", ["NO_REPLY", "**no_reply**", "<think>hm</think>NO_REPLY\\nNO_REPLY"])
+async def test_silence_is_an_answer_only_where_the_operator_allows_it(rig: Rig, reply: str) -> None:
+    await rig.start(rig.config(agent=python_agent(f"print('{reply}')"), silentReplies="allow"))
     await rig.mentioned("psst")
     assert rig.said() == []
+
+
+@pytest.mark.parametrize("setting", ["notify", "allow"])
+async def test_the_token_of_silence_is_never_posted(rig: Rig, setting: str) -> None:
+    await rig.start_with(
+        ScriptedHost(
+            [Accepted("r"), Final("Done.\n\nNO_REPLY")],
+            [Accepted("r"), Block("NO_REPLY"), Block("one"), Final("no_reply")],
+            [Accepted("r"), Failed("failed", "no", partial="so far\nNO_REPLY")],
+            [Accepted("r"), Block("NO_REPLY"), Final("")],
+        ),
+        silentReplies=setting,
+    )
+    await rig.mentioned("first")
+    await rig.mentioned("second")
+    await rig.mentioned("third", "notified")
+    await rig.mentioned("fourth", "answered" if setting == "allow" else "notified")
+    silent = [] if setting == "allow" else [TEXTS.empty]
+    assert rig.said() == ["Done.", "one", "so far […]", TEXTS.failed, RESTART, *silent]
+
+
+async def test_the_thinking_of_any_host_stays_out_of_the_chat(rig: Rig) -> None:
+    await rig.start_with(
+        ScriptedHost(
+            [Accepted("r"), Delta("<thi"), Delta("nk>hm"), Final("<think>hm</think>answer")],
+            [Accepted("r"), Block("<think>hm"), Block("hm"), Block("hm</think>one"), Final("<think>two")],
+            [Accepted("r"), Delta("<think>hm</think>so "), Delta("far"), Failed("failed", "no")],
+            [Accepted("r"), Failed("failed", "no", partial="<think>hm")],
+        )
+    )
+    for number, end in enumerate(("answered", "answered", "notified", "notified")):
+        await rig.mentioned(f"mention {number}", end)
+    assert rig.said() == ["answer", "one", "so far […]", TEXTS.failed, RESTART, TEXTS.failed]
+
+
+async def test_an_answer_that_its_length_limit_cut_says_so(
+    rig: Rig, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with ModelServer().served() as model:
+        model.mode = "length"
+        await rig.start(rig.config(agent=model.agent(), texts={"lengthLimit": "(cut)"}))
+        await rig.mentioned("please")
+    assert rig.said() == ["It works", "(cut)"]
+    assert [record.levelname for record in caplog.records if "length limit" in record.message] == ["WARNING"]
+
+
+@pytest.mark.parametrize(
+    ("steps", "state", "said"),
+    [
+        ([Final("", cut=True)], "notified", [TEXTS.length_limit]),
+        ([Final("<think>hm", cut=True)], "notified", [TEXTS.length_limit]),
+        ([Block("one"), Final("", cut=True)], "answered", ["one", TEXTS.length_limit]),
+        ([Failed("failed", "no", partial="half")], "notified", ["half […]", TEXTS.failed]),
+    ],
+)
+async def test_a_length_limit_never_ends_in_silence(
+    rig: Rig, steps: list[Step], state: str, said: list[str]
+) -> None:
+    await rig.start_with(ScriptedHost([Accepted("r"), *steps]))
+    await rig.mentioned("please", state)
+    assert rig.said() == said
 
 
 async def test_a_failed_run_with_a_status_of_its_own_gets_the_matching_notice(rig: Rig) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import re
 from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
@@ -12,22 +13,28 @@ from pydantic import SecretStr
 from openclaw_channel_octo.errors import HostError
 from openclaw_channel_octo.host.base import MediaItem
 from openclaw_channel_octo.host.embedded.transcript import Message
+from openclaw_channel_octo.message.thinking import ThinkingFilter
 from openclaw_channel_octo.values import SecretStruct
 
 __all__ = [
     "MAX_OUTPUT",
     "Agent",
     "AgentError",
+    "AnswerCut",
     "EchoAgent",
     "Prompt",
     "StartedAgent",
     "fit_to_show",
+    "hides_thinking",
     "one_line",
     "said_by",
     "shown",
     "without_quotes",
     "without_secrets",
+    "writes_to_terminal",
 ]
+
+logger = logging.getLogger(__name__)
 
 MAX_OUTPUT = 4 * 1024 * 1024
 """Most bytes of one answer."""
@@ -48,6 +55,10 @@ _STEERING = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f]")
 
 class AgentError(HostError):
     """The agent could not answer; the message is for the operator, never for the chat."""
+
+
+class AnswerCut(Exception):
+    """No error: the answer is what came before, and a length limit of its model has ended it."""
 
 
 class Prompt(SecretStruct, frozen=True, kw_only=True):
@@ -90,7 +101,8 @@ class Agent(Protocol):
     """Answers prompts.
 
     One may have ``history_messages``, the most earlier messages in its prompts, 40 by default. For an agent with 0 none
-    is read. Of one with a true ``writes_to_terminal`` people read what a terminal shows of its answer in the end
+    is read. Of one with a true ``writes_to_terminal`` people read what a terminal shows of its answer in the end. One
+    with a false ``hide_thinking`` says what people are to read; of all others thinking and control tokens are left out
     (`said_by`).
     """
 
@@ -98,7 +110,8 @@ class Agent(Protocol):
         """Yield the answer in pieces; an empty piece is a sign of life and nothing more.
 
         The iteration is cancelled when the run is stopped or outlives its budget; whatever was started for
-        it has to be ended then. Raises `AgentError` when there is no answer or no end to it.
+        it has to be ended then. Raises `AgentError` when there is no answer or no end to it, and `AnswerCut` behind
+        the last piece of one that a length limit has ended.
         """
 
 
@@ -117,6 +130,7 @@ class EchoAgent:
     """Answers with the request itself; for trying things out."""
 
     history_messages = 0
+    hide_thinking = False
 
     async def reply(self, prompt: Prompt) -> AsyncIterator[str]:
         """Yield the text of the request."""
@@ -132,10 +146,30 @@ def without_secrets(text: str, secrets: Iterable[SecretStr]) -> str:
     return text
 
 
+def writes_to_terminal(agent: Agent) -> bool:
+    """Return whether people read what a terminal shows of what an agent writes."""
+    return getattr(agent, "writes_to_terminal", False)
+
+
+def hides_thinking(agent: Agent) -> bool:
+    """Return whether thinking and control tokens in what an agent writes are not for people."""
+    return getattr(agent, "hide_thinking", True)
+
+
 async def said_by(agent: Agent, written: str) -> str:
-    """Return what people read of what an agent wrote, without empty lines around it."""
-    if getattr(agent, "writes_to_terminal", False):
+    """Return what people read of what an agent wrote, without empty lines around it.
+
+    Args:
+        agent: who wrote it.
+        written: what it wrote; thinking is out of it already where the agent writes to no terminal.
+    """
+    if writes_to_terminal(agent):
         written = await shown(written)
+        if hides_thinking(agent):
+            thinking = ThinkingFilter()
+            written = thinking.feed(written) + thinking.end()
+            if thinking.is_thinking:
+                logger.warning("an answer ended inside its thinking, which nobody is shown")
     return written.rstrip().lstrip("\r\n")
 
 

@@ -62,6 +62,7 @@ class CommandAgent:
         cwd: the program's working folder, this process's own when ``None``.
         inheritance: which variables of this process it inherits, all by default.
         notes: folder where programs under way are noted, made where missing; ``None`` for nowhere.
+        hide_thinking: whether a model's thinking and control tokens are left out of what the program writes.
 
     Raises:
         ConfigError: the command is empty.
@@ -78,6 +79,7 @@ class CommandAgent:
         *,
         inheritance: Inheritance | None = None,
         notes: Path | None = None,
+        hide_thinking: bool = True,
     ) -> None:
         if not command:
             raise ConfigError("the agent's command is empty: give a program and its arguments")
@@ -86,6 +88,7 @@ class CommandAgent:
         self._secrets = (*map(SecretStr, map(str, self._env.values())), *secret_variables(os.environ))
         self._inheritance = inheritance or Inheritance()
         self._cwd = cwd
+        self.hide_thinking = hide_thinking
         self._programs = Programs(notes)
         # What a killed process left of its programs is ended at the start, what programs left at the stop.
         self.start, self.stop = self._programs.start, self._programs.stop

@@ -19,7 +19,6 @@ from openclaw_channel_octo.errors import HostError
 from openclaw_channel_octo.host.base import (
     Accepted,
     ChatTools,
-    Delta,
     Failed,
     Final,
     MediaItem,
@@ -33,18 +32,23 @@ from openclaw_channel_octo.host.embedded import memory, rows
 from openclaw_channel_octo.host.embedded.agents import (
     Agent,
     AgentError,
+    AnswerCut,
     Prompt,
     StartedAgent,
     fit_to_show,
+    hides_thinking,
     said_by,
+    writes_to_terminal,
 )
 from openclaw_channel_octo.host.embedded.media import named_in
 from openclaw_channel_octo.host.embedded.memory import Said
+from openclaw_channel_octo.host.embedded.run import Run
 from openclaw_channel_octo.host.embedded.store import SessionStore
 from openclaw_channel_octo.host.embedded.transcript import Message, Transcript, is_safe_id
 from openclaw_channel_octo.host.fields import snapshot_of, text
 from openclaw_channel_octo.host.files import claim_state_folder, private_folder
 from openclaw_channel_octo.host.locks import owner_lock
+from openclaw_channel_octo.message.thinking import ThinkingFilter
 from openclaw_channel_octo.session.status import RECOVERABLE, SessionSnapshot, Status
 
 __all__ = ["EmbeddedHost"]
@@ -62,38 +66,6 @@ STOPPED = {
 
 AGENT_STOP_S = 10.0
 """Real seconds an agent may take to end after it was told to."""
-
-
-class _Run:
-    """A run under way."""
-
-    task: asyncio.Task[None]
-
-    def __init__(self, turn: Turn, now_ms: int) -> None:
-        self.turn = turn
-        self.started_at = self.last_progress_at = now_ms
-        self.events: asyncio.Queue[TurnEvent | None] = asyncio.Queue()
-        self.stopped: asyncio.Future[Status] = asyncio.get_running_loop().create_future()
-        self._pieces: list[str] = []
-
-    @property
-    def written(self) -> str:
-        """What the agent has written so far."""
-        return "".join(self._pieces)
-
-    def take(self, piece: str, now_ms: int) -> None:
-        """Take a piece of the answer; what comes after the run was stopped is dropped."""
-        if self.stopped.done():
-            return
-        self.last_progress_at = now_ms
-        if piece:
-            self._pieces.append(piece)
-            self.events.put_nowait(Delta(piece))
-
-    def stop(self, status: Status) -> None:
-        """Ask the run to end with ``status``; the first request counts."""
-        if not self.stopped.done():
-            self.stopped.set_result(status)
 
 
 class EmbeddedHost:
@@ -118,6 +90,7 @@ class EmbeddedHost:
 
     queues_turns = False
     keeps_runs = False
+    hides_thinking = True
 
     def __init__(  # noqa: PLR0913  # settings, each with a name at every call
         self,
@@ -138,12 +111,13 @@ class EmbeddedHost:
         self._store = SessionStore(self._folder / "sessions.json", clock=clock)
         self._agent = agent
         self._history_messages: int = getattr(agent, "history_messages", memory.HISTORY_MESSAGES)
+        self._filters_pieces = hides_thinking(agent) and not writes_to_terminal(agent)
         self._clock = clock
         self._timeout_s = timeout_s
         self._strict = strict
         self._secrets = tuple(secrets)
         self._started = False
-        self._active: dict[str, _Run] = {}
+        self._active: dict[str, Run] = {}
         self._outcomes: FIFOCache[str, Final | Failed] = FIFOCache(OUTCOMES_KEPT)
 
     async def start(self) -> None:
@@ -222,7 +196,8 @@ class EmbeddedHost:
         if key in self._active:
             yield Skipped(f"busy with run {self._active[key].turn.run_id}")
             return
-        run = self._active[key] = _Run(turn, self._clock.wall_ms())
+        thinking = ThinkingFilter() if self._filters_pieces else None
+        run = self._active[key] = Run(turn, self._clock.wall_ms(), thinking)
         run.task = asyncio.create_task(self._drive(run, key))
         try:
             while (event := await run.events.get()) is not None:
@@ -261,7 +236,7 @@ class EmbeddedHost:
             why = f"{error.filename} cannot be made ({error.strerror}): choose another host.stateDir"
             raise HostError(why) from error
 
-    async def _drive(self, run: _Run, key: str) -> None:
+    async def _drive(self, run: Run, key: str) -> None:
         try:
             entry = await self._store.get(run.turn.session_key) if self._strict else None
             if entry and (status := text(entry.get("status"))) in RECOVERABLE:
@@ -274,7 +249,7 @@ class EmbeddedHost:
             del self._active[key]
             run.events.put_nowait(None)
 
-    async def _play(self, run: _Run) -> Final | Failed:
+    async def _play(self, run: Run) -> Final | Failed:
         turn = run.turn
         session_id = self._clock.new_id()
         start = partial(rows.start_run, run_id=turn.run_id, session_id=session_id, now_ms=run.started_at)
@@ -291,17 +266,18 @@ class EmbeddedHost:
             prompt = _prompt(turn, transcript.session_id, history)
             status, error = await self._answer(run, prompt, remember)
         finally:
+            run.close()
             said = await said_by(self._agent, run.written)
             await self._conclude(run, transcript, status, error, said)
         named = await named_in(said, turn.output)
         if status == Status.DONE:
             files = {source: MediaItem(kind="file", url=source) for source in named.sources}
             parts = tuple(part if isinstance(part, str) else files[part.address] for part in named.parts)
-            return Final(named.text, tuple(files.values()), parts if files else ())
+            return Final(named.text, tuple(files.values()), parts if files else (), run.is_cut)
         as_seen = Status.KILLED if status == Status.INTERRUPTED else status
         return Failed(as_seen.value, error, named.text, is_all=not named.text and bool(run.written))
 
-    def _asked(self, run: _Run, session_id: str) -> Said:
+    def _asked(self, run: Run, session_id: str) -> Said:
         turn = run.turn
         request = Message(
             role="user",
@@ -322,7 +298,7 @@ class EmbeddedHost:
         )
 
     async def _answer(
-        self, run: _Run, prompt: Prompt, remember: Callable[[], Iterable[Message]]
+        self, run: Run, prompt: Prompt, remember: Callable[[], Iterable[Message]]
     ) -> tuple[Status, str]:
         """Let the agent answer until it ends, the budget is used up, or the run is stopped."""
         agent = asyncio.create_task(self._pump(run, prompt))
@@ -346,18 +322,22 @@ class EmbeddedHost:
     def _fit_to_show(self, error: str, prompt: Prompt, remember: Callable[[], Iterable[Message]]) -> str:
         return fit_to_show(error, prompt, remember(), self._secrets)
 
-    async def _pump(self, run: _Run, prompt: Prompt) -> None:
-        async for piece in self._agent.reply(prompt):
-            run.take(piece, self._clock.wall_ms())
+    async def _pump(self, run: Run, prompt: Prompt) -> None:
+        try:
+            async for piece in self._agent.reply(prompt):
+                run.take(piece, self._clock.wall_ms())
+        except AnswerCut:
+            run.is_cut = True
 
     async def _conclude(
-        self, run: _Run, transcript: Transcript, status: Status, error: str, said: str
+        self, run: Run, transcript: Transcript, status: Status, error: str, said: str
     ) -> None:
         answer = Message(
             role="assistant",
             text=said,
             error=error,
             aborted=status in {Status.KILLED, Status.INTERRUPTED},
+            cut=run.is_cut,
         )
         now_ms = self._clock.wall_ms()
         row = Said(

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from pydantic import SecretStr
 
 from openclaw_channel_octo.host.base import ChatTool, ChatTools
-from openclaw_channel_octo.host.embedded.agents import AgentError, Prompt
+from openclaw_channel_octo.host.embedded.agents import AgentError, AnswerCut, Prompt
 from openclaw_channel_octo.host.embedded.openai_client import EndpointError, ModelEndpoint
 from openclaw_channel_octo.host.embedded.openai_messages import messages_of, pictures_of
 from openclaw_channel_octo.host.embedded.openai_refusals import Refusal, refusal_of
@@ -105,6 +105,7 @@ class OpenAIAgent:
         Raises:
             AgentError: the endpoint cannot be reached, refuses the request, reports an error, or its answer
                 breaks off or makes no sense.
+            AnswerCut: the endpoint's length limit ended the answer.
         """
         pictures = await asyncio.to_thread(pictures_of, prompt.media) if self._sees and prompt.media else ()
         tools = self._tools if self._acts and prompt.ticket else None
@@ -126,6 +127,8 @@ class OpenAIAgent:
                 ask = _lighter(ask, prompt, error, done)
                 continue
             if tools is None or not ask.tools or not said.calls_tools or rounds == self._tool_rounds:
+                if said.is_cut:
+                    raise AnswerCut
                 return
             done += await said.carried_out(tools, prompt.ticket)
             rounds += 1

@@ -51,6 +51,10 @@ _BEGINNINGS = (b"data:", b"event:", b"id:", b"retry:", b":")
 _DONE = (b"data: [DONE]", b"data:[DONE]")
 
 
+LENGTH = ("length", "max_tokens", "model_length")
+"""What OpenAI's format, proxies of Anthropic's and Mistral say of an answer that a length limit ended."""
+
+
 class EndpointError(AgentError):
     """The endpoint gave no answer, or no end of it.
 
@@ -72,11 +76,13 @@ class Piece(Struct, frozen=True):
         text: more of the text, often empty.
         calls: parts of tool calls, as the endpoint sent them: mappings, and whatever else somebody sends.
         thought: more of what the model thought; some want it back with the results of their tool calls.
+        is_cut: whether a length limit ended the answer with it.
     """
 
     text: str = ""
     thought: str = ""
     calls: tuple[Any, ...] = ()
+    is_cut: bool = False
 
 
 class ModelEndpoint:
@@ -316,6 +322,7 @@ def _said(choice: Mapping[str, Any]) -> Piece:
         text=_text(message.get("content")),
         thought=_text(message.get("reasoning_content")),
         calls=tuple(calls) if isinstance(calls, list) else (),
+        is_cut=choice.get("finish_reason") in LENGTH,
     )
 
 

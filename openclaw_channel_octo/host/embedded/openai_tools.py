@@ -38,6 +38,8 @@ class ModelRound:
         self._calls: list[_Call] = []
         self._places: dict[int | str, _Call] = {}
         self._room = MAX_ARGUMENTS
+        self.is_cut = False
+        """Whether a length limit ended it."""
 
     @property
     def says_something(self) -> bool:
@@ -55,6 +57,7 @@ class ModelRound:
         Raises:
             AgentError: the tool calls are longer than the limit.
         """
+        self.is_cut = self.is_cut or piece.is_cut
         self._said.append(piece.text)
         self._thought.append(piece.thought)
         for part in map(mapping, piece.calls):

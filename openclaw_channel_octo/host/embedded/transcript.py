@@ -47,6 +47,7 @@ class Message(Struct, frozen=True, kw_only=True):
         message_id: of a request, the inbound message's id, empty when unknown.
         error: what went wrong, for an assistant message of a failed run.
         aborted: whether the run was stopped rather than broken.
+        cut: whether a length limit of the model ended the answer.
     """
 
     role: str
@@ -57,6 +58,7 @@ class Message(Struct, frozen=True, kw_only=True):
     message_id: str = ""
     error: str = ""
     aborted: bool = False
+    cut: bool = False
 
 
 class Transcript:
@@ -239,7 +241,7 @@ def _encode(message: Message, now_ms: int) -> dict[str, Any]:
     }
     encoded |= {name: words for name, words in more.items() if words}
     if message.role == "assistant":
-        encoded["stopReason"] = "stop"
+        encoded["stopReason"] = "length" if message.cut else "stop"
     if message.error:
         encoded |= {"stopReason": "aborted" if message.aborted else "error", "errorMessage": message.error}
     return encoded
@@ -262,4 +264,5 @@ def _decode(row: dict[str, Any]) -> Message | None:
         message_id=words.get("messageId", ""),
         error=words.get("errorMessage", ""),
         aborted=words.get("stopReason") == "aborted",
+        cut=words.get("stopReason") == "length",
     )

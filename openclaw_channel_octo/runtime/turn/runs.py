@@ -33,6 +33,7 @@ from openclaw_channel_octo.host.base import (
     Delta,
     Failed,
     Final,
+    HidesThinking,
     Media,
     MediaItem,
     Skipped,
@@ -41,6 +42,7 @@ from openclaw_channel_octo.host.base import (
     TurnEvent,
     Waiting,
 )
+from openclaw_channel_octo.message.thinking import ThinkingFilter
 from openclaw_channel_octo.runtime.turn.host_calls import ask_host
 from openclaw_channel_octo.session.status import SKIPPED, Status
 
@@ -110,6 +112,7 @@ class RunEnd(Struct):
         media: files of the final answer.
         too_long: whether it was stopped because there was no end to its answer.
         parts: its texts and files in order, see `Final.parts`.
+        cut: whether a length limit ended the answer.
     """
 
     status: str
@@ -118,16 +121,19 @@ class RunEnd(Struct):
     media: tuple[MediaItem, ...] = ()
     too_long: bool = False
     parts: tuple[str | MediaItem, ...] = ()
+    cut: bool = False
 
 
 class _Stream(Struct):
     """What a run has told so far.
 
     Attributes:
+        thinking: takes thinking out of it; ``None`` where the host does.
         waits_since: since when the run stands still, monotonic seconds; ``None`` while it goes on.
         waited_s: how long it has stood still before.
     """
 
+    thinking: ThinkingFilter | None
     waits_since: float | None = None
     waited_s: float = 0.0
     accepted: bool = False
@@ -151,6 +157,10 @@ class _Stream(Struct):
     def waited(self, now: float) -> float:
         """Return how many seconds the run has stood still by ``now``."""
         return self.waited_s + (now - self.waits_since if self.waits_since is not None else 0.0)
+
+    def visible(self, text: str) -> str:
+        """Return what of a part of the answer is for people; thinking may go on in the next part."""
+        return self.thinking.feed(text) + self.thinking.end() if self.thinking else text
 
 
 class OpenRun(Struct, eq=False):
@@ -272,7 +282,8 @@ class Runs:
 
     async def _posted(self, turn: Turn, budget_s: float, opened: OpenRun, attempt: Attempt) -> RunEnd:
         """Run the turn and post its parts beside it, so that a slow server does not use up the run's budget."""
-        seen = _Stream()
+        hides = isinstance(self._host, HidesThinking) and self._host.hides_thinking
+        seen = _Stream(None if hides else ThinkingFilter())
         async with _posting(opened) as (parts, posting):
 
             async def consume() -> None:
@@ -389,7 +400,7 @@ async def _take(event: TurnEvent, seen: _Stream, attempt: Attempt, parts: _Parts
             seen.unposted.clear()
             seen.unposted_bytes = 0
             seen.posted_bytes += len(text.encode(errors="replace"))
-            parts.put_nowait(text)
+            parts.put_nowait(seen.visible(text))
         case Media(source=source):
             parts.put_nowait(source)
         case ToolNote() | Waiting():
@@ -401,14 +412,16 @@ async def _take(event: TurnEvent, seen: _Stream, attempt: Attempt, parts: _Parts
 def _conclude(seen: _Stream) -> RunEnd:
     """Return the run's end; a stream that says nothing at all counts as skipped."""
     match seen.end:
-        case Final(text=text, media=media, parts=parts):
-            return RunEnd(Status.DONE, text=text, media=media, parts=parts)
+        case Final(text=text, media=media, parts=parts, cut=cut):
+            shown = tuple(seen.visible(part) if isinstance(part, str) else part for part in parts)
+            return RunEnd(Status.DONE, text=seen.visible(text), media=media, parts=shown, cut=cut)
         case Failed(status=status, message=message, partial=partial, is_all=is_all):
-            text = partial if is_all else partial or "".join(seen.unposted)
+            text = seen.visible(partial if is_all else partial or "".join(seen.unposted))
             return RunEnd(status, message, text, too_long=seen.too_long)
         case Skipped(reason=reason):
             return RunEnd(SKIPPED, reason)
         case None if seen.accepted:
-            return RunEnd(Status.FAILED, "the host's stream ended without a result", "".join(seen.unposted))
+            lost = "the host's stream ended without a result"
+            return RunEnd(Status.FAILED, lost, seen.visible("".join(seen.unposted)))
         case None:
             return RunEnd(SKIPPED, "the host's stream was empty")

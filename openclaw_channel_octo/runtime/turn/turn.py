@@ -9,17 +9,16 @@ from collections.abc import Awaitable, Sequence
 from contextlib import suppress
 from typing import TypeVar
 
-from msgspec import Struct, field
+from msgspec import Struct
 from msgspec.structs import replace
 
-from openclaw_channel_octo.config.texts import Reason, Texts
 from openclaw_channel_octo.errors import ApiError
 from openclaw_channel_octo.fair import FairSlots
 from openclaw_channel_octo.host.base import MediaItem, Sender, Turn
-from openclaw_channel_octo.message.marks import mark_of, unmarked
-from openclaw_channel_octo.message.outgoing import file_note, quote
+from openclaw_channel_octo.message.marks import mark_of
+from openclaw_channel_octo.message.outgoing import quote
 from openclaw_channel_octo.message.render import render
-from openclaw_channel_octo.message.text import has_content
+from openclaw_channel_octo.message.silence import SILENT_REPLY
 from openclaw_channel_octo.runtime.context import BotContext
 from openclaw_channel_octo.runtime.delivery.extent import Extent
 from openclaw_channel_octo.runtime.delivery.outbox import Outbox
@@ -28,6 +27,7 @@ from openclaw_channel_octo.runtime.delivery.parts import Said
 from openclaw_channel_octo.runtime.delivery.presence import Presence
 from openclaw_channel_octo.runtime.delivery.underway import Stopped
 from openclaw_channel_octo.runtime.received import Addressed
+from openclaw_channel_octo.runtime.turn.answer import Answer
 from openclaw_channel_octo.runtime.turn.conversation import Prompt, Prompts
 from openclaw_channel_octo.runtime.turn.guard import SessionGuard
 from openclaw_channel_octo.runtime.turn.lanes import Begin
@@ -49,57 +49,6 @@ MOST_LOOKS = 10
 
 CUT_MARK = " […]"
 """Behind the text of a run that was cut short."""
-
-MOST_FILES = 20
-"""Files of one answer; the others are named in one line."""
-
-SILENT_REPLY = "NO_REPLY"
-"""An agent's way to say that it chooses to say nothing (openclaw-host §3.6)."""
-
-
-class _Answer(Struct):
-    """What people have seen of an answer.
-
-    Attributes:
-        runs: ids of the runs that wrote it.
-        shown: ids of its messages.
-        files: where the files come from that were named in it.
-        extent: what became of its texts.
-        mark: of what the agent reads; no part of what people read.
-        failures: failed runs in a row whose announcement was left to the end of this one.
-        restart_told: whether the restart was announced before the answer.
-    """
-
-    extent: Extent
-    runs: list[str] = field(default_factory=list)
-    shown: list[str] = field(default_factory=list)
-    files: set[str] = field(default_factory=set)
-    mark: str = ""
-    failures: int = 0
-    restart_told: bool = False
-
-    def new(self, said: Sequence[str | MediaItem], texts: Texts) -> list[str | MediaItem]:
-        """Return what of a part is to be sent: each file once, and only so many of them.
-
-        Args:
-            said: texts and files in order.
-            texts: for the line that stands for the files that are too many.
-        """
-        fresh: list[str | MediaItem] = []
-        for piece in said:
-            if isinstance(piece, str):
-                fresh.append(piece)
-                continue
-            source = str(piece.path or piece.url.strip())
-            if source in self.files or len(self.files) > MOST_FILES:
-                continue
-            self.files.add(source)
-            if len(self.files) > MOST_FILES:
-                reason = Reason("file_too_many", str(MOST_FILES))
-                fresh.append(file_note(texts.file_failed, "", reason.said(texts)))
-            else:
-                fresh.append(piece)
-        return fresh
 
 
 class Turns(Struct, frozen=True, kw_only=True):
@@ -133,7 +82,7 @@ class Turns(Struct, frozen=True, kw_only=True):
             begin: called when the host is about to get it; what is cancelled before has changed nothing.
             look: whether the chat may hold an answer that the journal does not know of.
         """
-        answer = _Answer(self.outbox.parts.extent())
+        answer = Answer(self.outbox.parts.extent())
         try:
             work = self._answer(message, answer, begin, look=look)
             await self.run_to_end(message.row, self._stoppable(message.row, work))
@@ -224,7 +173,7 @@ class Turns(Struct, frozen=True, kw_only=True):
             return False
         return True
 
-    async def _answer(self, message: Addressed, answer: _Answer, begin: Begin, *, look: bool) -> None:
+    async def _answer(self, message: Addressed, answer: Answer, begin: Begin, *, look: bool) -> None:
         row = message.row
         if look and await self.found_in_chat(row):
             return
@@ -255,7 +204,7 @@ class Turns(Struct, frozen=True, kw_only=True):
             end = await self._attempt(row, turn, answer, begin)
         await self._conclude(row, turn.run_id, end, answer)
 
-    async def _attempt(self, row: InboundRow, turn: Turn, answer: _Answer, begin: Begin) -> RunEnd:
+    async def _attempt(self, row: InboundRow, turn: Turn, answer: Answer, begin: Begin) -> RunEnd:
         """Make the session ready and run the turn once."""
         if self.context.config.guard.enabled and turn.run_id != row.run_id:
             answer.failures = max(answer.failures, await self.guard.prepare(turn, row.channel))
@@ -270,25 +219,27 @@ class Turns(Struct, frozen=True, kw_only=True):
             self.context.metrics.ended(end.status)
         return end
 
-    async def _conclude(self, row: InboundRow, run_id: str, end: RunEnd, answer: _Answer) -> None:
+    async def _conclude(self, row: InboundRow, run_id: str, end: RunEnd, answer: Answer) -> None:
         """Check that something became visible, and end the row by what did."""
         texts = self.context.config.texts
-        text = _visible_text(end, answer.mark)
+        said = answer.said(end)
+        if end.cut:
+            self.context.log.warning("the answer of run %s ends at a length limit of its model", run_id)
         if end.status == SKIPPED:
             failed = self.guard.failed_again(texts.failed, answer.failures)
             await self._if_guarded(row, failed, f"the host skipped the turn: {end.detail}")
         elif end.status != Status.DONE:
-            await self._conclude_failure(row, run_id, end, text, answer)
+            await self._conclude_failure(row, run_id, end, answer.visible(end.text), answer)
+        elif end.cut and not (said or answer.shown or answer.extent.cut or self.outbox.has_refused(run_id)):
+            await self._if_guarded(row, texts.length_limit, "a length limit ended the answer before it began")
         elif (
-            (said := answer.new(_visible_parts(end, answer.mark), texts))
+            (parts := answer.new([*said, texts.length_limit] if end.cut else said, texts))
             or answer.extent.cut
             or self.outbox.has_refused(run_id)
         ):
             await self.before_answer(row, answer)
-            await self.outbox.conclude(row, run_id, said, extent=answer.extent)
-        elif answer.shown or (
-            end.text.strip() == SILENT_REPLY and self.context.config.silent_replies == "allow"
-        ):
+            await self.outbox.conclude(row, run_id, parts, extent=answer.extent)
+        elif answer.shown or (answer.is_declined and self.context.config.silent_replies == "allow"):
             await self.context.journal.messages.settle(
                 [row.id], RowState.ANSWERED, detail="" if answer.shown else SILENT_REPLY
             )
@@ -296,7 +247,7 @@ class Turns(Struct, frozen=True, kw_only=True):
             await self.before_answer(row, answer)
             await self._if_guarded(row, texts.empty, "the answer was empty")
 
-    async def before_answer(self, row: InboundRow, answer: _Answer) -> None:
+    async def before_answer(self, row: InboundRow, answer: Answer) -> None:
         """Return when a part of an answer may be sent: receipt and typing are there, and the restart it comes after."""
         await self.presence.ready(row.channel)
         if answer.failures and not answer.restart_told:
@@ -304,7 +255,7 @@ class Turns(Struct, frozen=True, kw_only=True):
             await self.guard.announce(row.channel)
 
     async def _conclude_failure(
-        self, row: InboundRow, run_id: str, end: RunEnd, text: str, answer: _Answer
+        self, row: InboundRow, run_id: str, end: RunEnd, text: str, answer: Answer
     ) -> None:
         """Show what a failed run had written, with a mark, and then that it failed."""
         texts = self.context.config.texts
@@ -312,7 +263,8 @@ class Turns(Struct, frozen=True, kw_only=True):
         notice = texts.too_long if end.too_long else by_status.get(end.status, texts.failed)
         if end.status != Status.KILLED:
             notice = self.guard.failed_again(notice, answer.failures)
-        await self._notify(row, notice, end.detail, run_id, [text] if text else [], answer.extent)
+        said = [text.rstrip() + CUT_MARK] if text else []
+        await self._notify(row, notice, end.detail, run_id, said, answer.extent)
 
     async def _if_guarded(self, row: InboundRow, text: str, detail: str) -> None:
         """Send the notice; with the guard switched off, stay as silent as a host without one."""
@@ -370,7 +322,7 @@ class _Attempt(Struct, frozen=True, kw_only=True):
     turns: Turns
     row: InboundRow
     run_id: str
-    answer: _Answer
+    answer: Answer
     begin_work: Begin
 
     async def begin(self) -> None:
@@ -385,28 +337,11 @@ class _Attempt(Struct, frozen=True, kw_only=True):
 
     async def deliver(self, said: str | MediaItem) -> Sequence[str]:
         turns, ids = self.turns, list[str]()
-        part = unmarked(said, self.answer.mark) if isinstance(said, str) else said
-        if isinstance(part, str) and not has_content(part):
+        part = self.answer.visible(said) if isinstance(said, str) else said
+        if not part:
             return ids
         if pieces := self.answer.new([part], turns.context.config.texts):
             await turns.before_answer(self.row, self.answer)
             ids = await turns.outbox.reply(self.row, self.run_id, pieces, self.answer.extent)
             self.answer.shown += ids
         return ids
-
-
-def _visible_text(end: RunEnd, mark: str) -> str:
-    """Return what of a run's end people are to read; text of a run that failed says that it was cut short."""
-    text = "" if end.text.strip() == SILENT_REPLY else unmarked(end.text, mark)
-    if not has_content(text):
-        return ""
-    return text if end.status == Status.DONE else text.rstrip() + CUT_MARK
-
-
-def _visible_parts(end: RunEnd, mark: str) -> list[str | MediaItem]:
-    """Return what of a run's answer people are to read and see, in order."""
-    pieces = (
-        _visible_text(replace(end, text=part), mark) if isinstance(part, str) else part
-        for part in end.parts or (end.text, *end.media)
-    )
-    return [piece for piece in pieces if piece]

@@ -6,7 +6,7 @@ import signal
 import stat
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from openclaw_channel_octo.host.base import (
     TurnEvent,
 )
 from openclaw_channel_octo.host.embedded import host as host_module
-from openclaw_channel_octo.host.embedded.agents import Agent, AgentError, EchoAgent, Prompt
+from openclaw_channel_octo.host.embedded.agents import Agent, AgentError, AnswerCut, EchoAgent, Prompt
 from openclaw_channel_octo.host.embedded.command import CommandAgent
 from openclaw_channel_octo.host.embedded.host import EmbeddedHost
 from openclaw_channel_octo.host.embedded.transcript import Message
@@ -42,6 +42,8 @@ MakeHost = Callable[..., Awaitable[EmbeddedHost]]
 
 class Scripted:
     """An agent that says pieces, then ends, fails, or hangs; keeps what it was asked."""
+
+    hide_thinking = False  # so that each piece is an event when it comes
 
     def __init__(self, *pieces: str, error: Exception | None = None, hangs: bool = False) -> None:
         self.pieces = pieces
@@ -204,6 +206,64 @@ async def test_no_output_is_an_empty_final(make_host: MakeHost, sessions: Path) 
     assert entry(sessions)["status"] == "done"
 
 
+class Thinking(Scripted):
+    hide_thinking = True
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        ("<th", "ink>hm", "</think", ">\n\nThe ", "answer"),
+        ("hm\n</thi", "nk>\nThe answer"),
+        (
+            "<|channel|>ana",
+            "lysis<|message|>hm<|end|><|start|>assistant<|channel|>fin",
+            "al<|message|>The answer",
+        ),
+    ],
+)
+async def test_what_an_agent_thinks_is_neither_told_nor_remembered(
+    make_host: MakeHost, sessions: Path, pieces: Sequence[str]
+) -> None:
+    agent = Thinking(*pieces)
+    host = await make_host(agent)
+    *told, end = await events(host, turn("run-1"))
+    assert end == Final("The answer")
+    assert "".join(event.text for event in told if isinstance(event, Delta)) == "The answer"
+    assert said(sessions, entry(sessions)["sessionId"])[1]["content"] == [
+        {"type": "text", "text": "The answer"}
+    ]
+    await events(host, turn("run-2"))
+    assert [message.text for message in agent.prompts[1].history] == ["hello", "The answer"]
+
+
+async def test_an_agent_that_ends_inside_its_thinking_has_no_answer_and_the_log_says_why(
+    make_host: MakeHost, caplog: pytest.LogCaptureFixture
+) -> None:
+    host = await make_host(Thinking("<think>hm"))
+    assert await events(host, turn("run-1")) == [Accepted("run-1"), Final("")]
+    assert "run run-1 ended inside its thinking" in caplog.text
+
+
+async def test_the_thinking_of_a_program_is_part_of_its_answer_where_it_is_not_to_be_hidden(
+    make_host: MakeHost,
+) -> None:
+    for hide, text in ((True, "Hi"), (False, "<think>hm</think>Hi")):
+        host = await make_host(CommandAgent(["printf", "<think>hm</think>Hi"], hide_thinking=hide))
+        assert (await events(host, turn("run-1")))[-1] == Final(text)
+        await host.stop()
+
+
+async def test_an_answer_cut_by_a_length_limit_is_marked_in_its_end_and_in_the_transcript(
+    make_host: MakeHost, sessions: Path
+) -> None:
+    host = await make_host(Scripted("half an", error=AnswerCut()))
+    assert (await events(host, turn("run-1")))[-1] == Final("half an", cut=True)
+    stored = entry(sessions)
+    assert stored["status"] == "done"
+    assert said(sessions, stored["sessionId"])[1]["stopReason"] == "length"
+
+
 async def test_a_failing_agent_fails_the_run_and_keeps_its_text(make_host: MakeHost, sessions: Path) -> None:
     host = await make_host(CommandAgent(["sh", "-c", "echo half; echo broken pipe >&2; exit 3"]))
     *_, end = await events(host, turn("run-1", "question"))
@@ -263,7 +323,8 @@ async def test_a_run_over_its_budget_times_out_and_its_agent_is_ended(
 async def test_a_program_over_its_budget_is_ended_with_its_children(
     make_host: MakeHost, clock: ManualClock
 ) -> None:
-    host = await make_host(CommandAgent(["sh", "-c", "sleep 1000 & echo $!; wait"]), timeout_s=30.0)
+    program = CommandAgent(["sh", "-c", "sleep 1000 & echo $!; wait"], hide_thinking=False)
+    host = await make_host(program, timeout_s=30.0)
     stream = host.run(turn("run-1"))
     await anext(stream)
     delta = await anext(stream)
@@ -324,6 +385,8 @@ async def test_an_agent_that_does_not_end_is_left_behind_and_its_late_text_dropp
     release = asyncio.Event()
 
     class Stubborn:
+        hide_thinking = False
+
         async def reply(self, prompt: Prompt) -> AsyncIterator[str]:
             yield "early"
             try:
@@ -348,6 +411,8 @@ async def test_an_agent_that_breaks_while_it_is_stopped_is_only_logged(
     make_host: MakeHost, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Breaking:
+        hide_thinking = False
+
         async def reply(self, prompt: Prompt) -> AsyncIterator[str]:
             yield "early"
             try:
@@ -644,7 +709,7 @@ from openclaw_channel_octo.host.embedded.command import CommandAgent
 from openclaw_channel_octo.host.embedded.host import EmbeddedHost
 
 async def main(state, key):
-    agent = CommandAgent(["sh", "-c", "echo working; sleep 5"])
+    agent = CommandAgent(["sh", "-c", "echo working; sleep 5"], hide_thinking=False)
     host = EmbeddedHost(state_dir=Path(state), agent_id="main", agent=agent, clock=SystemClock())
     await host.start()
     turn = Turn(run_id="lost", session_key=key, agent_id="main", account_id="bot", channel="octo",

@@ -16,7 +16,7 @@ from pydantic import SecretStr
 from openclaw_channel_octo.errors import ConfigError
 from openclaw_channel_octo.host.base import MediaItem
 from openclaw_channel_octo.host.embedded import openai_client, openai_messages
-from openclaw_channel_octo.host.embedded.agents import AgentError
+from openclaw_channel_octo.host.embedded.agents import AgentError, AnswerCut
 from openclaw_channel_octo.host.embedded.openai import OpenAIAgent
 from openclaw_channel_octo.host.embedded.transcript import Message
 from tests.host.embedded.endpoint import (
@@ -44,12 +44,30 @@ async def test_thinking_is_a_sign_of_life_and_no_text(endpoint: Endpoint) -> Non
     assert [text async for text in endpoint.agent().reply(prompt())] == ["", "so"]
 
 
-@pytest.mark.parametrize("ending", [(piece("a", "stop"),), (piece("a"), "[DONE]"), (piece("a", "length"),)])
+@pytest.mark.parametrize("ending", [(piece("a", "stop"),), (piece("a"), "[DONE]"), (piece("a", ""),)])
 async def test_a_finish_reason_or_done_completes_the_stream(
     endpoint: Endpoint, ending: Sequence[str]
 ) -> None:
     endpoint.handler = streaming(*ending)
     assert await answer(endpoint.agent()) == "a"
+
+
+@pytest.mark.parametrize(
+    "handler",
+    [
+        streaming(piece("half"), piece(None, "length"), "[DONE]"),
+        streaming(piece("half", "max_tokens"), cut=True),
+        answering(200, {"choices": [{"message": {"content": "half"}, "finish_reason": "length"}]}),
+    ],
+)
+async def test_an_answer_cut_by_its_length_limit_says_so_behind_its_text(
+    endpoint: Endpoint, handler: Handler
+) -> None:
+    endpoint.handler = handler
+    pieces = endpoint.agent().reply(prompt())
+    assert await anext(pieces) == "half"
+    with pytest.raises(AnswerCut):
+        assert [text async for text in pieces] == ["nothing more"]
 
 
 async def test_a_connection_that_drops_behind_a_complete_answer_loses_nothing(endpoint: Endpoint) -> None:

@@ -17,7 +17,8 @@ class ModelServer:
     """Answers chat completions as told.
 
     Attributes:
-        mode: ``ok``, ``drop`` (the stream breaks midway), or an HTTP status as text.
+        mode: ``ok``, ``drop`` (the stream breaks midway), ``length`` (a limit ends the answer), or an HTTP status as
+            text.
         most: characters of messages it takes; a request with more is refused as too long.
         calls: tools it calls before it answers, one a request: name and parameters.
         asked: bodies of the requests.
@@ -47,6 +48,7 @@ class ModelServer:
             return web.json_response(answer, status=int(self.mode), headers=NOT_AGAIN)
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await response.prepare(request)
+        ends = "length" if self.mode == "length" else "stop"
         if self.calls and "tools" in self.asked[-1]:
             name, parameters = self.calls.pop(0)
             function = {"name": name, "arguments": json.dumps(parameters)}
@@ -59,7 +61,7 @@ class ModelServer:
             assert request.transport is not None
             request.transport.abort()
             return response
-        await response.write(_event({"choices": [{"delta": {}, "finish_reason": "stop"}]}))
+        await response.write(_event({"choices": [{"delta": {}, "finish_reason": ends}]}))
         await response.write(b"data: [DONE]\n\n")
         return response
 
