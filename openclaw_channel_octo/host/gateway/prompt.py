@@ -2,14 +2,16 @@
 
 import base64
 import logging
+import math
 import re
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from openclaw_channel_octo.host.base import MediaItem, Turn
 from openclaw_channel_octo.message.marks import explanation, marked, own_words
 from openclaw_channel_octo.message.text import indented, label, url_text
 
-__all__ = ["UNSUPPORTED", "attachments", "picture_type", "question_of", "system_prompt_of"]
+__all__ = ["UNSUPPORTED", "attachments", "picture_type", "question_of", "request_of", "system_prompt_of"]
 
 _log = logging.getLogger(__name__)
 
@@ -79,6 +81,43 @@ def system_prompt_of(turn: Turn, memory: str = "") -> str:
     )
     told = explanation(turn.mark, turn.mark)
     return "\n\n".join(part for part in (facts, told, turn.notes, before) if part)
+
+
+def request_of(  # what a run adds to its turn, each with a name
+    turn: Turn,
+    question: str,
+    memory: str,
+    *,
+    session_key: str,
+    key: str,
+    pictures: Sequence[Mapping[str, str]],
+) -> dict[str, Any]:
+    """Return the parameters of ``agent`` for a turn (openclaw-host §4.4).
+
+    Args:
+        turn: what is asked.
+        question: of `question_of`.
+        memory: as in `system_prompt_of`.
+        session_key: the session in the gateway.
+        key: the idempotency key.
+        pictures: of `attachments`.
+    """
+    params: dict[str, Any] = {
+        "message": question,
+        "sessionKey": session_key,
+        "idempotencyKey": key,
+        "deliver": False,
+        "inputProvenance": {"kind": "external_user", "sourceChannel": turn.channel},
+    }
+    if pictures:
+        params["attachments"] = pictures
+    if turn.budget_s is not None:
+        params["timeout"] = max(1, math.ceil(turn.budget_s))
+    if told := system_prompt_of(turn, memory):
+        params["extraSystemPrompt"] = told
+    if turn.conversation != "direct":
+        params["groupId"] = turn.channel_id
+    return params
 
 
 def attachments(media: Sequence[MediaItem]) -> list[Mapping[str, str]]:

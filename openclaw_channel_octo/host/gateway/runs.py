@@ -17,7 +17,7 @@ from openclaw_channel_octo.host.gateway import outcome
 from openclaw_channel_octo.host.gateway.connection import GatewayConnection
 from openclaw_channel_octo.host.gateway.frames import Response
 from openclaw_channel_octo.host.gateway.outcome import End, Hitch
-from openclaw_channel_octo.host.gateway.prompt import UNSUPPORTED, attachments, question_of, system_prompt_of
+from openclaw_channel_octo.host.gateway.prompt import UNSUPPORTED, attachments, question_of, request_of
 from openclaw_channel_octo.host.gateway.sessions import GatewaySessions
 from openclaw_channel_octo.session.status import Status
 
@@ -248,7 +248,10 @@ class GatewayRun:
         """
         self._asked_at = self._clock.now()
         memory = await self._sessions.memory(self.turn.session_key)
-        async with self._connection.exchange("agent", self._params(pictures, memory)) as exchange:
+        request = request_of(
+            self.turn, self._question, memory, session_key=self.session_key, key=self.key, pictures=pictures
+        )
+        async with self._connection.exchange("agent", request) as exchange:
             answer = await exchange.next()
             if outcome.started(answer):
                 self._accept()
@@ -386,22 +389,3 @@ class GatewayRun:
     def _with_text(self, end: End) -> End:
         """Give a failed run what it had written by then."""
         return Failed(end.status, end.message, self._text) if isinstance(end, Failed) else end
-
-    def _params(self, pictures: Sequence[Mapping[str, str]], memory: str) -> dict[str, Any]:
-        turn = self.turn
-        params: dict[str, Any] = {
-            "message": self._question,
-            "sessionKey": self.session_key,
-            "idempotencyKey": self.key,
-            "deliver": False,
-            "inputProvenance": {"kind": "external_user", "sourceChannel": turn.channel},
-        }
-        if pictures:
-            params["attachments"] = pictures
-        if turn.budget_s is not None:
-            params["timeout"] = max(1, math.ceil(turn.budget_s))
-        if told := system_prompt_of(turn, memory):
-            params["extraSystemPrompt"] = told
-        if turn.conversation != "direct":
-            params["groupId"] = turn.channel_id
-        return params

@@ -11,7 +11,7 @@ from openclaw_channel_octo.message.outgoing import file_note
 from openclaw_channel_octo.message.silence import without_silence
 from openclaw_channel_octo.message.text import has_content
 from openclaw_channel_octo.runtime.delivery.extent import Extent
-from openclaw_channel_octo.runtime.turn.runs import RunEnd
+from openclaw_channel_octo.runtime.turn.stream import RunEnd
 
 __all__ = ["Answer"]
 

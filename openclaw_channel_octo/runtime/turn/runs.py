@@ -1,15 +1,10 @@
-"""Runs on the host: one turn from its start to its terminal event, under the budget and the limits.
-
-Over 350 lines: slots, budget, stream and posting of a run are entered and left together.
-"""
+"""Runs on the host: one turn from its start to its terminal event, under the budget and the limits."""
 
 import asyncio
 from collections import ChainMap
 from collections.abc import (
     AsyncGenerator,
     AsyncIterator,
-    Awaitable,
-    Callable,
     Collection,
     Coroutine,
     Mapping,
@@ -18,7 +13,7 @@ from collections.abc import (
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from hmac import compare_digest
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Any
 
 from cachetools import FIFOCache
 from msgspec import Struct, field
@@ -27,26 +22,28 @@ from openclaw_channel_octo.clock import Clock, before, within
 from openclaw_channel_octo.errors import ApiError, HostError, RequestDenied
 from openclaw_channel_octo.fair import FairSlots
 from openclaw_channel_octo.host.base import (
-    Accepted,
     AgentHost,
-    Block,
-    Delta,
     Failed,
-    Final,
     HidesThinking,
-    Media,
     MediaItem,
-    Skipped,
-    ToolNote,
     Turn,
-    TurnEvent,
     Waiting,
 )
 from openclaw_channel_octo.message.thinking import ThinkingFilter
 from openclaw_channel_octo.runtime.turn.host_calls import ask_host
+from openclaw_channel_octo.runtime.turn.stream import (
+    MOST_BYTES,
+    Attempt,
+    Deliver,
+    Parts,
+    RunEnd,
+    Stream,
+    conclude,
+    take,
+)
 from openclaw_channel_octo.session.status import SKIPPED, Status
 
-__all__ = ["ActiveRun", "Attempt", "OpenRun", "RunEnd", "Runs"]
+__all__ = ["ActiveRun", "OpenRun", "Runs"]
 
 REMEMBERED = 1_000
 """Own runs whose end is remembered, to see through rows that still say ``running``."""
@@ -63,28 +60,6 @@ LOOK_EVERY_S = 1.0
 GRACE_S = 5.0
 """How much longer than the budget a run may take before we stop it: the host's own stop is the gentler one."""
 
-MOST_BYTES = 4_000_000
-"""Most UTF-8 bytes of one answer: a run that writes more is stopped. A little less than what an agent may write."""
-
-Deliver = Callable[[str | MediaItem], Awaitable[Sequence[str]]]
-"""Posts a part of an answer; returns the ids of the messages it became."""
-
-
-class Attempt(Protocol):
-    """An attempt at a turn, as its run reports it."""
-
-    async def begin(self) -> None:
-        """The run has its slot and is about to be handed to the host: a stop waits for its end from here on."""
-        ...
-
-    async def taken(self) -> None:
-        """The host runs it: an agent has seen the message."""
-        ...
-
-    async def deliver(self, said: str | MediaItem) -> Sequence[str]:
-        """Post a part of the answer; return the ids of the messages it became."""
-        ...
-
 
 class ActiveRun(Struct, frozen=True, kw_only=True):
     """A run under way.
@@ -100,67 +75,6 @@ class ActiveRun(Struct, frozen=True, kw_only=True):
     account_id: str
     message_id: str
     since_ms: int
-
-
-class RunEnd(Struct):
-    """How a run ended.
-
-    Attributes:
-        status: ``done``, ``failed``, ``timeout``, ``killed`` or ``skipped``.
-        detail: words for the operator.
-        text: text not delivered yet: the final answer, or what a failed run had written.
-        media: files of the final answer.
-        too_long: whether it was stopped because there was no end to its answer.
-        parts: its texts and files in order, see `Final.parts`.
-        cut: whether a length limit ended the answer.
-    """
-
-    status: str
-    detail: str = ""
-    text: str = ""
-    media: tuple[MediaItem, ...] = ()
-    too_long: bool = False
-    parts: tuple[str | MediaItem, ...] = ()
-    cut: bool = False
-
-
-class _Stream(Struct):
-    """What a run has told so far.
-
-    Attributes:
-        thinking: takes thinking out of it; ``None`` where the host does.
-        waits_since: since when the run stands still, monotonic seconds; ``None`` while it goes on.
-        waited_s: how long it has stood still before.
-    """
-
-    thinking: ThinkingFilter | None
-    waits_since: float | None = None
-    waited_s: float = 0.0
-    accepted: bool = False
-    taken: bool = False
-    unposted: list[str] = field(default_factory=list)
-    end: Final | Failed | Skipped | None = None
-    posted_bytes: int = 0
-    unposted_bytes: int = 0
-
-    @property
-    def too_long(self) -> bool:
-        """Whether the answer is longer than anybody reads, and would fill the memory if it went on."""
-        return self.posted_bytes + self.unposted_bytes > MOST_BYTES
-
-    def waits(self, now: float, *, waits: bool) -> None:
-        """Note that the run stands still from ``now`` on, or goes on."""
-        if self.waits_since is not None:
-            self.waited_s += now - self.waits_since
-        self.waits_since = now if waits else None
-
-    def waited(self, now: float) -> float:
-        """Return how many seconds the run has stood still by ``now``."""
-        return self.waited_s + (now - self.waits_since if self.waits_since is not None else 0.0)
-
-    def visible(self, text: str) -> str:
-        """Return what of a part of the answer is for people; thinking may go on in the next part."""
-        return self.thinking.feed(text) + self.thinking.end() if self.thinking else text
 
 
 class OpenRun(Struct, eq=False):
@@ -283,7 +197,7 @@ class Runs:
     async def _posted(self, turn: Turn, budget_s: float, opened: OpenRun, attempt: Attempt) -> RunEnd:
         """Run the turn and post its parts beside it, so that a slow server does not use up the run's budget."""
         hides = isinstance(self._host, HidesThinking) and self._host.hides_thinking
-        seen = _Stream(None if hides else ThinkingFilter())
+        seen = Stream(None if hides else ThinkingFilter())
         async with _posting(opened) as (parts, posting):
 
             async def consume() -> None:
@@ -293,7 +207,7 @@ class Runs:
                         if isinstance(event, Waiting):
                             seen.waits(self._clock.now(), waits=event.waits)
                             continue
-                        await _take(event, seen, attempt, parts)
+                        await take(event, seen, attempt, parts)
                         if seen.end is not None or seen.too_long or posting.done():
                             break
                 finally:
@@ -304,10 +218,10 @@ class Runs:
                     seen.end = Failed(Status.FAILED, f"the answer was longer than {MOST_BYTES} bytes")
 
             await self._bounded(turn, budget_s, seen, consume())
-        return _conclude(seen)
+        return conclude(seen)
 
     async def _bounded(
-        self, turn: Turn, budget_s: float, seen: _Stream, consume: Coroutine[Any, Any, None]
+        self, turn: Turn, budget_s: float, seen: Stream, consume: Coroutine[Any, Any, None]
     ) -> None:
         try:
             await before(self._spent(seen, budget_s + GRACE_S), consume)
@@ -317,7 +231,7 @@ class Runs:
         except HostError as error:
             seen.end = seen.end or Failed(Status.FAILED, str(error))
 
-    async def _spent(self, seen: _Stream, budget_s: float) -> None:
+    async def _spent(self, seen: Stream, budget_s: float) -> None:
         """Return when a run has used up its budget, or stood still for too long."""
         began = self._clock.now()
         left_s = budget_s
@@ -343,16 +257,13 @@ def _whose(turn: Turn) -> tuple[str, ...]:
     return turn.account_id, kind, turn.channel_id, turn.sender.uid
 
 
-_Parts = asyncio.Queue[str | MediaItem | None]
-
-
 @asynccontextmanager
-async def _posting(opened: OpenRun) -> AsyncIterator[tuple[_Parts, asyncio.Task[None]]]:
+async def _posting(opened: OpenRun) -> AsyncIterator[tuple[Parts, asyncio.Task[None]]]:
     """Post what is put into the queue, in order; return once all of it is posted, at once only where cancelled.
 
     Raises what posting raised; its task has ended by then.
     """
-    parts = _Parts()
+    parts = Parts()
 
     async def post_all() -> None:
         while (part := await parts.get()) is not None:
@@ -384,44 +295,3 @@ async def _post(opened: OpenRun, part: str | MediaItem) -> None:
     except ApiError as error:
         if not error.about_content:
             raise
-
-
-async def _take(event: TurnEvent, seen: _Stream, attempt: Attempt, parts: _Parts) -> None:
-    if not (seen.taken or isinstance(event, Failed | Skipped)):
-        await attempt.taken()
-        seen.taken = True
-    match event:
-        case Accepted():
-            seen.accepted = True
-        case Delta(text=text):
-            seen.unposted.append(text)
-            seen.unposted_bytes += len(text.encode(errors="replace"))
-        case Block(text=text):
-            seen.unposted.clear()
-            seen.unposted_bytes = 0
-            seen.posted_bytes += len(text.encode(errors="replace"))
-            parts.put_nowait(seen.visible(text))
-        case Media(source=source):
-            parts.put_nowait(source)
-        case ToolNote() | Waiting():
-            pass
-        case Final() | Failed() | Skipped():
-            seen.end = event
-
-
-def _conclude(seen: _Stream) -> RunEnd:
-    """Return the run's end; a stream that says nothing at all counts as skipped."""
-    match seen.end:
-        case Final(text=text, media=media, parts=parts, cut=cut):
-            shown = tuple(seen.visible(part) if isinstance(part, str) else part for part in parts)
-            return RunEnd(Status.DONE, text=seen.visible(text), media=media, parts=shown, cut=cut)
-        case Failed(status=status, message=message, partial=partial, is_all=is_all):
-            text = seen.visible(partial if is_all else partial or "".join(seen.unposted))
-            return RunEnd(status, message, text, too_long=seen.too_long)
-        case Skipped(reason=reason):
-            return RunEnd(SKIPPED, reason)
-        case None if seen.accepted:
-            lost = "the host's stream ended without a result"
-            return RunEnd(Status.FAILED, lost, seen.visible("".join(seen.unposted)))
-        case None:
-            return RunEnd(SKIPPED, "the host's stream was empty")

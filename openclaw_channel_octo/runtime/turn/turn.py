@@ -1,7 +1,4 @@
-"""One message's turn, from its lane to its visible end (design §4 step 5, §5 "After the turn").
-
-Over 350 lines: every end a message can have stands in one place.
-"""
+"""One message's turn, from its lane to its visible end (design §4 step 5, §5 "After the turn")."""
 
 import json
 import secrets
@@ -31,7 +28,8 @@ from openclaw_channel_octo.runtime.turn.answer import Answer
 from openclaw_channel_octo.runtime.turn.conversation import Prompt, Prompts
 from openclaw_channel_octo.runtime.turn.guard import SessionGuard
 from openclaw_channel_octo.runtime.turn.lanes import Begin
-from openclaw_channel_octo.runtime.turn.runs import RunEnd, Runs
+from openclaw_channel_octo.runtime.turn.runs import Runs
+from openclaw_channel_octo.runtime.turn.stream import RunEnd
 from openclaw_channel_octo.session.key import CHANNEL, conversation_kind
 from openclaw_channel_octo.session.status import SKIPPED, Status
 from openclaw_channel_octo.store.records import InboundRow

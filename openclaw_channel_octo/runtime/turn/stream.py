@@ -1,0 +1,153 @@
+"""What a run tells, from its first event to what its turn makes of its end."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol
+
+from msgspec import Struct, field
+
+from openclaw_channel_octo.host.base import (
+    Accepted,
+    Block,
+    Delta,
+    Failed,
+    Final,
+    Media,
+    MediaItem,
+    Skipped,
+    ToolNote,
+    TurnEvent,
+    Waiting,
+)
+from openclaw_channel_octo.message.thinking import ThinkingFilter
+from openclaw_channel_octo.session.status import SKIPPED, Status
+
+__all__ = ["MOST_BYTES", "Attempt", "Deliver", "Parts", "RunEnd", "Stream", "conclude", "take"]
+
+MOST_BYTES = 4_000_000
+"""Most UTF-8 bytes of one answer: a run that writes more is stopped. A little less than what an agent may write."""
+
+Deliver = Callable[[str | MediaItem], Awaitable[Sequence[str]]]
+"""Posts a part of an answer; returns the ids of the messages it became."""
+
+Parts = asyncio.Queue[str | MediaItem | None]
+"""What is to be posted, in order; ``None`` behind the last."""
+
+
+class Attempt(Protocol):
+    """An attempt at a turn, as its run reports it."""
+
+    async def begin(self) -> None:
+        """The run has its slot and is about to be handed to the host: a stop waits for its end from here on."""
+        ...
+
+    async def taken(self) -> None:
+        """The host runs it: an agent has seen the message."""
+        ...
+
+    async def deliver(self, said: str | MediaItem) -> Sequence[str]:
+        """Post a part of the answer; return the ids of the messages it became."""
+        ...
+
+
+class RunEnd(Struct):
+    """How a run ended.
+
+    Attributes:
+        status: ``done``, ``failed``, ``timeout``, ``killed`` or ``skipped``.
+        detail: words for the operator.
+        text: text not delivered yet: the final answer, or what a failed run had written.
+        media: files of the final answer.
+        too_long: whether it was stopped because there was no end to its answer.
+        parts: its texts and files in order, see `Final.parts`.
+        cut: whether a length limit ended the answer.
+    """
+
+    status: str
+    detail: str = ""
+    text: str = ""
+    media: tuple[MediaItem, ...] = ()
+    too_long: bool = False
+    parts: tuple[str | MediaItem, ...] = ()
+    cut: bool = False
+
+
+class Stream(Struct):
+    """What a run has told so far.
+
+    Attributes:
+        thinking: takes thinking out of it; ``None`` where the host does.
+        waits_since: since when the run stands still, monotonic seconds; ``None`` while it goes on.
+        waited_s: how long it has stood still before.
+    """
+
+    thinking: ThinkingFilter | None
+    waits_since: float | None = None
+    waited_s: float = 0.0
+    accepted: bool = False
+    taken: bool = False
+    unposted: list[str] = field(default_factory=list)
+    end: Final | Failed | Skipped | None = None
+    posted_bytes: int = 0
+    unposted_bytes: int = 0
+
+    @property
+    def too_long(self) -> bool:
+        """Whether the answer is longer than anybody reads, and would fill the memory if it went on."""
+        return self.posted_bytes + self.unposted_bytes > MOST_BYTES
+
+    def waits(self, now: float, *, waits: bool) -> None:
+        """Note that the run stands still from ``now`` on, or goes on."""
+        if self.waits_since is not None:
+            self.waited_s += now - self.waits_since
+        self.waits_since = now if waits else None
+
+    def waited(self, now: float) -> float:
+        """Return how many seconds the run has stood still by ``now``."""
+        return self.waited_s + (now - self.waits_since if self.waits_since is not None else 0.0)
+
+    def visible(self, text: str) -> str:
+        """Return what of a part of the answer is for people; thinking may go on in the next part."""
+        return self.thinking.feed(text) + self.thinking.end() if self.thinking else text
+
+
+async def take(event: TurnEvent, seen: Stream, attempt: Attempt, parts: Parts) -> None:
+    """Take an event of a run: note what it tells, hand on what is to be posted."""
+    if not (seen.taken or isinstance(event, Failed | Skipped)):
+        await attempt.taken()
+        seen.taken = True
+    match event:
+        case Accepted():
+            seen.accepted = True
+        case Delta(text=text):
+            seen.unposted.append(text)
+            seen.unposted_bytes += len(text.encode(errors="replace"))
+        case Block(text=text):
+            seen.unposted.clear()
+            seen.unposted_bytes = 0
+            seen.posted_bytes += len(text.encode(errors="replace"))
+            parts.put_nowait(seen.visible(text))
+        case Media(source=source):
+            parts.put_nowait(source)
+        case ToolNote() | Waiting():
+            pass
+        case Final() | Failed() | Skipped():
+            seen.end = event
+
+
+def conclude(seen: Stream) -> RunEnd:
+    """Return the run's end; a stream that says nothing at all counts as skipped."""
+    match seen.end:
+        case Final(text=text, media=media, parts=parts, cut=cut):
+            shown = tuple(seen.visible(part) if isinstance(part, str) else part for part in parts)
+            return RunEnd(Status.DONE, text=seen.visible(text), media=media, parts=shown, cut=cut)
+        case Failed(status=status, message=message, partial=partial, is_all=is_all):
+            text = seen.visible(partial if is_all else partial or "".join(seen.unposted))
+            return RunEnd(status, message, text, too_long=seen.too_long)
+        case Skipped(reason=reason):
+            return RunEnd(SKIPPED, reason)
+        case None if seen.accepted:
+            lost = "the host's stream ended without a result"
+            return RunEnd(Status.FAILED, lost, seen.visible("".join(seen.unposted)))
+        case None:
+            return RunEnd(SKIPPED, "the host's stream was empty")
