@@ -14,7 +14,7 @@ from openclaw_channel_octo.config.diagnostics import Findings, is_token
 from openclaw_channel_octo.config.environment import Inheritance, looks_secret
 from openclaw_channel_octo.config.fetching import UnreadableError, is_open_to_others, output_of, text_of
 from openclaw_channel_octo.config.providers import ProviderRef, provided
-from openclaw_channel_octo.config.variables import not_set, settled, unset_in
+from openclaw_channel_octo.config.variables import not_set, unset_in
 from openclaw_channel_octo.values import SecretStruct
 
 __all__ = ["FoundSecret", "SecretContext", "read_secret", "secret_variables"]
@@ -161,7 +161,9 @@ def _reference(raw: object, path: str, around: SecretContext, findings: Findings
         model = findings.choose(_SOURCES, raw, path, by="source")
     if model is None:
         return None
-    block = dict(settled(raw, path, findings))
+    if unset := unset_in(raw):
+        raise UnreadableError(not_set(*unset))
+    block = dict(raw)
     if any(isinstance(part, str) and is_token(part) for part in block.values()):
         raise _UnusableError("holds a token where a reference belongs: give the token itself as a string")
     if model is _ExecRef:
@@ -173,7 +175,7 @@ def _reference(raw: object, path: str, around: SecretContext, findings: Findings
 def _text(raw: str, path: str, findings: Findings) -> _Ref | str | None:
     """Return the secret that a text is, or the reference to the variable it consists of."""
     named = _SHORTHAND.fullmatch(raw)
-    if variable := named[1] if named else getattr(raw, "variable", ""):
+    if variable := getattr(raw, "variable", "") or (named[1] if named else ""):
         return findings.validate(_EnvRef, {"source": "env", "id": variable}, path)
     if unset := unset_in(raw):
         raise UnreadableError(not_set(*unset))

@@ -368,7 +368,17 @@ def test_an_account_may_not_nest_accounts(problems: Problems) -> None:
 GONE = {"source": "env", "id": "GONE"}
 
 
-@pytest.mark.parametrize("token", [GONE, "${GONE}", "$GONE", "bf_${GONE}", {"source": "file", "id": "gone"}])
+@pytest.mark.parametrize(
+    "token",
+    [
+        GONE,
+        "${GONE}",
+        "$GONE",
+        "bf_${GONE}",
+        {"source": "file", "id": "gone"},
+        {"source": "file", "id": "${GONE}/x"},
+    ],
+)
 def test_an_account_whose_token_cannot_be_read_leaves_the_others_running(parse: Parse, token: Any) -> None:
     loaded = parse({"accounts": {"good": {"botToken": TOKEN}, "bad": {"botToken": token}}})
     good, bad = (loaded.config.accounts[name] for name in ("good", "bad"))

@@ -111,7 +111,8 @@ def test_a_variable_that_is_not_set_is_named_once_with_its_place_and_nothing_fol
 
 def test_what_is_off_or_without_effect_needs_no_variable(parse: Parse) -> None:
     off = {"enabled": False, "botToken": "bf_${GONE}", "apiUrl": "${GONE}"}
-    accounts = {"on": {"botToken": TOKEN, "cardDisplay": "${GONE}"}, "off": off}
+    away = {"enabled": False, "botToken": {"source": "file", "id": "${GONE}/x"}}
+    accounts = {"on": {"botToken": TOKEN, "cardDisplay": "${GONE}"}, "off": off, "away": away}
     assert parse({"accounts": accounts}).config.accounts["off"].api_url == "http://localhost:8090/api"
 
 
