@@ -1,12 +1,13 @@
 """From ``octo.json`` to the resolved configuration, with every mistake told at once (design §8)."""
 
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
+from pydantic import SecretStr
 
 from openclaw_channel_octo.config.agents import AGENT_KINDS, CommandAgentConfig, EchoAgentConfig
 from openclaw_channel_octo.config.base import FrozenModel
@@ -286,13 +287,19 @@ def _agent(raw: object, around: SecretContext, findings: Findings) -> FrozenMode
         found = read_secret(key, join(_AGENT_PATH, "apiKey"), around, findings)
         block["apiKey"] = found.value if found else None
     if isinstance(block.get("headers"), Mapping) and "headers" in model.model_fields:
-        path = join(_AGENT_PATH, "headers")
-        headers = {
-            name: read_secret(value, join(path, str(name)), around, findings)
-            for name, value in block["headers"].items()
-        }
-        block["headers"] = {name: secret.value for name, secret in headers.items() if secret}
+        block["headers"] = dict(_headers(block["headers"], around, findings))
     return findings.validate(model, block, _AGENT_PATH)
+
+
+def _headers(
+    raw: Mapping[str, Any], around: SecretContext, findings: Findings
+) -> Iterator[tuple[str, SecretStr]]:
+    """Yield the headers, which may be secrets or several words."""
+    for name, value in raw.items():
+        if isinstance(value, str) and not value.startswith("$"):
+            yield name, SecretStr(value)
+        elif secret := read_secret(value, join(f"{_AGENT_PATH}.headers", str(name)), around, findings):
+            yield name, secret.value
 
 
 def _folder(raw: object, around: SecretContext) -> object:

@@ -543,7 +543,8 @@ MINE = "answers and has the model mine"
 async def test_an_endpoint_is_asked_for_its_models(
     rig: Rig, body: object, status: int, code: int, words: str
 ) -> None:
-    async def models(_: web.Request) -> web.Response:
+    async def models(request: web.Request) -> web.Response:
+        assert request.headers["X-Tenant"] == "blue team"
         text = body if isinstance(body, str) else json.dumps(body)
         return web.Response(
             text=text, status=status, content_type="text/html" if text[:1] == "<" else "application/json"
@@ -551,7 +552,8 @@ async def test_an_endpoint_is_asked_for_its_models(
 
     async with serving("/v1/models", models) as url:
         agent = {"kind": "openai", "baseUrl": f"{url}/v1", "model": "mine", "apiKey": KEY}
-        result = await examined(rig, rig.config(agent=agent), code=code)
+        more = {"headers": {"X-Tenant": "blue team"}}
+        result = await examined(rig, rig.config(agent={**agent, **more}), code=code)
 
     assert words in result.stdout
 

@@ -94,7 +94,7 @@ def test_an_openai_agent_takes_settings_of_requests(parse: Parse) -> None:
         "maxTokens": 500,
         "historyMessages": 0,
         "pictures": False,
-        "headers": {"X-Key": {"source": "env", "id": "KEY"}, "X-Title": "bot"},
+        "headers": {"X-Key": {"source": "env", "id": "KEY"}, "X-Title": "my bot"},
         "body": {"reasoning_effort": "low"},
     }
     loaded = parse(OCTO, {"agent": agent}, {"KEY": "sk-PLANTED"})
@@ -102,7 +102,7 @@ def test_an_openai_agent_takes_settings_of_requests(parse: Parse) -> None:
     assert isinstance(found, OpenAIAgentConfig)
     assert {name: value.get_secret_value() for name, value in found.headers.items()} == {
         "X-Key": "sk-PLANTED",
-        "X-Title": "bot",
+        "X-Title": "my bot",
     }
     assert (found.temperature, found.max_tokens, found.history_messages, found.pictures) == (
         0.2,

@@ -101,11 +101,12 @@ async def _endpoint(agent: OpenAIAgentConfig) -> Finding:
     import aiohttp  # noqa: PLC0415  # see rest.network
 
     headers = {"Authorization": f"Bearer {agent.api_key.get_secret_value()}"} if agent.api_key else {}
+    headers |= {name: value.get_secret_value() for name, value in agent.headers.items()}
     timeout = aiohttp.ClientTimeout(total=ENDPOINT_WITHIN_S)
     where = agent.base_url.partition("?")[0]
     try:
         async with (
-            aiohttp.ClientSession(timeout=timeout) as session,
+            aiohttp.ClientSession(timeout=timeout, trust_env=True) as session,  # proxies, as for the agent
             session.get(f"{agent.base_url}/models", headers=headers, allow_redirects=False) as answer,
         ):
             status = answer.status

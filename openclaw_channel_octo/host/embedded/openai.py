@@ -11,11 +11,12 @@ from msgspec.structs import replace
 from pydantic import SecretStr
 
 from openclaw_channel_octo.host.base import ChatTool, ChatTools
-from openclaw_channel_octo.host.embedded.agents import AgentError, AnswerCut, Prompt
+from openclaw_channel_octo.host.embedded.agents import AgentError, AnswerCut, Prompt, without_quotes
 from openclaw_channel_octo.host.embedded.openai_client import EndpointError, ModelEndpoint
 from openclaw_channel_octo.host.embedded.openai_messages import messages_of, pictures_of
 from openclaw_channel_octo.host.embedded.openai_refusals import Refusal, refusal_of
 from openclaw_channel_octo.host.embedded.openai_tools import ModelRound, with_short_results
+from openclaw_channel_octo.host.fields import text
 
 __all__ = ["OpenAIAgent"]
 
@@ -122,9 +123,10 @@ class OpenAIAgent:
                         gap = "" if piece.text else gap
                         said.add(piece)
             except EndpointError as error:
-                if said.says_something:
-                    raise
-                ask = _lighter(ask, prompt, error, done)
+                lighter = None if said.says_something else _lighter(ask, prompt, error, done)
+                if lighter is None:
+                    raise _unquoted(error, done) from None
+                ask = lighter
                 continue
             if tools is None or not ask.tools or not said.calls_tools or rounds == self._tool_rounds:
                 if said.is_cut:
@@ -157,8 +159,13 @@ def _described(tool: ChatTool) -> Mapping[str, Any]:
     return {"type": "function", "function": function}
 
 
-def _lighter(ask: _Ask, prompt: Prompt, error: EndpointError, done: Sequence[object]) -> _Ask:
-    """Return what to ask instead of what was refused; raise the refusal where there is nothing else to ask."""
+def _unquoted(error: EndpointError, done: Sequence[Mapping[str, Any]]) -> AgentError:
+    """Return an error without words of results of tools that it quotes: it goes into logs and states."""
+    return AgentError(without_quotes(str(error), [text(message["content"]) for message in done]))
+
+
+def _lighter(ask: _Ask, prompt: Prompt, error: EndpointError, done: Sequence[object]) -> _Ask | None:
+    """Return what to ask instead of what was refused, ``None`` where nothing else would be answered."""
     refusal = refusal_of(
         error.status, error.reason, pictures=bool(ask.pictures), tools=ask.tools and not done
     )
@@ -173,12 +180,12 @@ def _lighter(ask: _Ask, prompt: Prompt, error: EndpointError, done: Sequence[obj
             _log.warning(words, prompt.run_id)
             return replace(ask, tools=False)
         case Refusal.TOO_LONG:
-            return _shorter(ask, prompt, error, done)
+            return _shorter(ask, prompt, done)
         case None:
-            raise error
+            return None
 
 
-def _shorter(ask: _Ask, prompt: Prompt, error: EndpointError, done: Sequence[object]) -> _Ask:
+def _shorter(ask: _Ask, prompt: Prompt, done: Sequence[object]) -> _Ask | None:
     total = len(prompt.history)
     if ask.history:
         ask = replace(ask, history=next(kept for kept in (total // 2, total // 4, 0) if kept < ask.history))
@@ -190,6 +197,7 @@ def _shorter(ask: _Ask, prompt: Prompt, error: EndpointError, done: Sequence[obj
     elif done and not ask.short:
         ask, how = replace(ask, short=True), "with short results of tools"
     else:
-        raise AgentError(f"too long for the model, also without earlier messages: {error}") from None
+        _log.warning("run %s is too long for the model, also without earlier messages", prompt.run_id)
+        return None
     _log.warning("run %s is too long for the model: asked again %s", prompt.run_id, how)
     return ask

@@ -261,7 +261,7 @@ class _Bounded(httpx2.AsyncByteStream):
         done: whether the end of the stream was announced in it.
     """
 
-    def __init__(self, body: AsyncIterator[bytes] | httpx2.AsyncByteStream, status: int) -> None:
+    def __init__(self, body: httpx2.AsyncByteStream, status: int) -> None:
         self._body = body
         self._fine = status == HTTPStatus.OK
         self._room = MAX_BODY if self._fine else MAX_ERROR_BODY
@@ -280,8 +280,7 @@ class _Bounded(httpx2.AsyncByteStream):
             yield data
 
     async def aclose(self) -> None:
-        if isinstance(self._body, httpx2.AsyncByteStream):
-            await self._body.aclose()
+        await self._body.aclose()
 
 
 async def _bound(response: httpx2.Response) -> None:

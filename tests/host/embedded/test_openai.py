@@ -404,14 +404,17 @@ async def test_a_conversation_too_long_for_the_model_is_asked_again_with_less_of
     ]
 
 
-async def test_what_was_said_around_a_message_goes_last_and_then_the_turn_fails(endpoint: Endpoint) -> None:
+async def test_what_was_said_around_a_message_goes_last_and_then_the_turn_fails(
+    endpoint: Endpoint, caplog: pytest.LogCaptureFixture
+) -> None:
     asked = prompt("now", history=TALK[-1:], context="x" * 50)
     endpoint.handler = limited(endpoint, 3, 400, LENGTH_EXCEEDED)
     assert await answer(endpoint.agent(), asked) == "ok"
     assert endpoint.requests[-1]["messages"] == [{"role": "user", "content": "now"}]
     endpoint.handler = limited(endpoint, 2, 400, LENGTH_EXCEEDED)
-    with pytest.raises(AgentError, match="also without earlier messages"):
+    with pytest.raises(AgentError, match="HTTP 400"):
         await answer(endpoint.agent(), asked)
+    assert "also without earlier messages" in caplog.text
 
 
 async def test_a_refusal_inside_the_answer_counts_unless_something_was_said(endpoint: Endpoint) -> None:

@@ -166,6 +166,13 @@ async def test_a_model_that_takes_no_tools_answers_without(endpoint: Endpoint, d
     assert ["tools" in request for request in endpoint.requests] == [True, False]
 
 
+async def test_an_error_quotes_no_result_of_a_tool(endpoint: Endpoint, desk: Desk) -> None:
+    desk.result = "what others said in confidence"
+    refused = answering(400, {"error": {"message": f"cannot digest {desk.result}"}})
+    in_turn(endpoint, streaming(calling(whole()), DONE), refused)
+    assert (await failing(acting(endpoint, desk), ASKED))[1].endswith("(HTTP 400): cannot digest[…]")
+
+
 async def test_results_too_long_for_the_model_cost_history_and_are_cut_at_last(
     endpoint: Endpoint, desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
