@@ -17,7 +17,7 @@ LOOK = 400
 
 _NAMES = r"(?:[a-z]{1,10}:)?(?:think(?:ing)?|thought|antthinking)"
 _PAIRS = (
-    (rf"<{_NAMES}(?:[ \t][^<>\n]{{0,100}})?>", rf"</{_NAMES}[ \t]?>"),
+    (rf"<{_NAMES}[ \t]?>", rf"</{_NAMES}[ \t]?>"),
     (r"\[THINK\]", r"\[/THINK\]"),
     (r"◁think▷", r"◁/think▷"),
     (r"<\|START_THINKING\|>", r"<\|END_THINKING\|>"),
@@ -74,7 +74,7 @@ _IN_BODY = re.compile(
     rf"^{_FENCE_LINE}|(?P<code>`[^`\n]+`)|(?P<stops>(?:{_STOP}[ \t]*)+)|{_FRAME}", re.MULTILINE
 )
 _NOTHING_LEFT = re.compile(r"\s*\Z")
-_SPACE = re.compile(r"\s*")
+_SPACE = re.compile("[\\s\ufeff\u200b]*")
 _SENTENCE_ENDS = frozenset(".!?…。！？")
 _BEFORE_MENTIONS = frozenset(" \t`'\"“‘「『(（[*_")
 _PEOPLE = frozenset({"user", "human"})

@@ -21,6 +21,7 @@ def hidden(*pieces: str) -> str:
         "<think>a</think>Hi",
         "\n<Think>\na ``` b\n</think>\n\nHi",
         "<thinking>a</thinking>Hi",
+        "\ufeff<think >a</think >Hi",
         "<think>a</think>\n<think>b</think>\nHi",
         "<seed:think>a</seed:think>Hi",
         "[THINK]a[/THINK]Hi",
@@ -71,6 +72,7 @@ def test_the_answer_is_left(text: str) -> None:
         "In a line <|im_start|>user\nis a header",
         "analysis of the data: assistantfinal",
         "Thinking...\nis hard",
+        "<thinking about it>",
         "<b>bold</b> and <|unknown|>",
     ],
 )
