@@ -249,9 +249,9 @@ class Account:
         self, *, jitter: float = 1.0, ws_url: str | None = None, beside: "Account | None" = None
     ) -> None:
         """Make a bot; ``beside`` another it has clock, network and pace of that one."""
-        self.clock = beside.clock if beside else ManualClock(wall_ms=WALL_MS, jitter=jitter)
-        self.network = beside.network if beside else Network(self.clock)
-        self.pace = beside.pace if beside else LoginPace(self.clock)
+        self.clock: ManualClock = beside.clock if beside else ManualClock(wall_ms=WALL_MS, jitter=jitter)
+        self.network: Network = beside.network if beside else Network(self.clock)
+        self.pace: LoginPace = beside.pace if beside else LoginPace(self.clock)
         self.api = CountingApi(self.clock)
         self.intake = FullDisk()
         self.prepared: list[Registration] = []
