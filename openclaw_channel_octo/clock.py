@@ -64,17 +64,19 @@ async def within(clock: Clock, seconds: float, work: Awaitable[_T]) -> _T:
     if clock.sleep is asyncio.sleep:  # the loop's own timer does, and costs no task
         async with asyncio.timeout(seconds):
             return await work
+    ended = False
     async with asyncio.timeout(None) as limit:
 
         def expire(_: object) -> None:
-            limit.reschedule(0)
+            if not ended:  # else the time was up in the moment in which the work ended
+                limit.reschedule(0)
 
         timer = asyncio.ensure_future(clock.sleep(seconds))
         timer.add_done_callback(expire)
         try:
             return await work
         finally:
-            timer.remove_done_callback(expire)
+            ended = True
             timer.cancel()
 
 
