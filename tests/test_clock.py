@@ -1,8 +1,9 @@
 import asyncio
+from contextlib import suppress
 
 import pytest
 
-from openclaw_channel_octo.clock import within
+from openclaw_channel_octo.clock import SystemClock, within
 from openclaw_channel_octo.testing.clock import ManualClock
 
 
@@ -80,3 +81,34 @@ async def test_a_time_out_of_the_work_itself_needs_no_patience(clock: ManualCloc
     with pytest.raises(TimeoutError, match="inside"):
         await within(clock, 10, time_out())
     assert clock.now() == 0
+
+
+@pytest.mark.parametrize("rounds", range(8))
+async def test_work_may_end_in_the_moment_in_which_its_time_does(rounds: int) -> None:
+    class Instant(ManualClock):
+        async def sleep(self, seconds: float) -> None:
+            await asyncio.sleep(0)
+
+    async def work() -> None:
+        for _ in range(rounds):
+            await asyncio.sleep(0)
+
+    broken: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: broken.append(context))
+    with suppress(TimeoutError):
+        await within(Instant(), 1, work())
+    await assert_nothing_is_left()
+    assert broken == []
+
+
+async def test_the_machine_s_clock_limits_work_without_a_task_of_its_own() -> None:
+    tasks: list[int] = []
+
+    async def work() -> None:
+        tasks.append(len(asyncio.all_tasks()))
+        await asyncio.Event().wait()
+
+    with pytest.raises(TimeoutError):
+        await within(SystemClock(), 0, work())
+    assert tasks == [1]
+    await assert_nothing_is_left()

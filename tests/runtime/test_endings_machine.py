@@ -29,6 +29,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from openclaw_channel_octo.batches import Batches
 from openclaw_channel_octo.config.load import parse_config
 from openclaw_channel_octo.config.model import Texts
 from openclaw_channel_octo.errors import ApiError, HostError, RateLimited
@@ -453,6 +454,7 @@ def on_one_loop(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("openclaw_channel_octo.store.transaction.ThreadPoolExecutor", LoopExecutor)
     monkeypatch.setattr(channel, "BotApi", lambda **parts: Endings.octo.api(**parts))  # noqa: PLW0108  # each example has its own
     monkeypatch.setattr(asyncio, "to_thread", inline)
+    monkeypatch.setattr(Batches.__init__, "__defaults__", (LoopExecutor(),))
 
 
 @pytest.mark.usefixtures("on_one_loop")

@@ -88,14 +88,13 @@ class Outputs:
     def _make_all(self, run_ids: Sequence[str]) -> list[None]:
         try:
             around = self._around(make=True)
+            try:
+                for run_id in run_ids:
+                    self._make(run_id, around)
+            finally:
+                os.close(around)
         except OSError as error:
             self._tell_unmade(error)
-            return [None] * len(run_ids)
-        try:
-            for run_id in run_ids:
-                self._make(run_id, around)
-        finally:
-            os.close(around)
         return [None] * len(run_ids)
 
     def _make(self, run_id: str, around: int) -> None:
