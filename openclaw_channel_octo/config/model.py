@@ -24,6 +24,7 @@ from openclaw_channel_octo.config.texts import Notice, Texts
 from openclaw_channel_octo.session.route import Routing
 
 __all__ = [
+    "LONGEST_WAIT_S",
     "AgentConfig",
     "BotConfig",
     "BotSettings",
@@ -39,7 +40,7 @@ __all__ = [
     "Texts",
 ]
 
-_LONGEST_WAIT_S = 2_147_483
+LONGEST_WAIT_S = 2_147_483
 _HIGHEST_PORT = 65_535
 _ADDRESS = re.compile(r"(?:(?P<plain>[^\[:\s][^:\s]*)|\[(?P<bracketed>\S+)\]):(?P<port>[0-9]+)")
 
@@ -149,14 +150,14 @@ class BotSettings(AccessSettings):
     answer_others_mentions: bool = False
     reply_triggers: bool = True
     silent_replies: Literal["notify", "allow"] = "notify"
-    dispatch_timeout_ms: Annotated[int, Field(ge=1_000, le=_LONGEST_WAIT_S * 1_000)] | None = None
+    dispatch_timeout_ms: Annotated[int, Field(ge=1_000, le=LONGEST_WAIT_S * 1_000)] | None = None
     guard: GuardConfig = Field(default_factory=GuardConfig)
     texts: Texts = Field(default_factory=Texts)
     rate_limit: RateLimitConfig = Field(default_factory=RateLimitConfig)
     bot_loop_protection: LoopProtectionConfig = Field(default_factory=LoopProtectionConfig)
     max_turns: Annotated[int, Field(ge=1, le=1_000)] = 8
     lane_length: Annotated[int, Field(ge=1, le=10_000)] = 20
-    cold_start_max_age_seconds: Annotated[int, Field(ge=0, le=_LONGEST_WAIT_S)] = 3_600
+    cold_start_max_age_seconds: Annotated[int, Field(ge=0, le=LONGEST_WAIT_S)] = 3_600
     history_limit: Annotated[int, Field(ge=0, le=200)] = 20
     media_max_mb: Annotated[int, Field(ge=0, le=500)] = 20
     media_roots: Annotated[tuple[Annotated[Path, AfterValidator(_media_root)], ...], Field(strict=False)] = ()
@@ -210,11 +211,9 @@ class HostConfig(FrozenModel):
     """
 
     state_dir: Annotated[Path, AfterValidator(nameable)]
-    timeout_seconds: Annotated[float, Field(gt=0, le=_LONGEST_WAIT_S, allow_inf_nan=False)] = (
-        DEFAULT_TIMEOUT_S
-    )
+    timeout_seconds: Annotated[float, Field(gt=0, le=LONGEST_WAIT_S, allow_inf_nan=False)] = DEFAULT_TIMEOUT_S
     max_turns: Annotated[int, Field(ge=1, le=10_000)] = 32
-    drain_seconds: Annotated[float, Field(ge=0, le=_LONGEST_WAIT_S, allow_inf_nan=False)] = 30.0
+    drain_seconds: Annotated[float, Field(ge=0, le=LONGEST_WAIT_S, allow_inf_nan=False)] = 30.0
 
 
 class EmbeddedHostConfig(HostConfig):

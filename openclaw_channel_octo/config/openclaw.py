@@ -40,6 +40,7 @@ class OpenClawConfig(SecretStruct, frozen=True, kw_only=True):
         password: its password, likewise.
         channel: its ``channels.octo`` block, ``None`` where it has none; variables are filled in.
         routing: which agent and session a conversation belongs to.
+        turn_s: seconds its agents have for a turn, ``None`` where it sets none.
         variables: names of the environment variables that it reads secrets from.
         env: the variables the gateway has, those of its file among them.
         providers: its block ``secrets``.
@@ -52,6 +53,7 @@ class OpenClawConfig(SecretStruct, frozen=True, kw_only=True):
     password: SecretStr | None = None
     channel: Block | None = None
     routing: route.Routing
+    turn_s: float | None = None
     variables: frozenset[str] = _FALLBACKS
     env: Mapping[str, str] = MappingProxyType({})
     providers: Block = MappingProxyType({})
@@ -91,6 +93,7 @@ def read_openclaw(
         password=reader.secret("password"),
         channel=reader.channel(),
         routing=reader.routing(),
+        turn_s=reader.turn_s(),
         variables=_FALLBACKS | read_variables(raw) | read_variables(whole),
         env=env,
         providers=providers,
@@ -139,6 +142,11 @@ class _Reader:
         if not named:
             self._findings.problem(path, f"{found.problem} ({variable} would do instead)")
         return SecretStr(named) if named else None
+
+    def turn_s(self) -> float | None:
+        """Return the budget of its agents' turns; what is none is the gateway's business."""
+        budget = self._block(self._agents, "defaults", "agents").get("timeoutSeconds")
+        return float(budget) if isinstance(budget, int | float) and budget > 0 else None
 
     def channel(self) -> Block | None:
         """Return the channel's own block."""

@@ -133,14 +133,13 @@ class OctoChannel:
             shared = await self._open(host)
             if account.account_id in self._bots:
                 return
-            origin = self._origins.setdefault(urlsplit(account.api_url)[:2], Origin())
             tap = self._tap(account.account_id) if self._tap else None
             metrics = BotMetrics(self._meter, self._clock, account.account_id) if self._meter else None
             api = BotApi(
                 base_url=account.api_url,
                 token=account.token,
                 clock=self._clock,
-                origin=origin,
+                origin=self._origins.setdefault(urlsplit(account.api_url)[:2], Origin()),
                 tap=tap.call if tap else None,
                 on_attempt=metrics.called if metrics else None,
             )

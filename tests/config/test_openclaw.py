@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from openclaw_channel_octo.config.diagnostics import Findings
 from openclaw_channel_octo.config.load import load_config
-from openclaw_channel_octo.config.model import GatewayHostConfig
+from openclaw_channel_octo.config.model import LONGEST_WAIT_S, GatewayHostConfig
 from openclaw_channel_octo.config.openclaw import OpenClawConfig, read_openclaw
 from openclaw_channel_octo.config.secrets import SecretContext
 from openclaw_channel_octo.errors import ConfigError
@@ -304,3 +304,24 @@ def test_no_secret_of_the_file_stands_in_a_repr() -> None:
     config = found({"gateway": {"auth": {"token": TOKEN}}, "channels": {"octo": {"botToken": BOT}}})
     assert TOKEN not in repr(config)
     assert BOT not in repr(config)
+
+
+@pytest.mark.parametrize(
+    ("defaults", "own", "budget_s"),
+    [
+        ({"timeoutSeconds": 90}, {}, 90.0),
+        ({"timeoutSeconds": 90}, {"timeoutSeconds": 20}, 20.0),
+        ({"timeoutSeconds": 1e12}, {}, float(LONGEST_WAIT_S)),
+        ({"timeoutSeconds": "soon"}, {}, 600.0),
+        ({}, {}, 600.0),
+    ],
+)
+def test_a_turn_has_the_budget_of_the_gateways_agents_unless_ours_says_otherwise(
+    defaults: dict[str, Any], own: dict[str, Any], budget_s: float, tmp_path: Path
+) -> None:
+    gateway = tmp_path / "openclaw.json"
+    gateway.write_text(json.dumps({"agents": {"defaults": defaults}}))
+    ours = tmp_path / "octo.json"
+    host = {"kind": "gateway", "openclawConfig": str(gateway), "stateDir": str(tmp_path), **own}
+    ours.write_text(json.dumps({"channels": {"octo": {"accounts": {"a": {"botToken": "bf_x", "apiUrl": "http://127.0.0.1:1"}}}}, "host": host}))
+    assert load_config(ours).config.host.timeout_seconds == budget_s

@@ -12,11 +12,12 @@ from pydantic import SecretStr
 
 from openclaw_channel_octo.host.base import ChatTool, ChatTools
 from openclaw_channel_octo.host.embedded.agents import AgentError, AnswerCut, Prompt, without_quotes
-from openclaw_channel_octo.host.embedded.openai_client import EndpointError, ModelEndpoint
+from openclaw_channel_octo.host.embedded.openai_client import EndpointError, ModelEndpoint, Piece
 from openclaw_channel_octo.host.embedded.openai_messages import messages_of, pictures_of
 from openclaw_channel_octo.host.embedded.openai_refusals import Refusal, refusal_of
 from openclaw_channel_octo.host.embedded.openai_tools import ModelRound, with_short_results
 from openclaw_channel_octo.host.fields import text
+from openclaw_channel_octo.message.thinking import ThinkingFilter
 
 __all__ = ["OpenAIAgent"]
 
@@ -114,16 +115,24 @@ class OpenAIAgent:
         done: list[dict[str, Any]] = []
         rounds, gap = 0, ""
         while True:
-            said = ModelRound()
+            said, thinking, spoke = ModelRound(), ThinkingFilter(), False
             request = self._request(prompt, ask, done, last=rounds == self._tool_rounds)
             try:
                 async with aclosing(self._endpoint.pieces(request)) as pieces:
                     async for piece in pieces:
-                        yield gap + piece.text if piece.text else ""
-                        gap = "" if piece.text else gap
-                        said.add(piece)
+                        shown = thinking.feed(piece.text)
+                        said.add(replace(piece, text=shown))
+                        # the host takes the thinking of the first round out, in front of the answer
+                        text = shown if rounds else piece.text
+                        yield gap + text if text else ""
+                        gap, spoke = "" if text else gap, spoke or bool(text)
+                rest = thinking.end()
+                said.add(Piece(text=rest))
+                if rounds and rest:
+                    yield gap + rest
+                    gap, spoke = "", True
             except EndpointError as error:
-                lighter = None if said.says_something else _lighter(ask, prompt, error, done)
+                lighter = None if spoke else _lighter(ask, prompt, error, done)
                 if lighter is None:
                     raise _unquoted(error, done) from None
                 ask = lighter
@@ -134,7 +143,7 @@ class OpenAIAgent:
                 return
             done += await said.carried_out(tools, prompt.ticket)
             rounds += 1
-            gap = gap or ("\n\n" if said.says_something else "")
+            gap = gap or ("\n\n" if spoke else "")
 
     def _request(
         self, prompt: Prompt, ask: _Ask, done: Sequence[Mapping[str, Any]], *, last: bool

@@ -42,11 +42,6 @@ class ModelRound:
         """Whether a length limit ended it."""
 
     @property
-    def says_something(self) -> bool:
-        """Whether there is any text."""
-        return any(self._said)
-
-    @property
     def calls_tools(self) -> bool:
         """Whether it called any."""
         return bool(self._calls)

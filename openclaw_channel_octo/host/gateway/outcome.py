@@ -40,6 +40,7 @@ _SPOILED = re.compile(r"EmbeddedAttemptSessionTakeoverError|session file changed
 """In the words about a run whose session a run before it still wrote to; 2026.5.22 only."""
 _LANE_TIMEOUT = "CommandLaneTaskTimeoutError"
 """In the words about a run that did not end when its budget did."""
+_LENGTH = frozenset({"length", "max_tokens"})
 _CLOCK_SLACK_MS = 2_000
 
 
@@ -96,7 +97,7 @@ def end_of(answer: Response, *, aborted: bool) -> End:
         return Failed(Status.KILLED, "the run was aborted")
     match status:
         case "ok":
-            return _final(mapping(answer.payload.get("result")))
+            return _final(mapping(answer.payload.get("result")), answer.payload)
         case "timeout" if (
             text(answer.payload.get("stopReason")) == "rpc" and "timeoutPhase" not in answer.payload
         ):
@@ -119,7 +120,7 @@ def end_of_wait(payload: Mapping[str, Any]) -> End | None:
     status, reply = text(payload.get("status")), mapping(payload.get("terminalReply"))
     match status:
         case "ok" if text(reply.get("disposition")) in {"visible", "empty"}:
-            return Final(text(reply.get("text")))
+            return Final(text(reply.get("text")), cut=_is_cut(payload))
         case "error" if text(payload.get("stopReason")) == "rpc":
             return Failed(Status.KILLED, "somebody aborted the run")
         case "error":
@@ -140,7 +141,7 @@ def end_of_event(payload: Mapping[str, Any]) -> End:
         case "error":
             return Failed(Status.FAILED, text(payload.get("errorMessage")) or "the run failed")
         case _:
-            return Final(message_text(mapping(payload.get("message"))))
+            return Final(message_text(mapping(payload.get("message"))), cut=_is_cut(payload))
 
 
 def judge(messages: Sequence[Any], *, run_id: str, question: str, since_ms: int) -> str | None:
@@ -183,7 +184,12 @@ def _asks(row: Mapping[str, Any], run_id: str, question: str, since_ms: int) -> 
     return recent and question.strip() in message_text(row)
 
 
-def _final(result: Mapping[str, Any]) -> End:
+def _is_cut(*told: Mapping[str, Any]) -> bool:
+    """Return whether one of these says that a length limit of the model ended the answer."""
+    return any(text(one.get("stopReason")) in _LENGTH for one in told)
+
+
+def _final(result: Mapping[str, Any], payload: Mapping[str, Any]) -> End:
     payloads = list(_payloads(result))
     good = [payload for payload in payloads if payload.get("isError") is not True]
     if payloads and not good:
@@ -191,7 +197,9 @@ def _final(result: Mapping[str, Any]) -> End:
     said = [text(payload.get("text")).strip() for payload in good if payload.get("isReasoning") is not True]
     links = dict.fromkeys(url for payload in good for url in _links(payload))
     media = tuple(MediaItem(kind="file", url=url) for url in links)
-    return Final("\n\n".join(part for part in said if part), media)
+    meta = mapping(result.get("meta"))
+    cut = _is_cut(payload, meta, mapping(meta.get("agentMeta")))
+    return Final("\n\n".join(part for part in said if part), media, cut=cut)
 
 
 def _payloads(result: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:

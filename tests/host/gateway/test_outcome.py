@@ -11,6 +11,7 @@ from openclaw_channel_octo.host.gateway.frames import Fault, Response, parse_fra
 from openclaw_channel_octo.host.gateway.outcome import (
     Hitch,
     end_of,
+    end_of_event,
     end_of_wait,
     hitch_of,
     judge,
@@ -144,6 +145,19 @@ def test_what_is_no_end_of_a_run_is_known_by_its_words(
     payload: dict[str, str], fault: Fault | None, hitch: Hitch | None
 ) -> None:
     assert hitch_of(done(payload, fault)) == hitch
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        end_of(done({"status": "ok", "result": {"meta": {"stopReason": "length"}}}), aborted=False),
+        end_of(done({"status": "ok", "result": {}, "stopReason": "max_tokens"}), aborted=False),
+        end_of_wait({"status": "ok", "stopReason": "length", "terminalReply": {"disposition": "visible"}}),
+        end_of_event({"state": "final", "stopReason": "length"}),
+    ],
+)
+def test_an_answer_that_a_length_limit_ended_says_so(end: Any) -> None:
+    assert end == Final(cut=True)
 
 
 def test_a_run_read_late_that_somebody_aborted_counts_as_stopped() -> None:
