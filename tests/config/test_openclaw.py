@@ -323,5 +323,6 @@ def test_a_turn_has_the_budget_of_the_gateways_agents_unless_ours_says_otherwise
     gateway.write_text(json.dumps({"agents": {"defaults": defaults}}))
     ours = tmp_path / "octo.json"
     host = {"kind": "gateway", "openclawConfig": str(gateway), "stateDir": str(tmp_path), **own}
-    ours.write_text(json.dumps({"channels": {"octo": {"accounts": {"a": {"botToken": "bf_x", "apiUrl": "http://127.0.0.1:1"}}}}, "host": host}))
+    bot = {"botToken": "bf_x", "apiUrl": "http://127.0.0.1:1"}
+    ours.write_text(json.dumps({"channels": {"octo": {"accounts": {"a": bot}}}, "host": host}))
     assert load_config(ours).config.host.timeout_seconds == budget_s

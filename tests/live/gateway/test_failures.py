@@ -143,7 +143,7 @@ async def stopped_in_the_chat(deployment: Deployment, cell: Cell) -> None:
     await cell.mention("wait [stub:hang] for me")
     await until_asked(deployment, "for me")
     await cell.mention("/stop")
-    assert (await cell.until(3))[1:] == ["Stopping.", STOPPED]
+    assert sorted((await cell.until(3))[1:]) == ["Stopping.", STOPPED]
     await and_then(cell, restart=None)
 
 

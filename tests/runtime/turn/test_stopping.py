@@ -52,7 +52,7 @@ FAULTS = [
         pytest.param([Failed("failed", "no luck", ANSWER)], id="the run has failed"),
     ],
 )
-@pytest.mark.parametrize(("command", "told"), [("/stop", STOPPING), ("/reset", RESET)])
+@pytest.mark.parametrize(("command", "told"), [("/stop", STOPPING), ("停止", STOPPING), ("/reset", RESET)])
 async def test_no_further_part_leaves_and_the_message_ends_with_what_was_shown_and_the_text(
     rig: Rig, fault: Fault, steps: list[Step], command: str, told: str
 ) -> None:
