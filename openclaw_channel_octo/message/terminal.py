@@ -1,7 +1,7 @@
 """What a terminal shows of a program's output in the end: without colours and titles, progress lines drawn over.
 
 The control functions are those of ECMA-48 that command line programs use. The screen is as wide and as high as the
-output, so that no line is wrapped or scrolled away (docs/decisions/0036).
+output, so that no line is wrapped or scrolled away (docs/decisions/0039).
 """
 
 import re
