@@ -11,6 +11,7 @@ from openclaw_channel_octo.host.base import ChatTool
 from openclaw_channel_octo.host.embedded import openai_tools
 from openclaw_channel_octo.host.embedded.openai import OpenAIAgent
 from openclaw_channel_octo.host.embedded.transcript import Message
+from openclaw_channel_octo.message.thinking import ThinkingFilter
 from tests.host.embedded.endpoint import (
     Endpoint,
     Handler,
@@ -187,3 +188,15 @@ async def test_results_too_long_for_the_model_cost_history_and_are_cut_at_last(
     assert [len(request["messages"]) for request in endpoint.requests] == [1, 3, 3, 3]
     assert "before" not in str(endpoint.requests[2:])
     assert endpoint.requests[-1]["messages"][-1]["content"] == "xxxx [cut here: ask for less]"
+
+
+async def test_thinking_between_tool_calls_is_neither_said_nor_sent_back(
+    endpoint: Endpoint, desk: Desk
+) -> None:
+    first = streaming(piece("<think>where?</think>Let me see."), calling(whole()), DONE)
+    in_turn(endpoint, first, streaming(piece("<think>so"), piece("</think>It is there.", "stop")))
+    said = ThinkingFilter()  # the host's
+    assert (
+        said.feed(await answer(acting(endpoint, desk), ASKED)) + said.end() == "Let me see.\n\nIt is there."
+    )
+    assert endpoint.requests[1]["messages"][-2]["content"] == "Let me see."
