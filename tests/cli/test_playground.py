@@ -14,8 +14,9 @@ from typing import Any
 
 import aiohttp
 import pytest
+from msgspec.structs import replace
 
-from openclaw_channel_octo.cli.playground.app import TOKEN, Settings, configured, plain
+from openclaw_channel_octo.cli.playground.app import SLOW_S, TOKEN, Settings, configured, plain
 from openclaw_channel_octo.cli.playground.server import served
 from openclaw_channel_octo.config.load import parse_config
 from openclaw_channel_octo.errors import ConfigError
@@ -121,6 +122,7 @@ async def test_the_life_of_a_session_is_told_in_order(page: Page) -> None:
         ("fail", "⚠️ Something went wrong while I was working on that. Please try again.", "failed"),
         ("hang", "⚠️ That took too long, so I stopped.", "timeout"),
         ("empty", "⚠️ I finished, but had nothing to say.", "done"),
+        ("cut", "✂️ I reached the length limit of an answer before I was done.", "done"),
     ],
 )
 async def test_only_the_next_turn_goes_wrong_and_its_session_says_so(
@@ -137,6 +139,37 @@ async def test_only_the_next_turn_goes_wrong_and_its_session_says_so(
     assert ("the restart is announced" in room["verdict"]) == (status != "done")
     assert (await page.state())["next_turn"] == "answer"
     assert page.said().count(RESTART) == (status != "done")
+
+
+async def test_an_answer_that_is_too_long_ends_with_a_file_of_all_of_it(page: Page) -> None:
+    await page.switch(nextTurn="long")
+    await page.octo.say("ann", ROOM, "one", mention=["helper_bot"])
+    await page.octo.wait_for(lambda: len(page.said()) == 10, timeout=60)
+    await page.ask("two", until="@Helper two")
+
+    *beginning, whole, _ = (line for line in page.octo.chat(ROOM) if line.from_uid == "helper_bot")
+    assert [line.text[:13] for line in beginning] == ["This is line "] * 9
+    assert page.octo.file(whole.payload["url"]).content.startswith(beginning[0].text.encode())
+
+
+async def test_while_sending_is_slow_an_answer_can_be_stopped_between_its_parts(tmp_path: Path) -> None:
+    settings = plain(tmp_path)
+    bot = settings.bot.model_copy(update={"max_reply_messages": 100})
+    async with opened(replace(settings, bot=bot)) as page:
+        await page.switch(nextTurn="long", slow=True)
+        assert (await page.state())["slow"] is True
+        await page.octo.say("ann", ROOM, "one", mention=["helper_bot"])
+        await page.octo.wait_for(lambda: len(page.said()) == 2, timeout=60)
+        first, second = [call.at for call in page.octo.calls if call.name == "sendMessage"][:2]
+        assert second - first >= SLOW_S
+        await page.octo.say("ann", ROOM, "/status", mention=["helper_bot"])
+        await page.until(lambda lines: any(re.search(r"Sending part \d+ of 100$", line) for line in lines))
+        await page.ask("/stop", until="⏹️ Stopped.")
+        await page.switch(slow=False)
+        await page.ask("two", until="@Helper two")
+
+        assert (await page.state())["slow"] is False
+        assert sum(text.startswith("This is line ") for text in page.said()) < 99
 
 
 async def test_with_the_guard_off_a_failed_session_stays_silent_until_it_is_on_again(page: Page) -> None:
@@ -167,6 +200,7 @@ async def test_a_cut_connection_is_told_and_comes_back(page: Page) -> None:
         ({"nextTurn": "explode"}, "nextTurn"),
         ({"nextTurns": "fail"}, "nextTurns: Extra inputs"),
         ({"guard": "perhaps"}, "guard"),
+        ({"slow": "perhaps"}, "slow"),
     ],
 )
 async def test_a_wrong_switch_is_named_and_changes_nothing(

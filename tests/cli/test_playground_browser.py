@@ -23,6 +23,7 @@ SCREENSHOT = Path(__file__).parents[2] / "docs" / "playground.png"
 
 ROOM = ChannelRef("build-room", 2)
 FAILED = "⚠️ Something went wrong while I was working on that. Please try again."
+CUT = "✂️ I reached the length limit of an answer before I was done."
 RESTART = "⚠️ Previous session failed, restarting..."
 
 pytestmark = [
@@ -135,6 +136,7 @@ async def test_a_failed_turn_and_its_recovery_are_seen_in_the_chat_and_beside_it
     await expect(page.locator("#timeline li.notice")).to_contain_text(RESTART)
     await expect(happened.filter(has_text="sendMessage @Helper try again")).to_have_count(1)
 
+    await expect(page.get_by_text("Helper is typing …")).to_be_hidden()
     if os.environ.get("OCTO_DOCS") == "write":
         await page.screenshot(path=SCREENSHOT)
 
@@ -149,6 +151,23 @@ async def test_with_the_guard_off_the_page_says_that_silence_follows(page: Page)
     await write(page, "@Helper two")
     await expect(page.locator("#timeline li", has_text="skipped by the host")).to_be_visible()
     await expect(page.locator("#chat li.bot")).to_have_count(1)
+
+
+async def test_answers_that_are_too_long_or_cut_by_their_model_are_shown_also_where_sending_is_slow(
+    page: Page,
+) -> None:
+    await page.get_by_role("button", name="Sending is fast").click()
+    await expect(page.get_by_role("button", name="Sending is slow (3 s a message)")).to_be_visible()
+    await page.get_by_role("button", name="say too much").click()
+    await write(page, "@Helper one")
+    await expect(page.locator("#chat li.bot", has_text="[file: full-text.txt]")).to_be_visible()
+    await expect(page.locator("#chat li.bot")).to_have_count(10)
+    await page.get_by_role("button", name="Sending is slow").click()
+    await expect(page.get_by_role("button", name="Sending is fast")).to_be_visible()
+
+    await page.get_by_role("button", name="hit its length limit").click()
+    await write(page, "@Helper two")
+    await expect(page.locator("#chat li.bot").last).to_contain_text(CUT)
 
 
 async def test_a_cut_connection_is_seen_to_come_back(page: Page) -> None:

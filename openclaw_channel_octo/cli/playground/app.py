@@ -17,13 +17,24 @@ from openclaw_channel_octo.config.load import select_accounts
 from openclaw_channel_octo.config.model import BotConfig, EmbeddedHostConfig, OctoConfig
 from openclaw_channel_octo.errors import ConfigError, HostError
 from openclaw_channel_octo.host.configure import agent_from_config
-from openclaw_channel_octo.host.embedded.agents import Agent, AgentError, Prompt, StartedAgent
+from openclaw_channel_octo.host.embedded.agents import Agent, AgentError, AnswerCut, Prompt, StartedAgent
 from openclaw_channel_octo.ids import ChannelRef
 from openclaw_channel_octo.runtime.channel import OctoChannel
 from openclaw_channel_octo.runtime.turn.recovery import SessionView
 from openclaw_channel_octo.testing.octo.double import NotReached, OctoDouble
+from openclaw_channel_octo.testing.octo.faults import Slow
 
-__all__ = ["HELPER", "NextTurn", "PlaygroundApp", "Settings", "configured", "meanwhile", "plain", "seed"]
+__all__ = [
+    "HELPER",
+    "SLOW_S",
+    "NextTurn",
+    "PlaygroundApp",
+    "Settings",
+    "configured",
+    "meanwhile",
+    "plain",
+    "seed",
+]
 
 HELPER: Final = "helper_bot"
 """The bot's uid."""
@@ -36,6 +47,9 @@ THINKING_S: Final = 1.0
 
 TURN_S: Final = 10.0
 """What a turn may take, where no configuration says."""
+
+SLOW_S: Final = 3.0
+"""How long a message takes while sending is slow: ten of them leave people the time to write ``/stop``."""
 
 
 class Settings(Struct, frozen=True, kw_only=True):
@@ -105,23 +119,27 @@ class NextTurn(StrEnum):
     FAIL = "fail"
     HANG = "hang"
     EMPTY = "empty"
+    LONG = "long"
+    CUT = "cut"
 
 
 class SwitchableAgent:
-    """Answers as another agent does, unless its next turn was told to fail, hang or stay empty.
+    """Answers as another agent does, unless its next turn was told to fail, hang, stay empty, say too much or be cut.
 
     Args:
         agent: gives the answers.
         clock: time.
         thinking_s: seconds of ``clock`` before anything happens, so that people see the bot typing.
+        too_much: characters that are too many for one answer.
     """
 
-    def __init__(self, agent: Agent, clock: Clock, thinking_s: float) -> None:
+    def __init__(self, agent: Agent, clock: Clock, thinking_s: float, too_much: int) -> None:
         self.next_turn = NextTurn.ANSWER
         self._agent = agent
         self.writes_to_terminal = getattr(agent, "writes_to_terminal", False)
         self._clock = clock
         self._thinking_s = thinking_s
+        self._too_much = too_much
 
     async def start(self) -> None:
         """Let the other agent get ready, where it has to."""
@@ -134,7 +152,7 @@ class SwitchableAgent:
             await self._agent.stop()
 
     async def reply(self, prompt: Prompt) -> AsyncIterator[str]:
-        """Yield the answer in pieces, or none; never ends where the turn is to hang. Raises `AgentError`."""
+        """Yield the answer in pieces, or none; never ends where the turn is to hang. Raises as `Agent` does."""
         turn, self.next_turn = self.next_turn, NextTurn.ANSWER
         await self._clock.sleep(self._thinking_s)
         match turn:
@@ -142,9 +160,15 @@ class SwitchableAgent:
                 raise AgentError("the turn was made to fail")
             case NextTurn.HANG:
                 await asyncio.get_running_loop().create_future()
-            case NextTurn.ANSWER:
+            case NextTurn.LONG:
+                line = "This is line %d of an answer that is too long for the chat.\n"
+                for number in range(1, self._too_much // len(line) + 1):
+                    yield line % number
+            case NextTurn.ANSWER | NextTurn.CUT:
                 async for piece in self._agent.reply(prompt):
                     yield piece
+                if turn is NextTurn.CUT:
+                    raise AnswerCut
 
 
 @asynccontextmanager
@@ -175,15 +199,18 @@ class PlaygroundApp:
         agent: answers; its next turn can be made to go wrong.
         timeline: what has happened.
         guarded: whether the bot's guard is on.
+        slow: whether each message the bot sends takes `SLOW_S`.
     """
 
     def __init__(self, octo: OctoDouble, settings: Settings, clock: Clock) -> None:
         agent = agent_from_config(settings.host.agent, settings.host.state_dir)
         self.settings = settings
-        self.agent = SwitchableAgent(agent, clock, settings.thinking_s)
+        too_much = (settings.bot.max_reply_messages + 1) * settings.bot.reply_chunk
+        self.agent = SwitchableAgent(agent, clock, settings.thinking_s, too_much)
         notice = settings.bot.restart_notice
         self.timeline = Timeline(octo, HELPER, clock, self.session_key, announcement=notice)
         self.guarded = settings.bot.guard.enabled
+        self.slow = False
         self._octo = octo
         self._clock = clock
         self._account_id = settings.bot.account_id
@@ -229,6 +256,14 @@ class PlaygroundApp:
             await self._stop_bot()
             self.timeline.note("", Kind.CONNECTION, f"the bot restarts, guard {'on' if enabled else 'off'}")
             await self._start_bot()
+
+    def slow_down(self, *, slow: bool) -> None:
+        """Let each message the bot sends from now on take `SLOW_S`, or no time."""
+        self.slow = slow
+        if slow:
+            self._octo.fail_next("sendMessage", Slow(SLOW_S), times=None)
+        else:
+            self._octo.heal("sendMessage")
 
     def _config(self) -> OctoConfig:
         guard = self.settings.bot.guard.model_copy(update={"enabled": self.guarded})

@@ -31,8 +31,9 @@ def playground(config_file: Path | None, account: str, port: int, *, verbose: bo
     """Serve a page on this machine: a group with two people and the bot, and what happens behind it.
 
     The Octo server is a stand-in inside this process. Without --config the bot's agent is an echo; with it, agent and
-    settings of that bot answer, and its real server and sessions stay untouched. Buttons make the next turn fail, hang
-    or stay empty, cut the connection, and switch the guard off. Nothing is kept when it ends.
+    settings of that bot answer, and its real server and sessions stay untouched. Buttons make the next turn fail, hang,
+    stay empty, say too much or hit its model's length limit, cut the connection, switch the guard off, and slow sending
+    down, so that there is time to write /stop. Nothing is kept when it ends.
 
     Exit codes: 0 stopped, 2 could not start.
     """

@@ -8,7 +8,7 @@ from aiohttp import web
 from msgspec import to_builtins
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from openclaw_channel_octo.cli.playground.app import HELPER, NextTurn, PlaygroundApp, Settings, seed
+from openclaw_channel_octo.cli.playground.app import HELPER, SLOW_S, NextTurn, PlaygroundApp, Settings, seed
 from openclaw_channel_octo.cli.sessions.command import verdict
 from openclaw_channel_octo.clock import Clock
 from openclaw_channel_octo.errors import OctoError
@@ -33,6 +33,7 @@ class Switches(BaseModel):
 
     next_turn: NextTurn | None = Field(None, alias="nextTurn")
     guard: bool | None = None
+    slow: bool | None = None
 
 
 class _Pages:
@@ -54,6 +55,8 @@ class _Pages:
                 "turn_s": stage.settings.bot.turn_budget_s(stage.settings.host.timeout_seconds),
                 "next_turn": stage.agent.next_turn,
                 "guard": stage.guarded,
+                "slow": stage.slow,
+                "slow_s": SLOW_S,
                 "sessions": [await self._session(each) for each in found],
                 "timeline": to_builtins(list(stage.timeline.entries)),
             }
@@ -80,6 +83,8 @@ class _Pages:
             wanted = Switches.model_validate_json(await request.read())
             if wanted.next_turn is not None:
                 self._stage.agent.next_turn = wanted.next_turn
+            if wanted.slow is not None:
+                self._stage.slow_down(slow=wanted.slow)
             if wanted.guard is not None:
                 await self._stage.guard(enabled=wanted.guard)
         except ValidationError as error:

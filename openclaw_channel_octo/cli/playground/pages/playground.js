@@ -14,6 +14,8 @@ function switches() {
   $("next").querySelector("[value=hang]").textContent = `hang (stopped after ${behind.turn_s} s)`;
   $("guard").setAttribute("aria-pressed", behind.guard);
   $("guard").textContent = behind.guard ? "Guard is on" : "Guard is off";
+  $("slow").setAttribute("aria-pressed", behind.slow);
+  $("slow").textContent = behind.slow ? `Sending is slow (${behind.slow_s} s a message)` : "Sending is fast";
 }
 
 function session(here) {
@@ -49,5 +51,6 @@ async function turn(settings) {
 
 for (const button of $("next").children) button.onclick = () => turn({ nextTurn: button.value });
 $("guard").onclick = () => turn({ guard: !behind.guard });
+$("slow").onclick = () => turn({ slow: !behind.slow });
 $("cut").onclick = () => act("drop", { uid: behind.bot });
 await start(draw);
