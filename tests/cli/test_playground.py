@@ -280,6 +280,14 @@ async def test_a_configured_bot_brings_its_agent_and_its_words_but_not_its_serve
         assert "bf_real" not in json.dumps(await page.state())
 
 
+async def test_settings_of_a_configured_agent_hold(tmp_path: Path) -> None:
+    agent = {"kind": "command", "command": ["printf", "<think>hm</think>Hi"], "hideThinking": False}
+    host = {**CONFIGURED["host"], "agent": agent}
+    config = parse_config({**CONFIGURED, "host": host}, base=tmp_path, env={}).config
+    async with opened(configured(config, tmp_path)) as page:
+        await page.ask("one", until="<think>hm</think>Hi")
+
+
 def test_a_gateways_bot_or_one_that_is_off_cannot_be_played_with(tmp_path: Path) -> None:
     gateway = parse_config({**CONFIGURED, "host": {"kind": "gateway"}}, base=tmp_path, env={}).config
     with pytest.raises(ConfigError, match="only agents of the embedded host"):

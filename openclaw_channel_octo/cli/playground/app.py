@@ -16,8 +16,18 @@ from openclaw_channel_octo.clock import Clock
 from openclaw_channel_octo.config.load import select_accounts
 from openclaw_channel_octo.config.model import BotConfig, EmbeddedHostConfig, OctoConfig
 from openclaw_channel_octo.errors import ConfigError, HostError
+from openclaw_channel_octo.host.base import ChatTools, TakesChatTools
 from openclaw_channel_octo.host.configure import agent_from_config
-from openclaw_channel_octo.host.embedded.agents import Agent, AgentError, AnswerCut, Prompt, StartedAgent
+from openclaw_channel_octo.host.embedded.agents import (
+    Agent,
+    AgentError,
+    AnswerCut,
+    Prompt,
+    StartedAgent,
+    hides_thinking,
+    writes_to_terminal,
+)
+from openclaw_channel_octo.host.embedded.memory import HISTORY_MESSAGES
 from openclaw_channel_octo.ids import ChannelRef
 from openclaw_channel_octo.runtime.channel import OctoChannel
 from openclaw_channel_octo.runtime.turn.recovery import SessionView
@@ -136,10 +146,17 @@ class SwitchableAgent:
     def __init__(self, agent: Agent, clock: Clock, thinking_s: float, too_much: int) -> None:
         self.next_turn = NextTurn.ANSWER
         self._agent = agent
-        self.writes_to_terminal = getattr(agent, "writes_to_terminal", False)
+        self.writes_to_terminal = writes_to_terminal(agent)
+        self.hide_thinking = hides_thinking(agent)
+        self.history_messages: int = getattr(agent, "history_messages", HISTORY_MESSAGES)
         self._clock = clock
         self._thinking_s = thinking_s
         self._too_much = too_much
+
+    def take_tools(self, tools: ChatTools) -> None:
+        """Pass on what an agent can do in the chat, to one that can do anything."""
+        if isinstance(self._agent, TakesChatTools):
+            self._agent.take_tools(tools)
 
     async def start(self) -> None:
         """Let the other agent get ready, where it has to."""
