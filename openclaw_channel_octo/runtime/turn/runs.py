@@ -27,6 +27,7 @@ from openclaw_channel_octo.host.base import (
     HidesThinking,
     MediaItem,
     Turn,
+    TurnEvent,
     Waiting,
 )
 from openclaw_channel_octo.message.thinking import ThinkingFilter
@@ -39,6 +40,7 @@ from openclaw_channel_octo.runtime.turn.stream import (
     RunEnd,
     Stream,
     conclude,
+    last,
     take,
 )
 from openclaw_channel_octo.session.status import SKIPPED, Status
@@ -210,15 +212,30 @@ class Runs:
                         await take(event, seen, attempt, parts)
                         if seen.end is not None or seen.too_long or posting.done():
                             break
+                    if seen.end is None and seen.too_long:
+                        await self._abort(turn)
+                        seen.end = await self._cut_short(events, seen)
                 finally:
                     if isinstance(events, AsyncGenerator):
                         await events.aclose()
-                if seen.end is None and seen.too_long:
-                    await self._abort(turn)
-                    seen.end = Failed(Status.FAILED, f"the answer was longer than {MOST_BYTES} bytes")
 
             await self._bounded(turn, budget_s, seen, consume())
         return conclude(seen)
+
+    async def _cut_short(self, events: AsyncIterator[TurnEvent], seen: Stream) -> Failed:
+        """Return the end of a run that was ended because there was no end to its answer.
+
+        What people read of it its host tells with the end. Pieces say less: thinking and drawing on a screen are in
+        those of a host that takes them out itself.
+        """
+        why = f"the answer was longer than {MOST_BYTES} bytes"
+        try:
+            told = await within(self._clock, ABORT_WITHIN_S, last(events))
+        except TimeoutError:
+            told = None
+        if isinstance(told, Failed) and (told.partial or told.is_all):
+            return Failed(Status.FAILED, why, told.partial, is_all=True)
+        return Failed(Status.FAILED, why, "", is_all=seen.thinking is None)
 
     async def _bounded(
         self, turn: Turn, budget_s: float, seen: Stream, consume: Coroutine[Any, Any, None]

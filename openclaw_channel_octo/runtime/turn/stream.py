@@ -1,7 +1,7 @@
 """What a run tells, from its first event to what its turn makes of its end."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Protocol
 
 from msgspec import Struct, field
@@ -22,7 +22,7 @@ from openclaw_channel_octo.host.base import (
 from openclaw_channel_octo.message.thinking import ThinkingFilter
 from openclaw_channel_octo.session.status import SKIPPED, Status
 
-__all__ = ["MOST_BYTES", "Attempt", "Deliver", "Parts", "RunEnd", "Stream", "conclude", "take"]
+__all__ = ["MOST_BYTES", "Attempt", "Deliver", "Parts", "RunEnd", "Stream", "conclude", "last", "take"]
 
 MOST_BYTES = 4_000_000
 """Most UTF-8 bytes of one answer: a run that writes more is stopped. A little less than what an agent may write."""
@@ -133,6 +133,14 @@ async def take(event: TurnEvent, seen: Stream, attempt: Attempt, parts: Parts) -
             pass
         case Final() | Failed() | Skipped():
             seen.end = event
+
+
+async def last(events: AsyncIterator[TurnEvent]) -> Final | Failed | Skipped | None:
+    """Return the terminal event of a run, ``None`` where its stream ends without; what comes before is dropped."""
+    async for event in events:
+        if isinstance(event, Final | Failed | Skipped):
+            return event
+    return None
 
 
 def conclude(seen: Stream) -> RunEnd:

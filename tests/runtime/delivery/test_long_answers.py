@@ -170,3 +170,24 @@ async def test_deltas_of_an_answer_without_an_end_are_stopped_in_any_host(rig: R
     await rig.mentioned("go", "notified")
     assert rig.said()[-1] == TEXTS.too_long
     assert len(host.aborts) == 1
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        pytest.param(
+            "sys.stdout.write('<think>' + 'a secret plan\\n' * 400_000)", [TEXTS.too_long], id="thinking"
+        ),
+        pytest.param(
+            "while True: sys.stdout.write('\\r' + 'done ' * 20)",
+            [("done " * 20).rstrip() + " […]", TEXTS.too_long],
+            id="drawn over",
+        ),
+    ],
+)
+async def test_of_what_is_too_long_people_read_what_they_would_of_an_answer(
+    rig: Rig, source: str, said: list[str]
+) -> None:
+    await rig.start(rig.config(agent=python_agent(source)))
+    await rig.until_row(await rig.mention("go"), "notified")
+    assert rig.said() == said
