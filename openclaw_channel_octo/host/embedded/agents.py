@@ -13,6 +13,7 @@ from pydantic import SecretStr
 from openclaw_channel_octo.errors import HostError
 from openclaw_channel_octo.host.base import MediaItem
 from openclaw_channel_octo.host.embedded.transcript import Message
+from openclaw_channel_octo.message.text import well_formed
 from openclaw_channel_octo.message.thinking import ThinkingFilter
 from openclaw_channel_octo.values import SecretStruct
 
@@ -170,7 +171,7 @@ async def said_by(agent: Agent, written: str) -> str:
             written = thinking.feed(written) + thinking.end()
             if thinking.is_thinking:
                 logger.warning("an answer ended inside its thinking, which nobody is shown")
-    return written.rstrip().lstrip("\r\n")
+    return well_formed(written).rstrip().lstrip("\r\n")
 
 
 async def shown(written: str) -> str:

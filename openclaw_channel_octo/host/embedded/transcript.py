@@ -14,6 +14,7 @@ from msgspec import Struct
 from openclaw_channel_octo.errors import SessionStoreError
 from openclaw_channel_octo.host.fields import texts_of
 from openclaw_channel_octo.host.files import append_file, dump_json
+from openclaw_channel_octo.message.text import well_formed
 
 __all__ = ["Message", "Transcript", "is_safe_id"]
 
@@ -251,8 +252,8 @@ def _decode(row: dict[str, Any]) -> Message | None:
     body = row.get("message")
     if row.get("type") != "message" or not isinstance(body, dict):
         return None
-    words = {name: value for name, value in body.items() if isinstance(value, str)}
-    role, said = words.get("role", ""), "\n".join(texts_of(body.get("content")))
+    words = {name: well_formed(value) for name, value in body.items() if isinstance(value, str)}
+    role, said = words.get("role", ""), well_formed("\n".join(texts_of(body.get("content"))))
     if role not in {"user", "assistant"} or not (said or (role == "assistant" and "stopReason" in words)):
         return None
     return Message(

@@ -254,6 +254,16 @@ async def test_the_thinking_of_a_program_is_part_of_its_answer_where_it_is_not_t
         await host.stop()
 
 
+async def test_half_of_an_emoji_in_an_answer_harms_no_later_turn(make_host: MakeHost, sessions: Path) -> None:
+    agent = Scripted("smile ", "\ud83d")
+    host = await make_host(agent)
+    assert (await events(host, turn("run-1")))[-1] == Final("smile \ufffd")
+    stored = sessions / f"{entry(sessions)['sessionId']}.jsonl"
+    stored.write_text(stored.read_text().replace("\ufffd", "\\ud83d"))  # as an earlier release wrote it
+    await events(host, turn("run-2"))
+    assert [message.text for message in agent.prompts[1].history] == ["hello", "smile \ufffd"]
+
+
 async def test_an_answer_cut_by_a_length_limit_is_marked_in_its_end_and_in_the_transcript(
     make_host: MakeHost, sessions: Path
 ) -> None:
