@@ -260,7 +260,9 @@ class _Screen:
     def _write(self, text: str) -> None:
         self._pad()
         cells = _cells_of(text)
-        while cells and cells[0] and not _width(cells[0][0]):  # marks combine with what is there
+        while (
+            self._column and cells and cells[0] and not _width(cells[0][0])
+        ):  # marks combine with what is there
             self._combine(cells.pop(0))
         end = self._column + len(cells)
         self._part(self._column)

@@ -1,7 +1,7 @@
 """What a terminal shows of a program's output."""
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from openclaw_channel_octo.message.terminal import MOST_WORK, screen_text
@@ -55,6 +55,7 @@ def test_blanks_are_bounded_and_what_comes_behind_too_much_is_shown_all_the_same
     assert shown.endswith("the end\n")
 
 
+@example("\xad")
 @given(st.text(st.characters(exclude_categories=["Cc", "Cs"]) | st.sampled_from("\t\n")))
 def test_text_survives_a_line_that_is_drawn_over(text: str) -> None:
     assert screen_text(f"wait\r\x1b[K{text}") == text

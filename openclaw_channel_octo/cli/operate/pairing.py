@@ -9,7 +9,7 @@ import click
 from msgspec import to_builtins
 
 from openclaw_channel_octo.cli.options import ACCOUNT_OPTION, JSON_LINES_OPTION, STORE_OPTION, with_store
-from openclaw_channel_octo.cli.output import NOT_FINE, StoreGroup, age, journal_of, plain
+from openclaw_channel_octo.cli.output import NOT_FINE, StoreGroup, age, journal_in, plain
 from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.control.client import ask
 from openclaw_channel_octo.errors import ControlError, NotRunning
@@ -43,7 +43,7 @@ def pairing() -> None:
 def list_people(store: Path, account: str, as_json: bool) -> None:
     """Show who waits, and who was let in."""
     now_ms = SystemClock().wall_ms()
-    found = journal_of(store, account).pairings(account=account.lower(), now_ms=now_ms)
+    found = journal_in(store).pairings(account=account.lower(), now_ms=now_ms)
     for one in found:
         code = f"  code {one.code}" if one.code else ""
         line = f"{age(one.since, now_ms):>7}  {one.state:<8}  {one.account:<12.12}  {plain(one.uid)}{code}"
@@ -65,7 +65,7 @@ def approve(code: str, store: Path, account: str, as_json: bool) -> None:
     Exit code 1 when there is none. After ten wrong codes within an hour each takes five seconds.
     """
     clock = SystemClock()
-    reader = journal_of(store, account)
+    reader = journal_in(store)
     if reader.wrong_codes(clock.wall_ms()) >= MOST_MISSES:
         click.echo(f"{MOST_MISSES} wrong codes within the last hour: this takes {SLOW_S:.0f} s.", err=True)
         asyncio.run(clock.sleep(SLOW_S))
@@ -90,7 +90,7 @@ def approve(code: str, store: Path, account: str, as_json: bool) -> None:
 @JSON_LINES_OPTION
 def revoke(uid: str, store: Path, account: str, as_json: bool) -> None:
     """Let the person UID no longer write to the bots. Exit code 1 when they never could."""
-    accounts = journal_of(store, account).revoke(split_space(uid)[1], account=account.lower())
+    accounts = journal_in(store).revoke(split_space(uid)[1], account=account.lower())
     if as_json:
         click.echo(json.dumps({"uid": uid, "accounts": accounts}))
     elif accounts:
