@@ -16,6 +16,7 @@ from pydantic import SecretStr
 from openclaw_channel_octo.config.base import names_host
 from openclaw_channel_octo.errors import ConfigError
 from openclaw_channel_octo.host.embedded.agents import MAX_OUTPUT, AgentError, one_line, without_secrets
+from openclaw_channel_octo.host.embedded.openai_refusals import refusal_of
 from openclaw_channel_octo.host.fields import mapping
 
 try:
@@ -284,10 +285,17 @@ class _Bounded(httpx2.AsyncByteStream):
 
 
 async def _bound(response: httpx2.Response) -> None:
-    """Bound what is read of an answer; compressed ones, which nobody asked for, are not unpacked."""
+    """Bound what is read of an answer; compressed ones, which nobody asked for, are not unpacked.
+
+    A request that is larger than a rate limit is not made again as it is: the header tells the SDK.
+    """
     response.headers.pop("Content-Encoding", None)
     if isinstance(response.stream, httpx2.AsyncByteStream):
         response.stream = _Bounded(response.stream, response.status_code)
+    if response.status_code == HTTPStatus.TOO_MANY_REQUESTS:
+        await response.aread()
+        if refusal_of(response.status_code, response.text):
+            response.headers["x-should-retry"] = "false"
 
 
 def _headers(key: str, more: Mapping[str, SecretStr]) -> dict[str, str | openai.Omit]:

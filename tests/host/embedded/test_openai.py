@@ -417,6 +417,16 @@ async def test_what_was_said_around_a_message_goes_last_and_then_the_turn_fails(
     assert "also without earlier messages" in caplog.text
 
 
+@pytest.mark.parametrize("status", [413, 429])
+async def test_a_request_larger_than_a_rate_limit_is_made_shorter_at_once(
+    endpoint: Endpoint, status: int
+) -> None:
+    error = {"error": {"message": "Request too large for m on tokens per minute (TPM): Limit 7, Requested 9"}}
+    endpoint.handler = limited(endpoint, 12, status, error)
+    assert await answer(endpoint.agent(), prompt("now", history=TALK)) == "ok"
+    assert [len(request["messages"]) for request in endpoint.requests] == [9, 5]
+
+
 async def test_a_refusal_inside_the_answer_counts_unless_something_was_said(endpoint: Endpoint) -> None:
     too_long = {"error": {"message": "Context size has been exceeded.", "code": 500}}
     endpoint.handler = limited(endpoint, 3, 200, too_long, inside=True)
