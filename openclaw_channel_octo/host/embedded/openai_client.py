@@ -74,7 +74,7 @@ class Piece(Struct, frozen=True):
     """A part of an answer.
 
     Attributes:
-        text: more of the text, often empty.
+        text: more of the text, often empty; with a model that refuses, what it says instead.
         calls: parts of tool calls, as the endpoint sent them: mappings, and whatever else somebody sends.
         thought: more of what the model thought; some want it back with the results of their tool calls.
         is_cut: whether a length limit ended the answer with it.
@@ -326,7 +326,7 @@ def _said(choice: Mapping[str, Any]) -> Piece:
     message = mapping(choice.get("delta") or choice.get("message"))
     calls = message.get("tool_calls")
     return Piece(
-        text=_text(message.get("content")),
+        text=_text(message.get("content")) or _text(message.get("refusal")),
         thought=_text(message.get("reasoning_content")),
         calls=tuple(calls) if isinstance(calls, list) else (),
         is_cut=choice.get("finish_reason") in LENGTH,
@@ -335,5 +335,6 @@ def _said(choice: Mapping[str, Any]) -> Piece:
 
 def _text(content: object) -> str:
     if isinstance(content, list):
-        return "".join(_text(mapping(part).get("text")) for part in content)
+        parts = map(mapping, content)
+        return "".join(_text(part.get("text")) or _text(part.get("refusal")) for part in parts)
     return content if isinstance(content, str) else ""

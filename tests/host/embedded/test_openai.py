@@ -111,6 +111,30 @@ async def test_an_answer_that_does_not_stream_is_taken_too(endpoint: Endpoint, c
     assert await answer(endpoint.agent()) == "all at once"
 
 
+NO = "I cannot help with that."
+
+
+@pytest.mark.parametrize(
+    "handler",
+    [
+        streaming(json.dumps({"choices": [{"delta": {"content": None, "refusal": NO}}]}), piece("", "stop")),
+        streaming(
+            *[
+                json.dumps({"choices": [{"delta": {"content": "", "refusal": part}}]})
+                for part in (NO[:9], NO[9:])
+            ],
+            "[DONE]",
+        ),
+        answering(200, {"choices": [{"message": {"content": None, "refusal": NO}}]}),
+        answering(200, {"choices": [{"message": {"content": [{"type": "refusal", "refusal": NO}]}}]}),
+        answering(200, {"choices": [{"message": {"content": NO, "refusal": NO}}]}),
+    ],
+)
+async def test_what_a_model_refuses_with_is_its_answer(endpoint: Endpoint, handler: Handler) -> None:
+    endpoint.handler = handler
+    assert await answer(endpoint.agent()) == NO
+
+
 async def test_an_answer_without_content_is_empty(endpoint: Endpoint) -> None:
     endpoint.handler = answering(200, {"choices": [{"message": {"content": None}}]})
     assert await answer(endpoint.agent()) == ""
