@@ -254,11 +254,12 @@ async def test_the_thinking_of_a_program_is_part_of_its_answer_where_it_is_not_t
         await host.stop()
 
 
-async def test_an_answer_cut_by_a_length_limit_is_marked_in_its_end_and_in_the_transcript(
-    make_host: MakeHost, sessions: Path
+@pytest.mark.parametrize("filtered", [False, True])
+async def test_an_answer_cut_by_its_model_is_marked_in_its_end_and_in_the_transcript(
+    make_host: MakeHost, sessions: Path, filtered: bool
 ) -> None:
-    host = await make_host(Scripted("half an", error=AnswerCut()))
-    assert (await events(host, turn("run-1")))[-1] == Final("half an", cut=True)
+    host = await make_host(Scripted("half an", error=AnswerCut(filtered=filtered)))
+    assert (await events(host, turn("run-1")))[-1] == Final("half an", cut=not filtered, filtered=filtered)
     stored = entry(sessions)
     assert stored["status"] == "done"
     assert said(sessions, stored["sessionId"])[1]["stopReason"] == "length"

@@ -52,22 +52,30 @@ async def test_a_finish_reason_or_done_completes_the_stream(
     assert await answer(endpoint.agent()) == "a"
 
 
+def whole(content: str, reason: str) -> Handler:
+    return answering(200, {"choices": [{"message": {"content": content}, "finish_reason": reason}]})
+
+
 @pytest.mark.parametrize(
-    "handler",
+    ("handler", "filtered"),
     [
-        streaming(piece("half"), piece(None, "length"), "[DONE]"),
-        streaming(piece("half", "max_tokens"), cut=True),
-        answering(200, {"choices": [{"message": {"content": "half"}, "finish_reason": "length"}]}),
+        (streaming(piece("half"), piece(None, "length"), "[DONE]"), False),
+        (streaming(piece("half", "max_tokens"), cut=True), False),
+        (whole("half", "length"), False),
+        (streaming(piece("half"), piece(None, "content_filter"), "[DONE]"), True),
+        (streaming(piece("half", "sensitive"), cut=True), True),
+        (whole("half", "content_filter: SAFETY"), True),
     ],
 )
-async def test_an_answer_cut_by_its_length_limit_says_so_behind_its_text(
-    endpoint: Endpoint, handler: Handler
+async def test_an_answer_cut_by_a_limit_or_filter_of_its_model_says_so_behind_its_text(
+    endpoint: Endpoint, handler: Handler, filtered: bool
 ) -> None:
     endpoint.handler = handler
     pieces = endpoint.agent().reply(prompt())
     assert await anext(pieces) == "half"
-    with pytest.raises(AnswerCut):
+    with pytest.raises(AnswerCut) as cut:
         assert [text async for text in pieces] == ["nothing more"]
+    assert cut.value.filtered == filtered
 
 
 async def test_a_connection_that_drops_behind_a_complete_answer_loses_nothing(endpoint: Endpoint) -> None:
