@@ -89,6 +89,7 @@ class Texts(FrozenModel):
         session_killed: likewise.
         session_interrupted: likewise.
         length_limit: stands behind an answer that a length limit of the model ended.
+        content_filter: stands behind one that a content filter ended.
         file_failed: begins the line in the place of a file that could not be sent; name and reason follow.
         file_too_many: a reason, as all from here on; ``%s`` stands for how many files an answer may have.
         file_not_sent: for want of a better reason.
@@ -170,6 +171,7 @@ class Texts(FrozenModel):
     session_killed: Notice = "killed"
     session_interrupted: Notice = "interrupted"
     length_limit: Notice = "✂️ I reached the length limit of an answer before I was done."
+    content_filter: Notice = "✂️ A content filter of my model ended this answer before I was done."
     file_failed: Notice = "⚠️ I could not send a file:"
     file_too_many: Annotated[Notice, _with(s="the limit")] = "more than %s in one answer"
     file_not_sent: Notice = "it could not be sent"
@@ -262,6 +264,7 @@ CHINESE: Mapping[str, str] = MappingProxyType(
         "session_killed": "已停止",
         "session_interrupted": "被中断",
         "length_limit": "✂️ 还没说完，就到了回答的长度上限。",
+        "content_filter": "✂️ 还没说完，回答就被模型的内容过滤中断了。",
         "file_failed": "⚠️ 有一个文件我没能发送：",
         "file_too_many": "一次回答最多 %s 个文件",
         "file_not_sent": "无法发送",

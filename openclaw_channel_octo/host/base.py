@@ -171,12 +171,14 @@ class Final(Struct, frozen=True):
         media: its files.
         parts: the same texts and files in the order in which they are to appear; empty where the text comes first.
         cut: whether the answer ends where a length limit of its model ended it.
+        filtered: whether it ends where a content filter ended it.
     """
 
     text: str = ""
     media: tuple[MediaItem, ...] = ()
     parts: tuple[str | MediaItem, ...] = ()
     cut: bool = False
+    filtered: bool = False
 
 
 class Failed(Struct, frozen=True):

@@ -32,6 +32,7 @@ def test_every_setting_has_the_default_of_the_design(parse: Parse) -> None:
         "busy": "⏳ Still busy with earlier messages; I will not get to this one.",
         "cut_off": "⚠️ I was interrupted; the answer above may be incomplete.",
         "length_limit": "✂️ I reached the length limit of an answer before I was done.",
+        "content_filter": "✂️ A content filter of my model ended this answer before I was done.",
         "file_failed": "⚠️ I could not send a file:",
         "left_out": "[…] %d characters of this answer are left out here.",
         "too_long": "⚠️ My answer got too long, so I stopped.",

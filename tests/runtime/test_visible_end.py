@@ -523,15 +523,18 @@ async def test_an_answer_that_its_length_limit_cut_says_so(
         ([Final("", cut=True)], "notified", [TEXTS.length_limit]),
         ([Final("<think>hm", cut=True)], "notified", [TEXTS.length_limit]),
         ([Block("one"), Final("", cut=True)], "answered", ["one", TEXTS.length_limit]),
+        ([Final("", filtered=True)], "notified", [TEXTS.content_filter]),
+        ([Final("half", filtered=True)], "answered", ["half", TEXTS.content_filter]),
         ([Failed("failed", "no", partial="half")], "notified", ["half […]", TEXTS.failed]),
     ],
 )
-async def test_a_length_limit_never_ends_in_silence(
-    rig: Rig, steps: list[Step], state: str, said: list[str]
+async def test_an_answer_its_model_did_not_end_never_ends_in_silence(
+    rig: Rig, caplog: pytest.LogCaptureFixture, steps: list[Step], state: str, said: list[str]
 ) -> None:
     await rig.start_with(ScriptedHost([Accepted("r"), *steps]))
     await rig.mentioned("please", state)
     assert rig.said() == said
+    assert ("ends at a content filter of its model" in caplog.text) == (TEXTS.content_filter in said)
 
 
 async def test_a_failed_run_with_a_status_of_its_own_gets_the_matching_notice(rig: Rig) -> None:

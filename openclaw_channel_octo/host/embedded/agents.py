@@ -59,7 +59,15 @@ class AgentError(HostError):
 
 
 class AnswerCut(Exception):
-    """No error: the answer is what came before, and a length limit of its model has ended it."""
+    """No error: the answer is what came before, and a limit of its model has ended it.
+
+    Attributes:
+        filtered: whether that was a content filter, and not a length limit.
+    """
+
+    def __init__(self, *, filtered: bool = False) -> None:
+        super().__init__()
+        self.filtered = filtered
 
 
 class Prompt(SecretStruct, frozen=True, kw_only=True):
@@ -112,7 +120,7 @@ class Agent(Protocol):
 
         The iteration is cancelled when the run is stopped or outlives its budget; whatever was started for
         it has to be ended then. Raises `AgentError` when there is no answer or no end to it, and `AnswerCut` behind
-        the last piece of one that a length limit has ended.
+        the last piece of one that a length limit or a content filter has ended.
         """
 
 

@@ -273,7 +273,8 @@ class EmbeddedHost:
         if status == Status.DONE:
             files = {source: MediaItem(kind="file", url=source) for source in named.sources}
             parts = tuple(part if isinstance(part, str) else files[part.address] for part in named.parts)
-            return Final(named.text, tuple(files.values()), parts if files else (), run.is_cut)
+            shown = parts if files else ()
+            return Final(named.text, tuple(files.values()), shown, run.is_cut, run.is_filtered)
         as_seen = Status.KILLED if status == Status.INTERRUPTED else status
         return Failed(as_seen.value, error, named.text, is_all=not named.text and bool(run.written))
 
@@ -326,8 +327,8 @@ class EmbeddedHost:
         try:
             async for piece in self._agent.reply(prompt):
                 run.take(piece, self._clock.wall_ms())
-        except AnswerCut:
-            run.is_cut = True
+        except AnswerCut as end:
+            run.is_cut, run.is_filtered = not end.filtered, end.filtered
 
     async def _conclude(
         self, run: Run, transcript: Transcript, status: Status, error: str, said: str
@@ -337,7 +338,7 @@ class EmbeddedHost:
             text=said,
             error=error,
             aborted=status in {Status.KILLED, Status.INTERRUPTED},
-            cut=run.is_cut,
+            cut=run.is_cut or run.is_filtered,
         )
         now_ms = self._clock.wall_ms()
         row = Said(

@@ -107,7 +107,7 @@ class OpenAIAgent:
         Raises:
             AgentError: the endpoint cannot be reached, refuses the request, reports an error, or its answer
                 breaks off or makes no sense.
-            AnswerCut: the endpoint's length limit ended the answer.
+            AnswerCut: the endpoint's length limit or content filter ended the answer.
         """
         pictures = await asyncio.to_thread(pictures_of, prompt.media) if self._sees and prompt.media else ()
         tools = self._tools if self._acts and prompt.ticket else None
@@ -138,8 +138,8 @@ class OpenAIAgent:
                 ask = lighter
                 continue
             if tools is None or not ask.tools or not said.calls_tools or rounds == self._tool_rounds:
-                if said.is_cut:
-                    raise AnswerCut
+                if said.is_cut or said.is_filtered:
+                    raise AnswerCut(filtered=said.is_filtered)
                 return
             done += await said.carried_out(tools, prompt.ticket)
             rounds += 1

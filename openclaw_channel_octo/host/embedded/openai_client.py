@@ -16,7 +16,8 @@ from pydantic import SecretStr
 from openclaw_channel_octo.config.base import names_host
 from openclaw_channel_octo.errors import ConfigError
 from openclaw_channel_octo.host.embedded.agents import MAX_OUTPUT, AgentError, one_line, without_secrets
-from openclaw_channel_octo.host.fields import mapping
+from openclaw_channel_octo.host.embedded.openai_refusals import refusal_of
+from openclaw_channel_octo.host.fields import mapping, text
 
 try:
     import httpx2
@@ -54,6 +55,12 @@ _DONE = (b"data: [DONE]", b"data:[DONE]")
 LENGTH = ("length", "max_tokens", "model_length")
 """What OpenAI's format, proxies of Anthropic's and Mistral say of an answer that a length limit ended."""
 
+FILTERED = (
+    *("content_filter", "content_filtered", "sensitive", "refusal", "guardrail_intervened", "error_toxic"),
+    *("safety", "prohibited_content", "blocklist", "spii", "recitation"),
+)
+"""What OpenAI's format, GLM and proxies of Anthropic's, Bedrock's, Cohere's and Gemini's say of one a filter ended."""
+
 
 class EndpointError(AgentError):
     """The endpoint gave no answer, or no end of it.
@@ -73,16 +80,18 @@ class Piece(Struct, frozen=True):
     """A part of an answer.
 
     Attributes:
-        text: more of the text, often empty.
+        text: more of the text, often empty; with a model that refuses, what it says instead.
         calls: parts of tool calls, as the endpoint sent them: mappings, and whatever else somebody sends.
         thought: more of what the model thought; some want it back with the results of their tool calls.
         is_cut: whether a length limit ended the answer with it.
+        is_filtered: whether a content filter did.
     """
 
     text: str = ""
     thought: str = ""
     calls: tuple[Any, ...] = ()
     is_cut: bool = False
+    is_filtered: bool = False
 
 
 class ModelEndpoint:
@@ -284,10 +293,17 @@ class _Bounded(httpx2.AsyncByteStream):
 
 
 async def _bound(response: httpx2.Response) -> None:
-    """Bound what is read of an answer; compressed ones, which nobody asked for, are not unpacked."""
+    """Bound what is read of an answer; compressed ones, which nobody asked for, are not unpacked.
+
+    A request that is larger than a rate limit is not made again as it is: the header tells the SDK.
+    """
     response.headers.pop("Content-Encoding", None)
     if isinstance(response.stream, httpx2.AsyncByteStream):
         response.stream = _Bounded(response.stream, response.status_code)
+    if response.status_code == HTTPStatus.TOO_MANY_REQUESTS:
+        await response.aread()
+        if refusal_of(response.status_code, response.text):
+            response.headers["x-should-retry"] = "false"
 
 
 def _headers(key: str, more: Mapping[str, SecretStr]) -> dict[str, str | openai.Omit]:
@@ -316,16 +332,18 @@ def _choice(answer: Mapping[str, Any]) -> Mapping[str, Any] | None:
 
 def _said(choice: Mapping[str, Any]) -> Piece:
     message = mapping(choice.get("delta") or choice.get("message"))
-    calls = message.get("tool_calls")
+    calls, reason = message.get("tool_calls"), text(choice.get("finish_reason"))
     return Piece(
-        text=_text(message.get("content")),
+        text=_text(message.get("content")) or _text(message.get("refusal")),
         thought=_text(message.get("reasoning_content")),
         calls=tuple(calls) if isinstance(calls, list) else (),
-        is_cut=choice.get("finish_reason") in LENGTH,
+        is_cut=reason in LENGTH,
+        is_filtered=reason.lower().partition(":")[0] in FILTERED,  # Gemini: "content_filter: SAFETY"
     )
 
 
 def _text(content: object) -> str:
     if isinstance(content, list):
-        return "".join(_text(mapping(part).get("text")) for part in content)
+        parts = map(mapping, content)
+        return "".join(_text(part.get("text")) or _text(part.get("refusal")) for part in parts)
     return content if isinstance(content, str) else ""

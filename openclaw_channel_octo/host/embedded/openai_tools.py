@@ -40,6 +40,8 @@ class ModelRound:
         self._room = MAX_ARGUMENTS
         self.is_cut = False
         """Whether a length limit ended it."""
+        self.is_filtered = False
+        """Whether a content filter ended it."""
 
     @property
     def calls_tools(self) -> bool:
@@ -53,6 +55,7 @@ class ModelRound:
             AgentError: the tool calls are longer than the limit.
         """
         self.is_cut = self.is_cut or piece.is_cut
+        self.is_filtered = self.is_filtered or piece.is_filtered
         self._said.append(piece.text)
         self._thought.append(piece.thought)
         for part in map(mapping, piece.calls):

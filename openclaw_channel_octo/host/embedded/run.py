@@ -25,7 +25,7 @@ class Run:
 
     def __init__(self, turn: Turn, now_ms: int, thinking: ThinkingFilter | None) -> None:
         self.turn = turn
-        self.is_cut = False
+        self.is_cut = self.is_filtered = False
         self.started_at = self.last_progress_at = now_ms
         self.events: asyncio.Queue[TurnEvent | None] = asyncio.Queue()
         self.stopped: asyncio.Future[Status] = asyncio.get_running_loop().create_future()

@@ -48,7 +48,7 @@ class Message(Struct, frozen=True, kw_only=True):
         message_id: of a request, the inbound message's id, empty when unknown.
         error: what went wrong, for an assistant message of a failed run.
         aborted: whether the run was stopped rather than broken.
-        cut: whether a length limit of the model ended the answer.
+        cut: whether a length limit or a content filter of the model ended the answer.
     """
 
     role: str

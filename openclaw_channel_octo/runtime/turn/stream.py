@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from typing import Protocol
+from typing import Literal, Protocol
 
 from msgspec import Struct, field
 
@@ -26,6 +26,8 @@ __all__ = ["MOST_BYTES", "Attempt", "Deliver", "Parts", "RunEnd", "Stream", "con
 
 MOST_BYTES = 4_000_000
 """Most UTF-8 bytes of one answer: a run that writes more is stopped. A little less than what an agent may write."""
+
+_Cut = Literal["", "length limit", "content filter"]
 
 Deliver = Callable[[str | MediaItem], Awaitable[Sequence[str]]]
 """Posts a part of an answer; returns the ids of the messages it became."""
@@ -60,7 +62,7 @@ class RunEnd(Struct):
         media: files of the final answer.
         too_long: whether it was stopped because there was no end to its answer.
         parts: its texts and files in order, see `Final.parts`.
-        cut: whether a length limit ended the answer.
+        cut: what of its model ended the answer too early, ``length limit`` or ``content filter``; else empty.
     """
 
     status: str
@@ -69,7 +71,7 @@ class RunEnd(Struct):
     media: tuple[MediaItem, ...] = ()
     too_long: bool = False
     parts: tuple[str | MediaItem, ...] = ()
-    cut: bool = False
+    cut: _Cut = ""
 
 
 class Stream(Struct):
@@ -146,8 +148,9 @@ async def last(events: AsyncIterator[TurnEvent]) -> Final | Failed | Skipped | N
 def conclude(seen: Stream) -> RunEnd:
     """Return the run's end; a stream that says nothing at all counts as skipped."""
     match seen.end:
-        case Final(text=text, media=media, parts=parts, cut=cut):
+        case Final(text=text, media=media, parts=parts) as end:
             shown = tuple(seen.visible(part) if isinstance(part, str) else part for part in parts)
+            cut: _Cut = "content filter" if end.filtered else "length limit" if end.cut else ""
             return RunEnd(Status.DONE, text=seen.visible(text), media=media, parts=shown, cut=cut)
         case Failed(status=status, message=message, partial=partial, is_all=is_all):
             text = seen.visible(partial if is_all else partial or "".join(seen.unposted))

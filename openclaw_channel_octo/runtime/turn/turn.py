@@ -221,17 +221,18 @@ class Turns(Struct, frozen=True, kw_only=True):
         """Check that something became visible, and end the row by what did."""
         texts = self.context.config.texts
         said = answer.said(end)
+        mark = texts.content_filter if end.cut == "content filter" else texts.length_limit
         if end.cut:
-            self.context.log.warning("the answer of run %s ends at a length limit of its model", run_id)
+            self.context.log.warning("the answer of run %s ends at a %s of its model", run_id, end.cut)
         if end.status == SKIPPED:
             failed = self.guard.failed_again(texts.failed, answer.failures)
             await self._if_guarded(row, failed, f"the host skipped the turn: {end.detail}")
         elif end.status != Status.DONE:
             await self._conclude_failure(row, run_id, end, answer.visible(end.text), answer)
         elif end.cut and not (said or answer.shown or answer.extent.cut or self.outbox.has_refused(run_id)):
-            await self._if_guarded(row, texts.length_limit, "a length limit ended the answer before it began")
+            await self._if_guarded(row, mark, f"a {end.cut} ended the answer before it began")
         elif (
-            (parts := answer.new([*said, texts.length_limit] if end.cut else said, texts))
+            (parts := answer.new([*said, mark] if end.cut else said, texts))
             or answer.extent.cut
             or self.outbox.has_refused(run_id)
         ):

@@ -264,11 +264,12 @@ async def test_half_of_an_emoji_in_an_answer_harms_no_later_turn(make_host: Make
     assert [message.text for message in agent.prompts[1].history] == ["hello", "smile \ufffd"]
 
 
-async def test_an_answer_cut_by_a_length_limit_is_marked_in_its_end_and_in_the_transcript(
-    make_host: MakeHost, sessions: Path
+@pytest.mark.parametrize("filtered", [False, True])
+async def test_an_answer_cut_by_its_model_is_marked_in_its_end_and_in_the_transcript(
+    make_host: MakeHost, sessions: Path, filtered: bool
 ) -> None:
-    host = await make_host(Scripted("half an", error=AnswerCut()))
-    assert (await events(host, turn("run-1")))[-1] == Final("half an", cut=True)
+    host = await make_host(Scripted("half an", error=AnswerCut(filtered=filtered)))
+    assert (await events(host, turn("run-1")))[-1] == Final("half an", cut=not filtered, filtered=filtered)
     stored = entry(sessions)
     assert stored["status"] == "done"
     assert said(sessions, stored["sessionId"])[1]["stopReason"] == "length"

@@ -52,22 +52,30 @@ async def test_a_finish_reason_or_done_completes_the_stream(
     assert await answer(endpoint.agent()) == "a"
 
 
+def whole(content: str, reason: str) -> Handler:
+    return answering(200, {"choices": [{"message": {"content": content}, "finish_reason": reason}]})
+
+
 @pytest.mark.parametrize(
-    "handler",
+    ("handler", "filtered"),
     [
-        streaming(piece("half"), piece(None, "length"), "[DONE]"),
-        streaming(piece("half", "max_tokens"), cut=True),
-        answering(200, {"choices": [{"message": {"content": "half"}, "finish_reason": "length"}]}),
+        (streaming(piece("half"), piece(None, "length"), "[DONE]"), False),
+        (streaming(piece("half", "max_tokens"), cut=True), False),
+        (whole("half", "length"), False),
+        (streaming(piece("half"), piece(None, "content_filter"), "[DONE]"), True),
+        (streaming(piece("half", "sensitive"), cut=True), True),
+        (whole("half", "content_filter: SAFETY"), True),
     ],
 )
-async def test_an_answer_cut_by_its_length_limit_says_so_behind_its_text(
-    endpoint: Endpoint, handler: Handler
+async def test_an_answer_cut_by_a_limit_or_filter_of_its_model_says_so_behind_its_text(
+    endpoint: Endpoint, handler: Handler, filtered: bool
 ) -> None:
     endpoint.handler = handler
     pieces = endpoint.agent().reply(prompt())
     assert await anext(pieces) == "half"
-    with pytest.raises(AnswerCut):
+    with pytest.raises(AnswerCut) as cut:
         assert [text async for text in pieces] == ["nothing more"]
+    assert cut.value.filtered == filtered
 
 
 async def test_a_connection_that_drops_behind_a_complete_answer_loses_nothing(endpoint: Endpoint) -> None:
@@ -109,6 +117,30 @@ async def test_a_stream_is_read_whatever_its_header_calls_it(endpoint: Endpoint,
 async def test_an_answer_that_does_not_stream_is_taken_too(endpoint: Endpoint, content: Any) -> None:
     endpoint.handler = answering(200, {"choices": [{"message": {"role": "assistant", "content": content}}]})
     assert await answer(endpoint.agent()) == "all at once"
+
+
+NO = "I cannot help with that."
+
+
+@pytest.mark.parametrize(
+    "handler",
+    [
+        streaming(json.dumps({"choices": [{"delta": {"content": None, "refusal": NO}}]}), piece("", "stop")),
+        streaming(
+            *[
+                json.dumps({"choices": [{"delta": {"content": "", "refusal": part}}]})
+                for part in (NO[:9], NO[9:])
+            ],
+            "[DONE]",
+        ),
+        answering(200, {"choices": [{"message": {"content": None, "refusal": NO}}]}),
+        answering(200, {"choices": [{"message": {"content": [{"type": "refusal", "refusal": NO}]}}]}),
+        answering(200, {"choices": [{"message": {"content": NO, "refusal": NO}}]}),
+    ],
+)
+async def test_what_a_model_refuses_with_is_its_answer(endpoint: Endpoint, handler: Handler) -> None:
+    endpoint.handler = handler
+    assert await answer(endpoint.agent()) == NO
 
 
 async def test_an_answer_without_content_is_empty(endpoint: Endpoint) -> None:
@@ -415,6 +447,16 @@ async def test_what_was_said_around_a_message_goes_last_and_then_the_turn_fails(
     with pytest.raises(AgentError, match="HTTP 400"):
         await answer(endpoint.agent(), asked)
     assert "also without earlier messages" in caplog.text
+
+
+@pytest.mark.parametrize("status", [413, 429])
+async def test_a_request_larger_than_a_rate_limit_is_made_shorter_at_once(
+    endpoint: Endpoint, status: int
+) -> None:
+    error = {"error": {"message": "Request too large for m on tokens per minute (TPM): Limit 7, Requested 9"}}
+    endpoint.handler = limited(endpoint, 12, status, error)
+    assert await answer(endpoint.agent(), prompt("now", history=TALK)) == "ok"
+    assert [len(request["messages"]) for request in endpoint.requests] == [9, 5]
 
 
 async def test_a_refusal_inside_the_answer_counts_unless_something_was_said(endpoint: Endpoint) -> None:

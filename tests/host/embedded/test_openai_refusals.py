@@ -1,5 +1,7 @@
 """What servers say when they refuse a request, and what is made of it."""
 
+import json
+
 import pytest
 
 from openclaw_channel_octo.host.embedded.openai_refusals import Refusal, refusal_of
@@ -60,6 +62,23 @@ TOO_LONG = [
     (400, "Range of input length should be [1, 129024]"),
     (400, "invalid params, context window exceeds limit"),
     (400, "litellm.ContextWindowExceededError: litellm.BadRequestError"),
+    (400, "length of prompt_tokens (40000) must be less than max_seq_len (32768)."),
+    (
+        413,
+        "Request too large for model `m` on tokens per minute (TPM): Limit 6000, Requested 9000, please reduce",
+    ),
+    (429, "Request too large for m on tokens per min (TPM): Limit 30,000, Requested 31,538."),
+    (429, "Rate limit reached for m on tokens per minute (TPM): Limit 6000, Used 0, Requested 9000."),
+    (0, "Request too large for model `m` on tokens per minute (TPM): Limit 6000, Requested 9000"),
+    (400, "输入长度超过模型最大上下文长度限制"),
+    (400, json.dumps({"error": {"code": "1261", "message": "Prompt 超长"}})),
+    (400, json.dumps({"error": json.dumps({"message": "上下文超出限制"})})),
+    (400, "token数量超过上限。对话历史+问题的字数太多，需要精简输入"),
+    (400, "错误：上下文过长，请减少输入"),
+    (400, "超出最大上下文长度"),
+    (500, "请求的 tokens 数超出模型限制"),
+    (400, "输入内容太长，请缩短后重试"),
+    (0, "请压缩上下文后重试"),
 ]
 
 OTHER = [
@@ -70,9 +89,15 @@ OTHER = [
     (400, "max_tokens is too large: 100000. This model supports at most 16384 completion tokens."),
     (400, "no such model"),
     (400, "temperature: Input should be less than or equal to 2"),
-    (413, "Request too large for model `m` on tokens per minute (TPM): Limit 6000, Requested 8000"),
     (429, "Rate limit reached: too many tokens per minute"),
+    (429, "Rate limit reached for m on tokens per min (TPM): Limit 6000, Used 5500, Requested 900."),
+    (413, "Rate limit reached for m on tokens per min (TPM): Limit 100000, Used 99999, Requested 11000."),
+    (400, "max_tokens 超过模型最大输出长度"),
+    (400, "每分钟 tokens 数超过限制，请稍后重试"),
+    (400, "请求频率超过限制"),
+    (504, "请求超时"),
     (401, "context_length_exceeded"),
+    (401, "Request too large"),
     (500, "internal error"),
     (0, ""),
 ]
