@@ -1,6 +1,7 @@
 """Harnesses of what agents write: thinking, control tokens, and the token that says nothing."""
 
 from random import Random
+from unicodedata import normalize
 
 from openclaw_channel_octo.message.silence import without_silence
 from openclaw_channel_octo.message.thinking import ThinkingFilter
@@ -47,6 +48,7 @@ SILENCE = (
     "好",
     ": ",
     "```\n",
+    *("\ufeff", "\u200b", "ＮＯ＿ＲＥＰＬＹ", "<b>", "</b>", "👍"),
 )
 HIDING = (
     "<think>{0}</think>\n\n{1}",
@@ -108,10 +110,10 @@ def check_silence(data: bytes) -> None:
     spoken = without_silence(text)
     assert _letters(spoken.text) in _subsequence_of(_letters(text), _letters(spoken.text))
     assert spoken.is_declined <= (spoken.text == "")
-    if "reply" not in text.lower():
+    if "reply" not in normalize("NFKC", text).lower():
         assert spoken.text == text
     token = ("NO_REPLY", "**no_reply**", "`No_Reply`", "NO_REPLY. NO_REPLY")[data[0] % 4 if data else 0]
-    plain = f"So {text.replace('_', '')}, yes"
+    plain = f"So {text.replace('_', '').replace('＿', '')}, yes"
     for said in (f"{token}\n{plain}", f"{plain}\n\n{token}\n", f"{token}\n\n{plain}\n{token}"):
         assert without_silence(said).text.strip("\n") == plain
     assert without_silence(token).is_declined

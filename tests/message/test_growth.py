@@ -167,6 +167,8 @@ PATTERNS: list[tuple[Reader, Text]] = [
     (without_silence, lambda size: "NO_REPLY " * size + "x"),
     (without_silence, lambda size: "NO_REPLY\n" * size + "x"),
     (without_silence, lambda size: "x" + "*" * size + "NO_REPLY" + "*" * size),
+    (without_silence, lambda size: "<NO_REPLY><b>" * size + "x"),
+    (without_silence, lambda size: "x NO_REPLY" + "<b </b>. " * size + "x"),
     (target_of, lambda size: "octo:" * size),
     (target_of, lambda size: "user:" + f"s{'0' * 32}_" * size),
     (lambda text: command_in(text, direct=True), lambda size: "approve" + " " * size + "a" * size + " b c"),
