@@ -57,6 +57,7 @@ HIDING = (
     "[THINK]{0}[/THINK]{1}",
     "<|channel|>analysis<|message|>{0}<|end|><|start|>assistant<|channel|>final<|message|>{1}<|return|>",
     "analysis<|message|>{0}<|end|><|start|>assistant<|channel|>final<|message|>{1}",
+    "<think>{0} <think>{0}</think> {0}</think>{1}",
     "<|channel|>commentary to=f <|constrain|>json<|message|>{0}<|call|><|channel|>final<|message|>{1}",
     "<|im_start|>assistant\n<think>{0}</think>{1}<|im_end|>\n<|im_start|>user\n{0}",
     "<|start_header_id|>assistant<|end_header_id|>\n\n{1}<|eot_id|>",
