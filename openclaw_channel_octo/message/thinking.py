@@ -105,7 +105,8 @@ class ThinkingFilter:
     def __init__(self) -> None:
         self._held: list[str] = []
         self._size, self._enough = 0, 0
-        self._text, self._at = "", 0
+        self._text: str = ""
+        self._at: int = 0
         self._state: Callable[[bool], str] = self._begin
         self._ends, self._marker = _ENDS[0], _MARKER
         self._reset()
@@ -146,7 +147,7 @@ class ThinkingFilter:
         self._text = self._text[self._at :] + "".join(self._held)
         self._at = 0
         self._held.clear()
-        said = []
+        said: list[str] = []
         while True:
             before = self._state, self._at
             said.append(self._state(final))
