@@ -11,19 +11,30 @@ from openclaw_channel_octo.message.text import code_spans, covered_by
 
 __all__ = ["Named", "Source", "named_files"]
 
+_UNSEEN = "\u200b\u2060\ufeff"
+_BLANK = rf"(?:[^\S\r\n]|[{_UNSEEN}])"
+_ITEM = rf"(?:(?:[-*+•]|\d{{1,9}}[.)]){_BLANK}(?:{_BLANK}*+\[[ xX]\]{_BLANK})?+|\#{{1,6}}{_BLANK}|>)"
+_OPENING, _CLOSING = "*_`~\"'([<“‘「『（【《", "*_`~\"')]>”’」』）】》"
 _LINE = re.compile(
-    r"(?:^|(?<=\r))[ \t]*+(?P<item>(?:(?:(?:[-*+•]|\d{1,9}[.)])[ \t]|>)[ \t]*+)*+)"
-    r"(?P<marks>[*_`]*+)MEDIA(?P<closed>[*_`]*+)(?P<colon>[:：])(?P<rest>[^\r\n]*+)(?:\r?\n|\r)?",
+    rf"(?:^|(?<=\r)){_BLANK}*+(?P<item>(?:{_ITEM}{_BLANK}*+)*+)"
+    rf"(?P<marks>[{re.escape(_OPENING)}]*+)MEDIA(?P<closed>[*_`~]*+)(?P<colon>[:：])(?P<rest>[^\r\n]*+)(?:\r?\n|\r)?",
     re.MULTILINE,
 )
-"""A line that may name files: as it is, as an item of a list or a quote, bold or as code."""
-_START = r"(?:(?:[A-Za-z][A-Za-z0-9+.-]*://|data:|file:)[^\s,;]|~?\.{0,2}/[^\s,;])"
+"""A line that may name files: as it is, a heading, an item of a list, quoted, bold, as code, in brackets or quotes."""
+_MIRRORED = str.maketrans(_OPENING, _CLOSING)
+_STOPS = "，；、。！？…"
+_GAP = rf"\s,;{_STOPS}{_UNSEEN}"
+"""What separates files: white space and punctuation, after which no name goes on unless it is known so."""
+_START = rf"(?:(?:[A-Za-z][A-Za-z0-9+.-]*://|data:|file:)[^{_GAP}]|~?\.{{0,2}}/[^{_GAP}])"
 _ADDRESS = re.compile(_START, re.IGNORECASE)
 """How an address or a path begins."""
 _WEB = re.compile(r"https?:|data:", re.IGNORECASE)
-_WORD = re.compile(rf"{_START}(?:[^\s,;]++|[,;](?!\s|\Z|[,;]|{_START}))*+|[^\s,;]++", re.IGNORECASE)
-_BETWEEN = re.compile(r"(?:[\s,;]++|MEDIA[:：])*+")
-_QUOTED = re.compile(r"(?:(\*\*|[\"'`])(?P<text>.+?)\1|<(?P<inside>[^>]+)>)(?=[\s,;]|\Z)")
+_WORD = re.compile(rf"{_START}(?:[^{_GAP}]++|[,;](?!\Z|[{_GAP}]|{_START}))*+|[^{_GAP}]++", re.IGNORECASE)
+_BETWEEN = re.compile(rf"(?:[{_GAP}]++|MEDIA[:：])*+")
+_QUOTED = re.compile(
+    r"(?:(\*\*|[\"'`])(?P<text>.+?)\1|<(?P<inside>[^>]+)>|!?\[[^\[\]]*\]\(<?(?P<link>[^()<>]+)>?\)"
+    rf"|[“‘「『【《](?P<paired>[^“”‘’「」『』【】《》]+)[”’」』】》])(?=[{_GAP}.]|\Z)"
+)
 _NEXT = re.compile(rf"MEDIA[:：]|[\"'`<]|\*\*|{_START}", re.IGNORECASE)
 """What a word begins with that belongs to the next file."""
 _ENDING = re.compile(r"[^\s./]\.(?=[0-9]*[A-Za-z])[A-Za-z0-9]{1,12}\Z")
@@ -115,15 +126,15 @@ def named_files(text: str, names: Collection[str] = ()) -> Named:
 
 def _pieces_of(line: re.Match[str], names: Collection[str]) -> list[_Piece]:
     """Return what a line names, nothing where it is prose."""
-    rest, marks = line["rest"].rstrip(), line["marks"]
-    closing = marks[::-1]
+    rest, marks = line["rest"].rstrip(_UNSEEN).rstrip(), line["marks"]
+    closing = marks[::-1].translate(_MIRRORED)
     if line["closed"] != closing or not closing:
         if line["closed"]:
             return []
         if rest.startswith(closing):
             rest = rest[len(closing) :]
-        elif rest.endswith(closing) and rest.count(closing) == 1:
-            rest = rest[: -len(closing)]
+        elif _ends_with(ended := rest.rstrip(f".,;{_STOPS}"), marks, closing):
+            rest = ended[: -len(closing)]
         else:
             return []
     if _skip(rest, 0) == len(rest):
@@ -132,7 +143,16 @@ def _pieces_of(line: re.Match[str], names: Collection[str]) -> list[_Piece]:
     attached = line["colon"] == ":" and not rest[0].isspace()
     if not (attached or pieces[0].is_sure or all(piece.is_file for piece in pieces)):
         return []
-    return [_Piece(pieces[0].text), *pieces[1:]]
+    first = pieces[0].text if pieces[0].is_sure else pieces[0].text.rstrip(f",;{_STOPS}")
+    return [_Piece(first), *pieces[1:]]
+
+
+def _ends_with(rest: str, marks: str, closing: str) -> bool:
+    """Return whether what closes the line stands at its end only, beside pairs of brackets in a name."""
+    if marks != closing:
+        others = re.escape(marks + closing)
+        rest = re.sub(rf"{re.escape(marks)}[^{others}]*+{re.escape(closing)}", "", rest)
+    return rest.endswith(closing) and rest.count(closing) == 1
 
 
 def _pieces(rest: str, names: Collection[str]) -> Iterator[_Piece]:
@@ -146,16 +166,17 @@ def _pieces(rest: str, names: Collection[str]) -> Iterator[_Piece]:
 def _piece(rest: str, at: int, names: Collection[str]) -> tuple[_Piece, int]:
     """Return the piece that begins at a place, and where it ends."""
     words = list(islice(_WORD.finditer(rest, at), MOST_WORDS))
-    for word in reversed(words if names else []):
-        if name := _known(rest[at : word.end()], names):
-            return _Piece(name, is_sure=True), word.end()
+    for end in (len(rest), *(word.end() for word in reversed(words))) if names else ():
+        if name := _known(rest[at:end], names):
+            return _Piece(name, is_sure=True), end
     if quoted := _QUOTED.match(rest, at):
-        inside = (quoted["text"] or quoted["inside"]).strip()
+        inside = next(filter(None, quoted.group("text", "inside", "link", "paired"))).strip()
         name = _known(inside, names)
         sure = bool(name or _ADDRESS.match(inside) or _ENDING.search(inside))
         return _Piece(name or inside, is_sure=sure), quoted.end()
     begins = bool(_ADDRESS.match(rest, at))
-    end = len(rest) if len(words) == MOST_WORDS else words[-1].end()
+    # Text keeps its full stop.
+    end = words[-1].end() if begins and len(words) < MOST_WORDS else len(rest)
     for number, word in enumerate(words):
         if number and _NEXT.match(rest, word.start()):
             end = words[number - 1].end()

@@ -9,16 +9,25 @@ __all__ = ["SILENT_REPLY", "Spoken", "without_silence"]
 
 SILENT_REPLY = "NO_REPLY"
 
-_WORD = r"NO\\?_REPLY"
-_AROUND = r"[\s!-/:-@\[-`{-~“”‘’「」『』（）。！…，、]*"
-"""White space and marks that models put around the token: emphasis, quotes, code, full stops."""
+_WORD = "".join(rf"[{letter}{chr(ord(letter) + 0xFEE0)}]" for letter in SILENT_REPLY).replace("[_", r"\\?[_")
+"""The token, also in full-width letters and with Markdown's escape."""
+_UNSEEN = "\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe0f\ufeff"
+_EMOJI = "\u2600-\u27bf\u2b50-\u2bff\U0001f000-\U0001faff"
+_TAG = rf"</?(?!{_WORD})[a-z][^<>\n]{{0,99}}>"
+_AROUND = rf"(?:{_TAG}|[^\w{_EMOJI}]|_)*"
+"""What models put around the token: white space, emphasis, quotes, code, full stops, HTML; an emoji is said."""
 _MENTION = re.compile(_WORD, re.IGNORECASE)
 _ALONE = re.compile(rf"{_AROUND}(?:{_WORD}{_AROUND})+", re.IGNORECASE)
 _ENVELOPE = re.compile(rf'\s*\{{\s*"action"\s*:\s*"{_WORD}"\s*\}}\s*', re.IGNORECASE)
 _ITEM = re.compile(r"\s*(?:[-+*>]|\d+[.)])\s")
 """Begins an item of a list or a quote: part of a text that talks about the token."""
-_GLUED = re.compile(r"\s*NO_REPLY(?=[^\Wa-z_])")
-_SENTENCE_ENDS = frozenset(".!?…。！？~")
+_GLUED = re.compile(
+    rf"[\s{_UNSEEN}]*(?:{_WORD}(?=[^\Wa-z_])|(?i:{_AROUND}{_WORD})[*{_UNSEEN} \t]*(?=[{_EMOJI}]))"
+)
+_LAST = re.compile(rf"{_WORD}(?=(?:[\s*.!…。！．{_UNSEEN}]|(?i:</[a-z]+>))*\Z)")
+_OPENED = re.compile(r"<[a-z][^<>\n]{0,99}>\Z", re.IGNORECASE)
+_FOLLOWS = re.compile(rf"[ \t*{_UNSEEN}{_EMOJI}.!?…。！？~，、；]|[^\W\x00-\x7f]")
+"""What the token follows as a word of its own; Chinese puts no space between words."""
 _TALK = frozenset(":：-+>")
 """Behind these the token is talked about: what follows a colon, an item of a list, a quote."""
 
@@ -56,13 +65,16 @@ def without_silence(text: str) -> Spoken:
 
 def _without_last_word(text: str) -> str:
     """Return the text without the token as its last word."""
-    words = text.rstrip().rstrip("*")
-    if not words.endswith(SILENT_REPLY):
+    last = _LAST.search(text)
+    if last is None:
         return text
-    before = words.removesuffix(SILENT_REPLY)
-    rest = before.rstrip(" \t*")
-    follows = rest != before or rest[-1:] in _SENTENCE_ENDS
-    return rest if follows and rest[-1:] not in _TALK else text
+    before = text[: last.start()]
+    opened = _OPENED.search(before, max(0, len(before) - 100))
+    plain = before[: opened.start()] if opened else before
+    rest = plain.rstrip(" \t*\u200b\ufeff")
+    if rest[-1:] in _TALK or not (opened or _FOLLOWS.match(before, len(before) - 1)):
+        return text
+    return rest
 
 
 def _tokens(lines: Sequence[str]) -> int:

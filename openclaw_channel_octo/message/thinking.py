@@ -3,6 +3,8 @@
 Endpoints and programs that do not parse their model's template pass on what the model writes: ``<think>`` blocks
 (DeepSeek, Qwen and many more), ``[THINK]`` (Mistral), channels of OpenAI's harmony format (gpt-oss), headers and stop
 tokens of chat templates.
+
+Over 350 lines: one state machine and the formats it knows.
 """
 
 import re
@@ -14,6 +16,8 @@ __all__ = ["ThinkingFilter"]
 
 LOOK = 400
 """Characters that decide what stands at a place; no header of a template is longer."""
+MOST_NESTED = 9
+"""Blocks of thinking inside others that are looked at in one answer."""
 
 _NAMES = r"(?:[a-z]{1,10}:)?(?:think(?:ing)?|thought|antthinking)"
 _PAIRS = (
@@ -25,15 +29,17 @@ _PAIRS = (
 )
 """How models begin and end their thinking."""
 _OPEN = re.compile("|".join(f"({opening})" for opening, _ in _PAIRS), re.IGNORECASE)
-_CLOSES = tuple(re.compile(closing, re.IGNORECASE) for _, closing in _PAIRS)
+_ENDS = tuple(re.compile(f"(?P<opens>{opening})|{closing}", re.IGNORECASE) for opening, closing in _PAIRS)
+"""Tags of one kind."""
+_CLOSES = tuple(re.compile(rf"(?<!`){closing}", re.IGNORECASE) for _, closing in _PAIRS)
 _TAG = re.compile(
     f"(?P<opens>{'|'.join(opening for opening, _ in _PAIRS)})|{'|'.join(closing for _, closing in _PAIRS)}",
     re.IGNORECASE,
 )
 
 _CLOSING_SIGNS = ("</", "[/", "◁/", "<|", "<channel|>")
-_TOKEN_SIGNS = ("<|", "<｜", "_of_turn>")
-"""Without any of these no closing tag, or no token, stands in a text: most answers need no further look."""
+_SIGNS = ("<", "[", "◁")
+"""Without any of these no closing tag, or no tag or token, stands in a text: most answers need no further look."""
 
 _STOP = (
     r"(?:<\|(?:end|return|call|im_end|endoftext|end_of_text|eot_id|eom_id|eos|END_OF_TURN_TOKEN|END_RESPONSE)\|>"
@@ -71,7 +77,9 @@ _IN_WORDS = re.compile(
 _FENCE_LINE = r"(?P<fence>[ \t>]*(?P<ticks>`{3,}|~{3,})[^`\n]*)$"
 _FENCE = re.compile(_FENCE_LINE, re.MULTILINE)
 _IN_BODY = re.compile(
-    rf"^{_FENCE_LINE}|(?P<code>`[^`\n]+`)|(?P<stops>(?:{_STOP}[ \t]*)+)|{_FRAME}", re.MULTILINE
+    rf"^{_FENCE_LINE}|(?P<code>`[^`\n]+`)|(?P<stops>(?:{_STOP}[ \t]*)+)|{_FRAME}"
+    rf"|^[ \t]*(?P<tag>(?i:{'|'.join(opening for opening, _ in _PAIRS)}))",
+    re.MULTILINE,
 )
 _NOTHING_LEFT = re.compile(r"\s*\Z")
 _SPACE = re.compile("[\\s\ufeff\u200b]*")
@@ -84,10 +92,11 @@ _SPEAKERS = frozenset({"", "assistant", "model"})
 class ThinkingFilter:
     """Takes thinking out of an answer that comes in pieces.
 
-    Left out are blocks of thinking in front of the answer; everything before a closing tag without an opening one;
-    channels of harmony other than the final one (its commentary for people where no final one came); headers, stop
-    tokens, and what a model that was not stopped writes in the name of the user. In code, and where a sentence
-    speaks of them, tags and tokens are text. However the text is cut into pieces, the result is the same.
+    Left out are blocks of thinking in front of the answer, and those in it that begin a line and are closed;
+    everything before a closing tag without an opening one; channels of harmony other than the final one (its
+    commentary for people where no final one came), wherever they begin; headers, stop tokens, and what a model that
+    was not stopped writes in the name of the user. In code, and where a sentence speaks of them, tags and tokens are
+    text. However the text is cut into pieces, the result is the same.
 
     What is given out is never taken back. A closing tag may come at any place, so that an answer without thinking
     in front of it is given out at its end.
@@ -96,9 +105,10 @@ class ThinkingFilter:
     def __init__(self) -> None:
         self._held: list[str] = []
         self._size, self._enough = 0, 0
-        self._text, self._at = "", 0
+        self._text: str = ""
+        self._at: int = 0
         self._state: Callable[[bool], str] = self._begin
-        self._closing, self._marker = _CLOSES[0], _MARKER
+        self._ends, self._marker = _ENDS[0], _MARKER
         self._reset()
 
     @property
@@ -126,7 +136,9 @@ class ThinkingFilter:
     def _reset(self) -> None:
         self._is_certain = False
         """Whether no closing tag can turn what comes into thinking."""
-        self._shown = False
+        self._shown, self._gap = False, ""
+        self._nested = self._nested_seen = 0
+        """Blocks of thinking that opened in another one: those not closed, and all."""
         self._fence, self._is_first = "", False
         self._spare: list[str] = []
         self._keeps_spare = False
@@ -135,7 +147,7 @@ class ThinkingFilter:
         self._text = self._text[self._at :] + "".join(self._held)
         self._at = 0
         self._held.clear()
-        said = []
+        said: list[str] = []
         while True:
             before = self._state, self._at
             said.append(self._state(final))
@@ -153,14 +165,14 @@ class ThinkingFilter:
         if header := _HEADER.match(self._text, start) or _BARE_HEADER.match(self._text, start):
             self._enter(header)
         elif opening := _OPEN.match(self._text, start):
-            self._closing = _CLOSES[(opening.lastindex or 1) - 1]
+            self._ends = _ENDS[(opening.lastindex or 1) - 1]
             self._at, self._state = opening.end(), self._think
         elif token := _DROPPED.match(self._text, start):
             self._at = token.end()
         elif self._is_certain:
             self._at = start
             self._go_on()
-            return "\n\n" if self._shown else ""
+            return self._gap if self._shown else ""
         else:
             self._state = self._wait
         return ""
@@ -188,11 +200,17 @@ class ThinkingFilter:
             self._state = self._hide
 
     def _think(self, final: bool) -> str:
-        closing = self._closing.search(self._text, self._at)
-        if closing is None:
+        tag = self._ends.search(self._text, self._at)
+        if tag is None:
             self._pass(final)
+            return ""
+        self._at = tag.end()
+        if tag["opens"]:
+            self._nested += self._nested_seen < MOST_NESTED
+            self._nested_seen += 1
         else:
-            self._at, self._state, self._is_certain = closing.end(), self._begin, True
+            # Thinking that only speaks of an opening tag has no second end: `_wait` finds out.
+            self._state, self._is_certain = self._begin, not self._nested
         return ""
 
     def _hide(self, final: bool) -> str:
@@ -225,10 +243,12 @@ class ThinkingFilter:
         """Hold an answer whose beginning shows no thinking until all of it is known."""
         if final:
             end = _lone_thinking(self._text[self._at :])
-            self._is_certain = True
+            is_known = end or self._nested
+            self._nested = max(0, self._nested - 1) if end else 0
+            self._is_certain = not self._nested
             self._at += end
             self._state = self._begin
-            if not end:
+            if not is_known:
                 self._go_on()
         return ""
 
@@ -237,12 +257,23 @@ class ThinkingFilter:
         text, last = self._text, self._at
         known = len(text.rstrip()) - LOOK
         end = len(text) if final else max(last, text.rfind("\n", last, max(last, known)) + 1)
-        said = []
-        at = last if not final or any(sign in text for sign in _TOKEN_SIGNS) else end
+        said: list[str] = []
+        unclosed: set[re.Pattern[str]] = set()
+        at = last if not final or any(sign in text for sign in _SIGNS) else end
         while found := self._next_marker(at, end):
             at = found.end()
-            if not found["stops"] and _stands_first(text, found.start(), last):
+            if found["tag"]:
+                closing = _closing_of(found["tag"])
+                if closing not in unclosed and closing.search(text, at):
+                    said.append(text[last : found.start()])
+                    self._at, self._state, self._gap = found.start(), self._begin, "\n\n"
+                    break
+                unclosed.add(closing)
+                if not final:
+                    end = found.start()  # it may be closed later
+            elif not found["stops"] and _is_header(text, found, last):
                 said.append(text[last : found.start()])
+                self._gap = _gap_behind(text, found.start(), last)
                 self._enter(found)
                 break
             if found["stops"] and self._is_control(found, final):
@@ -325,6 +356,24 @@ def _ends_thinking(text: str, tag: re.Match[str]) -> bool:
     glued = before[-1].isascii() and before[-1].isalnum()
     ended = before.rstrip()[-1] in _SENTENCE_ENDS
     return glued or ended or text.startswith(("\n\n", "\r\n\r\n"), tag.end())
+
+
+def _closing_of(opening: str) -> re.Pattern[str]:
+    """Return what closes a block of thinking, outside backticks."""
+    found = _OPEN.match(opening)
+    return _CLOSES[((found and found.lastindex) or 1) - 1]
+
+
+def _is_header(text: str, header: re.Match[str], floor: int) -> bool:
+    """Return whether a header stands where one may: of harmony anywhere, else at the beginning of a line."""
+    return "<|message|>" in header[0] or _stands_first(text, header.start(), floor)
+
+
+def _gap_behind(text: str, at: int, floor: int) -> str:
+    """Return what stands for a header between two texts."""
+    if _stands_first(text, at, floor):
+        return "\n\n"
+    return "" if text[at - 1].isspace() else " "
 
 
 def _stands_first(text: str, at: int, floor: int) -> bool:

@@ -1,6 +1,7 @@
 """Harnesses of what agents write: thinking, control tokens, and the token that says nothing."""
 
 from random import Random
+from unicodedata import normalize
 
 from openclaw_channel_octo.message.silence import without_silence
 from openclaw_channel_octo.message.thinking import ThinkingFilter
@@ -47,6 +48,7 @@ SILENCE = (
     "好",
     ": ",
     "```\n",
+    *("\ufeff", "\u200b", "ＮＯ＿ＲＥＰＬＹ", "<b>", "</b>", "👍"),
 )
 HIDING = (
     "<think>{0}</think>\n\n{1}",
@@ -55,6 +57,7 @@ HIDING = (
     "[THINK]{0}[/THINK]{1}",
     "<|channel|>analysis<|message|>{0}<|end|><|start|>assistant<|channel|>final<|message|>{1}<|return|>",
     "analysis<|message|>{0}<|end|><|start|>assistant<|channel|>final<|message|>{1}",
+    "<think>{0} <think>{0}</think> {0}</think>{1}",
     "<|channel|>commentary to=f <|constrain|>json<|message|>{0}<|call|><|channel|>final<|message|>{1}",
     "<|im_start|>assistant\n<think>{0}</think>{1}<|im_end|>\n<|im_start|>user\n{0}",
     "<|start_header_id|>assistant<|end_header_id|>\n\n{1}<|eot_id|>",
@@ -108,10 +111,10 @@ def check_silence(data: bytes) -> None:
     spoken = without_silence(text)
     assert _letters(spoken.text) in _subsequence_of(_letters(text), _letters(spoken.text))
     assert spoken.is_declined <= (spoken.text == "")
-    if "reply" not in text.lower():
+    if "reply" not in normalize("NFKC", text).lower():
         assert spoken.text == text
     token = ("NO_REPLY", "**no_reply**", "`No_Reply`", "NO_REPLY. NO_REPLY")[data[0] % 4 if data else 0]
-    plain = f"So {text.replace('_', '')}, yes"
+    plain = f"So {text.replace('_', '').replace('＿', '')}, yes"
     for said in (f"{token}\n{plain}", f"{plain}\n\n{token}\n", f"{token}\n\n{plain}\n{token}"):
         assert without_silence(said).text.strip("\n") == plain
     assert without_silence(token).is_declined

@@ -79,6 +79,7 @@ TEXTS = (
         "/srv/b.png ",
         '"',
         "https://x.test/d ",
+        *("。", "，谢谢", "\u3000", "(", ")", "「", "」", "## ", "- [ ] ", "[](a.png)"),
     ),
 )
 SPICE = tuple(token.encode() for token in UNSEEN + MOVES + TEXTS)

@@ -6,7 +6,9 @@ from hypothesis import strategies as st
 
 from openclaw_channel_octo.message.medialines import MOST_LINES, MOST_NAMED, Source, named_files
 
-NAMES = frozenset({"a.png", "b.txt", "my report", "my chart.png", "x, y.png", "data:odd", "sub/c.png"})
+NAMES = frozenset(
+    {"a.png", "b.txt", "my report", "my chart.png", "x, y.png", "data:odd", "sub/c.png", "so……"}
+)
 
 
 def parts(text: str) -> list[str]:
@@ -60,6 +62,29 @@ def parts(text: str) -> list[str]:
         ("**MEDIA**: `a.png`", ["<a.png>"]),
         ("MEDIA:**a.png**", ["<a.png>"]),
         ("- MEDIA:a.png\n2. **MEDIA:b.txt**\n> MEDIA:my report", ["<a.png>", "<b.txt>", "<my report>"]),
+        ("\ufeffMEDIA:a.png", ["<a.png>"]),
+        ("\u3000\u00a0MEDIA:\u200ba.png\u00a0\ufeff", ["<a.png>"]),
+        ("MEDIA:a.png。", ["<a.png>"]),
+        ("MEDIA：a.png，谢谢！\nsecond", ["<a.png>", "谢谢！\nsecond"]),
+        ("MEDIA:a.png、b.txt；gone.png。", ["<a.png>", "<b.txt>", "<gone.png>"]),
+        ("MEDIA:/srv/报告，终稿.pdf，谢谢", ["</srv/报告，终稿.pdf>", "谢谢\n"]),
+        ("MEDIA:https://x.test/a.png，谢谢", ["<https://x.test/a.png>", "谢谢\n"]),
+        ("MEDIA:https://x.test/a?b=1。", ["<https://x.test/a?b=1>"]),
+        ("MEDIA:nothing。", ["<nothing>"]),
+        ('"MEDIA:a.png"', ["<a.png>"]),
+        ("(MEDIA:a.png).", ["<a.png>"]),
+        ("[MEDIA:a.png]\n<MEDIA:b.txt>", ["<a.png>", "<b.txt>"]),
+        ("（MEDIA:a.png）。", ["<a.png>"]),
+        ("(MEDIA:gone(1).png)", ["<gone(1).png>"]),
+        ("「MEDIA:a.png」\n**“MEDIA:b.txt”**", ["<a.png>", "<b.txt>"]),
+        ("~~MEDIA:a.png~~", ["<a.png>"]),
+        ("## MEDIA:a.png", ["<a.png>"]),
+        ("- [ ] MEDIA:a.png\n1. [x] `MEDIA:b.txt`", ["<a.png>", "<b.txt>"]),
+        ("MEDIA:[a](a.png)", ["<a.png>"]),
+        ("MEDIA: a.png (the chart, see b.txt).", ["<a.png>", "(the chart, see b.txt).\n"]),
+        ("MEDIA:so……", ["<so……>"]),
+        ("MEDIA: ![the chart](./a.png), [b](b.txt)。", ["<a.png>", "<b.txt>"]),
+        ("MEDIA:“my report”，《b.txt》", ["<my report>", "<b.txt>"]),
         # nothing of that name: whoever sends it says so
         ("MEDIA:", ["<>"]),
         ("MEDIA: MEDIA:, ", ["<>"]),
@@ -90,6 +115,11 @@ def test_a_line_that_names_files_is_taken_out(text: str, expected: list[str]) ->
         "**MEDIA:**\n- the press",
         "media:a.png",
         "SOCIAL MEDIA:a.png",
+        "(MEDIA:a.png) and (b.txt)",
+        "“MEDIA:a.png” sends it",
+        "[MEDIA: the press]",
+        "MEDIA: the press，等等。",
+        "#MEDIA:a.png",
     ],
 )
 def test_other_lines_stay_as_they_are(text: str) -> None:

@@ -47,6 +47,10 @@ def hidden(*pieces: str) -> str:
         "<|start_header_id|>assistant<|end_header_id|>\n\nHi<|eot_id|>",
         "<start_of_turn>model\nHi<end_of_turn>\n<start_of_turn>user\nMore!",
         "<|assistant|>\nHi<|end|>\n<|user|>\nMore!",
+        "<think>a <think>b</think> c</think>Hi",
+        "<think>a<think>b<think>c</think>d</think>e</think>\n<think>f</think>Hi",
+        "<think>\n<think>\na</think>\n\nHi",
+        "<think>They ask about the <think> tag.</think>\nHi",
     ],
 )
 def test_the_answer_is_left(text: str) -> None:
@@ -54,10 +58,36 @@ def test_the_answer_is_left(text: str) -> None:
     assert hidden(*text).strip() == "Hi"
 
 
+LONG = "word " * 200
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        (f"Sure! {ANALYSIS}a<|end|>{FINAL}Hi", "Sure! Hi"),
+        (f"Sure!{ANALYSIS}a<|end|>{FINAL}Hi", "Sure! Hi"),
+        (f"Sure!\n{ANALYSIS}a<|end|>{FINAL}Hi<|return|>", "Sure!\n\n\nHi"),
+        (f"Sure! {ANALYSIS}a", "Sure! "),
+        (f"Sure! <|start|>assistant<|message|>{LONG}\nHi", f"Sure! {LONG}\nHi"),
+        (f"{FINAL}{LONG}\nSure! {ANALYSIS}a\n{LONG}<|end|>{FINAL}Hi", f"{LONG}\nSure! Hi"),
+        ("Loading model...\n<think>a</think>\nHi", "Loading model...\n\n\nHi"),
+        (f"Loading\n  <think>\n{LONG}\n</think>\n\n<think>b</think>Hi", "Loading\n\n\nHi"),
+        (f"<think>a</think>{LONG}\n[THINK]b {LONG}[/THINK]Hi", f"{LONG}\n\n\nHi"),
+        ("Sure!\n<think>a <think>b</think> c</think>Hi", "Sure!\n\n\nHi"),
+    ],
+)
+def test_thinking_in_the_middle_of_an_answer_is_left_out(text: str, left: str) -> None:
+    assert hidden(text) == left
+    assert hidden(*text) == left
+
+
 @pytest.mark.parametrize(
     "text",
     [
         "  plain\n",
+        "It is:\n```\n<think>a</think>\n```\nand `<|channel|>analysis<|message|>`",
+        "It opens with\n<think>\nand goes on",
+        "It opens with\n<think> and ends with `</think>` in the answer",
         "`<think>` opens and `</think>` closes it",
         "```\n<think>a</think>\n```",
         "~~~\nfinal<|im_end|>\n~~~\n",
@@ -108,6 +138,7 @@ PIECES = st.sampled_from(
     [
         *(
             "<think>",
+            "\n<think>",
             "</think>",
             ANALYSIS,
             FINAL,
