@@ -41,7 +41,7 @@ def check(file: Path, *, as_json: bool, resolve: bool) -> None:
     except ConfigError as error:
         _refuse(file, error.problems, as_json=as_json)
     if loaded.unreadable:
-        _refuse(file, loaded.unreadable, as_json=as_json)
+        _refuse(file, (*loaded.causes, *loaded.unreadable), as_json=as_json)
     warnings = [*loaded.warnings, *not_installed(loaded.config)]
     variables = _variables_of_agent(loaded.config)
     if as_json:

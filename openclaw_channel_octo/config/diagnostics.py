@@ -38,6 +38,7 @@ class Findings:
     def __init__(self) -> None:
         self.problems: list[str] = []
         self.warnings: list[str] = []
+        self.causes: list[str] = []
         self._excused: set[str] = set()
 
     def problem(self, path: str, text: str) -> None:
@@ -54,9 +55,17 @@ class Findings:
         """Record no further mistake at ``path`` and below: what was to stand there could not be read."""
         self._excused.add(path)
 
-    def warn(self, path: str, text: str) -> None:
-        """Record something at ``path`` the operator should know, but that stops nothing."""
+    def warn(self, path: str, text: str, *, cause: bool = False) -> None:
+        """Record something at ``path`` the operator should know, but that stops nothing.
+
+        Args:
+            path: where it stands.
+            text: what it is.
+            cause: whether mistakes may follow from it: it is told with them as well.
+        """
         self.warnings.append(sentence(path, text))
+        if cause:
+            self.causes.append(self.warnings[-1])
 
     def is_object(self, raw: object, path: str) -> TypeGuard[Mapping[str, Any]]:
         """Return whether ``raw`` is a JSON object, recording a mistake where it is not."""

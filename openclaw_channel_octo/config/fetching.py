@@ -4,6 +4,7 @@ import errno
 import os
 import stat
 import subprocess
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -60,23 +61,29 @@ def is_open_to_others(mode: int) -> bool:
 
 
 def text_of(file: Path, most: int) -> tuple[str, int]:
-    """Return the text of a regular file, without a byte order mark, and its mode.
+    """Return the text of a regular file, UTF-8 or UTF-16 by its byte order mark, without that, and its mode.
 
     Args:
         file: the file.
         most: most bytes it may have.
 
     Raises:
-        UnreadableError: it cannot be read, is too large, no regular file or no UTF-8 text.
+        UnreadableError: it cannot be read, is too large, no regular file or no such text.
     """
     try:
         content, mode = read_regular(file, most)
-        return content.decode("utf-8-sig"), mode
     except OSError as error:
-        reason = f"cannot be read: {error.strerror}"
+        raise UnreadableError(f"cannot be read: {error.strerror}") from None
     except ValueError:
-        reason = "has no valid name or is no UTF-8 text"
-    raise UnreadableError(reason)
+        raise UnreadableError("cannot be read: nothing can have that name") from None
+    try:
+        text = content.decode("utf-16" if content.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) else "utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise UnreadableError(f"is no UTF-8 text: line {line} holds other bytes") from None
+    if "\0" in text:
+        raise UnreadableError("is no UTF-8 text: it holds zero bytes, as UTF-16 does; save it as UTF-8")
+    return text, mode
 
 
 def output_of(

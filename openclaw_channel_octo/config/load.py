@@ -50,11 +50,13 @@ class Loaded(Struct, frozen=True, kw_only=True):
         config: the configuration.
         warnings: what the operator should know, one sentence each, none of them holding a secret.
         unreadable: why the tokens of some accounts that are on cannot be read now; another account's can.
+        causes: those of the warnings that may be why.
     """
 
     config: OctoConfig
     warnings: tuple[str, ...]
     unreadable: tuple[str, ...] = ()
+    causes: tuple[str, ...] = ()
 
 
 def load_config(
@@ -139,7 +141,7 @@ def parse_host(
     gateway, around = _gateway(mapping, _withholding(around, read_variables(mapping)), findings)
     host = _read_host(_plain(mapping.get("host", {}), around.env), gateway, around, findings)
     if findings.problems or host is None:
-        raise ConfigError(*findings.problems)
+        raise ConfigError(*findings.causes, *findings.problems)
     return _without(host, around.withheld)
 
 
@@ -186,14 +188,16 @@ def _parsed(raw: object, around: SecretContext, findings: Findings, only: Collec
     on = [bot for bot in accounts.values() if bot.enabled]
     unreadable = tuple(bot.token_problem for bot in on if bot.token_problem)
     if findings.problems or host is None or (on and len(unreadable) == len(on)):
-        raise ConfigError(*findings.problems, *unreadable)
+        raise ConfigError(*findings.causes, *findings.problems, *unreadable)
     if not on:
         findings.warn(CHANNEL_PATH, "no account is on: nothing would run")
     config = OctoConfig(host=host, accounts=accounts, metrics=metrics)
     secrets = (secret.get_secret_value() for secret in config.secrets())
     host = _without(host, with_same_value(around.env, around.withheld, secrets))
     config = config.model_copy(update={"host": host})
-    return Loaded(config=config, warnings=tuple(findings.warnings), unreadable=unreadable)
+    return Loaded(
+        config=config, warnings=tuple(findings.warnings), unreadable=unreadable, causes=tuple(findings.causes)
+    )
 
 
 def _without(host: _Host, names: frozenset[str]) -> _Host:
@@ -230,6 +234,7 @@ def _gateway(
         found = None
     findings.problems += [f"{file}: {problem}" for problem in about_file.problems]
     findings.warnings += [f"{file}: {warning}" for warning in about_file.warnings]
+    findings.causes += [f"{file}: {cause}" for cause in about_file.causes]
     if found is None:
         findings.excuse(CHANNEL_PATH)  # what is missing here may stand there
         return None, around

@@ -23,6 +23,11 @@ _PROGRAM_LIMIT_S = 10.0
 _LARGEST_SECRET = 64 * 1024
 _SHORTHAND = re.compile(r"\$([A-Z][A-Z0-9_]{0,127})")
 """A gateway's other way to name a variable, where a secret is expected."""
+_MISWRITTEN = re.compile(
+    r"\$\{.*|\$\(.*\)|\$env:\w+|\$[a-z]\w*_\w+|%[A-Za-z_]\w*%|\{\{.*\}\}", re.DOTALL | re.IGNORECASE
+)
+_ESCAPED = re.compile(r"\$\{[A-Z_][A-Z0-9_]*\}")
+"""What is left of ``$${NAME}``: the text is meant as it stands."""
 
 
 class SecretContext(SecretStruct, frozen=True, kw_only=True):
@@ -179,6 +184,11 @@ def _text(raw: str, path: str, findings: Findings) -> _Ref | str | None:
         return findings.validate(_EnvRef, {"source": "env", "id": variable}, path)
     if unset := unset_in(raw):
         raise UnreadableError(not_set(*unset))
+    if _MISWRITTEN.fullmatch(raw) and not _ESCAPED.fullmatch(raw):
+        raise _UnusableError(
+            'looks like a variable: only "${NAME}" and "$NAME" are read, in upper case and without a default; '
+            'a secret that looks so is given by {"source": "env"} or {"source": "file"}'
+        )
     return str(raw)
 
 

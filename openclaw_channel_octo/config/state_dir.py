@@ -65,5 +65,5 @@ def state_dir_in(path: Path, env: Mapping[str, str] = os.environ) -> Path:
         found = findings.validate(HostConfig, {"stateDir": state_dir_of(block, around)}, "host")
     wrong = [problem for problem in findings.problems if problem.startswith("host")]
     if found is None or wrong:
-        raise ConfigError(*wrong)
+        raise ConfigError(*findings.causes, *wrong)
     return found.state_dir

@@ -209,7 +209,7 @@ def _dotenv(file: Path, findings: Findings, *, private: bool = False) -> dict[st
     try:
         text, mode = text_of(file, _LARGEST_DOTENV)
     except UnreadableError as error:
-        findings.warn("", f"{file} {error}: its variables are missing")
+        findings.warn("", f"{file} {error}: its variables are missing", cause=True)
         return {}
     found = dict(_entries(text.replace("\r\n", "\n").replace("\r", "\n")))
     if private and is_open_to_others(mode) and any(map(looks_secret, found)):

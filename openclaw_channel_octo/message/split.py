@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import islice, takewhile
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from openclaw_channel_octo.message.tables import Table, begins_block, quote_mark, tables
 from openclaw_channel_octo.message.text import utf16_length, well_formed
@@ -36,11 +37,25 @@ _REGIONAL = "".join(map(chr, range(0x1F1E6, 0x1F200)))
 
 
 class _Fence(Struct, frozen=True, kw_only=True):
-    """A code fence: its whole first line, the line that closes it, and how far it stands in."""
+    """A code fence: its whole first line, the line that closes it, and how far it stands in.
+
+    ``mark`` is that of the quote it stands in, ``rest_of`` the same where a window begins with the rest of a line.
+    """
 
     opening: str
     closing: str
     indent: int
+    mark: str
+    rest_of: str = ""
+
+    def left_by(self, line: str) -> bool:
+        """Return whether a line is outside of the quote, which ends the code as well."""
+        return quote_mark(line).count(">") < self.mark.count(">")
+
+    def mark_of(self, line: str) -> str:
+        """Return the mark of the quote at the start of a line of code; what stands behind it is code."""
+        found = re.match(rf"(?:[ ]{{0,3}}>[ ]?){{{self.mark.count('>')}}}", line)
+        return found[0] if found else ""
 
 
 class _Line(Struct, frozen=True, kw_only=True):
@@ -64,8 +79,9 @@ def split_reply(text: str, limit: int = 3500) -> list[str]:
         text: the answer, Markdown.
         limit: longest message in UTF-16 units.
 
-    A code fence open at a cut is closed there and opened again in the next message; one that the writer left
-    open is closed at the end. A fence line that leaves too little of a message to its code counts as plain text.
+    A code fence open at a cut is closed there and opened again in the next message, in a quote with its ``>``; one
+    that the writer left open is closed at the end. A fence line that leaves too little of a message to its code counts
+    as plain text.
     A table that is cut goes on below its header again, unless that takes more than half a message; a line of a quote
     that is cut goes on with its ``>``. No line is cut where its rest would begin a list, a heading or a quote, if there
     is another place; where an item of a numbered list goes on, a blank line stands before the next one. Only white
@@ -84,7 +100,9 @@ def split_reply(text: str, limit: int = 3500) -> list[str]:
     while start < len(whole):
         while found and found[0].end <= start:
             found.popleft()
-        reopened = f"{fence.opening}\n" if fence else _repeated(whole, line, start, found, limit)
+        reopened = (
+            f"{fence.opening}\n{fence.rest_of}" if fence else _repeated(whole, line, start, found, limit)
+        )
         in_item = in_item and not begins_block(whole, start)
         room = limit - utf16_length(reopened) - in_item
         window = whole[start : start + room + 1]  # a character takes at least one unit
@@ -96,7 +114,12 @@ def split_reply(text: str, limit: int = 3500) -> list[str]:
             chunks.append(reopened + (_apart(body) if in_item else body) + _closing(fence))
         after = _skip(_BLANK_LINES, whole, start + end)
         in_item = fence is None and _ends_in_item(whole[start:after], in_item)
+        gap = whole[start + end : after]
         start, line = after, whole.rfind("\n", start, after) + 1 or line
+        if fence and fence.mark and ("\n\n" in gap or fence.left_by(whole[line : line + limit])):
+            fence = None
+        if fence:
+            fence = replace(fence, rest_of=fence.mark if start > line else "")
     return chunks
 
 
@@ -188,9 +211,10 @@ def _cut(
 
 def _lines(window: str, fence: _Fence | None, limit: int) -> Iterator[_Line]:
     start, units = 0, 0
+    rest_of = fence.rest_of if fence else ""
     for text in window.split("\n"):
         visible = text.rstrip()
-        after = _fence_after(visible, fence, limit)
+        after = _fence_after(visible if start else rest_of + visible, fence, limit)
         yield _Line(
             start=start,
             end=start + len(text),
@@ -208,16 +232,19 @@ def _fence_after(line: str, fence: _Fence | None, limit: int) -> _Fence | None:
 
     As in CommonMark, but fences may stand in deeper, as they do inside nested lists.
     """
-    match = _FENCE.fullmatch(line)
+    if fence is not None and fence.left_by(line):
+        fence = None
+    mark = quote_mark(line) if fence is None else fence.mark_of(line)
+    match = _FENCE.fullmatch(line, len(mark))
     if match is None:
         return fence
     indent, marker, info = match.groups()
     if fence is None:
-        opened = _Fence(opening=line, closing=indent + marker, indent=len(indent))
-        taken = utf16_length(line) + utf16_length(opened.closing) + len("\n\n")
+        opened = _Fence(opening=line, closing=mark + indent + marker, indent=len(indent), mark=mark)
+        taken = utf16_length(line) + utf16_length(opened.closing) + len(mark) + len("\n\n")
         return None if ("`" in marker and "`" in info) or taken > limit - limit // _LEAST_ROOM else opened
     closes = (
-        marker.startswith(fence.closing.strip())
+        marker.startswith(fence.closing[len(fence.mark) :].strip())
         and not info.strip()
         and len(indent) <= max(_TOP_LEVEL_INDENT, fence.indent)
     )
@@ -242,14 +269,19 @@ def _cut_inside(window: str, line: _Line, limit: int, room: int, ahead: str) -> 
     end = len(window.encode("utf-16-le")[: 2 * units].decode("utf-16-le", "ignore"))
     if end <= line.start:
         return end, line.before
+    rest_of = line.before.rest_of if line.before and not line.start else ""
+    mark = line.before.mark_of(window[line.start : end]) if line.before and not rest_of else ""
+    floor = line.start + len(mark)
     breaks = (line.start + match.start() for match in _WORD_END.finditer(window[line.start : end + 1]))
-    visible = end - len(window[line.start : end].lstrip())
+    visible = end - len(window[floor:end].lstrip())
     words = [at for at in breaks if visible < at <= end]
     if line.before is None:
         words = _within_text(window + ahead, words) or words
     end = words[-1] if words else _cluster_start(window, line.start, end)
     shortened = window[line.start : end].rstrip()
-    fence = _fence_after(shortened, line.before, limit) if line.before else None  # cut short, code may end it
+    fence = (
+        _fence_after(rest_of + shortened, line.before, limit) if line.before else None
+    )  # cut short, code may end it
     return _skip(_SPACES, window, end), fence
 
 

@@ -39,6 +39,31 @@ def test_an_unset_variable_is_named(problems: Problems) -> None:
     assert problem == "channels.octo.botToken: the environment variable OCTO_TOKEN is not set"
 
 
+@pytest.mark.parametrize(
+    "written",
+    [
+        "${OCTO_TOKEN",
+        "${octo_token}",
+        "${PLANTED:-bf_PLANTED}",
+        "${ OCTO_TOKEN }",
+        "$octo_token",
+        "$(cat PLANTED)",
+        "$env:OCTO_TOKEN",
+        "%OCTO_TOKEN%",
+        "{{ octo_token }}",
+    ],
+)
+def test_what_looks_like_a_variable_and_is_none_is_no_secret(problems: Problems, written: str) -> None:
+    (problem,) = problems({"botToken": written}, env={"OCTO_TOKEN": TOKEN})
+    assert problem.startswith('channels.octo.botToken: looks like a variable: only "${NAME}" and "$NAME" are')
+    assert "PLANTED" not in problem
+
+
+def test_a_secret_may_be_the_name_of_a_variable_where_that_is_said(parse: Parse) -> None:
+    assert token_of(parse({"botToken": "$${OCTO_TOKEN}"})) == "${OCTO_TOKEN}"
+    assert token_of(parse({"botToken": "${OCTO}"}, env={"OCTO": "${octo}"})) == "${octo}"
+
+
 def test_a_variable_name_that_cannot_be_one_is_refused_unseen(problems: Problems) -> None:
     (problem,) = problems({"botToken": {"source": "env", "id": "PLANTED-sk-value"}})
     assert problem.startswith("channels.octo.botToken.id: must be the name of an environment variable")

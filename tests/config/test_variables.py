@@ -178,13 +178,42 @@ def test_any_text_is_read_as_a_file_of_variables(tmp_path_factory: pytest.TempPa
     assert all(name.isidentifier() for name in beside(folder, {}, Findings()))
 
 
-def test_a_file_of_variables_that_cannot_be_read_is_remarked_upon(tmp_path: Path) -> None:
-    (tmp_path / ".env").mkdir()
-    findings = Findings()
-    assert beside(tmp_path, {"A": "1"}, findings) == {"A": "1"}
-    assert findings.warnings == [
-        f"{tmp_path}/.env cannot be read: it is a folder, not a regular file: its variables are missing"
-    ]
+@pytest.mark.parametrize(
+    ("content", "wrong"),
+    [
+        (None, "cannot be read: it is a folder, not a regular file"),
+        (b"A=2\n\xff=1\n", "is no UTF-8 text: line 2 holds other bytes"),
+        ("A=2".encode("utf-16")[:-1], "is no UTF-8 text: line 1 holds other bytes"),
+        (
+            "A=2".encode("utf-16-le"),
+            "is no UTF-8 text: it holds zero bytes, as UTF-16 does; save it as UTF-8",
+        ),
+    ],
+)
+def test_a_file_of_variables_that_cannot_be_read_is_told_with_and_without_mistakes(
+    tmp_path: Path, content: bytes | None, wrong: str
+) -> None:
+    file = tmp_path / ".env"
+    if content is None:
+        file.mkdir()
+    else:
+        file.write_bytes(content)
+    told = f"{file} {wrong}: its variables are missing"
+    assert told in loaded(tmp_path, {"botToken": TOKEN}, {}).warnings
+    unset = "the environment variable OCTO is not set"
+    with pytest.raises(ConfigError) as caught:
+        loaded(tmp_path, {"botToken": "${OCTO}"}, {})
+    assert caught.value.problems == (told, f"channels.octo.botToken: {unset}")
+    bots = {"a": {"botToken": "${OCTO}"}, "b": {"botToken": TOKEN}}
+    some = loaded(tmp_path, {"accounts": bots}, {})
+    assert (some.causes, some.unreadable) == ((told,), (f"channels.octo.accounts.a.botToken: {unset}",))
+
+
+@pytest.mark.parametrize("mark", [b"\xff\xfe", b"\xfe\xff", b"\xef\xbb\xbf"])
+def test_a_file_of_variables_is_read_by_its_byte_order_mark(tmp_path: Path, mark: bytes) -> None:
+    kind = {b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}.get(mark, "utf-8")
+    (tmp_path / ".env").write_bytes(mark + "NAME=小助手\r\nB=2\r\n".encode(kind))
+    assert beside(tmp_path, {}, Findings()) == {"NAME": "小助手", "B": "2"}
 
 
 def loaded(folder: Path, octo: Any, env: Mapping[str, str], openclaw: Any = None) -> Loaded:

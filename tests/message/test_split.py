@@ -179,6 +179,41 @@ def test_fence_inside_a_list_keeps_its_indentation() -> None:
     assert split_reply(text, 44)[-1] == "    ```sh\n    second command\n    ```\n2. done"
 
 
+def test_fence_inside_a_quote_is_closed_and_opened_again_in_the_quote() -> None:
+    text = "> ```py\n" + "\n".join(f"> line {n}" for n in range(4)) + f"\n> {'x' * 40}\n> ```\n> end"
+    assert split_reply(text, 48) == [
+        "> ```py\n> line 0\n> line 1\n> line 2\n> ```",
+        "> ```py\n> line 3\n> ```",
+        f"> ```py\n> {'x' * 32}\n> ```",
+        f"> ```py\n> {'x' * 8}\n> ```\n> end",
+    ]
+
+
+@settings(max_examples=200)
+@given(
+    st.lists(PROSE | st.sampled_from(["", "    x = 1", "> ``` y", "``"]), max_size=8),
+    st.sampled_from(["> ", ">", " > > "]),
+    st.sampled_from(["```", "~~~"]),
+    st.integers(40, 120),
+)
+def test_code_in_a_quote_stays_code_in_a_quote(body: list[str], mark: str, fence: str, limit: int) -> None:
+    text = "\n".join(f"{mark}{line}" for line in [f"{fence}py", *body, fence])
+    chunks = split_reply(text, limit)
+    assert all(utf16_length(chunk) <= limit for chunk in chunks)
+    for chunk in chunks:
+        lines = chunk.split("\n")
+        assert (lines[0], lines[-1]) == (f"{mark}{fence}py", f"{mark}{fence}")
+        assert all(line.startswith(mark.rstrip()) for line in lines)
+
+
+@pytest.mark.parametrize("gap", ["\n", "\n\n"])
+def test_a_fence_left_open_in_a_quote_ends_with_the_quote(gap: str) -> None:
+    text = f"> ```\n> {'x' * 20}{gap}{'word ' * 12}word\n> q"
+    first, *others = split_reply(text, 40)
+    assert first.startswith("> ```\n> xxx")
+    assert not any("`" in chunk for chunk in others)
+
+
 def test_fence_left_open_by_the_writer_is_closed() -> None:
     assert split_reply("```py\nx = 1") == ["```py\nx = 1\n```"]
 

@@ -95,8 +95,8 @@ class Commands(Struct, frozen=True, kw_only=True):
         return "\n".join(line for command, line in lines.items() if self._may(row, command))
 
     def can_stop(self, session_key: str) -> bool:
-        """Return whether a message of the session is worked on."""
-        return self.underway.in_session(session_key) is not None
+        """Return whether a message of the session is worked on, or will be before one that comes now."""
+        return self.underway.in_session(session_key) is not None or self.lanes.depth(session_key) > 0
 
     def _may(self, row: InboundRow, command: str) -> bool:
         """Return whether the sender of a message may command that there."""

@@ -134,14 +134,15 @@ async def test_a_stop_word_whose_answer_a_kill_cut_off_is_a_command_after_the_re
     assert rig.said().count("Stopping.") + rig.said().count("Nothing is running here.") == 1
 
 
-async def test_a_stop_word_that_waited_for_a_restart_is_for_the_agent(rig: Rig) -> None:
+async def test_a_stop_word_said_while_the_bot_is_away_stops_the_turn_that_would_run_again(rig: Rig) -> None:
     await rig.start_with(ScriptedHost([Accepted("r"), HANG, Final("never")]))
     running = await rig.under_way("long job")
     await rig.stop()
-    waited = await rig.mention("stop")
-    host = await rig.start_with(ScriptedHost())
-    await rig.until_answered(running, waited)
-    assert [turn.text for turn in host.turns] == ["@Helper long job", "@Helper stop"]
+    word = await rig.mention("stop")
+    host = await rig.start_with(ScriptedHost([Accepted("r"), HANG, Final("never")]))
+    await rig.until_answered(word)
+    assert await rig.until_row(running, "notified") == "stopped by a person"
+    assert "@Helper stop" not in [turn.text for turn in host.turns]
 
 
 async def test_nothing_to_stop_is_said(rig: Rig, host: ScriptedHost) -> None:

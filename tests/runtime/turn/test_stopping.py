@@ -151,6 +151,19 @@ async def test_what_an_earlier_process_had_left_to_send_is_stopped_too(rig: Rig)
     assert sorted(rig.said()[2:]) == sorted([STOPPING, STOPPED])
 
 
+@pytest.mark.parametrize("word", ["停止", "/stop"])
+async def test_a_word_said_while_the_bot_is_away_stops_what_is_left_to_send(rig: Rig, word: str) -> None:
+    message_id = await posting(rig, Final(ANSWER), fault=Hang())
+    await rig.stop()
+    stop_id = await rig.mention(word)
+    rig.octo.fail_next("sendMessage", Slow(0.05), times=None)
+    again = await rig.start_with(ScriptedHost(), replyChunk=100)
+    await rig.until_row(stop_id, "answered")
+    assert await rig.until_row(message_id, "notified") == "stopped by a person"
+    assert {STOPPING, STOPPED} <= set(rig.said())
+    assert again.turns == []
+
+
 async def test_an_agent_whose_message_waits_to_be_sent_is_told_that_it_was_stopped(rig: Rig) -> None:
     asked = await ask(rig, ANN)
     rig.octo.fail_next("sendMessage", RateLimit(60))
