@@ -8,10 +8,9 @@ import secrets
 import shutil
 import signal
 import socket
-import sqlite3
 import tempfile
 from collections.abc import Mapping
-from contextlib import closing, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -133,23 +132,6 @@ class RealGateway:
         _kill_group(process.pid)
         if code != 0:
             raise GatewayFailed(f"openclaw {arguments[0]} ended with code {code}\n{self.log_tail()}")
-
-    def give_up(self, session_key: str) -> None:
-        """Write into a session, while 2026.9.6 is stopped, that three recoveries after restarts came to nothing."""
-        database = self.state_dir / "agents" / "main" / "agent" / "openclaw-agent.sqlite"
-        given_up = {
-            "cycleId": "cycle-1",
-            "revision": 4,
-            "chargedAttempts": 3,
-            "tombstone": {"reason": "exhausted"},
-        }
-        with closing(sqlite3.connect(database)) as connection, connection:
-            changed = connection.execute(
-                "UPDATE session_nodes SET status = 'failed', entry_json = "
-                "json_set(entry_json, '$.status', 'failed', '$.mainRestartRecovery', json(?)) WHERE session_key = ?",
-                (json.dumps(given_up), session_key),
-            )
-            assert changed.rowcount == 1
 
     def log_tail(self, lines: int = _TAIL_LINES) -> str:
         """Return the last lines it printed."""

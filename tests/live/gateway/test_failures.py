@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.live.gateway.deployment import BUDGET_S, Cell, Deployment, deployed
-from tests.live.gateway.install import BEFORE_THE_FIX, CURRENT, VERSIONS, CannotInstall
+from tests.live.gateway.install import BEFORE_THE_FIX, VERSIONS, CannotInstall
 from tests.live.gateway.table import record
 from tests.runtime.rig import RESTART
 
@@ -229,20 +229,6 @@ TOGETHER = (
 """Happen side by side in one gateway; a turn may take 20 s."""
 
 
-async def given_up(deployment: Deployment, cell: Cell) -> None:
-    await cell.mention("hello")
-    assert await cell.until(1) == [answer_to("hello")]
-    await deployment.gateway.kill()
-    deployment.gateway.give_up(cell.session_key)
-    await deployment.gateway.start()
-    await and_then(cell, restart=True)
-    before = len(deployment.model.requests)
-    await cell.mention("still there?")
-    assert (await cell.until(4))[-1] == answer_to("still there?")
-    (asked,) = deployment.model.requests[before:]
-    assert "hello" in str(asked.messages)
-
-
 ONE_BY_ONE = (
     Case("somebody aborts the run in the gateway", aborted_elsewhere),
     Case("the plugin is stopped and started during a turn", plugin_restarted),
@@ -251,9 +237,6 @@ ONE_BY_ONE = (
     Case("the gateway is stopped during a turn and started again, a mention meanwhile", stopped_gently),
 )
 """Each needs the gateway for itself; a turn may take 120 s."""
-
-CURRENT_ONLY = (Case("the gateway has given up the session after restarts", given_up),)
-"""Likewise, where the gateway has such a state."""
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -269,7 +252,7 @@ async def test_every_failure_ends_in_one_answer_or_one_notice_and_the_next_menti
             await asyncio.gather(*(played(slots, case, deployment, cell) for case, cell in cells))
             await deployment.stop()
             await deployment.start(timeout_s=LONG_S)
-            for case in (*ONE_BY_ONE, *(CURRENT_ONLY if version == CURRENT else ())):
+            for case in ONE_BY_ONE:
                 cells.append((case, Cell(deployment)))
                 await case.play(deployment, cells[-1][1])
             record(version, [(case.title, cell.seen) for case, cell in cells])
