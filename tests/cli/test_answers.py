@@ -35,7 +35,7 @@ async def test_stop_ends_an_answer_between_two_of_its_messages_also_over_a_kill(
     rig: Rig, start: Start
 ) -> None:
     config = rig.config(agent=python_agent("print('a line of text\\n\\n' * 60)"), replyChunk=100)
-    rig.octo.fail_next("sendMessage", Slow(0.3), times=None)
+    rig.octo.fail_next("sendMessage", Slow(1.0), times=None)
     process = await start(config)
     message_id = await rig.mention("go")
     await rig.until_said(2)
