@@ -76,9 +76,7 @@ async def test_dead_letters_come_with_their_reasons_and_a_command_that_can_be_pa
     assert f"{dead}: will be answered" in call(*shlex.split(command[1])).output
 
 
-@pytest.mark.parametrize(
-    "words", ["journal list", "journal audit", "journal bury 1", "pairing list", "pairing approve X"]
-)
+@pytest.mark.parametrize("words", ["journal list", "journal audit", "journal bury 1"])
 async def test_an_account_that_the_journal_does_not_know_is_told_with_those_it_knows(
     rig: Rig, words: str
 ) -> None:
