@@ -286,6 +286,7 @@ async def test_settings_of_a_configured_agent_hold(tmp_path: Path) -> None:
     config = parse_config({**CONFIGURED, "host": host}, base=tmp_path, env={}).config
     async with opened(configured(config, tmp_path)) as page:
         await page.ask("one", until="<think>hm</think>Hi")
+        assert page.said() == ["<think>hm</think>Hi"]
 
 
 def test_a_gateways_bot_or_one_that_is_off_cannot_be_played_with(tmp_path: Path) -> None:

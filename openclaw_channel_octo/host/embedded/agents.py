@@ -19,10 +19,12 @@ from openclaw_channel_octo.values import SecretStruct
 
 __all__ = [
     "MAX_OUTPUT",
+    "PART_END",
     "Agent",
     "AgentError",
     "AnswerCut",
     "EchoAgent",
+    "PartEnd",
     "Prompt",
     "StartedAgent",
     "fit_to_show",
@@ -106,6 +108,19 @@ class Prompt(SecretStruct, frozen=True, kw_only=True):
     ticket: str = ""
 
 
+class PartEnd(str):
+    """See `PART_END`."""
+
+    __slots__ = ()
+
+
+PART_END = PartEnd()
+"""A piece between two parts of an answer that stand apart, such as what a model says before and after it calls tools.
+
+An empty line divides them, and thinking in front of each is left out.
+"""
+
+
 class Agent(Protocol):
     """Answers prompts.
 
@@ -116,7 +131,7 @@ class Agent(Protocol):
     """
 
     def reply(self, prompt: Prompt) -> AsyncIterator[str]:
-        """Yield the answer in pieces; an empty piece is a sign of life and nothing more.
+        """Yield the answer in pieces, `PART_END` between its parts; an empty piece is a sign of life and nothing more.
 
         The iteration is cancelled when the run is stopped or outlives its budget; whatever was started for
         it has to be ended then. Raises `AgentError` when there is no answer or no end to it, and `AnswerCut` behind

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from pydantic import SecretStr
 
 from openclaw_channel_octo.host.base import ChatTool, ChatTools
-from openclaw_channel_octo.host.embedded.agents import AgentError, AnswerCut, Prompt, without_quotes
+from openclaw_channel_octo.host.embedded.agents import PART_END, AgentError, AnswerCut, Prompt, without_quotes
 from openclaw_channel_octo.host.embedded.openai_client import EndpointError, ModelEndpoint, Piece
 from openclaw_channel_octo.host.embedded.openai_messages import messages_of, pictures_of
 from openclaw_channel_octo.host.embedded.openai_refusals import Refusal, refusal_of
@@ -113,24 +113,17 @@ class OpenAIAgent:
         tools = self._tools if self._acts and prompt.ticket else None
         ask = _Ask(len(prompt.history), pictures=pictures, tools=tools is not None)
         done: list[dict[str, Any]] = []
-        rounds, gap = 0, ""
+        rounds = 0
         while True:
             said, thinking, spoke = ModelRound(), ThinkingFilter(), False
             request = self._request(prompt, ask, done, last=rounds == self._tool_rounds)
             try:
                 async with aclosing(self._endpoint.pieces(request)) as pieces:
                     async for piece in pieces:
-                        shown = thinking.feed(piece.text)
-                        said.add(replace(piece, text=shown))
-                        # the host takes the thinking of the first round out, in front of the answer
-                        text = shown if rounds else piece.text
-                        yield gap + text if text else ""
-                        gap, spoke = "" if text else gap, spoke or bool(text)
-                rest = thinking.end()
-                said.add(Piece(text=rest))
-                if rounds and rest:
-                    yield gap + rest
-                    gap, spoke = "", True
+                        said.add(replace(piece, text=thinking.feed(piece.text)))
+                        spoke = spoke or bool(piece.text)
+                        yield piece.text
+                said.add(Piece(text=thinking.end()))
             except EndpointError as error:
                 lighter = None if spoke else _lighter(ask, prompt, error, done)
                 if lighter is None:
@@ -143,7 +136,7 @@ class OpenAIAgent:
                 return
             done += await said.carried_out(tools, prompt.ticket)
             rounds += 1
-            gap = gap or ("\n\n" if spoke else "")
+            yield PART_END
 
     def _request(
         self, prompt: Prompt, ask: _Ask, done: Sequence[Mapping[str, Any]], *, last: bool

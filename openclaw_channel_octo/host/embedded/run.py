@@ -4,6 +4,7 @@ import asyncio
 import logging
 
 from openclaw_channel_octo.host.base import Delta, Turn, TurnEvent
+from openclaw_channel_octo.host.embedded.agents import PartEnd
 from openclaw_channel_octo.message.thinking import ThinkingFilter
 from openclaw_channel_octo.session.status import Status
 
@@ -31,6 +32,7 @@ class Run:
         self.stopped: asyncio.Future[Status] = asyncio.get_running_loop().create_future()
         self._thinking = thinking
         self._pieces: list[str] = []
+        self._stands_apart = False
 
     @property
     def written(self) -> str:
@@ -42,10 +44,15 @@ class Run:
         if self.stopped.done():
             return
         self.last_progress_at = now_ms
+        if isinstance(piece, PartEnd):
+            self.close()
+            self._thinking = ThinkingFilter() if self._thinking else None
+            self._stands_apart = bool(self._pieces)
+            return
         self._write(self._thinking.feed(piece) if self._thinking else piece)
 
     def close(self) -> None:
-        """Take nothing more: what was held back, because thinking could have followed, is part of the answer."""
+        """End a part of the answer: what was held back, because thinking could have followed, belongs to it."""
         if self._thinking is None:
             return
         self._write(self._thinking.end())
@@ -53,6 +60,8 @@ class Run:
             logger.warning("run %s ended inside its thinking, which nobody is shown", self.turn.run_id)
 
     def _write(self, text: str) -> None:
+        if self._stands_apart and (text := text.lstrip()):
+            text, self._stands_apart = f"\n\n{text}", False
         if text:
             self._pieces.append(text)
             self.events.put_nowait(Delta(text))

@@ -10,6 +10,9 @@ from pydantic import SecretStr
 
 from openclaw_channel_octo.host.embedded.agents import AgentError, Prompt
 from openclaw_channel_octo.host.embedded.openai import OpenAIAgent
+from openclaw_channel_octo.host.embedded.run import Run
+from openclaw_channel_octo.message.thinking import ThinkingFilter
+from tests.host.turns import a_turn
 
 KEY = "sk-very-secret"
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -70,7 +73,12 @@ def prompt(text: str = "hello", **fields: Any) -> Prompt:
 
 
 async def answer(agent: OpenAIAgent, asked: Prompt | None = None) -> str:
-    return "".join([text async for text in agent.reply(asked or prompt())])
+    """Return what the host makes of an answer."""
+    run = Run(a_turn(), 0, ThinkingFilter())
+    async for part in agent.reply(asked or prompt()):
+        run.take(part, 0)
+    run.close()
+    return run.written
 
 
 async def collect(agent: OpenAIAgent, asked: Prompt, pieces: list[str]) -> None:

@@ -26,7 +26,14 @@ from openclaw_channel_octo.host.base import (
     TurnEvent,
 )
 from openclaw_channel_octo.host.embedded import host as host_module
-from openclaw_channel_octo.host.embedded.agents import Agent, AgentError, AnswerCut, EchoAgent, Prompt
+from openclaw_channel_octo.host.embedded.agents import (
+    PART_END,
+    Agent,
+    AgentError,
+    AnswerCut,
+    EchoAgent,
+    Prompt,
+)
 from openclaw_channel_octo.host.embedded.command import CommandAgent
 from openclaw_channel_octo.host.embedded.host import EmbeddedHost
 from openclaw_channel_octo.host.embedded.transcript import Message
@@ -235,6 +242,22 @@ async def test_what_an_agent_thinks_is_neither_told_nor_remembered(
     ]
     await events(host, turn("run-2"))
     assert [message.text for message in agent.prompts[1].history] == ["hello", "The answer"]
+
+
+@pytest.mark.parametrize(
+    ("pieces", "said"),
+    [
+        (("<think>a</think>First.", PART_END, "<think>b", "</think>Second."), "First.\n\nSecond."),
+        (("<think>never closed", PART_END, "Second."), "Second."),
+        (("First.", PART_END, PART_END, "", "\n", "Second."), "First.\n\nSecond."),
+        (("First.", PART_END), "First."),
+    ],
+)
+async def test_parts_of_an_answer_stand_apart_and_thinking_in_front_of_each_is_left_out(
+    make_host: MakeHost, pieces: tuple[str, ...], said: str
+) -> None:
+    host = await make_host(Thinking(*pieces))
+    assert (await events(host, turn("run-1")))[-1] == Final(said)
 
 
 async def test_an_agent_that_ends_inside_its_thinking_has_no_answer_and_the_log_says_why(

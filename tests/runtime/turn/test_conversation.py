@@ -275,6 +275,7 @@ async def test_who_mentions_somebody_else_is_not_answered_by_the_bot_which_hears
 async def test_a_bot_may_be_told_to_answer_what_mentions_others_too(rig: Rig) -> None:
     await rig.start_with(ScriptedHost(), requireMention=False, answerOthersMentions=True)
     await rig.until_row(await rig.octo.say(ANN, rig.group, "can you look?", mention=[BEN]), "answered")
+    assert rig.said() == ["echo: @Ben can you look?"]
 
 
 async def test_a_group_that_agreed_is_answered_without_a_mention_and_heard_when_it_changes_its_mind(
