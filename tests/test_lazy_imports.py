@@ -25,6 +25,7 @@ OFFER = (
 )
 CHANNEL = "import openclaw_channel_octo.runtime.channel"
 HELP = "from openclaw_channel_octo.cli import main; main(['--help'])"
+VERSION = "from openclaw_channel_octo.cli import main; main(['--version'])"
 
 CHANNEL_LIBRARIES = {
     *("asyncio", "cryptography", "msgspec", "pydantic", "sqlite3", "ssl", "websockets", "yarl"),
@@ -38,7 +39,8 @@ LIBRARIES: dict[str, set[str]] = {
     "import openclaw_channel_octo.config.load": {"msgspec", "pydantic"},
     OFFER: {"asyncio", "msgspec", "pluggy", "pydantic", "ssl"},
     CHANNEL: CHANNEL_LIBRARIES,
-    HELP: CHANNEL_LIBRARIES | {"click", "msgpack", "pluggy"},
+    VERSION: {"click"},
+    HELP: {"click", "msgspec", "pluggy"},
 }
 """By statement: what of `WATCHED` it may load."""
 
@@ -53,11 +55,7 @@ LATE: dict[str, tuple[str, ...]] = {
         "testing",
     ),
     CHANNEL: ("capture", "cli", "control", "host.embedded", "host.gateway", "testing"),
-    HELP: (
-        *("cli.demo.story", "cli.demo.chat", "cli.playground.app", "cli.playground.server", "testing"),
-        *("host.embedded.command", "host.embedded.openai", "control.prometheus", "rest.resolver"),
-        "message.terminal",
-    ),
+    HELP: ("config", "control", "host", "message", "observe", "rest", "runtime", "store", "testing", "wire"),
 }
 """By statement: modules of this package that it must not load, with all below them."""
 

@@ -77,3 +77,9 @@ def test_a_broken_plugin_is_named_and_breaks_nothing_else(tmp_path: Path, source
     unknown = octo(tmp_path, "greet")
     assert unknown.returncode == 2
     assert "No such command 'greet'" in unknown.stderr
+
+
+def test_the_help_shows_what_every_command_does_whole_at_80_columns(tmp_path: Path) -> None:
+    _, _, commands = octo(tmp_path, "--help").stdout.partition("Commands:\n")
+    assert "  doctor      Find out why a bot is silent.\n" in commands
+    assert all(line.endswith(".") and "..." not in line for line in commands.splitlines())

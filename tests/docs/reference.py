@@ -94,8 +94,9 @@ def _commands(command: click.Command, context: click.Context, depth: int) -> Ite
             yield f"- `{_option(parameter)}`: {parameter.help}{_default(parameter)}"
     yield ""
     if isinstance(command, click.Group):
-        for name, child in command.commands.items():
-            yield from _commands(child, click.Context(child, info_name=name, parent=context), depth + 1)
+        for name in command.list_commands(context):
+            if child := command.get_command(context, name):
+                yield from _commands(child, click.Context(child, info_name=name, parent=context), depth + 1)
 
 
 def _help(command: click.Command) -> list[str]:
