@@ -21,7 +21,7 @@ from openclaw_channel_octo.ids import ChannelRef
 from openclaw_channel_octo.testing.gateway.server import FakeGateway
 from openclaw_channel_octo.testing.octo.double import OctoDouble
 from tests.bench.measure import Row
-from tests.runtime.rig import ANN, HELPER, Rig
+from tests.bench.turns import ANN, HELPER, Answers, bot, calm, deployment
 
 SCOPES = ("operator.read", "operator.write")
 
@@ -40,11 +40,12 @@ def run(scale: int) -> list[Row]:
             unit="ms",
         ),
         Row(
-            what=f"mention → answer in the chat, turn in a gateway, {what}",
+            what=f"mention → answer in the chat, turn in a gateway, groups it knows, {what}",
             floor="the bare `agent` call",
             ours=whole,
             base=bare,
             unit="ms",
+            most=8,
         ),
     ]
 
@@ -55,7 +56,7 @@ async def _round(groups: int) -> tuple[float, float, float]:
             return (
                 _late(await _bare(gateway, groups)),
                 _late(await _turns(gateway, Path(folder), groups)),
-                _late(await _mentions(gateway, Path(folder), groups)),
+                _late(await _mentions(gateway, groups)),
             )
 
 
@@ -131,24 +132,17 @@ def _turn(number: int) -> Turn:
     )
 
 
-async def _mentions(gateway: FakeGateway, folder: Path, groups: int) -> list[float]:
-    """Return the seconds from each person's mention to the answer in the chat."""
-    async with OctoDouble() as octo:
-        rig = Rig(octo, folder / "state", SystemClock())
+async def _mentions(gateway: FakeGateway, groups: int) -> list[float]:
+    """Return the seconds from the mentions to each answer, by a program that has met its groups."""
+    host = {"kind": "gateway", "url": gateway.url, "token": gateway.token, "maxTurns": groups}
+    async with deployment() as (octo, folder), bot(octo, folder, groups, host):
         rooms = [octo.add_group(f"b{number}", [ANN, HELPER]) for number in range(groups)]
-        config = rig.config(maxTurns=groups)
-        state = str(rig.state_dir)
-        config["host"] = {"kind": "gateway", "url": gateway.url, "token": gateway.token, "stateDir": state}
-        config["host"]["maxTurns"] = groups
-        await rig.start(config)
-        try:
-            return list(await asyncio.gather(*(_mention(rig, room) for room in rooms)))
-        finally:
-            await rig.stop()
+        await _all_at_once(octo, rooms)
+        await calm(octo)
+        return await _all_at_once(octo, rooms)
 
 
-async def _mention(rig: Rig, room: ChannelRef) -> float:
-    began = time.perf_counter()
-    await rig.octo.say(ANN, room, "hello", mention=[HELPER])
-    await rig.octo.wait_for(lambda: rig.said(room), timeout=60)
-    return time.perf_counter() - began
+async def _all_at_once(octo: OctoDouble, rooms: Sequence[ChannelRef]) -> list[float]:
+    answers, began = Answers(octo), time.perf_counter()
+    await asyncio.gather(*(octo.say(ANN, room, "hello", mention=[HELPER]) for room in rooms))
+    return [at - began for at in await answers.reach(len(rooms))]

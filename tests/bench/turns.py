@@ -6,7 +6,8 @@ synced write before each answer.
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, closing
 from functools import partial
 from pathlib import Path
@@ -24,6 +25,7 @@ from tests.bench.store import INSERT, key, sessions
 
 ANN, HELPER, TOKEN = "ann", "helper_bot", "bf_0123456789abcdef"
 GROUPS = 40
+ECHO = {"agent": {"kind": "echo"}}
 SESSION = key(1)
 LATER = 1_000_000
 """Numbers of mentions behind all messages there were."""
@@ -116,34 +118,34 @@ def _sessions_folder(state: Path) -> Path:
 
 async def _crowd(mentions: int) -> tuple[_Cost, _Cost]:
     """Have people in many groups mention the bot, all at once; return what that costs, and its calls alone."""
-    async with _deployment() as (octo, folder):
+    async with deployment() as (octo, folder):
         groups = [octo.add_group(f"g{number}", [ANN, HELPER]) for number in range(min(GROUPS, mentions))]
-        async with _bot(octo, folder, mentions) as bot:
+        async with bot(octo, folder, mentions, ECHO) as running:
 
             async def mention(count: int) -> None:
-                answers = _Answers(octo)
+                answers = Answers(octo)
                 for number in range(count):
                     await octo.say(ANN, groups[number % len(groups)], f"hello {number}", mention=[HELPER])
                 await answers.reach(count)
 
             await mention(len(groups))
-            await _calm(octo)
+            await calm(octo)
             seen = len(octo.calls)
-            ours = await _cost(octo, bot, mention, mentions)
+            ours = await _cost(octo, running, mention, mentions)
         return ours, await _floor(octo, folder, octo.calls[seen:], mentions)
 
 
 async def _alone(mentions: int, grow: Callable[[Path], None]) -> _Cost:
     """Return what it costs to answer mentions in one group, one after the other, with a state folder as it was made."""
-    async with _deployment() as (octo, folder):
+    async with deployment() as (octo, folder):
         group = octo.add_group("g1", [ANN, HELPER])
         (folder / "state").mkdir(mode=0o700)
         grow(folder / "state")
-        async with _bot(octo, folder, mentions) as bot:
+        async with bot(octo, folder, mentions, ECHO) as running:
 
             async def mention(count: int) -> None:
                 for number in range(count):
-                    answers = _Answers(octo)
+                    answers = Answers(octo)
                     payload = {"type": 1, "content": f"hello {number}", "mention": {"uids": [HELPER]}}
                     packet = RawMessage(
                         from_uid=ANN,
@@ -155,12 +157,13 @@ async def _alone(mentions: int, grow: Callable[[Path], None]) -> _Cost:
                     await answers.reach(1)
 
             await mention(3)
-            await _calm(octo)
-            return await _cost(octo, bot, mention, mentions)
+            await calm(octo)
+            return await _cost(octo, running, mention, mentions)
 
 
 @asynccontextmanager
-async def _deployment() -> AsyncIterator[tuple[OctoDouble, Path]]:
+async def deployment() -> AsyncIterator[tuple[OctoDouble, Path]]:
+    """Serve a double with a person and a bot; also give a folder."""
     with TemporaryDirectory() as folder:
         async with OctoDouble() as octo:
             octo.add_person(ANN, "Ann")
@@ -169,7 +172,17 @@ async def _deployment() -> AsyncIterator[tuple[OctoDouble, Path]]:
 
 
 @asynccontextmanager
-async def _bot(octo: OctoDouble, folder: Path, mentions: int) -> AsyncIterator[Program]:
+async def bot(
+    octo: OctoDouble, folder: Path, mentions: int, host: Mapping[str, object]
+) -> AsyncIterator[Program]:
+    """Run the program with one bot.
+
+    Args:
+        octo: a server of `deployment`.
+        folder: for its configuration, log and state.
+        mentions: how many may wait in a group.
+        host: of the configuration, without its state folder.
+    """
     config = {
         "channels": {
             "octo": {
@@ -179,12 +192,12 @@ async def _bot(octo: OctoDouble, folder: Path, mentions: int) -> AsyncIterator[P
                 "accounts": {"helper": {"botToken": TOKEN}},
             }
         },
-        "host": {"stateDir": str(folder / "state"), "agent": {"kind": "echo"}},
+        "host": {"stateDir": str(folder / "state"), **host},
     }
     (folder / "octo.json").write_text(json.dumps(config))
-    async with program(folder / "log", "run", "--config", str(folder / "octo.json")) as bot:
+    async with program(folder / "log", "run", "--config", str(folder / "octo.json")) as running:
         await octo.wait_for(lambda: octo.online(HELPER), timeout=WITHIN_S)
-        yield bot
+        yield running
 
 
 async def _cost(
@@ -193,29 +206,36 @@ async def _cost(
     before = await bot.spent()
     await mention(mentions)
     answered = await bot.spent()
-    await _calm(octo)
+    await calm(octo)
     return _average(before, await bot.spent(), answered.at, mentions)
 
 
-class _Answers:
-    """Counts the answers that are sent from now on; looks at each call once."""
+class Answers:
+    """Watches for the answers that are sent from now on; looks at each call once.
+
+    Args:
+        octo: the server that they are sent to.
+    """
 
     def __init__(self, octo: OctoDouble) -> None:
         self._octo = octo
         self._seen = len(octo.calls)
-        self._sent = 0
+        self._sent: list[float] = []
 
-    async def reach(self, count: int) -> None:
-        """Return once there are so many."""
-        await self._octo.wait_for(lambda: self._count() >= count, timeout=WITHIN_S)
-
-    def _count(self) -> int:
-        self._sent += sum(call.name == "sendMessage" for call in self._octo.calls[self._seen :])
-        self._seen = len(self._octo.calls)
+    async def reach(self, count: int) -> Sequence[float]:
+        """Return once there are so many; at what times of `time.perf_counter` they came."""
+        await self._octo.wait_for(lambda: self._look() >= count, timeout=WITHIN_S)
         return self._sent
 
+    def _look(self) -> int:
+        new = self._octo.calls[self._seen :]
+        self._seen += len(new)
+        self._sent += [time.perf_counter() for call in new if call.name == "sendMessage"]
+        return len(self._sent)
 
-async def _calm(octo: OctoDouble) -> None:
+
+async def calm(octo: OctoDouble) -> None:
+    """Return once no call comes any more."""
     seen = -1
     while seen != len(octo.calls):
         seen = len(octo.calls)
