@@ -68,16 +68,19 @@ def check(config_file: Path | None, openclaw: Path | None, *, as_json: bool) -> 
     """
     setup_logging("ERROR")
     try:
-        config = load_named(config_file, openclaw).config
+        loaded = load_named(config_file, openclaw)
     except ConfigError as error:
         fail(NOT_TRIED, *(f"{config_file or openclaw}: {problem}" for problem in error.problems))
+    config = loaded.config
     if not isinstance(config.host, GatewayHostConfig):
         problem = f'{config_file}: host.kind is "{config.host.kind}": there is no gateway to check'
         refuse(NOT_TRIED, [problem], problem, as_json=as_json)
     try:
         found = asyncio.run(look(config, config.host))
     except HostError as error:
-        refuse(NOT_TRIED, [str(error)], str(error), as_json=as_json)
+        problems = [str(error), *loaded.warnings]
+        refuse(NOT_TRIED, problems, *problems, as_json=as_json)
+    found.notes[:0] = loaded.warnings
     if as_json:
         sessions = [{"key": key, "status": status} for key, status in found.sessions]
         told = {"ok": not found.problems, **asdict(found), "sessions": sessions}

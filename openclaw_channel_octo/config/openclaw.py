@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar
@@ -11,7 +12,7 @@ from pydantic import SecretStr
 
 from openclaw_channel_octo.config.diagnostics import Findings, join
 from openclaw_channel_octo.config.environment import read_variables
-from openclaw_channel_octo.config.files import with_includes
+from openclaw_channel_octo.config.files import UnreadableConfigError, read_json, with_includes
 from openclaw_channel_octo.config.secrets import SecretContext, read_secret
 from openclaw_channel_octo.config.variables import filled, inline_variables, settled
 from openclaw_channel_octo.session import route
@@ -24,7 +25,9 @@ DEFAULT_PORT = 18789
 _LARGEST_PORT = 65_535
 _PORT = re.compile(r"[0-9]{1,5}")
 _PORT_IN_ENV = re.compile(r"(?:[^:]+:|\[[^\]]+\]:)?([0-9]{1,5})")
-_BLOCKS = ("gateway", "agents", "bindings", "session", "channels", "secrets", "env")
+_BLOCKS = ("gateway", "agents", "bindings", "session", "channels", "secrets", "env", "plugins")
+_MANIFESTS = "extensions/*/openclaw.plugin.json"
+_MANIFEST_BYTES = 256 * 1024
 _FALLBACKS = frozenset({"OPENCLAW_GATEWAY_TOKEN", "OPENCLAW_GATEWAY_PASSWORD"})
 _KINDS = {"direct": "direct", "dm": "direct", "group": "group", "channel": "group"}
 
@@ -151,7 +154,27 @@ class _Reader:
     def channel(self) -> Block | None:
         """Return the channel's own block."""
         channels = self._block(self._raw, "channels", "")
-        return self._block(channels, CHANNEL, "channels") if CHANNEL in channels else None
+        if CHANNEL not in channels:
+            return None
+        if not self._remote and not self._has_plugin():
+            self._findings.warn(
+                join("channels", CHANNEL),
+                "a gateway that has no plugin for this channel does not start with this block: "
+                "move it to a file of the bots' own, --config octo.json",
+            )
+        return self._block(channels, CHANNEL, "channels")
+
+    def _has_plugin(self) -> bool:
+        """Return whether the gateway has a plugin for this channel, as far as its file and folder tell."""
+        plugins = self._raw.get("plugins")
+        named = plugins if isinstance(plugins, Mapping) else {}
+        load = named.get("load")
+        places = [named.get(key) for key in ("entries", "installs", "allow")]
+        places.append(load.get("paths") if isinstance(load, Mapping) else None)
+        names = chain.from_iterable(place for place in places if isinstance(place, (list, Mapping)))
+        if any(CHANNEL in str(name).lower() for name in names):
+            return True
+        return any(_is_for_this_channel(manifest) for manifest in self._around.base.glob(_MANIFESTS))
 
     def routing(self) -> route.Routing:
         """Return the rules by which the gateway itself would resolve conversations."""
@@ -268,6 +291,15 @@ class _Reader:
             return value or []
         self._findings.problem(join(path, key), "must be a list: [ … ]")
         return []
+
+
+def _is_for_this_channel(manifest: Path) -> bool:
+    try:
+        content = read_json(manifest, Findings(), _MANIFEST_BYTES)
+    except UnreadableConfigError:
+        return False  # the gateway does not load it either
+    channels = content.get("channels") if isinstance(content, Mapping) else None
+    return isinstance(channels, list) and CHANNEL in channels
 
 
 def _peer(raw: object) -> route.Peer | None:

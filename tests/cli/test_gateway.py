@@ -50,6 +50,19 @@ async def checked(file: Path, *options: str, code: int = 0) -> Result:
     )
 
 
+async def test_a_check_says_what_keeps_the_gateway_from_starting_again_also_where_it_does_not_run(
+    tmp_path: Path,
+) -> None:
+    async with FakeGateway() as gateway:
+        file = openclaw(tmp_path, gateway)
+        running = await checked(file)
+    told = (
+        f"{file}: channels.octo: a gateway that has no plugin for this channel does not start with this block"
+    )
+    assert f"note: {told}" in running.stdout
+    assert told in (await checked(file, code=2)).stderr
+
+
 async def test_a_gateway_that_is_ready_is_shown_with_its_sessions(
     gateway: FakeGateway, tmp_path: Path
 ) -> None:

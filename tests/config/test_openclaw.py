@@ -300,6 +300,30 @@ def test_a_mistake_in_the_gateways_file_names_that_file(tmp_path: Path) -> None:
     assert f"{file}: gateway.port: must be a port number" in error.value.problems
 
 
+@pytest.mark.parametrize(
+    ("more", "manifest", "is_told"),
+    [
+        ({}, None, True),
+        ({"plugins": {"entries": {"telegram": {"enabled": True}}, "load": {"paths": []}}}, None, True),
+        ({"plugins": "?"}, {"channels": ["telegram"]}, True),
+        ({}, "no object", True),
+        ({"gateway": {"mode": "remote", "remote": {"url": "wss://there"}}}, None, False),
+        ({"plugins": {"entries": {"openclaw-channel-octo": {"enabled": True}}}}, None, False),
+        ({"plugins": {"load": {"paths": ["/opt/octo-plugin"]}}}, None, False),
+        ({}, {"id": "any-name", "channels": ["octo"]}, False),
+    ],
+)
+def test_a_block_that_keeps_a_gateway_without_the_plugin_from_starting_is_told(
+    more: Mapping[str, Any], manifest: object, is_told: bool, tmp_path: Path
+) -> None:
+    if manifest is not None:
+        (tmp_path / "extensions" / "one").mkdir(parents=True)
+        (tmp_path / "extensions" / "one" / "openclaw.plugin.json").write_text(json.dumps(manifest))
+    config, findings = read({"channels": {"octo": {"botToken": BOT}}, **more}, folder=tmp_path)
+    assert config is not None
+    assert ["does not start with this block" in warning for warning in findings.warnings] == [True] * is_told
+
+
 def test_no_secret_of_the_file_stands_in_a_repr() -> None:
     config = found({"gateway": {"auth": {"token": TOKEN}}, "channels": {"octo": {"botToken": BOT}}})
     assert TOKEN not in repr(config)
