@@ -13,7 +13,7 @@ from openclaw_channel_octo.config.model import BotConfig, BotSettings
 from openclaw_channel_octo.config.secrets import FoundSecret, SecretContext, read_secret
 from openclaw_channel_octo.config.variables import settled, unset_in
 
-__all__ = ["CHANNEL_PATH", "ChannelReader", "switched_off"]
+__all__ = ["CHANNEL_PATH", "ChannelReader", "is_account_id", "switched_off"]
 
 CHANNEL_PATH = "channels.octo"
 
@@ -106,7 +106,7 @@ class ChannelReader:
             if wanted and account_id.lower() not in wanted:
                 continue
             other = seen.setdefault(account_id.lower(), account_id)
-            if not _ACCOUNT_ID.fullmatch(account_id) or is_token(account_id):
+            if not is_account_id(account_id):
                 text = "account ids are at most 64 letters, digits, _ and -, no - first, no token"
                 self._findings.problem(path, text)
             elif other != account_id:
@@ -211,6 +211,11 @@ class ChannelReader:
             if other != account_id:
                 text = f'the same token as account "{other}": two connections of one bot throw each other off'
                 self._findings.problem(f"{_account_path(account_id)}.botToken", text)
+
+
+def is_account_id(text: str) -> bool:
+    """Return whether an account may have this id; a token put in its place may not be shown as one."""
+    return _ACCOUNT_ID.fullmatch(text) is not None and not is_token(text)
 
 
 def switched_off(bot: BotConfig) -> str:
