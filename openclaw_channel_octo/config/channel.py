@@ -41,6 +41,7 @@ _WITHOUT_EFFECT = frozenset(
     }
 )
 _READ_APART = frozenset({"accounts", "botToken"})
+_ADDRESSES = frozenset({"apiUrl", "cdnUrl", "wsUrl"})
 _ONLY_ACCOUNT = "default"
 _ACCOUNT_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,63}")
 _BOT_PREFIXES = ("bf_", "app_")
@@ -59,9 +60,14 @@ class ChannelReader:
         raw: the block.
         around: what it refers to.
         findings: takes every mistake and warning.
+        connecting: false where the bots do not connect to their servers: no token is read, and no address.
     """
 
-    def __init__(self, raw: Block, around: SecretContext, findings: Findings) -> None:
+    def __init__(
+        self, raw: Block, around: SecretContext, findings: Findings, *, connecting: bool = True
+    ) -> None:
+        self._connecting = connecting
+        self._read_apart = _READ_APART if connecting else _READ_APART | _ADDRESSES
         self._raw = raw
         self._around = around
         self._findings = findings
@@ -129,7 +135,7 @@ class ChannelReader:
         for key, value in raw.items():
             if key in _WITHOUT_EFFECT:
                 self._findings.warn(join(path, key), "known, but without effect here")
-            elif key in _READ_APART and not (key == "accounts" and path != CHANNEL_PATH):
+            elif key in self._read_apart and not (key == "accounts" and path != CHANNEL_PATH):
                 continue
             elif on or not unset_in(value):
                 plain = settled(value, join(path, key), self._findings)
@@ -189,7 +195,10 @@ class ChannelReader:
             self._findings.problem(f"{path}.botToken", "missing" if single else f"missing: {_SERVES_NONE}")
             return None
         place = f"{place}.botToken"
-        token = read_secret(block["botToken"], place, self._around, self._findings, wanted=on, patient=True)
+        wanted = on and self._connecting
+        token = read_secret(
+            block["botToken"], place, self._around, self._findings, wanted=wanted, patient=True
+        )
         if token is None:
             return None
         value = token.value.get_secret_value()

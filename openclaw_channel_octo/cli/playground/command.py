@@ -40,7 +40,7 @@ def playground(config_file: Path | None, account: str, port: int, *, verbose: bo
     if account and config_file is None:
         raise click.UsageError("--account names a bot of a configuration: give that with --config")
     try:
-        config = load_config(config_file).config if config_file else None
+        config = load_config(config_file, connecting=False).config if config_file else None
         setup_logging("INFO" if verbose else "ERROR", *(config.secrets() if config else ()))
         with TemporaryDirectory(prefix="octo-playground-") as folder:
             asyncio.run(_serve(config, account, port, Path(folder)))
