@@ -10,10 +10,10 @@ import click
 from pydantic import SecretStr
 
 from openclaw_channel_octo.cli.output import NOT_FINE, NOT_TRIED, fail
-from openclaw_channel_octo.cli.setup.agent import KINDS, GivenAgent, Host, chosen_host
-from openclaw_channel_octo.cli.setup.bot import Bot, GivenBot, chosen_bot
+from openclaw_channel_octo.cli.setup.agent import KINDS, GivenAgent, chosen_host
+from openclaw_channel_octo.cli.setup.bot import GivenBot, chosen_bot
 from openclaw_channel_octo.cli.setup.console import Console, give_up
-from openclaw_channel_octo.cli.setup.files import secret_file, unwritable, write_configuration
+from openclaw_channel_octo.cli.setup.files import configuration, secret_file, unwritable, write_configuration
 
 __all__ = ["init"]
 
@@ -103,7 +103,8 @@ def _write(console: Console, config_file: Path, given: dict[str, Any], *, check:
     host = chosen_host(console, agent, config_file, check=check)
     token_file = secret_file(config_file, f"{bot.account}.token")
     try:
-        content = _content(config_file, bot, host, token_file)
+        reference = {"source": "file", "id": token_file}
+        content = configuration(config_file, bot.api_url, {bot.account: reference}, host.block)
         write_configuration(config_file, content, {token_file: bot.token, **host.secrets})
     except OSError as error:
         give_up(f"{config_file} cannot be written: {error.strerror}")
@@ -123,15 +124,6 @@ def _secret(what: str, variable: str | None, file: Path | None) -> SecretStr | N
     except (OSError, UnicodeDecodeError) as error:
         give_up(f"{file} cannot be read: {getattr(error, 'strerror', None) or 'it is no text'}")
     return SecretStr(text) if text else give_up(f"there is nothing in {file}")
-
-
-def _content(config_file: Path, bot: Bot, host: Host, token_file: str) -> dict[str, Any]:
-    """Return the configuration; its state folder lies beside it, so that both move together."""
-    account = {"botToken": {"source": "file", "id": token_file}}
-    return {
-        "channels": {"octo": {"apiUrl": bot.api_url, "accounts": {bot.account: account}}},
-        "host": {"stateDir": f"{config_file.stem}.state", **host.block},
-    }
 
 
 def _finish(console: Console, config_file: Path, *, check: bool, ask_agent: bool | None) -> None:

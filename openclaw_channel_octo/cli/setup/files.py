@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from openclaw_channel_octo.host.files import dump_json
 
-__all__ = ["create", "secret_file", "unwritable", "write_configuration"]
+__all__ = ["configuration", "create", "secret_file", "unwritable", "write_configuration"]
 
 Secrets = Mapping[str, SecretStr]
 """Secrets by the names of their files, relative to the configuration."""
@@ -42,6 +42,24 @@ def secret_file(config_file: Path, name: str) -> str:
     return next(
         f"{folder}/{each}" for each in names if not os.path.lexists(config_file.parent / folder / each)
     )
+
+
+def configuration(
+    file: Path, api_url: str, tokens: Mapping[str, Any], host: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the content of a configuration; its state folder lies beside it, so that both move together.
+
+    Args:
+        file: where it will be.
+        api_url: base of the bot API.
+        tokens: each bot's token, or where that is, by the bot's name.
+        host: the block ``host``, but for the state folder.
+    """
+    accounts = {name: {"botToken": token} for name, token in tokens.items()}
+    return {
+        "channels": {"octo": {"apiUrl": api_url, "accounts": accounts}},
+        "host": {"stateDir": f"{file.stem}.state", **host},
+    }
 
 
 def write_configuration(file: Path, content: Mapping[str, Any], secrets: Secrets) -> None:
