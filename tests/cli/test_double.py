@@ -1,65 +1,27 @@
 """`double` in a process of its own, used as its first lines say."""
 
-import asyncio
 import re
-import signal
 import socket
 import stat
-from asyncio.subprocess import PIPE
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
-import aiohttp
 import pytest
 
 from openclaw_channel_octo.cli.playground.command import write_config
 from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.testing.octo.double import OctoDouble
 from tests.cli.asking import call
-from tests.programs import PROGRAM, launched, stopped
+from tests.programs import double_answers, launched, serving_double, stopped
 from tests.runtime.rig import Rig
 
 
-@asynccontextmanager
-async def served(*options: str | Path) -> AsyncIterator[dict[str, str]]:
-    """Have a double on a free port meanwhile; yield what it says, by the first word of each line."""
-    command = (PROGRAM, "double", "--port", "0", *options)
-    process = await asyncio.create_subprocess_exec(*command, stdout=PIPE, stderr=PIPE)
-    assert process.stdout is not None
-    said: dict[str, str] = {}
-    try:
-        while "Ctrl-C" not in said:
-            line = (await asyncio.wait_for(process.stdout.readline(), 60)).decode()
-            assert line, "it ended early"
-            word, _, rest = line.partition(" ")
-            said[word] = rest.strip()
-        yield said
-    finally:
-        process.send_signal(signal.SIGINT)
-        _, err = await asyncio.wait_for(process.communicate(), 60)
-    assert (process.returncode, err) == (0, b"")
-
-
-async def answered(page: str) -> None:
-    """Let Ann mention the bot until it has answered: it may not be online yet."""
-    body = {"from": "ann", "channel": "g1", "text": "hello", "mention": ["helper_bot"]}
-    async with aiohttp.ClientSession() as session, asyncio.timeout(60):
-        await session.post(f"{page}/do/say", json=body)
-        while True:
-            async with session.get(f"{page}/state") as answer:
-                lines = (await answer.json())["conversations"][0]["lines"]
-            if any(line["from"] == "helper_bot" for line in lines):
-                return
-
-
 async def test_a_bot_answers_what_a_script_says_and_ctrl_c_ends_it(tmp_path: Path) -> None:
-    async with served() as said, OctoDouble() as unused:
+    async with serving_double() as said, OctoDouble() as unused:
         token = said["botToken"].split()[0]
         rig = Rig(unused, tmp_path / "state", SystemClock())
         try:
             await rig.start_blind(rig.config(bots={"helper": token}, apiUrl=said["apiUrl"]))
-            await answered(said["page"])
+            await double_answers(said["page"])
         finally:
             await rig.stop()
 
@@ -68,7 +30,7 @@ async def test_a_bot_answers_what_a_script_says_and_ctrl_c_ends_it(tmp_path: Pat
 
 async def test_the_configuration_it_writes_runs_as_it_is(tmp_path: Path) -> None:
     file = tmp_path / "octo.json"
-    async with served("--config-out", file) as said:
+    async with serving_double("--config-out", file) as said:
         assert said["bot"] == f"openclaw-octo run --config {file}"
         write_config(
             file, said["apiUrl"], "bf_double"
@@ -77,7 +39,7 @@ async def test_the_configuration_it_writes_runs_as_it_is(tmp_path: Path) -> None
         assert f"{file}: fine, 1 account, 1 on" in call("config", "check", file).stdout
         process = await launched(file)
         try:
-            await answered(said["page"])
+            await double_answers(said["page"])
         finally:
             await stopped(process)
 

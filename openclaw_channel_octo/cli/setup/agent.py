@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
-from pydantic import SecretStr, TypeAdapter, ValidationError
+from pydantic import SecretStr
 
-from openclaw_channel_octo.cli.setup.console import Console, give_up
-from openclaw_channel_octo.cli.setup.endpoint import NoEndpoint, models_at
+from openclaw_channel_octo.cli.setup.console import Console, Unusable, give_up, http_address
+from openclaw_channel_octo.cli.setup.endpoint import models_at
 from openclaw_channel_octo.cli.setup.files import secret_file
-from openclaw_channel_octo.config.base import HttpBase
 
 __all__ = ["KINDS", "GivenAgent", "Host", "chosen_host"]
 
@@ -61,6 +60,11 @@ class Host(Struct, frozen=True):
     block: Mapping[str, Any]
     secrets: Mapping[str, SecretStr] = {}
 
+    @property
+    def costs(self) -> bool:
+        """Whether a word of its agent may cost something: not of an echo, and a gateway is not asked for one."""
+        return self.block.get("agent", {}).get("kind") in {"openai", "command"}
+
 
 def chosen_host(console: Console, given: GivenAgent, config_file: Path, *, check: bool) -> Host:
     """Return the host with the agent that somebody names; the program ends where nobody can be asked about a mistake.
@@ -95,28 +99,20 @@ def _endpoint(console: Console, given: GivenAgent, config_file: Path, *, check: 
         if key is None and console.asks:
             key = SecretStr(console.secret("API key (it is not shown; empty for none)", empty=""))
         try:
-            base_url = _checked(base_url)
+            base_url = http_address(base_url, _OPENAI)
             if check:
                 found = asyncio.run(models_at(base_url, key if key and key.get_secret_value() else None))
                 base_url, names = found.base_url, found.names
             break
-        except NoEndpoint as problem:
+        except Unusable as problem:
             console.refuse(str(problem))
             suggested = base_url
-            base_url, key = (base_url, None) if problem.about_key else (None, key)
+            base_url, key = (base_url, None) if problem.about_secret else (None, key)
     block = {"kind": "openai", "baseUrl": base_url, "model": _model(console, given.model, names)}
     if key is None or not key.get_secret_value():
         return Host({"agent": block})
     file = secret_file(config_file, "agent.key")
     return Host({"agent": {**block, "apiKey": {"source": "file", "id": file}}}, {file: key})
-
-
-def _checked(base_url: str) -> str:
-    try:
-        checked: str = TypeAdapter(HttpBase).validate_python(base_url.strip())
-    except ValidationError as error:
-        raise NoEndpoint(f"a base URL {error.errors()[0]['msg'].removeprefix('Value error, ')}") from None
-    return checked
 
 
 def _model(console: Console, given: str | None, names: Sequence[str]) -> str:

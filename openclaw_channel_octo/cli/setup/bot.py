@@ -7,8 +7,8 @@ from itertools import count
 from msgspec import Struct
 from pydantic import SecretStr
 
-from openclaw_channel_octo.cli.setup.console import Console, give_up
-from openclaw_channel_octo.cli.setup.server import Accepted, NotAccepted, accepted, addresses
+from openclaw_channel_octo.cli.setup.console import Console, Unusable, give_up
+from openclaw_channel_octo.cli.setup.server import Accepted, accepted, addresses
 from openclaw_channel_octo.config.channel import is_account_id
 
 __all__ = ["Bot", "GivenBot", "chosen_bot"]
@@ -26,6 +26,8 @@ class GivenBot(Struct, frozen=True, kw_only=True):
     server: str | None = None
     token: SecretStr | None = None
     account: str | None = None
+    likely_server: str | None = None
+    """The server where no other is named."""
 
 
 class Bot(Struct, frozen=True, kw_only=True):
@@ -61,21 +63,21 @@ def chosen_bot(console: Console, given: GivenBot, *, check: bool, taken: frozens
 
 def _that_works(console: Console, given: GivenBot, *, check: bool) -> tuple[Accepted, SecretStr]:
     """Return a server and a token that it takes."""
-    server, token, suggested = given.server, given.token, None
+    server, token, suggested = given.server, given.token, given.likely_server
     while True:
         server = console.text(server, "Server's address", "--server URL", suggested)
         token = token or _token(console)
         try:
             return _looked_at(server, token, check=check), token
-        except NotAccepted as refusal:
+        except Unusable as refusal:
             console.refuse(str(refusal))
             suggested = server
-            server, token = (server, None) if refusal.about_token else (None, token)
+            server, token = (server, None) if refusal.about_secret else (None, token)
 
 
 def _looked_at(server: str, token: SecretStr, *, check: bool) -> Accepted:
     if token.get_secret_value().startswith("uk_"):
-        raise NotAccepted(_USER_KEY, about_token=True)
+        raise Unusable(_USER_KEY, about_secret=True)
     if check:
         return asyncio.run(accepted(server, token))
     return Accepted(addresses(server)[0], None)

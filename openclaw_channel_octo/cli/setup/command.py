@@ -1,23 +1,31 @@
 """`openclaw-octo init`: a configuration for a bot and its agent, asked for, tried and written."""
 
 import os
-import shlex
 import sys
 from pathlib import Path
 from typing import Any
 
 import click
+from msgspec.structs import replace
 from pydantic import SecretStr
 
+from openclaw_channel_octo.cli.options import with_files
 from openclaw_channel_octo.cli.output import NOT_FINE, NOT_TRIED, fail
+from openclaw_channel_octo.cli.setup.add import add_bot, existing
 from openclaw_channel_octo.cli.setup.agent import KINDS, GivenAgent, chosen_host
 from openclaw_channel_octo.cli.setup.bot import GivenBot, chosen_bot
 from openclaw_channel_octo.cli.setup.console import Console, give_up
 from openclaw_channel_octo.cli.setup.files import configuration, secret_file, unwritable, write_configuration
+from openclaw_channel_octo.cli.setup.finish import has_command, look_at, offer_service
 
 __all__ = ["init"]
 
 _FILE = click.Path(path_type=Path)
+_NO_TERMINAL = (
+    "there is no terminal to ask on: pass --yes, --server URL, and --token-env NAME or --token-file FILE"
+)
+
+_ASK = "Ask the agent for a word now? It may cost something"
 
 
 @click.command()
@@ -30,67 +38,68 @@ _FILE = click.Path(path_type=Path)
     show_default=True,
     help="Where the configuration goes. A file that exists is never overwritten.",
 )
+@click.option("--add", is_flag=True, help="Add a bot to the configuration that is there.")
 @click.option("--yes", is_flag=True, help="Ask nothing: options and defaults count.")
 @click.option("--server", metavar="URL", help="The Octo server.")
-@click.option("--token-env", metavar="NAME", help="Read the bot's token from this environment variable, now.")
-@click.option(
-    "--token-file", metavar="FILE", type=_FILE, help="Read it from this file, - for standard input."
-)
-@click.option("--account", metavar="ID", help="Name for the bot in logs and commands.")
-@click.option(
-    "--agent", "kind", type=click.Choice(list(KINDS)), help="What answers; without it and --yes, echo."
-)
+@click.option("--token-env", metavar="NAME", help="Take the bot's token from this environment variable, now.")
+@click.option("--token-file", metavar="FILE", type=_FILE, help="Take it from this file; - is standard input.")
+@click.option("--account", metavar="ID", help="The bot's name in logs and commands.")
+@click.option("--agent", "kind", type=click.Choice(list(KINDS)), help="What answers; with --yes an echo.")
 @click.option("--base-url", metavar="URL", help="endpoint: its address up to the version, such as …/v1.")
 @click.option("--model", metavar="NAME", help="endpoint: the model.")
-@click.option("--key-env", metavar="NAME", help="endpoint: read its API key from this variable, now.")
-@click.option("--key-file", metavar="FILE", type=_FILE, help="endpoint: read it from this file.")
-@click.option("--command", "command", metavar="LINE", help="program: the command line; no shell is used.")
+@click.option("--key-env", metavar="NAME", help="endpoint: take its API key from this variable, now.")
+@click.option("--key-file", metavar="FILE", type=_FILE, help="endpoint: take it from this file.")
+@click.option("--command", metavar="LINE", help="program: its command line; no shell is used.")
 @click.option("--openclaw", metavar="FILE", type=_FILE, help="gateway: its openclaw.json.")
-@click.option(
-    "--check/--no-check", default=True, help="Try server, token and agent before anything is written."
-)
+@click.option("--check/--no-check", default=True, help="Try server, token and agent. Default: yes.")
 @click.option("--ask-agent/--no-ask-agent", default=None, help="Have the agent answer a word at the end.")
+@click.option("--service/--no-service", default=None, help="Run it as a service of this machine.")
 def init(
     *,
     config_file: Path,
+    add: bool,
     yes: bool,
     check: bool,
     ask_agent: bool | None,
+    service: bool | None,
     **given: Any,
 ) -> None:
     """Make a configuration that runs: asks for a bot and an agent, tries both, and writes octo.json.
 
     Tokens and keys go into files of their own beside it, which only this user can read. Nothing is written before the
-    last answer; Ctrl-C leaves nothing behind. No bot is logged in, so that none that runs is disturbed.
+    last answer. No bot is logged in, so that none that runs is disturbed.
 
-    Exit codes: 0 written, 1 written, but doctor finds what keeps the bot silent, 2 nothing was written.
+    Exit codes: 0 written, 1 written, but something keeps the bot silent, 2 nothing was written.
     """
     console = Console(asks=not yes)
-    if problem := unwritable(config_file):
-        fail(NOT_TRIED, f"{problem}: name another with --config FILE")
+    if not add and (problem := unwritable(config_file)):
+        fail(NOT_TRIED, f"nothing was written: {problem}")
     if console.asks and not sys.stdin.isatty():
-        give_up(
-            "there is no terminal to ask on: pass --yes, --server URL, and --token-env NAME or --token-file FILE"
-        )
+        give_up(_NO_TERMINAL)
+    if service and not has_command("service"):
+        raise click.UsageError("--service: this release has no services")
     try:
-        _write(console, config_file, given, check=check)
+        make = _added if add else _made
+        costs = make(console, config_file, given, check=check)
     except click.Abort:
-        fail(NOT_TRIED, "\nended: nothing was written")
-    _finish(console, config_file, check=check, ask_agent=ask_agent)
+        fail(NOT_TRIED, "", "ended: nothing was written")
+    except OSError as error:
+        give_up(f"{config_file} cannot be written: {error.strerror}")
+    console.say("", f"✓ {config_file} is written; secrets are in {config_file.stem}.secrets")
+    fine = serves = False
+    try:
+        ask = costs and console.agrees(ask_agent, _ASK, default=True)
+        fine = not check or look_at(config_file, ask_agent=ask)
+        serves = fine and not add and offer_service(console, config_file, service)
+    except click.Abort:
+        console.say("")
+    console.say("", *_next(config_file, added=add, serves=serves))
+    sys.exit(0 if fine else NOT_FINE)
 
 
-def _write(console: Console, config_file: Path, given: dict[str, Any], *, check: bool) -> None:
-    token = _secret("token", given["token_env"], given["token_file"])
-    key = _secret("key", given["key_env"], given["key_file"])
-    agent = GivenAgent(
-        kind=given["kind"],
-        base_url=given["base_url"],
-        model=given["model"],
-        key=key,
-        command=given["command"],
-        openclaw=given["openclaw"],
-    )
-    asked = GivenBot(server=given["server"], token=token, account=given["account"])
+def _made(console: Console, config_file: Path, given: dict[str, Any], *, check: bool) -> bool:
+    """Write a new configuration; return whether a word of its agent may cost something. Raises `OSError`."""
+    asked, agent = _given_bot(given), _given_agent(given)
     if console.asks:
         console.say(
             f"{config_file} is written when everything is answered; Ctrl-C ends without a trace.",
@@ -102,16 +111,40 @@ def _write(console: Console, config_file: Path, given: dict[str, Any], *, check:
         console.say("", "THE AGENT")
     host = chosen_host(console, agent, config_file, check=check)
     token_file = secret_file(config_file, f"{bot.account}.token")
-    try:
-        reference = {"source": "file", "id": token_file}
-        content = configuration(config_file, bot.api_url, {bot.account: reference}, host.block)
-        write_configuration(config_file, content, {token_file: bot.token, **host.secrets})
-    except OSError as error:
-        give_up(f"{config_file} cannot be written: {error.strerror}")
+    reference = {"source": "file", "id": token_file}
+    content = configuration(config_file, bot.api_url, {bot.account: reference}, host.block)
+    write_configuration(config_file, content, {token_file: bot.token, **host.secrets})
+    return host.costs
+
+
+def _added(console: Console, config_file: Path, given: dict[str, Any], *, check: bool) -> bool:
+    """Add a bot to a configuration; return false: its agent is not asked again. Raises `OSError`."""
+    if any(
+        given[name] for name in ("kind", "base_url", "model", "key_env", "key_file", "command", "openclaw")
+    ):
+        raise click.UsageError(
+            "--add: the bots of a configuration share its agent; leave out the agent's options"
+        )
+    asked, found = _given_bot(given), existing(config_file)
+    asked = replace(asked, likely_server=found.server)
+    bot = chosen_bot(console, asked, check=check, taken=frozenset(found.accounts))
+    add_bot(config_file, found, bot)
+    return False
+
+
+def _given_bot(given: dict[str, Any]) -> GivenBot:
+    token = _secret("token", given["token_env"], given["token_file"])
+    return GivenBot(server=given["server"], token=token, account=given["account"])
+
+
+def _given_agent(given: dict[str, Any]) -> GivenAgent:
+    key = _secret("key", given["key_env"], given["key_file"])
+    names = ("kind", "base_url", "model", "command", "openclaw")
+    return GivenAgent(key=key, **{name: given[name] for name in names})
 
 
 def _secret(what: str, variable: str | None, file: Path | None) -> SecretStr | None:
-    """Return a secret from where options say that it is, ``None`` where none does; end the program where it is not."""
+    """Return a secret from where options say that it is, ``None`` where none does; the program ends where it is not."""
     if variable and file:
         raise click.UsageError(f"name the {what} once: --{what}-env or --{what}-file")
     if variable:
@@ -126,27 +159,13 @@ def _secret(what: str, variable: str | None, file: Path | None) -> SecretStr | N
     return SecretStr(text) if text else give_up(f"there is nothing in {file}")
 
 
-def _finish(console: Console, config_file: Path, *, check: bool, ask_agent: bool | None) -> None:
-    """Have the doctor look at what was written, and name the next command."""
-    console.say("", f"✓ {config_file} is written, secrets in {config_file.stem}.secrets/", "")
-    fine = True
-    if check:
-        ask = console.agrees(ask_agent, "Ask the agent for a word now? It may cost something", default=True)
-        fine = (
-            _run("doctor", "--config", str(config_file), "--no-register", *(["--ask-agent"] if ask else []))
-            < NOT_TRIED
-        )
-    config = shlex.quote(str(config_file))
-    console.say("", f"Next: openclaw-octo run --config {config}")
-    sys.exit(0 if fine else NOT_FINE)
-
-
-def _run(*words: str) -> int:
-    """Carry out another command of this program; return its exit code."""
-    from openclaw_channel_octo.cli.app import main  # noqa: PLC0415  # which loads this module
-
-    try:
-        main.main(words, prog_name="openclaw-octo", standalone_mode=False)
-    except SystemExit as end:
-        return int(end.code or 0)
-    return 0
+def _next(config_file: Path, *, added: bool, serves: bool) -> list[str]:
+    """Return the lines on what to do now."""
+    if serves:
+        return ["The bot runs as a service: openclaw-octo service status"]
+    lines = [f"Next: {with_files('run', config_file, None)}"]
+    if added and has_command("reload"):
+        lines.append(f"Where the bots run already: {with_files('reload', config_file, None)}")
+    elif added:
+        lines.append("Bots that run already have to be started again.")
+    return [*lines, "Then mention the bot in a group it is in, or write to it."]

@@ -2,13 +2,51 @@
 
 from collections.abc import Sequence
 from typing import NoReturn
+from urllib.parse import urlsplit
 
 import click
 from msgspec import Struct
+from pydantic import TypeAdapter
 
 from openclaw_channel_octo.cli.output import NOT_TRIED, fail, plain
+from openclaw_channel_octo.config.base import HttpBase
 
-__all__ = ["Console", "give_up"]
+__all__ = ["Console", "Unusable", "give_up", "http_address"]
+
+_LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+class Unusable(Exception):  # no error of ours: somebody's answer does not work
+    """An answer does not work; the message says why, without a secret.
+
+    Attributes:
+        about_secret: whether the token or key is to blame, and the address is right.
+    """
+
+    def __init__(self, text: str, *, about_secret: bool = False) -> None:
+        super().__init__(text)
+        self.about_secret = about_secret
+
+
+def http_address(text: str, example: str) -> str:
+    """Return an address without a trailing slash; without a scheme it is ``https``, on this machine ``http``.
+
+    Args:
+        text: what somebody typed.
+        example: a right one, for the message.
+
+    Raises:
+        Unusable: that is no address.
+    """
+    text = text.strip()
+    try:
+        if "://" not in text:
+            local = (urlsplit(f"//{text}").hostname or "") in _LOCAL
+            text = f"http://{text}" if local else f"https://{text}"
+        address: str = TypeAdapter(HttpBase).validate_python(text)
+    except ValueError:  # pydantic's own is one
+        raise Unusable(f"an address is like {example}, without user, query or fragment") from None
+    return address
 
 
 class Console(Struct, frozen=True):

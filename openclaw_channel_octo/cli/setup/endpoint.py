@@ -5,23 +5,12 @@ from http import HTTPStatus
 from msgspec import Struct
 from pydantic import SecretStr
 
+from openclaw_channel_octo.cli.setup.console import Unusable
 from openclaw_channel_octo.rest.network import reason_of
 
-__all__ = ["Models", "NoEndpoint", "models_at"]
+__all__ = ["Models", "models_at"]
 
 ANSWER_WITHIN_S = 10.0
-
-
-class NoEndpoint(Exception):
-    """Nothing usable answers; the message says what, without the key.
-
-    Attributes:
-        about_key: whether it refuses the key, and the address is right.
-    """
-
-    def __init__(self, text: str, *, about_key: bool = False) -> None:
-        super().__init__(text)
-        self.about_key = about_key
 
 
 class Models(Struct, frozen=True):
@@ -44,7 +33,7 @@ async def models_at(base_url: str, key: SecretStr | None) -> Models:
         key: sent as the bearer key, ``None`` for none.
 
     Raises:
-        NoEndpoint: it cannot be reached, or refuses the key.
+        Unusable: it cannot be reached, or refuses the key.
     """
     found: Models | None = None
     for address in (base_url, f"{base_url}/v1"):
@@ -58,7 +47,7 @@ async def models_at(base_url: str, key: SecretStr | None) -> Models:
 
 
 async def _asked(address: str, key: SecretStr | None) -> list[str] | None:
-    """Return the models listed at an address, ``None`` where there is no list. Raises `NoEndpoint`."""
+    """Return the models listed at an address, ``None`` where there is no list. Raises `Unusable`."""
     import aiohttp  # noqa: PLC0415  # see rest.network
 
     headers = {"Authorization": f"Bearer {key.get_secret_value()}"} if key else {}
@@ -70,10 +59,10 @@ async def _asked(address: str, key: SecretStr | None) -> list[str] | None:
             session.get(f"{address}/models", headers=headers, allow_redirects=False) as answer,
         ):
             if answer.status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
-                raise NoEndpoint(f"{address} refuses the key (HTTP {answer.status})", about_key=True)
+                raise Unusable(f"{address} refuses the key (HTTP {answer.status})", about_secret=True)
             told = await answer.json(content_type=None) if answer.status == HTTPStatus.OK else None
     except (aiohttp.ClientError, OSError, TimeoutError) as problem:
-        raise NoEndpoint(f"{address} does not answer: {reason_of(problem)}") from None
+        raise Unusable(f"{address} does not answer: {reason_of(problem)}") from None
     except ValueError:
         return None
     rows = told.get("data") if isinstance(told, dict) else None

@@ -11,7 +11,14 @@ from pydantic import SecretStr
 
 from openclaw_channel_octo.host.files import dump_json
 
-__all__ = ["configuration", "create", "secret_file", "unwritable", "write_configuration"]
+__all__ = [
+    "configuration",
+    "create",
+    "secret_file",
+    "unwritable",
+    "write_configuration",
+    "write_secrets",
+]
 
 Secrets = Mapping[str, SecretStr]
 """Secrets by the names of their files, relative to the configuration."""

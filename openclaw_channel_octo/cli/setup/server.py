@@ -5,6 +5,7 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 from pydantic import SecretStr
 
+from openclaw_channel_octo.cli.setup.console import Unusable, http_address
 from openclaw_channel_octo.clock import SystemClock, within
 from openclaw_channel_octo.errors import (
     ApiError,
@@ -16,27 +17,15 @@ from openclaw_channel_octo.errors import (
     PermissionDenied,
 )
 from openclaw_channel_octo.rest.client import BotApi
-from openclaw_channel_octo.rest.network import checked_base, checked_token
+from openclaw_channel_octo.rest.network import checked_token
 
-__all__ = ["Accepted", "NotAccepted", "accepted", "addresses"]
+__all__ = ["Accepted", "accepted", "addresses"]
 
 ANSWER_WITHIN_S = 10.0
 """How long a server has to answer at one address."""
 
 _API = "/api"
-_LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
-
-
-class NotAccepted(Exception):
-    """The server does not take the token, or there is none; the message says what to do, without a secret.
-
-    Attributes:
-        about_token: whether the token is to blame, and the address is right.
-    """
-
-    def __init__(self, text: str, *, about_token: bool = False) -> None:
-        super().__init__(text)
-        self.about_token = about_token
+_EXAMPLE = "https://octo.example.com/api"
 
 
 class Accepted(Struct, frozen=True):
@@ -58,16 +47,9 @@ def addresses(given: str) -> list[str]:
     so that the token goes to no other. Without a scheme it is ``https``, on this machine ``http``.
 
     Raises:
-        NotAccepted: that is no address.
+        Unusable: that is no address.
     """
-    text = given.strip()
-    try:
-        if "://" not in text:
-            local = (urlsplit(f"//{text}").hostname or "") in _LOCAL
-            text = f"http://{text}" if local else f"https://{text}"
-        base = checked_base(text)
-    except (ConfigError, ValueError):
-        raise NotAccepted("a server's address is like https://octo.example.com/api") from None
+    base = http_address(given, _EXAMPLE)
     parts = urlsplit(base)
     root = f"{parts.scheme}://{parts.netloc}"
     other = base.removesuffix(_API) if base.endswith(_API) else base + _API
@@ -84,12 +66,12 @@ async def accepted(given: str, token: SecretStr) -> Accepted:
         token: the bot's token.
 
     Raises:
-        NotAccepted: there is no such server, or it refuses the token.
+        Unusable: there is no such server, or it refuses the token.
     """
     try:
         checked_token(token)
     except ConfigError as error:
-        raise NotAccepted(str(error), about_token=True) from None
+        raise Unusable(str(error), about_secret=True) from None
     tried = addresses(given)
     first: ApiError | None = None
     for address in tried:
@@ -97,7 +79,7 @@ async def accepted(given: str, token: SecretStr) -> Accepted:
             return await _asked(address, token)
         except (NotFound, BadAnswer, BadRequest) as error:  # no bot API at this path: perhaps at another
             first = first or error
-    raise NotAccepted(f"there is no bot API at {', '.join(tried)} ({first}): check the server's address")
+    raise Unusable(f"there is no bot API at {', '.join(tried)} ({first}): check the server's address")
 
 
 async def _asked(address: str, token: SecretStr) -> Accepted:
@@ -106,16 +88,16 @@ async def _asked(address: str, token: SecretStr) -> Accepted:
         async with BotApi(base_url=address, token=token, clock=clock, timeout_s=ANSWER_WITHIN_S) as api:
             groups = await within(clock, ANSWER_WITHIN_S, api.groups())
     except TimeoutError:
-        raise NotAccepted(
-            f"{address} does not answer within {ANSWER_WITHIN_S:g} s: check the address"
-        ) from None
+        raise Unusable(f"{address} does not answer within {ANSWER_WITHIN_S:g} s: check the address") from None
     except AuthError as refusal:
-        raise NotAccepted(f"{address}: {refusal}", about_token=True) from None
+        raise Unusable(f"{address}: {refusal.detail}", about_secret=True) from None
     except PermissionDenied as refusal:
         advice = "ask its owner whether it is switched off"
-        raise NotAccepted(f"{address} shuts the bot out ({refusal}): {advice}", about_token=True) from None
+        raise Unusable(
+            f"{address} shuts the bot out ({refusal.detail}): {advice}", about_secret=True
+        ) from None
     except (NotFound, BadAnswer, BadRequest):
         raise
     except ApiError as problem:
-        raise NotAccepted(f"{problem}: check the server's address {address}, and the network") from None
+        raise Unusable(problem.detail) from None
     return Accepted(address, None if token.get_secret_value().startswith("app_") else len(groups))
