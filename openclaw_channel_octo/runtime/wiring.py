@@ -9,7 +9,6 @@ from pydantic import SecretStr
 from openclaw_channel_octo.clock import Clock
 from openclaw_channel_octo.config.model import BotConfig
 from openclaw_channel_octo.fair import FairSlots
-from openclaw_channel_octo.host.base import AgentHost
 from openclaw_channel_octo.observe.logs import BotLog
 from openclaw_channel_octo.policy.gate import GatePolicy
 from openclaw_channel_octo.rest.client import MAX_FILE_BYTES, BotApi
@@ -39,12 +38,12 @@ from openclaw_channel_octo.runtime.turn.guard import SessionGuard, Sessions
 from openclaw_channel_octo.runtime.turn.lanes import Lanes
 from openclaw_channel_octo.runtime.turn.runs import Runs
 from openclaw_channel_octo.runtime.turn.turn import Turns
-from openclaw_channel_octo.session.guard import patience_ms
 from openclaw_channel_octo.session.route import Routing
 from openclaw_channel_octo.store.journal import Journal
 
 __all__ = [
     "ChannelContext",
+    "gate_policy",
     "make_admission",
     "make_attachments",
     "make_commands",
@@ -58,11 +57,10 @@ STARTING = 16
 """Bots that get to know their conversations at the same time after a connect."""
 
 
-class ChannelContext(Struct, frozen=True, kw_only=True):
-    """What all bots of a process use together.
+class ChannelContext(Struct, eq=False, kw_only=True):
+    """What all bots of a process use together. Routing and the host's budget change while they run.
 
     Attributes:
-        host: runs turns.
         routing: which agent and session a conversation belongs to.
         host_timeout_s: the host's own run budget in seconds.
         journal: the record of messages.
@@ -71,7 +69,7 @@ class ChannelContext(Struct, frozen=True, kw_only=True):
         outgoing: files of answers on their way.
         device_id: this installation's device id.
         lanes: one lane for each session key, whichever bot it came through.
-        runs: runs under way.
+        runs: runs under way, and the host they run on.
         underway: messages that are worked on.
         clock: time.
         open_transport: opens sockets.
@@ -80,7 +78,6 @@ class ChannelContext(Struct, frozen=True, kw_only=True):
         starting: held while a bot gets to know its conversations.
     """
 
-    host: AgentHost
     routing: Routing
     host_timeout_s: float
     journal: Journal
@@ -101,7 +98,7 @@ class ChannelContext(Struct, frozen=True, kw_only=True):
     @property
     def sessions(self) -> Sessions:
         """The host's sessions as the guard sees them."""
-        return Sessions(host=self.host, runs=self.runs, journal=self.journal, clock=self.clock)
+        return Sessions(runs=self.runs, journal=self.journal, clock=self.clock)
 
     def pace(self, api_url: str) -> LoginPace:
         """Return what spreads the reconnects of all bots of a server."""
@@ -110,15 +107,9 @@ class ChannelContext(Struct, frozen=True, kw_only=True):
 
 def make_directory(context: BotContext) -> ConversationDirectory:
     """Return what keeps up with the bot's conversations."""
-    config = context.config
     return ConversationDirectory(
         context=context,
-        settings=GatePolicy(
-            require_mention=config.require_mention,
-            answer_others_mentions=config.answer_others_mentions,
-            reply_triggers=config.reply_triggers,
-            access=config.access,
-        ),
+        settings=gate_policy(context.config),
         groups=Groups(context),
         roster=Roster(context),
         preferences=MentionPreferences(context),
@@ -126,11 +117,20 @@ def make_directory(context: BotContext) -> ConversationDirectory:
     )
 
 
+def gate_policy(config: BotConfig) -> GatePolicy:
+    """Return what a bot's settings tell the gate of every conversation."""
+    return GatePolicy(
+        require_mention=config.require_mention,
+        answer_others_mentions=config.answer_others_mentions,
+        reply_triggers=config.reply_triggers,
+        access=config.access,
+    )
+
+
 def make_admission(context: BotContext, outbox: Outbox) -> Admission:
     """Return what turns messages away."""
     notices = Notifier(outbox, context.journal, context.tasks, context.clock, context.log)
-    limits = Limits(context.config, context.identity, notices.end_burst)
-    return Admission(context.config.texts, notices, limits, context.journal, context.clock)
+    return Admission(context, notices, Limits(context, notices.end_burst))
 
 
 def make_fetcher(config: BotConfig, folder: MediaFolder, token: SecretStr | None, most: int) -> MediaFetcher:
@@ -166,10 +166,10 @@ def make_outbox(
         own_uid=context.identity.uid,
         clock=context.clock,
         people=directory.people,
-        everyone=context.config.mention_everyone,
+        everyone=lambda: context.config.mention_everyone,
         log=context.log,
     )
-    parts = Parts(config=context.config, files=files, people=directory.people)
+    parts = Parts(context=context, files=files, people=directory.people)
     return Outbox(context=context, sender=sender, files=files, parts=parts, underway=shared.underway)
 
 
@@ -195,7 +195,6 @@ def make_turns(
             sessions=shared.sessions,
             outbox=outbox,
             presence=presence,
-            patience_ms=patience_ms(context.budget_s),
         ),
         outbox=outbox,
         presence=presence,

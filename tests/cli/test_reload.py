@@ -1,0 +1,83 @@
+"""The configuration of the running program read again: by signal, and by command."""
+
+import json
+import signal
+from pathlib import Path
+from typing import Any
+
+from tests.cli.asking import command
+from tests.programs import Start, stopped, write
+from tests.runtime.rig import ANN, HELPER, OTHER, OTHER_TOKEN, TOKEN, Rig
+from tests.until import until
+
+BOTH = {"helper": TOKEN, "other": OTHER_TOKEN}
+
+
+def logins(rig: Rig, bot: str) -> int:
+    """Return how often a bot has registered, which it does once for each connection it begins anew."""
+    return sum(call.name == "register" and call.bot == bot for call in rig.octo.calls)
+
+
+async def reloaded(rig: Rig, folder: Path, config: Any, code: int = 0) -> dict[str, Any]:
+    """Change the configuration, have it read again, and return the answer."""
+    write(folder, config)
+    result = await command("reload", "--store", rig.state_dir, "--json", code=code)
+    answer: dict[str, Any] = json.loads(result.stdout)
+    return answer
+
+
+async def test_a_reload_adds_and_removes_bots_and_leaves_the_others_connected(
+    rig: Rig, start: Start, tmp_path: Path
+) -> None:
+    process = await start(rig.config())
+    added = await reloaded(rig, tmp_path, rig.config(bots=BOTH))
+    await rig.octo.wait_for(lambda: rig.octo.online(OTHER))
+    await rig.octo.say(ANN, rig.group, "hi", mention=[OTHER])
+    assert await rig.until_said(1, who=OTHER) == ["@Other hi"]
+
+    removed = await reloaded(rig, tmp_path, rig.config())
+    await rig.octo.wait_for(lambda: not rig.octo.online(OTHER))
+    await rig.mentioned("still there?")
+    log = await stopped(process)
+
+    assert (added["added"], removed["removed"]) == (["other"], ["other"])
+    assert logins(rig, HELPER) == 1
+    assert "configuration read again: other: started" in log
+    assert OTHER_TOKEN not in log
+
+
+async def test_sighup_reads_the_configuration_again_where_there_is_no_terminal(
+    rig: Rig, start: Start, tmp_path: Path
+) -> None:
+    process = await start(rig.config(), start_new_session=True)
+    write(tmp_path, rig.config(bots=BOTH))
+    process.send_signal(signal.SIGHUP)
+    await rig.octo.wait_for(lambda: rig.octo.online(OTHER))
+    log = await stopped(process)
+    assert "SIGHUP: the configuration is read again" in log
+    assert logins(rig, HELPER) == 1
+
+
+async def test_a_faulty_file_changes_nothing_and_every_mistake_is_told(
+    rig: Rig, start: Start, tmp_path: Path
+) -> None:
+    process = await start(rig.config(bots=BOTH))
+    faulty = rig.config(texts={"busi": "x"})
+    faulty["channels"]["octo"]["laneLength"] = 0
+    answer = await reloaded(rig, tmp_path, faulty, code=1)
+    checked = await command("config", "check", tmp_path / "octo.json", "--json", code=1)
+    assert sorted(answer["problems"]) == sorted(json.loads(checked.stdout)["problems"])
+    assert len(answer["problems"]) == 2
+
+    write(tmp_path, "{ no JSON")
+    told = await command("reload", "--store", rig.state_dir, code=1)
+    assert told.stderr.endswith("Nothing was changed.\n")
+    await rig.mentioned("still there?")
+    await until(lambda: rig.octo.online(OTHER), "the other bot")
+    await stopped(process)
+    assert (logins(rig, HELPER), logins(rig, OTHER)) == (1, 1)
+
+
+async def test_a_reload_where_nobody_runs_says_so(tmp_path: Path) -> None:
+    told = await command("reload", "--store", tmp_path, code=2)
+    assert "a start reads the configuration anyway" in told.stderr
