@@ -1,4 +1,7 @@
-"""One bot: its API, its connection, and what its messages set in motion."""
+"""One bot: its API, its connection, and what its messages set in motion.
+
+Over 350 lines: the life of a bot, from its lease to its end, over parts that are built once it is known who it is.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -91,8 +94,7 @@ class Bot:
         self._lease = lease
         self._tap = tap
         self._elsewhere: ConnectionStatus | None = None
-        self._tasks = TaskSet(log, shared.clock)
-        self._intake = TaskSet(log, shared.clock)
+        self._tasks, self._intake = TaskSet(log, shared.clock), TaskSet(log, shared.clock)
         self._metrics = metrics
         self._begun, self._begun_ms, self._server_ahead_ms = False, 0, 0
         self._work = Owner()

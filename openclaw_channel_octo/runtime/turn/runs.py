@@ -1,4 +1,7 @@
-"""Runs on the host: one turn from its start to its terminal event, under the budget and the limits."""
+"""Runs on the host: one turn from its start to its terminal event, under the budget and the limits.
+
+Over 350 lines: a run, and those who wait for its host, a slot or its end.
+"""
 
 import asyncio
 from collections import ChainMap
