@@ -134,6 +134,11 @@ class OctoChannel:
             await self._open(host)
             self._running_fleet().start(account)
 
+    @property
+    def config(self) -> OctoConfig:
+        """The configuration it goes by now."""
+        return self._config
+
     async def reload(
         self, config: OctoConfig, host: AgentHost | None = None, *, accounts: Sequence[str] = ()
     ) -> Reload:
@@ -141,7 +146,7 @@ class OctoChannel:
 
         Returns at once: a bot that ends, or that connects with another token, does so in the background. Settings of a
         bot count from its next message on; runs under way end on the host on which they began, and `released` tells
-        when. ``host.stateDir`` and ``metrics`` stay as they are until a restart.
+        when. ``host.kind``, ``host.stateDir``, ``host.agentId`` and ``metrics`` stay as they are until a restart.
 
         Args:
             config: all of it.

@@ -15,6 +15,7 @@ import click
 from openclaw_channel_octo.capture.record import Recorder, RecordLimits
 from openclaw_channel_octo.cli.options import ACCOUNTS_OPTION, CONFIG_OPTION, OPENCLAW_OPTION, load_named
 from openclaw_channel_octo.cli.output import NOT_FINE, NOT_TRIED
+from openclaw_channel_octo.cli.run.hosts import Hosts
 from openclaw_channel_octo.cli.run.reload import Hidden, Reloader, has_terminal
 from openclaw_channel_octo.cli.run.start import (
     claim_descriptors,
@@ -28,7 +29,6 @@ from openclaw_channel_octo.config.model import OctoConfig
 from openclaw_channel_octo.control.calls import register_calls
 from openclaw_channel_octo.control.server import ControlServer
 from openclaw_channel_octo.errors import ConfigError, HostError, OctoError
-from openclaw_channel_octo.host.base import AgentHost
 from openclaw_channel_octo.host.configure import host_from_config
 from openclaw_channel_octo.host.files import claim_state_folder
 from openclaw_channel_octo.host.locks import owner_lock
@@ -120,10 +120,11 @@ def run(  # noqa: PLR0913  # its options
     limits = RecordLimits(max_bytes=record_mb * 1024 * 1024, max_s=record_minutes * 60.0)
     tap = partial(_recorder, record_to, limits, hidden, mask_text=mask_text) if record_to else None
     channel = OctoChannel(loaded.config, tap=tap, meter=meter)
-    reloader = Reloader(partial(_read, config_file, openclaw, accounts), channel, hidden, accounts)
     claim_descriptors(loaded.config.host, select_accounts(loaded.config, accounts))
     try:
-        sys.exit(asyncio.run(_serve(loaded.config, channel, reloader, meter)))
+        hosts = Hosts(host_from_config(loaded.config.host, secrets=hidden.secrets), channel)
+        reloader = Reloader(partial(_read, config_file, openclaw, accounts), hosts, hidden, accounts)
+        sys.exit(asyncio.run(_serve(channel, hosts, reloader, meter)))
     except OctoError as error:
         _say(logging.ERROR, f"cannot start: {error}", as_json=as_json)
         sys.exit(NOT_TRIED)
@@ -154,19 +155,19 @@ def _say(level: int, text: str, *, as_json: bool) -> None:
 
 
 async def _serve(
-    config: OctoConfig, channel: OctoChannel, reloader: Reloader, meter: "PrometheusMeter | None"
+    channel: OctoChannel, hosts: Hosts, reloader: Reloader, meter: "PrometheusMeter | None"
 ) -> int:
-    host = host_from_config(config.host, secrets=config.secrets())
+    config = channel.config
 
     async def start() -> None:
         async with reloader.turn:
-            started.push_async_exit(await once_there_is_room(partial(_begun, config, host), SystemClock()))
+            started.push_async_exit(await once_there_is_room(partial(_begun, config, hosts), SystemClock()))
             started.push_async_callback(channel.stop, 0)
             await started.enter_async_context(controlled(config, channel, reloader))
             await started.enter_async_context(metrics_served(config.metrics, meter, channel.status))
             bots = select_accounts(config, reloader.accounts)
             for bot in (each for each in bots if not each.token_problem):
-                await channel.start(bot.account_id, host)
+                await channel.start(bot.account_id, hosts.current)
 
     with _signals(reloader) as signals:
         async with AsyncExitStack() as started:
@@ -201,7 +202,7 @@ async def controlled(
         await server.stop()
 
 
-async def _begun(config: OctoConfig, host: AgentHost) -> AsyncExitStack:
+async def _begun(config: OctoConfig, hosts: Hosts) -> AsyncExitStack:
     """Own the state folder, start the host, and return what ends both. Raises `HostError`, leaving nothing behind."""
     async with AsyncExitStack() as begun:
         if config.host.kind == "gateway":  # the embedded host owns it itself
@@ -209,8 +210,8 @@ async def _begun(config: OctoConfig, host: AgentHost) -> AsyncExitStack:
             lock = owner_lock(config.host.state_dir)
             lock.acquire()
             begun.callback(lock.release)
-        begun.push_async_callback(host.stop)
-        await host.start()
+        begun.push_async_callback(hosts.stop)
+        await hosts.current.start()
         return begun.pop_all()
 
 

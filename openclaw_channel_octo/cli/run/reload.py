@@ -11,10 +11,11 @@ from typing import Any
 from msgspec import to_builtins
 from pydantic import SecretStr
 
-from openclaw_channel_octo.config.load import Loaded
+from openclaw_channel_octo.cli.run.hosts import Hosts
+from openclaw_channel_octo.cli.run.start import claim_descriptors
+from openclaw_channel_octo.config.load import Loaded, select_accounts
 from openclaw_channel_octo.errors import ConfigError, HostError
 from openclaw_channel_octo.observe.logs import Secrets
-from openclaw_channel_octo.runtime.channel import OctoChannel
 
 __all__ = ["Hidden", "Reloader", "has_terminal"]
 
@@ -55,16 +56,16 @@ class Reloader:
 
     Args:
         read: reads it, in a thread; raises `ConfigError` with everything that is wrong.
-        channel: the bots.
+        hosts: has the bots and their host go by it.
         hidden: takes the secrets.
         accounts: the only accounts to run, none for all.
     """
 
     def __init__(
-        self, read: Callable[[], Loaded], channel: OctoChannel, hidden: Hidden, accounts: Sequence[str] = ()
+        self, read: Callable[[], Loaded], hosts: Hosts, hidden: Hidden, accounts: Sequence[str] = ()
     ) -> None:
         self._read = read
-        self._channel = channel
+        self._hosts = hosts
         self.hidden = hidden
         self.accounts = accounts
         self._tasks: set[asyncio.Task[Mapping[str, Any]]] = set()
@@ -114,7 +115,8 @@ class Reloader:
             try:
                 loaded = await asyncio.to_thread(self._read)
                 self.hidden.add(loaded.config.secrets())
-                done = await self._channel.reload(loaded.config, accounts=self.accounts)
+                claim_descriptors(loaded.config.host, select_accounts(loaded.config, self.accounts))
+                done = await self._hosts.reload(loaded.config, self.accounts, self.hidden.secrets)
             except ConfigError as error:
                 return self._refused(error.problems)
             except HostError as error:

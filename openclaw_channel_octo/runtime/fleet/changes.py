@@ -7,7 +7,7 @@ from types import MappingProxyType
 from msgspec import Struct
 
 from openclaw_channel_octo.config.base import FrozenModel
-from openclaw_channel_octo.config.model import BotConfig, OctoConfig
+from openclaw_channel_octo.config.model import BotConfig, EmbeddedHostConfig, GatewayHostConfig, OctoConfig
 
 __all__ = ["Change", "Reload", "change_of", "kept", "settings_changed", "told", "with_tokens"]
 
@@ -16,6 +16,10 @@ _NO_SETTINGS = frozenset({"account_id", "enabled", "disabled_by", "token_source"
 
 _OF_THE_CONNECTION = frozenset({"name", "api_url", "cdn_url", "ws_url", "media_max_mb"})
 """Settings that parts of a bot are built from, its connection among them."""
+
+
+_FIXED = ("state_dir", "agent_id")
+"""Settings of a host that name the folder of what it keeps."""
 
 
 class Change(Enum):
@@ -85,13 +89,15 @@ def settings_changed(before: FrozenModel, after: FrozenModel) -> list[str]:
 
 def kept(before: OctoConfig, after: OctoConfig) -> tuple[OctoConfig, list[str]]:
     """Return a configuration with what cannot change while bots run as it was, and the names of those settings."""
-    names = []
-    if before.metrics != after.metrics:
-        names.append("metrics")
-    host = after.host
-    if before.host.state_dir != host.state_dir:
-        names.append("host.stateDir")
-        host = host.model_copy(update={"state_dir": before.host.state_dir})
+    names = ["metrics"] if before.metrics != after.metrics else []
+    host: EmbeddedHostConfig | GatewayHostConfig = after.host
+    if before.host.kind != host.kind:
+        names.append("host.kind")
+        host = before.host
+    for field in _FIXED:
+        if (was := getattr(before.host, field, None)) != getattr(host, field, None):
+            names.append(f"host.{type(host).model_fields[field].alias}")
+            host = host.model_copy(update={field: was})
     return after.model_copy(update={"metrics": before.metrics, "host": host}), names
 
 

@@ -71,12 +71,9 @@ class Fleet:
         """
         if account.account_id in self._wanted:
             return
+        if account.account_id not in self._moves:
+            self._begin(account)
         self._wanted[account.account_id] = account
-        try:
-            self._go(account.account_id)
-        except OctoError:
-            del self._wanted[account.account_id]
-            raise
 
     def follow(self, accounts: Collection[BotConfig], drain_s: float) -> None:
         """Have exactly these bots run, with these settings.
@@ -93,7 +90,8 @@ class Fleet:
         self._wanted.clear()
         self._wanted.update({account.account_id: account for account in accounts})
         for account_id in affected:
-            self._go(account_id)
+            if account_id not in self._moves:  # else a way is gone already, and leads there
+                self._go(account_id)
 
     async def disconnect(self) -> None:
         """Stop receiving for good; nobody is started or changed any more."""
@@ -116,10 +114,8 @@ class Fleet:
         self._bots.clear()
 
     def _go(self, account_id: str) -> None:
-        """Bring an account to what is wanted of it; where a way is gone already, it leads there."""
-        if account_id in self._moves:
-            return
-        step = self._step(account_id)
+        """Bring an account to what is wanted of it."""
+        step = self._tried(account_id)
         if step is not None:
             way = self._move(account_id, step)
             self._moves[account_id] = asyncio.get_running_loop().create_task(
@@ -131,12 +127,18 @@ class Fleet:
         try:
             while following is not None:
                 await following
-                following = self._step(account_id)
+                following = self._tried(account_id)
+        finally:
+            del self._moves[account_id]
+
+    def _tried(self, account_id: str) -> Coroutine[Any, Any, None] | None:
+        """Do a step; where it cannot be done say so, and leave the account as it is."""
+        try:
+            return self._step(account_id)
         except OctoError as error:
             BotLog(_log, account_id).error("the bot does not run: %s", error)
             self._wanted.pop(account_id, None)
-        finally:
-            del self._moves[account_id]
+            return None
 
     def _step(self, account_id: str) -> Coroutine[Any, Any, None] | None:
         """Do what can be done at once; return what takes time and has to be followed by another step."""
