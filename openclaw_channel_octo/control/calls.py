@@ -38,6 +38,7 @@ def register_calls(
     server.register("session.show", partial(_show, channel))
     server.register("session.repair", partial(_repair, channel))
     server.register("pairing.tell", partial(_tell_paired, channel))
+    server.register("journal.take_up", partial(_take_up, channel))
     if reload is not None:
         server.register("reload", partial(_reload, reload))
     for name, call in AGENT_CALLS.items():
@@ -50,6 +51,13 @@ async def _status(channel: OctoChannel, host_kind: str, _: Mapping[str, Any]) ->
 
 async def _reload(reload: Callable[[], Awaitable[Mapping[str, Any]]], _: Mapping[str, Any]) -> Any:
     return await reload()
+
+
+async def _take_up(channel: OctoChannel, params: Mapping[str, Any]) -> Mapping[str, Any]:
+    rows = params.get("rows")
+    if not isinstance(rows, list) or not all(type(row) is int for row in rows):
+        raise ControlError("bad-params", "rows must be a list of numbers")
+    return {"rows": sorted(await channel.take_up(_text(params, "account"), rows))}
 
 
 async def _show(channel: OctoChannel, params: Mapping[str, Any]) -> Any:

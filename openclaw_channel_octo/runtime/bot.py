@@ -4,7 +4,7 @@ Over 350 lines: the life of a bot, from its lease to its end, over parts that ar
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 
@@ -147,6 +147,12 @@ class Bot:
         context.budget_s = config.turn_budget_s(self._shared.host_timeout_s)
         self._directory.settings = gate_policy(config)
         self._pipeline.apply(before)
+
+    async def take_up(self, row_ids: Collection[int]) -> Collection[int]:
+        """Take up rows of the journal that were opened again; see `Pipeline.take_up`. Raises `StoreError`."""
+        if self.outbound is None:
+            return row_ids  # with all that it finds there, as soon as it is known who it is
+        return await self._pipeline.take_up(row_ids)
 
     async def use_token(self, lease: Lease) -> None:
         """Show the token of the settings from now on; to be called between `disconnect` and `start`.

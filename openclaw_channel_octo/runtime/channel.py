@@ -5,13 +5,12 @@ Over 350 lines: one class, what programs call, each method with its errors.
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AsyncExitStack, ExitStack
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
-from msgspec import Struct
+from msgspec.structs import replace
 from pydantic import SecretStr
 
 from openclaw_channel_octo.clock import Clock, SystemClock, within
@@ -19,53 +18,33 @@ from openclaw_channel_octo.config.load import select_accounts
 from openclaw_channel_octo.config.model import OctoConfig
 from openclaw_channel_octo.errors import ConfigError, HostError, RequestDenied
 from openclaw_channel_octo.host.base import AgentHost, TakesChatTools, Turn
-from openclaw_channel_octo.host.files import claim_state_folder
 from openclaw_channel_octo.observe.logs import redacted
 from openclaw_channel_octo.observe.metrics import Meter
 from openclaw_channel_octo.policy.authority import Requester
-from openclaw_channel_octo.rest.media_folder import MediaFolder
 from openclaw_channel_octo.runtime.actions.actions import AgentActions
 from openclaw_channel_octo.runtime.actions.calls import AgentTools
 from openclaw_channel_octo.runtime.actions.types import ActionContext, requester_of
 from openclaw_channel_octo.runtime.background import uninterrupted
 from openclaw_channel_octo.runtime.connection.lease import lease_folder
-from openclaw_channel_octo.runtime.connection.supervisor import ConnectionStatus, tokenless
+from openclaw_channel_octo.runtime.connection.supervisor import tokenless
 from openclaw_channel_octo.runtime.connection.transport import Tap, TransportFactory, open_websocket
-from openclaw_channel_octo.runtime.delivery.attachments import KEPT_S
-from openclaw_channel_octo.runtime.delivery.outputs import Outputs
-from openclaw_channel_octo.runtime.fleet.changes import Reload, kept, settings_changed, told, with_tokens
+from openclaw_channel_octo.runtime.fleet.changes import (
+    Reload,
+    Reloads,
+    kept,
+    settings_changed,
+    told,
+    with_tokens,
+)
 from openclaw_channel_octo.runtime.fleet.fleet import Fleet
+from openclaw_channel_octo.runtime.fleet.status import ChannelStatus
 from openclaw_channel_octo.runtime.preload import preload
-from openclaw_channel_octo.runtime.turn.lanes import Lanes
 from openclaw_channel_octo.runtime.turn.recovery import Repair, SessionRepairs, SessionView
-from openclaw_channel_octo.runtime.turn.runs import ActiveRun, Runs
-from openclaw_channel_octo.runtime.wiring import ChannelContext
-from openclaw_channel_octo.store.journal import Journal
+from openclaw_channel_octo.runtime.wiring import ChannelContext, open_shared
 
 __all__ = ["ChannelStatus", "OctoChannel"]
 
 _log = logging.getLogger(__name__)
-
-
-class ChannelStatus(Struct, frozen=True, kw_only=True):
-    """How the channel's bots are.
-
-    Attributes:
-        bots: connection state by account id.
-        turns: runs under way, by session key.
-        lanes: messages whose run has not begun, by session key.
-        failing: background jobs whose last try ended by an unexpected error, by account id and role; each is
-            tried again.
-        trouble: why the journal waits, empty when it does not.
-        unsent: since when the API fails for a message that waits to be sent, Unix milliseconds by session key.
-    """
-
-    bots: Mapping[str, ConnectionStatus]
-    turns: Mapping[str, ActiveRun]
-    lanes: Mapping[str, int]
-    failing: Mapping[str, Mapping[str, str]]
-    trouble: str
-    unsent: Mapping[str, int] = MappingProxyType({})
 
 
 class OctoChannel:
@@ -106,6 +85,7 @@ class OctoChannel:
         self._changing = asyncio.Lock()
         self._hidden = ExitStack()
         self._secrets = frozenset[SecretStr]()
+        self._reloads = Reloads()
         self._tokenless = tokenless(config.accounts.values(), self._clock.wall_ms())
 
     @staticmethod
@@ -171,7 +151,16 @@ class OctoChannel:
             self._use(shared, host or shared.runs.host)
             wanted = {bot.account_id: bot for bot in with_tokens(chosen, running)}
             fleet.follow(wanted.values(), config.host.drain_seconds)
+            self._note_reload(done=self._reloads.done + 1)
             return told(running, wanted, chosen, settings_changed(before.host, config.host), restart)
+
+    def reload_refused(self, problems: Sequence[str]) -> None:
+        """Have `status` say that a configuration was read again and is wrong, so that nothing has changed."""
+        self._note_reload(refused=self._reloads.refused + 1, problems=problems)
+
+    def _note_reload(self, *, problems: Sequence[str] = (), **counts: int) -> None:
+        now_ms = self._clock.wall_ms()
+        self._reloads = replace(self._reloads, last_ms=now_ms, problems=problems, **counts)
 
     async def released(self, host: AgentHost) -> None:
         """Return once no run of a host that `reload` has replaced is under way, so that it can be stopped."""
@@ -288,7 +277,27 @@ class OctoChannel:
                 if bot.outbound is not None
                 for key, since_ms in bot.outbound.outbox.sender.unsent.items()
             },
+            reloads=self._reloads,
         )
+
+    async def take_up(self, account_id: str, rows: Collection[int]) -> Collection[int]:
+        """Have a bot take up messages that `store.admin.JournalAdmin.retry` has opened again.
+
+        Args:
+            account_id: the bot.
+            rows: numbers of their rows.
+
+        Returns:
+            The rows that come to an end now; the others do so after the next start.
+
+        Raises:
+            HostError: the bot does not run.
+            StoreError: the journal cannot be read.
+        """
+        bot = self._fleet.bots.get(account_id) if self._fleet else None
+        if bot is None:
+            raise HostError(f"the bot {account_id} does not run")
+        return await bot.take_up(rows)
 
     async def look(self, session_key: str) -> SessionView:
         """Return what the next message of a session will meet. Raises `HostError`, also where no bot was started."""
@@ -346,29 +355,8 @@ class OctoChannel:
                 raise HostError("this channel already works with another host; make a second channel for it")
             return self._shared
         await preload()
-        settings = self._config.host
-        await asyncio.to_thread(claim_state_folder, settings.state_dir)
-        journal = Journal(settings.state_dir / "octo.sqlite", self._clock)
-        await journal.open()
-        try:
-            device_id = await journal.device_id()
-        except BaseException:  # raised again: the journal is closed first
-            await journal.close()
-            raise
+        self._shared = await open_shared(self._config.host, host, self._clock, self._open_transport)
         self._hide(self._config)
-        self._shared = ChannelContext(
-            routing=settings.routing,
-            host_timeout_s=settings.timeout_seconds,
-            journal=journal,
-            outputs=Outputs(settings.state_dir, self._clock),
-            media=MediaFolder(settings.state_dir / "media", self._clock),
-            outgoing=MediaFolder(settings.state_dir / "outgoing", self._clock, KEPT_S),
-            device_id=device_id,
-            lanes=Lanes(),
-            runs=Runs(host, self._clock, settings.max_turns),
-            clock=self._clock,
-            open_transport=self._open_transport,
-        )
         self._use(self._shared, host)
         self._fleet = Fleet(self._shared, self._leases, self._tap, self._meter)
         return self._shared
@@ -376,8 +364,9 @@ class OctoChannel:
     def _hide(self, config: OctoConfig) -> None:
         """Keep a configuration's secrets out of logs as well; those of earlier ones may still be on their way there."""
         fresh = frozenset(config.secrets()) - self._secrets
-        self._secrets |= fresh
-        self._hidden.enter_context(redacted(*fresh))
+        if fresh:
+            self._secrets |= fresh
+            self._hidden.enter_context(redacted(*fresh))
 
     def _use(self, shared: ChannelContext, host: AgentHost) -> None:
         """Have the host, and what the configuration says of it, run the turns that begin from now on."""

@@ -186,6 +186,21 @@ class Pipeline(Struct, eq=False, kw_only=True):
             if row.id in steps:
                 self._handle(row, steps[row.id])
 
+    async def take_up(self, row_ids: Collection[int]) -> list[int]:
+        """Take up messages that an operator has opened again; return those of them that will come to an end now.
+
+        Raises `StoreError`.
+        """
+        open_rows = await self.context.journal.messages.unfinished(self.context.config.account_id)
+        found = [row for row in open_rows if row.id in row_ids and row.id not in self._in_hand]
+        if not self._resumed:
+            known = {row.id for row in self._left_open}
+            self._left_open = [*self._left_open, *(row for row in found if row.id not in known)]
+        elif not self.owner.left:
+            for row in found:
+                self._handle(row, partial(self._take_up, row))
+        return [] if self.owner.left else [row.id for row in found]
+
     def _admit(self, outcomes: Iterable[Outcome]) -> list[Outcome]:
         """Show that recorded messages were read, and end those that are too many; these have no row any more."""
         return [self._admitted(outcome) for outcome in outcomes]

@@ -7,8 +7,10 @@ from msgspec import Struct, field
 from pydantic import SecretStr
 
 from openclaw_channel_octo.clock import Clock
-from openclaw_channel_octo.config.model import BotConfig
+from openclaw_channel_octo.config.model import BotConfig, EmbeddedHostConfig, GatewayHostConfig
 from openclaw_channel_octo.fair import FairSlots
+from openclaw_channel_octo.host.base import AgentHost
+from openclaw_channel_octo.host.files import claim_state_folder
 from openclaw_channel_octo.observe.logs import BotLog
 from openclaw_channel_octo.policy.gate import GatePolicy
 from openclaw_channel_octo.rest.client import MAX_FILE_BYTES, BotApi
@@ -21,7 +23,7 @@ from openclaw_channel_octo.runtime.admission.notifier import Notifier
 from openclaw_channel_octo.runtime.connection.pace import LoginPace
 from openclaw_channel_octo.runtime.connection.transport import TransportFactory
 from openclaw_channel_octo.runtime.context import BotContext
-from openclaw_channel_octo.runtime.delivery.attachments import Attachments
+from openclaw_channel_octo.runtime.delivery.attachments import KEPT_S, Attachments
 from openclaw_channel_octo.runtime.delivery.outbox import Outbox
 from openclaw_channel_octo.runtime.delivery.outputs import Outputs
 from openclaw_channel_octo.runtime.delivery.parts import Parts
@@ -51,6 +53,7 @@ __all__ = [
     "make_fetcher",
     "make_outbox",
     "make_turns",
+    "open_shared",
 ]
 
 STARTING = 16
@@ -103,6 +106,41 @@ class ChannelContext(Struct, eq=False, kw_only=True):
     def pace(self, api_url: str) -> LoginPace:
         """Return what spreads the reconnects of all bots of a server."""
         return self._paces.setdefault(urlsplit(api_url)[:2], LoginPace(self.clock))
+
+
+async def open_shared(
+    settings: EmbeddedHostConfig | GatewayHostConfig,
+    host: AgentHost,
+    clock: Clock,
+    open_transport: TransportFactory,
+) -> ChannelContext:
+    """Open what all bots of a state folder use together.
+
+    Raises:
+        HostError: the folder is another user's, or cannot be made.
+        StoreError: the journal cannot be opened.
+    """
+    await asyncio.to_thread(claim_state_folder, settings.state_dir)
+    journal = Journal(settings.state_dir / "octo.sqlite", clock)
+    await journal.open()
+    try:
+        device_id = await journal.device_id()
+    except BaseException:  # raised again: the journal is closed first
+        await journal.close()
+        raise
+    return ChannelContext(
+        routing=settings.routing,
+        host_timeout_s=settings.timeout_seconds,
+        journal=journal,
+        outputs=Outputs(settings.state_dir, clock),
+        media=MediaFolder(settings.state_dir / "media", clock),
+        outgoing=MediaFolder(settings.state_dir / "outgoing", clock, KEPT_S),
+        device_id=device_id,
+        lanes=Lanes(),
+        runs=Runs(host, clock, settings.max_turns),
+        clock=clock,
+        open_transport=open_transport,
+    )
 
 
 def make_directory(context: BotContext) -> ConversationDirectory:

@@ -74,6 +74,11 @@ async def test_a_faulty_file_changes_nothing_and_every_mistake_is_told(
     assert sorted(answer["problems"]) == sorted(json.loads(checked.stdout)["problems"])
     assert len(answer["problems"]) == 2
 
+    status = json.loads((await command("status", "--store", rig.state_dir, "--json")).stdout)
+    reloads = status["reloads"]
+    assert (reloads["done"], reloads["refused"], reloads["problems"]) == (0, 1, answer["problems"])
+    shown = await command("status", "--store", rig.state_dir)
+    assert "ago and refused, nothing was changed: channels.octo." in shown.stdout
     write(tmp_path, "{ no JSON")
     told = await command("reload", "--store", rig.state_dir, code=1)
     assert told.stderr.endswith("Nothing was changed.\n")

@@ -23,12 +23,12 @@ class Hosts:
 
     Args:
         current: the first; started by somebody else, at whatever time.
-        channel: uses them.
+        channel: the bots, which use them.
     """
 
     def __init__(self, current: AgentHost, channel: OctoChannel) -> None:
         self.current = current
-        self._channel = channel
+        self.channel = channel
         self._leaving: dict[asyncio.Task[None], AgentHost] = {}
 
     async def reload(
@@ -45,11 +45,11 @@ class Hosts:
             ConfigError: something in it cannot be; nothing has changed.
             HostError: its host cannot be had; nothing has changed.
         """
-        before = self._channel.config
+        before = self.channel.config
         wanted, _ = kept(before, config)
         host = await host_for_change(self.current, before.host, wanted.host, secrets=secrets)
         try:
-            done = await self._channel.reload(config, host, accounts=accounts)
+            done = await self.channel.reload(config, host, accounts=accounts)
         except BaseException:  # raised again: a host that nobody uses is not left running
             if host is not self.current:
                 await host.stop()
@@ -73,7 +73,7 @@ class Hosts:
                 await asyncio.wait(leaving)
 
     async def _leave(self, host: AgentHost) -> None:
-        await self._channel.released(host)
+        await self.channel.released(host)
         try:
             await host.stop()
         except HostError as error:

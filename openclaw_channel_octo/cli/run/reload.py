@@ -126,6 +126,7 @@ class Reloader:
         return {"problems": [], "warnings": loaded.warnings, "lines": done.lines(), **to_builtins(done)}
 
     def _refused(self, problems: Sequence[str]) -> Mapping[str, Any]:
+        self._hosts.channel.reload_refused(tuple(map(self.hidden.hidden, problems)))
         for problem in problems:
             _log.error("the configuration was not taken over, nothing was changed: %s", problem)
         return {"problems": list(problems)}

@@ -9,7 +9,7 @@ from msgspec import Struct
 from openclaw_channel_octo.config.base import FrozenModel
 from openclaw_channel_octo.config.model import BotConfig, EmbeddedHostConfig, GatewayHostConfig, OctoConfig
 
-__all__ = ["Change", "Reload", "change_of", "kept", "settings_changed", "told", "with_tokens"]
+__all__ = ["Change", "Reload", "Reloads", "change_of", "kept", "settings_changed", "told", "with_tokens"]
 
 _NO_SETTINGS = frozenset({"account_id", "enabled", "disabled_by", "token_source", "token_problem"})
 """Fields of a bot that tell where its settings come from."""
@@ -32,6 +32,22 @@ class Change(Enum):
     """Another connection; what is in hand goes on."""
     ALL = "all"
     """The bot ends as at a stop, and another one begins."""
+
+
+class Reloads(Struct, frozen=True, kw_only=True):
+    """How often the configuration was read again, and what came of it the last time.
+
+    Attributes:
+        done: how often it was taken over.
+        refused: how often it was wrong, so that nothing changed.
+        last_ms: when the last time was, Unix milliseconds; 0 for never.
+        problems: what was wrong then, empty where it was taken over.
+    """
+
+    done: int = 0
+    refused: int = 0
+    last_ms: int = 0
+    problems: Sequence[str] = ()
 
 
 class Reload(Struct, frozen=True, kw_only=True):
