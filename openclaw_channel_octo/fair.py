@@ -62,10 +62,16 @@ class FairSlots:
     """
 
     def __init__(self, count: int) -> None:
-        self._free = count
+        self._count = self._free = count
         self._first = _Ring()
         self._others = _Ring()
         self._in_a_row = 0
+
+    def resize(self, count: int) -> None:
+        """Have so many slots from now on; held ones above that number end with those who hold them."""
+        self._free += count - self._count
+        self._count = count
+        self._serve()
 
     @asynccontextmanager
     async def slot(self, path: Sequence[str], *, first: bool = False) -> AsyncIterator[None]:
@@ -82,7 +88,7 @@ class FairSlots:
             self._give()
 
     async def _take(self, ring: _Ring, path: Sequence[str]) -> None:
-        if self._free:  # then nobody waits
+        if self._free > 0:  # then nobody waits
             self._free -= 1
             return
         waiter: _Waiter = asyncio.get_running_loop().create_future()
@@ -98,13 +104,16 @@ class FairSlots:
 
     def _give(self) -> None:
         """Pass a slot on."""
-        while (ring := self._whose_turn()) is not None:
+        self._free += 1
+        self._serve()
+
+    def _serve(self) -> None:
+        while self._free > 0 and (ring := self._whose_turn()) is not None:
             waiter = ring.pop()
             if not waiter.done():  # else cancelled, and about to leave
+                self._free -= 1
                 self._in_a_row = self._in_a_row + 1 if ring is self._first else 0
                 waiter.set_result(None)
-                return
-        self._free += 1
 
     def _whose_turn(self) -> _Ring | None:
         order = (self._first, self._others)

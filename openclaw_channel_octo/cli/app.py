@@ -21,6 +21,7 @@ _COMMANDS = {
     "capture": ("captures", "Show, check and clean recordings."),
     "config": ("config", "Check a configuration, print its JSON Schema."),
     "status": ("operate.status", "Show what each bot is doing now."),
+    "reload": ("operate.reload", "Have running bots read their configuration again."),
     "journal": ("operate.journal", "Look up what became of messages."),
     "message": ("operate.message", "Send, read and look up things in the chat."),
     "sessions": ("sessions.command", "Look at sessions, and repair them."),

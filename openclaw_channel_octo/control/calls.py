@@ -1,7 +1,7 @@
 """What operators and agents can ask of a running channel over the control socket (docs/control.md)."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -20,24 +20,44 @@ TICKET_CHARS = 200
 """More than any ticket has."""
 
 
-def register_calls(server: ControlServer, channel: OctoChannel, host_kind: str) -> None:
+def register_calls(
+    server: ControlServer,
+    channel: OctoChannel,
+    host_kind: str,
+    reload: Callable[[], Awaitable[Mapping[str, Any]]] | None = None,
+) -> None:
     """Let ``server`` answer for a channel; each call of an agent brings the ticket of a run under way.
 
     Args:
         server: the socket.
         channel: the bots.
         host_kind: who runs the turns, such as ``embedded``.
+        reload: reads the configuration again, ``None`` where there is none to read; returns what came of it.
     """
     server.register("status", partial(_status, channel, host_kind))
     server.register("session.show", partial(_show, channel))
     server.register("session.repair", partial(_repair, channel))
     server.register("pairing.tell", partial(_tell_paired, channel))
+    server.register("journal.take_up", partial(_take_up, channel))
+    if reload is not None:
+        server.register("reload", partial(_reload, reload))
     for name, call in AGENT_CALLS.items():
         server.register(f"message.{name}", partial(_for_agent, channel, call))
 
 
 async def _status(channel: OctoChannel, host_kind: str, _: Mapping[str, Any]) -> Mapping[str, Any]:
     return {"pid": os.getpid(), "version": __version__, "host": host_kind, **to_builtins(channel.status())}
+
+
+async def _reload(reload: Callable[[], Awaitable[Mapping[str, Any]]], _: Mapping[str, Any]) -> Any:
+    return await reload()
+
+
+async def _take_up(channel: OctoChannel, params: Mapping[str, Any]) -> Mapping[str, Any]:
+    rows = params.get("rows")
+    if not isinstance(rows, list) or not all(type(row) is int for row in rows):
+        raise ControlError("bad-params", "rows must be a list of numbers")
+    return {"rows": sorted(await channel.take_up(_text(params, "account"), rows))}
 
 
 async def _show(channel: OctoChannel, params: Mapping[str, Any]) -> Any:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterator
 from aiohttp import web
 from aiohttp.http import HttpProcessingError
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Histogram, generate_latest
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from openclaw_channel_octo.observe.listening import Bounds, HttpListener, only_known_hosts
@@ -93,7 +93,7 @@ class _State(Collector):
     def __init__(self, status: Callable[[], ChannelStatus]) -> None:
         self._status = status
 
-    def collect(self) -> Iterator[GaugeMetricFamily]:
+    def collect(self) -> Iterator[CounterMetricFamily | GaugeMetricFamily]:
         status = self._status()
         running = [run.account_id for run in status.turns.values()]
         waiting = list(status.lanes.values())
@@ -104,11 +104,21 @@ class _State(Collector):
             for state in LinkState:
                 states.add_metric((name, state.value), float(bot.state is state))
             turns.add_metric((name,), running.count(name))
-        yield from (states, turns)
+        reloads = CounterMetricFamily(
+            "octo_reloads", "Times the configuration was read again", labels=("result",)
+        )
+        reloads.add_metric(("done",), status.reloads.done)
+        reloads.add_metric(("refused",), status.reloads.refused)
+        yield from (states, turns, reloads)
         for gauge, text, value in (
             ("lanes", "Conversations with work", len(waiting)),
             ("lane_waiting", "Messages that wait behind a turn, in all lanes", sum(waiting)),
             ("lane_longest", "Messages that wait in the longest lane", max(waiting, default=0)),
+            (
+                "last_reload_refused",
+                "1 where the configuration was wrong the last time",
+                bool(status.reloads.problems),
+            ),
             ("journal_waiting", "1 while the journal cannot be written", bool(status.trouble)),
         ):
             yield GaugeMetricFamily(f"octo_{gauge}", text, float(value))

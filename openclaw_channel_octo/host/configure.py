@@ -20,12 +20,15 @@ if TYPE_CHECKING:
     from openclaw_channel_octo.config.agents import AgentConfig
     from openclaw_channel_octo.host.embedded.agents import Agent
     from openclaw_channel_octo.host.gateway.host import GatewayHost
+    from openclaw_channel_octo.host.gateway.sessions import SuccessorFile
 
-__all__ = ["DEVICE_FILE", "agent_from_config", "gateway_from_config", "host_from_config"]
+__all__ = ["DEVICE_FILE", "agent_from_config", "gateway_from_config", "host_for_change", "host_from_config"]
 
 _log = logging.getLogger(__name__)
 
 ADMIN_SCOPE = "operator.admin"
+_OF_THE_LOGIN = ("url", "token", "password", "scopes")
+"""Settings with which a gateway is connected to."""
 DEVICE_FILE = "gateway-device.json"
 """Name of the device identity's file in the state folder."""
 SESSIONS_FILE = "gateway-sessions.json"
@@ -62,6 +65,67 @@ def host_from_config(
         strict=config.strict,
         secrets=secrets,
     )
+
+
+async def host_for_change(
+    host: AgentHost,
+    before: EmbeddedHostConfig | GatewayHostConfig,
+    after: EmbeddedHostConfig | GatewayHostConfig,
+    *,
+    clock: Clock | None = None,
+    secrets: Iterable[SecretStr] = (),
+) -> AgentHost:
+    """Return the host that runs the turns which begin from now on, started: another one, or the same with changes.
+
+    Runs under way end where they are. Kind, state folder and agent id have to be those of before.
+
+    Args:
+        host: runs the turns now.
+        before: what it was made from, or changed to.
+        after: what is configured now.
+        clock: time, the machine's own by default.
+        secrets: values no error of an agent may show.
+
+    Raises:
+        HostError: it cannot be had; nothing has changed.
+        ConfigError: likewise.
+    """
+    if isinstance(after, GatewayHostConfig):
+        return await _other_gateway(host, before, after, clock)
+    from openclaw_channel_octo.host.embedded.host import EmbeddedHost  # noqa: PLC0415  # as above
+
+    if isinstance(host, EmbeddedHost):
+        same = isinstance(before, EmbeddedHostConfig) and before.agent == after.agent
+        await host.use(
+            None if same else agent_from_config(after.agent, after.state_dir),
+            timeout_s=after.timeout_seconds,
+            strict=after.strict,
+            secrets=secrets,
+        )
+    return host
+
+
+async def _other_gateway(
+    host: AgentHost,
+    before: EmbeddedHostConfig | GatewayHostConfig,
+    after: GatewayHostConfig,
+    clock: Clock | None,
+) -> AgentHost:
+    same = isinstance(before, GatewayHostConfig) and all(
+        getattr(before, field) == getattr(after, field) for field in _OF_THE_LOGIN
+    )
+    if same:
+        return host
+    from openclaw_channel_octo.host.gateway.host import GatewayHost  # noqa: PLC0415  # as above
+
+    file = host.sessions.file if isinstance(host, GatewayHost) else None
+    other = gateway_from_config(after, clock, file)
+    try:
+        await other.start()
+    except BaseException:  # raised again: a start that fails or is cancelled leaves nothing behind
+        await other.stop()
+        raise
+    return other
 
 
 def agent_from_config(config: "AgentConfig", state_dir: Path) -> "Agent":
@@ -111,8 +175,16 @@ def _set(**fields: float | None) -> dict[str, float]:
     return {name: value for name, value in fields.items() if value is not None}
 
 
-def gateway_from_config(config: GatewayHostConfig, clock: Clock | None = None) -> "GatewayHost":
-    """Return the gateway a configuration describes as a host, not yet connected."""
+def gateway_from_config(
+    config: GatewayHostConfig, clock: Clock | None = None, successors: "SuccessorFile | None" = None
+) -> "GatewayHost":
+    """Return the gateway a configuration describes as a host, not yet connected.
+
+    Args:
+        config: the ``host`` block.
+        clock: time, the machine's own by default.
+        successors: the file of sessions where another host of this process has it open.
+    """
     from openclaw_channel_octo.host.gateway.host import GatewayHost  # noqa: PLC0415  # as above
     from openclaw_channel_octo.host.gateway.identity import DeviceFile  # noqa: PLC0415  # as above
     from openclaw_channel_octo.host.gateway.protocol import Login  # noqa: PLC0415  # as above
@@ -134,6 +206,6 @@ def gateway_from_config(config: GatewayHostConfig, clock: Clock | None = None) -
         url=config.url,
         login=login,
         device=DeviceFile(config.state_dir / DEVICE_FILE),
-        successors=SuccessorFile(config.state_dir / SESSIONS_FILE),
+        successors=successors or SuccessorFile(config.state_dir / SESSIONS_FILE),
         clock=clock or SystemClock(),
     )

@@ -195,6 +195,10 @@ class Caller:
     def __repr__(self) -> str:
         return f"BotApi({self._base!r})"
 
+    def use_token(self, token: SecretStr) -> None:
+        """Show another token from the next attempt on. Raises `ConfigError` for one that cannot be one."""
+        self._token = checked_token(token)
+
     async def __aenter__(self) -> Self:
         """Return itself; connections are opened by the first call."""
         return self

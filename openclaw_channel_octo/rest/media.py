@@ -118,7 +118,7 @@ class MediaFetcher:
 
         self._folder = folder
         self._api = URL(api_url)
-        self._token = token
+        self.token = token
         self._max_bytes = max_bytes
         self._files_url = (cdn_url or f"{api_url}/file").rstrip("/")
         self._own = frozenset(origin_of(URL(url)) for url in (api_url if token else "", cdn_url) if url)
@@ -179,8 +179,8 @@ class MediaFetcher:
             self._check(url)
             at_home = at_home and is_file_of(url, self._api)
             headers = {"Accept-Encoding": "identity"}
-            if at_home and self._token is not None:
-                headers["Authorization"] = f"Bearer {self._token.get_secret_value()}"
+            if at_home and self.token is not None:
+                headers["Authorization"] = f"Bearer {self.token.get_secret_value()}"
             async with self._opened().get(url, headers=headers, allow_redirects=False) as answer:
                 if answer.status not in _REDIRECT_STATUSES:
                     return await self._take(answer, name, budget)

@@ -1,7 +1,10 @@
-"""One bot: its API, its connection, and what its messages set in motion."""
+"""One bot: its API, its connection, and what its messages set in motion.
+
+Over 350 lines: the life of a bot, from its lease to its end, over parts that are built once it is known who it is.
+"""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 
@@ -14,7 +17,7 @@ from openclaw_channel_octo.policy.gate import Identity
 from openclaw_channel_octo.rest.client import BotApi
 from openclaw_channel_octo.rest.models import Registration
 from openclaw_channel_octo.runtime.actions.types import ActionContext
-from openclaw_channel_octo.runtime.background import TaskSet
+from openclaw_channel_octo.runtime.background import TaskSet, uninterrupted
 from openclaw_channel_octo.runtime.connection.lease import Lease
 from openclaw_channel_octo.runtime.connection.supervisor import ConnectionStatus, LinkState, Supervisor
 from openclaw_channel_octo.runtime.connection.transport import Tap
@@ -28,8 +31,10 @@ from openclaw_channel_octo.runtime.metrics import BotMetrics
 from openclaw_channel_octo.runtime.pipeline import Pipeline
 from openclaw_channel_octo.runtime.received import Incoming, Outcome
 from openclaw_channel_octo.runtime.turn import downloads
+from openclaw_channel_octo.runtime.turn.lanes import Owner
 from openclaw_channel_octo.runtime.wiring import (
     ChannelContext,
+    gate_policy,
     make_admission,
     make_attachments,
     make_commands,
@@ -68,6 +73,9 @@ class Bot:
         tap: sees what it sends and receives, ``None`` where nobody looks.
     """
 
+    _identity: Identity
+    _pipeline: Pipeline
+
     def __init__(  # noqa: PLR0913  # its parts and what it is told
         self,
         config: BotConfig,
@@ -86,10 +94,10 @@ class Bot:
         self._lease = lease
         self._tap = tap
         self._elsewhere: ConnectionStatus | None = None
-        self._tasks = TaskSet(log, shared.clock)
-        self._intake = TaskSet(log, shared.clock)
+        self._tasks, self._intake = TaskSet(log, shared.clock), TaskSet(log, shared.clock)
         self._metrics = metrics
         self._begun, self._begun_ms, self._server_ahead_ms = False, 0, 0
+        self._work = Owner()
         self.outbound: ActionContext | None = None
         """What others can have the bot do; ``None`` before it first knew who it is."""
         most = config.media_max_mb * 1024 * 1024
@@ -110,6 +118,11 @@ class Bot:
         self._running: asyncio.Task[None] | None = None
 
     @property
+    def config(self) -> BotConfig:
+        """The settings it goes by."""
+        return self._config
+
+    @property
     def connection(self) -> ConnectionStatus:
         """The state of the bot's connection."""
         return self._elsewhere or self._supervisor.status
@@ -122,6 +135,47 @@ class Bot:
     def failing(self) -> Mapping[str, str]:
         """Background jobs whose last try ended by an unexpected error, role to error."""
         return {**self._tasks.failing, **self._intake.failing}
+
+    def apply(self, config: BotConfig) -> None:
+        """Go by other settings, and by what all bots share, from the next message on; see `changes.SETTINGS`."""
+        before, self._config = self._config, config
+        self._files.roots = config.media_roots
+        if self.outbound is None:
+            return
+        context = self.outbound.context
+        context.config, context.routing = config, self._shared.routing
+        context.budget_s = config.turn_budget_s(self._shared.host_timeout_s)
+        self._directory.settings = gate_policy(config)
+        self._pipeline.apply(before)
+
+    async def take_up(self, row_ids: Collection[int]) -> Collection[int]:
+        """Take up rows of the journal that were opened again; see `Pipeline.take_up`. Raises `StoreError`."""
+        if self.outbound is None:
+            return row_ids  # with all that it finds there, as soon as it is known who it is
+        return await self._pipeline.take_up(row_ids)
+
+    async def use_token(self, lease: Lease) -> None:
+        """Show the token of the settings from now on; to be called between `disconnect` and `start`.
+
+        Args:
+            lease: the right to connect with that token.
+        """
+        await self._lease.release()
+        self._lease = lease
+        self._api.use_token(self._config.token)
+        if self._fetcher is not None:
+            self._fetcher.token = self._config.token
+
+    async def drain(self, seconds: float) -> None:
+        """Give up what waits, which stays in the journal, and let running turns end; after ``seconds`` end them."""
+        lanes = self._shared.lanes
+        lanes.leave(self._work)
+        try:
+            await within(self._shared.clock, seconds, self._work.settle())
+        except TimeoutError:
+            self._log.warning("turns still ran after %.0f s: %s", seconds, lanes.begun_of(self._work))
+        finally:
+            await uninterrupted(lanes.cancel_of(self._work), "cancel")
 
     async def disconnect(self) -> None:
         """Stop receiving and fetching; what was received stays in the lanes."""
@@ -177,6 +231,10 @@ class Bot:
 
     async def _prepare(self, registration: Registration) -> Pipeline:
         """Build what needs the bot's identity, once, and what follows the messages of its conversations, anew."""
+        if self.outbound is not None and registration.robot_id != self._identity.uid:
+            self._log.warning("the token is another bot's now: %s", registration.robot_id)
+            await self._shared.lanes.cancel_of(self._work)  # the journal has what they were about
+            self.outbound, self._work = None, Owner()
         if self.outbound is None:
             self._identity = Identity(
                 uid=registration.robot_id,
@@ -199,7 +257,6 @@ class Bot:
             config=config,
             identity=self._identity,
             api=self._api,
-            host=shared.host,
             routing=shared.routing,
             budget_s=config.turn_budget_s(shared.host_timeout_s),
             journal=shared.journal,
@@ -215,6 +272,7 @@ class Bot:
         self._pipeline = Pipeline(
             context=context,
             lanes=shared.lanes,
+            owner=self._work,
             inbox=Inbox(
                 config.account_id,
                 self._identity,

@@ -1,70 +1,50 @@
-"""The channel as a host sees it: start bots, stop them, ask how they are."""
+"""The channel as a host sees it: start bots, change them, stop them, ask how they are.
+
+Over 350 lines: one class, what programs call, each method with its errors.
+"""
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AsyncExitStack, ExitStack
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
-from urllib.parse import urlsplit
 
-from msgspec import Struct
+from msgspec.structs import replace
+from pydantic import SecretStr
 
 from openclaw_channel_octo.clock import Clock, SystemClock, within
 from openclaw_channel_octo.config.load import select_accounts
 from openclaw_channel_octo.config.model import OctoConfig
 from openclaw_channel_octo.errors import ConfigError, HostError, RequestDenied
 from openclaw_channel_octo.host.base import AgentHost, TakesChatTools, Turn
-from openclaw_channel_octo.host.files import claim_state_folder
-from openclaw_channel_octo.observe.logs import BotLog, redacted
+from openclaw_channel_octo.observe.logs import redacted
 from openclaw_channel_octo.observe.metrics import Meter
 from openclaw_channel_octo.policy.authority import Requester
-from openclaw_channel_octo.rest.attempts import Origin
-from openclaw_channel_octo.rest.client import BotApi
-from openclaw_channel_octo.rest.media_folder import MediaFolder
 from openclaw_channel_octo.runtime.actions.actions import AgentActions
 from openclaw_channel_octo.runtime.actions.calls import AgentTools
 from openclaw_channel_octo.runtime.actions.types import ActionContext, requester_of
 from openclaw_channel_octo.runtime.background import uninterrupted
-from openclaw_channel_octo.runtime.bot import Bot
-from openclaw_channel_octo.runtime.connection.lease import FileLease, lease_folder
-from openclaw_channel_octo.runtime.connection.supervisor import ConnectionStatus, tokenless
+from openclaw_channel_octo.runtime.connection.lease import lease_folder
+from openclaw_channel_octo.runtime.connection.supervisor import tokenless
 from openclaw_channel_octo.runtime.connection.transport import Tap, TransportFactory, open_websocket
-from openclaw_channel_octo.runtime.delivery.attachments import KEPT_S
-from openclaw_channel_octo.runtime.delivery.outputs import Outputs
-from openclaw_channel_octo.runtime.metrics import BotMetrics
+from openclaw_channel_octo.runtime.fleet.changes import (
+    Reload,
+    Reloads,
+    kept,
+    settings_changed,
+    told,
+    with_tokens,
+)
+from openclaw_channel_octo.runtime.fleet.fleet import Fleet
+from openclaw_channel_octo.runtime.fleet.status import ChannelStatus
 from openclaw_channel_octo.runtime.preload import preload
-from openclaw_channel_octo.runtime.turn.lanes import Lanes
 from openclaw_channel_octo.runtime.turn.recovery import Repair, SessionRepairs, SessionView
-from openclaw_channel_octo.runtime.turn.runs import ActiveRun, Runs
-from openclaw_channel_octo.runtime.wiring import ChannelContext
-from openclaw_channel_octo.store.journal import Journal
+from openclaw_channel_octo.runtime.wiring import ChannelContext, open_shared
 
 __all__ = ["ChannelStatus", "OctoChannel"]
 
 _log = logging.getLogger(__name__)
-
-
-class ChannelStatus(Struct, frozen=True, kw_only=True):
-    """How the channel's bots are.
-
-    Attributes:
-        bots: connection state by account id.
-        turns: runs under way, by session key.
-        lanes: messages whose run has not begun, by session key.
-        failing: background jobs whose last try ended by an unexpected error, by account id and role; each is
-            tried again.
-        trouble: why the journal waits, empty when it does not.
-        unsent: since when the API fails for a message that waits to be sent, Unix milliseconds by session key.
-    """
-
-    bots: Mapping[str, ConnectionStatus]
-    turns: Mapping[str, ActiveRun]
-    lanes: Mapping[str, int]
-    failing: Mapping[str, Mapping[str, str]]
-    trouble: str
-    unsent: Mapping[str, int] = MappingProxyType({})
 
 
 class OctoChannel:
@@ -100,11 +80,12 @@ class OctoChannel:
         self._open_transport = open_transport
         self._leases = leases or lease_folder()
         self._tap = tap
-        self._bots: dict[str, Bot] = {}
-        self._origins: dict[tuple[str, str], Origin] = {}
         self._shared: ChannelContext | None = None
+        self._fleet: Fleet | None = None
         self._changing = asyncio.Lock()
         self._hidden = ExitStack()
+        self._secrets = frozenset[SecretStr]()
+        self._reloads = Reloads()
         self._tokenless = tokenless(config.accounts.values(), self._clock.wall_ms())
 
     @staticmethod
@@ -130,24 +111,61 @@ class OctoChannel:
         if account.token_problem:
             raise ConfigError(account.token_problem)
         async with self._changing:
-            shared = await self._open(host)
-            if account.account_id in self._bots:
-                return
-            tap = self._tap(account.account_id) if self._tap else None
-            metrics = BotMetrics(self._meter, self._clock, account.account_id) if self._meter else None
-            api = BotApi(
-                base_url=account.api_url,
-                token=account.token,
-                clock=self._clock,
-                origin=self._origins.setdefault(urlsplit(account.api_url)[:2], Origin()),
-                tap=tap.call if tap else None,
-                on_attempt=metrics.called if metrics else None,
-            )
-            lease = FileLease(self._leases, f"{account.api_url} {account.token.get_secret_value()}")
-            log = BotLog(_log, account.account_id)
-            bot = Bot(account, shared, api, lease, log, metrics=metrics, tap=tap)
-            self._bots[account.account_id] = bot
-            bot.start()
+            await self._open(host)
+            self._running_fleet().start(account)
+
+    @property
+    def config(self) -> OctoConfig:
+        """The configuration it goes by now."""
+        return self._config
+
+    async def reload(
+        self, config: OctoConfig, host: AgentHost | None = None, *, accounts: Sequence[str] = ()
+    ) -> Reload:
+        """Go by another configuration without touching bots whose settings are the same.
+
+        Returns at once: a bot that ends, or that connects with another token, does so in the background. Settings of a
+        bot count from its next message on; runs under way end on the host on which they began, and `released` tells
+        when. ``host.kind``, ``host.stateDir``, ``host.agentId`` and ``metrics`` stay as they are until a restart.
+
+        Args:
+            config: all of it.
+            host: runs the turns that begin from now on; the same as before by default.
+            accounts: the only accounts to run, in any case; all that are on by default.
+
+        Returns:
+            What has changed.
+
+        Raises:
+            ConfigError: ``accounts`` names one that is not there or off; nothing has changed.
+            HostError: no bot was started.
+        """
+        chosen = select_accounts(config, accounts)
+        async with self._changing:
+            shared, fleet = self._opened(), self._running_fleet()
+            before, running = self._config, dict(fleet.wanted)
+            config, restart = kept(before, config)
+            self._hide(config)
+            self._config = config
+            self._tokenless = tokenless(chosen, self._clock.wall_ms())
+            self._use(shared, host or shared.runs.host)
+            wanted = {bot.account_id: bot for bot in with_tokens(chosen, running)}
+            fleet.follow(wanted.values(), config.host.drain_seconds)
+            self._note_reload(done=self._reloads.done + 1)
+            return told(running, wanted, chosen, settings_changed(before.host, config.host), restart)
+
+    def reload_refused(self, problems: Sequence[str]) -> None:
+        """Have `status` say that a configuration was read again and is wrong, so that nothing has changed."""
+        self._note_reload(refused=self._reloads.refused + 1, problems=problems)
+
+    def _note_reload(self, *, problems: Sequence[str] = (), **counts: int) -> None:
+        now_ms = self._clock.wall_ms()
+        self._reloads = replace(self._reloads, last_ms=now_ms, problems=problems, **counts)
+
+    async def released(self, host: AgentHost) -> None:
+        """Return once no run of a host that `reload` has replaced is under way, so that it can be stopped."""
+        if self._shared is not None:
+            await self._shared.runs.released(host)
 
     async def stop(self, drain_s: float | None = None) -> bool:
         """Stop receiving, let running turns end, then close everything.
@@ -166,7 +184,7 @@ class OctoChannel:
             async with AsyncExitStack() as closing:
                 # a caller who is cancelled meanwhile must not leave a task, a socket or a lease behind
                 closing.push_async_callback(uninterrupted, self._close(self._shared), "close")
-                await asyncio.gather(*(bot.disconnect() for bot in self._bots.values()))
+                await self._running_fleet().disconnect()
                 self._shared.lanes.close()
                 wait_s = self._config.host.drain_seconds if drain_s is None else drain_s
                 return await self._drain(self._shared, wait_s)
@@ -174,17 +192,13 @@ class OctoChannel:
 
     async def _close(self, shared: ChannelContext) -> None:
         """End everything, in the order of use; what fails to close does not keep the rest open."""
-        self._shared = None
-        bots, origins = list(self._bots.values()), list(self._origins.values())
-        self._bots.clear()
-        self._origins.clear()
+        fleet = self._running_fleet()
+        self._shared = self._fleet = None
+        self._secrets = frozenset()
         async with AsyncExitStack() as closing:
             closing.callback(self._hidden.close)
             closing.push_async_callback(shared.journal.close)
-            for origin in origins:
-                closing.push_async_callback(origin.close)
-            for bot in bots:
-                closing.push_async_callback(bot.close)
+            closing.push_async_callback(fleet.close)
             await shared.lanes.cancel()
 
     def outbound(self, turn: Turn) -> AgentActions:
@@ -250,19 +264,40 @@ class OctoChannel:
 
     def status(self) -> ChannelStatus:
         """Return how the bots are at this moment."""
+        bots = self._fleet.bots if self._fleet else {}
         return ChannelStatus(
-            bots=self._tokenless | {name: bot.connection for name, bot in self._bots.items()},
+            bots=self._tokenless | {name: bot.connection for name, bot in bots.items()},
             turns=self._shared.runs.active if self._shared else {},
             lanes=self._shared.lanes.depths if self._shared else {},
-            failing={name: bot.failing for name, bot in self._bots.items() if bot.failing},
+            failing={name: bot.failing for name, bot in bots.items() if bot.failing},
             trouble=self._shared.journal.trouble if self._shared else "",
             unsent={
                 key: since_ms
-                for bot in self._bots.values()
+                for bot in bots.values()
                 if bot.outbound is not None
                 for key, since_ms in bot.outbound.outbox.sender.unsent.items()
             },
+            reloads=self._reloads,
         )
+
+    async def take_up(self, account_id: str, rows: Collection[int]) -> Collection[int]:
+        """Have a bot take up messages that `store.admin.JournalAdmin.retry` has opened again.
+
+        Args:
+            account_id: the bot.
+            rows: numbers of their rows.
+
+        Returns:
+            The rows that come to an end now; the others do so after the next start.
+
+        Raises:
+            HostError: the bot does not run.
+            StoreError: the journal cannot be read.
+        """
+        bot = self._fleet.bots.get(account_id) if self._fleet else None
+        if bot is None:
+            raise HostError(f"the bot {account_id} does not run")
+        return await bot.take_up(rows)
 
     async def look(self, session_key: str) -> SessionView:
         """Return what the next message of a session will meet. Raises `HostError`, also where no bot was started."""
@@ -294,51 +329,52 @@ class OctoChannel:
             raise HostError("no bot was started here")
         return self._shared
 
+    def _running_fleet(self) -> Fleet:
+        if self._fleet is None:
+            raise HostError("no bot was started here")
+        return self._fleet
+
     def _running(self, account_id: str) -> tuple[ChannelContext, ActionContext]:
         if not account_id and len(self._config.accounts) > 1:
             raise ConfigError(f"which account? there are {', '.join(self._config.accounts)}")
-        (account,) = select_accounts(self._config, [account_id or next(iter(self._config.accounts), "")])
-        bot = self._bots.get(account.account_id)
+        name = (account_id or next(iter(self._config.accounts), "")).lower()
+        bot = self._fleet.bots.get(name) if self._fleet else None
+        if bot is None:  # one that ends is still there, and in no configuration any more
+            (account,) = select_accounts(self._config, [name])
+            name = account.account_id
         if self._shared is None or bot is None:
-            raise HostError(f"the bot {account.account_id} does not run: start it first")
+            raise HostError(f"the bot {name} does not run: start it first")
         if bot.outbound is None:
-            raise HostError(f"the bot {account.account_id} has not reached its server yet: try again later")
+            raise HostError(f"the bot {name} has not reached its server yet: try again later")
         return self._shared, bot.outbound
 
     async def _open(self, host: AgentHost) -> ChannelContext:
         """Open what all bots share, once."""
         if self._shared is not None:
-            if self._shared.host is not host:
+            if self._shared.runs.host is not host:
                 raise HostError("this channel already works with another host; make a second channel for it")
             return self._shared
         await preload()
+        self._shared = await open_shared(self._config.host, host, self._clock, self._open_transport)
+        self._hide(self._config)
+        self._use(self._shared, host)
+        self._fleet = Fleet(self._shared, self._leases, self._tap, self._meter)
+        return self._shared
+
+    def _hide(self, config: OctoConfig) -> None:
+        """Keep a configuration's secrets out of logs as well; those of earlier ones may still be on their way there."""
+        fresh = frozenset(config.secrets()) - self._secrets
+        if fresh:
+            self._secrets |= fresh
+            self._hidden.enter_context(redacted(*fresh))
+
+    def _use(self, shared: ChannelContext, host: AgentHost) -> None:
+        """Have the host, and what the configuration says of it, run the turns that begin from now on."""
         settings = self._config.host
-        await asyncio.to_thread(claim_state_folder, settings.state_dir)
-        journal = Journal(settings.state_dir / "octo.sqlite", self._clock)
-        await journal.open()
-        try:
-            device_id = await journal.device_id()
-        except BaseException:  # raised again: the journal is closed first
-            await journal.close()
-            raise
-        self._hidden.enter_context(redacted(*self._config.secrets()))
+        shared.routing, shared.host_timeout_s = settings.routing, settings.timeout_seconds
+        shared.runs.use(host, settings.max_turns)
         if isinstance(host, TakesChatTools):
             host.take_tools(AgentTools(self.outbound_with))
-        self._shared = ChannelContext(
-            host=host,
-            routing=settings.routing,
-            host_timeout_s=settings.timeout_seconds,
-            journal=journal,
-            outputs=Outputs(settings.state_dir, self._clock),
-            media=MediaFolder(settings.state_dir / "media", self._clock),
-            outgoing=MediaFolder(settings.state_dir / "outgoing", self._clock, KEPT_S),
-            device_id=device_id,
-            lanes=Lanes(),
-            runs=Runs(host, self._clock, settings.max_turns),
-            clock=self._clock,
-            open_transport=self._open_transport,
-        )
-        return self._shared
 
     async def _drain(self, shared: ChannelContext, seconds: float) -> bool:
         try:

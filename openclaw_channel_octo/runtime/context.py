@@ -4,7 +4,6 @@ from msgspec import Struct
 
 from openclaw_channel_octo.clock import Clock
 from openclaw_channel_octo.config.model import BotConfig
-from openclaw_channel_octo.host.base import AgentHost
 from openclaw_channel_octo.observe.logs import BotLog
 from openclaw_channel_octo.policy.gate import Identity
 from openclaw_channel_octo.rest.client import BotApi
@@ -16,14 +15,13 @@ from openclaw_channel_octo.store.journal import Journal
 __all__ = ["BotContext"]
 
 
-class BotContext(Struct, frozen=True, kw_only=True):
-    """What every part of a bot is made from.
+class BotContext(Struct, eq=False, kw_only=True):
+    """What every part of a bot is made from. Settings, routing and budget change while the bot runs (`Bot.apply`).
 
     Attributes:
-        config: the bot's settings.
+        config: the bot's settings now; looked up where they are needed, and never kept.
         identity: who the bot is.
         api: the bot's API.
-        host: runs turns.
         routing: which agent and session a conversation belongs to.
         budget_s: seconds a run may take.
         journal: the record of messages.
@@ -36,7 +34,6 @@ class BotContext(Struct, frozen=True, kw_only=True):
     config: BotConfig
     identity: Identity
     api: BotApi
-    host: AgentHost
     routing: Routing
     budget_s: float
     journal: Journal

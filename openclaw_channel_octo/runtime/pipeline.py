@@ -15,6 +15,7 @@ from typing import Any
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from openclaw_channel_octo.config.model import BotConfig
 from openclaw_channel_octo.errors import ApiError
 from openclaw_channel_octo.ids import ChannelRef, ChannelType
 from openclaw_channel_octo.message.payload import parse_payload
@@ -32,7 +33,7 @@ from openclaw_channel_octo.runtime.intake.inbox import Inbox
 from openclaw_channel_octo.runtime.received import TOO_OLD, Addressed, Incoming, Outcome, trace_of
 from openclaw_channel_octo.runtime.turn.commands import Commands
 from openclaw_channel_octo.runtime.turn.downloads import MediaDownloads
-from openclaw_channel_octo.runtime.turn.lanes import Begin, Lanes, Submitted, Work
+from openclaw_channel_octo.runtime.turn.lanes import Begin, Lanes, Owner, Submitted, Work
 from openclaw_channel_octo.runtime.turn.turn import Turns
 from openclaw_channel_octo.store.records import InboundRow
 from openclaw_channel_octo.store.states import RowState
@@ -52,6 +53,7 @@ class Pipeline(Struct, eq=False, kw_only=True):
     Attributes:
         context: what every part of the bot is made from.
         lanes: one for each session key.
+        owner: whose work in the lanes it is.
         inbox: judges and records.
         admission: ends what gets no turn.
         outbox: sends, and knows our own messages that came back.
@@ -64,6 +66,7 @@ class Pipeline(Struct, eq=False, kw_only=True):
 
     context: BotContext
     lanes: Lanes
+    owner: Owner
     inbox: Inbox
     admission: Admission
     outbox: Outbox
@@ -80,6 +83,14 @@ class Pipeline(Struct, eq=False, kw_only=True):
     _early: list[tuple[Addressed, bool]] = field(default_factory=list)
     _in_hand: set[int] = field(default_factory=set)
     _shown: set[int] = field(default_factory=set)
+
+    def apply(self, before: BotConfig) -> None:
+        """Go by the settings of the context, which were ``before``, from the next message on."""
+        now = self.context.config
+        self.inbox.routing = self.context.routing
+        self.turns.slots.resize(now.max_turns)
+        if (now.rate_limit, now.bot_loop_protection) != (before.rate_limit, before.bot_loop_protection):
+            self.admission.limits.count_anew()
 
     async def open(self) -> Collection[ChannelRef]:
         """Judge what arrives from here on: what has to be known about its conversations is known.
@@ -174,6 +185,21 @@ class Pipeline(Struct, eq=False, kw_only=True):
         for row in sorted(rows, key=lambda row: (row.session_key, row.message_seq, row.id)):
             if row.id in steps:
                 self._handle(row, steps[row.id])
+
+    async def take_up(self, row_ids: Collection[int]) -> list[int]:
+        """Take up messages that an operator has opened again; return those of them that will come to an end now.
+
+        Raises `StoreError`.
+        """
+        open_rows = await self.context.journal.messages.unfinished(self.context.config.account_id)
+        found = [row for row in open_rows if row.id in row_ids and row.id not in self._in_hand]
+        if not self._resumed:
+            known = {row.id for row in self._left_open}
+            self._left_open = [*self._left_open, *(row for row in found if row.id not in known)]
+        elif not self.owner.left:
+            for row in found:
+                self._handle(row, partial(self._take_up, row))
+        return [] if self.owner.left else [row.id for row in found]
 
     def _admit(self, outcomes: Iterable[Outcome]) -> list[Outcome]:
         """Show that recorded messages were read, and end those that are too many; these have no row any more."""
@@ -301,7 +327,9 @@ class Pipeline(Struct, eq=False, kw_only=True):
         else:
             self._show(message)
             turn = partial(self._turn, message, look=look, begun=begun)
-            self._into_lane(row, Work(run=turn, drop=partial(self._finished, row)), bounded=bounded)
+            self._into_lane(
+                row, Work(run=turn, drop=partial(self._finished, row), owner=self.owner), bounded=bounded
+            )
 
     def _is_command(self, message: Addressed) -> bool:
         stops = message.command == STOP_WORD and self.commands.can_stop(message.row.session_key)

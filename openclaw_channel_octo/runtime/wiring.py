@@ -7,9 +7,10 @@ from msgspec import Struct, field
 from pydantic import SecretStr
 
 from openclaw_channel_octo.clock import Clock
-from openclaw_channel_octo.config.model import BotConfig
+from openclaw_channel_octo.config.model import BotConfig, EmbeddedHostConfig, GatewayHostConfig
 from openclaw_channel_octo.fair import FairSlots
 from openclaw_channel_octo.host.base import AgentHost
+from openclaw_channel_octo.host.files import claim_state_folder
 from openclaw_channel_octo.observe.logs import BotLog
 from openclaw_channel_octo.policy.gate import GatePolicy
 from openclaw_channel_octo.rest.client import MAX_FILE_BYTES, BotApi
@@ -22,7 +23,7 @@ from openclaw_channel_octo.runtime.admission.notifier import Notifier
 from openclaw_channel_octo.runtime.connection.pace import LoginPace
 from openclaw_channel_octo.runtime.connection.transport import TransportFactory
 from openclaw_channel_octo.runtime.context import BotContext
-from openclaw_channel_octo.runtime.delivery.attachments import Attachments
+from openclaw_channel_octo.runtime.delivery.attachments import KEPT_S, Attachments
 from openclaw_channel_octo.runtime.delivery.outbox import Outbox
 from openclaw_channel_octo.runtime.delivery.outputs import Outputs
 from openclaw_channel_octo.runtime.delivery.parts import Parts
@@ -39,12 +40,12 @@ from openclaw_channel_octo.runtime.turn.guard import SessionGuard, Sessions
 from openclaw_channel_octo.runtime.turn.lanes import Lanes
 from openclaw_channel_octo.runtime.turn.runs import Runs
 from openclaw_channel_octo.runtime.turn.turn import Turns
-from openclaw_channel_octo.session.guard import patience_ms
 from openclaw_channel_octo.session.route import Routing
 from openclaw_channel_octo.store.journal import Journal
 
 __all__ = [
     "ChannelContext",
+    "gate_policy",
     "make_admission",
     "make_attachments",
     "make_commands",
@@ -52,17 +53,17 @@ __all__ = [
     "make_fetcher",
     "make_outbox",
     "make_turns",
+    "open_shared",
 ]
 
 STARTING = 16
 """Bots that get to know their conversations at the same time after a connect."""
 
 
-class ChannelContext(Struct, frozen=True, kw_only=True):
-    """What all bots of a process use together.
+class ChannelContext(Struct, eq=False, kw_only=True):
+    """What all bots of a process use together. Routing and the host's budget change while they run.
 
     Attributes:
-        host: runs turns.
         routing: which agent and session a conversation belongs to.
         host_timeout_s: the host's own run budget in seconds.
         journal: the record of messages.
@@ -71,7 +72,7 @@ class ChannelContext(Struct, frozen=True, kw_only=True):
         outgoing: files of answers on their way.
         device_id: this installation's device id.
         lanes: one lane for each session key, whichever bot it came through.
-        runs: runs under way.
+        runs: runs under way, and the host they run on.
         underway: messages that are worked on.
         clock: time.
         open_transport: opens sockets.
@@ -80,7 +81,6 @@ class ChannelContext(Struct, frozen=True, kw_only=True):
         starting: held while a bot gets to know its conversations.
     """
 
-    host: AgentHost
     routing: Routing
     host_timeout_s: float
     journal: Journal
@@ -101,24 +101,53 @@ class ChannelContext(Struct, frozen=True, kw_only=True):
     @property
     def sessions(self) -> Sessions:
         """The host's sessions as the guard sees them."""
-        return Sessions(host=self.host, runs=self.runs, journal=self.journal, clock=self.clock)
+        return Sessions(runs=self.runs, journal=self.journal, clock=self.clock)
 
     def pace(self, api_url: str) -> LoginPace:
         """Return what spreads the reconnects of all bots of a server."""
         return self._paces.setdefault(urlsplit(api_url)[:2], LoginPace(self.clock))
 
 
+async def open_shared(
+    settings: EmbeddedHostConfig | GatewayHostConfig,
+    host: AgentHost,
+    clock: Clock,
+    open_transport: TransportFactory,
+) -> ChannelContext:
+    """Open what all bots of a state folder use together.
+
+    Raises:
+        HostError: the folder is another user's, or cannot be made.
+        StoreError: the journal cannot be opened.
+    """
+    await asyncio.to_thread(claim_state_folder, settings.state_dir)
+    journal = Journal(settings.state_dir / "octo.sqlite", clock)
+    await journal.open()
+    try:
+        device_id = await journal.device_id()
+    except BaseException:  # raised again: the journal is closed first
+        await journal.close()
+        raise
+    return ChannelContext(
+        routing=settings.routing,
+        host_timeout_s=settings.timeout_seconds,
+        journal=journal,
+        outputs=Outputs(settings.state_dir, clock),
+        media=MediaFolder(settings.state_dir / "media", clock),
+        outgoing=MediaFolder(settings.state_dir / "outgoing", clock, KEPT_S),
+        device_id=device_id,
+        lanes=Lanes(),
+        runs=Runs(host, clock, settings.max_turns),
+        clock=clock,
+        open_transport=open_transport,
+    )
+
+
 def make_directory(context: BotContext) -> ConversationDirectory:
     """Return what keeps up with the bot's conversations."""
-    config = context.config
     return ConversationDirectory(
         context=context,
-        settings=GatePolicy(
-            require_mention=config.require_mention,
-            answer_others_mentions=config.answer_others_mentions,
-            reply_triggers=config.reply_triggers,
-            access=config.access,
-        ),
+        settings=gate_policy(context.config),
         groups=Groups(context),
         roster=Roster(context),
         preferences=MentionPreferences(context),
@@ -126,11 +155,20 @@ def make_directory(context: BotContext) -> ConversationDirectory:
     )
 
 
+def gate_policy(config: BotConfig) -> GatePolicy:
+    """Return what a bot's settings tell the gate of every conversation."""
+    return GatePolicy(
+        require_mention=config.require_mention,
+        answer_others_mentions=config.answer_others_mentions,
+        reply_triggers=config.reply_triggers,
+        access=config.access,
+    )
+
+
 def make_admission(context: BotContext, outbox: Outbox) -> Admission:
     """Return what turns messages away."""
     notices = Notifier(outbox, context.journal, context.tasks, context.clock, context.log)
-    limits = Limits(context.config, context.identity, notices.end_burst)
-    return Admission(context.config.texts, notices, limits, context.journal, context.clock)
+    return Admission(context, notices, Limits(context, notices.end_burst))
 
 
 def make_fetcher(config: BotConfig, folder: MediaFolder, token: SecretStr | None, most: int) -> MediaFetcher:
@@ -166,10 +204,10 @@ def make_outbox(
         own_uid=context.identity.uid,
         clock=context.clock,
         people=directory.people,
-        everyone=context.config.mention_everyone,
+        everyone=lambda: context.config.mention_everyone,
         log=context.log,
     )
-    parts = Parts(config=context.config, files=files, people=directory.people)
+    parts = Parts(context=context, files=files, people=directory.people)
     return Outbox(context=context, sender=sender, files=files, parts=parts, underway=shared.underway)
 
 
@@ -195,7 +233,6 @@ def make_turns(
             sessions=shared.sessions,
             outbox=outbox,
             presence=presence,
-            patience_ms=patience_ms(context.budget_s),
         ),
         outbox=outbox,
         presence=presence,

@@ -168,7 +168,7 @@ async def _wait(double: Connection, bots: int, groups: int, folder: Path) -> Wai
     before_mb, began, cpu = _most_mb(), time.monotonic(), time.process_time()
     for name in accounts:
         await channel.start(name, host)
-    started = channel._bots.values()
+    started = channel._running_fleet().bots.values()
     await until(lambda: all(bot.connection.state is LinkState.ONLINE for bot in started))
     online_s = time.monotonic() - began
     await until(lambda: all(bot._pipeline._resumed for bot in started))

@@ -23,7 +23,7 @@ def main() -> int:
     points = tuple(POINTS) * max(1, min(EACH_POINT, kills // (2 * len(POINTS))))
     others = max(0, kills - len(points))
     stops = others // 2
-    plan = Plan(seed=seed, kills=others - stops, stops=stops, points=points, messages=(8, 16))
+    plan = Plan(seed=seed, kills=others - stops, stops=stops, points=points, messages=(8, 16), reloads=0.03)
     begun = time.monotonic()
     print(f"SEED={seed} KILLS={kills}", flush=True)
 

@@ -101,6 +101,16 @@ async def test_killed_at_every_named_point_the_program_loses_doubles_and_swaps_n
     assert chaos.deaths == len(POINTS) + 3
 
 
+async def test_reloads_among_messages_kills_and_stops_lose_double_and_swap_nothing(tmp_path: Path) -> None:
+    plan = Plan(seed=11, kills=4, stops=2, points=(), messages=(5, 9), reloads=0.5)
+    chaos = Chaos(plan, tmp_path)
+    verdict = await chaos.run()
+    log = (tmp_path / "log").read_text()
+    assert verdict.fine, f"{verdict}\n{log[-3000:]}"
+    assert chaos.reloads > 10
+    assert "it connects anew" in log
+
+
 SEEDS = (3, 4, 5, 6)
 """Plays of a planted bug: whether one of them meets it depends on how busy the machine is."""
 

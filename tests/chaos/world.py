@@ -31,14 +31,14 @@ __all__ = ["Chaos", "Plan"]
 
 ROOT = Path(__file__).parents[2]
 BOT, TOKEN = "helper_bot", "bf_0123456789abcdef"
+SPARE, SPARE_TOKEN = "spare_bot", "bf_fedcba9876543210"
+"""A bot that nobody talks to, for reloads that start and end it."""
 PEOPLE = ("ann", "ben")
 STRANGER = "eve"
 """May not talk to the bot in groups, and is told so once in each."""
 SETTLE_S = 120
 STOP_WITHIN_S = 10
 """Longest time a stop may take beside its drain; more on a machine on which a start takes long."""
-
-STOP_SIGNALS = (signal.SIGTERM, signal.SIGTERM, signal.SIGHUP)
 
 KILL, STOP = "kill", "stop"
 """Ends of a life beside the named points."""
@@ -79,6 +79,8 @@ class Plan:
         points: named points to die at, each once.
         bug: a planted bug, empty for none.
         messages: fewest and most messages in one life.
+        reloads: how likely a message is followed by a reload: of settings that count at once, of settings for which the
+            bot begins anew, or one that starts or ends another bot.
         pushed_again: whether the server pushes what was never acknowledged again after each start, as 2.2 does
             not, and the network is good.
     """
@@ -90,6 +92,7 @@ class Plan:
     points: tuple[str, ...] = tuple(POINTS)
     bug: str = ""
     messages: tuple[int, int] = (4, 14)
+    reloads: float = 0.0
     pushed_again: bool = False
 
 
@@ -110,7 +113,10 @@ class Chaos:
     deaths: int = 0
     _talks: dict[str, Conversation] = field(default_factory=dict)
     _stops: list[Stop] = field(default_factory=list)
+    reloads: int = 0
     _drain_s: int = 0
+    _settings: dict[str, int] = field(default_factory=dict)
+    _spare: bool = False
     _logged: int = 0
     _process: asyncio.subprocess.Process | None = None
     _started_at: float = 0.0
@@ -157,7 +163,7 @@ class Chaos:
             point = end if end in POINTS else ""
             await self._start(octo, point, luck.randint(1, 4), luck.choice(self.plan.drains))
             await self._push_again(octo)
-            if end == STOP:
+            if end == STOP or luck.random() < 2 * self.plan.reloads:
                 await self._up(octo)  # before that a signal is a kill
             await self._talk(octo, luck, channels)
             await self._end(octo, luck, channels, end)
@@ -172,6 +178,8 @@ class Chaos:
         for _ in range(luck.randint(*self.plan.messages)):
             await self._say_something(octo, luck, channels)
             self._disturb(octo, luck)
+            if luck.random() < self.plan.reloads:
+                self._reload(octo, luck)
             await asyncio.sleep(luck.random() * 0.12)
 
     async def _end(self, octo: OctoDouble, luck: random.Random, channels: list[ChannelRef], end: str) -> None:
@@ -189,7 +197,7 @@ class Chaos:
 
     async def _stop(self, luck: random.Random) -> None:
         """Ask the process to stop; sometimes again before it has, or kill it then, as impatient operators do."""
-        number = luck.choice(STOP_SIGNALS)
+        number = signal.SIGTERM
         name = f"{number.name} in life {self.deaths}, a drain of {self._drain_s} s"
         match luck.randrange(4):
             case 0:
@@ -229,6 +237,20 @@ class Chaos:
         await asyncio.gather(*waits, return_exceptions=True)
         await self._kill()
 
+    def _reload(self, octo: OctoDouble, luck: random.Random) -> None:
+        """Change the configuration, and have a process that is there, and may be dying, read it again."""
+        match luck.randrange(4):
+            case 0:
+                self._settings["historyLimit"] = luck.randint(1, 200)
+            case 1:
+                self._spare = not self._spare
+            case _:
+                self._settings["mediaMaxMb"] = luck.randint(1, 500)
+        self._write_config(octo)
+        if self._process is not None and self._process.returncode is None and self._start_s:
+            self._process.send_signal(signal.SIGHUP)
+            self.reloads += 1
+
     def _disturb(self, octo: OctoDouble, luck: random.Random) -> None:
         if self.plan.pushed_again:
             return
@@ -245,6 +267,7 @@ class Chaos:
         for uid in (*PEOPLE, STRANGER):
             octo.add_person(uid, uid.title())
         octo.add_bot(BOT, TOKEN, name="Helper", owner="ann")
+        octo.add_bot(SPARE, SPARE_TOKEN, name="Spare", owner="ann")
         groups = [octo.add_group(f"g{number}", [*PEOPLE, STRANGER, BOT]) for number in range(3)]
         return [*groups, octo.add_thread("g0", "2039626171074744320")]
 
@@ -296,7 +319,10 @@ class Chaos:
                     "groupPolicy": "allowlist",
                     "groupAllowFrom": [*PEOPLE],
                     "rateLimit": {"personPerMinute": 0, "conversationPerMinute": 0},
-                    "accounts": {"helper": {"botToken": TOKEN}},
+                    "accounts": {
+                        "helper": {"botToken": TOKEN, **self._settings},
+                        "spare": {"botToken": SPARE_TOKEN, "enabled": self._spare},
+                    },
                 }
             },
             "host": {
@@ -306,7 +332,9 @@ class Chaos:
                 "drainSeconds": self._drain_s,
             },
         }
-        (self.folder / "octo.json").write_text(json.dumps(config))
+        written = self.folder / "octo.json.new"
+        written.write_text(json.dumps(config))
+        written.replace(self.folder / "octo.json")
 
     async def _start(self, octo: OctoDouble, point: str = "", passage: int = 1, drain_s: int = 0) -> None:
         await self._kill()
@@ -328,6 +356,7 @@ class Chaos:
                 str(self.folder / "octo.json"),
                 env=env,
                 cwd=ROOT,
+                start_new_session=True,  # without a terminal, so that SIGHUP means a reload
                 stdout=log,
                 stderr=log,
             )

@@ -12,7 +12,7 @@ import pytest
 from openclaw_channel_octo.host.base import Accepted, Block, Final
 from openclaw_channel_octo.testing import HANG, ErrorAnswer, ScriptedHost
 from tests.cli.asking import call, command, controlled
-from tests.runtime.rig import BEN, Rig
+from tests.runtime.rig import BEN, HELPER, Rig
 
 journal = partial(call, "journal")
 
@@ -71,9 +71,9 @@ async def test_dead_letters_come_with_their_reasons_and_a_command_that_can_be_pa
     result = journal("dead", "--store", rig.state_dir, code=1)
     assert dead in result.output
     assert "not a member" in result.output
-    command = re.search(r"openclaw-octo (.+), then restart", result.output)
+    command = re.search(r"openclaw-octo (.+)", result.output)
     assert command is not None
-    assert f"{dead}: will be answered" in call(*shlex.split(command[1])).output
+    assert f"{dead}: will be answered when the bot is started" in call(*shlex.split(command[1])).output
 
 
 @pytest.mark.parametrize("words", ["journal list", "journal audit", "journal bury 1"])
@@ -119,6 +119,19 @@ async def test_a_dead_message_is_answered_after_retry_and_restart(rig: Rig) -> N
     assert rig.said()[-1] == "echo: @Helper nobody hears this"
     none = journal("dead", "--store", rig.state_dir)
     assert none.output == "No dead letters.\n"
+
+
+async def test_a_running_bot_takes_up_a_message_at_once_and_answers_it_once(rig: Rig) -> None:
+    _, dead = await filled(rig)
+    async with controlled(rig):
+        taken = await command("journal", "retry", dead, "--store", rig.state_dir)
+        await rig.until_row(dead, "answered")
+        again = await command("journal", "retry", dead, "--store", rig.state_dir, code=1)
+    assert taken.output == f"{dead}: is taken up\n"
+    assert "left alone, it is answered" in again.stderr
+    rig.octo.drop_connections(HELPER)
+    await rig.mentioned("and now")
+    assert [text for text in rig.said() if "nobody hears this" in text] == [rig.said()[-2]]
 
 
 async def test_an_unknown_message_is_said_to_be(rig: Rig) -> None:

@@ -74,7 +74,7 @@ def dead(store: Path, as_json: bool) -> None:
         click.echo("No dead letters.")
     elif not as_json:
         retry_newest = with_store(f"journal retry {shlex.quote(rows[0].message_id)}", store)
-        click.echo(f"{len(rows)} dead. To have the newest answered after all: {retry_newest}, then restart.")
+        click.echo(f"{len(rows)} dead. To have the newest answered after all: {retry_newest}")
     sys.exit(NOT_FINE if rows else 0)
 
 
@@ -99,7 +99,9 @@ def show(name: str, store: Path, text: bool, as_json: bool) -> None:
 @click.argument("names", metavar="ID...", nargs=-1, required=True)
 @STORE_OPTION
 def retry(names: Sequence[str], store: Path) -> None:
-    """Have messages answered after all, at the bot's next start. Exit code 1 when one could not be.
+    """Have messages answered after all, by running bots at once, else at the next start.
+
+    Exit code 1 when one could not be.
 
     Dead letters, and what was turned away with a notice before any run: too old, a full lane, a limit.
     """
@@ -109,12 +111,24 @@ def retry(names: Sequence[str], store: Path) -> None:
         rows = reader.find(name)
         done = [row for row in rows if reader.retry(row, SystemClock().wall_ms())]
         if done:
-            click.echo(f"{name}: will be answered when the bot is started again")
+            taken = [_is_taken_up(store, row) for row in done]
+            click.echo(
+                f"{name}: {'is taken up' if all(taken) else 'will be answered when the bot is started again'}"
+            )
             continue
         refused += 1
         why = f"it is {rows[0].state}" if rows else "no such message"
         click.echo(f"{name}: left alone, {why}", err=True)
     sys.exit(NOT_FINE if refused else 0)
+
+
+def _is_taken_up(store: Path, row: JournalRow) -> bool:
+    """Tell the running bot of a message that was opened again; return whether it takes it up."""
+    try:
+        taken = ask(store, "journal.take_up", {"account": row.account, "rows": [row.id]})
+    except ControlError:  # nobody runs, or not this bot: the next start finds the message
+        return False
+    return row.id in taken["rows"]
 
 
 @journal.command()

@@ -104,7 +104,7 @@ def _report(store: Path) -> Report:
         "problem": problem or live.get("trouble", ""),
         **{name: live.get(name) for name in ("pid", "version", "host")},
         "bots": bots,
-        **{name: live.get(name, {}) for name in ("turns", "lanes", "unsent", "failing")},
+        **{name: live.get(name, {}) for name in ("turns", "lanes", "unsent", "failing", "reloads")},
     }
 
 
@@ -120,6 +120,7 @@ def _lines(found: Report, now_ms: int) -> Iterator[str]:
         yield f"{head}; this is what the journal knows."
     if found["problem"]:
         yield found["problem"]
+    yield from _reload_lines(found["reloads"], now_ms)
     for name, bot in found["bots"].items():
         yield from _bot_lines(name, bot, now_ms)
         for job, error in found["failing"].get(name, {}).items():
@@ -134,6 +135,17 @@ def _lines(found: Report, now_ms: int) -> Iterator[str]:
         waiting = f"{count} waiting" if count else ""
         doing = ", ".join(part for part in (_unsent(found, key), waiting) if part)
         yield f"{doing or 'ending a turn'}  {key}"
+
+
+def _reload_lines(reloads: Mapping[str, Any], now_ms: int) -> Iterator[str]:
+    if not reloads.get("last_ms"):
+        return
+    when = age(reloads["last_ms"], now_ms)
+    if problems := reloads["problems"]:
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        yield f"configuration read again {when} ago and refused, nothing was changed: {problems[0]}{more}"
+    else:
+        yield f"configuration read again {when} ago"
 
 
 def _bot_lines(name: str, bot: Mapping[str, Any], now_ms: int) -> Iterator[str]:

@@ -15,6 +15,8 @@ import click
 from openclaw_channel_octo.capture.record import Recorder, RecordLimits
 from openclaw_channel_octo.cli.options import ACCOUNTS_OPTION, CONFIG_OPTION, OPENCLAW_OPTION, load_named
 from openclaw_channel_octo.cli.output import NOT_FINE, NOT_TRIED
+from openclaw_channel_octo.cli.run.hosts import Hosts
+from openclaw_channel_octo.cli.run.reload import Hidden, Reloader, has_terminal
 from openclaw_channel_octo.cli.run.start import (
     claim_descriptors,
     meter_for,
@@ -22,18 +24,16 @@ from openclaw_channel_octo.cli.run.start import (
     once_there_is_room,
 )
 from openclaw_channel_octo.clock import SystemClock
-from openclaw_channel_octo.config.load import select_accounts
-from openclaw_channel_octo.config.model import BotConfig, OctoConfig
+from openclaw_channel_octo.config.load import Loaded, select_accounts
+from openclaw_channel_octo.config.model import OctoConfig
 from openclaw_channel_octo.control.calls import register_calls
 from openclaw_channel_octo.control.server import ControlServer
 from openclaw_channel_octo.errors import ConfigError, HostError, OctoError
-from openclaw_channel_octo.host.base import AgentHost
 from openclaw_channel_octo.host.configure import host_from_config
 from openclaw_channel_octo.host.files import claim_state_folder
 from openclaw_channel_octo.host.locks import owner_lock
-from openclaw_channel_octo.observe.logs import Secrets, setup_logging
+from openclaw_channel_octo.observe.logs import setup_logging
 from openclaw_channel_octo.runtime.channel import OctoChannel
-from openclaw_channel_octo.runtime.connection.transport import Tap
 
 if TYPE_CHECKING:
     from openclaw_channel_octo.control.prometheus import PrometheusMeter
@@ -42,7 +42,7 @@ __all__ = ["controlled", "run"]
 
 _log = logging.getLogger(__name__)
 
-STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+STOPPING = (signal.SIGINT, signal.SIGTERM)
 
 
 @click.command()
@@ -93,8 +93,9 @@ def run(  # noqa: PLR0913  # its options
     record_mb: int,
     record_minutes: int,
 ) -> None:
-    """Run the enabled bots until SIGINT, SIGTERM or SIGHUP, on the host that octo.json names or in an OpenClaw gateway.
+    """Run the enabled bots until SIGINT or SIGTERM, on the host that octo.json names or in an OpenClaw gateway.
 
+    SIGHUP has the configuration read again, as "openclaw-octo reload" does; with a terminal it ends the program.
     On the first signal no new messages are taken, running turns may end (host.drainSeconds), and what waits is kept
     for the next start. A second signal ends at once.
 
@@ -104,28 +105,45 @@ def run(  # noqa: PLR0913  # its options
     if as_json:
         setup_logging(log_level.upper(), as_json=True)  # for what is wrong before the secrets are known
     try:
-        loaded = load_named(config_file, openclaw, accounts)
-        bots = _chosen(loaded.config, accounts)
+        loaded = _read(config_file, openclaw, accounts)
         meter = meter_for(loaded.config.metrics)
     except ConfigError as error:
         for problem in error.problems:
             _say(logging.ERROR, f"{named}: {problem}", as_json=as_json)
         sys.exit(NOT_TRIED)
-    setup_logging(log_level.upper(), *loaded.config.secrets(), as_json=as_json)
+    set_up = partial(setup_logging, log_level.upper(), as_json=as_json)
+    hidden = Hidden(loaded.config.secrets(), set_up)
     for warning in loaded.warnings:
         _say(logging.WARNING, f"{named}: warning: {warning}", as_json=as_json)
     for problem in loaded.unreadable:
-        _log.error("this bot does not run, the others do: %s; it is read again at the next start", problem)
+        _log.error("this bot does not run, the others do: %s; a reload or a restart reads it again", problem)
     limits = RecordLimits(max_bytes=record_mb * 1024 * 1024, max_s=record_minutes * 60.0)
-    secrets = loaded.config.secrets()
-    record = partial(Recorder, clock=SystemClock(), limits=limits, secrets=secrets, mask_text=mask_text)
-    tap = partial(record, record_to) if record_to else None
-    claim_descriptors(loaded.config.host, bots)
+    tap = partial(_recorder, record_to, limits, hidden, mask_text=mask_text) if record_to else None
+    channel = OctoChannel(loaded.config, tap=tap, meter=meter)
+    claim_descriptors(loaded.config.host, select_accounts(loaded.config, accounts))
     try:
-        sys.exit(asyncio.run(_serve(loaded.config, bots, tap, meter)))
+        hosts = Hosts(host_from_config(loaded.config.host, secrets=hidden.secrets), channel)
+        reloader = Reloader(partial(_read, config_file, openclaw, accounts), hosts, hidden, accounts)
+        sys.exit(asyncio.run(_serve(channel, hosts, reloader, meter)))
     except OctoError as error:
         _say(logging.ERROR, f"cannot start: {error}", as_json=as_json)
         sys.exit(NOT_TRIED)
+
+
+def _read(config_file: Path | None, openclaw: Path | None, accounts: Sequence[str]) -> Loaded:
+    """Return the configuration, of which there is something to run. Raises `ConfigError`."""
+    loaded = load_named(config_file, openclaw, accounts)
+    if not select_accounts(loaded.config, accounts):
+        raise ConfigError("no account is on: there is nothing to run")
+    return loaded
+
+
+def _recorder(
+    folder: Path, limits: RecordLimits, hidden: Hidden, account: str, *, mask_text: bool
+) -> Recorder:
+    return Recorder(
+        folder, account, SystemClock(), limits=limits, secrets=hidden.secrets, mask_text=mask_text
+    )
 
 
 def _say(level: int, text: str, *, as_json: bool) -> None:
@@ -136,31 +154,22 @@ def _say(level: int, text: str, *, as_json: bool) -> None:
         click.echo(text, err=True)
 
 
-def _chosen(config: OctoConfig, accounts: Sequence[str]) -> Sequence[BotConfig]:
-    bots = select_accounts(config, accounts)
-    if not bots:
-        raise ConfigError("no account is on: there is nothing to run")
-    return bots
-
-
 async def _serve(
-    config: OctoConfig,
-    bots: Sequence[BotConfig],
-    tap: Callable[[str], Tap] | None,
-    meter: "PrometheusMeter | None",
+    channel: OctoChannel, hosts: Hosts, reloader: Reloader, meter: "PrometheusMeter | None"
 ) -> int:
-    host = host_from_config(config.host, secrets=config.secrets())
-    channel = OctoChannel(config, tap=tap, meter=meter)
+    config = channel.config
 
     async def start() -> None:
-        started.push_async_exit(await once_there_is_room(partial(_begun, config, host), SystemClock()))
-        started.push_async_callback(channel.stop, 0)
-        await started.enter_async_context(controlled(config, channel))
-        await started.enter_async_context(metrics_served(config.metrics, meter, channel.status))
-        for bot in (each for each in bots if not each.token_problem):
-            await channel.start(bot.account_id, host)
+        async with reloader.turn:
+            started.push_async_exit(await once_there_is_room(partial(_begun, config, hosts), SystemClock()))
+            started.push_async_callback(channel.stop, 0)
+            await started.enter_async_context(controlled(config, channel, reloader))
+            await started.enter_async_context(metrics_served(config.metrics, meter, channel.status))
+            bots = select_accounts(config, reloader.accounts)
+            for bot in (each for each in bots if not each.token_problem):
+                await channel.start(bot.account_id, hosts.current)
 
-    with _stop_signals() as signals:
+    with _signals(reloader) as signals:
         async with AsyncExitStack() as started:
             starting = asyncio.ensure_future(start())
             told = await _unless_told(starting, signals)
@@ -168,6 +177,7 @@ async def _serve(
                 starting.result()
             told = told or await signals.get()
             _log.info("%s: stopping; once more to end at once", told.name)
+            await reloader.close()
             stopping = asyncio.ensure_future(channel.stop())
             await _unless_told(stopping, signals)
             drained = not stopping.cancelled() and stopping.result()
@@ -175,11 +185,13 @@ async def _serve(
 
 
 @asynccontextmanager
-async def controlled(config: OctoConfig, channel: OctoChannel) -> AsyncIterator[None]:
+async def controlled(
+    config: OctoConfig, channel: OctoChannel, reloader: Reloader | None = None
+) -> AsyncIterator[None]:
     """Answer on the control socket meanwhile; the bots run without it where there can be none."""
-    hide = Secrets(*config.secrets()).hidden
-    server = ControlServer(config.host.state_dir, SystemClock(), hide)
-    register_calls(server, channel, config.host.kind)
+    hide = reloader.hidden if reloader else Hidden(config.secrets())
+    server = ControlServer(config.host.state_dir, SystemClock(), hide.hidden)
+    register_calls(server, channel, config.host.kind, reloader.reload if reloader else None)
     try:
         await server.start()
     except (HostError, OSError) as error:
@@ -190,7 +202,7 @@ async def controlled(config: OctoConfig, channel: OctoChannel) -> AsyncIterator[
         await server.stop()
 
 
-async def _begun(config: OctoConfig, host: AgentHost) -> AsyncExitStack:
+async def _begun(config: OctoConfig, hosts: Hosts) -> AsyncExitStack:
     """Own the state folder, start the host, and return what ends both. Raises `HostError`, leaving nothing behind."""
     async with AsyncExitStack() as begun:
         if config.host.kind == "gateway":  # the embedded host owns it itself
@@ -198,27 +210,30 @@ async def _begun(config: OctoConfig, host: AgentHost) -> AsyncExitStack:
             lock = owner_lock(config.host.state_dir)
             lock.acquire()
             begun.callback(lock.release)
-        begun.push_async_callback(host.stop)
-        await host.start()
+        begun.push_async_callback(hosts.stop)
+        await hosts.current.start()
         return begun.pop_all()
 
 
 @contextmanager
-def _stop_signals() -> Iterator["asyncio.Queue[signal.Signals]"]:
-    """Collect the signals that ask the process to stop, instead of dying of them; nohup's SIGHUP stays ignored.
+def _signals(reloader: Reloader) -> Iterator["asyncio.Queue[signal.Signals]"]:
+    """Collect the signals that ask the process to stop, instead of dying of them, and reload on SIGHUP.
 
-    Afterwards they are ignored.
+    A process with a terminal stops on SIGHUP, which tells it that the terminal goes. Where SIGHUP is ignored, as below
+    nohup, it stays so. Afterwards all of them are ignored.
     """
     signals: asyncio.Queue[signal.Signals] = asyncio.Queue()
     loop = asyncio.get_running_loop()
-    ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
-    heeded = [number for number in STOPPING if not (ignored and number is signal.SIGHUP)]
-    for number in heeded:
-        loop.add_signal_handler(number, signals.put_nowait, number)
+    handlers: dict[signal.Signals, Callable[[signal.Signals], None]]
+    handlers = dict.fromkeys(STOPPING, signals.put_nowait)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        handlers[signal.SIGHUP] = signals.put_nowait if has_terminal() else reloader.on_signal
+    for number, handler in handlers.items():
+        loop.add_signal_handler(number, handler, number)
     try:
         yield signals
     finally:
-        for number in heeded:
+        for number in handlers:
             loop.remove_signal_handler(number)
             signal.signal(number, signal.SIG_IGN)  # the process ends: one more signal must not change how
 

@@ -24,31 +24,26 @@ from openclaw_channel_octo.host.base import (
     MediaItem,
     Recovery,
     Skipped,
-    TakesChatTools,
     Turn,
     TurnEvent,
 )
 from openclaw_channel_octo.host.embedded import memory, rows
 from openclaw_channel_octo.host.embedded.agents import (
     Agent,
-    AgentError,
     AnswerCut,
     Prompt,
-    StartedAgent,
     fit_to_show,
-    hides_thinking,
     said_by,
-    writes_to_terminal,
 )
 from openclaw_channel_octo.host.embedded.media import named_in
 from openclaw_channel_octo.host.embedded.memory import Said
 from openclaw_channel_octo.host.embedded.run import Run
+from openclaw_channel_octo.host.embedded.seat import Seat, end_answer, own_end
 from openclaw_channel_octo.host.embedded.store import SessionStore
 from openclaw_channel_octo.host.embedded.transcript import Message, Transcript, is_safe_id
 from openclaw_channel_octo.host.fields import snapshot_of, text
 from openclaw_channel_octo.host.files import claim_state_folder, private_folder
 from openclaw_channel_octo.host.locks import owner_lock
-from openclaw_channel_octo.message.thinking import ThinkingFilter
 from openclaw_channel_octo.session.status import RECOVERABLE, SessionSnapshot, Status
 
 __all__ = ["EmbeddedHost"]
@@ -63,9 +58,6 @@ STOPPED = {
     Status.KILLED: "the run was aborted",
     Status.INTERRUPTED: "the host was stopped during the run",
 }
-
-AGENT_STOP_S = 10.0
-"""Real seconds an agent may take to end after it was told to."""
 
 
 class EmbeddedHost:
@@ -109,9 +101,9 @@ class EmbeddedHost:
         self._folder = state_dir / "agents" / agent_id / "sessions"
         self._owner = owner_lock(state_dir)
         self._store = SessionStore(self._folder / "sessions.json", clock=clock)
-        self._agent = agent
-        self._history_messages: int = getattr(agent, "history_messages", memory.HISTORY_MESSAGES)
-        self._filters_pieces = hides_thinking(agent) and not writes_to_terminal(agent)
+        self._seat = Seat(agent)
+        self._tools: ChatTools | None = None
+        self._leaving: set[asyncio.Task[None]] = set()
         self._clock = clock
         self._timeout_s = timeout_s
         self._strict = strict
@@ -119,6 +111,11 @@ class EmbeddedHost:
         self._started = False
         self._active: dict[str, Run] = {}
         self._outcomes: FIFOCache[str, Final | Failed] = FIFOCache(OUTCOMES_KEPT)
+
+    def _left(self, leaving: asyncio.Task[None]) -> None:
+        self._leaving.discard(leaving)
+        if not leaving.cancelled() and (error := leaving.exception()) is not None:
+            logger.error("the agent before could not be stopped: %s", error, exc_info=error)
 
     async def start(self) -> None:
         """Make the folders, take the state folder, mark runs of a dead process as interrupted.
@@ -131,8 +128,7 @@ class EmbeddedHost:
             undo.callback(self._owner.release)
             await self._store.open()
             await self._store.sweep(partial(rows.mark_orphan, now_ms=self._clock.wall_ms()))
-            if isinstance(self._agent, StartedAgent):
-                await self._agent.start()
+            await self._seat.start()
             undo.pop_all()
         self._started = True
 
@@ -145,16 +141,53 @@ class EmbeddedHost:
         if runs:
             await asyncio.wait({run.task for run in runs})
         try:
-            if isinstance(self._agent, StartedAgent):
-                await self._agent.stop()
+            if self._leaving:
+                await asyncio.wait(self._leaving)
+            await self._seat.stop()
         finally:
             await self._store.close()
             self._owner.release()
 
     def take_tools(self, tools: ChatTools) -> None:
         """Pass on what the agent can do in the chat, to one that can do anything."""
-        if isinstance(self._agent, TakesChatTools):
-            self._agent.take_tools(tools)
+        self._tools = tools
+        self._seat.take_tools(tools)
+
+    async def use(
+        self,
+        agent: Agent | None,
+        *,
+        timeout_s: float,
+        strict: bool = False,
+        secrets: Iterable[SecretStr] = (),
+    ) -> None:
+        """Have runs that begin from now on done by another agent; those under way end with the one before.
+
+        That one is stopped when the last of them has ended. Where the new one cannot be started nothing has changed.
+
+        Args:
+            agent: answers the prompts, ``None`` for the same as before.
+            timeout_s: as the host was made with.
+            strict: likewise.
+            secrets: values no error may show, besides those known.
+        """
+        seat = self._seat if agent is None else Seat(agent)
+        if seat is not self._seat:
+            await seat.start()
+        self._timeout_s, self._strict = timeout_s, strict
+        self._secrets = tuple({*self._secrets, *secrets})
+        if seat is self._seat:
+            return
+        seat.take_tools(self._tools)
+        before, self._seat = self._seat, seat
+        leaving = asyncio.create_task(self._leave(before), name="octo:agent:leave")
+        self._leaving.add(leaving)
+        leaving.add_done_callback(self._left)
+
+    async def _leave(self, seat: Seat) -> None:
+        while runs := [run.task for run in self._active.values() if run.seat is seat]:
+            await asyncio.wait(runs)
+        await seat.stop()
 
     async def ready(self) -> None:
         """Return at once: this host is ready whenever it is started."""
@@ -196,8 +229,7 @@ class EmbeddedHost:
         if key in self._active:
             yield Skipped(f"busy with run {self._active[key].turn.run_id}")
             return
-        thinking = ThinkingFilter() if self._filters_pieces else None
-        run = self._active[key] = Run(turn, self._clock.wall_ms(), thinking)
+        run = self._active[key] = Run(turn, self._clock.wall_ms(), self._seat)
         run.task = asyncio.create_task(self._drive(run, key))
         try:
             while (event := await run.events.get()) is not None:
@@ -260,14 +292,14 @@ class EmbeddedHost:
         try:
             asked_again = turn.message_id if turn.attempt > 1 else ""
             remember = partial(memory.history, transcript, before, asked=asked_again)
-            messages = self._history_messages
+            messages = run.seat.history_messages
             history = await asyncio.to_thread(remember, messages=messages) if messages else ()
             run.events.put_nowait(Accepted(turn.run_id))
             prompt = _prompt(turn, transcript.session_id, history)
             status, error = await self._answer(run, prompt, remember)
         finally:
             run.close()
-            said = await said_by(self._agent, run.written)
+            said = await said_by(run.seat.agent, run.written)
             await self._conclude(run, transcript, status, error, said)
         named = await named_in(said, turn.output)
         if status == Status.DONE:
@@ -310,13 +342,13 @@ class EmbeddedHost:
                 first = asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
                 await within(self._clock, budget_s, first)
             if agent.done():
-                status, error = _own_end(agent, run.turn.run_id)
+                status, error = own_end(agent, run.turn.run_id)
                 if error:
                     error = await asyncio.to_thread(self._fit_to_show, error, prompt, remember)
                 return status, error
             run.stop(Status.TIMEOUT)
         finally:
-            await _end_agent(agent, run.turn.run_id)
+            await end_answer(agent, run.turn.run_id)
         status = run.stopped.result()
         return status, STOPPED[status].format(budget_s)
 
@@ -325,7 +357,7 @@ class EmbeddedHost:
 
     async def _pump(self, run: Run, prompt: Prompt) -> None:
         try:
-            async for piece in self._agent.reply(prompt):
+            async for piece in run.seat.agent.reply(prompt):
                 run.take(piece, self._clock.wall_ms())
         except AnswerCut as end:
             run.is_cut, run.is_filtered = not end.filtered, end.filtered
@@ -364,27 +396,3 @@ def _prompt(turn: Turn, session_id: str, history: tuple[Message, ...]) -> Prompt
         session_id=session_id,
         run_id=turn.run_id,
     )
-
-
-async def _end_agent(agent: asyncio.Task[None], run_id: str) -> None:
-    if agent.done():
-        return
-    agent.cancel()
-    _, pending = await asyncio.wait({agent}, timeout=AGENT_STOP_S)
-    if pending:
-        logger.error("the agent of run %s does not end when told to; it is left behind", run_id)
-    elif not agent.cancelled() and (error := agent.exception()) is not None:
-        logger.warning("the agent of run %s broke while it was stopped", run_id, exc_info=error)
-
-
-def _own_end(agent: asyncio.Task[None], run_id: str) -> tuple[Status, str]:
-    if agent.cancelled():
-        return Status.FAILED, "the agent cancelled itself"
-    match agent.exception():
-        case None:
-            return Status.DONE, ""
-        case AgentError() as error:
-            return Status.FAILED, str(error)
-        case error:
-            logger.error("the agent of run %s broke", run_id, exc_info=error)
-            return Status.FAILED, f"the agent broke with {type(error).__name__}: see the log"

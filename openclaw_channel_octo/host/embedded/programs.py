@@ -22,6 +22,9 @@ logger = logging.getLogger(__name__)
 WATCHER_VARIABLES = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
 """What the watcher inherits: what Python and ``ps`` may need to start, and no secret."""
 
+_IN_USE: set[Path] = set()
+"""Folders in which this process notes programs: what is noted there has an owner that lives."""
+
 WATCHER_STOP_S = 5.0
 """Real seconds the watcher may take to end."""
 
@@ -33,7 +36,7 @@ class Programs:
     `start` ends. Until it is started, and without a folder, nothing is noted.
 
     Args:
-        folder: where programs are noted; this process alone uses it. ``None`` for nowhere.
+        folder: where programs are noted; this process alone uses it, maybe for several agents. ``None`` for nowhere.
     """
 
     def __init__(self, folder: Path | None) -> None:
@@ -96,9 +99,10 @@ class Programs:
     def _take(self, folder: Path) -> None:
         try:
             private_folder(folder)
-            for left in sorted(each for each in folder.iterdir() if each.is_dir()):
+            for left in sorted(each for each in folder.iterdir() if each.is_dir() and each not in _IN_USE):
                 _tell(leftovers.end_noted(left))
             self._own = Path(mkdtemp(prefix=f"{os.getpid()}-", dir=folder))
+            _IN_USE.add(self._own)
         except OSError as error:
             logger.warning(
                 "agent programs cannot be noted in %s (%s): if this process is killed, they may run on",
@@ -131,6 +135,7 @@ class Programs:
 
     def _give_back(self, own: Path) -> None:
         self._end_watcher()
+        _IN_USE.discard(own)
         _tell(leftovers.end_noted(own))  # where the watcher could not
 
     def _end_watcher(self) -> None:

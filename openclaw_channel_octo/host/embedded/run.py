@@ -5,7 +5,7 @@ import logging
 
 from openclaw_channel_octo.host.base import Delta, Turn, TurnEvent
 from openclaw_channel_octo.host.embedded.agents import PartEnd
-from openclaw_channel_octo.message.thinking import ThinkingFilter
+from openclaw_channel_octo.host.embedded.seat import Seat
 from openclaw_channel_octo.session.status import Status
 
 __all__ = ["Run"]
@@ -19,18 +19,19 @@ class Run:
     Args:
         turn: what is run.
         now_ms: when it began, Unix milliseconds.
-        thinking: takes out of the answer what is not for people; ``None`` for nothing.
+        seat: the agent that answers.
     """
 
     task: asyncio.Task[None]
 
-    def __init__(self, turn: Turn, now_ms: int, thinking: ThinkingFilter | None) -> None:
+    def __init__(self, turn: Turn, now_ms: int, seat: Seat) -> None:
         self.turn = turn
+        self.seat = seat
         self.is_cut = self.is_filtered = False
         self.started_at = self.last_progress_at = now_ms
         self.events: asyncio.Queue[TurnEvent | None] = asyncio.Queue()
         self.stopped: asyncio.Future[Status] = asyncio.get_running_loop().create_future()
-        self._thinking = thinking
+        self._thinking = seat.thinking()
         self._pieces: list[str] = []
         self._stands_apart = False
 
@@ -46,7 +47,7 @@ class Run:
         self.last_progress_at = now_ms
         if isinstance(piece, PartEnd):
             self.close()
-            self._thinking = ThinkingFilter() if self._thinking else None
+            self._thinking = self.seat.thinking()
             self._stands_apart = bool(self._pieces)
             return
         self._write(self._thinking.feed(piece) if self._thinking else piece)

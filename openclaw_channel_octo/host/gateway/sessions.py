@@ -55,10 +55,13 @@ class SuccessorFile:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._loaded = False
         self._successors: dict[str, Successor] = {}
 
     def load(self) -> None:
-        """Read the file. Raises `HostError` where it cannot be read, or holds something else."""
+        """Read the file, once. Raises `HostError` where it cannot be read, or holds something else."""
+        if self._loaded:
+            return
         try:
             content = json.loads(self._path.read_bytes())
             self._successors = {
@@ -66,7 +69,7 @@ class SuccessorFile:
                 for key, one in content["sessions"].items()
             }
         except FileNotFoundError:
-            return
+            pass
         except OSError as error:
             raise HostError(f"{self._path} cannot be read: {error.strerror}") from error
         except (ValueError, KeyError, TypeError, AttributeError):
@@ -74,6 +77,7 @@ class SuccessorFile:
                 f"{self._path} is not the list of sessions it should be: repair it, or move it away, "
                 "and conversations go on in their first sessions"
             ) from None
+        self._loaded = True
 
     def get(self, session_key: str) -> Successor:
         """Return where the conversation of a session key goes on; under the key itself where nothing is kept."""

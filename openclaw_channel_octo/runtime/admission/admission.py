@@ -3,13 +3,12 @@
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from openclaw_channel_octo.clock import Clock
 from openclaw_channel_octo.config.model import Texts
 from openclaw_channel_octo.policy.access import NOT_PAIRED, new_code
 from openclaw_channel_octo.runtime.admission.limits import Limits
 from openclaw_channel_octo.runtime.admission.notifier import Notice, Notifier
+from openclaw_channel_octo.runtime.context import BotContext
 from openclaw_channel_octo.runtime.received import TOO_OLD, Outcome
-from openclaw_channel_octo.store.journal import Journal
 from openclaw_channel_octo.store.records import InboundRow
 
 if TYPE_CHECKING:
@@ -34,25 +33,23 @@ class Admission:
     """Turns messages of one bot away. What ends a message is returned as a task.
 
     Args:
-        texts: what people read.
-        notices: sends it.
+        context: what every part of the bot is made from.
+        notices: sends what people read.
         limits: says what is too much.
-        journal: keeps the codes of those who can ask to be let in.
-        clock: time and chance.
     """
 
-    def __init__(
-        self, texts: Texts, notices: Notifier, limits: Limits, journal: Journal, clock: Clock
-    ) -> None:
-        self._texts = texts
+    def __init__(self, context: BotContext, notices: Notifier, limits: Limits) -> None:
+        self._context = context
         self.notices = notices
-        self._limits = limits
-        self._journal = journal
-        self._clock = clock
+        self.limits = limits
+
+    @property
+    def _texts(self) -> Texts:
+        return self._context.config.texts
 
     def excess(self, outcome: Outcome) -> "asyncio.Task[Any] | None":
         """End a recorded message with a notice where it is one too many; return what does, ``None`` where it is not."""
-        notice = self._limits.excess(outcome)
+        notice = self.limits.excess(outcome)
         if notice is None or outcome.row is None:
             return None
         return self.notices.close_with_notice(outcome.row, notice)
@@ -83,10 +80,10 @@ class Admission:
         )
 
     async def _pairing_text(self, row: InboundRow) -> str:
-        fresh = new_code(self._clock.new_id())
-        code = await self._journal.pairings.code(row.account, row.channel.id, fresh)
+        fresh = new_code(self._context.clock.new_id())
+        code = await self._context.journal.pairings.code(row.account, row.channel.id, fresh)
         return self._texts.pairing.replace("%s", code) if code else self._texts.refused
 
     async def _pairing_stands_s(self, row: InboundRow) -> float:
-        asked = await self._journal.pairings.asked(row.account, row.channel.id)
+        asked = await self._context.journal.pairings.asked(row.account, row.channel.id)
         return CODE_STANDS_S if asked else NO_CODE_STANDS_S

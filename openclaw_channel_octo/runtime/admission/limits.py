@@ -4,11 +4,11 @@ from collections.abc import Callable, Hashable
 
 from msgspec import Struct
 
-from openclaw_channel_octo.config.model import BotConfig
 from openclaw_channel_octo.ids import ChannelRef, split_space
-from openclaw_channel_octo.policy.gate import ADDRESSED, Identity
+from openclaw_channel_octo.policy.gate import ADDRESSED
 from openclaw_channel_octo.policy.rate import LoopCounter, LoopLimits, TokenBuckets
 from openclaw_channel_octo.runtime.admission.notifier import Notice
+from openclaw_channel_octo.runtime.context import BotContext
 from openclaw_channel_octo.runtime.received import Outcome
 from openclaw_channel_octo.wire.events import InboundMessage
 
@@ -27,16 +27,20 @@ class Limits:
     """Judges what was recorded for one bot, by the times the server gave it, so that catching up is no flood.
 
     Args:
-        config: the bot's settings.
-        identity: who the bot is; its owner meets no limit.
+        context: what every part of the bot is made from; its owner meets no limit.
         over: told when messages that had something in common are let through again.
     """
 
-    def __init__(self, config: BotConfig, identity: Identity, over: Callable[[Hashable], None]) -> None:
-        rate, loops = config.rate_limit, config.bot_loop_protection
-        self._texts = config.texts
-        self._owner = identity.owner_uid
+    def __init__(self, context: BotContext, over: Callable[[Hashable], None]) -> None:
+        self._context = context
+        self._owner = context.identity.owner_uid
         self._over = over
+        self.count_anew()
+
+    def count_anew(self) -> None:
+        """Go by the settings as they are now; what was counted so far is forgotten."""
+        config = self._context.config
+        rate, loops = config.rate_limit, config.bot_loop_protection
         self._people = TokenBuckets(rate.person_per_minute)
         self._conversations = TokenBuckets(rate.conversation_per_minute)
         self._loops = LoopCounter(
@@ -71,11 +75,11 @@ class Limits:
         if self._loops.admit(channel, uid, at_s):
             self._over(burst)
             return None
-        return Notice(text=self._texts.loop, reason="bots answer each other", burst=burst)
+        return Notice(text=self._context.config.texts.loop, reason="bots answer each other", burst=burst)
 
     def _too_many(self, channel: ChannelRef, uid: str, at_s: float) -> Notice | None:
         person, conversation = _Burst("person", channel, uid), _Burst("conversation", channel)
-        text = self._texts.limited
+        text = self._context.config.texts.limited
         if not self._people.take(uid, at_s):
             return Notice(text=text, reason="more than rateLimit.personPerMinute", burst=person)
         self._over(person)

@@ -69,14 +69,14 @@ class _Found(Struct, frozen=True):
     mime: str = ""
 
 
-class Attachments(Struct, frozen=True, kw_only=True):
+class Attachments(Struct, eq=False, kw_only=True):
     """Turns files of answers into messages.
 
     Attributes:
         uploader: puts them into the storage.
         fetcher: gets those that lie elsewhere; one that shows no token.
         spool: folder of files that are on their way, the fetcher's too.
-        roots: folders of the operator from which files may be sent.
+        roots: folders of the operator from which files may be sent now.
         outputs: the folders of the runs.
         clock: time.
         log: the bot's log.

@@ -7,12 +7,12 @@ from functools import partial
 from msgspec import Struct
 from msgspec.structs import replace
 
-from openclaw_channel_octo.config.model import BotConfig
 from openclaw_channel_octo.host.base import MediaItem
 from openclaw_channel_octo.ids import ChannelRef
 from openclaw_channel_octo.message.mentions import addressed, split_addressed
 from openclaw_channel_octo.message.tail import tail
 from openclaw_channel_octo.message.text import utf16_length
+from openclaw_channel_octo.runtime.context import BotContext
 from openclaw_channel_octo.runtime.delivery.attachments import Attachments
 from openclaw_channel_octo.runtime.delivery.extent import Extent
 from openclaw_channel_octo.store.records import Part
@@ -35,18 +35,18 @@ class Parts(Struct, frozen=True, kw_only=True):
     """Turns what one bot says into parts of answers.
 
     Attributes:
-        config: the bot's settings.
+        context: what every part of the bot is made from.
         files: plans files of answers.
         people: tells the names of those whom a message in a conversation can call, by uid.
     """
 
-    config: BotConfig
+    context: BotContext
     files: Attachments
     people: Callable[[ChannelRef], Mapping[str, str]]
 
     def extent(self) -> Extent:
         """Return the extent of an answer that says nothing yet."""
-        return Extent(most=self.config.max_reply_messages)
+        return Extent(most=self.context.config.max_reply_messages)
 
     async def more(self, channel: ChannelRef, run_id: str, said: Said, extent: Extent) -> list[Part]:
         """Return the parts of a piece of an answer that may go on.
@@ -105,7 +105,7 @@ class Parts(Struct, frozen=True, kw_only=True):
         return parts, at
 
     async def _split(self, channel: ChannelRef, text: str, most: int | None = None) -> list[str]:
-        split = partial(_split, text, self.people(channel), self.config.reply_chunk, most)
+        split = partial(_split, text, self.people(channel), self.context.config.reply_chunk, most)
         return split() if len(text) < LONG_TEXT else await asyncio.to_thread(split)
 
     async def _whole(self, channel: ChannelRef, extent: Extent) -> Part:
@@ -114,8 +114,8 @@ class Parts(Struct, frozen=True, kw_only=True):
         return await self.files.keep(WHOLE_NAME, whole, instead)
 
     def _written_out(self, extent: Extent, people: Mapping[str, str]) -> tuple[str, str]:
-        left_out, said = self.config.texts.left_out, extent.whole
-        room = self.config.reply_chunk - utf16_length(left_out % len(said)) - len("\n\n")
+        left_out, said = self.context.config.texts.left_out, extent.whole
+        room = self.context.config.reply_chunk - utf16_length(left_out % len(said)) - len("\n\n")
         end = tail(said, room, extent.shown)
         missing = max(1, len(said) + extent.lost - extent.shown - len(end))
         whole = addressed(said, people).text

@@ -56,7 +56,7 @@ class Sender(Struct, frozen=True, kw_only=True):
         own_uid: the bot's uid.
         clock: time.
         people: tells the names of those whom a message in a conversation can call, by uid.
-        everyone: whether messages may call everybody in a group.
+        everyone: returns whether messages may call everybody in a group.
         log: the bot's log.
     """
 
@@ -64,7 +64,7 @@ class Sender(Struct, frozen=True, kw_only=True):
     own_uid: str
     clock: Clock
     people: Callable[[ChannelRef], Mapping[str, str]]
-    everyone: bool
+    everyone: Callable[[], bool]
     log: BotLog
     _heard: FIFOCache[str, str] = field(default_factory=lambda: FIFOCache(HEARD))
     _answered: FIFOCache[str, None] = field(default_factory=lambda: FIFOCache(HEARD))
@@ -174,7 +174,7 @@ class Sender(Struct, frozen=True, kw_only=True):
 
     def _text_payload(self, channel: ChannelRef, text: str) -> dict[str, Any]:
         """Return the payload of a text in a conversation."""
-        everyone = self.everyone and channel.type != ChannelType.PERSON
+        everyone = self.everyone() and channel.type != ChannelType.PERSON
         message = addressed(text, self.people(channel), everyone=everyone)
         mention = {"mention": message.mention} if message.mention else {}
         return {"type": _TEXT, "content": message.text, **mention}

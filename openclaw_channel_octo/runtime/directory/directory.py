@@ -157,12 +157,12 @@ def _room_of(members: Members) -> int:
     return min(1 + len(members.names), NAMES)
 
 
-class ConversationDirectory(Struct, frozen=True, kw_only=True):
+class ConversationDirectory(Struct, eq=False, kw_only=True):
     """What is known around messages, kept fresh by what arrives.
 
     Attributes:
         context: what every part of the bot is made from.
-        settings: what the gate knows of every conversation.
+        settings: what the gate knows of every conversation, of the bot's settings now.
         groups: the bot's groups.
         roster: who is there.
         preferences: who is answered without a mention.

@@ -71,7 +71,7 @@ class Inbox:
     ) -> None:
         self._account = account
         self._identity = identity
-        self._routing = routing
+        self.routing = routing
         self._policy = policy
         self._journal = journal
         self._observe = observe
@@ -124,7 +124,7 @@ class Inbox:
         addressed = decision.kind in _TO_THE_BOT
         if addressed and 0 < answer_since > message.timestamp:
             decision = replace(decision, reason=TOO_OLD)
-        key = self._routing.route(self._account, channel).session_key if addressed else ""
+        key = self.routing.route(self._account, channel).session_key if addressed else ""
         outcome = Outcome(
             message=message, decision=decision, payload=payload, channel=channel, session_key=key
         )

@@ -78,7 +78,7 @@ class Commands(Struct, frozen=True, kw_only=True):
                 return self._texts.stopping if stopped else self._texts.nothing_running
             case "/reset":
                 await self._stop(row.session_key)
-                resetting = self.context.host.reset(row.session_key)
+                resetting = self.runs.host.reset(row.session_key)
                 await ask_host(self.context.clock, "begin a new session", resetting)
                 return self._texts.reset
             case _:
@@ -115,13 +115,13 @@ class Commands(Struct, frozen=True, kw_only=True):
         return Commanders(identity.owner_uid, frozenset(config.commands.allow_from))
 
     def _approve(self) -> str:
-        if isinstance(self.context.host, AsksApprovals):
-            place = self.context.host.approvals_in or self._texts.gateway_interface
+        if isinstance(self.runs.host, AsksApprovals):
+            place = self.runs.host.approvals_in or self._texts.gateway_interface
             return self._texts.approve_elsewhere.replace("%s", place)
         return self._texts.no_approvals
 
     async def _status(self, key: str) -> str:
-        snapshot = await ask_host(self.context.clock, "describe the session", self.context.host.describe(key))
+        snapshot = await ask_host(self.context.clock, "describe the session", self.runs.host.describe(key))
         status = (snapshot.status if snapshot else None) or "new"
         lines = [
             self._texts.status.replace("%d", str(self.lanes.depth(key))).replace(
@@ -140,7 +140,7 @@ class Commands(Struct, frozen=True, kw_only=True):
 
         async def end_run() -> None:
             if run is not None:
-                stopping = self.context.host.abort(key, run.run_id)
+                stopping = self.runs.abort(key, run.run_id)
                 try:
                     await ask_host(self.context.clock, "stop the run", stopping)
                 except HostError as error:  # nothing more of it is shown all the same

@@ -18,6 +18,7 @@ from openclaw_channel_octo.session.guard import (
     Plan,
     Situation,
     fail_open,
+    patience_ms,
     plan,
 )
 from openclaw_channel_octo.session.status import SessionSnapshot
@@ -53,16 +54,19 @@ class Sessions(Struct, frozen=True, kw_only=True):
     """The host's sessions as the guard sees them; the one place that builds the guard's input.
 
     Attributes:
-        host: knows the sessions.
-        runs: knows our own runs.
+        runs: knows our own runs, and the host that has the sessions.
         journal: remembers announced episodes.
         clock: time.
     """
 
-    host: AgentHost
     runs: Runs
     journal: Journal
     clock: Clock
+
+    @property
+    def host(self) -> AgentHost:
+        """Who knows the sessions now."""
+        return self.runs.host
 
     async def look(  # one argument for each thing that the caller knows about the turn
         self,
@@ -110,7 +114,7 @@ class Sessions(Struct, frozen=True, kw_only=True):
     async def clear(self, snapshot: SessionSnapshot, todo: Plan) -> Recovery:
         """Stop a session's stuck run where the plan says so, and recover it. Raises `HostError`."""
         if todo.abort_run_id:
-            stopping = self.host.abort(snapshot.session_key, todo.abort_run_id)
+            stopping = self.runs.abort(snapshot.session_key, todo.abort_run_id)
             await ask_host(self.clock, "stop the stuck run", stopping)
         return await ask_host(self.clock, "recover the session", self.host.recover(snapshot))
 
@@ -123,14 +127,12 @@ class SessionGuard(Struct, frozen=True, kw_only=True):
         sessions: the host's sessions.
         outbox: sends the announcement.
         presence: shows typing again after it.
-        patience_ms: milliseconds without progress after which a run is stuck.
     """
 
     context: BotContext
     sessions: Sessions
     outbox: Outbox
     presence: Presence
-    patience_ms: int
 
     async def prepare(self, turn: Turn, channel: ChannelRef) -> int:
         """Return when a turn's session may run it: recovered, announced, or simply free.
@@ -161,7 +163,7 @@ class SessionGuard(Struct, frozen=True, kw_only=True):
             return await self.sessions.look(
                 turn.session_key,
                 turn.conversation,
-                self.patience_ms,
+                patience_ms(self.context.budget_s),
                 self.context.config.guard.notice,
                 since_ms=since_ms,
                 within_s=DESCRIBE_WITHIN_S,

@@ -3,17 +3,44 @@
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from enum import Enum
 
 from msgspec import Struct, field
 
-__all__ = ["Begin", "Lanes", "Submitted", "Work"]
+__all__ = ["Begin", "Lanes", "Owner", "Submitted", "Work"]
 
 Begin = Callable[[], None]
 """Called by work when it begins what a closing lane has to wait for; cancels the work where the lane is closed."""
 
 _log = logging.getLogger(__name__)
+
+
+class Owner:
+    """Whose work it is: a bot that may leave while lanes go on for others."""
+
+    def __init__(self) -> None:
+        self.left = False
+        self._in_flight = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    @contextmanager
+    def working(self) -> Iterator[None]:
+        """Count one item as in flight meanwhile."""
+        self._in_flight += 1
+        self._idle.clear()
+        try:
+            yield
+        finally:
+            self._in_flight -= 1
+            if not self._in_flight:
+                self._idle.set()
+
+    async def settle(self) -> None:
+        """Return when nothing of this owner is in flight."""
+        await self._idle.wait()
 
 
 class Work(Struct, frozen=True, kw_only=True):
@@ -22,10 +49,12 @@ class Work(Struct, frozen=True, kw_only=True):
     Attributes:
         run: does the work. Until it has called what it is given, closing the lane cancels it.
         drop: gives up what was prepared for the work: the lane was closed before its turn came. Must not raise.
+        owner: whose work it is.
     """
 
     run: Callable[[Begin], Awaitable[None]]
     drop: Callable[[], None] = lambda: None
+    owner: Owner = field(default_factory=Owner)
 
 
 class Submitted(Enum):
@@ -39,8 +68,10 @@ class Submitted(Enum):
 class _Lane(Struct):
     worker: asyncio.Task[None] | None = None
     waiting: deque[Work] = field(default_factory=deque)
-    in_flight: bool = False
+    current: Work | None = None
     begun: bool = False
+    goes_on: bool = False
+    """Whether a cancelled worker was cancelled for one owner only, so that another one takes its place."""
 
 
 class Lanes:
@@ -64,17 +95,14 @@ class Lanes:
         Returns:
             Whether it was queued; if not, neither of its methods is ever called.
         """
-        if self._closed:
+        if self._closed or work.owner.left:
             return Submitted.CLOSED
         lane = self._lanes.setdefault(key, _Lane())
-        if limit is not None and len(lane.waiting) >= limit + (not lane.in_flight):
+        if limit is not None and len(lane.waiting) >= limit + (lane.current is None):
             return Submitted.FULL
         lane.waiting.append(work)
         if lane.worker is None:
-            lane.worker = asyncio.get_running_loop().create_task(
-                self._run(key, lane), name=f"octo:lane:{key}"
-            )
-            lane.worker.add_done_callback(lambda _: self._end(key, lane))
+            self._begin(key, lane)
         return Submitted.QUEUED
 
     def depth(self, key: str) -> int:
@@ -97,6 +125,25 @@ class Lanes:
         """Keys of the lanes whose work in flight has begun."""
         return sorted(key for key, lane in self._lanes.items() if lane.begun)
 
+    def begun_of(self, owner: Owner) -> Sequence[str]:
+        """Return the keys of the lanes in which work of an owner has begun."""
+        return [key for key in self.begun if (work := self._lanes[key].current) and work.owner is owner]
+
+    def leave(self, owner: Owner) -> None:
+        """Do as `close` does with the work of one owner; that of others goes on."""
+        owner.left = True
+        for lane in self._lanes.values():
+            _give_up_waiting(lane, owner)
+            if lane.current is not None and lane.current.owner is owner and not lane.begun:
+                _cancel_current(lane)
+
+    async def cancel_of(self, owner: Owner) -> None:
+        """Leave, and end what has begun of the owner's work too."""
+        self.leave(owner)
+        for key in self.begun_of(owner):
+            _cancel_current(self._lanes[key])
+        await owner.settle()
+
     def close(self) -> None:
         """Take no more work, give up what has not begun; what has begun goes on to its end."""
         self._closed = True
@@ -118,33 +165,53 @@ class Lanes:
                 lane.worker.cancel()
         await self.settle()
 
+    def _begin(self, key: str, lane: _Lane) -> None:
+        lane.current, lane.begun, lane.goes_on = None, False, False
+        lane.worker = asyncio.get_running_loop().create_task(self._run(key, lane), name=f"octo:lane:{key}")
+        lane.worker.add_done_callback(lambda _: self._end(key, lane))
+
     async def _run(self, key: str, lane: _Lane) -> None:
         def begin() -> None:
-            if self._closed:
+            if self._closed or work.owner.left:
                 raise asyncio.CancelledError("the lane is closed")
             lane.begun = True
 
         while lane.waiting:
-            work = lane.waiting.popleft()
-            lane.in_flight = True
+            work = lane.current = lane.waiting.popleft()
             try:
-                await work.run(begin)
+                with work.owner.working():
+                    await work.run(begin)
             except Exception:  # noqa: BLE001  # the lane boundary: the items behind must not die with this one
                 _log.exception("work of lane %s failed", key)
-            lane.in_flight = lane.begun = False
+            lane.current, lane.begun = None, False
         self._end(key, lane)  # at once: work that is handed in from here on needs a worker of its own
 
     def _end(self, key: str, lane: _Lane) -> None:
         """Forget a lane whose worker has ended, also where it was cancelled before its first step."""
-        if self._lanes.get(key) is lane:
-            _give_up_waiting(lane)
-            del self._lanes[key]
+        if self._lanes.get(key) is not lane:
+            return
+        if lane.goes_on and not self._closed and lane.waiting:
+            self._begin(key, lane)
+            return
+        _give_up_waiting(lane)
+        del self._lanes[key]
 
 
 def _depth(lane: _Lane) -> int:
-    return len(lane.waiting) + (lane.in_flight and not lane.begun)
+    return len(lane.waiting) + (lane.current is not None and not lane.begun)
 
 
-def _give_up_waiting(lane: _Lane) -> None:
-    while lane.waiting:
-        lane.waiting.popleft().drop()
+def _cancel_current(lane: _Lane) -> None:
+    lane.goes_on = True
+    if lane.worker is not None:
+        lane.worker.cancel()
+
+
+def _give_up_waiting(lane: _Lane, owner: Owner | None = None) -> None:
+    """Drop what waits, in order; of one owner only where one is named."""
+    waiting, lane.waiting = lane.waiting, deque[Work]()
+    for work in waiting:
+        if owner is None or work.owner is owner:
+            work.drop()
+        else:
+            lane.waiting.append(work)

@@ -1,4 +1,7 @@
-"""Runs on the host: one turn from its start to its terminal event, under the budget and the limits."""
+"""Runs on the host: one turn from its start to its terminal event, under the budget and the limits.
+
+Over 350 lines: a run, and those who wait for its host, a slot or its end.
+"""
 
 import asyncio
 from collections import ChainMap
@@ -85,11 +88,13 @@ class OpenRun(Struct, eq=False):
     Attributes:
         turn: what is run.
         deliver: posts a part of its answer.
+        host: runs it, also when another host takes what begins meanwhile.
         is_open: whether it still goes on; what it has to say after its end is dropped.
     """
 
     turn: Turn
     deliver: Deliver
+    host: AgentHost
     is_open: bool = True
     _turns: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -108,27 +113,56 @@ class OpenRun(Struct, eq=False):
 
 
 class Runs:
-    """Runs turns on one host and remembers how they ended.
+    """Runs turns on a host and remembers how they ended.
 
     Args:
-        host: runs the turns.
+        host: runs the turns that begin, until `use` names another.
         clock: time.
         max_turns: most runs at the same time, of all bots.
     """
 
     def __init__(self, host: AgentHost, clock: Clock, max_turns: int) -> None:
-        self._host = host
+        self.host = host
+        """The host of the runs that begin from now on."""
         self._clock = clock
         self._slots = FairSlots(max_turns)
         self._ended: FIFOCache[str, str] = FIFOCache(REMEMBERED)
         self._active: dict[str, ActiveRun] = {}
         self._open: dict[str, OpenRun] = {}
-        self.outlive_us = host.keeps_runs
-        """Whether runs go on in the host when this process dies (`AgentHost.keeps_runs`)."""
+        self._looking: set[asyncio.Timeout] = set()
+        self._run_ended = asyncio.Event()
         self.ended: Mapping[str, str] = MappingProxyType(self._ended)
         """Own runs that ended, run id to status."""
         self.own: Collection[str] = ChainMap[str, Any](self._open, self._ended)
         """Own run ids, running or ended."""
+
+    @property
+    def outlive_us(self) -> bool:
+        """Whether runs go on in the host when this process dies (`AgentHost.keeps_runs`)."""
+        return self.host.keeps_runs
+
+    def use(self, host: AgentHost, max_turns: int) -> None:
+        """Have runs that begin from now on done by ``host``, at most so many at the same time.
+
+        Runs under way end where they are. A turn that waits for the host before goes over to the new one.
+        """
+        self._slots.resize(max_turns)
+        if host is self.host:
+            return
+        self.host = host
+        for limit in self._looking:
+            limit.reschedule(0)
+
+    async def released(self, host: AgentHost) -> None:
+        """Return once no run under way is one of ``host``'s."""
+        while any(run.host is host for run in self._open.values()):
+            self._run_ended.clear()
+            await self._run_ended.wait()
+
+    async def abort(self, session_key: str, run_id: str) -> bool:
+        """Stop a run in the host that has it; see `AgentHost.abort`. Raises `HostError`."""
+        run = self._open.get(run_id)
+        return await (self.host if run is None else run.host).abort(session_key, run_id)
 
     @property
     def active(self) -> Mapping[str, ActiveRun]:
@@ -152,12 +186,26 @@ class Runs:
     async def ready(self) -> RunEnd | None:
         """Return when the host takes turns; the end of the turn when it does not for too long."""
         try:
-            await within(self._clock, HOST_WITHIN_S, self._host.ready())
+            await within(self._clock, HOST_WITHIN_S, self._ready())
         except TimeoutError:
             return RunEnd(Status.FAILED, f"no agent host for {HOST_WITHIN_S / 60:.0f} minutes")
         except HostError as error:
             return RunEnd(Status.FAILED, str(error))
         return None
+
+    async def _ready(self) -> None:
+        while True:
+            limit = asyncio.timeout(None)
+            try:
+                async with limit:
+                    self._looking.add(limit)
+                    try:
+                        return await self.host.ready()
+                    finally:
+                        self._looking.discard(limit)
+            except TimeoutError:
+                if not limit.expired():
+                    raise
 
     async def run(self, turn: Turn, budget_s: float, bot_slots: FairSlots, attempt: Attempt) -> RunEnd:
         """Run a turn to its end, posting each finished part as it comes.
@@ -180,7 +228,7 @@ class Runs:
                 message_id=turn.message_id,
                 since_ms=self._clock.wall_ms(),
             )
-            opened = self._open[turn.run_id] = OpenRun(turn, attempt.deliver)
+            opened = self._open[turn.run_id] = OpenRun(turn, attempt.deliver, self.host)
             try:
                 end = await self._posted(turn, budget_s, opened, attempt)
                 await opened.close()
@@ -193,17 +241,19 @@ class Runs:
             finally:
                 opened.is_open = False
                 del self._active[turn.session_key], self._open[turn.run_id]
+                self._run_ended.set()
         self._ended[turn.run_id] = Status.FAILED if end.status == SKIPPED else end.status
         return end
 
     async def _posted(self, turn: Turn, budget_s: float, opened: OpenRun, attempt: Attempt) -> RunEnd:
         """Run the turn and post its parts beside it, so that a slow server does not use up the run's budget."""
-        hides = isinstance(self._host, HidesThinking) and self._host.hides_thinking
+        host = opened.host
+        hides = isinstance(host, HidesThinking) and host.hides_thinking
         seen = Stream(None if hides else ThinkingFilter())
         async with _posting(opened) as (parts, posting):
 
             async def consume() -> None:
-                events = self._host.run(turn)
+                events = host.run(turn)
                 try:
                     async for event in events:
                         if isinstance(event, Waiting):
@@ -263,7 +313,7 @@ class Runs:
                 left_s = max(left_s, LOOK_EVERY_S)
 
     async def _abort(self, turn: Turn) -> None:
-        stopping = self._host.abort(turn.session_key, turn.run_id)
+        stopping = self.abort(turn.session_key, turn.run_id)
         with suppress(HostError):  # the stream is closed either way; the guard sees what the host made of it
             await ask_host(self._clock, "stop the run", stopping, ABORT_WITHIN_S)
 

@@ -11,7 +11,7 @@ from pydantic import SecretStr
 from openclaw_channel_octo.host.embedded.agents import AgentError, Prompt
 from openclaw_channel_octo.host.embedded.openai import OpenAIAgent
 from openclaw_channel_octo.host.embedded.run import Run
-from openclaw_channel_octo.message.thinking import ThinkingFilter
+from openclaw_channel_octo.host.embedded.seat import Seat
 from tests.host.turns import a_turn
 
 KEY = "sk-very-secret"
@@ -74,7 +74,7 @@ def prompt(text: str = "hello", **fields: Any) -> Prompt:
 
 async def answer(agent: OpenAIAgent, asked: Prompt | None = None) -> str:
     """Return what the host makes of an answer."""
-    run = Run(a_turn(), 0, ThinkingFilter())
+    run = Run(a_turn(), 0, Seat(agent))
     async for part in agent.reply(asked or prompt()):
         run.take(part, 0)
     run.close()

@@ -26,6 +26,7 @@ from openclaw_channel_octo.host.base import (
     TurnEvent,
 )
 from openclaw_channel_octo.host.embedded import host as host_module
+from openclaw_channel_octo.host.embedded import seat
 from openclaw_channel_octo.host.embedded.agents import (
     PART_END,
     Agent,
@@ -430,7 +431,7 @@ async def test_an_agent_that_does_not_end_is_left_behind_and_its_late_text_dropp
                 await release.wait()
                 yield "later"
 
-    monkeypatch.setattr(host_module, "AGENT_STOP_S", 0.005)
+    monkeypatch.setattr(seat, "AGENT_STOP_S", 0.005)
     host = await make_host(Stubborn())
     stream = host.run(turn("run-1"))
     await begun(stream, Accepted("run-1"), Delta("early"))

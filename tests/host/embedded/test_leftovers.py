@@ -161,8 +161,8 @@ async def test_a_process_that_stops_in_peace_leaves_no_watcher_and_no_note(tmp_p
     host = host_of(tmp_path)
     await host.start()
     (own,) = (tmp_path / "programs").iterdir()
-    watcher = host._agent._programs._watcher  # type: ignore[attr-defined]  # it is ours
-    answered = [piece async for piece in host._agent.reply(run_of())]
+    watcher = host._seat.agent._programs._watcher  # type: ignore[attr-defined]  # it is ours
+    answered = [piece async for piece in host._seat.agent.reply(run_of())]
     assert answered == ["go"]
     assert list(own.iterdir()) == []
     await host.stop()

@@ -148,7 +148,6 @@ async def leased(lease: ScriptedLease, tmp_path: Path) -> AsyncIterator[tuple[Bo
     (config,) = select_accounts(parse_config(octo, base=tmp_path).config, ["helper"])
     host = ScriptedHost()
     shared = ChannelContext(
-        host=host,
         routing=Routing(),
         outputs=Outputs(tmp_path, clock),
         media=MediaFolder(tmp_path / "media", clock),

@@ -32,7 +32,7 @@ class Desk:
             own_uid=HELPER,
             clock=self.clock,
             people=lambda _: {},
-            everyone=False,
+            everyone=lambda: False,
             log=BotLog(logging.getLogger("openclaw_channel_octo.sender"), "helper"),
         )
         self.other = self._api()

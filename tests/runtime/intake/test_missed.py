@@ -297,7 +297,7 @@ async def test_a_message_whose_copy_is_pushed_while_the_history_brings_it_is_ans
     recorded, gate = slow_commit(monkeypatch)
     rig.octo.lose_next(HELPER)
     lost = await rig.mention("lost on the way")
-    catching_up = asyncio.create_task(rig.channel._bots["helper"]._gaps.catch_up())
+    catching_up = asyncio.create_task(rig.channel._running_fleet().bots["helper"]._gaps.catch_up())
     await recorded.wait()
     line = rig.octo.chat(rig.group)[-1]
     copy = RawMessage(
@@ -325,7 +325,7 @@ async def test_the_history_overtakes_no_message_that_is_recorded_and_not_in_its_
     first = await rig.mention("first")
     await recorded.wait()
     second = await rig.mention("second")
-    catching_up = asyncio.create_task(rig.channel._bots["helper"]._gaps.catch_up())
+    catching_up = asyncio.create_task(rig.channel._running_fleet().bots["helper"]._gaps.catch_up())
     await rig.until_row(second, "received")
     for _ in range(50):
         await asyncio.sleep(0)

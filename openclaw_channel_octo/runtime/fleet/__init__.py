@@ -1,0 +1,1 @@
+"""The running bots: started, changed and ended while others go on; what a changed configuration asks for."""
