@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import signal
 import sysconfig
 from asyncio.subprocess import PIPE, Process
@@ -15,7 +16,8 @@ import aiohttp
 from openclaw_channel_octo.testing import OctoDouble
 from tests.until import PATIENCE_S
 
-PROGRAM = Path(sysconfig.get_path("scripts")) / "openclaw-octo"
+PROGRAM = Path(os.environ.get("OCTO_PROGRAM") or Path(sysconfig.get_path("scripts")) / "openclaw-octo")
+"""Another installation's where ``OCTO_PROGRAM`` names it."""
 
 Start = Callable[..., Awaitable[Process]]
 
