@@ -1,7 +1,6 @@
 """The agent: what answers, asked for until it looks as if it could."""
 
 import asyncio
-import os
 import shlex
 import shutil
 from collections.abc import Mapping, Sequence
@@ -11,9 +10,10 @@ from typing import Any
 from msgspec import Struct
 from pydantic import SecretStr
 
-from openclaw_channel_octo.cli.setup.console import Console, Unusable, give_up, http_address
+from openclaw_channel_octo.cli.setup.console import Console, Unusable, http_address
 from openclaw_channel_octo.cli.setup.endpoint import models_at
 from openclaw_channel_octo.cli.setup.files import secret_file
+from openclaw_channel_octo.cli.setup.openclaw import usual_file
 
 __all__ = ["KINDS", "GivenAgent", "Host", "chosen_host"]
 
@@ -77,7 +77,9 @@ def chosen_host(console: Console, given: GivenAgent, config_file: Path, *, check
     """
     kind = given.named_kind
     if kind is None and console.asks:
-        kind = tuple(KINDS)[console.choice("Which", tuple(KINDS.items()))]
+        found = usual_file()
+        words = {**KINDS, "gateway": f"the OpenClaw gateway of {found}"} if found.is_file() else KINDS
+        kind = tuple(KINDS)[console.choice("Which", tuple(words.items()))]
     match kind:
         case "endpoint":
             return _endpoint(console, given, config_file, check=check)
@@ -146,16 +148,12 @@ def _program(console: Console, given: str | None, config_file: Path) -> dict[str
 
 
 def _gateway(console: Console, given: Path | None) -> Host:
-    file = Path(
-        console.text(str(given) if given else None, "Its file", "--openclaw FILE", str(usual_openclaw()))
-    )
-    if not file.expanduser().is_file():
-        give_up(f"there is no file {file}")
-    return Host({"kind": "gateway", "openclawConfig": str(file.expanduser().absolute())})
-
-
-def usual_openclaw() -> Path:
-    """Return where the file of this user's gateway is, if there is one."""
-    named = os.environ.get("OPENCLAW_CONFIG_PATH", "").strip()
-    folder = os.environ.get("OPENCLAW_STATE_DIR", "").strip() or "~/.openclaw"
-    return Path(named or f"{folder}/openclaw.json").expanduser()
+    while True:
+        asked = console.text(
+            str(given) if given else None, "Gateway's file", "--openclaw FILE", str(usual_file())
+        )
+        file = Path(asked).expanduser().absolute()
+        if file.is_file():
+            return Host({"kind": "gateway", "openclawConfig": str(file)})
+        console.refuse(f"there is no file {file}")
+        given = None

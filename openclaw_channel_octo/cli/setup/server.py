@@ -85,7 +85,7 @@ async def accepted(given: str, token: SecretStr) -> Accepted:
 async def _asked(address: str, token: SecretStr) -> Accepted:
     clock = SystemClock()
     try:
-        async with BotApi(base_url=address, token=token, clock=clock, timeout_s=ANSWER_WITHIN_S) as api:
+        async with BotApi(base_url=address, token=token, clock=clock) as api:
             groups = await within(clock, ANSWER_WITHIN_S, api.groups())
     except TimeoutError:
         raise Unusable(f"{address} does not answer within {ANSWER_WITHIN_S:g} s: check the address") from None
