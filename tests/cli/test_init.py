@@ -185,7 +185,8 @@ async def test_a_second_run_overwrites_nothing_and_asks_nothing(rig: Rig, file: 
 
     result = await made(rig, file, code=2)
 
-    assert result.stderr == f"nothing was written: {file} exists: name another with --config FILE\n"
+    advice = "name another with --config FILE, or add a bot to it with --add"
+    assert result.stderr == f"nothing was written: {file} exists: {advice}\n"
     assert {each: each.read_bytes() for each in file.parent.rglob("*.*") if each.is_file()} == before
 
 

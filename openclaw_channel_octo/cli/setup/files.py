@@ -27,7 +27,7 @@ Secrets = Mapping[str, SecretStr]
 def unwritable(file: Path) -> str:
     """Return why a configuration cannot be made at a path, empty where it can."""
     if os.path.lexists(file):
-        return f"{file} exists: name another with --config FILE"
+        return f"{file} exists: name another with --config FILE, or add a bot to it with --add"
     folder = file.absolute().parent
     if not folder.is_dir():
         return f"there is no folder {folder}"
