@@ -127,7 +127,7 @@ async def test_a_prefix_of_the_proxy_is_found_although_it_was_left_out(rig: Rig,
         (("--server", "ftp://octo.example"), "an address is like https://octo.example.com/api"),
         (("--token-env", "WRONG"), "the bot token is refused"),
         (("--token-env", "USER_KEY"), "this is a user's API key (uk_…), which runs no bot"),
-        (("--token-env", "TWO_WORDS"), "the bot token is empty, or holds a space"),
+        (("--token-env", "TWO_WORDS"), "a token or key is one word of printable ASCII"),
         (("--token-env", "UNSET"), "the environment variable UNSET is not set"),
         (("--token-file", "none"), "none cannot be read: No such file or directory"),
         (("--account", "my desk"), "letters, digits, _ and -, no - first"),
@@ -322,6 +322,22 @@ async def test_a_bot_is_added_and_everything_else_kept(rig: Rig, file: Path) -> 
     again = await command(*words, code=2, env={"GIVEN": OTHER_TOKEN})
     assert f"this is the bot bot, which {file} has already" in again.stderr
     assert (file.read_bytes(), len(list((file.parent / "octo.secrets").iterdir()))) == (before, 1)
+
+
+async def test_a_bot_is_added_to_those_of_a_gateways_file(rig: Rig, file: Path) -> None:
+    openclaw = file.with_name("openclaw.json")
+    channel = {"apiUrl": rig.octo.api_url, "accounts": {"desk": {"botToken": TOKEN}}}
+    openclaw.write_text(json.dumps({"gateway": {"port": 1}, "channels": {"octo": channel}}))
+    file.write_text(json.dumps({"host": {"kind": "gateway", "openclawConfig": "openclaw.json"}}))
+
+    words = ("init", "--add", "--yes", "--no-check", "--config", file, "--token-env", "GIVEN")
+    await command(*words, env={"GIVEN": OTHER_TOKEN})
+
+    bots = load_config(file, env={}).config.accounts
+    assert {name: bot.token.get_secret_value() for name, bot in bots.items()} == {
+        "desk": TOKEN,
+        "bot": OTHER_TOKEN,
+    }
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from typing import Any
 from msgspec import Struct
 from pydantic import SecretStr
 
-from openclaw_channel_octo.cli.setup.console import Console, Unusable, http_address
+from openclaw_channel_octo.cli.setup.console import Console, Unusable, http_address, one_word
 from openclaw_channel_octo.cli.setup.endpoint import models_at
 from openclaw_channel_octo.cli.setup.files import secret_file
 from openclaw_channel_octo.cli.setup.openclaw import usual_file
@@ -96,14 +96,16 @@ def _endpoint(console: Console, given: GivenAgent, config_file: Path, *, check: 
         console.say(_ENDPOINTS)
     base_url, key, suggested = given.base_url, given.key, _OPENAI
     names: Sequence[str] = ()
+    bearer: SecretStr | None = None
     while True:
         base_url = console.text(base_url, "Endpoint's base URL", "--base-url URL", suggested)
         if key is None and console.asks:
             key = SecretStr(console.secret("API key (it is not shown; empty for none)", empty=""))
         try:
             base_url = http_address(base_url, _OPENAI)
+            bearer = one_word(key) if key and key.get_secret_value() else None
             if check:
-                found = asyncio.run(models_at(base_url, key if key and key.get_secret_value() else None))
+                found = asyncio.run(models_at(base_url, bearer))
                 base_url, names = found.base_url, found.names
             break
         except Unusable as problem:
@@ -111,10 +113,10 @@ def _endpoint(console: Console, given: GivenAgent, config_file: Path, *, check: 
             suggested = base_url
             base_url, key = (base_url, None) if problem.about_secret else (None, key)
     block = {"kind": "openai", "baseUrl": base_url, "model": _model(console, given.model, names)}
-    if key is None or not key.get_secret_value():
+    if bearer is None:
         return Host({"agent": block})
     file = secret_file(config_file, "agent.key")
-    return Host({"agent": {**block, "apiKey": {"source": "file", "id": file}}}, {file: key})
+    return Host({"agent": {**block, "apiKey": {"source": "file", "id": file}}}, {file: bearer})
 
 
 def _model(console: Console, given: str | None, names: Sequence[str]) -> str:

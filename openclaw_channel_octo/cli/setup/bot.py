@@ -9,9 +9,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 from pydantic import SecretStr
 
-from openclaw_channel_octo.cli.setup.console import Console, Unusable, give_up
+from openclaw_channel_octo.cli.setup.console import Console, Unusable, give_up, one_word
 from openclaw_channel_octo.cli.setup.openclaw import bot_of, bots_in
-from openclaw_channel_octo.cli.setup.server import Accepted, accepted, addresses
+from openclaw_channel_octo.cli.setup.server import accepted, addresses
 from openclaw_channel_octo.config.channel import is_account_id
 from openclaw_channel_octo.errors import ConfigError
 
@@ -69,10 +69,10 @@ def chosen_bot(console: Console, given: GivenBot, *, check: bool, taken: frozens
     given = _taken_over(console, given)
     if console.asks and given.token is None:
         console.say(*_WHERE_FROM)
-    found, token = _that_works(console, given, check=check)
+    api_url, token = _that_works(console, given, check=check)
     if check:
-        console.say(*_words(found))
-    return Bot(account=_account(console, given.account, taken), api_url=found.api_url, token=token)
+        console.say(f"✓ {api_url} takes the token")
+    return Bot(account=_account(console, given.account, taken), api_url=api_url, token=token)
 
 
 def _taken_over(console: Console, given: GivenBot) -> GivenBot:
@@ -82,18 +82,17 @@ def _taken_over(console: Console, given: GivenBot) -> GivenBot:
     bots = [name for name, on in bots_in(given.openclaw).items() if on]
     if not bots:
         return given
-    name = given.account
+    name = next((each for each in bots if each.lower() == (given.account or "").lower()), None)
     if name is None and console.asks:
         console.say(f"{given.openclaw} has bots of Octo:")
         names = [*((each, "its server and token are taken from there") for each in bots), ("another", "")]
-        chosen = console.choice("Which bot", names)
-        name = bots[chosen] if chosen < len(bots) else None
+        name = [*bots, None][console.choice("Which bot", names)]
         if name is None:
             return given
-    name = name or (bots[0] if len(bots) == 1 else None)
-    if name is None or name.lower() not in map(str.lower, bots):
-        console.refuse(f"--account: which of {', '.join(bots)}")
-        return given
+    elif name is None and given.account is None and len(bots) == 1:
+        name = bots[0]
+    elif name is None:
+        give_up(f"--account: which of {', '.join(bots)}")
     try:
         bot = bot_of(given.openclaw, name)
     except ConfigError as error:
@@ -103,8 +102,8 @@ def _taken_over(console: Console, given: GivenBot) -> GivenBot:
     return replace(given, server=bot.api_url, token=bot.token, account=name)
 
 
-def _that_works(console: Console, given: GivenBot, *, check: bool) -> tuple[Accepted, SecretStr]:
-    """Return a server and a token that it takes."""
+def _that_works(console: Console, given: GivenBot, *, check: bool) -> tuple[str, SecretStr]:
+    """Return the API of a server, and a token that it takes."""
     server, token, suggested = given.server, given.token, given.likely_server
     while True:
         server = console.text(server, "Server's address", "--server URL", suggested)
@@ -117,25 +116,16 @@ def _that_works(console: Console, given: GivenBot, *, check: bool) -> tuple[Acce
             server, token = (server, None) if refusal.about_secret else (None, token)
 
 
-def _looked_at(server: str, token: SecretStr, *, check: bool) -> Accepted:
-    if token.get_secret_value().startswith("uk_"):
+def _looked_at(server: str, token: SecretStr, *, check: bool) -> str:
+    if one_word(token).get_secret_value().startswith("uk_"):
         raise Unusable(_USER_KEY, about_secret=True)
-    if check:
-        return asyncio.run(accepted(server, token))
-    return Accepted(addresses(server)[0], None)
+    return asyncio.run(accepted(server, token)) if check else addresses(server)[0]
 
 
 def _token(console: Console) -> SecretStr:
     if not console.asks:
         give_up("pass --token-env NAME or --token-file FILE (- for standard input)")
     return SecretStr(console.secret("Bot's token (it is not shown)"))
-
-
-def _words(found: Accepted) -> list[str]:
-    lines = [f"✓ {found.api_url} takes the token"]
-    if found.groups == 0:
-        lines.append("! the bot is in no group yet: until somebody adds it, only direct messages reach it")
-    return lines
 
 
 def _account(console: Console, given: str | None, taken: frozenset[str]) -> str:

@@ -18,6 +18,7 @@ from openclaw_channel_octo.cli.setup.console import Console, give_up
 from openclaw_channel_octo.cli.setup.files import configuration, secret_file, unwritable, write_configuration
 from openclaw_channel_octo.cli.setup.finish import has_command, look_at, offer_service
 from openclaw_channel_octo.cli.setup.openclaw import bots_in, usual_file
+from openclaw_channel_octo.observe.logs import setup_logging
 
 __all__ = ["init"]
 
@@ -77,6 +78,7 @@ def init(
 
     Exit codes: 0 written, 1 written, but something keeps the bot silent, 2 nothing was written.
     """
+    setup_logging("CRITICAL")  # what goes wrong is said in words
     console = Console(asks=not yes)
     if not add and (problem := unwritable(config_file)):
         fail(NOT_TRIED, f"nothing was written: {problem}")
@@ -96,7 +98,7 @@ def init(
     except OSError as error:
         give_up(f"{config_file} cannot be written: {error.strerror}")
     console.say("", f"✓ {config_file} is written; secrets are in {config_file.stem}.secrets")
-    fine = serves = False
+    fine, serves = True, False
     try:
         ask = costs and console.agrees(ask_agent, _ASK, default=True)
         fine = not check or look_at(config_file, ask_agent=ask)
