@@ -67,6 +67,23 @@ async def test_a_crowd_of_different_people_in_one_branch_delays_another_branch_b
     assert (await crowd.all_leave()).index("group") == 2
 
 
+async def test_slots_can_become_more_and_fewer_while_they_are_held() -> None:
+    crowd = Crowd(1)
+    for name in "abcd":
+        crowd.come(name, ("bot", name))
+    await settle()
+    crowd.slots.resize(3)
+    await settle()
+    assert crowd.served == ["a", "b", "c"]
+    crowd.slots.resize(2)
+    crowd.gates["a"].set()
+    await settle()
+    assert crowd.served == ["a", "b", "c"]
+    crowd.gates["b"].set()
+    await settle()
+    assert await crowd.all_leave() == ["a", "b", "c", "d"]
+
+
 async def test_equal_paths_are_served_in_their_order() -> None:
     crowd = Crowd()
     for number in range(20):

@@ -31,7 +31,7 @@ from openclaw_channel_octo.runtime.metrics import BotMetrics
 from openclaw_channel_octo.runtime.pipeline import Pipeline
 from openclaw_channel_octo.runtime.received import Incoming, Outcome
 from openclaw_channel_octo.runtime.turn import downloads
-from openclaw_channel_octo.runtime.turn.lanes import Owner
+from openclaw_channel_octo.runtime.turn.lanes import Submitter
 from openclaw_channel_octo.runtime.wiring import (
     ChannelContext,
     gate_policy,
@@ -97,7 +97,7 @@ class Bot:
         self._tasks, self._intake = TaskSet(log, shared.clock), TaskSet(log, shared.clock)
         self._metrics = metrics
         self._begun, self._begun_ms, self._server_ahead_ms = False, 0, 0
-        self._work = Owner()
+        self._work = Submitter()
         self.outbound: ActionContext | None = None
         """What others can have the bot do; ``None`` before it first knew who it is."""
         most = config.media_max_mb * 1024 * 1024
@@ -234,7 +234,7 @@ class Bot:
         if self.outbound is not None and registration.robot_id != self._identity.uid:
             self._log.warning("the token is another bot's now: %s", registration.robot_id)
             await self._shared.lanes.cancel_of(self._work)  # the journal has what they were about
-            self.outbound, self._work = None, Owner()
+            self.outbound, self._work = None, Submitter()
         if self.outbound is None:
             self._identity = Identity(
                 uid=registration.robot_id,
@@ -272,7 +272,7 @@ class Bot:
         self._pipeline = Pipeline(
             context=context,
             lanes=shared.lanes,
-            owner=self._work,
+            submitter=self._work,
             inbox=Inbox(
                 config.account_id,
                 self._identity,

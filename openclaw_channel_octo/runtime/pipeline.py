@@ -33,7 +33,7 @@ from openclaw_channel_octo.runtime.intake.inbox import Inbox
 from openclaw_channel_octo.runtime.received import TOO_OLD, Addressed, Incoming, Outcome, trace_of
 from openclaw_channel_octo.runtime.turn.commands import Commands
 from openclaw_channel_octo.runtime.turn.downloads import MediaDownloads
-from openclaw_channel_octo.runtime.turn.lanes import Begin, Lanes, Owner, Submitted, Work
+from openclaw_channel_octo.runtime.turn.lanes import Begin, Lanes, Submitted, Submitter, Work
 from openclaw_channel_octo.runtime.turn.turn import Turns
 from openclaw_channel_octo.store.records import InboundRow
 from openclaw_channel_octo.store.states import RowState
@@ -53,7 +53,7 @@ class Pipeline(Struct, eq=False, kw_only=True):
     Attributes:
         context: what every part of the bot is made from.
         lanes: one for each session key.
-        owner: whose work in the lanes it is.
+        submitter: whose work in the lanes it is.
         inbox: judges and records.
         admission: ends what gets no turn.
         outbox: sends, and knows our own messages that came back.
@@ -66,7 +66,7 @@ class Pipeline(Struct, eq=False, kw_only=True):
 
     context: BotContext
     lanes: Lanes
-    owner: Owner
+    submitter: Submitter
     inbox: Inbox
     admission: Admission
     outbox: Outbox
@@ -196,10 +196,10 @@ class Pipeline(Struct, eq=False, kw_only=True):
         if not self._resumed:
             known = {row.id for row in self._left_open}
             self._left_open = [*self._left_open, *(row for row in found if row.id not in known)]
-        elif not self.owner.left:
+        elif not self.submitter.left:
             for row in found:
                 self._handle(row, partial(self._take_up, row))
-        return [] if self.owner.left else [row.id for row in found]
+        return [] if self.submitter.left else [row.id for row in found]
 
     def _admit(self, outcomes: Iterable[Outcome]) -> list[Outcome]:
         """Show that recorded messages were read, and end those that are too many; these have no row any more."""
@@ -328,7 +328,9 @@ class Pipeline(Struct, eq=False, kw_only=True):
             self._show(message)
             turn = partial(self._turn, message, look=look, begun=begun)
             self._into_lane(
-                row, Work(run=turn, drop=partial(self._finished, row), owner=self.owner), bounded=bounded
+                row,
+                Work(run=turn, drop=partial(self._finished, row), submitter=self.submitter),
+                bounded=bounded,
             )
 
     def _is_command(self, message: Addressed) -> bool:

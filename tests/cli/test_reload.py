@@ -1,5 +1,6 @@
 """The configuration of the running program read again: by signal, and by command."""
 
+import asyncio
 import fcntl
 import json
 import os
@@ -8,6 +9,7 @@ import termios
 from pathlib import Path
 from typing import Any
 
+from openclaw_channel_octo.control.client import ask
 from openclaw_channel_octo.testing import FakeGateway
 from tests.cli.asking import command
 from tests.cli.test_run import content, waiting_agent
@@ -58,7 +60,11 @@ async def test_sighup_reads_the_configuration_again_where_there_is_no_terminal(
     write(tmp_path, rig.config(bots=BOTH))
     process.send_signal(signal.SIGHUP)
     await rig.octo.wait_for(lambda: rig.octo.online(OTHER))
+    told = await command("reload", "--store", rig.state_dir)
+    two = await asyncio.gather(*(asyncio.to_thread(ask, rig.state_dir, "reload") for _ in range(2)))
     log = await stopped(process)
+    assert told.stdout == "nothing has changed\n"
+    assert [each["lines"] for each in two] == [["nothing has changed"]] * 2
     assert "SIGHUP: the configuration is read again" in log
     assert logins(rig, HELPER) == 1
 

@@ -11,7 +11,7 @@ from openclaw_channel_octo.host.base import Accepted, AgentHost, Block, Final
 from openclaw_channel_octo.runtime.connection.supervisor import LinkState
 from openclaw_channel_octo.runtime.fleet.changes import Reload
 from openclaw_channel_octo.testing import HANG, ScriptedHost
-from tests.runtime.rig import ANN, HELPER, OTHER, OTHER_TOKEN, TOKEN, Rig
+from tests.runtime.rig import ANN, BEN, HELPER, OTHER, OTHER_TOKEN, TOKEN, Rig
 from tests.until import until
 
 BOTH = {"helper": TOKEN, "other": OTHER_TOKEN}
@@ -55,27 +55,29 @@ async def test_settings_of_a_bot_count_from_its_next_message_on_without_a_reconn
 
 
 @pytest.mark.parametrize(
-    ("settings", "text", "state"),
+    ("settings", "mention", "decision"),
     [
-        ({"blockFrom": [ANN]}, "go away", "ignored"),
-        ({"requireMention": False}, "no mention", "answered"),
-        ({"rateLimit": {"personPerMinute": 1}, "blockFrom": []}, "one too many", "answered"),
+        ({"blockFrom": [BEN]}, [HELPER], "ignored"),
+        ({"requireMention": False}, [], "turn"),
+        ({"groupPolicy": "disabled"}, [HELPER], "refused"),
     ],
 )
 async def test_policies_count_from_the_next_message_on(
-    rig: Rig, settings: dict[str, Any], text: str, state: str
+    rig: Rig, settings: dict[str, Any], mention: list[str], decision: str
 ) -> None:
     await rig.start_with(ScriptedHost())
     await rig.meet()
     await reloaded(rig, rig.config(**settings))
-    said = len(rig.said())
-    message_id = await rig.octo.say(ANN, rig.group, text, mention=[HELPER] if state == "ignored" else [])
-    if state == "answered" and "requireMention" in settings:
-        await rig.until_row(message_id, state)
-        assert len(rig.said()) == said + 1
-    else:
-        await until(lambda: rig.sql("SELECT 1 FROM inbound WHERE message_id = ?", message_id), "its row")
-        assert message_id not in rig.rows() or rig.rows()[message_id][0] != "answered"
+    message_id = await rig.octo.say(BEN, rig.group, "now?", mention=mention)
+    select = "SELECT decision FROM inbound WHERE message_id = ?"
+    assert await until(lambda: rig.sql(select, message_id), "its row") == [(decision,)]
+
+
+async def test_limits_count_from_the_next_message_on(rig: Rig) -> None:
+    await rig.start_with(ScriptedHost())
+    await reloaded(rig, rig.config(rateLimit={"personPerMinute": 1}))
+    first, second = [await rig.mention(text, who=BEN) for text in ("one", "two")]
+    assert await rig.until_ended(first, second) == ["answered", "notified"]
 
 
 async def test_a_bot_that_is_removed_leaves_the_turn_of_another_in_the_same_session_alone(rig: Rig) -> None:

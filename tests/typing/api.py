@@ -3,7 +3,7 @@
 A remark ``type: ignore`` marks a mistake that both checkers have to find.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, assert_never, assert_type
 
@@ -290,6 +290,10 @@ async def run_channel(config: OctoConfig, host: AgentHost) -> None:
     assert_type(status.bots["helper"], ConnectionStatus)
     assert_type(status.bots["helper"].state, LinkState)
     assert_type(status.lanes, Mapping[str, int])
+    assert_type(
+        (await channel.reload(config, host, accounts=["helper"])).changed, Mapping[str, Sequence[str]]
+    )
+    await channel.released(host)
     assert_type(await channel.stop(drain_s=5), bool)
 
 

@@ -95,9 +95,10 @@ def run(  # noqa: PLR0913  # its options
 ) -> None:
     """Run the enabled bots until SIGINT or SIGTERM, on the host that octo.json names or in an OpenClaw gateway.
 
-    SIGHUP has the configuration read again, as "openclaw-octo reload" does; with a terminal it ends the program.
     On the first signal no new messages are taken, running turns may end (host.drainSeconds), and what waits is kept
     for the next start. A second signal ends at once.
+
+    SIGHUP has the configuration read again, as "openclaw-octo reload" does; of a program in a terminal it is the end.
 
     Exit codes: 0 stopped in order, 1 turns were cut short, 2 could not start.
     """

@@ -111,7 +111,7 @@ class Reloader:
             await asyncio.wait(self._tasks)
 
     async def _in_turn(self) -> Mapping[str, Any]:
-        async with self.turn:
+        async with self.turn:  # a service manager is to be told here: RELOADING=1, and READY=1 behind it
             try:
                 loaded = await asyncio.to_thread(self._read)
                 self.hidden.add(loaded.config.secrets())
@@ -121,6 +121,8 @@ class Reloader:
                 return self._refused(error.problems)
             except HostError as error:
                 return self._refused([str(error)])
+        for warning in loaded.warnings:
+            _log.warning("configuration: %s", warning)
         for line in done.lines():
             _log.info("configuration read again: %s", line)
         return {"problems": [], "warnings": loaded.warnings, "lines": done.lines(), **to_builtins(done)}

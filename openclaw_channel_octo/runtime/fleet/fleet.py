@@ -7,6 +7,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Collection, Coroutine, Mapping
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -29,6 +30,8 @@ from openclaw_channel_octo.runtime.wiring import ChannelContext
 __all__ = ["Fleet"]
 
 _log = logging.getLogger(__name__)
+
+_Step = Callable[[], Coroutine[Any, Any, None]]
 
 
 class Fleet:
@@ -112,6 +115,7 @@ class Fleet:
             for bot in self._bots.values():
                 closing.push_async_callback(bot.close)
         self._bots.clear()
+        self._moves.clear()  # one that was cancelled before its first step is still there
 
     def _go(self, account_id: str) -> None:
         """Bring an account to what is wanted of it."""
@@ -122,16 +126,19 @@ class Fleet:
                 way, name=f"octo:{account_id}:reload"
             )
 
-    async def _move(self, account_id: str, step: Coroutine[Any, Any, None]) -> None:
-        following: Coroutine[Any, Any, None] | None = step
+    async def _move(self, account_id: str, step: _Step) -> None:
+        following: _Step | None = step
         try:
             while following is not None:
-                await following
+                try:
+                    await following()
+                except Exception:  # noqa: BLE001  # the bot boundary: the next one has to begin all the same
+                    BotLog(_log, account_id).exception("the bot broke on its way to other settings")
                 following = self._tried(account_id)
         finally:
             del self._moves[account_id]
 
-    def _tried(self, account_id: str) -> Coroutine[Any, Any, None] | None:
+    def _tried(self, account_id: str) -> _Step | None:
         """Do a step; where it cannot be done say so, and leave the account as it is."""
         try:
             return self._step(account_id)
@@ -140,7 +147,7 @@ class Fleet:
             self._wanted.pop(account_id, None)
             return None
 
-    def _step(self, account_id: str) -> Coroutine[Any, Any, None] | None:
+    def _step(self, account_id: str) -> _Step | None:
         """Do what can be done at once; return what takes time and has to be followed by another step."""
         bot, wanted = self._bots.get(account_id), self._wanted.get(account_id)
         if self._stopping or (bot is None and wanted is None):
@@ -149,12 +156,14 @@ class Fleet:
             self._begin(self._wanted[account_id])
             return None
         if wanted is None:
-            return self._end(bot)
+            return partial(self._end, bot)
         change = change_of(bot.config, wanted)
         if change is Change.ALL or (change is Change.TOKEN and self._tap is not None):
-            return self._end(bot)  # a tap knows the secrets it was made with
+            return partial(self._end, bot)  # a tap knows the secrets it was made with
         bot.apply(wanted)
-        return self._reconnect(bot, self._lease(wanted)) if change is Change.TOKEN else None
+        if change is Change.TOKEN:
+            return partial(self._reconnect, bot, self._lease(wanted))
+        return None
 
     async def _end(self, bot: Bot) -> None:
         """Let a bot end as at a stop."""

@@ -9,7 +9,7 @@ from enum import Enum
 
 from msgspec import Struct, field
 
-__all__ = ["Begin", "Lanes", "Owner", "Submitted", "Work"]
+__all__ = ["Begin", "Lanes", "Submitted", "Submitter", "Work"]
 
 Begin = Callable[[], None]
 """Called by work when it begins what a closing lane has to wait for; cancels the work where the lane is closed."""
@@ -17,7 +17,7 @@ Begin = Callable[[], None]
 _log = logging.getLogger(__name__)
 
 
-class Owner:
+class Submitter:
     """Whose work it is: a bot that may leave while lanes go on for others."""
 
     def __init__(self) -> None:
@@ -39,7 +39,7 @@ class Owner:
                 self._idle.set()
 
     async def settle(self) -> None:
-        """Return when nothing of this owner is in flight."""
+        """Return when nothing of this submitter is in flight."""
         await self._idle.wait()
 
 
@@ -49,12 +49,12 @@ class Work(Struct, frozen=True, kw_only=True):
     Attributes:
         run: does the work. Until it has called what it is given, closing the lane cancels it.
         drop: gives up what was prepared for the work: the lane was closed before its turn came. Must not raise.
-        owner: whose work it is.
+        submitter: whose work it is.
     """
 
     run: Callable[[Begin], Awaitable[None]]
     drop: Callable[[], None] = lambda: None
-    owner: Owner = field(default_factory=Owner)
+    submitter: Submitter = field(default_factory=Submitter)
 
 
 class Submitted(Enum):
@@ -71,7 +71,7 @@ class _Lane(Struct):
     current: Work | None = None
     begun: bool = False
     goes_on: bool = False
-    """Whether a cancelled worker was cancelled for one owner only, so that another one takes its place."""
+    """Whether a cancelled worker was cancelled for one submitter only, so that another one takes its place."""
 
 
 class Lanes:
@@ -95,7 +95,7 @@ class Lanes:
         Returns:
             Whether it was queued; if not, neither of its methods is ever called.
         """
-        if self._closed or work.owner.left:
+        if self._closed or work.submitter.left:
             return Submitted.CLOSED
         lane = self._lanes.setdefault(key, _Lane())
         if limit is not None and len(lane.waiting) >= limit + (lane.current is None):
@@ -125,24 +125,26 @@ class Lanes:
         """Keys of the lanes whose work in flight has begun."""
         return sorted(key for key, lane in self._lanes.items() if lane.begun)
 
-    def begun_of(self, owner: Owner) -> Sequence[str]:
-        """Return the keys of the lanes in which work of an owner has begun."""
-        return [key for key in self.begun if (work := self._lanes[key].current) and work.owner is owner]
+    def begun_of(self, submitter: Submitter) -> Sequence[str]:
+        """Return the keys of the lanes in which work of an submitter has begun."""
+        return [
+            key for key in self.begun if (work := self._lanes[key].current) and work.submitter is submitter
+        ]
 
-    def leave(self, owner: Owner) -> None:
-        """Do as `close` does with the work of one owner; that of others goes on."""
-        owner.left = True
+    def leave(self, submitter: Submitter) -> None:
+        """Do as `close` does with the work of one submitter; that of others goes on."""
+        submitter.left = True
         for lane in self._lanes.values():
-            _give_up_waiting(lane, owner)
-            if lane.current is not None and lane.current.owner is owner and not lane.begun:
+            _give_up_waiting(lane, submitter)
+            if lane.current is not None and lane.current.submitter is submitter and not lane.begun:
                 _cancel_current(lane)
 
-    async def cancel_of(self, owner: Owner) -> None:
-        """Leave, and end what has begun of the owner's work too."""
-        self.leave(owner)
-        for key in self.begun_of(owner):
+    async def cancel_of(self, submitter: Submitter) -> None:
+        """Leave, and end what has begun of the submitter's work too."""
+        self.leave(submitter)
+        for key in self.begun_of(submitter):
             _cancel_current(self._lanes[key])
-        await owner.settle()
+        await submitter.settle()
 
     def close(self) -> None:
         """Take no more work, give up what has not begun; what has begun goes on to its end."""
@@ -172,14 +174,14 @@ class Lanes:
 
     async def _run(self, key: str, lane: _Lane) -> None:
         def begin() -> None:
-            if self._closed or work.owner.left:
+            if self._closed or work.submitter.left:
                 raise asyncio.CancelledError("the lane is closed")
             lane.begun = True
 
         while lane.waiting:
             work = lane.current = lane.waiting.popleft()
             try:
-                with work.owner.working():
+                with work.submitter.working():
                     await work.run(begin)
             except Exception:  # noqa: BLE001  # the lane boundary: the items behind must not die with this one
                 _log.exception("work of lane %s failed", key)
@@ -207,11 +209,11 @@ def _cancel_current(lane: _Lane) -> None:
         lane.worker.cancel()
 
 
-def _give_up_waiting(lane: _Lane, owner: Owner | None = None) -> None:
-    """Drop what waits, in order; of one owner only where one is named."""
+def _give_up_waiting(lane: _Lane, submitter: Submitter | None = None) -> None:
+    """Drop what waits, in order; of one submitter only where one is named."""
     waiting, lane.waiting = lane.waiting, deque[Work]()
     for work in waiting:
-        if owner is None or work.owner is owner:
+        if submitter is None or work.submitter is submitter:
             work.drop()
         else:
             lane.waiting.append(work)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from openclaw_channel_octo.config.model import Texts
 from openclaw_channel_octo.host.base import Accepted, Final
-from openclaw_channel_octo.runtime.turn.lanes import Begin, Lanes, Submitted, Work
+from openclaw_channel_octo.runtime.turn.lanes import Begin, Lanes, Submitted, Submitter, Work
 from openclaw_channel_octo.testing.host import HANG, ScriptedHost, Step
 from openclaw_channel_octo.testing.octo.faults import ErrorAnswer
 from tests.runtime.rig import ANN, BEN, Rig
@@ -67,7 +67,7 @@ class Gated:
         self.ran: list[int] = []
         self.dropped: list[int] = []
 
-    def work(self, number: int, *, begins: bool = True) -> Work:
+    def work(self, number: int, *, begins: bool = True, of: Submitter | None = None) -> Work:
         async def run(begin: Begin) -> None:
             if begins:
                 begin()
@@ -76,7 +76,7 @@ class Gated:
                 begin()
             self.ran.append(number)
 
-        return Work(run=run, drop=lambda: self.dropped.append(number))
+        return Work(run=run, drop=lambda: self.dropped.append(number), submitter=of or Submitter())
 
 
 async def test_a_lane_takes_no_more_than_its_limit_beside_the_running_item() -> None:
@@ -181,6 +181,32 @@ async def test_cancelling_ends_whatever_point_a_lane_has_reached(rounds: int) ->
         await lanes.cancel()
     assert (lanes.active, gated.ran) == ([], [])
     assert set(gated.dropped) >= {1, 2}
+
+
+@pytest.mark.parametrize("rounds", range(4))
+@pytest.mark.parametrize("begins", [True, False])
+@given(st.lists(st.booleans(), min_size=1, max_size=6))
+def test_who_leaves_takes_no_work_of_others_along(rounds: int, begins: bool, theirs: list[bool]) -> None:
+    async def play() -> None:
+        lanes, gated = Lanes(), Gated()
+        leaving, staying = Submitter(), Submitter()
+        for number, leaves in enumerate(theirs):
+            lanes.submit("k", gated.work(number, begins=begins, of=leaving if leaves else staying))
+        for _ in range(rounds):
+            await asyncio.sleep(0)
+        under_way = rounds > 0 and theirs[0] and begins
+        lanes.leave(leaving)
+        assert lanes.begun_of(leaving) == (["k"] if under_way else [])
+        assert lanes.submit("k", gated.work(9, of=leaving)) is Submitted.CLOSED
+        await lanes.cancel_of(leaving)
+        assert lanes.submit("k", gated.work(7, of=staying)) is Submitted.QUEUED
+        gated.gate.set()
+        await lanes.settle()
+        assert gated.ran == [*(number for number, leaves in enumerate(theirs) if not leaves), 7]
+        assert set(gated.dropped) | {0} >= {number for number, leaves in enumerate(theirs) if leaves}
+        assert lanes.active == []
+
+    asyncio.run(play())
 
 
 async def test_a_worker_that_others_cancel_before_its_first_step_leaves_no_lane_behind() -> None:
