@@ -1,6 +1,7 @@
 """`openclaw-octo run`: the bots of a configuration file, until somebody stops them."""
 
 import asyncio
+import faulthandler
 import logging
 import signal
 import sys
@@ -25,6 +26,7 @@ from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.config.load import select_accounts
 from openclaw_channel_octo.config.model import BotConfig, OctoConfig
 from openclaw_channel_octo.control.calls import register_calls
+from openclaw_channel_octo.control.health import Health, reported
 from openclaw_channel_octo.control.server import ControlServer
 from openclaw_channel_octo.errors import ConfigError, HostError, OctoError
 from openclaw_channel_octo.host.base import AgentHost
@@ -32,15 +34,19 @@ from openclaw_channel_octo.host.configure import host_from_config
 from openclaw_channel_octo.host.files import claim_state_folder
 from openclaw_channel_octo.host.locks import owner_lock
 from openclaw_channel_octo.observe.logs import Secrets, setup_logging
+from openclaw_channel_octo.observe.notify import ServiceManager
 from openclaw_channel_octo.runtime.channel import OctoChannel
 from openclaw_channel_octo.runtime.connection.transport import Tap
 
 if TYPE_CHECKING:
     from openclaw_channel_octo.control.prometheus import PrometheusMeter
 
-__all__ = ["controlled", "run"]
+__all__ = ["CLOSING_S", "controlled", "run"]
 
 _log = logging.getLogger(__name__)
+
+CLOSING_S = 30.0
+"""How long a stop may take besides the drain, in seconds, before a service manager ends the process."""
 
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -159,15 +165,22 @@ async def _serve(
         await started.enter_async_context(metrics_served(config.metrics, meter, channel.status))
         for bot in (each for each in bots if not each.token_problem):
             await channel.start(bot.account_id, host)
+        health.begun = True
 
+    manager, clock = ServiceManager.from_environment(), SystemClock()
+    if manager.watchdog_s:
+        faulthandler.enable()  # the watchdog's SIGABRT leaves in the log where the loop hung
+    health = Health(channel.status, Secrets(*config.secrets()).hidden)
     with _stop_signals() as signals:
-        async with AsyncExitStack() as started:
+        async with reported(health, manager, clock), AsyncExitStack() as started:
             starting = asyncio.ensure_future(start())
             told = await _unless_told(starting, signals)
             if not starting.cancelled():
                 starting.result()
             told = told or await signals.get()
             _log.info("%s: stopping; once more to end at once", told.name)
+            health.ending = told.name
+            manager.stopping(health.line, config.host.drain_seconds + CLOSING_S)
             stopping = asyncio.ensure_future(channel.stop())
             await _unless_told(stopping, signals)
             drained = not stopping.cancelled() and stopping.result()
