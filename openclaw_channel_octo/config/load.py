@@ -188,7 +188,8 @@ def _parsed(raw: object, around: SecretContext, findings: Findings, only: Collec
     on = [bot for bot in accounts.values() if bot.enabled]
     unreadable = tuple(bot.token_problem for bot in on if bot.token_problem)
     if findings.problems or host is None or (on and len(unreadable) == len(on)):
-        raise ConfigError(*findings.causes, *findings.problems, *unreadable)
+        retryable = not findings.problems and host is not None
+        raise ConfigError(*findings.causes, *findings.problems, *unreadable, retryable=retryable)
     if not on:
         findings.warn(CHANNEL_PATH, "no account is on: nothing would run")
     config = OctoConfig(host=host, accounts=accounts, metrics=metrics)

@@ -15,7 +15,7 @@ import click
 
 from openclaw_channel_octo.capture.record import Recorder, RecordLimits
 from openclaw_channel_octo.cli.options import ACCOUNTS_OPTION, CONFIG_OPTION, OPENCLAW_OPTION, load_named
-from openclaw_channel_octo.cli.output import NOT_FINE, NOT_TRIED
+from openclaw_channel_octo.cli.output import NOT_FINE, NOT_TRIED, TRY_LATER
 from openclaw_channel_octo.cli.run.start import (
     claim_descriptors,
     meter_for,
@@ -104,7 +104,8 @@ def run(  # noqa: PLR0913  # its options
     On the first signal no new messages are taken, running turns may end (host.drainSeconds), and what waits is kept
     for the next start. A second signal ends at once.
 
-    Exit codes: 0 stopped in order, 1 turns were cut short, 2 could not start.
+    Exit codes: 0 stopped in order, 1 turns were cut short, 2 the configuration is wrong, 75 could not start, but may be
+    able to later.
     """
     named, as_json = config_file or openclaw, log_format == "json"
     if as_json:
@@ -116,7 +117,7 @@ def run(  # noqa: PLR0913  # its options
     except ConfigError as error:
         for problem in error.problems:
             _say(logging.ERROR, f"{named}: {problem}", as_json=as_json)
-        sys.exit(NOT_TRIED)
+        sys.exit(TRY_LATER if error.retryable else NOT_TRIED)
     setup_logging(log_level.upper(), *loaded.config.secrets(), as_json=as_json)
     for warning in loaded.warnings:
         _say(logging.WARNING, f"{named}: warning: {warning}", as_json=as_json)
@@ -131,7 +132,7 @@ def run(  # noqa: PLR0913  # its options
         sys.exit(asyncio.run(_serve(loaded.config, bots, tap, meter)))
     except OctoError as error:
         _say(logging.ERROR, f"cannot start: {error}", as_json=as_json)
-        sys.exit(NOT_TRIED)
+        sys.exit(TRY_LATER)
 
 
 def _say(level: int, text: str, *, as_json: bool) -> None:
