@@ -21,6 +21,7 @@ from openclaw_channel_octo.cli.run.start import (
     meter_for,
     metrics_served,
     once_there_is_room,
+    probes_served,
 )
 from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.config.load import select_accounts
@@ -132,7 +133,7 @@ def run(  # noqa: PLR0913  # its options
         sys.exit(asyncio.run(_serve(loaded.config, bots, tap, meter)))
     except OctoError as error:
         _say(logging.ERROR, f"cannot start: {error}", as_json=as_json)
-        sys.exit(TRY_LATER)
+        sys.exit(NOT_TRIED if isinstance(error, ConfigError) else TRY_LATER)
 
 
 def _say(level: int, text: str, *, as_json: bool) -> None:
@@ -163,7 +164,8 @@ async def _serve(
         started.push_async_exit(await once_there_is_room(partial(_begun, config, host), SystemClock()))
         started.push_async_callback(channel.stop, 0)
         await started.enter_async_context(controlled(config, channel))
-        await started.enter_async_context(metrics_served(config.metrics, meter, channel.status))
+        await started.enter_async_context(metrics_served(config.metrics, meter, channel.status, health))
+        await started.enter_async_context(probes_served(config.health, health))
         for bot in (each for each in bots if not each.token_problem):
             await channel.start(bot.account_id, host)
         health.begun = True
