@@ -8,10 +8,13 @@ from typing import Self
 
 from openclaw_channel_octo.clock import Clock
 
-__all__ = ["ALIVE", "READY", "ServiceManager"]
+__all__ = ["ALIVE", "CLOSING_S", "READY", "ServiceManager"]
 
 ALIVE = "WATCHDOG=1"
 READY = "READY=1"
+
+CLOSING_S = 30.0
+"""How long a stop may take besides the drain, in seconds, before a service manager ends the process."""
 
 LONGEST_WAIT_S = 5.0
 """Longest time between two looks at what there is to tell."""

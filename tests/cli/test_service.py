@@ -1,6 +1,7 @@
 """Services as they are written down, read by systemd's own tools, and what is called to look after them."""
 
 import asyncio
+import json
 import os
 import plistlib
 import pwd
@@ -8,6 +9,8 @@ import re
 import shutil
 import stat
 import subprocess
+import sys
+import tempfile
 from asyncio.subprocess import PIPE
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +20,7 @@ import pytest
 from msgspec.structs import replace
 
 from openclaw_channel_octo.cli.service.launchd import Launchd
-from openclaw_channel_octo.cli.service.plan import Files, Place, Plan, plan_for
+from openclaw_channel_octo.cli.service.plan import Files, Place, Plan, claim_state, plan_for
 from openclaw_channel_octo.cli.service.systemd import Systemd
 from openclaw_channel_octo.errors import ConfigError
 from tests.cli.asking import call
@@ -160,6 +163,18 @@ def test_a_variable_of_this_terminal_is_missed_before_anything_is_written(
     assert TOKEN not in text
 
 
+def test_what_a_service_could_not_run_is_not_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    off = write(tmp_path, {"channels": {"octo": {"botToken": TOKEN, "enabled": False}}})
+    assert "nothing to run" in call("service", "install", "--print", "--user", "--config", off, code=2).stderr
+    monkeypatch.setitem(sys.modules, "prometheus_client", None)
+    monkeypatch.delitem(sys.modules, "openclaw_channel_octo.control.prometheus", raising=False)
+    file = write(tmp_path, {**json.loads(config(tmp_path).read_text()), "metrics": {"listen": "127.0.0.1:0"}})
+    install = ("service", "install", "--print", "--user", "--config", file)
+    assert "openclaw-channel-octo[metrics]" in call(*install, code=2).stderr
+
+
 def test_a_mistake_in_the_configuration_is_told_without_a_word_on_variables(tmp_path: Path) -> None:
     result = call("service", "install", "--user", "--config", config(tmp_path, drainSeconds=True), code=2)
     assert result.stderr == "host.drainSeconds: must be a number\n"
@@ -177,18 +192,22 @@ def test_a_credential_is_named_in_the_unit_and_found_by_the_configuration(tmp_pa
 
 
 @as_root
-def test_a_service_of_the_machine_is_somebodys_and_so_is_its_state_folder(tmp_path: Path) -> None:
-    open_folder = Path("/tmp") / f"octo-service-{os.getpid()}"
-    open_folder.mkdir(mode=0o755)
-    try:
-        file = config(open_folder)
-        refused = call("service", "install", "--print", "--system", "--config", file, code=2)
-        assert "--run-as" in refused.stderr
-        os.chown(open_folder, pwd.getpwnam("daemon").pw_uid, -1)
-        os.chown(file, pwd.getpwnam("daemon").pw_uid, -1)
-        assert "\nUser=daemon\n" in call("service", "install", "--print", "--system", "--config", file).stdout
-    finally:
-        shutil.rmtree(open_folder)
+def test_a_service_of_the_machine_is_somebodys_and_so_is_its_state_folder() -> None:
+    daemon = pwd.getpwnam("daemon").pw_uid
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:  # those above a test's own are root's
+        os.chown(folder, daemon, -1)
+        file = config(Path(folder))
+        files = Files(config=file)
+        with pytest.raises(ConfigError, match="belongs to root: .* --run-as"):
+            plan_for(Place(system=True), files, ())
+        with pytest.raises(ConfigError, match="cannot be read by daemon"):
+            claim_state(plan_for(Place(system=True), files, (), "daemon"))
+        os.chown(file, daemon, -1)
+        made = plan_for(Place(system=True), files, ())
+        claim_state(made)
+        assert "\nUser=daemon\n" in Systemd(made.place).text(made)
+        assert (Path(folder) / "state").stat().st_uid == daemon
+    assert os.geteuid() == 0
 
 
 @pytest.fixture
@@ -269,13 +288,21 @@ def test_a_name_that_is_none_is_refused(tmp_path: Path, name: str) -> None:
     call("service", "install", "--print", "--name", name, "--config", config(tmp_path), code=2)
 
 
-def test_launchd_gets_the_same_service(tmp_path: Path) -> None:
+def test_launchd_gets_the_same_service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = plan(tmp_path / WEIRD)
     found = plistlib.loads(Launchd(made.place).text(made).encode())
     assert found["ProgramArguments"] == list(made.command)
     assert found["WorkingDirectory"] == str(tmp_path / WEIRD)
     assert found["ExitTimeOut"] == 60
     assert found["KeepAlive"] == {"SuccessfulExit": False}
+    log = tmp_path / "Library/Logs/openclaw-octo.log"
+    written = plistlib.dumps({"StandardErrorPath": str(log)})
+    monkeypatch.setenv("HOME", str(tmp_path))
+    manager = Launchd(Place())
+    manager.file.parent.mkdir(parents=True)
+    manager.file.write_bytes(written)
+    assert manager.logs(5, follow=True) == ("tail", "-n", "5", "-F", str(log))
+    assert manager.starts()[-1] == ("launchctl", "bootstrap", f"gui/{os.getuid()}", str(manager.file))
     with_variables = replace(made, files=replace(made.files, variables=(tmp_path / "v",)))
     with pytest.raises(ConfigError, match=r"\.env"):
         Launchd(made.place).text(with_variables)

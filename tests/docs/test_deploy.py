@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import yaml
 
-from openclaw_channel_octo.cli.run.command import CLOSING_S
 from openclaw_channel_octo.config.load import load_config
 from openclaw_channel_octo.config.model import HostConfig
+from openclaw_channel_octo.observe.notify import CLOSING_S
 from tests.container.image import ROOT, instructions
 
 DEPLOY = ROOT / "deploy"

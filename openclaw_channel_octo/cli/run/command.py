@@ -35,19 +35,16 @@ from openclaw_channel_octo.host.configure import host_from_config
 from openclaw_channel_octo.host.files import claim_state_folder
 from openclaw_channel_octo.host.locks import owner_lock
 from openclaw_channel_octo.observe.logs import Secrets, setup_logging
-from openclaw_channel_octo.observe.notify import ServiceManager
+from openclaw_channel_octo.observe.notify import CLOSING_S, ServiceManager
 from openclaw_channel_octo.runtime.channel import OctoChannel
 from openclaw_channel_octo.runtime.connection.transport import Tap
 
 if TYPE_CHECKING:
     from openclaw_channel_octo.control.prometheus import PrometheusMeter
 
-__all__ = ["CLOSING_S", "controlled", "run"]
+__all__ = ["controlled", "run"]
 
 _log = logging.getLogger(__name__)
-
-CLOSING_S = 30.0
-"""How long a stop may take besides the drain, in seconds, before a service manager ends the process."""
 
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 

@@ -140,6 +140,9 @@ def install(  # noqa: PLR0913  # its options
             click.echo(text, nl=False)
             return
         claim_state(plan)
+        if manager.file.exists() and not no_start:
+            for call in manager.unloads():
+                _ran(call)
         _write(manager.file, text)
     except ConfigError as error:
         fail(NOT_TRIED, *error.problems, *([_hint(files)] if needs_this_terminal(files) else ()))

@@ -59,6 +59,10 @@ class Launchd(Struct, frozen=True):
             ) from None
         return text.replace("<dict>", f"<!-- {MARK} -->\n<dict>", 1)
 
+    def unloads(self) -> tuple[Call, ...]:
+        """Return the commands before the service is written anew; they fail where it was not there."""
+        return self.stops()
+
     def loads(self) -> tuple[Call, ...]:
         """Return the commands after the file was written or removed: none."""
         return ()

@@ -13,13 +13,14 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from openclaw_channel_octo.cli.run.command import CLOSING_S
+from openclaw_channel_octo.cli.run.start import not_installed
 from openclaw_channel_octo.config.diagnostics import Findings
 from openclaw_channel_octo.config.load import Loaded, load_config
 from openclaw_channel_octo.config.model import CommandAgentConfig, EmbeddedHostConfig
 from openclaw_channel_octo.config.variables import dotenv
 from openclaw_channel_octo.errors import ConfigError
 from openclaw_channel_octo.host.files import claim_state_folder
+from openclaw_channel_octo.observe.notify import CLOSING_S
 
 __all__ = [
     "MARK",
@@ -117,6 +118,10 @@ class Manager(Protocol):
         """Return what is written there. Raises `ConfigError` where that cannot hold the plan."""
         ...
 
+    def unloads(self) -> tuple[Call, ...]:
+        """Return the commands before the service is written anew; they fail where it was not there."""
+        ...
+
     def loads(self) -> tuple[Call, ...]:
         """Return the commands after the file was written or removed."""
         ...
@@ -202,6 +207,10 @@ def _checked(files: Files, env: Mapping[str, str]) -> Loaded:
         loaded = load_config(files.config, openclaw=files.openclaw, env=variables, run_programs=False)
     if loaded.unreadable:
         raise ConfigError(*loaded.causes, *loaded.unreadable)
+    if not any(bot.enabled for bot in loaded.config.accounts.values()):
+        raise ConfigError("no account is on: there is nothing to run")
+    if missing := not_installed(loaded.config):
+        raise ConfigError(*missing)
     return loaded
 
 

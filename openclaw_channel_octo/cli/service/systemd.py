@@ -85,6 +85,10 @@ class Systemd(Struct, frozen=True):
             (head, *_unit(plan), "", *_service(plan), *_hardening(plan), "", *_install(plan), "")
         )
 
+    def unloads(self) -> tuple[Call, ...]:
+        """Return the commands before the service is written anew: none."""
+        return ()
+
     def loads(self) -> tuple[Call, ...]:
         """Return the commands after the unit was written or removed."""
         return (self._call("daemon-reload"),)
