@@ -23,7 +23,6 @@ from openclaw_channel_octo.cli.service.plan import (
     Manager,
     Place,
     claim_state,
-    needs_this_terminal,
     plan_for,
 )
 from openclaw_channel_octo.cli.service.systemd import Systemd
@@ -139,13 +138,14 @@ def install(  # noqa: PLR0913  # its options
         if only_print:
             click.echo(text, nl=False)
             return
+        _require_ours(manager.file)
         claim_state(plan)
         if manager.file.exists() and not no_start:
             for call in manager.unloads():
                 _ran(call)
         _write(manager.file, text)
     except ConfigError as error:
-        fail(NOT_TRIED, *error.problems, *([_hint(files)] if needs_this_terminal(files) else ()))
+        fail(NOT_TRIED, *error.problems)
     except (HostError, OSError) as error:
         fail(NOT_TRIED, _words(error, place))
     click.echo(f"written: {manager.file}")
@@ -183,10 +183,11 @@ def uninstall(*, system: bool | None, name: str) -> None:
     place = _placed(name, system=system)
     manager = _manager(place)
     _require(manager, place)
-    stopped = [_ran(call) for call in manager.stops()]
     try:
+        _require_ours(manager.file)
+        stopped = [_ran(call) for call in manager.stops()]
         manager.file.unlink()
-    except OSError as error:
+    except (ConfigError, OSError) as error:
         fail(NOT_TRIED, _words(error, place))
     click.echo(f"removed: {manager.file}")
     _carry_out(*manager.loads(), otherwise=manager)
@@ -240,15 +241,14 @@ def _require(manager: Manager, place: Place) -> None:
         )
 
 
-def _write(file: Path, text: str) -> None:
-    """Write a service down, for everybody to read: there is no secret in it.
-
-    Raises:
-        ConfigError: somebody else wrote what is there.
-        OSError: it cannot be written.
-    """
+def _require_ours(file: Path) -> None:
+    """Raise `ConfigError` where somebody else wrote a file, `OSError` where it cannot be read."""
     if file.exists() and MARK not in file.read_text(errors="replace"):
         raise ConfigError(f"{file} was not written by this command: move it away, or choose another --name")
+
+
+def _write(file: Path, text: str) -> None:
+    """Write a service down, for everybody to read: there is no secret in it. Raises `OSError`."""
     file.parent.mkdir(parents=True, exist_ok=True)
     replace_file(file, text.encode())
     file.chmod(0o644)
@@ -258,14 +258,6 @@ def _words(error: Exception, place: Place) -> str:
     if isinstance(error, PermissionError) and place.system and os.geteuid():
         return f"{error.filename}: {error.strerror}: a service of the machine needs root, sudo {PROGRAM} service …"
     return f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else str(error)
-
-
-def _hint(files: Files) -> str:
-    folder = (files.config or files.openclaw or Path()).parent
-    return (
-        "A service does not see the variables of this terminal: write those it needs into "
-        f"{folder / '.env'} (chmod 600), or name a file with them by --env-file."
-    )
 
 
 def _carry_out(*calls: Call, otherwise: Manager) -> None:

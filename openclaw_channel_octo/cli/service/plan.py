@@ -30,7 +30,6 @@ __all__ = [
     "Place",
     "Plan",
     "claim_state",
-    "needs_this_terminal",
     "plan_for",
 ]
 
@@ -166,7 +165,14 @@ def plan_for(place: Place, files: Files, options: Sequence[str], run_as: str = "
         raise ConfigError("name a configuration")
     user = _user(place, named, run_as)
     path = os.environ.get("PATH") or os.defpath
-    loaded = _checked(files, {"HOME": user.pw_dir, "USER": user.pw_name, "PATH": path})
+    try:
+        loaded = _checked(files, {"HOME": user.pw_dir, "USER": user.pw_name, "PATH": path})
+    except ConfigError as error:
+        raise ConfigError(*error.problems, *_remark(files, named.parent)) from None
+    if not any(bot.enabled for bot in loaded.config.accounts.values()):
+        raise ConfigError("no account is on: there is nothing to run")
+    if missing := not_installed(loaded.config):
+        raise ConfigError(*missing)
     host = loaded.config.host
     given = (("--config", files.config), ("--openclaw", files.openclaw))
     words = [word for option, file in given if file is not None for word in (option, str(file))]
@@ -207,19 +213,21 @@ def _checked(files: Files, env: Mapping[str, str]) -> Loaded:
         loaded = load_config(files.config, openclaw=files.openclaw, env=variables, run_programs=False)
     if loaded.unreadable:
         raise ConfigError(*loaded.causes, *loaded.unreadable)
-    if not any(bot.enabled for bot in loaded.config.accounts.values()):
-        raise ConfigError("no account is on: there is nothing to run")
-    if missing := not_installed(loaded.config):
-        raise ConfigError(*missing)
     return loaded
 
 
-def needs_this_terminal(files: Files) -> bool:
-    """Return whether the configuration would do with the variables of this terminal."""
+def _remark(files: Files, folder: Path) -> tuple[str, ...]:
+    """Return what to do where the configuration would do with the variables of this terminal, else nothing."""
     try:
-        return not load_config(files.config, openclaw=files.openclaw, run_programs=False).unreadable
+        loaded = load_config(files.config, openclaw=files.openclaw, run_programs=False)
     except ConfigError:
-        return False
+        return ()
+    if loaded.unreadable:
+        return ()
+    place = f"{folder / '.env'} (chmod 600)"
+    return (
+        f"A service has no variables of this terminal: write them into {place}, or name a file by --env-file.",
+    )
 
 
 def claim_state(plan: Plan) -> None:
