@@ -158,9 +158,12 @@ def test_a_variable_of_this_terminal_is_missed_before_anything_is_written(
 
     variables = tmp_path / "variables"
     variables.write_text(f"OCTO_TERMINAL_TOKEN={TOKEN}\n")
-    text = call("service", "install", "--print", "--user", "--config", file, "--env-file", variables).stdout
+    install = ("service", "install", "--print", "--user", "--config", file)
+    text = call(*install, "--env-file", variables).stdout
     assert f"\nEnvironmentFile={variables}\n" in text
     assert TOKEN not in text
+    variables.write_bytes(b"\xff\xfe\xfa")
+    assert "its variables are missing" in call(*install, "--env-file", variables, code=2).stderr
 
 
 def test_what_a_service_could_not_run_is_not_installed(
@@ -207,6 +210,9 @@ def test_a_service_of_the_machine_is_somebodys_and_so_is_its_state_folder() -> N
         claim_state(made)
         assert "\nUser=daemon\n" in Systemd(made.place).text(made)
         assert (Path(folder) / "state").stat().st_uid == daemon
+        in_var_lib = replace(made, state_dir=Path("/var/lib/octo-not-made-here"))
+        claim_state(in_var_lib)  # where only systemd may make it
+        assert not in_var_lib.state_dir.exists()
     assert os.geteuid() == 0
 
 

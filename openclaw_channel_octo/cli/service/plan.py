@@ -35,6 +35,8 @@ __all__ = [
 
 PROGRAM = "openclaw-octo"
 
+VAR_LIB = Path("/var/lib")
+
 MARK = "Written by openclaw-octo service install"
 """Stands in what is written: a file without it is somebody else's."""
 
@@ -98,6 +100,12 @@ class Plan(Struct, frozen=True, kw_only=True):
     state_dir: Path
     stop_s: float
     runs_programs: bool
+
+    @property
+    def state_in_var_lib(self) -> str:
+        """The state folder below ``/var/lib``, where systemd makes it for a service of the machine; empty elsewhere."""
+        inside = self.place.system and self.state_dir != VAR_LIB and self.state_dir.is_relative_to(VAR_LIB)
+        return str(self.state_dir.relative_to(VAR_LIB)) if inside else ""
 
     @property
     def paths(self) -> tuple[Path, ...]:
@@ -205,6 +213,8 @@ def _checked(files: Files, env: Mapping[str, str]) -> Loaded:
     variables = dict(env)
     for file in files.variables:
         variables |= dotenv(file, findings)
+    if findings.warnings:
+        raise ConfigError(*findings.warnings)
     with tempfile.TemporaryDirectory() as folder:
         for name, file in files.credentials:
             Path(folder, name).symlink_to(file)
@@ -231,12 +241,20 @@ def _remark(files: Files, folder: Path) -> tuple[str, ...]:
 
 
 def claim_state(plan: Plan) -> None:
-    """Make the state folder as the user of the service. Raises `HostError` and `ConfigError`."""
-    named = plan.files.config or plan.files.openclaw
+    """Make the state folder as the user of the service, unless the service manager does.
+
+    Raises:
+        ConfigError: that user cannot read the configuration.
+        HostError: that user cannot have this folder.
+    """
     with _acting_as(plan.user):
-        if named is not None and not os.access(named, os.R_OK, effective_ids=True):
-            raise ConfigError(f"{named} cannot be read by {plan.user}: give it to that user with chown")
-        claim_state_folder(plan.state_dir)
+        for file in filter(None, (plan.files.config, plan.files.openclaw)):
+            try:
+                file.open("rb").close()
+            except OSError as error:
+                raise ConfigError(f"{file} cannot be read by {plan.user}: {error.strerror}") from None
+        if not plan.state_in_var_lib:
+            claim_state_folder(plan.state_dir)
 
 
 @contextmanager

@@ -12,7 +12,6 @@ from openclaw_channel_octo.errors import ConfigError
 
 __all__ = ["Systemd"]
 
-_STATE = Path("/var/lib")
 _TEMPORARY = (Path("/tmp"), Path("/var/tmp"))  # noqa: S108  # nothing is written there
 
 _NOT_IN_PROGRAMS = frozenset("\"'\\")
@@ -146,7 +145,7 @@ def _service(plan: Plan) -> Iterator[str]:
     yield f"Environment={_quoted(f'PATH={plan.path}')}"
     yield from (f"EnvironmentFile={_bare(file)}" for file in plan.files.variables)
     yield from (f"LoadCredential={name}:{_bare(file)}" for name, file in plan.files.credentials)
-    if in_state := _below_state(plan):
+    if in_state := plan.state_in_var_lib:
         yield from (f"StateDirectory={_quoted(in_state)}", "StateDirectoryMode=0700")
 
 
@@ -158,7 +157,7 @@ def _hardening(plan: Plan) -> Iterator[str]:
     if plan.place.system:
         yield from _OF_THE_MACHINE
         yield from () if plan.runs_programs else _OF_THE_MACHINE_WITHOUT_PROGRAMS
-    if not plan.runs_programs and not _below_state(plan):
+    if not plan.runs_programs and not plan.state_in_var_lib:
         yield f"ReadWritePaths={_quoted(str(plan.state_dir))}"
     if not plan.runs_programs and not plan.place.system:
         yield "ReadWritePaths=%t"  # what processes of this user tell each other by
@@ -167,12 +166,6 @@ def _hardening(plan: Plan) -> Iterator[str]:
 def _install(plan: Plan) -> Iterator[str]:
     yield "[Install]"
     yield f"WantedBy={'multi-user' if plan.place.system else 'default'}.target"
-
-
-def _below_state(plan: Plan) -> str:
-    """Return the state folder's name where systemd itself makes it, else nothing."""
-    inside = plan.place.system and plan.state_dir != _STATE and plan.state_dir.is_relative_to(_STATE)
-    return str(plan.state_dir.relative_to(_STATE)) if inside else ""
 
 
 def _quoted(text: str) -> str:
