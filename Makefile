@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-gateway lint types unit golden docs chaos fuzz attack bench audit sbom clean
+.PHONY: demo test test-gateway lint types unit golden docs chaos fuzz attack bench container audit sbom clean
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed; call: make PYTHON=python3.11 ...")'
@@ -57,6 +57,10 @@ test-gateway: $(STAMP)
 # every benchmark against its floor; BENCH="packets store" for some, BENCH=--write to renew docs/performance.md
 bench: $(STAMP)
 	$(BIN)/python -m tests.bench $(BENCH)
+
+# what the image of deploy/Dockerfile holds, built in a folder and run there as another user; needs the network
+container: $(STAMP)
+	$(BIN)/python -m tests.container
 
 # known vulnerabilities of what the wheel brings along, by pip-audit; exit code 1 (make says "Error 1") for some, 3 where
 # the database could not be asked about all of it: behind a mirror, without a network

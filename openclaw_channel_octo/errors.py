@@ -50,10 +50,12 @@ class ConfigError(OctoError):
 
     Args:
         problems: one sentence for each mistake, all of them at once, none of them holding a secret.
+        retryable: whether nothing is wrong but secrets, which cannot be read from where they are now.
     """
 
-    def __init__(self, *problems: str) -> None:
+    def __init__(self, *problems: str, retryable: bool = False) -> None:
         super().__init__("\n".join(problems))
+        self.retryable = retryable  # type: ignore[misc]  # set for each error, the class only gives the default
         self.problems: tuple[str, ...] = problems
 
 

@@ -26,6 +26,7 @@ _COMMANDS = {
     "message": ("operate.message", "Send, read and look up things in the chat."),
     "sessions": ("sessions.command", "Look at sessions, and repair them."),
     "pairing": ("operate.pairing", "Let people write to a bot."),
+    "service": ("service.command", "Have the machine run the bots: systemd, launchd."),
     "gateway": ("gateway", "Look at the OpenClaw gateway that runs the turns."),
 }
 """By name, in the order of the help: the module below `cli` with the command of that name, and what it does, in so

@@ -1,6 +1,7 @@
 """How commands print and end."""
 
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ from openclaw_channel_octo.store.admin import JournalAdmin
 __all__ = [
     "NOT_FINE",
     "NOT_TRIED",
+    "TRY_LATER",
     "StoreGroup",
     "age",
     "fail",
@@ -29,6 +31,9 @@ NOT_FINE = 1
 
 NOT_TRIED = 2
 """Exit code where it could not be tried."""
+
+TRY_LATER = os.EX_TEMPFAIL
+"""Exit code where nothing has to be changed for it to be tried again, 75: a service manager does."""
 
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"))
 

@@ -6,7 +6,7 @@ Over 350 lines: both entry points share how a host, an agent and an account are 
 import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -23,6 +23,7 @@ from openclaw_channel_octo.config.model import (
     BotConfig,
     EmbeddedHostConfig,
     GatewayHostConfig,
+    HealthConfig,
     MetricsConfig,
     OctoConfig,
 )
@@ -35,6 +36,7 @@ from openclaw_channel_octo.errors import ConfigError
 
 __all__ = ["Loaded", "UnreadableConfigError", "load_config", "parse_config", "parse_host", "select_accounts"]
 
+_Listening = TypeVar("_Listening", MetricsConfig, HealthConfig)
 _Host = EmbeddedHostConfig | GatewayHostConfig
 _HOST_PATH = "host"
 _SCHEMA = "$schema"
@@ -183,15 +185,14 @@ def _parsed(
 ) -> Loaded:
     host: _Host | None = None
     metrics: MetricsConfig | None = None
+    health: HealthConfig | None = None
     accounts: dict[str, BotConfig] = {}
     gateway, around = _gateway(raw, _withholding(around, read_variables(raw)), findings)
     root = _plain(raw, around.env)
-    if _has_only(root, "", ("channels", "host", "metrics"), findings):
+    if _has_only(root, "", ("channels", "host", "metrics", "health"), findings):
         host = _read_host(root.get("host", {}), gateway, around, findings)
-        if "metrics" in root and findings.is_object(root["metrics"], "metrics"):
-            metrics = findings.validate(
-                MetricsConfig, settled(root["metrics"], "metrics", findings), "metrics"
-            )
+        metrics = _listening(root, "metrics", MetricsConfig, findings)
+        health = _listening(root, "health", HealthConfig, findings)
         channels = root.get("channels", {})
         if _has_only(channels, "channels", ("octo",), findings):
             block = _channel(channels, gateway.channel if gateway else None, findings)
@@ -200,16 +201,25 @@ def _parsed(
     on = [bot for bot in accounts.values() if bot.enabled]
     unreadable = tuple(bot.token_problem for bot in on if bot.token_problem)
     if findings.problems or host is None or (on and len(unreadable) == len(on)):
-        raise ConfigError(*findings.causes, *findings.problems, *unreadable)
+        retryable = not findings.problems and host is not None
+        raise ConfigError(*findings.causes, *findings.problems, *unreadable, retryable=retryable)
     if not on:
         findings.warn(CHANNEL_PATH, "no account is on: nothing would run")
-    config = OctoConfig(host=host, accounts=accounts, metrics=metrics)
+    config = OctoConfig(host=host, accounts=accounts, metrics=metrics, health=health)
     secrets = (secret.get_secret_value() for secret in config.secrets())
     host = _without(host, with_same_value(around.env, around.withheld, secrets))
     config = config.model_copy(update={"host": host})
     return Loaded(
         config=config, warnings=tuple(findings.warnings), unreadable=unreadable, causes=tuple(findings.causes)
     )
+
+
+def _listening(
+    root: Mapping[str, Any], name: str, model: type[_Listening], findings: Findings
+) -> _Listening | None:
+    if name not in root or not findings.is_object(root[name], name):
+        return None
+    return findings.validate(model, settled(root[name], name, findings), name)
 
 
 def _without(host: _Host, names: frozenset[str]) -> _Host:

@@ -33,7 +33,9 @@ __all__ = [
     "EmbeddedHostConfig",
     "GatewayHostConfig",
     "GuardConfig",
+    "HealthConfig",
     "HostConfig",
+    "ListenConfig",
     "MetricsConfig",
     "OctoConfig",
     "OpenAIAgentConfig",
@@ -262,12 +264,12 @@ class GatewayHostConfig(HostConfig):
     routing: SkipJsonSchema[InstanceOf[Routing]] = Routing()  # no key of the file
 
 
-class MetricsConfig(FrozenModel):
-    """Numbers about the bots over HTTP, without any protection but the address (docs/operations.md).
+class ListenConfig(FrozenModel):
+    """Where something about the bots can be read over HTTP, without any protection but the address.
 
     Attributes:
         listen: address and port; port 0 takes a free one.
-        hosts: names by which this machine is asked for them, besides that address and ``localhost``.
+        hosts: names by which this machine is asked for it, besides that address and ``localhost``.
     """
 
     listen: Annotated[str, AfterValidator(_address)]
@@ -286,6 +288,14 @@ class MetricsConfig(FrozenModel):
         return int(self.listen.rpartition(":")[2])
 
 
+class MetricsConfig(ListenConfig):
+    """Where the numbers about the bots can be read, and whether they work (docs/operations.md)."""
+
+
+class HealthConfig(ListenConfig):
+    """Where only can be read whether the bots work (docs/operations.md)."""
+
+
 class OctoConfig(FrozenModel):
     """The whole configuration.
 
@@ -293,11 +303,13 @@ class OctoConfig(FrozenModel):
         host: who runs the turns.
         accounts: every configured bot, also those that are off, by lower-case account id.
         metrics: where numbers about the bots can be read, ``None`` for nowhere.
+        health: where probes can ask whether they work, ``None`` for nowhere but with the metrics.
     """
 
     host: Annotated[EmbeddedHostConfig | GatewayHostConfig, Field(discriminator="kind")]
     accounts: Mapping[str, BotConfig]
     metrics: MetricsConfig | None = None
+    health: HealthConfig | None = None
 
     def secrets(self) -> tuple[SecretStr, ...]:
         """Return the tokens and keys, for those who have to hide them."""

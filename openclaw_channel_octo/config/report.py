@@ -18,14 +18,17 @@ _KEY_WIDTH = 38
 def report(config: OctoConfig) -> dict[str, Any]:
     """Return the effective settings as a JSON-able mapping, with ``[set]`` for each secret."""
     accounts = {account_id: _bot(bot) for account_id, bot in config.accounts.items()}
-    metrics = config.metrics.model_dump(mode="json", by_alias=True) if config.metrics else {"listen": "[off]"}
-    return {"host": _host(config.host), "metrics": metrics, "accounts": accounts}
+    listening = {
+        name: block.model_dump(mode="json", by_alias=True) if block else {"listen": "[off]"}
+        for name, block in (("metrics", config.metrics), ("health", config.health))
+    }
+    return {"host": _host(config.host), **listening, "accounts": accounts}
 
 
 def report_text(config: OctoConfig) -> str:
     """Return what `report` returns as lines for a person to read."""
     content = report(config)
-    blocks = {name: content[name] for name in ("host", "metrics")}
+    blocks = {name: content[name] for name in ("host", "metrics", "health")}
     for account_id, settings in content["accounts"].items():
         off = config.accounts[account_id].disabled_by
         blocks[f"account {account_id} ({'off' if off else 'on'})"] = settings

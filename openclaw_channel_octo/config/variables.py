@@ -16,6 +16,7 @@ from openclaw_channel_octo.config.fetching import UnreadableError, is_open_to_ot
 __all__ = [
     "Filled",
     "beside",
+    "dotenv",
     "filled",
     "gateway_environment",
     "inline_variables",
@@ -128,7 +129,7 @@ def not_set(*names: str) -> str:
 
 def beside(base: Path, env: Mapping[str, str], findings: Findings) -> dict[str, str]:
     """Return ``env``, completed by the file ``.env`` in the folder of the configuration."""
-    return {**_dotenv(base / ".env", findings, private=True), **env}
+    return {**dotenv(base / ".env", findings, private=True), **env}
 
 
 def gateway_environment(file: Path, env: Mapping[str, str], cwd: Path, findings: Findings) -> dict[str, str]:
@@ -153,10 +154,10 @@ def gateway_environment(file: Path, env: Mapping[str, str], cwd: Path, findings:
         files.append(usual / ".env")
     if not named or state == usual:
         files.append(home / ".config" / "openclaw" / "gateway.env")
-    found = {name: value for name, value in _dotenv(cwd / ".env", findings).items() if _may_come_along(name)}
+    found = {name: value for name, value in dotenv(cwd / ".env", findings).items() if _may_come_along(name)}
     found |= env
     for each in files:
-        found = {**_dotenv(each, findings), **found}
+        found = {**dotenv(each, findings), **found}
     return found
 
 
@@ -196,7 +197,7 @@ def _refers(text: str) -> bool:
     return any(not found[1] for found in _VARIABLE.finditer(text))
 
 
-def _dotenv(file: Path, findings: Findings, *, private: bool = False) -> dict[str, str]:
+def dotenv(file: Path, findings: Findings, *, private: bool = False) -> dict[str, str]:
     """Return the variables of a ``.env`` file; none where there is no such file.
 
     Args:

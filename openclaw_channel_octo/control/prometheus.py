@@ -1,15 +1,11 @@
 """Counts of the bots and the state of the channel for Prometheus; needs the extra ``metrics`` (docs/operations.md)."""
 
-import logging
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 
-from aiohttp import web
-from aiohttp.http import HttpProcessingError
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from openclaw_channel_octo.observe.listening import Bounds, HttpListener, only_known_hosts
 from openclaw_channel_octo.observe.metrics import Meter
 from openclaw_channel_octo.runtime.channel import ChannelStatus
 from openclaw_channel_octo.runtime.connection.supervisor import LinkState
@@ -34,7 +30,13 @@ _HISTOGRAMS = {
 
 
 class PrometheusMeter(Meter):
-    """Collects counts and durations in a registry of its own."""
+    """Collects counts and durations in a registry of its own.
+
+    Attributes:
+        content_type: the form of `text`.
+    """
+
+    content_type = CONTENT_TYPE_LATEST
 
     def __init__(self) -> None:
         self._registry = registry = CollectorRegistry()
@@ -62,29 +64,6 @@ class PrometheusMeter(Meter):
     def text(self) -> bytes:
         """Return everything in Prometheus' text format."""
         return generate_latest(self._registry)
-
-    async def serve(self, host: str, port: int, names: Collection[str] = ()) -> HttpListener:
-        """Answer ``GET /metrics`` until the returned listener is closed; it knows its port.
-
-        Args:
-            host: the address to listen on.
-            port: 0 for any free one.
-            names: host names under which it may be asked besides the address and those of loopback.
-
-        Raises:
-            OSError: nothing can listen there.
-        """
-
-        async def answer(_: web.Request) -> web.Response:
-            return web.Response(body=self.text(), headers={"Content-Type": CONTENT_TYPE_LATEST})
-
-        app = web.Application(middlewares=[only_known_hosts(host, names)])
-        app.router.add_get("/metrics", answer)
-        logger = logging.getLogger(f"{__name__}.server")
-        logger.addFilter(_is_of_ours)
-        listener = HttpListener(app, Bounds(), logger=logger)
-        await listener.start(host, port)
-        return listener
 
 
 class _State(Collector):
@@ -122,8 +101,3 @@ class _State(Collector):
             ("journal_waiting", "1 while the journal cannot be written", bool(status.trouble)),
         ):
             yield GaugeMetricFamily(f"octo_{gauge}", text, float(value))
-
-
-def _is_of_ours(record: logging.LogRecord) -> bool:
-    """Return false for what clients send that is no HTTP: anybody could fill the log with it."""
-    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))

@@ -173,7 +173,7 @@ async def test_run_ends_at_once_where_the_gateway_does_not_let_it_in(
     gateway: FakeGateway, tmp_path: Path
 ) -> None:
     gateway.refusing = "token"
-    told = await ended(await launched(configured(tmp_path, gateway)), code=2)
+    told = await ended(await launched(configured(tmp_path, gateway)), code=75)
     assert "cannot start: connecting to" in told
     assert "compare host.token" in told
 
@@ -195,7 +195,7 @@ async def test_a_folder_whose_bots_work_with_a_gateway_has_one_owner_and_its_ses
     try:
         await until_its_bots_begin(first)
         second = await launched(file)
-        assert f"is in use by process {first.pid}" in await ended(second, code=2)
+        assert f"is in use by process {first.pid}" in await ended(second, code=75)
         for command in ("list", "show"):
             result = await invoke("sessions", command, "--store", store, home=tmp_path, code=2)
             assert (

@@ -11,16 +11,18 @@ import aiohttp
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from openclaw_channel_octo.cli.run.start import metrics_served
+from openclaw_channel_octo.cli.run.start import metrics_served, probes_served
 from openclaw_channel_octo.config.load import parse_config
-from openclaw_channel_octo.config.model import MetricsConfig
+from openclaw_channel_octo.config.model import HealthConfig, MetricsConfig
+from openclaw_channel_octo.control.health import Health
 from openclaw_channel_octo.control.prometheus import PrometheusMeter
 from openclaw_channel_octo.errors import ConfigError
 from openclaw_channel_octo.host.base import Accepted, Failed, Final
 from openclaw_channel_octo.testing import HANG, ErrorAnswer, ScriptedHost
 from tests.cli.asking import call
 from tests.programs import write
-from tests.runtime.rig import TOKEN, Rig
+from tests.runtime.rig import HELPER, TOKEN, Rig
+from tests.until import until
 
 SESSION = "agent:main:octo:group:g1"
 
@@ -94,9 +96,14 @@ async def test_an_address_that_is_taken_costs_the_metrics_and_not_the_bots(
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         config = MetricsConfig(listen=f"127.0.0.1:{taken.getsockname()[1]}")
-        async with metrics_served(config, meter, fast_rig.channel.status):
+        health = Health(fast_rig.channel.status)
+        async with (
+            metrics_served(config, meter, fast_rig.channel.status, health),
+            probes_served(HealthConfig(listen=config.listen), health),
+        ):
             await fast_rig.mentioned("hello")
     assert "no metrics: 127.0.0.1:" in caplog.text
+    assert "no readyz: 127.0.0.1:" in caplog.text
 
 
 async def test_the_endpoint_answers_prometheus_and_nothing_else(
@@ -104,7 +111,12 @@ async def test_the_endpoint_answers_prometheus_and_nothing_else(
 ) -> None:
     caplog.set_level(logging.INFO)
     async with (
-        metrics_served(MetricsConfig(listen="127.0.0.1:0"), PrometheusMeter(), fast_rig.channel.status),
+        metrics_served(
+            MetricsConfig(listen="127.0.0.1:0"),
+            PrometheusMeter(),
+            fast_rig.channel.status,
+            Health(fast_rig.channel.status),
+        ),
         aiohttp.ClientSession() as http,
     ):
         (where,) = re.findall(r"metrics at (\S+/)metrics", caplog.text)
@@ -113,6 +125,32 @@ async def test_the_endpoint_answers_prometheus_and_nothing_else(
             assert 'octo_connection_state{account="helper",state="online"} 1.0' in await answer.text()
         async with http.get(where) as answer:
             assert answer.status == 404
+
+
+async def test_probes_tell_whether_the_loop_runs_and_whether_the_bots_work(
+    fast_rig: Rig, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "prometheus_client", None)  # probes do without the extra
+    caplog.set_level(logging.INFO)
+    await fast_rig.start(fast_rig.config())
+    health = Health(fast_rig.channel.status)
+    async with probes_served(HealthConfig(listen="127.0.0.1:0"), health), aiohttp.ClientSession() as http:
+        (where,) = re.findall(r"readyz at (\S+/)readyz", caplog.text)
+
+        async def asked(path: str) -> tuple[int, str]:
+            async with http.get(f"{where}{path}") as answer:
+                return answer.status, await answer.text()
+
+        assert await asked("readyz") == (503, "starting\n")
+        health.begun = True
+        assert await asked("readyz") == (200, "ok\n")
+        fast_rig.octo.kick(HELPER)
+        await until(lambda: health.troubles, "a kick that is noticed")
+        status, why = await asked("readyz")
+        assert status == 503
+        assert why.startswith("helper: kicked: ")
+        assert await asked("healthz") == (200, "ok\n")
+        assert (await asked("metrics"))[0] == 404
 
 
 @pytest.mark.parametrize(
@@ -139,8 +177,14 @@ def test_an_address_that_is_none_is_a_mistake_of_the_configuration(tmp_path: Pat
 def test_addresses_of_both_kinds_are_taken_and_shown(tmp_path: Path) -> None:
     found = MetricsConfig(listen="[::1]:9464")
     assert (found.host, found.port) == ("::1", 9464)
-    config = {"channels": {"octo": {"botToken": TOKEN}}, "metrics": {"listen": "127.0.0.1:9464"}}
+    config: dict[str, Any] = {
+        "channels": {"octo": {"botToken": TOKEN}},
+        "metrics": {"listen": "127.0.0.1:9464"},
+    }
     assert parse_config(config, base=tmp_path).config.metrics == MetricsConfig(listen="127.0.0.1:9464")
+    config["health"] = {"listen": "0.0.0.0:9465", "hosts": ["bots.internal"]}
+    found_health = parse_config(config, base=tmp_path).config.health
+    assert found_health == HealthConfig(listen="0.0.0.0:9465", hosts=("bots.internal",))
     with pytest.raises(ConfigError, match=r"metrics\.lisen"):
         parse_config({**config, "metrics": {"lisen": "127.0.0.1:9464"}}, base=tmp_path)
 

@@ -294,7 +294,7 @@ async def test_a_state_folder_in_use_is_refused_in_one_line_that_names_the_owner
     lock = OwnerLock(rig.state_dir / "host.lock")
     lock.acquire()
     try:
-        log = await ended(await start(rig.config(), online=""), code=2)
+        log = await ended(await start(rig.config(), online=""), code=75)
     finally:
         lock.release()
     (line,) = log.splitlines()
@@ -302,9 +302,9 @@ async def test_a_state_folder_in_use_is_refused_in_one_line_that_names_the_owner
     assert rig.octo.calls == []
 
 
-def refused(folder: Path, config: Mapping[str, Any], *options: str) -> list[str]:
+def refused(folder: Path, config: Mapping[str, Any], *options: str, code: int = 2) -> list[str]:
     """Return the lines a program that cannot start leaves on standard error."""
-    result = call("run", "--config", write(folder, config), *options, code=2)
+    result = call("run", "--config", write(folder, config), *options, code=code)
     assert result.stdout == ""
     return [line.removeprefix(f"{folder / 'octo.json'}: ") for line in result.stderr.splitlines()]
 
@@ -335,6 +335,15 @@ def test_an_unknown_account_is_refused_and_the_known_ones_named(tmp_path: Path) 
 def test_a_configuration_without_a_bot_that_is_on_is_refused(tmp_path: Path) -> None:
     lines = refused(tmp_path, bots(off={"botToken": TOKEN, "enabled": False}))
     assert lines == ["no account is on: there is nothing to run"]
+
+
+@pytest.mark.parametrize(("more", "code"), [({}, 75), ({"laneLength": 0}, 2)])
+def test_where_no_token_can_be_read_another_try_may_do_unless_something_else_is_wrong(
+    tmp_path: Path, more: Mapping[str, Any], code: int
+) -> None:
+    token = {"source": "file", "id": "not-mounted-yet"}
+    (line,) = refused(tmp_path, bots(helper={"botToken": token, **more}), code=code)
+    assert ("laneLength" in line) if more else ("cannot be read" in line)
 
 
 async def test_with_json_logs_warnings_and_strangers_at_the_metrics_leave_nothing_but_json(
@@ -379,7 +388,7 @@ def test_what_keeps_the_program_from_starting_is_one_line_of_json_too(
         check=False,
     )
     (line,) = map(json.loads, done.stderr.splitlines())
-    assert done.returncode == 2
+    assert done.returncode == (75 if words.startswith("cannot start") else 2)
     assert line["level"] == "ERROR"
     assert words in line["message"]
     assert TOKEN not in done.stderr

@@ -13,9 +13,12 @@ import pytest
 from aiohttp import web
 
 from openclaw_channel_octo.clock import SystemClock
+from openclaw_channel_octo.control.health import Health
+from openclaw_channel_octo.control.http import serve
 from openclaw_channel_octo.control.prometheus import PrometheusMeter
 from openclaw_channel_octo.control.server import ControlServer
 from openclaw_channel_octo.observe.listening import Bounds, HttpListener
+from openclaw_channel_octo.runtime.channel import ChannelStatus
 from openclaw_channel_octo.testing.octo.double import OctoDouble
 from openclaw_channel_octo.testing.octo.remote import PREFIX, Remote
 from openclaw_channel_octo.testing.web import local_web
@@ -74,7 +77,8 @@ async def left_open(made: list[Client]) -> int:
 
 @asynccontextmanager
 async def metrics(host: str = "127.0.0.1", names: tuple[str, ...] = ()) -> AsyncIterator[int]:
-    listener = await PrometheusMeter().serve(host, 0, names)
+    health = Health(lambda: ChannelStatus(bots={}, turns={}, lanes={}, failing={}, trouble=""))
+    listener = await serve(host, 0, names, health=health, metrics=PrometheusMeter())
     try:
         yield listener.port
     finally:

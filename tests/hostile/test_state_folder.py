@@ -144,7 +144,7 @@ def test_root_is_refused_in_somebody_elses_folder_too(rig: Rig, tmp_path: Path, 
         }
     file = write(tmp_path, config)
     done = subprocess.run([PROGRAM, "run", "--config", file], capture_output=True, text=True, check=False)
-    assert done.returncode == 2
+    assert done.returncode == 75
     assert f"cannot start: {rig.state_dir} cannot be used (it belongs to " in done.stderr
     assert list(rig.state_dir.iterdir()) == []
 

@@ -1,6 +1,7 @@
 """`openclaw-octo run`: the bots of a configuration file, until somebody stops them."""
 
 import asyncio
+import faulthandler
 import logging
 import signal
 import sys
@@ -14,7 +15,7 @@ import click
 
 from openclaw_channel_octo.capture.record import Recorder, RecordLimits
 from openclaw_channel_octo.cli.options import ACCOUNTS_OPTION, CONFIG_OPTION, OPENCLAW_OPTION, load_named
-from openclaw_channel_octo.cli.output import NOT_FINE, NOT_TRIED
+from openclaw_channel_octo.cli.output import NOT_FINE, NOT_TRIED, TRY_LATER
 from openclaw_channel_octo.cli.run.hosts import Hosts
 from openclaw_channel_octo.cli.run.reload import Hidden, Reloader, has_terminal
 from openclaw_channel_octo.cli.run.start import (
@@ -22,17 +23,20 @@ from openclaw_channel_octo.cli.run.start import (
     meter_for,
     metrics_served,
     once_there_is_room,
+    probes_served,
 )
 from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.config.load import Loaded, select_accounts
 from openclaw_channel_octo.config.model import OctoConfig
 from openclaw_channel_octo.control.calls import register_calls
+from openclaw_channel_octo.control.health import Health, reported
 from openclaw_channel_octo.control.server import ControlServer
 from openclaw_channel_octo.errors import ConfigError, HostError, OctoError
 from openclaw_channel_octo.host.configure import host_from_config
 from openclaw_channel_octo.host.files import claim_state_folder
 from openclaw_channel_octo.host.locks import owner_lock
 from openclaw_channel_octo.observe.logs import setup_logging
+from openclaw_channel_octo.observe.notify import CLOSING_S, ServiceManager
 from openclaw_channel_octo.runtime.channel import OctoChannel
 
 if TYPE_CHECKING:
@@ -100,7 +104,8 @@ def run(  # noqa: PLR0913  # its options
 
     SIGHUP has the configuration read again, as "openclaw-octo reload" does; of a program in a terminal it is the end.
 
-    Exit codes: 0 stopped in order, 1 turns were cut short, 2 could not start.
+    Exit codes: 0 stopped in order, 1 turns were cut short, 2 the configuration is wrong, 75 could not start, but may be
+    able to later.
     """
     named, as_json = config_file or openclaw, log_format == "json"
     if as_json:
@@ -111,7 +116,7 @@ def run(  # noqa: PLR0913  # its options
     except ConfigError as error:
         for problem in error.problems:
             _say(logging.ERROR, f"{named}: {problem}", as_json=as_json)
-        sys.exit(NOT_TRIED)
+        sys.exit(TRY_LATER if error.retryable else NOT_TRIED)
     set_up = partial(setup_logging, log_level.upper(), as_json=as_json)
     hidden = Hidden(loaded.config.secrets(), set_up)
     for warning in loaded.warnings:
@@ -124,11 +129,17 @@ def run(  # noqa: PLR0913  # its options
     claim_descriptors(loaded.config.host, select_accounts(loaded.config, accounts))
     try:
         hosts = Hosts(host_from_config(loaded.config.host, secrets=hidden.secrets), channel)
-        reloader = Reloader(partial(_read, config_file, openclaw, accounts), hosts, hidden, accounts)
+        reloader = Reloader(
+            partial(_read, config_file, openclaw, accounts),
+            hosts,
+            hidden,
+            ServiceManager.from_environment(),
+            accounts,
+        )
         sys.exit(asyncio.run(_serve(channel, hosts, reloader, meter)))
     except OctoError as error:
         _say(logging.ERROR, f"cannot start: {error}", as_json=as_json)
-        sys.exit(NOT_TRIED)
+        sys.exit(NOT_TRIED if isinstance(error, ConfigError) else TRY_LATER)
 
 
 def _read(config_file: Path | None, openclaw: Path | None, accounts: Sequence[str]) -> Loaded:
@@ -165,20 +176,28 @@ async def _serve(
             started.push_async_exit(await once_there_is_room(partial(_begun, config, hosts), SystemClock()))
             started.push_async_callback(channel.stop, 0)
             await started.enter_async_context(controlled(config, channel, reloader))
-            await started.enter_async_context(metrics_served(config.metrics, meter, channel.status))
+            await started.enter_async_context(metrics_served(config.metrics, meter, channel.status, health))
+            await started.enter_async_context(probes_served(config.health, health))
             bots = select_accounts(config, reloader.accounts)
             for bot in (each for each in bots if not each.token_problem):
                 await channel.start(bot.account_id, hosts.current)
+        health.begun = True
 
+    manager, clock = reloader.manager, SystemClock()
+    if manager.watchdog_s:
+        faulthandler.enable()  # the watchdog's SIGABRT leaves in the log where the loop hung
+    health = Health(channel.status, reloader.hidden.hidden)
     with _signals(reloader) as signals:
-        async with AsyncExitStack() as started:
+        async with reported(health, manager, clock), AsyncExitStack() as started:
             starting = asyncio.ensure_future(start())
             told = await _unless_told(starting, signals)
             if not starting.cancelled():
                 starting.result()
             told = told or await signals.get()
             _log.info("%s: stopping; once more to end at once", told.name)
+            health.ending = told.name
             await reloader.close()
+            manager.stopping(health.line, config.host.drain_seconds + CLOSING_S)
             stopping = asyncio.ensure_future(channel.stop())
             await _unless_told(stopping, signals)
             drained = not stopping.cancelled() and stopping.result()

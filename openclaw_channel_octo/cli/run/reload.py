@@ -13,9 +13,11 @@ from pydantic import SecretStr
 
 from openclaw_channel_octo.cli.run.hosts import Hosts
 from openclaw_channel_octo.cli.run.start import claim_descriptors
+from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.config.load import Loaded, select_accounts
 from openclaw_channel_octo.errors import ConfigError, HostError
 from openclaw_channel_octo.observe.logs import Secrets
+from openclaw_channel_octo.observe.notify import ServiceManager
 
 __all__ = ["Hidden", "Reloader", "has_terminal"]
 
@@ -58,15 +60,22 @@ class Reloader:
         read: reads it, in a thread; raises `ConfigError` with everything that is wrong.
         hosts: has the bots and their host go by it.
         hidden: takes the secrets.
+        manager: told of each reload.
         accounts: the only accounts to run, none for all.
     """
 
     def __init__(
-        self, read: Callable[[], Loaded], hosts: Hosts, hidden: Hidden, accounts: Sequence[str] = ()
+        self,
+        read: Callable[[], Loaded],
+        hosts: Hosts,
+        hidden: Hidden,
+        manager: ServiceManager,
+        accounts: Sequence[str] = (),
     ) -> None:
         self._read = read
         self._hosts = hosts
         self.hidden = hidden
+        self.manager = manager
         self.accounts = accounts
         self._tasks: set[asyncio.Task[Mapping[str, Any]]] = set()
         self._closed = False
@@ -111,16 +120,17 @@ class Reloader:
             await asyncio.wait(self._tasks)
 
     async def _in_turn(self) -> Mapping[str, Any]:
-        async with self.turn:  # a service manager is to be told here: RELOADING=1, and READY=1 behind it
-            try:
-                loaded = await asyncio.to_thread(self._read)
-                self.hidden.add(loaded.config.secrets())
-                claim_descriptors(loaded.config.host, select_accounts(loaded.config, self.accounts))
-                done = await self._hosts.reload(loaded.config, self.accounts, self.hidden.secrets)
-            except ConfigError as error:
-                return self._refused(error.problems)
-            except HostError as error:
-                return self._refused([str(error)])
+        async with self.turn:
+            with self.manager.reloading(SystemClock()):
+                try:
+                    loaded = await asyncio.to_thread(self._read)
+                    self.hidden.add(loaded.config.secrets())
+                    claim_descriptors(loaded.config.host, select_accounts(loaded.config, self.accounts))
+                    done = await self._hosts.reload(loaded.config, self.accounts, self.hidden.secrets)
+                except ConfigError as error:
+                    return self._refused(error.problems)
+                except HostError as error:
+                    return self._refused([str(error)])
         for warning in loaded.warnings:
             _log.warning("configuration: %s", warning)
         for line in done.lines():

@@ -16,9 +16,12 @@ from openclaw_channel_octo.config.model import (
     BotConfig,
     EmbeddedHostConfig,
     GatewayHostConfig,
+    HealthConfig,
+    ListenConfig,
     MetricsConfig,
     OctoConfig,
 )
+from openclaw_channel_octo.control.health import Health
 from openclaw_channel_octo.errors import ConfigError, HostError
 from openclaw_channel_octo.runtime.channel import ChannelStatus
 
@@ -32,6 +35,7 @@ __all__ = [
     "metrics_served",
     "not_installed",
     "once_there_is_room",
+    "probes_served",
 ]
 
 _log = logging.getLogger(__name__)
@@ -167,17 +171,40 @@ def not_installed(config: OctoConfig) -> tuple[str, ...]:
 
 @asynccontextmanager
 async def metrics_served(
-    config: MetricsConfig | None, meter: "PrometheusMeter | None", status: Callable[[], ChannelStatus]
+    config: MetricsConfig | None,
+    meter: "PrometheusMeter | None",
+    status: Callable[[], ChannelStatus],
+    health: Health,
 ) -> AsyncIterator[None]:
-    """Serve the metrics meanwhile; the bots run without them where their address cannot be had."""
+    """Serve metrics and probes meanwhile; the bots run without them where their address cannot be had."""
     async with AsyncExitStack() as served:
         if config is not None and meter is not None:
             meter.watch(status)
-            try:
-                server = await meter.serve(config.host, config.port, config.hosts)
-            except OSError as error:
-                _log.error("no metrics: %s cannot be listened on (%s)", config.listen, error.strerror)
-            else:
-                served.push_async_callback(server.close)
-                _log.info("metrics at http://%s:%d/metrics", config.host, server.port)
+            await served.enter_async_context(_served("metrics", config, health, meter))
+        yield
+
+
+@asynccontextmanager
+async def probes_served(config: HealthConfig | None, health: Health) -> AsyncIterator[None]:
+    """Answer probes meanwhile; the bots run without where their address cannot be had."""
+    async with AsyncExitStack() as served:
+        if config is not None:
+            await served.enter_async_context(_served("readyz", config, health))
+        yield
+
+
+@asynccontextmanager
+async def _served(
+    path: str, config: ListenConfig, health: Health, metrics: "PrometheusMeter | None" = None
+) -> AsyncIterator[None]:
+    from openclaw_channel_octo.control.http import serve  # noqa: PLC0415  # docs/decisions/0025
+
+    async with AsyncExitStack() as served:
+        try:
+            server = await serve(config.host, config.port, config.hosts, health=health, metrics=metrics)
+        except OSError as error:
+            _log.error("no %s: %s cannot be listened on (%s)", path, config.listen, error.strerror)
+        else:
+            served.push_async_callback(server.close)
+            _log.info("%s at http://%s:%d/%s", path, config.host, server.port, path)
         yield

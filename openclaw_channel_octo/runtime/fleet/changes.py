@@ -18,6 +18,7 @@ _OF_THE_CONNECTION = frozenset({"name", "api_url", "cdn_url", "ws_url", "media_m
 """Settings that parts of a bot are built from, its connection among them."""
 
 
+_LISTENING = ("metrics", "health")
 _FIXED = ("state_dir", "agent_id")
 """Settings of a host that name the folder of what it keeps."""
 
@@ -105,7 +106,8 @@ def settings_changed(before: FrozenModel, after: FrozenModel) -> list[str]:
 
 def kept(before: OctoConfig, after: OctoConfig) -> tuple[OctoConfig, list[str]]:
     """Return a configuration with what cannot change while bots run as it was, and the names of those settings."""
-    names = ["metrics"] if before.metrics != after.metrics else []
+    listening = {name: getattr(before, name) for name in _LISTENING}
+    names = [name for name, was in listening.items() if was != getattr(after, name)]
     host: EmbeddedHostConfig | GatewayHostConfig = after.host
     if before.host.kind != host.kind:
         names.append("host.kind")
@@ -114,7 +116,7 @@ def kept(before: OctoConfig, after: OctoConfig) -> tuple[OctoConfig, list[str]]:
         if (was := getattr(before.host, field, None)) != getattr(host, field, None):
             names.append(f"host.{type(host).model_fields[field].alias}")
             host = host.model_copy(update={field: was})
-    return after.model_copy(update={"metrics": before.metrics, "host": host}), names
+    return after.model_copy(update={**listening, "host": host}), names
 
 
 def with_tokens(chosen: Collection[BotConfig], running: Mapping[str, BotConfig]) -> Iterator[BotConfig]:

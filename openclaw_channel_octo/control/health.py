@@ -1,0 +1,94 @@
+"""Whether the bots work, as probes and a service manager ask for it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from openclaw_channel_octo.clock import Clock
+from openclaw_channel_octo.observe.logs import on_one_line
+from openclaw_channel_octo.observe.notify import ALIVE, READY, ServiceManager
+from openclaw_channel_octo.runtime.channel import ChannelStatus
+from openclaw_channel_octo.runtime.connection.supervisor import LinkState
+
+__all__ = ["Health", "reported"]
+
+READY_WITHIN_S = 30.0
+"""A start counts as done after this time, also where a bot has not reached its server: it keeps trying."""
+
+LOOK_S = 0.1
+"""Seconds between two looks during the start."""
+
+
+class Health:
+    """How the bots are.
+
+    Attributes:
+        begun: whether every bot was started; set by who starts them.
+        ending: why the process stops, empty while it does not; set by who stops it.
+
+    Args:
+        status: returns how the channel's bots are.
+        hide: returns a text without secrets.
+    """
+
+    def __init__(self, status: Callable[[], ChannelStatus], hide: Callable[[str], str] = str) -> None:
+        self._status = status
+        self._hide = hide
+        self.begun = False
+        self.ending = ""
+
+    @property
+    def troubles(self) -> tuple[str, ...]:
+        """Why the bots do not all work, one line each; none where all are online and the journal is written."""
+        if self.ending or not self.begun:
+            return (f"stopping: {self.ending}" if self.ending else "starting",)
+        status = self._status()
+        found = [f"the journal cannot be written: {status.trouble}"] if status.trouble else []
+        found += [
+            f"{name}: {bot.state}: {bot.why}"
+            for name, bot in status.bots.items()
+            if bot.state is not LinkState.ONLINE
+        ]
+        return tuple(on_one_line(self._hide(line)) for line in found)
+
+    @property
+    def settled(self) -> bool:
+        """Whether every bot was started, and is online or kept from it by more than its first try."""
+        states = (bot.state for bot in self._status().bots.values())
+        return self.begun and LinkState.CONNECTING not in states
+
+    @property
+    def line(self) -> str:
+        """Everything in one line, such as ``1 of 2 bots online; other: refused: …``."""
+        troubles = self.troubles
+        if self.ending or not self.begun:
+            return troubles[0]
+        states = [bot.state for bot in self._status().bots.values()]
+        online = f"{states.count(LinkState.ONLINE)} of {len(states)} bots online"
+        return "; ".join((online, *troubles))
+
+
+@asynccontextmanager
+async def reported(health: Health, manager: ServiceManager, clock: Clock) -> AsyncIterator[None]:
+    """Tell the service manager meanwhile that the process is ready, how the bots are, and that its loop lives."""
+    if not manager.listens:
+        yield
+        return
+    reporting = asyncio.create_task(_report(health, manager, clock), name="octo:service-manager")
+    try:
+        yield
+    finally:
+        reporting.cancel()
+        await asyncio.wait({reporting})
+
+
+async def _report(health: Health, manager: ServiceManager, clock: Clock) -> None:
+    latest, ready, told = clock.now() + READY_WITHIN_S, False, ""
+    while True:
+        line = f"STATUS={health.line}"
+        lines = [line] * (line != told) + [ALIVE] * bool(manager.watchdog_s)
+        if not (ready or health.ending) and (health.settled or clock.now() >= latest):
+            lines.append(READY)
+        if lines and manager.tell(*lines):
+            told, ready = line, ready or READY in lines
+        await clock.sleep(manager.every_s if ready else LOOK_S)
