@@ -18,7 +18,7 @@ _COMMANDS = {
     "double": ("playground.command", "Serve a stand-in for an Octo server."),
     "replay": ("captures", "Run recordings through the receive path."),
     "capture": ("captures", "Show, check and clean recordings."),
-    "config": ("config", "Check a configuration, print its JSON Schema."),
+    "config": ("config", "Check a configuration."),
     "status": ("operate.status", "Show what each bot is doing now."),
     "journal": ("operate.journal", "Look up what became of messages."),
     "message": ("operate.message", "Send, read and look up things in the chat."),
