@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 SITE_STAMP := $(VENV)/.site
 
-.PHONY: demo test test-gateway lint types unit golden docs site chaos fuzz attack bench audit sbom clean
+.PHONY: demo test test-gateway lint types unit golden docs site chaos fuzz attack bench audit sbom package lowest clean
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed; call: make PYTHON=python3.11 ...")'
@@ -76,6 +76,14 @@ audit: $(STAMP)
 # the wheel and its bill of materials (CycloneDX), into dist/
 sbom: $(STAMP)
 	$(BIN)/python -m tests.supply sbom
+
+# sdist and wheel into dist/, checked; the wheel installed and its demo run with every Python from 3.11 on that is here
+package: $(STAMP)
+	$(BIN)/python -m tests.supply package
+
+# some tests with the oldest versions of the dependencies that pyproject.toml allows
+lowest: $(STAMP)
+	$(BIN)/python -m tests.supply lowest
 
 clean:
 	rm -rf $(VENV) site .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
