@@ -5,9 +5,12 @@ import json
 import signal
 import sysconfig
 from asyncio.subprocess import PIPE, Process
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+
+import aiohttp
 
 from openclaw_channel_octo.testing import OctoDouble
 from tests.until import PATIENCE_S
@@ -59,3 +62,35 @@ async def stopped(process: Process, code: int = 0) -> str:
     """Stop the program; return what `ended` does."""
     process.send_signal(signal.SIGTERM)
     return await ended(process, code)
+
+
+@asynccontextmanager
+async def serving_double(*options: str | Path) -> AsyncIterator[dict[str, str]]:
+    """Have a double on a free port meanwhile; yield what it says, by the first word of each line."""
+    command = (PROGRAM, "double", "--port", "0", *options)
+    process = await asyncio.create_subprocess_exec(*command, stdout=PIPE, stderr=PIPE)
+    assert process.stdout is not None
+    said: dict[str, str] = {}
+    try:
+        while "Ctrl-C" not in said:
+            line = (await asyncio.wait_for(process.stdout.readline(), 60)).decode()
+            assert line, "it ended early"
+            word, _, rest = line.partition(" ")
+            said[word] = rest.strip()
+        yield said
+    finally:
+        process.send_signal(signal.SIGINT)
+        _, err = await asyncio.wait_for(process.communicate(), 60)
+    assert (process.returncode, err) == (0, b"")
+
+
+async def double_answers(page: str) -> None:
+    """Let Ann mention the bot until it has answered: it may not be online yet."""
+    body = {"from": "ann", "channel": "g1", "text": "hello", "mention": ["helper_bot"]}
+    async with aiohttp.ClientSession() as session, asyncio.timeout(60):
+        await session.post(f"{page}/do/say", json=body)
+        while True:
+            async with session.get(f"{page}/state") as answer:
+                lines = (await answer.json())["conversations"][0]["lines"]
+            if any(line["from"] == "helper_bot" for line in lines):
+                return

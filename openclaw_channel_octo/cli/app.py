@@ -11,6 +11,7 @@ from openclaw_channel_octo import __version__
 __all__ = ["main"]
 
 _COMMANDS = {
+    "init": ("setup.command", "Make a configuration: a bot, an agent, both tried."),
     "run": ("run.command", "Run the bots of a configuration."),
     "doctor": ("doctor.command", "Find out why a bot is silent."),
     "demo": ("demo.command", "See the failure this package cures, and the cure."),

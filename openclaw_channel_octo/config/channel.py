@@ -13,7 +13,7 @@ from openclaw_channel_octo.config.model import BotConfig, BotSettings
 from openclaw_channel_octo.config.secrets import FoundSecret, SecretContext, read_secret
 from openclaw_channel_octo.config.variables import settled, unset_in
 
-__all__ = ["CHANNEL_PATH", "ChannelReader", "switched_off"]
+__all__ = ["CHANNEL_PATH", "ChannelReader", "is_account_id", "switched_off"]
 
 CHANNEL_PATH = "channels.octo"
 
@@ -41,6 +41,7 @@ _WITHOUT_EFFECT = frozenset(
     }
 )
 _READ_APART = frozenset({"accounts", "botToken"})
+_ADDRESSES = frozenset({"apiUrl", "cdnUrl", "wsUrl"})
 _ONLY_ACCOUNT = "default"
 _ACCOUNT_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,63}")
 _BOT_PREFIXES = ("bf_", "app_")
@@ -59,9 +60,14 @@ class ChannelReader:
         raw: the block.
         around: what it refers to.
         findings: takes every mistake and warning.
+        connecting: false where the bots do not connect to their servers: no token is read, and no address.
     """
 
-    def __init__(self, raw: Block, around: SecretContext, findings: Findings) -> None:
+    def __init__(
+        self, raw: Block, around: SecretContext, findings: Findings, *, connecting: bool = True
+    ) -> None:
+        self._connecting = connecting
+        self._read_apart = _READ_APART if connecting else _READ_APART | _ADDRESSES
         self._raw = raw
         self._around = around
         self._findings = findings
@@ -106,7 +112,7 @@ class ChannelReader:
             if wanted and account_id.lower() not in wanted:
                 continue
             other = seen.setdefault(account_id.lower(), account_id)
-            if not _ACCOUNT_ID.fullmatch(account_id) or is_token(account_id):
+            if not is_account_id(account_id):
                 text = "account ids are at most 64 letters, digits, _ and -, no - first, no token"
                 self._findings.problem(path, text)
             elif other != account_id:
@@ -129,7 +135,7 @@ class ChannelReader:
         for key, value in raw.items():
             if key in _WITHOUT_EFFECT:
                 self._findings.warn(join(path, key), "known, but without effect here")
-            elif key in _READ_APART and not (key == "accounts" and path != CHANNEL_PATH):
+            elif key in self._read_apart and not (key == "accounts" and path != CHANNEL_PATH):
                 continue
             elif on or not unset_in(value):
                 plain = settled(value, join(path, key), self._findings)
@@ -189,7 +195,10 @@ class ChannelReader:
             self._findings.problem(f"{path}.botToken", "missing" if single else f"missing: {_SERVES_NONE}")
             return None
         place = f"{place}.botToken"
-        token = read_secret(block["botToken"], place, self._around, self._findings, wanted=on, patient=True)
+        wanted = on and self._connecting
+        token = read_secret(
+            block["botToken"], place, self._around, self._findings, wanted=wanted, patient=True
+        )
         if token is None:
             return None
         value = token.value.get_secret_value()
@@ -211,6 +220,11 @@ class ChannelReader:
             if other != account_id:
                 text = f'the same token as account "{other}": two connections of one bot throw each other off'
                 self._findings.problem(f"{_account_path(account_id)}.botToken", text)
+
+
+def is_account_id(text: str) -> bool:
+    """Return whether an account may have this id; a token put in its place may not be shown as one."""
+    return _ACCOUNT_ID.fullmatch(text) is not None and not is_token(text)
 
 
 def switched_off(bot: BotConfig) -> str:

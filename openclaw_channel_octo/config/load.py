@@ -66,6 +66,7 @@ def load_config(
     env: Mapping[str, str] = os.environ,
     run_programs: bool = True,
     accounts: Collection[str] = (),
+    connecting: bool = True,
 ) -> Loaded:
     """Return the configuration in the file ``path``, secrets fetched.
 
@@ -75,6 +76,8 @@ def load_config(
         env: environment variables; the file ``.env`` beside ``path`` completes them.
         run_programs: false to only name the programs of ``exec`` references; their secrets stay empty.
         accounts: the only accounts that are looked at, in any case; none for all.
+        connecting: false where no bot connects to its server: tokens stay empty and addresses the default, whatever
+            they need.
 
     Raises:
         UnreadableConfigError: the file cannot be read or is not JSON.
@@ -91,7 +94,7 @@ def load_config(
         block = host if isinstance(host, Mapping) else {}
         raw = {**raw, "host": {**block, "kind": "gateway", "openclawConfig": str(openclaw.absolute())}}
     around = SecretContext(base=base, env=variables, process=env, run_programs=run_programs)
-    return _parsed(raw, around, findings, accounts)
+    return _parsed(raw, around, findings, accounts, connecting=connecting)
 
 
 def parse_config(
@@ -170,7 +173,14 @@ def select_accounts(config: OctoConfig, ids: Sequence[str]) -> tuple[BotConfig, 
     return tuple(chosen.values())
 
 
-def _parsed(raw: object, around: SecretContext, findings: Findings, only: Collection[str] = ()) -> Loaded:
+def _parsed(
+    raw: object,
+    around: SecretContext,
+    findings: Findings,
+    only: Collection[str] = (),
+    *,
+    connecting: bool = True,
+) -> Loaded:
     host: _Host | None = None
     metrics: MetricsConfig | None = None
     accounts: dict[str, BotConfig] = {}
@@ -184,7 +194,9 @@ def _parsed(raw: object, around: SecretContext, findings: Findings, only: Collec
             )
         channels = root.get("channels", {})
         if _has_only(channels, "channels", ("octo",), findings):
-            accounts = _accounts(channels, gateway.channel if gateway else None, around, findings, only)
+            block = _channel(channels, gateway.channel if gateway else None, findings)
+            if block is not None:
+                accounts = ChannelReader(block, around, findings, connecting=connecting).accounts(only)
     on = [bot for bot in accounts.values() if bot.enabled]
     unreadable = tuple(bot.token_problem for bot in on if bot.token_problem)
     if findings.problems or host is None or (on and len(unreadable) == len(on)):
@@ -317,19 +329,15 @@ def _folder(raw: object, around: SecretContext) -> object:
     return around.path(raw) if isinstance(raw, str) and raw else raw
 
 
-def _accounts(
-    channels: Mapping[str, Any],
-    below: Mapping[str, Any] | None,
-    around: SecretContext,
-    findings: Findings,
-    only: Collection[str],
-) -> dict[str, BotConfig]:
+def _channel(
+    channels: Mapping[str, Any], below: Mapping[str, Any] | None, findings: Findings
+) -> Mapping[str, Any] | None:
+    """Return the channel block, laid over that of a gateway's file; ``None`` with a mistake recorded."""
     block = channels.get("octo", {}) if below is None else _laid_over(below, channels.get("octo", {}))
     if below is None and "octo" not in channels:
         findings.problem(CHANNEL_PATH, "missing: the bots are configured there")
-    elif findings.is_object(block, CHANNEL_PATH):
-        return ChannelReader(block, around, findings).accounts(only)
-    return {}
+        return None
+    return block if findings.is_object(block, CHANNEL_PATH) else None
 
 
 def _laid_over(below: Any, above: Any) -> Any:

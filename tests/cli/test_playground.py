@@ -318,7 +318,7 @@ async def test_the_program_serves_its_page_until_ctrl_c_and_leaves_nothing(tmp_p
 async def test_a_program_that_answers_ends_with_the_playground_however_that_ends(tmp_path: Path) -> None:
     noted = tmp_path / "pid"
     agent = {"kind": "command", "command": ["sh", "-c", f"echo $$ > {noted}; exec sleep 600"]}
-    bot = {"apiUrl": "https://octo.example.com", "botToken": "bf_0123456789abcdef"}
+    bot = {"apiUrl": "${OCTO_API_URL}", "botToken": "${OCTO_BOT_TOKEN}"}  # not set, and not needed
     config = write(tmp_path, {"channels": {"octo": bot}, "host": {"agent": agent}})
     process = await asyncio.create_subprocess_exec(
         PROGRAM, "playground", "--config", config, "--port", "0", stdout=PIPE

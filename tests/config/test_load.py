@@ -53,6 +53,26 @@ def test_a_json_file_is_read_with_its_folder_as_base(written: Written, tmp_path:
     assert loaded.warnings == ()
 
 
+@pytest.mark.parametrize(
+    "token", ["${UNSET}", {"source": "file", "id": "none"}, {"source": "exec", "command": ["touch", "ran"]}]
+)
+def test_bots_that_connect_nowhere_need_neither_token_nor_address(
+    token: Any, written: Written, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    bot = {"botToken": token, "apiUrl": "${UNSET}", "wsUrl": "no address", "name": "Desk"}
+    file = written(
+        json.dumps({**GOOD, "channels": {"octo": {"cdnUrl": "${UNSET}", "accounts": {"desk": bot}}}})
+    )
+
+    loaded = load_config(file, env={}, connecting=False)
+
+    desk = loaded.config.accounts["desk"]
+    assert (desk.name, desk.token.get_secret_value(), desk.token_problem) == ("Desk", "", "")
+    assert loaded.unreadable == ()
+    assert not (tmp_path / "ran").exists()
+
+
 def test_a_byte_order_mark_does_no_harm(written: Written) -> None:
     assert load_config(written(b"\xef\xbb\xbf" + json.dumps(GOOD).encode()), env={}).warnings == ()
 

@@ -1,0 +1,1 @@
+"""`openclaw-octo init`: from nothing to a configuration that runs."""

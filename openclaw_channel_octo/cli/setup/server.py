@@ -1,0 +1,103 @@
+"""The Octo server: whether it takes a token, without registering the bot, which would kick its connection."""
+
+from urllib.parse import urlsplit
+
+from msgspec import Struct
+from pydantic import SecretStr
+
+from openclaw_channel_octo.cli.setup.console import Unusable, http_address
+from openclaw_channel_octo.clock import SystemClock, within
+from openclaw_channel_octo.errors import (
+    ApiError,
+    AuthError,
+    BadAnswer,
+    BadRequest,
+    ConfigError,
+    NotFound,
+    PermissionDenied,
+)
+from openclaw_channel_octo.rest.client import BotApi
+from openclaw_channel_octo.rest.network import checked_token
+
+__all__ = ["Accepted", "accepted", "addresses"]
+
+ANSWER_WITHIN_S = 10.0
+"""How long a server has to answer at one address."""
+
+_API = "/api"
+_EXAMPLE = "https://octo.example.com/api"
+
+
+class Accepted(Struct, frozen=True):
+    """A server that takes the token.
+
+    Attributes:
+        api_url: the address that answered, which may be another than the one that was given.
+        groups: in how many groups the bot is; ``None`` for an App Bot, which is in none.
+    """
+
+    api_url: str
+    groups: int | None
+
+
+def addresses(given: str) -> list[str]:
+    """Return where the bot API may be, if somebody says that the server is at ``given``.
+
+    The address itself, with and without ``/api`` behind it, and the same at the server's root: all on one server,
+    so that the token goes to no other. Without a scheme it is ``https``, on this machine ``http``.
+
+    Raises:
+        Unusable: that is no address.
+    """
+    base = http_address(given, _EXAMPLE)
+    parts = urlsplit(base)
+    root = f"{parts.scheme}://{parts.netloc}"
+    other = base.removesuffix(_API) if base.endswith(_API) else base + _API
+    return list(dict.fromkeys((base, other, root + _API, root)))
+
+
+async def accepted(given: str, token: SecretStr) -> Accepted:
+    """Return what the server at an address says to a token.
+
+    The groups of the bot are asked for: that changes nothing, and kicks no connection (octo-bot-api §2.1).
+
+    Args:
+        given: the server's address, with or without the API's path.
+        token: the bot's token.
+
+    Raises:
+        Unusable: there is no such server, or it refuses the token.
+    """
+    try:
+        checked_token(token)
+    except ConfigError as error:
+        raise Unusable(str(error), about_secret=True) from None
+    tried = addresses(given)
+    first: ApiError | None = None
+    for address in tried:
+        try:
+            return await _asked(address, token)
+        except (NotFound, BadAnswer, BadRequest) as error:  # no bot API at this path: perhaps at another
+            first = first or error
+    raise Unusable(f"there is no bot API at {', '.join(tried)} ({first}): check the server's address")
+
+
+async def _asked(address: str, token: SecretStr) -> Accepted:
+    clock = SystemClock()
+    try:
+        async with BotApi(base_url=address, token=token, clock=clock, timeout_s=ANSWER_WITHIN_S) as api:
+            groups = await within(clock, ANSWER_WITHIN_S, api.groups())
+    except TimeoutError:
+        raise Unusable(f"{address} does not answer within {ANSWER_WITHIN_S:g} s: check the address") from None
+    except AuthError as refusal:
+        raise Unusable(f"{address}: {refusal.detail}", about_secret=True) from None
+    except PermissionDenied as refusal:
+        advice = "ask its owner whether it is switched off"
+        raise Unusable(
+            f"{address} shuts the bot out ({refusal.detail}): {advice}", about_secret=True
+        ) from None
+    except (NotFound, BadAnswer, BadRequest):
+        raise
+    except ApiError as problem:
+        raise Unusable(problem.detail) from None
+    return Accepted(address, None if token.get_secret_value().startswith("app_") else len(groups))
