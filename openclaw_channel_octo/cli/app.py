@@ -7,6 +7,7 @@ from importlib import import_module
 import click
 
 from openclaw_channel_octo import __version__
+from openclaw_channel_octo.cli.examples import with_examples
 
 __all__ = ["main"]
 
@@ -49,8 +50,7 @@ class LazyGroup(click.Group):
         if cmd_name not in _COMMANDS:
             return self._brought(ctx).get(cmd_name)
         module = import_module(f"openclaw_channel_octo.cli.{_COMMANDS[cmd_name][0]}")
-        command: click.Command = getattr(module, cmd_name)
-        return command
+        return with_examples(cmd_name, getattr(module, cmd_name))
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list of commands, without loading our own."""

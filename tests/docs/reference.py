@@ -127,6 +127,8 @@ def _commands(command: click.Command, context: click.Context, depth: int) -> Ite
         if isinstance(parameter, click.Option):
             yield f"- `{_option(parameter)}`: {parameter.help}{_default(parameter)}"
     yield ""
+    if command.epilog:
+        yield from (f"Example: `{command.epilog.splitlines()[-1].strip()}`", "")
     if isinstance(command, click.Group):
         for name in command.list_commands(context):
             if child := command.get_command(context, name):
