@@ -46,6 +46,17 @@ def test_every_link_in_a_document_leads_somewhere(path: Path) -> None:
         assert not anchor or anchor in anchors(target), link
 
 
+def test_every_file_that_contributing_names_exists() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text().replace("NNNN-short-title", "0001-clock-is-a-leaf")
+    named = set(re.findall(r"`((?:[\w.-]+/)*[\w-]+(?:/|\.(?:py|md|toml|yml)))`", text))
+    places = (ROOT, ROOT / "openclaw_channel_octo")
+    assert {name for name in named if not any((place / name).exists() for place in places)} <= {
+        "dist/",
+        "site/",
+    }
+    assert len(named) > 10
+
+
 def test_every_setting_without_effect_is_in_the_migration_guide() -> None:
     text = (ROOT / "docs" / "migration.md").read_text()
     _, _, told = text.partition("These have no effect here")
