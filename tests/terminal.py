@@ -4,6 +4,7 @@ import asyncio
 import fcntl
 import os
 import pty
+import re
 import struct
 import sys
 import termios
@@ -46,20 +47,21 @@ class Terminal:
 
     async def answer(self, question: str, text: str) -> None:
         """Wait for a question behind what was read before, and type a line."""
-        await self.seen(question)
+        await self._asked(question)
         os.write(self._descriptor, f"{text}\n".encode())
 
     async def interrupt(self, question: str) -> None:
         """Wait for a question, and press Ctrl-C."""
-        await self.seen(question)
+        await self._asked(question)
         os.write(self._descriptor, b"\x03")
 
-    async def seen(self, words: str) -> None:
-        """Wait for words behind what was read before."""
-        place = await until(
-            lambda: self.screen.find(words, self._read) + 1, lambda: f"{words!r} in {self.screen}"
+    async def _asked(self, question: str) -> None:
+        """Wait until a question stands there whole: what is typed before is lost where it is not to be shown."""
+        whole = re.compile(re.escape(question.removesuffix(":")) + r"[^\n]*: $")
+        found = await until(
+            lambda: whole.search(self.screen, self._read), lambda: f"{question!r} in {self.screen}"
         )
-        self._read = place + len(words) - 1
+        self._read = found.end()
 
     async def ended(self) -> int:
         """Wait for the program's end; return its exit code."""
@@ -72,7 +74,10 @@ class Terminal:
 async def on_a_terminal(
     *command: str | Path, cwd: Path, env: Mapping[str, str] | None = None
 ) -> AsyncIterator[Terminal]:
-    """Start a program on a terminal of 100 columns; it is killed where it has not ended by the end of the context."""
+    """Start a program on a terminal of 100 columns; it is killed where it has not ended by the end of the context.
+
+    Its home is its working directory: what this machine's user has there is nobody's business.
+    """
     ours, theirs = pty.openpty()
     try:
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 100, 0, 0))
@@ -82,7 +87,7 @@ async def on_a_terminal(
             stdout=theirs,
             stderr=theirs,
             cwd=cwd,
-            env=None if env is None else {**os.environ, **env},
+            env={**os.environ, "HOME": str(cwd), **(env or {})},
             start_new_session=True,
         )
     finally:

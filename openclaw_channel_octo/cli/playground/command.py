@@ -139,9 +139,8 @@ def write_config(file: Path, api_url: str, token: str) -> None:
     from openclaw_channel_octo.cli.setup.files import configuration, create  # noqa: PLC0415  # only where it is asked for
     from openclaw_channel_octo.host.files import dump_json  # noqa: PLC0415  # as above
 
-    content = dump_json(
-        configuration(file, api_url, {"helper": token}, {"agent": {"kind": "echo"}}), indent=2
-    )
+    channel = {"apiUrl": api_url, "accounts": {"helper": {"botToken": token}}}
+    content = dump_json(configuration(file, channel, {"agent": {"kind": "echo"}}), indent=2)
     try:
         create(file, content)
     except FileExistsError:

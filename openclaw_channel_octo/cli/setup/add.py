@@ -86,7 +86,9 @@ def add_bot(file: Path, found: Existing, bot: Bot) -> None:
 
 def _with_bot(raw: Mapping[str, Any], bot: Bot, token_file: str) -> dict[str, Any]:
     content = deepcopy(dict(raw))
-    channel = content["channels"]["octo"]
+    channel = content.setdefault("channels", {}).setdefault(
+        "octo", {}
+    )  # it may all stand in a gateway's file
     accounts = channel.setdefault("accounts", {})
     if "botToken" in channel and len(accounts) <= 1:
         only = next(iter(accounts.values())) if accounts else accounts.setdefault("default", {})

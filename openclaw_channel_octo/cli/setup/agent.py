@@ -1,7 +1,6 @@
 """The agent: what answers, asked for until it looks as if it could."""
 
 import asyncio
-import os
 import shlex
 import shutil
 from collections.abc import Mapping, Sequence
@@ -11,9 +10,10 @@ from typing import Any
 from msgspec import Struct
 from pydantic import SecretStr
 
-from openclaw_channel_octo.cli.setup.console import Console, Unusable, give_up, http_address
+from openclaw_channel_octo.cli.setup.console import Console, Unusable, http_address, one_word
 from openclaw_channel_octo.cli.setup.endpoint import models_at
 from openclaw_channel_octo.cli.setup.files import secret_file
+from openclaw_channel_octo.cli.setup.openclaw import usual_file
 
 __all__ = ["KINDS", "GivenAgent", "Host", "chosen_host"]
 
@@ -77,7 +77,9 @@ def chosen_host(console: Console, given: GivenAgent, config_file: Path, *, check
     """
     kind = given.named_kind
     if kind is None and console.asks:
-        kind = tuple(KINDS)[console.choice("Which", tuple(KINDS.items()))]
+        found = usual_file()
+        words = {**KINDS, "gateway": f"the OpenClaw gateway of {found}"} if found.is_file() else KINDS
+        kind = tuple(KINDS)[console.choice("Which", tuple(words.items()))]
     match kind:
         case "endpoint":
             return _endpoint(console, given, config_file, check=check)
@@ -94,14 +96,16 @@ def _endpoint(console: Console, given: GivenAgent, config_file: Path, *, check: 
         console.say(_ENDPOINTS)
     base_url, key, suggested = given.base_url, given.key, _OPENAI
     names: Sequence[str] = ()
+    bearer: SecretStr | None = None
     while True:
         base_url = console.text(base_url, "Endpoint's base URL", "--base-url URL", suggested)
         if key is None and console.asks:
             key = SecretStr(console.secret("API key (it is not shown; empty for none)", empty=""))
         try:
             base_url = http_address(base_url, _OPENAI)
+            bearer = one_word(key) if key and key.get_secret_value() else None
             if check:
-                found = asyncio.run(models_at(base_url, key if key and key.get_secret_value() else None))
+                found = asyncio.run(models_at(base_url, bearer))
                 base_url, names = found.base_url, found.names
             break
         except Unusable as problem:
@@ -109,10 +113,10 @@ def _endpoint(console: Console, given: GivenAgent, config_file: Path, *, check: 
             suggested = base_url
             base_url, key = (base_url, None) if problem.about_secret else (None, key)
     block = {"kind": "openai", "baseUrl": base_url, "model": _model(console, given.model, names)}
-    if key is None or not key.get_secret_value():
+    if bearer is None:
         return Host({"agent": block})
     file = secret_file(config_file, "agent.key")
-    return Host({"agent": {**block, "apiKey": {"source": "file", "id": file}}}, {file: key})
+    return Host({"agent": {**block, "apiKey": {"source": "file", "id": file}}}, {file: bearer})
 
 
 def _model(console: Console, given: str | None, names: Sequence[str]) -> str:
@@ -146,16 +150,12 @@ def _program(console: Console, given: str | None, config_file: Path) -> dict[str
 
 
 def _gateway(console: Console, given: Path | None) -> Host:
-    file = Path(
-        console.text(str(given) if given else None, "Its file", "--openclaw FILE", str(usual_openclaw()))
-    )
-    if not file.expanduser().is_file():
-        give_up(f"there is no file {file}")
-    return Host({"kind": "gateway", "openclawConfig": str(file.expanduser().absolute())})
-
-
-def usual_openclaw() -> Path:
-    """Return where the file of this user's gateway is, if there is one."""
-    named = os.environ.get("OPENCLAW_CONFIG_PATH", "").strip()
-    folder = os.environ.get("OPENCLAW_STATE_DIR", "").strip() or "~/.openclaw"
-    return Path(named or f"{folder}/openclaw.json").expanduser()
+    while True:
+        asked = console.text(
+            str(given) if given else None, "Gateway's file", "--openclaw FILE", str(usual_file())
+        )
+        file = Path(asked).expanduser().absolute()
+        if file.is_file():
+            return Host({"kind": "gateway", "openclawConfig": str(file)})
+        console.refuse(f"there is no file {file}")
+        given = None

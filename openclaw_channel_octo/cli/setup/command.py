@@ -12,11 +12,13 @@ from pydantic import SecretStr
 from openclaw_channel_octo.cli.options import with_files
 from openclaw_channel_octo.cli.output import NOT_FINE, NOT_TRIED, fail
 from openclaw_channel_octo.cli.setup.add import add_bot, existing
-from openclaw_channel_octo.cli.setup.agent import KINDS, GivenAgent, chosen_host
-from openclaw_channel_octo.cli.setup.bot import GivenBot, chosen_bot
+from openclaw_channel_octo.cli.setup.agent import KINDS, GivenAgent, Host, chosen_host
+from openclaw_channel_octo.cli.setup.bot import Bot, GivenBot, chosen_bot
 from openclaw_channel_octo.cli.setup.console import Console, give_up
 from openclaw_channel_octo.cli.setup.files import configuration, secret_file, unwritable, write_configuration
 from openclaw_channel_octo.cli.setup.finish import has_command, look_at, offer_service
+from openclaw_channel_octo.cli.setup.openclaw import bots_in, usual_file
+from openclaw_channel_octo.observe.logs import setup_logging
 
 __all__ = ["init"]
 
@@ -50,7 +52,12 @@ _ASK = "Ask the agent for a word now? It may cost something"
 @click.option("--key-env", metavar="NAME", help="endpoint: take its API key from this variable, now.")
 @click.option("--key-file", metavar="FILE", type=_FILE, help="endpoint: take it from this file.")
 @click.option("--command", metavar="LINE", help="program: its command line; no shell is used.")
-@click.option("--openclaw", metavar="FILE", type=_FILE, help="gateway: its openclaw.json.")
+@click.option(
+    "--openclaw",
+    metavar="FILE",
+    type=_FILE,
+    help="gateway: its openclaw.json. Its bot is taken where no token is given.",
+)
 @click.option("--check/--no-check", default=True, help="Try server, token and agent. Default: yes.")
 @click.option("--ask-agent/--no-ask-agent", default=None, help="Have the agent answer a word at the end.")
 @click.option("--service/--no-service", default=None, help="Run it as a service of this machine.")
@@ -71,6 +78,7 @@ def init(
 
     Exit codes: 0 written, 1 written, but something keeps the bot silent, 2 nothing was written.
     """
+    setup_logging("CRITICAL")  # what goes wrong is said in words
     console = Console(asks=not yes)
     if not add and (problem := unwritable(config_file)):
         fail(NOT_TRIED, f"nothing was written: {problem}")
@@ -78,6 +86,10 @@ def init(
         give_up(_NO_TERMINAL)
     if service and not has_command("service"):
         raise click.UsageError("--service: this release has no services")
+    if service and add:
+        raise click.UsageError(
+            "--service: not with --add; the service that runs the other bots runs the new one"
+        )
     try:
         make = _added if add else _made
         costs = make(console, config_file, given, check=check)
@@ -86,7 +98,7 @@ def init(
     except OSError as error:
         give_up(f"{config_file} cannot be written: {error.strerror}")
     console.say("", f"✓ {config_file} is written; secrets are in {config_file.stem}.secrets")
-    fine = serves = False
+    fine, serves = True, False
     try:
         ask = costs and console.agrees(ask_agent, _ASK, default=True)
         fine = not check or look_at(config_file, ask_agent=ask)
@@ -101,6 +113,7 @@ def _made(console: Console, config_file: Path, given: dict[str, Any], *, check: 
     """Write a new configuration; return whether a word of its agent may cost something. Raises `OSError`."""
     asked, agent = _given_bot(given), _given_agent(given)
     if console.asks:
+        asked = replace(asked, openclaw=asked.openclaw or usual_file())
         console.say(
             f"{config_file} is written when everything is answered; Ctrl-C ends without a trace.",
             "",
@@ -111,10 +124,27 @@ def _made(console: Console, config_file: Path, given: dict[str, Any], *, check: 
         console.say("", "THE AGENT")
     host = chosen_host(console, agent, config_file, check=check)
     token_file = secret_file(config_file, f"{bot.account}.token")
-    reference = {"source": "file", "id": token_file}
-    content = configuration(config_file, bot.api_url, {bot.account: reference}, host.block)
+    content = configuration(config_file, _channel(bot, token_file, host), host.block)
     write_configuration(config_file, content, {token_file: bot.token, **host.secrets})
     return host.costs
+
+
+def _channel(bot: Bot, token_file: str, host: Host) -> dict[str, Any]:
+    """Return the block ``channels.octo``.
+
+    It is laid over that of a gateway's file: there the bot may be off, since this program runs it, and others be on.
+    """
+    account: dict[str, Any] = {"botToken": {"source": "file", "id": token_file}}
+    if (file := host.block.get("openclawConfig")) is None:
+        return {"apiUrl": bot.api_url, "accounts": {bot.account: account}}
+    there = bots_in(Path(file))
+    name = next((each for each in there if each.lower() == bot.account.lower()), bot.account)
+    others = {each: {"enabled": False} for each, on in there.items() if on and each != name}
+    return {
+        "enabled": True,
+        "apiUrl": bot.api_url,
+        "accounts": {name: {"enabled": True, **account}, **others},
+    }
 
 
 def _added(console: Console, config_file: Path, given: dict[str, Any], *, check: bool) -> bool:
@@ -134,7 +164,7 @@ def _added(console: Console, config_file: Path, given: dict[str, Any], *, check:
 
 def _given_bot(given: dict[str, Any]) -> GivenBot:
     token = _secret("token", given["token_env"], given["token_file"])
-    return GivenBot(server=given["server"], token=token, account=given["account"])
+    return GivenBot(server=given["server"], token=token, account=given["account"], openclaw=given["openclaw"])
 
 
 def _given_agent(given: dict[str, Any]) -> GivenAgent:

@@ -6,12 +6,12 @@ from urllib.parse import urlsplit
 
 import click
 from msgspec import Struct
-from pydantic import TypeAdapter
+from pydantic import SecretStr, TypeAdapter
 
 from openclaw_channel_octo.cli.output import NOT_TRIED, fail, plain
 from openclaw_channel_octo.config.base import HttpBase
 
-__all__ = ["Console", "Unusable", "give_up", "http_address"]
+__all__ = ["Console", "Unusable", "give_up", "http_address", "one_word"]
 
 _LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -47,6 +47,14 @@ def http_address(text: str, example: str) -> str:
     except ValueError:  # pydantic's own is one
         raise Unusable(f"an address is like {example}, without user, query or fragment") from None
     return address
+
+
+def one_word(secret: SecretStr) -> SecretStr:
+    """Return a token or key if it can travel in a header, as the configuration wants it; else raise `Unusable`."""
+    text = secret.get_secret_value()
+    if not text or " " in text or not (text.isascii() and text.isprintable()):
+        raise Unusable("a token or key is one word of printable ASCII", about_secret=True)
+    return secret
 
 
 class Console(Struct, frozen=True):

@@ -35,15 +35,11 @@ async def models_at(base_url: str, key: SecretStr | None) -> Models:
     Raises:
         Unusable: it cannot be reached, or refuses the key.
     """
-    found: Models | None = None
-    for address in (base_url, f"{base_url}/v1"):
+    for address in (base_url, *(() if base_url.endswith("/v1") else (f"{base_url}/v1",))):
         names = await _asked(address, key)
         if names is not None:
             return Models(address, tuple(sorted(names)))
-        found = found or Models(base_url, ())
-        if base_url.endswith("/v1"):
-            break
-    return found or Models(base_url, ())
+    return Models(base_url, ())
 
 
 async def _asked(address: str, key: SecretStr | None) -> list[str] | None:
@@ -66,8 +62,7 @@ async def _asked(address: str, key: SecretStr | None) -> list[str] | None:
     except ValueError:
         return None
     rows = told.get("data") if isinstance(told, dict) else None
-    return (
-        [str(row["id"]) for row in rows if isinstance(row, dict) and "id" in row]
-        if isinstance(rows, list)
-        else None
-    )
+    if not isinstance(rows, list):
+        return None
+    names = [str(row["id"]) for row in rows if isinstance(row, dict) and "id" in row]
+    return [name for name in names if name.isprintable()]

@@ -27,12 +27,13 @@ Secrets = Mapping[str, SecretStr]
 def unwritable(file: Path) -> str:
     """Return why a configuration cannot be made at a path, empty where it can."""
     if os.path.lexists(file):
-        return f"{file} exists, and is never overwritten"
+        return f"{file} exists: name another with --config FILE, or add a bot to it with --add"
     folder = file.absolute().parent
     if not folder.is_dir():
         return f"there is no folder {folder}"
-    if not os.access(folder, os.W_OK | os.X_OK):
-        return f"nothing can be written into {folder}"
+    effective = os.access in os.supports_effective_ids
+    if not os.access(folder, os.W_OK | os.X_OK, effective_ids=effective):
+        return f"this user cannot write into {folder}"
     return ""
 
 
@@ -51,22 +52,15 @@ def secret_file(config_file: Path, name: str) -> str:
     )
 
 
-def configuration(
-    file: Path, api_url: str, tokens: Mapping[str, Any], host: Mapping[str, Any]
-) -> dict[str, Any]:
+def configuration(file: Path, channel: Mapping[str, Any], host: Mapping[str, Any]) -> dict[str, Any]:
     """Return the content of a configuration; its state folder lies beside it, so that both move together.
 
     Args:
         file: where it will be.
-        api_url: base of the bot API.
-        tokens: each bot's token, or where that is, by the bot's name.
+        channel: the block ``channels.octo``.
         host: the block ``host``, but for the state folder.
     """
-    accounts = {name: {"botToken": token} for name, token in tokens.items()}
-    return {
-        "channels": {"octo": {"apiUrl": api_url, "accounts": accounts}},
-        "host": {"stateDir": f"{file.stem}.state", **host},
-    }
+    return {"channels": {"octo": channel}, "host": {"stateDir": f"{file.stem}.state", **host}}
 
 
 def write_configuration(file: Path, content: Mapping[str, Any], secrets: Secrets) -> None:

@@ -2,7 +2,6 @@
 
 from urllib.parse import urlsplit
 
-from msgspec import Struct
 from pydantic import SecretStr
 
 from openclaw_channel_octo.cli.setup.console import Unusable, http_address
@@ -12,32 +11,18 @@ from openclaw_channel_octo.errors import (
     AuthError,
     BadAnswer,
     BadRequest,
-    ConfigError,
     NotFound,
     PermissionDenied,
 )
 from openclaw_channel_octo.rest.client import BotApi
-from openclaw_channel_octo.rest.network import checked_token
 
-__all__ = ["Accepted", "accepted", "addresses"]
+__all__ = ["accepted", "addresses"]
 
 ANSWER_WITHIN_S = 10.0
 """How long a server has to answer at one address."""
 
 _API = "/api"
 _EXAMPLE = "https://octo.example.com/api"
-
-
-class Accepted(Struct, frozen=True):
-    """A server that takes the token.
-
-    Attributes:
-        api_url: the address that answered, which may be another than the one that was given.
-        groups: in how many groups the bot is; ``None`` for an App Bot, which is in none.
-    """
-
-    api_url: str
-    groups: int | None
 
 
 def addresses(given: str) -> list[str]:
@@ -56,8 +41,8 @@ def addresses(given: str) -> list[str]:
     return list(dict.fromkeys((base, other, root + _API, root)))
 
 
-async def accepted(given: str, token: SecretStr) -> Accepted:
-    """Return what the server at an address says to a token.
+async def accepted(given: str, token: SecretStr) -> str:
+    """Return the address of the bot API that takes a token, which may be another than the given one.
 
     The groups of the bot are asked for: that changes nothing, and kicks no connection (octo-bot-api §2.1).
 
@@ -68,25 +53,23 @@ async def accepted(given: str, token: SecretStr) -> Accepted:
     Raises:
         Unusable: there is no such server, or it refuses the token.
     """
-    try:
-        checked_token(token)
-    except ConfigError as error:
-        raise Unusable(str(error), about_secret=True) from None
     tried = addresses(given)
     first: ApiError | None = None
     for address in tried:
         try:
-            return await _asked(address, token)
+            await _ask(address, token)
         except (NotFound, BadAnswer, BadRequest) as error:  # no bot API at this path: perhaps at another
             first = first or error
+        else:
+            return address
     raise Unusable(f"there is no bot API at {', '.join(tried)} ({first}): check the server's address")
 
 
-async def _asked(address: str, token: SecretStr) -> Accepted:
+async def _ask(address: str, token: SecretStr) -> None:
     clock = SystemClock()
     try:
-        async with BotApi(base_url=address, token=token, clock=clock, timeout_s=ANSWER_WITHIN_S) as api:
-            groups = await within(clock, ANSWER_WITHIN_S, api.groups())
+        async with BotApi(base_url=address, token=token, clock=clock) as api:
+            await within(clock, ANSWER_WITHIN_S, api.groups())
     except TimeoutError:
         raise Unusable(f"{address} does not answer within {ANSWER_WITHIN_S:g} s: check the address") from None
     except AuthError as refusal:
@@ -100,4 +83,3 @@ async def _asked(address: str, token: SecretStr) -> Accepted:
         raise
     except ApiError as problem:
         raise Unusable(problem.detail) from None
-    return Accepted(address, None if token.get_secret_value().startswith("app_") else len(groups))
