@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+SITE_STAMP := $(VENV)/.site
 
-.PHONY: demo test test-gateway lint types unit golden docs chaos fuzz attack bench container audit sbom clean
+.PHONY: demo test test-gateway lint types unit golden docs site chaos fuzz attack bench container audit sbom package lowest clean
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed; call: make PYTHON=python3.11 ...")'
@@ -12,6 +13,10 @@ $(STAMP): pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	touch $(STAMP)
+
+$(SITE_STAMP): $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[docs]'
+	touch $(SITE_STAMP)
 
 demo: $(STAMP)
 	$(BIN)/openclaw-octo demo
@@ -30,9 +35,14 @@ types: $(STAMP)
 unit: $(STAMP)
 	$(BIN)/pytest
 
-# what is generated in docs/ written anew, the picture too where there is a Chromium; read the difference
+# what is generated in docs/ written anew, the picture too where there is a Chromium, and the site built of it; read the difference
 docs: $(STAMP)
 	OCTO_DOCS=write $(BIN)/pytest tests/docs tests/cli/test_playground_browser.py
+	$(MAKE) site
+
+# the documentation site, into site/; a link or an anchor that leads nowhere is an error
+site: $(SITE_STAMP)
+	$(BIN)/zensical build --strict --clean
 
 # what agents get to read, written anew into tests/golden; read the difference before you commit it
 golden: $(STAMP)
@@ -71,5 +81,13 @@ audit: $(STAMP)
 sbom: $(STAMP)
 	$(BIN)/python -m tests.supply sbom
 
+# sdist and wheel into dist/, checked; the wheel installed and its demo run with every Python from 3.11 on that is here
+package: $(STAMP)
+	$(BIN)/python -m tests.supply package
+
+# some tests with the oldest versions of the dependencies that pyproject.toml allows
+lowest: $(STAMP)
+	$(BIN)/python -m tests.supply lowest
+
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) site .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

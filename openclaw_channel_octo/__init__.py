@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from openclaw_channel_octo.host.base import AgentHost, Turn, TurnEvent
     from openclaw_channel_octo.runtime.channel import OctoChannel
 
-__version__ = "0.1.0"
+__version__ = "1.0.0"
 
 _HOMES = {
     "AgentHost": "openclaw_channel_octo.host.base",

@@ -7,6 +7,7 @@ from importlib import import_module
 import click
 
 from openclaw_channel_octo import __version__
+from openclaw_channel_octo.cli.examples import with_examples
 
 __all__ = ["main"]
 
@@ -19,7 +20,7 @@ _COMMANDS = {
     "double": ("playground.command", "Serve a stand-in for an Octo server."),
     "replay": ("captures", "Run recordings through the receive path."),
     "capture": ("captures", "Show, check and clean recordings."),
-    "config": ("config", "Check a configuration, print its JSON Schema."),
+    "config": ("config", "Check a configuration."),
     "status": ("operate.status", "Show what each bot is doing now."),
     "reload": ("operate.reload", "Have running bots read their configuration again."),
     "journal": ("operate.journal", "Look up what became of messages."),
@@ -51,8 +52,7 @@ class LazyGroup(click.Group):
         if cmd_name not in _COMMANDS:
             return self._brought(ctx).get(cmd_name)
         module = import_module(f"openclaw_channel_octo.cli.{_COMMANDS[cmd_name][0]}")
-        command: click.Command = getattr(module, cmd_name)
-        return command
+        return with_examples(cmd_name, getattr(module, cmd_name))
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list of commands, without loading our own."""

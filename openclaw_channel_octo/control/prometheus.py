@@ -1,4 +1,4 @@
-"""Counts of the bots and the state of the channel for Prometheus; needs the extra ``metrics`` (docs/operations.md)."""
+"""Counts of the bots and the state of the channel for Prometheus; needs the extra ``metrics`` (docs/metrics.md)."""
 
 from collections.abc import Callable, Iterator
 
@@ -16,16 +16,16 @@ BUCKETS_S = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
 """From a typing sign on a good day to the default budget of a turn."""
 
 _COUNTERS = {
-    "messages": ("Messages received, by what the gate said", "decision"),
+    "messages": ("Messages received or fetched, by what the gate said", "decision"),
     "turns": ("Turns, by how they ended", "status"),
     "announcements": ("Restarts of failed sessions people were told of",),
-    "rest_calls": ("Attempts at calls of the bot API", "call", "outcome"),
+    "rest_calls": ("Attempts at calls of the bot API, by ok or the error's name", "call", "outcome"),
 }
 """Help text and labels besides the account."""
 
 _HISTOGRAMS = {
-    "receive_to_typing": "From a message to the typing sign",
-    "receive_to_reply": "From a message to the first message of its answer, or to its notice",
+    "receive_to_typing": "From a message's arrival to the first typing sign",
+    "receive_to_reply": "From a message's arrival to the first message of its answer, or to its notice",
 }
 
 
@@ -76,7 +76,7 @@ class _State(Collector):
         status = self._status()
         running = [run.account_id for run in status.turns.values()]
         waiting = list(status.lanes.values())
-        text = "1 for the state a bot's connection is in"
+        text = "1 for the state a bot's connection is in, no-token where its token could not be read"
         states = GaugeMetricFamily("octo_connection_state", text, labels=("account", "state"))
         turns = GaugeMetricFamily("octo_turns_running", "Turns under way", labels=("account",))
         for name, bot in status.bots.items():

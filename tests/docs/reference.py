@@ -2,15 +2,17 @@
 
 import ast
 import inspect
+import json
 import re
 import textwrap
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import click
 
-__all__ = ["commands", "hooks", "types"]
+__all__ = ["commands", "decisions", "functions", "hooks", "types"]
 
 _SECTION = re.compile(r"(Args|Attributes|Returns|Raises):")
 _WORDS = {"Args": "Takes", "Attributes": "Has", "Returns": "Returns", "Raises": "Raises"}
@@ -25,6 +27,20 @@ def hooks(module: ModuleType) -> str:
 def types(*given: type) -> str:
     """Return classes with what they hold and do."""
     return "\n".join(line for each in given for line in _type(each))
+
+
+def functions(*given: Callable[..., Any]) -> str:
+    """Return functions with their signatures."""
+    return "\n".join(line for each in given for line in _hook(each))
+
+
+def decisions(folder: Path) -> str:
+    """Return a table of the decisions in a folder, by their numbers."""
+    found = sorted(folder.glob("[0-9]*.md"))
+    heads = ((path, path.read_text().partition("\n")[0].removeprefix("# ")) for path in found)
+    return "\n".join(
+        ["| | |", "|---|---|", *(f"| {path.name[:4]} | [{head}]({path.name}) |" for path, head in heads), ""]
+    )
 
 
 def commands(group: click.Group, name: str) -> str:
@@ -52,9 +68,27 @@ def _type(each: type) -> Iterator[str]:
 
 
 def _code(function: Callable[..., Any], word: str) -> list[str]:
-    signature = str(inspect.signature(function)).replace("'", "")
+    parameters = inspect.signature(function)
+    shown = [each.replace(default=_default_of(each)) for each in parameters.parameters.values()]
+    signature = str(parameters.replace(parameters=shown)).replace("'", "")
     signature = re.sub(r"\b(?:[a-z_]+\.)+([A-Z])", r"\1", signature)
     return ["```python", f"{word}{function.__name__}{signature}", "```", ""]
+
+
+def _default_of(parameter: inspect.Parameter) -> Any:
+    """Return a parameter's default as it is shown: nothing of an environment, which is that of who writes the page."""
+    default = parameter.default
+    if isinstance(default, str):
+        return _Shown(json.dumps(default))
+    plain = default is inspect.Parameter.empty or isinstance(default, int | float | tuple | None)
+    return default if plain else _Shown("...")
+
+
+class _Shown(str):
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return str(self)
 
 
 def _attributes(each: type) -> Iterator[tuple[str, str]]:
@@ -93,6 +127,8 @@ def _commands(command: click.Command, context: click.Context, depth: int) -> Ite
         if isinstance(parameter, click.Option):
             yield f"- `{_option(parameter)}`: {parameter.help}{_default(parameter)}"
     yield ""
+    if command.epilog:
+        yield from (f"Example: `{command.epilog.splitlines()[-1].strip()}`", "")
     if isinstance(command, click.Group):
         for name in command.list_commands(context):
             if child := command.get_command(context, name):

@@ -6,10 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from openclaw_channel_octo import hookspecs
+from openclaw_channel_octo import OctoChannel, hookspecs
 from openclaw_channel_octo.cli.app import main
+from openclaw_channel_octo.config.load import load_config, parse_config, parse_host
 from openclaw_channel_octo.host import base
-from tests.docs.reference import commands, hooks, types
+from openclaw_channel_octo.runtime.channel import ChannelStatus
+from openclaw_channel_octo.testing import FakeGateway, ManualClock, OctoDouble, ScriptedHost
+from tests.docs.reference import commands, decisions, functions, hooks, types
+from tests.docs.settings import metrics, settings
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -28,6 +32,12 @@ PARTS = {
         *(base.Final, base.Failed, base.Skipped),
     ),
     ("commands.md", "commands"): lambda: commands(main, "openclaw-octo"),
+    ("python.md", "channel"): lambda: types(OctoChannel, ChannelStatus),
+    ("python.md", "configuration"): lambda: functions(load_config, parse_config, parse_host),
+    ("python.md", "doubles"): lambda: types(OctoDouble, FakeGateway, ScriptedHost, ManualClock),
+    ("decisions/index.md", "decisions"): lambda: decisions(DOCS / "decisions"),
+    ("settings.md", "settings"): settings,
+    ("metrics.md", "metrics"): metrics,
 }
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from openclaw_channel_octo.config.channel import _WITHOUT_EFFECT
 from openclaw_channel_octo.config.load import load_config
 from tests.runtime.asking import Asked
 from tests.runtime.rig import BEN, Rig
@@ -43,6 +44,23 @@ def test_every_link_in_a_document_leads_somewhere(path: Path) -> None:
         target = (path.parent / name).resolve() if name else path
         assert target.exists(), link
         assert not anchor or anchor in anchors(target), link
+
+
+def test_every_file_that_contributing_names_exists() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text().replace("NNNN-short-title", "0001-clock-is-a-leaf")
+    named = set(re.findall(r"`((?:[\w.-]+/)*[\w-]+(?:/|\.(?:py|md|toml|yml)))`", text))
+    places = (ROOT, ROOT / "openclaw_channel_octo")
+    assert {name for name in named if not any((place / name).exists() for place in places)} <= {
+        "dist/",
+        "site/",
+    }
+    assert len(named) > 10
+
+
+def test_every_setting_without_effect_is_in_the_migration_guide() -> None:
+    text = (ROOT / "docs" / "migration.md").read_text()
+    _, _, told = text.partition("These have no effect here")
+    assert set(re.findall(r"`(\w+)`", told.partition("The features")[0])) == _WITHOUT_EFFECT
 
 
 async def test_the_outbound_example_reads_and_calls_somebody(city: Rig, asked: Asked) -> None:

@@ -1,7 +1,7 @@
-"""What the wheel brings along: ``python -m tests.supply audit`` and ``… sbom`` (``make audit``, ``make sbom``).
+"""What users install: ``python -m tests.supply`` with ``package``, ``lowest``, ``audit`` or ``sbom`` (`make` has each).
 
-Both build the wheel and install it with its extras, and nothing else, into an environment of their own. Exit codes of
-``audit``: 0 nothing known, 1 known vulnerabilities, 3 the database could not be asked about everything.
+The last two build the wheel and install it with its extras, and nothing else, into an environment of their own. Exit
+codes of ``audit``: 0 nothing known, 1 known vulnerabilities, 3 the database could not be asked about everything.
 """
 
 import json
@@ -11,12 +11,11 @@ import venv
 from pathlib import Path
 from typing import Any
 
+from tests.supply.tools import CACHE, DIST, ROOT, run, tool
+from tests.supply.trying import lowest, package
+
 __all__ = ["verdict"]
 
-ROOT = Path(__file__).parents[2]
-DIST = ROOT / "dist"
-CACHE = ROOT / ".cache" / "supply"
-TOOLS = ("cyclonedx-bom>=7", "pip-audit>=2.9")
 OWN = "openclaw-channel-octo"
 """Nothing asks a database about the wheel itself, which may not be published."""
 
@@ -103,20 +102,5 @@ def wheel() -> Path:
     return max(DIST.glob("openclaw_channel_octo-*.whl"), key=lambda each: each.stat().st_mtime)
 
 
-def tool(name: str) -> str:
-    """Return the path of a tool, installed apart from what it looks at."""
-    folder = CACHE / "tools"
-    if not (folder / "bin" / name).exists():
-        venv.create(folder, clear=True)
-        python = str(folder / "bin" / "python")
-        run(sys.executable, "-m", "pip", "--python", python, "install", "--quiet", *TOOLS)
-    return str(folder / "bin" / name)
-
-
-def run(*command: str) -> subprocess.CompletedProcess[str]:
-    """Run a program that has to succeed."""
-    return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-
-
 if __name__ == "__main__":
-    sys.exit({"audit": audit, "sbom": sbom}[sys.argv[1]]())
+    sys.exit({"audit": audit, "lowest": lowest, "package": package, "sbom": sbom}[sys.argv[1]]())
