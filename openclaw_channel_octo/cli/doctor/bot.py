@@ -25,7 +25,7 @@ from openclaw_channel_octo.runtime.connection.lease import FileLease, lease_fold
 from openclaw_channel_octo.runtime.connection.transport import Transport, open_websocket
 from openclaw_channel_octo.wire.client import ClientConnection, Credentials
 from openclaw_channel_octo.wire.crypto import KeyPair
-from openclaw_channel_octo.wire.events import Connected, Kicked, Rejected
+from openclaw_channel_octo.wire.events import Connected, Kicked, Rejected, reason_words
 from openclaw_channel_octo.wire.packets import ReasonCode
 
 __all__ = ["check_bot"]
@@ -41,8 +41,6 @@ _LOOK_AT_LOG = "the IM server's own log says why; try again later"
 _OTHER_NODE = (
     "the socket's address leads to a node that does not have this bot: set wsUrl, or ask who runs the server"
 )
-
-_REASONS: Mapping[int, str] = {code.value: code.name.lower().replace("_", " ") for code in ReasonCode}
 
 _ADVICE: Mapping[int, str] = {
     ReasonCode.AUTH_FAILED: "another program registered this bot meanwhile, or the server lost its tokens: run doctor "
@@ -209,7 +207,7 @@ async def _handshake(registration: Registration, transport: Transport) -> list[F
     if isinstance(first, Kicked):
         advice = "somebody registers or connects this bot at the same time: stop the other program"
         return [error("login", "the connection was kicked before the login was through", advice)]
-    words = f"the IM server refuses the bot: reason {first.reason}, {_REASONS.get(first.reason, 'unknown')}"
+    words = f"the IM server refuses the bot: {reason_words(first.reason)}"
     return [error("login", words, _ADVICE.get(first.reason, _LOOK_AT_LOG))]
 
 
