@@ -20,6 +20,8 @@ from openclaw_channel_octo.cli.run.start import (
     meter_for,
     metrics_served,
     once_there_is_room,
+    what_is_left,
+    what_runs,
 )
 from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.config.load import select_accounts
@@ -122,10 +124,12 @@ def run(  # noqa: PLR0913  # its options
     tap = partial(record, record_to) if record_to else None
     claim_descriptors(loaded.config.host, bots)
     try:
-        sys.exit(asyncio.run(_serve(loaded.config, bots, tap, meter)))
+        code = asyncio.run(_serve(loaded.config, bots, tap, meter))
     except OctoError as error:
         _say(logging.ERROR, f"cannot start: {error}", as_json=as_json)
         sys.exit(NOT_TRIED)
+    _log.info("stopped: %s", what_is_left(loaded.config.host.state_dir, drained=code == 0))
+    sys.exit(code)
 
 
 def _say(level: int, text: str, *, as_json: bool) -> None:
@@ -156,9 +160,10 @@ async def _serve(
         started.push_async_exit(await once_there_is_room(partial(_begun, config, host), SystemClock()))
         started.push_async_callback(channel.stop, 0)
         await started.enter_async_context(controlled(config, channel))
-        await started.enter_async_context(metrics_served(config.metrics, meter, channel.status))
+        metrics = await started.enter_async_context(metrics_served(config.metrics, meter, channel.status))
         for bot in (each for each in bots if not each.token_problem):
             await channel.start(bot.account_id, host)
+        _log.info("started: %s", what_runs(config, bots, metrics))
 
     with _stop_signals() as signals:
         async with AsyncExitStack() as started:

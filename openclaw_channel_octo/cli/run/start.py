@@ -7,6 +7,7 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
@@ -19,8 +20,10 @@ from openclaw_channel_octo.config.model import (
     MetricsConfig,
     OctoConfig,
 )
-from openclaw_channel_octo.errors import ConfigError, HostError
+from openclaw_channel_octo.errors import ConfigError, HostError, StoreError
 from openclaw_channel_octo.runtime.channel import ChannelStatus
+from openclaw_channel_octo.store.admin import JournalAdmin
+from openclaw_channel_octo.store.states import OPEN
 
 if TYPE_CHECKING:
     from openclaw_channel_octo.control.prometheus import PrometheusMeter
@@ -32,6 +35,8 @@ __all__ = [
     "metrics_served",
     "not_installed",
     "once_there_is_room",
+    "what_is_left",
+    "what_runs",
 ]
 
 _log = logging.getLogger(__name__)
@@ -168,8 +173,12 @@ def not_installed(config: OctoConfig) -> tuple[str, ...]:
 @asynccontextmanager
 async def metrics_served(
     config: MetricsConfig | None, meter: "PrometheusMeter | None", status: Callable[[], ChannelStatus]
-) -> AsyncIterator[None]:
-    """Serve the metrics meanwhile; the bots run without them where their address cannot be had."""
+) -> AsyncIterator[str]:
+    """Serve the metrics meanwhile, and yield their address, empty where there are none.
+
+    The bots run without them where their address cannot be had.
+    """
+    where = ""
     async with AsyncExitStack() as served:
         if config is not None and meter is not None:
             meter.watch(status)
@@ -179,5 +188,41 @@ async def metrics_served(
                 _log.error("no metrics: %s cannot be listened on (%s)", config.listen, error.strerror)
             else:
                 served.push_async_callback(server.close)
-                _log.info("metrics at http://%s:%d/metrics", config.host, server.port)
-        yield
+                where = f"http://{config.host}:{server.port}/metrics"
+                _log.info("metrics at %s", where)
+        yield where
+
+
+def what_runs(config: OctoConfig, bots: Sequence[BotConfig], metrics: str) -> str:
+    """Return what a start has led to, in a line for the operator.
+
+    Args:
+        config: the configuration.
+        bots: those that were to be started; one whose token cannot be read was not.
+        metrics: where the metrics are, empty for nowhere.
+    """
+    names = [bot.account_id for bot in bots if not bot.token_problem]
+    number = str(len(names)) if len(names) == len(bots) else f"{len(names)} of {len(bots)}"
+    match config.host:
+        case GatewayHostConfig(url=url):
+            host = f"the gateway at {url.partition('?')[0]}"
+        case EmbeddedHostConfig(agent=agent):
+            host = f"the embedded host, {agent.kind} agent"
+    told = f"{number} bot{'' if number == '1' else 's'} ({', '.join(names)}) on {host}; state folder"
+    return f"{told} {config.host.state_dir}; {f'metrics at {metrics}' if metrics else 'no metrics'}"
+
+
+def what_is_left(state_dir: Path, *, drained: bool) -> str:
+    """Return what a stop leaves behind, in a line for the operator.
+
+    Args:
+        state_dir: the state folder, whose journal is closed by now.
+        drained: whether every turn came to its own end.
+    """
+    turns = "every turn came to its end" if drained else "turns were cut short"
+    try:
+        counts = JournalAdmin(state_dir / "octo.sqlite").counts()
+    except StoreError:  # none was begun, or it is broken, which was told already
+        return turns
+    waiting = sum(counts.get(state, 0) for state in OPEN)
+    return f"{turns}; messages that wait for the next start: {waiting}"
