@@ -111,13 +111,16 @@ def with_files(command: str, config_file: Path | None, openclaw: Path | None) ->
     return f"openclaw-octo {command}{''.join(files) or ' --config octo.json'}"
 
 
-def load_named(config_file: Path | None, openclaw: Path | None, accounts: Sequence[str] = ()) -> Loaded:
+def load_named(
+    config_file: Path | None, openclaw: Path | None, accounts: Sequence[str] = (), *, patient: bool = False
+) -> Loaded:
     """Return the configuration in the files somebody named.
 
     Args:
         config_file: ours.
         openclaw: a gateway's.
         accounts: the only accounts to look at; none for all.
+        patient: whether secrets that cannot be read now are no mistakes, see `load_config`.
 
     Raises:
         click.UsageError: neither was named.
@@ -127,4 +130,4 @@ def load_named(config_file: Path | None, openclaw: Path | None, accounts: Sequen
         raise click.UsageError(
             "name a configuration: --config octo.json, or --openclaw openclaw.json, or both"
         )
-    return load_config(config_file, openclaw=openclaw, accounts=accounts)
+    return load_config(config_file, openclaw=openclaw, accounts=accounts, patient=patient)

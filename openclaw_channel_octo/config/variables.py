@@ -213,7 +213,7 @@ def _dotenv(file: Path, findings: Findings, *, private: bool = False) -> dict[st
         return {}
     found = dict(_entries(text.replace("\r\n", "\n").replace("\r", "\n")))
     if private and is_open_to_others(mode) and any(map(looks_secret, found)):
-        findings.warn("", f"other users can read {file}: chmod 600 it")
+        findings.open_file("", file)
     return found
 
 

@@ -203,11 +203,10 @@ def what_runs(config: OctoConfig, bots: Sequence[BotConfig], metrics: str) -> st
     """
     names = [bot.account_id for bot in bots if not bot.token_problem]
     number = str(len(names)) if len(names) == len(bots) else f"{len(names)} of {len(bots)}"
-    match config.host:
-        case GatewayHostConfig(url=url):
-            host = f"the gateway at {url.partition('?')[0]}"
-        case EmbeddedHostConfig(agent=agent):
-            host = f"the embedded host, {agent.kind} agent"
+    if isinstance(config.host, GatewayHostConfig):
+        host = f"the gateway at {config.host.url.partition('?')[0]}"
+    else:
+        host = f"the embedded host, {config.host.agent.kind} agent"
     told = f"{number} bot{'' if number == '1' else 's'} ({', '.join(names)}) on {host}; state folder"
     return f"{told} {config.host.state_dir}; {f'metrics at {metrics}' if metrics else 'no metrics'}"
 
