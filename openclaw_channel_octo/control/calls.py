@@ -31,6 +31,7 @@ def register_calls(server: ControlServer, channel: OctoChannel, host_kind: str) 
     server.register("status", partial(_status, channel, host_kind))
     server.register("session.show", partial(_show, channel))
     server.register("session.repair", partial(_repair, channel))
+    server.register("group.names", partial(_group_names, channel))
     server.register("pairing.tell", partial(_tell_paired, channel))
     for name, call in AGENT_CALLS.items():
         server.register(f"message.{name}", partial(_for_agent, channel, call))
@@ -38,6 +39,10 @@ def register_calls(server: ControlServer, channel: OctoChannel, host_kind: str) 
 
 async def _status(channel: OctoChannel, host_kind: str, _: Mapping[str, Any]) -> Mapping[str, Any]:
     return {"pid": os.getpid(), "version": __version__, "host": host_kind, **to_builtins(channel.status())}
+
+
+async def _group_names(channel: OctoChannel, params: Mapping[str, Any]) -> Mapping[str, str]:
+    return channel.group_names(_text(params, "account"))
 
 
 async def _show(channel: OctoChannel, params: Mapping[str, Any]) -> Any:

@@ -1,4 +1,7 @@
-"""The channel as a host sees it: start bots, stop them, ask how they are."""
+"""The channel as a host sees it: start bots, stop them, ask how they are.
+
+Over 350 lines: one class, whose methods are what hosts and the control socket call.
+"""
 
 import asyncio
 import logging
@@ -263,6 +266,11 @@ class OctoChannel:
                 for key, since_ms in bot.outbound.outbox.sender.unsent.items()
             },
         )
+
+    def group_names(self, account_id: str) -> Mapping[str, str]:
+        """Return the names of a bot's groups by their id, as far as they are known; none of a bot that does not run."""
+        bot = self._bots.get(account_id)
+        return bot.outbound.directory.groups.names if bot and bot.outbound else {}
 
     async def look(self, session_key: str) -> SessionView:
         """Return what the next message of a session will meet. Raises `HostError`, also where no bot was started."""
