@@ -1,14 +1,17 @@
 """The doctor away from the service, beside running bots, and while servers hang; and its repairs."""
 
+import asyncio
 import json
 import os
 import stat
+from asyncio.subprocess import PIPE
 
 import pytest
 
 from openclaw_channel_octo.testing.octo.faults import Hang
 from tests.cli.asking import controlled
 from tests.cli.examining import AGENT, KEY, NOBODY, examined
+from tests.programs import PROGRAM, write
 from tests.runtime.rig import OTHER_TOKEN, TOKEN, Rig
 
 pytestmark = pytest.mark.usefixtures("quick", "unknown_names")
@@ -138,6 +141,26 @@ async def test_what_can_be_put_right_is_shown_and_done_only_with_a_yes(rig: Rig,
         assert told[5:] == ["nothing was changed: --fix --yes does it"]
         assert modes(rig) == before
         assert rig.session()["status"] == "failed"
+
+
+@pytest.mark.parametrize(("answer", "last"), [("y", "done: "), ("n", "nothing was changed")])
+async def test_at_a_terminal_it_asks(rig: Rig, answer: str, last: str) -> None:
+    rig.state_dir.mkdir(mode=0o755)
+    file = write(rig.state_dir.parent, rig.config(agent=AGENT))
+    ours, theirs = os.openpty()
+    os.write(ours, f"{answer}\n".encode())
+    process = await asyncio.create_subprocess_exec(
+        *(PROGRAM, "doctor", "--fix", "--no-register", "--config", file),
+        stdin=theirs,
+        stdout=PIPE,
+        stderr=PIPE,
+    )
+    _, told = await process.communicate()
+    os.close(ours)
+    os.close(theirs)
+
+    assert f"Do it? [y/N]: {last}" in told.decode().replace("\n", "")
+    assert stat.S_IMODE(rig.state_dir.stat().st_mode) == (0o700 if answer == "y" else 0o755)
 
 
 async def test_a_file_that_a_service_reads_through_its_group_is_left_alone(rig: Rig) -> None:
