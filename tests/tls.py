@@ -13,18 +13,24 @@ from cryptography.x509.oid import NameOID
 __all__ = ["self_signed"]
 
 
-def self_signed(folder: Path) -> ssl.SSLContext:
-    """Return what a server on the loopback address needs for TLS with a certificate it has made itself."""
+def self_signed(folder: Path, *, address: str = "127.0.0.1", days: int = 1) -> ssl.SSLContext:
+    """Return what a server on the loopback address needs for TLS with a certificate it has made itself.
+
+    The certificate lies in ``server.pem`` of the folder, for those who are to trust it.
+
+    Args:
+        folder: where it lies.
+        address: the IP address the certificate is for.
+        days: how long it is good from now on; negative where it is so no more.
+    """
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "octo.test")])
     now = datetime.now(UTC)
     made = (
         x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))]), critical=False
-        )
+        .not_valid_before(now - timedelta(days=10))
+        .not_valid_after(now + timedelta(days=days))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(IPv4Address(address))]), critical=False)
         .sign(key, hashes.SHA256())
     )
     file = folder / "server.pem"

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import NoReturn
 
-__all__ = ["main"]
+__all__ = ["INTERRUPTED", "main"]
 
-_INTERRUPTED = 130
+INTERRUPTED = 130
 """What a shell makes of a program that SIGINT ended."""
 
 _NOT_WRITTEN = 2
@@ -26,7 +26,7 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
 
         commands(args)
     except KeyboardInterrupt:
-        _end(_INTERRUPTED, "interrupted")
+        _end(INTERRUPTED, "interrupted")
     except OSError as error:
         if error.errno not in _OUTPUT_FAILS or error.filename is not None:
             raise

@@ -3,10 +3,12 @@
 import io
 import sys
 from importlib import import_module
+from typing import Any
 
 import click
 
 from openclaw_channel_octo import __version__
+from openclaw_channel_octo.cli import INTERRUPTED
 from openclaw_channel_octo.cli.examples import with_examples
 
 __all__ = ["main"]
@@ -42,6 +44,16 @@ class LazyGroup(click.Group):
     """
 
     _others: dict[str, click.Command] | None = None
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Carry out the command that was asked for; Ctrl-C while it is loaded or works is one line."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            if ctx.parent is not None:
+                raise  # a host's own command line knows what to do
+            click.echo("openclaw-octo: interrupted", err=True)
+            ctx.exit(INTERRUPTED)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of all commands, the group's own first."""

@@ -22,6 +22,7 @@ __all__ = [
     "LIMIT_OPTION",
     "OPENCLAW_OPTION",
     "STORE_OPTION",
+    "gateway_check",
     "load_named",
     "store_folder",
     "with_files",
@@ -30,6 +31,7 @@ __all__ = [
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 _FOLDER = f"{__name__}.folder"
+_NAMED = f"{__name__}.file"
 _FILE = click.Path(path_type=Path, readable=False)  # said by who reads it, in its own form
 
 CONFIG_OPTION = click.option(
@@ -64,6 +66,7 @@ def _configured(ctx: click.Context, _param: click.Parameter, file: Path | None) 
     """Note the state folder that a configuration names."""
     if file is None or ctx.resilient_parsing:
         return
+    ctx.meta[_NAMED] = file
     try:
         ctx.meta[_FOLDER] = state_dir_in(file)
     except ConfigError as error:
@@ -111,13 +114,22 @@ def with_files(command: str, config_file: Path | None, openclaw: Path | None) ->
     return f"openclaw-octo {command}{''.join(files) or ' --config octo.json'}"
 
 
-def load_named(config_file: Path | None, openclaw: Path | None, accounts: Sequence[str] = ()) -> Loaded:
+def gateway_check() -> str:
+    """Return the command that tells of a gateway, with the configuration that the command in hand was given."""
+    ctx = click.get_current_context(silent=True)
+    return with_files("gateway check", ctx.meta.get(_NAMED) if ctx else None, None)
+
+
+def load_named(
+    config_file: Path | None, openclaw: Path | None, accounts: Sequence[str] = (), *, patient: bool = False
+) -> Loaded:
     """Return the configuration in the files somebody named.
 
     Args:
         config_file: ours.
         openclaw: a gateway's.
         accounts: the only accounts to look at; none for all.
+        patient: whether secrets that cannot be read now are no mistakes, see `load_config`.
 
     Raises:
         click.UsageError: neither was named.
@@ -127,4 +139,4 @@ def load_named(config_file: Path | None, openclaw: Path | None, accounts: Sequen
         raise click.UsageError(
             "name a configuration: --config octo.json, or --openclaw openclaw.json, or both"
         )
-    return load_config(config_file, openclaw=openclaw, accounts=accounts)
+    return load_config(config_file, openclaw=openclaw, accounts=accounts, patient=patient)

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any, TypeGuard, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -33,9 +34,18 @@ def join(path: str, *keys: object) -> str:
 
 
 class Findings:
-    """Collects problems and warnings, each one line that begins with the path it is about."""
+    """Collects problems and warnings, each one line that begins with the path it is about.
 
-    def __init__(self) -> None:
+    Args:
+        patient: whether a secret that cannot be read now is no mistake: it is told in ``unread``.
+
+    Files with secrets that other users can read are listed in ``open_files``.
+    """
+
+    def __init__(self, *, patient: bool = False) -> None:
+        self.patient = patient
+        self.unread: list[str] = []
+        self.open_files: list[Path] = []
         self.problems: list[str] = []
         self.warnings: list[str] = []
         self.causes: list[str] = []
@@ -45,6 +55,18 @@ class Findings:
         """Record a mistake at ``path``, unless it follows from another; the configuration cannot be used."""
         if not any(not up or path == up or path.startswith(f"{up}.") for up in self._excused):
             self.problems.append(sentence(path, text))
+
+    def unreadable(self, path: str, text: str) -> None:
+        """Record a secret that cannot be read now: a mistake, unless these findings are patient."""
+        if self.patient:
+            self.unread.append(sentence(path, text))
+        else:
+            self.problem(path, text)
+
+    def open_file(self, path: str, file: Path) -> None:
+        """Record that other users can read a file with secrets."""
+        self.open_files.append(file)
+        self.warn(path, f"other users can read {file}: chmod 600 it")
 
     def explain(self, path: str, text: str) -> None:
         """Record a mistake at ``path`` from which all others there and below follow."""

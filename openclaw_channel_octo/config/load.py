@@ -51,17 +51,22 @@ class Loaded(Struct, frozen=True, kw_only=True):
     Attributes:
         config: the configuration.
         warnings: what the operator should know, one sentence each, none of them holding a secret.
-        unreadable: why the tokens of some accounts that are on cannot be read now; another account's can.
+        unreadable: why the tokens of some accounts that are on cannot be read now; another account's can, unless the
+            loading was patient.
+        unread: why secrets of the host cannot be read now, where the loading was patient.
+        open_files: files with secrets of ours that other users can read.
         causes: those of the warnings that may be why.
     """
 
     config: OctoConfig
     warnings: tuple[str, ...]
     unreadable: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
+    open_files: tuple[Path, ...] = ()
     causes: tuple[str, ...] = ()
 
 
-def load_config(
+def load_config(  # noqa: PLR0913  # what to read, and how much of it is needed
     path: Path | None,
     *,
     openclaw: Path | None = None,
@@ -69,6 +74,7 @@ def load_config(
     run_programs: bool = True,
     accounts: Collection[str] = (),
     connecting: bool = True,
+    patient: bool = False,
 ) -> Loaded:
     """Return the configuration in the file ``path``, secrets fetched.
 
@@ -80,12 +86,14 @@ def load_config(
         accounts: the only accounts that are looked at, in any case; none for all.
         connecting: false where no bot connects to its server: tokens stay empty and addresses the default, whatever
             they need.
+        patient: whether secrets that cannot be read now stay empty and are told of, instead of being mistakes; for
+            looking around, not for running bots.
 
     Raises:
         UnreadableConfigError: the file cannot be read or is not JSON.
         ConfigError: something in it is wrong, or no account that is on can be used; holds every mistake.
     """
-    findings = Findings()
+    findings = Findings(patient=patient)
     base = Path.cwd() if path is None else path.absolute().parent
     variables = env if path is None else beside_file(base, env, findings)
     raw: Any = {}
@@ -200,7 +208,8 @@ def _parsed(
                 accounts = ChannelReader(block, around, findings, connecting=connecting).accounts(only)
     on = [bot for bot in accounts.values() if bot.enabled]
     unreadable = tuple(bot.token_problem for bot in on if bot.token_problem)
-    if findings.problems or host is None or (on and len(unreadable) == len(on)):
+    none_left = on and len(unreadable) == len(on) and not findings.patient
+    if findings.problems or host is None or none_left:
         retryable = not findings.problems and host is not None
         raise ConfigError(*findings.causes, *findings.problems, *unreadable, retryable=retryable)
     if not on:
@@ -210,7 +219,12 @@ def _parsed(
     host = _without(host, with_same_value(around.env, around.withheld, secrets))
     config = config.model_copy(update={"host": host})
     return Loaded(
-        config=config, warnings=tuple(findings.warnings), unreadable=unreadable, causes=tuple(findings.causes)
+        config=config,
+        warnings=tuple(findings.warnings),
+        unreadable=unreadable,
+        unread=tuple(findings.unread),
+        open_files=tuple(findings.open_files),
+        causes=tuple(findings.causes),
     )
 
 
@@ -246,7 +260,7 @@ def _gateway(
     named = host.get("openclawConfig") if in_gateway else None
     if not isinstance(named, str) or not named or unset_in(named):
         return None, around
-    file, about_file = around.path(named), Findings()
+    file, about_file = around.path(named), Findings(patient=findings.patient)
     env = gateway_environment(file, around.process, Path.cwd(), about_file)
     try:
         content = read_json(file, about_file)
@@ -257,6 +271,7 @@ def _gateway(
     findings.problems += [f"{file}: {problem}" for problem in about_file.problems]
     findings.warnings += [f"{file}: {warning}" for warning in about_file.warnings]
     findings.causes += [f"{file}: {cause}" for cause in about_file.causes]
+    findings.unread += [f"{file}: {secret}" for secret in about_file.unread]
     if found is None:
         findings.excuse(CHANNEL_PATH)  # what is missing here may stand there
         return None, around

@@ -143,7 +143,7 @@ class _Reader:
         if found is None or not found.problem:
             return found.value if found else None
         if not named:
-            self._findings.problem(path, f"{found.problem} ({variable} would do instead)")
+            self._findings.unreadable(path, f"{found.problem} ({variable} would do instead)")
         return SecretStr(named) if named else None
 
     def turn_s(self) -> float | None:

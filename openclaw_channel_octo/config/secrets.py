@@ -149,10 +149,10 @@ def read_secret(
     except UnreadableError as error:
         if patient or not wanted:
             return FoundSecret(value=SecretStr(""), source=source, problem=str(error) if wanted else "")
-        problem = str(error)
+        findings.unreadable(path, str(error))
+        return None
     except _UnusableError as error:
-        problem = str(error)
-    findings.problem(path, problem)
+        findings.problem(path, str(error))
     return None
 
 
@@ -251,7 +251,7 @@ def _file(file: Path, path: str, findings: Findings) -> str:
     except UnreadableError as error:
         raise UnreadableError(f"the file named there {error}") from None
     if is_open_to_others(mode):
-        findings.warn(path, f"other users can read {file}: chmod 600 it")
+        findings.open_file(path, file)
     return text
 
 

@@ -214,7 +214,7 @@ def dotenv(file: Path, findings: Findings, *, private: bool = False) -> dict[str
         return {}
     found = dict(_entries(text.replace("\r\n", "\n").replace("\r", "\n")))
     if private and is_open_to_others(mode) and any(map(looks_secret, found)):
-        findings.warn("", f"other users can read {file}: chmod 600 it")
+        findings.open_file("", file)
     return found
 
 

@@ -37,6 +37,7 @@ def register_calls(
     server.register("status", partial(_status, channel, host_kind))
     server.register("session.show", partial(_show, channel))
     server.register("session.repair", partial(_repair, channel))
+    server.register("group.names", partial(_group_names, channel))
     server.register("pairing.tell", partial(_tell_paired, channel))
     server.register("journal.take_up", partial(_take_up, channel))
     if reload is not None:
@@ -51,6 +52,10 @@ async def _status(channel: OctoChannel, host_kind: str, _: Mapping[str, Any]) ->
 
 async def _reload(reload: Callable[[], Awaitable[Mapping[str, Any]]], _: Mapping[str, Any]) -> Any:
     return await reload()
+
+
+async def _group_names(channel: OctoChannel, params: Mapping[str, Any]) -> Mapping[str, str]:
+    return channel.group_names(_text(params, "account"))
 
 
 async def _take_up(channel: OctoChannel, params: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -299,6 +299,11 @@ class OctoChannel:
             raise HostError(f"the bot {account_id} does not run")
         return await bot.take_up(rows)
 
+    def group_names(self, account_id: str) -> Mapping[str, str]:
+        """Return the names of a bot's groups by their id, as far as they are known; none of a bot that does not run."""
+        bot = self._fleet.bots.get(account_id) if self._fleet else None
+        return bot.outbound.directory.groups.names if bot and bot.outbound else {}
+
     async def look(self, session_key: str) -> SessionView:
         """Return what the next message of a session will meet. Raises `HostError`, also where no bot was started."""
         return await self._repairs().look(session_key)

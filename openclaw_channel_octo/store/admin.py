@@ -142,6 +142,36 @@ class JournalAdmin:
                 for account, counts in found.items()
             }
 
+    def latest_turns(self, account: str, limit: int) -> list[JournalRow]:
+        """Return a bot's messages whose run has ended, newest first; stopped ones are none. Raises `StoreError`.
+
+        Args:
+            account: the bot.
+            limit: at most so many.
+        """
+        query = (
+            f"SELECT {_COLUMNS} FROM inbound WHERE account = ? AND decision = 'turn' AND attempt > 0"  # noqa: S608  # as above
+            " AND (state = 'answered' OR state IN ('notified', 'dead') AND detail != '') ORDER BY id DESC LIMIT ?"
+        )
+        with self._opened("ro") as db:
+            return records(db.execute(query, (account, limit)), JournalRow)
+
+    def verdicts(self, account: str, since_ms: int) -> dict[tuple[str, str], int]:
+        """Return how many messages that a bot has heard were judged how, by decision and reason. Raises `StoreError`.
+
+        Args:
+            account: the bot.
+            since_ms: only those recorded from then on, Unix milliseconds.
+        """
+        query = (
+            "SELECT decision, reason, count(*) FROM inbound WHERE account = ? AND received_at >= ?"
+            " GROUP BY decision, reason ORDER BY count(*) DESC"
+        )
+        with self._opened("ro") as db:
+            return {
+                (str(kind), str(why)): count for kind, why, count in db.execute(query, (account, since_ms))
+            }
+
     def accounts(self) -> list[str]:
         """Return the accounts that the journal knows, in order. Raises `StoreError`."""
         tables = ("inbound", "cursor", "paired", "pairing_request")

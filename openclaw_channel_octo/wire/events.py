@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from openclaw_channel_octo.wire.packets import Event, Flags, MessageFields
+from openclaw_channel_octo.wire.packets import Event, Flags, MessageFields, ReasonCode
 
 __all__ = [
     "Connected",
@@ -14,6 +14,7 @@ __all__ = [
     "Rejected",
     "Silent",
     "Undecodable",
+    "reason_words",
 ]
 
 
@@ -109,6 +110,18 @@ class Silent(Struct, frozen=True, kw_only=True):
     """
 
     seconds: float
+
+
+def reason_words(reason: int, text: str = "") -> str:
+    """Return why a server refused or ended a connection, in words.
+
+    Args:
+        reason: a `ReasonCode`, or a number no version of the protocol here has.
+        text: the server's words; some servers put the number there (protocol §14).
+    """
+    known = reason in ReasonCode.__members__.values()
+    named = f"reason {reason}, {ReasonCode(reason).name.lower().replace('_', ' ') if known else 'unknown'}"
+    return f"{text} ({named})" if text and not text.isdecimal() else named
 
 
 ConnectionEvent = Connected | Rejected | Received | Undecodable | Pushed | Kicked | Silent

@@ -80,7 +80,7 @@ def test_the_whole_story_is_told_in_order_and_everything_holds(surroundings: dic
 
 
 @pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGTERM, 128 + signal.SIGTERM), (signal.SIGINT, 1)], ids=["TERM", "INT"]
+    ("number", "code"), [(signal.SIGTERM, 128 + signal.SIGTERM), (signal.SIGINT, 130)], ids=["TERM", "INT"]
 )
 @pytest.mark.skipif(signal.getsignal(signal.SIGINT) is signal.SIG_IGN, reason="SIGINT is ignored around here")
 def test_stopped_in_the_middle_it_leaves_nothing_behind(

@@ -1,92 +1,52 @@
-"""Thirty-odd ways to break a bot: the doctor names each one in its first line."""
+"""`openclaw-octo doctor`: what it looks at, what it leaves alone, and what it puts right.
+
+Each way to break a bot is a row of test_broken_bots.py.
+"""
 
 import asyncio
 import json
 import os
 import re
 import shutil
-import socket
-import sqlite3
 import sys
 import threading
 from asyncio.subprocess import PIPE
 from collections import namedtuple
-from collections.abc import Callable
-from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import pytest
 from aiohttp import web
-from click.testing import Result
 
 from openclaw_channel_octo.cli.doctor.bot import check_bot
-from openclaw_channel_octo.cli.doctor.command import STATE_WITHIN_S
+from openclaw_channel_octo.cli.doctor.look import STATE_WITHIN_S
+from openclaw_channel_octo.cli.doctor.running import Running
 from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.config.load import parse_config
 from openclaw_channel_octo.ids import ChannelRef
 from openclaw_channel_octo.testing.gateway.server import FakeGateway
 from openclaw_channel_octo.testing.host import ScriptedHost
 from openclaw_channel_octo.testing.octo.double import OctoDouble
-from openclaw_channel_octo.testing.octo.faults import ErrorAnswer, ProxyPage, RateLimit
+from openclaw_channel_octo.testing.octo.faults import ErrorAnswer
 from openclaw_channel_octo.testing.octo.wire_server import ServerConnection
 from openclaw_channel_octo.wire.crypto import KeyPair
 from openclaw_channel_octo.wire.packets import ReasonCode
-from tests.cli.asking import call, command, controlled
-from tests.programs import write
+from tests.cli.asking import command, controlled
+from tests.cli.examining import AGENT, KEY, examined, impatient, nowhere_for_a_socket
 from tests.runtime.rig import HELPER, OTHER_TOKEN, TOKEN, MovedClock, Rig
 from tests.serving import serving
 from tests.until import until
 
-KEY = "sk-planted-secret-key"
-AGENT = {"kind": "command", "command": [sys.executable, "-c", "print('hi')"]}
-Config = dict[str, Any]
 Usage = namedtuple("Usage", "total used free")  # noqa: PYI024  # what shutil returns
 
-
-NOBODY = 1
-"""A port no server listens on: none is given it by chance, so it cannot be the double's own."""
-
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("openclaw_channel_octo.cli.doctor.bot.QUIET_S", 0.1)
-
-
-@pytest.fixture(autouse=True)
-def unknown_names(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Know nobody below ``.invalid``, whatever the network's name service makes of that, and however slowly."""
-    look_up = socket.getaddrinfo
-
-    def found(host: Any, *rest: Any, **more: Any) -> Any:
-        if str(host).endswith(".invalid"):
-            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
-        return look_up(host, *rest, **more)
-
-    monkeypatch.setattr(socket, "getaddrinfo", found)
-
-
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wait half a second for somebody who stands still; whoever is well may take as long as a busy machine lets it."""
-    monkeypatch.setattr("openclaw_channel_octo.cli.doctor.bot.HANDSHAKE_WITHIN_S", 0.5)
-    monkeypatch.setattr("openclaw_channel_octo.runtime.connection.transport.OPEN_TIMEOUT_S", 0.5)
-    monkeypatch.setattr("openclaw_channel_octo.cli.gateway.CONNECT_WITHIN_S", 0.3)
-
-
-async def examined(rig: Rig, config: Config | str, *options: str, code: int = 0) -> Result:
-    """Run the doctor on a configuration while the double lives."""
-    file = write(rig.state_dir.parent, config)
-    rig.state_dir.mkdir(mode=0o700, exist_ok=True)
-    result = await command("doctor", "--config", file, *options, code=code)
-    assert TOKEN not in result.output
-    assert KEY not in result.output
-    return result
+pytestmark = pytest.mark.usefixtures("quick", "unknown_names")
 
 
 async def test_a_healthy_bot_is_told_so_in_a_few_lines(rig: Rig) -> None:
     result = await examined(rig, rig.config(agent=AGENT))
 
-    assert all(line.startswith("✓") for line in result.stdout.splitlines())
+    *fine, unasked = result.stdout.splitlines()
+    assert all(line.startswith("✓") for line in fine)
+    assert unasked.startswith("- agent's answer: not looked at: that is a turn")
     for words in ("takes the token", "helper: groups: 1", "the socket takes the bot", "from the server's"):
         assert words in result.stdout
 
@@ -123,79 +83,10 @@ async def test_programs_get_one_object(rig: Rig) -> None:
 
 
 async def test_programs_get_one_object_for_a_configuration_that_cannot_be_read_too(tmp_path: Path) -> None:
-    result = call("doctor", "--config", tmp_path, "--json", code=2)
+    result = await command("doctor", "--config", tmp_path, "--json", code=2)
 
-    (told,) = json.loads(result.stdout)["findings"]
+    told = json.loads(result.stdout)["findings"][0]
     assert told["words"] == "cannot be read: it is a folder, not a regular file"
-
-
-def raw(text: str) -> Callable[[Rig, Config], Any]:
-    return lambda _rig, _config: text
-
-
-def channel(**settings: Any) -> Callable[[Rig, Config], Any]:
-    return lambda _, config: config["channels"]["octo"].update(settings)
-
-
-def account(**settings: Any) -> Callable[[Rig, Config], Any]:
-    return channel(accounts={"helper": settings})
-
-
-def host(**settings: Any) -> Callable[[Rig, Config], Any]:
-    return lambda _, config: config["host"].update(settings)
-
-
-def fails(call: str, fault: Any) -> Callable[[Rig, Config], Any]:
-    return lambda rig, _config: rig.octo.fail_next(call, fault, times=None)
-
-
-def in_state(name: str, content: bytes | str, mode: int = 0o600) -> Callable[[Rig, Config], Any]:
-    def change(rig: Rig, _: Config) -> None:
-        rig.state_dir.mkdir(exist_ok=True, mode=0o700)
-        file = rig.state_dir / name
-        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        file.write_bytes(content if isinstance(content, bytes) else content.encode())
-        file.chmod(mode)
-
-    return change
-
-
-def session(**entry: Any) -> Callable[[Rig, Config], Any]:
-    text = json.dumps({"agent:main:octo:group:g1": {"sessionId": "s1", **entry}})
-    return in_state("agents/main/sessions/sessions.json", text)
-
-
-def journal_version(number: int) -> Callable[[Rig, Config], Any]:
-    def change(rig: Rig, _: Config) -> None:
-        rig.state_dir.mkdir(exist_ok=True, mode=0o700)
-        with closing(sqlite3.connect(rig.state_dir / "octo.sqlite")) as db, db:
-            db.execute("PRAGMA application_id = 1329812559")
-            db.execute(f"PRAGMA user_version = {number}")
-            db.execute("CREATE TABLE inbound (id INTEGER)")
-
-    return change
-
-
-def link_to_nowhere(rig: Rig, config: Config) -> None:
-    link = rig.state_dir.parent / "link"
-    link.symlink_to("nowhere")
-    config["host"]["stateDir"] = str(link)
-
-
-def not_executable(rig: Rig, config: Config) -> None:
-    program = rig.state_dir.parent / "agent"
-    program.write_text("#!/bin/sh\n")
-    config["host"]["agent"] = {"kind": "command", "command": [str(program)]}
-
-
-def state_below_a_file(rig: Rig, config: Config) -> None:
-    (rig.state_dir.parent / "file").write_text("")
-    config["host"]["stateDir"] = str(rig.state_dir.parent / "file" / "state")
-
-
-def open_folder(rig: Rig, _: Config) -> None:
-    rig.state_dir.mkdir()
-    rig.state_dir.chmod(0o755)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give folders away")
@@ -206,192 +97,20 @@ async def test_a_state_folder_of_another_user_keeps_the_bots_from_starting_and_i
     assert f"✗ state folder: {rig.state_dir} belongs to another user (uid 65534)" in result.output
 
 
-def open_file(rig: Rig) -> None:
-    (rig.state_dir.parent / "octo.json").touch()
-    (rig.state_dir.parent / "octo.json").chmod(0o644)
-
-
-def page_for_a_socket(rig: Rig, _: Config) -> None:
-    rig.octo.ws_url_override = f"ws{rig.octo.api_url.removeprefix('http')}/v1/ping"
-
-
-def nowhere_for_a_socket(rig: Rig, _: Config) -> None:
-    rig.octo.ws_url_override = f"ws://127.0.0.1:{NOBODY}"
-
-
-def standing_still(rig: Rig, _: Config) -> None:
-    rig.octo.freeze()
-
-
-def no_gateway(rig: Rig, config: Config) -> None:
-    config["host"] = {"kind": "gateway", "stateDir": str(rig.state_dir), "url": f"ws://127.0.0.1:{NOBODY}"}
-
-
-WAYS: list[tuple[str, Callable[[Rig, Config], Any], str]] = [
-    ("bad JSON", raw("{"), "✗ configuration: "),
-    ("an unknown key", channel(requireMentions=True), "✗ configuration: channels.octo.requireMentions"),
-    ("no token", account(), "✗ configuration: channels.octo.accounts.helper.botToken: missing"),
-    (
-        "a secret that is not set",
-        account(botToken={"source": "env", "id": "NO_SUCH_VARIABLE_HERE"}),
-        "✗ configuration: channels.octo.accounts.helper.botToken",
-    ),
-    ("a user's key", account(botToken="uk_0123456789abcdef"), "✗ … is a user's API key"),
-    ("everything switched off", channel(enabled=False), "✗ configuration: no account is on"),
-    (
-        "a host nobody can look up",
-        channel(apiUrl="https://octo..example/api"),
-        "✗ configuration: channels.octo.apiUrl: must be a URL",
-    ),
-    (
-        "a host nobody knows",
-        channel(apiUrl="http://no-such-host.invalid/api"),
-        "✗ helper: server: the name no-such-host.invalid is not known here",
-    ),
-    ("a port nobody listens on", channel(apiUrl=f"http://127.0.0.1:{NOBODY}"), "✗ helper: server: groups:"),
-    ("a page instead of JSON", fails("groups", ProxyPage(200)), "✗ helper: server: groups:"),
-    ("a proxy's error page", fails("groups", ProxyPage(502)), "✗ helper: server: groups:"),
-    (
-        "a wrong path",
-        lambda rig, config: channel(apiUrl=f"{rig.octo.api_url}/wrong")(rig, config),
-        "✗ helper: server: groups:",
-    ),
-    (
-        "a revoked token",
-        lambda rig, _: rig.octo.change_token(HELPER, "bf_new0123456789ab"),
-        "✗ helper: token:",
-    ),
-    ("a server that is broken", fails("groups", ErrorAnswer(status=500)), "✗ helper: server: groups:"),
-    ("a bot switched off", fails("groups", ErrorAnswer(status=403, code="bot_unavailable")), "✗ helper: "),
-    ("registration fails", fails("register", ErrorAnswer(status=500)), "✗ helper: registration: register:"),
-    ("registration refused", fails("register", ErrorAnswer(status=401)), "✗ helper: token:"),
-    (
-        "a socket address that leads nowhere",
-        nowhere_for_a_socket,
-        "✗ helper: socket: cannot open a WebSocket",
-    ),
-    ("a page instead of a socket", page_for_a_socket, "✗ helper: socket: cannot open a WebSocket"),
-    (
-        "a configured socket that leads nowhere",
-        channel(wsUrl=f"ws://127.0.0.1:{NOBODY}/?key={KEY}"),
-        "✗ helper: socket: cannot open a WebSocket",
-    ),
-    ("a socket server that stands still", standing_still, "✗ helper: socket: cannot open a WebSocket"),
-    ("a rate limit", fails("groups", RateLimit(retry_after=60)), "✗ helper: server: groups:"),
-    (
-        "registration forbidden",
-        fails("register", ErrorAnswer(status=403)),
-        "✗ helper: registration: register:",
-    ),
-    ("a token that was never right", account(botToken="bf_neverright0123456789"), "✗ helper: token:"),
-    (
-        "a session file that is a folder",
-        lambda rig, _: (rig.state_dir / "agents/main/sessions/sessions.json").mkdir(parents=True),
-        "✗ sessions: sessions.json cannot be read: Is a directory",
-    ),
-    (
-        "a token everybody can read",
-        lambda rig, _: open_file(rig),
-        "! … other users of this machine can read the token",
-    ),
-    (
-        "no group",
-        lambda rig, _: rig.octo.remove_member("g1", HELPER),
-        "! helper: groups: the bot is in no group",
-    ),
-    (
-        "an agent that is not there",
-        host(agent={"kind": "command", "command": ["/no/such/agent"]}),
-        "✗ agent: /no/such/agent is not there",
-    ),
-    ("an agent that must not be run", not_executable, "✗ … must not be run by this user"),
-    (
-        "an agent's folder that is not there",
-        host(agent={**AGENT, "cwd": "/no/such/folder"}),
-        "✗ agent: its folder /no/such/folder is not there",
-    ),
-    (
-        "an agent's folder that is a program",
-        host(agent={**AGENT, "cwd": "/bin/sh"}),
-        "✗ agent: its folder /bin/sh is not there",
-    ),
-    (
-        "an endpoint that is not there",
-        host(
-            agent={"kind": "openai", "baseUrl": f"http://127.0.0.1:{NOBODY}/v1", "model": "m", "apiKey": KEY}
-        ),
-        "✗ … does not answer: Connection refused",
-    ),
-    ("the echo agent", host(agent={"kind": "echo"}), "! agent: the echo agent repeats what it is told"),
-    ("a gateway that is not there", no_gateway, "✗ gateway: "),
-    (
-        "a session file that is no JSON",
-        in_state("agents/main/sessions/sessions.json", "{broken"),
-        "✗ sessions: sessions.json cannot be read",
-    ),
-    ("a failed session", session(status="failed"), "! sessions: agent:main:octo:group:g1 is failed"),
-    (
-        "a session that runs for ever",
-        session(status="running", startedAt=1_000, updatedAt=1_000),
-        "! sessions: agent:main:octo:group:g1 is running",
-    ),
-    ("a damaged journal", in_state("octo.sqlite", b"this is no database" * 100), "✗ journal: "),
-    ("a journal of a later version", journal_version(9999), "✗ journal: "),
-    ("a journal of an earlier version", journal_version(1), "! journal: "),
-    ("a state folder that is a link to nowhere", link_to_nowhere, "✗ state folder: "),
-    ("a state folder that is a file", host(stateDir="/dev/null"), "✗ state folder: /dev/null is no folder"),
-    ("a state folder no system has", host(stateDir="/tmp/\0"), "✗ configuration: host.stateDir: "),
-    (
-        "a file in place of the agents",
-        in_state("agents", ""),
-        "✗ sessions: sessions.json cannot be read: Not a directory",
-    ),
-    (
-        "an agent's variable no program can have",
-        host(agent={**AGENT, "env": {"MODE=fast": "1"}}),
-        "✗ configuration: host.agent.env",
-    ),
-    (
-        "an agent's argument no program can have",
-        host(agent={"kind": "command", "command": ["/bin/echo", "\0"]}),
-        "✗ configuration: host.agent.command.1",
-    ),
-    ("a state folder that cannot be made", state_below_a_file, "✗ state folder: "),
-    ("a state folder open to others", open_folder, "! state folder: "),
-]
-
-
-@pytest.mark.parametrize(("broken", "first"), [way[1:] for way in WAYS], ids=[way[0] for way in WAYS])
-async def test_what_is_broken_is_named_first_with_what_to_do(
-    rig: Rig, monkeypatch: pytest.MonkeyPatch, broken: Callable[[Rig, Config], Any], first: str
-) -> None:
-    if broken in (standing_still, no_gateway):
-        impatient(monkeypatch)
-    config: Config = rig.config(agent=AGENT)
-    text = broken(rig, config)
-    code = {"✗": 2, "!": 1}[first[0]]
-    result = await examined(rig, text if isinstance(text, str) else config, code=code)
-    rig.octo.thaw()
-
-    line, advice = result.stdout.splitlines()[:2]
-    assert line.startswith(first.split("…", maxsplit=1)[0])
-    assert first.rsplit("…", maxsplit=1)[-1] in line
-    assert advice.startswith("    → ")
-
-
 async def test_a_bot_whose_token_cannot_be_read_is_named_and_hides_no_other(rig: Rig) -> None:
     config = rig.config(agent=AGENT, bots={"helper": TOKEN, "bad": "${NOT_SET_ANYWHERE}"})
     result = await examined(rig, config, "--no-register", code=2)
     bad = [line for line in result.stdout.splitlines() if line[2:].startswith("bad:")]
     assert bad == [
-        "✗ bad: token: channels.octo.accounts.bad.botToken: the environment variable NOT_SET_ANYWHERE is not set"
+        "✗ bad: token: channels.octo.accounts.bad.botToken: the environment variable NOT_SET_ANYWHERE is not set",
+        f"✓ bad: server: {rig.octo.api_url} answers",
     ]
     assert "✓ helper: server:" in result.stdout
     assert "bad" not in (await examined(rig, config, "--no-register", "--account", "helper")).stdout
 
 
 async def test_a_wrong_socket_address_comes_with_the_right_one(rig: Rig) -> None:
-    nowhere_for_a_socket(rig, {})
+    nowhere_for_a_socket(rig)
     result = await examined(rig, rig.config(agent=AGENT), code=2)
 
     assert f'set "wsUrl": "{rig.octo.ws_url}"' in result.stdout
@@ -462,7 +181,7 @@ async def test_before_it_kicks_anybody_the_doctor_says_so(rig: Rig) -> None:
         assert "--no-register" in words
 
     config = parse_config(rig.config(agent=AGENT), base=rig.state_dir, env={}).config
-    found = await check_bot(config.accounts["helper"], register=None, tell=listen)
+    found = await check_bot(config.accounts["helper"], running=Running(), register=None, tell=listen)
 
     assert said_first == [True]
     assert rig.calls("register")
@@ -496,13 +215,17 @@ async def test_messages_nobody_answered_are_counted(rig: Rig) -> None:
     config = rig.config(agent=AGENT)
     await rig.start(config, ScriptedHost())
     rig.octo.fail_next("sendMessage", ErrorAnswer(status=403, code="not_group_member"), times=None)
-    await rig.mentioned("nobody can answer this", "dead")
+    dead = await rig.mentioned("nobody can answer this", "dead")
     await rig.stop()
     rig.octo.heal()
 
-    result = await examined(rig, config, code=1)
+    result = await examined(rig, config, code=2)
 
-    assert "! journal: 1 messages got no answer and no notice" in result.stdout.splitlines()[0]
+    first, advice = result.stdout.splitlines()[:2]
+    assert first.startswith("✗ helper: turns: the last turn gave no answer, the latest ")
+    assert "the bot may not do this here" in first
+    assert f"journal show {dead} --store {rig.state_dir}" in advice
+    assert "! journal: 1 messages got no answer and no notice" in result.stdout
 
 
 async def test_a_socket_that_says_nothing_is_named(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -626,8 +349,8 @@ async def test_running_bots_are_asked_how_their_connections_are(rig: Rig) -> Non
 async def test_a_running_bot_that_cannot_connect_is_no_healthy_one(
     rig: Rig, monkeypatch: pytest.MonkeyPatch, settled_ms: int, mark: str, code: int
 ) -> None:
-    monkeypatch.setattr("openclaw_channel_octo.cli.doctor.state.SETTLED_MS", settled_ms)
-    nowhere_for_a_socket(rig, {})
+    monkeypatch.setattr("openclaw_channel_octo.cli.doctor.running.SETTLED_MS", settled_ms)
+    nowhere_for_a_socket(rig)
     config = rig.config(agent=AGENT)
     await rig.start_blind(config)
     await until_told(rig, "connecting", "cannot open")
@@ -665,7 +388,8 @@ async def test_a_session_with_a_status_nobody_knows_is_answered_and_so_is_fine(r
 
 
 async def test_a_journal_that_was_only_begun_is_none_yet(rig: Rig) -> None:
-    in_state("octo.sqlite", "")(rig, {})
+    rig.state_dir.mkdir(mode=0o700)
+    (rig.state_dir / "octo.sqlite").touch()
     result = await examined(rig, rig.config(agent=AGENT))
 
     assert "✓ journal: none yet" in result.stdout
@@ -679,7 +403,7 @@ async def test_a_disk_that_hangs_does_not_hang_the_doctor(rig: Rig, monkeypatch:
         return Usage(10**12, 0, 10**12)
 
     monkeypatch.setattr(shutil, "disk_usage", hang)
-    monkeypatch.setattr("openclaw_channel_octo.cli.doctor.command.STATE_WITHIN_S", STATE_WITHIN_S / 100)
+    monkeypatch.setattr("openclaw_channel_octo.cli.doctor.look.STATE_WITHIN_S", STATE_WITHIN_S / 100)
     result = await examined(rig, rig.config(agent=AGENT), code=2)
     released.set()
 
@@ -701,7 +425,7 @@ async def test_an_agent_is_asked_where_that_is_wanted(rig: Rig, program: str, co
     agent = {"kind": "command", "command": [sys.executable, "-c", program], "env": {"MODEL_KEY": KEY}}
     config = rig.config(agent=agent)
     config["host"]["timeoutSeconds"] = 1 if "sleep" in program else 60
-    assert "agent's answer" not in (await examined(rig, config)).stdout
+    assert "- agent's answer: not looked at" in (await examined(rig, config)).stdout
 
     result = await examined(rig, config, "--ask-agent", code=code)
 
@@ -765,7 +489,7 @@ async def test_a_part_that_breaks_hides_none_of_the_others(rig: Rig, monkeypatch
     async def broken(*_: object, **__: object) -> None:
         raise RuntimeError("nobody foresaw this")
 
-    monkeypatch.setattr("openclaw_channel_octo.cli.doctor.command.check_host", broken)
+    monkeypatch.setattr("openclaw_channel_octo.cli.doctor.look.check_host", broken)
     result = await examined(rig, rig.config(agent=AGENT), code=2)
 
     assert result.stdout.splitlines()[0] == "✗ agent: RuntimeError: nobody foresaw this"

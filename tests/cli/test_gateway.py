@@ -202,6 +202,8 @@ async def test_a_folder_whose_bots_work_with_a_gateway_has_one_owner_and_its_ses
                 "they are in the gateway; openclaw-octo gateway check --config octo.json shows them"
                 in result.stderr
             )
+        named = await invoke("sessions", "list", "--config", file, home=tmp_path, code=2)
+        assert f"openclaw-octo gateway check --config {file} shows them" in named.stderr
         one = await invoke("sessions", "show", "--store", store, "--session", key, home=tmp_path, code=1)
         assert "status failed" in one.stdout
     finally:

@@ -41,6 +41,20 @@ async def test_the_list_names_what_became_of_each_message_newest_first(rig: Rig)
     assert "payload" not in row
 
 
+async def test_where_the_bots_run_the_list_names_the_groups(rig: Rig) -> None:
+    await filled(rig)
+    await rig.mentioned("in the thread", where=rig.thread)
+    async with controlled(rig):
+        listed = (await command("journal", "list", "--store", rig.state_dir)).output.splitlines()
+        rows = await command("journal", "list", "--store", rig.state_dir, "--json")
+    name = rig.channel.group_names("helper")["g1"]
+    assert name
+    assert f"in {rig.thread.id} {name!r} (uid)" in listed[0]
+    assert f"in g1 {name!r} (uid)" in listed[1]
+    assert {json.loads(row)["channel_name"] for row in rows.output.splitlines()} == {name}
+    assert rig.channel.group_names("nobody") == {}
+
+
 async def test_messages_of_a_state_that_is_named_are_listed_whether_they_were_for_the_bot_or_not(
     rig: Rig,
 ) -> None:

@@ -73,5 +73,4 @@ async def test_what_the_document_shows_of_the_doctor_is_what_it_prints(
         text = text.replace(sys.executable, "my-agent").replace(str(rig.state_dir), "state")
         text = re.sub(r"-?\d+\.\d s from", "0.0 s from", text)
         text = re.sub(r"channel-octo [^,]+, Python .*", "channel-octo 0.1.0, Python 3.13.1", text)
-        text = re.sub(r"\[Errno \d+\] .*", "[Errno 111] Connect call failed ('192.0.2.7', 5200)", text)
         assert f"```\n{text}```" in document

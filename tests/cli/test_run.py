@@ -247,6 +247,47 @@ async def test_a_turn_that_outlives_the_drain_is_cut_short(rig: Rig, start: Star
     assert "turns still ran after" in log
 
 
+async def test_a_start_ends_with_what_runs_and_a_stop_with_what_is_left(
+    rig: Rig, start: Start, tmp_path: Path
+) -> None:
+    bots = {"helper": TOKEN, "bad": "${NOT_SET_ANYWHERE}"}
+    config = rig.config(bots=bots, agent=waiting_agent(tmp_path), host={"drainSeconds": 0.05})
+    process = await start(config)
+    await rig.mention("endless one")
+    await content(tmp_path / "started")
+    await rig.until_row(await rig.mention("one that waits"), "queued")
+    log = await stopped(process, code=1)
+    started = (
+        f"started: 1 of 2 bots (helper) on the embedded host, command agent; state folder {rig.state_dir};"
+        " no metrics"
+    )
+    assert f"INFO    {started}" in log
+    left = "stopped: turns were cut short; messages that wait for the next start: 2"
+    assert log.splitlines()[-1].endswith(f"INFO    {left}")
+
+
+@pytest.mark.parametrize(
+    ("program", "warned"),
+    [
+        ("print('hi')", ""),
+        ("sys.exit(3)", "turn ended status=failed (the agent's program ended with exit code 3"),
+        ("time.sleep(60)", "turn ended status=timeout ("),
+        ("pass", "gets no answer: the answer was empty"),
+    ],
+    ids=["answered", "failed", "timed out", "empty"],
+)
+async def test_warnings_tell_of_turns_without_an_answer_and_of_nothing_on_a_healthy_day(
+    rig: Rig, start: Start, program: str, warned: str
+) -> None:
+    config = rig.config(agent=python_agent(program), host={"timeoutSeconds": 1 if "sleep" in program else 60})
+    process = await start(config, "--log-level", "warning")
+    await rig.until_ended(await rig.mention("well?"))
+    lines = (await stopped(process)).splitlines()
+    assert [line for line in lines if " WARNING " not in line] == []
+    assert bool(lines) is bool(warned)
+    assert warned in "".join(lines)
+
+
 async def test_only_the_chosen_account_runs_and_debug_shows_no_token_either(rig: Rig, start: Start) -> None:
     config = rig.config(bots={"helper": TOKEN, "other": OTHER_TOKEN})
     process = await start(config, "--account", "Other", "--log-level", "debug", online=OTHER)

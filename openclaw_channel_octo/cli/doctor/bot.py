@@ -1,20 +1,21 @@
 """One bot: its server, its token, its socket, and whether somebody else uses it."""
 
-import asyncio
 import secrets
-import socket
 from collections.abc import Callable, Mapping
 from urllib.parse import urlsplit
 
 from msgspec.structs import replace
 
 from openclaw_channel_octo.cli.doctor.findings import Finding, Level, error, fine, skipped, warning
+from openclaw_channel_octo.cli.doctor.running import Running
+from openclaw_channel_octo.cli.doctor.server import check_server
 from openclaw_channel_octo.clock import SystemClock, within
 from openclaw_channel_octo.config.model import BotConfig
 from openclaw_channel_octo.errors import (
     ApiError,
     AuthError,
     PermissionDenied,
+    RateLimited,
     RemoteProtocolError,
     StoreError,
     TransportError,
@@ -25,12 +26,11 @@ from openclaw_channel_octo.runtime.connection.lease import FileLease, lease_fold
 from openclaw_channel_octo.runtime.connection.transport import Transport, open_websocket
 from openclaw_channel_octo.wire.client import ClientConnection, Credentials
 from openclaw_channel_octo.wire.crypto import KeyPair
-from openclaw_channel_octo.wire.events import Connected, Kicked, Rejected
+from openclaw_channel_octo.wire.events import Connected, Kicked, Rejected, reason_words
 from openclaw_channel_octo.wire.packets import ReasonCode
 
 __all__ = ["check_bot"]
 
-NAME_WITHIN_S = 5.0
 API_WITHIN_S = 10.0
 HANDSHAKE_WITHIN_S = 10.0
 QUIET_S = 2.0
@@ -41,8 +41,6 @@ _LOOK_AT_LOG = "the IM server's own log says why; try again later"
 _OTHER_NODE = (
     "the socket's address leads to a node that does not have this bot: set wsUrl, or ask who runs the server"
 )
-
-_REASONS: Mapping[int, str] = {code.value: code.name.lower().replace("_", " ") for code in ReasonCode}
 
 _ADVICE: Mapping[int, str] = {
     ReasonCode.AUTH_FAILED: "another program registered this bot meanwhile, or the server lost its tokens: run doctor "
@@ -61,56 +59,59 @@ _ADVICE: Mapping[int, str] = {
 _Answer = Connected | Rejected | Kicked
 
 
-async def check_bot(bot: BotConfig, *, register: bool | None, tell: Callable[[str], None]) -> list[Finding]:
+async def check_bot(
+    bot: BotConfig, *, running: Running, register: bool | None, tell: Callable[[str], None]
+) -> list[Finding]:
     """Return what is found about one bot.
 
     Args:
         bot: its settings.
+        running: the process that has the state folder.
         register: whether to log in; ``None`` to do so only where no process on this machine runs the bot.
         tell: is told in words before a living connection of the bot may be kicked.
     """
+    server = await check_server(bot.api_url)
+    found = [server] if server is not None else [fine("server", f"{bot.api_url} answers")]
     if bot.token_problem:
-        found = [error("token", bot.token_problem, "put it where that points, and start the bots anew")]
+        found.append(_no_token(bot, running))
+    elif server is not None:
+        found.append(skipped("token and login", "the server has to answer first"))
     else:
-        found = await _check(bot, register, tell)
+        found += await _check(bot, register, tell)
     return [replace(each, subject=f"{bot.account_id}: {each.subject}") for each in found]
 
 
+def _no_token(bot: BotConfig, running: Running) -> Finding:
+    """Return what it means that a token cannot be read here: nothing where running bots have it."""
+    if running.runs(bot.account_id):
+        why = f"{bot.token_problem} here; process {running.holder}, which runs the bot, has it"
+        return skipped("token and login", why)
+    advice = "put it where that points, here as well as where the bots run, and start them anew"
+    return error("token", bot.token_problem, advice)
+
+
 async def _check(bot: BotConfig, register: bool | None, tell: Callable[[str], None]) -> list[Finding]:
-    if problem := await _name(bot.api_url):
-        return [error("server", problem, "check apiUrl and the name service of this machine")]
     clock = SystemClock()
     async with BotApi(base_url=bot.api_url, token=bot.token, clock=clock, timeout_s=API_WITHIN_S) as api:
         found = await _api(bot, api)
         if any(each.level is Level.ERROR for each in found):
-            return [*found, skipped("login", "the server has to answer first")]
+            return [*found, skipped("login", "the server has to take the token first")]
         return found + await _connection(bot, api, register, tell)
-
-
-async def _name(url: str) -> str:
-    """Return why the host of an address cannot be found, empty when it can."""
-    host = urlsplit(url).hostname or ""
-    looking = asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    try:
-        await within(SystemClock(), NAME_WITHIN_S, looking)
-    except TimeoutError:
-        return f"the name {host} is not told within {NAME_WITHIN_S:.0f} s"
-    except OSError:
-        return f"the name {host} is not known here"
-    return ""
 
 
 async def _api(bot: BotConfig, api: BotApi) -> list[Finding]:
     try:
-        groups = await api.groups()
+        groups = await api.groups(within_s=API_WITHIN_S)
     except AuthError as refusal:
-        return [_wrong_token(refusal)]
+        return [_wrong_token(bot, refusal)]
     except PermissionDenied as refusal:
         return [error("token", str(refusal), "ask the bot's owner whether it is switched off")]
+    except RateLimited as limit:
+        advice = "wait a minute, and look for a program behind the same address that asks without end"
+        return [error("server", str(limit), advice)]
     except ApiError as problem:
-        advice = "check apiUrl: port, path (/api behind the usual proxy), network"
-        return [error("server", str(problem), advice)]
-    taken = fine("server", f"{bot.api_url} answers and takes the token")
+        return [error("server", str(problem), "the server's own log says why; ask who runs it")]
+    taken = fine("token", "the server takes the token")
     if bot.token.get_secret_value().startswith("app_"):
         return [taken, fine("groups", "App Bots have none")]
     if groups:
@@ -119,9 +120,11 @@ async def _api(bot: BotConfig, api: BotApi) -> list[Finding]:
     return [taken, warning("groups", "the bot is in no group", advice)]
 
 
-def _wrong_token(refusal: AuthError) -> Finding:
-    advice = "ask the bot's owner for its token (BotFather: /token) and put it into botToken"
-    return error("token", f"the server refuses it: {refusal}", advice)
+def _wrong_token(bot: BotConfig, refusal: AuthError) -> Finding:
+    advice = (
+        "ask the bot's owner for its token (BotFather: /token, on this very server) and put it into botToken"
+    )
+    return error("token", f"{bot.api_url} is an Octo server and refuses it (HTTP {refusal.status})", advice)
 
 
 async def _connection(
@@ -154,7 +157,7 @@ async def _login(bot: BotConfig, api: BotApi) -> list[Finding]:
     try:
         registration = await api.register()
     except AuthError as refusal:
-        return [_wrong_token(refusal)]
+        return [_wrong_token(bot, refusal)]
     except ApiError as problem:
         advice = "the server's own log says why; the IM server behind it may be down"
         return [error("registration", str(problem), advice)]
@@ -209,7 +212,7 @@ async def _handshake(registration: Registration, transport: Transport) -> list[F
     if isinstance(first, Kicked):
         advice = "somebody registers or connects this bot at the same time: stop the other program"
         return [error("login", "the connection was kicked before the login was through", advice)]
-    words = f"the IM server refuses the bot: reason {first.reason}, {_REASONS.get(first.reason, 'unknown')}"
+    words = f"the IM server refuses the bot: {reason_words(first.reason)}"
     return [error("login", words, _ADVICE.get(first.reason, _LOOK_AT_LOG))]
 
 

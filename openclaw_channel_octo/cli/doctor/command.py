@@ -3,20 +3,17 @@
 import asyncio
 import shlex
 import sys
-import threading
-from collections.abc import Awaitable, Callable, Sequence
-from concurrent.futures import Future
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 
 import click
-from msgspec import to_builtins
+from msgspec import Struct, field, to_builtins
 
-from openclaw_channel_octo import __version__
-from openclaw_channel_octo.cli.doctor.bot import check_bot
-from openclaw_channel_octo.cli.doctor.findings import Finding, Level, error, fine, warning
-from openclaw_channel_octo.cli.doctor.host import check_host
-from openclaw_channel_octo.cli.doctor.state import check_file, check_state
+from openclaw_channel_octo.cli.doctor.findings import Finding, Level, error
+from openclaw_channel_octo.cli.doctor.fixes import mend
+from openclaw_channel_octo.cli.doctor.look import Look
+from openclaw_channel_octo.cli.doctor.state import check_file
 from openclaw_channel_octo.cli.options import (
     ACCOUNTS_OPTION,
     CONFIG_OPTION,
@@ -25,16 +22,12 @@ from openclaw_channel_octo.cli.options import (
     with_files,
 )
 from openclaw_channel_octo.cli.output import json_text, plain
-from openclaw_channel_octo.cli.run.start import not_installed
-from openclaw_channel_octo.config.load import Loaded, select_accounts
-from openclaw_channel_octo.config.model import BotConfig, OctoConfig
+from openclaw_channel_octo.config.load import select_accounts
+from openclaw_channel_octo.config.state_dir import state_dir_in
 from openclaw_channel_octo.errors import ConfigError
 from openclaw_channel_octo.observe.logs import Secrets, setup_logging
 
 __all__ = ["doctor"]
-
-BOTS_AT_ONCE = 8
-STATE_WITHIN_S = 20.0
 
 _MARKS = {Level.ERROR: "✗", Level.WARNING: "!", Level.FINE: "✓"}
 
@@ -54,40 +47,39 @@ _MARKS = {Level.ERROR: "✗", Level.WARNING: "!", Level.FINE: "✓"}
     is_flag=True,
     help="Also have the agent answer a word. That is a turn, and may cost something.",
 )
+@click.option(
+    "--fix",
+    is_flag=True,
+    help="First put right what is safe: permissions of the state folder and of files with secrets, failed and stuck "
+    "sessions. Shown and asked before it is done.",
+)
+@click.option("--yes", is_flag=True, help="With --fix: do it without asking.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, for programs.")
-def doctor(
+def doctor(  # noqa: PLR0913  # its options
     config_file: Path | None,
     openclaw: Path | None,
     accounts: Sequence[str],
     *,
     register: bool | None,
     ask_agent: bool,
+    fix: bool,
+    yes: bool,
     as_json: bool,
 ) -> None:
     """Find out why a bot is silent: one line for each thing that was looked at, the worst first, with what to do.
 
-    Works while the bots run, and changes nothing.
+    Works while the bots run, and changes nothing without --fix.
 
     Exit codes: 0 nothing is wrong, 1 there are warnings, 2 something keeps a bot silent.
     """
     setup_logging("CRITICAL")
-    secrets = Secrets()
+    told = _Told()
+    look = Look(told.meanwhile, register, ask_agent, with_files("gateway check", config_file, openclaw))
+    mending = partial(mend, told.meanwhile, yes=yes) if fix else None
     try:
-        loaded = load_named(config_file, openclaw, accounts)
-        secrets = Secrets(*loaded.config.secrets())
-        bots = select_accounts(loaded.config, accounts)
-        examine = partial(
-            check_bot, register=register, tell=lambda words: click.echo(secrets.hidden(words), err=True)
-        )
-        more = with_files("gateway check", config_file, openclaw)
-        found = asyncio.run(_look(loaded, bots, examine, ask_agent=ask_agent, more=more))
-        for path in filter(None, (config_file, openclaw)):
-            found += check_file(path, bots)
+        found = _looked(look, told, mending, config_file, openclaw, accounts)
     except ConfigError as problems:
-        check = f"openclaw-octo config check {shlex.quote(str(config_file))}"
-        again = check if config_file else with_files("doctor", None, openclaw)
-        advice = f"correct it; {again} tells whether it is right"
-        found = [error("configuration", problem, advice) for problem in problems.problems]
+        found = _looked_beside(look, mending, config_file, openclaw, problems)
     found = sorted(found, key=lambda each: (-each.level, each.skipped))
     worst = max(each.level for each in found)
     if as_json:
@@ -95,68 +87,68 @@ def doctor(
         text = json_text({"worst": worst.name.lower(), "findings": lines})
     else:
         text = "\n".join(_words(each) for each in found)
-    click.echo(secrets.hidden(text))
+    click.echo(told.secrets.hidden(text))
     sys.exit(int(worst))
 
 
-async def _look(
-    loaded: Loaded,
-    bots: Sequence[BotConfig],
-    examine: Callable[[BotConfig], Awaitable[list[Finding]]],
-    *,
-    ask_agent: bool,
-    more: str,
+class _Told(Struct):
+    """What is told meanwhile, without the secrets that are known by then."""
+
+    secrets: Secrets = field(default_factory=Secrets)
+
+    def meanwhile(self, words: str) -> None:
+        click.echo(plain(self.secrets.hidden(words)), err=True)
+
+
+_Mending = Callable[[Path | None, Iterable[Path]], None]
+
+
+def _looked(  # what there is to look at
+    look: Look,
+    told: _Told,
+    mending: _Mending | None,
+    config_file: Path | None,
+    openclaw: Path | None,
+    accounts: Sequence[str],
 ) -> list[Finding]:
-    found = [warning("configuration", text, "change it, unless it is meant so") for text in loaded.warnings]
-    if not bots:
-        found.append(error("configuration", "no account is on", "switch one on with enabled: true"))
-    at_once = asyncio.Semaphore(BOTS_AT_ONCE)
-
-    async def in_turn(bot: BotConfig) -> list[Finding]:
-        async with at_once:
-            return await examine(bot)
-
-    several = await asyncio.gather(
-        _part("agent", check_host(loaded.config, ask=ask_agent, more=more)),
-        _part("state folder", _state(loaded.config, bots)),
-        *(_part(bot.account_id, in_turn(bot)) for bot in bots),
-    )
-    for problem in not_installed(loaded.config):
-        subject, _, words = problem.partition(": ")
-        found.append(error(subject, words, "the bots do not start without it"))
-    about = fine("version", f"openclaw-channel-octo {__version__}, Python {sys.version.split()[0]}")
-    return [*found, *(each for part in several for each in part), about]
+    """Return what is found about a configuration, its repairs made before. Raises `ConfigError`."""
+    loaded = load_named(config_file, openclaw, accounts, patient=True)
+    told.secrets = Secrets(*loaded.config.secrets())
+    bots = select_accounts(loaded.config, accounts)
+    if mending is not None:
+        private = [config_file] if config_file and any(check_file(config_file, bots)) else []
+        mending(loaded.config.host.state_dir, [*private, *loaded.open_files])
+        loaded = load_named(config_file, openclaw, accounts, patient=True)
+    found = asyncio.run(look.around(loaded, bots))
+    for path in filter(None, (config_file, openclaw)):
+        found += check_file(path, bots)
+    return found
 
 
-async def _part(subject: str, looking: Awaitable[list[Finding]]) -> list[Finding]:
-    """Return what one part finds; one that breaks hides none of the others."""
+def _looked_beside(
+    look: Look,
+    mending: _Mending | None,
+    config_file: Path | None,
+    openclaw: Path | None,
+    problems: ConfigError,
+) -> list[Finding]:
+    """Return what is wrong with a configuration, and what is found beside it."""
+    folder = _folder_in(config_file)
+    if mending is not None:
+        mending(folder, ())
+    check = f"openclaw-octo config check {shlex.quote(str(config_file))}"
+    again = check if config_file else with_files("doctor", None, openclaw)
+    advice = f"correct it; {again} tells whether it is right"
+    found = [error("configuration", problem, advice) for problem in problems.problems]
+    return found + asyncio.run(look.without_configuration(folder))
+
+
+def _folder_in(config_file: Path | None) -> Path | None:
+    """Return the state folder that a configuration names which may be wrong otherwise."""
     try:
-        return await looking
-    except Exception as problem:  # noqa: BLE001  # boundary of a part: its break must not hide what others find
-        advice = "doctor has no words for this: please report it, with what it says here"
-        return [error(subject, f"{type(problem).__name__}: {problem}", advice)]
-
-
-async def _state(config: OctoConfig, bots: Sequence[BotConfig]) -> list[Finding]:
-    """Return what a look at the disk finds; a disk that hangs does not hang the doctor."""
-    told: Future[list[Finding]] = Future()
-    told.set_running_or_notify_cancel()
-
-    def look() -> None:
-        try:
-            told.set_result(list(check_state(config, bots)))
-        except Exception as problem:  # noqa: BLE001  # boundary of the thread: raised again where it is waited for
-            told.set_exception(problem)
-
-    # A thread of its own: a program cannot end while a thread of the loop's pool still runs.
-    threading.Thread(target=look, daemon=True).start()
-    try:
-        return await asyncio.wait_for(asyncio.wrap_future(told), STATE_WITHIN_S)
-    except TimeoutError:
-        words = f"{config.host.state_dir} is not read within {STATE_WITHIN_S:.0f} s"
-        return [
-            error("state folder", words, "the disk hangs, or the network behind it: bots wait for it as well")
-        ]
+        return state_dir_in(config_file) if config_file else None
+    except ConfigError:
+        return None
 
 
 def _words(found: Finding) -> str:

@@ -7,7 +7,7 @@ from http import HTTPStatus
 
 from pydantic import SecretStr
 
-from openclaw_channel_octo.cli.doctor.findings import Finding, Level, error, fine, warning
+from openclaw_channel_octo.cli.doctor.findings import Finding, Level, error, fine, skipped, warning
 from openclaw_channel_octo.cli.gateway import look
 from openclaw_channel_octo.clock import SystemClock, within
 from openclaw_channel_octo.config.model import (
@@ -47,8 +47,10 @@ async def check_host(config: OctoConfig, *, ask: bool, more: str) -> list[Findin
             found = await _endpoint(agent)
         case _:
             found = warning(SUBJECT, "the echo agent repeats what it is told", "set host.agent to a real one")
-    if found.level is Level.ERROR or not ask:
+    if found.level is Level.ERROR:
         return [found]
+    if not ask:
+        return [found, skipped(ANSWER, "that is a turn, and may cost something: --ask-agent asks for a word")]
     return [found, await _answer(config.host, config.secrets())]
 
 

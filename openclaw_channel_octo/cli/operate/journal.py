@@ -3,7 +3,7 @@
 import json
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from openclaw_channel_octo.cli.output import NOT_FINE, StoreGroup, age, fail, jo
 from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.control.client import ask
 from openclaw_channel_octo.errors import ControlError, NotRunning
+from openclaw_channel_octo.ids import ChannelRef, group_of
 from openclaw_channel_octo.message.payload import parse_payload
 from openclaw_channel_octo.store.admin import JournalRow
 from openclaw_channel_octo.store.records import Chunk
@@ -30,6 +31,7 @@ from openclaw_channel_octo.store.states import OPEN, RowState
 __all__ = ["journal"]
 
 BURIED = "buried by an operator"
+NAMES_WITHIN_S = 3.0
 IN_HAND = (
     "The bots run: what they have in hand of it, a turn or its place in the queue, still ends by itself."
     " To be sure that it is dropped, stop them and bury it then."
@@ -58,7 +60,7 @@ def list_rows(store: Path, states: Sequence[str], account: str, limit: int, as_j
     reader = journal_of(store, account)
     rows = reader.rows(states=states, account=account.lower(), limit=limit)
     counts = ", ".join(f"{count} {state}" for state, count in sorted(reader.counts().items()))
-    _print_rows(rows, as_json)
+    _print_rows(store, rows, as_json)
     if not as_json:
         click.echo(counts or "The journal is empty.")
 
@@ -69,7 +71,7 @@ def list_rows(store: Path, states: Sequence[str], account: str, limit: int, as_j
 def dead(store: Path, as_json: bool) -> None:
     """Show messages that got no answer, and why. Exit code 1 when there are any."""
     rows = journal_in(store).rows(states=[RowState.DEAD], limit=100_000)
-    _print_rows(rows, as_json)
+    _print_rows(store, rows, as_json)
     if not rows and not as_json:
         click.echo("No dead letters.")
     elif not as_json:
@@ -192,17 +194,33 @@ def audit(store: Path, account: str, limit: int, as_json: bool) -> None:
         click.echo("Nothing was asked for.")
 
 
-def _print_rows(rows: Sequence[JournalRow], as_json: bool) -> None:
+def _names(store: Path, accounts: Iterable[str]) -> Mapping[tuple[str, str], str]:
+    """Return the names of groups by account and id, where the bots run and know them."""
+    found: dict[tuple[str, str], str] = {}
+    for account in accounts:
+        try:
+            named = ask(store, "group.names", {"account": account}, timeout_s=NAMES_WITHIN_S)
+        except ControlError:
+            break
+        found |= {(account, group_no): name for group_no, name in named.items()}
+    return found
+
+
+def _print_rows(store: Path, rows: Sequence[JournalRow], as_json: bool) -> None:
     now_ms = SystemClock().wall_ms()
+    names = _names(store, sorted({row.account for row in rows}))
     for row in rows:
+        group = group_of(ChannelRef(row.channel_id, row.channel_type))
+        name = names.get((row.account, group.id), "")
         if as_json:
-            click.echo(json.dumps(_as_json(row, None, text=False)))
+            click.echo(json.dumps(_as_json(row, None, text=False) | {"channel_name": name}))
             continue
+        where = f"{row.channel_id}{f' {name!r}' if name else ''}"
         when = age(row.received_at, now_ms)
         told = f": {row.detail}" if row.detail else ""
         line = (
             f"{when:>7}  {row.state:<8}  {row.account:<12.12}  {row.message_id:<19}"
-            f"  from {row.from_uid[:12]:<12}  in {row.channel_id} ({row.reason}){told}"
+            f"  from {row.from_uid[:12]:<12}  in {where} ({row.reason}){told}"
         )
         click.echo(plain(line))
 

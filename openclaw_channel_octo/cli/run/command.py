@@ -24,6 +24,8 @@ from openclaw_channel_octo.cli.run.start import (
     metrics_served,
     once_there_is_room,
     probes_served,
+    what_is_left,
+    what_runs,
 )
 from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.config.load import Loaded, select_accounts
@@ -136,10 +138,12 @@ def run(  # noqa: PLR0913  # its options
             ServiceManager.from_environment(),
             accounts,
         )
-        sys.exit(asyncio.run(_serve(channel, hosts, reloader, meter)))
+        code = asyncio.run(_serve(channel, hosts, reloader, meter))
     except OctoError as error:
         _say(logging.ERROR, f"cannot start: {error}", as_json=as_json)
         sys.exit(NOT_TRIED if isinstance(error, ConfigError) else TRY_LATER)
+    _log.info("stopped: %s", what_is_left(loaded.config.host.state_dir, drained=code == 0))
+    sys.exit(code)
 
 
 def _read(config_file: Path | None, openclaw: Path | None, accounts: Sequence[str]) -> Loaded:
@@ -176,11 +180,13 @@ async def _serve(
             started.push_async_exit(await once_there_is_room(partial(_begun, config, hosts), SystemClock()))
             started.push_async_callback(channel.stop, 0)
             await started.enter_async_context(controlled(config, channel, reloader))
-            await started.enter_async_context(metrics_served(config.metrics, meter, channel.status, health))
+            serving = metrics_served(config.metrics, meter, channel.status, health)
+            metrics = await started.enter_async_context(serving)
             await started.enter_async_context(probes_served(config.health, health))
             bots = select_accounts(config, reloader.accounts)
             for bot in (each for each in bots if not each.token_problem):
                 await channel.start(bot.account_id, hosts.current)
+            _log.info("started: %s", what_runs(config, bots, metrics))
         health.begun = True
 
     manager, clock = reloader.manager, SystemClock()

@@ -7,6 +7,7 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
@@ -22,8 +23,10 @@ from openclaw_channel_octo.config.model import (
     OctoConfig,
 )
 from openclaw_channel_octo.control.health import Health
-from openclaw_channel_octo.errors import ConfigError, HostError
+from openclaw_channel_octo.errors import ConfigError, HostError, StoreError
 from openclaw_channel_octo.runtime.channel import ChannelStatus
+from openclaw_channel_octo.store.admin import JournalAdmin
+from openclaw_channel_octo.store.states import OPEN
 
 if TYPE_CHECKING:
     from openclaw_channel_octo.control.prometheus import PrometheusMeter
@@ -36,6 +39,8 @@ __all__ = [
     "not_installed",
     "once_there_is_room",
     "probes_served",
+    "what_is_left",
+    "what_runs",
 ]
 
 _log = logging.getLogger(__name__)
@@ -175,13 +180,17 @@ async def metrics_served(
     meter: "PrometheusMeter | None",
     status: Callable[[], ChannelStatus],
     health: Health,
-) -> AsyncIterator[None]:
-    """Serve metrics and probes meanwhile; the bots run without them where their address cannot be had."""
+) -> AsyncIterator[str]:
+    """Serve metrics and probes meanwhile, and yield the metrics' address, empty where there are none.
+
+    The bots run without them where their address cannot be had.
+    """
+    where = ""
     async with AsyncExitStack() as served:
         if config is not None and meter is not None:
             meter.watch(status)
-            await served.enter_async_context(_served("metrics", config, health, meter))
-        yield
+            where = await served.enter_async_context(_served("metrics", config, health, meter))
+        yield where
 
 
 @asynccontextmanager
@@ -196,9 +205,10 @@ async def probes_served(config: HealthConfig | None, health: Health) -> AsyncIte
 @asynccontextmanager
 async def _served(
     path: str, config: ListenConfig, health: Health, metrics: "PrometheusMeter | None" = None
-) -> AsyncIterator[None]:
+) -> AsyncIterator[str]:
     from openclaw_channel_octo.control.http import serve  # noqa: PLC0415  # docs/decisions/0025
 
+    where = ""
     async with AsyncExitStack() as served:
         try:
             server = await serve(config.host, config.port, config.hosts, health=health, metrics=metrics)
@@ -206,5 +216,40 @@ async def _served(
             _log.error("no %s: %s cannot be listened on (%s)", path, config.listen, error.strerror)
         else:
             served.push_async_callback(server.close)
-            _log.info("%s at http://%s:%d/%s", path, config.host, server.port, path)
-        yield
+            where = f"http://{config.host}:{server.port}/{path}"
+            _log.info("%s at %s", path, where)
+        yield where
+
+
+def what_runs(config: OctoConfig, bots: Sequence[BotConfig], metrics: str) -> str:
+    """Return what a start has led to, in a line for the operator.
+
+    Args:
+        config: the configuration.
+        bots: those that were to be started; one whose token cannot be read was not.
+        metrics: where the metrics are, empty for nowhere.
+    """
+    names = [bot.account_id for bot in bots if not bot.token_problem]
+    number = str(len(names)) if len(names) == len(bots) else f"{len(names)} of {len(bots)}"
+    if isinstance(config.host, GatewayHostConfig):
+        host = f"the gateway at {config.host.url.partition('?')[0]}"
+    else:
+        host = f"the embedded host, {config.host.agent.kind} agent"
+    told = f"{number} bot{'' if number == '1' else 's'} ({', '.join(names)}) on {host}; state folder"
+    return f"{told} {config.host.state_dir}; {f'metrics at {metrics}' if metrics else 'no metrics'}"
+
+
+def what_is_left(state_dir: Path, *, drained: bool) -> str:
+    """Return what a stop leaves behind, in a line for the operator.
+
+    Args:
+        state_dir: the state folder, whose journal is closed by now.
+        drained: whether every turn came to its own end.
+    """
+    turns = "every turn came to its end" if drained else "turns were cut short"
+    try:
+        counts = JournalAdmin(state_dir / "octo.sqlite").counts()
+    except StoreError:  # none was begun, or it is broken, which was told already
+        return turns
+    waiting = sum(counts.get(state, 0) for state in OPEN)
+    return f"{turns}; messages that wait for the next start: {waiting}"

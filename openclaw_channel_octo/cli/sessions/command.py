@@ -8,10 +8,9 @@ from typing import Any
 import click
 from msgspec import to_builtins
 
-from openclaw_channel_octo.cli.options import JSON_LINES_OPTION, STORE_OPTION, with_store
+from openclaw_channel_octo.cli.options import JSON_LINES_OPTION, STORE_OPTION, gateway_check, with_store
 from openclaw_channel_octo.cli.output import NOT_FINE, NOT_TRIED, age, fail, plain
 from openclaw_channel_octo.cli.sessions.files import (
-    GATEWAY_CHECK,
     PATIENCE_MS,
     FoundSession,
     fix,
@@ -135,7 +134,7 @@ def _why_none(store: Path) -> str:
     """Return why no session is found in a folder, empty where there simply is none yet."""
     if is_in_gateway(store):
         return (
-            f"they are in the gateway; {GATEWAY_CHECK} shows them, and"
+            f"they are in the gateway; {gateway_check()} shows them, and"
             f" {with_store('sessions show --session KEY', store)} what running bots know of one"
         )
     if not any((store / name).exists() for name in ("agents", "octo.sqlite")):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from openclaw_channel_octo.cli.options import gateway_check
 from openclaw_channel_octo.cli.output import plain
 from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.config.model import DEFAULT_TIMEOUT_S
@@ -22,7 +23,6 @@ from openclaw_channel_octo.session.guard import patience_ms
 from openclaw_channel_octo.session.status import RECOVERABLE, SessionSnapshot, Status
 
 __all__ = [
-    "GATEWAY_CHECK",
     "PATIENCE_MS",
     "FoundSession",
     "fix",
@@ -37,10 +37,6 @@ PATIENCE_MS = patience_ms(DEFAULT_TIMEOUT_S)
 
 _LEFT_BEHIND = RECOVERABLE | {Status.RUNNING, Status.QUEUED}
 """Statuses that are wrong once no process runs the session."""
-
-
-GATEWAY_CHECK = "openclaw-octo gateway check --config octo.json"
-"""What tells of a gateway; a state folder does not know where its configuration lies."""
 
 
 class FoundSession(Struct, frozen=True):
@@ -156,7 +152,7 @@ def fix(store: Path, agent: str, key: str, *, dry_run: bool) -> list[Fix]:
     if (store / "openclaw.json").exists():
         raise HostError(
             f"{store} is an OpenClaw gateway's own folder, which only the gateway may change. A new message recovers"
-            f" its sessions: {GATEWAY_CHECK} tells whether the bots reach it"
+            f" its sessions: {gateway_check()} tells whether the bots reach it"
         )
     try:
         ask(store, "ping")
@@ -227,6 +223,6 @@ def _asked(store: Path, agent: str, key: str, *, dry_run: bool) -> Fix:
 
 def _in_gateway(what: str) -> str:
     return (
-        f"the sessions are in the gateway, which recovers them with the next message: {GATEWAY_CHECK}"
+        f"the sessions are in the gateway, which recovers them with the next message: {gateway_check()}"
         f" tells whether the bots reach it. To have the bots look at one session now, {what}"
     )

@@ -21,6 +21,7 @@ from openclaw_channel_octo.wire.events import (
     Rejected,
     Silent,
     Undecodable,
+    reason_words,
 )
 
 __all__ = ["Link", "LinkEnd", "LinkEndKind", "MessageSink"]
@@ -146,12 +147,11 @@ class Link:
                     self._room.clear()
             case Rejected(reason=reason):
                 self._set_end(
-                    LinkEndKind.REJECTED, f"the server refused the connection, reason {reason}", reason
+                    LinkEndKind.REJECTED, f"the server refused the connection: {reason_words(reason)}", reason
                 )
             case Kicked(reason=reason, text=text):
-                self._set_end(
-                    LinkEndKind.KICKED, f"the server ended the connection: {text or reason}", reason
-                )
+                why = reason_words(reason, text)
+                self._set_end(LinkEndKind.KICKED, f"the server ended the connection: {why}", reason)
             case Silent(seconds=seconds):
                 silent = LinkEndKind.REJECTED if self._online_at is None else LinkEndKind.SILENT
                 await self._finish(silent, f"nothing received for {seconds:.0f} s")

@@ -43,6 +43,11 @@ class Groups(Struct, eq=False):
         """Ask for the groups anew when they are needed: changes may have been missed."""
         self._until = float("-inf")
 
+    @property
+    def names(self) -> dict[str, str]:
+        """The groups' names by their id, as the server told them last; asks nobody."""
+        return {group.group_no: group.name for group in self._groups if group.name}
+
     async def groups(self) -> Sequence[Group]:
         """Return the groups the bot is in; several who ask at once ask the server once."""
         async with self._asking:

@@ -159,17 +159,16 @@ class Turns(Struct, frozen=True, kw_only=True):
         shown = await self.outbox.resume(row)
         if row.ending:
             return False
+        texts = self.context.config.texts
         if shown:
-            await self._notify(
-                row, self.context.config.texts.cut_off, "a process died in the middle of the answer"
-            )
-            return False
-        if row.attempt >= (MOST_LOOKS if self.runs.outlive_us else MOST_ATTEMPTS):
-            await self._notify(
-                row, self.context.config.texts.failed, f"{row.attempt} processes died while it ran"
-            )
-            return False
-        return True
+            notice, why = texts.cut_off, "a process died in the middle of the answer"
+        elif row.attempt >= (MOST_LOOKS if self.runs.outlive_us else MOST_ATTEMPTS):
+            notice, why = texts.failed, f"{row.attempt} processes died while it ran"
+        else:
+            return True
+        self.context.log.warning("message %s gets no whole answer: %s", row.message_id, why)
+        await self._notify(row, notice, why)
+        return False
 
     async def _answer(self, message: Addressed, answer: Answer, begin: Begin, *, look: bool) -> None:
         row = message.row
@@ -179,6 +178,7 @@ class Turns(Struct, frozen=True, kw_only=True):
         self.context.log.info("got runtime, checking dispatch fn: true")
         self.context.log.info("route resolved: agentId=%s sessionKey=%s", agent_id, row.session_key)
         if (unready := await self.runs.ready()) is not None:
+            self.context.log.warning("message %s gets no turn: %s", row.message_id, unready.detail)
             await self._conclude(row, "", unready, answer)
             return
         taken_up = row.run_id != "" and self.runs.outlive_us

@@ -93,7 +93,7 @@ async def test_a_kick_closes_our_socket_waits_a_minute_says_why_and_recovers(bot
     await bot.clock.settle()
     assert bot.network.wires[0].closed
     assert_status(bot, LinkState.KICKED, 100, "another process uses this bot")
-    assert "login in other device" in bot.status.why
+    assert "login in other device (reason 12, kicked)" in bot.status.why
     await bot.clock.advance(59)
     assert len(bot.network.wires) == 1
     await bot.clock.advance(1)
