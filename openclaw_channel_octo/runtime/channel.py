@@ -28,7 +28,7 @@ from openclaw_channel_octo.runtime.actions.calls import AgentTools
 from openclaw_channel_octo.runtime.actions.types import ActionContext, requester_of
 from openclaw_channel_octo.runtime.background import uninterrupted
 from openclaw_channel_octo.runtime.bot import Bot
-from openclaw_channel_octo.runtime.connection.lease import FileLease, lease_folder
+from openclaw_channel_octo.runtime.connection.lease import bot_lease
 from openclaw_channel_octo.runtime.connection.supervisor import ConnectionStatus, tokenless
 from openclaw_channel_octo.runtime.connection.transport import Tap, TransportFactory, open_websocket
 from openclaw_channel_octo.runtime.delivery.attachments import KEPT_S
@@ -76,7 +76,7 @@ class OctoChannel:
         config: accounts, texts and limits.
         clock: time, the machine's own by default.
         open_transport: opens sockets, WebSockets by default.
-        leases: folder in which processes tell each other which bots they run, the user's own by default.
+        leases: folder whose users alone tell each other which bots they run; the whole machine by default.
         tap: gives each bot, by account id, somebody who sees what it sends and receives.
         meter: takes counts and durations, nobody by default.
     """
@@ -98,7 +98,7 @@ class OctoChannel:
         self._config = config
         self._clock = clock or SystemClock()
         self._open_transport = open_transport
-        self._leases = leases or lease_folder()
+        self._leases = leases
         self._tap = tap
         self._bots: dict[str, Bot] = {}
         self._origins: dict[tuple[str, str], Origin] = {}
@@ -143,7 +143,7 @@ class OctoChannel:
                 tap=tap.call if tap else None,
                 on_attempt=metrics.called if metrics else None,
             )
-            lease = FileLease(self._leases, f"{account.api_url} {account.token.get_secret_value()}")
+            lease = bot_lease(account, self._leases)
             log = BotLog(_log, account.account_id)
             bot = Bot(account, shared, api, lease, log, metrics=metrics, tap=tap)
             self._bots[account.account_id] = bot

@@ -21,7 +21,7 @@ from openclaw_channel_octo.errors import (
 )
 from openclaw_channel_octo.rest.client import BotApi
 from openclaw_channel_octo.rest.models import Registration
-from openclaw_channel_octo.runtime.connection.lease import FileLease, lease_folder
+from openclaw_channel_octo.runtime.connection.lease import bot_lease
 from openclaw_channel_octo.runtime.connection.transport import Transport, open_websocket
 from openclaw_channel_octo.wire.client import ClientConnection, Credentials
 from openclaw_channel_octo.wire.crypto import KeyPair
@@ -129,7 +129,7 @@ async def _connection(
 ) -> list[Finding]:
     if register is False:
         return [skipped("login", "--no-register")]
-    lease = FileLease(lease_folder(), f"{bot.api_url} {bot.token.get_secret_value()}")
+    lease = bot_lease(bot)
     found: list[Finding] = []
     try:
         free = await lease.acquire()
