@@ -22,6 +22,7 @@ from click.testing import Result
 
 from openclaw_channel_octo.cli.doctor.bot import check_bot
 from openclaw_channel_octo.cli.doctor.command import STATE_WITHIN_S
+from openclaw_channel_octo.cli.doctor.running import Running
 from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.config.load import parse_config
 from openclaw_channel_octo.ids import ChannelRef
@@ -464,7 +465,7 @@ async def test_before_it_kicks_anybody_the_doctor_says_so(rig: Rig) -> None:
         assert "--no-register" in words
 
     config = parse_config(rig.config(agent=AGENT), base=rig.state_dir, env={}).config
-    found = await check_bot(config.accounts["helper"], register=None, tell=listen)
+    found = await check_bot(config.accounts["helper"], running=Running(), register=None, tell=listen)
 
     assert said_first == [True]
     assert rig.calls("register")

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import click
 from msgspec import to_builtins
@@ -16,6 +17,7 @@ from openclaw_channel_octo import __version__
 from openclaw_channel_octo.cli.doctor.bot import check_bot
 from openclaw_channel_octo.cli.doctor.findings import Finding, Level, error, fine, warning
 from openclaw_channel_octo.cli.doctor.host import check_host
+from openclaw_channel_octo.cli.doctor.running import Running, find_running
 from openclaw_channel_octo.cli.doctor.state import check_file, check_state
 from openclaw_channel_octo.cli.options import (
     ACCOUNTS_OPTION,
@@ -24,7 +26,7 @@ from openclaw_channel_octo.cli.options import (
     load_named,
     with_files,
 )
-from openclaw_channel_octo.cli.output import json_text, plain
+from openclaw_channel_octo.cli.output import NOT_TRIED, json_text, plain
 from openclaw_channel_octo.cli.run.start import not_installed
 from openclaw_channel_octo.config.load import Loaded, select_accounts
 from openclaw_channel_octo.config.model import BotConfig, OctoConfig
@@ -33,8 +35,12 @@ from openclaw_channel_octo.observe.logs import Secrets, setup_logging
 
 __all__ = ["doctor"]
 
+_T = TypeVar("_T")
+
 BOTS_AT_ONCE = 8
 STATE_WITHIN_S = 20.0
+NAMED = 5
+"""Most bots that are named in a question."""
 
 _MARKS = {Level.ERROR: "✗", Level.WARNING: "!", Level.FINE: "✓"}
 
@@ -46,21 +52,23 @@ _MARKS = {Level.ERROR: "✗", Level.WARNING: "!", Level.FINE: "✓"}
 @click.option(
     "--register/--no-register",
     default=None,
-    help="Log in, or never. Logging in kicks a living connection of the bot; by default it is done only where no "
-    "process on this machine runs the bot. Said before it is done.",
+    help="Log in, or never. Logging in kicks a living connection of the bot: --register asks first. By default it is "
+    "done only where no process on this machine runs the bot, and said before.",
 )
+@click.option("--yes", is_flag=True, help="With --register: do it without asking.")
 @click.option(
     "--ask-agent",
     is_flag=True,
     help="Also have the agent answer a word. That is a turn, and may cost something.",
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, for programs.")
-def doctor(
+def doctor(  # noqa: PLR0913  # its options
     config_file: Path | None,
     openclaw: Path | None,
     accounts: Sequence[str],
     *,
     register: bool | None,
+    yes: bool,
     ask_agent: bool,
     as_json: bool,
 ) -> None:
@@ -76,6 +84,8 @@ def doctor(
         loaded = load_named(config_file, openclaw, accounts)
         secrets = Secrets(*loaded.config.secrets())
         bots = select_accounts(loaded.config, accounts)
+        if register and bots and not yes:
+            _ask_to_log_in(bots)
         examine = partial(
             check_bot, register=register, tell=lambda words: click.echo(secrets.hidden(words), err=True)
         )
@@ -99,10 +109,23 @@ def doctor(
     sys.exit(int(worst))
 
 
+def _ask_to_log_in(bots: Sequence[BotConfig]) -> None:
+    """Have a person at a terminal agree that living connections are kicked; end the program where none does."""
+    if not sys.stdin.isatty():
+        raise click.UsageError(
+            "--register may kick a living connection, and nobody can be asked here: add --yes"
+        )
+    names = ", ".join(bot.account_id for bot in bots[:NAMED]) + (", …" if bots[NAMED:] else "")
+    question = f"Log in as {names}? A living connection is kicked and has to come back by itself."
+    if not click.confirm(question, err=True):
+        click.echo("nothing was looked at: without --register, bots that run here are left alone", err=True)
+        sys.exit(NOT_TRIED)
+
+
 async def _look(
     loaded: Loaded,
     bots: Sequence[BotConfig],
-    examine: Callable[[BotConfig], Awaitable[list[Finding]]],
+    examine: Callable[..., Awaitable[list[Finding]]],
     *,
     ask_agent: bool,
     more: str,
@@ -111,10 +134,11 @@ async def _look(
     if not bots:
         found.append(error("configuration", "no account is on", "switch one on with enabled: true"))
     at_once = asyncio.Semaphore(BOTS_AT_ONCE)
+    running = await _running(loaded.config.host.state_dir)
 
     async def in_turn(bot: BotConfig) -> list[Finding]:
         async with at_once:
-            return await examine(bot)
+            return await examine(bot, running=running)
 
     several = await asyncio.gather(
         _part("agent", check_host(loaded.config, ask=ask_agent, more=more)),
@@ -137,26 +161,38 @@ async def _part(subject: str, looking: Awaitable[list[Finding]]) -> list[Finding
         return [error(subject, f"{type(problem).__name__}: {problem}", advice)]
 
 
-async def _state(config: OctoConfig, bots: Sequence[BotConfig]) -> list[Finding]:
-    """Return what a look at the disk finds; a disk that hangs does not hang the doctor."""
-    told: Future[list[Finding]] = Future()
-    told.set_running_or_notify_cancel()
-
-    def look() -> None:
-        try:
-            told.set_result(list(check_state(config, bots)))
-        except Exception as problem:  # noqa: BLE001  # boundary of the thread: raised again where it is waited for
-            told.set_exception(problem)
-
-    # A thread of its own: a program cannot end while a thread of the loop's pool still runs.
-    threading.Thread(target=look, daemon=True).start()
+async def _running(folder: Path) -> Running:
     try:
-        return await asyncio.wait_for(asyncio.wrap_future(told), STATE_WITHIN_S)
+        return await _aside(lambda: find_running(folder))
+    except TimeoutError:
+        return Running()  # the disk hangs: told where the state folder is looked at
+
+
+async def _state(config: OctoConfig, bots: Sequence[BotConfig]) -> list[Finding]:
+    """Return what a look at the disk finds."""
+    try:
+        return await _aside(lambda: list(check_state(config, bots)))
     except TimeoutError:
         words = f"{config.host.state_dir} is not read within {STATE_WITHIN_S:.0f} s"
         return [
             error("state folder", words, "the disk hangs, or the network behind it: bots wait for it as well")
         ]
+
+
+async def _aside(look: Callable[[], _T]) -> _T:
+    """Return what a look at the disk returns; a disk that hangs does not hang the doctor. Raises `TimeoutError`."""
+    told: Future[_T] = Future()
+    told.set_running_or_notify_cancel()
+
+    def look_and_tell() -> None:
+        try:
+            told.set_result(look())
+        except Exception as problem:  # noqa: BLE001  # boundary of the thread: raised again where it is waited for
+            told.set_exception(problem)
+
+    # A thread of its own: a program cannot end while a thread of the loop's pool still runs.
+    threading.Thread(target=look_and_tell, daemon=True).start()
+    return await asyncio.wait_for(asyncio.wrap_future(told), STATE_WITHIN_S)
 
 
 def _words(found: Finding) -> str:
