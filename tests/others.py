@@ -1,4 +1,4 @@
-"""Programs of another user, and in a network namespace of their own: what stands before their commands."""
+"""Programs of another user, in a network namespace of their own, or on a read-only disk: what stands before them."""
 
 import functools
 import os
@@ -39,4 +39,24 @@ def apart() -> tuple[str, ...]:
     before = ("unshare", "--map-root-user", "--net", "--")
     if not _runs(*before):
         pytest.skip("network namespaces are not permitted here")
+    return before
+
+
+def read_only() -> tuple[str, ...]:
+    """Return what starts a command that can write to no file; where that cannot be, skip the test."""
+    before = (
+        "bwrap",
+        "--ro-bind",
+        "/",
+        "/",
+        "--dev",
+        "/dev",
+        "--proc",
+        "/proc",
+        "--remount-ro",
+        "/dev",
+        "--",
+    )
+    if not _runs(*before):
+        pytest.skip("bubblewrap is not here, or not permitted")
     return before

@@ -132,4 +132,8 @@ def lease_folder(env: Mapping[str, str] = os.environ) -> Path:
     runtime = env.get("XDG_RUNTIME_DIR", "")
     if runtime.startswith("/") and Path(runtime).is_dir():
         return Path(runtime) / "openclaw-octo"
-    return Path(tempfile.gettempdir()) / f"openclaw-octo-{os.getuid()}"
+    name = f"openclaw-octo-{os.getuid()}"
+    try:
+        return Path(tempfile.gettempdir()) / name
+    except FileNotFoundError:  # no folder can be written to, as in a container: whoever tries to says so
+        return Path("/tmp") / name  # noqa: S108  # where it would be

@@ -20,25 +20,32 @@ from openclaw_channel_octo.runtime.connection.file_lease import FileLease
 from openclaw_channel_octo.runtime.connection.holders import UNKNOWN, process_words
 from openclaw_channel_octo.runtime.connection.lease import MachineLease, lease_folder
 from openclaw_channel_octo.runtime.connection.socket_lease import SocketLease
-from tests.others import NOBODY, apart, as_user
+from tests.others import NOBODY, apart, as_user, read_only
 
 URL = "http://octo.test/api"
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="Linux alone has abstract sockets")
 
-HOLDER = """
-import asyncio, os, sys, time
+TAKE = """
+import asyncio, os, subprocess, sys, time
 from openclaw_channel_octo.runtime.connection.lease import MachineLease, lease_folder
 lease = MachineLease(sys.argv[1], sys.argv[2], lease_folder())
-print(asyncio.run(lease.acquire()), lease.holder(), flush=True)
+free = asyncio.run(lease.acquire())
 """
-STAYS = f"{HOLDER}time.sleep(60)"
-FORKS = f"""{HOLDER}
+TELL = "print(free, lease.holder(), flush=True)\n"
+TAKER = TAKE + TELL
+HOLDER = f"{TAKER}time.sleep(60)"
+RUNS_A_PROGRAM = f"""{TAKE}
+subprocess.Popen(["sleep", "60"], close_fds=False, stdout=subprocess.DEVNULL)
+{TELL}time.sleep(60)
+"""
+FORKS = f"""{TAKE}
 readable, writable = os.pipe()
 if os.fork():
     os.read(readable, 1)
-    os.kill(os.getpid(), 9)
-os.close(1)
-os.write(writable, b"runs")
+    {TELL}
+else:
+    os.close(1)
+    os.write(writable, b"runs")
 time.sleep(60)
 """
 
@@ -64,7 +71,7 @@ async def ask(token: str, tmp_path: Path) -> AsyncIterator[Ask]:
     started: list[Process] = []
 
     async def start(
-        program: str = HOLDER,
+        program: str = TAKER,
         env: dict[str, str | None] | None = None,
         before: tuple[str, ...] = (),
         place: str | Path = URL,
@@ -99,11 +106,21 @@ async def test_whoever_asks_sees_who_holds_the_lease_and_gets_it_afterwards(
 
 
 @LINUX
+async def test_a_container_that_can_write_nothing_has_a_lease_too(ask: Ask, token: str) -> None:
+    before, env = read_only(), {"XDG_RUNTIME_DIR": None}
+    lease = MachineLease(URL, token, lease_folder())
+    assert await lease.acquire()
+    assert (await ask(before=before, env=env))[1] == f"False {process_words(os.getpid())}"
+    await lease.release()
+    assert (await ask(before=before, env=env))[1].startswith("True process ")
+
+
+@LINUX
 @pytest.mark.parametrize(
     ("one", "other"), [(0, NOBODY), (NOBODY, 0)], ids=["root holds it", "a user holds it"]
 )
 async def test_root_and_a_user_see_each_others_leases(ask: Ask, one: int, other: int) -> None:
-    holder, told = await ask(STAYS, before=as_user(one))
+    holder, told = await ask(HOLDER, before=as_user(one))
     words = process_words(holder.pid, one)
     assert told == f"True {words}"
     assert words.endswith(", user root)") is (one == 0)
@@ -111,27 +128,22 @@ async def test_root_and_a_user_see_each_others_leases(ask: Ask, one: int, other:
 
 
 @LINUX
-@pytest.mark.parametrize("how", [{}, {"close_fds": False}], ids=["alone", "with all it can inherit"])
-async def test_a_killed_holder_loses_its_lease_at_once_to_whoever_asks(
-    ask: Ask, token: str, how: dict[str, Any]
+@pytest.mark.parametrize(
+    "program", [HOLDER, RUNS_A_PROGRAM, FORKS], ids=["alone", "a program of it", "a fork of it"]
+)
+async def test_a_killed_holder_loses_its_lease_at_once_and_nothing_that_outlives_it_keeps_it(
+    ask: Ask, token: str, program: str
 ) -> None:
-    holder, _ = await ask(STAYS, **how)
+    holder, told = await ask(program, start_new_session=True)
+    assert told.startswith("True ")
     lease = MachineLease(URL, token, lease_folder())
     assert not await lease.acquire()
-    holder.send_signal(signal.SIGKILL)
+    holder.kill()
     await holder.wait()
     assert await lease.acquire()
     await lease.release()
-
-
-@LINUX
-async def test_a_forked_child_does_not_keep_the_lease_of_a_killed_process(ask: Ask, token: str) -> None:
-    holder, _ = await ask(FORKS, start_new_session=True)
-    await holder.wait()
-    lease = MachineLease(URL, token, lease_folder())
-    assert await lease.acquire()
-    await lease.release()
-    os.killpg(holder.pid, signal.SIGKILL)  # the child lived all the time
+    if program is not HOLDER:
+        os.killpg(holder.pid, signal.SIGKILL)  # its child lived all the time
 
 
 @LINUX
@@ -203,7 +215,7 @@ async def test_who_looks_again_and_again_is_told_each_time(token: str) -> None:
 
 @LINUX
 async def test_a_holders_name_cannot_forge_a_line(ask: Ask, token: str) -> None:
-    await ask(f"open('/proc/self/comm', 'w').write('a\\nb \\x1b[2J')\n{STAYS}")
+    await ask(f"open('/proc/self/comm', 'w').write('a\\nb \\x1b[2J')\n{HOLDER}")
     assert " (a?b ?[2J, user " in SocketLease(f"octo.test:80 {token}").holder()
 
 
