@@ -19,7 +19,8 @@ from openclaw_channel_octo.clock import Clock, within
 from openclaw_channel_octo.errors import ControlError, OctoError
 from openclaw_channel_octo.host.files import private_folder
 from openclaw_channel_octo.host.locks import OwnerLock
-from openclaw_channel_octo.runtime.connection.lease import lease_folder, own_folder
+from openclaw_channel_octo.runtime.connection.file_lease import own_folder
+from openclaw_channel_octo.runtime.connection.lease import lease_folder
 
 __all__ = ["LINE_BYTES", "VERSION", "ControlServer", "Handler", "socket_path"]
 

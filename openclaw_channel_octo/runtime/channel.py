@@ -5,7 +5,7 @@ Over 350 lines: one class, what programs call, each method with its errors.
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, ExitStack
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,6 @@ from openclaw_channel_octo.runtime.actions.actions import AgentActions
 from openclaw_channel_octo.runtime.actions.calls import AgentTools
 from openclaw_channel_octo.runtime.actions.types import ActionContext, requester_of
 from openclaw_channel_octo.runtime.background import uninterrupted
-from openclaw_channel_octo.runtime.connection.lease import lease_folder
 from openclaw_channel_octo.runtime.connection.supervisor import tokenless
 from openclaw_channel_octo.runtime.connection.transport import Tap, TransportFactory, open_websocket
 from openclaw_channel_octo.runtime.fleet.changes import (
@@ -56,7 +55,7 @@ class OctoChannel:
         config: accounts, texts and limits.
         clock: time, the machine's own by default.
         open_transport: opens sockets, WebSockets by default.
-        leases: folder in which processes tell each other which bots they run, the user's own by default.
+        leases: folder whose users alone tell each other which bots they run; the whole machine by default.
         tap: gives each bot, by account id, somebody who sees what it sends and receives.
         meter: takes counts and durations, nobody by default.
     """
@@ -78,7 +77,7 @@ class OctoChannel:
         self._config = config
         self._clock = clock or SystemClock()
         self._open_transport = open_transport
-        self._leases = leases or lease_folder()
+        self._leases = leases
         self._tap = tap
         self._shared: ChannelContext | None = None
         self._fleet: Fleet | None = None

@@ -130,7 +130,8 @@ async def _beside_a_flood(mentions: int) -> list[Row]:
     with TemporaryDirectory() as folder, patch("openclaw_channel_octo.runtime.channel.BotApi") as make_api:
         make_api.side_effect = lambda **how: _TimedApi(account, how["clock"], how["origin"], typed)
         content = {"channels": {"octo": octo_block}, "host": {"agent": {"kind": "echo"}, "stateDir": folder}}
-        channel = OctoChannel(parse_config(content, base=Path(folder)).config, open_transport=octo.open)
+        config = parse_config(content, base=Path(folder)).config
+        channel = OctoChannel(config, open_transport=octo.open, leases=Path(folder))
         await channel.start("default", ScriptedHost())
         await until(lambda: account.online and account.traffic["messages/sync"], "a bot that has caught up")
         await asyncio.sleep(CALM_S)

@@ -23,6 +23,7 @@ from openclaw_channel_octo.cli.doctor.running import Running
 from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.config.load import parse_config
 from openclaw_channel_octo.ids import ChannelRef
+from openclaw_channel_octo.runtime.connection.holders import process_words
 from openclaw_channel_octo.testing.gateway.server import FakeGateway
 from openclaw_channel_octo.testing.host import ScriptedHost
 from openclaw_channel_octo.testing.octo.double import OctoDouble
@@ -58,8 +59,9 @@ async def test_a_running_bot_is_left_alone(rig: Rig) -> None:
 
     result = await examined(rig, config)
 
-    assert f"process {os.getpid()} on this machine runs this bot" in result.stdout
-    assert f"logging in would kick process {os.getpid()}" in result.stdout
+    this = process_words(os.getpid())
+    assert f"{this} on this machine runs this bot" in result.stdout
+    assert f"logging in would kick {this}" in result.stdout
     assert len(rig.calls("register")) == registered
     await rig.mention("still there?")
     assert await rig.until_said(1)

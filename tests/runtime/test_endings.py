@@ -20,7 +20,7 @@ from openclaw_channel_octo.rest.client import BotApi
 from openclaw_channel_octo.runtime import pipeline
 from openclaw_channel_octo.runtime.admission.limits import Limits
 from openclaw_channel_octo.runtime.channel import OctoChannel
-from openclaw_channel_octo.runtime.connection.lease import FileLease
+from openclaw_channel_octo.runtime.connection.file_lease import FileLease
 from openclaw_channel_octo.runtime.delivery.presence import Presence
 from openclaw_channel_octo.runtime.intake import inbox
 from openclaw_channel_octo.runtime.intake.gaps import GapFiller

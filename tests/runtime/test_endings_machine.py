@@ -36,7 +36,7 @@ from openclaw_channel_octo.errors import ApiError, HostError, RateLimited
 from openclaw_channel_octo.host.base import Accepted, Block, Failed, Final, Skipped, Turn, TurnEvent
 from openclaw_channel_octo.runtime import channel
 from openclaw_channel_octo.runtime.channel import OctoChannel
-from openclaw_channel_octo.runtime.connection.lease import FileLease
+from openclaw_channel_octo.runtime.connection.file_lease import FileLease
 from openclaw_channel_octo.store import database
 from openclaw_channel_octo.testing.host import HANG, ScriptedHost, Step
 from tests.runtime.memory_octo import MemoryAccount, MemoryOcto, Stuck, lost_answer, unavailable

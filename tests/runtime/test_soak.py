@@ -193,7 +193,7 @@ async def started(octo: MemoryOcto, host: ScriptedHost, state_dir: Path) -> Octo
         "host": {"kind": "embedded", "stateDir": str(state_dir), "agent": {"kind": "echo"}},
     }
     loaded = parse_config(config, base=state_dir).config
-    channel = OctoChannel(loaded, clock=octo.clock, open_transport=octo.open)
+    channel = OctoChannel(loaded, clock=octo.clock, open_transport=octo.open, leases=state_dir)
     for name in accounts:
         await channel.start(name, host)
     assert channel._shared is not None

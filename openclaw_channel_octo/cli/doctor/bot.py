@@ -22,7 +22,7 @@ from openclaw_channel_octo.errors import (
 )
 from openclaw_channel_octo.rest.client import BotApi
 from openclaw_channel_octo.rest.models import Registration
-from openclaw_channel_octo.runtime.connection.lease import FileLease, lease_folder
+from openclaw_channel_octo.runtime.connection.lease import Lease, bot_lease
 from openclaw_channel_octo.runtime.connection.transport import Transport, open_websocket
 from openclaw_channel_octo.wire.client import ClientConnection, Credentials
 from openclaw_channel_octo.wire.crypto import KeyPair
@@ -67,7 +67,7 @@ async def check_bot(
     Args:
         bot: its settings.
         running: the process that has the state folder.
-        register: whether to log in; ``None`` to do so only where no process on this machine runs the bot.
+        register: whether to log in; ``None`` to do so only where nothing on this machine says that the bot is online.
         tell: is told in words before a living connection of the bot may be kicked.
     """
     server = await check_server(bot.api_url)
@@ -77,7 +77,7 @@ async def check_bot(
     elif server is not None:
         found.append(skipped("token and login", "the server has to answer first"))
     else:
-        found += await _check(bot, register, tell)
+        found += await _check(bot, running, register, tell)
     return [replace(each, subject=f"{bot.account_id}: {each.subject}") for each in found]
 
 
@@ -90,13 +90,15 @@ def _no_token(bot: BotConfig, running: Running) -> Finding:
     return error("token", bot.token_problem, advice)
 
 
-async def _check(bot: BotConfig, register: bool | None, tell: Callable[[str], None]) -> list[Finding]:
+async def _check(
+    bot: BotConfig, running: Running, register: bool | None, tell: Callable[[str], None]
+) -> list[Finding]:
     clock = SystemClock()
     async with BotApi(base_url=bot.api_url, token=bot.token, clock=clock, timeout_s=API_WITHIN_S) as api:
         found = await _api(bot, api)
         if any(each.level is Level.ERROR for each in found):
             return [*found, skipped("login", "the server has to take the token first")]
-        return found + await _connection(bot, api, register, tell)
+        return found + await _connection(bot, api, running, register, tell)
 
 
 async def _api(bot: BotConfig, api: BotApi) -> list[Finding]:
@@ -128,11 +130,11 @@ def _wrong_token(bot: BotConfig, refusal: AuthError) -> Finding:
 
 
 async def _connection(
-    bot: BotConfig, api: BotApi, register: bool | None, tell: Callable[[str], None]
+    bot: BotConfig, api: BotApi, running: Running, register: bool | None, tell: Callable[[str], None]
 ) -> list[Finding]:
     if register is False:
         return [skipped("login", "--no-register")]
-    lease = FileLease(lease_folder(), f"{bot.api_url} {bot.token.get_secret_value()}")
+    lease = bot_lease(bot)
     found: list[Finding] = []
     try:
         free = await lease.acquire()
@@ -140,10 +142,9 @@ async def _connection(
         free = True
         found = [warning("login", str(problem), "without it two processes with this bot kick each other")]
     try:
-        if not free and not register:
-            holder = lease.holder()
-            why = f"logging in would kick {holder}; --register does it all the same"
-            return [fine("process", f"{holder} on this machine runs this bot"), skipped("login", why)]
+        online = _online(bot, running) if free else _held(lease)
+        if online and not register:
+            return [*found, *online]
         tell(
             f"{bot.account_id}: registering now. If this bot is connected elsewhere, that connection is kicked and "
             "has to come back by itself; --no-register leaves it alone."
@@ -151,6 +152,36 @@ async def _connection(
         return found + await _login(bot, api)
     finally:
         await lease.release()
+
+
+def _held(lease: Lease) -> list[Finding]:
+    """Return who has the lease of a bot, and so its connection."""
+    holder = lease.holder()
+    return [
+        fine("process", f"{holder} on this machine runs this bot"),
+        _not_logged_in(f"would kick {holder}"),
+    ]
+
+
+def _online(bot: BotConfig, running: Running) -> list[Finding]:
+    """Return what the process that has the state folder says of a bot whose lease is free here.
+
+    It may run the bot where leases are not seen, such as in a container. The API tells nobody whether a bot is online
+    (octo-bot-api §2.1).
+    """
+    who = f"process {running.holder}, which has the state folder"
+    if running.runs(bot.account_id):
+        return [
+            fine("process", f"{who}, runs this bot"),
+            _not_logged_in(f"would kick process {running.holder}"),
+        ]
+    if running.problem:
+        return [_not_logged_in(f"may kick {who} and does not say which bots it runs")]
+    return []
+
+
+def _not_logged_in(why: str) -> Finding:
+    return skipped("login", f"logging in {why}; --register does it all the same")
 
 
 async def _login(bot: BotConfig, api: BotApi) -> list[Finding]:

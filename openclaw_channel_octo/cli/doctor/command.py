@@ -21,13 +21,17 @@ from openclaw_channel_octo.cli.options import (
     load_named,
     with_files,
 )
-from openclaw_channel_octo.cli.output import json_text, plain
+from openclaw_channel_octo.cli.output import NOT_TRIED, json_text, plain
 from openclaw_channel_octo.config.load import select_accounts
+from openclaw_channel_octo.config.model import BotConfig
 from openclaw_channel_octo.config.state_dir import state_dir_in
 from openclaw_channel_octo.errors import ConfigError
 from openclaw_channel_octo.observe.logs import Secrets, setup_logging
 
 __all__ = ["doctor"]
+
+NAMED = 5
+"""Most bots that are named in a question."""
 
 _MARKS = {Level.ERROR: "✗", Level.WARNING: "!", Level.FINE: "✓"}
 
@@ -39,8 +43,8 @@ _MARKS = {Level.ERROR: "✗", Level.WARNING: "!", Level.FINE: "✓"}
 @click.option(
     "--register/--no-register",
     default=None,
-    help="Log in, or never. Logging in kicks a living connection of the bot; by default it is done only where no "
-    "process on this machine runs the bot. Said before it is done.",
+    help="Log in, or never. Logging in kicks a living connection of the bot: --register asks first. By default it is "
+    "done only where no process on this machine runs the bot, and said before.",
 )
 @click.option(
     "--ask-agent",
@@ -53,7 +57,7 @@ _MARKS = {Level.ERROR: "✗", Level.WARNING: "!", Level.FINE: "✓"}
     help="First put right what is safe: permissions of the state folder and of files with secrets, failed and stuck "
     "sessions. Shown and asked before it is done.",
 )
-@click.option("--yes", is_flag=True, help="With --fix: do it without asking.")
+@click.option("--yes", is_flag=True, help="With --register or --fix: do it without asking.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, for programs.")
 def doctor(  # noqa: PLR0913  # its options
     config_file: Path | None,
@@ -73,7 +77,7 @@ def doctor(  # noqa: PLR0913  # its options
     Exit codes: 0 nothing is wrong, 1 there are warnings, 2 something keeps a bot silent.
     """
     setup_logging("CRITICAL")
-    told = _Told()
+    told = _Told(asks=bool(register) and not yes)
     look = Look(told.meanwhile, register, ask_agent, with_files("gateway check", config_file, openclaw))
     mending = partial(mend, told.meanwhile, yes=yes) if fix else None
     try:
@@ -91,9 +95,23 @@ def doctor(  # noqa: PLR0913  # its options
     sys.exit(int(worst))
 
 
-class _Told(Struct):
-    """What is told meanwhile, without the secrets that are known by then."""
+def _ask_to_log_in(bots: Sequence[BotConfig]) -> None:
+    """Have a person at a terminal agree that living connections are kicked; end the program where none does."""
+    if not sys.stdin.isatty():
+        raise click.UsageError(
+            "--register may kick a living connection, and nobody can be asked here: add --yes"
+        )
+    names = ", ".join(bot.account_id for bot in bots[:NAMED]) + (", …" if bots[NAMED:] else "")
+    question = f"Log in as {names}? A living connection is kicked and has to come back by itself."
+    if not click.confirm(question, err=True):
+        click.echo("nothing was looked at: without --register, bots that run here are left alone", err=True)
+        sys.exit(NOT_TRIED)
 
+
+class _Told(Struct):
+    """What is told and asked meanwhile, without the secrets that are known by then."""
+
+    asks: bool
     secrets: Secrets = field(default_factory=Secrets)
 
     def meanwhile(self, words: str) -> None:
@@ -115,6 +133,8 @@ def _looked(  # what there is to look at
     loaded = load_named(config_file, openclaw, accounts, patient=True)
     told.secrets = Secrets(*loaded.config.secrets())
     bots = select_accounts(loaded.config, accounts)
+    if told.asks and bots:
+        _ask_to_log_in(bots)
     if mending is not None:
         private = [config_file] if config_file and any(check_file(config_file, bots)) else []
         mending(loaded.config.host.state_dir, [*private, *loaded.open_files])

@@ -52,8 +52,8 @@ BASE = 96
 PER_SERVER = 48
 """Requests to one Octo server at once: three queues of sixteen."""
 
-PER_BOT = 2
-"""A bot's socket, and the next one where the old has not gone yet."""
+PER_BOT = 3
+"""A bot's socket, the next one where the old has not gone yet, and its lease."""
 
 PER_TURN = 6
 """Files of one turn that are fetched and sent, and the folders its runs may leave some in."""

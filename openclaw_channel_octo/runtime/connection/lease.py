@@ -1,44 +1,23 @@
 """One process for each bot: a lease that the kernel takes back when its holder dies (design §7)."""
 
-import errno
-import fcntl
 import os
-import stat
-import struct
 import sys
 import tempfile
-import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
-from hashlib import sha256
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
+from urllib.parse import urlsplit
 
+from openclaw_channel_octo.config.model import BotConfig
 from openclaw_channel_octo.errors import StoreError
+from openclaw_channel_octo.runtime.connection.file_lease import FileLease
+from openclaw_channel_octo.runtime.connection.holders import UNKNOWN
+from openclaw_channel_octo.runtime.connection.socket_lease import SocketLease
 
-__all__ = ["FileLease", "Lease", "lease_folder", "own_folder"]
+__all__ = ["Lease", "MachineLease", "bot_lease", "lease_folder"]
 
-FILE = "leases"
-"""Name of the file with the locks; it has no content."""
-
-_OFFSET_BYTES = 7
-"""Bytes of a name's hash that say where its lock lies: the offset stays below 2**56, within every ``off_t``."""
-
-_HELD = {errno.EACCES, errno.EAGAIN}  # POSIX allows either for a lock of another process
-_NO_DESCRIPTORS = {errno.EMFILE, errno.ENFILE}
-
-_ADVICE = {
-    errno.EMFILE: "this process has no file descriptors left: raise its limit (ulimit -n, LimitNOFILE=)",
-    errno.ENFILE: "the machine has no file descriptors left: raise fs.file-max, or end what holds them",
-    errno.ENOSPC: "the disk is full: free space there",
-    errno.EDQUOT: "the disk quota is used up: free space there",
-    errno.EROFS: "it is read-only: make it writable, or point XDG_RUNTIME_DIR elsewhere",
-    errno.ENOLCK: "its file system gives no more locks: point XDG_RUNTIME_DIR to a local folder",
-}
-_OTHER_ADVICE = "make it a folder of this user with mode 0700, or point XDG_RUNTIME_DIR elsewhere"
-
-_OLD_LOCK = (0x40000000, 512)
-"""Offset and length of SQLite's locks, in which earlier versions kept a lease."""
+SHARED_FOLDER = Path("/var/tmp")  # noqa: S108  # fixed on purpose; unlike /tmp, macOS does not clean it
+"""Where the lock file of all users lies on systems without abstract sockets."""
 
 
 class Lease(Protocol):
@@ -57,191 +36,104 @@ class Lease(Protocol):
         ...
 
 
-class FileLease:
-    """A lease on one machine: an exclusive lock on one byte of a file that all leases of the folder share.
+class MachineLease:
+    """A lease that is one on a machine, whoever asks: other users, services with a ``/tmp`` of their own, root.
 
-    The lock is a POSIX record lock (``fcntl``). The kernel gives it back with its process, names the process that
-    holds it, and never passes it on to children, so that the agent of a killed bot does not keep the bot's lease.
-    Linux and macOS have it. Open-file-description locks have none of the last three.
+    Two locks, always taken in this order, so that neither of two processes can wait for the other:
 
-    A record lock has two traps: a process never excludes itself, and closing any descriptor of the file drops all its
-    locks. Therefore the leases of a process are registered here, and share one descriptor that is open while any of
-    them is held.
+    1. one that all users see: a socket's name on Linux, a file of fixed place elsewhere. Its name is made from the
+       server's host and port and from the token.
+    2. one in a folder of this user, which earlier versions take too, and which a container may share where it has a
+       network of its own.
 
-    No method waits, neither for another process nor in another thread: a cancelled `acquire` has taken nothing.
+    No method waits: a cancelled `acquire` has taken nothing.
 
     Args:
-        folder: a private folder that all processes of the user share; made when missing.
-        name: what the lease is for; only its hash leaves the process.
+        api_url: base of the bot API.
+        token: the bot's token; only hashes with it leave the process.
+        folder: the private folder of the second lock; made when missing.
     """
 
-    def __init__(self, folder: Path, name: str) -> None:
-        self._folder = folder
-        self._offset = int.from_bytes(sha256(name.encode()).digest()[:_OFFSET_BYTES])
-        self._held: _LockFile | None = None
+    def __init__(self, api_url: str, token: str, folder: Path) -> None:
+        name = f"{_server(api_url)} {token}"
+        self._everybodys: Lease
+        if sys.platform == "linux":
+            self._everybodys = SocketLease(name)
+        else:
+            self._everybodys = FileLease(SHARED_FOLDER, name, shared=True)
+        self._own = FileLease(folder, f"{api_url} {token}")
 
     async def acquire(self) -> bool:
         """Take the lease; return whether it was free.
 
         Raises:
-            StoreError: the folder cannot be used, or belongs to somebody else; retryable where only file descriptors
-                are missing.
+            StoreError: it cannot be had. Retryable: nothing is held, and only file descriptors are missing. Else: what
+                other users see cannot be had; the second lock is held where that could be taken.
         """
-        if self._held is not None:
-            return True
-        with _lock_file(self._folder) as file:
-            if not file.take(self._offset):
+        problem: StoreError | None = None
+        try:
+            if not await self._everybodys.acquire():
                 return False
-            self._held = file
+        except StoreError as error:
+            if error.retryable:
+                raise
+            problem = error
+        if not await self._acquire_own(problem):
+            await self._everybodys.release()
+            return False
+        if problem is not None:
+            raise problem
         return True
+
+    async def _acquire_own(self, problem: StoreError | None) -> bool:
+        """Take the second lock; where there can be none, the first one is enough."""
+        try:
+            return await self._own.acquire()
+        except StoreError as error:
+            if error.retryable:
+                await self._everybodys.release()
+                raise
+            if problem is not None:
+                raise StoreError(f"{problem}; {error}") from error
+            return True
 
     async def release(self) -> None:
         """Give the lease back; without effect when it is not held."""
-        held, self._held = self._held, None
-        if held is not None:
-            with _registry:
-                held.give_back(self._offset)
+        await self._own.release()
+        await self._everybodys.release()
 
     def holder(self) -> str:
-        """Return the process that holds the lease, as far as the kernel tells."""
-        with suppress(StoreError), _lock_file(self._folder) as file:
-            if process_id := file.holder(self._offset):
-                return f"process {process_id}"
-        return "another process"
+        """Return the process that holds the lease, with its user and command, as far as the kernel tells."""
+        found = self._everybodys.holder()
+        return self._own.holder() if found == UNKNOWN else found
 
 
-_registry = threading.RLock()
-"""Held by whoever looks at or changes `_files`: channels of one process may run in several threads."""
-
-_files: dict[tuple[int, int], "_LockFile"] = {}
-"""Open lock files of this process by device and inode."""
-
-
-class _LockFile:
-    """The open file with the locks. Every call is made with `_registry` held."""
-
-    def __init__(self, descriptor: int, key: tuple[int, int]) -> None:
-        self._descriptor = descriptor
-        self._key = key
-        self._offsets: set[int] = set()
-
-    def take(self, offset: int) -> bool:
-        """Lock one byte; return whether nobody had it. Raises `OSError` where there are no locks."""
-        if offset in self._offsets or not _try_lock(self._descriptor, offset, 1):
-            return False
-        self._offsets.add(offset)
-        return True
-
-    def give_back(self, offset: int) -> None:
-        """Unlock one byte; the last one closes the file."""
-        self._offsets.discard(offset)
-        with suppress(OSError):  # closing unlocks too
-            fcntl.lockf(self._descriptor, fcntl.LOCK_UN, 1, offset)
-        self.close_unused()
-
-    def holder(self, offset: int) -> int:
-        """Return the id of the process that has a byte, 0 where it is unknown. Raises `OSError`."""
-        if offset in self._offsets:
-            return os.getpid()
-        return _locked_by(self._descriptor, offset)
-
-    def close_unused(self) -> None:
-        """Close the file unless this process holds a lock in it, which closing would drop."""
-        if not self._offsets and _files.pop(self._key, None) is not None:
-            os.close(self._descriptor)
+def _server(api_url: str) -> str:
+    """Return the host and port of an address: its scheme and path may be written in several ways."""
+    parts = urlsplit(api_url)
+    return f"{parts.hostname}:{parts.port or (443 if parts.scheme == 'https' else 80)}"
 
 
-@contextmanager
-def _lock_file(folder: Path) -> Iterator[_LockFile]:
-    """Give the folder's lock file, which is closed again unless a lock was taken in it.
+def bot_lease(bot: BotConfig, folder: Path | None = None) -> Lease:
+    """Return the right to connect a bot.
 
-    Raises:
-        StoreError: it cannot be used; the message says what to do.
+    Args:
+        bot: its settings; its token could be read.
+        folder: where only those who name it too are to know of each other; the whole machine by default.
     """
-    with _registry:
-        try:
-            own_folder(folder)
-            file = _opened(folder)
-            try:
-                yield file
-            finally:
-                file.close_unused()
-        except OSError as error:
-            advice = _ADVICE.get(error.errno or 0, _OTHER_ADVICE)
-            reason = error.strerror or str(error)
-            raise StoreError(
-                f"no lease can be kept in {folder} ({reason}): {advice}",
-                retryable=error.errno in _NO_DESCRIPTORS,
-            ) from error
-
-
-def _opened(folder: Path) -> _LockFile:
-    """Return the folder's lock file; the one that is open already wherever this process has it."""
-    path = folder / FILE
-    with suppress(FileNotFoundError):
-        found = path.lstat()
-        if known := _files.get((found.st_dev, found.st_ino)):
-            return known
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    found = os.fstat(descriptor)
-    file = _files[found.st_dev, found.st_ino] = _LockFile(descriptor, (found.st_dev, found.st_ino))
-    _remove_old(folder)
-    return file
-
-
-def _remove_old(folder: Path) -> None:
-    """Remove the files in which earlier versions kept one lease each; what fails is left for the next process."""
-    with suppress(OSError):
-        for path in folder.glob("*.lease"):
-            _remove_unheld(path)
-
-
-def _remove_unheld(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
-    try:
-        offset, length = _OLD_LOCK
-        if _try_lock(descriptor, offset, length):
-            for beside in (path.with_suffix(".pid"), path.with_suffix(".lease-journal"), path):
-                beside.unlink(missing_ok=True)
-    finally:
-        os.close(descriptor)
-
-
-def _try_lock(descriptor: int, offset: int, length: int) -> bool:
-    """Lock bytes of a file; return whether no other process has any of them. Raises `OSError`."""
-    try:
-        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, length, offset)
-    except OSError as error:
-        if error.errno in _HELD:
-            return False
-        raise
-    return True
-
-
-def _locked_by(descriptor: int, offset: int) -> int:
-    """Return the id of the process that has a byte, 0 for none or one whose id means nothing here."""
-    lock, at, length = (fcntl.F_WRLCK, os.SEEK_SET), offset, 1
-    if sys.platform == "darwin":  # struct flock begins with the numbers there, and with the kind elsewhere
-        asked = struct.pack("@qqihh", at, length, 0, *lock)
-        _, _, process_id, kind, _ = struct.unpack("@qqihh", fcntl.fcntl(descriptor, fcntl.F_GETLK, asked))
-    else:
-        asked = struct.pack("@hhqqi0q", *lock, at, length, 0)
-        kind, _, _, _, process_id = struct.unpack("@hhqqi0q", fcntl.fcntl(descriptor, fcntl.F_GETLK, asked))
-    return 0 if kind == fcntl.F_UNLCK else max(0, process_id)
+    token = bot.token.get_secret_value()
+    if folder is not None:
+        return FileLease(folder, f"{bot.api_url} {token}")
+    return MachineLease(bot.api_url, token, lease_folder())
 
 
 def lease_folder(env: Mapping[str, str] = os.environ) -> Path:
-    """Return the folder all processes of this user keep leases in: not a bot's state folder, which each may choose."""
+    """Return the folder of this user's own locks and sockets: it depends on the environment, as runtime folders do."""
     runtime = env.get("XDG_RUNTIME_DIR", "")
     if runtime.startswith("/") and Path(runtime).is_dir():
         return Path(runtime) / "openclaw-octo"
-    return Path(tempfile.gettempdir()) / f"openclaw-octo-{os.getuid()}"
-
-
-def own_folder(folder: Path) -> None:
-    """Make the folder, and make sure that nobody else put it there. Raises `OSError`."""
-    folder.mkdir(mode=0o700, exist_ok=True)
-    found = folder.lstat()
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
-        raise PermissionError("it belongs to somebody else")
-    folder.chmod(0o700)
+    name = f"openclaw-octo-{os.getuid()}"
+    try:
+        return Path(tempfile.gettempdir()) / name
+    except FileNotFoundError:  # no folder can be written to, as in a container: whoever tries to says so
+        return Path("/tmp") / name  # noqa: S108  # where it would be

@@ -21,7 +21,7 @@ from openclaw_channel_octo.rest.attempts import Origin
 from openclaw_channel_octo.rest.client import BotApi
 from openclaw_channel_octo.runtime.background import uninterrupted
 from openclaw_channel_octo.runtime.bot import Bot
-from openclaw_channel_octo.runtime.connection.lease import FileLease
+from openclaw_channel_octo.runtime.connection.lease import Lease, bot_lease
 from openclaw_channel_octo.runtime.connection.transport import Tap
 from openclaw_channel_octo.runtime.fleet.changes import Change, change_of
 from openclaw_channel_octo.runtime.metrics import BotMetrics
@@ -39,7 +39,7 @@ class Fleet:
 
     Args:
         shared: what they use together.
-        leases: folder in which processes tell each other which bots they run.
+        leases: folder whose users alone tell each other which bots they run; ``None`` for the whole machine.
         tap: gives each bot, by account id, somebody who sees what it sends and receives.
         meter: takes counts and durations.
     """
@@ -47,7 +47,7 @@ class Fleet:
     def __init__(
         self,
         shared: ChannelContext,
-        leases: Path,
+        leases: Path | None,
         tap: Callable[[str], Tap] | None,
         meter: Meter | None,
     ) -> None:
@@ -162,7 +162,7 @@ class Fleet:
             return partial(self._end, bot)  # a tap knows the secrets it was made with
         bot.apply(wanted)
         if change is Change.TOKEN:
-            return partial(self._reconnect, bot, self._lease(wanted))
+            return partial(self._reconnect, bot, bot_lease(wanted, self._leases))
         return None
 
     async def _end(self, bot: Bot) -> None:
@@ -174,7 +174,7 @@ class Fleet:
             del self._bots[bot.config.account_id]
             await uninterrupted(bot.close(), "close")
 
-    async def _reconnect(self, bot: Bot, lease: FileLease) -> None:
+    async def _reconnect(self, bot: Bot, lease: Lease) -> None:
         """End a bot's connection and begin one with its new token; what is in hand goes on."""
         await bot.disconnect()
         await bot.use_token(lease)
@@ -194,9 +194,6 @@ class Fleet:
             on_attempt=metrics.called if metrics else None,
         )
         log = BotLog(_log, name)
-        bot = Bot(account, self._shared, api, self._lease(account), log, metrics=metrics, tap=tap)
+        bot = Bot(account, self._shared, api, bot_lease(account, self._leases), log, metrics=metrics, tap=tap)
         self._bots[name] = bot
         bot.start()
-
-    def _lease(self, account: BotConfig) -> FileLease:
-        return FileLease(self._leases, f"{account.api_url} {account.token.get_secret_value()}")
