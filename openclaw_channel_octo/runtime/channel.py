@@ -17,7 +17,7 @@ from openclaw_channel_octo.config.model import OctoConfig
 from openclaw_channel_octo.errors import ConfigError, HostError, RequestDenied
 from openclaw_channel_octo.host.base import AgentHost, TakesChatTools, Turn
 from openclaw_channel_octo.host.files import claim_state_folder
-from openclaw_channel_octo.observe.logs import BotLog, redacted
+from openclaw_channel_octo.observe.logs import BotLog, Secrets, redacted
 from openclaw_channel_octo.observe.metrics import Meter
 from openclaw_channel_octo.policy.authority import Requester
 from openclaw_channel_octo.rest.attempts import Origin
@@ -144,8 +144,7 @@ class OctoChannel:
                 on_attempt=metrics.called if metrics else None,
             )
             lease = FileLease(self._leases, f"{account.api_url} {account.token.get_secret_value()}")
-            log = BotLog(_log, account.account_id)
-            bot = Bot(account, shared, api, lease, log, metrics=metrics, tap=tap)
+            bot = Bot(account, shared, api, lease, BotLog(_log, account.account_id), metrics=metrics, tap=tap)
             self._bots[account.account_id] = bot
             bot.start()
 
@@ -335,6 +334,7 @@ class OctoChannel:
             device_id=device_id,
             lanes=Lanes(),
             runs=Runs(host, self._clock, settings.max_turns),
+            hide=Secrets(*self._config.secrets()).hidden,
             clock=self._clock,
             open_transport=self._open_transport,
         )
