@@ -25,6 +25,7 @@ OFFER = (
 )
 CHANNEL = "import openclaw_channel_octo.runtime.channel"
 HELP = "from openclaw_channel_octo.cli import main; main(['--help'])"
+RUN = "import openclaw_channel_octo.cli.run.command"
 VERSION = "from openclaw_channel_octo.cli import main; main(['--version'])"
 
 CHANNEL_LIBRARIES = {
@@ -65,6 +66,7 @@ LATE: dict[str, tuple[str, ...]] = {
         "testing",
     ),
     CHANNEL: ("capture", "cli", "control", "host.embedded", "host.gateway", "testing"),
+    RUN: ("capture", "host.gateway", "testing"),
     HELP: ("config", "control", "host", "message", "observe", "rest", "runtime", "store", "testing", "wire"),
 }
 """By statement: modules of this package that it must not load, with all below them."""

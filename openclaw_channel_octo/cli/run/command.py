@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from openclaw_channel_octo.capture.record import Recorder, RecordLimits
 from openclaw_channel_octo.cli.options import ACCOUNTS_OPTION, CONFIG_OPTION, OPENCLAW_OPTION, load_named
 from openclaw_channel_octo.cli.output import NOT_FINE, NOT_TRIED
 from openclaw_channel_octo.cli.run.start import (
@@ -116,10 +115,13 @@ def run(  # noqa: PLR0913  # its options
         _say(logging.WARNING, f"{named}: warning: {warning}", as_json=as_json)
     for problem in loaded.unreadable:
         _log.error("this bot does not run, the others do: %s; it is read again at the next start", problem)
-    limits = RecordLimits(max_bytes=record_mb * 1024 * 1024, max_s=record_minutes * 60.0)
-    secrets = loaded.config.secrets()
-    record = partial(Recorder, clock=SystemClock(), limits=limits, secrets=secrets, mask_text=mask_text)
-    tap = partial(record, record_to) if record_to else None
+    tap = None
+    if record_to:
+        from openclaw_channel_octo.capture.record import Recorder, RecordLimits  # noqa: PLC0415  # for few runs only
+
+        limits = RecordLimits(max_bytes=record_mb * 1024 * 1024, max_s=record_minutes * 60.0)
+        record = partial(Recorder, clock=SystemClock(), limits=limits, secrets=loaded.config.secrets())
+        tap = partial(record, record_to, mask_text=mask_text)
     claim_descriptors(loaded.config.host, bots)
     try:
         sys.exit(asyncio.run(_serve(loaded.config, bots, tap, meter)))
