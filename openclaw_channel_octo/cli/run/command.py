@@ -115,19 +115,22 @@ def run(  # noqa: PLR0913  # its options
         _say(logging.WARNING, f"{named}: warning: {warning}", as_json=as_json)
     for problem in loaded.unreadable:
         _log.error("this bot does not run, the others do: %s; it is read again at the next start", problem)
-    tap = None
-    if record_to:
-        from openclaw_channel_octo.capture.record import Recorder, RecordLimits  # noqa: PLC0415  # for few runs only
-
-        limits = RecordLimits(max_bytes=record_mb * 1024 * 1024, max_s=record_minutes * 60.0)
-        record = partial(Recorder, clock=SystemClock(), limits=limits, secrets=loaded.config.secrets())
-        tap = partial(record, record_to, mask_text=mask_text)
+    recorder = _recorder(record_to, record_mb, record_minutes, loaded.config) if record_to else None
+    tap = partial(recorder, mask_text=mask_text) if recorder else None
     claim_descriptors(loaded.config.host, bots)
     try:
         sys.exit(asyncio.run(_serve(loaded.config, bots, tap, meter)))
     except OctoError as error:
         _say(logging.ERROR, f"cannot start: {error}", as_json=as_json)
         sys.exit(NOT_TRIED)
+
+
+def _recorder(folder: Path, megabytes: int, minutes: int, config: OctoConfig) -> Callable[..., Tap]:
+    """Return what makes the recorder of a bot; few runs record, so that it is loaded for those only."""
+    from openclaw_channel_octo.capture.record import Recorder, RecordLimits  # noqa: PLC0415  # see above
+
+    limits = RecordLimits(max_bytes=megabytes * 1024 * 1024, max_s=minutes * 60.0)
+    return partial(Recorder, folder, clock=SystemClock(), limits=limits, secrets=config.secrets())
 
 
 def _say(level: int, text: str, *, as_json: bool) -> None:
