@@ -1,6 +1,7 @@
 """What the journal keeps of what agents were given."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
@@ -33,7 +34,7 @@ def kept(rig: Rig) -> list[str]:
     ids=["failed", "said nothing", "answered", "chose to say nothing", "answered, all are kept"],
 )
 async def test_a_prompt_is_kept_of_a_failed_run_and_of_every_run_where_that_is_wanted(
-    rig: Rig, steps: Sequence[Step], settings: dict[str, object], ending: str, count: int
+    rig: Rig, steps: Sequence[Step], settings: dict[str, Any], ending: str, count: int
 ) -> None:
     await rig.start(rig.config(**settings), ScriptedHost(steps))
     await rig.mentioned("what now?", ending)
