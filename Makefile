@@ -1,16 +1,22 @@
-# Needs only Python >= 3.11 and make. Everything is installed into .venv.
+# Needs only Python >= 3.11 and make. Everything is installed into .venv: for the demo what the package needs to run,
+# for everything else the tools too.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+RUNTIME := $(VENV)/.runtime
 STAMP := $(VENV)/.installed
 SITE_STAMP := $(VENV)/.site
 
 .PHONY: demo test test-gateway lint types unit golden docs site chaos fuzz attack bench container audit sbom package lowest clean
 
-$(STAMP): pyproject.toml
+$(RUNTIME): pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed; call: make PYTHON=python3.11 ...")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	touch $(RUNTIME)
+
+$(STAMP): $(RUNTIME)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	touch $(STAMP)
 
@@ -18,7 +24,7 @@ $(SITE_STAMP): $(STAMP)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[docs]'
 	touch $(SITE_STAMP)
 
-demo: $(STAMP)
+demo: $(RUNTIME)
 	$(BIN)/openclaw-octo demo
 
 test: lint types unit

@@ -11,7 +11,7 @@ WATCHED = frozenset(
     {
         *("aiohttp", "click", "cryptography", "imagesize", "json5", "msgpack", "msgspec", "pluggy"),
         *("httpx2", "openai", "prometheus_client", "pydantic", "pytest", "websockets", "yarl"),
-        *("asyncio", "sqlite3", "ssl"),
+        *("asyncio", "importlib.metadata", "sqlite3", "ssl"),
     }
 )
 """Libraries this package uses, and the parts of the standard library that take time to load."""
@@ -25,22 +25,33 @@ OFFER = (
 )
 CHANNEL = "import openclaw_channel_octo.runtime.channel"
 HELP = "from openclaw_channel_octo.cli import main; main(['--help'])"
+RUN = "import openclaw_channel_octo.cli.run.command"
 VERSION = "from openclaw_channel_octo.cli import main; main(['--version'])"
 
 CHANNEL_LIBRARIES = {
-    *("asyncio", "cryptography", "msgspec", "pydantic", "sqlite3", "ssl", "websockets", "yarl"),
+    *(
+        "asyncio",
+        "cryptography",
+        "importlib.metadata",
+        "msgspec",
+        "pydantic",
+        "sqlite3",
+        "ssl",
+        "websockets",
+        "yarl",
+    ),
 }
 
 LIBRARIES: dict[str, set[str]] = {
     "import openclaw_channel_octo": set(),
-    "import openclaw_channel_octo.hookspecs": {"msgspec", "pluggy"},
+    "import openclaw_channel_octo.hookspecs": {"importlib.metadata", "msgspec", "pluggy"},
     "import openclaw_channel_octo.host.base": {"msgspec"},
-    REGISTER: {"msgspec", "pluggy"},
-    "import openclaw_channel_octo.config.load": {"msgspec", "pydantic"},
-    OFFER: {"asyncio", "msgspec", "pluggy", "pydantic", "ssl"},
+    REGISTER: {"importlib.metadata", "msgspec", "pluggy"},
+    "import openclaw_channel_octo.config.load": {"importlib.metadata", "msgspec", "pydantic"},
+    OFFER: {"asyncio", "importlib.metadata", "msgspec", "pluggy", "pydantic", "ssl"},
     CHANNEL: CHANNEL_LIBRARIES,
     VERSION: {"click"},
-    HELP: {"click", "msgspec", "pluggy"},
+    HELP: {"click"},
 }
 """By statement: what of `WATCHED` it may load."""
 
@@ -55,6 +66,7 @@ LATE: dict[str, tuple[str, ...]] = {
         "testing",
     ),
     CHANNEL: ("capture", "cli", "control", "host.embedded", "host.gateway", "testing"),
+    RUN: ("capture", "host.gateway", "testing"),
     HELP: ("config", "control", "host", "message", "observe", "rest", "runtime", "store", "testing", "wire"),
 }
 """By statement: modules of this package that it must not load, with all below them."""

@@ -138,6 +138,7 @@ class BotSettings(AccessSettings):
         media_max_mb: largest file that is fetched for an agent, in MiB; 0 fetches none.
         media_roots: folders from which an agent may send files, absolute after loading.
         quote_replies: whether an answer begins with a quote of the message it answers.
+        keep_prompts: whether the journal keeps what the agent was given for every message, not only for failed runs.
         mention_everyone: whether ``@all`` in an answer calls everybody in a group.
         reply_chunk: longest single message of an answer, in UTF-16 units.
         max_reply_messages: messages one answer may become, its files not counted; what is longer ends with a text file.
@@ -164,6 +165,7 @@ class BotSettings(AccessSettings):
     media_max_mb: Annotated[int, Field(ge=0, le=500)] = 20
     media_roots: Annotated[tuple[Annotated[Path, AfterValidator(_media_root)], ...], Field(strict=False)] = ()
     quote_replies: Literal["never", "first"] = "never"
+    keep_prompts: bool = False
     mention_everyone: bool = False
     reply_chunk: Annotated[int, Field(ge=100, le=20_000)] = 3_500
     max_reply_messages: Annotated[int, Field(ge=1, le=1_000)] = 10

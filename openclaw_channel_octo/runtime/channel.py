@@ -18,7 +18,7 @@ from openclaw_channel_octo.config.load import select_accounts
 from openclaw_channel_octo.config.model import OctoConfig
 from openclaw_channel_octo.errors import ConfigError, HostError, RequestDenied
 from openclaw_channel_octo.host.base import AgentHost, TakesChatTools, Turn
-from openclaw_channel_octo.observe.logs import redacted
+from openclaw_channel_octo.observe.logs import Secrets, redacted
 from openclaw_channel_octo.observe.metrics import Meter
 from openclaw_channel_octo.policy.authority import Requester
 from openclaw_channel_octo.runtime.actions.actions import AgentActions
@@ -359,7 +359,9 @@ class OctoChannel:
                 raise HostError("this channel already works with another host; make a second channel for it")
             return self._shared
         await preload()
-        self._shared = await open_shared(self._config.host, host, self._clock, self._open_transport)
+        self._shared = await open_shared(
+            self._config.host, host, self._hidden_in, self._clock, self._open_transport
+        )
         self._hide(self._config)
         self._use(self._shared, host)
         self._fleet = Fleet(self._shared, self._leases, self._tap, self._meter)
@@ -371,6 +373,10 @@ class OctoChannel:
         if fresh:
             self._secrets |= fresh
             self._hidden.enter_context(redacted(*fresh))
+
+    def _hidden_in(self, text: str) -> str:
+        """Return a text without the secrets of any configuration so far."""
+        return Secrets(*self._secrets).hidden(text)
 
     def _use(self, shared: ChannelContext, host: AgentHost) -> None:
         """Have the host, and what the configuration says of it, run the turns that begin from now on."""

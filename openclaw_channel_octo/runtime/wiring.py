@@ -1,6 +1,7 @@
 """The parts of one bot put together, as soon as it is known who the bot is."""
 
 import asyncio
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from msgspec import Struct, field
@@ -37,6 +38,7 @@ from openclaw_channel_octo.runtime.turn.commands import Commands
 from openclaw_channel_octo.runtime.turn.conversation import Prompts
 from openclaw_channel_octo.runtime.turn.downloads import MediaDownloads
 from openclaw_channel_octo.runtime.turn.guard import SessionGuard, Sessions
+from openclaw_channel_octo.runtime.turn.kept_prompts import KeptPrompts
 from openclaw_channel_octo.runtime.turn.lanes import Lanes
 from openclaw_channel_octo.runtime.turn.runs import Runs
 from openclaw_channel_octo.runtime.turn.turn import Turns
@@ -74,6 +76,7 @@ class ChannelContext(Struct, eq=False, kw_only=True):
         lanes: one lane for each session key, whichever bot it came through.
         runs: runs under way, and the host they run on.
         underway: messages that are worked on.
+        hide: takes the secrets of the configuration out of a text.
         clock: time.
         open_transport: opens sockets.
         due: when a job that one bot does for all is due again, seconds of the clock by its role.
@@ -90,6 +93,7 @@ class ChannelContext(Struct, eq=False, kw_only=True):
     device_id: str
     lanes: Lanes
     runs: Runs
+    hide: Callable[[str], str]
     clock: Clock
     open_transport: TransportFactory
     underway: UnderwayMessages = field(default_factory=UnderwayMessages)
@@ -111,10 +115,18 @@ class ChannelContext(Struct, eq=False, kw_only=True):
 async def open_shared(
     settings: EmbeddedHostConfig | GatewayHostConfig,
     host: AgentHost,
+    hide: Callable[[str], str],
     clock: Clock,
     open_transport: TransportFactory,
 ) -> ChannelContext:
     """Open what all bots of a state folder use together.
+
+    Args:
+        settings: of the host.
+        host: runs the turns.
+        hide: takes secrets out of a text.
+        clock: time.
+        open_transport: opens sockets.
 
     Raises:
         HostError: the folder is another user's, or cannot be made.
@@ -138,6 +150,7 @@ async def open_shared(
         device_id=device_id,
         lanes=Lanes(),
         runs=Runs(host, clock, settings.max_turns),
+        hide=hide,
         clock=clock,
         open_transport=open_transport,
     )
@@ -238,5 +251,6 @@ def make_turns(
         presence=presence,
         outputs=shared.outputs,
         prompts=Prompts(context=context, directory=directory, media=media),
+        kept_prompts=KeptPrompts(context=context, hide=shared.hide),
         slots=FairSlots(context.config.max_turns),
     )

@@ -14,6 +14,7 @@ from openclaw_channel_octo.store.database import CleaningConnection, Connection
 from openclaw_channel_octo.store.deliveries import chunks_of, drop_unsent
 from openclaw_channel_octo.store.messages import counts_of
 from openclaw_channel_octo.store.pairing import Approval, Pairing
+from openclaw_channel_octo.store.prompts import KeptPrompt, prompt_of
 from openclaw_channel_octo.store.records import Chunk, StoredMessage
 from openclaw_channel_octo.store.schema import APPLICATION_ID, MIGRATIONS
 from openclaw_channel_octo.store.states import OPEN, RowState, any_of
@@ -108,6 +109,11 @@ class JournalAdmin:
         """Return the messages sent, or planned, for a row. Raises `StoreError`."""
         with self._opened("ro") as db:
             return chunks_of(db, row.id)
+
+    def prompt(self, row: JournalRow) -> KeptPrompt | None:
+        """Return what a row's agent was given last, ``None`` where that is not kept. Raises `StoreError`."""
+        with self._opened("ro") as db:
+            return prompt_of(db, row.id)
 
     def counts(self) -> dict[str, int]:
         """Return how many rows stand in each state. Raises `StoreError`."""

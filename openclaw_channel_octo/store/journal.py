@@ -15,6 +15,7 @@ from openclaw_channel_octo.store.deliveries import Deliveries
 from openclaw_channel_octo.store.episodes import Episodes
 from openclaw_channel_octo.store.messages import Messages
 from openclaw_channel_octo.store.pairing import Pairings
+from openclaw_channel_octo.store.prompts import Prompts
 from openclaw_channel_octo.store.retention import Retention
 from openclaw_channel_octo.store.said import SaidMessages
 from openclaw_channel_octo.store.transaction import Transaction, Writer
@@ -38,6 +39,7 @@ class Journal(Writer):
         episodes: failed runs of sessions.
         audit: requests beside answers.
         pairings: who may write to a bot directly.
+        prompts: what agents were given.
         said: what was said earlier.
         retention: deletes old rows.
     """
@@ -51,6 +53,7 @@ class Journal(Writer):
         self.episodes = Episodes(self)
         self.audit = AuditLog(self)
         self.pairings = Pairings(self)
+        self.prompts = Prompts(self)
         self.said = SaidMessages(self)
 
     async def __aenter__(self) -> Self:

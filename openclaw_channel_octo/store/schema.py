@@ -153,5 +153,14 @@ MIGRATIONS = (
         ELSE '' END) VIRTUAL;
     CREATE INDEX inbound_context ON inbound (account, channel_id, channel_type, context_role, message_seq);
     """,
+    """
+    CREATE TABLE prompt (
+        inbound_id INTEGER PRIMARY KEY REFERENCES inbound (id) ON DELETE CASCADE,
+        run_id TEXT NOT NULL,
+        text TEXT NOT NULL,
+        kept_at INTEGER NOT NULL
+    );
+    CREATE INDEX prompt_age ON prompt (kept_at);
+    """,
 )
 """One script for each schema version; version N is reached by running the first N."""

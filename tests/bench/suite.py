@@ -11,6 +11,7 @@ from tests.bench import (
     presence,
     programs,
     road,
+    start,
     store,
     turns,
     waiting,
@@ -30,5 +31,6 @@ BENCHMARKS: Mapping[str, tuple[Callable[[int], list[Row]], int]] = {
     "idle": (idle.run, 1_000),
     "waiting": (waiting.run, 1_000),
     "imports": (imports.run, 25),
+    "start": (start.run, 9),
     "road": (road.run, road.RUNS),
 }

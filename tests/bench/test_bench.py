@@ -18,6 +18,7 @@ TINY = {
     "idle": 3,
     "waiting": 1,
     "imports": 1,
+    "start": 1,
     "road": 1,
 }
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from openclaw_channel_octo.host.base import Accepted, Block, Final
+from openclaw_channel_octo.host.base import Accepted, Block, Failed, Final
 from openclaw_channel_octo.testing import HANG, ErrorAnswer, ScriptedHost
 from tests.cli.asking import call, command, controlled
 from tests.runtime.rig import BEN, HELPER, Rig
@@ -53,6 +53,18 @@ async def test_where_the_bots_run_the_list_names_the_groups(rig: Rig) -> None:
     assert f"in g1 {name!r} (uid)" in listed[1]
     assert {json.loads(row)["channel_name"] for row in rows.output.splitlines()} == {name}
     assert rig.channel.group_names("nobody") == {}
+
+
+async def test_the_prompt_of_a_failed_run_is_shown_and_a_missing_one_explained(rig: Rig) -> None:
+    await rig.start(rig.config(), ScriptedHost([Accepted("r"), Failed("failed", "no model")]))
+    failed, fine = await rig.mentioned("\x1b[2Jwhat now?", "notified"), await rig.mentioned("and now?")
+    shown = journal("show", failed, "--prompt", "--store", rig.state_dir).output
+    assert re.search(r"\n  run \w+ was given:\n(    .*\n)*    .*what now\?\n$", shown)
+    assert "\x1b" not in shown
+    as_json = journal("show", failed, "--prompt", "--json", "--store", rig.state_dir).output
+    assert "what now?" in json.loads(as_json)["prompt"]["text"]
+    assert "no prompt is kept" in journal("show", fine, "--prompt", "--store", rig.state_dir).output
+    assert "what now" not in journal("show", failed, "--store", rig.state_dir).output
 
 
 async def test_messages_of_a_state_that_is_named_are_listed_whether_they_were_for_the_bot_or_not(

@@ -1,11 +1,13 @@
 """Commands of other installed plugins, in a program of its own beside a plugin that is really installed."""
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from openclaw_channel_octo.hookspecs import PROJECT
 from tests.programs import PROGRAM
 
 PLUGIN = """
@@ -34,7 +36,7 @@ def install(folder: Path, source: str) -> None:
     info = folder / "greeter-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: greeter\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[openclaw]\ngreeter = greeter\n")
+    (info / "entry_points.txt").write_text(f"[{PROJECT}]\ngreeter = greeter\n")
 
 
 def octo(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
@@ -48,6 +50,14 @@ def test_a_plugins_command_is_listed_and_carried_out(tmp_path: Path) -> None:
     assert "greet       Greet whoever asks." in octo(tmp_path, "--help").stdout
     done = octo(tmp_path, "greet")
     assert (done.returncode, done.stdout) == (0, "loaded\nhello from a plugin\n")
+
+
+def test_a_plugin_in_a_zip_file_is_found_too(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    install(tmp_path / "in", PLUGIN)
+    packed = Path(shutil.make_archive(str(tmp_path / "greeter"), "zip", tmp_path / "in"))
+
+    assert octo(packed, "greet").stdout == "loaded\nhello from a plugin\n"
 
 
 def test_a_plugin_is_not_even_loaded_for_a_command_of_our_own_and_cannot_replace_one(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from tests.test_public_api import CODE, DOCUMENTS, ROOT
 
 README = ROOT / "README.md"
 AGENTS = ROOT / "docs" / "agents.md"
-RUN = {AGENTS: 1, ROOT / "docs" / "plugins.md": 1}
+RUN = {AGENTS: 1, ROOT / "docs" / "agent-programs.md": 1, ROOT / "docs" / "plugins.md": 1}
 """Documents with code of their own, and how many blocks of it are run."""
 GENERATED = re.compile(r"<!-- begin generated: (\w+) -->.*<!-- end generated: \1 -->", re.DOTALL)
 

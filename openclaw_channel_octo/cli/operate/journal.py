@@ -25,6 +25,7 @@ from openclaw_channel_octo.errors import ControlError, NotRunning
 from openclaw_channel_octo.ids import ChannelRef, group_of
 from openclaw_channel_octo.message.payload import parse_payload
 from openclaw_channel_octo.store.admin import JournalRow
+from openclaw_channel_octo.store.prompts import KeptPrompt
 from openclaw_channel_octo.store.records import Chunk
 from openclaw_channel_octo.store.states import OPEN, RowState
 
@@ -84,17 +85,27 @@ def dead(store: Path, as_json: bool) -> None:
 @click.argument("name", metavar="ID")
 @STORE_OPTION
 @click.option("--text", is_flag=True, help="Also show what was said.")
+@click.option(
+    "--prompt",
+    is_flag=True,
+    help="Also show what the agent was given, kept for failed runs or with keepPrompts.",
+)
 @JSON_LINES_OPTION
-def show(name: str, store: Path, text: bool, as_json: bool) -> None:
+def show(name: str, store: Path, text: bool, prompt: bool, as_json: bool) -> None:
     """Show everything about one message, named by its id or by the trace id of its log lines."""
     reader = journal_in(store)
     found = [(row, reader.chunks(row)) for row in reader.find(name)]
     if not found:
         fail(NOT_FINE, f"no message {name} in the journal")
     for row, chunks in found:
-        click.echo(
-            json.dumps(_as_json(row, chunks, text=text)) if as_json else _story(row, chunks, text=text)
-        )
+        kept = reader.prompt(row) if prompt else None
+        if as_json:
+            asked = {"prompt": to_builtins(kept)} if prompt else {}
+            click.echo(json.dumps(_as_json(row, chunks, text=text) | asked))
+        else:
+            click.echo(_story(row, chunks, text=text))
+            if prompt:
+                click.echo(_told(kept))
 
 
 @journal.command()
@@ -236,6 +247,16 @@ def _as_json(row: JournalRow, chunks: Sequence[Chunk] | None, *, text: bool) -> 
             for chunk in chunks
         ]
     return shown
+
+
+def _told(prompt: KeptPrompt | None) -> str:
+    """Return in words what an agent was given."""
+    if prompt is None:
+        return (
+            "  no prompt is kept: it is for failed runs, and with the setting keepPrompts for all later ones"
+        )
+    lines = [f"  run {prompt.run_id} was given:", *(f"    {line}" for line in prompt.text.split("\n"))]
+    return "\n".join(map(plain, lines))
 
 
 def _story(row: JournalRow, chunks: Sequence[Chunk], *, text: bool) -> str:

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from openclaw_channel_octo.capture.record import Recorder, RecordLimits
 from openclaw_channel_octo.cli.options import ACCOUNTS_OPTION, CONFIG_OPTION, OPENCLAW_OPTION, load_named
 from openclaw_channel_octo.cli.output import NOT_FINE, NOT_TRIED, TRY_LATER
 from openclaw_channel_octo.cli.run.hosts import Hosts
@@ -40,6 +39,7 @@ from openclaw_channel_octo.host.locks import owner_lock
 from openclaw_channel_octo.observe.logs import setup_logging
 from openclaw_channel_octo.observe.notify import CLOSING_S, ServiceManager
 from openclaw_channel_octo.runtime.channel import OctoChannel
+from openclaw_channel_octo.runtime.connection.transport import Tap
 
 if TYPE_CHECKING:
     from openclaw_channel_octo.control.prometheus import PrometheusMeter
@@ -125,8 +125,9 @@ def run(  # noqa: PLR0913  # its options
         _say(logging.WARNING, f"{named}: warning: {warning}", as_json=as_json)
     for problem in loaded.unreadable:
         _log.error("this bot does not run, the others do: %s; a reload or a restart reads it again", problem)
-    limits = RecordLimits(max_bytes=record_mb * 1024 * 1024, max_s=record_minutes * 60.0)
-    tap = partial(_recorder, record_to, limits, hidden, mask_text=mask_text) if record_to else None
+    tap = None
+    if record_to:
+        tap = partial(_recorder, record_to, record_mb, record_minutes, hidden, mask_text=mask_text)
     channel = OctoChannel(loaded.config, tap=tap, meter=meter)
     claim_descriptors(loaded.config.host, select_accounts(loaded.config, accounts))
     try:
@@ -155,11 +156,14 @@ def _read(config_file: Path | None, openclaw: Path | None, accounts: Sequence[st
 
 
 def _recorder(
-    folder: Path, limits: RecordLimits, hidden: Hidden, account: str, *, mask_text: bool
-) -> Recorder:
-    return Recorder(
-        folder, account, SystemClock(), limits=limits, secrets=hidden.secrets, mask_text=mask_text
-    )
+    folder: Path, megabytes: int, minutes: int, hidden: Hidden, account: str, *, mask_text: bool
+) -> Tap:
+    """Return the recorder of a bot; few runs record, so that it is loaded for those only."""
+    from openclaw_channel_octo.capture.record import Recorder, RecordLimits  # noqa: PLC0415  # see above
+
+    limits = RecordLimits(max_bytes=megabytes * 1024 * 1024, max_s=minutes * 60.0)
+    clock, secrets = SystemClock(), hidden.secrets
+    return Recorder(folder, account, clock, limits=limits, secrets=secrets, mask_text=mask_text)
 
 
 def _say(level: int, text: str, *, as_json: bool) -> None:
@@ -203,7 +207,7 @@ async def _serve(
             _log.info("%s: stopping; once more to end at once", told.name)
             health.ending = told.name
             await reloader.close()
-            manager.stopping(health.line, config.host.drain_seconds + CLOSING_S)
+            manager.stopping(health.line, channel.config.host.drain_seconds + CLOSING_S)
             stopping = asyncio.ensure_future(channel.stop())
             await _unless_told(stopping, signals)
             drained = not stopping.cancelled() and stopping.result()

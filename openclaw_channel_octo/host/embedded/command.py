@@ -24,8 +24,7 @@ from openclaw_channel_octo.host.embedded.agents import (
 )
 from openclaw_channel_octo.host.embedded.leftovers import RUN_VARIABLE
 from openclaw_channel_octo.host.embedded.programs import Programs
-from openclaw_channel_octo.message.marks import explanation, marked
-from openclaw_channel_octo.message.text import label
+from openclaw_channel_octo.message.reading import file_line, reading_text
 
 __all__ = ["CommandAgent", "decoded"]
 
@@ -215,13 +214,12 @@ def _signal_group(group: int, number: signal.Signals) -> None:
 
 def _input(prompt: Prompt) -> str:
     """Return what the program reads; where files lie is said in words, to programs that can look at files."""
-    files = "\n".join(
-        marked(f"{item.kind} {label(item.name)}".rstrip() + f": {item.path}", prompt.mark)
+    files = [
+        file_line(prompt.mark, item.kind, item.name, item.path)
         for item in prompt.media
         if item.path is not None
-    )
-    parts = (prompt.notes, prompt.context, prompt.text, files)
-    return "\n\n".join(part for part in (explanation(prompt.mark, *parts), *parts) if part)
+    ]
+    return reading_text(prompt.mark, prompt.notes, prompt.context, prompt.text, files)
 
 
 def _prompt_variables(prompt: Prompt) -> dict[str, str | Path]:

@@ -27,6 +27,7 @@ from openclaw_channel_octo.runtime.received import Addressed
 from openclaw_channel_octo.runtime.turn.answer import Answer
 from openclaw_channel_octo.runtime.turn.conversation import Prompt, Prompts
 from openclaw_channel_octo.runtime.turn.guard import SessionGuard
+from openclaw_channel_octo.runtime.turn.kept_prompts import KeptPrompts
 from openclaw_channel_octo.runtime.turn.lanes import Begin
 from openclaw_channel_octo.runtime.turn.runs import Runs
 from openclaw_channel_octo.runtime.turn.stream import RunEnd
@@ -60,6 +61,7 @@ class Turns(Struct, frozen=True, kw_only=True):
         presence: shows receipt and typing.
         outputs: folders for files of answers.
         prompts: tells what messages say, and what was said around them.
+        kept_prompts: keeps what agents were given.
         slots: the bot's limit of runs at the same time.
     """
 
@@ -70,6 +72,7 @@ class Turns(Struct, frozen=True, kw_only=True):
     presence: Presence
     outputs: Outputs
     prompts: Prompts
+    kept_prompts: KeptPrompts
     slots: FairSlots
 
     async def handle(self, message: Addressed, begin: Begin, *, look: bool = False) -> None:
@@ -207,11 +210,12 @@ class Turns(Struct, frozen=True, kw_only=True):
         if self.context.config.guard.enabled and turn.run_id != row.run_id:
             answer.failures = max(answer.failures, await self.guard.prepare(turn, row.channel))
         answer.runs.append(turn.run_id)
+        await self.kept_prompts.before(row, turn)
         attempt = _Attempt(turns=self, row=row, run_id=turn.run_id, answer=answer, begin_work=begin)
         end = await self.runs.run(turn, self.context.budget_s, self.slots, attempt)
-        write = (
-            self.context.log.info if end.status in {Status.DONE, Status.KILLED} else self.context.log.warning
-        )
+        await self.kept_prompts.after(row, turn, end, answer)
+        log, in_order = self.context.log, end.status in {Status.DONE, Status.KILLED}
+        write = log.info if in_order else log.warning
         write("turn ended status=%s%s", end.status, f" ({end.detail})" if end.detail else "")
         if self.context.metrics is not None:
             self.context.metrics.ended(end.status)

@@ -157,6 +157,7 @@ async def leased(lease: ScriptedLease, tmp_path: Path) -> AsyncIterator[tuple[Bo
         device_id="device",
         lanes=Lanes(),
         runs=Runs(host, clock, 1),
+        hide=str,
         clock=clock,
         open_transport=Network(clock).open,
     )
