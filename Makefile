@@ -30,9 +30,9 @@ types: $(STAMP)
 unit: $(STAMP)
 	$(BIN)/pytest
 
-# what is generated in docs/ written anew, the picture too where there is a Chromium; read the difference
+# what is generated in docs/ written anew, the pictures too where there is a Chromium; read the difference
 docs: $(STAMP)
-	OCTO_DOCS=write $(BIN)/pytest tests/docs tests/cli/test_playground_browser.py
+	OCTO_DOCS=write $(BIN)/pytest tests/docs tests/cli/browser/test_playground.py
 
 # what agents get to read, written anew into tests/golden; read the difference before you commit it
 golden: $(STAMP)
