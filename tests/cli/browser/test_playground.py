@@ -51,7 +51,8 @@ CONTRASTS = """() => {
 async def picture(page: Page, name: str) -> None:
     """Draw a picture of the documents; without words that a machine with no Chinese font has no form for."""
     await page.mouse.move(0, 0)
-    await page.screenshot(path=DOCS / name, style="#language { visibility: hidden; }")
+    await page.locator("#language").evaluate("button => { button.hidden = true; }")
+    await page.screenshot(path=DOCS / name)
 
 
 async def test_a_mention_is_read_typed_and_answered_and_its_session_is_shown(page: Page) -> None:
