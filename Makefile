@@ -32,7 +32,7 @@ unit: $(STAMP)
 
 # what is generated in docs/ written anew, the pictures too where there is a Chromium; read the difference
 docs: $(STAMP)
-	OCTO_DOCS=write $(BIN)/pytest tests/docs tests/cli/browser/test_playground.py
+	OCTO_DOCS=write $(BIN)/pytest tests/docs tests/cli/browser/test_playground.py tests/cli/browser/test_status.py
 
 # what agents get to read, written anew into tests/golden; read the difference before you commit it
 golden: $(STAMP)
