@@ -10,7 +10,7 @@ export const markup = `
     <textarea id="text" rows="1" autocomplete="off" data-label="Message"></textarea>
     <div id="attached" hidden><span></span><button type="button" data-label="Remove the file">✕</button></div>
     <div class="tools">
-      <label><span data-t>As</span> <select id="who" data-label="Who speaks"></select></label>
+      <label><span data-t>Speak as</span> <select id="who"></select></label>
       <button type="button" id="attach" data-t>Attach a file</button><input type="file" id="file" hidden>
       <span class="soft keys" data-t>Enter sends, Shift+Enter begins a line</span>
       <button class="first" data-t>Send</button>
@@ -80,8 +80,9 @@ export function compose({ here, called, act, upload, say, done }) {
   $("attach").onclick = () => $("file").click();
   $("file").onchange = () => attach($("file").files[0] ?? null, say);
   $("attached").lastElementChild.onclick = () => attach(null, say);
-  $("talk").ondragover = event => event.preventDefault();
-  $("talk").ondrop = event => { event.preventDefault(); attach(event.dataTransfer.files[0] ?? file, say); };
+  const brings = event => event.dataTransfer.types.includes("Files");
+  $("talk").ondragover = event => { if (brings(event)) event.preventDefault(); };
+  $("talk").ondrop = event => { if (brings(event)) { event.preventDefault(); attach(event.dataTransfer.files[0] ?? null, say); } };
   return send;
 }
 
