@@ -80,7 +80,10 @@ def test_a_very_long_text_stays_as_it_is() -> None:
     assert as_html("**a**" + "a" * LONGEST) is None
 
 
-def test_without_the_library_texts_stay_as_they_are(monkeypatch: pytest.MonkeyPatch, forgotten: None) -> None:
-    monkeypatch.setitem(sys.modules, "markdown_it", None)
+@pytest.mark.parametrize("missing", ["markdown_it", "linkify_it"])
+def test_without_the_libraries_texts_stay_as_they_are(
+    monkeypatch: pytest.MonkeyPatch, forgotten: None, missing: str
+) -> None:
+    monkeypatch.setitem(sys.modules, missing, None)
 
-    assert (can_render(), as_html("**a**")) == (False, None)
+    assert (can_render(), as_html("**a** https://a.example")) == (False, None)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from functools import cache, lru_cache
 from html import escape
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -16,14 +17,14 @@ __all__ = ["MISSING", "as_html", "can_render"]
 MISSING = (
     "Markdown is shown as it was written; to see it rendered: pip install 'openclaw-channel-octo[playground]'"
 )
-"""What to tell people where the library is not installed."""
+"""What to tell people where the libraries are not installed."""
 
 LONGEST = 20_000
 """Characters above which a text is left as it is."""
 
 
 def can_render() -> bool:
-    """Return whether the library is installed."""
+    """Return whether the libraries are installed."""
     return _parser() is not None
 
 
@@ -46,6 +47,10 @@ def as_html(text: str) -> str | None:
 def _parser() -> "MarkdownIt | None":
     try:
         from markdown_it import MarkdownIt  # noqa: PLC0415  # of an extra
+
+        import_module(
+            "linkify_it"
+        )  # others bring the library without it, and it would be missed while rendering
     except ImportError:
         return None
     parser = MarkdownIt("js-default", {"breaks": True, "linkify": True})
