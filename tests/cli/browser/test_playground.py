@@ -106,6 +106,8 @@ async def test_with_the_guard_off_the_page_says_that_silence_follows(page: Page)
 
     await write(page, "@Helper two")
     await expect(page.locator("#timeline li", has_text="skipped by the host")).to_be_visible()
+    why = page.locator("#chat li", has_text="@Helper two").locator(".why.bad")
+    await expect(why).to_contain_text("Not answered: the host skipped the turn")
     await expect(page.locator("#chat li.bot")).to_have_count(1)
 
 

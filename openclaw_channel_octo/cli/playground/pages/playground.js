@@ -71,10 +71,9 @@ const isFinal = fate => !["turn", "command"].includes(fate.decision) || ["answer
 
 function reason(line) {
   const fate = fates.get(line.message_id);
-  if (!fate || fate.decision === "echo") return "";
-  const bot = behind.bot_name;
-  if (["turn", "command"].includes(fate.decision)) return fate.state === "dead" ? t("Not answered: {why}", { why: fate.detail }) : "";
-  return fate.reason in UNANSWERED ? t(UNANSWERED[fate.reason], { bot }) : t("Not answered: {why}", { why: fate.reason });
+  if (!fate || fate.decision === "echo") return null;
+  if (["turn", "command"].includes(fate.decision)) return fate.state === "dead" ? { text: t("Not answered: {why}", { why: fate.detail }), bad: true } : null;
+  return { text: t(UNANSWERED[fate.reason] ?? "Not answered: {why}", { bot: behind.bot_name, why: fate.reason }) };
 }
 
 async function draw() {  // returns whether the gate has said something new of the messages that are shown

@@ -4,7 +4,7 @@ import { $, cells, make, renew } from "./dom.js";
 import { draw as drawMessages, open, query, shownLines, toEnd, watch } from "./messages.js";
 import { t, translate } from "./words.js";
 
-let world = null, shown = null, trouble = "", alsoDraw = () => {}, why = () => "";
+let world = null, shown = null, trouble = "", alsoDraw = () => false, why = null;
 let running = null, again = false, send = null;
 
 export async function ask(path, settings) {  // the answer's JSON; null where nobody answers
@@ -89,10 +89,10 @@ function speakers() {
 }
 
 function hint() {
-  const bot = botsHere()[0]?.name, direct = current()?.type === 1;
-  const words = !bot ? "" : direct ? t("Whatever you write here, {bot} answers: in a direct conversation no mention is needed.", { bot })
+  const bot = botsHere()[0]?.name, direct = current()?.type === 1, answers = bot && why;  // else nobody knows what answers
+  const words = !answers ? "" : direct ? t("Whatever you write here, {bot} answers: in a direct conversation no mention is needed.", { bot })
     : t("Mention {bot}, and it answers. A message without a mention gets no answer, and a line below it says why.", { bot });
-  const texts = !bot ? [] : direct ? [t("Hello")] : [t("@{bot} hello", { bot }), t("Hello everybody")];
+  const texts = !answers ? [] : direct ? [t("Hello")] : [t("@{bot} hello", { bot }), t("Hello everybody")];
   renew($("hint"), [words, texts], () => words ? [make("p", words), make("span", t("Try:")), ...examples(texts, send)] : []);
   $("text").placeholder = !bot ? t("Write a message") : direct ? t("Write your question") : t("Write @{bot} and your question", { bot });
 }
@@ -118,7 +118,7 @@ async function once() {
   open(here.key);
   const piece = await ask(query());
   if (!piece?.lines || here.key !== shown) return;
-  const look = () => ({ bots: new Set(bots().map(each => each.uid)), self: $("who").value, why });
+  const look = () => ({ bots: new Set(bots().map(each => each.uid)), self: $("who").value, why: why ?? (() => null) });
   drawMessages(piece, here.newest, look());
   if (await alsoDraw(world)) drawMessages(piece, here.newest, look());
 }
@@ -136,8 +136,8 @@ export function refresh() {  // what is there now, drawn; one after another, so 
 }
 
 // Fills the page and keeps it up to date. draws: draws what else the page has, and returns whether the reasons below messages are
-// others now; reason: what stands below a message.
-export async function start(draws = () => false, reason = () => "") {
+// others now; reason: returns what stands below a message, {text, bad} or null, where the page knows the bot.
+export async function start(draws, reason = null) {
   [alsoDraw, why] = [draws, reason];
   $("talking").innerHTML = `
     <div role="tablist" data-label="Conversations" id="tabs"></div>

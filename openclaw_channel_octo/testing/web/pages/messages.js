@@ -80,7 +80,8 @@ function row(element, line, { bots, self, why }) {
   renew(head, [line.name, line.at, day, language()], () => [make("b", line.from ? line.name : t("system")), time(line.at)]);
   renew(said, [line.html, line.body, line.files], () => body(line));
   renew(foot, marks, () => marks.filter(Boolean).map(mark => make("small", mark)));
-  renew(reason, note, () => note ? [make("span", note)] : []);
+  reason.className = note?.bad ? "why bad" : "why";
+  renew(reason, note, () => note ? [make("span", note.text)] : []);
 }
 
 function tell(self) {  // screen readers hear what others say from now on, each message once
