@@ -41,9 +41,9 @@ types: $(STAMP)
 unit: $(STAMP)
 	$(BIN)/pytest
 
-# what is generated in docs/ written anew, the picture too where there is a Chromium, and the site built of it; read the difference
+# what is generated in docs/ written anew, the pictures too where there is a Chromium, and the site built of it; read the difference
 docs: $(STAMP)
-	OCTO_DOCS=write $(BIN)/pytest tests/docs tests/cli/test_playground_browser.py
+	OCTO_DOCS=write $(BIN)/pytest tests/docs tests/cli/browser/test_playground.py tests/cli/browser/test_status.py
 	$(MAKE) site
 
 # the documentation site, into site/; a link or an anchor that leads nowhere is an error

@@ -105,6 +105,21 @@ class JournalAdmin:
         with self._opened("ro") as db:
             return records(db.execute(query, (name, name)), JournalRow)
 
+    def of_messages(self, account: str, message_ids: Sequence[str]) -> list[JournalRow]:
+        """Return what a bot has noted of these messages, oldest first. Raises `StoreError`.
+
+        Args:
+            account: the bot's account.
+            message_ids: at most some hundred.
+        """
+        marks = ", ".join("?" * len(message_ids))
+        query = (
+            f"SELECT {_COLUMNS} FROM inbound WHERE account = ? AND message_id IN ({marks})"  # noqa: S608  # as above
+            " ORDER BY id"
+        )
+        with self._opened("ro") as db:
+            return records(db.execute(query, (account, *message_ids)), JournalRow)
+
     def chunks(self, row: JournalRow) -> list[Chunk]:
         """Return the messages sent, or planned, for a row. Raises `StoreError`."""
         with self._opened("ro") as db:

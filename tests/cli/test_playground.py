@@ -15,6 +15,7 @@ from typing import Any
 import aiohttp
 import pytest
 from msgspec.structs import replace
+from pydantic import SecretStr
 
 from openclaw_channel_octo.cli.playground.app import SLOW_S, TOKEN, Settings, configured, plain
 from openclaw_channel_octo.cli.playground.server import served
@@ -48,9 +49,12 @@ class Page:
         status, told = await self.post("/_playground/switch", body)
         assert (status, told) == (200, {"ok": True})
 
-    async def state(self) -> Any:
-        async with self.session.get(self.octo.api_url + "/_playground/state") as answer:
-            return await answer.json()
+    async def get(self, path: str) -> tuple[int, Any]:
+        async with self.session.get(self.octo.api_url + path) as answer:
+            return answer.status, await answer.json()
+
+    async def state(self, query: str = "") -> Any:
+        return (await self.get("/_playground/state" + query))[1]
 
     async def room(self) -> Any:
         return next(
@@ -73,7 +77,8 @@ class Page:
         return [line.text for line in self.octo.chat(ROOM) if line.from_uid == "helper_bot"]
 
     async def timeline(self) -> list[str]:
-        return [f"{each['kind']}: {each['text']}" for each in (await self.state())["timeline"]]
+        entries = (await self.state())["timeline"]
+        return [f"{each['kind']}: {each['says'].format_map(each['told'])}" for each in entries]
 
 
 @asynccontextmanager
@@ -172,6 +177,48 @@ async def test_while_sending_is_slow_an_answer_can_be_stopped_between_its_parts(
         assert sum(text.startswith("This is line ") for text in page.said()) < 99
 
 
+async def test_what_the_gate_decided_stands_beside_a_message(page: Page) -> None:
+    talk = await page.octo.say("ben", ROOM, "good morning")
+    others = await page.octo.say("ben", ROOM, "look", mention=["ann"])
+    asked = await page.octo.say("ann", ROOM, "hello", mention=["helper_bot"])
+    await page.until(lambda lines: any(line.endswith("sendMessage @Helper hello") for line in lines))
+
+    fates = (await page.state(f"?of={talk},{others},{asked},1"))["fates"]
+    assert {name: (fate["decision"], fate["reason"]) for name, fate in fates.items()} == {
+        talk: ("context", "no mention"),
+        others: ("context", "no mention"),
+        asked: ("turn", "uid"),
+    }
+    assert (await page.state())["fates"] == {}
+
+
+async def test_where_nobody_has_to_mention_the_bot_the_gate_says_so(tmp_path: Path) -> None:
+    settings = plain(tmp_path)
+    bot = settings.bot.model_copy(update={"require_mention": False})
+    async with opened(replace(settings, bot=bot)) as page:
+        others = await page.octo.say("ben", ROOM, "look", mention=["ann"])
+        await page.octo.say("ben", ROOM, "hello")
+        await page.until(lambda lines: any(line.endswith("sendMessage hello") for line in lines))
+        assert (await page.state(f"?of={others}"))["fates"][others]["reason"] == "names others only"
+
+
+async def test_the_prompt_of_a_run_is_shown_part_by_part_without_secrets(tmp_path: Path) -> None:
+    settings = replace(plain(tmp_path), secrets=(SecretStr("sk-0123456789"),))
+    async with opened(settings) as page:
+        await page.octo.say("ben", ROOM, "the build is red")
+        await page.ask("my key is sk-0123456789", until="@Helper my key is sk-0123456789")
+
+        (run,) = (await page.state())["prompts"]
+        starts = [each["run_id"] for each in (await page.state())["timeline"] if each["run_id"]]
+        status, told = await page.get(f"/_playground/prompts/{run}")
+        parts = {part["title"]: part["text"] for part in told["parts"]}
+        assert (starts, status) == ([run], 200)
+        assert "Ben (ben): the build is red" in parts["Said around it"]
+        assert parts["The request"] == "@Helper my key is ***"
+        assert list(parts)[-1] == "The request"
+        assert (await page.get("/_playground/prompts/nothing"))[0] == 404
+
+
 async def test_with_the_guard_off_a_failed_session_stays_silent_until_it_is_on_again(page: Page) -> None:
     await page.switch(guard=False, nextTurn="fail")
     await page.ask("one", until="⚠️ Something went wrong while I was working on that. Please try again.")
@@ -232,10 +279,10 @@ async def test_the_pages_need_nothing_from_elsewhere_and_hold_no_token(page: Pag
 
     assert set(found) == {
         "/",
+        *(f"/_double/pages/{name}.js" for name in ("chat", "compose", "dom", "messages", "words")),
         "/_double/pages/chat.css",
-        "/_double/pages/chat.js",
-        "/_playground/pages/playground.css",
-        "/_playground/pages/playground.js",
+        "/_double/pages/icon.svg",
+        *(f"/_playground/pages/{name}" for name in ("chinese.js", "playground.css", "playground.js")),
     }
     assert TOKEN not in "".join([*found.values(), json.dumps(await page.state())])
 

@@ -126,13 +126,15 @@ async def test_watch_redraws_a_terminal(fast_rig: Rig) -> None:
     ours, theirs = pty.openpty()
     watching = await watch(fast_rig, stdout=theirs, env={**os.environ, "TERM": "xterm"})
     os.close(theirs)
-    seen = b""
-    while seen.count(b"\x1b[H\x1b[2J") < 2:
-        seen += await asyncio.get_running_loop().run_in_executor(None, os.read, ours, 4096)
+    frames: list[bytes] = []
+    while len(frames) < 2:  # written as one, so that the screen is never empty while the bots are asked
+        read = await asyncio.get_running_loop().run_in_executor(None, os.read, ours, 4096)
+        frames += [read] if read.startswith(b"\x1b[H\x1b[2J") else []
     watching.send_signal(signal.SIGINT)
     _, err = await watching.communicate()
     os.close(ours)
     assert (watching.returncode, err) == (0, b"")
+    assert all(b"No process runs these bots" in frame for frame in frames)
 
 
 @pytest.mark.parametrize("running", [True, False], ids=["in a run", "behind a run"])

@@ -1,6 +1,7 @@
 """The double steered over HTTP, as a script in any language does it."""
 
 import asyncio
+import io
 import json
 from collections.abc import AsyncIterator
 from typing import Any
@@ -11,14 +12,16 @@ import pytest
 from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.ids import ChannelRef
 from openclaw_channel_octo.testing import ManualClock, OctoDouble, RateLimit
+from openclaw_channel_octo.testing.octo import remote
 from openclaw_channel_octo.testing.octo.actions import ACTIONS
-from openclaw_channel_octo.testing.octo.remote import Remote
-from openclaw_channel_octo.testing.octo.view import TYPING_SHOWN_S, state
+from openclaw_channel_octo.testing.octo.remote import UPLOAD_BYTES, Remote
+from openclaw_channel_octo.testing.octo.view import PAGE, TYPING_SHOWN_S, state
 from tests.testing.clients import Api, Sockets
 from tests.testing.crawling import crawl
 
 TOKEN = "bf_0123456789abcdef"
 GROUP = ChannelRef("g1", 2)
+PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + (3).to_bytes(4, "big") + (2).to_bytes(4, "big") + b"\x08\2\0\0\0"
 
 
 class Script:
@@ -32,6 +35,15 @@ class Script:
         url = f"{self.octo.api_url}/_double/do/{name}"
         async with self.session.post(
             url, json={key.rstrip("_"): value for key, value in body.items()}
+        ) as answer:
+            return answer.status, await answer.json()
+
+    async def upload(
+        self, name: str, content: bytes, kind: str = "application/octet-stream"
+    ) -> tuple[int, Any]:
+        url, headers = f"{self.octo.api_url}/_double/upload", {"Content-Type": kind}
+        async with self.session.post(
+            url, params={"name": name}, data=io.BytesIO(content), headers=headers
         ) as answer:
             return answer.status, await answer.json()
 
@@ -84,6 +96,103 @@ async def test_a_file_is_shown_by_its_kind_and_name(
 
     found = await script.get("/state")
     assert found["conversations"][0]["lines"][0]["text"] == words
+
+
+async def test_a_long_conversation_comes_in_pieces_from_its_newest_line_to_its_oldest(script: Script) -> None:
+    for number in range(PAGE + 20):
+        await script.octo.say("ann", GROUP, f"**{number}**")
+
+    newest = await script.get("/lines?of=2:g1:")
+    middle = await script.get("/lines?of=2:g1:&until=130")
+    oldest = await script.get("/lines?of=2:g1:&until=20")
+
+    assert [(each["older"], each["newer"]) for each in (newest, middle, oldest)] == [
+        (True, False),
+        (True, True),
+        (False, True),
+    ]
+    assert [line["body"] for line in newest["lines"]] == [f"**{number}**" for number in range(20, PAGE + 20)]
+    assert [line["message_seq"] for line in oldest["lines"]] == [*range(1, 21)]
+    assert newest["lines"][0]["html"] == "<p><strong>20</strong></p>\n"
+    state = await script.get("/state?lines=0")
+    assert (state["conversations"][0]["newest"], state["conversations"][0]["lines"]) == (PAGE + 20, [])
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("/lines?of=2:nowhere:", "no conversation '2:nowhere:'"),
+        ("/lines?of=2:g1:&until=x", "until is a message_seq"),
+        ("/state?lines=x", "lines is a number"),
+    ],
+)
+async def test_a_piece_that_cannot_be_shown_is_refused(script: Script, path: str, words: str) -> None:
+    assert words in (await script.get(path))["error"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "payload"),
+    [
+        ("../a b.png", PNG, {"type": 2, "name": "a b.png", "size": len(PNG), "width": 3, "height": 2}),
+        ("x.svg", b"<svg/>", {"type": 8, "name": "x.svg", "size": 6, "extension": "svg"}),
+        ("x.png", b"no picture", {"type": 2, "name": "x.png", "size": 10, "width": 0, "height": 0}),
+    ],
+)
+async def test_a_file_from_a_page_can_be_said_shown_and_downloaded_and_runs_no_script(
+    script: Script, name: str, content: bytes, payload: dict[str, Any]
+) -> None:
+    status, told = await script.upload(name, content)
+    assert (status, told["ok"]) == (200, True)
+    uploaded = told["result"]
+    url = uploaded["url"]
+    assert uploaded == {"url": url, **payload}
+    await script.do("say", from_="ann", channel="g1", payload=uploaded)
+
+    (line,) = (await script.get("/lines?of=2:g1:"))["lines"]
+    (shown,) = line["files"]
+    assert (line["body"], shown["name"], shown["picture"]) == ("", payload["name"], payload["type"] == 2)
+    async with script.session.get(script.octo.api_url + shown["href"]) as answer:
+        assert await answer.read() == content
+        assert answer.headers["Content-Security-Policy"].endswith("; sandbox")
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        assert answer.headers["Content-Type"] in {"image/png", "application/octet-stream"}
+
+
+async def test_words_of_a_message_with_files_stand_beside_them_and_files_elsewhere_have_no_address(
+    script: Script,
+) -> None:
+    url = script.octo.put_file("a.png", PNG)
+    rich = [{"type": "text", "text": "look"}, {"type": "image", "url": url, "width": 3, "height": "2"}, "odd"]
+    for payload in (
+        {"type": 14, "content": rich, "plain": "look[图片]"},
+        {"type": 8, "url": "javascript:alert(1)", "name": "a.pdf", "caption": "see"},
+        {"type": 2, "url": f"{script.octo.api_url}/_double/state"},
+    ):
+        await script.do("say", from_="ann", channel="g1", payload=payload)
+
+    lines = (await script.get("/lines?of=2:g1:"))["lines"]
+    assert [line["body"] for line in lines] == ["look", "see", ""]
+    assert lines[0]["files"][0] | {"href": ""} == {
+        "name": "a.png",
+        "href": "",
+        "picture": True,
+        "size": len(PNG),
+        "width": 3,
+        "height": 0,
+    }
+    assert [line["files"][0]["href"] for line in lines[1:]] == ["", ""]
+
+
+async def test_files_of_pages_have_bounds(script: Script, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert (await script.upload("large.bin", bytes(UPLOAD_BYTES + 1)))[0] == 413
+    assert (await script.upload("", b"x"))[0] == 400
+    assert (await script.upload("empty.txt", b""))[0] == 400
+    assert (await script.upload("a.txt", b"x", "text/plain"))[0] == 415
+
+    monkeypatch.setattr(remote, "STORED_BYTES", 10)
+    assert (await script.upload("a.txt", b"12345678"))[0] == 200
+    status, told = await script.upload("b.txt", b"12345678")
+    assert (status, "full" in told["error"]) == (400, True)
 
 
 async def test_a_script_builds_the_world_it_needs(script: Script) -> None:
@@ -267,9 +376,9 @@ async def test_the_page_needs_nothing_from_elsewhere(script: Script) -> None:
 
     assert set(found) == {
         "/_double",
+        *(f"/_double/pages/{name}.js" for name in ("chat", "compose", "dom", "double", "messages", "words")),
         "/_double/pages/chat.css",
-        "/_double/pages/chat.js",
-        "/_double/pages/double.js",
+        "/_double/pages/icon.svg",
     }
     assert TOKEN not in "".join(found.values())
 

@@ -54,9 +54,7 @@ def status(store: Path, watch: bool, every: float, as_json: bool) -> None:
     redraw = sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb" and not as_json
     try:
         while True:
-            if redraw:
-                click.echo(CLEAR, nl=False, color=True)
-            _show(store, as_json=as_json)
+            _show(store, as_json=as_json, before=CLEAR if redraw else "")
             if not redraw and not as_json:
                 click.echo()
             time.sleep(every)
@@ -64,15 +62,22 @@ def status(store: Path, watch: bool, every: float, as_json: bool) -> None:
         sys.exit(0)
 
 
-def _show(store: Path, *, as_json: bool) -> int:
-    """Print the state once and return the exit code it stands for."""
+def _show(store: Path, *, as_json: bool, before: str = "") -> int:
+    """Print the state once and return the exit code it stands for.
+
+    Args:
+        store: the state folder.
+        as_json: as one JSON object.
+        before: what is written with it, in one piece, so that no empty screen is seen while the bots are asked.
+    """
     try:
         found = _report(store)
     except StoreError as error:
+        click.echo(before, nl=False, color=True)
         click.echo(str(error), err=True)
         return NOT_TRIED
     told = "\n".join(map(plain, _lines(found, SystemClock().wall_ms())))
-    click.echo(json.dumps(found) if as_json else told)
+    click.echo(json.dumps(found) if as_json else before + told, color=True)
     states = [bot["connection"]["state"] if bot["connection"] else "" for bot in found["bots"].values()]
     return 0 if found["running"] and all(state == LinkState.ONLINE for state in states) else NOT_FINE
 

@@ -1,7 +1,8 @@
 """A chat with one bot in this process: double, embedded host and channel, put together as ``run`` does it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
+import os
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from enum import StrEnum
 from pathlib import Path
@@ -10,11 +11,14 @@ from typing import Any, Final
 from msgspec import Struct
 from pydantic import SecretStr
 
+from openclaw_channel_octo.cli.output import journal_in
+from openclaw_channel_octo.cli.playground.prompts import GivenPrompts
 from openclaw_channel_octo.cli.playground.timeline import Kind, Timeline, WatchedHost
 from openclaw_channel_octo.cli.run.command import controlled
 from openclaw_channel_octo.clock import Clock
 from openclaw_channel_octo.config.load import select_accounts
 from openclaw_channel_octo.config.model import BotConfig, EmbeddedHostConfig, OctoConfig
+from openclaw_channel_octo.config.secrets import secret_variables
 from openclaw_channel_octo.errors import ConfigError, HostError
 from openclaw_channel_octo.host.base import ChatTools, TakesChatTools
 from openclaw_channel_octo.host.configure import agent_from_config
@@ -31,6 +35,7 @@ from openclaw_channel_octo.host.embedded.memory import HISTORY_MESSAGES
 from openclaw_channel_octo.ids import ChannelRef
 from openclaw_channel_octo.runtime.channel import OctoChannel
 from openclaw_channel_octo.runtime.turn.recovery import SessionView
+from openclaw_channel_octo.store.admin import JournalRow
 from openclaw_channel_octo.testing.octo.double import NotReached, OctoDouble
 from openclaw_channel_octo.testing.octo.faults import Slow
 
@@ -69,11 +74,13 @@ class Settings(Struct, frozen=True, kw_only=True):
         bot: the bot; its address and token are those of the double.
         host: the host.
         thinking_s: how long the agent pretends to think before it does anything.
+        secrets: values no prompt that is shown may have, besides those of bot and host.
     """
 
     bot: BotConfig
     host: EmbeddedHostConfig
     thinking_s: float = 0.0
+    secrets: tuple[SecretStr, ...] = ()
 
 
 def plain(state_dir: Path, *, turn_s: float = TURN_S) -> Settings:
@@ -110,6 +117,7 @@ def configured(config: OctoConfig, state_dir: Path, account: str = "") -> Settin
     return Settings(
         bot=chosen[0].model_copy(update=elsewhere),
         host=config.host.model_copy(update={"state_dir": state_dir}),
+        secrets=(*config.secrets(), *secret_variables(os.environ)),
     )
 
 
@@ -141,9 +149,12 @@ class SwitchableAgent:
         clock: time.
         thinking_s: seconds of ``clock`` before anything happens, so that people see the bot typing.
         too_much: characters that are too many for one answer.
+        asked: told each prompt.
     """
 
-    def __init__(self, agent: Agent, clock: Clock, thinking_s: float, too_much: int) -> None:
+    def __init__(
+        self, agent: Agent, clock: Clock, thinking_s: float, too_much: int, asked: Callable[[Prompt], None]
+    ) -> None:
         self.next_turn = NextTurn.ANSWER
         self._agent = agent
         self.writes_to_terminal = writes_to_terminal(agent)
@@ -152,6 +163,7 @@ class SwitchableAgent:
         self._clock = clock
         self._thinking_s = thinking_s
         self._too_much = too_much
+        self._asked = asked
 
     def take_tools(self, tools: ChatTools) -> None:
         """Pass on what an agent can do in the chat, to one that can do anything."""
@@ -171,6 +183,7 @@ class SwitchableAgent:
     async def reply(self, prompt: Prompt) -> AsyncIterator[str]:
         """Yield the answer in pieces, or none; never ends where the turn is to hang. Raises as `Agent` does."""
         turn, self.next_turn = self.next_turn, NextTurn.ANSWER
+        self._asked(prompt)
         await self._clock.sleep(self._thinking_s)
         match turn:
             case NextTurn.FAIL:
@@ -215,6 +228,7 @@ class PlaygroundApp:
         settings: as given.
         agent: answers; its next turn can be made to go wrong.
         timeline: what has happened.
+        prompts: what the agent was given.
         guarded: whether the bot's guard is on.
         slow: whether each message the bot sends takes `SLOW_S`.
     """
@@ -223,14 +237,16 @@ class PlaygroundApp:
         agent = agent_from_config(settings.host.agent, settings.host.state_dir)
         self.settings = settings
         too_much = (settings.bot.max_reply_messages + 1) * settings.bot.reply_chunk
-        self.agent = SwitchableAgent(agent, clock, settings.thinking_s, too_much)
-        notice = settings.bot.restart_notice
-        self.timeline = Timeline(octo, HELPER, clock, self.session_key, announcement=notice)
         self.guarded = settings.bot.guard.enabled
         self.slow = False
         self._octo = octo
         self._clock = clock
         self._account_id = settings.bot.account_id
+        secrets = self._config().secrets()
+        self.prompts = GivenPrompts((*settings.secrets, *secrets))
+        self.agent = SwitchableAgent(agent, clock, settings.thinking_s, too_much, self.prompts.note)
+        notice = settings.bot.restart_notice
+        self.timeline = Timeline(octo, HELPER, clock, self.session_key, announcement=notice)
         self._host = WatchedHost(
             self.timeline,
             state_dir=settings.host.state_dir,
@@ -239,7 +255,7 @@ class PlaygroundApp:
             clock=clock,
             timeout_s=settings.host.timeout_seconds,
             strict=True,
-            secrets=self._config().secrets(),
+            secrets=secrets,
         )
         self._channel: OctoChannel | None = None
         self._bot = AsyncExitStack()
@@ -265,6 +281,15 @@ class PlaygroundApp:
         if self._channel is None:
             raise HostError("the bot is being restarted")
         return await self._channel.look(session_key)
+
+    async def fates(self, message_ids: Sequence[str]) -> dict[str, JournalRow]:
+        """Return what the bot's journal says of messages, by their ids: the gate's decision, and what came of it.
+
+        Raises `StoreError`.
+        """
+        journal = journal_in(self.settings.host.state_dir)
+        rows = await asyncio.to_thread(journal.of_messages, self._account_id, message_ids)
+        return {row.message_id: row for row in rows}
 
     async def guard(self, *, enabled: bool) -> None:
         """Restart the bot with its guard on or off; sessions stay as they are. Raises `HostError`."""

@@ -61,12 +61,15 @@ def _stop_event() -> asyncio.Event:
 async def _serve(config: OctoConfig | None, account: str, port: int, state_dir: Path) -> None:
     from openclaw_channel_octo.cli.playground.app import configured, plain  # noqa: PLC0415  # as above
     from openclaw_channel_octo.cli.playground.server import served  # noqa: PLC0415  # a whole server: only here
+    from openclaw_channel_octo.testing.web.markdown import MISSING, can_render  # noqa: PLC0415  # as above
 
     settings = configured(config, state_dir, account) if config else plain(state_dir)
     stopped = _stop_event()
     async with served(settings, SystemClock(), port) as octo:
         click.echo(f"page       {octo.api_url}")
         click.echo(f"stateDir   {state_dir} (for status, sessions, journal in another terminal)")
+        if not can_render():
+            click.echo(MISSING)
         click.echo("Ctrl-C ends it.")
         await stopped.wait()
 

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from http import HTTPStatus
 from typing import Any, Final
 
 from aiohttp import web
@@ -11,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from openclaw_channel_octo.cli.playground.app import HELPER, SLOW_S, NextTurn, PlaygroundApp, Settings, seed
 from openclaw_channel_octo.cli.sessions.command import verdict
 from openclaw_channel_octo.clock import Clock
-from openclaw_channel_octo.errors import OctoError
+from openclaw_channel_octo.errors import OctoError, StoreError
 from openclaw_channel_octo.testing.octo.double import FOR_PROGRAMS, OctoDouble
 from openclaw_channel_octo.testing.octo.remote import Remote
 from openclaw_channel_octo.testing.octo.view import Conversation, conversations
@@ -22,6 +23,9 @@ __all__ = ["served"]
 _PREFIX: Final = "/_playground"
 
 UNGUARDED: Final = "the guard is off: the next message gets a receipt, a typing sign, and then silence"
+
+_FATES: Final = 200
+"""Messages of which the page is told at once what became of them."""
 
 _PACKAGE: Final = "openclaw_channel_octo.cli.playground"
 
@@ -46,12 +50,14 @@ class _Pages:
     async def file(self, request: web.Request) -> web.StreamResponse:
         return page_file(_PACKAGE, request.match_info.get("name", "playground.html"))
 
-    async def state(self, _: web.Request) -> web.StreamResponse:
+    async def state(self, request: web.Request) -> web.StreamResponse:
         stage = self._stage
+        asked = [name for name in request.query.get("of", "").split(",") if name][:_FATES]
         found = [each for each in conversations(self._octo) if HELPER in each.members]
         return as_json(
             {
                 "bot": HELPER,
+                "bot_name": next(each.name for each in self._octo.accounts() if each.uid == HELPER),
                 "turn_s": stage.settings.bot.turn_budget_s(stage.settings.host.timeout_seconds),
                 "next_turn": stage.agent.next_turn,
                 "guard": stage.guarded,
@@ -59,6 +65,8 @@ class _Pages:
                 "slow_s": SLOW_S,
                 "sessions": [await self._session(each) for each in found],
                 "timeline": to_builtins(list(stage.timeline.entries)),
+                "prompts": stage.prompts.runs(),
+                "fates": await self._fates(asked) if asked else {},
             }
         )
 
@@ -77,6 +85,24 @@ class _Pages:
             "verdict": UNGUARDED if unguarded else verdict(seen.plan),
             "waiting": seen.waiting,
         }
+
+    async def _fates(self, message_ids: list[str]) -> dict[str, Any]:
+        """Return what the gate decided on messages, and how those ended that have an end."""
+        try:
+            rows = await self._stage.fates(message_ids)
+        except StoreError:
+            return {}  # it is being written anew; the page asks again
+        return {
+            name: {"decision": row.decision, "reason": row.reason, "state": row.state, "detail": row.detail}
+            for name, row in rows.items()
+        }
+
+    async def prompt(self, request: web.Request) -> web.StreamResponse:
+        try:
+            parts = self._stage.prompts.of(request.match_info["run"])
+        except KeyError:
+            return refusal("the prompt of this run is not kept any more", HTTPStatus.NOT_FOUND)
+        return as_json({"ok": True, "parts": to_builtins(parts)})
 
     async def switch(self, request: web.Request) -> web.StreamResponse:
         try:
@@ -115,6 +141,7 @@ async def served(settings: Settings, clock: Clock, port: int = 0) -> AsyncIterat
         app.router.add_get("/", guarded(pages.file))
         app.router.add_get(_PREFIX + "/pages/{name}", guarded(pages.file))
         app.router.add_get(_PREFIX + "/state", guarded(pages.state))
+        app.router.add_get(_PREFIX + "/prompts/{run}", guarded(pages.prompt))
         app.router.add_post(_PREFIX + "/switch", guarded(pages.switch))
 
     octo = OctoDouble(clock, port=port, also=add_pages, bounds=FOR_PROGRAMS)

@@ -48,16 +48,20 @@ class Entry(Struct, frozen=True, kw_only=True):
         at_ms: when, Unix milliseconds.
         session_key: the conversation's session; empty for what concerns the whole bot.
         kind: what it is about.
-        text: what happened, in words.
+        says: what happened, in English words with the names of ``told`` in braces; the page has other languages.
+        told: what stands in the place of those names.
         bad: whether it is a failure.
+        run_id: the run that begins with this, else empty.
     """
 
     number: int
     at_ms: int
     session_key: str
     kind: Kind
-    text: str
+    says: str
+    told: Mapping[str, str]
     bad: bool = False
+    run_id: str = ""
 
 
 class Timeline:
@@ -89,15 +93,19 @@ class Timeline:
         self._unanswered: list[int] = []
         self._online = False
 
-    def note(self, session_key: str, kind: Kind, text: str, *, bad: bool = False) -> None:
-        """Add what has happened at this moment."""
+    def note(
+        self, session_key: str, kind: Kind, says: str, *, bad: bool = False, run_id: str = "", **told: str
+    ) -> None:
+        """Add what has happened at this moment; see `Entry`."""
         entry = Entry(
             number=next(self._numbers),
             at_ms=self._clock.wall_ms(),
             session_key=session_key,
             kind=kind,
-            text=text,
+            says=says,
+            told=told,
             bad=bad,
+            run_id=run_id,
         )
         self.entries.append(entry)
 
@@ -116,12 +124,11 @@ class Timeline:
 
     def _note_lines(self) -> None:
         for found in conversations(self._octo):
-            lines = self._octo.chat(found.channel, found.bot)
-            for line in lines[self._lines_seen.get(found.key, 0) :]:
+            for line in self._octo.chat(found.channel, found.bot, after=self._lines_seen.get(found.key, 0)):
+                self._lines_seen[found.key] = line.message_seq
                 if line.from_uid and line.from_uid != self._bot:
-                    words = f"{line.name}: {_short(line.text)}"
-                    self.note(self._key_of(found.channel), Kind.SAID, words)
-            self._lines_seen[found.key] = len(lines)
+                    key, text = self._key_of(found.channel), _short(line.text)
+                    self.note(key, Kind.SAID, "{name}: {text}", name=line.name, text=text)
 
     def _note_calls(self) -> None:
         calls = self._octo.calls
@@ -142,12 +149,9 @@ class Timeline:
             key = self._key_of(ChannelRef(body["channel_id"], ChannelType(body["channel_type"])))
         except (KeyError, TypeError, ValueError):
             key = ""  # a call about no conversation
-        self.note(
-            key,
-            Kind.NOTICE if announced else Kind.CALL,
-            f"{words} → {call.status or 'no answer'}" if failed else words,
-            bad=failed,
-        )
+        says = "{call}" if not failed else "{call} → {status}" if call.status else "{call} → no answer"
+        kind = Kind.NOTICE if announced else Kind.CALL
+        self.note(key, kind, says, bad=failed, call=words, status=str(call.status))
 
 
 class WatchedHost(EmbeddedHost):
@@ -166,7 +170,7 @@ class WatchedHost(EmbeddedHost):
     async def recover(self, snapshot: SessionSnapshot) -> Recovery:
         """See `AgentHost.recover`."""
         recovery = await super().recover(snapshot)
-        self._timeline.note(snapshot.session_key, Kind.TURN, f"session {recovery.value}")
+        self._timeline.note(snapshot.session_key, Kind.TURN, "session {recovery}", recovery=recovery)
         await self._note_status(snapshot.session_key)
         return recovery
 
@@ -189,17 +193,18 @@ class WatchedHost(EmbeddedHost):
         return renewed
 
     async def _note_event(self, turn: Turn, event: TurnEvent) -> None:
-        run, note = f"run {turn.run_id[:8]}", self._timeline.note
+        note = partial(self._timeline.note, turn.session_key, Kind.TURN, run=turn.run_id[:8])
         match event:
             case Accepted():
-                note(turn.session_key, Kind.TURN, f"{run} starts for {turn.sender.name or turn.sender.uid}")
+                name = turn.sender.name or turn.sender.uid
+                note("run {run} starts for {name}", name=name, run_id=turn.run_id)
                 await self._note_status(turn.session_key)
             case Final():
-                note(turn.session_key, Kind.TURN, f"{run} ends")
+                note("run {run} ends")
             case Failed(status=status, message=message):
-                note(turn.session_key, Kind.TURN, f"{run} ends {status}: {message}", bad=True)
+                note("run {run} ends {status}: {why}", status=status, why=message, bad=True)
             case Skipped(reason=reason):
-                note(turn.session_key, Kind.TURN, f"{run} skipped by the host: {reason}", bad=True)
+                note("run {run} skipped by the host: {why}", why=reason, bad=True)
 
     async def _note_status(self, session_key: str) -> None:
         snapshot = await self.describe(session_key)
@@ -207,4 +212,4 @@ class WatchedHost(EmbeddedHost):
         if self._statuses.get(session_key) != status:
             self._statuses[session_key] = status
             bad = status not in {"idle", "running", "done"}
-            self._timeline.note(session_key, Kind.STATUS, f"session status {status}", bad=bad)
+            self._timeline.note(session_key, Kind.STATUS, "session status {status}", status=status, bad=bad)

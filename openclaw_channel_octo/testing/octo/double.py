@@ -241,6 +241,10 @@ class OctoDouble(People):
         """Return an uploaded file by its address. Raises `KeyError` for one nobody uploaded."""
         return self._storage.files[url.removeprefix(f"{self.api_url}/")]
 
+    def stored_bytes(self) -> int:
+        """Return how many bytes all uploaded files have."""
+        return self._storage.size()
+
     async def wait_for(self, predicate: Callable[[], T], *, timeout: float = 10.0) -> T:  # noqa: ASYNC109  # a test's limit
         """Return what ``predicate`` returns as soon as that is true.
 

@@ -3,11 +3,16 @@
 import json
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from io import BytesIO
+from pathlib import PurePosixPath
 from typing import Any, Final
 
-__all__ = ["rewritten", "shown_text", "text_payload"]
+import imagesize
+
+__all__ = ["attached", "file_payload", "rewritten", "shown_text", "text_beside_files", "text_payload"]
 
 _EXACT: Final = 2**53
+_PICTURES: Final = frozenset({"gif", "jpeg", "jpg", "png", "webp"})
 _FILES: Final = {2: "picture", 3: "picture", 4: "voice message", 5: "video", 8: "file"}
 
 
@@ -63,6 +68,44 @@ def shown_text(payload: Any) -> str:
             return f"[{kind}]"
         case _:
             return "[?]"
+
+
+def attached(payload: Any) -> list[Mapping[str, Any]]:
+    """Return the files of a payload, each an object with its ``url`` (octo-bot-api §4.3)."""
+    match payload:
+        case {"type": int() as kind, "url": str()} if kind in _FILES:
+            return [payload]
+        case {"type": 14, "content": list() as blocks}:
+            return [each for each in blocks if isinstance(each, dict) and isinstance(each.get("url"), str)]
+        case _:
+            return []
+
+
+def text_beside_files(payload: Any) -> str:
+    """Return what a payload with files says in words, empty for a file alone."""
+    match payload:
+        case {"type": 14, "content": list() as blocks}:
+            texts = [each.get("text") for each in blocks if isinstance(each, dict)]
+            return "\n".join(text for text in texts if isinstance(text, str))
+        case {"caption": str() as caption}:
+            return caption
+        case _:
+            return ""
+
+
+def file_payload(url: str, name: str, content: bytes) -> dict[str, Any]:
+    """Return the payload of an uploaded file as people's clients build it: a picture, or a file.
+
+    Args:
+        url: where it lies.
+        name: its name.
+        content: its bytes, which tell how large a picture is.
+    """
+    extension = PurePosixPath(name).suffix.removeprefix(".").lower()
+    if extension not in _PICTURES:
+        return {"type": 8, "url": url, "name": name, "size": len(content), "extension": extension}
+    width, height = (max(0, int(side)) for side in imagesize.get(BytesIO(content)))
+    return {"type": 2, "url": url, "name": name, "size": len(content), "width": width, "height": height}
 
 
 def _through_float(value: Any) -> Any:

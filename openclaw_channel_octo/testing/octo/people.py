@@ -199,14 +199,25 @@ class People(Switches):
                 found.append((channel, f"thread in {group.name}", list(group.members)))
         return found
 
-    def chat(self, channel: ChannelRef, other: str = "") -> list[ChatLine]:
+    def chat(
+        self,
+        channel: ChannelRef,
+        other: str = "",
+        *,
+        after: int = 0,
+        until: int | None = None,
+        limit: int | None = None,
+    ) -> list[ChatLine]:
         """Return a conversation as people see it, oldest line first.
 
         Args:
             channel: a group, a thread, or one side of direct conversations.
             other: the other side; without it every direct conversation of ``channel.id`` is shown.
+            after: only lines with a greater ``message_seq``.
+            until: only lines with at most this ``message_seq``; ``None`` for all.
+            limit: at most so many, the newest, at least 1; ``None`` for all.
         """
-        return self._world.lines(channel, other)
+        return self._world.lines(channel, other, after=after, until=until, limit=limit)
 
     def _payload(
         self, channel: ChannelRef, content: str | Mapping[str, Any], mention: Sequence[str]

@@ -35,6 +35,13 @@ _TYPES: Final = {
 }
 
 
+_HARMLESS: Final = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox",
+    "X-Content-Type-Options": "nosniff",
+}
+"""No script of a file runs, whatever the file is: it lies on the address of the pages."""
+
+
 class StoredFile(Struct, frozen=True, kw_only=True):
     """A file in the storage.
 
@@ -72,7 +79,7 @@ class Storage(Struct):
         key = self._new_key(extension)
         headers: dict[str, str] = {
             hdrs.CONTENT_TYPE: _TYPES[extension],
-            hdrs.CONTENT_DISPOSITION: f"inline; filename*=UTF-8''{quote(filename)}",
+            hdrs.CONTENT_DISPOSITION: _disposition(filename),
             hdrs.CONTENT_LENGTH: str(size),
         }
         self._signed[key] = (filename, headers)
@@ -97,6 +104,10 @@ class Storage(Struct):
         )
         return key
 
+    def size(self) -> int:
+        """Return the bytes of all files."""
+        return sum(len(file.content) for file in self.files.values())
+
     async def take_upload(self, request: web.Request) -> web.Response:
         """Take an upload if every signed header is exactly as signed, else answer 403."""
         key = request.path.removeprefix("/")
@@ -114,11 +125,16 @@ class Storage(Struct):
         file = self.files.get(request.path.removeprefix("/"))
         if file is None:
             return _xml_error(404, "NoSuchKey")
-        return web.Response(body=file.content, content_type=file.content_type)
+        headers = {**_HARMLESS, hdrs.CONTENT_DISPOSITION: _disposition(file.name)}
+        return web.Response(body=file.content, content_type=file.content_type, headers=headers)
 
     def _new_key(self, extension: str) -> str:
         number = next(self._numbers)
         return f"chat/1779000000/{number:032x}/{number:032x}.{extension}"
+
+
+def _disposition(name: str) -> str:
+    return f"inline; filename*=UTF-8''{quote(name, safe='', errors='replace')}"
 
 
 def _xml_error(status: int, code: str) -> web.Response:

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import math
 from bisect import insort
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Final
@@ -286,7 +287,15 @@ class World(Struct):
             ]
         return [row for row in log if end < row.message_seq <= start][-limit:]
 
-    def lines(self, channel: ChannelRef, other: str) -> list[ChatLine]:
+    def lines(
+        self,
+        channel: ChannelRef,
+        other: str,
+        *,
+        after: int = 0,
+        until: int | None = None,
+        limit: int | None = None,
+    ) -> list[ChatLine]:
         """Return a conversation as people see it; see `OctoDouble.chat`."""
         if channel.type != ChannelType.PERSON:
             rows = self.log.get(channel, [])
@@ -296,7 +305,9 @@ class World(Struct):
             direct = (log for key, log in self.log.items() if key.type == ChannelType.PERSON)
             mine = (row for log in direct for row in log if channel.id in (row.from_uid, row.to_uid))
             rows = sorted(mine, key=lambda row: row.message_id)
-        return [self._line(row) for row in rows if not row.flags & _COMMAND]
+        last = math.inf if until is None else until
+        shown = [row for row in rows if not row.flags & _COMMAND and after < row.message_seq <= last]
+        return [self._line(row) for row in (shown if limit is None else shown[-limit:])]
 
     def _next_seq(self, conversation: ChannelRef) -> int:
         log = self.log.get(conversation)

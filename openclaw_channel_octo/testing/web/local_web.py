@@ -22,11 +22,16 @@ _LARGEST_BODY: Final = 8 * 1024 * 1024
 
 _LOCAL: Final = frozenset({"127.0.0.1", "localhost"})
 
-_TYPES: Final[Mapping[str, str]] = {".html": "text/html", ".js": "text/javascript", ".css": "text/css"}
+_TYPES: Final[Mapping[str, str]] = {
+    ".html": "text/html",
+    ".js": "text/javascript",
+    ".css": "text/css",
+    ".svg": "image/svg+xml",
+}
 
 _HEADERS: Final[Mapping[str, str]] = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self';"
-    " base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    " img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
     hdrs.CACHE_CONTROL: "no-store",
 }
@@ -48,8 +53,14 @@ def _host_of(origin: str) -> str:
         return ""
 
 
-def guarded(handler: Handler) -> Handler:
-    """Let programs of this machine and the page itself in, not the pages of other sites."""
+def guarded(handler: Handler, takes: str = "application/json", largest: int = _LARGEST_BODY) -> Handler:
+    """Let programs of this machine and the page itself in, not the pages of other sites.
+
+    Args:
+        handler: answers.
+        takes: the content type of a POST, one that browsers let no page of another site send unasked.
+        largest: most bytes of its body.
+    """
 
     async def handle(request: web.Request) -> web.StreamResponse:
         # Not request.host: for a request without one, that asks the name service, and everybody waits.
@@ -57,12 +68,14 @@ def guarded(handler: Handler) -> Handler:
             return refusal("this address is not the double's", HTTPStatus.FORBIDDEN)
         if request.method != "POST":
             return await handler(request)
-        if request.content_type != "application/json":
-            return refusal("send JSON with Content-Type: application/json", HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
-        request = request.clone(client_max_size=_LARGEST_BODY)
+        if request.content_type != takes:
+            return refusal(f"send it with Content-Type: {takes}", HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
+        request = request.clone(client_max_size=largest)
         try:
             async with asyncio.timeout(BODY_WITHIN_S):
                 await request.read()  # the handler gets the same bytes
+        except web.HTTPRequestEntityTooLarge:
+            return refusal(f"more than {largest // 2**20} MB", HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
         except TimeoutError:
             return refusal(f"no whole body within {BODY_WITHIN_S:.0f} s", HTTPStatus.REQUEST_TIMEOUT)
         return await handler(request)

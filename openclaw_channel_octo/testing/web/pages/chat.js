@@ -1,54 +1,11 @@
-// The chat of a double: conversations, who speaks, messages with read marks, typing. A page brings the section it fills.
-export const $ = id => document.getElementById(id);
-export const make = (tag, text, className) => {
-  const element = document.createElement(tag);
-  if (text != null) element.textContent = text;
-  if (className) element.className = className;
-  return element;
-};
+// The chat of a double: conversations, who speaks, messages, typing. A page brings the section it fills.
+import { compose, examples, markup } from "./compose.js";
+import { $, cells, make, renew } from "./dom.js";
+import { draw as drawMessages, open, query, shownLines, toEnd, watch } from "./messages.js";
+import { t, translate } from "./words.js";
 
-$("talking").innerHTML = `
-  <div role="tablist" aria-label="Conversations" id="tabs"></div>
-  <div role="tabpanel" id="talk">
-    <ol id="chat" aria-live="polite" tabindex="0" aria-label="Messages"></ol>
-    <div id="typing" aria-live="polite"></div>
-    <form class="say" id="say">
-      <select id="who" aria-label="Who speaks"></select>
-      <input id="text" autocomplete="off" aria-label="Message" placeholder="@Helper and Enter">
-      <button class="first">Send</button>
-    </form>
-  </div>`;
-
-let world = null, shown = null, scrolled = null, alsoDraw = () => {};
-const drawn = {};
-
-export function fresh(what, value) {  // whether something has to be drawn again
-  const text = JSON.stringify(value), changed = drawn[what] !== text;
-  drawn[what] = text;
-  return changed;
-}
-
-// Rows stay while what they show does: screen readers hear what is new and nothing twice, readers keep place and selection.
-export function fill(list, items, nameOf, draw) {
-  const before = new Map([...list.children].map(row => [row.dataset.name, row]));
-  const rows = items.map(item => {
-    const name = nameOf(item), row = before.get(name) ?? make(list.tagName === "TBODY" ? "tr" : "li");
-    before.delete(name);
-    row.dataset.name = name;
-    draw(row, item);
-    return row;
-  });
-  for (const row of before.values()) row.remove();
-  rows.forEach((row, at) => { if (list.children[at] !== row) list.insertBefore(row, list.children[at] ?? null); });
-}
-
-export function cells(row, parts) {  // the row's elements, each [tag, text, class]; only what differs is touched
-  parts.forEach(([tag, text, className], at) => {
-    const cell = row.children[at] ?? row.appendChild(make(tag));
-    if (cell.textContent !== text) cell.textContent = text;
-    cell.className = className ?? "";
-  });
-}
+let world = null, shown = null, trouble = "", alsoDraw = () => false, why = null;
+let running = null, again = false, send = null;
 
 export async function ask(path, settings) {  // the answer's JSON; null where nobody answers
   try {
@@ -59,15 +16,20 @@ export async function ask(path, settings) {  // the answer's JSON; null where no
   }
 }
 
-export async function post(path, body = {}) {
-  const told = await ask(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
-  if (told) say(told.ok ? "" : told.error);
-  return told?.ok;
+async function told(path, body, type) {
+  const answer = await ask(path, { method: "POST", headers: { "Content-Type": type }, body });
+  if (answer) say(answer.ok ? "" : answer.error);
+  return answer?.ok ? answer.result ?? true : null;
 }
 
+export const post = (path, body = {}) => told(path, JSON.stringify(body), "application/json");
 export const act = (name, body) => post("/_double/do/" + name, body);
+const upload = file => told(`/_double/upload?name=${encodeURIComponent(file.name)}`, file, "application/octet-stream");
+
 export const bots = () => world.accounts.filter(account => account.bot);
-export const current = () => world.conversations.find(each => each.key === shown);
+export const current = () => world?.conversations.find(each => each.key === shown);
+export const botsHere = () => bots().filter(each => current()?.members.includes(each.uid));
+export { shownLines };
 
 export function say(words, bad = true) {
   $("said").textContent = words;
@@ -75,21 +37,36 @@ export function say(words, bad = true) {
 }
 
 function gone() {
-  say("the double is not there any more; this page waits for it");
-  $("bots").replaceChildren();
+  trouble = "the double is not there any more; this page waits for it";
+  say(t(trouble));
+  renew($("bots"), null, () => []);
+}
+
+function back() {
+  if (trouble) say("");
+  trouble = "";
+}
+
+const nameOf = uid => world.accounts.find(each => each.uid === uid)?.name ?? uid;
+
+function title(each) {
+  if (each.type === 1) return t("{person} and {bot}", { person: nameOf(each.members[0]), bot: nameOf(each.id) });
+  const group = each.type === 5 && world.conversations.find(other => other.type === 2 && other.id === each.id.split("____")[0]);
+  return group ? t("thread in {group}", { group: group.title }) : each.title;
 }
 
 function show(key) {
-  shown = key; draw();
+  shown = key;
+  draw();
+  return refresh();
 }
 
 function tabs() {
   const here = world.conversations;
   if (!here.some(each => each.key === shown)) shown = here.length ? here[0].key : null;
-  if (!fresh("tabs", [shown, here.map(each => [each.key, each.title])])) return;
   const focused = $("tabs").contains(document.activeElement);
-  $("tabs").replaceChildren(...here.map((each, at) => {
-    const tab = make("button", each.title), chosen = each.key === shown;
+  renew($("tabs"), [shown, here.map(each => [each.key, title(each)])], () => here.map((each, at) => {
+    const tab = make("button", title(each)), chosen = each.key === shown;
     tab.type = "button"; tab.setAttribute("role", "tab"); tab.setAttribute("aria-controls", "talk");
     tab.setAttribute("aria-selected", chosen); tab.tabIndex = chosen ? 0 : -1;
     if (chosen) { tab.id = "tab"; $("talk").setAttribute("aria-labelledby", "tab"); }
@@ -106,64 +83,81 @@ function tabs() {
 }
 
 function speakers() {
-  const here = current(), people = here ? world.accounts.filter(each => !each.bot && here.members.includes(each.uid)) : [];
-  if (!fresh("who", people)) return;
-  const before = $("who").value;
-  $("who").replaceChildren(...people.map(each => { const option = make("option", each.name); option.value = each.uid; return option; }));
+  const people = world.accounts.filter(each => !each.bot && current()?.members.includes(each.uid)), before = $("who").value;
+  renew($("who"), people, () => people.map(each => { const option = make("option", each.name); option.value = each.uid; return option; }));
   if (people.some(each => each.uid === before)) $("who").value = before;
 }
 
-const toEnd = () => { $("chat").scrollTop = $("chat").scrollHeight; };
-
-function lines() {
-  const here = current();
-  if (!here) return;
-  const isBot = new Set(bots().map(each => each.uid));
-  const names = here.typing.map(uid => bots().find(each => each.uid === uid).name);
-  cells($("typing"), [["span", names.length ? names.join(", ") + " is typing …" : ""]]);
-  if (!fresh("lines", [shown, $("who").value, here.lines])) return;
-  const follows = scrolled !== shown || $("chat").scrollHeight - $("chat").scrollTop - $("chat").clientHeight < 60;
-  fill($("chat"), here.lines, line => `${shown} ${line.message_id}`, (row, line) => {
-    row.className = !line.from ? "system" : isBot.has(line.from) ? "bot" : line.from === $("who").value ? "own" : "";
-    cells(row, [["b", line.name], ["span", line.text], ["small", line.read_by.length ? "✓ read" : ""]]);
-  });
-  if (follows) toEnd();
-  scrolled = shown;
+function hint() {
+  const bot = botsHere()[0]?.name, direct = current()?.type === 1, answers = bot && why;  // else nobody knows what answers
+  const words = !answers ? "" : direct ? t("Whatever you write here, {bot} answers: in a direct conversation no mention is needed.", { bot })
+    : t("Mention {bot}, and it answers. A message without a mention gets no answer, and a line below it says why.", { bot });
+  const texts = !answers ? [] : direct ? [t("Hello")] : [t("@{bot} hello", { bot }), t("Hello everybody")];
+  renew($("hint"), [words, texts], () => words ? [make("p", words), make("span", t("Try:")), ...examples(texts, send)] : []);
+  $("text").placeholder = !bot ? t("Write a message") : direct ? t("Write your question") : t("Write @{bot} and your question", { bot });
 }
 
 function draw() {
   if (!world) return;
   $("where").textContent = world.api_url;
-  $("bots").replaceChildren(...bots().map(each => make("span", `${each.name} ${each.online ? "● online" : "○ away"} `, each.online ? "good" : "bad")));
-  tabs(); speakers(); lines();
-  alsoDraw(world);
+  renew($("bots"), [bots(), document.documentElement.lang], () => bots().map(each =>
+    make("span", t(each.online ? "{name} ● online" : "{name} ○ away", each), each.online ? "good" : "bad")));
+  tabs(); speakers(); hint();
+  const names = (current()?.typing ?? []).map(nameOf).join(", ");
+  cells($("typing"), [["span", names && t("{names} is typing …", { names })]]);
 }
 
-export async function refresh() {
-  const seen = await ask("/_double/state");
+async function once() {
+  const seen = await ask("/_double/state?lines=0");
   if (!seen) return;
+  back();
   world = seen;
   draw();
+  const here = current();
+  if (!here) return;
+  open(here.key);
+  const piece = await ask(query());
+  if (!piece?.lines || here.key !== shown) return;
+  const look = () => ({ bots: new Set(bots().map(each => each.uid)), self: $("who").value, why: why ?? (() => null) });
+  drawMessages(piece, here.newest, look());
+  if (await alsoDraw(world)) drawMessages(piece, here.newest, look());
 }
 
-export async function start(draws) {  // fills the page and keeps it up to date; draws what else the page has
-  alsoDraw = draws;
-  $("say").onsubmit = async event => {
-    event.preventDefault();
-    const here = current(), text = $("text").value;
-    if (!here || !text.trim()) return;
-    const called = bots().filter(each => here.members.includes(each.uid) && text.includes("@" + each.name)).map(each => each.uid);
-    const mention = here.type === 1 ? [] : called;
-    if (!await act("say", { from: $("who").value, channel: here.id, type: here.type, text, mention })) return;
-    $("text").value = "";
-    toEnd();  // who writes wants to see it, wherever they were reading
-  };
-  $("who").onchange = draw;
+export function refresh() {  // what is there now, drawn; one after another, so that nothing older is drawn over it
+  again = true;
+  running ??= (async () => {
+    try {
+      while (again) { again = false; await once(); }
+    } finally {
+      running = null;
+    }
+  })();
+  return running;
+}
+
+// Fills the page and keeps it up to date. draws: draws what else the page has, and returns whether the reasons below messages are
+// others now; reason: returns what stands below a message, {text, bad} or null, where the page knows the bot.
+export async function start(draws, reason = null) {
+  [alsoDraw, why] = [draws, reason];
+  $("talking").innerHTML = `
+    <div role="tablist" data-label="Conversations" id="tabs"></div>
+    <div role="tabpanel" id="talk">
+      <div id="messages" role="group" tabindex="0" data-label="Messages"><div id="hint"></div><ol id="chat"></ol></div>
+      <div id="heard" class="heard" role="log"></div>
+      <div class="ends"><button type="button" id="below" hidden></button></div>
+      <div id="typing" aria-live="polite"></div>
+      ${markup}
+    </div>`;
+  translate();
+  const called = (there, text) => botsHere().filter(each => text.includes("@" + each.name)).map(each => each.uid);
+  send = compose({ here: current, called, act, upload, say, done: () => { toEnd(); return refresh(); } });
+  watch(refresh);
+  $("who").onchange = refresh;
   await refresh();
   const stream = new EventSource("/_double/changes");
   stream.onmessage = refresh;
   stream.onerror = gone;
-  stream.onopen = () => say("");
+  stream.onopen = back;
   setInterval(refresh, 2000);
   $("text").focus();
 }

@@ -1,5 +1,6 @@
 // The double's own page: its chat, the calls of the bots, and everything that can be done to it.
-import { $, act, ask, bots, cells, fill, make, say, start } from "./chat.js";
+import { act, ask, bots, say, start } from "./chat.js";
+import { $, cells, fill, make } from "./dom.js";
 
 function calls(world) {
   fill($("calls").querySelector("tbody"), world.calls.toReversed(), call => String(call.number), (row, call) => {
