@@ -150,7 +150,8 @@ class Runs:
         if host is self.host:
             return
         self.host = host
-        for limit in self._looking:
+        looking, self._looking = self._looking, set()  # one that was told is not told again
+        for limit in looking:
             limit.reschedule(0)
 
     async def released(self, host: AgentHost) -> None:
