@@ -409,20 +409,44 @@ async def test_a_gateway_in_the_usual_place_and_its_bots_are_offered(rig: Rig, f
     assert (bot.enabled, bot.api_url, bot.token.get_secret_value()) == (True, rig.octo.api_url, TOKEN)
 
 
+@pytest.mark.parametrize(
+    ("fails", "words"), [(0, "The bot runs as a service"), (1, "Next: openclaw-octo run")]
+)
 async def test_a_service_is_installed_where_somebody_wants_it(
-    rig: Rig, file: Path, monkeypatch: pytest.MonkeyPatch
+    rig: Rig, file: Path, fails: int, words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     called: list[tuple[str, ...]] = []
 
-    def run(*words: str) -> int:
-        called.append(words)
-        return 0
+    def run(*command: str) -> int:
+        called.append(command)
+        return fails if command[0] == "service" else 0
 
     for module in ("command", "finish"):
         monkeypatch.setattr(f"openclaw_channel_octo.cli.setup.{module}.has_command", lambda name: True)
     monkeypatch.setattr("openclaw_channel_octo.cli.setup.finish._run", run)
 
-    result = await made(rig, file, "--service")
+    result = await made(rig, file, "--service", code=fails)
 
     assert called[-1] == ("service", "install", "--config", str(file))
-    assert "The bot runs as a service" in result.stdout
+    assert words in result.stdout
+
+
+async def test_ctrl_c_once_it_is_written_keeps_what_is_written(rig: Rig, file: Path) -> None:
+    words = (
+        "init",
+        "--server",
+        rig.octo.api_url,
+        "--token-env",
+        "GIVEN",
+        "--account",
+        "desk",
+        "--command",
+        "cat",
+    )
+    async with on_a_terminal(PROGRAM, *words, cwd=file.parent, env={"GIVEN": TOKEN}) as terminal:
+        await terminal.interrupt("Ask the agent")
+        code = await terminal.ended()
+
+    assert code == 0
+    assert "Next: openclaw-octo run --config octo.json" in terminal.screen
+    assert "fine, 1 account" in call("config", "check", file).stdout

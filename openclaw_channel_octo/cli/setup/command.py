@@ -76,7 +76,7 @@ def init(
     Tokens and keys go into files of their own beside it, which only this user can read. Nothing is written before the
     last answer. No bot is logged in, so that none that runs is disturbed.
 
-    Exit codes: 0 written, 1 written, but something keeps the bot silent, 2 nothing was written.
+    Exit codes: 0 written, 1 written, but something keeps the bot silent or is no service, 2 nothing was written.
     """
     setup_logging("CRITICAL")  # what goes wrong is said in words
     console = Console(asks=not yes)
@@ -103,6 +103,7 @@ def init(
         ask = costs and console.agrees(ask_agent, _ASK, default=True)
         fine = not check or look_at(config_file, ask_agent=ask)
         serves = fine and not add and offer_service(console, config_file, service)
+        fine = fine and (serves or not service)
     except click.Abort:
         console.say("")
     console.say("", *_next(config_file, added=add, serves=serves))
