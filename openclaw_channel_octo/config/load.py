@@ -214,12 +214,8 @@ def _parsed(
         raise ConfigError(*findings.causes, *findings.problems, *unreadable, retryable=retryable)
     if not on:
         findings.warn(CHANNEL_PATH, "no account is on: nothing would run")
-    config = OctoConfig(host=host, accounts=accounts, metrics=metrics, health=health)
-    secrets = (secret.get_secret_value() for secret in config.secrets())
-    host = _without(host, with_same_value(around.env, around.withheld, secrets))
-    config = config.model_copy(update={"host": host})
     return Loaded(
-        config=config,
+        config=_withheld(OctoConfig(host=host, accounts=accounts, metrics=metrics, health=health), around),
         warnings=tuple(findings.warnings),
         unreadable=unreadable,
         unread=tuple(findings.unread),
@@ -234,6 +230,13 @@ def _listening(
     if name not in root or not findings.is_object(root[name], name):
         return None
     return findings.validate(model, settled(root[name], name, findings), name)
+
+
+def _withheld(config: OctoConfig, around: SecretContext) -> OctoConfig:
+    """Return the same configuration whose agent program inherits no variable with one of its secrets."""
+    secrets = (secret.get_secret_value() for secret in config.secrets())
+    host = _without(config.host, with_same_value(around.env, around.withheld, secrets))
+    return config.model_copy(update={"host": host})
 
 
 def _without(host: _Host, names: frozenset[str]) -> _Host:

@@ -22,7 +22,7 @@ def shown(output: str, rig: Rig, *message_ids: str) -> str:
     text = output.replace(str(rig.state_dir), "state")
     for number, message_id in enumerate(message_ids):
         text = text.replace(message_id, str(2044043250838278145 + number))
-    text = re.sub(r"process \d+, version [^,]+", "process 4711, version 0.1.0", text)
+    text = re.sub(r"process \d+, version [^,]+", "process 4711, version 1.0.0", text)
     text = re.sub(r"before-repair-\w+\.\d+Z", "before-repair-20260722T090000.000000Z", text)
     return re.sub(r"(?<![\d.])\d+ s\b", "3 s", text)
 
@@ -72,5 +72,5 @@ async def test_what_the_document_shows_of_the_doctor_is_what_it_prints(
         text = text.replace("ws://127.0.0.1:1/ws", "wss://octo.example.com:5200/ws")
         text = text.replace(sys.executable, "my-agent").replace(str(rig.state_dir), "state")
         text = re.sub(r"-?\d+\.\d s from", "0.0 s from", text)
-        text = re.sub(r"channel-octo [^,]+, Python .*", "channel-octo 0.1.0, Python 3.13.1", text)
+        text = re.sub(r"channel-octo [^,]+, Python .*", "channel-octo 1.0.0, Python 3.13.1", text)
         assert f"```\n{text}```" in document

@@ -53,7 +53,7 @@ def imported(files: Iterable[Path]) -> Iterator[str]:
 @pytest.mark.parametrize(
     ("folder", "extras"),
     [
-        ("openclaw_channel_octo", ("json5", "metrics", "openai", "test")),
+        ("openclaw_channel_octo", ("json5", "metrics", "openai", "playground", "test")),
         ("examples", ("test",)),
         ("tests", ("json5", "metrics", "openai", "test", "dev")),
     ],

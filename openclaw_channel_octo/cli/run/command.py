@@ -110,10 +110,11 @@ def run(  # noqa: PLR0913  # its options
     able to later.
     """
     named, as_json = config_file or openclaw, log_format == "json"
+    read = partial(_read, config_file, openclaw, accounts)
     if as_json:
         setup_logging(log_level.upper(), as_json=True)  # for what is wrong before the secrets are known
     try:
-        loaded = _read(config_file, openclaw, accounts)
+        loaded = read()
         meter = meter_for(loaded.config.metrics)
     except ConfigError as error:
         for problem in error.problems:
@@ -125,26 +126,29 @@ def run(  # noqa: PLR0913  # its options
         _say(logging.WARNING, f"{named}: warning: {warning}", as_json=as_json)
     for problem in loaded.unreadable:
         _log.error("this bot does not run, the others do: %s; a reload or a restart reads it again", problem)
-    tap = None
-    if record_to:
-        tap = partial(_recorder, record_to, record_mb, record_minutes, hidden, mask_text=mask_text)
+    recorder = partial(_recorder, record_mb, record_minutes, hidden, mask_text=mask_text)
+    tap = partial(recorder, record_to) if record_to else None
     channel = OctoChannel(loaded.config, tap=tap, meter=meter)
     claim_descriptors(loaded.config.host, select_accounts(loaded.config, accounts))
     try:
-        hosts = Hosts(host_from_config(loaded.config.host, secrets=hidden.secrets), channel)
-        reloader = Reloader(
-            partial(_read, config_file, openclaw, accounts),
-            hosts,
-            hidden,
-            ServiceManager.from_environment(),
-            accounts,
-        )
-        code = asyncio.run(_serve(channel, hosts, reloader, meter))
+        code = _run(channel, read, hidden, accounts, meter)
     except OctoError as error:
         _say(logging.ERROR, f"cannot start: {error}", as_json=as_json)
         sys.exit(NOT_TRIED if isinstance(error, ConfigError) else TRY_LATER)
     _log.info("stopped: %s", what_is_left(loaded.config.host.state_dir, drained=code == 0))
     sys.exit(code)
+
+
+def _run(
+    channel: OctoChannel,
+    read: Callable[[], Loaded],
+    hidden: Hidden,
+    accounts: Sequence[str],
+    meter: "PrometheusMeter | None",
+) -> int:
+    hosts = Hosts(host_from_config(channel.config.host, secrets=hidden.secrets), channel)
+    reloader = Reloader(read, hosts, hidden, ServiceManager.from_environment(), accounts)
+    return asyncio.run(_serve(hosts, reloader, meter))
 
 
 def _read(config_file: Path | None, openclaw: Path | None, accounts: Sequence[str]) -> Loaded:
@@ -156,7 +160,7 @@ def _read(config_file: Path | None, openclaw: Path | None, accounts: Sequence[st
 
 
 def _recorder(
-    folder: Path, megabytes: int, minutes: int, hidden: Hidden, account: str, *, mask_text: bool
+    megabytes: int, minutes: int, hidden: Hidden, folder: Path, account: str, *, mask_text: bool
 ) -> Tap:
     """Return the recorder of a bot; few runs record, so that it is loaded for those only."""
     from openclaw_channel_octo.capture.record import Recorder, RecordLimits  # noqa: PLC0415  # see above
@@ -174,32 +178,34 @@ def _say(level: int, text: str, *, as_json: bool) -> None:
         click.echo(text, err=True)
 
 
-async def _serve(
-    channel: OctoChannel, hosts: Hosts, reloader: Reloader, meter: "PrometheusMeter | None"
-) -> int:
-    config = channel.config
+async def _start(
+    started: AsyncExitStack, hosts: Hosts, reloader: Reloader, meter: "PrometheusMeter | None", health: Health
+) -> None:
+    """Start host, control socket, metrics, probes and bots; ``started`` takes what ends them."""
+    channel, config = hosts.channel, hosts.channel.config
+    async with reloader.turn:
+        started.push_async_exit(await once_there_is_room(partial(_begun, config, hosts), SystemClock()))
+        started.push_async_callback(channel.stop, 0)
+        await started.enter_async_context(controlled(config, channel, reloader))
+        serving = metrics_served(config.metrics, meter, channel.status, health)
+        metrics = await started.enter_async_context(serving)
+        await started.enter_async_context(probes_served(config.health, health))
+        bots = select_accounts(config, reloader.accounts)
+        for bot in (each for each in bots if not each.token_problem):
+            await channel.start(bot.account_id, hosts.current)
+        _log.info("started: %s", what_runs(config, bots, metrics))
+    health.begun = True
 
-    async def start() -> None:
-        async with reloader.turn:
-            started.push_async_exit(await once_there_is_room(partial(_begun, config, hosts), SystemClock()))
-            started.push_async_callback(channel.stop, 0)
-            await started.enter_async_context(controlled(config, channel, reloader))
-            serving = metrics_served(config.metrics, meter, channel.status, health)
-            metrics = await started.enter_async_context(serving)
-            await started.enter_async_context(probes_served(config.health, health))
-            bots = select_accounts(config, reloader.accounts)
-            for bot in (each for each in bots if not each.token_problem):
-                await channel.start(bot.account_id, hosts.current)
-            _log.info("started: %s", what_runs(config, bots, metrics))
-        health.begun = True
 
+async def _serve(hosts: Hosts, reloader: Reloader, meter: "PrometheusMeter | None") -> int:
+    channel = hosts.channel
     manager, clock = reloader.manager, SystemClock()
     if manager.watchdog_s:
         faulthandler.enable()  # the watchdog's SIGABRT leaves in the log where the loop hung
     health = Health(channel.status, reloader.hidden.hidden)
     with _signals(reloader) as signals:
         async with reported(health, manager, clock), AsyncExitStack() as started:
-            starting = asyncio.ensure_future(start())
+            starting = asyncio.ensure_future(_start(started, hosts, reloader, meter, health))
             told = await _unless_told(starting, signals)
             if not starting.cancelled():
                 starting.result()
