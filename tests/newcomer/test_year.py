@@ -120,8 +120,7 @@ async def test_bots_are_added_and_changed_backed_up_restored_and_moved_and_each_
             assert (await it.answered(FIRST)).startswith("one: ")
             before = connections(it.octo, FIRST)
 
-            await it.init(SECOND, "--add", "--no-check", "--account", "second")
-            await it.octo_does("reload", "--config", it.config)
+            await it.init(SECOND, "--add", "--account", "second")
             assert (await it.answered(SECOND)).startswith("one: ")
 
             it.change("host", "agent", "command", to=last_line("two"))

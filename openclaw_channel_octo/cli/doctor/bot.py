@@ -86,7 +86,7 @@ def _no_token(bot: BotConfig, running: Running) -> Finding:
     if running.runs(bot.account_id):
         why = f"{bot.token_problem} here; process {running.holder}, which runs the bot, has it"
         return skipped("token and login", why)
-    advice = "put it where that points, here as well as where the bots run, and start them anew"
+    advice = "put it where that points, here as well as where the bots run, and reload them"
     return error("token", bot.token_problem, advice)
 
 

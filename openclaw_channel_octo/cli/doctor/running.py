@@ -8,6 +8,7 @@ from typing import Any
 from msgspec import Struct
 
 from openclaw_channel_octo.cli.doctor.findings import Finding, error, fine, warning
+from openclaw_channel_octo.cli.options import with_store
 from openclaw_channel_octo.cli.output import age
 from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.config.model import BotConfig
@@ -27,7 +28,7 @@ _ADVICE: Mapping[str, str] = {
     LinkState.KICKED: "stop the other program that uses this bot, or give it a bot of its own",
     LinkState.SUSPECT: "the server forgets the login: stop other programs with this bot, look at the IM server's log",
     LinkState.PAUSED: "stop the other process, or make room where the journal lies",
-    LinkState.REFUSED: "ask the bot's owner for its token (BotFather: /token), put it into botToken, and start anew",
+    LinkState.REFUSED: "ask the bot's owner for its token (BotFather: /token), put it into botToken, and reload",
 }
 
 
@@ -99,7 +100,9 @@ def check_running(running: Running, folder: Path, bots: Sequence[BotConfig] | No
         connection, subject = running.connections.get(name), f"{name}: connection"
         if connection is None:
             words = f"process {holder} does not run this bot"
-            yield error(subject, words, "start that process anew, with it")
+            yield error(
+                subject, words, f"have it read its configuration again: {with_store('reload', folder)}"
+            )
         else:
             yield _connection(subject, holder, connection)
 

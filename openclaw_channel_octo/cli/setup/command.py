@@ -16,7 +16,7 @@ from openclaw_channel_octo.cli.setup.agent import KINDS, GivenAgent, Host, chose
 from openclaw_channel_octo.cli.setup.bot import Bot, GivenBot, chosen_bot
 from openclaw_channel_octo.cli.setup.console import Console, give_up
 from openclaw_channel_octo.cli.setup.files import configuration, secret_file, unwritable, write_configuration
-from openclaw_channel_octo.cli.setup.finish import has_command, look_at, offer_service
+from openclaw_channel_octo.cli.setup.finish import look_at, offer_reload, offer_service
 from openclaw_channel_octo.cli.setup.openclaw import bots_in, usual_file
 from openclaw_channel_octo.observe.logs import setup_logging
 
@@ -61,7 +61,10 @@ _ASK = "Ask the agent for a word now? It may cost something"
 @click.option("--check/--no-check", default=True, help="Try server, token and agent. Default: yes.")
 @click.option("--ask-agent/--no-ask-agent", default=None, help="Have the agent answer a word at the end.")
 @click.option("--service/--no-service", default=None, help="Run it as a service of this machine.")
-def init(
+@click.option(
+    "--reload/--no-reload", default=None, help="With --add: have running bots take it up now. Default: yes."
+)
+def init(  # noqa: PLR0913  # its options
     *,
     config_file: Path,
     add: bool,
@@ -69,6 +72,7 @@ def init(
     check: bool,
     ask_agent: bool | None,
     service: bool | None,
+    reload: bool | None,
     **given: Any,
 ) -> None:
     """Make a configuration that runs: asks for a bot and an agent, tries both, and writes octo.json.
@@ -84,8 +88,6 @@ def init(
         fail(NOT_TRIED, f"nothing was written: {problem}")
     if console.asks and not sys.stdin.isatty():
         give_up(_NO_TERMINAL)
-    if service and not has_command("service"):
-        raise click.UsageError("--service: this release has no services")
     if service and add:
         raise click.UsageError(
             "--service: not with --add; the service that runs the other bots runs the new one"
@@ -98,15 +100,16 @@ def init(
     except OSError as error:
         give_up(f"{config_file} cannot be written: {error.strerror}")
     console.say("", f"✓ {config_file} is written; secrets are in {config_file.stem}.secrets")
-    fine, serves = True, False
+    fine, serves, taken_up = True, False, False
     try:
+        taken_up = add and offer_reload(console, config_file, reload)
         ask = costs and console.agrees(ask_agent, _ASK, default=True)
         fine = not check or look_at(config_file, ask_agent=ask)
         serves = fine and not add and offer_service(console, config_file, service)
         fine = fine and (serves or not service)
     except click.Abort:
         console.say("")
-    console.say("", *_next(config_file, added=add, serves=serves))
+    console.say("", *_next(config_file, taken_up=taken_up, serves=serves))
     sys.exit(0 if fine else NOT_FINE)
 
 
@@ -190,13 +193,9 @@ def _secret(what: str, variable: str | None, file: Path | None) -> SecretStr | N
     return SecretStr(text) if text else give_up(f"there is nothing in {file}")
 
 
-def _next(config_file: Path, *, added: bool, serves: bool) -> list[str]:
+def _next(config_file: Path, *, taken_up: bool, serves: bool) -> list[str]:
     """Return the lines on what to do now."""
     if serves:
         return ["The bot runs as a service: openclaw-octo service status"]
-    lines = [f"Next: {with_files('run', config_file, None)}"]
-    if added and has_command("reload"):
-        lines.append(f"Where the bots run already: {with_files('reload', config_file, None)}")
-    elif added:
-        lines.append("Bots that run already have to be started again.")
+    lines = [] if taken_up else [f"Next: {with_files('run', config_file, None)}"]
     return [*lines, "Then mention the bot in a group it is in, or write to it."]

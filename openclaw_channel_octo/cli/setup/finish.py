@@ -3,12 +3,10 @@
 import sys
 from pathlib import Path
 
-import click
-
 from openclaw_channel_octo.cli.output import NOT_TRIED
 from openclaw_channel_octo.cli.setup.console import Console
 
-__all__ = ["has_command", "look_at", "offer_service", "service_offered"]
+__all__ = ["look_at", "offer_reload", "offer_service", "service_offered"]
 
 _NAME = "openclaw-octo"
 
@@ -26,6 +24,24 @@ def look_at(file: Path, *, ask_agent: bool) -> bool:
     )
 
 
+def offer_reload(console: Console, file: Path, given: bool | None) -> bool:
+    """Have bots that run with a configuration go by it as it is now; return whether they do.
+
+    Args:
+        console: asks.
+        file: the configuration.
+        given: what an option says; for scripts without one yes.
+    """
+    from openclaw_channel_octo.cli.doctor.running import find_running  # noqa: PLC0415  # the doctor comes later
+    from openclaw_channel_octo.config.state_dir import state_dir_in  # noqa: PLC0415  # as above
+
+    if not find_running(state_dir_in(file)).told:
+        return False
+    wanted = given if given is not None or console.asks else True
+    question = "Bots run with this configuration. Have them take up the new one now"
+    return console.agrees(wanted, question, default=True) and not _run("reload", "--config", str(file))
+
+
 def offer_service(console: Console, file: Path, given: bool | None) -> bool:
     """Have the machine run the bots, if somebody wants that; return whether it does now.
 
@@ -41,20 +57,13 @@ def offer_service(console: Console, file: Path, given: bool | None) -> bool:
 
 
 def service_offered() -> bool:
-    """Return whether it makes sense to offer a service: there is the command, and a manager that runs here."""
-    return has_command("service") and (sys.platform == "darwin" or Path("/run/systemd/system").is_dir())
-
-
-def has_command(name: str) -> bool:
-    """Return whether this program has a command of that name."""
-    from openclaw_channel_octo.cli.app import main  # noqa: PLC0415  # which loads this package
-
-    return main.get_command(click.Context(main), name) is not None
+    """Return whether it makes sense to offer a service: there is a manager that runs here."""
+    return sys.platform == "darwin" or Path("/run/systemd/system").is_dir()
 
 
 def _run(*words: str) -> int:
     """Carry out another command of this program; return its exit code."""
-    from openclaw_channel_octo.cli.app import main  # noqa: PLC0415  # as above
+    from openclaw_channel_octo.cli.app import main  # noqa: PLC0415  # which loads this package
 
     try:
         main.main(words, prog_name=_NAME, standalone_mode=False)
