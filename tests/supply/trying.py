@@ -1,5 +1,6 @@
 """The package as users get it: built, checked, installed and started; and the oldest dependencies it allows."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -18,6 +19,9 @@ SELECTION = (
 )
 """Tests in which every dependency has a part, quick enough to be run for each Python."""
 
+NEWCOMER = ("tests/docs/test_tutorial.py", "tests/newcomer")
+"""The tutorial as it is written, and a year of an operator."""
+
 
 def package() -> int:
     """Build sdist and wheel, check them, and try the wheel on every Python there is; return the exit code."""
@@ -33,7 +37,7 @@ def package() -> int:
             _try(wheel, _environment(python, version))
         print(
             f"Python {version}:",
-            "installed from the wheel, its demo runs" if python else "not here, not tried",
+            "installed from the wheel: demo, tutorial, a year" if python else "not here, not tried",
         )
     return 0
 
@@ -42,7 +46,13 @@ def lowest() -> int:
     """Run some tests with the oldest versions that pyproject.toml allows; return the exit code."""
     python = _environment(sys.executable, "lowest")
     install = (tool("uv"), "pip", "install", "--quiet", "--python", python)
-    run(*install, "--resolution", "lowest-direct", "--editable", f"{ROOT}[json5,metrics,openai,test]")
+    run(
+        *install,
+        "--resolution",
+        "lowest-direct",
+        "--editable",
+        f"{ROOT}[json5,metrics,openai,playground,test]",
+    )
     run(*install, "hypothesis", "multidict")
     return subprocess.run([python, "-m", "pytest", "-q", *SELECTION], check=False, cwd=ROOT).returncode
 
@@ -55,10 +65,14 @@ def _environment(python: str, name: str) -> str:
 
 
 def _try(wheel: Path, python: str) -> None:
-    """Install a wheel and nothing else, and run the demo away from the sources."""
+    """Install a wheel and nothing else; run its demo and what an operator does, away from the sources."""
     run(tool("uv"), "pip", "install", "--quiet", "--python", python, str(wheel))
     program = str(Path(python).with_name("openclaw-octo"))
     with tempfile.TemporaryDirectory() as folder:
         said = run(program, "--version", cwd=Path(folder)).stdout
         assert __version__ in said, said
         run(program, "demo", cwd=Path(folder))
+        # an empty home and nothing of this environment but the tests, which come from the sources
+        env = {"HOME": folder, "LANG": "C.UTF-8", "PATH": os.defpath, "OCTO_PROGRAM": program}
+        tests = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *NEWCOMER)
+        subprocess.run(tests, check=True, cwd=ROOT, env=env)
