@@ -44,7 +44,7 @@ async def _idle(bots: int, folder: Path) -> tuple[float, float]:
     await preload()  # once for all bots, however many
     tracemalloc.start()
     before, _ = tracemalloc.get_traced_memory()
-    with patch("openclaw_channel_octo.runtime.channel.BotApi", octo.api):
+    with patch("openclaw_channel_octo.runtime.fleet.fleet.BotApi", octo.api):
         channel = await started(octo, ScriptedHost(clock=clock), folder)
     while not all(account.online for account in octo.accounts):
         await clock.advance(1)

@@ -225,7 +225,7 @@ async def test_after_24_hours_of_faults_nothing_has_grown_nobody_was_left_unansw
     clock = SoakClock(chance)
     octo = MemoryOcto(clock, BOTS, ANNOUNCEMENTS)
     octo.end_of = end_of
-    monkeypatch.setattr("openclaw_channel_octo.runtime.channel.BotApi", octo.api)
+    monkeypatch.setattr("openclaw_channel_octo.runtime.fleet.fleet.BotApi", octo.api)
     host = ScriptedHost(default=script, clock=clock)
     channel = await started(octo, host, tmp_path)
     soak = Soak(octo, clock, chance)
