@@ -25,9 +25,10 @@ from tests.runtime.rig import BEN, HELPER, FastClock, Rig
 settings.register_profile("suite", deadline=None)
 settings.load_profile("suite")
 
-if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
-    # below nohup: a handler is not inherited by the programs under test, what is ignored would be
-    signal.signal(signal.SIGHUP, lambda *_: None)
+for number, handler in {signal.SIGHUP: lambda *_: None, signal.SIGINT: signal.default_int_handler}.items():
+    if signal.getsignal(number) is signal.SIG_IGN:
+        # below nohup, in the background: a handler is not inherited by the programs under test, what is ignored would be
+        signal.signal(number, handler)
 
 COVERED = ("openclaw_channel_octo", "asyncio", "aiohttp", "websockets")
 _WANTS_WRITER = "stream_writer" in inspect.signature(aiohttp.ClientResponse).parameters

@@ -127,7 +127,10 @@ async def _beside_a_flood(mentions: int) -> list[Row]:
         "botToken": account.token,
         "rateLimit": {"personPerMinute": 0, "conversationPerMinute": 0},
     }
-    with TemporaryDirectory() as folder, patch("openclaw_channel_octo.runtime.fleet.fleet.BotApi") as make_api:
+    with (
+        TemporaryDirectory() as folder,
+        patch("openclaw_channel_octo.runtime.fleet.fleet.BotApi") as make_api,
+    ):
         make_api.side_effect = lambda **how: _TimedApi(account, how["clock"], how["origin"], typed)
         content = {"channels": {"octo": octo_block}, "host": {"agent": {"kind": "echo"}, "stateDir": folder}}
         config = parse_config(content, base=Path(folder)).config

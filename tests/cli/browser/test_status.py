@@ -42,7 +42,7 @@ async def watched(store: Path, awaited: bytes) -> str:
                 seen = (seen + read).rpartition(b"\x1b[H")[2]  # the newest frame
     finally:
         watching.send_signal(signal.SIGINT)
-        _, said = await watching.communicate()
+        _, said = await asyncio.wait_for(watching.communicate(), PATIENCE_S)
         os.close(ours)
     assert (watching.returncode, said) == (0, b"")
     return screen_text(seen.decode())
