@@ -27,7 +27,7 @@ settings.load_profile("suite")
 
 for number, handler in {signal.SIGHUP: lambda *_: None, signal.SIGINT: signal.default_int_handler}.items():
     if signal.getsignal(number) is signal.SIG_IGN:
-        # below nohup, in the background: a handler is not inherited by the programs under test, what is ignored would be
+        # below nohup or in the background: programs under test inherit what is ignored, but no handler
         signal.signal(number, handler)
 
 COVERED = ("openclaw_channel_octo", "asyncio", "aiohttp", "websockets")
