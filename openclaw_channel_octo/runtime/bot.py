@@ -233,8 +233,8 @@ class Bot:
         """Build what needs the bot's identity, once, and what follows the messages of its conversations, anew."""
         if self.outbound is not None and registration.robot_id != self._identity.uid:
             self._log.warning("the token is another bot's now: %s", registration.robot_id)
-            await self._shared.lanes.cancel_of(self._work)  # the journal has what they were about
-            self.outbound, self._work = None, Submitter()
+            work, self._work, self.outbound = self._work, Submitter(), None
+            await self._shared.lanes.cancel_of(work)  # the journal has what they were about
         if self.outbound is None:
             self._identity = Identity(
                 uid=registration.robot_id,

@@ -101,9 +101,15 @@ class Pipeline(Struct, eq=False, kw_only=True):
             The conversations in which an earlier process left messages open.
         """
         if not self._open.is_set():
-            self._left_open = await self.context.journal.messages.unfinished(self.context.config.account_id)
+            self._left_open = await self._unfinished()
             self._open.set()
         return dict.fromkeys(row.channel for row in self._left_open)
+
+    async def _unfinished(self) -> list[InboundRow]:
+        """Return what has no end yet and is not in hand; what was may have come to its end meanwhile."""
+        in_hand = frozenset(self._in_hand)
+        rows = await self.context.journal.messages.unfinished(self.context.config.account_id)
+        return [row for row in rows if row.id not in in_hand and row.id not in self._in_hand]
 
     def suspend(self, gaps: GapFiller) -> None:
         """Leave what is recorded in the journal until `open` and `resume`; what is in hand goes on.
@@ -175,24 +181,19 @@ class Pipeline(Struct, eq=False, kw_only=True):
 
     def resume(self) -> None:
         """Take up what was left open before `open`, and what was released since, each conversation in its order."""
-        steps = {
-            row.id: partial(self._take_up, row) for row in self._left_open if row.id not in self._in_hand
-        }
+        steps = [(row, partial(self._take_up, row)) for row in self._left_open]
         for message, look in self._early:
-            steps[message.row.id] = partial(self._start, message, look=look, bounded=False)
-        rows = [*self._left_open, *(message.row for message, _ in self._early)]
+            steps.append((message.row, partial(self._start, message, look=look, bounded=False)))
         self._resumed, self._left_open, self._early = True, (), []
-        for row in sorted(rows, key=lambda row: (row.session_key, row.message_seq, row.id)):
-            if row.id in steps:
-                self._handle(row, steps[row.id])
+        for row, step in sorted(steps, key=lambda of: (of[0].session_key, of[0].message_seq, of[0].id)):
+            self._handle(row, step)
 
     async def take_up(self, row_ids: Collection[int]) -> list[int]:
         """Take up messages that an operator has opened again; return those of them that will come to an end now.
 
         Raises `StoreError`.
         """
-        open_rows = await self.context.journal.messages.unfinished(self.context.config.account_id)
-        found = [row for row in open_rows if row.id in row_ids and row.id not in self._in_hand]
+        found = [row for row in await self._unfinished() if row.id in row_ids]
         if not self._resumed:
             known = {row.id for row in self._left_open}
             self._left_open = [*self._left_open, *(row for row in found if row.id not in known)]

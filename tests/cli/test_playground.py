@@ -22,6 +22,7 @@ from openclaw_channel_octo.cli.playground.server import served
 from openclaw_channel_octo.config.load import parse_config
 from openclaw_channel_octo.errors import ConfigError
 from openclaw_channel_octo.ids import ChannelRef
+from openclaw_channel_octo.store.states import OPEN
 from openclaw_channel_octo.testing.octo.double import OctoDouble
 from tests.cli.asking import call
 from tests.processes import gone
@@ -224,8 +225,11 @@ async def test_with_the_guard_off_a_failed_session_stays_silent_until_it_is_on_a
     await page.ask("one", until="⚠️ Something went wrong while I was working on that. Please try again.")
     assert "then silence" in (await page.room())["verdict"]
 
-    await page.octo.say("ann", ROOM, "two", mention=["helper_bot"])
+    two = await page.octo.say("ann", ROOM, "two", mention=["helper_bot"])
     await page.until(lambda lines: any("skipped by the host" in line for line in lines))
+    async with asyncio.timeout(60):
+        while (await page.state(f"?of={two}"))["fates"][two]["state"] in OPEN:
+            pass  # the page asks again and again, too
     assert len(page.said()) == 1
 
     await page.switch(guard=True)

@@ -34,9 +34,9 @@ from openclaw_channel_octo.config.load import parse_config
 from openclaw_channel_octo.config.model import Texts
 from openclaw_channel_octo.errors import ApiError, HostError, RateLimited
 from openclaw_channel_octo.host.base import Accepted, Block, Failed, Final, Skipped, Turn, TurnEvent
-from openclaw_channel_octo.runtime import channel
 from openclaw_channel_octo.runtime.channel import OctoChannel
 from openclaw_channel_octo.runtime.connection.file_lease import FileLease
+from openclaw_channel_octo.runtime.fleet import fleet
 from openclaw_channel_octo.store import database
 from openclaw_channel_octo.testing.host import HANG, ScriptedHost, Step
 from tests.runtime.memory_octo import MemoryAccount, MemoryOcto, Stuck, lost_answer, unavailable
@@ -452,7 +452,7 @@ def on_one_loop(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr("openclaw_channel_octo.store.journal.open_database", unsynced)
     monkeypatch.setattr("openclaw_channel_octo.store.transaction.ThreadPoolExecutor", LoopExecutor)
-    monkeypatch.setattr(channel, "BotApi", lambda **parts: Endings.octo.api(**parts))  # noqa: PLW0108  # each example has its own
+    monkeypatch.setattr(fleet, "BotApi", lambda **parts: Endings.octo.api(**parts))  # noqa: PLW0108  # each example has its own
     monkeypatch.setattr(asyncio, "to_thread", inline)
     monkeypatch.setattr(Batches.__init__, "__defaults__", (LoopExecutor(),))
 

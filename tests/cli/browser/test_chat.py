@@ -52,6 +52,7 @@ async def test_markdown_is_rendered_and_markup_is_text(page: Page, octo: OctoDou
 
 
 async def test_enter_sends_and_shift_enter_begins_a_line_and_composing_sends_nothing(page: Page) -> None:
+    await field(page).focus()
     await page.keyboard.type("one")
     await page.keyboard.press("Shift+Enter")
     await page.keyboard.type("two")
