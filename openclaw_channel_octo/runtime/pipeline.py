@@ -182,8 +182,8 @@ class Pipeline(Struct, eq=False, kw_only=True):
     def resume(self) -> None:
         """Take up what was left open before `open`, and what was released since, each conversation in its order."""
         steps = [(row, partial(self._take_up, row)) for row in self._left_open]
-        for message, look in self._early:
-            steps.append((message.row, partial(self._start, message, look=look, bounded=False)))
+        start = partial(self._start, bounded=False)
+        steps += [(message.row, partial(start, message, look=look)) for message, look in self._early]
         self._resumed, self._left_open, self._early = True, (), []
         for row, step in sorted(steps, key=lambda of: (of[0].session_key, of[0].message_seq, of[0].id)):
             self._handle(row, step)

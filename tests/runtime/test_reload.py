@@ -1,16 +1,17 @@
 """Bots that run go by another configuration, while their messages, their turns and the other bots go on."""
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import AsyncGenerator, Mapping
 from typing import Any
 
 import pytest
 
 from openclaw_channel_octo.config.load import parse_config
 from openclaw_channel_octo.errors import ConfigError, HostError
-from openclaw_channel_octo.host.base import Accepted, AgentHost, Block, Final
+from openclaw_channel_octo.host.base import Accepted, AgentHost, Block, Final, Turn, TurnEvent
 from openclaw_channel_octo.runtime.connection.supervisor import LinkState
 from openclaw_channel_octo.runtime.fleet.changes import Reload
-from openclaw_channel_octo.testing import HANG, ScriptedHost
+from openclaw_channel_octo.testing import HANG, Hang, ScriptedHost
 from tests.runtime.rig import ANN, BEN, HELPER, OTHER, OTHER_TOKEN, TOKEN, Rig
 from tests.until import until
 
@@ -160,6 +161,45 @@ async def test_a_rotated_token_costs_a_reconnect_and_no_message_and_no_turn(rig:
     assert rig.said() == ["with the new token", "echo: @Helper waiting", "echo: @Helper missed"]
     assert [turn.attempt for turn in host.turns] == [1, 1, 1]
     assert logins(rig)[OTHER] == 1
+
+
+async def test_a_turn_that_ends_while_its_bot_catches_up_with_a_new_token_is_answered_once(rig: Rig) -> None:
+    host = ScriptedHost([Accepted("run"), HANG, Final("once")])
+    await both_run(rig, host)
+    running = await rig.under_way("running")
+    rig.octo.fail_next("messages/sync", Hang(), times=None)
+    rig.octo.change_token(HELPER, NEW_TOKEN)
+    before = len(rig.calls("messages/sync"))
+    await reloaded(rig, rig.config(bots={**BOTH, "helper": NEW_TOKEN}))
+    await rig.octo.wait_for(lambda: len(rig.calls("messages/sync")) > before)
+    host.release()
+    await rig.until_answered(running)
+    rig.octo.heal("messages/sync")
+    rig.octo.release()
+    await rig.mentioned("and now?")  # is answered only behind what was left open
+    assert rig.said() == ["once", "echo: @Helper and now?"]
+
+
+async def test_a_wrong_token_that_is_put_back_while_turns_still_end_leaves_no_bot_deaf(rig: Rig) -> None:
+    class Slow(ScriptedHost):
+        async def run(self, turn: Turn) -> AsyncGenerator[TurnEvent, None]:
+            try:
+                async for event in super().run(turn):
+                    yield event
+            finally:
+                ending.set()
+                await put_back.wait()  # as a program between SIGTERM and SIGKILL
+
+    ending, put_back = asyncio.Event(), asyncio.Event()
+    await rig.start(rig.config(), Slow([Accepted("run"), HANG, Final("never")]))
+    running = await rig.under_way("running")
+    await reloaded(rig, rig.config(bots={"helper": OTHER_TOKEN}))
+    await ending.wait()
+    await reloaded(rig, rig.config(bots={"helper": TOKEN}))
+    await rig.octo.wait_for(lambda: rig.octo.online(HELPER))
+    put_back.set()
+    await rig.mentioned("are you there?")
+    await rig.until_answered(running)
 
 
 async def test_a_bot_whose_token_cannot_be_read_runs_on_and_one_that_could_not_is_tried_again(
