@@ -241,7 +241,14 @@ class Bot:
                 name=registration.name or self._config.name,
                 owner_uid=registration.owner_uid,
             )
-            await self._shared.journal.audit.lose(self._config.account_id)
+            account = self._config.account_id
+            await self._shared.journal.audit.lose(account)
+            if lost := await self._shared.journal.messages.claim(account, self._identity.uid):
+                self._log.error(
+                    "%d messages to the bot that had this account before are dead letters; openclaw-octo journal dead"
+                    " shows them, journal retry has this bot answer",
+                    lost,
+                )
             self._build()
             self._log.info("registered as %s (%s)", self._identity.uid, self._identity.name or "no name")
         self._intake = TaskSet(self._log, self._shared.clock)

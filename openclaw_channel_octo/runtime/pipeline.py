@@ -189,10 +189,7 @@ class Pipeline(Struct, eq=False, kw_only=True):
             self._handle(row, step)
 
     async def take_up(self, row_ids: Collection[int]) -> list[int]:
-        """Take up messages that an operator has opened again; return those of them that will come to an end now.
-
-        Raises `StoreError`.
-        """
+        """Take up messages an operator has opened again; return those that end now. Raises `StoreError`."""
         found = [row for row in await self._unfinished() if row.id in row_ids]
         if not self._resumed:
             known = {row.id for row in self._left_open}

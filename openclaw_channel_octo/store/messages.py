@@ -183,6 +183,33 @@ class Messages(Repository):
         return records(found, InboundRow)
 
     @in_transaction
+    def claim(self, tx: Transaction, account: str, uid: str) -> int:
+        """Note which bot has an account now; rows that another bot had open are dead letters from then on.
+
+        They were said to that bot, and only it could answer them.
+
+        Returns:
+            How many these are.
+        """
+        name = f"bot of {account}"
+        known = tx.db.execute("SELECT value FROM meta WHERE key = ?", (name,)).fetchone()
+        if known == (uid,):
+            return 0
+        tx.db.execute("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)", (name, uid))
+        if known is None:
+            return 0
+        said_to = f"said to the bot {known[0]}, whose account has the token of {uid} now"
+        find = f"SELECT id FROM inbound WHERE account = ? AND {any_of(OPEN)}"  # noqa: S608  # states of ours
+        rows = tx.db.execute(find, (account,)).fetchall()
+        for (row_id,) in rows:
+            drop_unsent(tx.db, row_id, said_to, tx.now_ms)
+            tx.db.execute(
+                "UPDATE inbound SET state = 'dead', detail = ?, updated_at = ? WHERE id = ?",
+                (said_to, tx.now_ms, row_id),
+            )
+        return len(rows)
+
+    @in_transaction
     def counts(self, tx: Transaction) -> dict[str, int]:
         """Return how many rows stand in each state."""
         return counts_of(tx.db)

@@ -202,6 +202,17 @@ async def test_a_wrong_token_that_is_put_back_while_turns_still_end_leaves_no_bo
     await rig.until_answered(running)
 
 
+async def test_what_was_said_to_a_bot_is_not_answered_by_another_that_gets_its_account(rig: Rig) -> None:
+    await rig.start(rig.config(), ScriptedHost([Accepted("run"), HANG, Final("never")]))
+    running = await rig.under_way("running")
+    await reloaded(rig, rig.config(bots={"helper": OTHER_TOKEN}))
+    await rig.until_row(running, "dead")
+    assert rig.rows()[running][1] == f"said to the bot {HELPER}, whose account has the token of {OTHER} now"
+    told = await rig.octo.say(ANN, rig.group, "and you?", mention=[OTHER])
+    await rig.until_answered(told)
+    assert (rig.said(), rig.said(who=OTHER)) == ([], ["echo: @Other and you?"])
+
+
 async def test_a_bot_whose_token_cannot_be_read_runs_on_and_one_that_could_not_is_tried_again(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
