@@ -58,7 +58,7 @@ CALLS: dict[str, Call] = {
     "append": append,
     "retry": retry,
     "bury": bury,
-    "claim": lambda journal, _, row_id, __: journal.messages.claim("helper", f"bot {row_id}"),
+    "claim": lambda journal, _, row_id, __: journal.messages.claim("bot", f"uid {row_id}"),
     "queue": lambda journal, _, row_id, __: journal.messages.queue([row_id]),
     "start_run": lambda journal, _, row_id, __: journal.messages.start_run(row_id, "run"),
     "assign_run": lambda journal, _, row_id, __: journal.messages.assign_run(row_id, "run"),
