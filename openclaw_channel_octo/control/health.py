@@ -18,6 +18,12 @@ READY_WITHIN_S = 30.0
 LOOK_S = 0.1
 """Seconds between two looks during the start."""
 
+NAMED = 5
+"""Most troubles that one line tells."""
+
+TROUBLE_BYTES = 300
+"""Longest trouble in that line, bytes of UTF-8: systemd ignores a datagram of more than 4096 bytes."""
+
 
 class Health:
     """How the bots are.
@@ -59,13 +65,19 @@ class Health:
 
     @property
     def line(self) -> str:
-        """Everything in one line, such as ``1 of 2 bots online; other: refused: …``."""
+        """The state in one line of bounded length, such as ``1 of 2 bots online; other: refused: …``."""
         troubles = self.troubles
         if self.ending or not self.begun:
             return troubles[0]
         states = [bot.state for bot in self._status().bots.values()]
         online = f"{states.count(LinkState.ONLINE)} of {len(states)} bots online"
-        return "; ".join((online, *troubles))
+        more = [f"and {len(troubles) - NAMED} more"] * (len(troubles) > NAMED)
+        return "; ".join((online, *map(_short, troubles[:NAMED]), *more))
+
+
+def _short(trouble: str) -> str:
+    raw = trouble.encode(errors="replace")
+    return trouble if len(raw) <= TROUBLE_BYTES else raw[:TROUBLE_BYTES].decode(errors="ignore") + "…"
 
 
 @asynccontextmanager
@@ -83,12 +95,14 @@ async def reported(health: Health, manager: ServiceManager, clock: Clock) -> Asy
 
 
 async def _report(health: Health, manager: ServiceManager, clock: Clock) -> None:
-    latest, ready, told = clock.now() + READY_WITHIN_S, False, ""
+    """Tell each thing in a datagram of its own, so that what is lost takes nothing else with it."""
+    latest, told = clock.now() + READY_WITHIN_S, ""
     while True:
+        if manager.watchdog_s:
+            manager.tell(ALIVE)
         line = f"STATUS={health.line}"
-        lines = [line] * (line != told) + [ALIVE] * bool(manager.watchdog_s)
-        if not (ready or health.ending) and (health.settled or clock.now() >= latest):
-            lines.append(READY)
-        if lines and manager.tell(*lines):
-            told, ready = line, ready or READY in lines
-        await clock.sleep(manager.every_s if ready else LOOK_S)
+        if line != told and manager.tell(line):
+            told = line
+        if manager.owes_ready and not health.ending and (health.settled or clock.now() >= latest):
+            manager.tell(READY)
+        await clock.sleep(LOOK_S if manager.owes_ready else manager.every_s)
