@@ -1,14 +1,14 @@
 """Whether the bots work, as probes and a service manager ask for it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 
 from openclaw_channel_octo.clock import Clock
 from openclaw_channel_octo.observe.logs import on_one_line
 from openclaw_channel_octo.observe.notify import ALIVE, READY, ServiceManager
 from openclaw_channel_octo.runtime.channel import ChannelStatus
-from openclaw_channel_octo.runtime.connection.supervisor import LinkState
+from openclaw_channel_octo.runtime.connection.supervisor import ConnectionStatus, LinkState
 
 __all__ = ["Health", "reported"]
 
@@ -44,15 +44,21 @@ class Health:
         self.ending = ""
 
     @property
+    def _bots(self) -> Mapping[str, ConnectionStatus]:
+        """The bots that are to work: one that ends because it was removed does not count."""
+        bots = self._status().bots
+        return {name: bot for name, bot in bots.items() if bot.state is not LinkState.ENDING}
+
+    @property
     def troubles(self) -> tuple[str, ...]:
         """Why the bots do not all work, one line each; none where all are online and the journal is written."""
         if self.ending or not self.begun:
             return (f"stopping: {self.ending}" if self.ending else "starting",)
-        status = self._status()
-        found = [f"the journal cannot be written: {status.trouble}"] if status.trouble else []
+        trouble = self._status().trouble
+        found = [f"the journal cannot be written: {trouble}"] if trouble else []
         found += [
             f"{name}: {bot.state}: {bot.why}"
-            for name, bot in status.bots.items()
+            for name, bot in self._bots.items()
             if bot.state is not LinkState.ONLINE
         ]
         return tuple(on_one_line(self._hide(line)) for line in found)
@@ -60,7 +66,7 @@ class Health:
     @property
     def settled(self) -> bool:
         """Whether every bot was started, and is online or kept from it by more than its first try."""
-        states = (bot.state for bot in self._status().bots.values())
+        states = (bot.state for bot in self._bots.values())
         return self.begun and LinkState.CONNECTING not in states
 
     @property
@@ -69,7 +75,7 @@ class Health:
         troubles = self.troubles
         if self.ending or not self.begun:
             return troubles[0]
-        states = [bot.state for bot in self._status().bots.values()]
+        states = [bot.state for bot in self._bots.values()]
         online = f"{states.count(LinkState.ONLINE)} of {len(states)} bots online"
         more = [f"and {len(troubles) - NAMED} more"] * (len(troubles) > NAMED)
         return "; ".join((online, *map(_short, troubles[:NAMED]), *more))

@@ -54,6 +54,7 @@ def begun(bots: Bots) -> Health:
             "1 of 2 bots online; b: refused: why",
             ("b: refused: why",),
         ),
+        (Bots(a=LinkState.ONLINE, b=LinkState.ENDING), "1 of 1 bots online", ()),
         (
             Bots("disk full", a=LinkState.ONLINE),
             "1 of 1 bots online; the journal cannot be written: disk full",
