@@ -5,6 +5,7 @@ import fcntl
 import json
 import os
 import signal
+import sys
 import termios
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from openclaw_channel_octo.control.client import ask
 from openclaw_channel_octo.testing import FakeGateway
 from tests.cli.asking import command
 from tests.cli.test_run import content, waiting_agent
+from tests.processes import gone
 from tests.programs import Start, ended, stopped, write
 from tests.runtime.rig import ANN, HELPER, OTHER, OTHER_TOKEN, TOKEN, Rig, python_agent
 from tests.until import until
@@ -165,3 +167,21 @@ async def test_a_reload_that_is_asked_for_while_the_bots_stop_is_refused(
     assert "stopping" in told.stderr
     (tmp_path / "go").touch()
     await ended(process)
+
+
+async def test_a_stop_during_a_reload_does_not_wait_for_programs_that_hang_and_leaves_none_behind(
+    rig: Rig, start: Start, tmp_path: Path
+) -> None:
+    process = await start(rig.config(), start_new_session=True)
+    hangs = "import os, time; open('hangs', 'w').write(str(os.getpid())); time.sleep(600)"
+    config = rig.config()
+    for name in ("helper", "b", "c", "d"):
+        token = {"source": "exec", "command": [sys.executable, "-c", hangs]}
+        config["channels"]["octo"]["accounts"][name] = {"botToken": token}
+    write(tmp_path, config)
+    process.send_signal(signal.SIGHUP)
+    program = int(await content(tmp_path / "hangs"))
+    process.send_signal(signal.SIGTERM)
+    async with asyncio.timeout(9):  # less than a program may take
+        await ended(process)
+    await gone(program)

@@ -18,6 +18,7 @@ from openclaw_channel_octo.config.load import Loaded, select_accounts
 from openclaw_channel_octo.errors import ConfigError, HostError
 from openclaw_channel_octo.observe.logs import Secrets
 from openclaw_channel_octo.observe.notify import ServiceManager
+from openclaw_channel_octo.runtime.background import aside
 
 __all__ = ["Hidden", "Reloader", "has_terminal"]
 
@@ -123,7 +124,7 @@ class Reloader:
         async with self.turn:
             with self.manager.reloading(SystemClock()):
                 try:
-                    loaded = await asyncio.to_thread(self._read)
+                    loaded = await aside(self._read)
                     self.hidden.add(loaded.config.secrets())
                     claim_descriptors(loaded.config.host, select_accounts(loaded.config, self.accounts))
                     done = await self._hosts.reload(loaded.config, self.accounts, self.hidden.secrets)
