@@ -7,17 +7,24 @@ import os
 import signal
 import sys
 import termios
+import threading
 from pathlib import Path
 from typing import Any
 
+from openclaw_channel_octo.cli.run.hosts import Hosts
+from openclaw_channel_octo.cli.run.reload import Hidden, Reloader
+from openclaw_channel_octo.config.load import Loaded, parse_config
 from openclaw_channel_octo.control.client import ask
-from openclaw_channel_octo.testing import FakeGateway
+from openclaw_channel_octo.errors import ConfigError
+from openclaw_channel_octo.observe.notify import ServiceManager
+from openclaw_channel_octo.runtime.channel import OctoChannel
+from openclaw_channel_octo.testing import FakeGateway, ScriptedHost
 from tests.cli.asking import command
 from tests.cli.test_run import content, waiting_agent
 from tests.processes import gone
 from tests.programs import Start, ended, stopped, write
 from tests.runtime.rig import ANN, HELPER, OTHER, OTHER_TOKEN, TOKEN, Rig, python_agent
-from tests.until import until
+from tests.until import PATIENCE_S, until
 
 BOTH = {"helper": TOKEN, "other": OTHER_TOKEN}
 
@@ -185,3 +192,25 @@ async def test_a_stop_during_a_reload_does_not_wait_for_programs_that_hang_and_l
     async with asyncio.timeout(9):  # less than a program may take
         await ended(process)
     await gone(program)
+
+
+async def test_all_who_ask_before_a_reload_begins_are_served_by_it(rig: Rig) -> None:
+    reads, go = list[str](), threading.Event()
+
+    def read() -> Loaded:
+        reads.append(f"mistake {len(reads)}")
+        go.wait(PATIENCE_S)
+        raise ConfigError(reads[-1])
+
+    channel = OctoChannel(parse_config(rig.config(), base=rig.state_dir).config)
+    reloader = Reloader(read, Hosts(ScriptedHost(), channel), Hidden(()), ServiceManager())
+    reloader.on_signal(signal.SIGHUP)
+    await until(lambda: reads, "the first reload")
+    for _ in range(3):
+        reloader.on_signal(signal.SIGHUP)
+    asked = [asyncio.ensure_future(reloader.reload()) for _ in range(3)]
+    await asyncio.sleep(0)  # they ask
+    go.set()
+    assert await asyncio.gather(*asked) == [{"problems": ["mistake 1"]}] * 3
+    assert len(reads) == 2
+    await reloader.close()

@@ -79,6 +79,7 @@ class Reloader:
         self.manager = manager
         self.accounts = accounts
         self._tasks: set[asyncio.Task[Mapping[str, Any]]] = set()
+        self._next: asyncio.Task[Mapping[str, Any]] | None = None
         self._closed = False
         self.turn = asyncio.Lock()
         """Held by a reload, and by the start: one that is asked for meanwhile comes after it."""
@@ -98,13 +99,17 @@ class Reloader:
         return task.result()
 
     def begin(self) -> "asyncio.Task[Mapping[str, Any]]":
-        """Begin a reload without waiting for it; what comes of it is in the log. Raises `HostError` as `reload`."""
+        """Have a reload begin without waiting for it; what comes of it is in the log. Raises `HostError` as `reload`.
+
+        One that has not begun to read yet serves all who ask.
+        """
         if self._closed:
             raise HostError(_STOPPING)
-        task = asyncio.get_running_loop().create_task(self._in_turn(), name="octo:reload")
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
+        if self._next is None:
+            self._next = asyncio.get_running_loop().create_task(self._in_turn(), name="octo:reload")
+            self._tasks.add(self._next)
+            self._next.add_done_callback(self._tasks.discard)
+        return self._next
 
     def on_signal(self, number: signal.Signals) -> None:
         """Begin a reload because a signal asks for it; without effect once the bots are stopping."""
@@ -122,6 +127,7 @@ class Reloader:
 
     async def _in_turn(self) -> Mapping[str, Any]:
         async with self.turn:
+            self._next = None
             with self.manager.reloading(SystemClock()):
                 try:
                     loaded = await aside(self._read)
