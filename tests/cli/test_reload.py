@@ -11,6 +11,8 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from openclaw_channel_octo.cli.run.hosts import Hosts
 from openclaw_channel_octo.cli.run.reload import Hidden, Reloader
 from openclaw_channel_octo.config.load import Loaded, parse_config
@@ -22,7 +24,7 @@ from openclaw_channel_octo.testing import FakeGateway, ScriptedHost
 from tests.cli.asking import command
 from tests.cli.test_run import content, waiting_agent
 from tests.processes import gone
-from tests.programs import Start, ended, stopped, write
+from tests.programs import Start, ended, launched, stopped, up, write
 from tests.runtime.rig import ANN, HELPER, OTHER, OTHER_TOKEN, TOKEN, Rig, python_agent
 from tests.until import PATIENCE_S, until
 
@@ -145,6 +147,41 @@ async def test_a_reload_takes_the_address_of_another_gateway(rig: Rig, start: St
         assert len(refused["problems"]) == 1
         assert changed["host"] == ["url"]
         assert len(rig.said()) == 3
+
+
+async def test_sighup_during_the_start_leads_to_a_reload(rig: Rig, tmp_path: Path) -> None:
+    wait = f"""import os, time
+open('reads', 'w').write('x')
+while not os.path.exists('go'): time.sleep(0.01)
+print('{TOKEN}')"""
+    config = rig.config()
+    token = {"source": "exec", "command": [sys.executable, "-c", wait]}
+    config["channels"]["octo"]["accounts"]["helper"]["botToken"] = token
+    process = await launched(write(tmp_path, config), start_new_session=True)
+    await content(tmp_path / "reads")
+    write(tmp_path, rig.config(bots=BOTH))
+    process.send_signal(signal.SIGHUP)
+    (tmp_path / "go").touch()
+    await up(rig.octo, process, OTHER)
+    log = await stopped(process)
+    assert "configuration read again: other: started" in log
+
+
+@pytest.mark.parametrize("is_ignored", [True, False])
+async def test_sighup_does_not_end_a_program_that_loads_its_code(is_ignored: bool) -> None:
+    """Ignored, as below nohup, it stays so."""
+    loads = f"""import signal
+from openclaw_channel_octo.cli.app import main
+if {is_ignored}: signal.signal(signal.SIGHUP, signal.SIG_IGN)
+before = signal.getsignal(signal.SIGHUP)
+main.get_command(main.make_context('octo', ['run'], resilient_parsing=True), 'run')
+print(signal.getsignal(signal.SIGHUP) is before)
+signal.raise_signal(signal.SIGHUP)"""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", loads, start_new_session=True, stdout=asyncio.subprocess.PIPE
+    )
+    out, _ = await process.communicate()
+    assert (process.returncode, out) == (0, f"{is_ignored}\n".encode())
 
 
 async def test_a_program_with_a_terminal_ends_with_it(rig: Rig, start: Start) -> None:

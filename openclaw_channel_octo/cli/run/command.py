@@ -15,8 +15,9 @@ import click
 
 from openclaw_channel_octo.cli.options import ACCOUNTS_OPTION, CONFIG_OPTION, OPENCLAW_OPTION, load_named
 from openclaw_channel_octo.cli.output import NOT_FINE, NOT_TRIED, TRY_LATER
+from openclaw_channel_octo.cli.run.hangup import has_terminal, was_noted
 from openclaw_channel_octo.cli.run.hosts import Hosts
-from openclaw_channel_octo.cli.run.reload import Hidden, Reloader, has_terminal
+from openclaw_channel_octo.cli.run.reload import Hidden, Reloader
 from openclaw_channel_octo.cli.run.start import (
     claim_descriptors,
     meter_for,
@@ -266,6 +267,8 @@ def _signals(reloader: Reloader) -> Iterator["asyncio.Queue[signal.Signals]"]:
         handlers[signal.SIGHUP] = signals.put_nowait if has_terminal() else reloader.on_signal
     for number, handler in handlers.items():
         loop.add_signal_handler(number, handler, number)
+    if was_noted():  # what was read may be older; after the start, which takes the turn first
+        loop.call_soon(reloader.on_signal, signal.SIGHUP)
     try:
         yield signals
     finally:

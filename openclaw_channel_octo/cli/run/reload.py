@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import os
 import signal
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -20,7 +19,7 @@ from openclaw_channel_octo.observe.logs import Secrets
 from openclaw_channel_octo.observe.notify import ServiceManager
 from openclaw_channel_octo.runtime.background import aside
 
-__all__ = ["Hidden", "Reloader", "has_terminal"]
+__all__ = ["Hidden", "Reloader"]
 
 _log = logging.getLogger(__name__)
 
@@ -149,12 +148,3 @@ class Reloader:
         for problem in problems:
             _log.error("the configuration was not taken over, nothing was changed: %s", problem)
         return {"problems": list(problems)}
-
-
-def has_terminal() -> bool:
-    """Return whether this process has a controlling terminal, with which it is expected to end."""
-    try:
-        os.close(os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY))
-    except OSError:
-        return False
-    return True
