@@ -105,6 +105,20 @@ async def test_a_faulty_file_changes_nothing_and_every_mistake_is_told(
     assert (logins(rig, HELPER), logins(rig, OTHER)) == (1, 1)
 
 
+async def test_an_agent_whose_program_is_not_there_is_taken_over_with_a_warning(
+    rig: Rig, start: Start, tmp_path: Path
+) -> None:
+    process = await start(rig.config())
+    agent = {"kind": "command", "command": ["no-such-program"]}
+    answer = await reloaded(rig, tmp_path, rig.config(agent=agent))
+    again = await reloaded(rig, tmp_path, rig.config(agent=python_agent("print('hi')")))
+    log = await stopped(process)
+    (warning,) = answer["warnings"]
+    assert warning.startswith("host.agent: no-such-program is not there: ")
+    assert (answer["host"], again["warnings"]) == (["agent"], [])
+    assert warning in log
+
+
 async def test_a_reload_where_nobody_runs_says_so(tmp_path: Path) -> None:
     told = await command("reload", "--store", tmp_path, code=2)
     assert "a start reads the configuration anyway" in told.stderr

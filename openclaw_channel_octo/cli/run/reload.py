@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import signal
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -11,9 +11,10 @@ from msgspec import to_builtins
 from pydantic import SecretStr
 
 from openclaw_channel_octo.cli.run.hosts import Hosts
-from openclaw_channel_octo.cli.run.start import claim_descriptors
+from openclaw_channel_octo.cli.run.start import claim_descriptors, program_trouble
 from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.config.load import Loaded, select_accounts
+from openclaw_channel_octo.config.model import CommandAgentConfig, EmbeddedHostConfig, GatewayHostConfig
 from openclaw_channel_octo.errors import ConfigError, HostError
 from openclaw_channel_octo.observe.logs import Secrets
 from openclaw_channel_octo.observe.notify import ServiceManager
@@ -137,14 +138,24 @@ class Reloader:
                     return self._refused(error.problems)
                 except HostError as error:
                     return self._refused([str(error)])
-        for warning in loaded.warnings:
+        missing = await aside(lambda: list(_missing(loaded.config.host)))
+        warnings = [*loaded.warnings, *missing]
+        for warning in warnings:
             _log.warning("configuration: %s", warning)
         for line in done.lines():
             _log.info("configuration read again: %s", line)
-        return {"problems": [], "warnings": loaded.warnings, "lines": done.lines(), **to_builtins(done)}
+        return {"problems": [], "warnings": warnings, "lines": done.lines(), **to_builtins(done)}
 
     def _refused(self, problems: Sequence[str]) -> Mapping[str, Any]:
         self._hosts.channel.reload_refused(tuple(map(self.hidden.hidden, problems)))
         for problem in problems:
             _log.error("the configuration was not taken over, nothing was changed: %s", problem)
         return {"problems": list(problems)}
+
+
+def _missing(host: EmbeddedHostConfig | GatewayHostConfig) -> Iterator[str]:
+    """Yield why the agent's program cannot be run, which may be on its way here: each turn looks for it anew."""
+    if isinstance(host, EmbeddedHostConfig) and isinstance(host.agent, CommandAgentConfig):
+        words, advice = program_trouble(host.agent)
+        if words:
+            yield f"host.agent: {words}: {advice}"
