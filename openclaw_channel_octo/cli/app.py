@@ -10,7 +10,6 @@ import click
 from openclaw_channel_octo import __version__
 from openclaw_channel_octo.cli import INTERRUPTED
 from openclaw_channel_octo.cli.examples import with_examples
-from openclaw_channel_octo.cli.run.hangup import note_hangups
 
 __all__ = ["main"]
 
@@ -64,8 +63,6 @@ class LazyGroup(click.Group):
         """Return a command by its name, ``None`` where there is none."""
         if cmd_name not in _COMMANDS:
             return self._brought(ctx).get(cmd_name)
-        if cmd_name == "run":
-            note_hangups()  # to load it takes a moment, in which the service manager may ask for a reload
         module = import_module(f"openclaw_channel_octo.cli.{_COMMANDS[cmd_name][0]}")
         return with_examples(cmd_name, getattr(module, cmd_name))
 

@@ -184,13 +184,17 @@ print('{TOKEN}')"""
 @pytest.mark.parametrize("is_ignored", [True, False])
 async def test_sighup_does_not_end_a_program_that_loads_its_code(is_ignored: bool) -> None:
     """Ignored, as below nohup, it stays so."""
-    loads = f"""import signal
-from openclaw_channel_octo.cli.app import main
+    loads = f"""import signal, sys, types
+from openclaw_channel_octo import cli
 if {is_ignored}: signal.signal(signal.SIGHUP, signal.SIG_IGN)
 before = signal.getsignal(signal.SIGHUP)
-main.get_command(main.make_context('octo', ['run'], resilient_parsing=True), 'run')
-print(signal.getsignal(signal.SIGHUP) is before)
-signal.raise_signal(signal.SIGHUP)"""
+def loaded(args):
+    print(signal.getsignal(signal.SIGHUP) is before)
+    signal.raise_signal(signal.SIGHUP)
+    sys.exit()
+sys.modules['openclaw_channel_octo.cli.app'] = types.SimpleNamespace(main=loaded)
+sys.argv = ['openclaw-octo', 'run']
+cli.main()"""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-c", loads, start_new_session=True, stdout=asyncio.subprocess.PIPE
     )
