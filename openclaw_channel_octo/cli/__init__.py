@@ -2,6 +2,7 @@
 
 import errno
 import os
+import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import NoReturn
@@ -22,6 +23,10 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
         args: the command's words, by default those the program was started with.
     """
     try:
+        if (sys.argv[1:] if args is None else args)[:1] == ["run"]:
+            from openclaw_channel_octo.cli.run.hangup import note_hangups  # noqa: PLC0415  # nobody else needs it
+
+            note_hangups()  # the rest takes a moment to load, in which a reload may be asked for
         from openclaw_channel_octo.cli.app import main as commands  # noqa: PLC0415  # interrupted in one line too
 
         commands(args)

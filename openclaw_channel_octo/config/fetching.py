@@ -1,9 +1,11 @@
 """Files and programs that a configuration is read from, with bounds: none is waited for longer than it may take."""
 
+import atexit
 import errno
 import os
 import stat
 import subprocess
+import threading
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,6 +21,17 @@ _KINDS = {
     stat.S_IFCHR: "it is a device",
     stat.S_IFBLK: "it is a device",
 }
+
+_running = set[subprocess.Popen[bytes]]()
+_over = threading.Event()
+
+
+@atexit.register
+def _end_programs() -> None:
+    """Leave no program behind: a thread that waits for one does not hold up the end of this process."""
+    _over.set()
+    for program in tuple(_running):
+        program.kill()
 
 
 class UnreadableError(Exception):
@@ -102,23 +115,34 @@ def output_of(
         UnreadableError: it cannot be started, fails, takes too long, or prints no UTF-8 text.
     """
     try:
-        done = subprocess.run(
+        if _over.is_set():
+            raise UnreadableError("the program is not started: this process ends")
+        with subprocess.Popen(
             [as_bytes(part) for part in command],
-            check=False,
             cwd=cwd,
             env=environment_bytes(env, {}),
-            input=stdin.encode(),
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            timeout=within_s,
-        )
-        text = done.stdout.decode("utf-8")
+        ) as program:
+            text = _printed(program, stdin.encode(), within_s).decode("utf-8")
     except OSError as error:
         raise UnreadableError(f"the program cannot be started: {error.strerror}") from None
     except subprocess.TimeoutExpired:
         raise UnreadableError(f"the program did not end within {within_s:g} s") from None
     except ValueError:
         raise UnreadableError("the program's name or its output is no valid text") from None
-    if done.returncode:
-        raise UnreadableError(f"the program failed with exit code {done.returncode}; try it by hand")
+    if program.returncode:
+        raise UnreadableError(f"the program failed with exit code {program.returncode}; try it by hand")
     return text
+
+
+def _printed(program: subprocess.Popen[bytes], stdin: bytes, within_s: float) -> bytes:
+    """Return what a program prints until its end, which comes with that of this process at the latest."""
+    _running.add(program)
+    try:
+        return program.communicate(stdin, within_s)[0]
+    finally:
+        if program.returncode is None:
+            program.kill()
+        _running.remove(program)

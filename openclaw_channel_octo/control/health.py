@@ -1,14 +1,14 @@
 """Whether the bots work, as probes and a service manager ask for it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 
 from openclaw_channel_octo.clock import Clock
 from openclaw_channel_octo.observe.logs import on_one_line
 from openclaw_channel_octo.observe.notify import ALIVE, READY, ServiceManager
 from openclaw_channel_octo.runtime.channel import ChannelStatus
-from openclaw_channel_octo.runtime.connection.supervisor import LinkState
+from openclaw_channel_octo.runtime.connection.supervisor import ConnectionStatus, LinkState
 
 __all__ = ["Health", "reported"]
 
@@ -17,6 +17,12 @@ READY_WITHIN_S = 30.0
 
 LOOK_S = 0.1
 """Seconds between two looks during the start."""
+
+NAMED = 5
+"""Most troubles that one line tells."""
+
+TROUBLE_BYTES = 300
+"""Longest trouble in that line, bytes of UTF-8: systemd ignores a datagram of more than 4096 bytes."""
 
 
 class Health:
@@ -38,15 +44,21 @@ class Health:
         self.ending = ""
 
     @property
+    def _bots(self) -> Mapping[str, ConnectionStatus]:
+        """The bots that are to work: one that ends because it was removed does not count."""
+        bots = self._status().bots
+        return {name: bot for name, bot in bots.items() if bot.state is not LinkState.ENDING}
+
+    @property
     def troubles(self) -> tuple[str, ...]:
         """Why the bots do not all work, one line each; none where all are online and the journal is written."""
         if self.ending or not self.begun:
             return (f"stopping: {self.ending}" if self.ending else "starting",)
-        status = self._status()
-        found = [f"the journal cannot be written: {status.trouble}"] if status.trouble else []
+        trouble = self._status().trouble
+        found = [f"the journal cannot be written: {trouble}"] if trouble else []
         found += [
             f"{name}: {bot.state}: {bot.why}"
-            for name, bot in status.bots.items()
+            for name, bot in self._bots.items()
             if bot.state is not LinkState.ONLINE
         ]
         return tuple(on_one_line(self._hide(line)) for line in found)
@@ -54,18 +66,24 @@ class Health:
     @property
     def settled(self) -> bool:
         """Whether every bot was started, and is online or kept from it by more than its first try."""
-        states = (bot.state for bot in self._status().bots.values())
+        states = (bot.state for bot in self._bots.values())
         return self.begun and LinkState.CONNECTING not in states
 
     @property
     def line(self) -> str:
-        """Everything in one line, such as ``1 of 2 bots online; other: refused: …``."""
+        """The state in one line of bounded length, such as ``1 of 2 bots online; other: refused: …``."""
         troubles = self.troubles
         if self.ending or not self.begun:
             return troubles[0]
-        states = [bot.state for bot in self._status().bots.values()]
+        states = [bot.state for bot in self._bots.values()]
         online = f"{states.count(LinkState.ONLINE)} of {len(states)} bots online"
-        return "; ".join((online, *troubles))
+        more = [f"and {len(troubles) - NAMED} more"] * (len(troubles) > NAMED)
+        return "; ".join((online, *map(_short, troubles[:NAMED]), *more))
+
+
+def _short(trouble: str) -> str:
+    raw = trouble.encode(errors="replace")
+    return trouble if len(raw) <= TROUBLE_BYTES else raw[:TROUBLE_BYTES].decode(errors="ignore") + "…"
 
 
 @asynccontextmanager
@@ -83,12 +101,14 @@ async def reported(health: Health, manager: ServiceManager, clock: Clock) -> Asy
 
 
 async def _report(health: Health, manager: ServiceManager, clock: Clock) -> None:
-    latest, ready, told = clock.now() + READY_WITHIN_S, False, ""
+    """Tell each thing in a datagram of its own, so that what is lost takes nothing else with it."""
+    latest, told = clock.now() + READY_WITHIN_S, ""
     while True:
+        if manager.watchdog_s:
+            manager.tell(ALIVE)
         line = f"STATUS={health.line}"
-        lines = [line] * (line != told) + [ALIVE] * bool(manager.watchdog_s)
-        if not (ready or health.ending) and (health.settled or clock.now() >= latest):
-            lines.append(READY)
-        if lines and manager.tell(*lines):
-            told, ready = line, ready or READY in lines
-        await clock.sleep(manager.every_s if ready else LOOK_S)
+        if line != told and manager.tell(line):
+            told = line
+        if manager.owes_ready and not health.ending and (health.settled or clock.now() >= latest):
+            manager.tell(READY)
+        await clock.sleep(LOOK_S if manager.owes_ready else manager.every_s)

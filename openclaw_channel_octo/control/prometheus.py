@@ -76,7 +76,7 @@ class _State(Collector):
         status = self._status()
         running = [run.account_id for run in status.turns.values()]
         waiting = list(status.lanes.values())
-        text = "1 for the state a bot's connection is in, no-token where its token could not be read"
+        text = "1 for the state a bot's connection is in; no-token: not readable; ending: removed"
         states = GaugeMetricFamily("octo_connection_state", text, labels=("account", "state"))
         turns = GaugeMetricFamily("octo_turns_running", "Turns under way", labels=("account",))
         for name, bot in status.bots.items():

@@ -20,6 +20,7 @@ __all__ = [
     "claim_state_folder",
     "close_file",
     "dump_json",
+    "is_shared",
     "open_own",
     "private_folder",
     "replace_file",
@@ -32,7 +33,7 @@ _encode = json.JSONEncoder(ensure_ascii=False).encode
 
 
 class ForeignFolder(PermissionError):
-    """A folder belongs to another user: whatever lay in it would be read and written as theirs."""
+    """A folder belongs to another user, or to all: whatever lay in it would be read and written as theirs."""
 
 
 def _user(uid: int) -> str:
@@ -42,13 +43,18 @@ def _user(uid: int) -> str:
         return f"uid {uid}"
 
 
+def is_shared(mode: int) -> bool:
+    """Return whether a folder is there for several users, as ``/tmp`` is: nobody may take it from the others."""
+    return bool(mode & stat.S_ISVTX and mode & 0o022)
+
+
 def claim_state_folder(path: Path) -> None:
     """Make a state folder, or take one that exists from other users, with all that lies in it.
 
     A link to a folder is followed: where state lies is the operator's choice. Blocking.
 
     Raises:
-        HostError: it belongs to another user, also where this one is root, or it cannot be made.
+        HostError: it belongs to another user, also where this one is root, is shared, or cannot be made.
     """
     try:
         if mode := private_folder(path):
@@ -77,7 +83,7 @@ def private_folder(path: Path) -> int:
         The mode it had where other users could look into it or change it, 0 where they could not.
 
     Raises:
-        OSError: the folder cannot be made, or belongs to another user.
+        OSError: the folder cannot be made, belongs to another user, or is shared.
     """
     try:
         found = path.stat()
@@ -90,6 +96,8 @@ def private_folder(path: Path) -> int:
         what = f"it belongs to {_user(found.st_uid)}, and this process runs as {_user(os.geteuid())}"
         raise ForeignFolder(errno.EPERM, what, str(path))
     mode = stat.S_IMODE(found.st_mode)
+    if is_shared(mode):
+        raise ForeignFolder(errno.EPERM, "users of this machine share it, as they do /tmp", str(path))
     if not mode & 0o077:
         return 0
     try:

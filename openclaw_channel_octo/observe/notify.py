@@ -25,6 +25,9 @@ class ServiceManager:
 
     No method waits or fails: a manager that does not read is told again by whoever tells it regularly.
 
+    Attributes:
+        owes_ready: whether `READY` is still to be told: at the start, and where it was lost after a reload.
+
     Args:
         address: path of the manager's socket, ``@`` first for an abstract one; empty for nobody.
         watchdog_s: seconds within which the manager wants to hear `ALIVE`; 0 where it does not.
@@ -32,7 +35,8 @@ class ServiceManager:
 
     def __init__(self, address: str = "", watchdog_s: float = 0.0) -> None:
         self._address = address
-        self._is_ready = False
+        self._has_begun = False
+        self.owes_ready = True
         self.watchdog_s = watchdog_s
 
     @classmethod
@@ -70,7 +74,8 @@ class ServiceManager:
                 sending.sendto("\n".join(lines).encode(), address)
         except OSError:
             return False
-        self._is_ready = self._is_ready or READY in lines
+        if READY in lines:
+            self._has_begun, self.owes_ready = True, False
         return True
 
     def stopping(self, status: str, within_s: float) -> None:
@@ -87,11 +92,12 @@ class ServiceManager:
         Args:
             clock: the machine's monotonic clock.
         """
-        was_ready = self._is_ready
-        if was_ready:
-            self.tell("RELOADING=1", f"MONOTONIC_USEC={int(clock.now() * 1e6)}")
+        if not self._has_begun:
+            yield
+            return
+        self.owes_ready = False  # until the reload has ended
+        self.tell("RELOADING=1", f"MONOTONIC_USEC={int(clock.now() * 1e6)}")
         try:
             yield
         finally:
-            if was_ready:
-                self.tell(READY)
+            self.owes_ready = not self.tell(READY)

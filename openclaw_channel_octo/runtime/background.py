@@ -1,7 +1,9 @@
 """Background tasks with one owner: named, watched, and ended together."""
 
 import asyncio
+import threading
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from concurrent.futures import Future
 from typing import Any, TypeVar
 
 from msgspec import Struct, field
@@ -9,7 +11,7 @@ from msgspec import Struct, field
 from openclaw_channel_octo.clock import Backoff, Clock
 from openclaw_channel_octo.observe.logs import BotLog
 
-__all__ = ["TaskSet", "together", "uninterrupted"]
+__all__ = ["TaskSet", "aside", "together", "uninterrupted"]
 
 FIRST_RETRY_S = 1.0
 LONGEST_RETRY_S = 300.0
@@ -26,6 +28,24 @@ async def together(work: Iterable[Coroutine[Any, Any, None]]) -> None:
     async with asyncio.TaskGroup() as group:
         for one in work:
             group.create_task(one)
+
+
+async def aside(work: Callable[[], _T]) -> _T:
+    """Return what ``work`` returns, or raise what it raises, beside the loop, for work that may hang.
+
+    A program cannot end while a thread of the loop's pool runs; it does not wait for this one.
+    """
+    told: Future[_T] = Future()
+    told.set_running_or_notify_cancel()
+
+    def work_and_tell() -> None:
+        try:
+            told.set_result(work())
+        except Exception as problem:  # noqa: BLE001  # boundary of the thread: raised again where it is waited for
+            told.set_exception(problem)
+
+    threading.Thread(target=work_and_tell, daemon=True).start()
+    return await asyncio.wrap_future(told)
 
 
 class TaskSet(Struct, eq=False):

@@ -265,7 +265,7 @@ class OctoChannel:
         """Return how the bots are at this moment."""
         bots = self._fleet.bots if self._fleet else {}
         return ChannelStatus(
-            bots=self._tokenless | {name: bot.connection for name, bot in bots.items()},
+            bots=self._tokenless | (self._fleet.connections if self._fleet else {}),
             turns=self._shared.runs.active if self._shared else {},
             lanes=self._shared.lanes.depths if self._shared else {},
             failing={name: bot.failing for name, bot in bots.items() if bot.failing},

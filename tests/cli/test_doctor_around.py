@@ -8,8 +8,10 @@ from asyncio.subprocess import PIPE
 
 import pytest
 
+from openclaw_channel_octo.errors import HostError
+from openclaw_channel_octo.host.files import claim_state_folder
 from openclaw_channel_octo.testing.octo.faults import Hang
-from tests.cli.asking import controlled
+from tests.cli.asking import command, controlled
 from tests.cli.examining import AGENT, KEY, NOBODY, examined
 from tests.programs import PROGRAM, write
 from tests.runtime.rig import OTHER_TOKEN, TOKEN, Rig
@@ -141,6 +143,30 @@ async def test_what_can_be_put_right_is_shown_and_done_only_with_a_yes(rig: Rig,
         assert told[5:] == ["nothing was changed: --fix --yes does it"]
         assert modes(rig) == before
         assert rig.session()["status"] == "failed"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+@pytest.mark.parametrize("broken", ['{"botToken": "%s"', '{"channels": {"octo": {"apiUrl": "%s"}}}'])
+async def test_a_faulty_file_with_a_token_is_closed_as_well(rig: Rig, broken: str, encoding: str) -> None:
+    file = rig.state_dir.parent / "octo.json"
+    file.write_text(broken % TOKEN, encoding)
+    file.chmod(0o644)
+    told = await command("doctor", "--config", file, "--no-register", code=2)
+    assert f"other users of this machine can read the token in {file}" in told.stdout
+    told = await command("doctor", "--config", file, "--no-register", "--fix", "--yes", code=2)
+    assert f"done: chmod 600 {file}\n" in told.stderr
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert TOKEN not in told.output
+
+
+async def test_a_state_folder_that_users_share_is_found_and_keeps_its_mode(rig: Rig) -> None:
+    rig.state_dir.mkdir()
+    rig.state_dir.chmod(0o1777)
+    result = await examined(rig, rig.config(agent=AGENT), "--fix", "--yes", "--no-register", code=2)
+    assert f"✗ state folder: users of this machine share {rig.state_dir}" in result.stdout
+    with pytest.raises(HostError, match="users of this machine share it"):
+        claim_state_folder(rig.state_dir)
+    assert stat.S_IMODE(rig.state_dir.stat().st_mode) == 0o1777
 
 
 @pytest.mark.parametrize(("answer", "last"), [("y", "done: "), ("n", "nothing was changed")])

@@ -5,17 +5,28 @@ import fcntl
 import json
 import os
 import signal
+import sys
 import termios
+import threading
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from openclaw_channel_octo.cli.run.hosts import Hosts
+from openclaw_channel_octo.cli.run.reload import Hidden, Reloader
+from openclaw_channel_octo.config.load import Loaded, parse_config
 from openclaw_channel_octo.control.client import ask
-from openclaw_channel_octo.testing import FakeGateway
+from openclaw_channel_octo.errors import ConfigError
+from openclaw_channel_octo.observe.notify import ServiceManager
+from openclaw_channel_octo.runtime.channel import OctoChannel
+from openclaw_channel_octo.testing import FakeGateway, ScriptedHost
 from tests.cli.asking import command
 from tests.cli.test_run import content, waiting_agent
-from tests.programs import Start, ended, stopped, write
+from tests.processes import gone
+from tests.programs import Start, ended, launched, stopped, up, write
 from tests.runtime.rig import ANN, HELPER, OTHER, OTHER_TOKEN, TOKEN, Rig, python_agent
-from tests.until import until
+from tests.until import PATIENCE_S, until
 
 BOTH = {"helper": TOKEN, "other": OTHER_TOKEN}
 
@@ -94,6 +105,20 @@ async def test_a_faulty_file_changes_nothing_and_every_mistake_is_told(
     assert (logins(rig, HELPER), logins(rig, OTHER)) == (1, 1)
 
 
+async def test_an_agent_whose_program_is_not_there_is_taken_over_with_a_warning(
+    rig: Rig, start: Start, tmp_path: Path
+) -> None:
+    process = await start(rig.config())
+    agent = {"kind": "command", "command": ["no-such-program"]}
+    answer = await reloaded(rig, tmp_path, rig.config(agent=agent))
+    again = await reloaded(rig, tmp_path, rig.config(agent=python_agent("print('hi')")))
+    log = await stopped(process)
+    (warning,) = answer["warnings"]
+    assert warning.startswith("host.agent: no-such-program is not there: ")
+    assert (answer["host"], again["warnings"]) == (["agent"], [])
+    assert warning in log
+
+
 async def test_a_reload_where_nobody_runs_says_so(tmp_path: Path) -> None:
     told = await command("reload", "--store", tmp_path, code=2)
     assert "a start reads the configuration anyway" in told.stderr
@@ -138,6 +163,45 @@ async def test_a_reload_takes_the_address_of_another_gateway(rig: Rig, start: St
         assert len(rig.said()) == 3
 
 
+async def test_sighup_during_the_start_leads_to_a_reload(rig: Rig, tmp_path: Path) -> None:
+    wait = f"""import os, time
+open('reads', 'w').write('x')
+while not os.path.exists('go'): time.sleep(0.01)
+print('{TOKEN}')"""
+    config = rig.config()
+    token = {"source": "exec", "command": [sys.executable, "-c", wait]}
+    config["channels"]["octo"]["accounts"]["helper"]["botToken"] = token
+    process = await launched(write(tmp_path, config), start_new_session=True)
+    await content(tmp_path / "reads")
+    write(tmp_path, rig.config(bots=BOTH))
+    process.send_signal(signal.SIGHUP)
+    (tmp_path / "go").touch()
+    await up(rig.octo, process, OTHER)
+    log = await stopped(process)
+    assert "configuration read again: other: started" in log
+
+
+@pytest.mark.parametrize("is_ignored", [True, False])
+async def test_sighup_does_not_end_a_program_that_loads_its_code(is_ignored: bool) -> None:
+    """Ignored, as below nohup, it stays so."""
+    loads = f"""import signal, sys, types
+from openclaw_channel_octo import cli
+if {is_ignored}: signal.signal(signal.SIGHUP, signal.SIG_IGN)
+before = signal.getsignal(signal.SIGHUP)
+def loaded(args):
+    print(signal.getsignal(signal.SIGHUP) is before)
+    signal.raise_signal(signal.SIGHUP)
+    sys.exit()
+sys.modules['openclaw_channel_octo.cli.app'] = types.SimpleNamespace(main=loaded)
+sys.argv = ['openclaw-octo', 'run']
+cli.main()"""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", loads, start_new_session=True, stdout=asyncio.subprocess.PIPE
+    )
+    out, _ = await process.communicate()
+    assert (process.returncode, out) == (0, f"{is_ignored}\n".encode())
+
+
 async def test_a_program_with_a_terminal_ends_with_it(rig: Rig, start: Start) -> None:
     ours, theirs = os.openpty()
     try:
@@ -165,3 +229,43 @@ async def test_a_reload_that_is_asked_for_while_the_bots_stop_is_refused(
     assert "stopping" in told.stderr
     (tmp_path / "go").touch()
     await ended(process)
+
+
+async def test_a_stop_during_a_reload_does_not_wait_for_programs_that_hang_and_leaves_none_behind(
+    rig: Rig, start: Start, tmp_path: Path
+) -> None:
+    process = await start(rig.config(), start_new_session=True)
+    hangs = "import os, time; open('hangs', 'w').write(str(os.getpid())); time.sleep(600)"
+    config = rig.config()
+    for name in ("helper", "b", "c", "d"):
+        token = {"source": "exec", "command": [sys.executable, "-c", hangs]}
+        config["channels"]["octo"]["accounts"][name] = {"botToken": token}
+    write(tmp_path, config)
+    process.send_signal(signal.SIGHUP)
+    program = int(await content(tmp_path / "hangs"))
+    process.send_signal(signal.SIGTERM)
+    async with asyncio.timeout(9):  # less than a program may take
+        await ended(process)
+    await gone(program)
+
+
+async def test_all_who_ask_before_a_reload_begins_are_served_by_it(rig: Rig) -> None:
+    reads, go = list[str](), threading.Event()
+
+    def read() -> Loaded:
+        reads.append(f"mistake {len(reads)}")
+        go.wait(PATIENCE_S)
+        raise ConfigError(reads[-1])
+
+    channel = OctoChannel(parse_config(rig.config(), base=rig.state_dir).config)
+    reloader = Reloader(read, Hosts(ScriptedHost(), channel), Hidden(()), ServiceManager())
+    reloader.on_signal(signal.SIGHUP)
+    await until(lambda: reads, "the first reload")
+    for _ in range(3):
+        reloader.on_signal(signal.SIGHUP)
+    asked = [asyncio.ensure_future(reloader.reload()) for _ in range(3)]
+    await asyncio.sleep(0)  # they ask
+    go.set()
+    assert await asyncio.gather(*asked) == [{"problems": ["mistake 1"]}] * 3
+    assert len(reads) == 2
+    await reloader.close()

@@ -54,6 +54,7 @@ def begun(bots: Bots) -> Health:
             "1 of 2 bots online; b: refused: why",
             ("b: refused: why",),
         ),
+        (Bots(a=LinkState.ONLINE, b=LinkState.ENDING), "1 of 1 bots online", ()),
         (
             Bots("disk full", a=LinkState.ONLINE),
             "1 of 1 bots online; the journal cannot be written: disk full",
@@ -66,6 +67,21 @@ def test_what_keeps_bots_from_working_is_told_in_a_line_each(
 ) -> None:
     assert begun(bots).line == line
     assert begun(bots).troubles == troubles
+
+
+@pytest.mark.parametrize("why", ["token refused", "语" * 3000, "x\ud800" * 3000])
+async def test_many_bots_in_trouble_fit_a_datagram_and_hold_up_neither_ready_nor_signs_of_life(
+    heard: Heard, clock: ManualClock, why: str
+) -> None:
+    bots = Bots(**{f"bot{number}": LinkState.REFUSED for number in range(60)})
+    bots.why = why
+    async with reported(begun(bots), ServiceManager(heard.address, watchdog_s=6), clock):
+        await clock.advance(0.05)
+    status = next(line for line in heard.look() if line.startswith("STATUS="))
+    assert len(status.encode()) < 4096
+    assert status.startswith("STATUS=0 of 60 bots online; bot0: refused: ")
+    assert status.endswith("; and 55 more")
+    assert sorted(heard.told) == [["READY=1"], [status], ["WATCHDOG=1"]]
 
 
 def test_a_process_that_starts_or_stops_is_in_trouble_whatever_its_bots_are() -> None:
@@ -190,3 +206,20 @@ def test_a_reload_is_told_with_its_time_and_ends_ready_also_where_it_fails(
         assert heard.look() == ["READY=1", "RELOADING=1", "MONOTONIC_USEC=0"]
         raise ValueError("faulty")
     assert heard.look()[3:] == ["READY=1"]
+
+
+async def test_the_end_of_a_reload_that_a_full_socket_has_lost_is_told_by_the_next_report(
+    heard: Heard, clock: ManualClock
+) -> None:
+    manager = ServiceManager(heard.address)
+    async with reported(begun(Bots(a=LinkState.ONLINE)), manager, clock):
+        await clock.advance(1)
+        with manager.reloading(clock):
+            while manager.tell("STATUS=x"):
+                pass
+            await clock.advance(10)
+        heard.look()
+        seen = len(heard.told)
+        await clock.advance(10)
+        heard.look()
+        assert heard.told[seen:] == [["READY=1"]]

@@ -88,6 +88,8 @@ async def test_a_bot_that_is_removed_leaves_the_turn_of_another_in_the_same_sess
     behind = await rig.octo.say(ANN, rig.group, "for the other", mention=[OTHER])
     last = await rig.mentioned("and again", "queued")
     assert (await reloaded(rig, rig.config())).removed == ["other"]
+    states = {name: bot.state for name, bot in rig.channel.status().bots.items()}
+    assert states == {"helper": LinkState.ONLINE, "other": LinkState.ENDING}
     await until_gone(rig, "other")
     host.script(Final("last"))
     host._scripts.popleft()

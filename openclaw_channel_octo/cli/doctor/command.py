@@ -136,8 +136,7 @@ def _looked(  # what there is to look at
     if told.asks and bots:
         _ask_to_log_in(bots)
     if mending is not None:
-        private = [config_file] if config_file and any(check_file(config_file, bots)) else []
-        mending(loaded.config.host.state_dir, [*private, *loaded.open_files])
+        mending(loaded.config.host.state_dir, [*_open(config_file, bots), *loaded.open_files])
         loaded = load_named(config_file, openclaw, accounts, patient=True)
     found = asyncio.run(look.around(loaded, bots))
     for path in filter(None, (config_file, openclaw)):
@@ -155,12 +154,19 @@ def _looked_beside(
     """Return what is wrong with a configuration, and what is found beside it."""
     folder = _folder_in(config_file)
     if mending is not None:
-        mending(folder, ())
+        mending(folder, _open(config_file, None))
     check = f"openclaw-octo config check {shlex.quote(str(config_file))}"
     again = check if config_file else with_files("doctor", None, openclaw)
     advice = f"correct it; {again} tells whether it is right"
     found = [error("configuration", problem, advice) for problem in problems.problems]
+    for path in _open(config_file, None):
+        found += check_file(path, None)
     return found + asyncio.run(look.without_configuration(folder))
+
+
+def _open(config_file: Path | None, bots: Sequence[BotConfig] | None) -> list[Path]:
+    """Return the configuration file where others can read tokens in it; ``bots`` as in `check_file`."""
+    return [config_file] if config_file and any(check_file(config_file, bots)) else []
 
 
 def _folder_in(config_file: Path | None) -> Path | None:

@@ -14,6 +14,7 @@ from msgspec import Struct
 from openclaw_channel_octo.cli.options import with_store
 from openclaw_channel_octo.cli.sessions.files import fix
 from openclaw_channel_octo.errors import ControlError, HostError
+from openclaw_channel_octo.host.files import is_shared
 from openclaw_channel_octo.runtime.turn.recovery import RepairState
 
 __all__ = ["mend"]
@@ -82,11 +83,14 @@ def _remedies(folder: Path | None, files: Iterable[Path]) -> Iterator[_Remedy]:
 def _is_open(path: Path) -> bool:
     """Return whether others may use something that is this user's alone.
 
-    What belongs to a group beside this user's own is left as it is: a service may read it through that group.
+    What belongs to a group beside this user's own is left as it is: a service may read it through that group. So is a
+    folder that users share.
     """
     try:
         found = path.stat()
     except (OSError, ValueError):
+        return False
+    if stat.S_ISDIR(found.st_mode) and is_shared(found.st_mode):
         return False
     mine = (found.st_uid, found.st_gid) == (os.geteuid(), os.getegid())
     usual = stat.S_ISDIR(found.st_mode) or stat.S_ISREG(found.st_mode)

@@ -2,9 +2,7 @@
 
 import asyncio
 import sys
-import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from concurrent.futures import Future
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -25,6 +23,7 @@ from openclaw_channel_octo.cli.sessions.files import PATIENCE_MS
 from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.config.load import Loaded
 from openclaw_channel_octo.config.model import BotConfig, EmbeddedHostConfig, OctoConfig
+from openclaw_channel_octo.runtime.background import aside
 from openclaw_channel_octo.session.guard import patience_ms
 
 __all__ = ["Look"]
@@ -188,15 +187,4 @@ async def _on_disk(subject: str, folder: Path, look: Callable[[], Iterable[Findi
 
 async def _aside(look: Callable[[], _T]) -> _T:
     """Return what a look at the disk returns; a disk that hangs does not hang the doctor. Raises `TimeoutError`."""
-    told: Future[_T] = Future()
-    told.set_running_or_notify_cancel()
-
-    def look_and_tell() -> None:
-        try:
-            told.set_result(look())
-        except Exception as problem:  # noqa: BLE001  # boundary of the thread: raised again where it is waited for
-            told.set_exception(problem)
-
-    # A thread of its own: a program cannot end while a thread of the loop's pool still runs.
-    threading.Thread(target=look_and_tell, daemon=True).start()
-    return await asyncio.wait_for(asyncio.wrap_future(told), STATE_WITHIN_S)
+    return await asyncio.wait_for(aside(look), STATE_WITHIN_S)

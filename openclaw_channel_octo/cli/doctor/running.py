@@ -29,6 +29,7 @@ _ADVICE: Mapping[str, str] = {
     LinkState.SUSPECT: "the server forgets the login: stop other programs with this bot, look at the IM server's log",
     LinkState.PAUSED: "stop the other process, or make room where the journal lies",
     LinkState.REFUSED: "ask the bot's owner for its token (BotFather: /token), put it into botToken, and reload",
+    LinkState.ENDING: "have it read its configuration again: openclaw-octo reload",
 }
 
 

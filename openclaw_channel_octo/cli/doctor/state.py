@@ -11,7 +11,10 @@ from openclaw_channel_octo.cli.doctor.running import Running, check_running
 from openclaw_channel_octo.cli.options import with_store
 from openclaw_channel_octo.cli.output import plain
 from openclaw_channel_octo.cli.sessions.files import is_fine, read_sessions
+from openclaw_channel_octo.config.diagnostics import is_token
+from openclaw_channel_octo.config.fetching import read_regular
 from openclaw_channel_octo.config.model import BotConfig
+from openclaw_channel_octo.host.files import is_shared
 from openclaw_channel_octo.session.status import SessionSnapshot
 
 __all__ = ["check_file", "check_state"]
@@ -23,6 +26,9 @@ OTHERS_READ = 0o044
 IN_FILE = "configuration file"
 """What a bot's ``token_source`` is where the token itself is written there."""
 
+MOST_BYTES = 8 * 1024 * 1024
+"""Largest faulty file that tokens are looked for in."""
+
 SHOWN = 3
 WRITTEN = ("octo.sqlite", "octo.sqlite-wal", "octo.sqlite-shm", "agents", "agents/*", "agents/*/sessions")
 """What the bots write to, as far as it is there."""
@@ -31,19 +37,28 @@ _OURS = "make it this user's: a program of another user may have made it, such a
 DISK, FOLDER, SESSIONS = "disk", "state folder", "sessions"
 
 
-def check_file(path: Path, bots: Sequence[BotConfig]) -> Iterator[Finding]:
+def check_file(path: Path, bots: Sequence[BotConfig] | None) -> Iterator[Finding]:
     """Yield what is found about a configuration file: who else may read the tokens in it.
 
     Args:
         path: the file.
-        bots: the bots it describes.
+        bots: the bots it describes; ``None`` where it is faulty.
     """
-    holds_tokens = any(bot.token_source == IN_FILE for bot in bots)
+    holds_tokens = _shows_token(path) if bots is None else any(bot.token_source == IN_FILE for bot in bots)
     if holds_tokens and path.stat().st_mode & OTHERS_READ:
         advice = (
             f"chmod 600 {shlex.quote(str(path))}, or take the token from the environment, a file or a program"
         )
         yield warning("configuration", f"other users of this machine can read the token in {path}", advice)
+
+
+def _shows_token(path: Path) -> bool:
+    """Return whether something in a file looks like a token, whatever else the file is."""
+    try:
+        content, _ = read_regular(path, MOST_BYTES)
+    except (OSError, ValueError):
+        return False
+    return is_token(content.replace(b"\0", b"").decode(errors="replace"))  # without zeros UTF-16 is read too
 
 
 def check_state(
@@ -105,6 +120,10 @@ def _folder(folder: Path, bots: Sequence[BotConfig] | None, running: Running) ->
     if not running.holder and found.st_uid != os.geteuid():
         advice = "run the bots as its owner, give it to this user with chown -R, or change host.stateDir"
         yield error(FOLDER, f"{folder} belongs to another user (uid {found.st_uid})", advice)
+        return
+    if is_shared(found.st_mode):
+        advice = "name a folder in it as host.stateDir: the bots do not start in one that is not theirs alone"
+        yield error(FOLDER, f"users of this machine share {folder}", advice)
         return
     if found.st_mode & OTHERS:
         advice = (

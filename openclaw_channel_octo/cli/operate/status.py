@@ -46,8 +46,8 @@ def status(store: Path, watch: bool, every: float, as_json: bool) -> None:
 
     Works without a running process too: then only the journal is shown.
 
-    Exit codes: 0 every bot is online, 1 one is not or no process runs, 2 there is nothing to read; with --watch 0 after
-    Ctrl-C.
+    Exit codes: 0 every bot is online or ends because it was removed, 1 one is not or no process runs, 2 there is
+    nothing to read; with --watch 0 after Ctrl-C.
     """
     if not watch:
         sys.exit(_show(store, as_json=as_json))
@@ -79,7 +79,8 @@ def _show(store: Path, *, as_json: bool, before: str = "") -> int:
     told = "\n".join(map(plain, _lines(found, SystemClock().wall_ms())))
     click.echo(json.dumps(found) if as_json else before + told, color=True)
     states = [bot["connection"]["state"] if bot["connection"] else "" for bot in found["bots"].values()]
-    return 0 if found["running"] and all(state == LinkState.ONLINE for state in states) else NOT_FINE
+    fine = all(state in {LinkState.ONLINE, LinkState.ENDING} for state in states)
+    return 0 if found["running"] and fine else NOT_FINE
 
 
 def _report(store: Path) -> Report:

@@ -15,8 +15,9 @@ import click
 
 from openclaw_channel_octo.cli.options import ACCOUNTS_OPTION, CONFIG_OPTION, OPENCLAW_OPTION, load_named
 from openclaw_channel_octo.cli.output import NOT_FINE, NOT_TRIED, TRY_LATER
+from openclaw_channel_octo.cli.run.hangup import has_terminal, note_hangups, was_noted
 from openclaw_channel_octo.cli.run.hosts import Hosts
-from openclaw_channel_octo.cli.run.reload import Hidden, Reloader, has_terminal
+from openclaw_channel_octo.cli.run.reload import Hidden, Reloader
 from openclaw_channel_octo.cli.run.start import (
     claim_descriptors,
     meter_for,
@@ -109,6 +110,7 @@ def run(  # noqa: PLR0913  # its options
     Exit codes: 0 stopped in order, 1 turns were cut short, 2 the configuration is wrong, 75 could not start, but may be
     able to later.
     """
+    note_hangups()
     named, as_json = config_file or openclaw, log_format == "json"
     read = partial(_read, config_file, openclaw, accounts)
     if as_json:
@@ -120,8 +122,7 @@ def run(  # noqa: PLR0913  # its options
         for problem in error.problems:
             _say(logging.ERROR, f"{named}: {problem}", as_json=as_json)
         sys.exit(TRY_LATER if error.retryable else NOT_TRIED)
-    set_up = partial(setup_logging, log_level.upper(), as_json=as_json)
-    hidden = Hidden(loaded.config.secrets(), set_up)
+    hidden = Hidden(loaded.config.secrets(), partial(setup_logging, log_level.upper(), as_json=as_json))
     for warning in loaded.warnings:
         _say(logging.WARNING, f"{named}: warning: {warning}", as_json=as_json)
     for problem in loaded.unreadable:
@@ -266,6 +267,8 @@ def _signals(reloader: Reloader) -> Iterator["asyncio.Queue[signal.Signals]"]:
         handlers[signal.SIGHUP] = signals.put_nowait if has_terminal() else reloader.on_signal
     for number, handler in handlers.items():
         loop.add_signal_handler(number, handler, number)
+    if was_noted():  # what was read may be older; after the start, which takes the turn first
+        loop.call_soon(reloader.on_signal, signal.SIGHUP)
     try:
         yield signals
     finally:

@@ -2,9 +2,8 @@
 
 import asyncio
 import logging
-import os
 import signal
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -12,14 +11,16 @@ from msgspec import to_builtins
 from pydantic import SecretStr
 
 from openclaw_channel_octo.cli.run.hosts import Hosts
-from openclaw_channel_octo.cli.run.start import claim_descriptors
+from openclaw_channel_octo.cli.run.start import claim_descriptors, program_trouble
 from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.config.load import Loaded, select_accounts
+from openclaw_channel_octo.config.model import CommandAgentConfig, EmbeddedHostConfig, GatewayHostConfig
 from openclaw_channel_octo.errors import ConfigError, HostError
 from openclaw_channel_octo.observe.logs import Secrets
 from openclaw_channel_octo.observe.notify import ServiceManager
+from openclaw_channel_octo.runtime.background import aside
 
-__all__ = ["Hidden", "Reloader", "has_terminal"]
+__all__ = ["Hidden", "Reloader"]
 
 _log = logging.getLogger(__name__)
 
@@ -78,6 +79,7 @@ class Reloader:
         self.manager = manager
         self.accounts = accounts
         self._tasks: set[asyncio.Task[Mapping[str, Any]]] = set()
+        self._next: asyncio.Task[Mapping[str, Any]] | None = None
         self._closed = False
         self.turn = asyncio.Lock()
         """Held by a reload, and by the start: one that is asked for meanwhile comes after it."""
@@ -97,13 +99,17 @@ class Reloader:
         return task.result()
 
     def begin(self) -> "asyncio.Task[Mapping[str, Any]]":
-        """Begin a reload without waiting for it; what comes of it is in the log. Raises `HostError` as `reload`."""
+        """Have a reload begin without waiting for it; what comes of it is in the log. Raises `HostError` as `reload`.
+
+        One that has not begun to read yet serves all who ask.
+        """
         if self._closed:
             raise HostError(_STOPPING)
-        task = asyncio.get_running_loop().create_task(self._in_turn(), name="octo:reload")
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
+        if self._next is None:
+            self._next = asyncio.get_running_loop().create_task(self._in_turn(), name="octo:reload")
+            self._tasks.add(self._next)
+            self._next.add_done_callback(self._tasks.discard)
+        return self._next
 
     def on_signal(self, number: signal.Signals) -> None:
         """Begin a reload because a signal asks for it; without effect once the bots are stopping."""
@@ -121,9 +127,10 @@ class Reloader:
 
     async def _in_turn(self) -> Mapping[str, Any]:
         async with self.turn:
+            self._next = None
             with self.manager.reloading(SystemClock()):
                 try:
-                    loaded = await asyncio.to_thread(self._read)
+                    loaded = await aside(self._read)
                     self.hidden.add(loaded.config.secrets())
                     claim_descriptors(loaded.config.host, select_accounts(loaded.config, self.accounts))
                     done = await self._hosts.reload(loaded.config, self.accounts, self.hidden.secrets)
@@ -131,11 +138,13 @@ class Reloader:
                     return self._refused(error.problems)
                 except HostError as error:
                     return self._refused([str(error)])
-        for warning in loaded.warnings:
+        missing = await aside(lambda: list(_missing(loaded.config.host)))
+        warnings = [*loaded.warnings, *missing]
+        for warning in warnings:
             _log.warning("configuration: %s", warning)
         for line in done.lines():
             _log.info("configuration read again: %s", line)
-        return {"problems": [], "warnings": loaded.warnings, "lines": done.lines(), **to_builtins(done)}
+        return {"problems": [], "warnings": warnings, "lines": done.lines(), **to_builtins(done)}
 
     def _refused(self, problems: Sequence[str]) -> Mapping[str, Any]:
         self._hosts.channel.reload_refused(tuple(map(self.hidden.hidden, problems)))
@@ -144,10 +153,9 @@ class Reloader:
         return {"problems": list(problems)}
 
 
-def has_terminal() -> bool:
-    """Return whether this process has a controlling terminal, with which it is expected to end."""
-    try:
-        os.close(os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY))
-    except OSError:
-        return False
-    return True
+def _missing(host: EmbeddedHostConfig | GatewayHostConfig) -> Iterator[str]:
+    """Yield why the agent's program cannot be run, which may be on its way here: each turn looks for it anew."""
+    if isinstance(host, EmbeddedHostConfig) and isinstance(host.agent, CommandAgentConfig):
+        words, advice = program_trouble(host.agent)
+        if words:
+            yield f"host.agent: {words}: {advice}"

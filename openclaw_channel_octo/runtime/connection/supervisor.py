@@ -55,6 +55,8 @@ class LinkState(StrEnum):
     PAUSED = "paused"
     REFUSED = "refused"
     STOPPED = "stopped"
+    ENDING = "ending"
+    """The configuration has it no more: its running turns may end, and nothing new is taken."""
     NO_TOKEN = "no-token"  # noqa: S105  # a state
     """Its token could not be read from where the configuration points: there is no connection."""
 

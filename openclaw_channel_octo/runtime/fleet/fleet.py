@@ -13,6 +13,8 @@ from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
 
+from msgspec.structs import replace
+
 from openclaw_channel_octo.config.model import BotConfig
 from openclaw_channel_octo.errors import OctoError
 from openclaw_channel_octo.observe.logs import BotLog
@@ -22,6 +24,7 @@ from openclaw_channel_octo.rest.client import BotApi
 from openclaw_channel_octo.runtime.background import uninterrupted
 from openclaw_channel_octo.runtime.bot import Bot
 from openclaw_channel_octo.runtime.connection.lease import Lease, bot_lease
+from openclaw_channel_octo.runtime.connection.supervisor import ConnectionStatus, LinkState
 from openclaw_channel_octo.runtime.connection.transport import Tap
 from openclaw_channel_octo.runtime.fleet.changes import Change, change_of
 from openclaw_channel_octo.runtime.metrics import BotMetrics
@@ -65,6 +68,17 @@ class Fleet:
         """Bots by account id, those that are about to end included."""
         self.wanted: Mapping[str, BotConfig] = MappingProxyType(self._wanted)
         """The settings that bots have or are about to get, by account id."""
+
+    @property
+    def connections(self) -> dict[str, ConnectionStatus]:
+        """How each bot is connected, by account id."""
+        why = "removed from the configuration, its running turns may end"
+        return {
+            name: bot.connection
+            if name in self._wanted
+            else replace(bot.connection, state=LinkState.ENDING, why=why)
+            for name, bot in self._bots.items()
+        }
 
     def start(self, account: BotConfig) -> None:
         """Start a bot; one that is started already is left as it is.

@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from openclaw_channel_octo.host.base import Turn
 from openclaw_channel_octo.message.reading import file_line, reading_text
-from openclaw_channel_octo.message.text import clip
+from openclaw_channel_octo.message.text import CUT_MARK, clip
 from openclaw_channel_octo.runtime.context import BotContext
 from openclaw_channel_octo.runtime.turn.answer import Answer
 from openclaw_channel_octo.runtime.turn.stream import RunEnd
@@ -16,7 +16,7 @@ from openclaw_channel_octo.store.records import InboundRow
 __all__ = ["KeptPrompts", "prompt_text"]
 
 PROMPT_BYTES = 64 * 1024
-"""Longest prompt that is kept, bytes of UTF-8."""
+"""Longest prompt that is kept, the mark of a cut included, bytes of UTF-8."""
 
 
 def prompt_text(turn: Turn) -> str:
@@ -50,5 +50,5 @@ class KeptPrompts(Struct, frozen=True, kw_only=True):
             await self._keep(row, turn)
 
     async def _keep(self, row: InboundRow, turn: Turn) -> None:
-        text = clip(self.hide(prompt_text(turn)), PROMPT_BYTES)
+        text = clip(self.hide(prompt_text(turn)), PROMPT_BYTES - len(CUT_MARK.encode()))
         await self.context.journal.prompts.keep(row.id, turn.run_id, text)
