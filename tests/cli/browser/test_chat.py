@@ -10,7 +10,7 @@ from openclaw_channel_octo.ids import ChannelRef
 from openclaw_channel_octo.testing.octo.double import OctoDouble
 from openclaw_channel_octo.testing.octo.view import PAGE
 from openclaw_channel_octo.testing.web.markdown import can_render
-from tests.cli.browser.writing import ROOM, field, write
+from tests.cli.browser.writing import ROOM, field, held, write
 
 PNG = (Path(__file__).parents[3] / "docs" / "playground.png").read_bytes()
 
@@ -66,6 +66,24 @@ async def test_enter_sends_and_shift_enter_begins_a_line_and_composing_sends_not
     await page.keyboard.press("Enter")
     await expect(page.locator("#chat li .text")).to_have_text(re.compile(r"one\s*two"))
     await expect(field(page)).to_have_value("")
+
+
+async def test_what_is_written_while_another_message_goes_out_follows_it(page: Page) -> None:
+    async with held(page, "**/do/say"):
+        await write(page, "one")
+        await expect(field(page)).to_have_value("")
+        await write(page, "two")
+    await expect(page.locator("#chat li .text")).to_have_text(["one", "two"])
+
+
+async def test_who_writes_before_the_page_knows_anything_is_heard(page: Page) -> None:
+    async with held(page, "**/_double/state*"):
+        await page.reload()
+        await expect(field(page)).to_be_focused()
+        await expect(page.get_by_role("button", name="Cut the connection")).to_be_disabled()
+        await page.keyboard.type("early")
+        await page.keyboard.press("Enter")
+    await expect(page.locator("#chat li.own .text")).to_have_text("early")
 
 
 async def test_a_picture_goes_with_the_words_to_the_bot_and_is_shown(page: Page) -> None:
@@ -142,6 +160,21 @@ async def test_who_reads_older_messages_stays_there_and_is_told_of_new_ones(
     await write(page, "and mine")
     await expect(chat.get_by_text("and mine")).to_be_in_viewport()
 
+    await chat.evaluate("chat => { chat.scrollTop = 0; document.querySelector('#below').click(); }")
+    await expect(chat.get_by_text("and mine")).to_be_in_viewport()
+    await expect(below).to_be_hidden()
+
+
+async def test_who_writes_many_lines_still_sees_what_others_say(page: Page, octo: OctoDouble) -> None:
+    chat = page.locator("#messages")
+    for number in range(20):
+        await octo.say("ben", ROOM, f"message {number}")
+    await expect(chat.get_by_text("message 19")).to_be_in_viewport()
+
+    await field(page).fill("line\n" * 7)
+    await octo.say("ben", ROOM, "a newer one")
+    await expect(chat.get_by_text("a newer one")).to_be_in_viewport()
+
 
 async def test_all_of_a_long_conversation_can_be_read_and_the_page_holds_a_piece_of_it(
     page: Page, octo: OctoDouble
@@ -154,13 +187,16 @@ async def test_all_of_a_long_conversation_can_be_read_and_the_page_holds_a_piece
 
     seen = set[str]()
     for _ in range(count):
-        seen |= {*await rows.locator(".text").all_inner_texts()}
-        assert await rows.count() <= PAGE
+        texts: list[str] = await rows.evaluate_all(
+            "rows => rows.map(row => row.querySelector('.text').innerText)"
+        )
+        seen |= {*texts}
+        assert len(texts) <= PAGE
         if "message 0." in seen:
             break
-        first = await rows.first.inner_text()
+        first = await rows.first.get_attribute("data-name") or ""
         await chat.evaluate("chat => { chat.scrollTop = 0; }")
-        await expect(rows.first).not_to_have_text(first)
+        await expect(rows.first).not_to_have_attribute("data-name", first)
     assert len(seen) == count
 
     await chat.evaluate("chat => { chat.scrollTop = 0; }")
@@ -177,6 +213,7 @@ async def test_the_reader_keeps_the_place_while_older_messages_come(page: Page, 
     await expect(chat.get_by_text(f"message {2 * PAGE - 1}.")).to_be_in_viewport()
     first = page.locator("#chat > li").first
     await expect(first).to_contain_text(f"message {PAGE}.")
+    await expect(page.locator("#chat .why:not(:empty)")).to_have_count(PAGE)
 
     before = await mark.evaluate(
         """async mark => {

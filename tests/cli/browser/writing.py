@@ -1,6 +1,10 @@
 """What people do on the page of the playground."""
 
-from playwright.async_api import Locator, Page
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from playwright.async_api import Locator, Page, Route
 
 from openclaw_channel_octo.ids import ChannelRef
 
@@ -16,3 +20,20 @@ async def write(page: Page, text: str) -> None:
     """Write a message and send it."""
     await field(page).fill(text)
     await page.keyboard.press("Enter")
+
+
+@asynccontextmanager
+async def held(page: Page, url: str) -> AsyncIterator[None]:
+    """Keep back what the page asks of ``url`` until the block ends."""
+    goes_on = asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        await goes_on.wait()
+        await route.continue_()
+
+    await page.route(url, hold)
+    try:
+        yield
+    finally:
+        goes_on.set()
+        await page.unroute_all(behavior="wait")

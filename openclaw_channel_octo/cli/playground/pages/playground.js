@@ -1,5 +1,5 @@
 // The playground: the double's chat, and beside it what the bot's host and the bot do with each message.
-import { act, ask, current, post, refresh, say, shownLines, start } from "/_double/pages/chat.js";
+import { act, ask, current, post, refresh, say, start } from "/_double/pages/chat.js";
 import { $, fill, make, renew } from "/_double/pages/dom.js";
 import { language, learn, offerLanguages, t } from "/_double/pages/words.js";
 import { chinese } from "./chinese.js";
@@ -30,6 +30,7 @@ function pressed(button, isPressed, text) {
 
 function switches() {
   for (const button of $("next").children) pressed(button, button.value === behind.next_turn, t(words[button.value], { seconds: behind.turn_s }));
+  $("cut").disabled = false;
   pressed($("guard"), behind.guard, t(behind.guard ? "Guard is on" : "Guard is off"));
   pressed($("slow"), behind.slow, behind.slow ? t("Sending is slow ({seconds} s a message)", { seconds: behind.slow_s }) : t("Sending is fast"));
 }
@@ -76,20 +77,18 @@ function reason(line) {
   return { text: t(UNANSWERED[fate.reason] ?? "Not answered: {why}", { bot: behind.bot_name, why: fate.reason }) };
 }
 
-async function draw() {  // returns whether the gate has said something new of the messages that are shown
-  const lines = shownLines().map(line => line.message_id);
+async function draw(world, shown) {
+  const lines = shown.map(line => line.message_id);
   const unknown = lines.filter(name => !fates.has(name) || !isFinal(fates.get(name)));
   const seen = await ask("/_playground/state?of=" + unknown.join()), here = current();  // another may be shown by now
-  if (!seen) return false;
+  if (!seen) return;
   behind = seen;
-  const before = JSON.stringify([...fates]);
   fates = new Map(lines.flatMap(name => { const fate = seen.fates[name] ?? fates.get(name); return fate ? [[name, fate]] : []; }));
   const own = here && behind.sessions.find(each => each.conversation === here.key);
   switches();
   session(own);
   const entries = behind.timeline.filter(each => !each.session_key || each.session_key === own?.session_key);
   fill($("timeline"), entries.toReversed(), each => `${each.number} ${each.at_ms}`, happened);
-  return before !== JSON.stringify([...fates]);
 }
 
 async function turn(settings) {

@@ -1,10 +1,10 @@
 // The chat of a double: conversations, who speaks, messages, typing. A page brings the section it fills.
 import { compose, examples, markup } from "./compose.js";
 import { $, cells, make, renew } from "./dom.js";
-import { draw as drawMessages, open, query, shownLines, toEnd, watch } from "./messages.js";
+import { draw as drawMessages, open, query, toEnd, watch } from "./messages.js";
 import { t, translate } from "./words.js";
 
-let world = null, shown = null, trouble = "", alsoDraw = () => false, why = null;
+let world = null, shown = null, trouble = "", alsoDraw = () => {}, why = null;
 let running = null, again = false, send = null;
 
 export async function ask(path, settings) {  // the answer's JSON; null where nobody answers
@@ -26,10 +26,9 @@ export const post = (path, body = {}) => told(path, JSON.stringify(body), "appli
 export const act = (name, body) => post("/_double/do/" + name, body);
 const upload = file => told(`/_double/upload?name=${encodeURIComponent(file.name)}`, file, "application/octet-stream");
 
-export const bots = () => world.accounts.filter(account => account.bot);
+export const bots = () => (world?.accounts ?? []).filter(account => account.bot);
 export const current = () => world?.conversations.find(each => each.key === shown);
 export const botsHere = () => bots().filter(each => current()?.members.includes(each.uid));
-export { shownLines };
 
 export function say(words, bad = true) {
   $("said").textContent = words;
@@ -116,11 +115,11 @@ async function once() {
   const here = current();
   if (!here) return;
   open(here.key);
-  const piece = await ask(query());
-  if (!piece?.lines || here.key !== shown) return;
-  const look = () => ({ bots: new Set(bots().map(each => each.uid)), self: $("who").value, why: why ?? (() => null) });
-  drawMessages(piece, here.newest, look());
-  if (await alsoDraw(world)) drawMessages(piece, here.newest, look());
+  const asked = query(), piece = await ask(asked);
+  if (!piece?.lines) return;
+  await alsoDraw(world, piece.lines);
+  if (here.key !== shown || asked !== query()) return;  // the reader is elsewhere by now, and that is asked for next
+  drawMessages(piece, here.newest, { bots: new Set(bots().map(each => each.uid)), self: $("who").value, why: why ?? (() => null) });
 }
 
 export function refresh() {  // what is there now, drawn; one after another, so that nothing older is drawn over it
@@ -135,8 +134,8 @@ export function refresh() {  // what is there now, drawn; one after another, so 
   return running;
 }
 
-// Fills the page and keeps it up to date. draws: draws what else the page has, and returns whether the reasons below messages are
-// others now; reason: returns what stands below a message, {text, bad} or null, where the page knows the bot.
+// Fills the page and keeps it up to date. draws: draws what else the page has, before the lines it is given are drawn;
+// reason: returns what stands below a message, {text, bad} or null, where the page knows the bot.
 export async function start(draws, reason = null) {
   [alsoDraw, why] = [draws, reason];
   $("talking").innerHTML = `
@@ -150,14 +149,15 @@ export async function start(draws, reason = null) {
     </div>`;
   translate();
   const called = (there, text) => botsHere().filter(each => text.includes("@" + each.name)).map(each => each.uid);
-  send = compose({ here: current, called, act, upload, say, done: () => { toEnd(); return refresh(); } });
+  const here = async () => current() ?? (await refresh(), current());  // also for who writes before the first answer is there
+  send = compose({ here, called, act, upload, say, done: () => { toEnd(); return refresh(); } });
   watch(refresh);
   $("who").onchange = refresh;
+  $("text").focus();
   await refresh();
   const stream = new EventSource("/_double/changes");
   stream.onmessage = refresh;
   stream.onerror = gone;
   stream.onopen = back;
   setInterval(refresh, 2000);
-  $("text").focus();
 }

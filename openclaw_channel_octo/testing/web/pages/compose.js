@@ -3,7 +3,7 @@ import { $, make } from "./dom.js";
 import { t } from "./words.js";
 
 const MOST_MB = 20;  // what the double takes
-let file = null, sending = false;
+let file = null, sent = Promise.resolve();  // sent: when all that was sent is out
 
 export const markup = `
   <form class="say" id="say">
@@ -40,32 +40,38 @@ function withText(uploaded, text, uids) {  // one message of a file and words, a
   return { type: 14, content, plain: `${text}[图片]`, ...mention };
 }
 
-// here: the conversation that is shown; called: bots a text mentions; post, upload: the double; done: after a message is out
+// here: brings the conversation that is shown; called: bots a text mentions; post, upload: the double; done: after a message is out
 export function compose({ here, called, act, upload, say, done }) {
-  async function deliver(text) {
-    const there = here(), uids = there.type === 1 ? [] : called(there, text), to = { from: $("who").value, channel: there.id, type: there.type };
+  async function deliver(text, from, file, shown) {
+    const there = await shown;
+    if (!there) return false;
+    const uids = there.type === 1 ? [] : called(there, text), to = { from: from || $("who").value, channel: there.id, type: there.type };
     if (!file) return act("say", { ...to, text, mention: uids });
     const uploaded = await upload(file);
     return uploaded && act("say", { ...to, payload: withText(uploaded, text, uids) });
   }
 
-  async function send(text) {
-    if (sending || !here() || (!text.trim() && !file)) return false;
-    sending = true;
-    try {
-      if (!await deliver(text)) return false;
-      if (file) attach(null, say);
+  async function send(text) {  // after what was sent before; to where it was written
+    if (!text.trim() && !file) return true;
+    const chosen = file, from = $("who").value, shown = here(), out = () => deliver(text, from, chosen, shown);
+    if (chosen) attach(null, say);
+    sent = sent.then(out, out);
+    if (await sent) {
       done();
       return true;
-    } finally {
-      sending = false;
     }
+    if (chosen && !file) attach(chosen, say);
+    return false;
   }
 
   $("say").onsubmit = async event => {
     event.preventDefault();
     const text = $("text").value;
-    if (await send(text) && $("text").value === text) { $("text").value = ""; fit(); }
+    $("text").value = "";
+    fit();
+    if (await send(text)) return;
+    $("text").value = [text, $("text").value].filter(Boolean).join("\n");  // nothing that was written is lost
+    fit();
   };
   $("text").oninput = fit;
   $("text").onkeydown = event => {

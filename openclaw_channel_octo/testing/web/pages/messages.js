@@ -7,25 +7,28 @@ const STEP = 60;  // messages by which the window moves
 const HEARD = 5;  // messages a screen reader is told of that stay in the page
 
 let key = null, last = null, seen = 0, heard = null, moving = false;  // last: the window's last message_seq, null for the newest
-let piece = { lines: [], older: false, newer: false };
+let placed = null;  // scrollTop of a reader who was put at the end
+let piece = { lines: [], older: false, newer: false }, scrolled = () => {};
 
 const box = () => $("messages");
 const atEnd = () => !piece.newer && box().scrollHeight - box().scrollTop - box().clientHeight < NEAR;
+const atPlace = () => atEnd() || box().scrollTop === placed;  // what is around may have grown since
 const numberAt = at => piece.lines.at(at).message_seq;
 
 export const query = () => `/_double/lines?of=${encodeURIComponent(key)}` + (last === null ? "" : `&until=${last}`);
-export const shownLines = () => piece.lines;
 
 export function open(conversation) {  // shows the newest messages of another conversation
   if (conversation === key) return;
   key = conversation;
   last = heard = null;
   seen = 0;
+  moving = true;  // until it is drawn, the reader scrolls in the other one
 }
 
 export function toEnd() {
   last = null;
   seen = Infinity;  // the reader follows what comes
+  moving = true;  // the event of an earlier scroll, which may come later, does not hold the reader back
 }
 
 function size(bytes) {
@@ -100,32 +103,38 @@ function below(newest) {
 }
 
 export function draw(told, newest, look) {
-  const changed = $("chat").dataset.key !== key, follows = last === null && (changed || seen === Infinity || atEnd());
+  const changed = $("chat").dataset.key !== key, follows = last === null && (changed || seen === Infinity || atPlace());
   const anchor = [...$("chat").children].find(each => each.offsetTop + each.offsetHeight > box().scrollTop);
   const offset = anchor ? anchor.offsetTop - box().scrollTop : 0;
   $("chat").dataset.key = key;
   piece = told;
+  newest = Math.max(newest, piece.lines.at(-1)?.message_seq ?? 0);  // the piece was told after it
   fill($("chat"), piece.lines, line => `${key} ${line.message_id}`, (element, line) => row(element, line, look));
   $("hint").hidden = piece.older;
-  if (follows) box().scrollTop = box().scrollHeight;
-  else if (anchor?.isConnected) box().scrollTop = anchor.offsetTop - offset;
+  if (follows) {
+    box().scrollTop = box().scrollHeight;
+    placed = box().scrollTop;
+  } else if (anchor?.isConnected) box().scrollTop = anchor.offsetTop - offset;
   if (atEnd() || changed) seen = newest;
   if (seen === Infinity) seen = newest;
   tell(look.self);
   below(newest);
   moving = false;
+  scrolled();  // also what was scrolled meanwhile
 }
 
 export function watch(refresh) {  // the window moves with the reader
   const move = to => { last = to; moving = true; refresh(); };
-  box().onscroll = () => {
+  scrolled = () => {
     if (moving || !piece.lines.length) return;
     const { scrollTop, scrollHeight, clientHeight } = box();
     if (atEnd()) { if (last !== null) move(null); }
+    else if (last === null && scrollTop === placed) return;
     else if (scrollTop < clientHeight && piece.older) move(numberAt(-1 - Math.min(STEP, piece.lines.length - 1)));
     else if (piece.newer && scrollHeight - scrollTop - clientHeight < clientHeight) move(numberAt(-1) + STEP);
     else if (last === null) move(numberAt(-1));
     $("below").hidden = atEnd();
   };
+  box().onscroll = scrolled;
   $("below").onclick = () => { toEnd(); refresh(); $("text").focus(); };
 }
