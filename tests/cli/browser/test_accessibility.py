@@ -7,7 +7,7 @@ import pytest
 from playwright.async_api import FilePayload, Page, expect
 
 from openclaw_channel_octo.testing.octo.double import OctoDouble
-from tests.cli.browser.writing import ROOM, write
+from tests.cli.browser.writing import ROOM, next_turn, write
 from tests.npm import CannotInstall, package
 
 AXE = "axe-core@4.11"
@@ -58,7 +58,7 @@ async def test_axe_finds_nothing_on_the_playground(page: Page, octo: OctoDouble,
     )
     await octo.say("ben", ROOM, {"type": 8, "url": octo.put_file("a.txt", b"x"), "name": "a.txt"})
     await octo.say("ben", ROOM, {"type": 2, "url": octo.put_file("a.png", png), "name": "a.png"})
-    await page.locator('#next [value="fail"]').click()
+    await next_turn(page, "fail")
     await write(page, "@Helper one")
     await expect(page.locator("#status.bad")).to_be_visible()
     await write(page, "@Helper two")

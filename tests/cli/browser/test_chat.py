@@ -10,7 +10,7 @@ from openclaw_channel_octo.ids import ChannelRef
 from openclaw_channel_octo.testing.octo.double import OctoDouble
 from openclaw_channel_octo.testing.octo.view import PAGE
 from openclaw_channel_octo.testing.web.markdown import can_render
-from tests.cli.browser.writing import ROOM, field, held, write
+from tests.cli.browser.writing import ROOM, field, held, next_turn, write
 
 PNG = (Path(__file__).parents[3] / "docs" / "playground.png").read_bytes()
 
@@ -93,7 +93,7 @@ async def test_a_picture_goes_with_the_words_to_the_bot_and_is_shown(page: Page)
 
     picture = page.locator("#chat li.own").get_by_role("img", name="a.png")
     await expect(picture).to_be_visible()
-    assert await picture.evaluate("picture => picture.complete && picture.naturalWidth") == 1280
+    await expect(picture).to_have_js_property("naturalWidth", 1280)
     await expect(page.locator("#chat li.bot", has_text="what is this?")).to_be_visible()
     await page.get_by_role("button", name="prompt").click()
     await expect(page.get_by_role("dialog")).to_contain_text("image a.png: ")
@@ -245,7 +245,7 @@ async def test_a_screen_reader_hears_what_others_say_once(page: Page, octo: Octo
 async def test_the_page_speaks_the_browsers_language_or_the_chosen_one(page: Page) -> None:
     await expect(page.get_by_role("button", name="发送", exact=True)).to_be_visible()
     assert await page.evaluate("document.documentElement.lang") == "zh-Hans"
-    await page.get_by_role("button", name="失败").click()
+    await next_turn(page, "fail")
     await write(page, "@Helper one")
     await expect(page.get_by_label("会话状态", exact=True)).to_contain_text("收到下一条消息时")
     await write(page, "hello")

@@ -12,7 +12,7 @@ from playwright.async_api import Browser, Page, expect
 from openclaw_channel_octo.cli.playground.app import plain
 from openclaw_channel_octo.cli.playground.server import served
 from openclaw_channel_octo.testing.octo.double import OctoDouble
-from tests.cli.browser.writing import ROOM, field, write
+from tests.cli.browser.writing import ROOM, field, next_turn, write
 from tests.runtime.rig import FastClock
 
 DOCS = Path(__file__).parents[3] / "docs"
@@ -56,7 +56,7 @@ async def picture(page: Page, name: str) -> None:
 
 
 async def test_a_mention_is_read_typed_and_answered_and_its_session_is_shown(page: Page) -> None:
-    await page.get_by_role("button", name="hang").click()
+    await next_turn(page, "hang")
     await write(page, "@Helper hello")
 
     asked = page.locator("#chat li", has_text="@Helper hello")
@@ -74,8 +74,7 @@ async def test_a_mention_is_read_typed_and_answered_and_its_session_is_shown(pag
 
 
 async def test_a_failed_turn_and_its_recovery_are_seen_in_the_chat_and_beside_it(page: Page) -> None:
-    await page.get_by_role("button", name="fail").click()
-    await expect(page.get_by_role("button", name="fail")).to_have_attribute("aria-pressed", "true")
+    await next_turn(page, "fail")
     await write(page, "@Helper read the build log, what broke?")
     await expect(page.locator("#chat li.bot", has_text=FAILED)).to_be_visible()
     session = page.get_by_label("Session", exact=True)
@@ -100,7 +99,7 @@ async def test_a_failed_turn_and_its_recovery_are_seen_in_the_chat_and_beside_it
 async def test_with_the_guard_off_the_page_says_that_silence_follows(page: Page) -> None:
     await page.get_by_role("button", name="Guard is on").click()
     await expect(page.get_by_role("button", name="Guard is off")).to_be_visible()
-    await page.get_by_role("button", name="fail").click()
+    await next_turn(page, "fail")
     await write(page, "@Helper one")
     await expect(page.get_by_label("Session", exact=True)).to_contain_text("then silence")
 
@@ -116,14 +115,14 @@ async def test_answers_that_are_too_long_or_cut_by_their_model_are_shown_also_wh
 ) -> None:
     await page.get_by_role("button", name="Sending is fast").click()
     await expect(page.get_by_role("button", name="Sending is slow (3 s a message)")).to_be_visible()
-    await page.get_by_role("button", name="say too much").click()
+    await next_turn(page, "long")
     await write(page, "@Helper one")
     await expect(page.locator("#chat li.bot a", has_text="full-text.txt")).to_be_visible()
     await expect(page.locator("#chat li.bot")).to_have_count(10)
     await page.get_by_role("button", name="Sending is slow").click()
     await expect(page.get_by_role("button", name="Sending is fast")).to_be_visible()
 
-    await page.get_by_role("button", name="hit its length limit").click()
+    await next_turn(page, "cut")
     await write(page, "@Helper two")
     await expect(page.locator("#chat li.bot").last).to_contain_text(CUT)
 
@@ -217,7 +216,7 @@ async def test_a_page_whose_server_is_away_says_so_and_goes_on_when_it_is_back(
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 async def test_every_word_can_be_read_in_light_and_dark(page: Page, scheme: str) -> None:
-    await page.get_by_role("button", name="fail").click()
+    await next_turn(page, "fail")
     await write(page, "@Helper one")
     await expect(page.locator("#chat li.bot", has_text=FAILED)).to_be_visible()
     await write(page, "@Helper two")

@@ -12,7 +12,7 @@ import pytest
 from playwright.async_api import Browser, Page, expect
 
 from openclaw_channel_octo.message.terminal import screen_text
-from tests.cli.browser.writing import write
+from tests.cli.browser.writing import next_turn, write
 from tests.programs import PROGRAM
 from tests.runtime.rig import TOKEN
 from tests.until import PATIENCE_S
@@ -51,10 +51,10 @@ async def watched(store: Path, awaited: bytes) -> str:
 async def test_the_watch_of_a_playground_shows_the_failure_and_the_turn_under_way(
     page: Page, browser: Browser, tmp_path: Path
 ) -> None:
-    await page.locator('#next [value="fail"]').click()
+    await next_turn(page, "fail")
     await write(page, "@Helper read the build log")
     await expect(page.locator("#status.bad")).to_be_visible()
-    await page.locator('#next [value="hang"]').click()
+    await next_turn(page, "hang")
     await write(page, "@Helper try again")
     await expect(page.locator("#status.running")).to_be_visible()
     await write(page, "good morning")

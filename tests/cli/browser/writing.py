@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from playwright.async_api import Locator, Page, Route
+from playwright.async_api import Locator, Page, Route, expect
 
 from openclaw_channel_octo.ids import ChannelRef
 
@@ -20,6 +20,13 @@ async def write(page: Page, text: str) -> None:
     """Write a message and send it."""
     await field(page).fill(text)
     await page.keyboard.press("Enter")
+
+
+async def next_turn(page: Page, value: str) -> None:
+    """Choose what the bot's next turn does; it counts from here on."""
+    button = page.locator(f'#next [value="{value}"]')
+    await button.click()
+    await expect(button).to_have_attribute("aria-pressed", "true")
 
 
 @asynccontextmanager
