@@ -227,7 +227,7 @@ async def test_messages_nobody_answered_are_counted(rig: Rig) -> None:
     assert first.startswith("✗ helper: turns: the last turn gave no answer, the latest ")
     assert "the bot may not do this here" in first
     assert f"journal show {dead} --store {rig.state_dir}" in advice
-    assert "! journal: 1 messages got no answer and no notice" in result.stdout
+    assert "! journal: messages without an answer or a notice: 1" in result.stdout
 
 
 async def test_a_socket_that_says_nothing_is_named(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -308,6 +308,22 @@ async def test_a_folder_another_process_holds_is_named_with_that_process(rig: Ri
         f"! state folder: process {process.pid} works with {rig.state_dir}, but: nothing answers"
     )
     assert f"stop process {process.pid}" in advice
+
+
+async def test_an_answer_that_cannot_be_sent_is_told_with_the_time_the_api_fails_since(rig: Rig) -> None:
+    config = rig.config(agent=AGENT)
+    await rig.start(config)
+    rig.octo.fail_next("sendMessage", ErrorAnswer(status=500), times=None)
+    message_id = await rig.mention("go")
+    await until(lambda: bool(rig.channel.status().unsent), "an answer that waits")
+    async with controlled(rig):
+        result = await examined(rig, config, code=1)
+
+    assert re.match(
+        r"! answers: an answer to \S+:group:g1 cannot be sent, API fails for \d+ s, since 20", result.stdout
+    )
+    assert f"✓ journal: oldest without an end: message {message_id}, " in result.stdout
+    assert "no message went" not in result.stdout
 
 
 async def test_a_process_that_runs_the_bots_is_no_trouble(rig: Rig) -> None:

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from openclaw_channel_octo.cli.doctor.findings import Finding, error, fine, warning
 from openclaw_channel_octo.cli.options import with_store
-from openclaw_channel_octo.cli.output import age
+from openclaw_channel_octo.cli.output import age, local_time
 from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.config.model import BotConfig
 from openclaw_channel_octo.control.client import ask
@@ -93,6 +93,14 @@ def check_running(running: Running, folder: Path, bots: Sequence[BotConfig] | No
     yield fine("state folder", f"process {holder} runs bots with {folder}")
     if trouble := running.told.get("trouble"):
         yield error("journal", str(trouble), "no message is taken until it can be written again")
+    now_ms = SystemClock().wall_ms()
+    for key, since_ms in running.told.get("unsent", {}).items():
+        how_long = f"for {age(since_ms, now_ms)}, since {local_time(since_ms)}"
+        words = f"an answer to {key} cannot be sent, API fails {how_long}"
+        advice = (
+            "it is tried again until the server takes it; the server's log, and that of the bots, say why not"
+        )
+        yield warning("answers", words, advice)
     named = list(running.connections)
     if bots is not None:  # a token that is missing here and there is told of where tokens are looked at
         named = [each.account_id for each in bots if not each.token_problem or running.runs(each.account_id)]
