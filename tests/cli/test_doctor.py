@@ -345,6 +345,33 @@ async def until_told(rig: Rig, state: str, why: str = "") -> None:
     await until(told, lambda: f"{state} as the bot's state: {channel.status()}")
 
 
+@pytest.mark.parametrize("place", ["botToken", "file", "env"])
+async def test_a_revoked_token_is_named_before_the_kick_with_the_place_it_is_read_from(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    (rig.state_dir.parent / "token").write_text(TOKEN)
+    (rig.state_dir.parent / "token").chmod(0o600)
+    monkeypatch.setenv("HELPER_OCTO_TOKEN", TOKEN)
+    config = rig.config(agent=AGENT)
+    await rig.start(config)
+    rig.octo.change_token(HELPER, "bf_new0123456789ab")
+    rig.octo.kick(HELPER)
+    await until_told(rig, "kicked")
+    source = {"file": {"source": "file", "id": "token"}, "env": "${HELPER_OCTO_TOKEN}"}.get(place, TOKEN)
+    config["channels"]["octo"]["accounts"]["helper"]["botToken"] = source
+    async with controlled(rig):
+        result = await examined(rig, config, code=2)
+
+    line, advice = result.stdout.splitlines()[:2]
+    assert line == f"✗ helper: token: {rig.octo.api_url} is an Octo server and refuses it (HTTP 401)"
+    where = {
+        "botToken": "put it into botToken, and reload",
+        "file": f"put it to where it is read, the file {rig.state_dir.parent / 'token'}, and reload",
+        "env": "put it to where it is read, the environment variable HELPER_OCTO_TOKEN, and reload",
+    }
+    assert where[place] in advice
+
+
 async def test_running_bots_are_asked_how_their_connections_are(rig: Rig) -> None:
     config = rig.config(agent=AGENT)
     await rig.start(config)
