@@ -247,6 +247,22 @@ async def test_a_socket_that_says_nothing_is_named(rig: Rig, monkeypatch: pytest
     assert "✗ helper: login: no answer within" in result.stdout.splitlines()[0]
 
 
+async def test_an_endpoint_that_says_nothing_gets_no_programs_advice(rig: Rig) -> None:
+    async def answer(_: web.Request) -> web.Response:
+        message = {"role": "assistant", "content": ""}
+        choices = [{"index": 0, "message": message, "finish_reason": "stop"}]
+        return web.json_response({"data": [{"id": "mine"}], "choices": choices})
+
+    async with serving("/{path:.*}", answer) as url:
+        agent = {"kind": "openai", "baseUrl": f"{url}/v1", "model": "mine"}
+        result = await examined(rig, rig.config(agent=agent), "--ask-agent", code=2)
+
+    line, advice = result.stdout.splitlines()[:2]
+    assert line.startswith("✗ agent's answer: ")
+    assert "standard output" not in advice
+    assert advice.startswith("    → ask the endpoint by hand")
+
+
 MINE = "answers and has the model mine"
 
 

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from openclaw_channel_octo.control.client import ask
+from openclaw_channel_octo.host.locks import OwnerLock
 from openclaw_channel_octo.testing import FakeGateway
-from tests.cli.asking import command
+from tests.cli.asking import call, command
 from tests.cli.test_run import content, waiting_agent
 from tests.programs import Start, ended, stopped, write
 from tests.runtime.rig import ANN, HELPER, OTHER, OTHER_TOKEN, TOKEN, Rig, python_agent
@@ -97,6 +98,14 @@ async def test_a_faulty_file_changes_nothing_and_every_mistake_is_told(
 async def test_a_reload_where_nobody_runs_says_so(tmp_path: Path) -> None:
     told = await command("reload", "--store", tmp_path, code=2)
     assert "a start reads the configuration anyway" in told.stderr
+
+
+def test_a_process_that_has_the_folder_and_cannot_be_asked_is_named(tmp_path: Path) -> None:
+    with OwnerLock(tmp_path / "host.lock"):
+        told = call("reload", "--store", tmp_path, code=2)
+    assert told.stderr.startswith(
+        f"process {os.getpid()} has this folder and cannot be asked: nothing answers"
+    )
 
 
 async def test_another_agent_answers_the_next_message_and_the_running_turn_ends_with_the_one_before(

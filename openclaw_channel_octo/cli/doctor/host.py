@@ -1,7 +1,5 @@
 """Who runs the turns: the program, the endpoint or the gateway."""
 
-import os
-import shutil
 from collections.abc import Iterable
 from http import HTTPStatus
 
@@ -9,6 +7,7 @@ from pydantic import SecretStr
 
 from openclaw_channel_octo.cli.doctor.findings import Finding, Level, error, fine, skipped, warning
 from openclaw_channel_octo.cli.gateway import look
+from openclaw_channel_octo.cli.run.start import program_trouble
 from openclaw_channel_octo.clock import SystemClock, within
 from openclaw_channel_octo.config.model import (
     CommandAgentConfig,
@@ -87,21 +86,8 @@ async def _whole(agent: Agent, prompt: Prompt) -> str:
 
 
 def _command(agent: CommandAgentConfig) -> Finding:
-    program = agent.command[0]
-    path = {**os.environ, **agent.env}.get("PATH")
-    if agent.cwd is not None and not os.access(f"{agent.cwd}/", os.X_OK):  # the slash: no file
-        words = f"its folder {agent.cwd} is not there, or not for this user"
-        return error(SUBJECT, words, "make it, or change host.agent.cwd")
-    found = program
-    if agent.cwd is not None and "/" in program:  # it is looked for from its own folder
-        found = str(agent.cwd / program)
-    if shutil.which(found, path=path):
-        return fine(SUBJECT, f"{program} is there")
-    if shutil.which(found, mode=os.F_OK, path=path):
-        return error(SUBJECT, f"{program} must not be run by this user", "make it executable: chmod +x")
-    return error(
-        SUBJECT, f"{program} is not there", "install it, or give its whole path in host.agent.command"
-    )
+    words, advice = program_trouble(agent)
+    return error(SUBJECT, words, advice) if words else fine(SUBJECT, f"{agent.command[0]} is there")
 
 
 async def _endpoint(agent: OpenAIAgentConfig) -> Finding:

@@ -18,6 +18,7 @@ from openclaw_channel_octo.cli.output import NOT_FINE, NOT_TRIED, TRY_LATER
 from openclaw_channel_octo.cli.run.hosts import Hosts
 from openclaw_channel_octo.cli.run.reload import Hidden, Reloader, has_terminal
 from openclaw_channel_octo.cli.run.start import (
+    agent_warnings,
     claim_descriptors,
     meter_for,
     metrics_served,
@@ -122,7 +123,7 @@ def run(  # noqa: PLR0913  # its options
         sys.exit(TRY_LATER if error.retryable else NOT_TRIED)
     set_up = partial(setup_logging, log_level.upper(), as_json=as_json)
     hidden = Hidden(loaded.config.secrets(), set_up)
-    for warning in loaded.warnings:
+    for warning in (*loaded.warnings, *agent_warnings(loaded.config)):
         _say(logging.WARNING, f"{named}: warning: {warning}", as_json=as_json)
     for problem in loaded.unreadable:
         _log.error("this bot does not run, the others do: %s; a reload or a restart reads it again", problem)

@@ -2,7 +2,9 @@
 
 import errno
 import logging
+import os
 import resource
+import shutil
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -12,7 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
 from openclaw_channel_octo.clock import Clock
-from openclaw_channel_octo.config.agents import OpenAIAgentConfig
+from openclaw_channel_octo.config.agents import CommandAgentConfig, OpenAIAgentConfig
 from openclaw_channel_octo.config.model import (
     BotConfig,
     EmbeddedHostConfig,
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from openclaw_channel_octo.control.prometheus import PrometheusMeter
 
 __all__ = [
+    "agent_warnings",
     "claim_descriptors",
     "descriptors_needed",
     "meter_for",
@@ -39,6 +42,7 @@ __all__ = [
     "not_installed",
     "once_there_is_room",
     "probes_served",
+    "program_trouble",
     "what_is_left",
     "what_runs",
 ]
@@ -172,6 +176,30 @@ def not_installed(config: OctoConfig) -> tuple[str, ...]:
         except ConfigError as error:
             problems += error.problems
     return problems
+
+
+def program_trouble(agent: CommandAgentConfig) -> tuple[str, str]:
+    """Return why an agent's program cannot be run here and what to do, both empty where it can."""
+    program = agent.command[0]
+    path = {**os.environ, **agent.env}.get("PATH")
+    if agent.cwd is not None and not os.access(f"{agent.cwd}/", os.X_OK):  # the slash: no file
+        words = f"its folder {agent.cwd} is not there, or not for this user"
+        return words, "make it, or change host.agent.cwd"
+    found = program
+    if agent.cwd is not None and "/" in program:  # it is looked for from its own folder
+        found = str(agent.cwd / program)
+    if shutil.which(found, path=path):
+        return "", ""
+    if shutil.which(found, mode=os.F_OK, path=path):
+        return f"{program} must not be run by this user", "make it executable: chmod +x"
+    return f"{program} is not there", "install it, or give its whole path in host.agent.command"
+
+
+def agent_warnings(config: OctoConfig) -> tuple[str, ...]:
+    """Return why the agent's program cannot be run here, a sentence or none: each turn looks for it anew."""
+    agent = config.host.agent if isinstance(config.host, EmbeddedHostConfig) else None
+    words, advice = program_trouble(agent) if isinstance(agent, CommandAgentConfig) else ("", "")
+    return (f"host.agent: {words}: {advice}",) if words else ()
 
 
 @asynccontextmanager
