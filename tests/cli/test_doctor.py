@@ -4,6 +4,7 @@ Each way to break a bot is a row of test_broken_bots.py.
 """
 
 import asyncio
+import errno
 import json
 import os
 import re
@@ -89,6 +90,30 @@ async def test_programs_get_one_object_for_a_configuration_that_cannot_be_read_t
 
     told = json.loads(result.stdout)["findings"][0]
     assert told["words"] == "cannot be read: it is a folder, not a regular file"
+
+
+@pytest.mark.parametrize("number", [errno.ENOENT, errno.EACCES])
+async def test_a_file_that_is_not_there_or_not_for_this_user_comes_with_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("openclaw_channel_octo.config.files.read_regular", fail)
+    file = tmp_path / "octo.json"
+    line, advice = (await command("doctor", "--config", file, code=2)).stdout.splitlines()[:2]
+
+    assert line == f"✗ configuration: cannot be read: {os.strerror(number)}"
+    init = f"or make one: openclaw-octo init --config {file}"
+    assert {errno.ENOENT: init, errno.EACCES: "let this user read it"}[number] in advice
+
+
+async def test_an_account_nobody_has_comes_with_those_there_are(rig: Rig) -> None:
+    result = await examined(rig, rig.config(agent=AGENT), "--account", "hepler", code=2)
+
+    line, advice = result.stdout.splitlines()[:2]
+    assert line == "✗ configuration: there is no account 'hepler'; known: helper"
+    assert "name one of those" in advice
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give folders away")
