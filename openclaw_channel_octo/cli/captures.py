@@ -105,7 +105,7 @@ def _read(source: Path) -> Capture:
     try:
         return read_capture(source)
     except CaptureError as error:
-        fail(NOT_TRIED, f"{source}: {error}")
+        fail(NOT_TRIED, str(error).replace(source.name, str(source), 1))
 
 
 def _write(target: Path, make: Callable[[], Capture]) -> None:

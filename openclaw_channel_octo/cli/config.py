@@ -9,7 +9,7 @@ import click
 
 from openclaw_channel_octo.cli.options import JSON_OPTION
 from openclaw_channel_octo.cli.output import NOT_FINE, NOT_TRIED, json_text, refuse
-from openclaw_channel_octo.cli.run.start import not_installed
+from openclaw_channel_octo.cli.run.start import agent_warnings, not_installed
 from openclaw_channel_octo.config.environment import looks_secret
 from openclaw_channel_octo.config.files import UnreadableConfigError
 from openclaw_channel_octo.config.load import load_config
@@ -42,7 +42,7 @@ def check(file: Path, *, as_json: bool, resolve: bool) -> None:
         _refuse(file, error.problems, as_json=as_json)
     if loaded.unreadable:
         _refuse(file, (*loaded.causes, *loaded.unreadable), as_json=as_json)
-    warnings = [*loaded.warnings, *not_installed(loaded.config)]
+    warnings = [*loaded.warnings, *not_installed(loaded.config), *agent_warnings(loaded.config)]
     variables = _variables_of_agent(loaded.config)
     if as_json:
         told = {"ok": True, "warnings": warnings, **report(loaded.config), "agentVariables": variables}

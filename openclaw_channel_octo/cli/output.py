@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
@@ -22,6 +23,7 @@ __all__ = [
     "journal_in",
     "journal_of",
     "json_text",
+    "local_time",
     "plain",
     "refuse",
 ]
@@ -95,6 +97,11 @@ def age(then_ms: int, now_ms: int) -> str:
         if seconds >= size:
             return f"{seconds // size} {unit}"
     return f"{seconds} s"
+
+
+def local_time(then_ms: int) -> str:
+    """Return a time as this machine's clocks show it."""
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(then_ms / 1000))
 
 
 def json_text(value: Any, indent: int | None = None) -> str:

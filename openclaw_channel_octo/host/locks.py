@@ -97,8 +97,8 @@ class OwnerLock:
             owner = _written_owner(descriptor)
             os.close(descriptor)
             raise HostError(
-                f"{self.path.parent} is in use by process {owner}: stop that process, "
-                "or give this one a state folder of its own (host.stateDir)"
+                f"{self.path.parent} is in use by process {owner}: if that runs the same bots, this one is not needed; "
+                "to restart them, stop that process first; other bots need a folder of their own (host.stateDir)"
             ) from None
         except OSError as error:
             os.close(descriptor)

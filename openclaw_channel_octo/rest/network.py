@@ -1,6 +1,7 @@
 """Connections over HTTP. aiohttp comes with the first bot: importing it takes longer than all of this package."""
 
 import os
+import socket
 import ssl
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -87,6 +88,10 @@ def reason_of(error: BaseException) -> str:
             return _UNTRUSTED.format(cause.verify_message)
         case ssl.SSLError():
             return f"no TLS connection can be made ({(cause.reason or 'no reason given').replace('_', ' ').lower()})"
+        case socket.gaierror(errno=socket.EAI_AGAIN):
+            return "the name service does not answer"
+        case socket.gaierror():
+            return "the server's name is not known here"
         case OSError(errno=int(number)) if number > 0:
             return os.strerror(number)
         case TimeoutError():

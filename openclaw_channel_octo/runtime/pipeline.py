@@ -359,7 +359,7 @@ class Pipeline(Struct, eq=False, kw_only=True):
         self.media.drop(row.id)
         if row.id in self._shown:
             self._shown.discard(row.id)
-            self.presence.end(row.channel)
+            self.presence.end(row.channel, row.message_id)
 
     async def _end_late(self, row: InboundRow) -> None:
         if not await self.turns.found_in_chat(row):

@@ -489,6 +489,11 @@ SERVERS: list[tuple[str, Break, str]] = [
         channel(wsUrl=f"ws://127.0.0.1:{NOBODY}/?key={KEY}"),
         f"{SOCKET} cannot open a WebSocket",
     ),
+    (
+        "a socket's name nobody knows",
+        channel(wsUrl="ws://no-such-host.invalid"),
+        f"{SOCKET} cannot open a WebSocket … the server's name is not known here",
+    ),
     ("a page instead of a socket", page_for_a_socket, f"{SOCKET} cannot open a WebSocket"),
     ("a socket server that stands still", frozen, f"{SOCKET} no answer within"),
     ("a socket that says nothing", mute_socket, f"{LOGIN} no answer within"),
@@ -589,6 +594,11 @@ AGENTS: list[tuple[str, Break, str]] = [
     ("a program that hangs", after_a_turn("time.sleep(60)"), f"{TURN} longer than its budget of 1 s"),
     ("a program that says nothing", after_a_turn("pass"), f"{TURN}the answer was empty"),
     ("an endpoint that is away", model(f"{AT}/v1"), "✗ agent: … does not answer: Connection refused"),
+    (
+        "an endpoint nobody knows",
+        model("http://no-such-host.invalid/v1"),
+        "✗ agent: … does not answer: the server's name is not known here",
+    ),
     ("an endpoint that is slow", endpoint(), "✗ agent: … does not answer: no answer in time"),
     ("an endpoint that refuses the key", endpoint(models=(401, {})), "✗ agent: … refuses the key (HTTP 401)"),
     ("a model nobody has", endpoint(models=(200, {"data": []})), "✗ agent: … has no model mine"),

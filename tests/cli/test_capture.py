@@ -84,6 +84,7 @@ def test_a_broken_file_is_named_with_the_reason(tmp_path: Path, command: tuple[s
     result = run(name, broken, *(part.format(new=tmp_path / "new.wkcap") for part in rest), code=2)
 
     assert "is no capture" in result.stderr
+    assert result.stderr.count("broken.wkcap") == 1
 
 
 def test_a_torn_file_is_shown_as_far_as_it_goes(tmp_path: Path) -> None:

@@ -81,6 +81,12 @@ def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
     assert result.stderr == f"{tmp_path / 'none.json'}: cannot be read: No such file or directory\n"
 
 
+def test_a_program_that_is_not_there_is_a_warning(check: Check) -> None:
+    agent = {"kind": "command", "command": ["/no/agent"]}
+    result = check({**good(), "host": {"agent": agent}})
+    assert "  warning: host.agent: /no/agent is not there: install it" in result.stdout
+
+
 def test_json_carries_settings_and_warnings(check: Check) -> None:
     result = check(good(historyPromptTemplate="x"), "--json")
     content = json.loads(result.stdout)

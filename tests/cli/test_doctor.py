@@ -4,6 +4,7 @@ Each way to break a bot is a row of test_broken_bots.py.
 """
 
 import asyncio
+import errno
 import json
 import os
 import re
@@ -89,6 +90,30 @@ async def test_programs_get_one_object_for_a_configuration_that_cannot_be_read_t
 
     told = json.loads(result.stdout)["findings"][0]
     assert told["words"] == "cannot be read: it is a folder, not a regular file"
+
+
+@pytest.mark.parametrize("number", [errno.ENOENT, errno.EACCES])
+async def test_a_file_that_is_not_there_or_not_for_this_user_comes_with_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("openclaw_channel_octo.config.files.read_regular", fail)
+    file = tmp_path / "octo.json"
+    line, advice = (await command("doctor", "--config", file, code=2)).stdout.splitlines()[:2]
+
+    assert line == f"✗ configuration: cannot be read: {os.strerror(number)}"
+    init = f"or make one: openclaw-octo init --config {file}"
+    assert {errno.ENOENT: init, errno.EACCES: "let this user read it"}[number] in advice
+
+
+async def test_an_account_nobody_has_comes_with_those_there_are(rig: Rig) -> None:
+    result = await examined(rig, rig.config(agent=AGENT), "--account", "hepler", code=2)
+
+    line, advice = result.stdout.splitlines()[:2]
+    assert line == "✗ configuration: there is no account 'hepler'; known: helper"
+    assert "name one of those" in advice
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give folders away")
@@ -227,7 +252,7 @@ async def test_messages_nobody_answered_are_counted(rig: Rig) -> None:
     assert first.startswith("✗ helper: turns: the last turn gave no answer, the latest ")
     assert "the bot may not do this here" in first
     assert f"journal show {dead} --store {rig.state_dir}" in advice
-    assert "! journal: 1 messages got no answer and no notice" in result.stdout
+    assert "! journal: messages without an answer or a notice: 1" in result.stdout
 
 
 async def test_a_socket_that_says_nothing_is_named(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -245,6 +270,22 @@ async def test_a_socket_that_says_nothing_is_named(rig: Rig, monkeypatch: pytest
         result = await examined(rig, rig.config(agent=AGENT), code=2)
 
     assert "✗ helper: login: no answer within" in result.stdout.splitlines()[0]
+
+
+async def test_an_endpoint_that_says_nothing_gets_no_programs_advice(rig: Rig) -> None:
+    async def answer(_: web.Request) -> web.Response:
+        message = {"role": "assistant", "content": ""}
+        choices = [{"index": 0, "message": message, "finish_reason": "stop"}]
+        return web.json_response({"data": [{"id": "mine"}], "choices": choices})
+
+    async with serving("/{path:.*}", answer) as url:
+        agent = {"kind": "openai", "baseUrl": f"{url}/v1", "model": "mine"}
+        result = await examined(rig, rig.config(agent=agent), "--ask-agent", code=2)
+
+    line, advice = result.stdout.splitlines()[:2]
+    assert line.startswith("✗ agent's answer: ")
+    assert "standard output" not in advice
+    assert advice.startswith("    → ask the endpoint by hand")
 
 
 MINE = "answers and has the model mine"
@@ -310,6 +351,22 @@ async def test_a_folder_another_process_holds_is_named_with_that_process(rig: Ri
     assert f"stop process {process.pid}" in advice
 
 
+async def test_an_answer_that_cannot_be_sent_is_told_with_the_time_the_api_fails_since(rig: Rig) -> None:
+    config = rig.config(agent=AGENT)
+    await rig.start(config)
+    rig.octo.fail_next("sendMessage", ErrorAnswer(status=500), times=None)
+    message_id = await rig.mention("go")
+    await until(lambda: bool(rig.channel.status().unsent), "an answer that waits")
+    async with controlled(rig):
+        result = await examined(rig, config, code=1)
+
+    assert re.match(
+        r"! answers: an answer to \S+:group:g1 cannot be sent, API fails for \d+ s, since 20", result.stdout
+    )
+    assert f"✓ journal: oldest without an end: message {message_id}, " in result.stdout
+    assert "no message went" not in result.stdout
+
+
 async def test_a_process_that_runs_the_bots_is_no_trouble(rig: Rig) -> None:
     await rig.start(rig.config(agent=AGENT))
     async with controlled(rig):
@@ -327,6 +384,33 @@ async def until_told(rig: Rig, state: str, why: str = "") -> None:
         return status.state == state and why in status.why
 
     await until(told, lambda: f"{state} as the bot's state: {channel.status()}")
+
+
+@pytest.mark.parametrize("place", ["botToken", "file", "env"])
+async def test_a_revoked_token_is_named_before_the_kick_with_the_place_it_is_read_from(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    (rig.state_dir.parent / "token").write_text(TOKEN)
+    (rig.state_dir.parent / "token").chmod(0o600)
+    monkeypatch.setenv("HELPER_OCTO_TOKEN", TOKEN)
+    config = rig.config(agent=AGENT)
+    await rig.start(config)
+    rig.octo.change_token(HELPER, "bf_new0123456789ab")
+    rig.octo.kick(HELPER)
+    await until_told(rig, "kicked")
+    source = {"file": {"source": "file", "id": "token"}, "env": "${HELPER_OCTO_TOKEN}"}.get(place, TOKEN)
+    config["channels"]["octo"]["accounts"]["helper"]["botToken"] = source
+    async with controlled(rig):
+        result = await examined(rig, config, code=2)
+
+    line, advice = result.stdout.splitlines()[:2]
+    assert line == f"✗ helper: token: {rig.octo.api_url} is an Octo server and refuses it (HTTP 401)"
+    where = {
+        "botToken": "put it into botToken, and reload",
+        "file": f"put it to where it is read, the file {rig.state_dir.parent / 'token'}, and reload",
+        "env": "put it to where it is read, the environment variable HELPER_OCTO_TOKEN, and reload",
+    }
+    assert where[place] in advice
 
 
 async def test_running_bots_are_asked_how_their_connections_are(rig: Rig) -> None:

@@ -125,6 +125,14 @@ async def test_a_prefix_of_the_proxy_is_found_although_it_was_left_out(rig: Rig,
     ("options", "words"),
     [
         (("--server", "http://127.0.0.1:1"), "no answer: Connection refused at http://127.0.0.1:1"),
+        (
+            ("--server", "http://no-such-host.invalid"),
+            "the server's name is not known here at http://no-such-host.invalid; check --server and the network",
+        ),
+        (
+            ("--agent", "endpoint", "--base-url", "http://no-such-host.invalid/v1"),
+            "http://no-such-host.invalid/v1 does not answer: the server's name is not known here",
+        ),
         (("--server", "ftp://octo.example"), "an address is like https://octo.example.com/api"),
         (("--token-env", "WRONG"), "the bot token is refused"),
         (("--token-env", "USER_KEY"), "this is a user's API key (uk_…), which runs no bot"),
@@ -140,6 +148,7 @@ async def test_a_prefix_of_the_proxy_is_found_although_it_was_left_out(rig: Rig,
         (("--openclaw", "none.json"), "there is no file"),
     ],
 )
+@pytest.mark.usefixtures("unknown_names")
 async def test_what_does_not_work_is_named_and_nothing_is_written(
     rig: Rig, file: Path, options: tuple[str, ...], words: str
 ) -> None:

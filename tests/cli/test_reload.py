@@ -18,10 +18,11 @@ from openclaw_channel_octo.cli.run.reload import Hidden, Reloader
 from openclaw_channel_octo.config.load import Loaded, parse_config
 from openclaw_channel_octo.control.client import ask
 from openclaw_channel_octo.errors import ConfigError
+from openclaw_channel_octo.host.locks import OwnerLock
 from openclaw_channel_octo.observe.notify import ServiceManager
 from openclaw_channel_octo.runtime.channel import OctoChannel
 from openclaw_channel_octo.testing import FakeGateway, ScriptedHost
-from tests.cli.asking import command
+from tests.cli.asking import call, command
 from tests.cli.test_run import content, waiting_agent
 from tests.processes import gone
 from tests.programs import Start, ended, launched, stopped, up, write
@@ -122,6 +123,14 @@ async def test_an_agent_whose_program_is_not_there_is_taken_over_with_a_warning(
 async def test_a_reload_where_nobody_runs_says_so(tmp_path: Path) -> None:
     told = await command("reload", "--store", tmp_path, code=2)
     assert "a start reads the configuration anyway" in told.stderr
+
+
+def test_a_process_that_has_the_folder_and_cannot_be_asked_is_named(tmp_path: Path) -> None:
+    with OwnerLock(tmp_path / "host.lock"):
+        told = call("reload", "--store", tmp_path, code=2)
+    assert told.stderr.startswith(
+        f"process {os.getpid()} has this folder and cannot be asked: nothing answers"
+    )
 
 
 async def test_another_agent_answers_the_next_message_and_the_running_turn_ends_with_the_one_before(

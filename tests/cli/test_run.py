@@ -340,6 +340,7 @@ async def test_a_state_folder_in_use_is_refused_in_one_line_that_names_the_owner
         lock.release()
     (line,) = log.splitlines()
     assert line.startswith(f"cannot start: {rig.state_dir} is in use by process {os.getpid()}")
+    assert "to restart them, stop that process first" in line
     assert rig.octo.calls == []
 
 

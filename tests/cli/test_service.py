@@ -179,8 +179,12 @@ def test_what_a_service_could_not_run_is_not_installed(
 
 
 def test_a_mistake_in_the_configuration_is_told_without_a_word_on_variables(tmp_path: Path) -> None:
-    result = call("service", "install", "--user", "--config", config(tmp_path, drainSeconds=True), code=2)
-    assert result.stderr == "host.drainSeconds: must be a number\n"
+    file, nowhere = config(tmp_path, drainSeconds=True), tmp_path / "nope.json"
+    install = ("service", "install", "--user", "--config")
+    assert call(*install, file, code=2).stderr == f"{file}: host.drainSeconds: must be a number\n"
+    missing = call(*install, nowhere, code=2).stderr
+    assert str(nowhere) in missing
+    assert "No such file" in missing
 
 
 def test_a_credential_is_named_in_the_unit_and_found_by_the_configuration(tmp_path: Path) -> None:

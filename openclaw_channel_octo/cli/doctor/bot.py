@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from msgspec.structs import replace
 
 from openclaw_channel_octo.cli.doctor.findings import Finding, Level, error, fine, skipped, warning
-from openclaw_channel_octo.cli.doctor.running import Running
+from openclaw_channel_octo.cli.doctor.running import Running, new_token
 from openclaw_channel_octo.cli.doctor.server import check_server
 from openclaw_channel_octo.clock import SystemClock, within
 from openclaw_channel_octo.config.model import BotConfig
@@ -123,10 +123,8 @@ async def _api(bot: BotConfig, api: BotApi) -> list[Finding]:
 
 
 def _wrong_token(bot: BotConfig, refusal: AuthError) -> Finding:
-    advice = (
-        "ask the bot's owner for its token (BotFather: /token, on this very server) and put it into botToken"
-    )
-    return error("token", f"{bot.api_url} is an Octo server and refuses it (HTTP {refusal.status})", advice)
+    words = f"{bot.api_url} is an Octo server and refuses it (HTTP {refusal.status})"
+    return error("token", words, new_token(bot))
 
 
 async def _connection(

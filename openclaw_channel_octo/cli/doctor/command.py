@@ -1,6 +1,8 @@
 """The command: looks at everything at once, and tells the worst first."""
 
 import asyncio
+import errno
+import os
 import shlex
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -157,11 +159,24 @@ def _looked_beside(
         mending(folder, _open(config_file, None))
     check = f"openclaw-octo config check {shlex.quote(str(config_file))}"
     again = check if config_file else with_files("doctor", None, openclaw)
-    advice = f"correct it; {again} tells whether it is right"
-    found = [error("configuration", problem, advice) for problem in problems.problems]
+    otherwise = f"correct it; {again} tells whether it is right"
+    found = [
+        error("configuration", words, _advice(words, config_file, otherwise)) for words in problems.problems
+    ]
     for path in _open(config_file, None):
         found += check_file(path, None)
     return found + asyncio.run(look.without_configuration(folder))
+
+
+def _advice(problem: str, config_file: Path | None, otherwise: str) -> str:
+    """Return what to do about a problem with a configuration that is no mistake in it, else the other advice."""
+    if problem.startswith("there is no account "):  # of `select_accounts`, which names those there are
+        return "name one of those with --account, or leave --account out to look at all"
+    if problem == f"cannot be read: {os.strerror(errno.ENOENT)}" and config_file:
+        return f"name the file there is, or make one: {with_files('init', config_file, None)}"
+    if problem.endswith(f"cannot be read: {os.strerror(errno.EACCES)}"):
+        return "let this user read it, and into the folders above it: its owner or its mode (chmod, chown)"
+    return otherwise
 
 
 def _open(config_file: Path | None, bots: Sequence[BotConfig] | None) -> list[Path]:

@@ -26,6 +26,11 @@ __all__ = ["check_host"]
 ENDPOINT_WITHIN_S = 10.0
 ANSWER_WITHIN_S = 60.0
 SUBJECT, ANSWER = "agent", "agent's answer"
+_SILENT = {
+    "command": "it has to write its answer to standard output",
+    "openai": "ask the endpoint by hand: is the model one that chats, and may its answer be long enough?",
+    "echo": "set host.agent to a real one",
+}
 QUESTION = "This is a test of the connection. Please answer with one word."
 
 
@@ -72,7 +77,7 @@ async def _answer(host: EmbeddedHostConfig, hidden: Iterable[SecretStr]) -> Find
     except AgentError as problem:
         return error(ANSWER, without_secrets(str(problem), hidden), "try the agent by hand")
     if not said.strip():
-        return error(ANSWER, "the agent says nothing", "it has to write its answer to standard output")
+        return error(ANSWER, "the agent says nothing", _SILENT[host.agent.kind])
     return fine(ANSWER, f"{len(said)} characters after {SystemClock().now() - began:.1f} s")
 
 

@@ -108,8 +108,15 @@ def _unmeant(reader: JournalAdmin, names: Iterable[str]) -> Iterator[Finding]:
 def _dead(reader: JournalAdmin, folder: Path) -> Iterator[Finding]:
     if dead := reader.counts().get(RowState.DEAD, 0):
         advice = f"{with_store('journal dead', folder)} tells why, and how to have them answered after all"
-        yield warning(SUBJECT, f"{dead} messages got no answer and no notice", advice)
-    else:
+        yield warning(SUBJECT, f"messages without an answer or a notice: {dead}", advice)
+    opened = [row for bot in reader.overview().values() if (row := bot.oldest_open)]
+    if opened:
+        oldest = min(opened, key=lambda row: row.received_at)
+        since = age(oldest.received_at, SystemClock().wall_ms())
+        yield fine(
+            SUBJECT, f"oldest without an end: message {oldest.message_id}, {oldest.state}, came {since} ago"
+        )
+    elif not dead:
         yield fine(SUBJECT, "no message went without an end")
 
 

@@ -74,9 +74,9 @@ class Look(Struct):
             running = await self._running(folder)
             several = await asyncio.gather(
                 self._part("agent", self._host(loaded, running)),
+                *(in_turn(bot) for bot in bots),  # a refusal comes before what it does to a connection
                 self._part("state folder", _state(folder, bots, running, _silent_ms(config, bots))),
                 self._part("metrics", check_metrics(config.metrics, running)),
-                *(in_turn(bot) for bot in bots),
                 self._part(
                     "journal", _journal(folder, bots)
                 ),  # last: what is wrong now comes before what was

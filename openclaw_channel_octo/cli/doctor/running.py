@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from openclaw_channel_octo.cli.doctor.findings import Finding, error, fine, warning
 from openclaw_channel_octo.cli.options import with_store
-from openclaw_channel_octo.cli.output import age
+from openclaw_channel_octo.cli.output import age, local_time
 from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.config.model import BotConfig
 from openclaw_channel_octo.control.client import ask
@@ -17,9 +17,12 @@ from openclaw_channel_octo.errors import ControlError, HostError
 from openclaw_channel_octo.host.locks import owner_lock
 from openclaw_channel_octo.runtime.connection.supervisor import LinkState
 
-__all__ = ["Running", "check_running", "find_running"]
+__all__ = ["Running", "check_running", "find_running", "new_token"]
 
 ANSWER_WITHIN_S = 5.0
+IN_FILE = "configuration file"
+"""What a bot's ``token_source`` is where the token itself is written there."""
+
 SETTLED_MS = 60_000
 """A connection that is down for less may be on its way up again."""
 
@@ -28,7 +31,6 @@ _ADVICE: Mapping[str, str] = {
     LinkState.KICKED: "stop the other program that uses this bot, or give it a bot of its own",
     LinkState.SUSPECT: "the server forgets the login: stop other programs with this bot, look at the IM server's log",
     LinkState.PAUSED: "stop the other process, or make room where the journal lies",
-    LinkState.REFUSED: "ask the bot's owner for its token (BotFather: /token), put it into botToken, and reload",
     LinkState.ENDING: "have it read its configuration again: openclaw-octo reload",
 }
 
@@ -58,6 +60,20 @@ class Running(Struct, frozen=True):
         """Return whether it runs a bot, with a token it could read."""
         connection = self.connections.get(account_id)
         return connection is not None and connection["state"] != LinkState.NO_TOKEN
+
+
+def new_token(bot: BotConfig | None) -> str:
+    """Return what to do about a token the server refuses: where a new one comes from, and where it has to go.
+
+    Args:
+        bot: its settings; ``None`` where no configuration tells.
+    """
+    source = bot.token_source if bot else ""
+    place = f"to where it is read, the {source}" if source and source != IN_FILE else "into botToken"
+    again = "reload the bots"
+    if source.startswith("environment"):
+        again = "reload the bots, or restart them where the variable does not stand in .env"
+    return f"ask the bot's owner for its token (BotFather: /token, on this very server), put it {place}, and {again}"
 
 
 def find_running(folder: Path) -> Running:
@@ -94,9 +110,18 @@ def check_running(running: Running, folder: Path, bots: Sequence[BotConfig] | No
     yield fine("state folder", f"process {holder} runs bots with {folder}")
     if trouble := running.told.get("trouble"):
         yield error("journal", str(trouble), "no message is taken until it can be written again")
+    now_ms = SystemClock().wall_ms()
+    for key, since_ms in running.told.get("unsent", {}).items():
+        how_long = f"for {age(since_ms, now_ms)}, since {local_time(since_ms)}"
+        words = f"an answer to {key} cannot be sent, API fails {how_long}"
+        advice = (
+            "it is tried again until the server takes it; the server's log, and that of the bots, say why not"
+        )
+        yield warning("answers", words, advice)
     named = list(running.connections)
     if bots is not None:  # a token that is missing here and there is told of where tokens are looked at
         named = [each.account_id for each in bots if not each.token_problem or running.runs(each.account_id)]
+    settings = {each.account_id: each for each in bots or ()}
     for name in named:
         connection, subject = running.connections.get(name), f"{name}: connection"
         if connection is None:
@@ -105,16 +130,16 @@ def check_running(running: Running, folder: Path, bots: Sequence[BotConfig] | No
                 subject, words, f"have it read its configuration again: {with_store('reload', folder)}"
             )
         else:
-            yield _connection(subject, holder, connection)
+            yield _connection(subject, holder, connection, settings.get(name))
 
 
-def _connection(subject: str, holder: str, connection: Mapping[str, Any]) -> Finding:
+def _connection(subject: str, holder: str, connection: Mapping[str, Any], bot: BotConfig | None) -> Finding:
     state, now_ms = str(connection["state"]), SystemClock().wall_ms()
     words = f"process {holder} is {state} with it for {age(connection['since_ms'], now_ms)}"
     if state == LinkState.ONLINE:
         return fine(subject, words)
     words = f"{words}: {connection['why']}"
-    advice = _ADVICE.get(state, "start it anew")
+    advice = new_token(bot) if state == LinkState.REFUSED else _ADVICE.get(state, "start it anew")
     if state == LinkState.CONNECTING and now_ms - connection["since_ms"] < SETTLED_MS:
         return warning(subject, words, f"look again in a minute; if it stays so, {advice}")
     return error(subject, words, advice)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from openclaw_channel_octo.cli.doctor.findings import Finding, error, fine, warning
-from openclaw_channel_octo.cli.doctor.running import Running, check_running
+from openclaw_channel_octo.cli.doctor.running import IN_FILE, Running, check_running
 from openclaw_channel_octo.cli.options import with_store
 from openclaw_channel_octo.cli.output import plain
 from openclaw_channel_octo.cli.sessions.files import is_fine, read_sessions
@@ -23,9 +23,6 @@ LITTLE_BYTES = 500 * 1024 * 1024
 FULL_BYTES = 50 * 1024 * 1024
 OTHERS = 0o077
 OTHERS_READ = 0o044
-IN_FILE = "configuration file"
-"""What a bot's ``token_source`` is where the token itself is written there."""
-
 MOST_BYTES = 8 * 1024 * 1024
 """Largest faulty file that tokens are looked for in."""
 

@@ -1,5 +1,6 @@
 """`openclaw-octo reload`: running bots go by their configuration as it is now."""
 
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -7,7 +8,8 @@ import click
 from openclaw_channel_octo.cli.options import JSON_OPTION, STORE_OPTION
 from openclaw_channel_octo.cli.output import NOT_FINE, NOT_TRIED, fail, json_text, plain
 from openclaw_channel_octo.control.client import ask
-from openclaw_channel_octo.errors import ControlError, NotRunning
+from openclaw_channel_octo.errors import ControlError, HostError, NotRunning
+from openclaw_channel_octo.host.locks import owner_lock
 
 __all__ = ["reload"]
 
@@ -29,6 +31,9 @@ def reload(store: Path, as_json: bool) -> None:
     try:
         answer = ask(store, "reload", timeout_s=LONGEST_S)
     except NotRunning as error:
+        with suppress(HostError):
+            if holder := owner_lock(store).holder():
+                fail(NOT_TRIED, f"process {holder} has this folder and cannot be asked: {error}")
         fail(NOT_TRIED, f"{error}; a start reads the configuration anyway")
     except ControlError as error:
         known = error.code != "unknown-call"

@@ -13,7 +13,7 @@ import click
 from msgspec import to_builtins
 
 from openclaw_channel_octo.cli.options import JSON_LINES_OPTION, STORE_OPTION
-from openclaw_channel_octo.cli.output import NOT_FINE, NOT_TRIED, age, journal_in, plain
+from openclaw_channel_octo.cli.output import NOT_FINE, NOT_TRIED, age, journal_in, local_time, plain
 from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.control.client import ask
 from openclaw_channel_octo.errors import ControlError, HostError, StoreError
@@ -174,5 +174,4 @@ def _unsent(found: Report, key: str, before: str = "") -> str:
     since_ms = found["unsent"].get(key)
     if since_ms is None:
         return ""
-    since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(since_ms / 1000))
-    return f"{before}waiting to be sent, API fails since {since}"
+    return f"{before}waiting to be sent, API fails since {local_time(since_ms)}"

@@ -19,6 +19,7 @@ from openclaw_channel_octo.cli.run.hangup import has_terminal, note_hangups, was
 from openclaw_channel_octo.cli.run.hosts import Hosts
 from openclaw_channel_octo.cli.run.reload import Hidden, Reloader
 from openclaw_channel_octo.cli.run.start import (
+    agent_warnings,
     claim_descriptors,
     meter_for,
     metrics_served,
@@ -123,7 +124,7 @@ def run(  # noqa: PLR0913  # its options
             _say(logging.ERROR, f"{named}: {problem}", as_json=as_json)
         sys.exit(TRY_LATER if error.retryable else NOT_TRIED)
     hidden = Hidden(loaded.config.secrets(), partial(setup_logging, log_level.upper(), as_json=as_json))
-    for warning in loaded.warnings:
+    for warning in (*loaded.warnings, *agent_warnings(loaded.config)):
         _say(logging.WARNING, f"{named}: warning: {warning}", as_json=as_json)
     for problem in loaded.unreadable:
         _log.error("this bot does not run, the others do: %s; a reload or a restart reads it again", problem)

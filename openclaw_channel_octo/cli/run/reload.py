@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import signal
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -11,10 +11,9 @@ from msgspec import to_builtins
 from pydantic import SecretStr
 
 from openclaw_channel_octo.cli.run.hosts import Hosts
-from openclaw_channel_octo.cli.run.start import claim_descriptors, program_trouble
+from openclaw_channel_octo.cli.run.start import agent_warnings, claim_descriptors
 from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.config.load import Loaded, select_accounts
-from openclaw_channel_octo.config.model import CommandAgentConfig, EmbeddedHostConfig, GatewayHostConfig
 from openclaw_channel_octo.errors import ConfigError, HostError
 from openclaw_channel_octo.observe.logs import Secrets
 from openclaw_channel_octo.observe.notify import ServiceManager
@@ -138,7 +137,7 @@ class Reloader:
                     return self._refused(error.problems)
                 except HostError as error:
                     return self._refused([str(error)])
-        missing = await aside(lambda: list(_missing(loaded.config.host)))
+        missing = await aside(lambda: agent_warnings(loaded.config))
         warnings = [*loaded.warnings, *missing]
         for warning in warnings:
             _log.warning("configuration: %s", warning)
@@ -151,11 +150,3 @@ class Reloader:
         for problem in problems:
             _log.error("the configuration was not taken over, nothing was changed: %s", problem)
         return {"problems": list(problems)}
-
-
-def _missing(host: EmbeddedHostConfig | GatewayHostConfig) -> Iterator[str]:
-    """Yield why the agent's program cannot be run, which may be on its way here: each turn looks for it anew."""
-    if isinstance(host, EmbeddedHostConfig) and isinstance(host.agent, CommandAgentConfig):
-        words, advice = program_trouble(host.agent)
-        if words:
-            yield f"host.agent: {words}: {advice}"

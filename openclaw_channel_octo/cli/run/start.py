@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from openclaw_channel_octo.control.prometheus import PrometheusMeter
 
 __all__ = [
+    "agent_warnings",
     "claim_descriptors",
     "descriptors_needed",
     "meter_for",
@@ -192,6 +193,13 @@ def program_trouble(agent: CommandAgentConfig) -> tuple[str, str]:
     if shutil.which(found, mode=os.F_OK, path=path):
         return f"{program} must not be run by this user", "make it executable: chmod +x"
     return f"{program} is not there", "install it, or give its whole path in host.agent.command"
+
+
+def agent_warnings(config: OctoConfig) -> tuple[str, ...]:
+    """Return why the agent's program cannot be run here, a sentence or none: each turn looks for it anew."""
+    agent = config.host.agent if isinstance(config.host, EmbeddedHostConfig) else None
+    words, advice = program_trouble(agent) if isinstance(agent, CommandAgentConfig) else ("", "")
+    return (f"host.agent: {words}: {advice}",) if words else ()
 
 
 @asynccontextmanager

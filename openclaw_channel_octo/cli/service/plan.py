@@ -176,7 +176,8 @@ def plan_for(place: Place, files: Files, options: Sequence[str], run_as: str = "
     try:
         loaded = _checked(files, {"HOME": user.pw_dir, "USER": user.pw_name, "PATH": path})
     except ConfigError as error:
-        raise ConfigError(*error.problems, *_remark(files, named.parent)) from None
+        problems = (f"{named}: {problem}" for problem in error.problems)
+        raise ConfigError(*problems, *_remark(files, named.parent)) from None
     if not any(bot.enabled for bot in loaded.config.accounts.values()):
         raise ConfigError("no account is on: there is nothing to run")
     if missing := not_installed(loaded.config):

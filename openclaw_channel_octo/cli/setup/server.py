@@ -62,7 +62,9 @@ async def accepted(given: str, token: SecretStr) -> str:
             first = first or error
         else:
             return address
-    raise Unusable(f"there is no bot API at {', '.join(tried)} ({first}): check the server's address")
+    raise Unusable(
+        f"there is no bot API at {', '.join(tried)} ({_said(str(first))}): check the server's address"
+    )
 
 
 async def _ask(address: str, token: SecretStr) -> None:
@@ -73,13 +75,18 @@ async def _ask(address: str, token: SecretStr) -> None:
     except TimeoutError:
         raise Unusable(f"{address} does not answer within {ANSWER_WITHIN_S:g} s: check the address") from None
     except AuthError as refusal:
-        raise Unusable(f"{address}: {refusal.detail}", about_secret=True) from None
+        raise Unusable(f"{address}: {_said(refusal.detail)}", about_secret=True) from None
     except PermissionDenied as refusal:
         advice = "ask its owner whether it is switched off"
         raise Unusable(
-            f"{address} shuts the bot out ({refusal.detail}): {advice}", about_secret=True
+            f"{address} shuts the bot out ({_said(refusal.detail)}): {advice}", about_secret=True
         ) from None
     except (NotFound, BadAnswer, BadRequest):
         raise
     except ApiError as problem:
-        raise Unusable(problem.detail) from None
+        raise Unusable(_said(problem.detail)) from None
+
+
+def _said(words: str) -> str:
+    """Return the words of an error with the option in place of the key: there is no file yet."""
+    return words.replace("apiUrl", "--server")

@@ -125,6 +125,6 @@ def _without_query(url: str) -> str:
 def _words(error: BaseException) -> str:
     if isinstance(error, (TimeoutError, asyncio.TimeoutError)):
         return f"no answer within {OPEN_TIMEOUT_S:.0f} s"
-    if isinstance(error, ssl.SSLError) or (isinstance(error, OSError) and (error.errno or 0) > 0):
+    if isinstance(error, ssl.SSLError) or (isinstance(error, OSError) and error.errno):
         return reason_of(error)
     return str(error) or type(error).__name__

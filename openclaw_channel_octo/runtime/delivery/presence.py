@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable
 from contextlib import suppress
+from contextvars import Context, copy_context
 
 from cachetools import FIFOCache
 from msgspec import Struct, field
@@ -31,7 +32,7 @@ RECEIPT_IDS = 100
 
 
 class _Conversation(Struct):
-    turns: int = 0
+    open: list[tuple[str, Context]] = field(default_factory=list)
     unread: list[str] = field(default_factory=list)
     receipts: asyncio.Task[None] | None = None
     typing: asyncio.Task[None] | None = None
@@ -56,7 +57,7 @@ class Presence(Struct, frozen=True):
     def begin(self, channel: ChannelRef, message_id: str) -> None:
         """Show that a message was read and is being worked on; every call needs one `end`."""
         talk = self._open.setdefault(channel, _Conversation())
-        talk.turns += 1
+        talk.open.append((message_id, copy_context()))
         talk.refused = False
         talk.unread.append(message_id)
         self.context.log.info("sending readReceipt+typing to channel=%s type=%d", channel.id, channel.type)
@@ -68,11 +69,11 @@ class Presence(Struct, frozen=True):
         if talk.repeat is None or talk.repeat.done():
             talk.repeat = self.context.tasks.start(self._keep_typing(channel, talk), "typing")
 
-    def end(self, channel: ChannelRef) -> None:
+    def end(self, channel: ChannelRef, message_id: str) -> None:
         """Tell that one message of the conversation has ended; the last one stops the typing."""
         talk = self._open[channel]
-        talk.turns -= 1
-        if talk.turns == 0:
+        del talk.open[[each for each, _ in talk.open].index(message_id)]
+        if not talk.open:
             del self._open[channel]
             if talk.repeat is not None:
                 talk.repeat.cancel()
@@ -108,7 +109,8 @@ class Presence(Struct, frozen=True):
             await self.context.clock.sleep(wait_s)
             now = self.context.clock.now()
             if talk.typed_at + TYPING_EVERY_S <= now:
-                self._type(channel, talk, now)
+                _, oldest = talk.open[0]  # whose trace the log line carries
+                oldest.run(self._type, channel, talk, now)
             wait_s = talk.typed_at + TYPING_EVERY_S - now
 
     async def _send_receipts(self, channel: ChannelRef, talk: _Conversation) -> None:

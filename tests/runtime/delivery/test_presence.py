@@ -46,6 +46,30 @@ async def test_typing_is_repeated_every_five_seconds_until_the_answer_is_there(f
     assert len(fast_rig.calls("typing")) == after
 
 
+async def test_typing_is_logged_with_the_trace_of_a_message_that_is_open(
+    fast_rig: Rig, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    host = ScriptedHost([Accepted("r"), HANG, Final("one")], [Accepted("r"), HANG, Final("two")])
+    await fast_rig.start(fast_rig.config(), host)
+    first = await fast_rig.under_way("first")
+    second = await fast_rig.mention("second")
+    await fast_rig.until_row(second, "queued")
+    host.release()
+    await fast_rig.until_row(first, "answered")
+    await fast_rig.until_row(second, "running")
+    await fast_rig.clock.sleep(20)  # one may have been on its way
+    caplog.clear()
+    typed = len(fast_rig.calls("typing"))
+    await fast_rig.octo.wait_for(lambda: len(fast_rig.calls("typing")) >= typed + 3)
+    ((trace,),) = fast_rig.sql("SELECT trace FROM inbound WHERE message_id = ?", second)
+    lines = [each.getMessage() for each in caplog.records if "typing sent OK" in each.getMessage()]
+    assert lines
+    assert all(line.endswith(f" trace={trace}") for line in lines)
+    host.release()
+    await fast_rig.until_row(second, "answered")
+
+
 async def test_a_burst_of_mentions_types_once_and_shares_receipts(rig: Rig) -> None:
     host = await rig.start_with(ScriptedHost([Accepted("r"), HANG, Final("0")]))
     rig.octo.fail_next("readReceipt", Hang())
