@@ -46,7 +46,9 @@ def test_a_second_process_is_told_who_owns_the_state_and_what_to_do(tmp_path: Pa
     path = tmp_path / "host.lock"
     with another_owner(path) as process, pytest.raises(HostError) as caught:
         OwnerLock(path).acquire()
-    assert f"in use by process {process.pid}: stop that process" in str(caught.value)
+    assert f"in use by process {process.pid}: if that runs the same bots, this one is not needed" in str(
+        caught.value
+    )
     assert "host.stateDir" in str(caught.value)
 
 
