@@ -202,6 +202,7 @@ async def test_a_wrong_token_that_is_put_back_while_turns_still_end_leaves_no_bo
     put_back.set()
     await rig.mentioned("are you there?")
     await rig.until_answered(running)
+    assert sorted(rig.said()) == ["echo: @Helper are you there?", "echo: @Helper running"]
 
 
 async def test_what_was_said_to_a_bot_is_not_answered_by_another_that_gets_its_account(rig: Rig) -> None:
