@@ -1,6 +1,6 @@
 """What one requester may reach through one bot: the rules of `policy.authority` on the bot's conversations."""
 
-from openclaw_channel_octo.errors import ApiError, RequestDenied, TargetError
+from openclaw_channel_octo.errors import ApiError, NotFound, PermissionDenied, RequestDenied, TargetError
 from openclaw_channel_octo.ids import ChannelRef, ChannelType
 from openclaw_channel_octo.message.target import Target, is_bare, parse_target
 from openclaw_channel_octo.policy.authority import Requester, Role, needs_roster, refusal
@@ -65,9 +65,11 @@ class Reach:
         return named
 
     async def _people(self, group_no: str) -> set[str] | None:
-        """Return the people of a group, ``None`` where they cannot be had."""
+        """Return the people of a group, ``None`` where they cannot be had now."""
         try:
             return {member.uid for member in await self._groups.members(group_no) if not member.robot}
+        except (NotFound, PermissionDenied):
+            raise RequestDenied("the bot is in no such group") from None
         except ApiError:
             return None
 

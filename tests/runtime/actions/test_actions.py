@@ -97,6 +97,11 @@ async def test_members_that_cannot_be_looked_up_open_nothing(city: Rig, asked: A
         await asked.outbound.read("group:g3")
 
 
+async def test_a_group_the_bot_is_not_in_is_told_as_that(asked: Asked) -> None:
+    with pytest.raises(RequestDenied, match="the bot is in no such group"):
+        await asked.outbound.send_text("group:g404", "hello")
+
+
 async def test_somebody_put_out_of_a_group_loses_it_at_once(city: Rig, asked: Asked) -> None:
     await asked.outbound.read("group:g3")
     city.octo.remove_member("g3", BEN)
