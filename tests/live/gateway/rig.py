@@ -20,7 +20,7 @@ from openclaw_channel_octo.host.plugin import files as plugin
 from tests.live.gateway.install import BEFORE_THE_FIX, Installed, install
 from tests.live.gateway.model import MODEL
 
-_START_S = 90.0
+_START_S = 180.0
 _LOOK_EVERY_S = 0.1
 _TAIL_LINES = 40
 _GROUPS: set[int] = set()
@@ -111,7 +111,7 @@ class RealGateway:
         """Start it, again after ``kill`` or ``terminate``, on the same port and state; return when it is ready.
 
         Raises:
-            GatewayFailed: it ended, or was not ready in 90 seconds.
+            GatewayFailed: it ended, or was not ready in three minutes.
         """
         if self._process is not None or self._installed is None:
             raise GatewayFailed("start() is for a gateway that was entered and does not run")
@@ -133,7 +133,7 @@ class RealGateway:
         await self._end(signal.SIGTERM, limit_s=limit_s)
 
     async def openclaw(self, *arguments: str) -> str:
-        """Run a command of the gateway's own command line to its end and return what it printed. Raises `GatewayFailed`."""
+        """Run a command of the gateway's program to its end and return what it printed. Raises `GatewayFailed`."""
         if self._installed is None:
             raise GatewayFailed("there is no gateway to ask")
         process = await self._openclaw(self._installed, *arguments, log="command.log")
