@@ -255,7 +255,10 @@ class RealGateway:
 def _with_plugin(control: Path) -> dict[str, Any]:
     """Return the settings of a gateway with our plugin and the bots behind a control socket."""
     entry = {"enabled": True, "config": {"socket": str(control)}}
-    return {"plugins": {"allow": ["memory-core", plugin.PLUGIN], "entries": {plugin.PLUGIN: entry}}}
+    return {
+        "plugins": {"allow": ["memory-core", plugin.PLUGIN], "entries": {plugin.PLUGIN: entry}},
+        "channels": {"octo": {"enabled": True}},
+    }
 
 
 def _laid_over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
