@@ -73,7 +73,7 @@ def test_an_installed_plugin_has_the_packages_version_and_its_lines_are_shown_an
     manifest = json.loads((machine.plugin / "openclaw.plugin.json").read_text())
     assert (manifest["id"], manifest["version"]) == (PLUGIN, __version__)
     assert json.loads((machine.plugin / "package.json").read_text())["version"] == __version__
-    shown = json.loads(result.stdout[result.stdout.index("\n{") : result.stdout.rindex("}") + 1])
+    shown = json.loads(result.stdout[result.stdout.index("\n{") : result.stdout.index("\n}") + 2])
     assert shown["plugins"]["entries"][PLUGIN]["config"] == {
         "socket": str(machine.state / "control.sock"),
         "accounts": ["helper"],
@@ -97,6 +97,20 @@ def test_written_lines_keep_what_else_the_file_says_and_a_second_time_changes_no
     assert '\n    "gateway"' in machine.openclaw.read_text()
     again = machine.told("install", "--write")
     assert (again["changed"], again["to_do"], again["backup"]) == (False, False, None)
+
+
+def test_the_folders_agents_send_files_from_are_named_until_the_bots_may_use_them(machine: Machine) -> None:
+    agents = {
+        "defaults": {"workspace": "/srv/work"},
+        "list": [{"id": "main"}, {"id": "b", "workspace": "/srv/b"}],
+    }
+    machine.gateway_has(WITHOUT | {"agents": agents})
+    folders = [str(machine.openclaw.parent / "media" / "outbound"), "/srv/work", "/srv/b"]
+    assert machine.told("install")["media_roots"] == folders
+    config = json.loads(machine.config.read_text())
+    config["channels"]["octo"]["mediaRoots"] = folders[:2]
+    machine.config.write_text(json.dumps(config))
+    assert '{"mediaRoots": ["/srv/b"]}' in machine.run("install").stdout
 
 
 def test_a_removed_plugin_leaves_the_file_as_it_was(machine: Machine) -> None:

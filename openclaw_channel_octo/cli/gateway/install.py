@@ -56,8 +56,14 @@ def install(config_file: Path | None, openclaw: Path | None, *, write: bool, as_
         names = [name for name, bot in config.accounts.items() if bot.enabled]
         content = settings.with_plugin(socket, names)
         before = files.installed_version(folder)
-        place = files.install(folder)
-        told = {"plugin": str(place), "version": __version__, "before": before, "socket": str(socket)}
+        place = files.install(folder, __version__)
+        told: dict[str, Any] = {
+            "plugin": str(place),
+            "version": __version__,
+            "before": before,
+            "socket": str(socket),
+        }
+        told |= {"media_roots": _not_allowed(config, settings.media_folders(folder))}
         told |= _settle(settings, content, folder, write=write)
     except (ConfigError, OSError) as error:
         _refuse(error, as_json=as_json)
@@ -134,6 +140,13 @@ def _settle(settings: Settings, content: Mapping[str, Any], folder: Path, *, wri
     }
 
 
+def _not_allowed(config: OctoConfig, folders: Sequence[Path]) -> list[str]:
+    """Return the folders from which some bot that is on may not send files."""
+    roots = [bot.media_roots for bot in config.accounts.values() if bot.enabled]
+    allowed = [all(any(folder.is_relative_to(root) for root in each) for each in roots) for folder in folders]
+    return [str(folder) for folder, fine in zip(folders, allowed, strict=True) if not fine]
+
+
 def _lines(content: Mapping[str, Any]) -> dict[str, Any]:
     """Return what of a gateway's file is about the plugin, without any bot's settings."""
     plugins = content["plugins"]
@@ -183,5 +196,10 @@ def _words(
         )
     else:
         words.append(f"settings  {settings.file}: as it has to be")
+    if told.get("media_roots"):
+        folders = json_text({"mediaRoots": told["media_roots"]})
+        words.append(
+            f"files     to let agents send files, add to channels.octo of the bots' settings: {folders}"
+        )
     then = f", then look: {check}" if check else ""
     return [*words, f"next      {RESTART}{then}"]

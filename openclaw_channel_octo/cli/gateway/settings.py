@@ -51,6 +51,28 @@ class Settings(Struct, frozen=True, kw_only=True):
         )
         return next(found, "")
 
+    def media_folders(self, state_dir: Path) -> list[Path]:
+        """Return from where the gateway's agents send files: its own copies, and their workspaces.
+
+        Args:
+            state_dir: the gateway's state folder.
+        """
+        agents = self.raw.get("agents")
+        block = agents if isinstance(agents, Mapping) else {}
+        several = block.get("entries") or {}
+        each = list(several.values()) if isinstance(several, Mapping) else []
+        each += listed if isinstance(listed := block.get("list"), list) else []
+        defaults = block.get("defaults")
+        usual = {
+            "workspace": str(state_dir / "workspace"),
+            **(defaults if isinstance(defaults, Mapping) else {}),
+        }
+        named = [agent.get("workspace") for agent in (usual, *each) if isinstance(agent, Mapping)]
+        folders = [
+            Path(name).expanduser() for name in named if isinstance(name, str) and name and "${" not in name
+        ]
+        return list(dict.fromkeys([state_dir / "media" / "outbound", *folders]))
+
     def with_plugin(self, socket: Path, accounts: Sequence[str]) -> dict[str, Any]:
         """Return the content of a gateway that loads the plugin.
 

@@ -18,6 +18,8 @@ from openclaw_channel_octo.session.key import CHANNEL
 __all__ = ["PluginState", "gateway_folder", "plugin_notes", "plugin_problems", "read_state"]
 
 INSTALL = "openclaw-octo gateway install --write"
+_OTHERS = ("octo", "openclaw-channel-octo")
+"""Ids of the TypeScript plugin; where it was installed from a registry, its folder is somewhere else."""
 _MANIFEST_BYTES = 256 * 1024
 
 
@@ -50,7 +52,8 @@ def read_state(file: Path, env: Mapping[str, str] = os.environ) -> PluginState:
     folder = gateway_folder(file, env)
     entry = _block(plugins, "entries", PLUGIN)
     found = (_id_for_this_channel(manifest) for manifest in _manifests(plugins, folder))
-    others = {other for other in found if other and other != PLUGIN}
+    named = (other for other in _OTHERS if other in _block(plugins, "entries"))
+    others = {other for other in (*found, *named) if other and other != PLUGIN}
     return PluginState(
         version=installed_version(folder),
         off=_why_off(plugins, PLUGIN),

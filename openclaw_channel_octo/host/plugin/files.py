@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 
-from openclaw_channel_octo import __version__
 from openclaw_channel_octo.errors import ConfigError
 
 __all__ = ["PLUGIN", "folder_in", "install", "installed_version", "remove", "require_ours"]
@@ -25,11 +24,18 @@ def folder_in(state_dir: Path) -> Path:
     return state_dir / "extensions" / PLUGIN
 
 
-def install(state_dir: Path) -> Path:
+def install(state_dir: Path, version: str) -> Path:
     """Write the plugin, in the place of an older one; return its folder.
 
-    The folder is written beside its place and moved there whole. Raises `ConfigError` where something else stands
-    there, `OSError` where it cannot be written.
+    The folder is written beside its place and moved there whole.
+
+    Args:
+        state_dir: the gateway's state folder.
+        version: of this package, which is the plugin's.
+
+    Raises:
+        ConfigError: something else stands in its place.
+        OSError: it cannot be written.
     """
     require_ours(state_dir)
     place = folder_in(state_dir)
@@ -38,7 +44,7 @@ def install(state_dir: Path) -> Path:
         fresh = Path(beside) / "fresh"
         fresh.mkdir()
         fresh.chmod(_FOLDER_MODE)
-        for name, text in _contents().items():
+        for name, text in _contents(version).items():
             (fresh / name).write_text(text, encoding="utf-8")
         if place.exists():
             place.rename(Path(beside) / "before")
@@ -82,13 +88,13 @@ def _is_ours(place: Path) -> bool:
     return all(entry.is_file() and entry.suffix in {".js", ".json"} for entry in place.iterdir())
 
 
-def _contents() -> Mapping[str, str]:
-    """Return the files of this package's plugin by name, with the package's version in them."""
+def _contents(version: str) -> Mapping[str, str]:
+    """Return the files of this package's plugin by name, with their version in them."""
     found = {}
     for entry in files(__package__).joinpath("extension").iterdir():
         text = entry.read_text(encoding="utf-8")
         if entry.name in _VERSIONED:
-            text = json.dumps({**json.loads(text), "version": __version__}, indent=2) + "\n"
+            text = json.dumps({**json.loads(text), "version": version}, indent=2) + "\n"
         found[entry.name] = text
     return found
 

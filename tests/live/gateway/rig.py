@@ -16,6 +16,7 @@ from typing import Any, Self
 
 import aiohttp
 
+from openclaw_channel_octo import __version__
 from openclaw_channel_octo.host.plugin import files as plugin
 from tests.live.gateway.install import BEFORE_THE_FIX, Installed, install
 from tests.live.gateway.model import MODEL
@@ -88,7 +89,7 @@ class RealGateway:
                 (self.folder / name).mkdir()
             self.config_path.write_text(json.dumps(self._settings, indent=2))
             if self._control is not None:
-                plugin.install(self.state_dir)
+                plugin.install(self.state_dir, __version__)
             if self.version == BEFORE_THE_FIX:
                 await self._index_plugins(self._installed)
             await self.start()

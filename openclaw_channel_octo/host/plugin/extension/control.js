@@ -8,8 +8,8 @@ import { connect } from "node:net";
 
 /** The server ends a call after 120 s; whoever waits longer than this waits for a broken process. */
 const CALL_MS = 130_000;
-/** The server takes 16 clients, and the bots' own programs want some. */
-const AT_ONCE = 8;
+/** The server takes 256 clients and holds four large requests: what comes in a flood waits here. */
+const AT_ONCE = 32;
 /** Longest answer of the server, in characters. */
 const MOST_CHARS = 1024 * 1024;
 
