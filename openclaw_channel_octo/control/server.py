@@ -32,8 +32,14 @@ VERSION = 1
 LINE_BYTES = 1024 * 1024
 """Longest request, and longest answer, in bytes."""
 
-CONNECTIONS = 16
-"""Most clients at the same time."""
+CONNECTIONS = 256
+"""Most clients at the same time: a gateway opens one for each call, and its jobs begin together."""
+
+SMALL_BYTES = 64 * 1024
+"""Up to this size requests of all clients are held at the same time."""
+
+LARGE = 4
+"""Most requests above it that are held at the same time; the clients of the others wait."""
 
 IDLE_S = 30.0
 """How long a connected client may say nothing."""
@@ -79,13 +85,22 @@ class ControlServer:
         self._clock = clock
         self._hide = hide
         self._handlers: dict[str, Handler] = {}
+        self._late: dict[Any, str] = {}
         self._server: asyncio.Server | None = None
         self._clients: set[asyncio.Task[None]] = set()
+        self._large = asyncio.Semaphore(LARGE)
         self.register("ping", self._ping)
 
-    def register(self, name: str, handler: Handler) -> None:
-        """Let ``handler`` answer the calls of a name, such as ``message.send``; a later one takes its place."""
+    def register(self, name: str, handler: Handler, *, late: str = "timeout") -> None:
+        """Let ``handler`` answer the calls of a name; a later one takes its place.
+
+        Args:
+            name: such as ``message.send``.
+            handler: answers them.
+            late: code of the error where a call takes too long.
+        """
         self._handlers[name] = handler
+        self._late[name] = late
 
     async def start(self) -> None:
         """Begin to answer; a socket that a killed process left behind is replaced.
@@ -98,7 +113,9 @@ class ControlServer:
         self._lock.acquire()
         try:
             listening = _bound(self._path)
-            self._server = await asyncio.start_unix_server(self._accept, sock=listening, limit=LINE_BYTES)
+            self._server = await asyncio.start_unix_server(
+                self._accept, sock=listening, limit=SMALL_BYTES, backlog=CONNECTIONS
+            )
         except BaseException:  # a start that is cancelled holds nothing either
             self._lock.release()
             raise
@@ -132,14 +149,23 @@ class ControlServer:
                 await self._send(writer, _failure(None, "busy", f"more than {CONNECTIONS} connections"))
                 return
             while (line := await within(self._clock, IDLE_S, _line(reader))) is not None:
-                await self._send(writer, await self._answer(line))
-                if not line.endswith(b"\n"):
+                whole, answer = await self._answered(reader, line)
+                await self._send(writer, answer)
+                if not whole:
                     await within(self._clock, WRITE_S, _discard(reader))  # or our answer might not be read
                     return
         except (OSError, TimeoutError):
             _log.debug("a client of the control socket went away, or neither spoke nor read")
         finally:
             writer.transport.abort()
+
+    async def _answered(self, reader: asyncio.StreamReader, line: bytes) -> tuple[bool, Mapping[str, Any]]:
+        """Return whether a request is a whole line, and the answer to it."""
+        if line.endswith(b"\n"):
+            return True, await self._answer(line)
+        async with self._large:
+            line = await within(self._clock, IDLE_S, _rest(reader, line))
+            return line.endswith(b"\n"), await self._answer(line)
 
     async def _send(self, writer: asyncio.StreamWriter, answer: Mapping[str, Any]) -> None:
         writer.write(_encoded(answer))
@@ -148,16 +174,18 @@ class ControlServer:
     async def _answer(self, line: bytes) -> Mapping[str, Any]:
         """Return the answer to one line, or to the beginning of one that is too long."""
         request_id: Any = None
+        late = "timeout"
         try:
             request = _parsed(line)
             request_id = request.get("id")
+            late = self._late.get(request.get("call"), late)
             return _success(request_id, _hidden(await self._call(request), self._hide))
         except ControlError as error:
-            return _failure(request_id, error.code, self._hide(str(error)))
+            return _failure(request_id, error.code, self._hide(str(error)), error.data)
         except OctoError as error:
             return _failure(request_id, "failed", self._hide(str(error)))
         except TimeoutError:
-            return _failure(request_id, "timeout", f"no answer within {CALL_S:.0f} s")
+            return _failure(request_id, late, f"no answer within {CALL_S:.0f} s")
         except Exception:  # noqa: BLE001  # the boundary: a broken call is its client's trouble and a line in the log
             _log.exception("a call of the control socket broke")
             return _failure(request_id, "internal", "the call broke; the log of the bots says why")
@@ -176,13 +204,25 @@ class ControlServer:
 
 
 async def _line(reader: asyncio.StreamReader) -> bytes | None:
-    """Return the next line, ``None`` at the end; of one that is too long only its beginning, without a line end."""
+    """Return the next line, ``None`` at the end; of one that is not small only its beginning, without a line end."""
     try:
         return await reader.readuntil(b"\n")
     except asyncio.IncompleteReadError:
         return None
     except asyncio.LimitOverrunError as error:
         return await reader.readexactly(error.consumed)
+
+
+async def _rest(reader: asyncio.StreamReader, begun: bytes) -> bytes:
+    """Return a line from its beginning on; of one that is too long, or ends with the stream, only its beginning."""
+    pieces, size = [begun], len(begun)
+    while not pieces[-1].endswith(b"\n"):
+        piece = await _line(reader)
+        size += len(piece or b"")
+        if piece is None or size > LINE_BYTES:
+            break
+        pieces.append(piece)
+    return b"".join(pieces)
 
 
 async def _discard(reader: asyncio.StreamReader) -> None:
@@ -209,8 +249,11 @@ def _success(request_id: object, result: Any) -> Mapping[str, Any]:
     return answer
 
 
-def _failure(request_id: object, code: str, detail: str) -> Mapping[str, Any]:
-    return {"v": VERSION, "id": request_id, "ok": False, "error": {"code": code, "message": detail}}
+def _failure(
+    request_id: object, code: str, detail: str, data: Mapping[str, Any] | None = None
+) -> Mapping[str, Any]:
+    error = {"code": code, "message": detail, **({"data": data} if data else {})}
+    return {"v": VERSION, "id": request_id, "ok": False, "error": error}
 
 
 def _encoded(answer: Mapping[str, Any]) -> bytes:
