@@ -160,7 +160,7 @@ class _Reader:
             self._findings.warn(
                 join("channels", CHANNEL),
                 "a gateway that has no plugin for this channel does not start with this block: "
-                "move it to a file of the bots' own, --config octo.json",
+                "openclaw-octo gateway install brings one; or move it to a file of the bots' own, --config octo.json",
             )
         return self._block(channels, CHANNEL, "channels")
 
