@@ -25,8 +25,10 @@ __all__ = [
     "Failed",
     "Final",
     "HidesThinking",
+    "Interrupted",
     "Media",
     "MediaItem",
+    "NamesSessions",
     "Recovery",
     "Sender",
     "Skipped",
@@ -207,13 +209,23 @@ class Waiting(Struct, frozen=True):
     waits: bool = True
 
 
+class Interrupted(Struct, frozen=True):
+    """The run may have ended with its host, which may go on with it after its start and answer by itself.
+
+    Attributes:
+        is_so: false where it turns out to go on.
+    """
+
+    is_so: bool = True
+
+
 class Skipped(Struct, frozen=True):
     """Terminal: the host did not run the turn at all."""
 
     reason: str
 
 
-TurnEvent = Accepted | Delta | Block | Media | ToolNote | Waiting | Final | Failed | Skipped
+TurnEvent = Accepted | Delta | Block | Media | ToolNote | Waiting | Interrupted | Final | Failed | Skipped
 
 
 class Recovery(StrEnum):

@@ -11,10 +11,17 @@ from typing import Any
 
 from openclaw_channel_octo.clock import Backoff, Clock, before, within
 from openclaw_channel_octo.errors import HostRefused, HostUnavailable
-from openclaw_channel_octo.host.base import Accepted, Delta, Failed, Final, Turn, TurnEvent, Waiting
+from openclaw_channel_octo.host.base import (
+    Accepted,
+    Delta,
+    Failed,
+    Final,
+    Turn,
+)
 from openclaw_channel_octo.host.fields import mapping, text
 from openclaw_channel_octo.host.gateway import outcome
 from openclaw_channel_octo.host.gateway.connection import GatewayConnection
+from openclaw_channel_octo.host.gateway.events import RunEvents
 from openclaw_channel_octo.host.gateway.frames import Response
 from openclaw_channel_octo.host.gateway.outcome import End, Hitch
 from openclaw_channel_octo.host.gateway.prompt import UNSUPPORTED, attachments, question_of, request_of
@@ -86,7 +93,7 @@ class GatewayRun:
         self.key = turn.run_id
         self.session_key = sessions.key(turn.session_key)
         """The session in the gateway that the run belongs to."""
-        self.events: asyncio.Queue[TurnEvent | None] = asyncio.Queue()
+        self.events = RunEvents()
         self.aborted = False
         self._connection = connection
         self._sessions = sessions
@@ -95,7 +102,6 @@ class GatewayRun:
         self._stopped = asyncio.Event()
         self._alive = asyncio.Event()
         self._asked_at = 0.0
-        self._waits = False
         self._pauses = Backoff(clock, FIRST_PAUSE_S, LONGEST_PAUSE_S)
         self._gives_up_at: float | None = None
         self._spoiled = 0
@@ -103,6 +109,7 @@ class GatewayRun:
         """How many sessions the run gave up."""
         self._question = question_of(turn)
         self._sent_ms = turn.lost_since_ms
+        self._lost_ms = 0
         self._told: asyncio.Queue[Mapping[str, Any]]
         self._over: asyncio.Future[Mapping[str, Any]] = asyncio.get_running_loop().create_future()
         self._listen()
@@ -148,12 +155,13 @@ class GatewayRun:
             self._over.set_result(payload)
 
     def _accept(self) -> None:
-        self._wait(waits=False)
+        self.events.wait(waits=False)
         if not self._accepted:
             self._accepted = True
             self.events.put_nowait(Accepted(self.turn.run_id))
 
     async def _end(self) -> End:
+        self.events.interrupt(is_so=self._sent_ms > 0)
         while True:
             try:
                 await self._connection.ready()
@@ -166,7 +174,8 @@ class GatewayRun:
             except HostUnavailable as error:
                 _log.warning("run %s: %s; looking for it when the gateway is back", self.turn.run_id, error)
                 self._listen()
-                self._wait(waits=True)
+                self.events.interrupt(is_so=self._sent_ms > 0)
+                self.events.wait(waits=True)
                 await self._clock.sleep(SETTLE_EVERY_S)
 
     async def _ask(self) -> End | None:
@@ -200,10 +209,13 @@ class GatewayRun:
         now = self._clock.now()
         match hitch:
             case Hitch.NOT_YET:
-                self._wait(waits=True)
+                self.events.wait(waits=True)
                 self._gives_up_at = self._gives_up_at or now + (self.turn.budget_s or 0.0) + PATIENCE_S
                 if now >= self._gives_up_at:
                     return Failed(Status.FAILED, words)
+                if self._lost_ms:  # it may be the lost run that the gateway takes up now, late
+                    self._sent_ms, self._lost_ms = self._lost_ms, 0
+                    self._listen()
                 pause_s = pause_s or self._pauses.next()
             case Hitch.SPOILED if self._spoiled < MOST_SPOILED:
                 self._spoiled += 1
@@ -234,12 +246,6 @@ class GatewayRun:
     def _is_late(self) -> bool:
         """Return whether a run had so much of its budget that it did not break at its beginning."""
         return self._clock.now() - self._asked_at > (self.turn.budget_s or math.inf) / 2
-
-    def _wait(self, *, waits: bool) -> None:
-        """Tell whether the run stands still; nothing is told twice."""
-        if waits != self._waits:
-            self._waits = waits
-            self.events.put_nowait(Waiting(waits))
 
     async def _request(self, pictures: Sequence[Mapping[str, str]]) -> Response | Hitch | None:
         """Send the request and return the answer that tells the run's end, or why it did not begin.
@@ -274,7 +280,7 @@ class GatewayRun:
 
     async def _is_silent(self, ends: set[asyncio.Future[Any]]) -> bool:
         """Return whether the run shows no sign of life in time; one that does not is told to end."""
-        self._wait(waits=True)
+        self.events.wait(waits=True)
         alive = asyncio.ensure_future(self._alive.wait())
         signs = asyncio.wait({*ends, alive}, return_when=asyncio.FIRST_COMPLETED)
         try:
@@ -286,7 +292,7 @@ class GatewayRun:
             return True
         finally:
             alive.cancel()
-        self._wait(waits=False)
+        self.events.wait(waits=False)
         return False
 
     async def _follow(self) -> End | None:
@@ -315,13 +321,14 @@ class GatewayRun:
         if self._connection.booted_ms < self._sent_ms:
             # The same gateway knows the run by its key, for a while; its history knows it for good.
             self._elsewhere = False
+            self.events.interrupt(is_so=False)
             self.key = await self._under_way() or self.key
             return await self._from_history()
         end = await self._taken_up() or await self._from_history()
         self._elsewhere = False
         if end is None:
             self._renew()
-            self._sent_ms = 0
+            self._lost_ms, self._sent_ms = self._sent_ms, 0
         return end
 
     async def _taken_up(self) -> End | None:
@@ -332,7 +339,7 @@ class GatewayRun:
             if told is None:
                 return None  # the row is left over; nobody takes it up
             patience_s = None
-            self._wait(waits=False)
+            self.events.wait(waits=False)
             if text(told.get("state")) in _TERMINAL:
                 return await self._settled(told)
         while not self._told.empty():  # the row changes once the end was told
