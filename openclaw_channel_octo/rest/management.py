@@ -51,6 +51,11 @@ class _Written(Model):
     version: Number = 0
 
 
+class _Added(Model):
+    skipped_bots: _Uids = ()
+
+
+_ADDED: TypeAdapter[_Added] = TypeAdapter(_Added)
 _CREATED_GROUP: TypeAdapter[CreatedGroup] = TypeAdapter(CreatedGroup)
 _CREATED_THREAD: TypeAdapter[ThreadInfo] = TypeAdapter(ThreadInfo)
 _WRITTEN: TypeAdapter[_Written] = TypeAdapter(_Written)
@@ -103,11 +108,15 @@ class ManagementCalls(Caller):
         path = f"/v1/bot/groups/{segment(Call.RENAME_GROUP, group_no)}/info"
         await self._call(Call.RENAME_GROUP, path, ACKNOWLEDGED, body={"name": name}, method="PUT")
 
-    async def add_members(self, group_no: str, uids: Sequence[str]) -> None:
-        """Put people into a group; the server leaves out bots, and who is outside the space (octo-bot-api §2.7)."""
+    async def add_members(self, group_no: str, uids: Sequence[str]) -> Sequence[str]:
+        """Put people into a group; the server leaves out bots, and who is outside the space (octo-bot-api §2.7).
+
+        Returns:
+            Uids of the bots that were left out.
+        """
         path = f"/v1/bot/groups/{segment(Call.ADD_MEMBERS, group_no)}/members/add"
         body = {"members": _few(Call.ADD_MEMBERS, uids)}
-        await self._call(Call.ADD_MEMBERS, path, ACKNOWLEDGED, body=body)
+        return (await self._call(Call.ADD_MEMBERS, path, _ADDED, body=body)).skipped_bots
 
     async def remove_members(self, group_no: str, uids: Sequence[str]) -> None:
         """Put people out of a group, and with them the bots they brought (octo-bot-api §2.7)."""

@@ -18,6 +18,7 @@ from openclaw_channel_octo.message.target import (
 from openclaw_channel_octo.policy.authority import Requester
 from openclaw_channel_octo.rest.models import Candidate, Group, GroupMember, HistoryMessage, ThreadInfo
 from openclaw_channel_octo.runtime.actions.audit import Record, recorded
+from openclaw_channel_octo.runtime.actions.manage import GroupManagement
 from openclaw_channel_octo.runtime.actions.reach import Reach
 from openclaw_channel_octo.runtime.actions.search import matching
 from openclaw_channel_octo.runtime.actions.types import (
@@ -63,6 +64,8 @@ class AgentActions:
         self._reach = Reach(bot, requester, run)
         self.mark = run.turn.mark if run else ""  # of what the agent reads, for `ReadPage.block`
         self._recorded = partial(recorded, bot.context, requester, run.turn.run_id if run else "")
+        self.manage = GroupManagement(bot, requester, run, self._reach, self._recorded)
+        """What it may change in groups and threads."""
 
     async def send_text(
         self, target: str, text: str, *, thread_id: str | int | None = None, scope: str = ""

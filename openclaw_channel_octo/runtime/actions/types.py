@@ -1,6 +1,8 @@
 """Who asks a bot for something beside its answers, and what they get (reference-behaviour §g.4)."""
 
-from msgspec import Struct
+import asyncio
+
+from msgspec import Struct, field
 
 from openclaw_channel_octo.host.base import Turn
 from openclaw_channel_octo.ids import ChannelRef, ChannelType
@@ -36,11 +38,13 @@ class ActionContext(Struct, frozen=True, kw_only=True):
         context: what every part of the bot is made from.
         directory: knows the conversations.
         outbox: sends.
+        checking: held from a look at what is there to the change that depends on it.
     """
 
     context: BotContext
     directory: ConversationDirectory
     outbox: Outbox
+    checking: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 class SendReceipt(Struct, frozen=True, kw_only=True):
