@@ -39,12 +39,20 @@ def _person(text: str) -> str:
     return _bare_uid(text)
 
 
+def _manager(text: str) -> str:
+    if text == ANYONE:
+        raise ValueError("must name people: whoever is listed can have the bot remove members")
+    return _bare_uid(text)
+
+
 _TextOrNumber = BeforeValidator(_text, json_schema_input_type=str | int)
 Uid = Annotated[str, Field(max_length=_LONGEST_ID), _TextOrNumber, AfterValidator(_bare_uid)]
 Person = Annotated[str, Field(max_length=_LONGEST_ID), _TextOrNumber, AfterValidator(_person)]
 GroupNo = Annotated[str, Field(max_length=_LONGEST_ID), AfterValidator(_entry)]
 Uids = Annotated[tuple[Uid, ...], Field(strict=False)]
 People = Annotated[tuple[Person, ...], Field(strict=False)]
+Manager = Annotated[str, Field(max_length=_LONGEST_ID), _TextOrNumber, AfterValidator(_manager)]
+Managers = Annotated[tuple[Manager, ...], Field(strict=False)]
 
 
 class GroupSettings(FrozenModel):
@@ -55,11 +63,13 @@ class GroupSettings(FrozenModel):
         allow_from: who may talk to it there, whatever the policy; ``None`` leaves it to the policy.
         require_mention: whether a message there has to address the bot; ``None`` leaves it to the entry ``*``, and then
             to the account's own ``requireMention``.
+        managers: people who may have the bot change this group, beside those of the account.
     """
 
     enabled: bool = True
     allow_from: Uids | None = None
     require_mention: bool | None = None
+    managers: Managers = ()
 
 
 class CommandSettings(FrozenModel):
@@ -85,6 +95,7 @@ class AccessSettings(FrozenModel):
         groups: the only groups it answers in, by group number; ``*`` stands for all others.
         block_from: blocked users: the bot ignores them, without a word.
         commands: see `CommandSettings`.
+        managers: people who may have the bot change groups they are in, and make new ones; its owner always may.
     """
 
     dm_policy: DmPolicy = "open"
@@ -94,6 +105,7 @@ class AccessSettings(FrozenModel):
     groups: Mapping[GroupNo, GroupSettings] = Field(default_factory=dict)
     block_from: People = ()
     commands: CommandSettings = Field(default_factory=CommandSettings)
+    managers: Managers = ()
 
     @property
     def access(self) -> AccessPolicy:
@@ -109,10 +121,12 @@ class AccessSettings(FrozenModel):
                     enabled=group.enabled,
                     allow_from=None if group.allow_from is None else frozenset(group.allow_from),
                     require_mention=group.require_mention,
+                    managers=frozenset(group.managers),
                 )
                 for group_no, group in self.groups.items()
             },
             block_from=frozenset(self.block_from),
+            managers=frozenset(self.managers),
         )
 
 
@@ -150,7 +164,7 @@ def nobody_left(settings: AccessSettings) -> Iterator[tuple[str, str]]:
             "groups",
             'are the only ones it answers in, although groupPolicy is "open": add "*": {} for all others',
         )
-    for uid in sorted(access.block_from & (access.allow_from | access.group_allow_from)):
+    for uid in sorted(access.block_from & (access.allow_from | access.group_allow_from | access.managers)):
         yield "blockFrom", f'blocks "{uid}", who is allowed elsewhere: blocked wins'
 
 

@@ -8,41 +8,19 @@ from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
 from msgspec import Struct
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import model_validator
 from pydantic.alias_generators import to_camel
 
-from openclaw_channel_octo.config.base import FrozenModel
+from openclaw_channel_octo.config.action_texts import ACTIONS_IN_CHINESE, ActionTexts
+from openclaw_channel_octo.config.notice import Notice
+from openclaw_channel_octo.config.notice import with_signs as _with
 
 __all__ = ["CHINESE", "Language", "Notice", "Reason", "Texts"]
 
 Language = Literal["en", "zh"]
 
-_LONGEST_TEXT = 2_000
-"""Characters a text for people may have."""
 
-
-def _visible(text: str) -> str:
-    if not text.strip():
-        raise ValueError("must not be blank: people would see nothing")
-    return text
-
-
-def _with(**signs: str) -> AfterValidator:
-    """Return the check that a text has each placeholder once; by its letter, what it stands for."""
-
-    def check(text: str) -> str:
-        if text.count("%") != len(signs) or not all(f"%{letter}" in text for letter in signs):
-            wanted = " and ".join(f"%{letter}, {meaning}," for letter, meaning in signs.items())
-            raise ValueError(f"must contain {wanted} exactly once and no other %")
-        return text
-
-    return AfterValidator(check)
-
-
-Notice = Annotated[str, Field(max_length=_LONGEST_TEXT), AfterValidator(_visible)]
-
-
-class Texts(FrozenModel):
+class Texts(ActionTexts):
     """What people read in the chat. Keys that are not given are in the language (design §8).
 
     Attributes:
@@ -220,6 +198,7 @@ class Texts(FrozenModel):
 
 CHINESE: Mapping[str, str] = MappingProxyType(
     {
+        **ACTIONS_IN_CHINESE,
         "failed": "⚠️ 处理这条消息时出错了，请再试一次。",
         "timeout": "⚠️ 用时太长，我停下来了。",
         "empty": "⚠️ 我处理完了，但没有可以回复的内容。",

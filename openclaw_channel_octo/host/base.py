@@ -300,6 +300,9 @@ class ChatTools(Protocol):
     def tools(self) -> Sequence[ChatTool]:
         """What there is."""
 
+    def offered(self, ticket: str) -> Sequence[ChatTool]:
+        """Return those of `tools` that are of use to the person whose run has the ticket (`Turn.ticket`)."""
+
     async def call(self, ticket: str, name: str, parameters: Mapping[str, Any]) -> str:
         """Do it for the person whose run has the ticket (`Turn.ticket`); return words for the model, also of errors."""
 

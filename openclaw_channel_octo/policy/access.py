@@ -41,11 +41,13 @@ class GroupAccess(Struct, frozen=True, kw_only=True):
         enabled: whether the bot answers there at all.
         allow_from: who may talk to it there, whatever the policy; ``None`` leaves it to the policy.
         require_mention: whether a message there has to address the bot; ``None`` leaves it to what holds elsewhere.
+        managers: people who may have the bot change it, beside those who may in every group.
     """
 
     enabled: bool = True
     allow_from: frozenset[str] | None = None
     require_mention: bool | None = None
+    managers: frozenset[str] = frozenset()
 
 
 class AccessPolicy(Struct, frozen=True, kw_only=True):
@@ -61,6 +63,7 @@ class AccessPolicy(Struct, frozen=True, kw_only=True):
         group_allow_from: people allowed under the group policy ``allowlist``.
         groups: the only groups the bot answers in, with their threads; empty for all of them.
         block_from: blocked users.
+        managers: people who may have the bot change groups they are in, and make new ones.
     """
 
     dm: DmPolicy = "open"
@@ -70,6 +73,7 @@ class AccessPolicy(Struct, frozen=True, kw_only=True):
     group_allow_from: frozenset[str] = frozenset()
     groups: Mapping[str, GroupAccess] = field(default_factory=dict)
     block_from: frozenset[str] = frozenset()
+    managers: frozenset[str] = frozenset()
 
     def blocks(self, uid: str, owner_uid: str) -> bool:
         """Return whether somebody is blocked; their uid may carry a space prefix."""
@@ -90,6 +94,11 @@ class AccessPolicy(Struct, frozen=True, kw_only=True):
         if channel.type == ChannelType.PERSON:
             return self._direct_refusal(bare)
         return self._group_refusal(channel, bare)
+
+    def managers_of(self, group_no: str) -> frozenset[str]:
+        """Return who, beside the bot's owner, may have the bot change a group they are in."""
+        here = self.groups.get(group_no, self.groups.get(ANYONE))
+        return self.managers | (here.managers if here is not None else frozenset())
 
     def requires_mention(self, group_no: str, otherwise: bool) -> bool:
         """Return whether a message in a group, or a thread of it, has to address the bot to be answered.

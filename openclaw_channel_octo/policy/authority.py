@@ -8,9 +8,9 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-from openclaw_channel_octo.ids import ChannelRef, ChannelType
+from openclaw_channel_octo.ids import ChannelRef, ChannelType, group_of
 
-__all__ = ["Requester", "Role", "needs_roster", "refusal"]
+__all__ = ["Requester", "Role", "change_refusal", "needs_roster", "refusal"]
 
 
 class Role(StrEnum):
@@ -60,6 +60,13 @@ class Requester(Struct, frozen=True, kw_only=True):
         """Whether they reach the one conversation they are in and nothing else."""
         return self.role in {Role.BOT, Role.CONVERSATION}
 
+    @property
+    def group_no(self) -> str:
+        """The group they asked in, or in a thread of; empty elsewhere."""
+        if self.conversation is None or self.conversation.type == ChannelType.PERSON:
+            return ""
+        return group_of(self.conversation).id
+
 
 def needs_roster(requester: Requester, channel: ChannelRef) -> bool:
     """Return whether the members of the conversation's group decide."""
@@ -92,3 +99,27 @@ def refusal(requester: Requester, channel: ChannelRef, people: Collection[str] |
     if people is None:
         return "the group's members cannot be looked up, so only the bot's owner may; try again later"
     return "" if requester.uid in people else "whoever asks has to be in that group, or be the bot's owner"
+
+
+def change_refusal(requester: Requester, group_no: str, managers: Collection[str]) -> str:
+    """Return why somebody may not have the bot change a group, empty when they may (docs/decisions/0054).
+
+    Whether they are in the group is another question.
+
+    Args:
+        requester: for whom.
+        group_no: the group, empty for a new one.
+        managers: uids of the people who are listed for it.
+    """
+    if requester.unbounded:
+        return ""
+    if requester.role is Role.BOT:
+        return "another bot may not have groups or threads changed"
+    if not requester.uid or requester.uid not in managers:
+        return (
+            "only the bot's owner, and people its operator has listed as managers, may have groups or threads changed; "
+            "nothing was done"
+        )
+    if group_no and group_no != requester.group_no:
+        return "a manager may have a group changed only from inside that group; nothing was done"
+    return ""

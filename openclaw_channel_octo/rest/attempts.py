@@ -160,9 +160,10 @@ class RetryBudget(Struct, eq=False):
 
 
 class _Request(Struct, frozen=True):
-    """What is sent; one with a body is a POST."""
+    """What is sent."""
 
     call: Call
+    method: str
     path: str
     params: Mapping[str, str]
     body: bytes | None
@@ -226,9 +227,11 @@ class Caller:
         params: Mapping[str, str] | None = None,
         first: bool = False,
         within_s: float | None = None,
+        method: str = "",
     ) -> T:
-        """Make attempts until one succeeds or the call's policy ends; a call with a body is a POST."""
-        asked = _Request(call, path, params or {}, None if body is None else encoded(body))
+        """Make attempts until one succeeds or the call's policy ends; by default a call with a body is a POST."""
+        method = method or ("GET" if body is None else "POST")
+        asked = _Request(call, method, path, params or {}, None if body is None else encoded(body))
         budget = RetryBudget(POLICIES[call], self._clock, within_s)
         slot = partial(self._origin.slot, call, self._turns(call, path, body or asked.params), first=first)
         while True:
@@ -263,7 +266,7 @@ class Caller:
 
     async def _exchange(self, asked: _Request) -> Answer:
         async with self._origin.session().request(
-            "GET" if asked.body is None else "POST",
+            asked.method,
             f"{self._base}{asked.path}",
             params=asked.params,
             data=asked.body,
@@ -275,6 +278,7 @@ class Caller:
             },
             timeout=self._timeout,
             allow_redirects=False,
+            middlewares=(_sent_once,),
         ) as response:
             body = await _body_of(response, POLICIES[asked.call].max_answer_bytes)
             if body is None:
@@ -289,7 +293,7 @@ class Caller:
         if self._tap is not None:
             self._tap(
                 Exchange(
-                    method="GET" if asked.body is None else "POST",
+                    method=asked.method,
                     path=asked.path,
                     query=asked.params,
                     body=asked.body or b"",
@@ -312,6 +316,22 @@ def encoded(content: Mapping[str, Any]) -> bytes:
     """Return compact UTF-8 JSON; lone surrogates, which UTF-8 cannot hold, become question marks."""
     text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return text.encode("utf-8", "replace")
+
+
+async def _sent_once(
+    request: "aiohttp.ClientRequest", handler: "aiohttp.ClientHandlerType"
+) -> "aiohttp.ClientResponse":
+    """Send a request; aiohttp sends one without an answer once more by itself unless it has another error's class."""
+    import aiohttp  # noqa: PLC0415  # see rest.network
+
+    try:
+        return await handler(request)
+    except aiohttp.ClientConnectorError:
+        raise
+    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+        failure = aiohttp.ClientConnectionError(str(error))
+        failure.os_error = error  # type: ignore[attr-defined]  # where `reason_of` looks
+        raise failure from None
 
 
 async def _body_of(response: "aiohttp.ClientResponse", most: int) -> bytes | None:

@@ -26,6 +26,15 @@ class Call(StrEnum):
     GROUP_MEMBERS = "groupMembers"
     USER_INFO = "userInfo"
     NOTES = "groupMd"
+    WRITE_NOTES = "writeGroupMd"
+    CREATE_GROUP = "createGroup"
+    RENAME_GROUP = "renameGroup"
+    ADD_MEMBERS = "addMembers"
+    REMOVE_MEMBERS = "removeMembers"
+    CREATE_THREAD = "createThread"
+    ARCHIVE_THREAD = "archiveThread"
+    JOIN_THREAD = "joinThread"
+    LEAVE_THREAD = "leaveThread"
     MENTION_PREF = "mentionPref"
     THREADS = "threads"
     RESOLVE = "resolveTargets"
@@ -70,6 +79,8 @@ _READ_PAGE = CallPolicy(on_failure=2, on_limit=2, max_answer_bytes=512 * 1024)
 _READ_LIST = CallPolicy(on_failure=2, on_limit=2, max_answer_bytes=8 * 1024 * 1024)
 # A frame, and so a message, has at most a mebibyte, in base64 a third more; of large ones fewer are asked for at once.
 _READ_HISTORY = CallPolicy(on_failure=2, on_limit=2, max_answer_bytes=4 * 1024 * 1024)
+# Members see what it does, or it makes something new: it is never repeated, and an unknown outcome is told as one.
+_CHANGE = CallPolicy(on_failure=0, on_limit=2, repeatable=False, queue=Queue.MESSAGES)
 _PERIODIC = CallPolicy(
     on_failure=0, on_limit=0, queue=Queue.PRESENCE
 )  # the next one is due in seconds anyway
@@ -89,6 +100,16 @@ POLICIES: Mapping[Call, CallPolicy] = MappingProxyType(
         Call.GROUP_MEMBERS: _READ_LIST,
         Call.USER_INFO: _READ,
         Call.NOTES: _READ_PAGE,
+        Call.WRITE_NOTES: _CHANGE,
+        Call.CREATE_GROUP: _CHANGE,
+        Call.RENAME_GROUP: _CHANGE,
+        Call.ADD_MEMBERS: _CHANGE,
+        Call.REMOVE_MEMBERS: _CHANGE,
+        Call.CREATE_THREAD: _CHANGE,
+        Call.ARCHIVE_THREAD: _CHANGE,
+        # Nobody but the bot notices these.
+        Call.JOIN_THREAD: _READ,
+        Call.LEAVE_THREAD: CallPolicy(on_failure=0, on_limit=2),
         Call.MENTION_PREF: _READ,
         Call.THREADS: _READ_PAGE,
         Call.RESOLVE: _READ_PAGE,

@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import quote
 
 from openclaw_channel_octo.errors import BadRequest, PayloadTooLarge
-from openclaw_channel_octo.ids import ChannelRef, ChannelType, split_thread
+from openclaw_channel_octo.ids import ChannelRef, ChannelType
 from openclaw_channel_octo.rest import models
-from openclaw_channel_octo.rest.attempts import Caller, encoded
+from openclaw_channel_octo.rest.attempts import encoded
 from openclaw_channel_octo.rest.calls import Call
 from openclaw_channel_octo.rest.history import Part, in_parts
+from openclaw_channel_octo.rest.management import ManagementCalls, notes_path, segment
 
 __all__ = ["MAX_FILE_BYTES", "MAX_HISTORY_ROWS", "MAX_PAYLOAD_BYTES", "MAX_READ_IDS", "BotApi"]
 
@@ -26,7 +26,7 @@ _MAX_VERSION_CHARS = 50
 _CONVERSATIONS = frozenset(ChannelType)
 
 
-class BotApi(Caller):
+class BotApi(ManagementCalls):
     """Calls the bot API of one Octo server with one bot's token.
 
     Every method raises a child of `ApiError`; which calls are repeated first, and when, is the table in
@@ -186,12 +186,12 @@ class BotApi(Caller):
 
     async def group_info(self, group_no: str) -> models.GroupInfo:
         """Return a group's own data; a group the bot is not in is an error (octo-bot-api §2.7)."""
-        path = f"/v1/bot/groups/{_segment(Call.GROUP_INFO, group_no)}"
+        path = f"/v1/bot/groups/{segment(Call.GROUP_INFO, group_no)}"
         return await self._call(Call.GROUP_INFO, path, models.GROUP_INFO)
 
     async def group_members(self, group_no: str) -> list[models.GroupMember]:
         """Return all members of a group, the owner first (octo-bot-api §2.7)."""
-        path = f"/v1/bot/groups/{_segment(Call.GROUP_MEMBERS, group_no)}/members"
+        path = f"/v1/bot/groups/{segment(Call.GROUP_MEMBERS, group_no)}/members"
         return await self._call(Call.GROUP_MEMBERS, path, models.GROUP_MEMBERS)
 
     async def notes(self, channel: ChannelRef) -> models.GroupNotes:
@@ -201,14 +201,11 @@ class BotApi(Caller):
             PermissionDenied: the bot is not a member.
             NotFound: the server has no such notes.
         """
-        thread = split_thread(channel.id) if channel.type == ChannelType.THREAD else None
-        group_no = _segment(Call.NOTES, thread.group_no if thread else channel.id)
-        place = f"/threads/{_segment(Call.NOTES, thread.short_id)}" if thread else ""
-        return await self._call(Call.NOTES, f"/v1/bot/groups/{group_no}{place}/md", models.NOTES)
+        return await self._call(Call.NOTES, notes_path(Call.NOTES, channel), models.NOTES)
 
     async def threads(self, group_no: str) -> list[models.ThreadInfo]:
         """Return a group's active threads, at most 100 (octo-bot-api §2.8)."""
-        path = f"/v1/bot/groups/{_segment(Call.THREADS, group_no)}/threads"
+        path = f"/v1/bot/groups/{segment(Call.THREADS, group_no)}/threads"
         return await self._call(Call.THREADS, path, models.THREADS)
 
     async def named_targets(self, name: str, limit: int = 20) -> models.NamedTargets:
@@ -222,7 +219,7 @@ class BotApi(Caller):
         Raises:
             NotFound: the server is too old to know.
         """
-        path = f"/v1/bot/groups/{_segment(Call.MENTION_PREF, group_no)}/mention_pref"
+        path = f"/v1/bot/groups/{segment(Call.MENTION_PREF, group_no)}/mention_pref"
         return await self._call(Call.MENTION_PREF, path, models.MENTION_PREFERENCE)
 
     async def user_info(self, uid: str) -> models.UserInfo:
@@ -237,13 +234,6 @@ def _addressed(call: Call, channel: ChannelRef) -> dict[str, Any]:
     if channel.type not in _CONVERSATIONS:
         raise BadRequest(call, f"channel type {channel.type} is no conversation of a bot; nothing was sent")
     return {"channel_id": channel.id, "channel_type": int(channel.type)}
-
-
-def _segment(call: Call, value: str) -> str:
-    """Return an id as one segment of a path; raise `BadRequest` for an empty one."""
-    if not value.strip(" ."):  # dots alone would climb to another route
-        raise BadRequest(call, "the group number is empty")
-    return quote(value, safe="")
 
 
 def _require_small(call: Call, payload: Mapping[str, Any]) -> None:

@@ -10,9 +10,7 @@ from typing import Annotated, Any
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     FailFast,
     Field,
     SecretStr,
@@ -21,6 +19,8 @@ from pydantic import (
     model_validator,
 )
 from yarl import URL
+
+from openclaw_channel_octo.rest.fields import Flag, Id, MessageId, Model, Number, Text, listed
 
 __all__ = [
     "ACKNOWLEDGED",
@@ -51,35 +51,14 @@ __all__ = [
 ]
 
 
-def _text(value: Any) -> Any:
-    """Return a number as its digits and null as an empty string; leave the rest to the field's own check."""
-    if value is None:
-        return ""
-    if isinstance(value, int) and not isinstance(value, bool):
-        return str(value)
-    return value
-
-
-def _number(value: Any) -> Any:
-    return 0 if value is None else value
-
-
-def _flag(value: Any) -> Any:
-    return bool(value) if value is None or isinstance(value, int) else value
-
-
-def _rows(value: Any) -> Any:
-    return [] if value is None else value
-
-
 def _member_rows(value: Any) -> Any:
     """Accept the bare list of today and the ``{"members": […]}`` of older servers (octo-bot-api §2.7)."""
-    return _rows(value.get("members") if isinstance(value, dict) else value)
+    return listed(value.get("members") if isinstance(value, dict) else value)
 
 
 def _thread_rows(value: Any) -> Any:
     """Accept the bare list and the ``{"list": […]}`` of a paged answer (octo-bot-api §2.8)."""
-    return _rows(value.get("list") if isinstance(value, dict) else value)
+    return listed(value.get("list") if isinstance(value, dict) else value)
 
 
 def _payload_bytes(value: Any) -> Any:
@@ -96,24 +75,13 @@ def _payload_bytes(value: Any) -> Any:
         return value.encode("utf-8", "replace")
 
 
-_Text = Annotated[str, BeforeValidator(_text)]
-_Id = Annotated[str, BeforeValidator(_text), Field(min_length=1)]
-_MessageId = Annotated[str, BeforeValidator(_text), Field(pattern=r"^[1-9][0-9]{0,19}$")]
-_Number = Annotated[int, BeforeValidator(_number), Field(ge=-(2**63), lt=2**63)]
-_Flag = Annotated[bool, BeforeValidator(_flag)]
-
-
 _LONGEST_NAME = 256
 """Characters of a bot's own id and name; a server's columns take fewer."""
 
 _LONGEST_URL = 2_048
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True, defer_build=True)
-
-
-class Registration(_Model):
+class Registration(Model):
     """A bot's credentials for the IM server (octo-bot-api §2.1).
 
     Attributes:
@@ -126,16 +94,16 @@ class Registration(_Model):
         owner_channel_id: the direct conversation with the owner.
     """
 
-    robot_id: Annotated[_Id, Field(max_length=_LONGEST_NAME)]
-    name: Annotated[_Text, Field(max_length=_LONGEST_NAME)] = ""
+    robot_id: Annotated[Id, Field(max_length=_LONGEST_NAME)]
+    name: Annotated[Text, Field(max_length=_LONGEST_NAME)] = ""
     im_token: Annotated[SecretStr, Field(min_length=1, max_length=_LONGEST_URL)]
-    ws_url: Annotated[_Text, Field(max_length=_LONGEST_URL, repr=False)] = ""
-    api_url: Annotated[_Text, Field(max_length=_LONGEST_URL)] = ""
-    owner_uid: Annotated[_Text, Field(max_length=_LONGEST_NAME)] = ""
-    owner_channel_id: Annotated[_Text, Field(max_length=_LONGEST_NAME)] = ""
+    ws_url: Annotated[Text, Field(max_length=_LONGEST_URL, repr=False)] = ""
+    api_url: Annotated[Text, Field(max_length=_LONGEST_URL)] = ""
+    owner_uid: Annotated[Text, Field(max_length=_LONGEST_NAME)] = ""
+    owner_channel_id: Annotated[Text, Field(max_length=_LONGEST_NAME)] = ""
 
 
-class SentMessage(_Model):
+class SentMessage(Model):
     """An accepted message (octo-bot-api §4.2).
 
     Attributes:
@@ -144,12 +112,12 @@ class SentMessage(_Model):
         message_seq: 0 on servers of the 2.2 line, which do not tell it here.
     """
 
-    message_id: _MessageId
-    client_msg_no: _Text = ""
-    message_seq: _Number = 0
+    message_id: MessageId
+    client_msg_no: Text = ""
+    message_seq: Number = 0
 
 
-class HistoryMessage(_Model):
+class HistoryMessage(Model):
     """A stored message, as it was sent: edits and recalls are not applied (octo-bot-api §2.4).
 
     Attributes:
@@ -167,18 +135,18 @@ class HistoryMessage(_Model):
         setting: the packet's setting byte.
     """
 
-    message_id: _MessageId
-    message_seq: _Number = 0
-    client_msg_no: _Text = ""
-    from_uid: _Text = ""
-    channel_id: _Text = ""
-    channel_type: _Number = 0
-    timestamp: _Number = 0
+    message_id: MessageId
+    message_seq: Number = 0
+    client_msg_no: Text = ""
+    from_uid: Text = ""
+    channel_id: Text = ""
+    channel_type: Number = 0
+    timestamp: Number = 0
     payload: Annotated[bytes, BeforeValidator(_payload_bytes)] = Field(default=b"", repr=False)
-    no_persist: _Flag = False
-    red_dot: _Flag = False
-    sync_once: _Flag = False
-    setting: _Number = 0
+    no_persist: Flag = False
+    red_dot: Flag = False
+    sync_once: Flag = False
+    setting: Number = 0
 
     @model_validator(mode="before")
     @classmethod
@@ -208,7 +176,7 @@ def _history_row(row: Any) -> HistoryMessage:
 
 def _history_rows(value: Any) -> Any:
     if not isinstance(value, list):
-        return _rows(value)
+        return listed(value)
     rows, unreadable = [], 0
     for row in value:
         rows.append(_history_row(row))
@@ -218,21 +186,21 @@ def _history_rows(value: Any) -> Any:
     return rows
 
 
-class History(_Model):
+class History(Model):
     """A page of history, ascending by ``message_seq`` (octo-bot-api §2.4)."""
 
     messages: Annotated[list[HistoryMessage], FailFast(), BeforeValidator(_history_rows)]
 
 
-class Group(_Model):
+class Group(Model):
     """A group the bot is in, disbanded ones included (octo-bot-api §2.7)."""
 
-    group_no: _Id
-    name: _Text = ""
-    space_id: _Text = ""
+    group_no: Id
+    name: Text = ""
+    space_id: Text = ""
 
 
-class GroupInfo(_Model):
+class GroupInfo(Model):
     """A group's own data (octo-bot-api §2.7).
 
     Attributes:
@@ -243,14 +211,14 @@ class GroupInfo(_Model):
         status: 0 disabled, 1 normal, 2 disbanded.
     """
 
-    group_no: _Id
-    name: _Text = ""
-    notice: _Text = ""
-    creator: _Text = ""
-    status: _Number = 1
+    group_no: Id
+    name: Text = ""
+    notice: Text = ""
+    creator: Text = ""
+    status: Number = 1
 
 
-class GroupMember(_Model):
+class GroupMember(Model):
     """A member of a group (octo-bot-api §2.7).
 
     Attributes:
@@ -262,15 +230,15 @@ class GroupMember(_Model):
         owner_name: for bots, that person's name.
     """
 
-    uid: _Id
-    name: _Text = ""
-    role: _Number = 0
-    robot: _Flag = False
-    owner_uid: _Text = ""
-    owner_name: _Text = ""
+    uid: Id
+    name: Text = ""
+    role: Number = 0
+    robot: Flag = False
+    owner_uid: Text = ""
+    owner_name: Text = ""
 
 
-class UserInfo(_Model):
+class UserInfo(Model):
     """A person's or bot's profile (octo-bot-api §2.9).
 
     Attributes:
@@ -279,12 +247,12 @@ class UserInfo(_Model):
         avatar: an address as the server wrote it, not always one that works.
     """
 
-    uid: _Id
-    name: _Text = ""
-    avatar: _Text = ""
+    uid: Id
+    name: Text = ""
+    avatar: Text = ""
 
 
-class GroupNotes(_Model):
+class GroupNotes(Model):
     """What a group or thread has written down for its bots: GROUP.md, THREAD.md (octo-bot-api §2.7, §2.8).
 
     Attributes:
@@ -292,11 +260,11 @@ class GroupNotes(_Model):
         version: 0 where nothing was ever written.
     """
 
-    content: _Text = ""
-    version: _Number = 0
+    content: Text = ""
+    version: Number = 0
 
 
-class ThreadInfo(_Model):
+class ThreadInfo(Model):
     """A thread of a group (octo-bot-api §2.8).
 
     Attributes:
@@ -306,13 +274,13 @@ class ThreadInfo(_Model):
         status: 1 active, 2 archived, 3 deleted.
     """
 
-    channel_id: _Id
-    name: _Text = ""
-    creator_uid: _Text = ""
-    status: _Number = 1
+    channel_id: Id
+    name: Text = ""
+    creator_uid: Text = ""
+    status: Number = 1
 
 
-class Candidate(_Model):
+class Candidate(Model):
     """A group or thread that a name may mean (octo-bot-api §2.7).
 
     Attributes:
@@ -322,13 +290,13 @@ class Candidate(_Model):
         parent_name: of a thread, its group's name: untrusted text.
     """
 
-    kind: _Text = ""
-    channel_id: _Id
-    name: _Text = ""
-    parent_name: _Text = ""
+    kind: Text = ""
+    channel_id: Id
+    name: Text = ""
+    parent_name: Text = ""
 
 
-class NamedTargets(_Model):
+class NamedTargets(Model):
     """What a name may mean, exact names first (octo-bot-api §2.7).
 
     Attributes:
@@ -337,12 +305,12 @@ class NamedTargets(_Model):
         truncated: whether there are more than it would count.
     """
 
-    candidates: Annotated[tuple[Candidate, ...], FailFast(), BeforeValidator(_rows)] = ()
-    total: _Number = 0
-    truncated: _Flag = False
+    candidates: Annotated[tuple[Candidate, ...], FailFast(), BeforeValidator(listed)] = ()
+    total: Number = 0
+    truncated: Flag = False
 
 
-_Header = Annotated[_Text, Field(pattern=r"^[^\r\n\x00]*$")]
+_Header = Annotated[Text, Field(pattern=r"^[^\r\n\x00]*$")]
 
 
 def _address(value: str) -> str:
@@ -353,7 +321,7 @@ def _address(value: str) -> str:
 _UploadUrl = Annotated[str, Field(pattern=r"^https?://[^/?#@\s]+[/?]"), AfterValidator(_address)]
 
 
-class UploadTicket(_Model):
+class UploadTicket(Model):
     """Leave to put one file into the deployment's storage (octo-bot-api §2.10).
 
     Attributes:
@@ -368,21 +336,21 @@ class UploadTicket(_Model):
     download_url: Annotated[str, Field(alias="downloadUrl", min_length=1)]
     content_type: Annotated[_Header, Field(alias="contentType")] = ""
     content_disposition: Annotated[_Header, Field(alias="contentDisposition")] = ""
-    expires_in: Annotated[_Number, Field(alias="expiresIn")] = 0
+    expires_in: Annotated[Number, Field(alias="expiresIn")] = 0
 
 
-class MentionPreference(_Model):
+class MentionPreference(Model):
     """Whether a group lets this bot answer people without being mentioned (octo-bot-api §2.7).
 
     Attributes:
         effective: the only field that decides; missing means no.
     """
 
-    effective: _Flag = False
+    effective: Flag = False
 
 
 ACKNOWLEDGED: TypeAdapter[dict[str, Any]] = TypeAdapter(dict[str, Any])
-GROUPS: TypeAdapter[list[Group]] = TypeAdapter(Annotated[list[Group], FailFast(), BeforeValidator(_rows)])
+GROUPS: TypeAdapter[list[Group]] = TypeAdapter(Annotated[list[Group], FailFast(), BeforeValidator(listed)])
 GROUP_INFO: TypeAdapter[GroupInfo] = TypeAdapter(GroupInfo)
 GROUP_MEMBERS: TypeAdapter[list[GroupMember]] = TypeAdapter(
     Annotated[list[GroupMember], FailFast(), BeforeValidator(_member_rows)]

@@ -13,9 +13,10 @@ from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.control.calls import register_calls
 from openclaw_channel_octo.control.server import ControlServer
 from openclaw_channel_octo.ids import ChannelRef
+from openclaw_channel_octo.testing import Envelope
 from tests.cli.asking import call, command
 from tests.programs import PROGRAM
-from tests.runtime.rig import ANN, BEN, HELPER, Rig, python_agent
+from tests.runtime.rig import ANN, BEN, HELPER, OTHER, Rig, python_agent
 
 Start = Callable[[str], Awaitable[None]]
 
@@ -170,3 +171,30 @@ async def test_everything_it_asked_for_is_in_the_journal_without_its_words(rig: 
     assert rows[1][2] in {"denied", "failed"}
     assert "confidential" not in everything
     assert sys.executable not in everything
+
+
+async def test_it_changes_groups_for_the_owner_and_for_nobody_else(rig: Rig, start: Start) -> None:
+    rig.octo.envelope = Envelope.N
+    rig.octo.make_admin("g1", HELPER)
+    rig.octo.add_person("cat", "Cat")
+    await start(
+        "import re\n"
+        "print(message('rename-group', 'group:g1', 'Launch'))\n"
+        "print(message('write-notes', 'group:g1', 'Be brief.', '--version', '0'))\n"
+        "print(message('notes', 'group:g1').splitlines()[1])\n"
+        "print(message('add-members', 'group:g1', 'cat', 'nobody'))\n"
+        "print(message('remove-members', 'group:g1', 'cat'))\n"
+        "made = message('create-thread', 'group:g1', 'Plans')\n"
+        "thread = made.partition(' ')[2]\n"
+        "print(re.sub('[0-9]{9,}', 'N', made))\n"
+        "print(message('join-thread', thread), message('archive-thread', thread))\n"
+        "print(re.sub('[0-9a-f]{32}', 'G', message('create-group', 'Party', 'cat')))\n"
+    )
+    await rig.mentioned("go")
+    assert rig.said()[-1].splitlines() == [
+        *("renamed", "written: version 1", "  Be brief.", "added: cat", "left out: nobody", "removed"),
+        *("opened group:g1____N", "joined archived", "created group:G"),
+    ]
+    assert (rig.octo.notes(rig.group), rig.octo.members("g1")) == ("Be brief.", [ANN, BEN, HELPER, OTHER])
+    await rig.until_row(await rig.mention("go", who=BEN), "answered")
+    assert rig.said()[-1].count("only the bot's owner") == 6

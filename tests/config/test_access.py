@@ -59,6 +59,14 @@ def test_numbers_in_lists_are_the_ids_they_look_like(parse: Parse) -> None:
     assert found.groups["9"].allow_from == frozenset({"10"})
 
 
+def test_managers_are_those_of_the_account_and_of_the_group(parse: Parse) -> None:
+    groups = {"g1": {"managers": [f"{SPACE}Ben"]}, "g2": {}, "*": {"managers": ["cleo"]}}
+    found = access(parse, managers=["ann"], groups=groups)
+    assert found.managers == {"ann"}
+    managers = {group_no: found.managers_of(group_no) for group_no in ("g1", "g2", "g3")}
+    assert managers == {"g1": {"ann", "Ben"}, "g2": {"ann"}, "g3": {"ann", "cleo"}}
+
+
 @pytest.mark.parametrize(
     ("groups", "account", "required"),
     [
@@ -116,6 +124,8 @@ def test_an_accounts_lists_replace_those_of_the_channel(parse: Parse) -> None:
         ({"allowFrom": ["octo:ann"]}, "allowFrom.0: must be a bare id, without a prefix"),
         ({"groupAllowFrom": ["accessGroup:ops"]}, "groupAllowFrom.0: must be a bare id"),
         ({"blockFrom": ["*"]}, "blockFrom.0: must name people"),
+        ({"managers": ["*"]}, "managers.0: must name people"),
+        ({"groups": {"g1": {"managers": ["*"]}}}, "groups.g1.managers.0: must name people"),
         ({"groups": ["g1"]}, "groups: must be an object"),
         ({"groups": {" ": {}}}, "groups"),
         ({"groups": {"g1": {"alowFrom": []}}}, "groups.g1.alowFrom: unknown key; did you mean allowFrom?"),

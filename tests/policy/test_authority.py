@@ -3,7 +3,7 @@
 import pytest
 
 from openclaw_channel_octo.ids import ChannelRef, ChannelType
-from openclaw_channel_octo.policy.authority import Requester, Role, needs_roster, refusal
+from openclaw_channel_octo.policy.authority import Requester, Role, change_refusal, needs_roster, refusal
 
 HERE = ChannelRef("g1", ChannelType.GROUP)
 ELSEWHERE = ChannelRef("g2", ChannelType.GROUP)
@@ -67,3 +67,33 @@ def test_somebody_without_a_uid_has_no_direct_conversation() -> None:
 
 def test_records_name_an_operator_by_that_word() -> None:
     assert (BEN.name, Requester.operator().name) == ("ben", "operator")
+
+
+IN_THREAD = Requester(role=Role.PERSON, uid="ben", conversation=THREAD)
+DIRECT = Requester(role=Role.PERSON, uid="ben", conversation=OWN_DM)
+
+
+@pytest.mark.parametrize(
+    ("requester", "group_no", "managers", "allowed"),
+    [
+        (Requester.operator(), "g1", set(), True),
+        (OWNER, "g2", set(), True),
+        (OWNER, "", set(), True),
+        (BEN, "g1", {"ben"}, True),
+        (BEN, "g2", {"ben"}, False),
+        (BEN, "g1", {"ann"}, False),
+        (BEN, "g1", set(), False),
+        (BEN, "", {"ben"}, True),
+        (IN_THREAD, "g2", {"ben"}, True),
+        (IN_THREAD, "g1", {"ben"}, False),
+        (DIRECT, "g1", {"ben"}, False),
+        (DIRECT, "ben", {"ben"}, False),
+        (DIRECT, "", {"ben"}, True),
+        (BOT, "g1", {"x_bot"}, False),
+        (Requester(role=Role.PERSON, conversation=HERE), "g1", {""}, False),
+    ],
+)
+def test_a_group_is_changed_for_owners_and_for_managers_in_it(
+    requester: Requester, group_no: str, managers: set[str], allowed: bool
+) -> None:
+    assert (change_refusal(requester, group_no, managers) == "") is allowed

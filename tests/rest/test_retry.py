@@ -60,8 +60,13 @@ def test_every_call_has_a_policy() -> None:
     assert set(POLICIES) == set(Call)
 
 
-def test_only_a_send_must_not_be_repeated() -> None:
-    assert [call for call, policy in POLICIES.items() if not policy.repeatable] == [Call.SEND]
+def test_what_people_notice_twice_must_not_be_repeated() -> None:
+    once = {call: policy for call, policy in POLICIES.items() if not policy.repeatable}
+    assert set(once) == {
+        *(Call.SEND, Call.WRITE_NOTES, Call.CREATE_GROUP, Call.RENAME_GROUP, Call.ADD_MEMBERS),
+        *(Call.REMOVE_MEMBERS, Call.CREATE_THREAD, Call.ARCHIVE_THREAD),
+    }
+    assert {(policy.on_failure, policy.on_limit) for policy in once.values()} == {(0, 2)}
 
 
 @pytest.mark.parametrize(

@@ -1,17 +1,14 @@
 """`openclaw-octo message`: what an agent program may do in the chat while its turn runs."""
 
-import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import click
 
-from openclaw_channel_octo.cli.options import store_folder
-from openclaw_channel_octo.cli.output import NOT_FINE, NOT_TRIED, fail, json_text, plain
-from openclaw_channel_octo.control.client import ask
-from openclaw_channel_octo.errors import ControlError
+from openclaw_channel_octo.cli.operate.message_groups import MANAGEMENT_COMMANDS
+from openclaw_channel_octo.cli.operate.ticket import JSON, ask, show, table
+from openclaw_channel_octo.cli.output import plain
 
 __all__ = ["message"]
 
@@ -28,7 +25,6 @@ def message() -> None:
     """
 
 
-JSON = click.option("--json", "as_json", is_flag=True, help="Print the whole answer as JSON.")
 SCOPE = click.option("--scope", type=click.Choice(["parent"]), help="From a thread: its group itself.")
 
 
@@ -50,11 +46,11 @@ def send(target: str, text: str, files: Sequence[str], scope: str | None, as_jso
     A file that cannot be sent is a line in the chat that says why, and one on standard error; the rest is sent.
     """
     said = sys.stdin.read() if text == "-" else text
-    sent = _ask(
+    sent = ask(
         "message.send", target=target, text=said, files=[_place(one) for one in files], scope=scope or ""
     )
     became = ", ".join(sent["message_ids"]) or "as a part of the file at the end of the answer"
-    _show(sent, as_json, f"sent to {sent['target']}: {became}")
+    show(sent, as_json, f"sent to {sent['target']}: {became}")
     for name, why in sent["failed_media"]:
         click.echo(f"not sent: {plain(name)}: {plain(why)}", err=True)
 
@@ -75,8 +71,8 @@ def _place(file: str) -> str:
 @JSON
 def edit(target: str, message_id: str, text: str, scope: str | None, as_json: bool) -> None:
     """Put TEXT in the place of one of the bot's own messages."""
-    done = _ask("message.edit", target=target, message_id=message_id, text=text, scope=scope or "")
-    _show(done, as_json, f"changed {message_id}")
+    done = ask("message.edit", target=target, message_id=message_id, text=text, scope=scope or "")
+    show(done, as_json, f"changed {message_id}")
 
 
 @message.command()
@@ -87,8 +83,8 @@ def edit(target: str, message_id: str, text: str, scope: str | None, as_json: bo
 @JSON
 def read(target: str, limit: int, before: int, after: int, as_json: bool) -> None:
     """Print messages of a conversation, marked as data."""
-    page = _ask("message.read", target=target, limit=limit, before=before, after=after)
-    _show(page, as_json, page["block"])
+    page = ask("message.read", target=target, limit=limit, before=before, after=after)
+    show(page, as_json, page["block"])
 
 
 @message.command()
@@ -98,16 +94,16 @@ def read(target: str, limit: int, before: int, after: int, as_json: bool) -> Non
 @JSON
 def search(target: str, words: str, limit: int, as_json: bool) -> None:
     """Print the newest messages of a conversation that contain all WORDS, out of its last thousand."""
-    page = _ask("message.search", target=target, words=words, limit=limit)
-    _show(page, as_json, page["block"])
+    page = ask("message.search", target=target, words=words, limit=limit)
+    show(page, as_json, page["block"])
 
 
 @message.command()
 @JSON
 def groups(as_json: bool) -> None:
     """List the groups the bot and the person who asked are both in."""
-    found = _ask("message.groups")
-    _show(found, as_json, _table(found, "group", "name"))
+    found = ask("message.groups")
+    show(found, as_json, table(found, "group", "name"))
 
 
 @message.command()
@@ -116,8 +112,8 @@ def groups(as_json: bool) -> None:
 @JSON
 def members(group: str, name: str, as_json: bool) -> None:
     """List who is in a group."""
-    found = _ask("message.members", group=group, name=name)
-    _show(found, as_json, _table(found, "uid", "name"))
+    found = ask("message.members", group=group, name=name)
+    show(found, as_json, table(found, "uid", "name"))
 
 
 @message.command()
@@ -125,8 +121,8 @@ def members(group: str, name: str, as_json: bool) -> None:
 @JSON
 def threads(group: str, as_json: bool) -> None:
     """List the threads of a group."""
-    found = _ask("message.threads", group=group)
-    _show(found, as_json, _table(found, "thread", "name"))
+    found = ask("message.threads", group=group)
+    show(found, as_json, table(found, "thread", "name"))
 
 
 @message.command()
@@ -134,25 +130,10 @@ def threads(group: str, as_json: bool) -> None:
 @JSON
 def resolve(name: str, as_json: bool) -> None:
     """Find groups and threads by name; never picks one of several."""
-    found = _ask("message.resolve", name=name)
+    found = ask("message.resolve", name=name)
     more = "" if found["complete"] else "\n(there may be more)"
-    _show(found, as_json, _table(found["candidates"], "channel", "name") + more)
+    show(found, as_json, table(found["candidates"], "channel", "name") + more)
 
 
-def _ask(call: str, **params: Any) -> Any:
-    turn = os.environ.get("OPENCLAW_TURN", "")
-    if not turn:
-        fail(NOT_TRIED, "this works inside an agent's run only: OPENCLAW_TURN is not set")
-    store = Path(os.environ.get("OPENCLAW_STORE") or store_folder())
-    try:
-        return ask(store, call, {"turn": turn, **params})
-    except ControlError as error:
-        fail(NOT_FINE, plain(str(error)))
-
-
-def _show(answer: Any, as_json: bool, words: str) -> None:
-    click.echo(json_text(answer) if as_json else words)
-
-
-def _table(rows: Sequence[Mapping[str, Any]], first: str, second: str) -> str:
-    return "\n".join(f"{plain(row[first])}  {plain(row[second])}" for row in rows) or "none"
+for command in MANAGEMENT_COMMANDS:
+    message.add_command(command)

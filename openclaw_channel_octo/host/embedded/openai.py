@@ -151,7 +151,7 @@ class OpenAIAgent:
         )
         request = {**self._body, "model": self._model}
         if ask.tools and self._tools is not None:
-            request |= {"tools": [_described(tool) for tool in self._tools.tools]}
+            request |= {"tools": [_described(tool) for tool in self._tools.offered(prompt.ticket)]}
             request |= {"tool_choice": "none"} if last else {}
         return request | {"messages": [*messages, *(with_short_results(done) if ask.short else done)]}
 

@@ -19,6 +19,7 @@ from openclaw_channel_octo.policy.authority import Requester
 from openclaw_channel_octo.rest.models import Group, GroupMember, ThreadInfo
 from openclaw_channel_octo.runtime.actions.audit import Record, recorded
 from openclaw_channel_octo.runtime.actions.interrupted import said_already
+from openclaw_channel_octo.runtime.actions.manage import GroupManagement
 from openclaw_channel_octo.runtime.actions.once import digest_of, new_post, quote_of
 from openclaw_channel_octo.runtime.actions.reach import Reach, by_name
 from openclaw_channel_octo.runtime.actions.reading import messages_of, rows_of
@@ -68,6 +69,8 @@ class AgentActions:
         self.role = requester.role
         self.mark = run.turn.mark if run else ""  # of what the agent reads, for `ReadPage.block`
         self._recorded = partial(recorded, bot.context, requester, run.turn.run_id if run else "")
+        self.manage = GroupManagement(bot, requester, run, self._reach, self._recorded)
+        """What it may change in groups and threads."""
 
     async def send_text(
         self, target: str, text: str, *, thread_id: str | int | None = None, scope: str = ""

@@ -1,61 +1,44 @@
 """Calls of agents: what they may do in the chat beside answering, with parameters that a program or a model writes."""
 
 import json
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from openclaw_channel_octo.errors import OctoError
 from openclaw_channel_octo.host.base import ChatTool, MediaItem
 from openclaw_channel_octo.message.marks import unmarked
 from openclaw_channel_octo.runtime.actions.actions import AgentActions
+from openclaw_channel_octo.runtime.actions.call import AgentCall, Effect
+from openclaw_channel_octo.runtime.actions.call import Group as _Group
+from openclaw_channel_octo.runtime.actions.call import Name as _Name
+from openclaw_channel_octo.runtime.actions.call import Scope as _Scope
+from openclaw_channel_octo.runtime.actions.call import Target as _Target
+from openclaw_channel_octo.runtime.actions.call import Text as _Text
+from openclaw_channel_octo.runtime.actions.manage_calls import MANAGEMENT_CALLS
 from openclaw_channel_octo.runtime.actions.types import ReadPage
 
-__all__ = ["AGENT_CALLS", "AgentCall", "AgentTools", "wrong_parameter"]
+__all__ = ["AGENT_CALLS", "AgentCall", "AgentTools", "Effect", "wrong_parameter"]
 
-_Text = Annotated[str, Field(max_length=500_000)]
-_Name = Annotated[str, Field(min_length=1, max_length=2_000)]
-_Target = Annotated[
-    _Name,
-    Field(
-        description="group:ID, group:ID____THREAD, user:UID or a bare id; group:ID@UID,UID also calls people. "
-        "Look ids up, do not guess them."
-    ),
-]
-_Group = Annotated[_Name, Field(description="Id of a group, or of a thread in it.")]
-_Scope = Annotated[str, Field(description="parent: from a thread, its group itself; else leave it out.")]
 _Seq = Annotated[int, Field(ge=0)]
 
 _SHOWN_OF_A_MESSAGE = ("message_id", "message_seq", "timestamp", "from_uid", "from_name", "text")
 
 
-class AgentCall(BaseModel, ABC):
-    """Parameters of a call, and what answers it. Docstrings and descriptions are what models read."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, hide_input_in_errors=True)
-
-    @abstractmethod
-    async def answer(self, outbound: AgentActions) -> Any:
-        """Do it; return the answer as JSON. Raises what the methods of `AgentActions` raise."""
-
-    @staticmethod
-    def brief(answer: Any) -> Any:
-        """Return of an answer what a model needs."""
-        return answer
-
-
 class _Send(AgentCall):
     """Send a message, with files or without, to another conversation. To answer where you were asked, just answer."""
+
+    effect = Effect.ADDS
 
     target: _Target
     text: Annotated[_Text, Field(description="Markdown; @name calls people of that conversation.")] = ""
     files: Annotated[
-        list[str], Field(max_length=20, description="http or https addresses of files to send.")
-    ] = []
+        list[str],
+        Field(default_factory=list, max_length=20, description="http or https addresses of files to send."),
+    ]
     scope: _Scope = ""
 
     async def answer(self, outbound: AgentActions) -> Any:
@@ -79,6 +62,8 @@ class _Send(AgentCall):
 class _Edit(AgentCall):
     """Put another text in the place of one of your own messages."""
 
+    effect = Effect.REPLACES
+
     target: _Target
     message_id: str
     text: Annotated[_Text, Field(description="The whole new text.")]
@@ -92,6 +77,8 @@ class _Edit(AgentCall):
 
 
 class _OfMessages(AgentCall):
+    effect = Effect.READS
+
     @staticmethod
     def brief(answer: Any) -> Any:
         """Leave out words and names of messages: the block has them, marked as data."""
@@ -131,6 +118,8 @@ class _Search(_OfMessages):
 class _Groups(AgentCall):
     """List the groups that you and the person who asks are both in."""
 
+    effect = Effect.READS
+
     async def answer(self, outbound: AgentActions) -> Any:
         """See `AgentActions.groups`."""
         return [{"group": one.group_no, "name": one.name} for one in await outbound.groups()]
@@ -138,6 +127,8 @@ class _Groups(AgentCall):
 
 class _Members(AgentCall):
     """List who is in a group."""
+
+    effect = Effect.READS
 
     group: _Group
     name: Annotated[str, Field(description="Only those whose names contain this.")] = ""
@@ -155,6 +146,8 @@ class _Members(AgentCall):
 class _Threads(AgentCall):
     """List the threads of a group."""
 
+    effect = Effect.READS
+
     group: _Group
 
     async def answer(self, outbound: AgentActions) -> Any:
@@ -164,6 +157,8 @@ class _Threads(AgentCall):
 
 class _Resolve(AgentCall):
     """Find the ids of groups and threads by name."""
+
+    effect = Effect.READS
 
     name: _Name
 
@@ -183,6 +178,7 @@ AGENT_CALLS: Mapping[str, type[AgentCall]] = {
     "members": _Members,
     "threads": _Threads,
     "resolve": _Resolve,
+    **MANAGEMENT_CALLS,
 }
 """The calls by name, as in ``openclaw-octo message <name>``."""
 
@@ -204,6 +200,16 @@ class AgentTools:
             ChatTool(name=f"message_{name}", description=call.__doc__ or "", parameters=_schema(call))
             for name, call in AGENT_CALLS.items()
         )
+
+    def offered(self, ticket: str) -> Sequence[ChatTool]:
+        """Return what there is for the person whose run has a ticket: changes of groups for who may make them alone."""
+        try:
+            is_manager = self._outbound_with(ticket).manage.is_open
+        except OctoError:
+            is_manager = False
+        if is_manager:
+            return self.tools
+        return [tool for tool in self.tools if tool.name.removeprefix("message_") not in MANAGEMENT_CALLS]
 
     async def call(self, ticket: str, name: str, parameters: Mapping[str, Any]) -> str:
         """Do what a tool does, for the person whose run has the ticket; return the answer, or why there is none.

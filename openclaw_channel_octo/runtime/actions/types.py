@@ -1,6 +1,8 @@
 """Who asks a bot for something beside its answers, and what they get (reference-behaviour §g.4)."""
 
-from msgspec import Struct
+import asyncio
+
+from msgspec import Struct, field
 
 from openclaw_channel_octo.host.base import Turn
 from openclaw_channel_octo.ids import ChannelRef, ChannelType
@@ -38,12 +40,14 @@ class ActionContext(Struct, frozen=True, kw_only=True):
         directory: knows the conversations.
         outbox: sends.
         posts: sends with a key.
+        checking: held from a look at what is there to the change that depends on it.
     """
 
     context: BotContext
     directory: ConversationDirectory
     outbox: Outbox
     posts: Posts
+    checking: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 class SendReceipt(Struct, frozen=True, kw_only=True):

@@ -11,7 +11,7 @@ from aiohttp.typedefs import Handler
 from msgspec.structs import replace
 
 from openclaw_channel_octo.testing.octo import refusals
-from openclaw_channel_octo.testing.octo.bot_api import ApiCalls, ApiRequest, Route
+from openclaw_channel_octo.testing.octo.bot_api import ApiCalls
 from openclaw_channel_octo.testing.octo.faults import (
     ErrorAnswer,
     Fault,
@@ -26,6 +26,7 @@ from openclaw_channel_octo.testing.octo.faults import (
 )
 from openclaw_channel_octo.testing.octo.records import RestCall, Switches
 from openclaw_channel_octo.testing.octo.refusals import Problem, Refusal
+from openclaw_channel_octo.testing.octo.routes import ApiRequest, Route
 from openclaw_channel_octo.testing.octo.world import Account, World
 
 __all__ = ["ApiServer"]

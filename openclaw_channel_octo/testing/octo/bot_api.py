@@ -7,25 +7,26 @@ import json
 import math
 import re
 from base64 import b64encode
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 from aiohttp import web
 from cachetools import TTLCache
-from msgspec import Struct, field
 from msgspec.structs import replace
 
 from openclaw_channel_octo.ids import ChannelRef, ChannelType
 from openclaw_channel_octo.testing.octo import directory, refusals
 from openclaw_channel_octo.testing.octo.engine import REGISTERED_AGAIN, Engine
+from openclaw_channel_octo.testing.octo.management import ManagementCalls
 from openclaw_channel_octo.testing.octo.payloads import rewritten
 from openclaw_channel_octo.testing.octo.records import Switches
 from openclaw_channel_octo.testing.octo.refusals import Envelope, Problem, Refusal
+from openclaw_channel_octo.testing.octo.routes import ApiRequest, Route
 from openclaw_channel_octo.testing.octo.storage import Storage
-from openclaw_channel_octo.testing.octo.world import Account, ChatGroup, ChatMessage, World
+from openclaw_channel_octo.testing.octo.world import ChatGroup, ChatMessage, World
 from openclaw_channel_octo.wire.packets import Flags
 
-__all__ = ["ApiCalls", "ApiRequest", "Route"]
+__all__ = ["ApiCalls"]
 
 _COMMAND: Final = Flags.NO_PERSIST | Flags.SYNC_ONCE
 _DEFAULT_PAGE: Final = 50
@@ -36,38 +37,6 @@ _FORWARDED_S: Final = 90.0
 _TYPING_WINDOW_S: Final = 180.0
 """When it begins anew; a message sent does that too."""
 _NUMERIC_SPACE: Final = re.compile(r"s\d+_")
-
-
-class ApiRequest(Struct, frozen=True, kw_only=True):
-    """One authorised request.
-
-    Attributes:
-        bot: whose token it came with.
-        body: its JSON object, empty where the route takes none.
-        query: parameters of the query and the path.
-    """
-
-    bot: Account
-    body: Mapping[str, Any] = field(default_factory=dict)
-    query: Mapping[str, str] = field(default_factory=dict)
-
-
-class Route(Struct, frozen=True):
-    """One call of the API.
-
-    Attributes:
-        method: HTTP method.
-        path: below the API's address, with ``{names}``.
-        name: what `RestCall.name` says.
-        handler: takes the request, returns the answer's JSON; raises `Refusal`.
-        takes_json: whether an empty or broken body is refused.
-    """
-
-    method: str
-    path: str
-    name: str
-    handler: Callable[[ApiRequest], Any]
-    takes_json: bool = False
 
 
 class ApiCalls:
@@ -113,6 +82,7 @@ class ApiCalls:
             Route("GET", "/v1/bot/groups/{group_no}/mention_pref", "mentionPref", self.mention_pref),
             Route("GET", "/v1/bot/user/info", "userInfo", self.user_info),
             Route("GET", "/v1/bot/upload/presigned", "presignUpload", self.presign_upload),
+            *ManagementCalls(self._world, self._engine, self._switches).routes(),
         )
 
     def register(self, request: ApiRequest) -> Any:
@@ -301,12 +271,7 @@ class ApiCalls:
         return kept
 
     def _group(self, request: ApiRequest) -> ChatGroup:
-        if request.bot.is_app_bot:
-            raise Refusal(refusals.NO_GROUPS)
-        group = self._world.groups.get(request.query["group_no"])
-        if group is None or request.bot.uid not in group.members:
-            raise Refusal(refusals.NOT_A_MEMBER)
-        return group
+        return directory.own_group(self._world, request.bot, request.query["group_no"])
 
     def _member(self, uid: str, role: int) -> dict[str, Any]:
         account = self._world.account(uid)

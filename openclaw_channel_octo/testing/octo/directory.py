@@ -4,31 +4,49 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from openclaw_channel_octo.ids import split_thread
-from openclaw_channel_octo.testing.octo.world import ChatGroup, World
+from openclaw_channel_octo.testing.octo import refusals
+from openclaw_channel_octo.testing.octo.refusals import Refusal
+from openclaw_channel_octo.testing.octo.world import Account, ChatGroup, World
 
-__all__ = ["named_targets", "thread_rows"]
+__all__ = ["named_targets", "own_group", "thread_row", "thread_rows"]
 
 _DEFAULT_FOUND: Final = 20
 _MOST_FOUND: Final = 50
 
 
+def own_group(world: World, bot: Account, group_no: str) -> ChatGroup:
+    """Return a group the bot is in. Raises `Refusal`."""
+    if bot.is_app_bot:
+        raise Refusal(refusals.NO_GROUPS)
+    group = world.groups.get(group_no)
+    if group is None or bot.uid not in group.members:
+        raise Refusal(refusals.NOT_A_MEMBER)
+    return group
+
+
 def thread_rows(world: World, group: ChatGroup) -> list[dict[str, Any]]:
-    """Return a group's threads that are not deleted."""
+    """Return a group's active threads."""
     threads = [(channel_id, split_thread(channel_id)) for channel_id, alive in world.threads.items() if alive]
     return [
-        {
-            "short_id": thread.short_id,
-            "group_no": group.group_no,
-            "group_name": group.name,
-            "channel_id": channel_id,
-            "channel_type": 5,
-            "name": world.thread_names[channel_id],
-            "creator_uid": group.creator,
-            "status": 1,
-        }
+        thread_row(world, group, thread.short_id)
         for channel_id, thread in threads
-        if thread and thread.group_no == group.group_no
+        if thread and thread.group_no == group.group_no and channel_id not in world.archived
     ]
+
+
+def thread_row(world: World, group: ChatGroup, short_id: str) -> dict[str, Any]:
+    """Return what the server tells of a thread."""
+    channel_id = f"{group.group_no}____{short_id}"
+    return {
+        "short_id": short_id,
+        "group_no": group.group_no,
+        "group_name": group.name,
+        "channel_id": channel_id,
+        "channel_type": 5,
+        "name": world.thread_names[channel_id],
+        "creator_uid": world.thread_creators.get(channel_id, group.creator),
+        "status": 2 if channel_id in world.archived else 1,
+    }
 
 
 def named_targets(world: World, uid: str, query: Mapping[str, str]) -> dict[str, Any]:

@@ -116,6 +116,27 @@ class People(Switches):
         """Put an account into a group."""
         self._group(group_no).members[self._world.account(uid).uid] = _MEMBER
 
+    def make_admin(self, group_no: str, bot: str, *, on: bool = True) -> None:
+        """Make a bot an admin of a group, as its owner does in the client, or take that back (octo-bot-api §9)."""
+        change = self._world.admins.add if on else self._world.admins.discard
+        change((self._group(group_no).group_no, bot))
+
+    def is_archived(self, thread: ChannelRef) -> bool:
+        """Return whether a thread was archived and nobody has spoken in it since."""
+        return thread.id in self._world.archived
+
+    def thread_members(self, thread: ChannelRef) -> frozenset[str]:
+        """Return who joined a thread."""
+        return frozenset(self._world.thread_members.get(thread.id, ()))
+
+    def members(self, group_no: str) -> list[str]:
+        """Return the uids of a group's members."""
+        return list(self._group(group_no).members)
+
+    def notes(self, channel: ChannelRef) -> str:
+        """Return GROUP.md of a group or THREAD.md of a thread."""
+        return self._world.notes.get(channel.id, ("", 0))[0]
+
     def remove_member(self, group_no: str, uid: str) -> None:
         """Take an account out of a group; nobody is told (octo-bot-api §5.3)."""
         self._group(group_no).members.pop(uid, None)

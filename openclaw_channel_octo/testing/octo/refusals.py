@@ -86,3 +86,14 @@ NOT_OWN: Final = Problem("只能编辑自己发送的消息", "message_edit_forb
 NO_USER: Final = Problem("用户不存在", "user_not_found", semantic=404, status=404, bare=True)
 FILE_TYPE: Final = Problem("不支持的文件类型", "file_type_unsupported")
 RATE_LIMITED: Final = Problem("请求过于频繁，请稍后再试", "err.shared.rate.limited", semantic=429, status=429)
+BAD_FIELD: Final = Problem("请求参数错误", "request_invalid")
+MEMBERS_LIMIT: Final = Problem("成员数量超出限制", "limit_exceeded")
+NO_PEOPLE: Final = Problem("成员必须是人类用户", "member_not_human")
+NOT_GROUP_ADMIN: Final = Problem("机器人不是群管理员", "not_group_admin", semantic=403, status=403, bare=True)
+NOT_INSIDE: Final = Problem("机器人不是该群成员", "not_group_member", semantic=403, status=403, bare=True)
+GROUP_GONE: Final = Problem("群聊已解散", "group_disbanded", semantic=403, status=403, bare=True)
+PRIVILEGED: Final = Problem(
+    "不能移除群主或管理员", "cannot_remove_privileged", semantic=403, status=403, bare=True
+)
+NOTES_TOO_LARGE: Final = Problem("内容过大", "content_too_large")
+NOT_STORED: Final = Problem("保存失败", "store_failed", semantic=500)

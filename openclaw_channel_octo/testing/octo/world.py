@@ -118,6 +118,10 @@ class World(Struct):
         groups: by group number.
         threads: channel ids of the threads there are; ``False`` for a deleted one.
         thread_names: their names.
+        thread_creators: who opened them; the group's creator where it is not told.
+        thread_members: who joined them, by channel id.
+        archived: the threads that were archived and not spoken in since.
+        admins: pairs of group number and bot that its owner made an admin.
         notes: by channel id, what a group or thread keeps for its bots, and its version.
         no_mention: groups whose bots may answer without a mention.
         log: stored messages of each conversation, ascending by sequence number.
@@ -133,6 +137,10 @@ class World(Struct):
     groups: dict[str, ChatGroup] = field(default_factory=dict)
     threads: dict[str, bool] = field(default_factory=dict)
     thread_names: dict[str, str] = field(default_factory=dict)
+    thread_creators: dict[str, str] = field(default_factory=dict)
+    thread_members: dict[str, set[str]] = field(default_factory=dict)
+    archived: set[str] = field(default_factory=set)
+    admins: set[tuple[str, str]] = field(default_factory=set)
     notes: dict[str, tuple[str, int]] = field(default_factory=dict)
     no_mention: set[str] = field(default_factory=set)
     log: dict[ChannelRef, list[ChatMessage]] = field(default_factory=dict)
@@ -253,6 +261,7 @@ class World(Struct):
         log = self.log.setdefault(message.conversation, [])
         insort(log, message, key=lambda row: row.message_seq)
         self._by_id[message.message_id] = message
+        self.archived.discard(message.conversation.id)
 
     def roll_back(self, conversation: ChannelRef, seq: int) -> None:
         """Drop a conversation's messages numbered above ``seq``."""

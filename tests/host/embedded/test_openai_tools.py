@@ -32,6 +32,9 @@ class Desk:
         self.called: list[tuple[str, str, Mapping[str, Any]]] = []
         self.result = "seen"
 
+    def offered(self, ticket: str) -> tuple[ChatTool, ...]:
+        return self.tools if ticket else ()
+
     async def call(self, ticket: str, name: str, parameters: Mapping[str, Any]) -> str:
         self.called.append((ticket, name, parameters))
         return self.result
