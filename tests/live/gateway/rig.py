@@ -16,6 +16,7 @@ from typing import Any, Self
 
 import aiohttp
 
+from openclaw_channel_octo.host.plugin import files as plugin
 from tests.live.gateway.install import BEFORE_THE_FIX, Installed, install
 from tests.live.gateway.model import MODEL
 
@@ -37,6 +38,7 @@ class RealGateway:
         model_url: base URL of the model server.
         run_budget_s: seconds a run may take before the gateway ends it as ``timeout``.
         config: settings laid over the minimal configuration, mappings key by key.
+        control: the control socket of the bots, for a gateway that has the plugin; None for one without channels.
 
     Attributes:
         url: where clients connect, ``ws://``.
@@ -55,6 +57,7 @@ class RealGateway:
         model_url: str,
         run_budget_s: int = 15,
         config: Mapping[str, Any] | None = None,
+        control: Path | None = None,
     ) -> None:
         self.version = version
         self.token = secrets.token_hex(16)
@@ -64,7 +67,11 @@ class RealGateway:
         self.state_dir = self.folder / "state"
         self.config_path = self.state_dir / "openclaw.json"
         self.started_in_s = 0.0
-        self._settings = _laid_over(self._minimal(model_url, run_budget_s), config or {})
+        self._control = control
+        settings = _laid_over(
+            self._minimal(model_url, run_budget_s), _with_plugin(control) if control else {}
+        )
+        self._settings = _laid_over(settings, config or {})
         self._installed: Installed | None = None
         self._process: asyncio.subprocess.Process | None = None
 
@@ -80,6 +87,8 @@ class RealGateway:
             for name in ("state", "home", "workspace", "tmp"):
                 (self.folder / name).mkdir()
             self.config_path.write_text(json.dumps(self._settings, indent=2))
+            if self._control is not None:
+                plugin.install(self.state_dir)
             if self.version == BEFORE_THE_FIX:
                 await self._index_plugins(self._installed)
             await self.start()
@@ -123,29 +132,33 @@ class RealGateway:
         """Ask it to end with SIGTERM, kill what is left after ``limit_s``; it drains runs for up to 315 s."""
         await self._end(signal.SIGTERM, limit_s=limit_s)
 
-    async def openclaw(self, *arguments: str) -> None:
-        """Run a command of the gateway's own command line to its end. Raises `GatewayFailed`."""
+    async def openclaw(self, *arguments: str) -> str:
+        """Run a command of the gateway's own command line to its end and return what it printed. Raises `GatewayFailed`."""
         if self._installed is None:
             raise GatewayFailed("there is no gateway to ask")
-        process = await self._openclaw(self._installed, *arguments)
+        process = await self._openclaw(self._installed, *arguments, log="command.log")
         code = await process.wait()
         _kill_group(process.pid)
+        printed = (self.folder / "command.log").read_text(errors="replace")
         if code != 0:
-            raise GatewayFailed(f"openclaw {arguments[0]} ended with code {code}\n{self.log_tail()}")
+            raise GatewayFailed(f"openclaw {arguments[0]} ended with code {code}\n{printed}")
+        return printed
 
     def log_tail(self, lines: int = _TAIL_LINES) -> str:
         """Return the last lines it printed."""
         return "\n".join((self.folder / "gateway.log").read_text(errors="replace").splitlines()[-lines:])
 
-    async def _openclaw(self, installed: Installed, *arguments: str) -> asyncio.subprocess.Process:
-        """Start the program in a process group of its own; it prints into ``gateway.log``."""
-        with (self.folder / "gateway.log").open("ab") as log:
+    async def _openclaw(
+        self, installed: Installed, *arguments: str, log: str = ""
+    ) -> asyncio.subprocess.Process:
+        """Start the program in a process group of its own; it prints into a new file, else into ``gateway.log``."""
+        with (self.folder / (log or "gateway.log")).open("wb" if log else "ab") as out:
             process = await asyncio.create_subprocess_exec(
                 *(str(installed.node), str(installed.entry), *arguments),
                 cwd=self.folder,
                 env=self._environment(),
                 stdin=asyncio.subprocess.DEVNULL,
-                stdout=log,
+                stdout=out,
                 stderr=asyncio.subprocess.STDOUT,
                 start_new_session=True,
             )
@@ -205,7 +218,7 @@ class RealGateway:
             "OPENCLAW_CONFIG_PATH": str(self.config_path),
             "OPENCLAW_DISABLE_BONJOUR": "1",
             "OPENCLAW_NO_RESPAWN": "1",
-            "OPENCLAW_SKIP_CHANNELS": "1",
+            **({} if self._control else {"OPENCLAW_SKIP_CHANNELS": "1"}),
             "OPENCLAW_EXEC_SHELL_SNAPSHOT": "0",
         }
 
@@ -237,6 +250,12 @@ class RealGateway:
             "cron": {"enabled": False},
             "update": {"checkOnStart": False},
         }
+
+
+def _with_plugin(control: Path) -> dict[str, Any]:
+    """Return the settings of a gateway with our plugin and the bots behind a control socket."""
+    entry = {"enabled": True, "config": {"socket": str(control)}}
+    return {"plugins": {"allow": ["memory-core", plugin.PLUGIN], "entries": {plugin.PLUGIN: entry}}}
 
 
 def _laid_over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
