@@ -26,6 +26,7 @@
     │   ├── SessionStoreError     sessions.json cannot be read or written
     │   ├── HostUnavailable       nothing answers, or it is restarting: waiting helps
     │   └── HostRefused           the host does not let us in: the operator has to act
+    ├── SendFailed             a send was not carried out, or not to its end
     ├── TargetError            a target that names no conversation; nothing was sent
     ├── RequestDenied          the person who asks the bot for something may not have it
     ├── CaptureError           a file that is no capture
@@ -35,7 +36,8 @@
 No message in this tree ever holds a token, a secret or a payload's text.
 """
 
-from typing import ClassVar
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 
 class OctoError(Exception):
@@ -213,6 +215,21 @@ class HostRefused(HostError):
     """The agent host does not let us in, or not do this; the message says what the operator has to do."""
 
 
+class SendFailed(OctoError):
+    """A send was not carried out, or not to its end.
+
+    Args:
+        cause: why.
+        message_ids: of what was sent before.
+    """
+
+    def __init__(self, cause: OctoError, message_ids: Sequence[str] = ()) -> None:
+        said = f"; sent before it: {', '.join(message_ids)}" if message_ids else ""
+        super().__init__(f"{cause}{said}")
+        self.cause = cause
+        self.message_ids = tuple(message_ids)
+
+
 class TargetError(OctoError):
     """A target names no conversation; nothing was sent or read."""
 
@@ -231,11 +248,13 @@ class ControlError(OctoError):
     Args:
         code: one of the protocol's words for it, such as ``unknown-call`` (docs/control.md).
         detail: what went wrong and what to do.
+        data: what programs can use of it, JSON values.
     """
 
-    def __init__(self, code: str, detail: str) -> None:
+    def __init__(self, code: str, detail: str, data: Mapping[str, Any] | None = None) -> None:
         super().__init__(detail)
         self.code = code
+        self.data = data or {}
 
 
 class NotRunning(ControlError):

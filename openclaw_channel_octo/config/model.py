@@ -251,6 +251,8 @@ class GatewayHostConfig(HostConfig):
         password: its password, likewise.
         scopes: what this client asks leave for; ``operator.admin`` is never asked for.
         openclaw_config: the gateway's own file, read for url, secrets, bots and routing; ``None`` to read none.
+        jobs_may_read: whether agents of the gateway may read conversations in sessions that are no conversation's,
+            such as those of cron jobs and an agent's main one.
         routing: which agent and session a conversation belongs to, as the gateway itself resolves it.
     """
 
@@ -263,6 +265,7 @@ class GatewayHostConfig(HostConfig):
         "operator.write",
     )
     openclaw_config: Path | None = None
+    jobs_may_read: bool = False
     routing: SkipJsonSchema[InstanceOf[Routing]] = Routing()  # no key of the file
 
 

@@ -9,6 +9,7 @@ from msgspec import to_builtins
 from pydantic import ValidationError
 
 from openclaw_channel_octo import __version__
+from openclaw_channel_octo.control.operator import register_operator_calls
 from openclaw_channel_octo.control.server import ControlServer
 from openclaw_channel_octo.errors import ControlError
 from openclaw_channel_octo.runtime.actions.calls import AGENT_CALLS, AgentCall, wrong_parameter
@@ -26,7 +27,9 @@ def register_calls(
     host_kind: str,
     reload: Callable[[], Awaitable[Mapping[str, Any]]] | None = None,
 ) -> None:
-    """Let ``server`` answer for a channel; each call of an agent brings the ticket of a run under way.
+    """Let ``server`` answer for a channel, the calls ``operator.…`` included.
+
+    Each call ``message.…``, of an agent, brings the ticket of a run under way.
 
     Args:
         server: the socket.
@@ -42,6 +45,7 @@ def register_calls(
     server.register("journal.take_up", partial(_take_up, channel))
     if reload is not None:
         server.register("reload", partial(_reload, reload))
+    register_operator_calls(server, channel)
     for name, call in AGENT_CALLS.items():
         server.register(f"message.{name}", partial(_for_agent, channel, call))
 

@@ -79,13 +79,21 @@ class ControlServer:
         self._clock = clock
         self._hide = hide
         self._handlers: dict[str, Handler] = {}
+        self._late: dict[Any, str] = {}
         self._server: asyncio.Server | None = None
         self._clients: set[asyncio.Task[None]] = set()
         self.register("ping", self._ping)
 
-    def register(self, name: str, handler: Handler) -> None:
-        """Let ``handler`` answer the calls of a name, such as ``message.send``; a later one takes its place."""
+    def register(self, name: str, handler: Handler, *, late: str = "timeout") -> None:
+        """Let ``handler`` answer the calls of a name; a later one takes its place.
+
+        Args:
+            name: such as ``message.send``.
+            handler: answers them.
+            late: code of the error where a call takes too long.
+        """
         self._handlers[name] = handler
+        self._late[name] = late
 
     async def start(self) -> None:
         """Begin to answer; a socket that a killed process left behind is replaced.
@@ -148,16 +156,18 @@ class ControlServer:
     async def _answer(self, line: bytes) -> Mapping[str, Any]:
         """Return the answer to one line, or to the beginning of one that is too long."""
         request_id: Any = None
+        late = "timeout"
         try:
             request = _parsed(line)
             request_id = request.get("id")
+            late = self._late.get(request.get("call"), late)
             return _success(request_id, _hidden(await self._call(request), self._hide))
         except ControlError as error:
-            return _failure(request_id, error.code, self._hide(str(error)))
+            return _failure(request_id, error.code, self._hide(str(error)), error.data)
         except OctoError as error:
             return _failure(request_id, "failed", self._hide(str(error)))
         except TimeoutError:
-            return _failure(request_id, "timeout", f"no answer within {CALL_S:.0f} s")
+            return _failure(request_id, late, f"no answer within {CALL_S:.0f} s")
         except Exception:  # noqa: BLE001  # the boundary: a broken call is its client's trouble and a line in the log
             _log.exception("a call of the control socket broke")
             return _failure(request_id, "internal", "the call broke; the log of the bots says why")
@@ -209,8 +219,11 @@ def _success(request_id: object, result: Any) -> Mapping[str, Any]:
     return answer
 
 
-def _failure(request_id: object, code: str, detail: str) -> Mapping[str, Any]:
-    return {"v": VERSION, "id": request_id, "ok": False, "error": {"code": code, "message": detail}}
+def _failure(
+    request_id: object, code: str, detail: str, data: Mapping[str, Any] | None = None
+) -> Mapping[str, Any]:
+    error = {"code": code, "message": detail, **({"data": data} if data else {})}
+    return {"v": VERSION, "id": request_id, "ok": False, "error": error}
 
 
 def _encoded(answer: Mapping[str, Any]) -> bytes:

@@ -304,6 +304,19 @@ class TakesChatTools(Protocol):
 
 
 @runtime_checkable
+class NamesSessions(Protocol):
+    """What an `AgentHost` also is whose sessions may have other keys than the conversations they belong to."""
+
+    def conversation_key(self, session_key: str) -> str:
+        """Return the session key of a turn (`Turn.session_key`) that runs in a session of the host.
+
+        Args:
+            session_key: as the host writes it, in any case; one that belongs to no conversation is returned as it is.
+        """
+        ...
+
+
+@runtime_checkable
 class AsksApprovals(Protocol):
     """What an `AgentHost` also is where agents ask people for leave before they do something."""
 

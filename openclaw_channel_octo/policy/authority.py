@@ -18,6 +18,10 @@ class Role(StrEnum):
 
     OPERATOR = "operator"
     """Who runs the program, or a job of theirs: nobody in the chat."""
+    GATEWAY = "gateway"
+    """An agent of the operator's gateway in a session that is no conversation's, such as a job of its timetable."""
+    CONVERSATION = "conversation"
+    """An agent that speaks in its own conversation, and nobody there has asked it to."""
     OWNER = "owner"
     PERSON = "person"
     BOT = "bot"
@@ -43,18 +47,23 @@ class Requester(Struct, frozen=True, kw_only=True):
 
     @property
     def name(self) -> str:
-        """The uid, or ``operator``: for records."""
+        """The uid, or ``operator`` and the like where it is nobody in the chat: for records."""
         return self.uid or self.role.value
 
     @property
     def unbounded(self) -> bool:
         """Whether they may reach every conversation of the bot."""
-        return self.role in {Role.OPERATOR, Role.OWNER}
+        return self.role in {Role.OPERATOR, Role.GATEWAY, Role.OWNER}
+
+    @property
+    def bound(self) -> bool:
+        """Whether they reach the one conversation they are in and nothing else."""
+        return self.role in {Role.BOT, Role.CONVERSATION}
 
 
 def needs_roster(requester: Requester, channel: ChannelRef) -> bool:
     """Return whether the members of the conversation's group decide."""
-    if requester.unbounded or requester.role is Role.BOT or channel == requester.conversation:
+    if requester.unbounded or requester.bound or channel == requester.conversation:
         return False
     return channel.type in {ChannelType.GROUP, ChannelType.THREAD}
 
@@ -73,6 +82,8 @@ def refusal(requester: Requester, channel: ChannelRef, people: Collection[str] |
         return ""
     if requester.role is Role.BOT:
         return "another bot may only use the conversation it writes in"
+    if requester.role is Role.CONVERSATION:
+        return "an agent that nobody has asked may only use its own conversation"
     if channel.type == ChannelType.PERSON:
         own = requester.uid != "" and channel.id == requester.uid
         return "" if own else "a direct conversation is open only to the person in it and to the bot's owner"

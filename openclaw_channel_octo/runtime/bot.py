@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
+from typing import TYPE_CHECKING
 
 from openclaw_channel_octo.clock import Backoff, within
 from openclaw_channel_octo.config.model import BotConfig
@@ -16,7 +17,6 @@ from openclaw_channel_octo.observe.logs import BotLog
 from openclaw_channel_octo.policy.gate import Identity
 from openclaw_channel_octo.rest.client import BotApi
 from openclaw_channel_octo.rest.models import Registration
-from openclaw_channel_octo.runtime.actions.types import ActionContext
 from openclaw_channel_octo.runtime.background import TaskSet, uninterrupted
 from openclaw_channel_octo.runtime.connection.lease import Lease
 from openclaw_channel_octo.runtime.connection.supervisor import ConnectionStatus, LinkState, Supervisor
@@ -40,10 +40,14 @@ from openclaw_channel_octo.runtime.wiring import (
     make_commands,
     make_directory,
     make_fetcher,
+    make_outbound,
     make_outbox,
     make_turns,
 )
 from openclaw_channel_octo.wire.events import Connected
+
+if TYPE_CHECKING:
+    from openclaw_channel_octo.runtime.actions.types import ActionContext
 
 __all__ = ["Bot"]
 
@@ -296,7 +300,7 @@ class Bot:
             commands=make_commands(context, shared),
             turns=make_turns(context, shared, directory, outbox, presence, files),
         )
-        self.outbound = ActionContext(context=context, directory=directory, outbox=outbox)
+        self.outbound = make_outbound(context, directory, outbox)
 
     def _make_gap_filler(self) -> GapFiller:
         return GapFiller(

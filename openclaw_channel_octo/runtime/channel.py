@@ -4,7 +4,6 @@ Over 350 lines: one class, what programs call, each method with its errors.
 """
 
 import asyncio
-import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, ExitStack
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any
 from msgspec.structs import replace
 from pydantic import SecretStr
 
-from openclaw_channel_octo.clock import Clock, SystemClock, within
+from openclaw_channel_octo.clock import Clock, SystemClock
 from openclaw_channel_octo.config.load import select_accounts
 from openclaw_channel_octo.config.model import OctoConfig
 from openclaw_channel_octo.errors import ConfigError, HostError, RequestDenied
@@ -21,6 +20,7 @@ from openclaw_channel_octo.host.base import AgentHost, TakesChatTools, Turn
 from openclaw_channel_octo.observe.logs import Secrets, redacted
 from openclaw_channel_octo.observe.metrics import Meter
 from openclaw_channel_octo.policy.authority import Requester
+from openclaw_channel_octo.policy.gate import Identity
 from openclaw_channel_octo.runtime.actions.actions import AgentActions
 from openclaw_channel_octo.runtime.actions.calls import AgentTools
 from openclaw_channel_octo.runtime.actions.types import ActionContext, requester_of
@@ -36,14 +36,13 @@ from openclaw_channel_octo.runtime.fleet.changes import (
     with_tokens,
 )
 from openclaw_channel_octo.runtime.fleet.fleet import Fleet
+from openclaw_channel_octo.runtime.fleet.speakers import running_bot, speaker_in
 from openclaw_channel_octo.runtime.fleet.status import ChannelStatus
 from openclaw_channel_octo.runtime.preload import preload
 from openclaw_channel_octo.runtime.turn.recovery import Repair, SessionRepairs, SessionView
 from openclaw_channel_octo.runtime.wiring import ChannelContext, open_shared
 
 __all__ = ["ChannelStatus", "OctoChannel"]
-
-_log = logging.getLogger(__name__)
 
 
 class OctoChannel:
@@ -186,7 +185,7 @@ class OctoChannel:
                 await self._running_fleet().disconnect()
                 self._shared.lanes.close()
                 wait_s = self._config.host.drain_seconds if drain_s is None else drain_s
-                return await self._drain(self._shared, wait_s)
+                return await self._shared.lanes.drain(self._clock, wait_s)
         raise AssertionError  # pragma: no cover  # the stack passes every exception on
 
     async def _close(self, shared: ChannelContext) -> None:
@@ -210,8 +209,8 @@ class OctoChannel:
             HostError: that bot does not run here.
             RequestDenied: the run has ended, or never began.
         """
-        shared, bot = self._running(turn.account_id)
-        run = shared.runs.open_run(turn.run_id)
+        bot = self._running(turn.account_id)
+        run = self._opened().runs.open_run(turn.run_id)
         if run is None:
             raise RequestDenied("the turn has ended, and with it what its agent may do in the chat")
         return AgentActions(bot, requester_of(turn), run)
@@ -239,8 +238,27 @@ class OctoChannel:
             ConfigError: no such account; the message lists those there are.
             HostError: the bot does not run, or has not reached its server yet.
         """
-        _, bot = self._running(account_id)
-        return AgentActions(bot, Requester.operator())
+        return AgentActions(self._running(account_id), Requester.operator())
+
+    async def outbound_in(self, session: str, account_id: str = "") -> AgentActions:
+        """Return what an agent of the host may do in a session of it, whoever's message or job it works on.
+
+        Args:
+            session: the session key as the host writes it; see `speaker_in` for whom an agent acts there.
+            account_id: as in `operator_outbound`; that of the session's conversation, where it has one.
+
+        Raises:
+            ConfigError: as `operator_outbound`.
+            HostError: as `operator_outbound`.
+            RequestDenied: an agent may do nothing in that session, or not through that bot.
+        """
+        found = await speaker_in(self._opened(), self._running_fleet(), session)
+        if found.account and account_id.lower() not in {"", found.account}:
+            raise RequestDenied(f"the session belongs to a conversation of the bot {found.account}")
+        return AgentActions(self._running(found.account or account_id), found.requester, found.run)
+
+    def _running(self, account_id: str) -> ActionContext:
+        return running_bot(self._config, self._fleet, account_id)
 
     async def tell_paired(self, account_id: str, uid: str) -> None:
         """Tell somebody in their direct messages that they were let in by a code.
@@ -298,6 +316,11 @@ class OctoChannel:
             raise HostError(f"the bot {account_id} does not run")
         return await bot.take_up(rows)
 
+    def identities(self) -> Mapping[str, Identity]:
+        """Return who the bots are that have reached their server, by account id."""
+        bots = self._fleet.bots if self._fleet else {}
+        return {name: bot.outbound.context.identity for name, bot in bots.items() if bot.outbound}
+
     def group_names(self, account_id: str) -> Mapping[str, str]:
         """Return the names of a bot's groups by their id, as far as they are known; none of a bot that does not run."""
         bot = self._fleet.bots.get(account_id) if self._fleet else None
@@ -338,20 +361,6 @@ class OctoChannel:
             raise HostError("no bot was started here")
         return self._fleet
 
-    def _running(self, account_id: str) -> tuple[ChannelContext, ActionContext]:
-        if not account_id and len(self._config.accounts) > 1:
-            raise ConfigError(f"which account? there are {', '.join(self._config.accounts)}")
-        name = (account_id or next(iter(self._config.accounts), "")).lower()
-        bot = self._fleet.bots.get(name) if self._fleet else None
-        if bot is None:  # one that ends is still there, and in no configuration any more
-            (account,) = select_accounts(self._config, [name])
-            name = account.account_id
-        if self._shared is None or bot is None:
-            raise HostError(f"the bot {name} does not run: start it first")
-        if bot.outbound is None:
-            raise HostError(f"the bot {name} has not reached its server yet: try again later")
-        return self._shared, bot.outbound
-
     async def _open(self, host: AgentHost) -> ChannelContext:
         """Open what all bots share, once."""
         if self._shared is not None:
@@ -385,12 +394,3 @@ class OctoChannel:
         shared.runs.use(host, settings.max_turns)
         if isinstance(host, TakesChatTools):
             host.take_tools(AgentTools(self.outbound_with))
-
-    async def _drain(self, shared: ChannelContext, seconds: float) -> bool:
-        try:
-            await within(self._clock, seconds, shared.lanes.settle())
-        except TimeoutError:
-            if running := shared.lanes.begun:
-                _log.warning("turns still ran after %.0f s of draining: %s", seconds, running)
-            return not running
-        return True

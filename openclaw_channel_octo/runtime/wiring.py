@@ -18,6 +18,7 @@ from openclaw_channel_octo.rest.client import MAX_FILE_BYTES, BotApi
 from openclaw_channel_octo.rest.media import MediaFetcher
 from openclaw_channel_octo.rest.media_folder import MediaFolder
 from openclaw_channel_octo.rest.upload import Uploader
+from openclaw_channel_octo.runtime.actions.types import ActionContext
 from openclaw_channel_octo.runtime.admission.admission import Admission
 from openclaw_channel_octo.runtime.admission.limits import Limits
 from openclaw_channel_octo.runtime.admission.notifier import Notifier
@@ -28,6 +29,7 @@ from openclaw_channel_octo.runtime.delivery.attachments import KEPT_S, Attachmen
 from openclaw_channel_octo.runtime.delivery.outbox import Outbox
 from openclaw_channel_octo.runtime.delivery.outputs import Outputs
 from openclaw_channel_octo.runtime.delivery.parts import Parts
+from openclaw_channel_octo.runtime.delivery.posts import Posts
 from openclaw_channel_octo.runtime.delivery.presence import Presence
 from openclaw_channel_octo.runtime.delivery.sender import Sender
 from openclaw_channel_octo.runtime.delivery.underway import UnderwayMessages
@@ -53,6 +55,7 @@ __all__ = [
     "make_commands",
     "make_directory",
     "make_fetcher",
+    "make_outbound",
     "make_outbox",
     "make_turns",
     "open_shared",
@@ -222,6 +225,11 @@ def make_outbox(
     )
     parts = Parts(context=context, files=files, people=directory.people)
     return Outbox(context=context, sender=sender, files=files, parts=parts, underway=shared.underway)
+
+
+def make_outbound(context: BotContext, directory: ConversationDirectory, outbox: Outbox) -> ActionContext:
+    """Return what the bot lends to those who speak through it."""
+    return ActionContext(context=context, directory=directory, outbox=outbox, posts=Posts(outbox))
 
 
 def make_commands(context: BotContext, shared: ChannelContext) -> Commands:

@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 
 from openclaw_channel_octo.store.database import Connection
-from openclaw_channel_octo.store.records import Chunk, Part
+from openclaw_channel_octo.store.posts import begin_post, chunks_from, insert_chunks
+from openclaw_channel_octo.store.records import Chunk, NewPost, Part
 from openclaw_channel_octo.store.states import CHUNK_MOVES, OPEN, UNSENT, ChunkState, RowState, any_of, before
 from openclaw_channel_octo.store.transaction import Repository, Transaction, in_transaction, records
 
@@ -26,6 +27,7 @@ class Deliveries(Repository):
         detail: str = "",
         *,
         sending: bool = False,
+        post: NewPost | None = None,
     ) -> list[Chunk]:
         """Record the messages a reply will consist of, behind those already planned for the row.
 
@@ -37,9 +39,11 @@ class Deliveries(Repository):
             ending: set when these are the row's last: what it ends as once they are sent.
             detail: why it ends so, for an operator.
             sending: whether the first of them is sent at once; it is recorded as ``sending``.
+            post: the send with a key that they are, ``None`` for none.
         """
         first = ChunkState.SENDING if sending else ChunkState.PLANNED
-        return _plan(tx, row_id, run_id, parts, ending, detail, first=first)
+        post_id = begin_post(tx, post) if post else None
+        return _plan(tx, row_id, run_id, parts, ending, detail, first=first, post_id=post_id)
 
     @in_transaction
     def chunks(self, tx: Transaction, row_id: int) -> list[Chunk]:
@@ -126,26 +130,11 @@ def _plan(  # noqa: PLR0913  # a statement takes what its columns need
     detail: str,
     *,
     first: ChunkState = ChunkState.PLANNED,
+    post_id: int | None = None,
 ) -> list[Chunk]:
-    chunks = [
-        Chunk(
-            ref=tx.new_id(),
-            text=part.text,
-            file=part.file,
-            reply=part.reply,
-            since_ms=tx.now_ms,
-            state=ChunkState.PLANNED if number else first,
-        )
-        for number, part in enumerate(parts)
-    ]
-    tx.db.executemany(
-        "INSERT INTO delivery (ref, inbound_id, run_id, position, text, file, reply, state, updated_at)"
-        " VALUES (?, ?, ?, (SELECT count(*) FROM delivery WHERE inbound_id = ?), ?, ?, ?, ?, ?)",
-        [
-            (chunk.ref, row_id, run_id, row_id, chunk.text, chunk.file, chunk.reply, chunk.state, tx.now_ms)
-            for chunk in chunks
-        ],
-    )
+    chunks = chunks_from(tx, parts, first)
+    (before,) = tx.db.execute("SELECT count(*) FROM delivery WHERE inbound_id = ?", (row_id,)).fetchone()
+    insert_chunks(tx, chunks, before, inbound_id=row_id, post_id=post_id, run_id=run_id)
     if ending:
         tx.db.execute(
             "UPDATE inbound SET ending = ?, detail = ?, updated_at = ? WHERE id = ?",

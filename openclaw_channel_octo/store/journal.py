@@ -15,6 +15,7 @@ from openclaw_channel_octo.store.deliveries import Deliveries
 from openclaw_channel_octo.store.episodes import Episodes
 from openclaw_channel_octo.store.messages import Messages
 from openclaw_channel_octo.store.pairing import Pairings
+from openclaw_channel_octo.store.posts import Posts
 from openclaw_channel_octo.store.prompts import Prompts
 from openclaw_channel_octo.store.retention import Retention
 from openclaw_channel_octo.store.said import SaidMessages
@@ -39,6 +40,7 @@ class Journal(Writer):
         episodes: failed runs of sessions.
         audit: requests beside answers.
         pairings: who may write to a bot directly.
+        posts: sends with a key.
         prompts: what agents were given.
         said: what was said earlier.
         retention: deletes old rows.
@@ -53,6 +55,7 @@ class Journal(Writer):
         self.episodes = Episodes(self)
         self.audit = AuditLog(self)
         self.pairings = Pairings(self)
+        self.posts = Posts(self)
         self.prompts = Prompts(self)
         self.said = SaidMessages(self)
 

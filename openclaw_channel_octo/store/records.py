@@ -10,7 +10,9 @@ __all__ = [
     "InboundRow",
     "Ledger",
     "NewInbound",
+    "NewPost",
     "Part",
+    "Post",
     "SaidBefore",
     "SaidRow",
     "StoredMessage",
@@ -119,6 +121,43 @@ class Chunk(Part, frozen=True, kw_only=True):
     message_id: str = ""
     run_id: str = ""
     detail: str = ""
+
+
+class NewPost(Struct, frozen=True, kw_only=True):
+    """A send with a key, about to be planned.
+
+    Attributes:
+        account: the bot.
+        key: names the send for good, together with ``account``.
+        digest: of the request, to tell another one with the same key.
+        channel: where it goes.
+        reason: why there, a `message.target.Resolution`.
+    """
+
+    account: str
+    key: str
+    digest: str
+    channel: ChannelRef
+    reason: str
+
+
+class Post(NewPost, frozen=True, kw_only=True):
+    """A send that is planned.
+
+    Attributes:
+        id: its number.
+        planned_ms: when it was planned, Unix milliseconds.
+        chunks: its messages in order; none where an answer that is too long says them in a file.
+    """
+
+    id: int
+    planned_ms: int
+    chunks: tuple[Chunk, ...] = ()
+
+    @property
+    def message_ids(self) -> tuple[str, ...]:
+        """Ids of those of its messages that are sent."""
+        return tuple(chunk.message_id for chunk in self.chunks if chunk.message_id)
 
 
 class Ledger(Struct, frozen=True, kw_only=True):

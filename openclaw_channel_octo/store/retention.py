@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from openclaw_channel_octo.store import audit
+from openclaw_channel_octo.store import audit, posts
 from openclaw_channel_octo.store.transaction import Repository, Transaction, Writer, in_transaction
 
 __all__ = ["KEEP_DAYS", "KINDS", "Edge", "Retention"]
@@ -102,13 +102,13 @@ class Retention(Repository):
 
     @in_transaction
     def delete_notes(self, tx: Transaction, keep: int, most: int) -> int:
-        """Delete what is remembered beside messages and is too old, and requests that are too many.
+        """Delete what is remembered beside messages and is too old, and requests and keyed sends that are too many.
 
         The next call goes on with what is left.
 
         Args:
             tx: the transaction.
-            keep: requests to keep at most.
+            keep: requests, and sends, to keep at most.
             most: entries of each kind to delete at most.
 
         Returns:
@@ -121,4 +121,5 @@ class Retention(Repository):
             (before_ms, most),
         )
         audit.prune(tx.db, before_ms, keep, most)
+        posts.prune(tx.db, before_ms, keep, most)
         return before_ms

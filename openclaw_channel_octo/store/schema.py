@@ -162,5 +162,42 @@ MIGRATIONS = (
     );
     CREATE INDEX prompt_age ON prompt (kept_at);
     """,
+    """
+    CREATE TABLE post (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        account TEXT NOT NULL,
+        key TEXT NOT NULL,
+        digest TEXT NOT NULL,
+        channel_id TEXT NOT NULL,
+        channel_type INTEGER NOT NULL,
+        reason TEXT NOT NULL,
+        planned_at INTEGER NOT NULL,
+        UNIQUE (account, key)
+    );
+    CREATE INDEX post_age ON post (planned_at);
+    CREATE TABLE delivery_or_post (
+        ref TEXT PRIMARY KEY,
+        inbound_id INTEGER REFERENCES inbound (id) ON DELETE CASCADE,
+        post_id INTEGER REFERENCES post (id) ON DELETE CASCADE,
+        run_id TEXT NOT NULL,
+        position INTEGER NOT NULL,
+        text TEXT NOT NULL,
+        state TEXT NOT NULL CHECK (state IN ('planned', 'sending', 'sent', 'dead')),
+        message_id TEXT NOT NULL DEFAULT '',
+        detail TEXT NOT NULL DEFAULT '',
+        updated_at INTEGER NOT NULL,
+        file TEXT NOT NULL DEFAULT '',
+        payload TEXT NOT NULL DEFAULT '',
+        reply TEXT NOT NULL DEFAULT ''
+    );
+    INSERT INTO delivery_or_post (ref, inbound_id, run_id, position, text, state, message_id, detail, updated_at,
+        file, payload, reply) SELECT ref, inbound_id, run_id, position, text, state, message_id, detail, updated_at,
+        file, payload, reply FROM delivery;
+    DROP TABLE delivery;
+    ALTER TABLE delivery_or_post RENAME TO delivery;
+    CREATE INDEX delivery_inbound ON delivery (inbound_id, position);
+    CREATE INDEX delivery_post ON delivery (post_id, position) WHERE post_id IS NOT NULL;
+    CREATE INDEX inbound_session ON inbound (session_key, id) WHERE session_key != '';
+    """,
 )
 """One script for each schema version; version N is reached by running the first N."""

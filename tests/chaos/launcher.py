@@ -18,7 +18,6 @@ from openclaw_channel_octo.host.embedded.host import EmbeddedHost
 from openclaw_channel_octo.host.embedded.session_file import SessionFile
 from openclaw_channel_octo.rest.client import BotApi
 from openclaw_channel_octo.runtime.admission.notifier import Notifier
-from openclaw_channel_octo.runtime.channel import OctoChannel
 from openclaw_channel_octo.runtime.connection.link import Link
 from openclaw_channel_octo.runtime.delivery.outbox import Outbox
 from openclaw_channel_octo.runtime.delivery.sender import Sender
@@ -85,13 +84,13 @@ def speed_up() -> None:
 
 def tell_of_the_drain() -> None:
     """Log the moment from which on no turn may begin, in the order of the program's own lines."""
-    original: Method = OctoChannel._drain
+    original: Method = Lanes.drain
 
     async def drain(*args: Any) -> Any:
         _log.info(DRAIN)
         return await original(*args)
 
-    replaced(OctoChannel, "_drain", drain)
+    replaced(Lanes, "drain", drain)
 
 
 def die_at(point: str, passage: int) -> None:

@@ -183,6 +183,10 @@ class GatewayHost:
         await self.sessions.forget(session_key)
         return SessionSnapshot(session_key=session_key)
 
+    def conversation_key(self, session_key: str) -> str:
+        """Return the session key of the conversation that a session of the gateway belongs to."""
+        return self.sessions.conversation_key(session_key)
+
     def _opened(self, hello: Hello) -> None:
         """Begin a connection: nothing that was known of sessions holds, until events are subscribed."""
         self._rows.clear()

@@ -7,6 +7,7 @@ under a successor session key, which is kept in a file.
 import asyncio
 import json
 import logging
+import re
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -35,6 +36,8 @@ MOST_LEFT = 3
 MEMORIES_HELD = 200
 MOST_NAMES = 5_000
 """Sessions whose names are kept."""
+
+_NUMBER = re.compile(r"~[0-9]+\Z")
 
 
 class Successor(Struct, frozen=True):
@@ -143,6 +146,16 @@ class GatewaySessions:
     def key(self, session_key: str) -> str:
         """Return the session key in the gateway under which a conversation runs now."""
         return self.file.get(session_key).key
+
+    def conversation_key(self, session_key: str) -> str:
+        """Return the session key of the conversation that runs, or has run, under a key of the gateway.
+
+        Args:
+            session_key: as the gateway writes it, in any case.
+        """
+        wanted = session_key.casefold()
+        found = (ours for ours, current in self.file if current.casefold() == wanted)
+        return next(found, _NUMBER.sub("", session_key))
 
     async def memory(self, session_key: str) -> str:
         """Return what was said in the sessions a conversation has left, for its agent; empty where it left none.

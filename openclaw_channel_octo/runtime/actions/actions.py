@@ -1,4 +1,7 @@
-"""What a host or an agent can have a bot do beside answering (reference-behaviour §g.3, §g.4, §i)."""
+"""What a host or an agent can have a bot do beside answering (reference-behaviour §g.3, §g.4, §i).
+
+Over 350 lines: one class, what programs call, each method with its errors.
+"""
 
 from collections.abc import Sequence
 from functools import partial
@@ -6,9 +9,6 @@ from functools import partial
 from openclaw_channel_octo.errors import BadRequest, NotFound, TargetError
 from openclaw_channel_octo.host.base import MediaItem
 from openclaw_channel_octo.ids import ChannelRef, ChannelType
-from openclaw_channel_octo.message.history import excerpt
-from openclaw_channel_octo.message.payload import parse_payload
-from openclaw_channel_octo.message.render import render
 from openclaw_channel_octo.message.target import (
     Destination,
     Target,
@@ -16,17 +16,19 @@ from openclaw_channel_octo.message.target import (
     destination,
 )
 from openclaw_channel_octo.policy.authority import Requester
-from openclaw_channel_octo.rest.models import Candidate, Group, GroupMember, HistoryMessage, ThreadInfo
+from openclaw_channel_octo.rest.models import Group, GroupMember, ThreadInfo
 from openclaw_channel_octo.runtime.actions.audit import Record, recorded
-from openclaw_channel_octo.runtime.actions.reach import Reach
+from openclaw_channel_octo.runtime.actions.once import digest_of, new_post, quote_of
+from openclaw_channel_octo.runtime.actions.reach import Reach, by_name
+from openclaw_channel_octo.runtime.actions.reading import messages_of, rows_of
 from openclaw_channel_octo.runtime.actions.search import matching
 from openclaw_channel_octo.runtime.actions.types import (
     ActionContext,
     NameMatches,
-    ReadMessage,
     ReadPage,
     SendReceipt,
 )
+from openclaw_channel_octo.runtime.delivery.posts import Posted
 from openclaw_channel_octo.runtime.turn.runs import OpenRun
 
 __all__ = ["AgentActions"]
@@ -37,8 +39,6 @@ MOST_HERE = 100
 MOST_ELSEWHERE = 50
 MOST_CANDIDATES = 50
 SOURCE_CHARS = 200
-
-UNHEARD = "[a message of a blocked user]"
 
 DISBANDED = 2
 """Status of a group whose members get nothing any more (octo-bot-api §2.7)."""
@@ -61,6 +61,7 @@ class AgentActions:
         self._bot = bot
         self._requester, self._run = requester, run
         self._reach = Reach(bot, requester, run)
+        self.role = requester.role
         self.mark = run.turn.mark if run else ""  # of what the agent reads, for `ReadPage.block`
         self._recorded = partial(recorded, bot.context, requester, run.turn.run_id if run else "")
 
@@ -102,6 +103,69 @@ class AgentActions:
             raise BadRequest("sendMessage", "there is no file; nothing was sent")
         return await self._send("send-media", target, text, files, thread_id=thread_id, scope=scope)
 
+    async def send_once(
+        self,
+        target: str,
+        text: str = "",
+        files: Sequence[MediaItem] = (),
+        *,
+        key: str = "",
+        thread_id: str | int | None = None,
+        reply_to: str = "",
+    ) -> SendReceipt:
+        """Send a message that the journal holds before anything of it is sent: all of it, once, or an error.
+
+        In the conversation of the turn it is a part of the answer, as in `send_text`. A file that cannot be sent
+        keeps everything back.
+
+        Args:
+            target: as in `send_text`.
+            text: Markdown; may be empty where there are files.
+            files: sent behind the text.
+            key: names the send for good: the same key sends nothing twice, also after a kill. Empty for a fresh one.
+            thread_id: see `destination`.
+            reply_to: id of a message there that it quotes; one that is not known is not quoted.
+
+        Raises:
+            SendFailed: it was not sent, or not to its end.
+        """
+        async with self._recorded("send") as record:
+            if not text.strip() and not files:
+                raise BadRequest("sendMessage", "there is no text and no file; nothing was sent")
+            found = await self._bound(target, record, thread_id, "")
+            channel = found.target.channel
+            text = await self._calling(found.target, text)
+            if channel != self._reach.here and channel.type != ChannelType.PERSON:
+                await self._require_alive(channel)
+            run = self._run if channel == self._reach.here else None
+            if run is None:
+                self._reach.require_open()
+            digest = digest_of(target, text, files, thread_id, reply_to)
+            posted = await self._bot.posts.send(
+                new_post(self._bot, key, digest, found),
+                [*([text] if text.strip() else []), *files],
+                run_id=self._run.turn.run_id if self._run else "",
+                reply=await quote_of(self._bot, channel, reply_to),
+                answering=run.post if run else None,
+            )
+            record.detail = f"messages {', '.join(posted.message_ids)}, {found.reason}"
+            return SendReceipt(
+                message_ids=posted.message_ids,
+                target=found.target,
+                reason=found.reason,
+                repeated=posted.repeated,
+            )
+
+    async def sent(self, key: str) -> Posted:
+        """Return what became of a send by its key, without sending anything; see `send_once`."""
+        return await self._bot.posts.look(self._bot.context.config.account_id, key)
+
+    async def type(self, target: str, *, thread_id: str | int | None = None) -> Target:
+        """Show the bot as typing for some seconds; return where. Nothing of it is recorded; see `send_text`."""
+        found = await self._bound(target, Record(), thread_id, "")
+        await self._bot.context.api.typing(found.target.channel)
+        return found.target
+
     async def edit(self, target: str, message_id: str, text: str, *, scope: str = "") -> None:
         """Put another text in the place of one of the bot's own messages.
 
@@ -134,12 +198,12 @@ class AgentActions:
             named = await self._reach.reach(target, record)
             elsewhere = named.channel != self._reach.here
             wanted = max(1, min(limit, MOST_ELSEWHERE if elsewhere else MOST_HERE))
-            rows = await self._rows(named.channel, wanted + 1, before, after)
+            rows = await rows_of(self._bot, named.channel, wanted + 1, before, after)
             kept = rows[:wanted] if after else rows[-wanted:]
             record.detail = f"{len(kept)} messages"
             return ReadPage(
                 target=named,
-                messages=await self._messages(named.channel, kept),
+                messages=await messages_of(self._bot, named.channel, kept),
                 has_more=len(rows) > wanted,
                 elsewhere=elsewhere,
             )
@@ -159,7 +223,7 @@ class AgentActions:
             most = max(1, min(limit, MOST_ELSEWHERE))
             rows, more = await matching(self._bot.context.api, named.channel, words, most)
             heard = [row for row in rows if not self._bot.context.blocks(row.from_uid)]
-            found = await self._messages(named.channel, heard)
+            found = await messages_of(self._bot, named.channel, heard)
             elsewhere = named.channel != self._reach.here
             return ReadPage(target=named, messages=found, has_more=more, elsewhere=elsewhere)
 
@@ -286,34 +350,6 @@ class AgentActions:
         if info.status == DISBANDED:
             raise BadRequest("sendMessage", "the group is disbanded: nobody would get it; nothing was sent")
 
-    async def _rows(self, channel: ChannelRef, count: int, before: int, after: int) -> list[HistoryMessage]:
-        api = self._bot.context.api
-        if after > 0:
-            return await api.sync_messages(channel, start=after + 1, limit=count)
-        if before > 0:
-            return (
-                await api.sync_messages(channel, start=before - 1, limit=count, pull_up=False)
-                if before > 1
-                else []
-            )
-        return await api.sync_messages(channel, limit=count)
-
-    async def _messages(self, channel: ChannelRef, rows: Sequence[HistoryMessage]) -> tuple[ReadMessage, ...]:
-        names = (await self._bot.directory.roster.asked(channel, rows[-1].from_uid)).names if rows else {}
-        unheard = {row.from_uid for row in rows if self._bot.context.blocks(row.from_uid)}
-        return tuple(
-            ReadMessage(
-                message_id=row.message_id,
-                message_seq=row.message_seq,
-                timestamp=row.timestamp,
-                from_uid=row.from_uid,
-                from_name="" if row.from_uid in unheard else names.get(row.from_uid, ""),
-                text=UNHEARD if row.from_uid in unheard else excerpt(render(parse_payload(row.payload)).text),
-            )
-            for row in rows
-            if row.message_id
-        )
-
     async def _members(self, group: str, record: Record) -> list[GroupMember]:
         named = await self._reach.reach_group(group, record)
         return await self._bot.directory.groups.members(named.group_no)
@@ -324,19 +360,9 @@ class AgentActions:
         try:
             found = await self._bot.context.api.named_targets(name, MOST_CANDIDATES)
         except NotFound:
-            return _by_name(name, await self._bot.directory.groups.groups())
+            return by_name(name, await self._bot.directory.groups.groups())
         complete = not found.truncated and found.total <= len(found.candidates)
         return NameMatches(candidates=found.candidates, complete=complete)
-
-
-def _by_name(name: str, groups: Sequence[Group]) -> NameMatches:
-    wanted = name.casefold()
-    alike = [group for group in groups if wanted in group.name.casefold()]
-    alike.sort(key=lambda group: group.name.casefold() != wanted)
-    candidates = tuple(Candidate(kind="group", channel_id=group.group_no, name=group.name) for group in alike)
-    return NameMatches(
-        candidates=candidates, complete=False
-    )  # threads have names too, and cannot be asked for
 
 
 def _source(file: MediaItem) -> str:

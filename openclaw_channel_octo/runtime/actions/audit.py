@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 from msgspec import Struct
 
-from openclaw_channel_octo.errors import ApiError, OctoError, RequestDenied, TargetError
+from openclaw_channel_octo.errors import ApiError, OctoError, RequestDenied, SendFailed, TargetError
 from openclaw_channel_octo.policy.authority import Requester
 from openclaw_channel_octo.runtime.context import BotContext
 from openclaw_channel_octo.store.audit import AuditEntry, AuditOutcome
@@ -60,4 +60,4 @@ def _reason(error: OctoError) -> str:
     """Return why a request failed, without anything an agent wrote."""
     if isinstance(error, TargetError):
         return "the target names no conversation"
-    return str(error) if isinstance(error, ApiError | RequestDenied) else type(error).__name__
+    return str(error) if isinstance(error, ApiError | RequestDenied | SendFailed) else type(error).__name__

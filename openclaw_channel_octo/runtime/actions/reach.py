@@ -1,15 +1,17 @@
 """What one requester may reach through one bot: the rules of `policy.authority` on the bot's conversations."""
 
+from collections.abc import Sequence
+
 from openclaw_channel_octo.errors import ApiError, RequestDenied, TargetError
 from openclaw_channel_octo.ids import ChannelRef, ChannelType
 from openclaw_channel_octo.message.target import Target, is_bare, parse_target
-from openclaw_channel_octo.policy.authority import Requester, Role, needs_roster, refusal
-from openclaw_channel_octo.rest.models import Group
+from openclaw_channel_octo.policy.authority import Requester, needs_roster, refusal
+from openclaw_channel_octo.rest.models import Candidate, Group
 from openclaw_channel_octo.runtime.actions.audit import Record
 from openclaw_channel_octo.runtime.actions.types import ActionContext, NameMatches
 from openclaw_channel_octo.runtime.turn.runs import OpenRun
 
-__all__ = ["Reach"]
+__all__ = ["Reach", "by_name"]
 
 
 class Reach:
@@ -88,9 +90,20 @@ class Reach:
 
     async def within_reach(self, found: NameMatches) -> NameMatches:
         """Leave out what the requester could not read."""
-        if self._requester.role is Role.BOT:
-            raise RequestDenied("another bot may only use the conversation it writes in")
+        if self._requester.bound:
+            raise RequestDenied(refusal(self._requester, ChannelRef("", ChannelType.GROUP)))
         groups = {candidate.channel_id.partition("____")[0] for candidate in found.candidates}
         inside = await self._groups.groups_with(self._requester.uid, groups)
         kept = (one for one in found.candidates if one.channel_id.partition("____")[0] in inside)
         return NameMatches(candidates=tuple(kept), complete=found.complete)
+
+
+def by_name(name: str, groups: Sequence[Group]) -> NameMatches:
+    """Return the groups whose names contain ``name``, in any case, exact ones first."""
+    wanted = name.casefold()
+    alike = [group for group in groups if wanted in group.name.casefold()]
+    alike.sort(key=lambda group: group.name.casefold() != wanted)
+    candidates = tuple(Candidate(kind="group", channel_id=group.group_no, name=group.name) for group in alike)
+    return NameMatches(
+        candidates=candidates, complete=False
+    )  # threads have names too, and cannot be asked for

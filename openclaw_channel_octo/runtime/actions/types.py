@@ -11,6 +11,7 @@ from openclaw_channel_octo.policy.gate import GatePolicy, is_bot
 from openclaw_channel_octo.rest.models import Candidate
 from openclaw_channel_octo.runtime.context import BotContext
 from openclaw_channel_octo.runtime.delivery.outbox import Outbox
+from openclaw_channel_octo.runtime.delivery.posts import Posts
 from openclaw_channel_octo.runtime.directory.directory import ConversationDirectory
 
 __all__ = ["ActionContext", "NameMatches", "ReadMessage", "ReadPage", "SendReceipt", "requester_of"]
@@ -36,11 +37,13 @@ class ActionContext(Struct, frozen=True, kw_only=True):
         context: what every part of the bot is made from.
         directory: knows the conversations.
         outbox: sends.
+        posts: sends with a key.
     """
 
     context: BotContext
     directory: ConversationDirectory
     outbox: Outbox
+    posts: Posts
 
 
 class SendReceipt(Struct, frozen=True, kw_only=True):
@@ -52,12 +55,14 @@ class SendReceipt(Struct, frozen=True, kw_only=True):
         target: where it went.
         reason: why there.
         failed_media: name or source of each file that could not be sent, and why; a line in its place tells people.
+        repeated: whether an earlier call with the same key had sent it.
     """
 
     message_ids: tuple[str, ...]
     target: Target
     reason: Resolution
     failed_media: tuple[tuple[str, str], ...] = ()
+    repeated: bool = False
 
     @property
     def rewritten(self) -> bool:

@@ -24,7 +24,7 @@ from openclaw_channel_octo.runtime.delivery.open_beneath import FileRefused
 from openclaw_channel_octo.runtime.delivery.parts import Parts, Said
 from openclaw_channel_octo.runtime.delivery.sender import HEARD, LOST, Sender
 from openclaw_channel_octo.runtime.delivery.underway import Underway, UnderwayMessages
-from openclaw_channel_octo.store.records import Chunk, InboundRow, Part
+from openclaw_channel_octo.store.records import Chunk, InboundRow, NewPost, Part
 from openclaw_channel_octo.store.states import ChunkState, RowState
 
 __all__ = ["Outbox"]
@@ -52,7 +52,9 @@ class Outbox(Struct, frozen=True, kw_only=True):
     _notes: FIFOCache[str, str] = field(default_factory=lambda: FIFOCache(HEARD))
     _refused: FIFOCache[str, str] = field(default_factory=lambda: FIFOCache(HEARD))
 
-    async def reply(self, row: InboundRow, run_id: str, said: Said, extent: Extent) -> list[str]:
+    async def reply(
+        self, row: InboundRow, run_id: str, said: Said, extent: Extent, post: NewPost | None = None
+    ) -> list[str]:
         """Send a part of the answer to a message; return the ids of the messages it became.
 
         Args:
@@ -60,6 +62,7 @@ class Outbox(Struct, frozen=True, kw_only=True):
             run_id: the run that wrote it, empty for a notice.
             said: texts and files in order; a file that cannot be sent becomes a line that says why.
             extent: of the answer so far: texts that are too many wait for `conclude`, which sends them as a file.
+            post: the send with a key that this part is, ``None`` for none.
 
         Raises:
             ApiError: a chunk could not be delivered. Those behind it were sent all the same where it was refused for
@@ -70,7 +73,7 @@ class Outbox(Struct, frozen=True, kw_only=True):
         found = self.underway.of(row)
         with found.working() if found else nullcontext():
             parts = await self.parts.more(row.channel, run_id, said, extent)
-            chunks = await self._plan(row, run_id, parts)
+            chunks = await self._plan(row, run_id, parts, post=post)
             try:
                 sent = await self._deliver_all(row, chunks)
                 await self._record(sent)
@@ -248,13 +251,14 @@ class Outbox(Struct, frozen=True, kw_only=True):
         parts: Sequence[Part],
         ending: RowState | None = None,
         detail: str = "",
+        post: NewPost | None = None,
     ) -> list[Chunk]:
         """Record what is about to be sent; a file has to be uploaded before its message is."""
         at_once = bool(parts) and not parts[0].file
         if found := self.underway.of(row):
             found.require()
         return await self.context.journal.deliveries.plan(
-            row.id, run_id, parts, ending, detail, sending=at_once
+            row.id, run_id, parts, ending, detail, sending=at_once, post=post
         )
 
     async def _recognised(self, row: InboundRow, chunks: Sequence[Chunk]) -> list[Chunk]:

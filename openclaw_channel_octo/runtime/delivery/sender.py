@@ -1,7 +1,7 @@
 """One message of ours into the chat: sent once, looked for where that is uncertain, tried again where it may help."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -35,6 +35,9 @@ LOOK_WITHIN_S = 10.0
 
 LOOK_BACK = 100
 """Newest messages of a conversation searched for one whose send had no answer."""
+
+POST_PAGES = 10
+"""Pages of 200 messages searched for one that was planned with a key, at most."""
 
 CLOCK_SLACK_S = 60
 """How far the server's clock may be behind ours when a message is recognised by its content."""
@@ -140,6 +143,33 @@ class Sender(Struct, frozen=True, kw_only=True):
                 except ApiError as error:
                     await tries.next(error)
 
+    async def find_posted(self, channel: ChannelRef, chunk: Chunk) -> str:
+        """Return the id of a message that answers none and may have been sent, empty where it is not in the chat.
+
+        Args:
+            channel: where.
+            chunk: the message, its ``since_ms`` from when it was planned: the chat is read back until then.
+
+        Raises:
+            AmbiguousOutcome: too much was said since to look through.
+            ApiError: the chat cannot be read.
+        """
+        age_s = (self.clock.wall_ms() - chunk.since_ms) / 1000
+        await self.clock.sleep(max(0.0, STORED_AFTER_S - age_s))
+        if heard := self._heard.get(chunk.ref):
+            return heard
+        before = 0
+        for _ in range(POST_PAGES):
+            page = await self.api.sync_messages(
+                channel, start=before, limit=MAX_HISTORY_ROWS, pull_up=False, within_s=LOOK_WITHIN_S
+            )
+            if found := self._among(page, channel, chunk):
+                return found
+            old = page and page[0].timestamp < chunk.since_ms // 1000 - CLOCK_SLACK_S
+            if old or len(page) < MAX_HISTORY_ROWS or (before := page[0].message_seq - 1) < 1:
+                return ""
+        raise AmbiguousOutcome("messages/sync", "too much was said since to look for the message")
+
     def on_echo(self, payload: Payload | None, message_id: int) -> None:
         """Note one of our own messages that stands in the chat."""
         ref = payload.data.get(REF_KEY) if payload else None
@@ -193,11 +223,15 @@ class Sender(Struct, frozen=True, kw_only=True):
         """Return the id of a message that may have been sent, empty when it is not in the chat. Raises `ApiError`."""
         if heard := self._heard.get(chunk.ref):
             return heard
+        return self._among(await self.api.sync_messages(channel, limit=LOOK_BACK), channel, chunk)
+
+    def _among(self, page: Sequence[HistoryMessage], channel: ChannelRef, chunk: Chunk) -> str:
+        """Return the id of a message of ours on a page of the history, empty where it is not there."""
         since_s = chunk.since_ms // 1000 - CLOCK_SLACK_S
         wire_text = addressed(chunk.text, self.people(channel)).text
         url = json.loads(chunk.payload)["url"] if chunk.payload else ""
         alike = ""
-        for message in await self.api.sync_messages(channel, limit=LOOK_BACK):
+        for message in page:
             payload = parse_payload(message.payload)
             if payload.data.get(REF_KEY) == chunk.ref:
                 return message.message_id

@@ -9,6 +9,8 @@ from enum import Enum
 
 from msgspec import Struct, field
 
+from openclaw_channel_octo.clock import Clock, within
+
 __all__ = ["Begin", "Lanes", "Submitted", "Submitter", "Work"]
 
 Begin = Callable[[], None]
@@ -153,6 +155,16 @@ class Lanes:
             _give_up_waiting(lane)
             if lane.worker is not None and not lane.begun:
                 lane.worker.cancel()
+
+    async def drain(self, clock: Clock, seconds: float) -> bool:
+        """Wait until every lane is empty, so long at most; return whether no work that has begun is left."""
+        try:
+            await within(clock, seconds, self.settle())
+        except TimeoutError:
+            if self.begun:
+                _log.warning("turns still ran after %.0f s of draining: %s", seconds, self.begun)
+            return not self.begun
+        return True
 
     async def settle(self) -> None:
         """Return when no lane has work."""

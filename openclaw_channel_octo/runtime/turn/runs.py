@@ -34,6 +34,7 @@ from openclaw_channel_octo.host.base import (
     Waiting,
 )
 from openclaw_channel_octo.message.thinking import ThinkingFilter
+from openclaw_channel_octo.runtime.delivery.parts import Said
 from openclaw_channel_octo.runtime.turn.host_calls import ask_host
 from openclaw_channel_octo.runtime.turn.stream import (
     MOST_BYTES,
@@ -47,6 +48,7 @@ from openclaw_channel_octo.runtime.turn.stream import (
     take,
 )
 from openclaw_channel_octo.session.status import SKIPPED, Status
+from openclaw_channel_octo.store.records import NewPost
 
 __all__ = ["ActiveRun", "OpenRun", "Runs"]
 
@@ -98,12 +100,17 @@ class OpenRun(Struct, eq=False):
     is_open: bool = True
     _turns: asyncio.Lock = field(default_factory=asyncio.Lock)
 
-    async def post(self, said: str | MediaItem) -> Sequence[str]:
-        """Post a part of the answer, one at a time. Raises `RequestDenied` after the run's end, else as the outbox."""
+    async def post(self, said: Said, post: NewPost | None = None) -> Sequence[str]:
+        """Post a part of the answer, maybe a send with a key; one at a time.
+
+        Raises:
+            RequestDenied: the run has ended.
+            ApiError: as the outbox.
+        """
         async with self._turns:
             if not self.is_open:
                 raise RequestDenied("the turn has ended; nothing was sent")
-            return await self.deliver(said)
+            return await self.deliver(said, post)
 
     async def close(self) -> None:
         """Take nothing more, and wait for what is on its way: it decides whether people saw an answer."""

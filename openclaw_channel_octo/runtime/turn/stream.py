@@ -20,7 +20,9 @@ from openclaw_channel_octo.host.base import (
     Waiting,
 )
 from openclaw_channel_octo.message.thinking import ThinkingFilter
+from openclaw_channel_octo.runtime.delivery.parts import Said
 from openclaw_channel_octo.session.status import SKIPPED, Status
+from openclaw_channel_octo.store.records import NewPost
 
 __all__ = ["MOST_BYTES", "Attempt", "Deliver", "Parts", "RunEnd", "Stream", "conclude", "last", "take"]
 
@@ -29,8 +31,8 @@ MOST_BYTES = 4_000_000
 
 _Cut = Literal["", "length limit", "content filter"]
 
-Deliver = Callable[[str | MediaItem], Awaitable[Sequence[str]]]
-"""Posts a part of an answer; returns the ids of the messages it became."""
+Deliver = Callable[[Said, NewPost | None], Awaitable[Sequence[str]]]
+"""Posts a part of an answer, maybe a send with a key; returns the ids of the messages it became."""
 
 Parts = asyncio.Queue[str | MediaItem | None]
 """What is to be posted, in order; ``None`` behind the last."""
@@ -47,8 +49,8 @@ class Attempt(Protocol):
         """The host runs it: an agent has seen the message."""
         ...
 
-    async def deliver(self, said: str | MediaItem) -> Sequence[str]:
-        """Post a part of the answer; return the ids of the messages it became."""
+    async def deliver(self, said: Said, post: NewPost | None = None) -> Sequence[str]:
+        """Post a part of the answer, maybe a send with a key; return the ids of the messages it became."""
         ...
 
 

@@ -33,7 +33,7 @@ from openclaw_channel_octo.runtime.turn.runs import Runs
 from openclaw_channel_octo.runtime.turn.stream import RunEnd
 from openclaw_channel_octo.session.key import CHANNEL, conversation_kind
 from openclaw_channel_octo.session.status import SKIPPED, Status
-from openclaw_channel_octo.store.records import InboundRow
+from openclaw_channel_octo.store.records import InboundRow, NewPost
 from openclaw_channel_octo.store.states import RowState
 
 __all__ = ["Turns"]
@@ -339,13 +339,12 @@ class _Attempt(Struct, frozen=True, kw_only=True):
     async def taken(self) -> None:
         await self.turns.context.journal.messages.start_run(self.row.id, self.run_id)
 
-    async def deliver(self, said: str | MediaItem) -> Sequence[str]:
+    async def deliver(self, said: Said, post: NewPost | None = None) -> Sequence[str]:
         turns, ids = self.turns, list[str]()
-        part = self.answer.visible(said) if isinstance(said, str) else said
-        if not part:
-            return ids
-        if pieces := self.answer.new([part], turns.context.config.texts):
+        given = [said] if isinstance(said, str | MediaItem) else said
+        shown = (self.answer.visible(part) if isinstance(part, str) else part for part in given)
+        if pieces := self.answer.new([part for part in shown if part], turns.context.config.texts):
             await turns.before_answer(self.row, self.answer)
-            ids = await turns.outbox.reply(self.row, self.run_id, pieces, self.answer.extent)
+            ids = await turns.outbox.reply(self.row, self.run_id, pieces, self.answer.extent, post)
             self.answer.shown += ids
         return ids
