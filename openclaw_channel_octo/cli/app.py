@@ -30,7 +30,7 @@ _COMMANDS = {
     "sessions": ("sessions.command", "Look at sessions, and repair them."),
     "pairing": ("operate.pairing", "Let people write to a bot."),
     "service": ("service.command", "Have the machine run the bots: systemd, launchd."),
-    "gateway": ("gateway", "Look at the OpenClaw gateway that runs the turns."),
+    "gateway": ("gateway.command", "Check an OpenClaw gateway, put Octo into it."),
 }
 """By name, in the order of the help: the module below `cli` with the command of that name, and what it does, in so
 many words that a terminal of 80 columns shows them whole."""

@@ -55,6 +55,8 @@ EXAMPLES: Mapping[str, str] = MappingProxyType(
         "pairing revoke": "pairing revoke --config octo.json ann",
         "gateway": "gateway check --config octo.json",
         "gateway check": "gateway check --openclaw openclaw.json --config octo.json",
+        "gateway install": "gateway install --config octo.json --write",
+        "gateway uninstall": "gateway uninstall --write",
     }
 )
 """By the words of a command behind the program's name."""

@@ -24,7 +24,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("openclaw_channel_octo.cli.doctor.server.ANSWER_WITHIN_S", 0.5)
     monkeypatch.setattr("openclaw_channel_octo.cli.doctor.host.ENDPOINT_WITHIN_S", 0.5)
     monkeypatch.setattr("openclaw_channel_octo.runtime.connection.transport.OPEN_TIMEOUT_S", 0.5)
-    monkeypatch.setattr("openclaw_channel_octo.cli.gateway.CONNECT_WITHIN_S", 0.3)
+    monkeypatch.setattr("openclaw_channel_octo.cli.gateway.check.CONNECT_WITHIN_S", 0.3)
     monkeypatch.setattr("openclaw_channel_octo.store.admin._BUSY_S", 0.1)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from click.testing import Result
 
-from openclaw_channel_octo.cli import gateway as gateway_command
+from openclaw_channel_octo.cli.gateway import check as gateway_command
 from openclaw_channel_octo.testing.gateway.server import FakeGateway
 from tests.cli.asking import command
 from tests.programs import ended, launched, write

@@ -6,7 +6,8 @@ from http import HTTPStatus
 from pydantic import SecretStr
 
 from openclaw_channel_octo.cli.doctor.findings import Finding, Level, error, fine, skipped, warning
-from openclaw_channel_octo.cli.gateway import look
+from openclaw_channel_octo.cli.gateway.check import look
+from openclaw_channel_octo.cli.gateway.state import plugin_notes, plugin_problems
 from openclaw_channel_octo.cli.run.start import program_trouble
 from openclaw_channel_octo.clock import SystemClock, within
 from openclaw_channel_octo.config.model import (
@@ -137,8 +138,15 @@ async def _gateway(config: OctoConfig, settings: GatewayHostConfig, advice: str)
     try:
         found = await look(config, settings)
     except HostError as problem:
-        return [error(subject, str(problem), advice)]
+        return [error(subject, str(problem), advice), *_plugin(settings)]
     return [
         *(error(subject, problem, advice) for problem in found.problems),
         fine(subject, f"{found.url}, release {found.release}, {len(found.sessions)} sessions"),
+        *_plugin(settings),
     ]
+
+
+def _plugin(settings: GatewayHostConfig) -> list[Finding]:
+    advice = "docs/gateway-plugin.md"
+    wrong = [warning("gateway's plugin", words, advice) for words in plugin_problems(settings)]
+    return wrong or [fine("gateway's plugin", words) for words in plugin_notes(settings)]

@@ -10,7 +10,7 @@ from pathlib import Path
 from openclaw_channel_octo import __version__
 from openclaw_channel_octo.errors import ConfigError
 
-__all__ = ["PLUGIN", "folder_in", "install", "installed_version", "is_ours", "remove"]
+__all__ = ["PLUGIN", "folder_in", "install", "installed_version", "remove", "require_ours"]
 
 PLUGIN = "openclaw-octo"
 """The plugin's id in a gateway, and the name of its folder."""
@@ -31,8 +31,8 @@ def install(state_dir: Path) -> Path:
     The folder is written beside its place and moved there whole. Raises `ConfigError` where something else stands
     there, `OSError` where it cannot be written.
     """
+    require_ours(state_dir)
     place = folder_in(state_dir)
-    _require_ours(place)
     place.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=state_dir, prefix=f".{PLUGIN}-") as beside:
         fresh = Path(beside) / "fresh"
@@ -51,8 +51,8 @@ def remove(state_dir: Path) -> bool:
 
     Raises `ConfigError` where something else stands in its place, `OSError` where it cannot be removed.
     """
+    require_ours(state_dir)
     place = folder_in(state_dir)
-    _require_ours(place)
     if not place.exists():
         return False
     with tempfile.TemporaryDirectory(dir=state_dir, prefix=f".{PLUGIN}-") as beside:
@@ -66,18 +66,20 @@ def installed_version(state_dir: Path) -> str | None:
     return str(manifest.get("version", "")) if manifest.get("id") == PLUGIN else None
 
 
-def is_ours(place: Path) -> bool:
+def require_ours(state_dir: Path) -> None:
+    """Raise `ConfigError` where something stands in the plugin's place that `install` did not write."""
+    place = folder_in(state_dir)
+    if os.path.lexists(place) and not _is_ours(place):
+        raise ConfigError(
+            f"{place}: this is not what openclaw-octo gateway install wrote; move it away first"
+        )
+
+
+def _is_ours(place: Path) -> bool:
     """Return whether a folder holds nothing but what `install` writes there."""
     if place.is_symlink() or not place.is_dir() or _manifest(place).get("id") != PLUGIN:
         return False
     return all(entry.is_file() and entry.suffix in {".js", ".json"} for entry in place.iterdir())
-
-
-def _require_ours(place: Path) -> None:
-    if os.path.lexists(place) and not is_ours(place):
-        raise ConfigError(
-            f"{place}: this is not what openclaw-octo gateway install wrote; move it away first"
-        )
 
 
 def _contents() -> Mapping[str, str]:

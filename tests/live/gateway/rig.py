@@ -133,7 +133,7 @@ class RealGateway:
         await self._end(signal.SIGTERM, limit_s=limit_s)
 
     async def openclaw(self, *arguments: str) -> str:
-        """Run a command of the gateway's own command line to its end and return what it printed. Raises `GatewayFailed`."""
+        """Run a command of the gateway's program to its end and return what it printed. Raises `GatewayFailed`."""
         if self._installed is None:
             raise GatewayFailed("there is no gateway to ask")
         process = await self._openclaw(self._installed, *arguments, log="command.log")

@@ -17,6 +17,8 @@ const PLUGIN = "openclaw-octo";
 const DEFAULT_ACCOUNT = "default";
 const STATUS_EVERY_MS = 10_000;
 const STATUS_MS = 5_000;
+/** Whether this gateway is older than durable sends: it has no error of this name, and `message.action` sends nothing itself. */
+const OLD = sdk.PlatformMessageNotDispatchedError === undefined;
 /** Nothing was done, and the same would be answered again. */
 const NEVER = new Set(["refused", "bad-params", "bad-request", "unknown-call", "unknown-version", "too-large"]);
 /** Nothing was done, but it may be later. */
@@ -89,8 +91,8 @@ async function resolveTarget({ cfg, accountId, input, normalized }) {
 
 /** Return the error the gateway's queue understands: whether anything may have been sent, and whether to try again. */
 function sendError(error, key) {
+  if (OLD || !(error instanceof CallFailed)) return error;
   const NotDispatched = sdk.PlatformMessageNotDispatchedError;
-  if (!(error instanceof CallFailed) || !NotDispatched) return error;
   if (NEVER.has(error.code)) return new NotDispatched(error.message, { cause: error, retryable: false });
   // With a key a repetition cannot become a second message, whatever was done the first time.
   if (LATER.has(error.code) || (key && error.code === "failed")) {
@@ -212,18 +214,29 @@ function page(params) {
 }
 
 async function handleAction(ctx) {
+  if (ctx.action === "send") return answered(await sendOfOld(ctx));
   const [call, read] = ACTIONS[ctx.action];
   const here = normalizeTarget(ctx.toolContext?.currentMessagingTarget ?? ctx.toolContext?.currentChannelId);
   const params = { account: bot(ctx.cfg, ctx.accountId), ...read(ctx.params, here), session: ctx.sessionKey };
-  const details = await control.call(call, params);
-  return { content: [{ type: "text", text: JSON.stringify(details) }], details };
+  return answered(await control.call(call, params));
+}
+
+/** Return what an action found as the result of a tool. */
+const answered = (details) => ({ content: [{ type: "text", text: JSON.stringify(details) }], details });
+
+/** Send for the message tool of an old gateway, which leaves that to the plugin. */
+function sendOfOld({ cfg, accountId, params, sessionKey }) {
+  const media = [params.media, params.mediaUrl, params.path, params.filePath, ...(params.mediaUrls ?? [])];
+  const payload = fromSession({}, sessionKey);
+  const ctx = { cfg, accountId, to: params.to, threadId: params.threadId, replyToId: params.replyTo, payload };
+  return send(ctx, params.message ?? params.caption ?? "", [...new Set(media.filter(Boolean))]);
 }
 
 const actions = {
   describeMessageTool: () => ({ actions: ["send", ...Object.keys(ACTIONS)] }),
-  supportsAction: ({ action }) => Object.hasOwn(ACTIONS, action),
+  supportsAction: ({ action }) => Object.hasOwn(ACTIONS, action) || (OLD && action === "send"),
   resolveExecutionMode: () => "gateway",
-  prepareSendPayload: ({ ctx, payload }) => fromSession(payload, ctx.sessionKey),
+  prepareSendPayload: ({ ctx, payload }) => (OLD ? undefined : fromSession(payload, ctx.sessionKey)),
   handleAction,
 };
 

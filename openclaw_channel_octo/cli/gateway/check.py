@@ -10,6 +10,7 @@ import click
 from msgspec import Struct, field
 from msgspec.structs import asdict
 
+from openclaw_channel_octo.cli.gateway.state import plugin_notes, plugin_problems
 from openclaw_channel_octo.cli.options import CONFIG_OPTION, JSON_OPTION, OPENCLAW_OPTION, load_named
 from openclaw_channel_octo.cli.output import NOT_FINE, NOT_TRIED, fail, json_text, refuse
 from openclaw_channel_octo.clock import SystemClock, within
@@ -22,7 +23,7 @@ from openclaw_channel_octo.observe.logs import setup_logging
 from openclaw_channel_octo.session.key import CHANNEL
 from openclaw_channel_octo.session.status import RECOVERABLE
 
-__all__ = ["gateway", "look"]
+__all__ = ["check", "look"]
 
 CONNECT_WITHIN_S = 5.0
 """How long a gateway gets that is just starting."""
@@ -52,12 +53,7 @@ class GatewayFindings(Struct, kw_only=True):
     notes: list[str] = field(default_factory=list)
 
 
-@click.group()
-def gateway() -> None:
-    """Look at the OpenClaw gateway that runs the turns."""
-
-
-@gateway.command()
+@click.command()
 @CONFIG_OPTION
 @OPENCLAW_OPTION
 @JSON_OPTION
@@ -78,9 +74,11 @@ def check(config_file: Path | None, openclaw: Path | None, *, as_json: bool) -> 
     try:
         found = asyncio.run(look(config, config.host))
     except HostError as error:
-        problems = [str(error), *loaded.warnings]
+        problems = [str(error), *plugin_problems(config.host), *loaded.warnings]
         refuse(NOT_TRIED, problems, *problems, as_json=as_json)
     found.notes[:0] = loaded.warnings
+    found.problems += plugin_problems(config.host)
+    found.notes += plugin_notes(config.host)
     if as_json:
         sessions = [{"key": key, "status": status} for key, status in found.sessions]
         told = {"ok": not found.problems, **asdict(found), "sessions": sessions}

@@ -1,0 +1,187 @@
+"""`openclaw-octo gateway install` and `uninstall`: the plugin's files, and its lines in openclaw.json."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+from openclaw_channel_octo import __version__
+from openclaw_channel_octo.cli.gateway.settings import Settings, read_settings
+from openclaw_channel_octo.cli.gateway.state import gateway_folder, read_state
+from openclaw_channel_octo.cli.options import CONFIG_OPTION, JSON_OPTION, with_files
+from openclaw_channel_octo.cli.output import NOT_TRIED, json_text, refuse
+from openclaw_channel_octo.cli.setup.openclaw import usual_file
+from openclaw_channel_octo.config.load import load_config
+from openclaw_channel_octo.config.model import GatewayHostConfig, OctoConfig
+from openclaw_channel_octo.errors import ConfigError
+from openclaw_channel_octo.host.plugin import files
+from openclaw_channel_octo.host.plugin.files import PLUGIN
+from openclaw_channel_octo.session.key import CHANNEL
+
+__all__ = ["install", "uninstall"]
+
+RESTART = "openclaw gateway restart"
+
+_FILE_OPTION = click.option(
+    "--openclaw",
+    metavar="FILE",
+    type=click.Path(path_type=Path, readable=False),
+    help="The gateway's openclaw.json. Default: the one the configuration names, else this user's.",
+)
+_WRITE_OPTION = click.option(
+    "--write", is_flag=True, help="Change openclaw.json too; a copy is kept beside it."
+)
+
+
+@click.command()
+@CONFIG_OPTION
+@_FILE_OPTION
+@_WRITE_OPTION
+@JSON_OPTION
+def install(config_file: Path | None, openclaw: Path | None, *, write: bool, as_json: bool) -> None:
+    """Put the plugin into a gateway, or this version in the place of another; show its lines for openclaw.json.
+
+    With the plugin Octo is a channel of the gateway: what its agents say by themselves arrives. The bots stay in this
+    program.
+
+    Exit codes: 0 done, 2 something is in the way; then openclaw.json was not changed.
+    """
+    try:
+        config = load_config(config_file, openclaw=openclaw, connecting=False, patient=True).config
+        settings = read_settings(_file(config, openclaw))
+        folder = gateway_folder(settings.file)
+        _require_alone(settings.file)
+        socket = config.host.state_dir.absolute() / "control.sock"
+        names = [name for name, bot in config.accounts.items() if bot.enabled]
+        content = settings.with_plugin(socket, names)
+        before = files.installed_version(folder)
+        place = files.install(folder)
+        told = {"plugin": str(place), "version": __version__, "before": before, "socket": str(socket)}
+        told |= _settle(settings, content, folder, write=write)
+    except (ConfigError, OSError) as error:
+        _refuse(error, as_json=as_json)
+    _tell(
+        told, settings, _lines(content), with_files("gateway check", config_file, openclaw), as_json=as_json
+    )
+
+
+@click.command()
+@CONFIG_OPTION
+@_FILE_OPTION
+@_WRITE_OPTION
+@JSON_OPTION
+def uninstall(config_file: Path | None, openclaw: Path | None, *, write: bool, as_json: bool) -> None:
+    """Remove the plugin from a gateway; with --write its lines in openclaw.json too.
+
+    Exit codes: 0 done, 2 something is in the way; then openclaw.json was not changed.
+    """
+    try:
+        settings = read_settings(_named_or_usual(config_file, openclaw))
+        folder = gateway_folder(settings.file)
+        content = settings.without_plugin()
+        files.require_ours(folder)
+        told = _settle(settings, content, folder, write=write)
+        told |= {"plugin": str(files.folder_in(folder)), "removed": files.remove(folder)}
+    except (ConfigError, OSError) as error:
+        _refuse(error, as_json=as_json)
+    _tell(told, settings, None, "", as_json=as_json)
+
+
+def _named_or_usual(config_file: Path | None, named: Path | None) -> Path:
+    if config_file is None or named is not None:
+        return (named or usual_file()).absolute()
+    return _file(load_config(config_file, connecting=False, patient=True).config, None)
+
+
+def _file(config: OctoConfig, named: Path | None) -> Path:
+    """Return the gateway's file: the one that was named, else that of the configuration, else this user's."""
+    host = config.host
+    configured = host.openclaw_config if isinstance(host, GatewayHostConfig) else None
+    return (named or configured or usual_file()).absolute()
+
+
+def _require_alone(file: Path) -> None:
+    """Raise `ConfigError` where the gateway loads another plugin for this channel."""
+    for other in read_state(file).others:
+        raise ConfigError(
+            f"the gateway loads the plugin {other} for channel {CHANNEL}, and both never at once: "
+            f"openclaw plugins disable {other}; see docs/migration.md"
+        )
+
+
+def _settle(settings: Settings, content: Mapping[str, Any], folder: Path, *, write: bool) -> dict[str, Any]:
+    """Write a gateway's file where that is asked for and needed; return what became of it."""
+    changed = content != settings.raw
+    told: dict[str, Any] = {
+        "settings": str(settings.file),
+        "changed": False,
+        "to_do": changed,
+        "backup": None,
+    }
+    if not write or not changed:
+        return told
+    if settings.elsewhere:
+        raise ConfigError(
+            f"{settings.file}: {settings.elsewhere} includes other files: put the lines where they belong by hand"
+        )
+    backup = settings.write(content, folder)
+    return told | {
+        "changed": True,
+        "to_do": False,
+        "backup": str(backup),
+        "comments_lost": settings.commented,
+    }
+
+
+def _lines(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what of a gateway's file is about the plugin, without any bot's settings."""
+    plugins = content["plugins"]
+    allow = {"allow": plugins["allow"]} if plugins.get("allow") else {}
+    entries = {"entries": {PLUGIN: plugins["entries"][PLUGIN]}}
+    return {"plugins": {**allow, **entries}, "channels": {CHANNEL: {"enabled": True}}}
+
+
+def _refuse(error: Exception, *, as_json: bool) -> NoReturn:
+    problems = list(error.problems) if isinstance(error, ConfigError) else [str(error)]
+    refuse(NOT_TRIED, problems, *problems, as_json=as_json)
+
+
+def _tell(
+    told: Mapping[str, Any],
+    settings: Settings,
+    lines: Mapping[str, Any] | None,
+    check: str,
+    *,
+    as_json: bool,
+) -> None:
+    if as_json:
+        click.echo(json_text({"ok": True, **told, "lines": lines}, indent=2))
+        return
+    click.echo("\n".join(_words(told, settings, lines, check)))
+
+
+def _words(
+    told: Mapping[str, Any], settings: Settings, lines: Mapping[str, Any] | None, check: str
+) -> Sequence[str]:
+    if lines is None:
+        words = [f"plugin    {told['plugin']}: {'removed' if told['removed'] else 'there was none'}"]
+    else:
+        was = f", before it {told['before']}" if told["before"] not in {None, __version__} else ""
+        words = [f"plugin    {told['plugin']}, version {told['version']}{was}", f"socket    {told['socket']}"]
+    if told["changed"]:
+        lost = "; it had comments, which are only there" if settings.commented else ""
+        words.append(f"settings  {settings.file}: written; as it was: {told['backup']}{lost}")
+    elif told["to_do"] and lines is not None:
+        words += [
+            f"to do     put this into {settings.file}, or run the command again with --write:",
+            json_text(lines, indent=2),
+        ]
+    elif told["to_do"]:
+        words.append(
+            f"to do     remove {PLUGIN} from plugins in {settings.file}, or run this again with --write"
+        )
+    else:
+        words.append(f"settings  {settings.file}: as it has to be")
+    then = f", then look: {check}" if check else ""
+    return [*words, f"next      {RESTART}{then}"]

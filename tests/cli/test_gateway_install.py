@@ -1,0 +1,251 @@
+"""`openclaw-octo gateway install` and `uninstall`: files in a gateway's folder, lines in its openclaw.json."""
+
+import asyncio
+import json
+import os
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import Result
+
+from openclaw_channel_octo import __version__
+from openclaw_channel_octo.cli.doctor.host import check_host
+from openclaw_channel_octo.config.load import load_config
+from openclaw_channel_octo.host.plugin.files import PLUGIN, folder_in
+from tests.cli.asking import call
+from tests.programs import write
+
+BOTS = {"accounts": {"helper": {"botToken": "bf_0123456789abcdef"}, "off": {"enabled": False}}}
+WITHOUT = {"gateway": {"port": 4711}, "plugins": {"allow": ["memory-core"], "load": {"paths": []}}}
+OTHER = {"id": "octo", "channels": ["octo"], "configSchema": {}}
+
+
+class Machine:
+    """A home folder with a gateway's file and the bots' own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.openclaw = folder / ".openclaw" / "openclaw.json"
+        self.openclaw.parent.mkdir()
+        self.state = folder / "state"
+        host = {"kind": "gateway", "stateDir": str(self.state), "openclawConfig": str(self.openclaw)}
+        self.config = write(folder, {"channels": {"octo": BOTS}, "host": host})
+        self.programs = folder / "bin"
+        self.programs.mkdir()
+        self.plugin = folder_in(self.openclaw.parent)
+        self.gateway_has(WITHOUT)
+
+    def gateway_has(self, content: Any) -> None:
+        text = content if isinstance(content, str) else json.dumps(content, indent=4)
+        self.openclaw.write_text(text)
+
+    @property
+    def content(self) -> Any:
+        return json.loads(self.openclaw.read_text())
+
+    def has_program(self, script: str) -> None:
+        program = self.programs / "openclaw"
+        program.write_text(f"#!/bin/sh\n{script}\n")
+        program.chmod(0o755)
+
+    def run(self, *words: str, code: int = 0) -> Result:
+        path = f"{self.programs}:/usr/bin:/bin"
+        env = {"PATH": path, "HOME": str(self.openclaw.parents[1]), "OPENCLAW_STATE_DIR": None}
+        return call("gateway", *words, "--config", self.config, code=code, env=env)
+
+    def told(self, *words: str) -> Any:
+        return json.loads(self.run(*words, "--json").stdout)
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Machine:
+    return Machine(tmp_path)
+
+
+def test_an_installed_plugin_has_the_packages_version_and_its_lines_are_shown_and_not_written(
+    machine: Machine,
+) -> None:
+    before = machine.openclaw.read_bytes()
+    result = machine.run("install")
+    assert machine.openclaw.read_bytes() == before
+    manifest = json.loads((machine.plugin / "openclaw.plugin.json").read_text())
+    assert (manifest["id"], manifest["version"]) == (PLUGIN, __version__)
+    assert json.loads((machine.plugin / "package.json").read_text())["version"] == __version__
+    shown = json.loads(result.stdout[result.stdout.index("\n{") : result.stdout.rindex("}") + 1])
+    assert shown["plugins"]["entries"][PLUGIN]["config"] == {
+        "socket": str(machine.state / "control.sock"),
+        "accounts": ["helper"],
+    }
+    assert "bf_0123456789abcdef" not in result.output
+
+
+def test_written_lines_keep_what_else_the_file_says_and_a_second_time_changes_nothing(
+    machine: Machine,
+) -> None:
+    machine.openclaw.chmod(0o640)
+    before = machine.openclaw.read_text()
+    told = machine.told("install", "--write")
+    assert Path(told["backup"]).read_text() == before
+    content = machine.content
+    assert content["plugins"].pop("entries")[PLUGIN]["enabled"] is True
+    assert content.pop("channels") == {"octo": {"enabled": True}}
+    allow = ["memory-core", PLUGIN]
+    assert content == WITHOUT | {"plugins": WITHOUT["plugins"] | {"allow": allow}}  # type: ignore[operator]  # objects
+    assert stat.S_IMODE(machine.openclaw.stat().st_mode) == 0o640
+    assert '\n    "gateway"' in machine.openclaw.read_text()
+    again = machine.told("install", "--write")
+    assert (again["changed"], again["to_do"], again["backup"]) == (False, False, None)
+
+
+def test_a_removed_plugin_leaves_the_file_as_it_was(machine: Machine) -> None:
+    machine.run("install", "--write")
+    assert machine.told("uninstall", "--write")["removed"]
+    assert machine.content == WITHOUT
+    assert not machine.plugin.exists()
+    assert not machine.told("uninstall", "--write")["removed"]
+    assert sorted(entry.name for entry in machine.openclaw.parent.iterdir()) == [
+        "extensions",
+        "openclaw.json",
+        "openclaw.json.octo-backup",
+        "openclaw.json.octo-backup.1",
+    ]
+
+
+def test_another_version_is_replaced_and_named(machine: Machine) -> None:
+    machine.run("install", "--write")
+    manifest = machine.plugin / "openclaw.plugin.json"
+    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"version": "0.1.0"}))
+    assert f"version {__version__}, before it 0.1.0" in machine.run("install").stdout
+    assert json.loads(manifest.read_text())["version"] == __version__
+
+
+def test_comments_are_lost_from_the_file_and_kept_beside_it(machine: Machine) -> None:
+    commented = "{\n  // mine\n  gateway: {port: 4711},\n}\n"
+    machine.gateway_has(commented)
+    told = machine.told("install", "--write")
+    assert told["comments_lost"]
+    assert Path(told["backup"]).read_text() == commented
+    assert machine.content["gateway"] == {"port": 4711}
+
+
+def foreign_folder(machine: Machine) -> None:
+    machine.plugin.mkdir(parents=True)
+    (machine.plugin / "theirs.txt").write_text("mine")
+
+
+def plugin_elsewhere(machine: Machine) -> None:
+    folder = machine.openclaw.parent / "extensions" / "openclaw-channel-octo"
+    folder.mkdir(parents=True)
+    (folder / "openclaw.plugin.json").write_text(json.dumps(OTHER))
+    machine.gateway_has({"plugins": {"entries": {"octo": {"enabled": True}}}})
+
+
+def included(machine: Machine) -> None:
+    (machine.openclaw.parent / "plugins.json").write_text("{}")
+    machine.gateway_has({"plugins": {"entries": {"$include": "./plugins.json"}}})
+
+
+def refusing(machine: Machine) -> None:
+    machine.has_program('test "$1 $2" = "config validate" && echo "plugins.entries: wrong" && exit 1')
+
+
+@pytest.mark.parametrize(
+    ("prepare", "words"),
+    [
+        (foreign_folder, "this is not what openclaw-octo gateway install wrote"),
+        (plugin_elsewhere, "openclaw plugins disable octo"),
+        (included, "plugins includes other files"),
+        (refusing, "openclaw config validate does not take it: plugins.entries: wrong"),
+        (lambda machine: machine.gateway_has("{"), "is not JSON"),
+        (lambda machine: machine.gateway_has({"plugins": []}), "plugins is no object"),
+    ],
+)
+def test_what_is_in_the_way_is_told_and_the_file_stays(
+    machine: Machine, prepare: Callable[[Machine], None], words: str
+) -> None:
+    prepare(machine)
+    before = machine.openclaw.read_text()
+    assert words in machine.run("install", "--write", code=2).stderr
+    assert machine.openclaw.read_text() == before
+    assert not list(machine.openclaw.parent.glob(".*"))
+
+
+def test_the_gateways_program_judges_a_copy_beside_the_file(machine: Machine) -> None:
+    seen = machine.programs / "seen"
+    machine.has_program(
+        f'echo "$OPENCLAW_CONFIG_PATH $OPENCLAW_STATE_DIR" > {seen}; cp "$OPENCLAW_CONFIG_PATH" {seen}.json'
+    )
+    machine.run("install", "--write")
+    copy, folder = seen.read_text().split()
+    assert (Path(copy).parent, Path(folder)) == (machine.openclaw.parent, machine.openclaw.parent)
+    assert json.loads(Path(f"{seen}.json").read_text()) == machine.content
+    assert not os.path.lexists(copy)
+
+
+def test_a_gateway_that_keeps_the_bots_settings_keeps_the_plugin(machine: Machine) -> None:
+    machine.run("install", "--write")
+    machine.gateway_has(machine.content | {"channels": {"octo": BOTS}})
+    assert "without a plugin the gateway does not start" in machine.run("uninstall", "--write", code=2).stderr
+    assert machine.plugin.is_dir()
+
+
+def test_nothing_that_somebody_else_wrote_is_removed(machine: Machine) -> None:
+    foreign_folder(machine)
+    machine.run("uninstall", code=2)
+    assert (machine.plugin / "theirs.txt").read_text() == "mine"
+
+
+def changed(machine: Machine, **plugins: Any) -> None:
+    content = machine.content
+    machine.gateway_has(content | {"plugins": content["plugins"] | plugins})
+
+
+def older(machine: Machine) -> None:
+    manifest = machine.plugin / "openclaw.plugin.json"
+    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"version": "0.1.0"}))
+
+
+def another_socket(machine: Machine) -> None:
+    entry = {"enabled": True, "config": {"socket": "/elsewhere/control.sock"}}
+    changed(machine, entries={PLUGIN: entry})
+
+
+def second_plugin(machine: Machine) -> None:
+    folder = machine.openclaw.parent / "extensions" / "openclaw-channel-octo"
+    folder.mkdir(parents=True)
+    (folder / "openclaw.plugin.json").write_text(json.dumps(OTHER))
+    changed(machine, allow=["memory-core", PLUGIN, "octo"])
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (older, f"the plugin in the gateway has version 0.1.0, these bots {__version__}"),
+        (another_socket, "the gateway's plugin speaks to /elsewhere/control.sock, these bots listen at"),
+        (lambda machine: changed(machine, allow=["memory-core"]), "plugins.allow does not name it"),
+        (lambda machine: changed(machine, deny=[PLUGIN]), "plugins.deny names it"),
+        (lambda machine: changed(machine, enabled=False), "plugins.enabled is false"),
+        (lambda machine: changed(machine, entries={}), f"plugins.entries has no {PLUGIN}"),
+        (second_plugin, "also loads the plugin octo for channel octo"),
+        (lambda machine: None, ""),
+    ],
+)
+def test_a_check_and_the_doctor_tell_what_keeps_the_plugin_from_working(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, spoil: Callable[[Machine], None], words: str
+) -> None:
+    monkeypatch.setattr("openclaw_channel_octo.cli.gateway.check.CONNECT_WITHIN_S", 0.05)
+    machine.run("install", "--write")
+    spoil(machine)
+    told = machine.run("check", code=2).stderr
+    settings = load_config(machine.config, connecting=False).config
+    found = [
+        finding.words for finding in asyncio.run(check_host(settings, ask=False, more="")) if finding.level
+    ]
+    if words:
+        assert words in told
+        assert any(words in each for each in found)
+    else:
+        assert "plugin" not in told
+        assert len(found) == 1
