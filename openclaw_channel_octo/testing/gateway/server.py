@@ -49,7 +49,7 @@ class FakeGateway:
         draining: whether runs are refused as while a gateway shuts down.
         tombstoned: sessions it gave up after restarts: runs in them are refused, ``sessions.recover`` replaces them.
         sees_pictures: whether the model takes pictures; requests with any are refused otherwise.
-        channels: ids of its channels: runs that name another one are refused.
+        channels: names of the bots by its channels: runs that name another channel are refused.
         refused_labels: names it gives no session.
     """
 
@@ -72,7 +72,7 @@ class FakeGateway:
         self.draining = False
         self.tombstoned: set[str] = set()
         self.sees_pictures = True
-        self.channels: tuple[str, ...] = ()
+        self.channels: dict[str, tuple[str, ...]] = {}
         self.refused_labels: set[str] = set()
         self._agents = agents
         self._granted = frozenset(scopes)
@@ -341,9 +341,8 @@ class FakeGateway:
             case "sessions.reset":
                 return {"ok": True, "key": key, "entry": self.runs.reset(key), "resolved": {}}
             case "health" | "channels.status":
-                channels = {one: {"configured": True} for one in self.channels}
                 health = {"ok": True, "ts": self._clock.wall_ms(), "defaultAgentId": self._agents[0]}
-                return health | {"channels": channels}
+                return health | frames.channel_status(self.channels)
             case _:
                 return await self._abort(method, key, params.get("runId"))
 

@@ -45,7 +45,7 @@ def route(gateway: FakeGateway) -> dict[str, Any]:
 async def test_a_run_names_its_conversation_unless_others_share_the_session(
     gateway: FakeGateway, tmp_path: Path, clock: Clock, asked: Turn, to: str | None
 ) -> None:
-    gateway.channels = ("octo",)
+    gateway.channels = {"octo": ("Helper", "other")}
     async with hosted(gateway, tmp_path, clock) as host:
         assert isinstance(await end_of(host, asked), Final)
     assert route(gateway) == ({"channel": "octo", "to": to, "accountId": "helper"} if to else {})
@@ -58,11 +58,11 @@ async def test_a_gateway_gets_no_route_while_it_has_no_channel_octo(
     async with hosted(gateway, tmp_path, clock) as host:
         assert isinstance(await end_of(host, turn()), Final)
         assert route(gateway) == {}
-        gateway.channels = ("octo",)
+        gateway.channels = {"octo": ("default",)}
         await clock.sleep(61)
         assert isinstance(await end_of(host, turn(run_id="run-2")), Final)
-        assert route(gateway)["to"] == "group:G1"
-        gateway.channels = ()  # the plugin was taken out of a running gateway
+        assert route(gateway) == {"channel": "octo", "to": "group:G1"}
+        gateway.channels = {}  # the plugin was taken out of a running gateway
         assert isinstance(await end_of(host, turn(run_id="run-3")), Final)
     assert route(gateway) == {}
     assert [asked.run_id for asked in gateway.asked] == ["run-1", "run-2", "run-3"]

@@ -254,7 +254,7 @@ class RealGateway:
 
 def _with_plugin(control: Path) -> dict[str, Any]:
     """Return the settings of a gateway with our plugin and the bots behind a control socket."""
-    entry = {"enabled": True, "config": {"socket": str(control)}}
+    entry = {"enabled": True, "config": {"socket": str(control), "accounts": ["helper"]}}
     return {"plugins": {"allow": ["memory-core", plugin.PLUGIN], "entries": {plugin.PLUGIN: entry}}}
 
 
