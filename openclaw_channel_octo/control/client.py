@@ -58,4 +58,9 @@ def _result(line: bytes) -> Any:
         return answer.get("result")
     error = answer.get("error")
     found = error if isinstance(error, dict) else {}
-    raise ControlError(str(found.get("code", "failed")), str(found.get("message", "no reason given")))
+    data = found.get("data")
+    raise ControlError(
+        str(found.get("code", "failed")),
+        str(found.get("message", "no reason given")),
+        data if isinstance(data, dict) else None,
+    )

@@ -32,8 +32,14 @@ VERSION = 1
 LINE_BYTES = 1024 * 1024
 """Longest request, and longest answer, in bytes."""
 
-CONNECTIONS = 16
-"""Most clients at the same time."""
+CONNECTIONS = 256
+"""Most clients at the same time: a gateway opens one for each call, and its jobs begin together."""
+
+SMALL_BYTES = 64 * 1024
+"""Up to this size requests of all clients are held at the same time."""
+
+LARGE = 4
+"""Most requests above it that are held at the same time; the clients of the others wait."""
 
 IDLE_S = 30.0
 """How long a connected client may say nothing."""
@@ -82,6 +88,7 @@ class ControlServer:
         self._late: dict[Any, str] = {}
         self._server: asyncio.Server | None = None
         self._clients: set[asyncio.Task[None]] = set()
+        self._large = asyncio.Semaphore(LARGE)
         self.register("ping", self._ping)
 
     def register(self, name: str, handler: Handler, *, late: str = "timeout") -> None:
@@ -106,7 +113,9 @@ class ControlServer:
         self._lock.acquire()
         try:
             listening = _bound(self._path)
-            self._server = await asyncio.start_unix_server(self._accept, sock=listening, limit=LINE_BYTES)
+            self._server = await asyncio.start_unix_server(
+                self._accept, sock=listening, limit=SMALL_BYTES, backlog=CONNECTIONS
+            )
         except BaseException:  # a start that is cancelled holds nothing either
             self._lock.release()
             raise
@@ -140,14 +149,23 @@ class ControlServer:
                 await self._send(writer, _failure(None, "busy", f"more than {CONNECTIONS} connections"))
                 return
             while (line := await within(self._clock, IDLE_S, _line(reader))) is not None:
-                await self._send(writer, await self._answer(line))
-                if not line.endswith(b"\n"):
+                whole, answer = await self._answered(reader, line)
+                await self._send(writer, answer)
+                if not whole:
                     await within(self._clock, WRITE_S, _discard(reader))  # or our answer might not be read
                     return
         except (OSError, TimeoutError):
             _log.debug("a client of the control socket went away, or neither spoke nor read")
         finally:
             writer.transport.abort()
+
+    async def _answered(self, reader: asyncio.StreamReader, line: bytes) -> tuple[bool, Mapping[str, Any]]:
+        """Return whether a request is a whole line, and the answer to it."""
+        if line.endswith(b"\n"):
+            return True, await self._answer(line)
+        async with self._large:
+            line = await within(self._clock, IDLE_S, _rest(reader, line))
+            return line.endswith(b"\n"), await self._answer(line)
 
     async def _send(self, writer: asyncio.StreamWriter, answer: Mapping[str, Any]) -> None:
         writer.write(_encoded(answer))
@@ -186,13 +204,25 @@ class ControlServer:
 
 
 async def _line(reader: asyncio.StreamReader) -> bytes | None:
-    """Return the next line, ``None`` at the end; of one that is too long only its beginning, without a line end."""
+    """Return the next line, ``None`` at the end; of one that is not small only its beginning, without a line end."""
     try:
         return await reader.readuntil(b"\n")
     except asyncio.IncompleteReadError:
         return None
     except asyncio.LimitOverrunError as error:
         return await reader.readexactly(error.consumed)
+
+
+async def _rest(reader: asyncio.StreamReader, begun: bytes) -> bytes:
+    """Return a line from its beginning on; of one that is too long, or ends with the stream, only its beginning."""
+    pieces, size = [begun], len(begun)
+    while not pieces[-1].endswith(b"\n"):
+        piece = await _line(reader)
+        size += len(piece or b"")
+        if piece is None or size > LINE_BYTES:
+            break
+        pieces.append(piece)
+    return b"".join(pieces)
 
 
 async def _discard(reader: asyncio.StreamReader) -> None:

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from openclaw_channel_octo.clock import SystemClock
-from openclaw_channel_octo.control.server import LINE_BYTES, ControlServer, socket_path
+from openclaw_channel_octo.control.server import CONNECTIONS, LARGE, LINE_BYTES, ControlServer, socket_path
 from openclaw_channel_octo.errors import HostError
 from openclaw_channel_octo.testing.clock import ManualClock
 
@@ -134,7 +134,7 @@ async def test_clients_that_do_not_read_or_go_away_leave_the_others_served(
 
 
 async def test_more_connections_than_fit_are_told_so(server: ControlServer, tmp_path: Path) -> None:
-    held = [await asyncio.open_unix_connection(socket_path(tmp_path)) for _ in range(16)]
+    held = [await asyncio.open_unix_connection(socket_path(tmp_path)) for _ in range(CONNECTIONS)]
     for reader, writer in held:
         writer.write(request("ping"))
         await reader.readline()
@@ -142,6 +142,26 @@ async def test_more_connections_than_fit_are_told_so(server: ControlServer, tmp_
     assert answer["error"]["code"] == "busy"
     for _, writer in held:
         writer.transport.abort()
+
+
+async def test_few_large_requests_are_held_at_once_and_all_are_answered(
+    server: ControlServer, tmp_path: Path
+) -> None:
+    held, most = 0, 0
+
+    async def slow(params: Mapping[str, Any]) -> Any:
+        nonlocal held, most
+        held += 1
+        most = max(most, held)
+        await asyncio.sleep(0)
+        held -= 1
+        return len(params["text"])
+
+    server.register("slow", slow)
+    size = LINE_BYTES // 2
+    answers = await asyncio.gather(*(told(tmp_path, request("slow", text="x" * size)) for _ in range(20)))
+    assert [answer["result"] for (answer,) in answers] == [size] * 20
+    assert most <= LARGE
 
 
 async def test_a_silent_client_and_an_endless_call_are_ended_by_the_clock(tmp_path: Path) -> None:

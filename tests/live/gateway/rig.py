@@ -20,7 +20,7 @@ from openclaw_channel_octo.host.plugin import files as plugin
 from tests.live.gateway.install import BEFORE_THE_FIX, Installed, install
 from tests.live.gateway.model import MODEL
 
-_START_S = 300.0
+_START_S = 180.0
 _LOOK_EVERY_S = 0.1
 _TAIL_LINES = 40
 _GROUPS: set[int] = set()
@@ -111,7 +111,7 @@ class RealGateway:
         """Start it, again after ``kill`` or ``terminate``, on the same port and state; return when it is ready.
 
         Raises:
-            GatewayFailed: it ended, or was not ready in 300 seconds.
+            GatewayFailed: it ended, or was not ready in three minutes.
         """
         if self._process is not None or self._installed is None:
             raise GatewayFailed("start() is for a gateway that was entered and does not run")
@@ -254,8 +254,11 @@ class RealGateway:
 
 def _with_plugin(control: Path) -> dict[str, Any]:
     """Return the settings of a gateway with our plugin and the bots behind a control socket."""
-    entry = {"enabled": True, "config": {"socket": str(control), "accounts": ["helper"]}}
-    return {"plugins": {"allow": ["memory-core", plugin.PLUGIN], "entries": {plugin.PLUGIN: entry}}}
+    entry = {"enabled": True, "config": {"socket": str(control)}}
+    return {
+        "plugins": {"allow": ["memory-core", plugin.PLUGIN], "entries": {plugin.PLUGIN: entry}},
+        "channels": {"octo": {"enabled": True}},
+    }
 
 
 def _laid_over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:

@@ -32,27 +32,31 @@ let running = [];
 
 /** @typedef {{ accountId: string, name: string | undefined, enabled: boolean, configured: boolean }} Account */
 
-/** Return the gateway's spelling of a name: it lower-cases the ids of accounts. */
+/** Return the spelling of a name by which bots are told apart, here and in the process. */
 const canonical = (name) => String(name).trim().toLowerCase();
 
 /**
  * Return the names of the bots that the gateway's configuration knows. Only these are accounts of the gateway: it takes
  * an account that is listed and was not started for a broken one.
  */
-const configured = (cfg) => [...new Set([...Object.keys(cfg?.channels?.[CHANNEL]?.accounts ?? {}), ...listed])];
+function configured(cfg) {
+  const all = [...Object.keys(cfg?.channels?.[CHANNEL]?.accounts ?? {}), ...listed];
+  return [...new Set(all.map(canonical))];
+}
 
 /** Return the bot that an account of the gateway is, `undefined` where the process has to find the only one. */
 function bot(cfg, accountId) {
-  if (!accountId) return undefined;
-  const found = [...configured(cfg), ...running].find((name) => canonical(name) === canonical(accountId));
-  return found ?? (canonical(accountId) === DEFAULT_ACCOUNT ? undefined : accountId);
+  const name = canonical(accountId ?? "");
+  const isOne = name !== DEFAULT_ACCOUNT || configured(cfg).includes(name) || running.includes(name);
+  return name && isOne ? name : undefined;
 }
 
 /** @returns {Account} */
 function resolveAccount(cfg, accountId) {
   const block = cfg?.channels?.[CHANNEL];
   const name = bot(cfg, accountId);
-  const enabled = block?.enabled !== false && block?.accounts?.[name]?.enabled !== false;
+  const [, own] = Object.entries(block?.accounts ?? {}).find(([key]) => canonical(key) === name) ?? [];
+  const enabled = block?.enabled !== false && own?.enabled !== false;
   return { accountId: accountId || DEFAULT_ACCOUNT, name, enabled, configured: true };
 }
 
@@ -81,9 +85,10 @@ async function resolveTarget({ cfg, accountId, input, normalized }) {
   if (looksLikeId(normalized)) {
     return { to: normalized, kind: inferTargetChatType({ to: normalized }) === "direct" ? "user" : "group" };
   }
-  const found = await control.call("operator.resolve", { account: bot(cfg, accountId), name: input });
-  const [only, other] = found.candidates;
-  if (!only || other || !found.complete) return null;
+  const { candidates, complete } = await control.call("operator.resolve", { account: bot(cfg, accountId), name: input });
+  const exact = candidates.filter((one) => canonical(one.name) === canonical(input));
+  const [only, other] = exact.length ? exact : candidates;
+  if (!only || other || !(complete || exact.length)) return null;
   return { to: `group:${only.channel}`, kind: "group", display: only.name, source: "directory" };
 }
 
@@ -196,22 +201,18 @@ function fromSession(payload, session) {
 
 const number = (value) => (value == null || value === "" ? undefined : Number(value));
 const target = (params) => normalizeTarget(params.to ?? params.target ?? params.channelId ?? params.groupId);
-const group = (params) => (target(params) ?? "").replace(/^group:/, "");
-const shown = { before: number, after: number, limit: number };
-
+const group = (params, here) => (target(params) ?? params.guildId ?? here ?? "").replace(/^group:/, "");
 /** The calls behind the actions, and their parameters from the tool's. `here` is where the agent was asked. */
 const ACTIONS = {
-  read: ["operator.read", (params) => ({ target: target(params), ...page(params) })],
+  read: ["operator.read", (params, here) => ({ target: target(params) ?? here, ...page(params) })],
   search: ["operator.search", (params, here) => ({ target: target(params) ?? here, words: params.query, limit: number(params.limit) })],
   edit: ["operator.edit", (params) => ({ target: target(params), message_id: params.messageId, text: params.message })],
   "channel-list": ["operator.groups", () => ({})],
-  "thread-list": ["operator.threads", (params, here) => ({ group: group(params) || here?.replace(/^group:/, "") })],
-  "member-info": ["operator.members", (params, here) => ({ group: group(params) || here?.replace(/^group:/, ""), name: params.name ?? params.query })],
+  "thread-list": ["operator.threads", (params, here) => ({ group: group(params, here) })],
+  "member-info": ["operator.members", (params, here) => ({ group: group(params, here), name: params.name ?? params.query })],
 };
 
-function page(params) {
-  return Object.fromEntries(Object.entries(shown).map(([name, read]) => [name, read(params[name])]));
-}
+const page = ({ limit, before, after }) => ({ limit: number(limit), before: number(before), after: number(after) });
 
 async function handleAction(ctx) {
   if (ctx.action === "send") return answered(await sendOfOld(ctx));
@@ -246,7 +247,7 @@ const directory = {
   self: async ({ cfg, accountId }) => {
     const { accounts } = await control.call("operator.status");
     const wanted = bot(cfg, accountId);
-    const own = accounts.find((one) => one.account === wanted) ?? (accounts.length === 1 ? accounts[0] : undefined);
+    const own = wanted ? accounts.find((one) => canonical(one.account) === wanted) : accounts[1] ? undefined : accounts[0];
     return own ? { kind: "user", id: own.uid, name: own.name } : null;
   },
   listGroups: listGroups,
@@ -273,8 +274,8 @@ async function listGroups({ cfg, accountId, query, limit }) {
 async function state(account, signal) {
   try {
     const { accounts } = await control.call("operator.status", {}, { signal, timeoutMs: STATUS_MS });
-    running = accounts.map((one) => one.account);
-    const found = accounts.filter((one) => !account.name || one.account === account.name);
+    running = accounts.map((one) => canonical(one.account));
+    const found = accounts.filter((one) => !account.name || canonical(one.account) === account.name);
     if (found.length === 1) return { ok: found[0].connected, error: found[0].connected ? null : found[0].why, bot: found[0] };
     return { ok: false, error: account.name ? `openclaw-octo runs no bot ${account.name}` : `which bot? ${running.join(", ")}` };
   } catch (error) {
