@@ -337,7 +337,8 @@ class FakeGateway:
             case "chat.history":
                 return frames.history(self.sessions.get(key, {}), self.runs.histories[key], params)
             case "agents.list":
-                return {"defaultId": self._agents[0], "agents": [{"id": agent} for agent in self._agents]}
+                agents = [{"id": agent, "workspace": f"/workspaces/{agent}"} for agent in self._agents]
+                return {"defaultId": self._agents[0], "agents": agents}
             case "sessions.reset":
                 return {"ok": True, "key": key, "entry": self.runs.reset(key), "resolved": {}}
             case "health" | "channels.status":
