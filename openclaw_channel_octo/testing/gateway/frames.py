@@ -17,7 +17,6 @@ __all__ = [
     "agent_event",
     "assistant_row",
     "changed",
-    "channel_status",
     "chat_event",
     "close_code",
     "device_fault",
@@ -155,12 +154,6 @@ def missing_scope(scope: str) -> dict[str, Any]:
     """Return the error about a scope the connection does not have."""
     details = {"code": "MISSING_SCOPE", "missingScope": scope, "requiredScopes": [scope]}
     return fault("FORBIDDEN", f"missing scope: {scope}", details)
-
-
-def channel_status(channels: Mapping[str, Sequence[str]]) -> dict[str, Any]:
-    """Return the payload of ``channels.status`` for bots by their channels."""
-    accounts = {one: [{"accountId": bot.lower()} for bot in bots] for one, bots in channels.items()}
-    return {"channels": {one: {"configured": True} for one in channels}, "channelAccounts": accounts}
 
 
 def hello(
