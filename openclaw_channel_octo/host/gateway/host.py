@@ -18,6 +18,7 @@ from openclaw_channel_octo.host.gateway.places import Places
 from openclaw_channel_octo.host.gateway.protocol import Gap, Hello, Login, release_of
 from openclaw_channel_octo.host.gateway.runs import GatewayRun
 from openclaw_channel_octo.host.gateway.sessions import GatewaySessions, SuccessorFile
+from openclaw_channel_octo.host.gateway.workspaces import with_whole_paths
 from openclaw_channel_octo.session.status import RECOVERABLE, SessionSnapshot
 
 __all__ = ["FIXED_IN", "GatewayHost", "missing_scopes"]
@@ -146,6 +147,7 @@ class GatewayHost:
             while (event := await run.events.get()) is not None:
                 if isinstance(event, Final):
                     self._ended_badly.pop(turn.session_key, None)
+                    event = await with_whole_paths(event, turn.agent_id, self.connection)
                 yield event
             await driver
         finally:

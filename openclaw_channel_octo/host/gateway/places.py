@@ -51,6 +51,8 @@ class Places:
         self._row = row
         self._clock = clock
         self._has_channel = False
+        self._accounts: frozenset[str] = frozenset()
+        """Its accounts of the channel; a name it does not know would be refused later, and is left out."""
         self._look_at = -math.inf
 
     def forget(self) -> None:
@@ -75,7 +77,9 @@ class Places:
         owners = turn.conversation == "direct" and turn.sender.is_owner
         if (not shared or owners) and await self._knows(turn.channel):
             kind = "user" if turn.conversation == "direct" else "group"
-            place = {"channel": turn.channel, "to": f"{kind}:{turn.channel_id}", "accountId": turn.account_id}
+            place = {"channel": turn.channel, "to": f"{kind}:{turn.channel_id}"}
+            if turn.account_id.casefold() in self._accounts:
+                place["accountId"] = turn.account_id
         if not shared and (name := await self._new_name(turn, session_key)):
             place["label"] = name
         return place
@@ -86,6 +90,9 @@ class Places:
             self._look_at = self._clock.now() + LOOK_EVERY_S
             status = await self._ask(self._connection.call("channels.status", {}))
             self._has_channel = channel in mapping(status.get("channels"))
+            rows = mapping(status.get("channelAccounts")).get(channel)
+            accounts = map(mapping, rows if isinstance(rows, list) else ())
+            self._accounts = frozenset(text(row.get("accountId")).casefold() for row in accounts)
         return self._has_channel
 
     async def _new_name(self, turn: Turn, session_key: str) -> str:

@@ -39,9 +39,10 @@ class Asked(Struct, frozen=True, kw_only=True):
 
 
 class Say(Struct, frozen=True):
-    """The run ends well with this text, told in two parts first; an empty text is an empty answer."""
+    """The run ends well with this text, told in two parts first, and a file; both empty are an empty answer."""
 
     text: str = ""
+    media: str = ""
 
 
 class Break(Struct, frozen=True):
@@ -226,9 +227,9 @@ class GatewayRuns:
 
     async def _finish(self, asked: Asked, reply: Say | Break | TimeOut) -> None:
         match reply:
-            case Say(text):
+            case Say(text, media):
                 await self._speak(asked, text)
-                await self._close(asked, "done", frames.outcome(asked.run_id, text), None, text)
+                await self._close(asked, "done", frames.outcome(asked.run_id, text, media), None, text)
             case Break(message):
                 payload = {"runId": asked.run_id, "status": "error", "summary": message}
                 await self._close(asked, "failed", payload, frames.fault("UNAVAILABLE", message), message)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from openclaw_channel_octo.clock import Clock
-from openclaw_channel_octo.host.base import Final, Sender, Turn
+from openclaw_channel_octo.host.base import Final, MediaItem, Sender, Turn
 from openclaw_channel_octo.host.gateway.places import LONGEST_NAME
 from openclaw_channel_octo.testing.gateway.server import FakeGateway, Say
 from tests.host.gateway.test_host import KEY, end_of, hosted, turn
@@ -45,7 +45,7 @@ def route(gateway: FakeGateway) -> dict[str, Any]:
 async def test_a_run_names_its_conversation_unless_others_share_the_session(
     gateway: FakeGateway, tmp_path: Path, clock: Clock, asked: Turn, to: str | None
 ) -> None:
-    gateway.channels = ("octo",)
+    gateway.channels = {"octo": ("Helper", "other")}
     async with hosted(gateway, tmp_path, clock) as host:
         assert isinstance(await end_of(host, asked), Final)
     assert route(gateway) == ({"channel": "octo", "to": to, "accountId": "helper"} if to else {})
@@ -58,11 +58,11 @@ async def test_a_gateway_gets_no_route_while_it_has_no_channel_octo(
     async with hosted(gateway, tmp_path, clock) as host:
         assert isinstance(await end_of(host, turn()), Final)
         assert route(gateway) == {}
-        gateway.channels = ("octo",)
+        gateway.channels = {"octo": ("default",)}
         await clock.sleep(61)
         assert isinstance(await end_of(host, turn(run_id="run-2")), Final)
-        assert route(gateway)["to"] == "group:G1"
-        gateway.channels = ()  # the plugin was taken out of a running gateway
+        assert route(gateway) == {"channel": "octo", "to": "group:G1"}
+        gateway.channels = {}  # the plugin was taken out of a running gateway
         assert isinstance(await end_of(host, turn(run_id="run-3")), Final)
     assert route(gateway) == {}
     assert [asked.run_id for asked in gateway.asked] == ["run-1", "run-2", "run-3"]
@@ -103,3 +103,23 @@ async def test_a_shared_session_is_named_by_nobody_and_a_refused_name_costs_no_a
         gateway.answer(Say("nameless"))
         assert await end_of(host, turn(title="Ops", run_id="run-2")) == Final("nameless")
     assert [asked.params.get("label") for asked in gateway.asked] == [None, None]
+
+
+@pytest.mark.parametrize(
+    ("named", "sent"),
+    [
+        ("./chart.png", "/workspaces/main/chart.png"),
+        ("out/../chart.png", "/workspaces/main/chart.png"),
+        ("../../etc/passwd", "/etc/passwd"),  # below no folder that may be sent from
+        ("/srv/chart.png", "/srv/chart.png"),
+        ("https://files/chart.png", "https://files/chart.png"),
+        ("file:///srv/chart.png", "file:///srv/chart.png"),
+    ],
+)
+async def test_a_file_that_an_agent_names_without_a_folder_lies_in_its_workspace(
+    gateway: FakeGateway, tmp_path: Path, clock: Clock, named: str, sent: str
+) -> None:
+    gateway.answer(Say("here", named))
+    async with hosted(gateway, tmp_path, clock) as host:
+        assert await end_of(host, turn()) == Final("here", (MediaItem(kind="file", url=sent),))
+    assert ("agents.list" in gateway.calls) == (named != sent)

@@ -25,7 +25,8 @@ _ADDED = re.compile(
 )
 _CALL = re.compile(r"\[stub:call (?P<name>\w+) (?=\{)")
 _JSON = json.JSONDecoder()
-_WISH = re.compile(r"\[stub:(?P<mode>[a-z0-9]+)(?: (?P<seconds>[0-9.]+))?\]")
+_FOUND_TOOL = "tool_call"
+_WISH = re.compile(r"\[stub:(?P<mode>[a-z0-9]+)(?: (?P<seconds>[0-9.]+))?(?: (?P<file>\S+))?\]")
 
 
 class Mode(StrEnum):
@@ -35,6 +36,7 @@ class Mode(StrEnum):
     SLOW = "slow"
     HANG = "hang"
     EMPTY = "empty"
+    MEDIA = "media"
     HTTP_400 = "http400"
     HTTP_401 = "http401"
     HTTP_429 = "http429"
@@ -57,6 +59,7 @@ class ModelRequest:
     Attributes:
         mode: what the stub did with it.
         seconds: how long it waited first, in mode slow.
+        file: what it shows, in mode media.
         text: the last thing a user said, without what the gateway adds to it.
         messages: the whole conversation as sent.
         tools: names of the tools offered.
@@ -67,6 +70,7 @@ class ModelRequest:
 
     mode: Mode
     seconds: float
+    file: str
     text: str
     messages: tuple[Mapping[str, Any], ...]
     tools: tuple[str, ...]
@@ -146,10 +150,12 @@ class StubModel:
             case Mode.HANG:
                 await self._released.wait()
                 return await _say(http, body, self._text(asked))
+            case Mode.MEDIA:
+                return await _say(http, body, f"Here it is.\nMEDIA:{asked.file}")
             case Mode.EMPTY:
                 return await _say(http, body, "")
             case Mode.TOOL if len(asked.outcomes) < len(calls := _calls(asked.text) or [self.tool_call]):
-                call = self._call(*calls[len(asked.outcomes)])
+                call = self._call(*calls[len(asked.outcomes)], asked.tools)
                 return await _answer(http, body, [{"tool_calls": [call]}], "tool_calls")
             case Mode.TOOL:
                 return await _say(http, body, self._text(asked))
@@ -167,6 +173,7 @@ class StubModel:
         return ModelRequest(
             mode=Mode(wish["mode"]) if wish else mode,
             seconds=float(wish["seconds"]) if wish and wish["seconds"] else self.seconds,
+            file=(wish["file"] or "") if wish else "",
             text=text,
             messages=messages,
             tools=tuple(tool["function"]["name"] for tool in body.get("tools") or ()),
@@ -178,7 +185,11 @@ class StubModel:
     def _text(self, asked: ModelRequest) -> str:
         return self.answer if self.answer is not None else f"echo: {asked.text}"
 
-    def _call(self, name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    def _call(self, name: str, arguments: Mapping[str, Any], offered: Sequence[str]) -> dict[str, Any]:
+        if (
+            name not in offered and _FOUND_TOOL in offered
+        ):  # 2026.9.6 shows a few tools and lets others be found
+            name, arguments = _FOUND_TOOL, {"id": name, "args": arguments}
         function = {"name": name, "arguments": json.dumps(arguments)}
         return {"index": 0, "id": f"call_{len(self.requests)}", "type": "function", "function": function}
 
