@@ -66,7 +66,7 @@ attack: $(STAMP)
 	$(BIN)/python -m tests.hostile.long
 
 # starts real OpenClaw gateways, with Node and OpenClaw from npm in .cache/; needs npm, ten minutes and a gigabyte of memory;
-# OCTO_GATEWAY_TABLE=1 renews the tables in docs/gateway.md
+# OCTO_GATEWAY_TABLE=1 renews the tables in docs/gateway.md, OCTO_GATEWAY_VERSIONS="2026.9.6 newest" chooses releases
 test-gateway: $(STAMP)
 	OCTO_LIVE_GATEWAY=1 $(BIN)/python -m pytest tests/live
 

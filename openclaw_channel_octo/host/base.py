@@ -87,6 +87,8 @@ class Turn(SecretStruct, frozen=True, kw_only=True):
         channel: the channel's id, here always ``octo``.
         conversation: ``group``, ``thread`` or ``direct``.
         channel_id: the chat's id of the conversation: group number, thread id or peer uid.
+        title: its name for people: the group's, a thread's with its number, the peer's; empty when unknown. Untrusted
+            text: its members choose it.
         message_id: the inbound message's id.
         sender: who wrote it.
         text: what the agent is asked.
@@ -123,6 +125,7 @@ class Turn(SecretStruct, frozen=True, kw_only=True):
     notes: str = ""
     context: str = ""
     mark: str = ""
+    title: str = ""
     output: Path | None = None
     ticket: str = ""
     budget_s: float | None = None

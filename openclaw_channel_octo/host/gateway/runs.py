@@ -6,7 +6,7 @@ Over 350 lines: asking, looking for a lost run and getting over a session that t
 import asyncio
 import logging
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from openclaw_channel_octo.clock import Backoff, Clock, before, within
@@ -24,7 +24,8 @@ from openclaw_channel_octo.host.gateway.connection import GatewayConnection
 from openclaw_channel_octo.host.gateway.events import RunEvents
 from openclaw_channel_octo.host.gateway.frames import Response
 from openclaw_channel_octo.host.gateway.outcome import End, Hitch
-from openclaw_channel_octo.host.gateway.prompt import UNSUPPORTED, attachments, question_of, request_of
+from openclaw_channel_octo.host.gateway.places import Places
+from openclaw_channel_octo.host.gateway.prompt import attachments, question_of, request_of, without
 from openclaw_channel_octo.host.gateway.sessions import GatewaySessions
 from openclaw_channel_octo.session.status import Status
 
@@ -76,6 +77,7 @@ class GatewayRun:
         turn: what to run.
         connection: to the gateway.
         sessions: where conversations go on.
+        places: what the gateway is told of a conversation.
         clock: time and ids.
         suspect: whether a run that ended badly may still hold the session, as in releases before 2026.7.
     """
@@ -85,6 +87,7 @@ class GatewayRun:
         turn: Turn,
         connection: GatewayConnection,
         sessions: GatewaySessions,
+        places: Places,
         clock: Clock,
         *,
         suspect: bool = False,
@@ -97,6 +100,7 @@ class GatewayRun:
         self.aborted = False
         self._connection = connection
         self._sessions = sessions
+        self._places = places
         self._clock = clock
         self._suspect = suspect
         self._stopped = asyncio.Event()
@@ -182,14 +186,16 @@ class GatewayRun:
         """Request the run, or its outcome where the gateway knows its key; ``None`` when it takes no runs now."""
         asked_before, self._sent_ms = self._sent_ms, self._sent_ms or self._clock.wall_ms()
         pictures = await asyncio.to_thread(attachments, self.turn.media)
+        extras: Mapping[str, Any] = await self._places.of(self.turn, self.session_key)
+        extras = {**extras, "attachments": pictures} if pictures else extras
         for _ in range(SETTLE_TRIES):
-            answer = await self._request(pictures)
+            answer = await self._request(extras)
             if answer is None:
                 return self._with_text(outcome.end_of_event(self._over.result()))
             if isinstance(answer, Hitch):
                 return await self._get_over(answer, "no sign of life of a run behind one that ended badly")
-            if pictures and answer.fault is not None and UNSUPPORTED in answer.fault.message:
-                pictures = []  # the model takes none; their addresses stand in the text
+            if answer.fault is not None and len(less := without(extras, answer.fault.message)) < len(extras):
+                extras = less
                 continue
             if not outcome.started(answer):
                 hitch = None if self.aborted else outcome.hitch_of(answer)
@@ -247,17 +253,15 @@ class GatewayRun:
         """Return whether a run had so much of its budget that it did not break at its beginning."""
         return self._clock.now() - self._asked_at > (self.turn.budget_s or math.inf) / 2
 
-    async def _request(self, pictures: Sequence[Mapping[str, str]]) -> Response | Hitch | None:
+    async def _request(self, extras: Mapping[str, Any]) -> Response | Hitch | None:
         """Send the request and return the answer that tells the run's end, or why it did not begin.
 
         ``None`` when the end's event came and the answer does not follow: 2026.5.22 gives some aborted runs none.
         """
         self._asked_at = self._clock.now()
         memory = await self._sessions.memory(self.turn.session_key)
-        request = request_of(
-            self.turn, self._question, memory, session_key=self.session_key, key=self.key, pictures=pictures
-        )
-        async with self._connection.exchange("agent", request) as exchange:
+        request = request_of(self.turn, self._question, memory, session_key=self.session_key, key=self.key)
+        async with self._connection.exchange("agent", {**request, **extras}) as exchange:
             answer = await exchange.next()
             if outcome.started(answer):
                 self._accept()
@@ -309,10 +313,7 @@ class GatewayRun:
             await self._clock.sleep(SETTLE_EVERY_S)  # some answer at once that nothing is known yet
 
     def _listen(self) -> None:
-        """Keep from now on what is told of the session where the run is looked for there.
-
-        A restarted gateway tells as soon as it is back that it took up the run.
-        """
+        """Keep from now on what is told of the session: a restarted gateway tells at once that it took up the run."""
         self._told = asyncio.Queue()
         self._elsewhere = self._sent_ms > 0
 

@@ -313,6 +313,7 @@ class Turns(Struct, frozen=True, kw_only=True):
             notes=prompt.notes,
             context=prompt.context,
             mark=prompt.mark,
+            title=prompt.title,
             media=prompt.media,
             output=self.outputs.folder / run_id,
             ticket=secrets.token_urlsafe(24),

@@ -34,6 +34,7 @@ METHODS = (
     "agent",
     "agent.wait",
     "agents.list",
+    "channels.status",
     "chat.abort",
     "chat.history",
     "health",
@@ -183,9 +184,9 @@ def hello(
     }
 
 
-def outcome(run_id: str, text: str) -> dict[str, Any]:
-    """Return the last answer of a run that ended well."""
-    payloads = [{"text": text, "mediaUrl": None}] if text else []
+def outcome(run_id: str, text: str, media: str = "") -> dict[str, Any]:
+    """Return the last answer of a run that ended well; ``media`` is where a file lies, empty for none."""
+    payloads = [{"text": text, "mediaUrl": media or None}] if text or media else []
     return {
         "runId": run_id,
         "status": "ok",

@@ -39,9 +39,10 @@ class Asked(Struct, frozen=True, kw_only=True):
 
 
 class Say(Struct, frozen=True):
-    """The run ends well with this text, told in two parts first; an empty text is an empty answer."""
+    """The run ends well with this text, told in two parts first, and a file; both empty are an empty answer."""
 
     text: str = ""
+    media: str = ""
 
 
 class Break(Struct, frozen=True):
@@ -216,6 +217,8 @@ class GatewayRuns:
         )
         for name in ("endedAt", "runtimeMs", "lastRunError", "lastRunId"):
             row.pop(name, None)
+        if asked.params.get("label"):
+            row["label"] = asked.params["label"]
         row |= {"status": "running", "startedAt": now_ms, "updatedAt": now_ms, "abortedLastRun": False}
         question = frames.user_row(asked.message, asked.run_id, now_ms, with_key=self.keeps_keys)
         self.histories[asked.session_key].append(question)
@@ -224,9 +227,9 @@ class GatewayRuns:
 
     async def _finish(self, asked: Asked, reply: Say | Break | TimeOut) -> None:
         match reply:
-            case Say(text):
+            case Say(text, media):
                 await self._speak(asked, text)
-                await self._close(asked, "done", frames.outcome(asked.run_id, text), None, text)
+                await self._close(asked, "done", frames.outcome(asked.run_id, text, media), None, text)
             case Break(message):
                 payload = {"runId": asked.run_id, "status": "error", "summary": message}
                 await self._close(asked, "failed", payload, frames.fault("UNAVAILABLE", message), message)

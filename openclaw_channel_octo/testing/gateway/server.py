@@ -11,6 +11,7 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 
 from openclaw_channel_octo.clock import Clock, SystemClock
 from openclaw_channel_octo.testing.gateway import frames
+from openclaw_channel_octo.testing.gateway.channels import agent_listing, channel_status, unfit
 from openclaw_channel_octo.testing.gateway.runs import (
     Asked,
     Break,
@@ -49,6 +50,8 @@ class FakeGateway:
         draining: whether runs are refused as while a gateway shuts down.
         tombstoned: sessions it gave up after restarts: runs in them are refused, ``sessions.recover`` replaces them.
         sees_pictures: whether the model takes pictures; requests with any are refused otherwise.
+        channels: names of the bots by its channels: runs that name another channel are refused.
+        refused_labels: names it gives no session.
     """
 
     def __init__(  # settings, each with a name at every call
@@ -70,6 +73,8 @@ class FakeGateway:
         self.draining = False
         self.tombstoned: set[str] = set()
         self.sees_pictures = True
+        self.channels: dict[str, tuple[str, ...]] = {}
+        self.refused_labels: set[str] = set()
         self._agents = agents
         self._granted = frozenset(scopes)
         self._recovers = recovers
@@ -285,9 +290,8 @@ class FakeGateway:
             await client.refuse(request_id, frames.fault("INVALID_REQUEST", f"unknown method: {method}"))
 
     async def _ask(self, client: Client, request_id: str, params: Mapping[str, Any]) -> None:
-        key = params["sessionKey"]
-        if not key.startswith("agent:"):
-            key = f"agent:{self._agents[0]}:{key}"
+        asked = params["sessionKey"]
+        key = asked if asked.startswith("agent:") else f"agent:{self._agents[0]}:{asked}"
         agent_id = key.split(":")[1]
         if self.draining:
             await client.refuse(request_id, frames.FAULTS["restarting"])
@@ -300,8 +304,7 @@ class FakeGateway:
         elif self._changed(key, params.get("expectedExistingSessionId")):
             words = f'Session "{key}" changed before expected work could start.'
             await client.refuse(request_id, frames.fault("UNAVAILABLE", words))
-        elif params.get("attachments") and not self.sees_pictures:
-            words = "UnsupportedAttachmentError: active model does not accept image inputs"
+        elif words := unfit(params, self.channels, self.refused_labels, sees_pictures=self.sees_pictures):
             await client.refuse(request_id, frames.fault("INVALID_REQUEST", words))
         else:
             await self.runs.ask(client, request_id, {**params, "sessionKey": key})
@@ -324,11 +327,12 @@ class FakeGateway:
             case "chat.history":
                 return frames.history(self.sessions.get(key, {}), self.runs.histories[key], params)
             case "agents.list":
-                return {"defaultId": self._agents[0], "agents": [{"id": agent} for agent in self._agents]}
+                return agent_listing(self._agents)
             case "sessions.reset":
                 return {"ok": True, "key": key, "entry": self.runs.reset(key), "resolved": {}}
-            case "health":
-                return {"ok": True, "ts": self._clock.wall_ms(), "defaultAgentId": self._agents[0]}
+            case "health" | "channels.status":
+                known = {"ok": True, "ts": self._clock.wall_ms(), "defaultAgentId": self._agents[0]}
+                return known | channel_status(self.channels)
             case _:
                 return await self._abort(method, key, params.get("runId"))
 

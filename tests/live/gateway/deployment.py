@@ -9,7 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from openclaw_channel_octo.clock import SystemClock
+from openclaw_channel_octo.control.calls import register_calls
+from openclaw_channel_octo.control.server import ControlServer
+from openclaw_channel_octo.host.gateway.connection import GatewayConnection
 from openclaw_channel_octo.host.gateway.host import GatewayHost
+from openclaw_channel_octo.host.gateway.identity import DeviceFile
+from openclaw_channel_octo.host.gateway.protocol import Login
 from openclaw_channel_octo.ids import ChannelRef
 from openclaw_channel_octo.testing.octo.double import OctoDouble
 from tests.live.gateway.model import StubModel
@@ -36,12 +41,24 @@ class Deployment:
         gateway: the gateway.
         model: the model behind it.
         state_dir: this package's folder.
+
+    Attributes:
+        operator: a connection of the gateway's own operator, who may do everything there.
     """
 
     def __init__(self, octo: OctoDouble, gateway: RealGateway, model: StubModel, state_dir: Path) -> None:
         self.octo = octo
         self.gateway = gateway
         self.model = model
+        self.operator = GatewayConnection(
+            url=gateway.url,
+            login=Login(scopes=("operator.read", "operator.write", "operator.admin"), token=gateway.token),
+            device=DeviceFile(state_dir / "operator.json"),
+            clock=SystemClock(),
+            heard=lambda _: None,
+            opened=lambda _: None,
+        )
+        self._control: ControlServer | None = None
         self.rig = Rig(octo, state_dir, SystemClock())
         self._groups = 0
 
@@ -53,7 +70,8 @@ class Deployment:
 
     async def start(self, *, timeout_s: float = BUDGET_S, **host: Any) -> None:
         """Start the channel; ``timeout_s`` is what a turn may take."""
-        config = self.rig.config(maxTurns=32)
+        roots = [str(self.gateway.folder / "workspace"), str(self.gateway.state_dir / "media" / "outbound")]
+        config = self.rig.config(maxTurns=32, mediaRoots=roots)
         config["host"] = {
             "kind": "gateway",
             "url": self.gateway.url,
@@ -63,6 +81,9 @@ class Deployment:
         } | host
         config["host"] = {key: value for key, value in config["host"].items() if value is not None}
         await self.rig.start(config)
+        self._control = ControlServer(self.rig.state_dir, SystemClock())
+        register_calls(self._control, self.rig.channel, "gateway")
+        await self._control.start()
 
     async def warm(self) -> None:
         """Let the gateway run its first turn, which on a busy machine takes longer than any other; then as before."""
@@ -74,7 +95,10 @@ class Deployment:
         await self.stop()
 
     async def stop(self) -> None:
-        """Stop the channel; the gateway goes on."""
+        """Stop the channel and its control socket; the gateway goes on."""
+        control, self._control = self._control, None
+        if control is not None:
+            await control.stop()
         await self.rig.stop()
 
     def runs(self, session_key: str) -> list[str]:
@@ -144,16 +168,24 @@ class Cell:
 
 @asynccontextmanager
 async def deployed(
-    version: str, state_dir: Path, *, config: Mapping[str, Any] | None = None
+    version: str, state_dir: Path, *, config: Mapping[str, Any] | None = None, member: bool = False
 ) -> AsyncIterator[Deployment]:
-    """Give a running gateway of one release with nothing on it yet; ends all it started."""
+    """Give a running gateway of one release with nothing on it yet; ends all it started.
+
+    As a ``member`` the channel has its plugin in the gateway, and the deployment a connection of the operator.
+    """
+    control = state_dir / "control.sock" if member else None
     async with (
         StubModel() as model,
-        RealGateway(version, model_url=model.url, run_budget_s=30, config=config) as gateway,
+        RealGateway(version, model_url=model.url, run_budget_s=30, config=config, control=control) as gateway,
         OctoDouble() as octo,
     ):
         deployment = Deployment(octo, gateway, model, state_dir)
         try:
+            if member:
+                await deployment.operator.start()
+                await deployment.operator.ready()
             yield deployment
         finally:
             await deployment.stop()
+            await deployment.operator.stop()

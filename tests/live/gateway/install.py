@@ -1,6 +1,9 @@
 """Node and OpenClaw from npm, once, into a cache folder of the project."""
 
+import os
 import platform
+import shutil
+import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,10 +17,29 @@ CURRENT = "2026.9.6"
 """The release the gateway host is built for."""
 BEFORE_THE_FIX = "2026.5.22"
 """The release of the report: it has the silent drop (openclaw-host §1.1)."""
-VERSIONS = (CURRENT, BEFORE_THE_FIX)
+NEWEST = "newest"
+"""In ``OCTO_GATEWAY_VERSIONS``: the newest release that npm has."""
 
 _CACHE = Path(__file__).parents[3] / ".cache" / "gateway"
 _NODE = "24"  # 2026.9.6 wants >= 24.16 and < 25, 2026.5.22 takes it too (openclaw-host §5)
+
+
+def _wanted(asked: str) -> tuple[str, ...]:
+    """Return the releases of a list with spaces, each once; asks npm where it names the newest."""
+    named = asked.split() or [CURRENT, BEFORE_THE_FIX]
+    return tuple(dict.fromkeys(_newest() if one == NEWEST else one for one in named))
+
+
+def _newest() -> str:
+    npm = shutil.which("npm")
+    if npm is None:
+        raise CannotInstall("npm is not installed: it cannot be asked for the newest release")
+    asked = [npm, "view", "openclaw", "version"]
+    return subprocess.run(asked, check=True, capture_output=True, text=True, timeout=60).stdout.strip()
+
+
+VERSIONS = _wanted(os.environ.get("OCTO_GATEWAY_VERSIONS", ""))
+"""The releases the suite runs on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
