@@ -178,7 +178,7 @@ async def _act(name: str, call: type[AgentCall], channel: OctoChannel, params: M
 
 async def _outbound(channel: OctoChannel, call: str, account: str, session: str) -> AgentActions:
     if not session:
-        return channel.operator_outbound(account)
+        return channel.operator_outbound(account, by_host=True)
     outbound = await channel.outbound_in(session, account)
     host = channel.config.host
     may_read = isinstance(host, GatewayHostConfig) and host.jobs_may_read

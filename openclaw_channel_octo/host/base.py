@@ -25,8 +25,10 @@ __all__ = [
     "Failed",
     "Final",
     "HidesThinking",
+    "Interrupted",
     "Media",
     "MediaItem",
+    "NamesSessions",
     "Recovery",
     "Sender",
     "Skipped",
@@ -85,6 +87,8 @@ class Turn(SecretStruct, frozen=True, kw_only=True):
         channel: the channel's id, here always ``octo``.
         conversation: ``group``, ``thread`` or ``direct``.
         channel_id: the chat's id of the conversation: group number, thread id or peer uid.
+        title: its name for people: the group's, a thread's with its number, the peer's; empty when unknown. Untrusted
+            text: its members choose it.
         message_id: the inbound message's id.
         sender: who wrote it.
         text: what the agent is asked.
@@ -121,6 +125,7 @@ class Turn(SecretStruct, frozen=True, kw_only=True):
     notes: str = ""
     context: str = ""
     mark: str = ""
+    title: str = ""
     output: Path | None = None
     ticket: str = ""
     budget_s: float | None = None
@@ -207,13 +212,23 @@ class Waiting(Struct, frozen=True):
     waits: bool = True
 
 
+class Interrupted(Struct, frozen=True):
+    """The run may have ended with its host, which may go on with it after its start and answer by itself.
+
+    Attributes:
+        is_so: false where it turns out to go on.
+    """
+
+    is_so: bool = True
+
+
 class Skipped(Struct, frozen=True):
     """Terminal: the host did not run the turn at all."""
 
     reason: str
 
 
-TurnEvent = Accepted | Delta | Block | Media | ToolNote | Waiting | Final | Failed | Skipped
+TurnEvent = Accepted | Delta | Block | Media | ToolNote | Waiting | Interrupted | Final | Failed | Skipped
 
 
 class Recovery(StrEnum):

@@ -226,19 +226,20 @@ class OctoChannel:
             raise RequestDenied("the turn has ended, and with it what its agent may do in the chat")
         return self.outbound(run.turn)
 
-    def operator_outbound(self, account_id: str = "") -> AgentActions:
+    def operator_outbound(self, account_id: str = "", *, by_host: bool = False) -> AgentActions:
         """Return the same for jobs that nobody in the chat asked for, such as those of a timetable.
 
         It reaches every conversation of the bot: never hand it to an agent.
 
         Args:
             account_id: the bot, in any case; may be left out where there is only one.
+            by_host: whether the host speaks; see `AgentActions`.
 
         Raises:
             ConfigError: no such account; the message lists those there are.
             HostError: the bot does not run, or has not reached its server yet.
         """
-        return AgentActions(self._running(account_id), Requester.operator())
+        return AgentActions(self._running(account_id), Requester.operator(), by_host=by_host)
 
     async def outbound_in(self, session: str, account_id: str = "") -> AgentActions:
         """Return what an agent of the host may do in a session of it, whoever's message or job it works on.

@@ -229,7 +229,9 @@ def make_outbox(
 
 def make_outbound(context: BotContext, directory: ConversationDirectory, outbox: Outbox) -> ActionContext:
     """Return what the bot lends to those who speak through it."""
-    return ActionContext(context=context, directory=directory, outbox=outbox, posts=Posts(outbox))
+    return ActionContext(
+        context=context, directory=directory, outbox=outbox, posts=Posts(outbox, context.clock.wall_ms())
+    )
 
 
 def make_commands(context: BotContext, shared: ChannelContext) -> Commands:

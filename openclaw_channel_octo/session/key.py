@@ -2,7 +2,7 @@
 
 from openclaw_channel_octo.ids import ChannelRef, ChannelType
 
-__all__ = ["conversation_kind", "kind_of", "session_key"]
+__all__ = ["conversation_kind", "is_main", "kind_of", "session_key"]
 
 CHANNEL = "octo"
 
@@ -27,6 +27,12 @@ def session_key(agent_id: str, channel: ChannelRef) -> str:
     if channel.type == ChannelType.PERSON:
         return f"agent:{agent_id.lower()}:{CHANNEL}:direct:{channel.id.lower()}"
     return f"agent:{agent_id.lower()}:{CHANNEL}:group:{channel.id}"
+
+
+def is_main(key: str) -> bool:
+    """Return whether a key is an agent's main session, which several conversations may share."""
+    kind, _, rest = key.lower().partition(":")
+    return kind == "agent" and rest.endswith(":main") and rest.count(":") == 1
 
 
 def kind_of(key: str) -> str:

@@ -13,6 +13,7 @@ from openclaw_channel_octo.store.cursors import Cursors, MovedCursors
 from openclaw_channel_octo.store.database import open_database
 from openclaw_channel_octo.store.deliveries import Deliveries
 from openclaw_channel_octo.store.episodes import Episodes
+from openclaw_channel_octo.store.interruptions import Interruptions
 from openclaw_channel_octo.store.messages import Messages
 from openclaw_channel_octo.store.pairing import Pairings
 from openclaw_channel_octo.store.posts import Posts
@@ -38,6 +39,7 @@ class Journal(Writer):
         messages: inbound messages.
         deliveries: what is sent in reply.
         episodes: failed runs of sessions.
+        interruptions: runs that the end of their host interrupted.
         audit: requests beside answers.
         pairings: who may write to a bot directly.
         posts: sends with a key.
@@ -53,6 +55,7 @@ class Journal(Writer):
         self.messages = Messages(self, self.retention, self._moved)
         self.deliveries = Deliveries(self)
         self.episodes = Episodes(self)
+        self.interruptions = Interruptions(self)
         self.audit = AuditLog(self)
         self.pairings = Pairings(self)
         self.posts = Posts(self)

@@ -199,5 +199,10 @@ MIGRATIONS = (
     CREATE INDEX delivery_post ON delivery (post_id, position) WHERE post_id IS NOT NULL;
     CREATE INDEX inbound_session ON inbound (session_key, id) WHERE session_key != '';
     """,
+    """
+    CREATE TABLE interruption (
+        inbound_id INTEGER PRIMARY KEY REFERENCES inbound (id) ON DELETE CASCADE
+    );
+    """,
 )
 """One script for each schema version; version N is reached by running the first N."""

@@ -23,13 +23,13 @@ PARTS = {
         hookspecs.ChannelRegistry, hookspecs.ChannelSpec, hookspecs.Channel
     ),
     ("plugins.md", "host"): lambda: types(
-        *(base.AgentHost, base.Recovery, base.AsksApprovals, base.HidesThinking),
+        *(base.AgentHost, base.Recovery, base.AsksApprovals, base.HidesThinking, base.NamesSessions),
         *(base.TakesChatTools, base.ChatTools, base.ChatTool),
     ),
     ("plugins.md", "turn"): lambda: types(
         *(base.Turn, base.Sender, base.MediaItem),
         *(base.Accepted, base.Delta, base.Block, base.Media, base.ToolNote, base.Waiting),
-        *(base.Final, base.Failed, base.Skipped),
+        *(base.Interrupted, base.Final, base.Failed, base.Skipped),
     ),
     ("commands.md", "commands"): lambda: commands(main, "openclaw-octo"),
     ("python.md", "channel"): lambda: types(OctoChannel, ChannelStatus),

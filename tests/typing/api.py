@@ -39,6 +39,7 @@ from openclaw_channel_octo.host.base import (
     Delta,
     Failed,
     Final,
+    Interrupted,
     Media,
     MediaItem,
     Recovery,
@@ -222,14 +223,17 @@ def make_turn() -> Turn:
 
 async def read_events(host: AgentHost) -> str:
     async for event in host.run(make_turn()):
-        assert_type(event, Accepted | Delta | Block | Media | ToolNote | Waiting | Final | Failed | Skipped)
+        assert_type(
+            event,
+            Accepted | Delta | Block | Media | ToolNote | Waiting | Interrupted | Final | Failed | Skipped,
+        )
         match event:
             case Accepted(run_id=text) | Delta(text=text) | Block(text=text) | ToolNote(text=text):
                 assert_type(text, str)
             case Media(source=source):
                 assert_type(source, MediaItem)
-            case Waiting(waits=waits):
-                assert_type(waits, bool)
+            case Waiting(waits=flag) | Interrupted(is_so=flag):
+                assert_type(flag, bool)
             case Final(text=text, media=files):
                 assert_type(files, tuple[MediaItem, ...])
                 return text

@@ -14,6 +14,7 @@ from openclaw_channel_octo.host.fields import mapping, number, snapshot_of, text
 from openclaw_channel_octo.host.gateway.connection import GatewayConnection
 from openclaw_channel_octo.host.gateway.frames import Event
 from openclaw_channel_octo.host.gateway.identity import DeviceFile
+from openclaw_channel_octo.host.gateway.places import Places
 from openclaw_channel_octo.host.gateway.protocol import Gap, Hello, Login, release_of
 from openclaw_channel_octo.host.gateway.runs import GatewayRun
 from openclaw_channel_octo.host.gateway.sessions import GatewaySessions, SuccessorFile
@@ -59,6 +60,7 @@ class GatewayHost:
             url=url, login=login, device=device, clock=clock, heard=self._hear, opened=self._opened
         )
         self.sessions = GatewaySessions(successors, self.connection)
+        self._places = Places(self.connection, successors, self._named_row, clock)
         self._runs: dict[str, GatewayRun] = {}
         self._last_runs: FIFOCache[str, str] = FIFOCache(RUNS_REMEMBERED)
         self._ended_badly: FIFOCache[str, bool] = FIFOCache(RUNS_REMEMBERED)
@@ -104,14 +106,23 @@ class GatewayHost:
         current = self.sessions.key(session_key)
         key = current.casefold()
         row = self._rows.get(key) if self._subscribed else None
-        if row is None:
-            payload = await self.connection.call("sessions.describe", {"key": current})
-            if not (row := mapping(payload.get("session"))):
-                return None
-            self._rows.setdefault(key, row)  # an event may have told of something newer meanwhile
+        if row is None and not (row := await self._ask_row(current)):
+            return None
         if not row.get("lastRunId"):
             row = {**row, "lastRunId": self._last_runs.get(key)}
         return _snapshot(session_key, row)
+
+    async def _ask_row(self, key: str) -> Row:
+        """Return a session's row as the gateway answers when asked, empty where there is no such session."""
+        payload = await self.connection.call("sessions.describe", {"key": key})
+        if row := mapping(payload.get("session")):
+            self._rows.setdefault(key.casefold(), row)  # an event may have told of something newer meanwhile
+        return row
+
+    async def _named_row(self, key: str) -> Row:
+        """Return a session's row with its name; not every event tells it."""
+        row = self._rows.get(key.casefold(), {}) if self._subscribed else {}
+        return row if "label" in row else await self._ask_row(key)
 
     async def recover(self, snapshot: SessionSnapshot) -> Recovery:
         """Make room for a new run: from 2026.7.1 on the run's fresh id does that by itself.
@@ -126,7 +137,7 @@ class GatewayHost:
         """Run a turn; letting go of the stream leaves the run to the gateway, where `abort` reaches it."""
         # a session that was left for nothing says that the gateway is slow, not that the next one is held
         suspect = self._old and self._ended_badly.get(turn.session_key) is False
-        run = GatewayRun(turn, self.connection, self.sessions, self._clock, suspect=suspect)
+        run = GatewayRun(turn, self.connection, self.sessions, self._places, self._clock, suspect=suspect)
         self._runs[turn.run_id] = run
         self._last_runs[run.session_key.casefold()] = turn.run_id
         left = self._ended_badly.setdefault(turn.session_key, False)
@@ -180,6 +191,7 @@ class GatewayHost:
         """Begin a connection: nothing that was known of sessions holds, until events are subscribed."""
         self._rows.clear()
         self._subscribed = False
+        self._places.forget()
         if missing := missing_scopes(hello):
             _log.error("%s", missing)
         release = release_of(hello.version)

@@ -11,14 +11,18 @@ from openclaw_channel_octo.host.base import MediaItem, Turn
 from openclaw_channel_octo.message.marks import explanation, marked, own_words
 from openclaw_channel_octo.message.text import indented, label, url_text
 
-__all__ = ["UNSUPPORTED", "attachments", "picture_type", "question_of", "request_of", "system_prompt_of"]
+__all__ = ["attachments", "picture_type", "question_of", "request_of", "system_prompt_of", "without"]
 
 _log = logging.getLogger(__name__)
 
 _LONGEST_NAME = 64
 _LONGEST_URL = 2_048
-UNSUPPORTED = "UnsupportedAttachmentError"
-"""In the words of a gateway whose model takes no pictures."""
+_REFUSED = (
+    (re.compile("UnsupportedAttachmentError"), frozenset({"attachments"})),
+    (re.compile("unknown channel"), frozenset({"channel", "to", "accountId"})),
+    (re.compile(r"\blabel\b"), frozenset({"label"})),
+)
+"""Words of a refusal, and the parameters without which a run is asked for again."""
 LARGEST_PICTURE = 6 * 1024 * 1024
 LARGEST_TOGETHER = 18 * 1024 * 1024
 """Bytes a gateway takes in one request, a little below its own limits (``policy.attachments``)."""
@@ -90,7 +94,6 @@ def request_of(  # what a run adds to its turn, each with a name
     *,
     session_key: str,
     key: str,
-    pictures: Sequence[Mapping[str, str]],
 ) -> dict[str, Any]:
     """Return the parameters of ``agent`` for a turn (openclaw-host §4.4).
 
@@ -100,7 +103,6 @@ def request_of(  # what a run adds to its turn, each with a name
         memory: as in `system_prompt_of`.
         session_key: the session in the gateway.
         key: the idempotency key.
-        pictures: of `attachments`.
     """
     params: dict[str, Any] = {
         "message": question,
@@ -109,8 +111,6 @@ def request_of(  # what a run adds to its turn, each with a name
         "deliver": False,
         "inputProvenance": {"kind": "external_user", "sourceChannel": turn.channel},
     }
-    if pictures:
-        params["attachments"] = pictures
     if turn.budget_s is not None:
         params["timeout"] = max(1, math.ceil(turn.budget_s))
     if told := system_prompt_of(turn, memory):
@@ -118,6 +118,17 @@ def request_of(  # what a run adds to its turn, each with a name
     if turn.conversation != "direct":
         params["groupId"] = turn.channel_id
     return params
+
+
+def without(extras: Mapping[str, Any], refusal: str) -> Mapping[str, Any]:
+    """Return what a request may add after a refusal; the addresses of pictures stand in the text as well.
+
+    Args:
+        extras: parameters of ``agent`` that a run goes without if need be.
+        refusal: the gateway's words.
+    """
+    dropped = {name for words, names in _REFUSED if words.search(refusal) for name in names}
+    return {name: value for name, value in extras.items() if name not in dropped}
 
 
 def attachments(media: Sequence[MediaItem]) -> list[Mapping[str, str]]:

@@ -6,18 +6,26 @@ Over 350 lines: asking, looking for a lost run and getting over a session that t
 import asyncio
 import logging
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from openclaw_channel_octo.clock import Backoff, Clock, before, within
 from openclaw_channel_octo.errors import HostRefused, HostUnavailable
-from openclaw_channel_octo.host.base import Accepted, Delta, Failed, Final, Turn, TurnEvent, Waiting
+from openclaw_channel_octo.host.base import (
+    Accepted,
+    Delta,
+    Failed,
+    Final,
+    Turn,
+)
 from openclaw_channel_octo.host.fields import mapping, text
 from openclaw_channel_octo.host.gateway import outcome
 from openclaw_channel_octo.host.gateway.connection import GatewayConnection
+from openclaw_channel_octo.host.gateway.events import RunEvents
 from openclaw_channel_octo.host.gateway.frames import Response
 from openclaw_channel_octo.host.gateway.outcome import End, Hitch
-from openclaw_channel_octo.host.gateway.prompt import UNSUPPORTED, attachments, question_of, request_of
+from openclaw_channel_octo.host.gateway.places import Places
+from openclaw_channel_octo.host.gateway.prompt import attachments, question_of, request_of, without
 from openclaw_channel_octo.host.gateway.sessions import GatewaySessions
 from openclaw_channel_octo.session.status import Status
 
@@ -69,6 +77,7 @@ class GatewayRun:
         turn: what to run.
         connection: to the gateway.
         sessions: where conversations go on.
+        places: what the gateway is told of a conversation.
         clock: time and ids.
         suspect: whether a run that ended badly may still hold the session, as in releases before 2026.7.
     """
@@ -78,6 +87,7 @@ class GatewayRun:
         turn: Turn,
         connection: GatewayConnection,
         sessions: GatewaySessions,
+        places: Places,
         clock: Clock,
         *,
         suspect: bool = False,
@@ -86,16 +96,16 @@ class GatewayRun:
         self.key = turn.run_id
         self.session_key = sessions.key(turn.session_key)
         """The session in the gateway that the run belongs to."""
-        self.events: asyncio.Queue[TurnEvent | None] = asyncio.Queue()
+        self.events = RunEvents()
         self.aborted = False
         self._connection = connection
         self._sessions = sessions
+        self._places = places
         self._clock = clock
         self._suspect = suspect
         self._stopped = asyncio.Event()
         self._alive = asyncio.Event()
         self._asked_at = 0.0
-        self._waits = False
         self._pauses = Backoff(clock, FIRST_PAUSE_S, LONGEST_PAUSE_S)
         self._gives_up_at: float | None = None
         self._spoiled = 0
@@ -103,6 +113,7 @@ class GatewayRun:
         """How many sessions the run gave up."""
         self._question = question_of(turn)
         self._sent_ms = turn.lost_since_ms
+        self._lost_ms = 0
         self._told: asyncio.Queue[Mapping[str, Any]]
         self._over: asyncio.Future[Mapping[str, Any]] = asyncio.get_running_loop().create_future()
         self._listen()
@@ -148,12 +159,13 @@ class GatewayRun:
             self._over.set_result(payload)
 
     def _accept(self) -> None:
-        self._wait(waits=False)
+        self.events.wait(waits=False)
         if not self._accepted:
             self._accepted = True
             self.events.put_nowait(Accepted(self.turn.run_id))
 
     async def _end(self) -> End:
+        self.events.interrupt(is_so=self._sent_ms > 0)
         while True:
             try:
                 await self._connection.ready()
@@ -166,21 +178,24 @@ class GatewayRun:
             except HostUnavailable as error:
                 _log.warning("run %s: %s; looking for it when the gateway is back", self.turn.run_id, error)
                 self._listen()
-                self._wait(waits=True)
+                self.events.interrupt(is_so=self._sent_ms > 0)
+                self.events.wait(waits=True)
                 await self._clock.sleep(SETTLE_EVERY_S)
 
     async def _ask(self) -> End | None:
         """Request the run, or its outcome where the gateway knows its key; ``None`` when it takes no runs now."""
         asked_before, self._sent_ms = self._sent_ms, self._sent_ms or self._clock.wall_ms()
         pictures = await asyncio.to_thread(attachments, self.turn.media)
+        extras: Mapping[str, Any] = await self._places.of(self.turn, self.session_key)
+        extras = {**extras, "attachments": pictures} if pictures else extras
         for _ in range(SETTLE_TRIES):
-            answer = await self._request(pictures)
+            answer = await self._request(extras)
             if answer is None:
                 return self._with_text(outcome.end_of_event(self._over.result()))
             if isinstance(answer, Hitch):
                 return await self._get_over(answer, "no sign of life of a run behind one that ended badly")
-            if pictures and answer.fault is not None and UNSUPPORTED in answer.fault.message:
-                pictures = []  # the model takes none; their addresses stand in the text
+            if answer.fault is not None and len(less := without(extras, answer.fault.message)) < len(extras):
+                extras = less
                 continue
             if not outcome.started(answer):
                 hitch = None if self.aborted else outcome.hitch_of(answer)
@@ -200,10 +215,13 @@ class GatewayRun:
         now = self._clock.now()
         match hitch:
             case Hitch.NOT_YET:
-                self._wait(waits=True)
+                self.events.wait(waits=True)
                 self._gives_up_at = self._gives_up_at or now + (self.turn.budget_s or 0.0) + PATIENCE_S
                 if now >= self._gives_up_at:
                     return Failed(Status.FAILED, words)
+                if self._lost_ms:  # it may be the lost run that the gateway takes up now, late
+                    self._sent_ms, self._lost_ms = self._lost_ms, 0
+                    self._listen()
                 pause_s = pause_s or self._pauses.next()
             case Hitch.SPOILED if self._spoiled < MOST_SPOILED:
                 self._spoiled += 1
@@ -235,23 +253,15 @@ class GatewayRun:
         """Return whether a run had so much of its budget that it did not break at its beginning."""
         return self._clock.now() - self._asked_at > (self.turn.budget_s or math.inf) / 2
 
-    def _wait(self, *, waits: bool) -> None:
-        """Tell whether the run stands still; nothing is told twice."""
-        if waits != self._waits:
-            self._waits = waits
-            self.events.put_nowait(Waiting(waits))
-
-    async def _request(self, pictures: Sequence[Mapping[str, str]]) -> Response | Hitch | None:
+    async def _request(self, extras: Mapping[str, Any]) -> Response | Hitch | None:
         """Send the request and return the answer that tells the run's end, or why it did not begin.
 
         ``None`` when the end's event came and the answer does not follow: 2026.5.22 gives some aborted runs none.
         """
         self._asked_at = self._clock.now()
         memory = await self._sessions.memory(self.turn.session_key)
-        request = request_of(
-            self.turn, self._question, memory, session_key=self.session_key, key=self.key, pictures=pictures
-        )
-        async with self._connection.exchange("agent", request) as exchange:
+        request = request_of(self.turn, self._question, memory, session_key=self.session_key, key=self.key)
+        async with self._connection.exchange("agent", {**request, **extras}) as exchange:
             answer = await exchange.next()
             if outcome.started(answer):
                 self._accept()
@@ -274,7 +284,7 @@ class GatewayRun:
 
     async def _is_silent(self, ends: set[asyncio.Future[Any]]) -> bool:
         """Return whether the run shows no sign of life in time; one that does not is told to end."""
-        self._wait(waits=True)
+        self.events.wait(waits=True)
         alive = asyncio.ensure_future(self._alive.wait())
         signs = asyncio.wait({*ends, alive}, return_when=asyncio.FIRST_COMPLETED)
         try:
@@ -286,7 +296,7 @@ class GatewayRun:
             return True
         finally:
             alive.cancel()
-        self._wait(waits=False)
+        self.events.wait(waits=False)
         return False
 
     async def _follow(self) -> End | None:
@@ -303,10 +313,7 @@ class GatewayRun:
             await self._clock.sleep(SETTLE_EVERY_S)  # some answer at once that nothing is known yet
 
     def _listen(self) -> None:
-        """Keep from now on what is told of the session where the run is looked for there.
-
-        A restarted gateway tells as soon as it is back that it took up the run.
-        """
+        """Keep from now on what is told of the session: a restarted gateway tells at once that it took up the run."""
         self._told = asyncio.Queue()
         self._elsewhere = self._sent_ms > 0
 
@@ -315,13 +322,14 @@ class GatewayRun:
         if self._connection.booted_ms < self._sent_ms:
             # The same gateway knows the run by its key, for a while; its history knows it for good.
             self._elsewhere = False
+            self.events.interrupt(is_so=False)
             self.key = await self._under_way() or self.key
             return await self._from_history()
         end = await self._taken_up() or await self._from_history()
         self._elsewhere = False
         if end is None:
             self._renew()
-            self._sent_ms = 0
+            self._lost_ms, self._sent_ms = self._sent_ms, 0
         return end
 
     async def _taken_up(self) -> End | None:
@@ -332,7 +340,7 @@ class GatewayRun:
             if told is None:
                 return None  # the row is left over; nobody takes it up
             patience_s = None
-            self._wait(waits=False)
+            self.events.wait(waits=False)
             if text(told.get("state")) in _TERMINAL:
                 return await self._settled(told)
         while not self._told.empty():  # the row changes once the end was told

@@ -8,11 +8,12 @@ import asyncio
 import json
 import logging
 import re
+import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from cachetools import LRUCache
+from cachetools import FIFOCache, LRUCache
 from msgspec import Struct
 
 from openclaw_channel_octo.errors import HostError, HostUnavailable
@@ -33,6 +34,8 @@ MOST_MEMORY = 12_000
 MOST_LEFT = 3
 """Left sessions of one conversation whose messages are told."""
 MEMORIES_HELD = 200
+MOST_NAMES = 5_000
+"""Sessions whose names are kept."""
 
 _NUMBER = re.compile(r"~[0-9]+\Z")
 
@@ -50,7 +53,7 @@ class Successor(Struct, frozen=True):
 
 
 class SuccessorFile:
-    """Keeps successors by the session key they stand for, mode 0600.
+    """Keeps successors by the session key they stand for, and the names sessions were given, mode 0600.
 
     Args:
         path: the file; need not exist.
@@ -60,6 +63,8 @@ class SuccessorFile:
         self._path = path
         self._loaded = False
         self._successors: dict[str, Successor] = {}
+        self._names: FIFOCache[str, str] = FIFOCache(MOST_NAMES)
+        self._writing = threading.Lock()
 
     def load(self) -> None:
         """Read the file, once. Raises `HostError` where it cannot be read, or holds something else."""
@@ -71,6 +76,7 @@ class SuccessorFile:
                 str(key): Successor(str(one["key"]), tuple(map(str, one["memoryOf"])))
                 for key, one in content["sessions"].items()
             }
+            self._names.update((str(key), str(name)) for key, name in content.get("names", {}).items())
         except FileNotFoundError:
             pass
         except OSError as error:
@@ -92,13 +98,28 @@ class SuccessorFile:
 
     def put(self, session_key: str, successor: Successor) -> None:
         """Keep a successor. Raises `HostError` where it cannot be written; it holds until the process ends then."""
-        self._successors[session_key] = successor
+        with self._writing:
+            self._successors[session_key] = successor
+            self._write()
+
+    def name(self, session_key: str) -> str:
+        """Return the name that a session in the gateway was given last, empty where it was given none."""
+        return str(self._names.get(session_key, ""))
+
+    def put_name(self, session_key: str, name: str) -> None:
+        """Keep the name that a session in the gateway is given. Raises `HostError` as `put` does."""
+        with self._writing:
+            self._names[session_key] = name
+            self._write()
+
+    def _write(self) -> None:
         kept = {
             key: {"key": one.key, "memoryOf": list(one.memory_of)} for key, one in self._successors.items()
         }
+        content = {"version": 1, "sessions": kept, "names": dict(self._names)}
         try:
             private_folder(self._path.parent)
-            replace_file(self._path, dump_json({"version": 1, "sessions": kept}, indent=2))
+            replace_file(self._path, dump_json(content, indent=2))
         except OSError as error:
             raise HostError(
                 f"{self._path} cannot be written ({error.strerror}): make its folder writable"

@@ -18,6 +18,7 @@ from openclaw_channel_octo.message.target import (
 from openclaw_channel_octo.policy.authority import Requester
 from openclaw_channel_octo.rest.models import Group, GroupMember, ThreadInfo
 from openclaw_channel_octo.runtime.actions.audit import Record, recorded
+from openclaw_channel_octo.runtime.actions.interrupted import said_already
 from openclaw_channel_octo.runtime.actions.once import digest_of, new_post, quote_of
 from openclaw_channel_octo.runtime.actions.reach import Reach, by_name
 from openclaw_channel_octo.runtime.actions.reading import messages_of, rows_of
@@ -55,10 +56,13 @@ class AgentActions:
         bot: the bot.
         requester: for whom.
         run: the run whose agent asks, ``None`` for an operator; with it ends what its agent may do.
+        by_host: whether the host may say the end of an interrupted run, which people read once.
     """
 
-    def __init__(self, bot: ActionContext, requester: Requester, run: OpenRun | None = None) -> None:
-        self._bot = bot
+    def __init__(
+        self, bot: ActionContext, requester: Requester, run: OpenRun | None = None, *, by_host: bool = False
+    ) -> None:
+        self._bot, self._by_host = bot, by_host
         self._requester, self._run = requester, run
         self._reach = Reach(bot, requester, run)
         self.role = requester.role
@@ -128,6 +132,7 @@ class AgentActions:
 
         Raises:
             SendFailed: it was not sent, or not to its end.
+            HostUnavailable: a host speaks in a conversation whose interrupted run is still looked for.
         """
         async with self._recorded("send") as record:
             if not text.strip() and not files:
@@ -137,6 +142,9 @@ class AgentActions:
             text = await self._calling(found.target, text)
             if channel != self._reach.here and channel.type != ChannelType.PERSON:
                 await self._require_alive(channel)
+            if self._by_host and (ids := await said_already(self._bot, channel, text, key)) is not None:
+                record.detail = "left out: people have the end of that turn already"
+                return SendReceipt(message_ids=ids, target=found.target, reason=found.reason, repeated=True)
             run = self._run if channel == self._reach.here else None
             if run is None:
                 self._reach.require_open()

@@ -55,9 +55,11 @@ class Posts(Struct, frozen=True, eq=False):
 
     Attributes:
         outbox: sends.
+        began_ms: when this process began with the bot, Unix milliseconds.
     """
 
     outbox: Outbox
+    began_ms: int
     _orders: WeakValueDictionary[ChannelRef, asyncio.Lock] = field(default_factory=WeakValueDictionary)
     _under_way: Counter[str] = field(default_factory=Counter)
 

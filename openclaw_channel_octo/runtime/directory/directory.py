@@ -31,6 +31,9 @@ MEMBER_COMMAND = "memberUpdate"
 MEMBER_TYPES = frozenset({1001, 1002, 1003, 1005, 1007, 1008, 1021})
 """System messages after which other people, or people with other names, are in a group (octo-bot-api §5.3)."""
 
+RENAMED = 1005
+"""The one of them after which the group may have another name."""
+
 LOOK_WITHIN_S = 5.0
 """Longest wait for what is asked about all groups together."""
 
@@ -259,6 +262,8 @@ class ConversationDirectory(Struct, eq=False, kw_only=True):
             self.preferences.changed(group_of(channel).id)
         elif payload.type in MEMBER_TYPES:
             self.roster.changed(channel)
+            if payload.type == RENAMED:
+                self.groups.doubt()
         elif payload.type == ContentType.COMMAND and payload.data.get("cmd") == MEMBER_COMMAND:
             self.roster.changed(ChannelRef(_group_no(payload.data.get("param")), ChannelType.GROUP))
 

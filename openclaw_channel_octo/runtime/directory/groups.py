@@ -2,16 +2,22 @@
 
 import asyncio
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 
 from cachetools import FIFOCache
 from msgspec import Struct, field
 
+from openclaw_channel_octo.clock import within
 from openclaw_channel_octo.errors import ApiError, NotFound
 from openclaw_channel_octo.rest.models import Group, GroupMember
 from openclaw_channel_octo.runtime.context import BotContext
 
 __all__ = ["Groups", "MentionPreferences"]
 
+NAMES_FOR_S, NEW_AFTER_S = 600.0, 10.0
+"""How old a group's name may be; youngest list that is renewed because a group is not on it."""
+NAME_WITHIN_S = 3.0
+"""Longest a turn waits for it."""
 GROUPS_FOR_S = 60.0
 """How long the list of groups is believed; a bare id of a newer group is taken for a person's until then."""
 
@@ -38,6 +44,8 @@ class Groups(Struct, eq=False):
     _groups: Sequence[Group] = ()
     _until: float = float("-inf")
     _asking: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _naming: "asyncio.Task[None] | None" = None
+    _failed_until: float = float("-inf")
 
     def doubt(self) -> None:
         """Ask for the groups anew when they are needed: changes may have been missed."""
@@ -55,6 +63,32 @@ class Groups(Struct, eq=False):
                 self._groups = await self.context.api.groups(within_s=LIST_WITHIN_S)
                 self._until = self.context.clock.now() + GROUPS_FOR_S
         return self._groups
+
+    def warm(self, group_no: str) -> None:
+        """Begin to ask for the groups' names where this group's is old, or not known."""
+        listed_at = self._until - GROUPS_FOR_S
+        again_at = listed_at + (NAMES_FOR_S if group_no in self.names else NEW_AFTER_S)
+        if self._naming is None and self.context.clock.now() >= max(again_at, self._failed_until):
+            self._naming = self.context.tasks.start(self._list(), "group names")
+
+    async def name(self, group_no: str) -> str:
+        """Return a group's name as it is known soon, empty where it is not; raises nothing."""
+        self.warm(group_no)
+        known = group_no in self.names and self._until > float("-inf")
+        if self._naming is not None and not known:
+            with suppress(TimeoutError):
+                await within(self.context.clock, NAME_WITHIN_S, asyncio.wait({self._naming}))
+        return self.names.get(group_no, "")
+
+    async def _list(self) -> None:
+        self.doubt()
+        try:
+            await self.groups()
+        except ApiError as error:
+            self._failed_until = self.context.clock.now() + RETRY_S
+            self.context.log.info("the groups' names cannot be had: %s", error)
+        finally:
+            self._naming = None
 
     async def members(self, group_no: str) -> list[GroupMember]:
         """Return who is in a group at this moment; never from memory, because permission depends on it."""

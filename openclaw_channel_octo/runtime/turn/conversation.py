@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from openclaw_channel_octo.clock import within
 from openclaw_channel_octo.errors import ApiError
 from openclaw_channel_octo.host.base import MediaItem
-from openclaw_channel_octo.ids import ChannelRef, ChannelType
+from openclaw_channel_octo.ids import ChannelRef, ChannelType, group_of, split_thread
 from openclaw_channel_octo.message.history import MESSAGE_BYTES, Said, history_block, people_block
 from openclaw_channel_octo.message.marks import mark_of, remarked
 from openclaw_channel_octo.message.payload import Reply, parse_payload
@@ -59,6 +59,7 @@ class Prompt(Struct, frozen=True, kw_only=True):
         notes: who is there, and what the conversation keeps for the bot.
         context: what was said before, and what the message answers.
         name: the sender's.
+        title: the conversation's.
         media: its files.
     """
 
@@ -67,6 +68,7 @@ class Prompt(Struct, frozen=True, kw_only=True):
     notes: str
     context: str
     name: str
+    title: str
     media: tuple[MediaItem, ...]
 
 
@@ -96,6 +98,8 @@ class Prompts(Struct, frozen=True, kw_only=True):
         rendered = render(payload, own_name=self.context.identity.name, mark=mark, quoted=quoted)
         # names and files are under way before the notes are waited for: side by side, without a task for each
         self.directory.roster.warm(row.channel, row.from_uid)
+        if row.channel.type != ChannelType.PERSON:
+            self.directory.groups.warm(group_of(row.channel).id)
         self.media.begin(row.id, rendered.files)
         notes = await self.directory.notes.of(row.channel, mark)
         known = await self.directory.roster.asked(row.channel, row.from_uid)
@@ -103,14 +107,22 @@ class Prompts(Struct, frozen=True, kw_only=True):
         shown = known.people if row.channel.type != ChannelType.PERSON else {}
         context = (await self._earlier(row, known.names, mark), rendered.quote)
         told = remarked(files.text, files.mark, mark) if files.text else ""
+        name = label(known.names.get(row.from_uid, ""), NAME_LENGTH)
         return Prompt(
             text="\n\n".join(part for part in (rendered.text, told) if part),
             mark=mark,
             notes="\n\n".join(part for part in (people_block(shown, mark), notes) if part),
             context="\n\n".join(part for part in context if part),
-            name=label(known.names.get(row.from_uid, ""), NAME_LENGTH),
+            name=name,
+            title=name if row.channel.type == ChannelType.PERSON else await self._title(row.channel),
             media=files.media,
         )
+
+    async def _title(self, channel: ChannelRef) -> str:
+        """Return the name of a group, that of a thread with its number behind it; empty where it is not known."""
+        name = label(await self.directory.groups.name(group_of(channel).id), NAME_LENGTH)
+        thread = split_thread(channel.id) if channel.type == ChannelType.THREAD else None
+        return f"{name} #{thread.short_id}" if name and thread else name
 
     async def _quoted(self, row: InboundRow, reply: Reply | None) -> Quoted | None:
         """Return the message somebody answers as it was said, ``None`` where only their client tells."""

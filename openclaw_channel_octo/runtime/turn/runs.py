@@ -28,6 +28,7 @@ from openclaw_channel_octo.host.base import (
     AgentHost,
     Failed,
     HidesThinking,
+    Interrupted,
     MediaItem,
     Turn,
     TurnEvent,
@@ -266,6 +267,9 @@ class Runs:
                     async for event in events:
                         if isinstance(event, Waiting):
                             seen.waits(self._clock.now(), waits=event.waits)
+                            continue
+                        if isinstance(event, Interrupted):
+                            await attempt.interrupted(is_so=event.is_so)
                             continue
                         await take(event, seen, attempt, parts)
                         if seen.end is not None or seen.too_long or posting.done():

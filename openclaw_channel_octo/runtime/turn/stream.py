@@ -12,6 +12,7 @@ from openclaw_channel_octo.host.base import (
     Delta,
     Failed,
     Final,
+    Interrupted,
     Media,
     MediaItem,
     Skipped,
@@ -47,6 +48,10 @@ class Attempt(Protocol):
 
     async def taken(self) -> None:
         """The host runs it: an agent has seen the message."""
+        ...
+
+    async def interrupted(self, *, is_so: bool) -> None:
+        """The run may have ended with its host, or goes on after all."""
         ...
 
     async def deliver(self, said: Said, post: NewPost | None = None) -> Sequence[str]:
@@ -133,7 +138,7 @@ async def take(event: TurnEvent, seen: Stream, attempt: Attempt, parts: Parts) -
             parts.put_nowait(seen.visible(text))
         case Media(source=source):
             parts.put_nowait(source)
-        case ToolNote() | Waiting():
+        case ToolNote() | Waiting() | Interrupted():
             pass
         case Final() | Failed() | Skipped():
             seen.end = event

@@ -1,4 +1,7 @@
-"""One message's turn, from its lane to its visible end (design §4 step 5, §5 "After the turn")."""
+"""One message's turn, from its lane to its visible end (design §4 step 5, §5 "After the turn").
+
+Over 350 lines: a message's way to its end, and what its run reports on the way.
+"""
 
 import json
 import secrets
@@ -310,6 +313,7 @@ class Turns(Struct, frozen=True, kw_only=True):
             notes=prompt.notes,
             context=prompt.context,
             mark=prompt.mark,
+            title=prompt.title,
             media=prompt.media,
             output=self.outputs.folder / run_id,
             ticket=secrets.token_urlsafe(24),
@@ -337,6 +341,9 @@ class _Attempt(Struct, frozen=True, kw_only=True):
 
     async def taken(self) -> None:
         await self.turns.context.journal.messages.start_run(self.row.id, self.run_id)
+
+    async def interrupted(self, *, is_so: bool) -> None:
+        await self.turns.context.journal.interruptions.note(self.row.id, interrupted=is_so)
 
     async def deliver(self, said: Said, post: NewPost | None = None) -> Sequence[str]:
         turns, ids = self.turns, list[str]()

@@ -34,6 +34,7 @@ METHODS = (
     "agent",
     "agent.wait",
     "agents.list",
+    "channels.status",
     "chat.abort",
     "chat.history",
     "health",

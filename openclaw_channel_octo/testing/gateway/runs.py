@@ -216,6 +216,8 @@ class GatewayRuns:
         )
         for name in ("endedAt", "runtimeMs", "lastRunError", "lastRunId"):
             row.pop(name, None)
+        if asked.params.get("label"):
+            row["label"] = asked.params["label"]
         row |= {"status": "running", "startedAt": now_ms, "updatedAt": now_ms, "abortedLastRun": False}
         question = frames.user_row(asked.message, asked.run_id, now_ms, with_key=self.keeps_keys)
         self.histories[asked.session_key].append(question)

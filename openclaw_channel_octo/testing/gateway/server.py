@@ -49,6 +49,8 @@ class FakeGateway:
         draining: whether runs are refused as while a gateway shuts down.
         tombstoned: sessions it gave up after restarts: runs in them are refused, ``sessions.recover`` replaces them.
         sees_pictures: whether the model takes pictures; requests with any are refused otherwise.
+        channels: ids of its channels: runs that name another one are refused.
+        refused_labels: names it gives no session.
     """
 
     def __init__(  # settings, each with a name at every call
@@ -70,6 +72,8 @@ class FakeGateway:
         self.draining = False
         self.tombstoned: set[str] = set()
         self.sees_pictures = True
+        self.channels: tuple[str, ...] = ()
+        self.refused_labels: set[str] = set()
         self._agents = agents
         self._granted = frozenset(scopes)
         self._recovers = recovers
@@ -300,11 +304,20 @@ class FakeGateway:
         elif self._changed(key, params.get("expectedExistingSessionId")):
             words = f'Session "{key}" changed before expected work could start.'
             await client.refuse(request_id, frames.fault("UNAVAILABLE", words))
-        elif params.get("attachments") and not self.sees_pictures:
-            words = "UnsupportedAttachmentError: active model does not accept image inputs"
+        elif words := self._unfit(params):
             await client.refuse(request_id, frames.fault("INVALID_REQUEST", words))
         else:
             await self.runs.ask(client, request_id, {**params, "sessionKey": key})
+
+    def _unfit(self, params: Mapping[str, Any]) -> str:
+        """Return what this gateway does not take of a run's parameters, empty where it takes them."""
+        if params.get("channel") not in (None, *self.channels):
+            return f"invalid agent params: unknown channel: {params['channel']}"
+        if params.get("label") in self.refused_labels:
+            return f"label already in use: {params['label']}"
+        if params.get("attachments") and not self.sees_pictures:
+            return "UnsupportedAttachmentError: active model does not accept image inputs"
+        return ""
 
     def _changed(self, key: str, expected: str | None) -> bool:
         """Return whether a session is not the one a request expects."""
@@ -327,8 +340,10 @@ class FakeGateway:
                 return {"defaultId": self._agents[0], "agents": [{"id": agent} for agent in self._agents]}
             case "sessions.reset":
                 return {"ok": True, "key": key, "entry": self.runs.reset(key), "resolved": {}}
-            case "health":
-                return {"ok": True, "ts": self._clock.wall_ms(), "defaultAgentId": self._agents[0]}
+            case "health" | "channels.status":
+                channels = {one: {"configured": True} for one in self.channels}
+                health = {"ok": True, "ts": self._clock.wall_ms(), "defaultAgentId": self._agents[0]}
+                return health | {"channels": channels}
             case _:
                 return await self._abort(method, key, params.get("runId"))
 

@@ -23,6 +23,8 @@ _ADDED = re.compile(
     r"|\n\nRuntime: agent=.*\Z",
     re.DOTALL,
 )
+_CALL = re.compile(r"\[stub:call (?P<name>\w+) (?=\{)")
+_JSON = json.JSONDecoder()
 _WISH = re.compile(r"\[stub:(?P<mode>[a-z0-9]+)(?: (?P<seconds>[0-9.]+))?\]")
 
 
@@ -59,7 +61,7 @@ class ModelRequest:
         messages: the whole conversation as sent.
         tools: names of the tools offered.
         stream: whether the answer was asked for as events.
-        after_tool: whether a tool's outcome stands behind that text.
+        outcomes: what the tools said that were called after that text, oldest first.
         at: when it came, monotonic seconds.
     """
 
@@ -69,7 +71,7 @@ class ModelRequest:
     messages: tuple[Mapping[str, Any], ...]
     tools: tuple[str, ...]
     stream: bool
-    after_tool: bool
+    outcomes: tuple[str, ...]
     at: float
 
 
@@ -77,7 +79,8 @@ class StubModel:
     """A model on a free port of loopback; an async context manager.
 
     A user's text chooses the mode of its own turn with ``[stub:http400]`` or ``[stub:slow 2]``, the last of several
-    counts; other texts get ``mode``. A hanging request answers after ``release()``.
+    counts; other texts get ``mode``. ``[stub:call NAME {"a": 1}]`` calls a tool first, several of them one after the
+    other. A hanging request answers after ``release()``.
 
     Attributes:
         mode: what happens to requests that choose nothing.
@@ -145,8 +148,9 @@ class StubModel:
                 return await _say(http, body, self._text(asked))
             case Mode.EMPTY:
                 return await _say(http, body, "")
-            case Mode.TOOL if not asked.after_tool:
-                return await _answer(http, body, [{"tool_calls": [self._call()]}], "tool_calls")
+            case Mode.TOOL if len(asked.outcomes) < len(calls := _calls(asked.text) or [self.tool_call]):
+                call = self._call(*calls[len(asked.outcomes)])
+                return await _answer(http, body, [{"tool_calls": [call]}], "tool_calls")
             case Mode.TOOL:
                 return await _say(http, body, self._text(asked))
             case Mode.HTTP_400 | Mode.HTTP_401 | Mode.HTTP_429 | Mode.HTTP_500:
@@ -159,24 +163,29 @@ class StubModel:
         text, since = _last_said(messages)
         # The gateway puts the text of an aborted run before that of the next one.
         wish = next(reversed(list(_WISH.finditer(text))), None)
+        mode = Mode.TOOL if _CALL.search(text) else self.mode
         return ModelRequest(
-            mode=Mode(wish["mode"]) if wish else self.mode,
+            mode=Mode(wish["mode"]) if wish else mode,
             seconds=float(wish["seconds"]) if wish and wish["seconds"] else self.seconds,
             text=text,
             messages=messages,
             tools=tuple(tool["function"]["name"] for tool in body.get("tools") or ()),
             stream=bool(body.get("stream")),
             at=time.monotonic(),
-            after_tool=any(message["role"] == "tool" for message in since),
+            outcomes=tuple(_plain(message["content"]) for message in since if message["role"] == "tool"),
         )
 
     def _text(self, asked: ModelRequest) -> str:
         return self.answer if self.answer is not None else f"echo: {asked.text}"
 
-    def _call(self) -> dict[str, Any]:
-        name, arguments = self.tool_call
+    def _call(self, name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
         function = {"name": name, "arguments": json.dumps(arguments)}
         return {"index": 0, "id": f"call_{len(self.requests)}", "type": "function", "function": function}
+
+
+def _calls(text: str) -> list[tuple[str, Mapping[str, Any]]]:
+    """Return the tools that a text has called, with their arguments, in order."""
+    return [(found["name"], _JSON.raw_decode(text, found.end())[0]) for found in _CALL.finditer(text)]
 
 
 def _last_said(messages: Sequence[Mapping[str, Any]]) -> tuple[str, Sequence[Mapping[str, Any]]]:

@@ -8,6 +8,7 @@ from openclaw_channel_octo.host.base import Accepted, Failed, Final
 from openclaw_channel_octo.ids import ChannelRef
 from openclaw_channel_octo.message.marks import unmarked
 from openclaw_channel_octo.runtime.directory.directory import WAIT_S
+from openclaw_channel_octo.runtime.directory.groups import NEW_AFTER_S
 from openclaw_channel_octo.testing import HANG, ErrorAnswer, Fault, Hang, JsonAnswer, RawMessage, ScriptedHost
 from tests.runtime.rig import ANN, BEN, HELPER, OTHER, FastClock, Rig
 from tests.until import until
@@ -56,6 +57,26 @@ async def test_a_thread_has_its_own_context_and_not_its_groups(rig: Rig, host: S
     await rig.mentioned("here", where=rig.thread)
     assert said(host.turns[-1].context) == ["Ben (ben): in the thread"]
     assert host.turns[-1].sender.name == "Ann"
+
+
+async def test_the_host_is_told_what_people_call_the_conversation(rig: Rig) -> None:
+    rig.octo.add_group("g1", [ANN, BEN, HELPER, OTHER], name="Ops: [night]\nshift")
+    rig.clock = FastClock(20)
+    host = await rig.start_with(ScriptedHost())
+    await rig.mentioned("in the group")
+    await rig.mentioned("in the thread", where=rig.thread)
+    await rig.octo.say(ANN, rig.dm, "between us")
+    await host.wait_for_turns(3)
+    late = rig.octo.add_group("g9", [ANN, HELPER], name="Made later")
+    await rig.clock.sleep(NEW_AFTER_S)
+    await rig.mentioned("in a group that is new to the bot", where=late)
+    rig.octo.add_group("g1", [ANN, BEN, HELPER, OTHER], name="Ops")
+    await rig.octo.say(ANN, rig.group, {"type": 1005, "content": "renamed", "data": {"name": "Ops"}})
+    await rig.mentioned("renamed")
+    assert [turn.title for turn in host.turns] == [
+        *("Ops (night) shift", f"Ops (night) shift #{rig.thread.id.removeprefix('g1____')}", "Ann"),
+        *("Made later", "Ops"),
+    ]
 
 
 @pytest.mark.parametrize("command", ["/reset", "/new", "／重置"])
@@ -112,11 +133,12 @@ async def test_names_are_asked_for_once_for_a_conversation(rig: Rig, host: Scrip
 
 @pytest.mark.parametrize("fault", [ErrorAnswer(status=500), Hang()], ids=["tells none", "never answers"])
 async def test_a_server_that_tells_no_names_costs_no_answer(rig: Rig, fault: Fault) -> None:
-    rig.octo.fail_next("groupMembers", fault, times=None)
+    for call in ("groupMembers", "groups"):
+        rig.octo.fail_next(call, fault, times=None)
     rig.clock = FastClock(50)
     host = await rig.start_with(ScriptedHost())
     await rig.mentioned("hello")
-    assert host.turns[-1].sender.name == ""
+    assert (host.turns[-1].sender.name, host.turns[-1].title) == ("", "")
     assert WAIT_S < 5
 
 

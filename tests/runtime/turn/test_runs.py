@@ -26,6 +26,9 @@ class Listener:
     async def taken(self) -> None:
         return
 
+    async def interrupted(self, *, is_so: bool) -> None:
+        pass
+
     async def deliver(self, said: Said, post: NewPost | None = None) -> Sequence[str]:
         raise AssertionError(said)
 

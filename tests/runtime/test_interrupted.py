@@ -1,0 +1,172 @@
+"""One end for a message whose run a crash of the gateway interrupted, though the gateway speaks as well."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from openclaw_channel_octo.control.client import ask as ask_socket
+from openclaw_channel_octo.errors import ControlError
+from openclaw_channel_octo.testing import FakeGateway
+from openclaw_channel_octo.testing.gateway import frames
+from openclaw_channel_octo.testing.gateway.runs import Client
+from openclaw_channel_octo.testing.gateway.server import Break, Hang, Say
+from tests.cli.asking import controlled
+from tests.runtime.rig import HELPER, Rig
+from tests.runtime.test_gateway import TEXTS, on
+from tests.until import until
+
+KEY = "gateway:queued-1:0"
+GIVES_UP = "gateway:main-session-restart-recovery:r1:failed-notice:0"
+NOTICE = "I'm continuing your interrupted request now."
+
+
+async def speak(rig: Rig, text: str, key: str = KEY) -> Any:
+    """Let the gateway say something in the group by itself."""
+    params = {"target": "group:g1", "text": text, **({"key": key} if key else {})}
+    return await asyncio.to_thread(ask_socket, rig.state_dir, "operator.send", params)
+
+
+async def interrupted(rig: Rig, gateway: FakeGateway) -> str:
+    """Let a run be interrupted by the end of its gateway; return the id of its message."""
+    await rig.start(on(rig, gateway))
+    gateway.answer(lambda _: Hang())
+    message_id = await rig.mention("long")
+    await until(lambda: gateway.sessions, "a session")
+    await gateway.kill()
+    await until(lambda: rig.sql("SELECT * FROM interruption"), "the interruption in the journal")
+    return message_id
+
+
+async def answered(rig: Rig, gateway: FakeGateway, text: str = "went on") -> list[str]:
+    """Let a run be interrupted and taken up, and its message be answered; return the ids of the answer."""
+    message_id = await interrupted(rig, gateway)
+    gateway.answer(lambda _: Say(text))
+    await gateway.start()
+    await rig.until_row(message_id, "answered")
+    return [line.message_id for line in rig.octo.chat(rig.group) if line.from_uid == HELPER]
+
+
+async def test_words_that_come_before_the_answer_are_the_answer(fast_rig: Rig, gateway: FakeGateway) -> None:
+    message_id = await interrupted(fast_rig, gateway)
+    async with controlled(fast_rig):
+        spoken = asyncio.create_task(speak(fast_rig, "went on"))
+        with pytest.raises(ControlError) as caught:
+            await speak(fast_rig, NOTICE, "")
+        assert caught.value.code == "failed"
+        gateway.answer(lambda _: Say("went on"))
+        await gateway.start()
+        await fast_rig.until_row(message_id, "answered")
+        sent = await spoken
+    assert fast_rig.said() == ["went on"]
+    ids = [line.message_id for line in fast_rig.octo.chat(fast_rig.group) if line.from_uid == HELPER]
+    assert (sent["message_ids"], sent["repeated"]) == (ids, True)
+
+
+@pytest.mark.parametrize("killed", [False, True], ids=["the same process", "another process"])
+@pytest.mark.parametrize(("text", "key"), [("went  on\n", KEY), ("I cannot go on.", GIVES_UP)])
+async def test_words_that_come_behind_the_answer_are_left_out(
+    rig: Rig, gateway: FakeGateway, text: str, key: str, *, killed: bool
+) -> None:
+    ids = await answered(rig, gateway)
+    if killed:
+        await rig.stop()
+        await rig.start(on(rig, gateway))
+    async with controlled(rig):
+        assert (await speak(rig, text, key))["message_ids"] == ids
+    assert rig.said() == ["went on"]
+
+
+async def test_a_long_answer_is_recognised_whole(rig: Rig, gateway: FakeGateway) -> None:
+    text = "\n\n".join(letter * 2_000 for letter in "abc")
+    ids = await answered(rig, gateway, text)
+    assert len(ids) > 1
+    async with controlled(rig):
+        assert (await speak(rig, text))["message_ids"] == ids
+
+
+async def test_other_words_behind_the_answer_are_sent(rig: Rig, gateway: FakeGateway) -> None:
+    await answered(rig, gateway)
+    async with controlled(rig):
+        await speak(rig, "the nightly build is done")
+    assert rig.said() == ["went on", "the nightly build is done"]
+
+
+async def test_behind_a_failure_notice_the_answer_is_sent_and_no_second_notice(
+    rig: Rig, gateway: FakeGateway
+) -> None:
+    message_id = await interrupted(rig, gateway)
+    gateway.answer(lambda _: Break())
+    await gateway.start()
+    await rig.until_row(message_id, "notified")
+    async with controlled(rig):
+        await speak(rig, "I cannot go on.", GIVES_UP)
+        await speak(rig, "went on after all")
+    assert rig.said() == [TEXTS.failed, "went on after all"]
+
+
+async def test_while_nobody_knows_what_became_of_a_run_its_gateway_waits_and_comes_again(
+    fast_rig: Rig, gateway: FakeGateway
+) -> None:
+    message_id = await interrupted(fast_rig, gateway)
+    async with controlled(fast_rig):
+        with pytest.raises(ControlError, match="try again") as caught:
+            await speak(fast_rig, "went on")
+        assert caught.value.code == "failed"
+        gateway.answer(lambda _: Say("went on"))
+        await gateway.start()
+        await fast_rig.until_row(message_id, "answered")
+        await speak(fast_rig, "went on")
+    assert fast_rig.said() == ["went on"]
+
+
+async def test_a_process_that_starts_after_the_crash_knows_of_it(fast_rig: Rig, gateway: FakeGateway) -> None:
+    message_id = await interrupted(fast_rig, gateway)
+    await fast_rig.stop()
+    fast_rig.sql("DELETE FROM interruption")
+    await fast_rig.start(on(fast_rig, gateway))
+    async with controlled(fast_rig):
+        spoken = asyncio.create_task(speak(fast_rig, "went on"))
+        gateway.answer(lambda _: Say("went on"))
+        await gateway.start()
+        await fast_rig.until_row(message_id, "answered")
+        await spoken
+    assert fast_rig.said() == ["went on"]
+
+
+async def test_a_connection_that_broke_alone_holds_nothing_back(rig: Rig, gateway: FakeGateway) -> None:
+    await rig.start(on(rig, gateway))
+    gateway.answer(lambda _: Hang())
+    await rig.mention("long")
+    await until(lambda: gateway.sessions, "a session")
+    gateway.drop_connections()
+    await until(lambda: "chat.history" in gateway.calls, "a look for the run")
+    await until(lambda: not rig.sql("SELECT * FROM interruption"), "no interruption")
+    async with controlled(rig):
+        await speak(rig, "the nightly build is done")
+    assert rig.said() == ["the nightly build is done"]
+
+
+async def test_a_gateway_that_takes_a_run_up_late_gives_one_answer(
+    fast_rig: Rig, gateway: FakeGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    message_id = await interrupted(fast_rig, gateway)
+    take_up, ask = gateway.runs.take_up, gateway.runs.ask
+    refusals = 0
+
+    async def recovering(client: Client, request_id: str, params: Mapping[str, Any]) -> None:
+        nonlocal refusals
+        refusals += 1
+        if refusals == 1:
+            take_up()
+        words = "Session changed while starting work. Retry."
+        await client.refuse(request_id, frames.fault("UNAVAILABLE", words))
+        monkeypatch.setattr(gateway.runs, "ask", ask)
+
+    monkeypatch.setattr(gateway.runs, "take_up", lambda: None)
+    monkeypatch.setattr(gateway.runs, "ask", recovering)
+    gateway.answer(lambda asked: Say("asked again") if asked.params else Say("went on"))
+    await gateway.start()
+    await fast_rig.until_row(message_id, "answered")
+    assert (refusals, fast_rig.said()) == (1, ["went on"])
