@@ -117,13 +117,22 @@ def test_the_plugin_is_javascript_that_opens_one_socket_and_starts_nothing() -> 
         )
 
 
-async def test_a_message_arrives_once_under_the_gateways_queue_id(bot: Rig, plugin: Plugin) -> None:
-    ctx = {"cfg": {}, "accountId": "default", "to": "octo:group:g1", "text": "hello", "deliveryQueueId": "q1"}
+@pytest.mark.parametrize("queue_id", ["q1", "q" * 300])
+async def test_a_message_arrives_once_under_the_gateways_queue_id(
+    bot: Rig, plugin: Plugin, queue_id: str
+) -> None:
+    ctx = {
+        "cfg": {},
+        "accountId": "default",
+        "to": "octo:group:g1",
+        "text": "hello",
+        "deliveryQueueId": queue_id,
+    }
     first, again = [await plugin("outbound.sendText", ctx) for _ in range(2)]
     assert bot.said() == ["hello"]
     assert first["messageId"] == again["messageId"] == bot.octo.chat(bot.group)[0].message_id
     assert first["receipt"]["platformMessageIds"] == [first["messageId"]]
-    told = await plugin("message.durableFinal.reconcileUnknownSend", {"cfg": {}, "queueId": "q1"})
+    told = await plugin("message.durableFinal.reconcileUnknownSend", {"cfg": {}, "queueId": queue_id})
     assert (told["status"], told["messageId"]) == ("sent", first["messageId"])
     told = await plugin("message.durableFinal.reconcileUnknownSend", {"cfg": {}, "queueId": "q2"})
     assert told == {"status": "not_sent"}

@@ -15,6 +15,8 @@ const CHANNEL = "octo";
 const PLUGIN = "openclaw-octo";
 /** What the gateway calls the account of a channel that names none. */
 const DEFAULT_ACCOUNT = "default";
+/** Longest key that the control socket takes. The ids of a gateway's queue are shorter, but for what a plugin may choose. */
+const KEY_CHARS = 200;
 const STATUS_EVERY_MS = 10_000;
 const STATUS_MS = 5_000;
 /** Whether this gateway is older than durable sends: it has no such error, and leaves the sends of the message tool to us. */
@@ -107,7 +109,11 @@ function sendError(error, key) {
 }
 
 /** Return the key under which a send is done once; `undefined` where the gateway keeps no record of it. */
-const keyOf = (queueId, part) => (queueId ? `gateway:${queueId}:${part ?? 0}` : undefined);
+function keyOf(queueId, part) {
+  if (!queueId) return undefined;
+  const key = `gateway:${queueId}:${part ?? 0}`;
+  return key.length <= KEY_CHARS ? key : key.slice(0, KEY_CHARS / 2) + key.slice(-KEY_CHARS / 2);
+}
 
 function receipt(ids, extra) {
   return {
