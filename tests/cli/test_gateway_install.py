@@ -211,6 +211,17 @@ def test_nothing_that_somebody_else_wrote_is_removed(machine: Machine) -> None:
     assert (machine.plugin / "theirs.txt").read_text() == "mine"
 
 
+def test_the_doctor_names_the_plugin_that_a_gateway_has_or_lacks(machine: Machine) -> None:
+    def found() -> list[str]:
+        host = load_config(machine.config, connecting=False).config
+        told = asyncio.run(check_host(host, ask=False, more=""))
+        return [finding.words for finding in told if finding.subject == "gateway's plugin"]
+
+    assert "openclaw-octo gateway install" in found()[0]
+    machine.run("install", "--write")
+    assert found() == [f"the gateway has the plugin {PLUGIN}, version {__version__}"]
+
+
 def changed(machine: Machine, **plugins: Any) -> None:
     content = machine.content
     machine.gateway_has(content | {"plugins": content["plugins"] | plugins})
@@ -263,3 +274,26 @@ def test_a_check_and_the_doctor_tell_what_keeps_the_plugin_from_working(
     else:
         assert "plugin" not in told
         assert len(found) == 1
+
+
+def test_without_any_file_it_is_said_which_to_name(tmp_path: Path) -> None:
+    env = {"HOME": str(tmp_path), "OPENCLAW_CONFIG_PATH": None, "OPENCLAW_STATE_DIR": None}
+    told = call("gateway", "install", code=2, env=env).stderr
+    assert f"{tmp_path}/.openclaw/openclaw.json" in told
+    assert "--config octo.json" in told
+    assert (
+        f"{tmp_path}/.openclaw/openclaw.json: cannot be read"
+        in call("gateway", "uninstall", code=2, env=env).stderr
+    )
+
+
+def test_bots_that_are_configured_in_the_gateways_own_file_need_no_other(machine: Machine) -> None:
+    machine.gateway_has(WITHOUT | {"channels": {"octo": BOTS}})
+    env = {
+        "HOME": str(machine.openclaw.parents[1]),
+        "XDG_STATE_HOME": str(machine.state),
+        "PATH": "/usr/bin:/bin",
+    }
+    told = json.loads(call("gateway", "install", "--write", "--json", env=env).stdout)
+    assert told["socket"] == str(machine.state / "openclaw-octo" / "control.sock")
+    assert machine.content["channels"] == {"octo": BOTS}

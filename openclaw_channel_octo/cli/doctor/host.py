@@ -147,6 +147,6 @@ async def _gateway(config: OctoConfig, settings: GatewayHostConfig, advice: str)
 
 
 def _plugin(settings: GatewayHostConfig) -> list[Finding]:
-    advice = "docs/gateway-plugin.md"
+    advice = "see docs/gateway-plugin.md; the gateway has to be restarted afterwards"
     wrong = [warning("gateway's plugin", words, advice) for words in plugin_problems(settings)]
     return wrong or [fine("gateway's plugin", words) for words in plugin_notes(settings)]

@@ -48,7 +48,7 @@ def install(config_file: Path | None, openclaw: Path | None, *, write: bool, as_
     Exit codes: 0 done, 2 something is in the way; then openclaw.json was not changed.
     """
     try:
-        config = load_config(config_file, openclaw=openclaw, connecting=False, patient=True).config
+        config = _configured(config_file, openclaw)
         settings = read_settings(_file(config, openclaw))
         folder = gateway_folder(settings.file)
         _require_alone(settings.file)
@@ -94,10 +94,23 @@ def uninstall(config_file: Path | None, openclaw: Path | None, *, write: bool, a
     _tell(told, settings, None, "", as_json=as_json)
 
 
+def _configured(config_file: Path | None, openclaw: Path | None) -> OctoConfig:
+    """Return the bots' configuration, no token read; where no file is named, the one in this user's gateway."""
+    gateways = openclaw or (usual_file() if config_file is None else None)
+    try:
+        return load_config(config_file, openclaw=gateways, connecting=False, patient=True).config
+    except ConfigError as error:
+        named = config_file or gateways
+        hint = (
+            () if config_file else ("where the bots have a file of their own, name it: --config octo.json",)
+        )
+        raise ConfigError(*(f"{named}: {problem}" for problem in error.problems), *hint) from None
+
+
 def _named_or_usual(config_file: Path | None, named: Path | None) -> Path:
     if config_file is None or named is not None:
         return (named or usual_file()).absolute()
-    return _file(load_config(config_file, connecting=False, patient=True).config, None)
+    return _file(_configured(config_file, None), None)
 
 
 def _file(config: OctoConfig, named: Path | None) -> Path:

@@ -152,9 +152,12 @@ class Settings(Struct, frozen=True, kw_only=True):
 
 def read_settings(file: Path) -> Settings:
     """Return the content of a gateway's file. Raises `ConfigError` where it cannot be read."""
-    raw = read_json(file, Findings())
+    try:
+        raw = read_json(file, Findings())
+    except ConfigError as error:
+        raise ConfigError(*(f"{file}: {problem}" for problem in error.problems)) from None
     if not isinstance(raw, Mapping):
-        raise ConfigError("this is no JSON object")
+        raise ConfigError(f"{file}: this is no JSON object")
     text = file.read_text(encoding="utf-8-sig")
     try:
         json.loads(text)

