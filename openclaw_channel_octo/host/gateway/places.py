@@ -1,4 +1,4 @@
-"""What a gateway is told so that it finds a conversation again: its route, and its name (openclaw-plugin §3)."""
+"""What a gateway is told so that it finds a conversation again: its route, and its name (decision 0050)."""
 
 import asyncio
 import logging
