@@ -132,6 +132,7 @@ def _plan(  # noqa: PLR0913  # a statement takes what its columns need
             ref=tx.new_id(),
             text=part.text,
             file=part.file,
+            payload=part.payload,
             reply=part.reply,
             since_ms=tx.now_ms,
             state=ChunkState.PLANNED if number else first,
@@ -139,10 +140,13 @@ def _plan(  # noqa: PLR0913  # a statement takes what its columns need
         for number, part in enumerate(parts)
     ]
     tx.db.executemany(
-        "INSERT INTO delivery (ref, inbound_id, run_id, position, text, file, reply, state, updated_at)"
-        " VALUES (?, ?, ?, (SELECT count(*) FROM delivery WHERE inbound_id = ?), ?, ?, ?, ?, ?)",
+        "INSERT INTO delivery (ref, inbound_id, run_id, position, text, file, payload, reply, state,"
+        " updated_at) VALUES (?, ?, ?, (SELECT count(*) FROM delivery WHERE inbound_id = ?), ?, ?, ?, ?, ?, ?)",
         [
-            (chunk.ref, row_id, run_id, row_id, chunk.text, chunk.file, chunk.reply, chunk.state, tx.now_ms)
+            (
+                *(chunk.ref, row_id, run_id, row_id, chunk.text, chunk.file, chunk.payload, chunk.reply),
+                *(chunk.state, tx.now_ms),
+            )
             for chunk in chunks
         ],
     )

@@ -19,8 +19,8 @@ from openclaw_channel_octo.store.records import Part
 
 __all__ = ["WHOLE_NAME", "Parts", "Said"]
 
-Said = str | MediaItem | Sequence[str | MediaItem]
-"""What an answer, or a part of it, consists of: texts and files in order."""
+Said = str | MediaItem | Sequence[str | MediaItem | Part]
+"""What an answer, or a part of it, consists of: texts, files, and files that are uploaded already, in order."""
 
 WHOLE_NAME = "full-text.txt"
 """Name of the file with the whole of an answer that is too long for messages."""
@@ -82,15 +82,19 @@ class Parts(Struct, frozen=True, kw_only=True):
             parts.insert(at, await self._whole(channel, extent))
         return [*_quoting(extent, parts), *behind]
 
-    async def _pieces(self, channel: ChannelRef, said: Said, extent: Extent) -> list[_Split | MediaItem]:
+    async def _pieces(
+        self, channel: ChannelRef, said: Said, extent: Extent
+    ) -> list[_Split | MediaItem | Part]:
         pieces = [said] if isinstance(said, str | MediaItem) else said
         return [
-            piece if isinstance(piece, MediaItem) else (piece, await self._split(channel, piece, extent.left))
+            piece
+            if isinstance(piece, MediaItem | Part)
+            else (piece, await self._split(channel, piece, extent.left))
             for piece in pieces
         ]
 
     async def _taken(
-        self, pieces: Sequence[_Split | MediaItem], run_id: str, extent: Extent, keep: int
+        self, pieces: Sequence[_Split | MediaItem | Part], run_id: str, extent: Extent, keep: int
     ) -> tuple[list[Part], int]:
         """Return the parts that are sent, and at which place the text breaks off."""
         parts: list[Part] = []
@@ -98,6 +102,9 @@ class Parts(Struct, frozen=True, kw_only=True):
         for piece in pieces:
             if isinstance(piece, MediaItem):
                 parts.append(await self.files.plan(piece, run_id))
+                continue
+            if isinstance(piece, Part):
+                parts.append(piece)
                 continue
             was_cut = extent.cut
             parts += [Part(text=text) for text in extent.take(*piece, keep)]

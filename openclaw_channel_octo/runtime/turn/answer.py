@@ -12,6 +12,7 @@ from openclaw_channel_octo.message.silence import without_silence
 from openclaw_channel_octo.message.text import has_content
 from openclaw_channel_octo.runtime.delivery.extent import Extent
 from openclaw_channel_octo.runtime.turn.stream import RunEnd
+from openclaw_channel_octo.store.records import Part
 
 __all__ = ["Answer"]
 
@@ -56,16 +57,16 @@ class Answer(Struct):
         )
         return [piece for piece in pieces if piece]
 
-    def new(self, said: Sequence[str | MediaItem], texts: Texts) -> list[str | MediaItem]:
+    def new(self, said: Sequence[str | MediaItem | Part], texts: Texts) -> list[str | MediaItem | Part]:
         """Return what of a part is to be sent: each file once, and only so many of them.
 
         Args:
             said: texts and files in order.
             texts: for the line that stands for the files that are too many.
         """
-        fresh: list[str | MediaItem] = []
+        fresh: list[str | MediaItem | Part] = []
         for piece in said:
-            if isinstance(piece, str):
+            if not isinstance(piece, MediaItem):
                 fresh.append(piece)
                 continue
             source = str(piece.path or piece.url.strip())

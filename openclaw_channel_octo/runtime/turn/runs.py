@@ -34,6 +34,7 @@ from openclaw_channel_octo.host.base import (
     Waiting,
 )
 from openclaw_channel_octo.message.thinking import ThinkingFilter
+from openclaw_channel_octo.runtime.delivery.parts import Said
 from openclaw_channel_octo.runtime.turn.host_calls import ask_host
 from openclaw_channel_octo.runtime.turn.stream import (
     MOST_BYTES,
@@ -98,7 +99,7 @@ class OpenRun(Struct, eq=False):
     is_open: bool = True
     _turns: asyncio.Lock = field(default_factory=asyncio.Lock)
 
-    async def post(self, said: str | MediaItem) -> Sequence[str]:
+    async def post(self, said: Said) -> Sequence[str]:
         """Post a part of the answer, one at a time. Raises `RequestDenied` after the run's end, else as the outbox."""
         async with self._turns:
             if not self.is_open:

@@ -20,6 +20,7 @@ from openclaw_channel_octo.host.base import (
     Waiting,
 )
 from openclaw_channel_octo.message.thinking import ThinkingFilter
+from openclaw_channel_octo.runtime.delivery.parts import Said
 from openclaw_channel_octo.session.status import SKIPPED, Status
 
 __all__ = ["MOST_BYTES", "Attempt", "Deliver", "Parts", "RunEnd", "Stream", "conclude", "last", "take"]
@@ -29,7 +30,7 @@ MOST_BYTES = 4_000_000
 
 _Cut = Literal["", "length limit", "content filter"]
 
-Deliver = Callable[[str | MediaItem], Awaitable[Sequence[str]]]
+Deliver = Callable[[Said], Awaitable[Sequence[str]]]
 """Posts a part of an answer; returns the ids of the messages it became."""
 
 Parts = asyncio.Queue[str | MediaItem | None]
@@ -47,7 +48,7 @@ class Attempt(Protocol):
         """The host runs it: an agent has seen the message."""
         ...
 
-    async def deliver(self, said: str | MediaItem) -> Sequence[str]:
+    async def deliver(self, said: Said) -> Sequence[str]:
         """Post a part of the answer; return the ids of the messages it became."""
         ...
 

@@ -338,12 +338,11 @@ class _Attempt(Struct, frozen=True, kw_only=True):
     async def taken(self) -> None:
         await self.turns.context.journal.messages.start_run(self.row.id, self.run_id)
 
-    async def deliver(self, said: str | MediaItem) -> Sequence[str]:
+    async def deliver(self, said: Said) -> Sequence[str]:
         turns, ids = self.turns, list[str]()
-        part = self.answer.visible(said) if isinstance(said, str) else said
-        if not part:
-            return ids
-        if pieces := self.answer.new([part], turns.context.config.texts):
+        given = [said] if isinstance(said, str | MediaItem) else said
+        shown = (self.answer.visible(part) if isinstance(part, str) else part for part in given)
+        if pieces := self.answer.new([part for part in shown if part], turns.context.config.texts):
             await turns.before_answer(self.row, self.answer)
             ids = await turns.outbox.reply(self.row, self.run_id, pieces, self.answer.extent)
             self.answer.shown += ids

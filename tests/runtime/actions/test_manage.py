@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from openclaw_channel_octo.config.texts import Texts
+from openclaw_channel_octo.config.texts import Language, Texts
 from openclaw_channel_octo.errors import (
     AmbiguousOutcome,
     ApiError,
@@ -185,7 +185,7 @@ async def test_what_may_exist_already_is_made_no_second_time(admin: Rig) -> None
 
 @pytest.mark.parametrize("language", ["en", "zh"])
 async def test_what_members_notice_is_followed_by_one_line_that_says_who_asked(
-    admin: Rig, language: str
+    admin: Rig, language: Language
 ) -> None:
     await admin.start(admin.config(texts=language), ScriptedHost())
     asked = await ask(admin, ANN, G2)
@@ -193,9 +193,13 @@ async def test_what_members_notice_is_followed_by_one_line_that_says_who_asked(
     for change in (EVERYTHING[name] for name in EVERYTHING if name != "create-group"):
         await change(may)
     texts = Texts(language=language)
-    expected = (texts.notes_changed.replace("%p", "GROUP.md"), texts.group_renamed)
-    expected += (texts.members_added.replace("%p", "Cat"), texts.members_removed.replace("%p", "Other"))
-    expected += (texts.thread_archived.replace("%p", "Launch plans"),)
+    expected = [
+        texts.notes_changed.replace("%p", "GROUP.md"),
+        texts.group_renamed,
+        texts.members_added.replace("%p", "Cat"),
+        texts.members_removed.replace("%p", "Other"),
+        texts.thread_archived.replace("%p", "Launch plans"),
+    ]
     assert lines(admin) == [line.replace("%s", "Ann") for line in expected]
     (opened,) = [one for one in await admin.channel.operator_outbound().threads("g1") if one.name == "Launch"]
     assert admin.said(ChannelRef(opened.channel_id, 5)) == [texts.thread_created.replace("%s", "Ann")]

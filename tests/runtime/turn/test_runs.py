@@ -6,7 +6,8 @@ from collections.abc import Sequence
 import pytest
 
 from openclaw_channel_octo.fair import FairSlots
-from openclaw_channel_octo.host.base import Accepted, Final, MediaItem, Waiting
+from openclaw_channel_octo.host.base import Accepted, Final, Waiting
+from openclaw_channel_octo.runtime.delivery.parts import Said
 from openclaw_channel_octo.runtime.turn.runs import GRACE_S, HOST_WITHIN_S, Runs
 from openclaw_channel_octo.runtime.turn.stream import RunEnd
 from openclaw_channel_octo.session.status import Status
@@ -24,7 +25,7 @@ class Listener:
     async def taken(self) -> None:
         return
 
-    async def deliver(self, said: str | MediaItem) -> Sequence[str]:
+    async def deliver(self, said: Said) -> Sequence[str]:
         raise AssertionError(said)
 
 
