@@ -205,7 +205,7 @@ class AgentTools:
     def offered(self, ticket: str) -> Sequence[ChatTool]:
         """Return what there is for the person whose run has a ticket: changes of groups for who may make them alone."""
         try:
-            is_manager = self._outbound_with(ticket).manage.is_open
+            is_manager = self._outbound_with(ticket).manage.may_change
         except OctoError:
             is_manager = False
         if is_manager:

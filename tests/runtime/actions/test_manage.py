@@ -92,7 +92,7 @@ async def test_a_stranger_has_nothing_changed_and_no_call_leaves(admin: Rig, nam
     with pytest.raises(RequestDenied, match=r"only the bot's owner.*nothing was done"):
         await EVERYTHING[name](asked.outbound.manage)
     assert asked.calls() == []
-    assert not asked.outbound.manage.is_open
+    assert not asked.outbound.manage.may_change
     (entry,) = audited(admin)
     assert (entry.action, entry.outcome) == (name, "denied")
 
@@ -103,7 +103,7 @@ async def test_another_bot_has_nothing_changed_though_it_is_listed(admin: Rig, n
     with pytest.raises(RequestDenied, match="another bot"):
         await EVERYTHING[name](asked.outbound.manage)
     assert asked.calls() == []
-    assert not asked.outbound.manage.is_open
+    assert not asked.outbound.manage.may_change
 
 
 async def test_a_manager_changes_the_group_they_ask_in_and_no_other(admin: Rig) -> None:
@@ -114,7 +114,7 @@ async def test_a_manager_changes_the_group_they_ask_in_and_no_other(admin: Rig) 
     direct = await managed(admin, BEN, admin.dm)
     with pytest.raises(RequestDenied, match="from inside that group"):
         await direct.outbound.manage.rename_group("group:g1", "Mine")
-    assert direct.outbound.manage.is_open  # to make a group
+    assert direct.outbound.manage.may_change  # to make a group
     await direct.outbound.manage.create_group("Launch party")
 
 
