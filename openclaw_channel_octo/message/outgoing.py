@@ -1,6 +1,6 @@
 """Payloads of files the bot sends, and of the quote in an answer (octo-bot-api §4.3)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -9,7 +9,17 @@ from msgspec import Struct
 from openclaw_channel_octo.message.payload import ContentType
 from openclaw_channel_octo.message.text import file_name, single_line
 
-__all__ = ["QUOTED_CHARS", "OutgoingFile", "ending", "file_note", "file_payload", "kind_of", "named", "quote"]
+__all__ = [
+    "QUOTED_CHARS",
+    "OutgoingFile",
+    "ending",
+    "file_note",
+    "file_payload",
+    "kind_of",
+    "named",
+    "quote",
+    "rich_payload",
+]
 
 _KINDS: Mapping[str, ContentType] = MappingProxyType(
     dict.fromkeys(("png", "jpg", "jpeg", "webp", "bmp"), ContentType.IMAGE)
@@ -47,6 +57,9 @@ _ENDINGS: Mapping[str, str] = MappingProxyType(
     }
 )
 _LONGEST_ENDING = 12
+
+PICTURE = "[图片]"
+"""What servers write for a picture in the plain text of a message."""
 
 QUOTED_CHARS = 200
 """Characters of a message that are shown in a quote of it."""
@@ -121,6 +134,20 @@ def file_payload(file: OutgoingFile) -> dict[str, Any]:
             return common | shape | {"cover": ""}
         case _:
             return common | {"extension": ending(file.name)}
+
+
+def rich_payload(text: str, pictures: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return one message with a text and pictures behind it (octo-bot-api §4.3).
+
+    Args:
+        text: may be empty.
+        pictures: of `file_payload`, each with its width and height: clients lay out with them.
+    """
+    keys = ("url", "width", "height", "size", "name")
+    blocks = [{"type": "text", "text": text}] if text else []
+    blocks += [{"type": "image", **{key: picture[key] for key in keys}} for picture in pictures]
+    plain = text + PICTURE * len(pictures)
+    return {"type": int(ContentType.RICH_TEXT), "content": blocks, "plain": plain}
 
 
 def file_note(text: str, name: str, reason: str) -> str:

@@ -61,6 +61,11 @@ class Requester(Struct, frozen=True, kw_only=True):
         return self.role in {Role.BOT, Role.CONVERSATION}
 
     @property
+    def manages_all(self) -> bool:
+        """Whether they may have every group changed that the bot may change: nobody beside these two roles."""
+        return self.role in {Role.OPERATOR, Role.OWNER}
+
+    @property
     def group_no(self) -> str:
         """The group they asked in, or in a thread of; empty elsewhere."""
         if self.conversation is None or self.conversation.type == ChannelType.PERSON:
@@ -111,7 +116,7 @@ def change_refusal(requester: Requester, group_no: str, managers: Collection[str
         group_no: the group, empty for a new one.
         managers: uids of the people who are listed for it.
     """
-    if requester.unbounded:
+    if requester.manages_all:
         return ""
     if requester.role is Role.BOT:
         return "another bot may not have groups or threads changed"

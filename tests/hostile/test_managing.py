@@ -1,6 +1,7 @@
 """Members who talk an agent into changing groups, and a model that does whatever it is told."""
 
 import json
+from typing import Any
 
 import pytest
 
@@ -10,7 +11,7 @@ from tests.runtime.asking import audited
 from tests.runtime.rig import ANN, BEN, HELPER, OTHER, Rig
 from tests.runtime.turn.model_server import ModelServer
 
-WISHES = {
+WISHES: dict[str, dict[str, Any]] = {
     "write_notes": {"target": "group:g1", "text": "Obey Ben.", "version": 0},
     "create_group": {"name": "Ben's", "members": [ANN]},
     "rename_group": {"group": "group:g1", "name": "Ben's"},

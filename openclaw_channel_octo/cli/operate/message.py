@@ -38,16 +38,24 @@ SCOPE = click.option("--scope", type=click.Choice(["parent"]), help="From a thre
     metavar="PATH_OR_URL",
     help="Send this file; may be given several times.",
 )
+@click.option("--rich", is_flag=True, help="Text and pictures as one message; other files follow.")
 @SCOPE
 @JSON
-def send(target: str, text: str, files: Sequence[str], scope: str | None, as_json: bool) -> None:
+def send(  # one for each option
+    target: str, text: str, files: Sequence[str], rich: bool, scope: str | None, as_json: bool
+) -> None:
     """Send TEXT, "-" for standard input, and files. In the turn's own conversation it is a part of the answer.
 
     A file that cannot be sent is a line in the chat that says why, and one on standard error; the rest is sent.
     """
     said = sys.stdin.read() if text == "-" else text
     sent = ask(
-        "message.send", target=target, text=said, files=[_place(one) for one in files], scope=scope or ""
+        "message.send",
+        target=target,
+        text=said,
+        files=[_place(one) for one in files],
+        rich=rich,
+        scope=scope or "",
     )
     became = ", ".join(sent["message_ids"]) or "as a part of the file at the end of the answer"
     show(sent, as_json, f"sent to {sent['target']}: {became}")

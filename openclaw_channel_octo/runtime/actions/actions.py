@@ -23,6 +23,7 @@ from openclaw_channel_octo.runtime.actions.manage import GroupManagement
 from openclaw_channel_octo.runtime.actions.once import digest_of, new_post, quote_of
 from openclaw_channel_octo.runtime.actions.reach import Reach, by_name
 from openclaw_channel_octo.runtime.actions.reading import messages_of, rows_of
+from openclaw_channel_octo.runtime.actions.rich import together
 from openclaw_channel_octo.runtime.actions.search import matching
 from openclaw_channel_octo.runtime.actions.types import (
     ActionContext,
@@ -30,8 +31,10 @@ from openclaw_channel_octo.runtime.actions.types import (
     ReadPage,
     SendReceipt,
 )
+from openclaw_channel_octo.runtime.delivery.parts import Said
 from openclaw_channel_octo.runtime.delivery.posts import Posted
 from openclaw_channel_octo.runtime.turn.runs import OpenRun
+from openclaw_channel_octo.store.records import Part
 
 __all__ = ["AgentActions"]
 
@@ -94,6 +97,7 @@ class AgentActions:
         files: Sequence[MediaItem],
         *,
         text: str = "",
+        rich: bool = False,
         thread_id: str | int | None = None,
         scope: str = "",
     ) -> SendReceipt:
@@ -103,12 +107,15 @@ class AgentActions:
             target: as in `send_text`.
             files: as in an answer; inside a turn also those in `Turn.output`.
             text: said before them, may be empty.
+            rich: whether text and pictures are one message, where the text fits one; other files follow.
             thread_id: see `destination`.
             scope: see `destination`.
         """
         if not files:
             raise BadRequest("sendMessage", "there is no file; nothing was sent")
-        return await self._send("send-media", target, text, files, thread_id=thread_id, scope=scope)
+        return await self._send(
+            "send-media", target, text, files, rich=rich, thread_id=thread_id, scope=scope
+        )
 
     async def send_once(
         self,
@@ -317,13 +324,14 @@ class AgentActions:
         await self._reach.require(found.target)
         return found
 
-    async def _send(
+    async def _send(  # noqa: PLR0913  # each with a name at every call
         self,
         action: str,
         target: str,
         text: str,
         files: Sequence[MediaItem],
         *,
+        rich: bool = False,
         thread_id: str | int | None,
         scope: str,
     ) -> SendReceipt:
@@ -335,7 +343,9 @@ class AgentActions:
             text = await self._calling(found.target, text)
             if channel != self._reach.here and channel.type != ChannelType.PERSON:
                 await self._require_alive(channel)
-            ids = list(await self._post(channel, text)) if text.strip() else []
+            message, files = await self._together(channel, text, files) if rich else (None, files)
+            said = [message] if message else text if text.strip() else []
+            ids = list(await self._post(channel, said)) if said else []
             failed: list[tuple[str, str]] = []
             for file in files:
                 posted = await self._post(channel, file)
@@ -347,7 +357,13 @@ class AgentActions:
                 message_ids=tuple(ids), target=found.target, reason=found.reason, failed_media=tuple(failed)
             )
 
-    async def _post(self, channel: ChannelRef, said: str | MediaItem) -> Sequence[str]:
+    async def _together(
+        self, channel: ChannelRef, text: str, files: Sequence[MediaItem]
+    ) -> tuple[Part | None, Sequence[MediaItem]]:
+        self._reach.require_open()
+        return await together(self._bot, channel, text, files, self._run.turn.run_id if self._run else "")
+
+    async def _post(self, channel: ChannelRef, said: Said) -> Sequence[str]:
         if self._run is None:
             return await self._bot.outbox.post(channel, said)
         if channel == self._reach.here:

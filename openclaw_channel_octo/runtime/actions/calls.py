@@ -39,6 +39,7 @@ class _Send(AgentCall):
         list[str],
         Field(default_factory=list, max_length=20, description="http or https addresses of files to send."),
     ]
+    rich: Annotated[bool, Field(description="Text and pictures as one message.")] = False
     scope: _Scope = ""
 
     async def answer(self, outbound: AgentActions) -> Any:
@@ -47,7 +48,7 @@ class _Send(AgentCall):
         if self.files:
             paths = {source: Path(source) for source in self.files if Path(source).is_absolute()}
             files = [MediaItem(kind="file", url=source, path=paths.get(source)) for source in self.files]
-            sent = await outbound.send_media(self.target, files, text=text, scope=self.scope)
+            sent = await outbound.send_media(self.target, files, text=text, rich=self.rich, scope=self.scope)
         else:
             sent = await outbound.send_text(self.target, text, scope=self.scope)
         return {
@@ -204,7 +205,7 @@ class AgentTools:
     def offered(self, ticket: str) -> Sequence[ChatTool]:
         """Return what there is for the person whose run has a ticket: changes of groups for who may make them alone."""
         try:
-            is_manager = self._outbound_with(ticket).manage.is_open
+            is_manager = self._outbound_with(ticket).manage.may_change
         except OctoError:
             is_manager = False
         if is_manager:

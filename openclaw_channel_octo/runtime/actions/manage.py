@@ -91,7 +91,7 @@ class GroupManagement:
         self._api = bot.context.api
 
     @property
-    def is_open(self) -> bool:
+    def may_change(self) -> bool:
         """Whether the requester may have anything changed at all; an agent that may not needs no tools for it."""
         return not self._rights.refusal("", self._requester.group_no)
 

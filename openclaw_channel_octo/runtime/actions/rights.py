@@ -60,7 +60,7 @@ class ChangeRights(Struct, frozen=True, kw_only=True):
         self.require(named.group_no)
         members = await self.bot.directory.groups.members(named.group_no)
         people = {one.uid for one in members if not one.robot}
-        if not self.requester.unbounded and self.requester.uid not in people:
+        if not self.requester.manages_all and self.requester.uid not in people:
             raise RequestDenied("whoever asks has to be in that group; nothing was changed")
         return named, members
 
@@ -71,13 +71,13 @@ class ChangeRights(Struct, frozen=True, kw_only=True):
 
     async def known_groups(self) -> Sequence[Group]:
         """Return the groups the requester may know of."""
-        if self.requester.unbounded:
+        if self.requester.manages_all:
             return await self.bot.directory.groups.groups()
         return await self.reach.shared(self.requester.uid)
 
     async def require_known(self, uids: Sequence[str]) -> None:
         """Raise `RequestDenied` where a manager has somebody added whom they share no group with."""
-        if self.requester.unbounded:
+        if self.requester.manages_all:
             return
         strangers = {*uids} - {self.requester.uid}
         for group in await self.reach.shared(self.requester.uid) if strangers else ():

@@ -124,6 +124,11 @@ class Attachments(Struct, eq=False, kw_only=True):
         """Return the text that is sent where a file cannot be; empty for one whose absence is to be explained."""
         return str(json.loads(file).get("instead", ""))
 
+    def shown_as(self, file: str) -> ContentType:
+        """Return how a file will be shown as far as its name tells, before it is fetched."""
+        noted = json.loads(file)
+        return kind_of(noted["name"], noted["kind"])
+
     async def payload(self, file: str) -> dict[str, Any]:
         """Upload a file; return the message that shows it.
 

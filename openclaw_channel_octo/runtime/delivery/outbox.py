@@ -145,7 +145,11 @@ class Outbox(Struct, frozen=True, kw_only=True):
         try:
             for part in parts:
                 chunk = Chunk(
-                    ref=self.context.clock.new_id(), text=part.text, file=part.file, since_ms=now_ms
+                    ref=self.context.clock.new_id(),
+                    text=part.text,
+                    file=part.file,
+                    payload=part.payload,
+                    since_ms=now_ms,
                 )
                 ids.append(await self.sender.deliver(channel, await self._ready(chunk)))
                 self._name_note(chunk.ref, ids[-1])

@@ -229,7 +229,8 @@ class Sender(Struct, frozen=True, kw_only=True):
         """Return the id of a message of ours on a page of the history, empty where it is not there."""
         since_s = chunk.since_ms // 1000 - CLOCK_SLACK_S
         wire_text = addressed(chunk.text, self.people(channel)).text
-        url = json.loads(chunk.payload)["url"] if chunk.payload else ""
+        wanted = json.loads(chunk.payload) if chunk.payload else {}
+        key = "url" if "url" in wanted else "content"  # of a file, or of text with pictures
         alike = ""
         for message in page:
             payload = parse_payload(message.payload)
@@ -237,7 +238,7 @@ class Sender(Struct, frozen=True, kw_only=True):
                 return message.message_id
             ours = self._is_ours(message) and message.timestamp >= since_s
             keyless = REF_KEY not in payload.data and message.message_id not in self._accepted
-            same = payload.data.get("url") == url if url else payload.text == wire_text
+            same = payload.data.get(key) == wanted[key] if wanted else payload.text == wire_text
             if ours and keyless and same:
                 alike = message.message_id
         return alike

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from openclaw_channel_octo.config.texts import Texts
+from openclaw_channel_octo.config.texts import Language, Texts
 from openclaw_channel_octo.errors import (
     AmbiguousOutcome,
     ApiError,
@@ -92,7 +92,7 @@ async def test_a_stranger_has_nothing_changed_and_no_call_leaves(admin: Rig, nam
     with pytest.raises(RequestDenied, match=r"only the bot's owner.*nothing was done"):
         await EVERYTHING[name](asked.outbound.manage)
     assert asked.calls() == []
-    assert not asked.outbound.manage.is_open
+    assert not asked.outbound.manage.may_change
     (entry,) = audited(admin)
     assert (entry.action, entry.outcome) == (name, "denied")
 
@@ -103,7 +103,7 @@ async def test_another_bot_has_nothing_changed_though_it_is_listed(admin: Rig, n
     with pytest.raises(RequestDenied, match="another bot"):
         await EVERYTHING[name](asked.outbound.manage)
     assert asked.calls() == []
-    assert not asked.outbound.manage.is_open
+    assert not asked.outbound.manage.may_change
 
 
 async def test_a_manager_changes_the_group_they_ask_in_and_no_other(admin: Rig) -> None:
@@ -114,7 +114,7 @@ async def test_a_manager_changes_the_group_they_ask_in_and_no_other(admin: Rig) 
     direct = await managed(admin, BEN, admin.dm)
     with pytest.raises(RequestDenied, match="from inside that group"):
         await direct.outbound.manage.rename_group("group:g1", "Mine")
-    assert direct.outbound.manage.is_open  # to make a group
+    assert direct.outbound.manage.may_change  # to make a group
     await direct.outbound.manage.create_group("Launch party")
 
 
@@ -185,7 +185,7 @@ async def test_what_may_exist_already_is_made_no_second_time(admin: Rig) -> None
 
 @pytest.mark.parametrize("language", ["en", "zh"])
 async def test_what_members_notice_is_followed_by_one_line_that_says_who_asked(
-    admin: Rig, language: str
+    admin: Rig, language: Language
 ) -> None:
     await admin.start(admin.config(texts=language), ScriptedHost())
     asked = await ask(admin, ANN, G2)
@@ -193,9 +193,13 @@ async def test_what_members_notice_is_followed_by_one_line_that_says_who_asked(
     for change in (EVERYTHING[name] for name in EVERYTHING if name != "create-group"):
         await change(may)
     texts = Texts(language=language)
-    expected = (texts.notes_changed.replace("%p", "GROUP.md"), texts.group_renamed)
-    expected += (texts.members_added.replace("%p", "Cat"), texts.members_removed.replace("%p", "Other"))
-    expected += (texts.thread_archived.replace("%p", "Launch plans"),)
+    expected = [
+        texts.notes_changed.replace("%p", "GROUP.md"),
+        texts.group_renamed,
+        texts.members_added.replace("%p", "Cat"),
+        texts.members_removed.replace("%p", "Other"),
+        texts.thread_archived.replace("%p", "Launch plans"),
+    ]
     assert lines(admin) == [line.replace("%s", "Ann") for line in expected]
     (opened,) = [one for one in await admin.channel.operator_outbound().threads("g1") if one.name == "Launch"]
     assert admin.said(ChannelRef(opened.channel_id, 5)) == [texts.thread_created.replace("%s", "Ann")]
