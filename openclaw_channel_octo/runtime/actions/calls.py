@@ -1,21 +1,19 @@
 """Calls of agents: what they may do in the chat beside answering, with parameters that a program or a model writes."""
 
-import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
-from functools import cached_property
+from collections.abc import Mapping
+from enum import Enum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from openclaw_channel_octo.errors import OctoError
-from openclaw_channel_octo.host.base import ChatTool, MediaItem
+from openclaw_channel_octo.host.base import MediaItem
 from openclaw_channel_octo.message.marks import unmarked
 from openclaw_channel_octo.runtime.actions.actions import AgentActions
 from openclaw_channel_octo.runtime.actions.types import ReadPage
 
-__all__ = ["AGENT_CALLS", "AgentCall", "AgentTools", "wrong_parameter"]
+__all__ = ["AGENT_CALLS", "AgentCall", "Effect", "wrong_parameter"]
 
 _Text = Annotated[str, Field(max_length=500_000)]
 _Name = Annotated[str, Field(min_length=1, max_length=2_000)]
@@ -33,10 +31,24 @@ _Seq = Annotated[int, Field(ge=0)]
 _SHOWN_OF_A_MESSAGE = ("message_id", "message_seq", "timestamp", "from_uid", "from_name", "text")
 
 
+class Effect(Enum):
+    """What a call does to the chat, as programs that ask for leave before some calls want to know."""
+
+    READS = "reads"
+    ADDS = "adds"
+    """Something is there that was not: twice the call is twice the thing."""
+    REPLACES = "replaces"
+    """Something else stands where something was: twice the call is as once."""
+    CHANGES = "changes"
+    """Anything else."""
+
+
 class AgentCall(BaseModel, ABC):
     """Parameters of a call, and what answers it. Docstrings and descriptions are what models read."""
 
     model_config = ConfigDict(extra="forbid", strict=True, hide_input_in_errors=True)
+
+    effect: ClassVar[Effect] = Effect.CHANGES
 
     @abstractmethod
     async def answer(self, outbound: AgentActions) -> Any:
@@ -51,10 +63,16 @@ class AgentCall(BaseModel, ABC):
 class _Send(AgentCall):
     """Send a message, with files or without, to another conversation. To answer where you were asked, just answer."""
 
+    effect = Effect.ADDS
+
     target: _Target
     text: Annotated[_Text, Field(description="Markdown; @name calls people of that conversation.")] = ""
     files: Annotated[
-        list[str], Field(max_length=20, description="http or https addresses of files to send.")
+        list[str],
+        Field(
+            max_length=20,
+            description="http or https addresses of files to send, or whole paths in your output folder, if any.",
+        ),
     ] = []
     scope: _Scope = ""
 
@@ -79,6 +97,8 @@ class _Send(AgentCall):
 class _Edit(AgentCall):
     """Put another text in the place of one of your own messages."""
 
+    effect = Effect.REPLACES
+
     target: _Target
     message_id: str
     text: Annotated[_Text, Field(description="The whole new text.")]
@@ -92,6 +112,8 @@ class _Edit(AgentCall):
 
 
 class _OfMessages(AgentCall):
+    effect = Effect.READS
+
     @staticmethod
     def brief(answer: Any) -> Any:
         """Leave out words and names of messages: the block has them, marked as data."""
@@ -131,6 +153,8 @@ class _Search(_OfMessages):
 class _Groups(AgentCall):
     """List the groups that you and the person who asks are both in."""
 
+    effect = Effect.READS
+
     async def answer(self, outbound: AgentActions) -> Any:
         """See `AgentActions.groups`."""
         return [{"group": one.group_no, "name": one.name} for one in await outbound.groups()]
@@ -138,6 +162,8 @@ class _Groups(AgentCall):
 
 class _Members(AgentCall):
     """List who is in a group."""
+
+    effect = Effect.READS
 
     group: _Group
     name: Annotated[str, Field(description="Only those whose names contain this.")] = ""
@@ -155,6 +181,8 @@ class _Members(AgentCall):
 class _Threads(AgentCall):
     """List the threads of a group."""
 
+    effect = Effect.READS
+
     group: _Group
 
     async def answer(self, outbound: AgentActions) -> Any:
@@ -164,6 +192,8 @@ class _Threads(AgentCall):
 
 class _Resolve(AgentCall):
     """Find the ids of groups and threads by name."""
+
+    effect = Effect.READS
 
     name: _Name
 
@@ -187,61 +217,11 @@ AGENT_CALLS: Mapping[str, type[AgentCall]] = {
 """The calls by name, as in ``openclaw-octo message <name>``."""
 
 
-class AgentTools:
-    """The calls as tools of a model in this process; see `host.base.ChatTools`.
-
-    Args:
-        outbound_with: returns what the holder of a ticket may do; raises `RequestDenied` for an unknown one.
-    """
-
-    def __init__(self, outbound_with: Callable[[str], AgentActions]) -> None:
-        self._outbound_with = outbound_with
-
-    @cached_property
-    def tools(self) -> tuple[ChatTool, ...]:
-        """What there is, ``message_send`` and so on."""
-        return tuple(
-            ChatTool(name=f"message_{name}", description=call.__doc__ or "", parameters=_schema(call))
-            for name, call in AGENT_CALLS.items()
-        )
-
-    async def call(self, ticket: str, name: str, parameters: Mapping[str, Any]) -> str:
-        """Do what a tool does, for the person whose run has the ticket; return the answer, or why there is none.
-
-        Args:
-            ticket: of the run (`Turn.ticket`).
-            name: of one of `tools`.
-            parameters: as the model wrote them; numbers may be written as texts, and what is null counts as left out.
-        """
-        call = AGENT_CALLS.get(name.removeprefix("message_"))
-        if call is None:
-            return f"error: there is no tool of this name, only {', '.join(tool.name for tool in self.tools)}"
-        given = {key: value for key, value in parameters.items() if value is not None}
-        try:
-            asked = call.model_validate(given, strict=False)
-            answer = await asked.answer(self._outbound_with(ticket))
-        except ValidationError as error:
-            return f"error: {wrong_parameter(error)}"
-        except OctoError as error:
-            return f"error: {error}"
-        return json.dumps(call.brief(answer), ensure_ascii=False)
-
-
 def wrong_parameter(error: ValidationError) -> str:
     """Return which parameter of a call is wrong and why, without its value."""
     wrong = error.errors(include_url=False, include_input=False)[0]
     place = ".".join(map(str, wrong["loc"])) or "the parameters"
     return f"{place}: {wrong['msg']}"
-
-
-def _schema(call: type[AgentCall]) -> Mapping[str, Any]:
-    schema = call.model_json_schema()
-    fields = {
-        name: {key: value for key, value in field.items() if key != "title"}
-        for name, field in schema["properties"].items()
-    }
-    required = {"required": schema["required"]} if "required" in schema else {}
-    return {"type": "object", "properties": fields, **required}
 
 
 def _page(page: ReadPage, mark: str) -> Any:
