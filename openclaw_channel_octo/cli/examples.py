@@ -45,6 +45,7 @@ EXAMPLES: Mapping[str, str] = MappingProxyType(
         "message members": "message members group:9b1e",
         "message threads": "message threads group:9b1e",
         "message resolve": "message resolve 'Build room'",
+        "mcp": "mcp",
         "sessions": "sessions list --config octo.json",
         "sessions list": "sessions list --config octo.json",
         "sessions show": "sessions show --config octo.json",
