@@ -9,6 +9,7 @@ from http import HTTPStatus
 from typing import Any
 
 from aiohttp import hdrs, web
+from anyio.lowlevel import checkpoint
 from httpx2 import ASGITransport, Request
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp.server.transport_security import TransportSecuritySettings
@@ -78,6 +79,9 @@ async def serve_tools(
             return web.Response(status=HTTPStatus.REQUEST_TIMEOUT)
         return await _answered(request, body, _Desk(channel, ticket, clock), hide)
 
+    await (
+        checkpoint()
+    )  # loads what anyio runs on: later there may be no descriptors left (docs/decisions/0025)
     app = web.Application(middlewares=[only_known_hosts(HOST)], client_max_size=LINE_BYTES)
     app.router.add_post(PATH, answer)
     listener = HttpListener(app, BOUNDS, logger=server_log(f"{__name__}.server"))

@@ -66,8 +66,9 @@ PER_BOT = 3
 PER_TURN = 6
 """Files of one turn that are fetched and sent, and the folders its runs may leave some in."""
 
-PER_PROGRAM = 9
-"""Pipes to and from one agent program, the child's ends while it starts, and the handle that tells of its end."""
+PER_PROGRAM = 10
+"""Pipes to and from one agent program, the child's ends while it starts, the handle that tells of its end, and the
+program's connection to the endpoint of its tools."""
 
 MACOS_LIMIT = 10_240
 """Most that macOS gives where its hard limit says unlimited."""
