@@ -10,7 +10,7 @@ import pytest
 WATCHED = frozenset(
     {
         *("aiohttp", "click", "cryptography", "imagesize", "json5", "msgpack", "msgspec", "pluggy"),
-        *("httpx2", "openai", "prometheus_client", "pydantic", "pytest", "websockets", "yarl"),
+        *("httpx2", "mcp", "openai", "prometheus_client", "pydantic", "pytest", "websockets", "yarl"),
         *("asyncio", "importlib.metadata", "sqlite3", "ssl"),
     }
 )
@@ -66,7 +66,7 @@ LATE: dict[str, tuple[str, ...]] = {
         "testing",
     ),
     CHANNEL: ("capture", "cli", "control", "host.embedded", "host.gateway", "testing"),
-    RUN: ("capture", "host.gateway", "testing"),
+    RUN: ("capture", "control.mcp", "control.mcp_http", "host.gateway", "testing"),
     HELP: ("config", "control", "host", "message", "observe", "rest", "runtime", "store", "testing", "wire"),
 }
 """By statement: modules of this package that it must not load, with all below them."""

@@ -27,6 +27,7 @@ _COMMANDS = {
     "reload": ("operate.reload", "Have running bots read their configuration again."),
     "journal": ("operate.journal", "Look up what became of messages."),
     "message": ("operate.message", "Send, read and look up things in the chat."),
+    "mcp": ("operate.mcp", "Offer the same to an agent program as MCP tools."),
     "sessions": ("sessions.command", "Look at sessions, and repair them."),
     "pairing": ("operate.pairing", "Let people write to a bot."),
     "service": ("service.command", "Have the machine run the bots: systemd, launchd."),

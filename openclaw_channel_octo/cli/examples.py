@@ -55,6 +55,7 @@ EXAMPLES: Mapping[str, str] = MappingProxyType(
         "message archive-thread": "message archive-thread group:9b1e____2044043250838278145",
         "message join-thread": "message join-thread group:9b1e____2044043250838278145",
         "message leave-thread": "message leave-thread group:9b1e____2044043250838278145",
+        "mcp": "mcp",
         "sessions": "sessions list --config octo.json",
         "sessions list": "sessions list --config octo.json",
         "sessions show": "sessions show --config octo.json",

@@ -6,7 +6,7 @@ Over 350 lines: both entry points share how a host, an agent and an account are 
 import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -24,6 +24,7 @@ from openclaw_channel_octo.config.model import (
     EmbeddedHostConfig,
     GatewayHostConfig,
     HealthConfig,
+    McpConfig,
     MetricsConfig,
     OctoConfig,
 )
@@ -36,7 +37,11 @@ from openclaw_channel_octo.errors import ConfigError
 
 __all__ = ["Loaded", "UnreadableConfigError", "load_config", "parse_config", "parse_host", "select_accounts"]
 
-_Listening = TypeVar("_Listening", MetricsConfig, HealthConfig)
+_LISTENING: Mapping[str, type[FrozenModel]] = {
+    "metrics": MetricsConfig,
+    "health": HealthConfig,
+    "mcp": McpConfig,
+}
 _Host = EmbeddedHostConfig | GatewayHostConfig
 _HOST_PATH = "host"
 _SCHEMA = "$schema"
@@ -192,15 +197,13 @@ def _parsed(
     connecting: bool = True,
 ) -> Loaded:
     host: _Host | None = None
-    metrics: MetricsConfig | None = None
-    health: HealthConfig | None = None
+    listening: dict[str, Any] = {}
     accounts: dict[str, BotConfig] = {}
     gateway, around = _gateway(raw, _withholding(around, read_variables(raw)), findings)
     root = _plain(raw, around.env)
-    if _has_only(root, "", ("channels", "host", "metrics", "health"), findings):
+    if _has_only(root, "", ("channels", "host", *_LISTENING), findings):
         host = _read_host(root.get("host", {}), gateway, around, findings)
-        metrics = _listening(root, "metrics", MetricsConfig, findings)
-        health = _listening(root, "health", HealthConfig, findings)
+        listening = {name: _block(root, name, model, findings) for name, model in _LISTENING.items()}
         channels = root.get("channels", {})
         if _has_only(channels, "channels", ("octo",), findings):
             block = _channel(channels, gateway.channel if gateway else None, findings)
@@ -215,7 +218,7 @@ def _parsed(
     if not on:
         findings.warn(CHANNEL_PATH, "no account is on: nothing would run")
     return Loaded(
-        config=_withheld(OctoConfig(host=host, accounts=accounts, metrics=metrics, health=health), around),
+        config=_withheld(OctoConfig(host=host, accounts=accounts, **listening), around),
         warnings=tuple(findings.warnings),
         unreadable=unreadable,
         unread=tuple(findings.unread),
@@ -224,9 +227,7 @@ def _parsed(
     )
 
 
-def _listening(
-    root: Mapping[str, Any], name: str, model: type[_Listening], findings: Findings
-) -> _Listening | None:
+def _block(root: Mapping[str, Any], name: str, model: type[FrozenModel], findings: Findings) -> Any:
     if name not in root or not findings.is_object(root[name], name):
         return None
     return findings.validate(model, settled(root[name], name, findings), name)

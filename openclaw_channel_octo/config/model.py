@@ -36,6 +36,7 @@ __all__ = [
     "HealthConfig",
     "HostConfig",
     "ListenConfig",
+    "McpConfig",
     "MetricsConfig",
     "OctoConfig",
     "OpenAIAgentConfig",
@@ -301,6 +302,16 @@ class HealthConfig(ListenConfig):
     """Where only can be read whether the bots work (docs/operations.md)."""
 
 
+class McpConfig(FrozenModel):
+    """Where agents find the chat's tools by MCP, on this machine alone (docs/agents.md).
+
+    Attributes:
+        port: of 127.0.0.1; 0 takes a free one.
+    """
+
+    port: Annotated[int, Field(ge=0, le=_HIGHEST_PORT)] = 0
+
+
 class OctoConfig(FrozenModel):
     """The whole configuration.
 
@@ -309,12 +320,14 @@ class OctoConfig(FrozenModel):
         accounts: every configured bot, also those that are off, by lower-case account id.
         metrics: where numbers about the bots can be read, ``None`` for nowhere.
         health: where probes can ask whether they work, ``None`` for nowhere but with the metrics.
+        mcp: where agents find the chat's tools by MCP over HTTP, ``None`` for nowhere.
     """
 
     host: Annotated[EmbeddedHostConfig | GatewayHostConfig, Field(discriminator="kind")]
     accounts: Mapping[str, BotConfig]
     metrics: MetricsConfig | None = None
     health: HealthConfig | None = None
+    mcp: McpConfig | None = None
 
     def secrets(self) -> tuple[SecretStr, ...]:
         """Return the tokens and keys, for those who have to hide them."""

@@ -19,8 +19,12 @@ def report(config: OctoConfig) -> dict[str, Any]:
     """Return the effective settings as a JSON-able mapping, with ``[set]`` for each secret."""
     accounts = {account_id: _bot(bot) for account_id, bot in config.accounts.items()}
     listening = {
-        name: block.model_dump(mode="json", by_alias=True) if block else {"listen": "[off]"}
-        for name, block in (("metrics", config.metrics), ("health", config.health))
+        name: block.model_dump(mode="json", by_alias=True) if block else {key: "[off]"}
+        for name, key, block in (
+            ("metrics", "listen", config.metrics),
+            ("health", "listen", config.health),
+            ("mcp", "port", config.mcp),
+        )
     }
     return {"host": _host(config.host), **listening, "accounts": accounts}
 
@@ -28,7 +32,7 @@ def report(config: OctoConfig) -> dict[str, Any]:
 def report_text(config: OctoConfig) -> str:
     """Return what `report` returns as lines for a person to read."""
     content = report(config)
-    blocks = {name: content[name] for name in ("host", "metrics", "health")}
+    blocks = {name: content[name] for name in ("host", "metrics", "health", "mcp")}
     for account_id, settings in content["accounts"].items():
         off = config.accounts[account_id].disabled_by
         blocks[f"account {account_id} ({'off' if off else 'on'})"] = settings

@@ -1,15 +1,13 @@
 """What a running process answers over HTTP: whether it lives, whether its bots work, and its metrics."""
 
-import logging
 from collections.abc import Collection
 from http import HTTPStatus
 from typing import Protocol
 
 from aiohttp import hdrs, web
-from aiohttp.http import HttpProcessingError
 
 from openclaw_channel_octo.control.health import Health
-from openclaw_channel_octo.observe.listening import Bounds, HttpListener, only_known_hosts
+from openclaw_channel_octo.observe.listening import Bounds, HttpListener, only_known_hosts, server_log
 
 __all__ = ["Exposition", "serve"]
 
@@ -70,9 +68,7 @@ async def serve(
             return web.Response(body=meter.text(), headers={hdrs.CONTENT_TYPE: meter.content_type})
 
         app.router.add_get("/metrics", answer)
-    logger = logging.getLogger(f"{__name__}.server")
-    logger.addFilter(_is_of_ours)
-    listener = HttpListener(app, Bounds(), logger=logger)
+    listener = HttpListener(app, Bounds(), logger=server_log(f"{__name__}.server"))
     await listener.start(host, port)
     return listener
 
@@ -80,8 +76,3 @@ async def serve(
 def _told(*lines: str, status: HTTPStatus = HTTPStatus.OK) -> web.Response:
     text = "".join(f"{line}\n" for line in lines)
     return web.Response(status=status, text=text, headers={hdrs.CACHE_CONTROL: "no-store"})
-
-
-def _is_of_ours(record: logging.LogRecord) -> bool:
-    """Return false for what clients send that is no HTTP: anybody could fill the log with it."""
-    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))

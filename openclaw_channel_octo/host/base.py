@@ -297,7 +297,11 @@ class ChatTool(Struct, frozen=True, kw_only=True):
 
 
 class ChatTools(Protocol):
-    """What agents in this process can do in the chat; a channel lends it to a host that `TakesChatTools`."""
+    """What agents of this process can do in the chat; a channel lends it to a host that `TakesChatTools`."""
+
+    @property
+    def url(self) -> str:
+        """Where programs find the tools by MCP, the ticket of a run as bearer token; empty where they do not."""
 
     @property
     def tools(self) -> Sequence[ChatTool]:
@@ -312,7 +316,7 @@ class ChatTools(Protocol):
 
 @runtime_checkable
 class TakesChatTools(Protocol):
-    """What an `AgentHost` also is whose agents run in this process and act by `ChatTools`."""
+    """What an `AgentHost` also is whose agents act by `ChatTools`."""
 
     def take_tools(self, tools: ChatTools) -> None:
         """Take what agents of later turns can do in the chat; the last ones count."""

@@ -11,11 +11,12 @@ from typing import cast
 from urllib.parse import urlsplit
 
 from aiohttp import hdrs, web
+from aiohttp.http import HttpProcessingError
 from aiohttp.log import server_logger
 from aiohttp.typedefs import Handler, Middleware
 from msgspec import Struct
 
-__all__ = ["Bounds", "HttpListener", "only_known_hosts"]
+__all__ = ["Bounds", "HttpListener", "only_known_hosts", "server_log"]
 
 SHUTDOWN_S = 1.0
 """How long a request under way may take once the server is closed."""
@@ -173,6 +174,17 @@ class _Connection(asyncio.Protocol):
         self._listener._open.pop(self, None)  # noqa: SLF001  # as above
         self._inner.connection_lost(exc)
         self._inner = asyncio.Protocol()
+
+
+def server_log(name: str) -> logging.Logger:
+    """Return the logger of a name, for a server whose clients are not to fill the log with what is no HTTP."""
+    logger = logging.getLogger(name)
+    logger.addFilter(_is_of_ours)
+    return logger
+
+
+def _is_of_ours(record: logging.LogRecord) -> bool:
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
 
 
 def only_known_hosts(listen: str, names: Collection[str] = ()) -> Middleware:

@@ -24,7 +24,7 @@ __all__ = [
 ]
 
 _PACKAGE = "openclaw_channel_octo"
-_COVERED = (_PACKAGE, "asyncio", "aiohttp", "websockets")
+_COVERED = (_PACKAGE, "asyncio", "aiohttp", "mcp", "websockets")
 """Top loggers of what speaks for a bot: this package, and the libraries that carry its tokens."""
 
 _trace: ContextVar[str] = ContextVar("octo_trace", default="")

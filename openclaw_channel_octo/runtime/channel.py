@@ -22,7 +22,7 @@ from openclaw_channel_octo.observe.metrics import Meter
 from openclaw_channel_octo.policy.authority import Requester
 from openclaw_channel_octo.policy.gate import Identity
 from openclaw_channel_octo.runtime.actions.actions import AgentActions
-from openclaw_channel_octo.runtime.actions.calls import AgentTools
+from openclaw_channel_octo.runtime.actions.tools import AgentTools
 from openclaw_channel_octo.runtime.actions.types import ActionContext, requester_of
 from openclaw_channel_octo.runtime.background import uninterrupted
 from openclaw_channel_octo.runtime.connection.supervisor import tokenless
@@ -72,6 +72,8 @@ class OctoChannel:
         tap: Callable[[str], Tap] | None = None,
         meter: Meter | None = None,
     ) -> None:
+        self.tools = AgentTools(self.outbound_with)
+        """What agents can do in the chat, each for the person of its run."""
         self._meter = meter
         self._config = config
         self._clock = clock or SystemClock()
@@ -394,4 +396,4 @@ class OctoChannel:
         shared.routing, shared.host_timeout_s = settings.routing, settings.timeout_seconds
         shared.runs.use(host, settings.max_turns)
         if isinstance(host, TakesChatTools):
-            host.take_tools(AgentTools(self.outbound_with))
+            host.take_tools(self.tools)

@@ -81,10 +81,20 @@ def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
     assert result.stderr == f"{tmp_path / 'none.json'}: cannot be read: No such file or directory\n"
 
 
-def test_a_program_that_is_not_there_is_a_warning(check: Check) -> None:
-    agent = {"kind": "command", "command": ["/no/agent"]}
-    result = check({**good(), "host": {"agent": agent}})
-    assert "  warning: host.agent: /no/agent is not there: install it" in result.stdout
+@pytest.mark.parametrize(
+    ("settings", "warning"),
+    [
+        (
+            {"host": {"agent": {"kind": "command", "command": ["/no/agent"]}}},
+            "host.agent: /no/agent is not there: install it",
+        ),
+        ({"mcp": {}}, "mcp: no agent uses it: only programs do"),
+    ],
+)
+def test_an_agent_that_cannot_do_what_is_configured_is_a_warning(
+    check: Check, settings: dict[str, Any], warning: str
+) -> None:
+    assert f"  warning: {warning}" in check({**good(), **settings}).stdout
 
 
 def test_json_carries_settings_and_warnings(check: Check) -> None:

@@ -139,6 +139,6 @@ def test_descriptors_are_counted_by_bot_by_server_and_by_turn_with_and_without_a
 
     echo, program = {"kind": "echo"}, python_agent("")
     assert counted(echo, 2, maxTurns=1) - counted(echo, 1, maxTurns=1) == 3 + 6
-    assert counted(program, 2, maxTurns=1) - counted(program, 1, maxTurns=1) == 3 + 6 + 9
+    assert counted(program, 2, maxTurns=1) - counted(program, 1, maxTurns=1) == 3 + 6 + 10
     assert counted(program, 500) - counted(program, 400) == 3 * 100  # no more turns than host.maxTurns
     assert counted(program, 1) < 1_024  # what most systems give

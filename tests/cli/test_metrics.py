@@ -204,6 +204,7 @@ def test_addresses_of_both_kinds_are_taken_and_shown(tmp_path: Path) -> None:
             "openai",
             {"host": {"agent": {"kind": "openai", "baseUrl": "http://127.0.0.1:9/v1", "model": "m"}}},
         ),
+        ("mcp.server.transport_security", "openclaw_channel_octo.control.mcp_http", "mcp", {"mcp": {}}),
     ],
 )
 def test_without_a_library_the_program_says_what_to_install(

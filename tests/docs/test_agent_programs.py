@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from tests.docs.test_docs import DOCS
-from tests.runtime.rig import ANN, BEN, Rig
+from tests.programs import PROGRAM, Start
+from tests.runtime.rig import ANN, BEN, HELPER, Rig
 from tests.runtime.turn.model_server import ModelServer
 
 PAGE = DOCS / "agent-programs.md"
@@ -102,3 +103,23 @@ async def test_a_model_is_asked_and_its_answer_posted(
         await rig.mentioned("what broke?")
     assert await rig.until_said(1) == ["It works"]
     assert "what broke?" in json.dumps(model.asked[-1]["messages"])
+
+
+@pytest.mark.parametrize("number", [0, 1], ids=["stdio", "http"])
+async def test_a_coding_agent_acts_in_the_chat_by_mcp(
+    rig: Rig, start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    if shutil.which("qwen") is None:
+        pytest.skip("qwen is not installed")
+    elsewhere = rig.octo.add_group("g2", [ANN, HELPER])
+    settings = re.findall(r"^```jsonc\n(.*?)^```", PAGE.read_text(), re.DOTALL | re.MULTILINE)[number]
+    (tmp_path / ".qwen").mkdir()
+    (tmp_path / ".qwen" / "settings.json").write_text(settings)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("PATH", f"{PROGRAM.parent}:{os.environ['PATH']}")
+    async with ModelServer().served() as model:
+        model.calls = [("mcp__octo__message_send", {"target": "group:g2", "text": "deployed"})]
+        await start({**rig.config(agent=recipe("MCP in Qwen Code", tmp_path, model.url)), "mcp": {}})
+        await rig.mentioned("tell them")
+    assert rig.said(elsewhere) == ["deployed"]
+    assert await rig.until_said(1) == ["It works"]

@@ -92,7 +92,7 @@ def environment() -> str:
         python,
         "install",
         "--quiet",
-        f"{wheel()}[json5,metrics,openai]",
+        f"{wheel()}[json5,mcp,metrics,openai]",
     )
     return python
 

@@ -15,7 +15,12 @@ __all__ = ["lowest", "package"]
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 SELECTION = (
     *("tests/test_plugin.py", "tests/config/test_access.py", "tests/config/test_host.py"),
-    *("tests/rest/test_answers.py", "tests/cli/test_metrics.py", "tests/message/test_payload.py"),
+    *(
+        "tests/control/test_mcp.py",
+        "tests/rest/test_answers.py",
+        "tests/cli/test_metrics.py",
+        "tests/message/test_payload.py",
+    ),
 )
 """Tests in which every dependency has a part, quick enough to be run for each Python."""
 
@@ -51,7 +56,7 @@ def lowest() -> int:
         "--resolution",
         "lowest-direct",
         "--editable",
-        f"{ROOT}[json5,metrics,openai,playground,test]",
+        f"{ROOT}[json5,mcp,metrics,openai,playground,test]",
     )
     run(*install, "hypothesis", "multidict")
     return subprocess.run([python, "-m", "pytest", "-q", *SELECTION], check=False, cwd=ROOT).returncode

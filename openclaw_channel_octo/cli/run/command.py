@@ -21,7 +21,8 @@ from openclaw_channel_octo.cli.run.reload import Hidden, Reloader
 from openclaw_channel_octo.cli.run.start import (
     agent_warnings,
     claim_descriptors,
-    meter_for,
+    extras_for,
+    mcp_served,
     metrics_served,
     once_there_is_room,
     probes_served,
@@ -118,7 +119,7 @@ def run(  # noqa: PLR0913  # its options
         setup_logging(log_level.upper(), as_json=True)  # for what is wrong before the secrets are known
     try:
         loaded = read()
-        meter = meter_for(loaded.config.metrics)
+        meter = extras_for(loaded.config)
     except ConfigError as error:
         for problem in error.problems:
             _say(logging.ERROR, f"{named}: {problem}", as_json=as_json)
@@ -192,6 +193,7 @@ async def _start(
         serving = metrics_served(config.metrics, meter, channel.status, health)
         metrics = await started.enter_async_context(serving)
         await started.enter_async_context(probes_served(config.health, health))
+        await started.enter_async_context(mcp_served(config.mcp, channel, reloader.hidden.hidden))
         bots = select_accounts(config, reloader.accounts)
         for bot in (each for each in bots if not each.token_problem):
             await channel.start(bot.account_id, hosts.current)

@@ -8,12 +8,13 @@ import shutil
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
-from openclaw_channel_octo.clock import Clock
+from openclaw_channel_octo.clock import Clock, SystemClock
 from openclaw_channel_octo.config.agents import CommandAgentConfig, OpenAIAgentConfig
 from openclaw_channel_octo.config.model import (
     BotConfig,
@@ -21,12 +22,13 @@ from openclaw_channel_octo.config.model import (
     GatewayHostConfig,
     HealthConfig,
     ListenConfig,
+    McpConfig,
     MetricsConfig,
     OctoConfig,
 )
 from openclaw_channel_octo.control.health import Health
 from openclaw_channel_octo.errors import ConfigError, HostError, StoreError
-from openclaw_channel_octo.runtime.channel import ChannelStatus
+from openclaw_channel_octo.runtime.channel import ChannelStatus, OctoChannel
 from openclaw_channel_octo.store.admin import JournalAdmin
 from openclaw_channel_octo.store.states import OPEN
 
@@ -37,6 +39,8 @@ __all__ = [
     "agent_warnings",
     "claim_descriptors",
     "descriptors_needed",
+    "extras_for",
+    "mcp_served",
     "meter_for",
     "metrics_served",
     "not_installed",
@@ -62,8 +66,9 @@ PER_BOT = 3
 PER_TURN = 6
 """Files of one turn that are fetched and sent, and the folders its runs may leave some in."""
 
-PER_PROGRAM = 9
-"""Pipes to and from one agent program, the child's ends while it starts, and the handle that tells of its end."""
+PER_PROGRAM = 10
+"""Pipes to and from one agent program, the child's ends while it starts, the handle that tells of its end, and the
+program's connection to the endpoint of its tools."""
 
 MACOS_LIMIT = 10_240
 """Most that macOS gives where its hard limit says unlimited."""
@@ -163,13 +168,29 @@ def meter_for(config: MetricsConfig | None) -> "PrometheusMeter | None":
     return PrometheusMeter()
 
 
-def not_installed(config: OctoConfig) -> tuple[str, ...]:
-    """Return what the configured metrics and agent need and this machine does not have."""
-    problems: tuple[str, ...] = ()
+def extras_for(config: OctoConfig) -> "PrometheusMeter | None":
+    """Load what the configured tools and metrics need; return the metrics backend. Raises `ConfigError`."""
+    _need_mcp(config.mcp)
+    return meter_for(config.metrics)
+
+
+def _need_mcp(config: McpConfig | None) -> None:
+    """Load what serves tools by MCP, where that is configured. Raises `ConfigError`: it is not installed."""
     try:
-        meter_for(config.metrics)
-    except ConfigError as error:
-        problems += error.problems
+        if config is not None:
+            import_module("openclaw_channel_octo.control.mcp_http")
+    except ImportError:
+        raise ConfigError("mcp: needs a library, first: pip install 'openclaw-channel-octo[mcp]'") from None
+
+
+def not_installed(config: OctoConfig) -> tuple[str, ...]:
+    """Return what the configured metrics, tools and agent need and this machine does not have."""
+    problems: tuple[str, ...] = ()
+    for need in (partial(meter_for, config.metrics), partial(_need_mcp, config.mcp)):
+        try:
+            need()
+        except ConfigError as error:
+            problems += error.problems
     if isinstance(config.host, EmbeddedHostConfig) and isinstance(config.host.agent, OpenAIAgentConfig):
         try:
             import_module("openclaw_channel_octo.host.embedded.openai_client")
@@ -196,9 +217,14 @@ def program_trouble(agent: CommandAgentConfig) -> tuple[str, str]:
 
 
 def agent_warnings(config: OctoConfig) -> tuple[str, ...]:
-    """Return why the agent's program cannot be run here, a sentence or none: each turn looks for it anew."""
+    """Return why the agent cannot do what is configured, a sentence or none.
+
+    Its program may not be there, which each turn looks for anew; and only programs find tools by MCP.
+    """
     agent = config.host.agent if isinstance(config.host, EmbeddedHostConfig) else None
-    words, advice = program_trouble(agent) if isinstance(agent, CommandAgentConfig) else ("", "")
+    if not isinstance(agent, CommandAgentConfig):
+        return ("mcp: no agent uses it: only programs do, host.agent of kind command",) if config.mcp else ()
+    words, advice = program_trouble(agent)
     return (f"host.agent: {words}: {advice}",) if words else ()
 
 
@@ -227,6 +253,26 @@ async def probes_served(config: HealthConfig | None, health: Health) -> AsyncIte
     async with AsyncExitStack() as served:
         if config is not None:
             await served.enter_async_context(_served("readyz", config, health))
+        yield
+
+
+@asynccontextmanager
+async def mcp_served(
+    config: McpConfig | None, channel: OctoChannel, hide: Callable[[str], str]
+) -> AsyncIterator[None]:
+    """Serve the chat's tools by MCP meanwhile, for the runs of a channel; they do without where no port can be had."""
+    async with AsyncExitStack() as served:
+        if config is not None:
+            from openclaw_channel_octo.control.mcp_http import HOST, PATH, serve_tools  # noqa: PLC0415  # an extra
+
+            try:
+                server = await serve_tools(channel, config.port, SystemClock(), hide)
+            except OSError as error:
+                _log.error("no mcp: port %d cannot be listened on (%s)", config.port, error.strerror)
+            else:
+                served.push_async_callback(server.close)
+                channel.tools.url = f"http://{HOST}:{server.port}{PATH}"
+                _log.info("mcp at %s", channel.tools.url)
         yield
 
 

@@ -14,6 +14,7 @@ from pydantic import SecretStr
 from openclaw_channel_octo.config.environment import Inheritance, as_bytes, environment_bytes
 from openclaw_channel_octo.config.secrets import secret_variables
 from openclaw_channel_octo.errors import ConfigError
+from openclaw_channel_octo.host.base import ChatTools
 from openclaw_channel_octo.host.embedded.agents import (
     MAX_OUTPUT,
     AgentError,
@@ -51,7 +52,8 @@ class CommandAgent:
     It inherits of this process's environment what ``inheritance`` says, with ``env`` and ``OPENCLAW_SESSION_KEY``,
     ``OPENCLAW_SESSION_ID``, ``OPENCLAW_RUN_ID``, ``OPENCLAW_SENDER``, ``OPENCLAW_MEDIA`` (the same paths, separated by
     ``os.pathsep``) and ``OPENCLAW_OUTPUT`` on top, a folder of its own for files of the answer, which names them in
-    lines ``MEDIA:<name>``; ``OPENCLAW_TURN`` lets it use ``openclaw-octo message`` until its run ends.
+    lines ``MEDIA:<name>``; ``OPENCLAW_TURN`` lets it use ``openclaw-octo message`` until its run ends, and the same
+    tools by MCP at ``OPENCLAW_MCP_URL``, which is set where they are served.
     It leads a process group of its own; whatever is left of that group when the answer has ended is killed. Between
     `start` and `stop`, what this process leaves behind when it is killed is ended too (docs/decisions/0026).
 
@@ -88,9 +90,14 @@ class CommandAgent:
         self._inheritance = inheritance or Inheritance()
         self._cwd = cwd
         self.hide_thinking = hide_thinking
+        self._tools: ChatTools | None = None
         self._programs = Programs(notes)
         # What a killed process left of its programs is ended at the start, what programs left at the stop.
         self.start, self.stop = self._programs.start, self._programs.stop
+
+    def take_tools(self, tools: ChatTools) -> None:
+        """Take where the program finds what it can do in the chat; see `host.base.TakesChatTools`."""
+        self._tools = tools
 
     async def reply(self, prompt: Prompt) -> AsyncIterator[str]:
         """Yield what the program writes, as it writes it.
@@ -99,6 +106,8 @@ class CommandAgent:
             AgentError: the program cannot be started, wrote too much, or ended with a code other than 0.
         """
         variables = _prompt_variables(prompt)
+        if self._tools is not None and self._tools.url:
+            variables["OPENCLAW_MCP_URL"] = self._tools.url
         async with self._programs.noted(str(variables[RUN_VARIABLE])) as began:
             transport, child = await self._start(variables)
             try:

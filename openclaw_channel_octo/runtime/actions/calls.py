@@ -1,15 +1,12 @@
 """Calls of agents: what they may do in the chat beside answering, with parameters that a program or a model writes."""
 
-import json
-from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, ValidationError
 
-from openclaw_channel_octo.errors import OctoError
-from openclaw_channel_octo.host.base import ChatTool, MediaItem
+from openclaw_channel_octo.host.base import MediaItem
 from openclaw_channel_octo.message.marks import unmarked
 from openclaw_channel_octo.runtime.actions.actions import AgentActions
 from openclaw_channel_octo.runtime.actions.call import AgentCall, Effect
@@ -21,7 +18,7 @@ from openclaw_channel_octo.runtime.actions.call import Text as _Text
 from openclaw_channel_octo.runtime.actions.manage_calls import MANAGEMENT_CALLS
 from openclaw_channel_octo.runtime.actions.types import ReadPage
 
-__all__ = ["AGENT_CALLS", "AgentCall", "AgentTools", "Effect", "wrong_parameter"]
+__all__ = ["AGENT_CALLS", "AgentCall", "Effect", "wrong_parameter"]
 
 _Seq = Annotated[int, Field(ge=0)]
 
@@ -37,7 +34,11 @@ class _Send(AgentCall):
     text: Annotated[_Text, Field(description="Markdown; @name calls people of that conversation.")] = ""
     files: Annotated[
         list[str],
-        Field(default_factory=list, max_length=20, description="http or https addresses of files to send."),
+        Field(
+            default_factory=list,
+            max_length=20,
+            description="http or https addresses of files to send, or whole paths in your output folder, if any.",
+        ),
     ]
     rich: Annotated[bool, Field(description="Text and pictures as one message.")] = False
     scope: _Scope = ""
@@ -184,71 +185,11 @@ AGENT_CALLS: Mapping[str, type[AgentCall]] = {
 """The calls by name, as in ``openclaw-octo message <name>``."""
 
 
-class AgentTools:
-    """The calls as tools of a model in this process; see `host.base.ChatTools`.
-
-    Args:
-        outbound_with: returns what the holder of a ticket may do; raises `RequestDenied` for an unknown one.
-    """
-
-    def __init__(self, outbound_with: Callable[[str], AgentActions]) -> None:
-        self._outbound_with = outbound_with
-
-    @cached_property
-    def tools(self) -> tuple[ChatTool, ...]:
-        """What there is, ``message_send`` and so on."""
-        return tuple(
-            ChatTool(name=f"message_{name}", description=call.__doc__ or "", parameters=_schema(call))
-            for name, call in AGENT_CALLS.items()
-        )
-
-    def offered(self, ticket: str) -> Sequence[ChatTool]:
-        """Return what there is for the person whose run has a ticket: changes of groups for who may make them alone."""
-        try:
-            is_manager = self._outbound_with(ticket).manage.may_change
-        except OctoError:
-            is_manager = False
-        if is_manager:
-            return self.tools
-        return [tool for tool in self.tools if tool.name.removeprefix("message_") not in MANAGEMENT_CALLS]
-
-    async def call(self, ticket: str, name: str, parameters: Mapping[str, Any]) -> str:
-        """Do what a tool does, for the person whose run has the ticket; return the answer, or why there is none.
-
-        Args:
-            ticket: of the run (`Turn.ticket`).
-            name: of one of `tools`.
-            parameters: as the model wrote them; numbers may be written as texts, and what is null counts as left out.
-        """
-        call = AGENT_CALLS.get(name.removeprefix("message_"))
-        if call is None:
-            return f"error: there is no tool of this name, only {', '.join(tool.name for tool in self.tools)}"
-        given = {key: value for key, value in parameters.items() if value is not None}
-        try:
-            asked = call.model_validate(given, strict=False)
-            answer = await asked.answer(self._outbound_with(ticket))
-        except ValidationError as error:
-            return f"error: {wrong_parameter(error)}"
-        except OctoError as error:
-            return f"error: {error}"
-        return json.dumps(call.brief(answer), ensure_ascii=False)
-
-
 def wrong_parameter(error: ValidationError) -> str:
     """Return which parameter of a call is wrong and why, without its value."""
     wrong = error.errors(include_url=False, include_input=False)[0]
     place = ".".join(map(str, wrong["loc"])) or "the parameters"
     return f"{place}: {wrong['msg']}"
-
-
-def _schema(call: type[AgentCall]) -> Mapping[str, Any]:
-    schema = call.model_json_schema()
-    fields = {
-        name: {key: value for key, value in field.items() if key != "title"}
-        for name, field in schema["properties"].items()
-    }
-    required = {"required": schema["required"]} if "required" in schema else {}
-    return {"type": "object", "properties": fields, **required}
 
 
 def _page(page: ReadPage, mark: str) -> Any:

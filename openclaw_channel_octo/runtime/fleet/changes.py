@@ -18,7 +18,7 @@ _OF_THE_CONNECTION = frozenset({"name", "api_url", "cdn_url", "ws_url", "media_m
 """Settings that parts of a bot are built from, its connection among them."""
 
 
-_LISTENING = ("metrics", "health")
+_LISTENING = ("metrics", "health", "mcp")
 _FIXED = ("state_dir", "agent_id")
 """Settings of a host that name the folder of what it keeps."""
 

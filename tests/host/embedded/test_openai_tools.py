@@ -26,6 +26,7 @@ from tests.host.embedded.endpoint import (
 class Desk:
     """Tools that keep what they were called with."""
 
+    url = ""
     tools = (ChatTool(name="look", description="Look.", parameters={"type": "object", "properties": {}}),)
 
     def __init__(self) -> None:
