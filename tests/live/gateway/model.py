@@ -55,6 +55,7 @@ class ModelRequest:
     Attributes:
         mode: what the stub did with it.
         seconds: how long it waited first, in mode slow.
+        model: the model that was asked for.
         text: the last thing a user said, without what the gateway adds to it.
         messages: the whole conversation as sent.
         tools: names of the tools offered.
@@ -65,6 +66,7 @@ class ModelRequest:
 
     mode: Mode
     seconds: float
+    model: str
     text: str
     messages: tuple[Mapping[str, Any], ...]
     tools: tuple[str, ...]
@@ -162,6 +164,7 @@ class StubModel:
         return ModelRequest(
             mode=Mode(wish["mode"]) if wish else self.mode,
             seconds=float(wish["seconds"]) if wish and wish["seconds"] else self.seconds,
+            model=body["model"],
             text=text,
             messages=messages,
             tools=tuple(tool["function"]["name"] for tool in body.get("tools") or ()),
