@@ -51,6 +51,7 @@ PUBLIC = {
             "Skipped",
         ),
     },
+    "openclaw_channel_octo.host.commands": {"CommandCall", "HasCommands", "HostCommand"},
     "openclaw_channel_octo.host.embedded.agents": {"Agent", "AgentError", "AnswerCut", "EchoAgent", "Prompt"},
     "openclaw_channel_octo.host.embedded.host": {"EmbeddedHost"},
     "openclaw_channel_octo.plugin": {

@@ -5,7 +5,7 @@ from types import MappingProxyType
 from typing import Annotated
 
 from openclaw_channel_octo.config.base import FrozenModel
-from openclaw_channel_octo.config.notice import Notice, with_signs
+from openclaw_channel_octo.config.notices import Notice, with_signs
 
 __all__ = ["ACTIONS_IN_CHINESE", "ActionTexts"]
 

@@ -12,15 +12,15 @@ from pydantic import model_validator
 from pydantic.alias_generators import to_camel
 
 from openclaw_channel_octo.config.action_texts import ACTIONS_IN_CHINESE, ActionTexts
-from openclaw_channel_octo.config.notice import Notice
-from openclaw_channel_octo.config.notice import with_signs as _with
+from openclaw_channel_octo.config.command_texts import COMMANDS_IN_CHINESE, CommandTexts
+from openclaw_channel_octo.config.notices import Notice, with_signs
 
 __all__ = ["CHINESE", "Language", "Notice", "Reason", "Texts"]
 
 Language = Literal["en", "zh"]
 
 
-class Texts(ActionTexts):
+class Texts(ActionTexts, CommandTexts):
     """What people read in the chat. Keys that are not given are in the language (design §8).
 
     Attributes:
@@ -100,7 +100,7 @@ class Texts(ActionTexts):
     stopped: Notice = "⏹️ Stopped."
     busy: Notice = "⏳ Still busy with earlier messages; I will not get to this one."
     cut_off: Notice = "⚠️ I was interrupted; the answer above may be incomplete."
-    left_out: Annotated[Notice, _with(d="the number of characters")] = (
+    left_out: Annotated[Notice, with_signs(d="the number of characters")] = (
         "[…] %d characters of this answer are left out here."
     )
     too_long: Notice = "⚠️ My answer got too long, so I stopped."
@@ -109,14 +109,14 @@ class Texts(ActionTexts):
         "⏳ I was away too long to answer earlier messages here. Please ask again if it still matters."
     )
     restarting: Notice = "⚠️ Previous session failed, restarting..."
-    third_failure: Annotated[Notice, _with(d="the number of failures")] = (
+    third_failure: Annotated[Notice, with_signs(d="the number of failures")] = (
         "⚠️ This conversation has failed %d times in a row. "
         "An operator can look with: openclaw-octo sessions show"
     )
     refused: Notice = "🔒 I may not answer you here. Please ask my owner to let you in."
     limited: Notice = "⏳ That is more than I can take in at once. Please write to me again in a minute."
     loop: Notice = "🔁 Another bot and I keep answering each other. I stop until a person writes here."
-    pairing: Annotated[Notice, _with(s="the code")] = (
+    pairing: Annotated[Notice, with_signs(s="the code")] = (
         "🔒 I do not know you yet. If my owner runs this within an hour, you can write to me here: "
         "openclaw-octo pairing approve %s"
     )
@@ -128,17 +128,19 @@ class Texts(ActionTexts):
     command_failed: Notice = "⚠️ That did not work. The operator's log says why."
     owner_only: Notice = "Only the bot's owner, or somebody they have named for it, may do that here."
     no_approvals: Notice = "This agent asks for no approvals."
-    approve_elsewhere: Annotated[Notice, _with(s="the place")] = (
+    approve_elsewhere: Annotated[Notice, with_signs(s="the place")] = (
         "I cannot pass decisions on. Please decide in %s."
     )
     gateway_interface: Notice = "the gateway's own interface"
     reset: Notice = "🔄 New conversation. What was said before is forgotten."
     stopping: Notice = "Stopping."
     nothing_running: Notice = "Nothing is running here."
-    status: Annotated[Notice, _with(s="the status", d="the number of messages")] = (
+    status: Annotated[Notice, with_signs(s="the status", d="the number of messages")] = (
         "Session: %s\nWaiting messages: %d"
     )
-    sending: Annotated[Notice, _with(s="which message", d="how many there are")] = "Sending part %s of %d"
+    sending: Annotated[Notice, with_signs(s="which message", d="how many there are")] = (
+        "Sending part %s of %d"
+    )
     session_new: Notice = "new"
     session_idle: Notice = "idle"
     session_queued: Notice = "queued"
@@ -151,7 +153,7 @@ class Texts(ActionTexts):
     length_limit: Notice = "✂️ I reached the length limit of an answer before I was done."
     content_filter: Notice = "✂️ A content filter of my model ended this answer before I was done."
     file_failed: Notice = "⚠️ I could not send a file:"
-    file_too_many: Annotated[Notice, _with(s="the limit")] = "more than %s in one answer"
+    file_too_many: Annotated[Notice, with_signs(s="the limit")] = "more than %s in one answer"
     file_not_sent: Notice = "it could not be sent"
     file_address: Notice = "its address is not valid"
     file_address_private: Notice = "its address may not be fetched"
@@ -159,10 +161,10 @@ class Texts(ActionTexts):
     file_redirect: Notice = "its address leads to one that is not valid"
     file_redirects: Notice = "its address leads from one to the next without end"
     file_not_fetched: Notice = "it could not be fetched"
-    file_status: Annotated[Notice, _with(s="the status")] = "its server answers %s"
+    file_status: Annotated[Notice, with_signs(s="the status")] = "its server answers %s"
     file_slow: Notice = "it took too long"
     file_no_room: Notice = "there is no room for it at the moment"
-    file_too_large: Annotated[Notice, _with(s="the limit")] = "it is larger than %s"
+    file_too_large: Annotated[Notice, with_signs(s="the limit")] = "it is larger than %s"
     file_empty: Notice = "it is empty"
     file_type: Notice = "this server takes no files of its type"
     file_upload: Notice = "the upload failed"
@@ -171,7 +173,7 @@ class Texts(ActionTexts):
     file_link: Notice = "it is a link, which I do not follow"
     file_special: Notice = "it is not an ordinary file"
     file_unreadable: Notice = "it cannot be read"
-    file_lost: Annotated[Notice, _with(s="the system's words")] = "it cannot be read any more: %s"
+    file_lost: Annotated[Notice, with_signs(s="the system's words")] = "it cannot be read any more: %s"
     file_shrank: Notice = "it became shorter while it was being sent"
 
     @model_validator(mode="before")
@@ -199,6 +201,7 @@ class Texts(ActionTexts):
 CHINESE: Mapping[str, str] = MappingProxyType(
     {
         **ACTIONS_IN_CHINESE,
+        **COMMANDS_IN_CHINESE,
         "failed": "⚠️ 处理这条消息时出错了，请再试一次。",
         "timeout": "⚠️ 用时太长，我停下来了。",
         "empty": "⚠️ 我处理完了，但没有可以回复的内容。",

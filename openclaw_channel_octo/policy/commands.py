@@ -17,8 +17,10 @@ __all__ = [
     "STOP_WORDS",
     "VERDICTS",
     "Commanders",
+    "argument_in",
     "command_in",
     "names_another",
+    "plain_words",
 ]
 
 APPROVE = "/approve"
@@ -29,12 +31,13 @@ ALIASES: Mapping[str, str] = MappingProxyType(
     | dict.fromkeys(("/status", "/状态", "/狀態"), "/status")
     | dict.fromkeys(("/reset", "/new", "/重置", "/新对话", "/新對話", "/新会话"), "/reset")
     | dict.fromkeys(("/stop", "/abort", "/cancel", "/停止", "/取消", "/中止"), "/stop")
+    | dict.fromkeys(("/whoami", "/我是谁", "/我是誰"), "/whoami")
     | dict.fromkeys((APPROVE, "/批准"), APPROVE)
 )
 """The command of each word that is one, in lower case."""
 
 COMMANDS = frozenset(ALIASES.values()) - {APPROVE}
-"""Commands that are one word; what follows it does not count."""
+"""Commands of every bot that are one word; what follows it does not count."""
 
 VERDICTS = frozenset(
     {"allow", "once", "allow-once", "allowonce", "always", "allow-always", "allowalways"}
@@ -96,6 +99,9 @@ releases no longer count "wait". Lower case."""
 LONGEST = 500
 """Characters of a message that are looked at; a longer one is no stop word and no approval."""
 
+NO_OTHERS: Mapping[str, str] = MappingProxyType({})
+"""No commands beside our own."""
+
 _MOST_ARGUMENTS = 2
 _PICTURE_SIGN = "\ufe0f"
 """Behind a sign that is shown as a picture."""
@@ -118,7 +124,9 @@ class Commanders(Struct, frozen=True):
         return bool(bare) and (bare == self.owner_uid or ANYONE in self.listed or bare in self.listed)
 
 
-def command_in(text: str, *, direct: bool, names: Iterable[str] = ()) -> str:
+def command_in(
+    text: str, *, direct: bool, names: Iterable[str] = (), others: Mapping[str, str] = NO_OTHERS
+) -> str:
     """Return the command a text is, `STOP_WORD` for a stop word, empty for an ordinary message.
 
     Case, full-width letters and signs, and punctuation around a word do not count; ``/stop@Name`` is a command of the
@@ -129,21 +137,34 @@ def command_in(text: str, *, direct: bool, names: Iterable[str] = ()) -> str:
         direct: whether it was said in a direct conversation: only there ``approve`` needs no slash, and a command
             with any name behind it is the bot's.
         names: what the bot is called behind a command.
+        others: commands beside our own, such as those of the agent host, by each word for them in lower case.
     """
     said = _words(text)
     whole = len(text) <= LONGEST
     first, arguments = _read(said, names, anybody=direct)
-    command = ALIASES.get(first) or (ALIASES.get(f"/{first}") == APPROVE and direct and APPROVE) or ""
+    known = ALIASES.get(first) or others.get(first)
+    command = known or (ALIASES.get(f"/{first}") == APPROVE and direct and APPROVE) or ""
     if command == APPROVE:
         decided = whole and 0 < len(arguments) <= _MOST_ARGUMENTS and arguments[-1] in VERDICTS
         return command if decided else ""
     return command or (STOP_WORD if whole and " ".join(said) in _STOP_WORDS else "")
 
 
-def names_another(text: str, names: Iterable[str]) -> bool:
+def argument_in(text: str, *, direct: bool, names: Iterable[str] = ()) -> str:
+    """Return what stands behind the command a text begins with, in the spelling of `plain_words`; see `command_in`."""
+    return " ".join(_read(_words(text), names, anybody=direct)[1])
+
+
+def plain_words(text: str) -> str:
+    """Return a text as arguments of commands are compared: lower case, half-width, no punctuation around its words."""
+    return " ".join(_words(text))
+
+
+def names_another(text: str, names: Iterable[str], others: Mapping[str, str] = NO_OTHERS) -> bool:
     """Return whether a text is a command with another name behind it, such as ``/stop@Other``; see `command_in`."""
     said = _words(text)
-    return _read(said, (), anybody=True)[0] in ALIASES and not _read(said, names, anybody=False)[0]
+    first = _read(said, (), anybody=True)[0]
+    return (first in ALIASES or first in others) and not _read(said, names, anybody=False)[0]
 
 
 def _read(said: Sequence[str], names: Iterable[str], *, anybody: bool) -> tuple[str, Sequence[str]]:

@@ -1,6 +1,6 @@
 """The gate: what a received message is to the bot, and whether it addresses it (design §4)."""
 
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Mapping
 from enum import StrEnum
 
 from msgspec import Struct, field
@@ -20,7 +20,7 @@ from openclaw_channel_octo.message.mentions import (
 )
 from openclaw_channel_octo.message.payload import SYSTEM_TYPES, ContentType, Entity, Payload
 from openclaw_channel_octo.policy.access import AccessPolicy
-from openclaw_channel_octo.policy.commands import STOP_WORD, command_in, names_another
+from openclaw_channel_octo.policy.commands import NO_OTHERS, STOP_WORD, argument_in, command_in, names_another
 
 __all__ = [
     "ADDRESSED",
@@ -31,6 +31,7 @@ __all__ = [
     "Envelope",
     "GatePolicy",
     "Identity",
+    "argument_of",
     "command_of",
     "conversation",
     "decide",
@@ -122,6 +123,7 @@ class GatePolicy(Struct, frozen=True, kw_only=True):
             server does not call a person (reference-behaviour §c.8.9).
         known_bots: accounts that are bots whatever their uid looks like.
         access: who may talk to the bot.
+        commands: commands of the agent host, by each word for them.
     """
 
     require_mention: bool = True
@@ -130,6 +132,7 @@ class GatePolicy(Struct, frozen=True, kw_only=True):
     no_mention: Container[str] = ()
     known_bots: Container[str] = ()
     access: AccessPolicy = field(default_factory=AccessPolicy)
+    commands: Mapping[str, str] = NO_OTHERS
 
 
 class Decision(Struct, frozen=True):
@@ -204,19 +207,29 @@ def is_bot(uid: str, policy: GatePolicy) -> bool:
     return uid in policy.known_bots or uid == BOTFATHER or uid.endswith("_bot") or uid.startswith("iwh_")
 
 
-def command_of(payload: Payload, identity: Identity, *, direct: bool) -> str:
+def command_of(
+    payload: Payload, identity: Identity, *, direct: bool, others: Mapping[str, str] = NO_OTHERS
+) -> str:
     """Return the command that a text consists of, apart from mentions of the bot; see `command_in`.
 
     Args:
         payload: what was said.
         identity: who the bot is.
         direct: whether it was said in a direct conversation.
+        others: commands beside our own, by each word for them.
     """
     if payload.type != ContentType.TEXT:
         return ""
-    entities = _own_entities(payload, identity)
-    said = without_mentions(payload.text, identity.name, entities)
-    return command_in(said, direct=direct, names=_names(identity))
+    return command_in(_said(payload, identity), direct=direct, names=_names(identity), others=others)
+
+
+def argument_of(payload: Payload, identity: Identity, *, direct: bool) -> str:
+    """Return what stands behind the command of a text; see `command_of` and `argument_in`."""
+    return argument_in(_said(payload, identity), direct=direct, names=_names(identity))
+
+
+def _said(payload: Payload, identity: Identity) -> str:
+    return without_mentions(payload.text, identity.name, _own_entities(payload, identity))
 
 
 def _names(identity: Identity) -> tuple[str, str]:
@@ -233,16 +246,16 @@ def _spoken(
     """Return the decision on something said, whoever may say it."""
     from_bot = is_bot(uid, policy)
     if envelope.channel_type == ChannelType.PERSON:
-        return _direct(envelope, payload, identity, from_bot=from_bot)
+        return _direct(envelope, payload, identity, policy, from_bot=from_bot)
     if reason := _named(payload, identity):
-        return _addressed(payload, identity, reason, from_bot=from_bot)
+        return _addressed(payload, identity, policy, reason, from_bot=from_bot)
     if from_bot:
         return Decision(DecisionKind.CONTEXT, "not named by bot", from_bot=True)
     if reason := _meant_by_person(payload, identity, policy, uid):
         unmentioned = reason in _UNMENTIONED and not policy.answer_others_mentions
-        if unmentioned and _is_for_others(payload, identity):
+        if unmentioned and _is_for_others(payload, identity, policy):
             return Decision(DecisionKind.CONTEXT, FOR_OTHERS)
-        return _addressed(payload, identity, reason, from_bot=False)
+        return _addressed(payload, identity, policy, reason, from_bot=False)
     return Decision(DecisionKind.CONTEXT, "no mention")
 
 
@@ -263,13 +276,15 @@ def _unspoken(envelope: Envelope, payload: Payload, identity: Identity, uid: str
     return None
 
 
-def _direct(envelope: Envelope, payload: Payload, identity: Identity, *, from_bot: bool) -> Decision:
+def _direct(
+    envelope: Envelope, payload: Payload, identity: Identity, policy: GatePolicy, *, from_bot: bool
+) -> Decision:
     sides = sides_of_compound(envelope.channel_id, identity.uid)
     if len(sides) > 1 and identity.uid not in sides:
         return Decision(DecisionKind.IGNORED, "not our conversation")
     if from_bot:
         return Decision(DecisionKind.CONTEXT, "bot in dm", from_bot=True)
-    command = command_of(payload, identity, direct=True)
+    command = command_of(payload, identity, direct=True, others=policy.commands)
     return Decision(_kind(command), "dm", command)
 
 
@@ -294,15 +309,17 @@ def _meant_by_person(payload: Payload, identity: Identity, policy: GatePolicy, u
     return PREFERRED if uid in policy.no_mention else ""
 
 
-def _is_for_others(payload: Payload, identity: Identity) -> bool:
+def _is_for_others(payload: Payload, identity: Identity, policy: GatePolicy) -> bool:
     """Return whether a message that does not name the bot names others: by a mention, or behind a command."""
     if named_uids(payload.text or payload.plain, payload.mention):
         return True
-    return payload.type == ContentType.TEXT and names_another(payload.text, _names(identity))
+    return payload.type == ContentType.TEXT and names_another(payload.text, _names(identity), policy.commands)
 
 
-def _addressed(payload: Payload, identity: Identity, reason: str, *, from_bot: bool) -> Decision:
-    command = "" if from_bot else command_of(payload, identity, direct=False)
+def _addressed(
+    payload: Payload, identity: Identity, policy: GatePolicy, reason: str, *, from_bot: bool
+) -> Decision:
+    command = "" if from_bot else command_of(payload, identity, direct=False, others=policy.commands)
     return Decision(_kind(command), reason, command, from_bot)
 
 

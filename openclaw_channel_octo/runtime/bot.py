@@ -276,7 +276,7 @@ class Bot:
             metrics=self._metrics,
             log=self._log,
         )
-        self._directory = directory = make_directory(context)
+        self._directory = directory = make_directory(context, shared)
         outbox = make_outbox(context, shared, directory, self._files)
         presence = Presence(context)
         self._media = files = downloads.MediaDownloads(self._fetcher, self._tasks, shared.clock)

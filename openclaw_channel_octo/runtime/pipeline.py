@@ -8,7 +8,7 @@ Over 350 lines: the steps between commit and lane share what is in hand, and one
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -17,12 +17,12 @@ from msgspec.structs import replace
 
 from openclaw_channel_octo.config.model import BotConfig
 from openclaw_channel_octo.errors import ApiError
-from openclaw_channel_octo.ids import ChannelRef, ChannelType
+from openclaw_channel_octo.ids import ChannelRef
 from openclaw_channel_octo.message.payload import parse_payload
 from openclaw_channel_octo.message.render import files_of
 from openclaw_channel_octo.observe.logs import trace_scope
 from openclaw_channel_octo.policy.commands import STOP_WORD
-from openclaw_channel_octo.policy.gate import SAID, DecisionKind, command_of
+from openclaw_channel_octo.policy.gate import SAID, DecisionKind
 from openclaw_channel_octo.runtime.admission.admission import Admission
 from openclaw_channel_octo.runtime.context import BotContext
 from openclaw_channel_octo.runtime.delivery.outbox import Outbox
@@ -297,10 +297,7 @@ class Pipeline(Struct, eq=False, kw_only=True):
         """Start a message of the journal, whatever was begun for it."""
         begun = bool(row.ending or row.run_id) or row.state is RowState.RUNNING
         payload = parse_payload(row.payload)
-        command = ""
-        if row.decision == DecisionKind.COMMAND:
-            direct = row.channel.type == ChannelType.PERSON
-            command = command_of(payload, self.context.identity, direct=direct)
+        command = self.commands.of(row, payload) if row.decision == DecisionKind.COMMAND else ""
         message = Addressed(row, payload, command)
         self._start(message, look=True, begun=begun, bounded=False)
 
@@ -318,24 +315,25 @@ class Pipeline(Struct, eq=False, kw_only=True):
             self._turned_away(row, self.context.tasks.start(self._end_late(row), "too-late"))
         elif row.decision == DecisionKind.REFUSED:
             self._turned_away(row, self.admission.refuse(row))
-        elif not begun and self._is_command(message):
+        elif begun or not self._is_command(message):
+            self._into_lane(message, partial(self._turn, message, look=look, begun=begun), bounded=bounded)
+        elif self.commands.waits(message):
+            self._into_lane(message, partial(self._run_command, message, look=look), bounded=bounded)
+        else:
             self._show(message)
             self.context.tasks.start(self._run_command(message, look=look), "command")
             self._in_hand.add(row.id)
-        else:
-            self._show(message)
-            turn = partial(self._turn, message, look=look, begun=begun)
-            self._into_lane(
-                row,
-                Work(run=turn, drop=partial(self._finished, row), submitter=self.submitter),
-                bounded=bounded,
-            )
 
     def _is_command(self, message: Addressed) -> bool:
         stops = message.command == STOP_WORD and self.commands.can_stop(message.row.session_key)
         return stops or message.row.decision == DecisionKind.COMMAND
 
-    def _into_lane(self, row: InboundRow, work: Work, *, bounded: bool) -> None:
+    def _into_lane(
+        self, message: Addressed, run: Callable[[Begin], Awaitable[None]], *, bounded: bool
+    ) -> None:
+        row = message.row
+        self._show(message)
+        work = Work(run=run, drop=partial(self._finished, row), submitter=self.submitter)
         limit = self.context.config.lane_length if bounded else None
         match self.lanes.submit(row.session_key, work, limit):
             case Submitted.QUEUED:
@@ -365,10 +363,11 @@ class Pipeline(Struct, eq=False, kw_only=True):
         if not await self.turns.found_in_chat(row):
             await asyncio.wait({self.admission.late(row)})
 
-    async def _run_command(self, message: Addressed, *, look: bool) -> None:
+    async def _run_command(self, message: Addressed, begin: Begin = lambda: None, *, look: bool) -> None:
         row = message.row
         with trace_scope(row.trace):
             try:
+                begin()
                 if not (look and await self.turns.found_in_chat(row)):
                     await self.turns.run_to_end(row, self._obey(message))
             finally:
@@ -378,7 +377,7 @@ class Pipeline(Struct, eq=False, kw_only=True):
         row = message.row
         if row.decision != DecisionKind.COMMAND:  # a stop word; after a restart it is one still
             await self.context.journal.messages.make_command(row.id)
-        told = await self.commands.answer(row, message.command)
+        told = await self.commands.answer(message)
         await self.outbox.conclude(row, "", told.text, detail=told.detail)
 
     async def _turn(self, message: Addressed, begin: Begin, *, look: bool, begun: bool) -> None:

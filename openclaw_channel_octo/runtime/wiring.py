@@ -36,7 +36,7 @@ from openclaw_channel_octo.runtime.delivery.underway import UnderwayMessages
 from openclaw_channel_octo.runtime.directory.directory import ConversationDirectory, Roster
 from openclaw_channel_octo.runtime.directory.group_docs import GroupDocs
 from openclaw_channel_octo.runtime.directory.groups import Groups, MentionPreferences
-from openclaw_channel_octo.runtime.turn.commands import Commands
+from openclaw_channel_octo.runtime.turn.commands import Commands, words_of
 from openclaw_channel_octo.runtime.turn.conversation import Prompts
 from openclaw_channel_octo.runtime.turn.downloads import MediaDownloads
 from openclaw_channel_octo.runtime.turn.guard import SessionGuard, Sessions
@@ -159,7 +159,7 @@ async def open_shared(
     )
 
 
-def make_directory(context: BotContext) -> ConversationDirectory:
+def make_directory(context: BotContext, shared: ChannelContext) -> ConversationDirectory:
     """Return what keeps up with the bot's conversations."""
     return ConversationDirectory(
         context=context,
@@ -168,6 +168,7 @@ def make_directory(context: BotContext) -> ConversationDirectory:
         roster=Roster(context),
         preferences=MentionPreferences(context),
         notes=GroupDocs(context),
+        commands=lambda: words_of(shared.runs.host),
     )
 
 

@@ -10,6 +10,7 @@ from openclaw_channel_octo import OctoChannel, hookspecs
 from openclaw_channel_octo.cli.app import main
 from openclaw_channel_octo.config.load import load_config, parse_config, parse_host
 from openclaw_channel_octo.host import base
+from openclaw_channel_octo.host.commands import CommandCall, HasCommands, HostCommand
 from openclaw_channel_octo.runtime.channel import ChannelStatus
 from openclaw_channel_octo.testing import FakeGateway, ManualClock, OctoDouble, ScriptedHost
 from tests.docs.reference import commands, decisions, functions, hooks, types
@@ -25,6 +26,7 @@ PARTS = {
     ("plugins.md", "host"): lambda: types(
         *(base.AgentHost, base.Recovery, base.AsksApprovals, base.HidesThinking, base.NamesSessions),
         *(base.TakesChatTools, base.ChatTools, base.ChatTool),
+        *(HasCommands, HostCommand, CommandCall),
     ),
     ("plugins.md", "turn"): lambda: types(
         *(base.Turn, base.Sender, base.MediaItem),

@@ -16,8 +16,10 @@ from openclaw_channel_octo.policy.commands import (
     STOP_WORD,
     STOP_WORDS,
     VERDICTS,
+    argument_in,
     command_in,
     names_another,
+    plain_words,
 )
 from openclaw_channel_octo.policy.gate import (
     Decision,
@@ -64,8 +66,10 @@ def in_group(payload: dict[str, Any], *, sender: str = ANN, policy: GatePolicy =
     return decision
 
 
-def in_dm(payload: dict[str, Any], *, sender: str = ANN, channel_id: str | None = None) -> Decision:
-    return judged(payload, sender if channel_id is None else channel_id, 1, sender=sender)
+def in_dm(
+    payload: dict[str, Any], *, sender: str = ANN, channel_id: str | None = None, **more: Any
+) -> Decision:
+    return judged(payload, sender if channel_id is None else channel_id, 1, sender=sender, **more)
 
 
 def text(content: object, **keys: Any) -> dict[str, Any]:
@@ -472,6 +476,45 @@ def test_a_name_of_several_words_behind_a_command_is_read_whole() -> None:
         assert command_in(said, direct=False, names=["Help Desk"]) == "/stop"
     assert command_in("/stop@Help", direct=False, names=["Help Desk"]) == ""
     assert command_in("/approve@Help Desk 12 deny", direct=False, names=["Help Desk"]) == "/approve"
+
+
+HOST = {"/model": "/model", "/t": "/think"}
+"""Commands of a host, by the words for them."""
+
+
+@pytest.mark.parametrize(
+    ("said", "command", "argument"),
+    [
+        ("/MODEL  Stub/Two!", "/model", "stub/two"),
+        ("／t： high", "/think", "high"),
+        ("/model@Helper a\nb", "/model", "a b"),
+        ("/model@Other a", "", "a"),
+        ("/models a", "", "a"),
+        ("model a", "", "a"),
+    ],
+)
+def test_a_command_of_the_host_is_read_with_its_argument(said: str, command: str, argument: str) -> None:
+    assert command_in(said, direct=False, names=["Helper"], others=HOST) == command
+    assert argument_in(said, direct=False, names=["Helper"]) == argument
+    assert command_in(said, direct=False, names=["Helper"]) == ""
+    assert names_another(said, ["Helper"], HOST) is ("Other" in said)
+
+
+def test_the_hosts_commands_are_commands_where_the_gate_is_told_of_them() -> None:
+    policy = GatePolicy(commands=HOST)
+    assert in_dm(text("/t high")) == Decision(DecisionKind.TURN, "dm")
+    assert in_dm(text("/t high"), policy=policy) == Decision(DecisionKind.COMMAND, "dm", "/think")
+    found = in_group(text("@Helper /model x"), policy=policy)
+    assert found == Decision(DecisionKind.COMMAND, "typed name", "/model")
+    assert in_group(text("/model x"), policy=policy).kind is DecisionKind.CONTEXT
+
+
+@given(st.text(max_size=60))
+def test_an_argument_is_one_line_of_words_in_one_spelling(said: str) -> None:
+    argument = argument_in(f"/model {said}", direct=True)
+    assert argument == plain_words(said)
+    assert len(argument.splitlines()) <= 1
+    assert command_in(f"/model {said}", direct=True, others=HOST) == "/model"
 
 
 @pytest.mark.parametrize("word", sorted(STOP_WORDS))

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any
 
 from cachetools import FIFOCache, LRUCache
@@ -10,7 +10,9 @@ from cachetools import FIFOCache, LRUCache
 from openclaw_channel_octo.clock import Clock
 from openclaw_channel_octo.errors import HostError, HostRefused, HostUnavailable
 from openclaw_channel_octo.host.base import Final, Recovery, Turn, TurnEvent
+from openclaw_channel_octo.host.commands import CommandCall, HostCommand
 from openclaw_channel_octo.host.fields import mapping, number, snapshot_of, text
+from openclaw_channel_octo.host.gateway.commands import COMMANDS, OLD_COMMANDS, GatewayCommands
 from openclaw_channel_octo.host.gateway.connection import GatewayConnection
 from openclaw_channel_octo.host.gateway.frames import Event
 from openclaw_channel_octo.host.gateway.identity import DeviceFile
@@ -18,6 +20,7 @@ from openclaw_channel_octo.host.gateway.places import Places
 from openclaw_channel_octo.host.gateway.protocol import Gap, Hello, Login, release_of
 from openclaw_channel_octo.host.gateway.runs import GatewayRun
 from openclaw_channel_octo.host.gateway.sessions import GatewaySessions, SuccessorFile
+from openclaw_channel_octo.host.gateway.settings import COMMAND_KEY, SettingsOfSessions
 from openclaw_channel_octo.host.gateway.workspaces import with_whole_paths
 from openclaw_channel_octo.session.status import RECOVERABLE, SessionSnapshot
 
@@ -60,7 +63,10 @@ class GatewayHost:
         self.connection = GatewayConnection(
             url=url, login=login, device=device, clock=clock, heard=self._hear, opened=self._opened
         )
-        self.sessions = GatewaySessions(successors, self.connection)
+        self._old = False
+        settings = SettingsOfSessions(self.connection, clock, lambda: self._old)
+        self.sessions = GatewaySessions(successors, self.connection, settings)
+        self._commands = GatewayCommands(self.connection, self.sessions, clock)
         self._places = Places(self.connection, successors, self._named_row, clock)
         self._runs: dict[str, GatewayRun] = {}
         self._last_runs: FIFOCache[str, str] = FIFOCache(RUNS_REMEMBERED)
@@ -69,7 +75,6 @@ class GatewayHost:
         self._rows: LRUCache[str, Row] = LRUCache(MOST_SESSIONS)  # by key in any case, as events told of them
         self._subscribed = False
         self._subscribing: asyncio.Task[None] | None = None
-        self._old = False
 
     async def start(self) -> None:
         """Connect; a gateway that cannot be reached yet is waited for in the background.
@@ -189,6 +194,15 @@ class GatewayHost:
         """Return the session key of the conversation that a session of the gateway belongs to."""
         return self.sessions.conversation_key(session_key)
 
+    @property
+    def commands(self) -> Sequence[HostCommand]:
+        """The commands in the chat that it answers."""
+        return OLD_COMMANDS if self._old else COMMANDS
+
+    async def command(self, call: CommandCall) -> str:
+        """Answer a command about a conversation's session. Raises `HostError`."""
+        return await self._commands.answer(call)
+
     def _opened(self, hello: Hello) -> None:
         """Begin a connection: nothing that was known of sessions holds, until events are subscribed."""
         self._rows.clear()
@@ -232,6 +246,8 @@ class GatewayHost:
             case Event(name="chat" | "agent"):
                 key = text(event.payload.get("sessionKey")).casefold()
                 run_id = text(event.payload.get("runId"))
+                if run_id.startswith(COMMAND_KEY):
+                    return  # of no turn
                 for run in self._runs.values():
                     if run_id == run.key or (key and key == run.session_key.casefold()):
                         run.on_event(event.name, event.payload)

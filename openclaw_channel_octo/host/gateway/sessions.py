@@ -21,6 +21,7 @@ from openclaw_channel_octo.host.fields import mapping, text
 from openclaw_channel_octo.host.files import dump_json, private_folder, replace_file
 from openclaw_channel_octo.host.gateway.connection import GatewayConnection
 from openclaw_channel_octo.host.gateway.outcome import message_text
+from openclaw_channel_octo.host.gateway.settings import SettingsOfSessions
 from openclaw_channel_octo.message.text import indented
 
 __all__ = ["GatewaySessions", "SuccessorFile"]
@@ -132,10 +133,14 @@ class GatewaySessions:
     Args:
         file: keeps successors.
         connection: to the gateway.
+        settings: what sessions are set to; successors are set like the sessions before them.
     """
 
-    def __init__(self, file: SuccessorFile, connection: GatewayConnection) -> None:
+    def __init__(
+        self, file: SuccessorFile, connection: GatewayConnection, settings: SettingsOfSessions
+    ) -> None:
         self.file = file
+        self.settings = settings
         self._connection = connection
         self._memories: LRUCache[tuple[str, ...], str] = LRUCache(MEMORIES_HELD)
 
@@ -189,12 +194,16 @@ class GatewaySessions:
             successor = Successor(recovered, now.memory_of)
         else:
             successor = Successor(_following(session_key, now.key), (*now.memory_of, now.key)[-MOST_LEFT:])
+            await self.settings.carry(now.key, successor.key)
         _log.warning("session %s goes on as %s: %s", session_key, successor.key, why)
         await self._keep(session_key, successor)
 
     async def forget(self, session_key: str) -> None:
-        """Let a conversation go on in a new session without memory."""
-        await self._keep(session_key, Successor(_following(session_key, self.file.get(session_key).key)))
+        """Let a conversation go on in a new session without memory, with the model and thinking level it was set to."""
+        now = self.file.get(session_key).key
+        successor = Successor(_following(session_key, now))
+        await self.settings.carry(now, successor.key)
+        await self._keep(session_key, successor)
 
     async def _keep(self, session_key: str, successor: Successor) -> None:
         try:

@@ -1,7 +1,7 @@
 """What a bot knows of its conversations besides their messages: who is there, what they agreed on, what they noted."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 from types import MappingProxyType
 from typing import Any
@@ -170,6 +170,7 @@ class ConversationDirectory(Struct, eq=False, kw_only=True):
         roster: who is there.
         preferences: who is answered without a mention.
         notes: what members keep for the bot.
+        commands: returns the commands of the agent host now, by each word for them.
     """
 
     context: BotContext
@@ -178,11 +179,12 @@ class ConversationDirectory(Struct, eq=False, kw_only=True):
     roster: Roster
     preferences: MentionPreferences
     notes: GroupDocs
+    commands: Callable[[], Mapping[str, str]]
 
     def policy(self, channel: ChannelRef) -> GatePolicy:
         """Return what the gate has to know for a message of a conversation; never waits."""
         if channel.type == ChannelType.PERSON:
-            return replace(self.settings, known_bots=self.roster.every_bot)
+            return replace(self.settings, known_bots=self.roster.every_bot, commands=self.commands())
         group = group_of(channel)
         known = self.roster.known(group)
         agreed = known.good and self.preferences.agreed.get(group.id)
@@ -191,6 +193,7 @@ class ConversationDirectory(Struct, eq=False, kw_only=True):
             require_mention=self._required(group.id),
             known_bots=known.bots,
             no_mention=known.people if agreed else (),
+            commands=self.commands(),
         )
 
     def people(self, channel: ChannelRef) -> Mapping[str, str]:

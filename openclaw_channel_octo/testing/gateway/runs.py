@@ -128,7 +128,8 @@ class GatewayRuns:
         self._connected = connected
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._callers: dict[str, tuple[Client, str]] = {}
-        self._ends: dict[str, tuple[dict[str, Any], dict[str, Any] | None]] = {}
+        self.ends: dict[str, tuple[dict[str, Any], dict[str, Any] | None]] = {}
+        """Last answer and error of what has ended since the start, by run id."""
         self._lanes: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._released = asyncio.Event()
 
@@ -147,7 +148,7 @@ class GatewayRuns:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        self._ends.clear()
+        self.ends.clear()
         self._callers.clear()
         self._lanes.clear()
 
@@ -181,7 +182,7 @@ class GatewayRuns:
     async def ask(self, client: Client, request_id: str, params: Mapping[str, Any]) -> None:
         """Answer ``agent``: a run that ended gives its outcome again, one under way is only named."""
         run_id, key = params["idempotencyKey"], params["sessionKey"].lower()
-        if run_id in self._ends:
+        if run_id in self.ends:
             await self._answer_end(client, request_id, run_id)
         elif run_id in self._tasks:
             await client.answer(request_id, {"runId": run_id, "status": "in_flight", "sessionKey": key})
@@ -265,7 +266,7 @@ class GatewayRuns:
         }
         if self.keeps_keys:
             row |= {"lastRunId": asked.run_id} | ({"lastRunError": text} if status != "done" else {})
-        self._ends[asked.run_id] = (payload, error)
+        self.ends[asked.run_id] = (payload, error)
         state = {"done": "final", "killed": "aborted"}.get(status, "error")
         more = {"errorMessage": text} if state == "error" else {}
         said = text if state == "final" else ""
@@ -294,7 +295,7 @@ class GatewayRuns:
             await self._answer_end(*caller, run_id)
 
     async def _answer_end(self, client: Client, request_id: str, run_id: str) -> None:
-        payload, error = self._ends[run_id]
+        payload, error = self.ends[run_id]
         if error is None:
             await client.answer(request_id, payload)
         else:
@@ -310,10 +311,10 @@ class GatewayRuns:
         answer: dict[str, Any] = {"runId": run_id, "status": "timeout"}
         if (task := self._tasks.get(run_id)) is not None:
             await asyncio.wait({task}, timeout=params.get("timeoutMs", 30_000) / 1000)
-        elif run_id not in self._ends:
+        elif run_id not in self.ends:
             await self._clock.sleep(params.get("timeoutMs", 30_000) / 1000)
-        if run_id in self._ends:
-            payload, error = self._ends[run_id]
+        if run_id in self.ends:
+            payload, error = self.ends[run_id]
             answer = {"runId": run_id, "status": payload["status"], "endedAt": self._clock.wall_ms()}
             if error is not None:
                 answer["error"] = error["message"]

@@ -1,4 +1,7 @@
-"""A fake OpenClaw gateway for tests: protocol version 4 on a loopback socket, without Node (openclaw-host §4)."""
+"""A fake OpenClaw gateway for tests: protocol version 4 on a loopback socket, without Node (openclaw-host §4).
+
+Over 350 lines: the handshake, the requests and the events of a connection share its state.
+"""
 
 import asyncio
 import json
@@ -10,7 +13,7 @@ import websockets
 from websockets.asyncio.server import Server, ServerConnection, serve
 
 from openclaw_channel_octo.clock import Clock, SystemClock
-from openclaw_channel_octo.testing.gateway import frames
+from openclaw_channel_octo.testing.gateway import commands, frames
 from openclaw_channel_octo.testing.gateway.channels import agent_listing, channel_status, unfit
 from openclaw_channel_octo.testing.gateway.runs import (
     Asked,
@@ -41,6 +44,7 @@ class FakeGateway:
 
     Attributes:
         runs: its runs and sessions.
+        models: which model each session is set to, and its command parser.
         asked: every run that was asked for and taken, oldest first.
         sessions: rows by session key.
         connects: how many connections were let in.
@@ -81,6 +85,7 @@ class FakeGateway:
         self._clock = clock or SystemClock()
         self._connected = asyncio.Event()
         self.runs = GatewayRuns(version, self._clock, self.tell, self._connected.wait)
+        self.models = commands.GatewayModels(self.runs, self.tell)
         self.asked = self.runs.asked
         self.sessions = self.runs.sessions
         self._port = 0
@@ -266,7 +271,7 @@ class FakeGateway:
     async def _take(self, client: Client, request: Mapping[str, Any]) -> None:
         method, params, request_id = request["method"], request.get("params", {}), request["id"]
         self.calls.append(method)
-        if (scope := frames.scope_of(method)) not in client.scopes:
+        if (scope := commands.scope_of(method, params, old=not self.runs.keeps_keys)) not in client.scopes:
             await client.refuse(request_id, frames.missing_scope(scope))
         elif method == "agent":
             await self._ask(client, request_id, params)
@@ -274,20 +279,30 @@ class FakeGateway:
             task = asyncio.create_task(self.runs.wait(client, request_id, params))
             self._waits.add(task)
             task.add_done_callback(self._waits.discard)
-        elif method == "sessions.reset" and self._changed(params["key"], params.get("expectedSessionId")):
-            words = f"Session {params['key']} changed before reset. Retry."
-            error = frames.fault("INVALID_REQUEST", words, {"reason": "session-changed"})
+        elif (error := self._fault(method, params)) is not None:
             await client.refuse(request_id, error)
-        elif method == "sessions.recover" and params["key"].lower() not in self.tombstoned:
-            words = "Session recovery requires a restart-tombstoned session."
-            await client.refuse(request_id, frames.fault("INVALID_REQUEST", words))
         elif method == "sessions.recover":
             successor = f"agent:{self._agents[0]}:dashboard:{self._clock.new_id()}"
             await client.answer(request_id, self.runs.recover(params["key"].lower(), successor))
-        elif method in frames.METHODS:
-            await client.answer(request_id, await self._plain(client, method, params))
+        elif method in commands.METHODS:
+            await client.answer(request_id, await self.models.answer(method, _key(params), params))
         else:
-            await client.refuse(request_id, frames.fault("INVALID_REQUEST", f"unknown method: {method}"))
+            await client.answer(request_id, await self._plain(client, method, params))
+
+    def _fault(self, method: str, params: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """Return why a request that needs one look is refused, ``None`` where it is not."""
+        details: Mapping[str, Any] = {}
+        words = ""
+        if method == "sessions.reset" and self._changed(params["key"], params.get("expectedSessionId")):
+            words = f"Session {params['key']} changed before reset. Retry."
+            details = {"reason": "session-changed"}
+        elif method == "sessions.recover" and params["key"].lower() not in self.tombstoned:
+            words = "Session recovery requires a restart-tombstoned session."
+        elif method == "sessions.patch":
+            words = self.models.objection(_key(params), params)
+        elif method not in frames.METHODS and method not in commands.METHODS:
+            words = f"unknown method: {method}"
+        return frames.fault("INVALID_REQUEST", words, details) if words else None
 
     async def _ask(self, client: Client, request_id: str, params: Mapping[str, Any]) -> None:
         asked = params["sessionKey"]
@@ -315,13 +330,13 @@ class FakeGateway:
 
     async def _plain(self, client: Client, method: str, params: Mapping[str, Any]) -> Mapping[str, Any]:
         """Answer what needs one look."""
-        key = str(params.get("key") or params.get("sessionKey") or "").lower()
+        key = _key(params)
         match method:
             case "sessions.subscribe":
                 client.subscribed = True
                 return {"subscribed": True}
             case "sessions.describe":
-                return {"session": self.runs.describe(key)}
+                return {"session": self.models.row(key, self.runs.describe(key))}
             case "sessions.list":
                 return frames.listing(list(self.sessions.values()), params, self._clock.wall_ms())
             case "chat.history":
@@ -330,11 +345,11 @@ class FakeGateway:
                 return agent_listing(self._agents)
             case "sessions.reset":
                 return {"ok": True, "key": key, "entry": self.runs.reset(key), "resolved": {}}
-            case "health" | "channels.status":
+            case "sessions.abort" | "chat.abort":
+                return await self._abort(method, key, params.get("runId"))
+            case _:
                 known = {"ok": True, "ts": self._clock.wall_ms(), "defaultAgentId": self._agents[0]}
                 return known | channel_status(self.channels)
-            case _:
-                return await self._abort(method, key, params.get("runId"))
 
     async def _abort(self, method: str, key: str, run_id: str | None) -> Mapping[str, Any]:
         told = await self.runs.abort(key, run_id)
@@ -342,6 +357,10 @@ class FakeGateway:
             return told
         ended = [told["abortedRunId"]] if told["abortedRunId"] else []
         return {"ok": True, "aborted": bool(ended), "runIds": ended}
+
+
+def _key(params: Mapping[str, Any]) -> str:
+    return str(params.get("key") or params.get("sessionKey") or "").lower()
 
 
 def _hears(client: Client, event: str) -> bool:

@@ -13,6 +13,7 @@ from openclaw_channel_octo.host.configure import gateway_from_config
 from openclaw_channel_octo.host.gateway.connection import GatewayState
 from openclaw_channel_octo.host.gateway.runs import MOST_SPOILED
 from openclaw_channel_octo.host.gateway.sessions import MOST_MEMORY
+from openclaw_channel_octo.host.gateway.settings import Settings
 from openclaw_channel_octo.session.status import Status
 from openclaw_channel_octo.testing.gateway.server import Asked, Break, FakeGateway, Hang, Reply, Say
 from tests.host.gateway.test_host import KEY, OLD, end_of, events_of, hosted, turn
@@ -224,6 +225,31 @@ async def test_a_reset_begins_a_session_without_memory_and_needs_no_further_scop
     assert "a secret" not in told(gateway.asked[-1])
     assert "sessions.reset" not in gateway.calls
     assert gateway.runs.histories[ROW]  # the operator still has it
+
+
+@pytest.mark.parametrize("version", ["2026.9.6", OLD])
+async def test_a_conversation_that_leaves_its_session_keeps_the_model_and_level_it_was_set_to(
+    version: str, tmp_path: Path, clock: Clock
+) -> None:
+    async with FakeGateway(version=version) as gateway, hosted(gateway, tmp_path, clock) as host:
+        await host.connection.ready()
+        chosen = Settings(model="stub/stub-2", thinking="low")
+        await host.sessions.settings.change(KEY, chosen, "key")
+        gateway.answer(LOCKED, session_key=ROW)
+        assert await end_of(host, turn()) == Final("echo: [ann] hello")
+        successor = await host.sessions.settings.row(host.sessions.key(KEY))
+    assert (successor["key"], successor["model"], successor["thinkingLevel"]) == (f"{ROW}~2", "stub-2", "low")
+
+
+async def test_a_reset_while_the_gateway_is_away_goes_on_with_the_usual_model_and_says_so(
+    gateway: FakeGateway, tmp_path: Path, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with hosted(gateway, tmp_path, clock) as host:
+        await gateway.kill()
+        await until(lambda: host.connection.state is GatewayState.CONNECTING)
+        await host.reset(KEY)
+        assert host.sessions.key(KEY) == f"{KEY}~2"
+    assert "goes on without its model and thinking level" in caplog.text
 
 
 @pytest.mark.parametrize("text", ["/new", " /RESET now", "／model x", "!stop", "*/think*"])

@@ -60,6 +60,7 @@ class ModelRequest:
         mode: what the stub did with it.
         seconds: how long it waited first, in mode slow.
         file: what it shows, in mode media.
+        model: the model that was asked for.
         text: the last thing a user said, without what the gateway adds to it.
         messages: the whole conversation as sent.
         tools: names of the tools offered.
@@ -71,6 +72,7 @@ class ModelRequest:
     mode: Mode
     seconds: float
     file: str
+    model: str
     text: str
     messages: tuple[Mapping[str, Any], ...]
     tools: tuple[str, ...]
@@ -174,6 +176,7 @@ class StubModel:
             mode=Mode(wish["mode"]) if wish else mode,
             seconds=float(wish["seconds"]) if wish and wish["seconds"] else self.seconds,
             file=(wish["file"] or "") if wish else "",
+            model=body["model"],
             text=text,
             messages=messages,
             tools=tuple(tool["function"]["name"] for tool in body.get("tools") or ()),

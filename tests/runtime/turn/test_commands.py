@@ -4,7 +4,9 @@ import pytest
 
 from openclaw_channel_octo.config.load import parse_config
 from openclaw_channel_octo.config.model import GatewayHostConfig
+from openclaw_channel_octo.errors import HostError
 from openclaw_channel_octo.host.base import Accepted, Final
+from openclaw_channel_octo.host.commands import CommandCall, HostCommand
 from openclaw_channel_octo.host.gateway.host import GatewayHost
 from openclaw_channel_octo.ids import ChannelRef
 from openclaw_channel_octo.policy.commands import COMMANDS
@@ -15,6 +17,27 @@ from tests.runtime.rig import ANN, BEN, HELPER, OTHER, Rig
 
 OWNER_ONLY = "Only the bot's owner, or somebody they have named for it, may do that here."
 GROUP_KEY = "agent:main:octo:group:g1"
+
+
+def offered_in(answer: str) -> list[str]:
+    """Return the commands that an answer to ``/help`` lists."""
+    return [line.split()[0] for line in answer.splitlines()]
+
+
+class HostWithCommands(ScriptedHost):
+    """A host of somebody else with commands of its own."""
+
+    commands = (
+        HostCommand(name="/weather", words=("/w", "/stop"), help="/weather place – the weather"),
+        HostCommand(name="/paint", help="/paint – paint the session", changes=True),
+        HostCommand(name="/secret"),
+    )
+
+    async def command(self, call: CommandCall) -> str:
+        """Answer one."""
+        if call.name == "/secret":
+            raise HostError("there is none")
+        return f"{call.name} {call.argument}".strip()
 
 
 class AskingHost(ScriptedHost):
@@ -28,8 +51,8 @@ async def test_help_lists_what_who_asks_may_do_there_and_asks_no_agent(rig: Rig,
         mention = [HELPER] if where == rig.group else []
         await rig.until_row(await rig.octo.say(uid, where, "/Help", mention=mention), "answered")
     owners, others = rig.said()
-    assert [line.partition(" ")[0] for line in owners.splitlines()] == ["/status", "/stop", "/reset", "/help"]
-    assert [line.partition(" ")[0] for line in others.splitlines()] == ["/status", "/help"]
+    assert offered_in(owners) == ["/status", "/stop", "/reset", "/whoami", "/help"]
+    assert offered_in(others) == ["/status", "/whoami", "/help"]
     assert rig.said(ChannelRef(BEN, 1)) == [owners]
     assert host.turns == []
 
@@ -42,9 +65,12 @@ async def test_every_command_has_an_answer_of_its_own(rig: Rig) -> None:
     assert host.turns == []
 
 
-async def test_an_unknown_word_with_a_slash_is_an_ordinary_message(rig: Rig, host: ScriptedHost) -> None:
-    await rig.until_row(await rig.octo.say(ANN, rig.dm, "/deploy now"), "answered")
-    assert [turn.text for turn in host.turns] == ["/deploy now"]
+@pytest.mark.parametrize("text", ["/deploy now", "/model stub"])
+async def test_an_unknown_word_with_a_slash_is_an_ordinary_message(
+    rig: Rig, host: ScriptedHost, text: str
+) -> None:
+    await rig.until_row(await rig.octo.say(ANN, rig.dm, text), "answered")
+    assert [turn.text for turn in host.turns] == [text]
 
 
 async def test_the_owner_stops_a_running_turn_in_a_group(rig: Rig) -> None:
@@ -195,6 +221,25 @@ async def test_where_direct_messages_share_one_session_only_the_owner_and_listed
     assert rig.said(ChannelRef(BEN, 1)) == [OWNER_ONLY]
     assert rig.said(ChannelRef("cat", 1)) == rig.said(ChannelRef(ANN, 1))
     assert rig.said(ChannelRef(ANN, 1)) != [OWNER_ONLY]
+
+
+async def test_a_host_answers_commands_of_its_own_and_none_of_the_channels(rig: Rig) -> None:
+    await rig.start(rig.config(), HostWithCommands())
+    said = {
+        "/w Paris": "/weather paris",
+        "/weather": "/weather",
+        "/paint": OWNER_ONLY,
+        "/stop": OWNER_ONLY,
+        "/secret": "⚠️ That did not work. The operator's log says why.",
+        "/wind": "echo: @Helper /wind",
+    }
+    for text, answer in said.items():
+        await rig.until_row(await rig.mention(text, who=BEN), "answered")
+        assert rig.said()[-1] == answer
+    await rig.until_row(await rig.mention("/help", who=ANN), "answered")
+    assert offered_in(rig.said()[-1]) == [
+        *("/status", "/stop", "/reset", "/weather", "/paint", "/whoami", "/help"),
+    ]
 
 
 @pytest.mark.parametrize("text", ["/approve 3f0c-12 allow-once", "/approve deny", "approve always"])

@@ -1,4 +1,4 @@
-"""A text that people read in the chat, as it may be configured."""
+"""What a text for people has to be."""
 
 from typing import Annotated
 
@@ -29,4 +29,3 @@ def with_signs(**signs: str) -> AfterValidator:
 
 
 Notice = Annotated[str, Field(max_length=_LONGEST_TEXT), AfterValidator(_visible)]
-"""A text that can be seen."""
