@@ -6,6 +6,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from openclaw_channel_octo.config.base import FrozenModel
+from openclaw_channel_octo.config.streaming import StreamingMode
 from openclaw_channel_octo.ids import split_space
 from openclaw_channel_octo.policy.access import ANYONE, AccessPolicy, DmPolicy, GroupAccess, GroupPolicy
 
@@ -55,11 +56,14 @@ class GroupSettings(FrozenModel):
         allow_from: who may talk to it there, whatever the policy; ``None`` leaves it to the policy.
         require_mention: whether a message there has to address the bot; ``None`` leaves it to the entry ``*``, and then
             to the account's own ``requireMention``.
+        streaming: what is shown of long turns there, however large the group is; ``None`` leaves it to the entry
+            ``*``, and then to the account's own ``streaming``.
     """
 
     enabled: bool = True
     allow_from: Uids | None = None
     require_mention: bool | None = None
+    streaming: StreamingMode | None = None
 
 
 class CommandSettings(FrozenModel):

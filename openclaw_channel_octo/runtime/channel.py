@@ -13,7 +13,7 @@ from typing import Any
 from msgspec.structs import replace
 from pydantic import SecretStr
 
-from openclaw_channel_octo.clock import Clock, SystemClock, within
+from openclaw_channel_octo.clock import Clock, SystemClock
 from openclaw_channel_octo.config.load import select_accounts
 from openclaw_channel_octo.config.model import OctoConfig
 from openclaw_channel_octo.errors import ConfigError, HostError, RequestDenied
@@ -24,7 +24,7 @@ from openclaw_channel_octo.policy.authority import Requester
 from openclaw_channel_octo.runtime.actions.actions import AgentActions
 from openclaw_channel_octo.runtime.actions.calls import AgentTools
 from openclaw_channel_octo.runtime.actions.types import ActionContext, requester_of
-from openclaw_channel_octo.runtime.background import uninterrupted
+from openclaw_channel_octo.runtime.background import drained, uninterrupted
 from openclaw_channel_octo.runtime.connection.supervisor import tokenless
 from openclaw_channel_octo.runtime.connection.transport import Tap, TransportFactory, open_websocket
 from openclaw_channel_octo.runtime.fleet.changes import (
@@ -388,7 +388,10 @@ class OctoChannel:
 
     async def _drain(self, shared: ChannelContext, seconds: float) -> bool:
         try:
-            await within(self._clock, seconds, shared.lanes.settle())
+            assert self._fleet is not None  # noqa: S101  # made with what is shared
+            await drained(
+                self._clock, seconds, shared.lanes.settle, self._fleet.show_pause, self._fleet.show_ends
+            )
         except TimeoutError:
             if running := shared.lanes.begun:
                 _log.warning("turns still ran after %.0f s of draining: %s", seconds, running)

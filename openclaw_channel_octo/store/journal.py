@@ -15,6 +15,7 @@ from openclaw_channel_octo.store.deliveries import Deliveries
 from openclaw_channel_octo.store.episodes import Episodes
 from openclaw_channel_octo.store.messages import Messages
 from openclaw_channel_octo.store.pairing import Pairings
+from openclaw_channel_octo.store.progress import ProgressMessages
 from openclaw_channel_octo.store.prompts import Prompts
 from openclaw_channel_octo.store.retention import Retention
 from openclaw_channel_octo.store.said import SaidMessages
@@ -40,6 +41,7 @@ class Journal(Writer):
         audit: requests beside answers.
         pairings: who may write to a bot directly.
         prompts: what agents were given.
+        progress: messages that show the progress of turns.
         said: what was said earlier.
         retention: deletes old rows.
     """
@@ -54,6 +56,7 @@ class Journal(Writer):
         self.audit = AuditLog(self)
         self.pairings = Pairings(self)
         self.prompts = Prompts(self)
+        self.progress = ProgressMessages(self)
         self.said = SaidMessages(self)
 
     async def __aenter__(self) -> Self:

@@ -8,7 +8,7 @@ import pytest
 from openclaw_channel_octo.fair import FairSlots
 from openclaw_channel_octo.host.base import Accepted, Final, MediaItem, Waiting
 from openclaw_channel_octo.runtime.turn.runs import GRACE_S, HOST_WITHIN_S, Runs
-from openclaw_channel_octo.runtime.turn.stream import RunEnd
+from openclaw_channel_octo.runtime.turn.stream import RunEnd, Stream
 from openclaw_channel_octo.session.status import Status
 from openclaw_channel_octo.testing import HANG, ManualClock, ScriptedHost
 from openclaw_channel_octo.testing.host import Step
@@ -19,6 +19,9 @@ BUDGET_S = 30.0
 
 class Listener:
     async def begin(self) -> None:
+        return
+
+    def watch(self, seen: Stream) -> None:
         return
 
     async def taken(self) -> None:
