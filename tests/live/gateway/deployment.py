@@ -51,9 +51,9 @@ class Deployment:
         assert isinstance(self.rig.host, GatewayHost)
         return self.rig.host
 
-    async def start(self, *, timeout_s: float = BUDGET_S, **host: Any) -> None:
-        """Start the channel; ``timeout_s`` is what a turn may take."""
-        config = self.rig.config(maxTurns=32)
+    async def start(self, *, timeout_s: float = BUDGET_S, streaming: object = "off", **host: Any) -> None:
+        """Start the channel; ``timeout_s`` is what a turn may take, ``streaming`` what people see of long ones."""
+        config = self.rig.config(maxTurns=32, streaming=streaming)
         config["host"] = {
             "kind": "gateway",
             "url": self.gateway.url,

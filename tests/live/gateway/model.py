@@ -38,6 +38,7 @@ class Mode(StrEnum):
     HTTP_429 = "http429"
     HTTP_500 = "http500"
     TOOL = "tool"
+    TOOL_SLOW = "toolslow"
 
 
 _FAILURES = {
@@ -135,9 +136,11 @@ class StubModel:
         self._asked.set()
         self._asked = asyncio.Event()
         match asked.mode:
-            case Mode.OK:
+            case Mode.TOOL | Mode.TOOL_SLOW if not asked.after_tool:
+                return await _answer(http, body, [{"tool_calls": [self._call()]}], "tool_calls")
+            case Mode.OK | Mode.TOOL:
                 return await _say(http, body, self._text(asked))
-            case Mode.SLOW:
+            case Mode.SLOW | Mode.TOOL_SLOW:
                 await asyncio.sleep(asked.seconds)
                 return await _say(http, body, self._text(asked))
             case Mode.HANG:
@@ -145,10 +148,6 @@ class StubModel:
                 return await _say(http, body, self._text(asked))
             case Mode.EMPTY:
                 return await _say(http, body, "")
-            case Mode.TOOL if not asked.after_tool:
-                return await _answer(http, body, [{"tool_calls": [self._call()]}], "tool_calls")
-            case Mode.TOOL:
-                return await _say(http, body, self._text(asked))
             case Mode.HTTP_400 | Mode.HTTP_401 | Mode.HTTP_429 | Mode.HTTP_500:
                 return _failure(asked.mode)
             case _:
