@@ -67,6 +67,11 @@ class FairSlots:
         self._others = _Ring()
         self._in_a_row = 0
 
+    @property
+    def is_full(self) -> bool:
+        """Whether somebody who asks now has to wait."""
+        return self._free <= 0
+
     def resize(self, count: int) -> None:
         """Have so many slots from now on; held ones above that number end with those who hold them."""
         self._free += count - self._count

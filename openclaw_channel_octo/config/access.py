@@ -6,6 +6,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from openclaw_channel_octo.config.base import FrozenModel
+from openclaw_channel_octo.config.streaming import StreamingMode
 from openclaw_channel_octo.ids import split_space
 from openclaw_channel_octo.policy.access import ANYONE, AccessPolicy, DmPolicy, GroupAccess, GroupPolicy
 
@@ -64,12 +65,15 @@ class GroupSettings(FrozenModel):
         require_mention: whether a message there has to address the bot; ``None`` leaves it to the entry ``*``, and then
             to the account's own ``requireMention``.
         managers: people who may have the bot change this group, beside those of the account.
+        streaming: what is shown of long turns there, however large the group is; ``None`` leaves it to the entry
+            ``*``, and then to the account's own ``streaming``.
     """
 
     enabled: bool = True
     allow_from: Uids | None = None
     require_mention: bool | None = None
     managers: Managers = ()
+    streaming: StreamingMode | None = None
 
 
 class CommandSettings(FrozenModel):

@@ -11,6 +11,7 @@ from openclaw_channel_octo.config.access import contradictions, nobody_left
 from openclaw_channel_octo.config.diagnostics import Findings, is_token, join, sentence
 from openclaw_channel_octo.config.model import BotConfig, BotSettings
 from openclaw_channel_octo.config.secrets import FoundSecret, SecretContext, read_secret
+from openclaw_channel_octo.config.streaming import StreamingConfig
 from openclaw_channel_octo.config.variables import settled, unset_in
 
 __all__ = ["CHANNEL_PATH", "ChannelReader", "is_account_id", "switched_off"]
@@ -40,6 +41,7 @@ _WITHOUT_EFFECT = frozenset(
         "secretsFileRoot",
     }
 )
+_IDLE_STREAMING = frozenset({"block", "chunkMode", "nativeTransport", "preview", "progress"})
 _READ_APART = frozenset({"accounts", "botToken"})
 _ADDRESSES = frozenset({"apiUrl", "cdnUrl", "wsUrl"})
 _ONLY_ACCOUNT = "default"
@@ -147,14 +149,16 @@ class ChannelReader:
     def _prepared(self, key: str, value: object, path: str) -> object:
         """Return a value as the model takes it: paths absolute, of commands what has an effect or looks like it.
 
-        Texts that are just a language become an object that others can be merged with.
+        Texts that are a language and streaming that is a mode become objects that others can be merged with.
         """
         if key == "texts" and isinstance(value, str):
             return {"language": value}
         if key == "mediaRoots" and isinstance(value, list):
             return [self._around.path(text) if isinstance(text, str) and text else text for text in value]
-        if key == "commands" and isinstance(value, Mapping):
-            idle = [name for name in value if not get_close_matches(str(name).lower(), ["allowfrom"])]
+        if key == "streaming":
+            value = StreamingConfig.as_object(value)
+        if key in {"commands", "streaming"} and isinstance(value, Mapping):
+            idle = [name for name in value if _is_idle(key, str(name))]
             for name in idle:
                 self._findings.warn(join(path, key, name), "known, but without effect here")
             return {name: inner for name, inner in value.items() if name not in idle}
@@ -169,7 +173,7 @@ class ChannelReader:
         if common is None or settings is None or token is None:
             return None
         merged = {**common, **settings}
-        for key in ("guard", "texts", "commands", "rateLimit", "botLoopProtection"):
+        for key in ("guard", "texts", "commands", "rateLimit", "botLoopProtection", "streaming"):
             merged[key] = {**common.get(key, {}), **settings.get(key, {})}
         merged |= {
             "accountId": account_id.lower(),
@@ -225,6 +229,13 @@ class ChannelReader:
 def is_account_id(text: str) -> bool:
     """Return whether an account may have this id; a token put in its place may not be shown as one."""
     return _ACCOUNT_ID.fullmatch(text) is not None and not is_token(text)
+
+
+def _is_idle(key: str, name: str) -> bool:
+    """Return whether a key of OpenClaw's in one of its blocks has no effect here."""
+    if key == "streaming":
+        return name in _IDLE_STREAMING
+    return not get_close_matches(name.lower(), ["allowfrom"])
 
 
 def switched_off(bot: BotConfig) -> str:

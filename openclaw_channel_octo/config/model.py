@@ -20,6 +20,7 @@ from openclaw_channel_octo.config.agents import (
     nameable,
 )
 from openclaw_channel_octo.config.base import FrozenModel, HttpBase, WsUrl, is_host
+from openclaw_channel_octo.config.streaming import StreamingConfig
 from openclaw_channel_octo.config.texts import Notice, Texts
 from openclaw_channel_octo.session.route import Routing
 
@@ -40,6 +41,7 @@ __all__ = [
     "MetricsConfig",
     "OctoConfig",
     "OpenAIAgentConfig",
+    "StreamingConfig",
     "Texts",
 ]
 
@@ -132,6 +134,7 @@ class BotSettings(AccessSettings):
         texts: see `Texts`.
         rate_limit: see `RateLimitConfig`.
         bot_loop_protection: see `LoopProtectionConfig`.
+        streaming: see `StreamingConfig`.
         max_turns: turns of this bot at once.
         lane_length: messages of one conversation that may wait.
         cold_start_max_age_seconds: messages sent longer than this before a start are not answered any more.
@@ -159,6 +162,7 @@ class BotSettings(AccessSettings):
     texts: Texts = Field(default_factory=Texts)
     rate_limit: RateLimitConfig = Field(default_factory=RateLimitConfig)
     bot_loop_protection: LoopProtectionConfig = Field(default_factory=LoopProtectionConfig)
+    streaming: StreamingConfig = Field(default_factory=StreamingConfig)
     max_turns: Annotated[int, Field(ge=1, le=1_000)] = 8
     lane_length: Annotated[int, Field(ge=1, le=10_000)] = 20
     cold_start_max_age_seconds: Annotated[int, Field(ge=0, le=LONGEST_WAIT_S)] = 3_600

@@ -1,6 +1,8 @@
 """Every text of ours that people read in the chat, in each language (design §8).
 
 `Texts` with its defaults is the English table, `CHINESE` the other one.
+
+Over 350 lines: every text, in each language, and what it has to contain.
 """
 
 from collections.abc import Mapping
@@ -31,6 +33,10 @@ class Texts(ActionTexts, CommandTexts):
         stopped: in the place of the answer somebody stopped.
         busy: the conversation's lane is full.
         cut_off: a restart cut the answer off.
+        working: the turn takes long; ``%s`` stands for how long so far.
+        working_with: another line of it; ``%s`` stands for the tools the agent uses.
+        worked: in the place of both where the answer is another message, or there is none.
+        paused: in the place of both while the bot is away.
         left_out: stands between the beginning and the end of an answer that is too long; ``%d`` stands for the
             characters that are missing.
         too_long: the agent was stopped because there was no end to its answer.
@@ -100,6 +106,10 @@ class Texts(ActionTexts, CommandTexts):
     stopped: Notice = "⏹️ Stopped."
     busy: Notice = "⏳ Still busy with earlier messages; I will not get to this one."
     cut_off: Notice = "⚠️ I was interrupted; the answer above may be incomplete."
+    working: Annotated[Notice, with_signs(s="the time")] = "⏳ Working on it… %s"
+    working_with: Annotated[Notice, with_signs(s="the tools")] = "🔧 %s"
+    worked: Notice = "✅ Done."
+    paused: Notice = "⏸️ I had to stop in the middle of this. I go on as soon as I am back."
     left_out: Annotated[Notice, with_signs(d="the number of characters")] = (
         "[…] %d characters of this answer are left out here."
     )
@@ -208,6 +218,10 @@ CHINESE: Mapping[str, str] = MappingProxyType(
         "stopped": "⏹️ 已停止。",
         "busy": "⏳ 前面的消息还没处理完，这一条我顾不上了。",
         "cut_off": "⚠️ 我被打断了，上面的回答可能不完整。",
+        "working": "⏳ 正在处理… %s",
+        "working_with": "🔧 正在使用 %s",
+        "worked": "✅ 处理完了。",
+        "paused": "⏸️ 我不得不中途停下，恢复后会继续处理。",
         "left_out": "[…] 这里省略了回答中的 %d 个字符。",
         "too_long": "⚠️ 我的回答太长，我停下来了。",
         "part_refused": "⚠️ 我的回答有一部分没有被聊天服务器接受。",

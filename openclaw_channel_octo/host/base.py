@@ -16,6 +16,7 @@ from openclaw_channel_octo.values import SecretStruct
 
 __all__ = [
     "Accepted",
+    "Activity",
     "AgentHost",
     "AsksApprovals",
     "Block",
@@ -145,9 +146,14 @@ class Delta(Struct, frozen=True):
 
     The embedded host holds text back as long as it may turn out to be a model's thinking: an answer without thinking in
     front of it comes at its end.
+
+    Attributes:
+        text: what is written.
+        is_clean: whether the host has left thinking out of it: other text people see at its end alone.
     """
 
     text: str
+    is_clean: bool = False
 
 
 class Block(Struct, frozen=True):
@@ -160,6 +166,16 @@ class Media(Struct, frozen=True):
     """A file of the answer, to be posted now."""
 
     source: MediaItem
+
+
+class Activity(Struct, frozen=True):
+    """The agent begins to use a tool; a host may leave it out. People see its name where the operator lets them.
+
+    Attributes:
+        tool: the tool's name, nothing of what it is called with.
+    """
+
+    tool: str
 
 
 class ToolNote(Struct, frozen=True):
@@ -228,7 +244,9 @@ class Skipped(Struct, frozen=True):
     reason: str
 
 
-TurnEvent = Accepted | Delta | Block | Media | ToolNote | Waiting | Interrupted | Final | Failed | Skipped
+TurnEvent = (
+    Accepted | Activity | Delta | Block | Media | ToolNote | Waiting | Interrupted | Final | Failed | Skipped
+)
 
 
 class Recovery(StrEnum):

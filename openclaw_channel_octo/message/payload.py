@@ -16,6 +16,7 @@ from openclaw_channel_octo.values import SecretStruct
 
 __all__ = [
     "ANSWERS_KEY",
+    "PROGRESS_KEY",
     "REF_KEY",
     "SYSTEM_TYPES",
     "ContentType",
@@ -32,6 +33,9 @@ REF_KEY = "client_ref"
 
 ANSWERS_KEY = "client_answers"
 """Key of the payload that carries the id of the message it answers."""
+
+PROGRESS_KEY = "client_progress"
+"""Key of the payload that carries the id of the message whose progress is shown, until the answer takes its place."""
 
 ENTITY_LIMIT = 1_000
 """Entities looked at in one message; a mebibyte of them would cost seconds."""

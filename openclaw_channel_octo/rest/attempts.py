@@ -69,6 +69,10 @@ class Origin:
         """
         return self._slots[POLICIES[call].queue].slot(path, first=first)
 
+    def is_full(self, call: Call) -> bool:
+        """Return whether ``call`` would have to wait for others of its kind."""
+        return self._slots[POLICIES[call].queue].is_full
+
     def succeeded(self) -> None:
         """Note that a call of any bot succeeded: every `pause` ends."""
         if self._success is not None:
@@ -212,6 +216,10 @@ class Caller:
         """Close the connections, unless other bots share them."""
         if self._owns_origin:
             await self._origin.close()
+
+    def is_full(self, call: Call) -> bool:
+        """Return whether ``call`` would have to wait for others of its kind, also those of other bots."""
+        return self._origin.is_full(call)
 
     async def pause(self, seconds: float) -> bool:
         """Wait until any call to the server succeeds, at most ``seconds``; return whether one did."""

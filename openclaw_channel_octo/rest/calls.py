@@ -18,6 +18,7 @@ class Call(StrEnum):
     REGISTER = "register"
     SEND = "sendMessage"
     EDIT = "editMessage"
+    PROGRESS = "editProgress"
     TYPING = "typing"
     READ_RECEIPT = "readReceipt"
     SYNC = "messages/sync"
@@ -48,6 +49,7 @@ class Queue(StrEnum):
     PRESENCE = "presence"
     MESSAGES = "messages"
     READS = "reads"
+    PROGRESS = "progress"
 
 
 class CallPolicy(Struct, frozen=True, kw_only=True):
@@ -92,6 +94,8 @@ POLICIES: Mapping[Call, CallPolicy] = MappingProxyType(
         Call.SEND: CallPolicy(on_failure=0, on_limit=2, repeatable=False, queue=Queue.MESSAGES),
         # A message is stored a moment after it was accepted: three tries in some two seconds (octo-bot-api §2.5).
         Call.EDIT: CallPolicy(on_failure=2, on_limit=2, queue=Queue.MESSAGES, may_appear=True),
+        # The next one is due in seconds, and says more.
+        Call.PROGRESS: CallPolicy(on_failure=0, on_limit=0, queue=Queue.PROGRESS),
         Call.TYPING: _PERIODIC,
         Call.READ_RECEIPT: _PERIODIC,
         Call.SYNC: _READ_HISTORY,

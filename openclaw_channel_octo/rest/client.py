@@ -93,10 +93,23 @@ class BotApi(ManagementCalls):
             NotFound: there is no such message here.
             PermissionDenied: it is not the bot's own, or the bot is not in the conversation any more.
         """
-        _require_small(Call.EDIT, payload)
+        await self._edit(Call.EDIT, channel, message_id, payload)
+
+    async def edit_progress(self, channel: ChannelRef, message_id: str, payload: Mapping[str, Any]) -> None:
+        """Do what `edit_message` does with one try, in a queue of its own; see there.
+
+        Raises:
+            ApiError: as `edit_message`; `Unavailable` also where it may have been done.
+        """
+        await self._edit(Call.PROGRESS, channel, message_id, payload)
+
+    async def _edit(
+        self, call: Call, channel: ChannelRef, message_id: str, payload: Mapping[str, Any]
+    ) -> None:
+        _require_small(call, payload)
         content = encoded(payload).decode()
-        body = _addressed(Call.EDIT, channel) | {"message_id": message_id, "content_edit": content}
-        await self._call(Call.EDIT, "/v1/bot/message/edit", models.ACKNOWLEDGED, body=body)
+        body = _addressed(call, channel) | {"message_id": message_id, "content_edit": content}
+        await self._call(call, "/v1/bot/message/edit", models.ACKNOWLEDGED, body=body)
 
     async def presign_upload(self, name: str, size: int) -> models.UploadTicket:
         """Ask where and how a file is to be put (octo-bot-api §2.10).

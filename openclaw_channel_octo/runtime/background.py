@@ -8,13 +8,16 @@ from typing import Any, TypeVar
 
 from msgspec import Struct, field
 
-from openclaw_channel_octo.clock import Backoff, Clock
+from openclaw_channel_octo.clock import Backoff, Clock, within
 from openclaw_channel_octo.observe.logs import BotLog
 
-__all__ = ["TaskSet", "aside", "together", "uninterrupted"]
+__all__ = ["TaskSet", "aside", "drained", "together", "uninterrupted"]
 
 FIRST_RETRY_S = 1.0
 LONGEST_RETRY_S = 300.0
+
+LATE_S = 2.0
+"""How long before the end of a drain the work that still goes on is told so."""
 
 _T = TypeVar("_T")
 
@@ -28,6 +31,37 @@ async def together(work: Iterable[Coroutine[Any, Any, None]]) -> None:
     async with asyncio.TaskGroup() as group:
         for one in work:
             group.create_task(one)
+
+
+async def drained(
+    clock: Clock,
+    seconds: float,
+    settle: Callable[[], Awaitable[None]],
+    late: Callable[[], Awaitable[None]],
+    last: Callable[[], Awaitable[None]],
+) -> None:
+    """Return when work has ended, and what has to be done behind it.
+
+    Args:
+        clock: time.
+        seconds: how long that may take.
+        settle: returns when no work goes on.
+        late: called where it still does shortly before the time is over.
+        last: what has to be done behind it.
+
+    Raises:
+        TimeoutError: the time was up.
+    """
+
+    async def settled() -> None:
+        try:
+            await within(clock, seconds - min(LATE_S, seconds / 2), settle())
+        except TimeoutError:
+            await late()
+            await settle()
+        await last()
+
+    await within(clock, seconds, settled())
 
 
 async def aside(work: Callable[[], _T]) -> _T:

@@ -17,7 +17,7 @@ from openclaw_channel_octo.observe.logs import BotLog
 from openclaw_channel_octo.policy.gate import Identity
 from openclaw_channel_octo.rest.client import BotApi
 from openclaw_channel_octo.rest.models import Registration
-from openclaw_channel_octo.runtime.background import TaskSet, uninterrupted
+from openclaw_channel_octo.runtime.background import TaskSet, drained, uninterrupted
 from openclaw_channel_octo.runtime.connection.lease import Lease
 from openclaw_channel_octo.runtime.connection.supervisor import ConnectionStatus, LinkState, Supervisor
 from openclaw_channel_octo.runtime.connection.transport import Tap
@@ -175,11 +175,21 @@ class Bot:
         lanes = self._shared.lanes
         lanes.leave(self._work)
         try:
-            await within(self._shared.clock, seconds, self._work.settle())
+            await drained(self._shared.clock, seconds, self._work.settle, self.show_pause, self.show_ends)
         except TimeoutError:
             self._log.warning("turns still ran after %.0f s: %s", seconds, lanes.begun_of(self._work))
         finally:
             await uninterrupted(lanes.cancel_of(self._work), "cancel")
+
+    async def show_pause(self) -> None:
+        """Have what people see of turns under way say that they go on later."""
+        if self.outbound is not None:
+            await self.outbound.outbox.progress.pause()
+
+    async def show_ends(self) -> None:
+        """Return once what people saw of turns that have ended says so."""
+        if self.outbound is not None:
+            await self.outbound.outbox.progress.settle()
 
     async def disconnect(self) -> None:
         """Stop receiving and fetching; what was received stays in the lanes."""
@@ -370,6 +380,7 @@ class Bot:
         self._gaps.restore(await journal.cursors(account).latest())
         await self._directory.refresh(self._gaps.rounds.latest())
         await self._gaps.catch_up(await self._pipeline.open())
+        await self._pipeline.outbox.progress.load()
         self._pipeline.resume()
         check = partial(self._gaps.check, self._online)
         self._intake.repeat(check, "keep-up", self._gaps.rounds.next_pass_s, wait_first=True)

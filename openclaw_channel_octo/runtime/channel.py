@@ -184,10 +184,13 @@ class OctoChannel:
             async with AsyncExitStack() as closing:
                 # a caller who is cancelled meanwhile must not leave a task, a socket or a lease behind
                 closing.push_async_callback(uninterrupted, self._close(self._shared), "close")
-                await self._running_fleet().disconnect()
+                fleet = self._running_fleet()
+                await fleet.disconnect()
                 self._shared.lanes.close()
                 wait_s = self._config.host.drain_seconds if drain_s is None else drain_s
-                return await self._shared.lanes.drain(self._clock, wait_s)
+                return await self._shared.lanes.drain(
+                    self._clock, wait_s, fleet.show_pause, fleet.show_ends
+                )
         raise AssertionError  # pragma: no cover  # the stack passes every exception on
 
     async def _close(self, shared: ChannelContext) -> None:

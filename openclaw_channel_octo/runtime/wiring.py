@@ -31,6 +31,7 @@ from openclaw_channel_octo.runtime.delivery.outputs import Outputs
 from openclaw_channel_octo.runtime.delivery.parts import Parts
 from openclaw_channel_octo.runtime.delivery.posts import Posts
 from openclaw_channel_octo.runtime.delivery.presence import Presence
+from openclaw_channel_octo.runtime.delivery.progress import Progress
 from openclaw_channel_octo.runtime.delivery.sender import Sender
 from openclaw_channel_octo.runtime.delivery.underway import UnderwayMessages
 from openclaw_channel_octo.runtime.directory.directory import ConversationDirectory, Roster
@@ -225,7 +226,14 @@ def make_outbox(
         log=context.log,
     )
     parts = Parts(context=context, files=files, people=directory.people)
-    return Outbox(context=context, sender=sender, files=files, parts=parts, underway=shared.underway)
+    return Outbox(
+        context=context,
+        sender=sender,
+        files=files,
+        parts=parts,
+        progress=Progress(context=context, sender=sender),
+        underway=shared.underway,
+    )
 
 
 def make_outbound(context: BotContext, directory: ConversationDirectory, outbox: Outbox) -> ActionContext:

@@ -155,7 +155,7 @@ def mark_chunk(tx: Transaction, ref: str, state: ChunkState, message_id: str = "
 def chunks_of(db: Connection, row_id: int) -> list[Chunk]:
     """Return a row's chunks in their order."""
     found = db.execute(
-        "SELECT ref, text, state, updated_at AS since_ms, message_id, file, payload, reply, run_id, detail"
+        "SELECT ref, text, state, updated_at AS since_ms, message_id, file, payload, reply, run_id, detail, replaces"
         " FROM delivery WHERE inbound_id = ? ORDER BY position",
         (row_id,),
     )

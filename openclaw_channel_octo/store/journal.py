@@ -17,6 +17,7 @@ from openclaw_channel_octo.store.interruptions import Interruptions
 from openclaw_channel_octo.store.messages import Messages
 from openclaw_channel_octo.store.pairing import Pairings
 from openclaw_channel_octo.store.posts import Posts
+from openclaw_channel_octo.store.progress import ProgressMessages
 from openclaw_channel_octo.store.prompts import Prompts
 from openclaw_channel_octo.store.retention import Retention
 from openclaw_channel_octo.store.said import SaidMessages
@@ -44,6 +45,7 @@ class Journal(Writer):
         pairings: who may write to a bot directly.
         posts: sends with a key.
         prompts: what agents were given.
+        progress: messages that show the progress of turns.
         said: what was said earlier.
         retention: deletes old rows.
     """
@@ -60,6 +62,7 @@ class Journal(Writer):
         self.pairings = Pairings(self)
         self.posts = Posts(self)
         self.prompts = Prompts(self)
+        self.progress = ProgressMessages(self)
         self.said = SaidMessages(self)
 
     async def __aenter__(self) -> Self:

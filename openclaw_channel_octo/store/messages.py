@@ -20,7 +20,13 @@ from openclaw_channel_octo.store.transaction import (
     slots,
 )
 
-__all__ = ["Messages", "counts_of"]
+__all__ = ["SELECT_ROWS", "Messages", "counts_of"]
+
+SELECT_ROWS = (
+    "SELECT id, account, inbound.message_id, message_seq, from_uid, channel_id, channel_type, payload, decision,"
+    " session_key, trace, attempt, state, ending, run_id, updated_at AS since_ms, reason, breaks, retried FROM inbound"
+)
+"""What an `InboundRow` is made of."""
 
 RESENT_WITHIN_S = 86_400
 """How long after a message its sender's app may send it again as a copy, by the server's clock."""
@@ -175,9 +181,7 @@ class Messages(Repository):
     def unfinished(self, tx: Transaction, account: str) -> list[InboundRow]:
         """Return the account's rows that have not ended, each conversation in the order of its messages."""
         found = tx.db.execute(
-            "SELECT id, account, message_id, message_seq, from_uid, channel_id, channel_type, payload, decision,"  # noqa: S608  # states of ours
-            " session_key, trace, attempt, state, ending, run_id, updated_at AS since_ms, reason, breaks, retried"
-            f" FROM inbound WHERE account = ? AND {any_of(OPEN)} ORDER BY session_key, message_seq, id",
+            f"{SELECT_ROWS} WHERE account = ? AND {any_of(OPEN)} ORDER BY session_key, message_seq, id",
             (account,),
         )
         return records(found, InboundRow)

@@ -13,6 +13,7 @@ __all__ = [
     "NewPost",
     "Part",
     "Post",
+    "ProgressRow",
     "SaidBefore",
     "SaidRow",
     "StoredMessage",
@@ -113,6 +114,7 @@ class Chunk(Part, frozen=True, kw_only=True):
         message_id: the server's id once it was accepted.
         run_id: the run that wrote it, empty for a notice.
         detail: why it was given up.
+        replaces: the message of ours it is put in place of by an edit; empty for one that is sent.
     """
 
     ref: str
@@ -121,6 +123,23 @@ class Chunk(Part, frozen=True, kw_only=True):
     message_id: str = ""
     run_id: str = ""
     detail: str = ""
+    replaces: str = ""
+
+
+class ProgressRow(Struct, frozen=True, kw_only=True):
+    """A message that shows the progress of a turn and may still say so.
+
+    Attributes:
+        ref: our id of it, sent along as ``client_ref``.
+        message_id: the server's id, empty until it is known.
+        began_at: when the turn began, Unix milliseconds.
+        planned_at: when it was planned, Unix milliseconds.
+    """
+
+    ref: str
+    message_id: str
+    began_at: int
+    planned_at: int
 
 
 class NewPost(Struct, frozen=True, kw_only=True):

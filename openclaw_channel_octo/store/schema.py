@@ -204,5 +204,15 @@ MIGRATIONS = (
         inbound_id INTEGER PRIMARY KEY REFERENCES inbound (id) ON DELETE CASCADE
     );
     """,
+    """
+    CREATE TABLE progress (
+        inbound_id INTEGER PRIMARY KEY REFERENCES inbound (id) ON DELETE CASCADE,
+        ref TEXT NOT NULL,
+        message_id TEXT NOT NULL DEFAULT '',
+        began_at INTEGER NOT NULL,
+        planned_at INTEGER NOT NULL
+    );
+    ALTER TABLE delivery ADD COLUMN replaces TEXT NOT NULL DEFAULT '';
+    """,
 )
 """One script for each schema version; version N is reached by running the first N."""

@@ -13,6 +13,7 @@ TEXTS = Texts()
 NOTICES = (TEXTS.failed, TEXTS.timeout, TEXTS.empty, TEXTS.cut_off)
 COUNTED = TEXTS.third_failure.partition("%d")[0]
 ANNOUNCEMENT = TEXTS.restarting
+AT_WORK = (TEXTS.working.partition("%s")[0], TEXTS.paused)
 ANSWER = re.compile(r"answer to #(\d+)\b")
 LAST_WORD = re.compile(r"end of #(\d+)\b")
 
@@ -157,7 +158,10 @@ class _Walk:
             self._announced_at = None
         elif text == ANNOUNCEMENT:
             self._announcement(position)
-        elif text == TEXTS.refused:
+        elif text in {TEXTS.refused, TEXTS.worked}:
+            return
+        elif text.startswith(AT_WORK):
+            self._verdict.silent.append(f"{self._talk.name}: somebody is at work at line {position} for ever")
             return
         elif match := ANSWER.match(text):
             self._answer(int(match[1]))

@@ -62,7 +62,7 @@ if n % 17 == 0:
     sys.exit(1)
 if n % 23 == 0:
     sys.exit(0)
-time.sleep((n % 5) * 0.01)
+time.sleep(0.4 if n % 7 == 0 else (n % 5) * 0.01)  # some take long enough to show their progress
 print(answer(n))
 """
 
@@ -316,6 +316,7 @@ class Chaos:
                     "replyChunk": 100,
                     # notices that stand for several messages could not be counted by the judge
                     "laneLength": 10_000,
+                    "streaming": {"mode": "progress", "afterSeconds": 4},
                     "groupPolicy": "allowlist",
                     "groupAllowFrom": [*PEOPLE],
                     "rateLimit": {"personPerMinute": 0, "conversationPerMinute": 0},

@@ -399,3 +399,37 @@ def test_where_no_account_can_be_used_the_configuration_is_wrong_and_a_mistake_o
         "channels.octo.accounts.b.botToken",
         "channels.octo.accounts.a.botToken",
     ]
+
+
+@pytest.mark.parametrize(
+    ("written", "mode"),
+    [
+        ("off", "off"),
+        ("progress", "progress"),
+        ("text", "text"),
+        ("partial", "text"),
+        ("block", "text"),
+        (False, "off"),
+        (True, "progress"),
+        ({"mode": "partial"}, "text"),
+        ({"tools": ["exec"]}, None),
+    ],
+)
+def test_streaming_is_read_as_openclaw_spells_it(parse: Parse, written: object, mode: str | None) -> None:
+    assert parse({"botToken": TOKEN, "streaming": written}).config.accounts["default"].streaming.mode == mode
+
+
+def test_an_accounts_streaming_is_merged_with_the_channels(parse: Parse) -> None:
+    octo = {
+        "streaming": {"afterSeconds": 60, "block": {"enabled": True}},
+        "accounts": {"a": {"botToken": TOKEN, "streaming": "text"}},
+    }
+    loaded = parse(octo)
+    streaming = loaded.config.accounts["a"].streaming
+    assert (streaming.mode, streaming.after_seconds) == ("text", 60)
+    assert loaded.warnings == ("channels.octo.streaming.block: known, but without effect here",)
+
+
+def test_a_mode_of_streaming_that_there_is_not_is_a_mistake(problems: Problems) -> None:
+    (problem,) = problems({"botToken": TOKEN, "streaming": "loud"})
+    assert problem.startswith("channels.octo.streaming.mode")

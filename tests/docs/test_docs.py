@@ -30,7 +30,7 @@ PARTS = {
     ),
     ("plugins.md", "turn"): lambda: types(
         *(base.Turn, base.Sender, base.MediaItem),
-        *(base.Accepted, base.Delta, base.Block, base.Media, base.ToolNote, base.Waiting),
+        *(base.Accepted, base.Activity, base.Delta, base.Block, base.Media, base.ToolNote, base.Waiting),
         *(base.Interrupted, base.Final, base.Failed, base.Skipped),
     ),
     ("commands.md", "commands"): lambda: commands(main, "openclaw-octo"),

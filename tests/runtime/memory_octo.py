@@ -10,7 +10,7 @@ from msgspec import Struct
 from pydantic import SecretStr
 
 from openclaw_channel_octo.clock import Clock, within
-from openclaw_channel_octo.errors import AmbiguousOutcome, ApiError, TransportError, Unavailable
+from openclaw_channel_octo.errors import AmbiguousOutcome, ApiError, NotFound, TransportError, Unavailable
 from openclaw_channel_octo.ids import ChannelRef, ChannelType
 from openclaw_channel_octo.rest.attempts import Origin
 from openclaw_channel_octo.rest.models import (
@@ -109,6 +109,8 @@ class MemoryAccount:
         """How often it tried to connect, and made each call of the bot API."""
         self.under_way = 0
         """Calls of the bot API that have no answer yet."""
+        self.edits: dict[str, bytes] = {}
+        """By message id, the payload that the bot put in place of the first."""
         self.sockets = 0
         """Sockets the bot has opened and not closed."""
         self.open_ends: Counter[str] = Counter()
@@ -159,6 +161,19 @@ class MemoryAccount:
     def chat(self, channel: ChannelRef) -> Sequence[HistoryMessage]:
         """Return what stands in a conversation, oldest first."""
         return tuple(self._rows.get(channel, ()))
+
+    def seen(self, channel: ChannelRef) -> Sequence[HistoryMessage]:
+        """Return the same with its edits, as people see it and the history does not tell it."""
+        return [
+            row.model_copy(update={"payload": self.edits.get(row.message_id, row.payload)})
+            for row in self.chat(channel)
+        ]
+
+    def edit(self, message_id: str, payload: Mapping[str, Any]) -> None:
+        """Put another payload in place of a message's."""
+        if not any(row.message_id == message_id for rows in self._rows.values() for row in rows):
+            raise NotFound("editMessage", "there is no such message", status=400)
+        self.edits[message_id] = json.dumps(payload).encode()
 
     def release(self) -> None:
         """Let every call go on that is stuck; later ones are stuck again."""
@@ -270,6 +285,14 @@ class MemoryApi:
         return await self._call(
             "sendMessage", lambda: SentMessage(message_id=self._account.receive(channel, payload))
         )
+
+    async def edit_message(self, channel: ChannelRef, message_id: str, payload: Mapping[str, Any]) -> None:
+        await self._call("editMessage", lambda: self._account.edit(message_id, payload))
+
+    edit_progress = edit_message
+
+    def is_full(self, call: str) -> bool:
+        return False
 
     async def typing(self, channel: ChannelRef, *, again: bool = False) -> None:  # as the API
         await self._call("typing", lambda: None)

@@ -52,7 +52,17 @@ TEXTS = Texts()
 NOTICES = frozenset({TEXTS.failed, TEXTS.timeout, TEXTS.empty, TEXTS.cut_off})
 COUNTED = TEXTS.third_failure.partition("%d")[0]
 LEFT_OPEN = "SELECT message_id, state FROM inbound WHERE state IN ('received', 'queued', 'running')"
-CALLS = ("messages/sync", "sendMessage", "register", "groups", "typing", "readReceipt", "members", "groupMd")
+CALLS = (
+    "messages/sync",
+    "sendMessage",
+    "editMessage",
+    "register",
+    "groups",
+    "typing",
+    "readReceipt",
+    "members",
+    "groupMd",
+)
 DRAINS = (0.0, 5.0, 1_000.0)
 AFTERWARDS_S = 120.0
 """How long nothing may happen after a stop: longer than every wait of work that was forgotten."""
@@ -325,7 +335,7 @@ class Endings(RuleBasedStateMachine):
     def make_trouble(self, trouble: tuple[str, str], times: int, cut: bool, rounds: int) -> None:
         """Let calls fail or hang, and the connection break."""
         call, kind = trouble
-        self.sends_failed |= call == "sendMessage"
+        self.sends_failed |= call in {"sendMessage", "editMessage"}
         errors: dict[str, ApiError] = {
             "no": unavailable(call),
             "lost": lost_answer() if call == "sendMessage" else unavailable(call),
@@ -424,8 +434,9 @@ class Endings(RuleBasedStateMachine):
         assert self.sends_failed or not dead
         said: dict[str, list[str]] = {message_id: [] for message_id in self.asked}
         for place in (self.account.group, self.account.thread, self.account.direct):
-            for line in self.account.chat(place):
+            for line in self.account.seen(place):
                 payload = json.loads(line.payload)
+                assert "⏳" not in payload["content"], f"somebody is at work for ever: {payload}"
                 if line.from_uid == self.account.uid and "client_answers" in payload:
                     said[payload["client_answers"]].append(payload["content"])
         for message_id, number in self.asked.items():

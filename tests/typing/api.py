@@ -34,6 +34,7 @@ from openclaw_channel_octo.config.model import (
 from openclaw_channel_octo.errors import ConfigError, HostError
 from openclaw_channel_octo.host.base import (
     Accepted,
+    Activity,
     AsksApprovals,
     Block,
     Delta,
@@ -225,10 +226,26 @@ async def read_events(host: AgentHost) -> str:
     async for event in host.run(make_turn()):
         assert_type(
             event,
-            Accepted | Delta | Block | Media | ToolNote | Waiting | Interrupted | Final | Failed | Skipped,
+            Accepted
+            | Activity
+            | Delta
+            | Block
+            | Media
+            | ToolNote
+            | Waiting
+            | Interrupted
+            | Final
+            | Failed
+            | Skipped,
         )
         match event:
-            case Accepted(run_id=text) | Delta(text=text) | Block(text=text) | ToolNote(text=text):
+            case (
+                Accepted(run_id=text)
+                | Delta(text=text)
+                | Block(text=text)
+                | ToolNote(text=text)
+                | Activity(tool=text)
+            ):
                 assert_type(text, str)
             case Media(source=source):
                 assert_type(source, MediaItem)

@@ -27,6 +27,7 @@ __all__ = [
     "PartEnd",
     "Prompt",
     "StartedAgent",
+    "ToolUse",
     "fit_to_show",
     "hides_thinking",
     "one_line",
@@ -121,6 +122,12 @@ An empty line divides them, and thinking in front of each is left out.
 """
 
 
+class ToolUse(str):
+    """A piece that is no text: the name of a tool that the agent begins to use; see `host.base.Activity`."""
+
+    __slots__ = ()
+
+
 class Agent(Protocol):
     """Answers prompts.
 
@@ -132,6 +139,8 @@ class Agent(Protocol):
 
     def reply(self, prompt: Prompt) -> AsyncIterator[str]:
         """Yield the answer in pieces, `PART_END` between its parts; an empty piece is a sign of life and nothing more.
+
+        A `ToolUse` among them tells people who wait what the agent does.
 
         The iteration is cancelled when the run is stopped or outlives its budget; whatever was started for
         it has to be ended then. Raises `AgentError` when there is no answer or no end to it, and `AnswerCut` behind

@@ -11,7 +11,14 @@ from msgspec.structs import replace
 from pydantic import SecretStr
 
 from openclaw_channel_octo.host.base import ChatTool, ChatTools
-from openclaw_channel_octo.host.embedded.agents import PART_END, AgentError, AnswerCut, Prompt, without_quotes
+from openclaw_channel_octo.host.embedded.agents import (
+    PART_END,
+    AgentError,
+    AnswerCut,
+    Prompt,
+    ToolUse,
+    without_quotes,
+)
 from openclaw_channel_octo.host.embedded.openai_client import EndpointError, ModelEndpoint, Piece
 from openclaw_channel_octo.host.embedded.openai_messages import messages_of, pictures_of
 from openclaw_channel_octo.host.embedded.openai_refusals import Refusal, refusal_of
@@ -134,6 +141,8 @@ class OpenAIAgent:
                 if said.is_cut or said.is_filtered:
                     raise AnswerCut(filtered=said.is_filtered)
                 return
+            for name in said.tool_names:
+                yield ToolUse(name)
             done += await said.carried_out(tools, prompt.ticket)
             rounds += 1
             yield PART_END

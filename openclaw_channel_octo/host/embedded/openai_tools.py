@@ -48,6 +48,11 @@ class ModelRound:
         """Whether it called any."""
         return bool(self._calls)
 
+    @property
+    def tool_names(self) -> list[str]:
+        """The names of those it called, in order."""
+        return ["".join(call.name) for call in self._calls[:MAX_CALLS]]
+
     def add(self, piece: Piece) -> None:
         """Take a piece of the answer.
 

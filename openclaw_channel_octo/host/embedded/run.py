@@ -3,8 +3,8 @@
 import asyncio
 import logging
 
-from openclaw_channel_octo.host.base import Delta, Turn, TurnEvent
-from openclaw_channel_octo.host.embedded.agents import PartEnd
+from openclaw_channel_octo.host.base import Activity, Delta, Turn, TurnEvent
+from openclaw_channel_octo.host.embedded.agents import PartEnd, ToolUse
 from openclaw_channel_octo.host.embedded.seat import Seat
 from openclaw_channel_octo.session.status import Status
 
@@ -45,6 +45,9 @@ class Run:
         if self.stopped.done():
             return
         self.last_progress_at = now_ms
+        if isinstance(piece, ToolUse):
+            self.events.put_nowait(Activity(str(piece)))
+            return
         if isinstance(piece, PartEnd):
             self.close()
             self._thinking = self.seat.thinking()
@@ -65,7 +68,7 @@ class Run:
             text, self._stands_apart = f"\n\n{text}", False
         if text:
             self._pieces.append(text)
-            self.events.put_nowait(Delta(text))
+            self.events.put_nowait(Delta(text, is_clean=self.seat.says_clean))
 
     def stop(self, status: Status) -> None:
         """Ask the run to end with ``status``; the first request counts."""

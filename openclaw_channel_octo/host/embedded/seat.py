@@ -36,6 +36,11 @@ class Seat:
         """Most earlier messages in its prompts."""
         self._filters_pieces = hides_thinking(agent) and not writes_to_terminal(agent)
 
+    @property
+    def says_clean(self) -> bool:
+        """Whether no thinking is in the pieces of its answers as they are told."""
+        return self._filters_pieces or not hides_thinking(self.agent)
+
     def thinking(self) -> ThinkingFilter | None:
         """Return what takes thinking out of one of its answers, ``None`` where that is not to be done."""
         return ThinkingFilter() if self._filters_pieces else None

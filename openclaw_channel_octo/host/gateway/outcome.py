@@ -144,6 +144,16 @@ def end_of_event(payload: Mapping[str, Any]) -> End:
             return Final(message_text(mapping(payload.get("message"))), cut=_is_cut(payload))
 
 
+def tool_of(payload: Mapping[str, Any]) -> str:
+    """Return the name of the tool whose use an ``agent`` event tells the beginning of, empty for every other event.
+
+    Gateways tell it to everybody who may read, without what the tool is called with (openclaw-host §4.5).
+    """
+    data = mapping(payload.get("data"))
+    begins = payload.get("stream") == "item" and data.get("kind") == "tool" and data.get("phase") == "start"
+    return text(data.get("name")) if begins else ""
+
+
 def judge(messages: Sequence[Any], *, run_id: str, question: str, since_ms: int) -> str | None:
     """Return the answer behind a run's question in a session's history (openclaw-host §4.7).
 

@@ -11,13 +11,7 @@ from typing import Any
 
 from openclaw_channel_octo.clock import Backoff, Clock, before, within
 from openclaw_channel_octo.errors import HostRefused, HostUnavailable
-from openclaw_channel_octo.host.base import (
-    Accepted,
-    Delta,
-    Failed,
-    Final,
-    Turn,
-)
+from openclaw_channel_octo.host.base import Accepted, Activity, Delta, Failed, Final, Turn
 from openclaw_channel_octo.host.fields import mapping, text
 from openclaw_channel_octo.host.gateway import outcome
 from openclaw_channel_octo.host.gateway.connection import GatewayConnection
@@ -150,8 +144,12 @@ class GatewayRun:
             self._accept()
             so_far = outcome.message_text(mapping(payload.get("message")))
             if so_far.startswith(self._text):  # a part of it that changed later shows only in the end
-                self.events.put_nowait(Delta(so_far[len(self._text) :]))
+                more = so_far[len(self._text) :]
+                self.events.put_nowait(Delta(more, is_clean=True))  # what a gateway shows in its own channels
             self._text = so_far
+        elif name == "agent" and (tool := outcome.tool_of(payload)):
+            self._accept()
+            self.events.put_nowait(Activity(tool))
         elif state == "aborted":
             self.aborted = True  # 2026.5.22 calls it a timeout in its answer
         if state in _TERMINAL and not self._over.done() and outcome.end_of_event(payload) != Final():

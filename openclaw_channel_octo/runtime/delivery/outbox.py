@@ -22,6 +22,7 @@ from openclaw_channel_octo.runtime.delivery.attachments import Attachments
 from openclaw_channel_octo.runtime.delivery.extent import Extent
 from openclaw_channel_octo.runtime.delivery.open_beneath import FileRefused
 from openclaw_channel_octo.runtime.delivery.parts import Parts, Said
+from openclaw_channel_octo.runtime.delivery.progress import Progress
 from openclaw_channel_octo.runtime.delivery.sender import HEARD, LOST, Sender
 from openclaw_channel_octo.runtime.delivery.underway import Underway, UnderwayMessages
 from openclaw_channel_octo.store.records import Chunk, InboundRow, NewPost, Part
@@ -41,6 +42,7 @@ class Outbox(Struct, frozen=True, kw_only=True):
         sender: brings a message into the chat.
         files: uploads files of answers.
         parts: turns what is said into messages.
+        progress: messages that show the progress of turns, and give way to their answers.
         underway: the messages that are worked on; nothing is planned for one that somebody has stopped.
     """
 
@@ -48,6 +50,7 @@ class Outbox(Struct, frozen=True, kw_only=True):
     sender: Sender
     files: Attachments
     parts: Parts
+    progress: Progress
     underway: UnderwayMessages
     _notes: FIFOCache[str, str] = field(default_factory=lambda: FIFOCache(HEARD))
     _refused: FIFOCache[str, str] = field(default_factory=lambda: FIFOCache(HEARD))
@@ -282,7 +285,8 @@ class Outbox(Struct, frozen=True, kw_only=True):
 
     async def _was_sent(self, row: InboundRow, chunk: Chunk) -> bool:
         """Find out what became of a chunk an earlier process may have sent; one that is not there is given up."""
-        message_id = await self.sender.find_sent(row, chunk)
+        look = self.progress.replaced if chunk.replaces else self.sender.find_sent
+        message_id = await look(row, chunk)
         state = ChunkState.SENT if message_id else ChunkState.DEAD
         await self.context.journal.deliveries.mark(
             chunk.ref, state, message_id=message_id, detail="" if message_id else LOST
@@ -353,6 +357,8 @@ class Outbox(Struct, frozen=True, kw_only=True):
         match chunk.state:
             case ChunkState.SENT | ChunkState.DEAD:
                 sent.ids.append(chunk.message_id)
+                if chunk.message_id:
+                    self.progress.passed(row)
                 return
             case ChunkState.SENDING | ChunkState.PLANNED:
                 planned = chunk.state is ChunkState.PLANNED
@@ -365,7 +371,10 @@ class Outbox(Struct, frozen=True, kw_only=True):
         if planned:
             await self.context.journal.deliveries.mark(chunk.ref, ChunkState.SENDING)
         uncertain = resumed and not planned
-        message_id = await self.sender.deliver(row.channel, chunk, row, uncertain=uncertain)
+        in_place = chunk.replaces or not uncertain
+        message_id = await self.progress.replaced(row, chunk) if in_place else ""
+        if not message_id:
+            message_id = await self.sender.deliver(row.channel, chunk, row, uncertain=uncertain)
         if self.context.metrics is not None:
             self.context.metrics.replied(row.id)
         self._name_note(chunk.ref, message_id)

@@ -12,7 +12,7 @@ from openclaw_channel_octo.clock import Backoff, Clock
 from openclaw_channel_octo.errors import AmbiguousOutcome, ApiError, RateLimited
 from openclaw_channel_octo.ids import ChannelRef, ChannelType, split_space
 from openclaw_channel_octo.message.mentions import addressed
-from openclaw_channel_octo.message.payload import ANSWERS_KEY, REF_KEY, Payload, parse_payload
+from openclaw_channel_octo.message.payload import ANSWERS_KEY, PROGRESS_KEY, REF_KEY, Payload, parse_payload
 from openclaw_channel_octo.observe.logs import BotLog
 from openclaw_channel_octo.rest.answers import ProxyRefusal
 from openclaw_channel_octo.rest.client import MAX_HISTORY_ROWS, BotApi
@@ -23,6 +23,9 @@ __all__ = ["HEARD", "Sender"]
 
 TRIES = 8
 """Tries of a message before it is given up; with the waits between them over a minute."""
+
+EDIT_TRIES = 3
+"""Tries of an edit, each of up to three requests, before its text is sent as a message of its own."""
 
 LONGEST_HINT_S = 60.0
 """Longest wait a server can ask for before a message is sent again; people wait eight minutes at most."""
@@ -72,6 +75,7 @@ class Sender(Struct, frozen=True, kw_only=True):
     _heard: FIFOCache[str, str] = field(default_factory=lambda: FIFOCache(HEARD))
     _answered: FIFOCache[str, None] = field(default_factory=lambda: FIFOCache(HEARD))
     _accepted: FIFOCache[str, None] = field(default_factory=lambda: FIFOCache(HEARD))
+    _progress: FIFOCache[str, str] = field(default_factory=lambda: FIFOCache(HEARD))
     _trying: "dict[str, _Tries]" = field(default_factory=dict)
 
     @property
@@ -90,17 +94,55 @@ class Sender(Struct, frozen=True, kw_only=True):
 
     async def send(self, channel: ChannelRef, chunk: Chunk, row: InboundRow | None = None) -> str:
         """Send a message with one try and return its id. Raises `ApiError`."""
+        return await self._sent(channel, self._payload(channel, chunk, row), chunk)
+
+    def fits_in_place(self, channel: ChannelRef, chunk: Chunk) -> bool:
+        """Return whether a message can be put in the place of another: an edit shows no file and calls nobody."""
+        return not (chunk.file or chunk.payload) and "mention" not in self._text_payload(channel, chunk.text)
+
+    async def replace(self, row: InboundRow, message_id: str, chunk: Chunk) -> None:
+        """Put a message in the place of another one of the bot's, with some tries. Raises `ApiError`."""
+        payload = self._payload(row.channel, chunk, row)
+        with self._tries(chunk, row, EDIT_TRIES) as tries:
+            while True:
+                try:
+                    await self.api.edit_message(row.channel, message_id, payload)
+                except ApiError as error:
+                    await tries.next(error)
+                else:
+                    what = f"{len(chunk.text)} chars, in place"
+                    self.log.info("deliver: channel=%s (%s) messageId=%s", row.channel.id, what, message_id)
+                    return
+
+    async def send_progress(self, row: InboundRow, chunk: Chunk) -> str:
+        """Send the message that shows the progress of a turn, with one try; return its id. Raises `ApiError`."""
+        return await self._sent(row.channel, self.progress_payload(row, chunk), chunk)
+
+    def progress_payload(self, row: InboundRow, chunk: Chunk) -> dict[str, Any]:
+        """Return the payload of a progress message: it calls nobody, and does not count as an answer."""
+        payload = self._payload(row.channel, chunk, None) | {PROGRESS_KEY: row.message_id}
+        payload.pop("mention", None)
+        return payload
+
+    def progress_of(self, row: InboundRow) -> str:
+        """Return the id of the message that shows the progress of a row's turn, empty where none was seen."""
+        return self._progress.get(row.message_id, "")
+
+    async def _sent(self, channel: ChannelRef, payload: Mapping[str, Any], chunk: Chunk) -> str:
+        sent = await self.api.send_message(channel, payload)
+        self._accepted[sent.message_id] = None
+        what = "file" if chunk.payload else f"{len(chunk.text)} chars"
+        self.log.info("deliver: channel=%s (%s) messageId=%s", channel.id, what, sent.message_id)
+        return sent.message_id
+
+    def _payload(self, channel: ChannelRef, chunk: Chunk, row: InboundRow | None) -> dict[str, Any]:
         payload = json.loads(chunk.payload) if chunk.payload else self._text_payload(channel, chunk.text)
         if chunk.reply:
             payload["reply"] = json.loads(chunk.reply)
         payload[REF_KEY] = chunk.ref
         if row is not None:
             payload[ANSWERS_KEY] = row.message_id
-        sent = await self.api.send_message(channel, payload)
-        self._accepted[sent.message_id] = None
-        what = "file" if chunk.payload else f"{len(chunk.text)} chars"
-        self.log.info("deliver: channel=%s (%s) messageId=%s", channel.id, what, sent.message_id)
-        return sent.message_id
+        return dict(payload)
 
     async def deliver(
         self, channel: ChannelRef, chunk: Chunk, row: InboundRow | None = None, *, uncertain: bool = False
@@ -178,6 +220,9 @@ class Sender(Struct, frozen=True, kw_only=True):
         answered = payload.data.get(ANSWERS_KEY) if payload else None
         if isinstance(answered, str):
             self._answered[answered] = None
+        under_way = payload.data.get(PROGRESS_KEY) if payload else None
+        if isinstance(under_way, str):
+            self._progress[under_way] = str(message_id)
 
     async def answered_in_chat(self, row: InboundRow) -> bool:
         """Return whether a later message of ours in the conversation names a message as the one it answers.
@@ -210,8 +255,8 @@ class Sender(Struct, frozen=True, kw_only=True):
         return {"type": _TEXT, "content": message.text, **mention}
 
     @contextmanager
-    def _tries(self, chunk: Chunk, row: InboundRow | None) -> "Iterator[_Tries]":
-        tries = _Tries(self.api, self.clock, self.log, row.session_key if row else "")
+    def _tries(self, chunk: Chunk, row: InboundRow | None, most: int = TRIES) -> "Iterator[_Tries]":
+        tries = _Tries(self.api, self.clock, self.log, row.session_key if row else "", _left=most)
         if tries.session_key:
             self._trying[chunk.ref] = tries
         try:

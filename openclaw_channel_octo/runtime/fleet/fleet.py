@@ -21,7 +21,7 @@ from openclaw_channel_octo.observe.logs import BotLog
 from openclaw_channel_octo.observe.metrics import Meter
 from openclaw_channel_octo.rest.attempts import Origin
 from openclaw_channel_octo.rest.client import BotApi
-from openclaw_channel_octo.runtime.background import uninterrupted
+from openclaw_channel_octo.runtime.background import together, uninterrupted
 from openclaw_channel_octo.runtime.bot import Bot
 from openclaw_channel_octo.runtime.connection.lease import Lease, bot_lease
 from openclaw_channel_octo.runtime.connection.supervisor import ConnectionStatus, LinkState
@@ -114,6 +114,14 @@ class Fleet:
         """Stop receiving for good; nobody is started or changed any more."""
         self._stopping = True
         await asyncio.gather(*(bot.disconnect() for bot in self._bots.values()))
+
+    async def show_pause(self) -> None:
+        """See `Bot.show_pause`, of every bot."""
+        await together(bot.show_pause() for bot in self._bots.values())
+
+    async def show_ends(self) -> None:
+        """See `Bot.show_ends`, of every bot."""
+        await together(bot.show_ends() for bot in self._bots.values())
 
     async def close(self) -> None:
         """End every bot; what fails to close does not keep the rest open."""

@@ -9,7 +9,8 @@ from enum import Enum
 
 from msgspec import Struct, field
 
-from openclaw_channel_octo.clock import Clock, within
+from openclaw_channel_octo.clock import Clock
+from openclaw_channel_octo.runtime.background import drained
 
 __all__ = ["Begin", "Lanes", "Submitted", "Submitter", "Work"]
 
@@ -156,10 +157,19 @@ class Lanes:
             if lane.worker is not None and not lane.begun:
                 lane.worker.cancel()
 
-    async def drain(self, clock: Clock, seconds: float) -> bool:
-        """Wait until every lane is empty, so long at most; return whether no work that has begun is left."""
+    async def drain(
+        self,
+        clock: Clock,
+        seconds: float,
+        late: Callable[[], Awaitable[None]],
+        last: Callable[[], Awaitable[None]],
+    ) -> bool:
+        """Wait until every lane is empty, so long at most; return whether no work that has begun is left.
+
+        ``late`` and ``last``: see `drained`.
+        """
         try:
-            await within(clock, seconds, self.settle())
+            await drained(clock, seconds, self.settle, late, last)
         except TimeoutError:
             if self.begun:
                 _log.warning("turns still ran after %.0f s of draining: %s", seconds, self.begun)

@@ -259,6 +259,7 @@ class Runs:
         host = opened.host
         hides = isinstance(host, HidesThinking) and host.hides_thinking
         seen = Stream(None if hides else ThinkingFilter())
+        attempt.watch(seen)
         async with _posting(opened) as (parts, posting):
 
             async def consume() -> None:

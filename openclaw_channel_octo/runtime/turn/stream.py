@@ -4,10 +4,12 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Literal, Protocol
 
+from cachetools import FIFOCache
 from msgspec import Struct, field
 
 from openclaw_channel_octo.host.base import (
     Accepted,
+    Activity,
     Block,
     Delta,
     Failed,
@@ -16,9 +18,7 @@ from openclaw_channel_octo.host.base import (
     Media,
     MediaItem,
     Skipped,
-    ToolNote,
     TurnEvent,
-    Waiting,
 )
 from openclaw_channel_octo.message.thinking import ThinkingFilter
 from openclaw_channel_octo.runtime.delivery.parts import Said
@@ -29,6 +29,9 @@ __all__ = ["MOST_BYTES", "Attempt", "Deliver", "Parts", "RunEnd", "Stream", "con
 
 MOST_BYTES = 4_000_000
 """Most UTF-8 bytes of one answer: a run that writes more is stopped. A little less than what an agent may write."""
+
+TOOLS_KNOWN = 20
+"""Tools of one run that are remembered."""
 
 _Cut = Literal["", "length limit", "content filter"]
 
@@ -44,6 +47,10 @@ class Attempt(Protocol):
 
     async def begin(self) -> None:
         """The run has its slot and is about to be handed to the host: a stop waits for its end from here on."""
+        ...
+
+    def watch(self, seen: "Stream") -> None:
+        """Look at what the run tells while it goes on."""
         ...
 
     async def taken(self) -> None:
@@ -88,6 +95,8 @@ class Stream(Struct):
         thinking: takes thinking out of it; ``None`` where the host does.
         waits_since: since when the run stands still, monotonic seconds; ``None`` while it goes on.
         waited_s: how long it has stood still before.
+        is_clean: whether thinking is left out of what is not posted yet.
+        tools: names of the tools the agent has used last, each once.
     """
 
     thinking: ThinkingFilter | None
@@ -99,11 +108,18 @@ class Stream(Struct):
     end: Final | Failed | Skipped | None = None
     posted_bytes: int = 0
     unposted_bytes: int = 0
+    is_clean: bool = False
+    tools: FIFOCache[str, None] = field(default_factory=lambda: FIFOCache(TOOLS_KNOWN))
 
     @property
     def too_long(self) -> bool:
         """Whether the answer is longer than anybody reads, and would fill the memory if it went on."""
         return self.posted_bytes + self.unposted_bytes > MOST_BYTES
+
+    def uses(self, tool: str) -> None:
+        """Note that the agent uses a tool."""
+        self.tools.pop(tool, None)
+        self.tools[tool] = None
 
     def waits(self, now: float, *, waits: bool) -> None:
         """Note that the run stands still from ``now`` on, or goes on."""
@@ -128,9 +144,12 @@ async def take(event: TurnEvent, seen: Stream, attempt: Attempt, parts: Parts) -
     match event:
         case Accepted():
             seen.accepted = True
-        case Delta(text=text):
+        case Delta(text=text, is_clean=is_clean):
+            seen.is_clean = is_clean
             seen.unposted.append(text)
             seen.unposted_bytes += len(text.encode(errors="replace"))
+        case Activity(tool=tool):
+            seen.uses(tool)
         case Block(text=text):
             seen.unposted.clear()
             seen.unposted_bytes = 0
@@ -138,8 +157,6 @@ async def take(event: TurnEvent, seen: Stream, attempt: Attempt, parts: Parts) -
             parts.put_nowait(seen.visible(text))
         case Media(source=source):
             parts.put_nowait(source)
-        case ToolNote() | Waiting() | Interrupted():
-            pass
         case Final() | Failed() | Skipped():
             seen.end = event
 

@@ -1,6 +1,6 @@
 """One message's turn, from its lane to its visible end (design §4 step 5, §5 "After the turn").
 
-Over 350 lines: a message's way to its end, and what its run reports on the way.
+Over 350 lines: the attempts at a turn, what a run reports on the way, and every end it can have.
 """
 
 import json
@@ -32,8 +32,9 @@ from openclaw_channel_octo.runtime.turn.conversation import Prompt, Prompts
 from openclaw_channel_octo.runtime.turn.guard import SessionGuard
 from openclaw_channel_octo.runtime.turn.kept_prompts import KeptPrompts
 from openclaw_channel_octo.runtime.turn.lanes import Begin
+from openclaw_channel_octo.runtime.turn.progress import Shown, mode_in
 from openclaw_channel_octo.runtime.turn.runs import Runs
-from openclaw_channel_octo.runtime.turn.stream import RunEnd
+from openclaw_channel_octo.runtime.turn.stream import RunEnd, Stream
 from openclaw_channel_octo.session.key import CHANNEL, conversation_kind
 from openclaw_channel_octo.session.status import SKIPPED, Status
 from openclaw_channel_octo.store.records import InboundRow, NewPost
@@ -93,6 +94,7 @@ class Turns(Struct, frozen=True, kw_only=True):
             # Not where this is cancelled: what was planned by then is sent after the next start, files and all.
             for run_id in answer.runs:
                 await self.outputs.discard(run_id)
+            self.outbox.progress.tidy(message.row)
         finally:
             for run_id in answer.runs:
                 self.outputs.release(run_id)
@@ -103,7 +105,10 @@ class Turns(Struct, frozen=True, kw_only=True):
         Returns:
             Whether it has to run again.
         """
-        return await self.run_to_end(row, self._stoppable(row, self._take_up(row))) is True
+        runs_again = await self.run_to_end(row, self._stoppable(row, self._take_up(row))) is True
+        if not runs_again:
+            self.outbox.progress.tidy(row)
+        return runs_again
 
     async def found_in_chat(self, row: InboundRow) -> bool:
         """End a message whose answer stands in the chat already, and return whether it does.
@@ -162,7 +167,9 @@ class Turns(Struct, frozen=True, kw_only=True):
 
     async def _take_up(self, row: InboundRow) -> bool:
         """Finish or end the row if it can be; return whether it has to run again."""
-        shown = await self.outbox.resume(row)
+        await self.outbox.progress.take_up(row)
+        if shown := await self.outbox.resume(row):
+            self.outbox.progress.passed(row)
         if row.ending:
             return False
         texts = self.context.config.texts
@@ -178,8 +185,11 @@ class Turns(Struct, frozen=True, kw_only=True):
 
     async def _answer(self, message: Addressed, answer: Answer, begin: Begin, *, look: bool) -> None:
         row = message.row
-        if look and await self.found_in_chat(row):
-            return
+        if look:
+            if await self.found_in_chat(row):
+                return
+            await self.outbox.progress.adopt(row)
+        await self.outbox.progress.take_up(row)
         agent_id = self.context.routing.route(row.account, row.channel).agent_id
         self.context.log.info("got runtime, checking dispatch fn: true")
         self.context.log.info("route resolved: agentId=%s sessionKey=%s", agent_id, row.session_key)
@@ -214,8 +224,19 @@ class Turns(Struct, frozen=True, kw_only=True):
             answer.failures = max(answer.failures, await self.guard.prepare(turn, row.channel))
         answer.runs.append(turn.run_id)
         await self.kept_prompts.before(row, turn)
-        attempt = _Attempt(turns=self, row=row, run_id=turn.run_id, answer=answer, begin_work=begin)
-        end = await self.runs.run(turn, self.context.budget_s, self.slots, attempt)
+        attempt = _Attempt(
+            turns=self,
+            row=row,
+            run_id=turn.run_id,
+            answer=answer,
+            begin_work=begin,
+            shown=self._shown(row, answer),
+        )
+        try:
+            end = await self.runs.run(turn, self.context.budget_s, self.slots, attempt)
+        except BaseException:  # raised again: what is shown of the turn goes on no more
+            await self.outbox.progress.cut(row)
+            raise
         await self.kept_prompts.after(row, turn, end, answer)
         log, in_order = self.context.log, end.status in {Status.DONE, Status.KILLED}
         write = log.info if in_order else log.warning
@@ -223,6 +244,12 @@ class Turns(Struct, frozen=True, kw_only=True):
         if self.context.metrics is not None:
             self.context.metrics.ended(end.status)
         return end
+
+    def _shown(self, row: InboundRow, answer: Answer) -> Shown | None:
+        """Return what is shown of the turn while it runs, ``None`` for nothing: also where people read a part of it."""
+        config, roster = self.context.config, self.prompts.directory.roster
+        mode = mode_in(config, row.channel, roster.known(row.channel), self.context.identity.uid)
+        return None if mode == "off" or answer.shown else Shown(config=config, mode=mode, mark=answer.mark)
 
     async def _conclude(self, row: InboundRow, run_id: str, end: RunEnd, answer: Answer) -> None:
         """Check that something became visible, and end the row by what did."""
@@ -331,13 +358,22 @@ class _Attempt(Struct, frozen=True, kw_only=True):
     run_id: str
     answer: Answer
     begin_work: Begin
+    shown: Shown | None
 
     async def begin(self) -> None:
         await self.turns.outputs.make(self.run_id)
         self.begin_work()
+        if self.shown is not None:
+            after_s = self.turns.context.config.streaming.after_seconds
+            quote = self.answer.extent.quote
+            self.turns.outbox.progress.begin(self.row, self.shown, after_s, quote)
         if self.turns.runs.outlive_us:  # the host may know the run after we are gone
             await self.turns.context.journal.messages.assign_run(self.row.id, self.run_id)
         self.turns.context.log.info("turn started runId=%s", self.run_id)
+
+    def watch(self, seen: Stream) -> None:
+        if self.shown is not None:
+            self.shown.seen = seen
 
     async def taken(self) -> None:
         await self.turns.context.journal.messages.start_run(self.row.id, self.run_id)

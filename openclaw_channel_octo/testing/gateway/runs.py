@@ -56,9 +56,10 @@ class TimeOut(Struct, frozen=True):
 
 
 class Hang(Struct, frozen=True):
-    """The run goes on until `GatewayRuns.release` is called, and ends like ``then``."""
+    """The run uses tools, goes on until `GatewayRuns.release` is called, and ends like ``then``."""
 
     then: Say | Break | TimeOut = field(default_factory=lambda: Say("late"))
+    tools: tuple[str, ...] = ()
 
 
 Reply = Say | Break | TimeOut | Hang
@@ -205,6 +206,8 @@ class GatewayRuns:
             await self._start(asked)
             reply = self.reply(asked)
             if isinstance(reply, Hang):
+                for tool in reply.tools:
+                    await self._use(asked, tool)
                 await self._released.wait()
                 reply = reply.then
             await self._finish(asked, reply)
@@ -244,6 +247,14 @@ class GatewayRuns:
                 }
                 result = {"payloads": [{"text": words, "isError": True, "mediaUrl": None}], "meta": {}}
                 await self._close(asked, "timeout", {**payload, "result": result}, None, words)
+
+    async def _use(self, asked: Asked, tool: str) -> None:
+        data = {"itemId": f"tool:{tool}", "kind": "tool", "name": tool, "title": f"{tool} secret arguments"}
+        for phase in ("start", "end"):
+            event = frames.agent_event(
+                asked.run_id, asked.session_key, "item", data | {"phase": phase}, self._clock.wall_ms()
+            )
+            await self._tell("agent", event)
 
     async def _speak(self, asked: Asked, text: str) -> None:
         half = len(text) // 2

@@ -9,6 +9,7 @@ from aiohttp import web
 
 from openclaw_channel_octo.host.base import ChatTool
 from openclaw_channel_octo.host.embedded import openai_tools
+from openclaw_channel_octo.host.embedded.agents import ToolUse
 from openclaw_channel_octo.host.embedded.openai import OpenAIAgent
 from openclaw_channel_octo.host.embedded.transcript import Message
 from tests.host.embedded.endpoint import (
@@ -128,6 +129,12 @@ async def test_arguments_that_are_none_are_told_to_the_model(
     call, result = endpoint.requests[1]["messages"][-2:]
     assert call["tool_calls"][0]["function"]["arguments"] == "{}"
     assert result["content"] == "error: the arguments are no JSON object"
+
+
+async def test_those_who_wait_are_told_which_tools_are_used(endpoint: Endpoint, desk: Desk) -> None:
+    in_turn(endpoint, streaming(calling(whole('{"a": 1}', id="c1")), DONE), FINE)
+    pieces = [piece async for piece in acting(endpoint, desk).reply(ASKED)]
+    assert [piece for piece in pieces if isinstance(piece, ToolUse)] == ["look"]
 
 
 async def test_rounds_of_tools_have_an_end(endpoint: Endpoint, desk: Desk) -> None:

@@ -12,6 +12,7 @@ from openclaw_channel_octo.clock import Clock
 from openclaw_channel_octo.errors import HostError, HostRefused
 from openclaw_channel_octo.host.base import (
     Accepted,
+    Activity,
     Delta,
     Failed,
     Final,
@@ -151,6 +152,21 @@ async def test_an_agent_the_gateway_does_not_have_fails_with_its_words(host: Gat
     end = await end_of(host, turn(session_key="agent:gone:octo:group:G1"))
     assert isinstance(end, Failed)
     assert "no longer exists" in end.message
+
+
+async def test_the_names_of_tools_are_told_when_their_use_begins_and_nothing_else_of_it(
+    gateway: FakeGateway, host: GatewayHost
+) -> None:
+    gateway.answer(lambda _: Hang(tools=("exec", "web_search"), then=Say("done")))
+    running = asyncio.create_task(events_of(host, turn()))
+    await until(lambda: gateway.sessions)
+    gateway.runs.release()
+    told = await running
+    assert [event for event in told if isinstance(event, Activity)] == [
+        Activity("exec"),
+        Activity("web_search"),
+    ]
+    assert "secret" not in str(told)
 
 
 async def test_an_aborted_run_is_killed_and_its_late_text_is_dropped(

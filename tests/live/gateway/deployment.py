@@ -68,10 +68,10 @@ class Deployment:
         assert isinstance(self.rig.host, GatewayHost)
         return self.rig.host
 
-    async def start(self, *, timeout_s: float = BUDGET_S, **host: Any) -> None:
-        """Start the channel; ``timeout_s`` is what a turn may take."""
+    async def start(self, *, timeout_s: float = BUDGET_S, streaming: object = "off", **host: Any) -> None:
+        """Start the channel; ``timeout_s`` is what a turn may take, ``streaming`` what people see of long ones."""
         roots = [str(self.gateway.folder / "workspace"), str(self.gateway.state_dir / "media" / "outbound")]
-        config = self.rig.config(maxTurns=32, mediaRoots=roots)
+        config = self.rig.config(maxTurns=32, mediaRoots=roots, streaming=streaming)
         config["host"] = {
             "kind": "gateway",
             "url": self.gateway.url,

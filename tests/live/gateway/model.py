@@ -42,6 +42,7 @@ class Mode(StrEnum):
     HTTP_429 = "http429"
     HTTP_500 = "http500"
     TOOL = "tool"
+    TOOL_SLOW = "toolslow"
 
 
 _FAILURES = {
@@ -143,10 +144,14 @@ class StubModel:
         self.requests.append(asked)
         self._asked.set()
         self._asked = asyncio.Event()
+        calls = (_calls(asked.text) or [self.tool_call])[len(asked.outcomes) :]
         match asked.mode:
-            case Mode.OK:
+            case Mode.TOOL | Mode.TOOL_SLOW if calls:
+                call = self._call(*calls[0], asked.tools)
+                return await _answer(http, body, [{"tool_calls": [call]}], "tool_calls")
+            case Mode.OK | Mode.TOOL:
                 return await _say(http, body, self._text(asked))
-            case Mode.SLOW:
+            case Mode.SLOW | Mode.TOOL_SLOW:
                 await asyncio.sleep(asked.seconds)
                 return await _say(http, body, self._text(asked))
             case Mode.HANG:
@@ -156,11 +161,6 @@ class StubModel:
                 return await _say(http, body, f"Here it is.\nMEDIA:{asked.file}")
             case Mode.EMPTY:
                 return await _say(http, body, "")
-            case Mode.TOOL if len(asked.outcomes) < len(calls := _calls(asked.text) or [self.tool_call]):
-                call = self._call(*calls[len(asked.outcomes)], asked.tools)
-                return await _answer(http, body, [{"tool_calls": [call]}], "tool_calls")
-            case Mode.TOOL:
-                return await _say(http, body, self._text(asked))
             case Mode.HTTP_400 | Mode.HTTP_401 | Mode.HTTP_429 | Mode.HTTP_500:
                 return _failure(asked.mode)
             case _:

@@ -9,7 +9,7 @@ from openclaw_channel_octo.fair import FairSlots
 from openclaw_channel_octo.host.base import Accepted, Final, Waiting
 from openclaw_channel_octo.runtime.delivery.parts import Said
 from openclaw_channel_octo.runtime.turn.runs import GRACE_S, HOST_WITHIN_S, Runs
-from openclaw_channel_octo.runtime.turn.stream import RunEnd
+from openclaw_channel_octo.runtime.turn.stream import RunEnd, Stream
 from openclaw_channel_octo.session.status import Status
 from openclaw_channel_octo.store.records import NewPost
 from openclaw_channel_octo.testing import HANG, ManualClock, ScriptedHost
@@ -21,6 +21,9 @@ BUDGET_S = 30.0
 
 class Listener:
     async def begin(self) -> None:
+        return
+
+    def watch(self, seen: Stream) -> None:
         return
 
     async def taken(self) -> None:
