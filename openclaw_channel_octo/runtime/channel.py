@@ -188,9 +188,7 @@ class OctoChannel:
                 await fleet.disconnect()
                 self._shared.lanes.close()
                 wait_s = self._config.host.drain_seconds if drain_s is None else drain_s
-                return await self._shared.lanes.drain(
-                    self._clock, wait_s, fleet.show_pause, fleet.show_ends
-                )
+                return await self._shared.lanes.drain(self._clock, wait_s, fleet.show_pause, fleet.show_ends)
         raise AssertionError  # pragma: no cover  # the stack passes every exception on
 
     async def _close(self, shared: ChannelContext) -> None:

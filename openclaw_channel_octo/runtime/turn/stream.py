@@ -14,7 +14,6 @@ from openclaw_channel_octo.host.base import (
     Delta,
     Failed,
     Final,
-    Interrupted,
     Media,
     MediaItem,
     Skipped,
