@@ -1,4 +1,7 @@
-"""A fake OpenClaw gateway for tests: protocol version 4 on a loopback socket, without Node (openclaw-host §4)."""
+"""A fake OpenClaw gateway for tests: protocol version 4 on a loopback socket, without Node (openclaw-host §4).
+
+Over 350 lines: a connection's welcome and the answers to its requests share the state of the gateway.
+"""
 
 import asyncio
 import json
@@ -11,10 +14,13 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 
 from openclaw_channel_octo.clock import Clock, SystemClock
 from openclaw_channel_octo.testing.gateway import frames
+from openclaw_channel_octo.testing.gateway.approvals import FakeApprovals
+from openclaw_channel_octo.testing.gateway.client import Client
 from openclaw_channel_octo.testing.gateway.runs import (
+    FIRST_WITH_KEYS,
+    Ask,
     Asked,
     Break,
-    Client,
     GatewayRuns,
     Hang,
     Reply,
@@ -22,8 +28,9 @@ from openclaw_channel_octo.testing.gateway.runs import (
     TimeOut,
 )
 
-__all__ = ["Asked", "Break", "FakeGateway", "Hang", "Reply", "Say", "TimeOut"]
+__all__ = ["Ask", "Asked", "Break", "FakeGateway", "Hang", "Reply", "Say", "TimeOut"]
 
+SCOPES = ("operator.read", "operator.write", "operator.approvals", "operator.admin")
 _DEVICE_TOKEN = "device-token"  # noqa: S105  # of a fake
 
 
@@ -40,6 +47,7 @@ class FakeGateway:
 
     Attributes:
         runs: its runs and sessions.
+        approvals: what its agents ask leave for.
         asked: every run that was asked for and taken, oldest first.
         sessions: rows by session key.
         connects: how many connections were let in.
@@ -57,7 +65,7 @@ class FakeGateway:
         version: str = "2026.9.6",
         token: str = "gateway-token",  # noqa: S107  # of a fake
         agents: tuple[str, ...] = ("main",),
-        scopes: tuple[str, ...] = ("operator.read", "operator.write", "operator.admin"),
+        scopes: tuple[str, ...] = SCOPES,
         recovers: bool = True,
         clock: Clock | None = None,
     ) -> None:
@@ -75,14 +83,17 @@ class FakeGateway:
         self._recovers = recovers
         self._clock = clock or SystemClock()
         self._connected = asyncio.Event()
-        self.runs = GatewayRuns(version, self._clock, self.tell, self._connected.wait)
+        self._clients: set[Client] = set()
+        self.approvals = FakeApprovals(
+            newer=version >= FIRST_WITH_KEYS, clock=self._clock, clients=self._clients
+        )
+        self.runs = GatewayRuns(version, self._clock, self.tell, self._connected.wait, self.approvals)
         self.asked = self.runs.asked
         self.sessions = self.runs.sessions
         self._port = 0
         self._boot = ""
         self._booted_ms = 0
         self._server: Server | None = None
-        self._clients: set[Client] = set()
         self._waits: set[asyncio.Task[None]] = set()
         self._paired: set[str] = set()
         self._starting = 0
@@ -197,7 +208,8 @@ class FakeGateway:
         await socket.send(json.dumps({"type": "event", "event": "connect.challenge", "payload": challenge}))
         request = json.loads(await socket.recv())
         params = request.get("params", {})
-        client = Client(socket, self._granted & frozenset(params.get("scopes", ())))
+        scopes = self._granted & frozenset(params.get("scopes", ()))
+        client = Client(socket, scopes, frozenset(params.get("caps", ())))
         if why := self._refusal(request, nonce):
             error = frames.FAULTS[why]
             await client.refuse(request["id"], error)
@@ -219,7 +231,11 @@ class FakeGateway:
             self._paired.add(device["id"])
             auth |= {"deviceToken": _DEVICE_TOKEN, "issuedAtMs": now_ms}
         return frames.hello(
-            server=server, uptime_ms=now_ms - self._booted_ms, auth=auth, agent_id=self._agents[0]
+            server=server,
+            uptime_ms=now_ms - self._booted_ms,
+            auth=auth,
+            agent_id=self._agents[0],
+            methods=(*frames.METHODS, *self.approvals.methods),
         )
 
     def _refusal(self, request: Mapping[str, Any], nonce: str) -> str:
@@ -263,7 +279,13 @@ class FakeGateway:
         self.calls.append(method)
         if (scope := frames.scope_of(method)) not in client.scopes:
             await client.refuse(request_id, frames.missing_scope(scope))
-        elif method == "agent":
+        elif method in self.approvals.methods:
+            await self.approvals.take(client, request_id, method, params)
+        else:
+            await self._do(client, request_id, method, params)
+
+    async def _do(self, client: Client, request_id: str, method: str, params: Mapping[str, Any]) -> None:
+        if method == "agent":
             await self._ask(client, request_id, params)
         elif method == "agent.wait":
             task = asyncio.create_task(self.runs.wait(client, request_id, params))
