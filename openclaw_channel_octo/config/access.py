@@ -55,21 +55,25 @@ class GroupSettings(FrozenModel):
         allow_from: who may talk to it there, whatever the policy; ``None`` leaves it to the policy.
         require_mention: whether a message there has to address the bot; ``None`` leaves it to the entry ``*``, and then
             to the account's own ``requireMention``.
+        approvers: people who may decide there what agents ask leave for, beside those of ``commands.approvers``.
     """
 
     enabled: bool = True
     allow_from: Uids | None = None
     require_mention: bool | None = None
+    approvers: People = ()
 
 
 class CommandSettings(FrozenModel):
     """Who may command a bot beside its owner.
 
     Attributes:
-        allow_from: people who may stop, reset and approve where others take part; ``*`` is everybody.
+        allow_from: people who may stop and reset where others take part; ``*`` is everybody.
+        approvers: people who may decide what agents ask leave for, each by name.
     """
 
     allow_from: Uids = ()
+    approvers: People = ()
 
 
 class AccessSettings(FrozenModel):

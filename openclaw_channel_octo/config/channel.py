@@ -154,7 +154,8 @@ class ChannelReader:
         if key == "mediaRoots" and isinstance(value, list):
             return [self._around.path(text) if isinstance(text, str) and text else text for text in value]
         if key == "commands" and isinstance(value, Mapping):
-            idle = [name for name in value if not get_close_matches(str(name).lower(), ["allowfrom"])]
+            ours = ["allowfrom", "approvers"]
+            idle = [name for name in value if not get_close_matches(str(name).lower(), ours)]
             for name in idle:
                 self._findings.warn(join(path, key, name), "known, but without effect here")
             return {name: inner for name, inner in value.items() if name not in idle}

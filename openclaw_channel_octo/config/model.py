@@ -250,6 +250,7 @@ class GatewayHostConfig(HostConfig):
         token: its shared token, ``None`` where it takes none or a password.
         password: its password, likewise.
         scopes: what this client asks leave for; ``operator.admin`` is never asked for.
+        approvals: whether people in the chat are asked what its agents want leave for, and decide it there.
         openclaw_config: the gateway's own file, read for url, secrets, bots and routing; ``None`` to read none.
         routing: which agent and session a conversation belongs to, as the gateway itself resolves it.
     """
@@ -262,6 +263,7 @@ class GatewayHostConfig(HostConfig):
         "operator.read",
         "operator.write",
     )
+    approvals: bool = False
     openclaw_config: Path | None = None
     routing: SkipJsonSchema[InstanceOf[Routing]] = Routing()  # no key of the file
 

@@ -8,41 +8,18 @@ from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
 from msgspec import Struct
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import model_validator
 from pydantic.alias_generators import to_camel
 
-from openclaw_channel_octo.config.base import FrozenModel
+from openclaw_channel_octo.config.approval_texts import CHINESE_APPROVALS, ApprovalTexts
+from openclaw_channel_octo.config.notices import Notice, with_signs
 
 __all__ = ["CHINESE", "Language", "Notice", "Reason", "Texts"]
 
 Language = Literal["en", "zh"]
 
-_LONGEST_TEXT = 2_000
-"""Characters a text for people may have."""
 
-
-def _visible(text: str) -> str:
-    if not text.strip():
-        raise ValueError("must not be blank: people would see nothing")
-    return text
-
-
-def _with(**signs: str) -> AfterValidator:
-    """Return the check that a text has each placeholder once; by its letter, what it stands for."""
-
-    def check(text: str) -> str:
-        if text.count("%") != len(signs) or not all(f"%{letter}" in text for letter in signs):
-            wanted = " and ".join(f"%{letter}, {meaning}," for letter, meaning in signs.items())
-            raise ValueError(f"must contain {wanted} exactly once and no other %")
-        return text
-
-    return AfterValidator(check)
-
-
-Notice = Annotated[str, Field(max_length=_LONGEST_TEXT), AfterValidator(_visible)]
-
-
-class Texts(FrozenModel):
+class Texts(ApprovalTexts):
     """What people read in the chat. Keys that are not given are in the language (design §8).
 
     Attributes:
@@ -71,9 +48,6 @@ class Texts(FrozenModel):
         help_help: likewise.
         command_failed: the host could not carry a command out.
         owner_only: the person may not command that here.
-        no_approvals: ``/approve``, and the agent asks for none.
-        approve_elsewhere: ``/approve``; ``%s`` stands for where people decide instead.
-        gateway_interface: that place where turns run in a gateway.
         reset: a new conversation has begun.
         stopping: the turn that runs is being stopped.
         nothing_running: there is no turn to stop.
@@ -122,7 +96,7 @@ class Texts(FrozenModel):
     stopped: Notice = "⏹️ Stopped."
     busy: Notice = "⏳ Still busy with earlier messages; I will not get to this one."
     cut_off: Notice = "⚠️ I was interrupted; the answer above may be incomplete."
-    left_out: Annotated[Notice, _with(d="the number of characters")] = (
+    left_out: Annotated[Notice, with_signs(d="the number of characters")] = (
         "[…] %d characters of this answer are left out here."
     )
     too_long: Notice = "⚠️ My answer got too long, so I stopped."
@@ -131,14 +105,14 @@ class Texts(FrozenModel):
         "⏳ I was away too long to answer earlier messages here. Please ask again if it still matters."
     )
     restarting: Notice = "⚠️ Previous session failed, restarting..."
-    third_failure: Annotated[Notice, _with(d="the number of failures")] = (
+    third_failure: Annotated[Notice, with_signs(d="the number of failures")] = (
         "⚠️ This conversation has failed %d times in a row. "
         "An operator can look with: openclaw-octo sessions show"
     )
     refused: Notice = "🔒 I may not answer you here. Please ask my owner to let you in."
     limited: Notice = "⏳ That is more than I can take in at once. Please write to me again in a minute."
     loop: Notice = "🔁 Another bot and I keep answering each other. I stop until a person writes here."
-    pairing: Annotated[Notice, _with(s="the code")] = (
+    pairing: Annotated[Notice, with_signs(s="the code")] = (
         "🔒 I do not know you yet. If my owner runs this within an hour, you can write to me here: "
         "openclaw-octo pairing approve %s"
     )
@@ -149,18 +123,15 @@ class Texts(FrozenModel):
     help_help: Notice = "/help – this list"
     command_failed: Notice = "⚠️ That did not work. The operator's log says why."
     owner_only: Notice = "Only the bot's owner, or somebody they have named for it, may do that here."
-    no_approvals: Notice = "This agent asks for no approvals."
-    approve_elsewhere: Annotated[Notice, _with(s="the place")] = (
-        "I cannot pass decisions on. Please decide in %s."
-    )
-    gateway_interface: Notice = "the gateway's own interface"
     reset: Notice = "🔄 New conversation. What was said before is forgotten."
     stopping: Notice = "Stopping."
     nothing_running: Notice = "Nothing is running here."
-    status: Annotated[Notice, _with(s="the status", d="the number of messages")] = (
+    status: Annotated[Notice, with_signs(s="the status", d="the number of messages")] = (
         "Session: %s\nWaiting messages: %d"
     )
-    sending: Annotated[Notice, _with(s="which message", d="how many there are")] = "Sending part %s of %d"
+    sending: Annotated[Notice, with_signs(s="which message", d="how many there are")] = (
+        "Sending part %s of %d"
+    )
     session_new: Notice = "new"
     session_idle: Notice = "idle"
     session_queued: Notice = "queued"
@@ -173,7 +144,7 @@ class Texts(FrozenModel):
     length_limit: Notice = "✂️ I reached the length limit of an answer before I was done."
     content_filter: Notice = "✂️ A content filter of my model ended this answer before I was done."
     file_failed: Notice = "⚠️ I could not send a file:"
-    file_too_many: Annotated[Notice, _with(s="the limit")] = "more than %s in one answer"
+    file_too_many: Annotated[Notice, with_signs(s="the limit")] = "more than %s in one answer"
     file_not_sent: Notice = "it could not be sent"
     file_address: Notice = "its address is not valid"
     file_address_private: Notice = "its address may not be fetched"
@@ -181,10 +152,10 @@ class Texts(FrozenModel):
     file_redirect: Notice = "its address leads to one that is not valid"
     file_redirects: Notice = "its address leads from one to the next without end"
     file_not_fetched: Notice = "it could not be fetched"
-    file_status: Annotated[Notice, _with(s="the status")] = "its server answers %s"
+    file_status: Annotated[Notice, with_signs(s="the status")] = "its server answers %s"
     file_slow: Notice = "it took too long"
     file_no_room: Notice = "there is no room for it at the moment"
-    file_too_large: Annotated[Notice, _with(s="the limit")] = "it is larger than %s"
+    file_too_large: Annotated[Notice, with_signs(s="the limit")] = "it is larger than %s"
     file_empty: Notice = "it is empty"
     file_type: Notice = "this server takes no files of its type"
     file_upload: Notice = "the upload failed"
@@ -193,7 +164,7 @@ class Texts(FrozenModel):
     file_link: Notice = "it is a link, which I do not follow"
     file_special: Notice = "it is not an ordinary file"
     file_unreadable: Notice = "it cannot be read"
-    file_lost: Annotated[Notice, _with(s="the system's words")] = "it cannot be read any more: %s"
+    file_lost: Annotated[Notice, with_signs(s="the system's words")] = "it cannot be read any more: %s"
     file_shrank: Notice = "it became shorter while it was being sent"
 
     @model_validator(mode="before")
@@ -220,6 +191,7 @@ class Texts(FrozenModel):
 
 CHINESE: Mapping[str, str] = MappingProxyType(
     {
+        **CHINESE_APPROVALS,
         "failed": "⚠️ 处理这条消息时出错了，请再试一次。",
         "timeout": "⚠️ 用时太长，我停下来了。",
         "empty": "⚠️ 我处理完了，但没有可以回复的内容。",
@@ -246,9 +218,6 @@ CHINESE: Mapping[str, str] = MappingProxyType(
         "help_help": "/help（/帮助）– 显示这个列表",
         "command_failed": "⚠️ 没有成功。原因在管理员的日志里。",
         "owner_only": "在这里，只有机器人的主人或主人指定的人可以这样做。",
-        "no_approvals": "这个智能体不需要批准。",
-        "approve_elsewhere": "我不能转达决定。请在%s中决定。",
-        "gateway_interface": "网关自己的界面",
         "reset": "🔄 新的对话开始了。之前说过的内容已经忘记。",
         "stopping": "正在停止。",
         "nothing_running": "这里没有正在进行的回答。",

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from msgspec import Struct
 
+from openclaw_channel_octo.host.approvals import ApprovalsChanged
 from openclaw_channel_octo.session.status import SessionSnapshot
 from openclaw_channel_octo.values import SecretStruct
 
@@ -213,7 +214,9 @@ class Skipped(Struct, frozen=True):
     reason: str
 
 
-TurnEvent = Accepted | Delta | Block | Media | ToolNote | Waiting | Final | Failed | Skipped
+TurnEvent = (
+    Accepted | Delta | Block | Media | ToolNote | Waiting | ApprovalsChanged | Final | Failed | Skipped
+)
 
 
 class Recovery(StrEnum):

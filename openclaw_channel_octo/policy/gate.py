@@ -20,7 +20,8 @@ from openclaw_channel_octo.message.mentions import (
 )
 from openclaw_channel_octo.message.payload import SYSTEM_TYPES, ContentType, Entity, Payload
 from openclaw_channel_octo.policy.access import AccessPolicy
-from openclaw_channel_octo.policy.commands import STOP_WORD, command_in, names_another
+from openclaw_channel_octo.policy.commands import STOP_WORD, command_in, names_another, verdict_in
+from openclaw_channel_octo.policy.verdicts import Verdict
 
 __all__ = [
     "ADDRESSED",
@@ -35,6 +36,7 @@ __all__ = [
     "conversation",
     "decide",
     "is_bot",
+    "verdict_of",
 ]
 
 BOTFATHER = "botfather"
@@ -214,9 +216,17 @@ def command_of(payload: Payload, identity: Identity, *, direct: bool) -> str:
     """
     if payload.type != ContentType.TEXT:
         return ""
-    entities = _own_entities(payload, identity)
-    said = without_mentions(payload.text, identity.name, entities)
-    return command_in(said, direct=direct, names=_names(identity))
+    return command_in(_unaddressed(payload, identity), direct=direct, names=_names(identity))
+
+
+def verdict_of(payload: Payload, identity: Identity, *, direct: bool) -> Verdict | None:
+    """Return what a command of `command_of` decides, ``None`` for one that decides nothing."""
+    return verdict_in(_unaddressed(payload, identity), direct=direct, names=_names(identity))
+
+
+def _unaddressed(payload: Payload, identity: Identity) -> str:
+    """Return a text without the mentions of the bot around it."""
+    return without_mentions(payload.text, identity.name, _own_entities(payload, identity))
 
 
 def _names(identity: Identity) -> tuple[str, str]:

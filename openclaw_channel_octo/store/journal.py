@@ -8,6 +8,7 @@ from typing import Self
 
 from openclaw_channel_octo.clock import Clock
 from openclaw_channel_octo.errors import StoreError
+from openclaw_channel_octo.store.approvals import Approvals
 from openclaw_channel_octo.store.audit import AuditLog
 from openclaw_channel_octo.store.cursors import Cursors, MovedCursors
 from openclaw_channel_octo.store.database import open_database
@@ -38,6 +39,7 @@ class Journal(Writer):
         deliveries: what is sent in reply.
         episodes: failed runs of sessions.
         audit: requests beside answers.
+        approvals: what agents asked leave for.
         pairings: who may write to a bot directly.
         prompts: what agents were given.
         said: what was said earlier.
@@ -52,6 +54,7 @@ class Journal(Writer):
         self.deliveries = Deliveries(self)
         self.episodes = Episodes(self)
         self.audit = AuditLog(self)
+        self.approvals = Approvals(self)
         self.pairings = Pairings(self)
         self.prompts = Prompts(self)
         self.said = SaidMessages(self)

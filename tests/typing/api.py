@@ -32,6 +32,7 @@ from openclaw_channel_octo.config.model import (
     OpenAIAgentConfig,
 )
 from openclaw_channel_octo.errors import ConfigError, HostError
+from openclaw_channel_octo.host.approvals import Approval, ApprovalsChanged
 from openclaw_channel_octo.host.base import (
     Accepted,
     AsksApprovals,
@@ -220,9 +221,21 @@ def make_turn() -> Turn:
     return turn
 
 
-async def read_events(host: AgentHost) -> str:
+async def read_events(host: AgentHost) -> str:  # noqa: C901  # a case for each event
     async for event in host.run(make_turn()):
-        assert_type(event, Accepted | Delta | Block | Media | ToolNote | Waiting | Final | Failed | Skipped)
+        assert_type(
+            event,
+            Accepted
+            | Delta
+            | Block
+            | Media
+            | ToolNote
+            | Waiting
+            | ApprovalsChanged
+            | Final
+            | Failed
+            | Skipped,
+        )
         match event:
             case Accepted(run_id=text) | Delta(text=text) | Block(text=text) | ToolNote(text=text):
                 assert_type(text, str)
@@ -230,6 +243,8 @@ async def read_events(host: AgentHost) -> str:
                 assert_type(source, MediaItem)
             case Waiting(waits=waits):
                 assert_type(waits, bool)
+            case ApprovalsChanged(pending=pending):
+                assert_type(pending, tuple[Approval, ...])
             case Final(text=text, media=files):
                 assert_type(files, tuple[MediaItem, ...])
                 return text

@@ -195,7 +195,7 @@ class Sender(Struct, frozen=True, kw_only=True):
             return heard
         since_s = chunk.since_ms // 1000 - CLOCK_SLACK_S
         wire_text = addressed(chunk.text, self.people(channel)).text
-        url = json.loads(chunk.payload)["url"] if chunk.payload else ""
+        url = json.loads(chunk.payload).get("url", "") if chunk.payload else ""
         alike = ""
         for message in await self.api.sync_messages(channel, limit=LOOK_BACK):
             payload = parse_payload(message.payload)

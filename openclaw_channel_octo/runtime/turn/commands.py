@@ -4,11 +4,13 @@ from msgspec import Struct
 
 from openclaw_channel_octo.config.texts import Texts
 from openclaw_channel_octo.errors import HostError
+from openclaw_channel_octo.host.approvals import DecidesApprovals
 from openclaw_channel_octo.host.base import AsksApprovals
 from openclaw_channel_octo.ids import ChannelType
-from openclaw_channel_octo.policy.commands import APPROVE, Commanders
+from openclaw_channel_octo.policy.commands import DECISIONS, Commanders
 from openclaw_channel_octo.runtime.context import BotContext
 from openclaw_channel_octo.runtime.delivery.underway import UnderwayMessages
+from openclaw_channel_octo.runtime.turn.decisions import Decisions
 from openclaw_channel_octo.runtime.turn.host_calls import ask_host
 from openclaw_channel_octo.runtime.turn.lanes import Lanes
 from openclaw_channel_octo.runtime.turn.runs import Runs
@@ -37,19 +39,21 @@ class Commands(Struct, frozen=True, kw_only=True):
     """Answers commands for one bot.
 
     Everybody may look. In a direct conversation everybody commands their own session; in a group, and in direct
-    conversations that share a session, only commanders may stop or reset. Only they may approve.
+    conversations that share a session, only commanders may stop or reset. Who may approve, `Decisions` says.
 
     Attributes:
         context: what every part of the bot is made from.
         runs: runs under way.
         lanes: messages that wait behind them.
         underway: messages that are worked on.
+        decisions: takes what people approve or deny to the host.
     """
 
     context: BotContext
     runs: Runs
     lanes: Lanes
     underway: UnderwayMessages
+    decisions: Decisions
 
     async def answer(self, row: InboundRow, command: str) -> Told:
         """Carry out a command and return what it came to.
@@ -71,8 +75,8 @@ class Commands(Struct, frozen=True, kw_only=True):
         match command:
             case "/status":
                 return await self._status(row.session_key)
-            case "/approve":
-                return self._approve()
+            case "/approve" | "/deny":
+                return await self._decide(row)
             case "/stop" | "stop":
                 stopped = await self._stop(row.session_key)
                 return self._texts.stopping if stopped else self._texts.nothing_running
@@ -92,6 +96,8 @@ class Commands(Struct, frozen=True, kw_only=True):
             "/reset": texts.help_reset,
             "/help": texts.help_help,
         }
+        if self.decisions.possible:
+            lines |= {"/approve": texts.help_approve, "/deny": texts.help_deny}
         return "\n".join(line for command, line in lines.items() if self._may(row, command))
 
     def can_stop(self, session_key: str) -> bool:
@@ -100,10 +106,12 @@ class Commands(Struct, frozen=True, kw_only=True):
 
     def _may(self, row: InboundRow, command: str) -> bool:
         """Return whether the sender of a message may command that there."""
+        if command in DECISIONS:
+            return self.decisions.may(row)
         if command in _LOOKS or self._commanders.include(row.from_uid):
             return True
         shared = self.context.routing.shares_direct(row.account, row.channel)
-        return command != APPROVE and row.channel.type == ChannelType.PERSON and not shared
+        return row.channel.type == ChannelType.PERSON and not shared
 
     @property
     def _texts(self) -> Texts:
@@ -114,9 +122,14 @@ class Commands(Struct, frozen=True, kw_only=True):
         config, identity = self.context.config, self.context.identity
         return Commanders(identity.owner_uid, frozenset(config.commands.allow_from))
 
-    def _approve(self) -> str:
-        if isinstance(self.runs.host, AsksApprovals):
-            place = self.runs.host.approvals_in or self._texts.gateway_interface
+    async def _decide(self, row: InboundRow) -> str:
+        host = self.runs.host
+        if self.decisions.possible:
+            return await self.decisions.decide(row)
+        if isinstance(host, DecidesApprovals):
+            return self._texts.approvals_off
+        if isinstance(host, AsksApprovals):
+            place = host.approvals_in or self._texts.gateway_interface
             return self._texts.approve_elsewhere.replace("%s", place)
         return self._texts.no_approvals
 

@@ -28,7 +28,6 @@ from openclaw_channel_octo.host.base import (
     AgentHost,
     Failed,
     HidesThinking,
-    MediaItem,
     Turn,
     TurnEvent,
     Waiting,
@@ -42,6 +41,7 @@ from openclaw_channel_octo.runtime.turn.stream import (
     Parts,
     RunEnd,
     Stream,
+    Told,
     conclude,
     last,
     take,
@@ -98,8 +98,8 @@ class OpenRun(Struct, eq=False):
     is_open: bool = True
     _turns: asyncio.Lock = field(default_factory=asyncio.Lock)
 
-    async def post(self, said: str | MediaItem) -> Sequence[str]:
-        """Post a part of the answer, one at a time. Raises `RequestDenied` after the run's end, else as the outbox."""
+    async def post(self, said: Told) -> Sequence[str]:
+        """Post what the run tells, one at a time. Raises `RequestDenied` after the run's end, else as the outbox."""
         async with self._turns:
             if not self.is_open:
                 raise RequestDenied("the turn has ended; nothing was sent")
@@ -162,8 +162,12 @@ class Runs:
 
     async def abort(self, session_key: str, run_id: str) -> bool:
         """Stop a run in the host that has it; see `AgentHost.abort`. Raises `HostError`."""
+        return await self.host_of(run_id).abort(session_key, run_id)
+
+    def host_of(self, run_id: str) -> AgentHost:
+        """Return the host that has a run; for one that is not under way, the host of those that begin now."""
         run = self._open.get(run_id)
-        return await (self.host if run is None else run.host).abort(session_key, run_id)
+        return self.host if run is None else run.host
 
     @property
     def active(self) -> Mapping[str, ActiveRun]:
@@ -352,7 +356,7 @@ async def _posting(opened: OpenRun) -> AsyncIterator[tuple[Parts, asyncio.Task[N
         await asyncio.wait({task})
 
 
-async def _post(opened: OpenRun, part: str | MediaItem) -> None:
+async def _post(opened: OpenRun, part: Told) -> None:
     """Post a part; one that the chat does not take for what it is ends no run, people are told at the end.
 
     Nor does one that was refused because somebody has stopped the run, which is about to end.

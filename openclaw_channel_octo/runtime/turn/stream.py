@@ -6,6 +6,7 @@ from typing import Literal, Protocol
 
 from msgspec import Struct, field
 
+from openclaw_channel_octo.host.approvals import ApprovalsChanged
 from openclaw_channel_octo.host.base import (
     Accepted,
     Block,
@@ -22,17 +23,31 @@ from openclaw_channel_octo.host.base import (
 from openclaw_channel_octo.message.thinking import ThinkingFilter
 from openclaw_channel_octo.session.status import SKIPPED, Status
 
-__all__ = ["MOST_BYTES", "Attempt", "Deliver", "Parts", "RunEnd", "Stream", "conclude", "last", "take"]
+__all__ = [
+    "MOST_BYTES",
+    "Attempt",
+    "Deliver",
+    "Parts",
+    "RunEnd",
+    "Stream",
+    "Told",
+    "conclude",
+    "last",
+    "take",
+]
 
 MOST_BYTES = 4_000_000
 """Most UTF-8 bytes of one answer: a run that writes more is stopped. A little less than what an agent may write."""
 
 _Cut = Literal["", "length limit", "content filter"]
 
-Deliver = Callable[[str | MediaItem], Awaitable[Sequence[str]]]
-"""Posts a part of an answer; returns the ids of the messages it became."""
+Told = str | MediaItem | ApprovalsChanged
+"""What a run has to tell people: a part of its answer, or what it asks leave for."""
 
-Parts = asyncio.Queue[str | MediaItem | None]
+Deliver = Callable[[Told], Awaitable[Sequence[str]]]
+"""Posts what a run tells; returns the ids of the messages a part of its answer became."""
+
+Parts = asyncio.Queue[Told | None]
 """What is to be posted, in order; ``None`` behind the last."""
 
 
@@ -47,8 +62,8 @@ class Attempt(Protocol):
         """The host runs it: an agent has seen the message."""
         ...
 
-    async def deliver(self, said: str | MediaItem) -> Sequence[str]:
-        """Post a part of the answer; return the ids of the messages it became."""
+    async def deliver(self, said: Told) -> Sequence[str]:
+        """Post what the run tells; return the ids of the messages a part of its answer became."""
         ...
 
 
@@ -129,8 +144,8 @@ async def take(event: TurnEvent, seen: Stream, attempt: Attempt, parts: Parts) -
             seen.unposted_bytes = 0
             seen.posted_bytes += len(text.encode(errors="replace"))
             parts.put_nowait(seen.visible(text))
-        case Media(source=source):
-            parts.put_nowait(source)
+        case Media() | ApprovalsChanged():
+            parts.put_nowait(event.source if isinstance(event, Media) else event)
         case ToolNote() | Waiting():
             pass
         case Final() | Failed() | Skipped():

@@ -1,4 +1,7 @@
-"""One message's turn, from its lane to its visible end (design §4 step 5, §5 "After the turn")."""
+"""One message's turn, from its lane to its visible end (design §4 step 5, §5 "After the turn").
+
+Over 350 lines: a turn's steps, its ends and what its run reports are read together.
+"""
 
 import json
 import secrets
@@ -11,7 +14,8 @@ from msgspec.structs import replace
 
 from openclaw_channel_octo.errors import ApiError
 from openclaw_channel_octo.fair import FairSlots
-from openclaw_channel_octo.host.base import MediaItem, Sender, Turn
+from openclaw_channel_octo.host.approvals import ApprovalsChanged
+from openclaw_channel_octo.host.base import Sender, Turn
 from openclaw_channel_octo.message.marks import mark_of
 from openclaw_channel_octo.message.outgoing import quote
 from openclaw_channel_octo.message.render import render
@@ -25,12 +29,13 @@ from openclaw_channel_octo.runtime.delivery.presence import Presence
 from openclaw_channel_octo.runtime.delivery.underway import Stopped
 from openclaw_channel_octo.runtime.received import Addressed
 from openclaw_channel_octo.runtime.turn.answer import Answer
+from openclaw_channel_octo.runtime.turn.approvals import ApprovalDesk
 from openclaw_channel_octo.runtime.turn.conversation import Prompt, Prompts
 from openclaw_channel_octo.runtime.turn.guard import SessionGuard
 from openclaw_channel_octo.runtime.turn.kept_prompts import KeptPrompts
 from openclaw_channel_octo.runtime.turn.lanes import Begin
 from openclaw_channel_octo.runtime.turn.runs import Runs
-from openclaw_channel_octo.runtime.turn.stream import RunEnd
+from openclaw_channel_octo.runtime.turn.stream import RunEnd, Told
 from openclaw_channel_octo.session.key import CHANNEL, conversation_kind
 from openclaw_channel_octo.session.status import SKIPPED, Status
 from openclaw_channel_octo.store.records import InboundRow
@@ -62,6 +67,7 @@ class Turns(Struct, frozen=True, kw_only=True):
         outputs: folders for files of answers.
         prompts: tells what messages say, and what was said around them.
         kept_prompts: keeps what agents were given.
+        approvals: tells people what agents ask leave for.
         slots: the bot's limit of runs at the same time.
     """
 
@@ -73,6 +79,7 @@ class Turns(Struct, frozen=True, kw_only=True):
     outputs: Outputs
     prompts: Prompts
     kept_prompts: KeptPrompts
+    approvals: ApprovalDesk
     slots: FairSlots
 
     async def handle(self, message: Addressed, begin: Begin, *, look: bool = False) -> None:
@@ -338,8 +345,11 @@ class _Attempt(Struct, frozen=True, kw_only=True):
     async def taken(self) -> None:
         await self.turns.context.journal.messages.start_run(self.row.id, self.run_id)
 
-    async def deliver(self, said: str | MediaItem) -> Sequence[str]:
+    async def deliver(self, said: Told) -> Sequence[str]:
         turns, ids = self.turns, list[str]()
+        if isinstance(said, ApprovalsChanged):
+            await turns.approvals.update(self.row, self.run_id, said)
+            return ids
         part = self.answer.visible(said) if isinstance(said, str) else said
         if not part:
             return ids

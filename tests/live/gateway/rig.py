@@ -19,7 +19,7 @@ import aiohttp
 from tests.live.gateway.install import BEFORE_THE_FIX, Installed, install
 from tests.live.gateway.model import MODEL
 
-_START_S = 90.0
+_START_S = 240.0
 _LOOK_EVERY_S = 0.1
 _TAIL_LINES = 40
 _GROUPS: set[int] = set()
@@ -102,7 +102,7 @@ class RealGateway:
         """Start it, again after ``kill`` or ``terminate``, on the same port and state; return when it is ready.
 
         Raises:
-            GatewayFailed: it ended, or was not ready in 90 seconds.
+            GatewayFailed: it ended, or was not ready in four minutes.
         """
         if self._process is not None or self._installed is None:
             raise GatewayFailed("start() is for a gateway that was entered and does not run")

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 import pytest
 
 from openclaw_channel_octo.fair import FairSlots
-from openclaw_channel_octo.host.base import Accepted, Final, MediaItem, Waiting
+from openclaw_channel_octo.host.base import Accepted, Final, Waiting
 from openclaw_channel_octo.runtime.turn.runs import GRACE_S, HOST_WITHIN_S, Runs
-from openclaw_channel_octo.runtime.turn.stream import RunEnd
+from openclaw_channel_octo.runtime.turn.stream import RunEnd, Told
 from openclaw_channel_octo.session.status import Status
 from openclaw_channel_octo.testing import HANG, ManualClock, ScriptedHost
 from openclaw_channel_octo.testing.host import Step
@@ -24,7 +24,7 @@ class Listener:
     async def taken(self) -> None:
         return
 
-    async def deliver(self, said: str | MediaItem) -> Sequence[str]:
+    async def deliver(self, said: Told) -> Sequence[str]:
         raise AssertionError(said)
 
 
