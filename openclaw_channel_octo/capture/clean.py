@@ -18,7 +18,8 @@ from openclaw_channel_octo.capture.format import Side
 from openclaw_channel_octo.capture.socket import Seen, SocketReader
 from openclaw_channel_octo.message.text import utf16_length
 from openclaw_channel_octo.observe.logs import Secrets
-from openclaw_channel_octo.policy.commands import ALIASES, VERDICTS
+from openclaw_channel_octo.policy.commands import ALIASES
+from openclaw_channel_octo.policy.verdicts import VERDICTS
 from openclaw_channel_octo.wire.codec import encode
 from openclaw_channel_octo.wire.packets import Connect, Disconnect, Event, Packet, Recv, Send
 

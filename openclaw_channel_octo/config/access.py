@@ -67,6 +67,7 @@ class GroupSettings(FrozenModel):
         managers: people who may have the bot change this group, beside those of the account.
         streaming: what is shown of long turns there, however large the group is; ``None`` leaves it to the entry
             ``*``, and then to the account's own ``streaming``.
+        approvers: people who may decide there what agents ask leave for, beside those of ``commands.approvers``.
     """
 
     enabled: bool = True
@@ -74,16 +75,19 @@ class GroupSettings(FrozenModel):
     require_mention: bool | None = None
     managers: Managers = ()
     streaming: StreamingMode | None = None
+    approvers: People = ()
 
 
 class CommandSettings(FrozenModel):
     """Who may command a bot beside its owner.
 
     Attributes:
-        allow_from: people who may stop, reset and approve where others take part; ``*`` is everybody.
+        allow_from: people who may stop and reset where others take part; ``*`` is everybody.
+        approvers: people who may decide what agents ask leave for, each by name.
     """
 
     allow_from: Uids = ()
+    approvers: People = ()
 
 
 class AccessSettings(FrozenModel):

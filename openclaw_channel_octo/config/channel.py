@@ -235,7 +235,7 @@ def _is_idle(key: str, name: str) -> bool:
     """Return whether a key of OpenClaw's in one of its blocks has no effect here."""
     if key == "streaming":
         return name in _IDLE_STREAMING
-    return not get_close_matches(name.lower(), ["allowfrom"])
+    return not get_close_matches(name.lower(), ["allowfrom", "approvers"])
 
 
 def switched_off(bot: BotConfig) -> str:

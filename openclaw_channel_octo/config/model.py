@@ -255,6 +255,7 @@ class GatewayHostConfig(HostConfig):
         token: its shared token, ``None`` where it takes none or a password.
         password: its password, likewise.
         scopes: what this client asks leave for; ``operator.admin`` is never asked for.
+        approvals: whether people in the chat are asked what its agents want leave for, and decide it there.
         openclaw_config: the gateway's own file, read for url, secrets, bots and routing; ``None`` to read none.
         jobs_may_read: whether agents of the gateway may read conversations in sessions that are no conversation's,
             such as those of cron jobs and an agent's main one.
@@ -269,6 +270,7 @@ class GatewayHostConfig(HostConfig):
         "operator.read",
         "operator.write",
     )
+    approvals: bool = False
     openclaw_config: Path | None = None
     jobs_may_read: bool = False
     routing: SkipJsonSchema[InstanceOf[Routing]] = Routing()  # no key of the file

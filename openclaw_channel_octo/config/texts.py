@@ -14,6 +14,7 @@ from pydantic import model_validator
 from pydantic.alias_generators import to_camel
 
 from openclaw_channel_octo.config.action_texts import ACTIONS_IN_CHINESE, ActionTexts
+from openclaw_channel_octo.config.approval_texts import APPROVALS_IN_CHINESE, ApprovalTexts
 from openclaw_channel_octo.config.command_texts import COMMANDS_IN_CHINESE, CommandTexts
 from openclaw_channel_octo.config.notices import Notice, with_signs
 
@@ -22,7 +23,7 @@ __all__ = ["CHINESE", "Language", "Notice", "Reason", "Texts"]
 Language = Literal["en", "zh"]
 
 
-class Texts(ActionTexts, CommandTexts):
+class Texts(ActionTexts, ApprovalTexts, CommandTexts):
     """What people read in the chat. Keys that are not given are in the language (design §8).
 
     Attributes:
@@ -55,9 +56,6 @@ class Texts(ActionTexts, CommandTexts):
         help_help: likewise.
         command_failed: the host could not carry a command out.
         owner_only: the person may not command that here.
-        no_approvals: ``/approve``, and the agent asks for none.
-        approve_elsewhere: ``/approve``; ``%s`` stands for where people decide instead.
-        gateway_interface: that place where turns run in a gateway.
         reset: a new conversation has begun.
         stopping: the turn that runs is being stopped.
         nothing_running: there is no turn to stop.
@@ -137,11 +135,6 @@ class Texts(ActionTexts, CommandTexts):
     help_help: Notice = "/help – this list"
     command_failed: Notice = "⚠️ That did not work. The operator's log says why."
     owner_only: Notice = "Only the bot's owner, or somebody they have named for it, may do that here."
-    no_approvals: Notice = "This agent asks for no approvals."
-    approve_elsewhere: Annotated[Notice, with_signs(s="the place")] = (
-        "I cannot pass decisions on. Please decide in %s."
-    )
-    gateway_interface: Notice = "the gateway's own interface"
     reset: Notice = "🔄 New conversation. What was said before is forgotten."
     stopping: Notice = "Stopping."
     nothing_running: Notice = "Nothing is running here."
@@ -211,6 +204,7 @@ class Texts(ActionTexts, CommandTexts):
 CHINESE: Mapping[str, str] = MappingProxyType(
     {
         **ACTIONS_IN_CHINESE,
+        **APPROVALS_IN_CHINESE,
         **COMMANDS_IN_CHINESE,
         "failed": "⚠️ 处理这条消息时出错了，请再试一次。",
         "timeout": "⚠️ 用时太长，我停下来了。",
@@ -242,9 +236,6 @@ CHINESE: Mapping[str, str] = MappingProxyType(
         "help_help": "/help（/帮助）– 显示这个列表",
         "command_failed": "⚠️ 没有成功。原因在管理员的日志里。",
         "owner_only": "在这里，只有机器人的主人或主人指定的人可以这样做。",
-        "no_approvals": "这个智能体不需要批准。",
-        "approve_elsewhere": "我不能转达决定。请在%s中决定。",
-        "gateway_interface": "网关自己的界面",
         "reset": "🔄 新的对话开始了。之前说过的内容已经忘记。",
         "stopping": "正在停止。",
         "nothing_running": "这里没有正在进行的回答。",

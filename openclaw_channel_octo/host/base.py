@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from msgspec import Struct
 
+from openclaw_channel_octo.host.approvals import ApprovalsChanged
 from openclaw_channel_octo.session.status import SessionSnapshot
 from openclaw_channel_octo.values import SecretStruct
 
@@ -245,7 +246,18 @@ class Skipped(Struct, frozen=True):
 
 
 TurnEvent = (
-    Accepted | Activity | Delta | Block | Media | ToolNote | Waiting | Interrupted | Final | Failed | Skipped
+    Accepted
+    | Activity
+    | Delta
+    | Block
+    | Media
+    | ToolNote
+    | Waiting
+    | Interrupted
+    | ApprovalsChanged
+    | Final
+    | Failed
+    | Skipped
 )
 
 

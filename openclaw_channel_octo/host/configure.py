@@ -9,6 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
 from pydantic import SecretStr
 
 from openclaw_channel_octo.clock import Clock, SystemClock
@@ -27,10 +28,12 @@ __all__ = ["DEVICE_FILE", "agent_from_config", "gateway_from_config", "host_for_
 _log = logging.getLogger(__name__)
 
 ADMIN_SCOPE = "operator.admin"
-_OF_THE_LOGIN = ("url", "token", "password", "scopes")
+_OF_THE_LOGIN = ("url", "token", "password", "scopes", "approvals")
 """Settings with which a gateway is connected to."""
 DEVICE_FILE = "gateway-device.json"
 """Name of the device identity's file in the state folder."""
+APPROVALS_DEVICE_FILE = "gateway-approvals-device.json"
+"""Name of that of the connection for approvals: the turns' device never has its scopes."""
 SESSIONS_FILE = "gateway-sessions.json"
 """Name of the file there that keeps in which sessions of a gateway conversations go on."""
 
@@ -185,6 +188,7 @@ def gateway_from_config(
         clock: time, the machine's own by default.
         successors: the file of sessions where another host of this process has it open.
     """
+    from openclaw_channel_octo.host.gateway import approvals  # noqa: PLC0415  # as above
     from openclaw_channel_octo.host.gateway.host import GatewayHost  # noqa: PLC0415  # as above
     from openclaw_channel_octo.host.gateway.identity import DeviceFile  # noqa: PLC0415  # as above
     from openclaw_channel_octo.host.gateway.protocol import Login  # noqa: PLC0415  # as above
@@ -196,16 +200,26 @@ def gateway_from_config(
             "no command needs it any more, leave it out",
             ADMIN_SCOPE,
         )
+    clock, asking = clock or SystemClock(), None
+    asks = (approvals.APPROVALS_SCOPE,) if config.approvals else ()
     login = Login(
-        scopes=tuple(scope for scope in config.scopes if scope != ADMIN_SCOPE),
+        scopes=tuple(dict.fromkeys((*(scope for scope in config.scopes if scope != ADMIN_SCOPE), *asks))),
         token=config.token.get_secret_value() if config.token else "",
         password=config.password.get_secret_value() if config.password else "",
         version=version("openclaw-channel-octo"),
     )
+    if config.approvals:
+        asking = approvals.GatewayApprovals(
+            url=config.url,
+            login=replace(login, scopes=approvals.SCOPES, caps=approvals.CAPS),
+            device=DeviceFile(config.state_dir / APPROVALS_DEVICE_FILE),
+            clock=clock,
+        )
     return GatewayHost(
         url=config.url,
         login=login,
         device=DeviceFile(config.state_dir / DEVICE_FILE),
         successors=successors or SuccessorFile(config.state_dir / SESSIONS_FILE),
-        clock=clock or SystemClock(),
+        clock=clock,
+        approvals=asking,
     )

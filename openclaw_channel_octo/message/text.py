@@ -8,6 +8,7 @@ from unicodedata import category
 
 __all__ = [
     "CUT_MARK",
+    "HIDDEN",
     "clip",
     "code_spans",
     "covered_by",
@@ -31,7 +32,7 @@ NAME_LIMIT = 200
 """Characters shown of a file name."""
 
 _CODE = re.compile(r"(?P<fence>```|~~~).*?(?:(?P=fence)|\Z)|`[^`\n]*`", re.DOTALL)
-_HIDDEN = re.compile(
+HIDDEN = re.compile(
     "[\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e0fff]"
 )
 """What changes a line without being seen: directions, zero widths, tags. Joiners stay: emoji and Persian need them."""
@@ -110,7 +111,7 @@ def well_formed(text: str) -> str:
 
 def single_line(text: str, limit: int = NAME_LIMIT) -> str:
     """Return at most ``limit`` characters of the text on one line, without control and bidi characters."""
-    visible = _BLANK.sub("", _HIDDEN.sub("", _CONTROL.sub(" ", text[: 4 * limit])))
+    visible = _BLANK.sub("", HIDDEN.sub("", _CONTROL.sub(" ", text[: 4 * limit])))
     line = " ".join(visible.split())
     return line if len(line) <= limit else f"{line[:limit]}…"
 
@@ -154,7 +155,7 @@ def indented(text: str, margin: str = "  ") -> str:
 
     What cannot be seen is left out: nobody tells an agent what people do not read.
     """
-    return _HIDDEN.sub("", readable(text)).replace("\n", f"\n{margin}")
+    return HIDDEN.sub("", readable(text)).replace("\n", f"\n{margin}")
 
 
 def clip(text: str, limit: int) -> str:

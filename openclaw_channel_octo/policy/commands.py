@@ -8,23 +8,30 @@ from msgspec import Struct
 
 from openclaw_channel_octo.ids import split_space
 from openclaw_channel_octo.policy.access import ANYONE
+from openclaw_channel_octo.policy.verdicts import DENY, VERDICTS, Verdict
 
 __all__ = [
     "ALIASES",
     "APPROVE",
     "COMMANDS",
+    "DECISIONS",
+    "REFUSE",
     "STOP_WORD",
     "STOP_WORDS",
-    "VERDICTS",
     "Commanders",
     "argument_in",
     "command_in",
     "names_another",
     "plain_words",
+    "verdict_in",
 ]
 
 APPROVE = "/approve"
 """The command that decides what an agent has asked leave for."""
+REFUSE = "/deny"
+"""The command that denies it."""
+DECISIONS = frozenset({APPROVE, REFUSE})
+"""The commands that decide, and are none without the words of a decision behind them."""
 
 ALIASES: Mapping[str, str] = MappingProxyType(
     dict.fromkeys(("/help", "/帮助", "/幫助"), "/help")
@@ -33,19 +40,12 @@ ALIASES: Mapping[str, str] = MappingProxyType(
     | dict.fromkeys(("/stop", "/abort", "/cancel", "/停止", "/取消", "/中止"), "/stop")
     | dict.fromkeys(("/whoami", "/我是谁", "/我是誰"), "/whoami")
     | dict.fromkeys((APPROVE, "/批准"), APPROVE)
+    | dict.fromkeys((REFUSE, "/拒绝", "/拒絕"), REFUSE)
 )
 """The command of each word that is one, in lower case."""
 
-COMMANDS = frozenset(ALIASES.values()) - {APPROVE}
+COMMANDS = frozenset(ALIASES.values()) - DECISIONS
 """Commands of every bot that are one word; what follows it does not count."""
-
-VERDICTS = frozenset(
-    {"allow", "once", "allow-once", "allowonce", "always", "allow-always", "allowalways"}
-    | {"deny", "reject", "block"}
-    | {"允许", "允許", "同意", "一次", "允许一次", "允許一次", "始终允许", "始終允許"}
-    | {"拒绝", "拒絕", "禁止"}
-)
-"""What can be decided (reference-behaviour §c.2), in lower case."""
 
 STOP_WORD = "stop"
 """Stands for a message that is ``/stop`` while a turn runs, and an ordinary one else: it is one of `STOP_WORDS`."""
@@ -108,7 +108,7 @@ _PICTURE_SIGN = "\ufe0f"
 
 
 class Commanders(Struct, frozen=True):
-    """Who may stop, reset and approve where others take part.
+    """Who may stop and reset where others take part, or decide what agents ask leave for.
 
     Attributes:
         owner_uid: whose bot it is, empty when unknown.
@@ -140,13 +140,10 @@ def command_in(
         others: commands beside our own, such as those of the agent host, by each word for them in lower case.
     """
     said = _words(text)
+    command, arguments = _command(said, direct=direct, names=names, others=others)
     whole = len(text) <= LONGEST
-    first, arguments = _read(said, names, anybody=direct)
-    known = ALIASES.get(first) or others.get(first)
-    command = known or (ALIASES.get(f"/{first}") == APPROVE and direct and APPROVE) or ""
-    if command == APPROVE:
-        decided = whole and 0 < len(arguments) <= _MOST_ARGUMENTS and arguments[-1] in VERDICTS
-        return command if decided else ""
+    if command in DECISIONS:
+        return command if whole and _verdict(command, arguments) else ""
     return command or (STOP_WORD if whole and " ".join(said) in _STOP_WORDS else "")
 
 
@@ -158,6 +155,29 @@ def argument_in(text: str, *, direct: bool, names: Iterable[str] = ()) -> str:
 def plain_words(text: str) -> str:
     """Return a text as arguments of commands are compared: lower case, half-width, no punctuation around its words."""
     return " ".join(_words(text))
+
+
+def verdict_in(text: str, *, direct: bool, names: Iterable[str] = ()) -> Verdict | None:
+    """Return what a text decides that is one of `DECISIONS`, ``None`` for every other; see `command_in`."""
+    return _verdict(*_command(_words(text), direct=direct, names=names))
+
+
+def _command(
+    said: Sequence[str], *, direct: bool, names: Iterable[str], others: Mapping[str, str] = NO_OTHERS
+) -> tuple[str, Sequence[str]]:
+    """Return the command that words begin with, empty for none, and the words behind it."""
+    first, arguments = _read(said, names, anybody=direct)
+    approves = direct and ALIASES.get(f"/{first}") == APPROVE
+    return ALIASES.get(first) or others.get(first) or (APPROVE if approves else ""), arguments
+
+
+def _verdict(command: str, arguments: Sequence[str]) -> Verdict | None:
+    """Return what is decided by a command with its arguments: ``/approve [id] word`` or ``/deny [id]``."""
+    if command == REFUSE and len(arguments) < _MOST_ARGUMENTS:
+        return Verdict("".join(arguments), DENY)
+    if command == APPROVE and 0 < len(arguments) <= _MOST_ARGUMENTS and arguments[-1] in VERDICTS:
+        return Verdict("".join(arguments[:-1]), VERDICTS[arguments[-1]])
+    return None
 
 
 def names_another(text: str, names: Iterable[str], others: Mapping[str, str] = NO_OTHERS) -> bool:

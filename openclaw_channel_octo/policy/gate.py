@@ -20,7 +20,15 @@ from openclaw_channel_octo.message.mentions import (
 )
 from openclaw_channel_octo.message.payload import SYSTEM_TYPES, ContentType, Entity, Payload
 from openclaw_channel_octo.policy.access import AccessPolicy
-from openclaw_channel_octo.policy.commands import NO_OTHERS, STOP_WORD, argument_in, command_in, names_another
+from openclaw_channel_octo.policy.commands import (
+    NO_OTHERS,
+    STOP_WORD,
+    argument_in,
+    command_in,
+    names_another,
+    verdict_in,
+)
+from openclaw_channel_octo.policy.verdicts import Verdict
 
 __all__ = [
     "ADDRESSED",
@@ -36,6 +44,7 @@ __all__ = [
     "conversation",
     "decide",
     "is_bot",
+    "verdict_of",
 ]
 
 BOTFATHER = "botfather"
@@ -220,15 +229,21 @@ def command_of(
     """
     if payload.type != ContentType.TEXT:
         return ""
-    return command_in(_said(payload, identity), direct=direct, names=_names(identity), others=others)
+    return command_in(_unaddressed(payload, identity), direct=direct, names=_names(identity), others=others)
 
 
 def argument_of(payload: Payload, identity: Identity, *, direct: bool) -> str:
     """Return what stands behind the command of a text; see `command_of` and `argument_in`."""
-    return argument_in(_said(payload, identity), direct=direct, names=_names(identity))
+    return argument_in(_unaddressed(payload, identity), direct=direct, names=_names(identity))
 
 
-def _said(payload: Payload, identity: Identity) -> str:
+def verdict_of(payload: Payload, identity: Identity, *, direct: bool) -> Verdict | None:
+    """Return what a command of `command_of` decides, ``None`` for one that decides nothing."""
+    return verdict_in(_unaddressed(payload, identity), direct=direct, names=_names(identity))
+
+
+def _unaddressed(payload: Payload, identity: Identity) -> str:
+    """Return a text without the mentions of the bot around it."""
     return without_mentions(payload.text, identity.name, _own_entities(payload, identity))
 
 

@@ -37,8 +37,10 @@ from openclaw_channel_octo.runtime.delivery.underway import UnderwayMessages
 from openclaw_channel_octo.runtime.directory.directory import ConversationDirectory, Roster
 from openclaw_channel_octo.runtime.directory.group_docs import GroupDocs
 from openclaw_channel_octo.runtime.directory.groups import Groups, MentionPreferences
+from openclaw_channel_octo.runtime.turn.approvals import ApprovalDesk
 from openclaw_channel_octo.runtime.turn.commands import Commands, words_of
 from openclaw_channel_octo.runtime.turn.conversation import Prompts
+from openclaw_channel_octo.runtime.turn.decisions import Decisions
 from openclaw_channel_octo.runtime.turn.downloads import MediaDownloads
 from openclaw_channel_octo.runtime.turn.guard import SessionGuard, Sessions
 from openclaw_channel_octo.runtime.turn.kept_prompts import KeptPrompts
@@ -245,7 +247,13 @@ def make_outbound(context: BotContext, directory: ConversationDirectory, outbox:
 
 def make_commands(context: BotContext, shared: ChannelContext) -> Commands:
     """Return what answers commands."""
-    return Commands(context=context, runs=shared.runs, lanes=shared.lanes, underway=shared.underway)
+    return Commands(
+        context=context,
+        runs=shared.runs,
+        lanes=shared.lanes,
+        underway=shared.underway,
+        decisions=Decisions(context=context, runs=shared.runs),
+    )
 
 
 def make_turns(
@@ -271,5 +279,6 @@ def make_turns(
         outputs=shared.outputs,
         prompts=Prompts(context=context, directory=directory, media=media),
         kept_prompts=KeptPrompts(context=context, hide=shared.hide),
+        approvals=ApprovalDesk(context=context, sender=outbox.sender, runs=shared.runs, hide=shared.hide),
         slots=FairSlots(context.config.max_turns),
     )

@@ -8,6 +8,7 @@ from typing import Self
 
 from openclaw_channel_octo.clock import Clock
 from openclaw_channel_octo.errors import StoreError
+from openclaw_channel_octo.store.approvals import Approvals
 from openclaw_channel_octo.store.audit import AuditLog
 from openclaw_channel_octo.store.cursors import Cursors, MovedCursors
 from openclaw_channel_octo.store.database import open_database
@@ -42,6 +43,7 @@ class Journal(Writer):
         episodes: failed runs of sessions.
         interruptions: runs that the end of their host interrupted.
         audit: requests beside answers.
+        approvals: what agents asked leave for.
         pairings: who may write to a bot directly.
         posts: sends with a key.
         prompts: what agents were given.
@@ -59,6 +61,7 @@ class Journal(Writer):
         self.episodes = Episodes(self)
         self.interruptions = Interruptions(self)
         self.audit = AuditLog(self)
+        self.approvals = Approvals(self)
         self.pairings = Pairings(self)
         self.posts = Posts(self)
         self.prompts = Prompts(self)

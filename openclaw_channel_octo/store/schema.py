@@ -214,5 +214,23 @@ MIGRATIONS = (
     );
     ALTER TABLE delivery ADD COLUMN replaces TEXT NOT NULL DEFAULT '';
     """,
+    """
+    CREATE TABLE approval (
+        account TEXT NOT NULL,
+        id TEXT NOT NULL,
+        inbound_id INTEGER NOT NULL REFERENCES inbound (id) ON DELETE CASCADE,
+        ref TEXT NOT NULL,
+        asked_at INTEGER NOT NULL,
+        choices TEXT NOT NULL,
+        shown INTEGER NOT NULL DEFAULT 0,
+        decision TEXT NOT NULL DEFAULT '',
+        decided_by TEXT NOT NULL DEFAULT '',
+        end_ref TEXT NOT NULL DEFAULT '',
+        end_told INTEGER NOT NULL DEFAULT 0,
+        PRIMARY KEY (account, id)
+    ) WITHOUT ROWID;
+    CREATE INDEX approval_message ON approval (inbound_id);
+    CREATE INDEX approval_open ON approval (account) WHERE decision = '';
+    """,
 )
 """One script for each schema version; version N is reached by running the first N."""

@@ -15,11 +15,11 @@ from openclaw_channel_octo.policy.commands import (
     COMMANDS,
     STOP_WORD,
     STOP_WORDS,
-    VERDICTS,
     argument_in,
     command_in,
     names_another,
     plain_words,
+    verdict_in,
 )
 from openclaw_channel_octo.policy.gate import (
     Decision,
@@ -32,6 +32,7 @@ from openclaw_channel_octo.policy.gate import (
     decide,
     is_bot,
 )
+from openclaw_channel_octo.policy.verdicts import ALWAYS, DENY, ONCE, VERDICTS, Verdict
 from tests.strategies import JSON
 
 BOT = "641e639ffe59016c2ece_bot"
@@ -603,6 +604,31 @@ def test_what_only_looks_like_an_approval_is_an_ordinary_message(content: str) -
 def test_whatever_stands_around_a_verdict_one_line_is_a_command_or_is_not(rest: str) -> None:
     found = command_in(f"/approve {rest} allow", direct=False)
     assert found == ("/approve" if len(rest.split()) <= 1 else "")
+
+
+@pytest.mark.parametrize(
+    ("content", "request_id", "decision"),
+    [
+        ("/approve 3F0C12ab once", "3f0c12ab", ONCE),
+        ("/approve allow-always", "", ALWAYS),
+        ("approve 12 Deny.", "12", DENY),
+        ("/批准 12 允许", "12", ONCE),
+        ("/deny 12", "12", DENY),
+        ("/Deny", "", DENY),
+        ("/拒绝 12", "12", DENY),
+    ],
+)
+def test_a_decision_is_read_with_the_request_it_is_about(
+    content: str, request_id: str, decision: str
+) -> None:
+    assert command_in(content, direct=True)
+    assert verdict_in(content, direct=True) == Verdict(request_id, decision)
+
+
+@pytest.mark.parametrize("content", ["/deny all of it", "deny 12", "/denyx", "/status", "hello"])
+def test_what_decides_nothing_is_no_decision(content: str) -> None:
+    assert verdict_in(content, direct=True) is None
+    assert command_in(content, direct=True) in {"", "/status"}
 
 
 def test_every_command_is_recognised() -> None:

@@ -32,6 +32,7 @@ from openclaw_channel_octo.config.model import (
     OpenAIAgentConfig,
 )
 from openclaw_channel_octo.errors import ConfigError, HostError
+from openclaw_channel_octo.host.approvals import Approval, ApprovalsChanged
 from openclaw_channel_octo.host.base import (
     Accepted,
     Activity,
@@ -222,7 +223,7 @@ def make_turn() -> Turn:
     return turn
 
 
-async def read_events(host: AgentHost) -> str:
+async def read_events(host: AgentHost) -> str:  # noqa: C901  # a case for each event
     async for event in host.run(make_turn()):
         assert_type(
             event,
@@ -234,6 +235,7 @@ async def read_events(host: AgentHost) -> str:
             | ToolNote
             | Waiting
             | Interrupted
+            | ApprovalsChanged
             | Final
             | Failed
             | Skipped,
@@ -251,6 +253,8 @@ async def read_events(host: AgentHost) -> str:
                 assert_type(source, MediaItem)
             case Waiting(waits=flag) | Interrupted(is_so=flag):
                 assert_type(flag, bool)
+            case ApprovalsChanged(pending=pending):
+                assert_type(pending, tuple[Approval, ...])
             case Final(text=text, media=files):
                 assert_type(files, tuple[MediaItem, ...])
                 return text

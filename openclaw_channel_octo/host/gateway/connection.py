@@ -114,16 +114,24 @@ class GatewayConnection:
             HostRefused: the gateway is there and does not let us in.
             HostError: the device identity cannot be read or written.
         """
+        await self.begin()
+        if self.state is GatewayState.REFUSED:
+            why = self.why
+            await self.stop()
+            raise HostRefused(why)
+
+    async def begin(self) -> None:
+        """Do as `start`, but go on asking a gateway that does not let us in.
+
+        Raises:
+            HostError: the device identity cannot be read or written.
+        """
         self._identity = await asyncio.to_thread(self._device.load)
         self._become(GatewayState.CONNECTING)
         self._task = asyncio.get_running_loop().create_task(self._run(), name="octo:gateway")
         self._task.add_done_callback(self._ended)
         with suppress(TimeoutError):
             await within(self._clock, START_WITHIN_S, self._tried())
-        if self.state is GatewayState.REFUSED:
-            why = self.why
-            await self.stop()
-            raise HostRefused(why)
 
     async def _tried(self) -> None:
         while self.state is GatewayState.CONNECTING and not self.why:
@@ -182,16 +190,24 @@ class GatewayConnection:
             HostRefused: we may not do this, or it wants something from the operator.
             HostError: the gateway does not do it.
         """
+        answer = await self.ask(method, params, within_s)
+        if answer.fault is not None:
+            raise answer.fault.error(method)
+        return answer.payload
+
+    async def ask(self, method: str, params: Mapping[str, Any], within_s: float = CALL_WITHIN_S) -> Response:
+        """Return the only answer to a request, also one that tells a fault.
+
+        Raises:
+            HostUnavailable: there is no connection, it was lost, or no answer came in time.
+        """
         async with self.exchange(method, params) as exchange:
             try:
-                answer = await within(self._clock, within_s, exchange.next())
+                return await within(self._clock, within_s, exchange.next())
             except TimeoutError:
                 raise HostUnavailable(
                     f"{method}: the gateway gave no answer within {within_s:.0f} s"
                 ) from None
-        if answer.fault is not None:
-            raise answer.fault.error(method)
-        return answer.payload
 
     async def _run(self) -> None:
         backoff = Backoff(self._clock, FIRST_RETRY_S, LAST_RETRY_S)

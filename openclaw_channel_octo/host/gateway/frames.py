@@ -94,11 +94,13 @@ class Response(Struct, frozen=True, kw_only=True):
     Attributes:
         id: of the request.
         payload: what it brings, empty where it brings no object.
+        items: what it brings, empty where that is no list.
         fault: why it failed, ``None`` when it did not.
     """
 
     id: str
     payload: Mapping[str, Any]
+    items: tuple[Any, ...] = ()
     fault: Fault | None = None
 
 
@@ -149,4 +151,6 @@ def _response(frame: Mapping[str, Any]) -> Response:
             retryable=error.get("retryable") is True,
             retry_after_ms=max(0, number(error.get("retryAfterMs")) or 0),
         )
-    return Response(id=text(frame.get("id")), payload=mapping(frame.get("payload")), fault=fault)
+    payload = frame.get("payload")
+    items = tuple(payload) if isinstance(payload, list) else ()
+    return Response(id=text(frame.get("id")), payload=mapping(payload), items=items, fault=fault)

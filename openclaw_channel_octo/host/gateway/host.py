@@ -9,9 +9,11 @@ from cachetools import FIFOCache, LRUCache
 
 from openclaw_channel_octo.clock import Clock
 from openclaw_channel_octo.errors import HostError, HostRefused, HostUnavailable
+from openclaw_channel_octo.host.approvals import Outcome
 from openclaw_channel_octo.host.base import Final, Recovery, Turn, TurnEvent
 from openclaw_channel_octo.host.commands import CommandCall, HostCommand
 from openclaw_channel_octo.host.fields import mapping, number, snapshot_of, text
+from openclaw_channel_octo.host.gateway.approvals import APPROVALS_SCOPE, GatewayApprovals
 from openclaw_channel_octo.host.gateway.commands import COMMANDS, OLD_COMMANDS, GatewayCommands
 from openclaw_channel_octo.host.gateway.connection import GatewayConnection
 from openclaw_channel_octo.host.gateway.frames import Event
@@ -49,17 +51,25 @@ class GatewayHost:
         login: what is shown to get in.
         device: this installation's identity.
         successors: keeps which sessions conversations go on in.
+        approvals: decides what its agents ask leave for; ``None`` where nobody in the chat is asked.
         clock: time and ids.
     """
 
     queues_turns = True
     keeps_runs = True
-    approvals_in = ""
 
-    def __init__(
-        self, *, url: str, login: Login, device: DeviceFile, successors: SuccessorFile, clock: Clock
+    def __init__(  # what it is made of, each with a name at every call
+        self,
+        *,
+        url: str,
+        login: Login,
+        device: DeviceFile,
+        successors: SuccessorFile,
+        clock: Clock,
+        approvals: GatewayApprovals | None = None,
     ) -> None:
         self._clock = clock
+        self._approvals = approvals
         self.connection = GatewayConnection(
             url=url, login=login, device=device, clock=clock, heard=self._hear, opened=self._opened
         )
@@ -85,13 +95,28 @@ class GatewayHost:
         """
         await self.sessions.start()
         await self.connection.start()
+        if self._approvals is not None:
+            await self._approvals.start()
 
     async def stop(self) -> None:
         """Close the connection; runs go on in the gateway and are taken up at the next start."""
         if self._subscribing is not None:
             self._subscribing.cancel()
             await asyncio.wait({self._subscribing})
+        if self._approvals is not None:
+            await self._approvals.stop()
         await self.connection.stop()
+
+    @property
+    def asks_here(self) -> bool:
+        """Whether people in the chat are asked what its agents want leave for."""
+        return self._approvals is not None
+
+    async def decide(self, approval_id: str, decision: str) -> Outcome:
+        """Take a decision to the gateway. Raises `HostError`."""
+        if self._approvals is None:
+            return Outcome.GONE
+        return await self._approvals.decide(approval_id, decision)
 
     async def ready(self) -> None:
         """Return when the gateway takes turns, waiting as long as it takes.
@@ -145,6 +170,8 @@ class GatewayHost:
         suspect = self._old and self._ended_badly.get(turn.session_key) is False
         run = GatewayRun(turn, self.connection, self.sessions, self._places, self._clock, suspect=suspect)
         self._runs[turn.run_id] = run
+        if self._approvals is not None:
+            self._approvals.follow(run)
         self._last_runs[run.session_key.casefold()] = turn.run_id
         left = self._ended_badly.setdefault(turn.session_key, False)
         driver = asyncio.create_task(run.drive(), name=f"octo:gateway:{turn.run_id}")
@@ -159,6 +186,8 @@ class GatewayHost:
             if turn.session_key in self._ended_badly:
                 self._ended_badly[turn.session_key] = left or run.left > 0
             del self._runs[turn.run_id]
+            if self._approvals is not None:
+                self._approvals.leave(run)
             self._last_runs[run.session_key.casefold()] = (
                 turn.run_id
             )  # it may have left the session it began in
@@ -180,6 +209,8 @@ class GatewayHost:
             if run is None:
                 raise
             return True
+        if self._approvals is not None:
+            await self._approvals.withdraw(params["key"])
         return run is not None or text(answer.get("status")) == "aborted"
 
     async def reset(self, session_key: str) -> SessionSnapshot:
@@ -210,6 +241,12 @@ class GatewayHost:
         self._places.forget()
         if missing := missing_scopes(hello):
             _log.error("%s", missing)
+        if self._approvals is not None and APPROVALS_SCOPE not in hello.scopes:
+            _log.error(
+                "host.approvals: the gateway did not grant %s to turns, so agents cannot ask for leave; "
+                "run on its machine: openclaw devices approve --latest",
+                APPROVALS_SCOPE,
+            )
         release = release_of(hello.version)
         if release and release < FIXED_IN and not self._old:
             _log.warning(

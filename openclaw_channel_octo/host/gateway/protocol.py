@@ -22,6 +22,7 @@ class Login(SecretStruct, frozen=True, kw_only=True):
         token: the gateway's shared token, empty for none.
         password: its password, empty for none.
         device_token: the token it gave this device, empty for none.
+        caps: what this client can do, such as ``approvals``.
         version: this client's version, for the gateway's log.
     """
 
@@ -31,6 +32,7 @@ class Login(SecretStruct, frozen=True, kw_only=True):
     token: str = ""
     password: str = ""
     device_token: str = ""
+    caps: tuple[str, ...] = ()
     version: str = "0"
 
 
@@ -134,7 +136,7 @@ class GatewayProtocol:
             "client": client,
             "role": "operator",
             "scopes": list(login.scopes),
-            "caps": [],
+            "caps": list(login.caps),
             "auth": {kind: secret for kind, secret in secrets.items() if secret},
         }
         if self._identity is not None:

@@ -6,15 +6,17 @@ from msgspec import Struct
 
 from openclaw_channel_octo.config.texts import Texts
 from openclaw_channel_octo.errors import HostError
+from openclaw_channel_octo.host.approvals import DecidesApprovals
 from openclaw_channel_octo.host.base import AgentHost, AsksApprovals
 from openclaw_channel_octo.host.commands import CommandCall, HasCommands, HostCommand
 from openclaw_channel_octo.ids import ChannelType, split_space
 from openclaw_channel_octo.message.payload import Payload
-from openclaw_channel_octo.policy.commands import APPROVE, Commanders
+from openclaw_channel_octo.policy.commands import DECISIONS, Commanders
 from openclaw_channel_octo.policy.gate import argument_of, command_of
 from openclaw_channel_octo.runtime.context import BotContext
 from openclaw_channel_octo.runtime.delivery.underway import UnderwayMessages
 from openclaw_channel_octo.runtime.received import Addressed
+from openclaw_channel_octo.runtime.turn.decisions import Decisions
 from openclaw_channel_octo.runtime.turn.host_calls import HOST_ANSWERS_S, ask_host
 from openclaw_channel_octo.runtime.turn.lanes import Lanes
 from openclaw_channel_octo.runtime.turn.runs import Runs
@@ -47,19 +49,21 @@ class Commands(Struct, frozen=True, kw_only=True):
 
     Everybody may look. In a direct conversation everybody commands their own session; in a group, and in direct
     conversations that share a session, only commanders may stop, reset, or change what the host's commands change.
-    Only they may approve.
+    Who may approve, `Decisions` says.
 
     Attributes:
         context: what every part of the bot is made from.
         runs: runs under way.
         lanes: messages that wait behind them.
         underway: messages that are worked on.
+        decisions: takes what people approve or deny to the host.
     """
 
     context: BotContext
     runs: Runs
     lanes: Lanes
     underway: UnderwayMessages
+    decisions: Decisions
 
     def of(self, row: InboundRow, payload: Payload) -> str:
         """Return the command that a recorded message is; empty where its host has it no more."""
@@ -96,8 +100,8 @@ class Commands(Struct, frozen=True, kw_only=True):
                 return await self._status(row)
             case "/whoami":
                 return self._whoami(row)
-            case "/approve":
-                return self._approve()
+            case "/approve" | "/deny":
+                return await self._decide(row)
             case "/stop" | "stop":
                 stopped = await self._stop(row.session_key)
                 return self._texts.stopping if stopped else self._texts.nothing_running
@@ -142,6 +146,8 @@ class Commands(Struct, frozen=True, kw_only=True):
         for name, command in _commands_of(self.runs.host).items():
             ours: str = getattr(texts, f"help_{name[1:]}", "")
             lines[name] = lines.get(name) or command.help or ours
+        if self.decisions.possible:
+            lines |= {"/approve": texts.help_approve, "/deny": texts.help_deny}
         lines |= {"/whoami": texts.help_whoami, "/help": texts.help_help}
         return "\n".join(line for command, line in lines.items() if line and self._may(row, command))
 
@@ -151,13 +157,15 @@ class Commands(Struct, frozen=True, kw_only=True):
 
     def _may(self, row: InboundRow, command: str, argument: str = "") -> bool:
         """Return whether the sender of a message may command that there."""
+        if command in DECISIONS:
+            return self.decisions.may(row)
         if command in _LOOKS or self._commanders.include(row.from_uid):
             return True
         found = _commands_of(self.runs.host).get(command)
         if found is not None and (not found.changes or (found.shows and not argument)):
             return True
         shared = self.context.routing.shares_direct(row.account, row.channel)
-        return command != APPROVE and row.channel.type == ChannelType.PERSON and not shared
+        return row.channel.type == ChannelType.PERSON and not shared
 
     @property
     def _texts(self) -> Texts:
@@ -168,9 +176,14 @@ class Commands(Struct, frozen=True, kw_only=True):
         config, identity = self.context.config, self.context.identity
         return Commanders(identity.owner_uid, frozenset(config.commands.allow_from))
 
-    def _approve(self) -> str:
-        if isinstance(self.runs.host, AsksApprovals):
-            place = self.runs.host.approvals_in or self._texts.gateway_interface
+    async def _decide(self, row: InboundRow) -> str:
+        host = self.runs.host
+        if self.decisions.possible:
+            return await self.decisions.decide(row)
+        if isinstance(host, DecidesApprovals):
+            return self._texts.approvals_off
+        if isinstance(host, AsksApprovals):
+            place = host.approvals_in or self._texts.gateway_interface
             return self._texts.approve_elsewhere.replace("%s", place)
         return self._texts.no_approvals
 

@@ -29,13 +29,11 @@ from openclaw_channel_octo.host.base import (
     Failed,
     HidesThinking,
     Interrupted,
-    MediaItem,
     Turn,
     TurnEvent,
     Waiting,
 )
 from openclaw_channel_octo.message.thinking import ThinkingFilter
-from openclaw_channel_octo.runtime.delivery.parts import Said
 from openclaw_channel_octo.runtime.turn.host_calls import ask_host
 from openclaw_channel_octo.runtime.turn.stream import (
     MOST_BYTES,
@@ -44,6 +42,7 @@ from openclaw_channel_octo.runtime.turn.stream import (
     Parts,
     RunEnd,
     Stream,
+    Told,
     conclude,
     last,
     take,
@@ -101,8 +100,8 @@ class OpenRun(Struct, eq=False):
     is_open: bool = True
     _turns: asyncio.Lock = field(default_factory=asyncio.Lock)
 
-    async def post(self, said: Said, post: NewPost | None = None) -> Sequence[str]:
-        """Post a part of the answer, maybe a send with a key; one at a time.
+    async def post(self, said: Told, post: NewPost | None = None) -> Sequence[str]:
+        """Post what the run tells, maybe a send with a key; one at a time.
 
         Raises:
             RequestDenied: the run has ended.
@@ -170,8 +169,12 @@ class Runs:
 
     async def abort(self, session_key: str, run_id: str) -> bool:
         """Stop a run in the host that has it; see `AgentHost.abort`. Raises `HostError`."""
+        return await self.host_of(run_id).abort(session_key, run_id)
+
+    def host_of(self, run_id: str) -> AgentHost:
+        """Return the host that has a run; for one that is not under way, the host of those that begin now."""
         run = self._open.get(run_id)
-        return await (self.host if run is None else run.host).abort(session_key, run_id)
+        return self.host if run is None else run.host
 
     @property
     def active(self) -> Mapping[str, ActiveRun]:
@@ -364,7 +367,7 @@ async def _posting(opened: OpenRun) -> AsyncIterator[tuple[Parts, asyncio.Task[N
         await asyncio.wait({task})
 
 
-async def _post(opened: OpenRun, part: str | MediaItem) -> None:
+async def _post(opened: OpenRun, part: Told) -> None:
     """Post a part; one that the chat does not take for what it is ends no run, people are told at the end.
 
     Nor does one that was refused because somebody has stopped the run, which is about to end.

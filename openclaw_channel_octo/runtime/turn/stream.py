@@ -7,6 +7,7 @@ from typing import Literal, Protocol
 from cachetools import FIFOCache
 from msgspec import Struct, field
 
+from openclaw_channel_octo.host.approvals import ApprovalsChanged
 from openclaw_channel_octo.host.base import (
     Accepted,
     Activity,
@@ -24,7 +25,18 @@ from openclaw_channel_octo.runtime.delivery.parts import Said
 from openclaw_channel_octo.session.status import SKIPPED, Status
 from openclaw_channel_octo.store.records import NewPost
 
-__all__ = ["MOST_BYTES", "Attempt", "Deliver", "Parts", "RunEnd", "Stream", "conclude", "last", "take"]
+__all__ = [
+    "MOST_BYTES",
+    "Attempt",
+    "Deliver",
+    "Parts",
+    "RunEnd",
+    "Stream",
+    "Told",
+    "conclude",
+    "last",
+    "take",
+]
 
 MOST_BYTES = 4_000_000
 """Most UTF-8 bytes of one answer: a run that writes more is stopped. A little less than what an agent may write."""
@@ -34,10 +46,13 @@ TOOLS_KNOWN = 20
 
 _Cut = Literal["", "length limit", "content filter"]
 
-Deliver = Callable[[Said, NewPost | None], Awaitable[Sequence[str]]]
-"""Posts a part of an answer, maybe a send with a key; returns the ids of the messages it became."""
+Told = Said | ApprovalsChanged
+"""What a run has to tell people: a part of its answer, or what it asks leave for."""
 
-Parts = asyncio.Queue[str | MediaItem | None]
+Deliver = Callable[[Told, NewPost | None], Awaitable[Sequence[str]]]
+"""Posts what a run tells, maybe a send with a key; returns the ids of the messages a part of its answer became."""
+
+Parts = asyncio.Queue[Told | None]
 """What is to be posted, in order; ``None`` behind the last."""
 
 
@@ -60,8 +75,8 @@ class Attempt(Protocol):
         """The run may have ended with its host, or goes on after all."""
         ...
 
-    async def deliver(self, said: Said, post: NewPost | None = None) -> Sequence[str]:
-        """Post a part of the answer, maybe a send with a key; return the ids of the messages it became."""
+    async def deliver(self, said: Told, post: NewPost | None = None) -> Sequence[str]:
+        """Post what the run tells, maybe a send with a key; return the ids of the messages a part became."""
         ...
 
 
@@ -154,8 +169,8 @@ async def take(event: TurnEvent, seen: Stream, attempt: Attempt, parts: Parts) -
             seen.unposted_bytes = 0
             seen.posted_bytes += len(text.encode(errors="replace"))
             parts.put_nowait(seen.visible(text))
-        case Media(source=source):
-            parts.put_nowait(source)
+        case Media() | ApprovalsChanged():
+            parts.put_nowait(event.source if isinstance(event, Media) else event)
         case Final() | Failed() | Skipped():
             seen.end = event
 

@@ -14,7 +14,8 @@ from msgspec.structs import replace
 
 from openclaw_channel_octo.errors import ApiError
 from openclaw_channel_octo.fair import FairSlots
-from openclaw_channel_octo.host.base import MediaItem, Sender, Turn
+from openclaw_channel_octo.host.approvals import ApprovalsChanged
+from openclaw_channel_octo.host.base import Sender, Turn
 from openclaw_channel_octo.message.marks import mark_of
 from openclaw_channel_octo.message.outgoing import quote
 from openclaw_channel_octo.message.render import render
@@ -28,13 +29,14 @@ from openclaw_channel_octo.runtime.delivery.presence import Presence
 from openclaw_channel_octo.runtime.delivery.underway import Stopped
 from openclaw_channel_octo.runtime.received import Addressed
 from openclaw_channel_octo.runtime.turn.answer import Answer
+from openclaw_channel_octo.runtime.turn.approvals import ApprovalDesk
 from openclaw_channel_octo.runtime.turn.conversation import Prompt, Prompts
 from openclaw_channel_octo.runtime.turn.guard import SessionGuard
 from openclaw_channel_octo.runtime.turn.kept_prompts import KeptPrompts
 from openclaw_channel_octo.runtime.turn.lanes import Begin
 from openclaw_channel_octo.runtime.turn.progress import Shown, mode_in
 from openclaw_channel_octo.runtime.turn.runs import Runs
-from openclaw_channel_octo.runtime.turn.stream import RunEnd, Stream
+from openclaw_channel_octo.runtime.turn.stream import RunEnd, Stream, Told
 from openclaw_channel_octo.session.key import CHANNEL, conversation_kind
 from openclaw_channel_octo.session.status import SKIPPED, Status
 from openclaw_channel_octo.store.records import InboundRow, NewPost
@@ -66,6 +68,7 @@ class Turns(Struct, frozen=True, kw_only=True):
         outputs: folders for files of answers.
         prompts: tells what messages say, and what was said around them.
         kept_prompts: keeps what agents were given.
+        approvals: tells people what agents ask leave for.
         slots: the bot's limit of runs at the same time.
     """
 
@@ -77,6 +80,7 @@ class Turns(Struct, frozen=True, kw_only=True):
     outputs: Outputs
     prompts: Prompts
     kept_prompts: KeptPrompts
+    approvals: ApprovalDesk
     slots: FairSlots
 
     async def handle(self, message: Addressed, begin: Begin, *, look: bool = False) -> None:
@@ -381,8 +385,11 @@ class _Attempt(Struct, frozen=True, kw_only=True):
     async def interrupted(self, *, is_so: bool) -> None:
         await self.turns.context.journal.interruptions.note(self.row.id, interrupted=is_so)
 
-    async def deliver(self, said: Said, post: NewPost | None = None) -> Sequence[str]:
+    async def deliver(self, said: Told, post: NewPost | None = None) -> Sequence[str]:
         turns, ids = self.turns, list[str]()
+        if isinstance(said, ApprovalsChanged):
+            await turns.approvals.update(self.row, self.run_id, said)
+            return ids
         given = [said] if isinstance(said, str | MediaItem) else said
         shown = (self.answer.visible(part) if isinstance(part, str) else part for part in given)
         if pieces := self.answer.new([part for part in shown if part], turns.context.config.texts):

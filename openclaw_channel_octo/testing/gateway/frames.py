@@ -146,6 +146,8 @@ def scope_of(method: str) -> str:
     """Return the scope a method needs."""
     if method == "sessions.reset":
         return "operator.admin"
+    if "approval" in method:
+        return "operator.approvals"
     writes = method in {"agent", "agent.wait", "chat.abort", "sessions.abort"}
     return "operator.write" if writes else "operator.read"
 
@@ -157,7 +159,12 @@ def missing_scope(scope: str) -> dict[str, Any]:
 
 
 def hello(
-    *, server: Mapping[str, Any], uptime_ms: int, auth: Mapping[str, Any], agent_id: str
+    *,
+    server: Mapping[str, Any],
+    uptime_ms: int,
+    auth: Mapping[str, Any],
+    agent_id: str,
+    methods: Sequence[str] = METHODS,
 ) -> dict[str, Any]:
     """Return the payload of ``hello-ok``."""
     return {
@@ -165,7 +172,7 @@ def hello(
         "protocol": 4,
         "server": dict(server),
         "features": {
-            "methods": list(METHODS),
+            "methods": list(methods),
             "events": ["connect.challenge", "agent", "chat", "sessions.changed", "tick", "shutdown"],
             "capabilities": [],
         },

@@ -1,20 +1,18 @@
 """The runs and sessions of a fake gateway."""
 
 import asyncio
-import json
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
 from typing import Any
 
-import websockets
 from msgspec import Struct, field
-from websockets.asyncio.server import ServerConnection
 
 from openclaw_channel_octo.clock import Clock
 from openclaw_channel_octo.testing.gateway import frames
+from openclaw_channel_octo.testing.gateway.approvals import FakeApprovals
+from openclaw_channel_octo.testing.gateway.client import Client
 
-__all__ = ["INTERRUPTED", "Asked", "Break", "Client", "GatewayRuns", "Hang", "Reply", "Say", "TimeOut"]
+__all__ = ["INTERRUPTED", "Ask", "Asked", "Break", "GatewayRuns", "Hang", "Reply", "Say", "TimeOut"]
 
 INTERRUPTED = "[System] Your previous turn was interrupted by a gateway restart."
 """What a restarted gateway tells the agent of a run it takes up."""
@@ -62,38 +60,19 @@ class Hang(Struct, frozen=True):
     tools: tuple[str, ...] = ()
 
 
-Reply = Say | Break | TimeOut | Hang
+class Ask(Struct, frozen=True):
+    """The run asks leave for something, and ends like ``then`` where that is allowed, else like ``otherwise``.
+
+    Attributes:
+        request: what differs from a command of the agent's that can be allowed once or always; see `FakeApprovals.ask`.
+    """
+
+    request: Mapping[str, Any]
+    then: Say | Hang = field(default_factory=lambda: Say("done"))
+    otherwise: Say | Hang = field(default_factory=lambda: Say("not allowed"))
 
 
-class Client:
-    """One connection that was let in."""
-
-    def __init__(self, socket: ServerConnection, scopes: frozenset[str]) -> None:
-        self.socket = socket
-        self.scopes = scopes
-        self.subscribed = False
-        self.seq = 0
-
-    async def send(self, frame: Mapping[str, Any]) -> None:
-        """Send a frame; to a client that is gone it goes nowhere."""
-        with suppress(websockets.ConnectionClosed):
-            await self.socket.send(json.dumps(frame))
-
-    async def answer(self, request_id: str, payload: Mapping[str, Any]) -> None:
-        """Answer a request."""
-        await self.send({"type": "res", "id": request_id, "ok": True, "payload": payload})
-
-    async def refuse(
-        self, request_id: str, error: Mapping[str, Any], payload: Mapping[str, Any] | None = None
-    ) -> None:
-        """Answer a request with an error."""
-        more = {"payload": payload} if payload else {}
-        await self.send({"type": "res", "id": request_id, "ok": False, **more, "error": error})
-
-    async def tell(self, event: str, payload: Mapping[str, Any]) -> None:
-        """Send an event under the connection's next number."""
-        self.seq += 1
-        await self.send({"type": "event", "event": event, "payload": payload, "seq": self.seq})
+Reply = Say | Break | TimeOut | Hang | Ask
 
 
 class GatewayRuns:
@@ -104,6 +83,7 @@ class GatewayRuns:
         clock: times in rows and events.
         tell: sends an event to the clients.
         connected: returns when a client is there; runs that a restart takes up wait for it.
+        approvals: whom runs ask for leave.
     """
 
     def __init__(
@@ -112,6 +92,7 @@ class GatewayRuns:
         clock: Clock,
         tell: Callable[[str, Mapping[str, Any]], Awaitable[None]],
         connected: Callable[[], Awaitable[object]],
+        approvals: FakeApprovals,
     ) -> None:
         self.reply: Callable[[Asked], Reply] = lambda asked: Say(f"echo: {asked.message}")
         self.asked: list[Asked] = []
@@ -127,6 +108,7 @@ class GatewayRuns:
         self._clock = clock
         self._tell = tell
         self._connected = connected
+        self._approvals = approvals
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._callers: dict[str, tuple[Client, str]] = {}
         self.ends: dict[str, tuple[dict[str, Any], dict[str, Any] | None]] = {}
@@ -205,6 +187,8 @@ class GatewayRuns:
         async with self._lanes[asked.session_key]:
             await self._start(asked)
             reply = self.reply(asked)
+            if isinstance(reply, Ask):
+                reply = await self._ask_leave(asked, reply)
             if isinstance(reply, Hang):
                 for tool in reply.tools:
                     await self._use(asked, tool)
@@ -213,6 +197,12 @@ class GatewayRuns:
             await self._finish(asked, reply)
         del self._tasks[asked.run_id]
         await self._answer_caller(asked.run_id)
+
+    async def _ask_leave(self, asked: Asked, ask: Ask) -> Say | Hang:
+        caller = self._callers.get(asked.run_id)
+        may = caller is None or "operator.approvals" in caller[0].scopes
+        decision = await self._approvals.ask(asked.session_key, asked.run_id, ask.request, may=may)
+        return ask.then if decision.startswith("allow") else ask.otherwise
 
     async def _start(self, asked: Asked) -> None:
         now_ms = self._clock.wall_ms()

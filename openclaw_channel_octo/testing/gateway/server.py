@@ -14,11 +14,14 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 
 from openclaw_channel_octo.clock import Clock, SystemClock
 from openclaw_channel_octo.testing.gateway import commands, frames
+from openclaw_channel_octo.testing.gateway.approvals import FakeApprovals
 from openclaw_channel_octo.testing.gateway.channels import agent_listing, channel_status, unfit
+from openclaw_channel_octo.testing.gateway.client import Client
 from openclaw_channel_octo.testing.gateway.runs import (
+    FIRST_WITH_KEYS,
+    Ask,
     Asked,
     Break,
-    Client,
     GatewayRuns,
     Hang,
     Reply,
@@ -26,8 +29,9 @@ from openclaw_channel_octo.testing.gateway.runs import (
     TimeOut,
 )
 
-__all__ = ["Asked", "Break", "FakeGateway", "Hang", "Reply", "Say", "TimeOut"]
+__all__ = ["Ask", "Asked", "Break", "FakeGateway", "Hang", "Reply", "Say", "TimeOut"]
 
+SCOPES = ("operator.read", "operator.write", "operator.approvals", "operator.admin")
 _DEVICE_TOKEN = "device-token"  # noqa: S105  # of a fake
 
 
@@ -45,6 +49,7 @@ class FakeGateway:
     Attributes:
         runs: its runs and sessions.
         models: which model each session is set to, and its command parser.
+        approvals: what its agents ask leave for.
         asked: every run that was asked for and taken, oldest first.
         sessions: rows by session key.
         connects: how many connections were let in.
@@ -64,7 +69,7 @@ class FakeGateway:
         version: str = "2026.9.6",
         token: str = "gateway-token",  # noqa: S107  # of a fake
         agents: tuple[str, ...] = ("main",),
-        scopes: tuple[str, ...] = ("operator.read", "operator.write", "operator.admin"),
+        scopes: tuple[str, ...] = SCOPES,
         recovers: bool = True,
         clock: Clock | None = None,
     ) -> None:
@@ -84,7 +89,11 @@ class FakeGateway:
         self._recovers = recovers
         self._clock = clock or SystemClock()
         self._connected = asyncio.Event()
-        self.runs = GatewayRuns(version, self._clock, self.tell, self._connected.wait)
+        self._clients: set[Client] = set()
+        self.approvals = FakeApprovals(
+            newer=version >= FIRST_WITH_KEYS, clock=self._clock, clients=self._clients
+        )
+        self.runs = GatewayRuns(version, self._clock, self.tell, self._connected.wait, self.approvals)
         self.models = commands.GatewayModels(self.runs, self.tell)
         self.asked = self.runs.asked
         self.sessions = self.runs.sessions
@@ -92,7 +101,6 @@ class FakeGateway:
         self._boot = ""
         self._booted_ms = 0
         self._server: Server | None = None
-        self._clients: set[Client] = set()
         self._waits: set[asyncio.Task[None]] = set()
         self._paired: set[str] = set()
         self._starting = 0
@@ -207,7 +215,8 @@ class FakeGateway:
         await socket.send(json.dumps({"type": "event", "event": "connect.challenge", "payload": challenge}))
         request = json.loads(await socket.recv())
         params = request.get("params", {})
-        client = Client(socket, self._granted & frozenset(params.get("scopes", ())))
+        scopes = self._granted & frozenset(params.get("scopes", ()))
+        client = Client(socket, scopes, frozenset(params.get("caps", ())))
         if why := self._refusal(request, nonce):
             error = frames.FAULTS[why]
             await client.refuse(request["id"], error)
@@ -229,7 +238,11 @@ class FakeGateway:
             self._paired.add(device["id"])
             auth |= {"deviceToken": _DEVICE_TOKEN, "issuedAtMs": now_ms}
         return frames.hello(
-            server=server, uptime_ms=now_ms - self._booted_ms, auth=auth, agent_id=self._agents[0]
+            server=server,
+            uptime_ms=now_ms - self._booted_ms,
+            auth=auth,
+            agent_id=self._agents[0],
+            methods=(*frames.METHODS, *self.approvals.methods),
         )
 
     def _refusal(self, request: Mapping[str, Any], nonce: str) -> str:
@@ -273,7 +286,13 @@ class FakeGateway:
         self.calls.append(method)
         if (scope := commands.scope_of(method, params, old=not self.runs.keeps_keys)) not in client.scopes:
             await client.refuse(request_id, frames.missing_scope(scope))
-        elif method == "agent":
+        elif method in self.approvals.methods:
+            await self.approvals.take(client, request_id, method, params)
+        else:
+            await self._do(client, request_id, method, params)
+
+    async def _do(self, client: Client, request_id: str, method: str, params: Mapping[str, Any]) -> None:
+        if method == "agent":
             await self._ask(client, request_id, params)
         elif method == "agent.wait":
             task = asyncio.create_task(self.runs.wait(client, request_id, params))

@@ -20,7 +20,7 @@ from openclaw_channel_octo.host.plugin import files as plugin
 from tests.live.gateway.install import BEFORE_THE_FIX, Installed, install
 from tests.live.gateway.model import MODEL
 
-_START_S = 180.0
+_START_S = 240.0
 _TRIES, _TOO_SLOW = 3, "state lease heartbeat did not become ready"
 """Starts in all, and the words of 2026.9.6 that gives up where something of its own took five seconds."""
 _LOOK_EVERY_S = 0.1
@@ -113,7 +113,7 @@ class RealGateway:
         """Start it, again after ``kill`` or ``terminate``, on the same port and state; return when it is ready.
 
         Raises:
-            GatewayFailed: it ended, or was not ready in three minutes.
+            GatewayFailed: it ended, or was not ready in four minutes.
         """
         if self._process is not None or self._installed is None:
             raise GatewayFailed("start() is for a gateway that was entered and does not run")

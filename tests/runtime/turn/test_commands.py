@@ -7,7 +7,6 @@ from openclaw_channel_octo.config.model import GatewayHostConfig
 from openclaw_channel_octo.errors import HostError
 from openclaw_channel_octo.host.base import Accepted, Final
 from openclaw_channel_octo.host.commands import CommandCall, HostCommand
-from openclaw_channel_octo.host.gateway.host import GatewayHost
 from openclaw_channel_octo.ids import ChannelRef
 from openclaw_channel_octo.policy.commands import COMMANDS
 from openclaw_channel_octo.runtime.channel import OctoChannel
@@ -41,9 +40,9 @@ class HostWithCommands(ScriptedHost):
 
 
 class AskingHost(ScriptedHost):
-    """A host whose agents ask for leave, as those of a gateway do."""
+    """A host whose agents ask for leave in an interface of its own."""
 
-    approvals_in = GatewayHost.approvals_in
+    approvals_in = ""
 
 
 async def test_help_lists_what_who_asks_may_do_there_and_asks_no_agent(rig: Rig, host: ScriptedHost) -> None:
@@ -262,7 +261,7 @@ async def test_an_approval_for_a_gateway_is_sent_to_where_it_can_be_given(rig: R
 
 async def test_only_the_owner_and_listed_people_approve(rig: Rig) -> None:
     rig.octo.add_person("cat", "Cat")
-    await rig.start(rig.config(commands={"allowFrom": [BEN]}), ScriptedHost())
+    await rig.start(rig.config(commands={"allowFrom": ["*"], "approvers": [BEN]}), ScriptedHost())
     for uid in (BEN, "cat"):
         await rig.until_row(await rig.octo.say(uid, rig.dm, "/approve 12 allow"), "answered")
     assert rig.said(ChannelRef(BEN, 1)) == ["This agent asks for no approvals."]

@@ -7,9 +7,8 @@ import pytest
 
 from openclaw_channel_octo.fair import FairSlots
 from openclaw_channel_octo.host.base import Accepted, Final, Waiting
-from openclaw_channel_octo.runtime.delivery.parts import Said
 from openclaw_channel_octo.runtime.turn.runs import GRACE_S, HOST_WITHIN_S, Runs
-from openclaw_channel_octo.runtime.turn.stream import RunEnd, Stream
+from openclaw_channel_octo.runtime.turn.stream import RunEnd, Stream, Told
 from openclaw_channel_octo.session.status import Status
 from openclaw_channel_octo.store.records import NewPost
 from openclaw_channel_octo.testing import HANG, ManualClock, ScriptedHost
@@ -32,7 +31,7 @@ class Listener:
     async def interrupted(self, *, is_so: bool) -> None:
         pass
 
-    async def deliver(self, said: Said, post: NewPost | None = None) -> Sequence[str]:
+    async def deliver(self, said: Told, post: NewPost | None = None) -> Sequence[str]:
         raise AssertionError(said)
 
 
