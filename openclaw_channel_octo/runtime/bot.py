@@ -92,16 +92,12 @@ class Bot:
         tap: Tap | None = None,
     ) -> None:
         self._config = config
-        self._shared = shared
-        self._log = log
-        self._api = api
-        self._lease = lease
-        self._tap = tap
+        self._shared, self._log, self._api = shared, log, api
+        self._lease, self._tap = lease, tap
         self._elsewhere: ConnectionStatus | None = None
         self._tasks, self._intake = TaskSet(log, shared.clock), TaskSet(log, shared.clock)
-        self._metrics = metrics
+        self._metrics, self._work = metrics, Submitter()
         self._begun, self._begun_ms, self._server_ahead_ms = False, 0, 0
-        self._work = Submitter()
         self.outbound: ActionContext | None = None
         """What others can have the bot do; ``None`` before it first knew who it is."""
         most = config.media_max_mb * 1024 * 1024

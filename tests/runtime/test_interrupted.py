@@ -10,7 +10,7 @@ from openclaw_channel_octo.control.client import ask as ask_socket
 from openclaw_channel_octo.errors import ControlError
 from openclaw_channel_octo.testing import FakeGateway
 from openclaw_channel_octo.testing.gateway import frames
-from openclaw_channel_octo.testing.gateway.runs import Client
+from openclaw_channel_octo.testing.gateway.client import Client
 from openclaw_channel_octo.testing.gateway.server import Break, Hang, Say
 from tests.cli.asking import controlled
 from tests.runtime.rig import HELPER, Rig

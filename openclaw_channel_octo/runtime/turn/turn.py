@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from openclaw_channel_octo.errors import ApiError
 from openclaw_channel_octo.fair import FairSlots
 from openclaw_channel_octo.host.approvals import ApprovalsChanged
-from openclaw_channel_octo.host.base import Sender, Turn
+from openclaw_channel_octo.host.base import MediaItem, Sender, Turn
 from openclaw_channel_octo.message.marks import mark_of
 from openclaw_channel_octo.message.outgoing import quote
 from openclaw_channel_octo.message.render import render

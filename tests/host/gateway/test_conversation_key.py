@@ -9,6 +9,7 @@ from openclaw_channel_octo.host.gateway.sessions import GatewaySessions, Success
 
 if TYPE_CHECKING:
     from openclaw_channel_octo.host.gateway.connection import GatewayConnection
+    from openclaw_channel_octo.host.gateway.settings import SettingsOfSessions
 
 GROUP = "agent:main:octo:group:g1"
 
@@ -27,4 +28,5 @@ GROUP = "agent:main:octo:group:g1"
 def test_a_successor_session_belongs_to_its_conversation(tmp_path: Path, in_gateway: str, ours: str) -> None:
     file = SuccessorFile(tmp_path / "sessions.json")
     file.put(GROUP, Successor("agent:main:dashboard:7f"))
-    assert GatewaySessions(file, cast("GatewayConnection", None)).conversation_key(in_gateway) == ours
+    sessions = GatewaySessions(file, cast("GatewayConnection", None), cast("SettingsOfSessions", None))
+    assert sessions.conversation_key(in_gateway) == ours
