@@ -24,11 +24,13 @@ class Interrupted(Struct, frozen=True):
 
     Attributes:
         state: where it stands.
+        run_id: its last run.
         texts: what its answer says, one for each text that was sent.
         message_ids: of everything that was sent.
     """
 
     state: RowState
+    run_id: str
     texts: tuple[str, ...] = ()
     message_ids: tuple[str, ...] = ()
 
@@ -63,7 +65,7 @@ class Interruptions(Repository):
         told = f"id IN (SELECT inbound_id FROM interruption) AND ({_IS_OPEN} OR updated_at > :ended)"  # noqa: S608  # states of ours
         untold = "state = 'running' AND run_id != '' AND updated_at < :began AND :now < :began + :starting"
         found = tx.db.execute(
-            "SELECT id, state FROM inbound WHERE account = :account AND channel_id = :id"  # noqa: S608  # states of ours
+            "SELECT id, state, run_id FROM inbound WHERE account = :account AND channel_id = :id"  # noqa: S608  # states of ours
             f" AND channel_type = :type AND (({told}) OR ({untold})) ORDER BY id",
             {
                 "account": account,
@@ -76,8 +78,9 @@ class Interruptions(Repository):
             },
         ).fetchall()
         rows = []
-        for row_id, state in found:
+        for row_id, state, run_id in found:
             sent = [chunk for chunk in chunks_of(tx.db, row_id) if chunk.state is ChunkState.SENT]
             texts = tuple(chunk.text for chunk in sent if not chunk.payload)
-            rows.append(Interrupted(RowState(state), texts, tuple(chunk.message_id for chunk in sent)))
+            ids = tuple(chunk.message_id for chunk in sent)
+            rows.append(Interrupted(RowState(state), run_id, texts, ids))
         return rows

@@ -8,6 +8,7 @@ import pytest
 
 from openclaw_channel_octo.control.client import ask as ask_socket
 from openclaw_channel_octo.errors import ControlError
+from openclaw_channel_octo.message.marks import mark_of
 from openclaw_channel_octo.testing import FakeGateway
 from openclaw_channel_octo.testing.gateway import frames
 from openclaw_channel_octo.testing.gateway.client import Client
@@ -75,6 +76,16 @@ async def test_words_that_come_behind_the_answer_are_left_out(
         await rig.start(on(rig, gateway))
     async with controlled(rig):
         assert (await speak(rig, text, key))["message_ids"] == ids
+    assert rig.said() == ["went on"]
+
+
+async def test_words_that_repeat_the_mark_of_their_prompt_are_recognised(
+    rig: Rig, gateway: FakeGateway
+) -> None:
+    ids = await answered(rig, gateway)
+    (run_id,) = rig.column("run_id").values()
+    async with controlled(rig):
+        assert (await speak(rig, f"{mark_of(run_id)} went on"))["message_ids"] == ids
     assert rig.said() == ["went on"]
 
 

@@ -4,11 +4,12 @@ A gateway that comes back after a crash takes up its runs and delivers their ans
 answer that this program finds in the gateway and sends itself.
 """
 
-from collections.abc import Iterable
-
 from openclaw_channel_octo.errors import HostUnavailable
 from openclaw_channel_octo.ids import ChannelRef
+from openclaw_channel_octo.message.marks import mark_of, unmarked
+from openclaw_channel_octo.message.silence import without_silence
 from openclaw_channel_octo.runtime.actions.types import ActionContext
+from openclaw_channel_octo.store.interruptions import Interrupted
 from openclaw_channel_octo.store.states import RowState
 
 __all__ = ["RECOVERY", "said_already"]
@@ -58,7 +59,7 @@ async def said_already(
         await context.clock.sleep(LOOK_EVERY_S)
     for row in found:
         told = row.state in {RowState.ANSWERED, RowState.NOTIFIED} and RECOVERY in key
-        if told or (row.state is RowState.ANSWERED and _says(row.texts, text)):
+        if told or (row.state is RowState.ANSWERED and _says(row, text)):
             context.log.info(
                 "people have the end of an interrupted turn already; what its gateway says is left out"
             )
@@ -66,7 +67,8 @@ async def said_already(
     return None
 
 
-def _says(texts: Iterable[str], text: str) -> bool:
+def _says(row: Interrupted, text: str) -> bool:
     """Return whether an answer says just this, in one message or in all of them; white space does not count."""
-    parts = ["".join(part.split()) for part in texts]
-    return "".join(text.split()) in {*parts, "".join(parts)}
+    parts = ["".join(part.split()) for part in row.texts]
+    shown = without_silence(unmarked(text, mark_of(row.run_id))).text  # as in `Answer.visible`
+    return "".join(shown.split()) in {*parts, "".join(parts)}
