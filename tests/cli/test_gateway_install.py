@@ -127,6 +127,12 @@ def test_a_removed_plugin_leaves_the_file_as_it_was(machine: Machine) -> None:
     ]
 
 
+def test_a_plugin_that_the_file_still_names_is_not_removed_from_under_it(machine: Machine) -> None:
+    machine.run("install", "--write")
+    assert "nothing was removed: --write takes the lines out first" in machine.run("uninstall", code=2).stderr
+    assert machine.plugin.is_dir()
+
+
 def test_another_version_is_replaced_and_named(machine: Machine) -> None:
     machine.run("install", "--write")
     manifest = machine.plugin / "openclaw.plugin.json"

@@ -78,7 +78,7 @@ def install(config_file: Path | None, openclaw: Path | None, *, write: bool, as_
 @_WRITE_OPTION
 @JSON_OPTION
 def uninstall(config_file: Path | None, openclaw: Path | None, *, write: bool, as_json: bool) -> None:
-    """Remove the plugin from a gateway; with --write its lines in openclaw.json too.
+    """Remove the plugin from a gateway, and with --write its lines in openclaw.json, which have to go first.
 
     Exit codes: 0 done, 2 something is in the way; then openclaw.json was not changed.
     """
@@ -87,6 +87,8 @@ def uninstall(config_file: Path | None, openclaw: Path | None, *, write: bool, a
         folder = gateway_folder(settings.file)
         content = settings.without_plugin()
         files.require_ours(folder)
+        if not write:
+            _require_unnamed(settings, content)
         told = _settle(settings, content, folder, write=write)
         told |= {"plugin": str(files.folder_in(folder)), "removed": files.remove(folder)}
     except (ConfigError, OSError) as error:
@@ -126,6 +128,15 @@ def _require_alone(file: Path) -> None:
         raise ConfigError(
             f"the gateway loads the plugin {other} for channel {CHANNEL}, and both never at once: "
             f"openclaw plugins disable {other}; see docs/migration.md"
+        )
+
+
+def _require_unnamed(settings: Settings, content: Mapping[str, Any]) -> None:
+    """Raise `ConfigError` where a gateway's file differs from that of a gateway without the plugin."""
+    if content != settings.raw:
+        raise ConfigError(
+            f"{settings.file} still names {PLUGIN} or holds channels.{CHANNEL}, with which a gateway without a plugin "
+            "does not start; nothing was removed: --write takes the lines out first"
         )
 
 
@@ -203,10 +214,6 @@ def _words(
             f"to do     put this into {settings.file}, or run the command again with --write:",
             json_text(lines, indent=2),
         ]
-    elif told["to_do"]:
-        words.append(
-            f"to do     remove {PLUGIN} from plugins in {settings.file}, or run this again with --write"
-        )
     else:
         words.append(f"settings  {settings.file}: as it has to be")
     if told.get("media_roots"):
