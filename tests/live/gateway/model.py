@@ -154,11 +154,12 @@ class StubModel:
                 return await _say(http, body, f"Here it is.\nMEDIA:{asked.file}")
             case Mode.EMPTY:
                 return await _say(http, body, "")
-            case Mode.TOOL if len(asked.outcomes) < len(calls := _calls(asked.text) or [self.tool_call]):
-                call = self._call(*calls[len(asked.outcomes)], asked.tools)
-                return await _answer(http, body, [{"tool_calls": [call]}], "tool_calls")
             case Mode.TOOL:
-                return await _say(http, body, self._text(asked))
+                calls = (_calls(asked.text) or [self.tool_call])[len(asked.outcomes) :]
+                call = [{"tool_calls": [self._call(*calls[0], asked.tools)]}] if calls else []
+                return await (
+                    _answer(http, body, call, "tool_calls") if call else _say(http, body, self._text(asked))
+                )
             case Mode.HTTP_400 | Mode.HTTP_401 | Mode.HTTP_429 | Mode.HTTP_500:
                 return _failure(asked.mode)
             case _:
