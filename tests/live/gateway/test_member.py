@@ -46,6 +46,11 @@ CONFIG = {
 }
 NO_COPY = "native no-replace move is unavailable"
 """In the words of 2026.9.6 where the file system of the machine cannot do what its media folder needs."""
+NOT_HERE = "requires the exact current conversation and account"
+"""In the words of 2026.9.6 where a plugin that is not part of it is to read or change messages."""
+REFUSED = (
+    "refused: the gateway lets plugins from outside do it only in what it takes for the current conversation"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +152,8 @@ async def look(deployment: Deployment, cell: Cell) -> str:
     await deployment.octo.say(ANN, cell.where, "a word said before")
     target = {"target": f"group:{cell.where.id}"}
     found = await calls_tool(cell, deployment, "message", action="read", **target)
+    if NOT_HERE in found:
+        return REFUSED
     assert "a word said before" in found
     where = {} if deployment.gateway.version == BEFORE_THE_FIX else target
     found = await calls_tool(cell, deployment, "message", action="search", query="word said", **where)
@@ -168,6 +175,8 @@ async def edit(deployment: Deployment, cell: Cell) -> str:
         messageId=line.message_id,
         message="changed",
     )
+    if NOT_HERE in said:
+        return REFUSED
     assert deployment.rig.said(cell.where)[0] == "changed", said
     return "the message is changed"
 
