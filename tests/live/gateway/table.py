@@ -1,4 +1,4 @@
-"""The failure table in ``docs/gateway.md``, written by the live suite."""
+"""The tables in ``docs/gateway.md``, written by the live suite."""
 
 import os
 import re
@@ -8,17 +8,32 @@ from pathlib import Path
 from tests.live.gateway.deployment import Said
 
 PAGE = Path(__file__).parents[3] / "docs" / "gateway.md"
-BEGIN, END = "<!-- failures {} -->", "<!-- end -->"
+FAILURES, MEMBER, END = "<!-- failures {} -->", "<!-- member {} -->", "<!-- end -->"
 _ECHO = re.compile(r"^echo: .*", re.DOTALL)
 
 
 def record(version: str, cells: Sequence[tuple[str, Sequence[Said]]]) -> None:
-    """Renew a release's part of the page, where ``OCTO_GATEWAY_TABLE=1`` asks for it."""
+    """Renew a release's table of failures, where ``OCTO_GATEWAY_TABLE=1`` asks for it."""
+    rows = [(title, " · ".join(map(_told, seen))) for title, seen in cells]
+    _renew(
+        FAILURES.format(version),
+        f"What happens on {version}",
+        "What the group sees, seconds after the first mention",
+        rows,
+    )
+
+
+def record_member(version: str, rows: Sequence[tuple[str, str]]) -> None:
+    """Renew a release's table of what agents and operators say, likewise; each row is what is done, what is seen."""
+    _renew(MEMBER.format(version), f"On {version}", "What people see", rows)
+
+
+def _renew(begin: str, doing: str, seeing: str, rows: Sequence[tuple[str, str]]) -> None:
+    """Write a table behind its mark on the page."""
     if not os.environ.get("OCTO_GATEWAY_TABLE"):
         return
-    rows = "\n".join(f"| {title} | {' · '.join(map(_told, seen))} |" for title, seen in cells)
-    table = f"| What happens on {version} | What the group sees, seconds after the first mention |\n|---|---|\n{rows}\n"
-    begin = BEGIN.format(version)
+    lines = "\n".join(f"| {title} | {seen} |" for title, seen in rows)
+    table = f"| {doing} | {seeing} |\n|---|---|\n{lines}\n"
     before, _, rest = PAGE.read_text().partition(begin)
     _, _, after = rest.partition(END)
     PAGE.write_text(f"{before}{begin}\n\n{table}\n{END}{after}")
