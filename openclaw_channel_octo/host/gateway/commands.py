@@ -5,6 +5,7 @@ command parser: a model is one of ``models.list``, a level one of the session's 
 """
 
 import asyncio
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from typing import Any
@@ -25,6 +26,8 @@ from openclaw_channel_octo.policy.commands import plain_words
 from openclaw_channel_octo.session.status import Status
 
 __all__ = ["COMMANDS", "OLD_COMMANDS", "GatewayCommands"]
+
+_log = logging.getLogger(__name__)
 
 _FACTS = "/status"
 """Adds to what the channel tells, which waits for no gateway."""
@@ -164,15 +167,23 @@ class GatewayCommands:
         texts, row = call.texts, await self._settings.row(key)
         if not row:
             return texts.context_new
-        usage = await self._connection.call("sessions.usage", {"key": key, "includeContextWeight": True})
-        found = usage.get("sessions")
-        weight = mapping(mapping(found[0] if isinstance(found, list) and found else {}).get("contextWeight"))
+        weight = await self._weight(key)
         lines = [
             getattr(texts, name).replace("%s", f"{size:,}")
             for name, part, field in _PARTS
             if (size := number(mapping(weight.get(part)).get(field)))
         ]
         return "\n".join((*_facts(texts, row), *lines))
+
+    async def _weight(self, key: str) -> Row:
+        """Return what the parts of a session's context weigh, empty where a busy gateway does not tell in time."""
+        request = {"key": key, "includeContextWeight": True}
+        try:
+            found = (await self._connection.call("sessions.usage", request)).get("sessions")
+        except HostError as error:
+            _log.warning("the parts of a context are left out: %s", error)
+            return {}
+        return mapping(mapping(found[0] if isinstance(found, list) and found else {}).get("contextWeight"))
 
     async def _compact(self, call: CommandCall, key: str) -> str:
         """Have the gateway sum up a session that nothing runs in: it would end that run first.

@@ -103,17 +103,21 @@ class SettingsOfSessions:
     async def carry(self, key: str, successor: str) -> None:
         """Set a session as another one is that goes on there; what the gateway does not take is left, and logged."""
         try:
-            usage = await self._connection.call("sessions.usage", {"key": key})
-            found = usage.get("sessions")
-            chosen = mapping(found[0]) if isinstance(found, list) and found else {}
-            model = f"{text(chosen.get('providerOverride'))}/{text(chosen.get('modelOverride'))}".strip("/")
-            settings = Settings(
-                model=model or None, thinking=text((await self.row(key)).get("thinkingLevel")) or None
-            )
+            row = await self.row(key)
+            model = await self._chosen(key) if self._old() else ""
+            if text(row.get("modelOverrideSource")) == "user":
+                model = model_of(row)
+            settings = Settings(model=model or None, thinking=text(row.get("thinkingLevel")) or None)
             if settings != Settings():
                 await self.change(successor, settings, f"{COMMAND_KEY}{self._clock.new_id()}")
         except HostError as error:
             _log.warning("session %s goes on without its model and thinking level: %s", key, error)
+
+    async def _chosen(self, key: str) -> str:
+        """Return the model a session of an old gateway is set to, whose rows do not tell; empty for the usual one."""
+        found = (await self._connection.call("sessions.usage", {"key": key})).get("sessions")
+        chosen = mapping(found[0]) if isinstance(found, list) and found else {}
+        return f"{text(chosen.get('providerOverride'))}/{text(chosen.get('modelOverride'))}".strip("/")
 
     async def say(self, key: str, command: str, run_key: str) -> None:
         """Have the gateway's command parser take a command, and wait for its end.

@@ -63,6 +63,8 @@ class GatewayModels:
         }
         if row is not None:
             known |= {"totalTokens": 12_345, "estimatedCostUsd": 0.000105}
+        if self._runs.keeps_keys:
+            known["modelOverrideSource"] = "user" if "modelOverride" in (chosen or {}) else None
         if level := (chosen or {}).get("thinkingLevel"):
             known["thinkingLevel"] = level
         return known | dict(row or {})

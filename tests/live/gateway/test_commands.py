@@ -62,7 +62,7 @@ async def test_models_levels_and_context_of_a_session_are_told_and_changed_from_
             status = await asked(cell, "/status")
             assert "Session: done\n" in status
             assert "Model: stub/stub-2\nContext: " in status
-            assert "Instructions: " in await asked(cell, "/context")
+            assert "Model: stub/stub-2\nContext: " in await asked(cell, "/context")
             assert await asked(cell, "/model nope") == TEXTS.model_unknown
             assert await asked(cell, "/verbose on") == TEXTS.host_refuses
             compacted = TEXTS.host_refuses if version == BEFORE_THE_FIX else TEXTS.compacted
