@@ -29,7 +29,9 @@ def asked_block(what: str, where: Sequence[str], warnings: Sequence[str]) -> str
     shown = _UNSEEN.sub(_written_out, well_formed(what).replace("\r\n", "\n"))
     fence = "`" * max((len(found[0]) + 1 for found in _FENCE.finditer(shown)), default=3)
     lines = [*where, *(f"! {warning}" for warning in warnings)]
-    facts = "\n".join(single_line(_UNSEEN.sub(_written_out, line), LONGEST) for line in lines)
+    facts = "\n".join(
+        single_line(_UNSEEN.sub(_written_out, line.replace("\n", "\\n")), LONGEST) for line in lines
+    )
     facts = facts.replace("`", "'")
     return f"{fence}\n{shown}\n{fence}" + (f"\n{facts}" if facts else "")
 

@@ -10,7 +10,7 @@ from cachetools import FIFOCache
 from msgspec import Struct
 from msgspec.structs import replace
 
-from openclaw_channel_octo.clock import Clock
+from openclaw_channel_octo.clock import Clock, within
 from openclaw_channel_octo.errors import HostError, HostUnavailable
 from openclaw_channel_octo.host.approvals import Approval, ApprovalEnd, ApprovalsChanged, Outcome
 from openclaw_channel_octo.host.fields import mapping, number, text
@@ -38,6 +38,8 @@ _GONE, _OTHERWISE = "APPROVAL_NOT_FOUND", "APPROVAL_ALREADY_RESOLVED"
 _TELLS_OUTCOME = "approval.resolve"
 """What newer gateways can be asked, which says what was decided before."""
 ENDS_REMEMBERED = 1_000
+WITHDRAW_WITHIN_S = 3.0
+"""How long a stop waits for a gateway that is away."""
 
 
 class _Followed(Struct):
@@ -121,8 +123,8 @@ class GatewayApprovals:
         """Deny what a session asks for: the run that asked was stopped, and nobody is to allow it later."""
         for approval_id in self._of(session_key):
             try:
-                await self.decide(approval_id, DENY)
-            except HostError as error:
+                await within(self._clock, WITHDRAW_WITHIN_S, self.decide(approval_id, DENY))
+            except (HostError, TimeoutError) as error:
                 _log.warning("a request of a stopped run may still be open in the gateway: %s", error)
 
     def _opened(self, hello: Hello) -> None:

@@ -195,6 +195,24 @@ async def test_a_restart_neither_repeats_nor_forgets_a_request(rig: Rig, gateway
     assert set(rig.said()[1:]) == {told(TEXTS.approval_once, request_id), "done"}
 
 
+@pytest.mark.parametrize("stands_there", [True, False])
+async def test_a_request_whose_process_died_as_it_was_sent_is_one_message(
+    rig: Rig, gateway: FakeGateway, *, stands_there: bool
+) -> None:
+    await rig.start(on(rig, gateway))
+    asks(gateway)
+    await rig.mention("clean up")
+    _, request_id = await asked(rig)
+    await rig.stop()
+    ref = "ref" if stands_there else "'another'"
+    rig.sql(f"UPDATE approval SET shown = 0, ref = {ref}")
+    await rig.start(on(rig, gateway))
+    await until(lambda: rig.sql("SELECT shown FROM approval") == [(1,)])
+    assert len([line for line in rig.said() if request_id in line]) == 2 - stands_there
+    await rig.mentioned("/deny")
+    assert told(TEXTS.approval_denied, request_id) in rig.said()
+
+
 async def test_a_request_decided_while_the_bots_were_stopped_is_told_to_be_over(
     rig: Rig, gateway: FakeGateway
 ) -> None:
