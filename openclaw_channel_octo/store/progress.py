@@ -33,6 +33,11 @@ class ProgressMessages(Repository):
         tx.db.execute("UPDATE progress SET message_id = ? WHERE inbound_id = ?", (message_id, row_id))
 
     @in_transaction
+    def passed(self, tx: Transaction, row_id: int) -> None:
+        """Record that something stands behind a row's message that belongs before the answer."""
+        tx.db.execute("UPDATE progress SET is_passed = 1 WHERE inbound_id = ?", (row_id,))
+
+    @in_transaction
     def over(self, tx: Transaction, row_id: int) -> None:
         """Forget a row's message: it says something else now, or is not there."""
         tx.db.execute("DELETE FROM progress WHERE inbound_id = ?", (row_id,))
@@ -48,7 +53,7 @@ class ProgressMessages(Repository):
         where = " JOIN progress ON inbound_id = id WHERE account = ? ORDER BY id"
         rows = records(tx.db.execute(SELECT_ROWS + where, (account,)), InboundRow)
         shown = tx.db.execute(
-            f"SELECT ref, progress.message_id, began_at, planned_at FROM inbound {where}",  # noqa: S608  # text of ours
+            f"SELECT ref, progress.message_id, began_at, planned_at, is_passed FROM inbound {where}",  # noqa: S608  # text of ours
             (account,),
         )
         return list(zip(rows, records(shown, ProgressRow), strict=True))

@@ -134,12 +134,14 @@ class ProgressRow(Struct, frozen=True, kw_only=True):
         message_id: the server's id, empty until it is known.
         began_at: when the turn began, Unix milliseconds.
         planned_at: when it was planned, Unix milliseconds.
+        is_passed: whether something that belongs before the answer stands behind it.
     """
 
     ref: str
     message_id: str
     began_at: int
     planned_at: int
+    is_passed: bool = False
 
 
 class NewPost(Struct, frozen=True, kw_only=True):

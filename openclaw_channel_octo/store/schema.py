@@ -210,7 +210,8 @@ MIGRATIONS = (
         ref TEXT NOT NULL,
         message_id TEXT NOT NULL DEFAULT '',
         began_at INTEGER NOT NULL,
-        planned_at INTEGER NOT NULL
+        planned_at INTEGER NOT NULL,
+        is_passed INTEGER NOT NULL DEFAULT 0
     );
     ALTER TABLE delivery ADD COLUMN replaces TEXT NOT NULL DEFAULT '';
     """,

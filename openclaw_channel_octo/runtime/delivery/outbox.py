@@ -375,6 +375,7 @@ class Outbox(Struct, frozen=True, kw_only=True):
         message_id = await self.progress.replaced(row, chunk) if in_place else ""
         if not message_id:
             message_id = await self.sender.deliver(row.channel, chunk, row, uncertain=uncertain)
+            self.progress.passed(row)
         if self.context.metrics is not None:
             self.context.metrics.replied(row.id)
         self._name_note(chunk.ref, message_id)

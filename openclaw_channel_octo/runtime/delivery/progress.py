@@ -115,7 +115,7 @@ class Progress(Struct, eq=False, kw_only=True):
             return
         for row, left in await self.context.journal.progress.left(self.context.config.account_id):
             chunk = Chunk(ref=left.ref, text=left.ref, since_ms=left.planned_at)  # looked for by its id alone
-            self._notes[row.id] = _Note(row, left.began_at, chunk, left.message_id)
+            self._notes[row.id] = _Note(row, left.began_at, chunk, left.message_id, is_passed=left.is_passed)
             if row.state not in OPEN:
                 self.tidy(row)
         self._is_loaded = True
@@ -157,8 +157,7 @@ class Progress(Struct, eq=False, kw_only=True):
     async def replaced(self, row: InboundRow, chunk: Chunk) -> str:
         """Put a part of an answer in the place of the row's progress message, if there is one; else nothing begins.
 
-        It is a message of its own where it calls somebody or is a file, and where the message in the chat cannot be
-        changed. That a request is on its way, which could undo the edit, is waited for shortly.
+        It is a message of its own where it calls somebody or is a file, or where an edit would fail or be undone.
 
         Returns:
             The message's id; empty where the part has to be sent.
@@ -190,10 +189,12 @@ class Progress(Struct, eq=False, kw_only=True):
         if (note := self._notes.get(row.id)) is not None:
             note.is_passed = True
 
-    def passed_in(self, channel: ChannelRef) -> None:
-        """Do as `passed` does with all messages in a conversation."""
-        for note in self._notes.values():
-            note.is_passed = note.is_passed or (note.row.channel == channel and note.chunk is not None)
+    async def passed_in(self, channel: ChannelRef) -> None:
+        """Do as `passed` does with the messages in a conversation, for later processes too. Raises `StoreError`."""
+        for note in [*self._notes.values()]:
+            if note.row.channel == channel and note.chunk is not None:
+                note.is_passed = True
+                await self.context.journal.progress.passed(note.row.id)
 
     def tidy(self, row: InboundRow) -> None:
         """Have what is left of a row's message say that the work is done, without making anybody wait."""

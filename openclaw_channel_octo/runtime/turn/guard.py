@@ -201,7 +201,7 @@ class SessionGuard(Struct, frozen=True, kw_only=True):
         """Tell of the restart; best effort, the turn goes on whatever happens."""
         text = self.context.config.restart_notice
         await self.presence.ready(channel)
-        self.outbox.progress.passed_in(channel)
+        await self.outbox.progress.passed_in(channel)
         try:
             await within(self.context.clock, ANNOUNCE_WITHIN_S, self.outbox.announce(channel, text))
         except ApiError as error:

@@ -46,7 +46,7 @@ async def watched(deployment: Deployment, text: str) -> tuple[list[str], str]:
         return rig.rows().get(message_id, ("",))[0] == "answered"
 
     message_id = await rig.mention(text, where=where)
-    async with asyncio.timeout(LONG_S):
+    async with asyncio.timeout(3 * LONG_S):
         while not ended():  # noqa: ASYNC110  # the journal wakes nobody
             await asyncio.sleep(0.1)
     ended()

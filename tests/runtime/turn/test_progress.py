@@ -5,6 +5,7 @@ import re
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -245,14 +246,35 @@ async def test_a_turn_that_is_taken_up_after_a_restart_goes_on_with_the_same_mes
     assert chat.sends == 1
 
 
-async def test_an_answer_stands_behind_the_announcement_of_a_restart(chat: Chat) -> None:
+async def test_an_answer_stands_behind_the_announcement_of_a_restart_also_of_an_earlier_process(
+    chat: Chat,
+) -> None:
     where = chat.rig.group
     await chat.working(HANG, Final("yes"), where=where, streaming="progress")
     await chat.rig.stop()
-    host = ScriptedHost([Accepted("r"), Final("yes")])
+    host = ScriptedHost([Accepted("r"), HANG])
     host.set_status("agent:main:octo:group:g1", "interrupted")
     await chat.rig.start_with(host, streaming="progress")
+    await chat.until(WORKING, RESTART, where=where)
+    await chat.rig.stop()
+    await chat.rig.start_with(ScriptedHost([Accepted("r"), Final("yes")]), streaming="progress")
     await chat.until(TEXTS.worked, RESTART, "yes", where=where)
+
+
+async def test_the_rest_of_an_answer_that_was_broken_off_stands_behind_its_beginning(chat: Chat) -> None:
+    where = chat.rig.group
+    settings: dict[str, Any] = {"streaming": "progress", "replyChunk": 100}
+    said = "@Ben " + "one " * 20 + "\n\n" + "two " * 20
+    message_id = await chat.working(HANG, Final(said), where=where, **settings)
+    chat.octo.fail_next("sendMessage", Hang())
+    chat.go_on()
+    await chat.later(lambda: chat.sends == 2)
+    await chat.rig.stop()
+    chat.octo.heal()
+    await chat.rig.start_with(ScriptedHost(), **settings)
+    await chat.later(lambda: chat.rig.rows()[message_id][0] == "answered")
+    await chat.later(lambda: chat.seen(where)[0] == TEXTS.worked)
+    assert [text.split()[0] for text in chat.seen(where)[1:]] == ["@Ben", "two"]
 
 
 async def test_a_stop_that_takes_its_time_leaves_word_that_the_turn_goes_on_later(chat: Chat) -> None:
