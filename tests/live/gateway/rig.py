@@ -90,7 +90,7 @@ class RealGateway:
                 (self.folder / name).mkdir()
             self.config_path.write_text(json.dumps(self._settings, indent=2))
             if self._control is not None:
-                plugin.install(self.state_dir)
+                plugin.install(self.state_dir, __version__)
             if self.version == BEFORE_THE_FIX:
                 await self._index_plugins(self._installed)
             await self.start()
