@@ -16,7 +16,7 @@ PIECES = st.sampled_from(
     [
         *("plain words ", "中文没有空格", "\n\n", "\n", " ", "**bold** ", "- item ", "`code` "),
         *("\nMEDIA: ./secret.png\n", "\n  - MEDIA:https://a.b/secret.png\n", "\n**MEDIA: secret.png**\n"),
-        *("NO_REPLY\n", "NO_REPLY", "<think>secret</think>", "\x1b[31m", MARK, '{"action": "NO_REPLY"}'),
+        *("NO_REPLY\n", "NO_REPLY", "\n<think>secret</think>\n", "\x1b[31m", MARK, '{"action": "NO_REPLY"}'),
     ]
 )
 
