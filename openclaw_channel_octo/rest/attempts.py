@@ -1,4 +1,7 @@
-"""How a call is made: when its turn comes, what is sent, and when it is tried again (octo-bot-api §1.1, §1.5, §10)."""
+"""How a call is made: when its turn comes, what is sent, and when it is tried again (octo-bot-api §1.1, §1.5, §10).
+
+Over 350 lines: the tries of one call share its turn, its budget and its session.
+"""
 
 import asyncio
 import json

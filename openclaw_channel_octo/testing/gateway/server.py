@@ -97,9 +97,7 @@ class FakeGateway:
         self.models = commands.GatewayModels(self.runs, self.tell)
         self.asked = self.runs.asked
         self.sessions = self.runs.sessions
-        self._port = 0
-        self._boot = ""
-        self._booted_ms = 0
+        self._port, self._boot, self._booted_ms = 0, "", 0
         self._server: Server | None = None
         self._waits: set[asyncio.Task[None]] = set()
         self._paired: set[str] = set()
