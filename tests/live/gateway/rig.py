@@ -16,6 +16,7 @@ from typing import Any, Self
 
 import aiohttp
 
+from openclaw_channel_octo import __version__
 from openclaw_channel_octo.host.plugin import files as plugin
 from tests.live.gateway.install import BEFORE_THE_FIX, Installed, install
 from tests.live.gateway.model import MODEL
