@@ -10,7 +10,7 @@ from typing import assert_never
 
 from cachetools import FIFOCache
 from msgspec import Struct, field
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 
 from openclaw_channel_octo.config.texts import Reason
 from openclaw_channel_octo.errors import ApiError, BadRequest
@@ -147,13 +147,7 @@ class Outbox(Struct, frozen=True, kw_only=True):
         parts = await self.parts.last(channel, run_id, said, self.parts.extent())
         try:
             for part in parts:
-                chunk = Chunk(
-                    ref=self.context.clock.new_id(),
-                    text=part.text,
-                    file=part.file,
-                    payload=part.payload,
-                    since_ms=now_ms,
-                )
+                chunk = Chunk(ref=self.context.clock.new_id(), since_ms=now_ms, **asdict(part))
                 ids.append(await self.sender.deliver(channel, await self._ready(chunk)))
                 self._name_note(chunk.ref, ids[-1])
         finally:
