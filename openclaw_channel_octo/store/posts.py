@@ -31,8 +31,8 @@ class Posts(Repository):
         if post is None:
             return None
         chunks = tx.db.execute(
-            "SELECT ref, text, state, updated_at AS since_ms, message_id, payload, reply, run_id, detail"
-            " FROM delivery WHERE post_id = ? ORDER BY position",
+            "SELECT ref, text, state, updated_at AS since_ms, message_id, payload, reply, run_id, detail,"
+            " replaces FROM delivery WHERE post_id = ? ORDER BY position",
             (post.id,),
         )
         return replace(post, chunks=tuple(records(chunks, Chunk)))

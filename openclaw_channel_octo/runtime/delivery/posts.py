@@ -188,9 +188,15 @@ class Posts(Struct, frozen=True, eq=False):
         return replace(part, file="", payload=json.dumps(await self.outbox.files.payload(part.file)))
 
     async def _looked_for(self, post: Post) -> Post:
-        """Return a send with those of its messages marked as sent that the chat shows. Raises `ApiError`."""
+        """Return a send with those of its messages marked as sent that the chat shows. Raises `ApiError`.
+
+        No history shows what was put in the place of another message (octo-bot-api §2.4). That is done once more
+        when the message it answers is taken up, and cannot be told before.
+        """
         chunks = list(post.chunks)
         for number, chunk in enumerate(chunks):
+            if chunk.state is ChunkState.SENDING and chunk.replaces:
+                raise AmbiguousOutcome("editMessage", "the message it answers is not taken up yet")
             if chunk.state in {ChunkState.SENDING, ChunkState.DEAD}:
                 wanted = replace(chunk, since_ms=post.planned_ms)
                 message_id = await self.outbox.sender.find_posted(post.channel, wanted)
