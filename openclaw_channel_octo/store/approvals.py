@@ -3,9 +3,10 @@
 from msgspec import Struct
 
 from openclaw_channel_octo.ids import ChannelRef
+from openclaw_channel_octo.store.database import Connection
 from openclaw_channel_octo.store.transaction import Repository, Transaction, in_transaction, records
 
-__all__ = ["EXPIRED", "GONE", "ApprovalRow", "Approvals"]
+__all__ = ["EXPIRED", "GONE", "ApprovalRow", "Approvals", "close_requests"]
 
 EXPIRED, GONE = "expired", "gone"
 """Ends without a decision: nobody decided in time; it is not known how."""
@@ -131,3 +132,8 @@ class Approvals(Repository):
     def told(self, tx: Transaction, account: str, approval_id: str) -> None:
         """Record that people were told the end of a request."""
         tx.db.execute("UPDATE approval SET end_told = 1 WHERE account = ? AND id = ?", (account, approval_id))
+
+
+def close_requests(db: Connection, row_id: int) -> None:
+    """End the requests of a message that has ended: their run is over, and nobody waits for a decision."""
+    db.execute("UPDATE approval SET decision = ? WHERE inbound_id = ? AND decision = ''", (GONE, row_id))

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import attrgetter
 from types import MappingProxyType
 
+from openclaw_channel_octo.store.approvals import close_requests
 from openclaw_channel_octo.store.cursors import MovedCursors
 from openclaw_channel_octo.store.database import Connection
 from openclaw_channel_octo.store.deliveries import drop_unsent, mark_chunk
@@ -135,8 +136,8 @@ class Messages(Repository):
     ) -> None:
         """End rows: ``answered``, ``notified`` with the notice's message id, or ``dead`` with a reason.
 
-        What of their messages is not sent by then is given up. Without ``detail`` a row keeps the one of its plan. An
-        answer ends the failed runs in a row of its session.
+        What of their messages is not sent by then is given up, and what their runs asked leave for is over. Without
+        ``detail`` a row keeps the one of its plan. An answer ends the failed runs in a row of its session.
 
         Args:
             tx: the transaction.
@@ -156,6 +157,7 @@ class Messages(Repository):
                 f" WHERE id = :id AND {_CAN_BECOME[state]}",
                 {"state": state, "notice": notice_id, "now": tx.now_ms, "detail": detail, "id": row_id},
             )
+            close_requests(tx.db, row_id)
             if state is RowState.ANSWERED:
                 forget_failures(tx.db, row_id)
 

@@ -192,7 +192,7 @@ class Progress(Struct, eq=False, kw_only=True):
     async def passed_in(self, channel: ChannelRef) -> None:
         """Do as `passed` does with the messages in a conversation, for later processes too. Raises `StoreError`."""
         for note in [*self._notes.values()]:
-            if note.row.channel == channel and note.chunk is not None:
+            if note.row.channel == channel and (note.is_asking or note.chunk is not None):
                 note.is_passed = True
                 await self.context.journal.progress.passed(note.row.id)
 
@@ -232,8 +232,8 @@ class Progress(Struct, eq=False, kw_only=True):
             raise
 
     async def _forget(self, row: InboundRow) -> None:
+        self._notes.pop(row.id, None)  # first: what it says is right, whether the journal takes that or not
         await self.context.journal.progress.over(row.id)
-        self._notes.pop(row.id, None)
 
     async def _still(self, note: _Note, patience_s: float = PATIENCE_S) -> None:
         """Return when no request about a message is on its way, or was given up."""

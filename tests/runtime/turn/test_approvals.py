@@ -2,15 +2,16 @@
 
 import asyncio
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from openclaw_channel_octo.config.model import Texts
 from openclaw_channel_octo.ids import ChannelRef
-from openclaw_channel_octo.testing import FakeGateway, LoseAnswer
+from openclaw_channel_octo.testing import FakeGateway, LoseAnswer, OctoDouble
 from openclaw_channel_octo.testing.gateway.server import Ask, Hang, Say
-from tests.runtime.rig import ANN, BEN, HELPER, Rig
+from tests.runtime.rig import ANN, BEN, HELPER, FastClock, Rig
 from tests.until import until
 
 TEXTS = Texts()
@@ -377,3 +378,42 @@ async def test_help_lists_the_commands_for_those_who_may(rig: Rig, gateway: Fake
         lines = (await rig.until_said(count + 1))[-1].splitlines()
         assert (TEXTS.help_approve in lines) is may
         assert (TEXTS.help_deny in lines) is may
+
+
+async def test_a_stopped_turn_leaves_no_request_open_that_one_without_id_could_mean(
+    rig: Rig, gateway: FakeGateway
+) -> None:
+    await rig.start(on(rig, gateway))
+    asks(gateway)
+    message_id = await rig.mention("clean up")
+    await asked(rig)
+    await rig.mention("/stop")
+    await rig.until_row(message_id, "notified")
+    await rig.until_said(3)
+    asks(gateway)
+    second = await rig.mention("clean up again")
+    _, request_id = await asked(rig, count=4)
+    await rig.mentioned("/approve once")
+    await rig.until_row(second, "answered")
+    assert set(rig.said()[4:]) == {told(TEXTS.approval_once, request_id), "done"}
+
+
+async def test_what_follows_a_request_stands_behind_it_and_not_in_the_place_of_the_progress(
+    octo: OctoDouble, gateway: FakeGateway, tmp_path: Path
+) -> None:
+    rig = Rig(octo, tmp_path / "state", FastClock())
+    settings = {"streaming": {"mode": "progress", "afterSeconds": 1}}
+    await rig.start(on(rig, gateway, **settings))
+    gateway.answer(lambda _: Hang(Say("done")))
+    message_id = await rig.mention("clean up")
+    await until(lambda: rig.sql("SELECT 1 FROM progress WHERE message_id != ''"))
+    ((key, run_id),) = rig.sql("SELECT session_key, run_id FROM inbound WHERE session_key != ''")
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(gateway.approvals.ask(key, run_id, {"command": COMMAND}, may=True))
+        await asked(rig, count=2)
+        await rig.mentioned("/approve once")
+    gateway.runs.release()
+    await rig.until_row(message_id, "answered")
+    await until(lambda: rig.said()[0] == TEXTS.worked)
+    assert rig.said()[-1] == "done"
+    await rig.stop()
