@@ -67,7 +67,7 @@ async def within(clock: Clock, seconds: float, work: Awaitable[_T]) -> _T:
     return await before(clock.sleep(seconds), work)
 
 
-async def before(alarm: Awaitable[None], work: Awaitable[_T]) -> _T:
+async def before(alarm: Awaitable[object], work: Awaitable[_T]) -> _T:
     """Return what ``work`` returns, or cancel it when ``alarm`` returns first. Raises `TimeoutError` then."""
     is_over = False
     async with asyncio.timeout(None) as limit:

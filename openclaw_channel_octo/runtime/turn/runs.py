@@ -276,7 +276,7 @@ class Runs:
                             await attempt.interrupted(is_so=event.is_so)
                             continue
                         await take(event, seen, attempt, parts)
-                        if seen.end is not None or seen.too_long or posting.done():
+                        if seen.end is not None or seen.too_long:
                             break
                     if seen.end is None and seen.too_long:
                         await self._abort(turn)
@@ -285,7 +285,9 @@ class Runs:
                     if isinstance(events, AsyncGenerator):
                         await events.aclose()
 
-            await self._bounded(turn, budget_s, seen, consume())
+            # a run that waits for an approval which could not be shown says nothing more: it must not be waited for
+            work = before(asyncio.wait({posting}), consume())
+            await self._bounded(turn, budget_s, seen, work)
         return conclude(seen)
 
     async def _cut_short(self, events: AsyncIterator[TurnEvent], seen: Stream) -> Failed:

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 
 import pytest
 
+from openclaw_channel_octo.errors import StoreError
 from openclaw_channel_octo.fair import FairSlots
-from openclaw_channel_octo.host.base import Accepted, Final, Waiting
+from openclaw_channel_octo.host.base import Accepted, Block, Final, Waiting
 from openclaw_channel_octo.runtime.turn.runs import GRACE_S, HOST_WITHIN_S, Runs
 from openclaw_channel_octo.runtime.turn.stream import RunEnd, Stream, Told
 from openclaw_channel_octo.session.status import Status
@@ -14,6 +15,7 @@ from openclaw_channel_octo.store.records import NewPost
 from openclaw_channel_octo.testing import HANG, ManualClock, ScriptedHost
 from openclaw_channel_octo.testing.host import Step
 from tests.host.turns import a_turn
+from tests.until import PATIENCE_S
 
 BUDGET_S = 30.0
 
@@ -32,7 +34,7 @@ class Listener:
         pass
 
     async def deliver(self, said: Told, post: NewPost | None = None) -> Sequence[str]:
-        raise AssertionError(said)
+        raise StoreError("no space left")
 
 
 async def begun(clock: ManualClock, host: ScriptedHost) -> asyncio.Task[RunEnd]:
@@ -72,3 +74,11 @@ async def test_a_run_whose_host_never_comes_back_is_given_up_after_an_hour() -> 
     assert not running.done()
     await clock.advance(120)
     assert (await running).status == Status.TIMEOUT
+
+
+async def test_a_run_that_says_nothing_more_ends_at_once_where_what_it_said_cannot_be_posted() -> None:
+    clock, host = ManualClock(), ScriptedHost([Accepted("run-1"), Block("a part"), HANG])
+    running = await begun(clock, host)
+    with pytest.raises(StoreError):
+        await asyncio.wait_for(running, PATIENCE_S)
+    assert host.aborts
