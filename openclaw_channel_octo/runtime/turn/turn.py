@@ -388,9 +388,7 @@ class _Attempt(Struct, frozen=True, kw_only=True):
     async def deliver(self, said: Told, post: NewPost | None = None) -> Sequence[str]:
         turns, ids = self.turns, list[str]()
         if isinstance(said, ApprovalsChanged):
-            await turns.outbox.progress.passed_in(
-                self.row.channel
-            )  # people read the answer behind the request
+            await turns.outbox.progress.passed_in(self.row.channel)  # the answer stands behind the request
             await turns.approvals.update(self.row, self.run_id, said)
             return ids
         given = [said] if isinstance(said, str | MediaItem) else said
