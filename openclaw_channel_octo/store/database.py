@@ -228,6 +228,12 @@ def _migrate(db: sqlite3.Connection, path: Path) -> None:
             f"the journal {path} has schema {version}, this package knows up to {len(MIGRATIONS)}: "
             "install the version that wrote it, or a newer one"
         )
+    if 0 < version < len(MIGRATIONS):
+        size = path.stat().st_size / 1_000_000
+        _log.warning(
+            "the journal %s (%.0f MB) is brought from schema %d to %d; the bots begin after that",
+            *(path, size, version, len(MIGRATIONS)),
+        )
     for number, script in enumerate(MIGRATIONS[version:], version + 1):
         db.executescript(
             f"BEGIN IMMEDIATE; {script} PRAGMA user_version={number}; "

@@ -343,7 +343,9 @@ async def test_old_rows_go_by_themselves_while_new_ones_come(
     assert (await journal.messages.counts())["context"] <= 30
 
 
-async def test_a_file_of_the_first_schema_is_brought_up_to_date_with_its_rows(path: Path) -> None:
+async def test_a_file_of_the_first_schema_is_brought_up_to_date_with_its_rows(
+    path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     db = sqlite3.connect(path)
     db.executescript(f"{MIGRATIONS[0]} PRAGMA user_version=1; PRAGMA application_id={APPLICATION_ID};")
     db.execute(
@@ -351,10 +353,27 @@ async def test_a_file_of_the_first_schema_is_brought_up_to_date_with_its_rows(pa
         " timestamp, payload, decision, reason, session_key, trace, state, received_at, updated_at)"
         " VALUES ('bot', '1', 1, '', 'ann', 'g1', 2, 0, x'', 'turn', '', 'k', 't', 'queued', 0, 0)"
     )
+    db.execute(
+        "INSERT INTO delivery (ref, inbound_id, run_id, position, text, state, updated_at)"
+        " VALUES ('r', 1, 'run', 0, 'yes', 'sent', 0)"
+    )
     db.commit()
     db.close()
+    rebuilt = next(number for number, script in enumerate(MIGRATIONS) if "DROP TABLE delivery" in script)
+    broken = (
+        *MIGRATIONS[:rebuilt],
+        f"{MIGRATIONS[rebuilt]} SELECT no_such_thing;",
+        *MIGRATIONS[rebuilt + 1 :],
+    )
+    with monkeypatch.context() as patch:  # as a kill in the middle of it
+        patch.setattr("openclaw_channel_octo.store.database.MIGRATIONS", broken)
+        with pytest.raises(StoreError, match="no_such_thing"):
+            await Journal(path, ManualClock()).__aenter__()
+    caplog.clear()
     async with Journal(path, ManualClock()) as journal:
+        assert f"from schema {rebuilt} to {len(MIGRATIONS)}" in caplog.text
         assert [row.message_id for row in await journal.messages.unfinished("bot")] == ["1"]
+        assert [chunk.text for chunk in await journal.deliveries.chunks(1)] == ["yes"]
         await saved(journal, "bot", {GROUP: 1})
 
 
