@@ -129,6 +129,40 @@ async def test_an_approver_of_one_conversation_decides_nothing_of_another(
     assert len(gateway.approvals.pending) == 1
 
 
+async def test_an_owner_who_names_no_request_decides_none_of_another_conversation(
+    rig: Rig, gateway: FakeGateway
+) -> None:
+    await rig.start(on(rig, gateway))
+    asks(gateway)
+    await rig.octo.say(BEN, rig.dm, "clean up")
+    _, request_id = await asked(rig, ChannelRef(BEN, 1))
+    for words in ("/approve once", f"/approve {request_id[:7]} once"):
+        await rig.mentioned(words)
+    assert rig.said() == ["There is no open request here.", told(TEXTS.approval_unknown, request_id[:7])]
+    assert len(gateway.approvals.pending) == 1
+    await rig.mentioned(f"/approve {request_id} once")
+    assert rig.said()[2:] == [told(TEXTS.approval_once, request_id)]
+
+
+async def test_requests_of_other_conversations_do_not_hide_the_one_here(
+    rig: Rig, gateway: FakeGateway
+) -> None:
+    await rig.start(on(rig, gateway))
+    asks(gateway)
+    message_id = await rig.mention("clean up")
+    _, request_id = await asked(rig)
+    await rig.octo.say(BEN, rig.dm, "clean up")
+    await asked(rig, ChannelRef(BEN, 1))
+    rig.sql(
+        "INSERT INTO approval SELECT account, id || number, inbound_id, ref, asked_at + 1, choices, 1, '', '', '', 0"
+        " FROM approval, (SELECT 1 AS number UNION SELECT 2 UNION SELECT 3 UNION SELECT 4 UNION SELECT 5)"
+        f" WHERE id NOT LIKE '{request_id}%'"
+    )
+    await rig.mentioned("/approve once")
+    assert told(TEXTS.approval_once, request_id) in rig.said()
+    await rig.until_row(message_id, "answered")
+
+
 async def test_an_unknown_id_a_decision_that_is_not_offered_and_one_that_is_over_are_told(
     rig: Rig, gateway: FakeGateway
 ) -> None:
