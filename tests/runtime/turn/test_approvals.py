@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from openclaw_channel_octo.config.model import Texts
+from openclaw_channel_octo.errors import OctoError
 from openclaw_channel_octo.ids import ChannelRef
 from openclaw_channel_octo.testing import FakeGateway, LoseAnswer
 from openclaw_channel_octo.testing.gateway.server import Ask, Hang, Say
@@ -337,6 +338,20 @@ async def test_nothing_in_a_request_calls_people_hides_itself_or_shows_a_secret(
     assert text.count("````") == 2
     (line,) = (line for line in rig.octo.chat(rig.group) if line.from_uid == HELPER)
     assert "mention" not in line.payload
+
+
+async def test_no_agent_changes_what_people_read_of_a_request(rig: Rig, gateway: FakeGateway) -> None:
+    await rig.start(on(rig, gateway))
+    asks(gateway)
+    await rig.mention("clean up")
+    text, _ = await asked(rig)
+    (line,) = (line for line in rig.octo.chat(rig.group) if line.from_uid == HELPER)
+    outbound = await rig.channel.outbound_in("agent:main:octo:group:g1")
+    for spelled in (line.message_id, f"0{line.message_id}", f" {line.message_id}", f"+{line.message_id}"):
+        with pytest.raises(OctoError):
+            await outbound.edit("group:g1", spelled, text.replace(COMMAND, "ls"))
+    assert rig.said() == [text]
+    assert rig.calls("editMessage") == []
 
 
 async def test_a_request_of_a_plugin_is_shown_with_its_words(rig: Rig, gateway: FakeGateway) -> None:
