@@ -178,7 +178,7 @@ class ControlServer:
         try:
             request = _parsed(line)
             request_id = request.get("id")
-            late = self._late.get(request.get("call"), late)
+            late = self._late.get(str(request.get("call")), late)
             return _success(request_id, _hidden(await self._call(request), self._hide))
         except ControlError as error:
             return _failure(request_id, error.code, self._hide(str(error)), error.data)

@@ -11,7 +11,7 @@ LONGEST = 3_000
 """Characters of a request, facts and warnings included, that people are shown."""
 
 _UNSEEN = re.compile(
-    f"{HIDDEN.pattern}|[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0]"
+    f"{HIDDEN.pattern}|[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u034f\u115f\u1160\u17b4\u17b5\u200c\u200d\u2800\u3164\ufe00-\ufe0f\uffa0]"
 )
 _FENCE = re.compile(r"`{3,}|~{3,}")
 

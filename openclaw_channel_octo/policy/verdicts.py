@@ -5,7 +5,7 @@ from types import MappingProxyType
 
 from msgspec import Struct
 
-__all__ = ["ALWAYS", "DENY", "ONCE", "VERDICTS", "Verdict", "short_id"]
+__all__ = ["ALWAYS", "DENY", "ONCE", "VERDICTS", "Verdict", "is_short_id", "short_id"]
 
 ONCE, ALWAYS, DENY = "allow-once", "allow-always", "deny"
 """The decisions there are, in the words of the gateway protocol."""
@@ -37,3 +37,8 @@ class Verdict(Struct, frozen=True):
 def short_id(approval_id: str) -> str:
     """Return what people type for a request: the beginning of its id, without ``plugin:``."""
     return approval_id.removeprefix("plugin:")[:_SHORT]
+
+
+def is_short_id(word: str) -> bool:
+    """Return whether a word may be a request's whole `short_id`, or more of its id."""
+    return len(word.removeprefix("plugin:")) >= _SHORT

@@ -83,18 +83,31 @@ class Approvals(Repository):
         return records(tx.db.execute(f"{_SELECT} {condition} ORDER BY asked_at", (row_id,)), ApprovalRow)
 
     @in_transaction
-    def find(self, tx: Transaction, account: str, word: str, most: int = 2) -> list[ApprovalRow]:
-        """Return a bot's requests, newest first: those whose id begins so, without a word all that are open."""
-        condition = "approval.account = ? AND " + (
-            "(approval.id = ? OR replace(approval.id, 'plugin:', '') GLOB ? || '*')"
-            if word
-            else "approval.decision = ''"
+    def find(
+        self, tx: Transaction, account: str, word: str, most: int = 2, channel: ChannelRef | None = None
+    ) -> list[ApprovalRow]:
+        """Return a bot's requests, newest first: those whose id begins so, without a word all that are open.
+
+        Args:
+            tx: the transaction.
+            account: the bot.
+            word: the beginning of an id, with or without ``plugin:``; may be empty.
+            most: requests to return at most.
+            channel: the conversation they are of, ``None`` for any.
+        """
+        conditions, values = ["approval.account = ?"], [account]
+        if word:
+            conditions.append("(approval.id = ? OR replace(approval.id, 'plugin:', '') GLOB ? || '*')")
+            values += [word, "".join(sign for sign in word if sign not in "*?[]")]
+        else:
+            conditions.append("approval.decision = ''")
+        if channel is not None:
+            conditions.append("channel_id = ? AND channel_type = ?")
+            values += [channel.id, str(int(channel.type))]
+        found = tx.db.execute(
+            f"{_SELECT} {' AND '.join(conditions)} ORDER BY asked_at DESC LIMIT ?", (*values, most)
         )
-        plain = "".join(sign for sign in word if sign not in "*?[]")
-        values = (account, word, plain, most) if word else (account, most)
-        return records(
-            tx.db.execute(f"{_SELECT} {condition} ORDER BY asked_at DESC LIMIT ?", values), ApprovalRow
-        )
+        return records(found, ApprovalRow)
 
     @in_transaction
     def claim(self, tx: Transaction, account: str, approval_id: str, decision: str, uid: str) -> bool:

@@ -15,6 +15,7 @@ from openclaw_channel_octo.store.database import open_database
 from openclaw_channel_octo.store.deliveries import Deliveries
 from openclaw_channel_octo.store.episodes import Episodes
 from openclaw_channel_octo.store.interruptions import Interruptions
+from openclaw_channel_octo.store.lines import Lines
 from openclaw_channel_octo.store.messages import Messages
 from openclaw_channel_octo.store.pairing import Pairings
 from openclaw_channel_octo.store.posts import Posts
@@ -42,6 +43,7 @@ class Journal(Writer):
         deliveries: what is sent in reply.
         episodes: failed runs of sessions.
         interruptions: runs that the end of their host interrupted.
+        lines: messages that no agent may change.
         audit: requests beside answers.
         approvals: what agents asked leave for.
         pairings: who may write to a bot directly.
@@ -60,6 +62,7 @@ class Journal(Writer):
         self.deliveries = Deliveries(self)
         self.episodes = Episodes(self)
         self.interruptions = Interruptions(self)
+        self.lines = Lines(self)
         self.audit = AuditLog(self)
         self.approvals = Approvals(self)
         self.pairings = Pairings(self)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from openclaw_channel_octo.store import audit, posts
+from openclaw_channel_octo.store import audit, lines, posts
 from openclaw_channel_octo.store.transaction import Repository, Transaction, Writer, in_transaction
 
 __all__ = ["KEEP_DAYS", "KINDS", "Edge", "Retention"]
@@ -122,4 +122,5 @@ class Retention(Repository):
         )
         audit.prune(tx.db, before_ms, keep, most)
         posts.prune(tx.db, before_ms, keep, most)
+        lines.prune(tx.db, before_ms, most)
         return before_ms

@@ -233,5 +233,14 @@ MIGRATIONS = (
     CREATE INDEX approval_message ON approval (inbound_id);
     CREATE INDEX approval_open ON approval (account) WHERE decision = '';
     """,
+    """
+    CREATE TABLE line (
+        account TEXT NOT NULL,
+        message_id TEXT NOT NULL,
+        told_at INTEGER NOT NULL,
+        PRIMARY KEY (account, message_id)
+    ) WITHOUT ROWID;
+    CREATE INDEX line_age ON line (told_at);
+    """,
 )
 """One script for each schema version; version N is reached by running the first N."""

@@ -99,6 +99,22 @@ def test_written_lines_keep_what_else_the_file_says_and_a_second_time_changes_no
     assert (again["changed"], again["to_do"], again["backup"]) == (False, False, None)
 
 
+def test_what_is_written_is_this_users_alone_until_it_has_the_owner_and_mode_of_the_file(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine.openclaw.chmod(0o640)
+    modes, chown = [], os.chown
+
+    def seen(path: Path, uid: int, gid: int) -> None:
+        modes.append(stat.S_IMODE(path.stat().st_mode))
+        chown(path, uid, gid)
+
+    monkeypatch.setattr(os, "chown", seen)
+    backup = machine.told("install", "--write")["backup"]
+    assert modes == [0o600, 0o600]
+    assert stat.S_IMODE(Path(backup).stat().st_mode) == 0o640
+
+
 def test_the_folders_agents_send_files_from_are_named_until_the_bots_may_use_them(machine: Machine) -> None:
     agents = {
         "defaults": {"workspace": "/srv/work"},

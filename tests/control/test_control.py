@@ -79,6 +79,7 @@ async def test_calls_of_one_connection_are_answered_in_order(server: ControlServ
         (b"[" * 100_000 + b"\n", "bad-request"),
         (b'{"v": 1, "id": [], "call": "ping"}\n', "bad-request"),
         (b'{"v": 1, "call": 7}\n', "bad-request"),
+        (b'{"v": 1, "call": []}\n', "bad-request"),
         (b'{"v": 1, "call": "ping", "params": []}\n', "bad-request"),
         (b'{"v": 2, "call": "ping"}\n', "unknown-version"),
         (b'{"v": 1, "call": "format"}\n', "unknown-call"),

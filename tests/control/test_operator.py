@@ -238,7 +238,18 @@ class TestForWhom:
             assert (error.code, "jobsMayRead" in str(error)) == ("refused", True)
 
     @pytest.mark.parametrize(
-        "session", ["agent:main:subagent:7f1c", "agent:main:octo:direct:nobody", "agent:main:octo:group:g9"]
+        "session",
+        [
+            "agent:main:subagent:7f1c",
+            "Agent:Main:SubAgent:7f1c:heartbeat",
+            "subagent:7f1c",
+            "agent:main:octo:group:g9:subagent:7f1c",
+            "agent:main:acp:7f1c",
+            "agent:main:dashboard:7f1c",
+            " agent:main:dashboard:7f1c~2 ",
+            "agent:main:octo:direct:nobody",
+            "agent:main:octo:group:g9",
+        ],
     )
     async def test_of_nobody_who_is_known_nothing(self, bot: Rig, session: str) -> None:
         error = await refused(bot, "send", target="group:g1", text="x", session=session)

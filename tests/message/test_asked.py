@@ -21,6 +21,13 @@ def test_a_command_stands_whole_in_a_block_that_nothing_in_it_ends(what: str, bl
     assert asked_block(what, (), ()) == block
 
 
+@pytest.mark.parametrize(
+    "sign", ["\u2800", "\u200d", "\ufe0f", "\u202e", "\u2066", "\U000e0041", "\r", "\x1b"]
+)
+def test_what_shows_nothing_is_written_out(sign: str) -> None:
+    assert asked_block(f"rm{sign}x", (), ()) == f"```\nrm{sign.encode('unicode_escape').decode()}x\n```"
+
+
 def test_facts_and_warnings_are_lines_below_that_begin_no_code() -> None:
     assert asked_block("ls", ["cwd=/a\n```b"], ["odd"]) == "```\nls\n```\ncwd=/a\\n'''b\n! odd"
 

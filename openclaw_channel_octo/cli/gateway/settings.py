@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -133,16 +134,14 @@ class Settings(Struct, frozen=True, kw_only=True):
         _validate(self.file, data, state_dir)
         backup = _backup(self.file)
         was = self.file.stat()
-        shutil.copy2(self.file, backup)
-        os.chown(backup, was.st_uid, was.st_gid)
-        place = self.file.resolve()
 
-        def keep_owner() -> None:
-            beside = place.with_name(f"{place.name}.tmp")
+        def keep_owner(place: Path) -> None:
+            beside = place.with_name(f"{place.name}.tmp")  # made for this user alone: the file holds secrets
             os.chown(beside, was.st_uid, was.st_gid)
             beside.chmod(was.st_mode & 0o777)
 
-        replace_file(self.file, data, before_rename=keep_owner)
+        for place, content_of in ((backup, self.file.read_bytes()), (self.file, data)):
+            replace_file(place, content_of, before_rename=partial(keep_owner, place.resolve()))
         return backup
 
     def _indent(self) -> int:

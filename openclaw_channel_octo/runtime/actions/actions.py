@@ -18,6 +18,7 @@ from openclaw_channel_octo.message.target import (
 from openclaw_channel_octo.policy.authority import Requester
 from openclaw_channel_octo.rest.models import Group, GroupMember, ThreadInfo
 from openclaw_channel_octo.runtime.actions.audit import Record, recorded
+from openclaw_channel_octo.runtime.actions.editing import edit
 from openclaw_channel_octo.runtime.actions.interrupted import said_already
 from openclaw_channel_octo.runtime.actions.manage import GroupManagement
 from openclaw_channel_octo.runtime.actions.once import digest_of, new_post, quote_of
@@ -185,7 +186,7 @@ class AgentActions:
         return found.target
 
     async def edit(self, target: str, message_id: str, text: str, *, scope: str = "") -> None:
-        """Put another text in the place of one of the bot's own messages.
+        """Put another text in the place of one of the bot's own messages; see `editing.edit` for which.
 
         Args:
             target: where the message stands, as in `send_text`.
@@ -199,7 +200,7 @@ class AgentActions:
             found = await self._bound(target, record, None, scope)
             record.detail = f"message {message_id}"
             text = await self._calling(found.target, text)
-            await self._bot.outbox.edit(found.target.channel, message_id, text)
+            await edit(self._bot, found.target.channel, message_id, text)
 
     async def read(
         self, target: str, *, limit: int = READ_LIMIT, before: int = 0, after: int = 0

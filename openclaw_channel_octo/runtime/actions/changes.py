@@ -94,12 +94,18 @@ class Changes(Struct, frozen=True, kw_only=True):
         try:
             if self.run is not None and where == self.requester.conversation:
                 with suppress(RequestDenied):  # the run has ended meanwhile
-                    await self.run.post(text)
+                    await self._keep(await self.run.post(text))
                     return
-            await self.bot.outbox.post(where, text)
+            await self._keep(await self.bot.outbox.post(where, text))
         except ApiError as error:
             self.bot.context.log.warning("nobody was told in channel=%s who asked: %s", where.id, error)
             record.detail = ", people were not told"
+
+    async def _keep(self, message_ids: Sequence[str]) -> None:
+        """Have no agent change messages later."""
+        context = self.bot.context
+        for message_id in message_ids:
+            await context.journal.lines.add(context.config.account_id, message_id)
 
     def _who(self, where: ChannelRef) -> str:
         uid = self.requester.uid

@@ -16,7 +16,6 @@ from openclaw_channel_octo.config.texts import Reason
 from openclaw_channel_octo.errors import ApiError, BadRequest
 from openclaw_channel_octo.ids import ChannelRef
 from openclaw_channel_octo.message.outgoing import file_note
-from openclaw_channel_octo.message.text import utf16_length
 from openclaw_channel_octo.runtime.context import BotContext
 from openclaw_channel_octo.runtime.delivery.attachments import Attachments
 from openclaw_channel_octo.runtime.delivery.extent import Extent
@@ -154,17 +153,6 @@ class Outbox(Struct, frozen=True, kw_only=True):
             for part in parts:
                 await self.files.release(part.file)
         return ids
-
-    async def edit(self, channel: ChannelRef, message_id: str, text: str) -> None:
-        """Put another text in the place of one of the bot's messages.
-
-        Raises:
-            ApiError: it is too long for one message, not the bot's own, or not there.
-        """
-        limit = self.context.config.reply_chunk
-        if utf16_length(text) > limit:
-            raise BadRequest("editMessage", f"more than {limit} characters do not fit one message")
-        await self.sender.edit(channel, message_id, text)
 
     def missing_file(self, message_id: str) -> str:
         """Return why a message of ours is a line in the place of a file, empty for every other message."""

@@ -21,6 +21,8 @@ __all__ = ["Speaker", "running_bot", "speaker_in"]
 _HEARTBEAT = ":heartbeat"
 """Behind the key of the session in which a gateway's heartbeat runs apart from the conversation's own."""
 _MAIN = re.compile(r"agent:[^:]+:main")
+_SPAWNED = re.compile(r"(agent:[^:]+:)?(subagent|acp|dashboard):|.*:subagent:")
+"""Sessions that an agent begins by itself (``sessions_spawn``: hidden, in another program, or ``visible``)."""
 
 
 class Speaker(Struct, frozen=True, kw_only=True):
@@ -70,7 +72,8 @@ async def speaker_in(shared: ChannelContext, fleet: Fleet, session: str) -> Spea
 
     That is the person whose message a run of ours under way there answers; in a conversation without such a run
     nobody, so that only this conversation is in reach; in every other session, such as an agent's main one or that of
-    a timetable's job, whoever runs the gateway. A sub-agent has no rights of its own: whose work it does is not known.
+    a timetable's job, whoever runs the gateway. A session that an agent can begin has no rights: whose work it does is
+    not known.
 
     Args:
         shared: what all bots use.
@@ -78,7 +81,7 @@ async def speaker_in(shared: ChannelContext, fleet: Fleet, session: str) -> Spea
         session: the session key as the gateway writes it: in lower case, maybe of a successor session.
 
     Raises:
-        RequestDenied: it is a sub-agent's session, or one of a conversation that nobody here knows.
+        RequestDenied: it is a session that an agent can begin, or one of a conversation that nobody here knows.
         StoreError: the journal cannot be read.
     """
     host = shared.runs.host
@@ -87,9 +90,9 @@ async def speaker_in(shared: ChannelContext, fleet: Fleet, session: str) -> Spea
     for active, run in shared.runs.active.items():
         if active.casefold() == key and (found := shared.runs.open_run(run.run_id)) is not None:
             return Speaker(requester=requester_of(found.turn), account=run.account_id, run=found)
-    if ":subagent:" in key:
+    if _SPAWNED.match(key):
         raise RequestDenied(
-            "a sub-agent may do nothing in the chat itself: its result is for the agent that began it"
+            "an agent that another one may have begun does nothing in the chat itself: whose work it does is not known"
         )
     if _MAIN.fullmatch(key):
         return Speaker(requester=Requester(role=Role.GATEWAY))

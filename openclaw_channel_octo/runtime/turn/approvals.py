@@ -120,14 +120,15 @@ class ApprovalDesk(Struct, frozen=True, kw_only=True):
     async def _send(
         self, channel: ChannelRef, ref: str, text: str, since_ms: int, *, uncertain: bool
     ) -> bool:
-        """Send a text as it is: nothing in it calls anybody. Return whether it stands in the chat."""
+        """Send a text as it is: nothing in it calls anybody, no agent may change it. Return whether it stands there."""
         payload = json.dumps({"type": int(ContentType.TEXT), "content": text}, ensure_ascii=False)
         chunk = Chunk(ref=ref, text=text, payload=payload, since_ms=since_ms)
         try:
-            await self.sender.deliver(channel, chunk, uncertain=uncertain)
+            message_id = await self.sender.deliver(channel, chunk, uncertain=uncertain)
         except ApiError as error:
             self.context.log.warning("people could not be told what an agent asks leave for: %s", error)
             return False
+        await self.context.journal.lines.add(self.context.config.account_id, message_id)
         return True
 
     def _text(self, channel: ChannelRef, approval: Approval) -> str:

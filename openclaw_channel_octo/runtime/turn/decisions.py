@@ -12,7 +12,7 @@ from openclaw_channel_octo.message.text import label
 from openclaw_channel_octo.policy.access import ANYONE
 from openclaw_channel_octo.policy.commands import Commanders
 from openclaw_channel_octo.policy.gate import verdict_of
-from openclaw_channel_octo.policy.verdicts import ALWAYS, DENY, ONCE, Verdict, short_id
+from openclaw_channel_octo.policy.verdicts import ALWAYS, DENY, ONCE, Verdict, is_short_id, short_id
 from openclaw_channel_octo.runtime.context import BotContext
 from openclaw_channel_octo.runtime.turn.host_calls import ask_host
 from openclaw_channel_octo.runtime.turn.runs import Runs
@@ -76,11 +76,17 @@ class Decisions(Struct, frozen=True, kw_only=True):
         return await self._carry_out(row, request, verdict.decision)
 
     async def _meant(self, row: InboundRow, verdict: Verdict) -> list[ApprovalRow]:
-        """Return the requests that may be meant: those of the conversation, for the owner also all others."""
-        found = await self.context.journal.approvals.find(row.account, verdict.request, _MOST_NAMED)
-        here = [one for one in found if one.channel == row.channel]
+        """Return the requests that may be meant: those of the conversation, for the owner also all others by their id.
+
+        Elsewhere it has to be all of the id that people are shown: who decides without one, or with its first letters,
+        means what they read here, which may be over by now.
+        """
+        approvals, word = self.context.journal.approvals, verdict.request
+        here = await approvals.find(row.account, word, _MOST_NAMED, row.channel)
         is_owner = split_space(row.from_uid)[1] == self.context.identity.owner_uid != ""
-        return here or (found if is_owner else [])
+        if here or not is_owner or not is_short_id(word):
+            return here
+        return await approvals.find(row.account, word, _MOST_NAMED)
 
     async def _carry_out(self, row: InboundRow, request: ApprovalRow, decision: str) -> str:
         approvals, account = self.context.journal.approvals, row.account

@@ -169,6 +169,13 @@ async def test_the_message_tool_sends_with_the_rights_of_its_session_and_of_none
         assert (told["error"]["name"], told["error"]["retryable"]) == ("NotDispatched", False)
 
 
+async def test_tools_that_do_not_tell_who_asked_send_nothing(bot: Rig, plugin: Plugin) -> None:
+    ctx = {"cfg": {}, "to": "group:g1", "text": "hello", "deliveryQueueId": "convq_0123456789abcdef"}
+    error = await plugin.fails("outbound.sendText", ctx)
+    assert (error["name"], error["retryable"], bot.said()) == ("NotDispatched", False, [])
+    assert "message tool" in error["message"]
+
+
 async def test_what_is_refused_is_not_tried_again_and_what_cannot_be_done_now_is(
     bot: Rig, tmp_path: Path
 ) -> None:
@@ -220,6 +227,7 @@ async def test_a_gateway_without_the_error_class_sends_through_the_plugin(bot: R
         ("user:Ann", "user:Ann", "direct"),
         (" dm:ann ", "user:ann", "direct"),
         ("The Team", "The Team", None),
+        ("constructor:ann", "constructor:ann", None),
     ],
 )
 async def test_targets_of_a_gateway_are_ours(
@@ -236,8 +244,9 @@ async def test_names_and_lists_come_from_the_bots(bot: Rig, plugin: Plugin) -> N
     name = groups[0]["name"]
     asked = {"cfg": {}, "input": name.upper(), "normalized": name}
     assert (await plugin("messaging.targetResolver.resolveTarget", asked))["to"] == "group:g1"
-    asked = {"cfg": {}, "input": "nothing", "normalized": "nothing"}
-    assert await plugin("messaging.targetResolver.resolveTarget", asked) is None
+    for part in ("nothing", name[:1], f"{name} 2"):
+        asked = {"cfg": {}, "input": part, "normalized": part}
+        assert await plugin("messaging.targetResolver.resolveTarget", asked) is None
     assert await plugin("directory.listGroupsLive", {"cfg": {}, "query": "no such"}) == []
     members = await plugin("directory.listGroupMembers", {"cfg": {}, "groupId": "group:g1", "limit": 1})
     assert len(members) == 1

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from openclaw_channel_octo.config.model import Texts
+from openclaw_channel_octo.errors import OctoError
 from openclaw_channel_octo.ids import ChannelRef
 from openclaw_channel_octo.testing import FakeGateway, LoseAnswer, OctoDouble
 from openclaw_channel_octo.testing.gateway.server import Ask, Hang, Say
@@ -128,6 +129,40 @@ async def test_an_approver_of_one_conversation_decides_nothing_of_another(
     unknown = [told(TEXTS.approval_unknown, request_id)]
     assert await rig.until_said(1, ChannelRef(BEN, 1)) == unknown
     assert len(gateway.approvals.pending) == 1
+
+
+async def test_an_owner_who_names_no_request_decides_none_of_another_conversation(
+    rig: Rig, gateway: FakeGateway
+) -> None:
+    await rig.start(on(rig, gateway))
+    asks(gateway)
+    await rig.octo.say(BEN, rig.dm, "clean up")
+    _, request_id = await asked(rig, ChannelRef(BEN, 1))
+    for words in ("/approve once", f"/approve {request_id[:7]} once"):
+        await rig.mentioned(words)
+    assert rig.said() == ["There is no open request here.", told(TEXTS.approval_unknown, request_id[:7])]
+    assert len(gateway.approvals.pending) == 1
+    await rig.mentioned(f"/approve {request_id} once")
+    assert rig.said()[2:] == [told(TEXTS.approval_once, request_id)]
+
+
+async def test_requests_of_other_conversations_do_not_hide_the_one_here(
+    rig: Rig, gateway: FakeGateway
+) -> None:
+    await rig.start(on(rig, gateway))
+    asks(gateway)
+    message_id = await rig.mention("clean up")
+    _, request_id = await asked(rig)
+    await rig.octo.say(BEN, rig.dm, "clean up")
+    await asked(rig, ChannelRef(BEN, 1))
+    rig.sql(
+        "INSERT INTO approval SELECT account, id || number, inbound_id, ref, asked_at + 1, choices, 1, '', '', '', 0"
+        " FROM approval, (SELECT 1 AS number UNION SELECT 2 UNION SELECT 3 UNION SELECT 4 UNION SELECT 5)"
+        f" WHERE id NOT LIKE '{request_id}%'"
+    )
+    await rig.mentioned("/approve once")
+    assert told(TEXTS.approval_once, request_id) in rig.said()
+    await rig.until_row(message_id, "answered")
 
 
 async def test_an_unknown_id_a_decision_that_is_not_offered_and_one_that_is_over_are_told(
@@ -304,6 +339,20 @@ async def test_nothing_in_a_request_calls_people_hides_itself_or_shows_a_secret(
     assert text.count("````") == 2
     (line,) = (line for line in rig.octo.chat(rig.group) if line.from_uid == HELPER)
     assert "mention" not in line.payload
+
+
+async def test_no_agent_changes_what_people_read_of_a_request(rig: Rig, gateway: FakeGateway) -> None:
+    await rig.start(on(rig, gateway))
+    asks(gateway)
+    await rig.mention("clean up")
+    text, _ = await asked(rig)
+    (line,) = (line for line in rig.octo.chat(rig.group) if line.from_uid == HELPER)
+    outbound = await rig.channel.outbound_in("agent:main:octo:group:g1")
+    for spelled in (line.message_id, f"0{line.message_id}", f" {line.message_id}", f"+{line.message_id}"):
+        with pytest.raises(OctoError):
+            await outbound.edit("group:g1", spelled, text.replace(COMMAND, "ls"))
+    assert rig.said() == [text]
+    assert rig.calls("editMessage") == []
 
 
 async def test_a_request_of_a_plugin_is_shown_with_its_words(rig: Rig, gateway: FakeGateway) -> None:

@@ -21,6 +21,8 @@ const STATUS_EVERY_MS = 10_000;
 const STATUS_MS = 5_000;
 /** Whether this gateway is older than durable sends: it has no such error, and leaves the sends of the message tool to us. */
 const OLD = sdk.PlatformMessageNotDispatchedError === undefined;
+/** How the queue ids of `conversations_send` and `conversations_turn` begin, which keep the agent's session to themselves. */
+const CONVERSATION_TOOL = "convq_";
 /** Nothing was done, and the same would be answered again. */
 const NEVER = new Set(["refused", "bad-params", "bad-request", "unknown-call", "unknown-version", "too-large"]);
 /** Nothing was done, but it may be later. */
@@ -64,7 +66,7 @@ function resolveAccount(cfg, accountId) {
 
 // Targets: group:ID, group:ID____THREAD, user:UID. The gateway writes octo: before them and a thread apart.
 
-const KINDS = { group: "group", channel: "group", thread: "group", user: "direct", dm: "direct", direct: "direct" };
+const KINDS = { __proto__: null, group: "group", channel: "group", thread: "group", user: "direct", dm: "direct", direct: "direct" };
 
 function normalizeTarget(raw) {
   const target = String(raw ?? "").trim().replace(/^octo:/i, "").trim();
@@ -87,10 +89,10 @@ async function resolveTarget({ cfg, accountId, input, normalized }) {
   if (looksLikeId(normalized)) {
     return { to: normalized, kind: inferTargetChatType({ to: normalized }) === "direct" ? "user" : "group" };
   }
-  const { candidates, complete } = await control.call("operator.resolve", { account: bot(cfg, accountId), name: input });
-  const exact = candidates.filter((one) => canonical(one.name) === canonical(input));
-  const [only, other] = exact.length ? exact : candidates;
-  if (!only || other || !(complete || exact.length)) return null;
+  const { candidates } = await control.call("operator.resolve", { account: bot(cfg, accountId), name: input });
+  // Members choose names: one that only contains the words may be another group's than the one that is meant.
+  const [only, other] = candidates.filter((one) => canonical(one.name) === canonical(input));
+  if (!only || other) return null;
   return { to: `group:${only.channel}`, kind: "group", display: only.name, source: "directory" };
 }
 
@@ -128,6 +130,10 @@ function receipt(ids, extra) {
 /** Send one message, with its files; see `ChannelOutboundAdapter`. */
 async function send(ctx, text, media) {
   const key = keyOf(ctx.deliveryQueueId, ctx.deliveryPartIndex);
+  if (ctx.deliveryQueueId?.startsWith(CONVERSATION_TOOL)) {
+    const why = "conversations_send and conversations_turn do not tell who asked: use the message tool";
+    throw sendError(new CallFailed(why, "refused"), key);
+  }
   await ctx.onPlatformSendDispatch?.();
   ctx.assertDirectAdapterHandoff?.();
   const files = media.map((source) => (/^https?:/i.test(source) ? { url: source } : { path: localPath(source) }));
@@ -215,7 +221,7 @@ const target = (params, here) =>
 const group = (params, here) => target(params, here)?.replace(/^group:/, "");
 
 const uids = (params) =>
-  [params.participant ?? params.userId ?? params.memberId].flat().filter(Boolean).map((uid) => uid.replace(/^user:/, ""));
+  [params.participant ?? params.userId ?? params.memberId].flat().filter(Boolean).map((uid) => String(uid).replace(/^user:/, ""));
 
 /** The call behind each action of the tool, and its parameters from the action's. */
 const ACTIONS = {
