@@ -31,6 +31,7 @@ PUBLIC = {
             "AgentHost",
             "AsksApprovals",
             "NamesSessions",
+            "ResumesRuns",
             "HidesThinking",
             "Recovery",
             "Turn",

@@ -34,6 +34,7 @@ __all__ = [
     "MediaItem",
     "NamesSessions",
     "Recovery",
+    "ResumesRuns",
     "Sender",
     "Skipped",
     "TakesChatTools",
@@ -363,6 +364,18 @@ class NamesSessions(Protocol):
 
         Args:
             session_key: as the host writes it, in any case; one that belongs to no conversation is returned as it is.
+        """
+        ...
+
+
+@runtime_checkable
+class ResumesRuns(Protocol):
+    """What an `AgentHost` also is that takes up runs by itself after a crash, and says their answers beside ours."""
+
+    async def resumed(self, session_key: str) -> Mapping[str, Sequence[str]]:
+        """Return what such runs have said lately, by the run id of the turn, empty where the host keeps none.
+
+        Raises `HostError` where it cannot be asked.
         """
         ...
 

@@ -242,7 +242,8 @@ class OctoChannel:
             ConfigError: no such account; the message lists those there are.
             HostError: the bot does not run, or has not reached its server yet.
         """
-        return AgentActions(self._running(account_id), Requester.operator(), by_host=by_host)
+        host = self._opened().runs.host if by_host else None
+        return AgentActions(self._running(account_id), Requester.operator(), host=host)
 
     async def outbound_in(self, session: str, account_id: str = "") -> AgentActions:
         """Return what an agent of the host may do in a session of it, whoever's message or job it works on.
@@ -252,8 +253,7 @@ class OctoChannel:
             account_id: as in `operator_outbound`; that of the session's conversation, where it has one.
 
         Raises:
-            ConfigError: as `operator_outbound`.
-            HostError: as `operator_outbound`.
+            ConfigError, HostError: as `operator_outbound`.
             RequestDenied: an agent may do nothing in that session, or not through that bot.
         """
         found = await speaker_in(self._opened(), self._running_fleet(), session)

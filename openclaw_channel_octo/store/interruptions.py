@@ -12,6 +12,9 @@ __all__ = ["Interrupted", "Interruptions"]
 KEPT_MS = 900_000
 """How long after its end a message counts as one that was interrupted; gateways repeat what they could not deliver."""
 
+MOST = 50
+"""Messages of a conversation that are looked at, the newest of them."""
+
 STARTING_MS = 60_000
 """How long a run of an earlier process counts as interrupted before its host has told."""
 
@@ -20,17 +23,21 @@ _IS_OPEN = any_of(OPEN)
 
 
 class Interrupted(Struct, frozen=True):
-    """A message whose run was interrupted.
+    """A message whose run was interrupted, or ended lately.
 
     Attributes:
         state: where it stands.
         run_id: its last run.
+        session_key: of its turn.
+        was_lost: whether the end of the host interrupted its run.
         texts: what its answer says, one for each text that was sent.
         message_ids: of everything that was sent.
     """
 
     state: RowState
     run_id: str
+    session_key: str
+    was_lost: bool
     texts: tuple[str, ...] = ()
     message_ids: tuple[str, ...] = ()
 
@@ -53,7 +60,9 @@ class Interruptions(Repository):
 
     @in_transaction
     def find(self, tx: Transaction, account: str, channel: ChannelRef, began_ms: int) -> list[Interrupted]:
-        """Return the interrupted messages of a conversation that are open or have ended lately.
+        """Return the messages of a conversation whose run ended lately, and those that are open and were interrupted.
+
+        A host that died right behind the end of a run may take that up too.
 
         Args:
             tx: the transaction.
@@ -62,11 +71,13 @@ class Interruptions(Repository):
             began_ms: when this process began with the bot, Unix milliseconds: a run that began before it, and that its
                 host has not told of yet, may have been interrupted.
         """
-        told = f"id IN (SELECT inbound_id FROM interruption) AND ({_IS_OPEN} OR updated_at > :ended)"  # noqa: S608  # states of ours
+        told = f"was_lost AND {_IS_OPEN}"
         untold = "state = 'running' AND run_id != '' AND updated_at < :began AND :now < :began + :starting"
+        ended = "state IN ('answered', 'notified') AND run_id != '' AND updated_at > :ended"
         found = tx.db.execute(
-            "SELECT id, state, run_id FROM inbound WHERE account = :account AND channel_id = :id"  # noqa: S608  # states of ours
-            f" AND channel_type = :type AND (({told}) OR ({untold})) ORDER BY id",
+            "SELECT id, state, run_id, session_key, id IN (SELECT inbound_id FROM interruption) AS was_lost"  # noqa: S608  # states of ours
+            " FROM inbound WHERE account = :account AND channel_id = :id AND channel_type = :type"
+            f" AND (({told}) OR ({untold}) OR ({ended})) ORDER BY id DESC LIMIT {MOST}",
             {
                 "account": account,
                 "id": channel.id,
@@ -78,9 +89,9 @@ class Interruptions(Repository):
             },
         ).fetchall()
         rows = []
-        for row_id, state, run_id in found:
+        for row_id, state, run_id, session_key, was_lost in found:
             sent = [chunk for chunk in chunks_of(tx.db, row_id) if chunk.state is ChunkState.SENT]
             texts = tuple(chunk.text for chunk in sent if not chunk.payload)
             ids = tuple(chunk.message_id for chunk in sent)
-            rows.append(Interrupted(RowState(state), run_id, texts, ids))
+            rows.append(Interrupted(RowState(state), run_id, session_key, bool(was_lost), texts, ids))
         return rows

@@ -24,7 +24,14 @@ PARTS = {
         hookspecs.ChannelRegistry, hookspecs.ChannelSpec, hookspecs.Channel
     ),
     ("plugins.md", "host"): lambda: types(
-        *(base.AgentHost, base.Recovery, base.AsksApprovals, base.HidesThinking, base.NamesSessions),
+        *(
+            base.AgentHost,
+            base.Recovery,
+            base.AsksApprovals,
+            base.HidesThinking,
+            base.NamesSessions,
+            base.ResumesRuns,
+        ),
         *(base.TakesChatTools, base.ChatTools, base.ChatTool),
         *(HasCommands, HostCommand, CommandCall),
     ),

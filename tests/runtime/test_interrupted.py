@@ -79,6 +79,70 @@ async def test_words_that_come_behind_the_answer_are_left_out(
     assert rig.said() == ["went on"]
 
 
+async def resumed(rig: Rig, gateway: FakeGateway, text: str) -> None:
+    """Let the gateway die and take up a run whose answer people have."""
+    await gateway.kill()
+    for row in gateway.sessions.values():
+        row["status"] = "running"
+    gateway.answer(lambda _: Say(text))
+    await gateway.start()
+    last = text.splitlines()[-1]
+    await until(lambda: last in str(gateway.runs.histories), "what the recovered run says")
+
+
+@pytest.mark.parametrize("killed", [False, True], ids=["the same process", "another process"])
+@pytest.mark.parametrize("crashed", [False, True], ids=["right behind its end", "and once before"])
+async def test_a_run_that_is_taken_up_behind_its_answer_says_nothing_more_whatever_its_words(
+    rig: Rig, gateway: FakeGateway, *, crashed: bool, killed: bool
+) -> None:
+    if crashed:
+        ids = await answered(rig, gateway)
+    else:
+        await rig.start(on(rig, gateway))
+        gateway.answer(lambda _: Say("went on"))
+        await rig.until_row(await rig.mention("short"), "answered")
+        ids = [line.message_id for line in rig.octo.chat(rig.group) if line.from_uid == HELPER]
+    await resumed(rig, gateway, "As I said:\nMEDIA:./a.png\n**in other words**")
+    if killed:
+        await rig.stop()
+        await rig.start(on(rig, gateway))
+    async with controlled(rig):
+        assert (await speak(rig, "As I said: in other words"))["message_ids"] == ids
+        assert (await speak(rig, "I cannot go on.", GIVES_UP))["message_ids"] == ids
+        await speak(rig, "the nightly build is done", "gateway:queued-2:0")
+    assert rig.said() == ["went on", "the nightly build is done"]
+
+
+async def test_every_text_of_a_recovered_run_waits_for_its_answer_and_is_left_out(
+    fast_rig: Rig, gateway: FakeGateway
+) -> None:
+    message_id = await interrupted(fast_rig, gateway)
+    (history,) = gateway.runs.histories.values()
+
+    def going_on(_: object) -> Say:
+        history.append(frames.assistant_row("Let me look.", 0))
+        return Say("went on")
+
+    async with controlled(fast_rig):
+        spoken = asyncio.create_task(speak(fast_rig, "Let me look."))
+        gateway.answer(going_on)
+        await gateway.start()
+        await fast_rig.until_row(message_id, "answered")
+        await spoken
+        await speak(fast_rig, "went on", "gateway:queued-2:0")
+    assert fast_rig.said() == ["went on"]
+
+
+async def test_what_a_sub_agent_found_behind_a_recovered_run_is_sent(rig: Rig, gateway: FakeGateway) -> None:
+    await answered(rig, gateway)
+    (history,) = gateway.runs.histories.values()
+    history.append(frames.user_row("A sub-agent is done.", "other", 0, with_key=True))
+    history.append(frames.assistant_row("It found nothing.", 0))
+    async with controlled(rig):
+        await speak(rig, "It found nothing.")
+    assert rig.said() == ["went on", "It found nothing."]
+
+
 async def test_words_that_repeat_the_mark_of_their_prompt_are_recognised(
     rig: Rig, gateway: FakeGateway
 ) -> None:
@@ -104,7 +168,7 @@ async def test_other_words_behind_the_answer_are_sent(rig: Rig, gateway: FakeGat
     assert rig.said() == ["went on", "the nightly build is done"]
 
 
-async def test_behind_a_failure_notice_the_answer_is_sent_and_no_second_notice(
+async def test_behind_a_failure_notice_nothing_more_is_said_of_that_run(
     rig: Rig, gateway: FakeGateway
 ) -> None:
     message_id = await interrupted(rig, gateway)
@@ -113,8 +177,10 @@ async def test_behind_a_failure_notice_the_answer_is_sent_and_no_second_notice(
     await rig.until_row(message_id, "notified")
     async with controlled(rig):
         await speak(rig, "I cannot go on.", GIVES_UP)
+        await resumed(rig, gateway, "went on after all")
         await speak(rig, "went on after all")
-    assert rig.said() == [TEXTS.failed, "went on after all"]
+        await speak(rig, "the nightly build is done", "gateway:queued-2:0")
+    assert rig.said() == [TEXTS.failed, "the nightly build is done"]
 
 
 async def test_while_nobody_knows_what_became_of_a_run_its_gateway_waits_and_comes_again(

@@ -20,6 +20,7 @@ from openclaw_channel_octo.host.gateway.frames import Event
 from openclaw_channel_octo.host.gateway.identity import DeviceFile
 from openclaw_channel_octo.host.gateway.places import Places
 from openclaw_channel_octo.host.gateway.protocol import Gap, Hello, Login, release_of
+from openclaw_channel_octo.host.gateway.resumed import resumed_in
 from openclaw_channel_octo.host.gateway.runs import GatewayRun
 from openclaw_channel_octo.host.gateway.sessions import GatewaySessions, SuccessorFile
 from openclaw_channel_octo.host.gateway.settings import COMMAND_KEY, SettingsOfSessions
@@ -220,6 +221,13 @@ class GatewayHost:
         """
         await self.sessions.forget(session_key)
         return SessionSnapshot(session_key=session_key)
+
+    async def resumed(self, session_key: str) -> Mapping[str, Sequence[str]]:
+        """Return what the gateway's own recovery has said in a conversation; see `host.base.ResumesRuns`."""
+        said: dict[str, Sequence[str]] = {}
+        for key in {session_key, self.sessions.key(session_key)}:
+            said |= await resumed_in(key, self.connection, self._clock)
+        return said
 
     def conversation_key(self, session_key: str) -> str:
         """Return the session key of the conversation that a session of the gateway belongs to."""

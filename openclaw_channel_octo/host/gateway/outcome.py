@@ -19,6 +19,7 @@ __all__ = [
     "hitch_of",
     "judge",
     "message_text",
+    "resumed",
     "started",
     "words_of",
 ]
@@ -40,6 +41,8 @@ _SPOILED = re.compile(r"EmbeddedAttemptSessionTakeoverError|session file changed
 """In the words about a run whose session a run before it still wrote to; 2026.5.22 only."""
 _LANE_TIMEOUT = "CommandLaneTaskTimeoutError"
 """In the words about a run that did not end when its budget did."""
+_CALLED_ON = "[System] Your previous turn was interrupted"
+"""In what a restarted gateway tells the agent of a run it takes up; 2026.5.22 and 2026.9.6."""
 _LENGTH = frozenset({"length", "max_tokens"})
 _CLOCK_SLACK_MS = 2_000
 
@@ -178,6 +181,29 @@ def judge(messages: Sequence[Any], *, run_id: str, question: str, since_ms: int)
     return answer
 
 
+def resumed(messages: Sequence[Any]) -> Mapping[str, Sequence[str]]:
+    """Return what runs said that a gateway took up by itself after a restart, from a session's history.
+
+    By the id of the run that was asked for, empty where the release keeps none. One that has said nothing yet is there
+    with nothing.
+
+    Args:
+        messages: the history, oldest first.
+    """
+    said: dict[str, list[str]] = {}
+    run_id, is_taken_up = "", False
+    for row in map(mapping, messages):
+        if text(row.get("role")) == "user":
+            is_taken_up = _CALLED_ON in message_text(row)
+            if is_taken_up:
+                said.setdefault(run_id, [])
+            else:
+                run_id = _key_of(row).removesuffix(":user").partition(".")[0]
+        elif is_taken_up and text(row.get("role")) == "assistant" and (words := message_text(row)):
+            said[run_id].append(words)
+    return said
+
+
 def message_text(message: Mapping[str, Any]) -> str:
     """Return the text of a message, whose content is a string or a list of blocks."""
     return "".join(texts_of(message.get("content"))).strip()
@@ -186,12 +212,15 @@ def message_text(message: Mapping[str, Any]) -> str:
 def _asks(row: Mapping[str, Any], run_id: str, question: str, since_ms: int) -> bool:
     if text(row.get("role")) != "user":
         return False
-    key = text(row.get("idempotencyKey")) or text(mapping(row.get("__openclaw")).get("idempotencyKey"))
-    if key:
+    if key := _key_of(row):
         return key == f"{run_id}:user" or (key.startswith(f"{run_id}.") and key.endswith(":user"))
     at = row.get("timestamp")
     recent = isinstance(at, (int, float)) and at >= since_ms - _CLOCK_SLACK_MS
     return recent and question.strip() in message_text(row)
+
+
+def _key_of(row: Mapping[str, Any]) -> str:
+    return text(row.get("idempotencyKey")) or text(mapping(row.get("__openclaw")).get("idempotencyKey"))
 
 
 def _is_cut(*told: Mapping[str, Any]) -> bool:

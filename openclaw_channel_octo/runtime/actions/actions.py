@@ -7,14 +7,9 @@ from collections.abc import Sequence
 from functools import partial
 
 from openclaw_channel_octo.errors import BadRequest, NotFound, TargetError
-from openclaw_channel_octo.host.base import MediaItem
+from openclaw_channel_octo.host.base import AgentHost, MediaItem
 from openclaw_channel_octo.ids import ChannelRef, ChannelType
-from openclaw_channel_octo.message.target import (
-    Destination,
-    Target,
-    calling,
-    destination,
-)
+from openclaw_channel_octo.message.target import Destination, Target, calling, destination
 from openclaw_channel_octo.policy.authority import Requester
 from openclaw_channel_octo.rest.models import Group, GroupMember, ThreadInfo
 from openclaw_channel_octo.runtime.actions.audit import Record, recorded
@@ -61,13 +56,18 @@ class AgentActions:
         bot: the bot.
         requester: for whom.
         run: the run whose agent asks, ``None`` for an operator; with it ends what its agent may do.
-        by_host: whether the host may say the end of an interrupted run, which people read once.
+        host: the host where it is the one that speaks: of an interrupted run's end people read one.
     """
 
     def __init__(
-        self, bot: ActionContext, requester: Requester, run: OpenRun | None = None, *, by_host: bool = False
+        self,
+        bot: ActionContext,
+        requester: Requester,
+        run: OpenRun | None = None,
+        *,
+        host: AgentHost | None = None,
     ) -> None:
-        self._bot, self._by_host = bot, by_host
+        self._bot, self._host = bot, host
         self._requester, self._run = requester, run
         self._reach = Reach(bot, requester, run)
         self.role = requester.role
@@ -153,7 +153,7 @@ class AgentActions:
             text = await self._calling(found.target, text)
             if channel != self._reach.here and channel.type != ChannelType.PERSON:
                 await self._require_alive(channel)
-            if self._by_host and (ids := await said_already(self._bot, channel, text, key)) is not None:
+            if (ids := await said_already(self._bot, self._host, channel, text, key)) is not None:
                 record.detail = "left out: people have the end of that turn already"
                 return SendReceipt(message_ids=ids, target=found.target, reason=found.reason, repeated=True)
             run = self._run if channel == self._reach.here else None

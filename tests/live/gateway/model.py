@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import count
 from typing import Any, Self, assert_never
 
 from aiohttp import web
@@ -93,6 +94,7 @@ class StubModel:
         mode: what happens to requests that choose nothing.
         seconds: how long mode slow waits.
         answer: the text of every good answer; None echoes what the user said.
+        numbers: whether a good answer begins with its number, so that no two read the same.
         tool_call: name and arguments of the tool that mode tool calls once before it answers.
         requests: what was asked so far, oldest first.
     """
@@ -101,6 +103,8 @@ class StubModel:
         self.mode = Mode.OK
         self.seconds = 2.0
         self.answer: str | None = None
+        self.numbers = False
+        self._answers = count(1)
         self.tool_call: tuple[str, Mapping[str, Any]] = _TOOL_CALL
         self.requests: list[ModelRequest] = []
         self.url = ""
@@ -186,7 +190,8 @@ class StubModel:
         )
 
     def _text(self, asked: ModelRequest) -> str:
-        return self.answer if self.answer is not None else f"echo: {asked.text}"
+        text = self.answer if self.answer is not None else f"echo: {asked.text}"
+        return f"{next(self._answers)} {text}" if self.numbers else text
 
     def _call(self, name: str, arguments: Mapping[str, Any], offered: Sequence[str]) -> dict[str, Any]:
         if (
