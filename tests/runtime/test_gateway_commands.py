@@ -1,10 +1,16 @@
 """Commands of the gateway in the chat: what people read, who may, and what reaches the gateway."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import pytest
 
+from openclaw_channel_octo.clock import Clock
 from openclaw_channel_octo.config.model import Texts
+from openclaw_channel_octo.host.gateway.connection import CALL_WITHIN_S
 from openclaw_channel_octo.ids import ChannelRef
 from openclaw_channel_octo.testing import FakeGateway, Hang
+from openclaw_channel_octo.testing.gateway.client import Client
 from openclaw_channel_octo.testing.gateway.server import Hang as RunHangs
 from openclaw_channel_octo.testing.gateway.server import Say
 from tests.runtime.rig import ANN, BEN, HELPER, Rig
@@ -191,6 +197,26 @@ async def test_compact_answers_by_what_the_gateway_says(
     assert await asked(fast_rig, "/compact") == TEXTS.compact_nothing
     await asked(fast_rig, "hello")
     assert await asked(fast_rig, "/compact") == answer
+
+
+class Busy(FakeGateway):
+    """A gateway that is late with the lines of a session, as one is that has just summed it up."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__()
+        self._late = clock
+
+    async def _plain(self, client: Client, method: str, params: Mapping[str, Any]) -> Mapping[str, Any]:
+        if method == "chat.history":
+            await self._late.sleep(CALL_WITHIN_S + 10)
+        return await super()._plain(client, method, params)
+
+
+async def test_compact_is_told_as_done_where_the_gateway_tells_it_late(fast_rig: Rig) -> None:
+    async with Busy(fast_rig.clock) as gateway:
+        await fast_rig.start(on(fast_rig, gateway))
+        await asked(fast_rig, "hello")
+        assert await asked(fast_rig, "/compact") == TEXTS.compacted
 
 
 async def test_compact_ends_no_run_that_somebody_else_started_in_the_session(

@@ -30,6 +30,8 @@ WAIT_MS = 25_000
 LOOK_EVERY_S, LOOKS = 0.25, 20
 """The gateway writes a command's answer down a moment after it tells that the command has ended."""
 HISTORY_LIMIT = 20
+ANSWER_WITHIN_S = 120.0
+"""Longest wait for the lines of a session: a gateway that has just summed one up is late with them."""
 NOT_TAKEN = (
     'the gateway did not take the command: put gateway-client, the client of the bots, into commands.allowFrom["*"] of '
     "its openclaw.json, and never into commands.ownerAllowFrom"
@@ -147,7 +149,8 @@ class SettingsOfSessions:
         """
         request = {"sessionKey": key, "limit": HISTORY_LIMIT}
         for _ in range(LOOKS):
-            messages = (await self._connection.call("chat.history", request)).get("messages")
+            told = await self._connection.call("chat.history", request, within_s=ANSWER_WITHIN_S)
+            messages = told.get("messages")
             for message in map(mapping, messages if isinstance(messages, list) else ()):
                 if message.get("role") == "assistant" and message.get("idempotencyKey") == run_key:
                     return message_text(message)

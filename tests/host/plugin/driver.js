@@ -4,7 +4,12 @@ import { createInterface } from "node:readline";
 
 const [, , home, config] = process.argv;
 const { channel, default: plugin } = await import(`${home}/extensions/openclaw-octo/index.js`);
-plugin.register({ pluginConfig: JSON.parse(config), registerChannel() {} });
+let tools;
+plugin.register({
+  pluginConfig: JSON.parse(config),
+  registerChannel() {},
+  registerTool: (factory) => (tools = factory),
+});
 
 /** Run `startAccount` until it has told its state so many times. */
 async function mirrored(account, times) {
@@ -26,6 +31,11 @@ async function mirrored(account, times) {
 
 async function done({ name, args }) {
   if (name === "mirrored") return mirrored(...args);
+  if (name === "tools") return tools(...args)?.map((tool) => ({ ...tool, execute: undefined })) ?? null;
+  if (name === "tool") {
+    const [context, wanted, params] = args;
+    return tools(context).find((tool) => tool.name === wanted).execute("call-1", params);
+  }
   const path = name.split(".");
   const place = path.slice(0, -1).reduce((found, key) => found[key], channel);
   return place[path.at(-1)](...args);

@@ -21,7 +21,7 @@ from tests.runtime.rig import Rig
 
 EXTENSION = Path(files.__file__).parent / "extension"
 DRIVER = Path(__file__).with_name("driver.js")
-IMPORTED = {"node:net", "./control.js", "openclaw/plugin-sdk/error-runtime"}
+IMPORTED = {"node:net", "./control.js", "./tools.js", "openclaw/plugin-sdk/error-runtime"}
 SDK = """
 export class PlatformMessageNotDispatchedError extends Error {
   constructor(message, { retryable }) {
@@ -106,7 +106,7 @@ async def plugin(bot: Rig, tmp_path: Path) -> AsyncIterator[Plugin]:
 
 def test_the_plugin_is_javascript_that_opens_one_socket_and_starts_nothing() -> None:
     scripts = sorted(EXTENSION.glob("*.js"))
-    assert [script.name for script in scripts] == ["control.js", "index.js"]
+    assert [script.name for script in scripts] == ["control.js", "index.js", "tools.js"]
     for script in scripts:
         subprocess.run([node(), "--check", str(script)], check=True)
         text = script.read_text()
@@ -273,6 +273,41 @@ async def test_actions_read_search_and_edit(bot: Rig, plugin: Plugin) -> None:
     assert isinstance(await act("thread-list"), list)
     described = await plugin("actions.describeMessageTool", {})
     assert {"send", "read", "search", "edit"} <= set(described["actions"])
+
+
+async def test_agents_of_a_newer_gateway_read_search_and_edit_with_tools_of_their_own(
+    bot: Rig, plugin: Plugin
+) -> None:
+    sent = await plugin("outbound.sendText", {"cfg": {}, "to": "group:g1", "text": "a first word"})
+    context = {
+        "sessionKey": "agent:main:octo:group:g1",
+        "agentAccountId": "helper",
+        "deliveryContext": {"channel": "octo", "to": "group:g1"},
+    }
+
+    async def use(tool: str, **params: Any) -> Any:
+        return (await plugin("tool", context, tool, params))["details"]
+
+    assert [row["text"] for row in (await use("octo_read"))["messages"]] == ["a first word"]
+    assert len((await use("octo_search", query="FIRST"))["messages"]) == 1
+    await use("octo_edit", messageId=sent["messageId"], message="a second word")
+    assert bot.said() == ["a second word"]
+    assert len(await use("octo_members", name="Ann")) == 1
+    assert [row["thread"][:6] for row in await use("octo_threads")] == ["g1____"]
+    elsewhere = await plugin.fails("tool", context, "octo_read", {"target": "user:ann"})
+    assert elsewhere["name"] == "CallFailed"
+    manifest = json.loads((EXTENSION / "openclaw.plugin.json").read_text())
+    offered = await plugin("tools", context)
+    assert [tool["name"] for tool in offered] == manifest["contracts"]["tools"]
+
+
+async def test_there_are_no_tools_without_a_session_nor_in_a_gateway_whose_message_tool_has_them(
+    bot: Rig, plugin: Plugin, tmp_path: Path
+) -> None:
+    context = {"deliveryContext": {"channel": "octo", "to": "group:g1"}}
+    assert await plugin("tools", context) is None
+    async with loaded(tmp_path / "old", bot.state_dir / "control.sock", sdk="export {};") as old:
+        assert await old("tools", context | {"sessionKey": "agent:main:octo:group:g1"}) is None
 
 
 @pytest.mark.parametrize(

@@ -47,10 +47,8 @@ CONFIG = {
 NO_COPY = "native no-replace move is unavailable"
 """In the words of 2026.9.6 where the file system of the machine cannot do what its media folder needs."""
 NOT_HERE = "requires the exact current conversation and account"
-"""In the words of 2026.9.6 where a plugin that is not part of it is to read or change messages."""
-REFUSED = (
-    "refused: the gateway lets plugins from outside do it only in what it takes for the current conversation"
-)
+"""In the words of 2026.9.6 where the message tool is to read or change messages in a turn that began outside of it."""
+WITH_OURS = ", with the plugin's own tools; the message tool is refused"
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,13 +149,18 @@ async def send_elsewhere(deployment: Deployment, cell: Cell) -> str:
 async def look(deployment: Deployment, cell: Cell) -> str:
     await deployment.octo.say(ANN, cell.where, "a word said before")
     target = {"target": f"group:{cell.where.id}"}
-    found = await calls_tool(cell, deployment, "message", action="read", **target)
-    if NOT_HERE in found:
-        return REFUSED
-    assert "a word said before" in found
-    where = {} if deployment.gateway.version == BEFORE_THE_FIX else target
-    found = await calls_tool(cell, deployment, "message", action="search", query="word said", **where)
-    assert "a word said before" in found
+    if deployment.gateway.version == BEFORE_THE_FIX:
+        found = await calls_tool(cell, deployment, "message", action="read", **target)
+        searched = await calls_tool(cell, deployment, "message", action="search", query="word said")
+        return got("a word said before", found, searched)
+    assert NOT_HERE in await calls_tool(cell, deployment, "message", action="read", **target)
+    found = await calls_tool(cell, deployment, "octo_read")
+    searched = await calls_tool(cell, deployment, "octo_search", query="word said", **target)
+    return got("a word said before", found, searched) + WITH_OURS
+
+
+def got(word: str, *found: str) -> str:
+    assert [word in one for one in found] == [True] * len(found), found
     return "the agent gets the conversation's messages"
 
 
@@ -165,20 +168,12 @@ async def edit(deployment: Deployment, cell: Cell) -> str:
     await cell.mention("first")
     assert len(await cell.until(1, PATIENCE_S)) == 1
     (line,) = (line for line in deployment.octo.chat(cell.where) if line.from_uid == HELPER)
-    target = f"group:{cell.where.id}"
-    said = await calls_tool(
-        cell,
-        deployment,
-        "message",
-        action="edit",
-        target=target,
-        messageId=line.message_id,
-        message="changed",
-    )
-    if NOT_HERE in said:
-        return REFUSED
+    change = {"target": f"group:{cell.where.id}", "messageId": line.message_id, "message": "changed"}
+    old = deployment.gateway.version == BEFORE_THE_FIX
+    tool, action = ("message", {"action": "edit"}) if old else ("octo_edit", {})
+    said = await calls_tool(cell, deployment, tool, **action, **change)
     assert deployment.rig.said(cell.where)[0] == "changed", said
-    return "the message is changed"
+    return "the message is changed" + ("" if old else WITH_OURS)
 
 
 async def sub_agent(deployment: Deployment, cell: Cell) -> str:
@@ -252,8 +247,8 @@ ROWS = (
     Row("a person says *remind me in a minute*", reminder),
     Row("the agent sends into its conversation with the message tool", send_here),
     Row("the agent sends into another group with it", send_elsewhere),
-    Row("the agent reads and searches its conversation with it", look),
-    Row("the agent edits a message of its own with it", edit),
+    Row("the agent reads and searches its conversation", look),
+    Row("the agent edits a message of its own", edit),
     Row("a sub-agent is done after the answer", sub_agent),
     Row("the operator runs a turn with `deliver: true`", deliver),
     Row("an answer with `MEDIA:./chart.png`", picture),

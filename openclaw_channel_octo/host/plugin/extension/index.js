@@ -10,6 +10,7 @@
 import * as sdk from "openclaw/plugin-sdk/error-runtime";
 
 import { CallFailed, Control } from "./control.js";
+import { TOOL_NAMES, toolsOf } from "./tools.js";
 
 const CHANNEL = "octo";
 const PLUGIN = "openclaw-octo";
@@ -245,7 +246,7 @@ async function handleAction(ctx) {
   const [call, read] = ACTIONS[ctx.action];
   const here = normalizeTarget(ctx.toolContext?.currentMessagingTarget ?? ctx.toolContext?.currentChannelId);
   const params = { account: bot(ctx.cfg, ctx.accountId), ...read(ctx.params, here), session: ctx.sessionKey };
-  return answered(await control.call(call, params));
+  return answered(await control.call(call, params, { signal: ctx.signal }));
 }
 
 /** Return what an action found as the result of a tool. */
@@ -410,5 +411,6 @@ export default {
     control = new Control(api.pluginConfig?.socket ?? "");
     listed = api.pluginConfig?.accounts ?? [];
     api.registerChannel({ plugin: channel });
+    api.registerTool((context) => (OLD ? null : toolsOf(context, handleAction)), { names: TOOL_NAMES });
   },
 };
