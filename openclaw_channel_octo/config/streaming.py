@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
+from pydantic_core import PydanticCustomError
 
 from openclaw_channel_octo.config.base import FrozenModel
 
@@ -28,6 +29,22 @@ StreamingMode = Annotated[
 ToolName = Annotated[str, Field(min_length=1, max_length=200)]
 
 
+def _one_mistake(value: Any, read: ValidatorFunctionWrapHandler) -> Any:
+    """Tell a wrong value once, not once for each kind that it could have been."""
+    try:
+        return read(value)
+    except ValidationError:
+        expected = {"expected": "'all', 'none' or a list of tool names"}
+        raise PydanticCustomError("one_of", "must be {expected}", expected) from None
+
+
+Tools = Annotated[
+    Literal["all", "none"] | Annotated[tuple[ToolName, ...], Field(strict=False, max_length=1_000)],
+    WrapValidator(_one_mistake),
+]
+"""Tools that people see by their names."""
+
+
 class StreamingConfig(FrozenModel):
     """One message that shows the progress of a turn that takes long, and becomes its answer.
 
@@ -41,9 +58,7 @@ class StreamingConfig(FrozenModel):
     mode: StreamingMode | None = None
     after_seconds: Annotated[int, Field(ge=1, le=3_600)] = 15
     max_group: Annotated[int, Field(ge=0, le=100_000)] = 20
-    tools: Literal["all", "none"] | Annotated[tuple[ToolName, ...], Field(strict=False, max_length=1_000)] = (
-        "all"
-    )
+    tools: Tools = "all"
 
     @classmethod
     def as_object(cls, value: Any) -> Any:

@@ -76,6 +76,7 @@ async def test_a_gateway_that_is_ready_is_shown_with_its_sessions(
         "sessions  1 of channel octo",
         "  failed    agent:main:octo:group:g1",
         "note: agent:main:octo:group:g1 is failed: the next mention restarts it",
+        "note: whether the gateway has the plugin was not looked at: name its file, --openclaw FILE",
         "ready",
     ]
 

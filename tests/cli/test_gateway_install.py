@@ -129,6 +129,38 @@ def test_the_folders_agents_send_files_from_are_named_until_the_bots_may_use_the
     assert '{"mediaRoots": ["/srv/b"]}' in machine.run("install").stdout
 
 
+def test_the_folders_of_agents_are_found_as_the_gateway_finds_them(machine: Machine) -> None:
+    folder = machine.openclaw.parent
+    (folder / "agents.json5").write_text(
+        json.dumps({"list": [{"id": "a", "workspace": "${WORK}/a"}, {"id": "B"}]})
+    )
+    (folder / ".env").write_text("WORK=/srv\n")
+    machine.gateway_has(WITHOUT | {"agents": {"$include": "./agents.json5"}})
+    found = machine.told("install", "--write")["media_roots"]
+    assert found == [str(folder / name) for name in ("media/outbound", "workspace", "/srv/a", "workspace-b")]
+
+
+def test_lines_that_were_put_into_an_included_file_count(machine: Machine) -> None:
+    kept = machine.openclaw.parent / "plugins.json"
+    kept.write_text("{}")
+    machine.gateway_has({"plugins": {"$include": "./plugins.json"}})
+    assert "or into the files that plugins includes" in machine.run("install").stdout
+    told = machine.told("install")
+    assert told["to_do"]
+    kept.write_text(json.dumps(told["lines"]["plugins"]))
+    machine.gateway_has({"plugins": {"$include": "./plugins.json"}, "channels": told["lines"]["channels"]})
+    assert not machine.told("install", "--write")["to_do"]
+    for words in ([], ["--write"]):
+        assert "take the lines out by hand" in machine.run("uninstall", *words, code=2).stderr
+    assert machine.plugin.is_dir()
+
+
+def test_a_channel_that_the_gateway_has_off_is_switched_on(machine: Machine) -> None:
+    machine.gateway_has(WITHOUT | {"channels": {"octo": {"enabled": False}}})
+    machine.run("install", "--write")
+    assert machine.content["channels"] == {"octo": {"enabled": True}}
+
+
 def test_a_removed_plugin_leaves_the_file_as_it_was(machine: Machine) -> None:
     machine.run("install", "--write")
     assert machine.told("uninstall", "--write")["removed"]
@@ -195,7 +227,12 @@ def refusing(machine: Machine) -> None:
         (included, "plugins includes other files"),
         (refusing, "openclaw config validate does not take it: plugins.entries: wrong"),
         (lambda machine: machine.gateway_has("{"), "is not JSON"),
-        (lambda machine: machine.gateway_has({"plugins": []}), "plugins is no object"),
+        (lambda machine: machine.gateway_has({"plugins": []}), "openclaw.json: plugins is no object"),
+        (lambda machine: machine.gateway_has({"plugins": {"enabled": False}}), "plugins.enabled is false"),
+        (
+            lambda machine: machine.gateway_has({"channels": {"octo": {**BOTS, "enabled": False}}}),
+            "channels.octo.enabled is false",
+        ),
     ],
 )
 def test_what_is_in_the_way_is_told_and_the_file_stays(
@@ -266,6 +303,10 @@ def second_plugin(machine: Machine) -> None:
     changed(machine, allow=["memory-core", PLUGIN, "octo"])
 
 
+def channel_off(machine: Machine) -> None:
+    machine.gateway_has(machine.content | {"channels": {"octo": {"enabled": False}}})
+
+
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
@@ -273,7 +314,8 @@ def second_plugin(machine: Machine) -> None:
         (another_socket, "the gateway's plugin speaks to /elsewhere/control.sock, these bots listen at"),
         (lambda machine: changed(machine, allow=["memory-core"]), "plugins.allow does not name it"),
         (lambda machine: changed(machine, deny=[PLUGIN]), "plugins.deny names it"),
-        (lambda machine: changed(machine, enabled=False), "plugins.enabled is false"),
+        (lambda machine: changed(machine, enabled=False), "plugins.enabled is false; set it to true"),
+        (channel_off, "channels.octo.enabled is false; set it to true"),
         (lambda machine: changed(machine, entries={}), f"plugins.entries has no {PLUGIN}"),
         (second_plugin, "also loads the plugin octo for channel octo"),
         (lambda machine: None, ""),
@@ -319,3 +361,14 @@ def test_bots_that_are_configured_in_the_gateways_own_file_need_no_other(machine
     told = json.loads(call("gateway", "install", "--write", "--json", env=env).stdout)
     assert told["socket"] == str(machine.state / "openclaw-octo" / "control.sock")
     assert machine.content["channels"] == {"octo": BOTS}
+
+
+def test_a_check_that_knows_no_file_of_the_gateway_says_so(machine: Machine) -> None:
+    config = json.loads(machine.config.read_text())
+    del config["host"]["openclawConfig"]
+    machine.config.write_text(json.dumps(config))
+    next_step = machine.run("install", "--write").stdout.splitlines()[-1]
+    assert next_step.endswith(f"--config {machine.config} --openclaw {machine.openclaw}")
+    settings = load_config(machine.config, connecting=False).config
+    found = [finding.words for finding in asyncio.run(check_host(settings, ask=False, more=""))]
+    assert any("name its file, --openclaw FILE" in each for each in found)

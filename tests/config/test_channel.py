@@ -430,6 +430,13 @@ def test_an_accounts_streaming_is_merged_with_the_channels(parse: Parse) -> None
     assert loaded.warnings == ("channels.octo.streaming.block: known, but without effect here",)
 
 
+@pytest.mark.parametrize("written", ["al", ["", "exec"], 3, {"exec": True}])
+def test_tools_that_streaming_cannot_show_are_one_mistake(problems: Problems, written: object) -> None:
+    assert problems({"botToken": TOKEN, "streaming": {"tools": written}}) == (
+        "channels.octo.streaming.tools: must be 'all', 'none' or a list of tool names",
+    )
+
+
 def test_a_mode_of_streaming_that_there_is_not_is_a_mistake(problems: Problems) -> None:
     (problem,) = problems({"botToken": TOKEN, "streaming": "loud"})
     assert problem.startswith("channels.octo.streaming.mode")

@@ -55,6 +55,8 @@ def install(config_file: Path | None, openclaw: Path | None, *, write: bool, as_
         socket = config.host.state_dir.absolute() / "control.sock"
         names = [name for name, bot in config.accounts.items() if bot.enabled]
         content = settings.with_plugin(socket, names)
+        if write and content != settings.raw:
+            _require_here(settings, "put the lines where they belong by hand; without --write they are shown")
         before = files.installed_version(folder)
         place = files.install(folder, __version__)
         told: dict[str, Any] = {
@@ -67,9 +69,9 @@ def install(config_file: Path | None, openclaw: Path | None, *, write: bool, as_
         told |= _settle(settings, content, folder, write=write)
     except (ConfigError, OSError) as error:
         _refuse(error, as_json=as_json)
-    _tell(
-        told, settings, _lines(content), with_files("gateway check", config_file, openclaw), as_json=as_json
-    )
+    named = openclaw or (None if _configured_file(config) else settings.file)
+    check = with_files("gateway check", config_file, named)
+    _tell(told, settings, _lines(content), check, as_json=as_json)
 
 
 @click.command()
@@ -87,6 +89,8 @@ def uninstall(config_file: Path | None, openclaw: Path | None, *, write: bool, a
         folder = gateway_folder(settings.file)
         content = settings.without_plugin()
         files.require_ours(folder)
+        if content != settings.raw:
+            _require_here(settings, "take the lines out by hand first")
         if not write:
             _require_unnamed(settings, content)
         told = _settle(settings, content, folder, write=write)
@@ -117,9 +121,11 @@ def _named_or_usual(config_file: Path | None, named: Path | None) -> Path:
 
 def _file(config: OctoConfig, named: Path | None) -> Path:
     """Return the gateway's file: the one that was named, else that of the configuration, else this user's."""
-    host = config.host
-    configured = host.openclaw_config if isinstance(host, GatewayHostConfig) else None
-    return (named or configured or usual_file()).absolute()
+    return (named or _configured_file(config) or usual_file()).absolute()
+
+
+def _configured_file(config: OctoConfig) -> Path | None:
+    return config.host.openclaw_config if isinstance(config.host, GatewayHostConfig) else None
 
 
 def _require_alone(file: Path) -> None:
@@ -129,6 +135,12 @@ def _require_alone(file: Path) -> None:
             f"the gateway loads the plugin {other} for channel {CHANNEL}, and both never at once: "
             f"openclaw plugins disable {other}; see docs/migration.md"
         )
+
+
+def _require_here(settings: Settings, otherwise: str) -> None:
+    """Raise `ConfigError` where what is to be changed stands in other files too, which are not written."""
+    if settings.elsewhere:
+        raise ConfigError(f"{settings.file}: {settings.elsewhere} includes other files: {otherwise}")
 
 
 def _require_unnamed(settings: Settings, content: Mapping[str, Any]) -> None:
@@ -151,10 +163,6 @@ def _settle(settings: Settings, content: Mapping[str, Any], folder: Path, *, wri
     }
     if not write or not changed:
         return told
-    if settings.elsewhere:
-        raise ConfigError(
-            f"{settings.file}: {settings.elsewhere} includes other files: put the lines where they belong by hand"
-        )
     backup = settings.write(content, folder)
     return told | {
         "changed": True,
@@ -210,8 +218,10 @@ def _words(
         lost = "; it had comments, which are only there" if settings.commented else ""
         words.append(f"settings  {settings.file}: written; as it was: {told['backup']}{lost}")
     elif told["to_do"] and lines is not None:
+        elsewhere = f"into the files that {settings.elsewhere} includes"
+        otherwise = elsewhere if settings.elsewhere else "run the command again with --write"
         words += [
-            f"to do     put this into {settings.file}, or run the command again with --write:",
+            f"to do     put this into {settings.file}, or {otherwise}:",
             json_text(lines, indent=2),
         ]
     else:

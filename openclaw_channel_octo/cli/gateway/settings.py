@@ -5,7 +5,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from functools import partial
 from pathlib import Path
@@ -14,7 +14,8 @@ from typing import Any
 from msgspec import Struct
 
 from openclaw_channel_octo.config.diagnostics import Findings
-from openclaw_channel_octo.config.files import read_json
+from openclaw_channel_octo.config.files import read_json, with_includes
+from openclaw_channel_octo.config.variables import filled, gateway_environment, inline_variables, unset_in
 from openclaw_channel_octo.errors import ConfigError
 from openclaw_channel_octo.host.files import replace_file
 from openclaw_channel_octo.host.plugin.files import PLUGIN
@@ -26,6 +27,8 @@ VALIDATE_WITHIN_S = 120.0
 _PLAIN = {"enabled": True}
 """The block ``channels.octo`` of a gateway that keeps no settings of bots: its program knows the channel by it."""
 _BACKUPS = 1_000
+_CHANGED = ("plugins", "channels")
+"""The keys whose content `install` and `uninstall` change."""
 
 
 class Settings(Struct, frozen=True, kw_only=True):
@@ -33,24 +36,20 @@ class Settings(Struct, frozen=True, kw_only=True):
 
     Attributes:
         file: where it is.
-        raw: its content, variables and includes as they are written.
+        raw: its content, variables as they are written; with the content of other files where it includes them in what
+            is to be changed. Such a file is not written.
         text: its text.
         commented: whether it is JSON5, whose comments are lost where it is written.
+        elsewhere: name of a key whose content stands in another file, empty where all that is changed stands here.
+        agents: the block of the gateway's agents, with what it includes and its variables filled in.
     """
 
     file: Path
     raw: Mapping[str, Any]
     text: str
     commented: bool
-
-    @property
-    def elsewhere(self) -> str:
-        """Name of a key whose content stands in another file, empty where all that is changed stands in this one."""
-        blocks = {"": self.raw, "plugins": self.raw.get("plugins"), "channels": self.raw.get("channels")}
-        found = (
-            name or "the file itself" for name, block in blocks.items() if _includes(block, deep=bool(name))
-        )
-        return next(found, "")
+    elsewhere: str
+    agents: Mapping[str, Any]
 
     def media_folders(self, state_dir: Path) -> list[Path]:
         """Return from where the gateway's agents send files: its own copies, and their workspaces.
@@ -58,21 +57,17 @@ class Settings(Struct, frozen=True, kw_only=True):
         Args:
             state_dir: the gateway's state folder.
         """
-        agents = self.raw.get("agents")
-        block = agents if isinstance(agents, Mapping) else {}
-        several = block.get("entries") or {}
-        each = list(several.values()) if isinstance(several, Mapping) else []
-        each += listed if isinstance(listed := block.get("list"), list) else []
-        defaults = block.get("defaults")
-        usual = {
-            "workspace": str(state_dir / "workspace"),
-            **(defaults if isinstance(defaults, Mapping) else {}),
-        }
-        named = [agent.get("workspace") for agent in (usual, *each) if isinstance(agent, Mapping)]
-        folders = [
-            Path(name).expanduser() for name in named if isinstance(name, str) and name and "${" not in name
+        defaults = _object(self.agents.get("defaults")).get("workspace") or ""
+        agents = list(_roster(self.agents))
+        usual = next((name for name, agent in agents if agent.get("default")), agents[0][0] if agents else "")
+        named = [defaults or str(state_dir / "workspace")]
+        for name, agent in agents:
+            own = defaults if name == usual or defaults else str(state_dir / f"workspace-{name.lower()}")
+            named.append(agent.get("workspace") or own)
+        known = [
+            Path(each).expanduser() for each in named if isinstance(each, str) and each and not unset_in(each)
         ]
-        return list(dict.fromkeys([state_dir / "media" / "outbound", *folders]))
+        return list(dict.fromkeys([state_dir / "media" / "outbound", *known]))
 
     def with_plugin(self, socket: Path, accounts: Sequence[str]) -> dict[str, Any]:
         """Return the content of a gateway that loads the plugin.
@@ -82,17 +77,28 @@ class Settings(Struct, frozen=True, kw_only=True):
             accounts: their names.
 
         Raises:
-            ConfigError: a block that is to be changed is none.
+            ConfigError: a block that is to be changed is none, or the gateway would not use the plugin all the same.
         """
         raw = deepcopy(dict(self.raw))
-        plugins = _inside(raw, "plugins")
-        entry = _inside(plugins, "entries", PLUGIN)
+        plugins = self._inside(raw, "plugins")
+        if plugins.get("enabled") is False:
+            raise ConfigError(
+                f"{self.file}: plugins.enabled is false: the gateway loads no plugin; set it to true first"
+            )
+        entry = self._inside(plugins, "entries", PLUGIN)
         entry |= {"enabled": True, "config": wanted(socket, accounts)}
         for key, needed in (("allow", True), ("deny", False)):
             names = plugins.get(key)
             if isinstance(names, list) and names and (PLUGIN in names) is not needed:
                 plugins[key] = [*names, PLUGIN] if needed else [name for name in names if name != PLUGIN]
-        _inside(raw, "channels").setdefault(CHANNEL, dict(_PLAIN))
+        channel = self._inside(raw, "channels", CHANNEL)
+        if channel in ({}, {"enabled": False}):
+            channel |= _PLAIN
+        if channel.get("enabled") is False:
+            raise ConfigError(
+                f"{self.file}: channels.{CHANNEL}.enabled is false: the gateway would not use the plugin; set it to "
+                "true, or move the block to a file of the bots' own, --config octo.json"
+            )
         return raw
 
     def without_plugin(self) -> dict[str, Any]:
@@ -107,8 +113,8 @@ class Settings(Struct, frozen=True, kw_only=True):
         )
         if channels.get(CHANNEL, _PLAIN) != _PLAIN:
             raise ConfigError(
-                f"channels.{CHANNEL} holds the settings of bots, and without a plugin the gateway does not start with "
-                "it: move the block to a file of the bots' own, --config octo.json, first"
+                f"{self.file}: channels.{CHANNEL} holds the settings of bots, and without a plugin the gateway does "
+                "not start with it: move the block to a file of the bots' own, --config octo.json, first"
             )
         for block, key in ((plugins.get("entries"), PLUGIN), (channels, CHANNEL)):
             if isinstance(block, dict):
@@ -144,25 +150,42 @@ class Settings(Struct, frozen=True, kw_only=True):
             replace_file(place, content_of, before_rename=partial(keep_owner, place.resolve()))
         return backup
 
+    def _inside(self, block: dict[str, Any], *keys: str) -> dict[str, Any]:
+        """Return an object in a block, made where it is missing."""
+        for key in keys:
+            block = block.setdefault(key, {})
+            if not isinstance(block, dict):
+                raise ConfigError(f"{self.file}: {key} is no object")
+        return block
+
     def _indent(self) -> int:
         found = re.search(r"\n( +)\S", self.text)
         return len(found[1]) if found else 2
 
 
-def read_settings(file: Path) -> Settings:
-    """Return the content of a gateway's file. Raises `ConfigError` where it cannot be read."""
+def read_settings(file: Path, env: Mapping[str, str] = os.environ) -> Settings:
+    """Return the content of a gateway's file. Raises `ConfigError` where it, or what it includes, cannot be read."""
+    findings = Findings()
     try:
         raw = read_json(file, Findings())
     except ConfigError as error:
         raise ConfigError(*(f"{file}: {problem}" for problem in error.problems)) from None
-    if not isinstance(raw, Mapping):
+    around = gateway_environment(file, env, Path.cwd(), Findings())
+    whole = with_includes(raw, file, around, findings, only=(*_CHANGED, "agents", "env"))
+    if findings.problems:
+        raise ConfigError(*(f"{file}: {problem}" for problem in findings.problems))
+    if not isinstance(raw, Mapping) or not isinstance(whole, Mapping):
         raise ConfigError(f"{file}: this is no JSON object")
+    elsewhere = _elsewhere(raw)
     text = file.read_text(encoding="utf-8-sig")
-    try:
-        json.loads(text)
-    except ValueError:
-        return Settings(file=file, raw=raw, text=text, commented=True)
-    return Settings(file=file, raw=raw, text=text, commented=False)
+    return Settings(
+        file=file,
+        raw={**raw, **{key: whole[key] for key in _CHANGED if key in whole}} if elsewhere else raw,
+        text=text,
+        commented=_is_json5(text),
+        elsewhere=elsewhere,
+        agents=_object(filled(whole.get("agents"), inline_variables(whole.get("env"), around))),
+    )
 
 
 def wanted(socket: Path, accounts: Sequence[str]) -> dict[str, Any]:
@@ -170,13 +193,31 @@ def wanted(socket: Path, accounts: Sequence[str]) -> dict[str, Any]:
     return {"socket": str(socket), "accounts": sorted(accounts)}
 
 
-def _inside(block: dict[str, Any], *keys: str) -> dict[str, Any]:
-    """Return an object in a block, made where it is missing."""
-    for key in keys:
-        block = block.setdefault(key, {})
-        if not isinstance(block, dict):
-            raise ConfigError(f"{key} is no object")
-    return block
+def _is_json5(text: str) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return True
+    return False
+
+
+def _object(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _roster(agents: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield the agents of a gateway by name: ``entries`` of newer releases, ``list`` of older ones."""
+    for name, agent in _object(agents.get("entries")).items():
+        yield str(name), _object(agent)
+    listed = agents.get("list")
+    for agent in map(_object, listed if isinstance(listed, list) else ()):
+        yield str(agent.get("id", "")), agent
+
+
+def _elsewhere(raw: Mapping[str, Any]) -> str:
+    blocks = {"": raw, **{key: raw.get(key) for key in _CHANGED}}
+    found = (name or "the file itself" for name, block in blocks.items() if _includes(block, deep=bool(name)))
+    return next(found, "")
 
 
 def _drop_empty(block: Any, *keys: str) -> None:

@@ -20,6 +20,8 @@ __all__ = ["PluginState", "gateway_folder", "plugin_notes", "plugin_problems", "
 INSTALL = "openclaw-octo gateway install --write"
 _OTHERS = ("octo", "openclaw-channel-octo")
 """Ids of the TypeScript plugin; where it was installed from a registry, its folder is somewhere else."""
+_SWITCHES = ("plugins.enabled is false", f"channels.{CHANNEL}.enabled is false")
+"""What keeps the plugin off that `install` leaves to whoever runs the gateway."""
 _MANIFEST_BYTES = 256 * 1024
 
 
@@ -28,7 +30,7 @@ class PluginState(Struct, frozen=True, kw_only=True):
 
     Attributes:
         version: of our plugin, ``None`` where it is not installed.
-        off: why the gateway does not load it, empty where it does.
+        off: why the gateway does not load it, or does not use it; empty where it does.
         socket: the control socket it is told of, empty where it is told of none.
         others: ids of other plugins for this channel that the gateway loads.
     """
@@ -47,7 +49,9 @@ def gateway_folder(file: Path, env: Mapping[str, str] = os.environ) -> Path:
 
 def read_state(file: Path, env: Mapping[str, str] = os.environ) -> PluginState:
     """Return what a gateway has. Raises `ConfigError` where its file cannot be read."""
-    raw = with_includes(read_json(file, Findings()), file.absolute(), env, Findings(), only=("plugins",))
+    raw = with_includes(
+        read_json(file, Findings()), file.absolute(), env, Findings(), only=("plugins", "channels")
+    )
     plugins = _block(raw, "plugins")
     folder = gateway_folder(file, env)
     entry = _block(plugins, "entries", PLUGIN)
@@ -56,7 +60,7 @@ def read_state(file: Path, env: Mapping[str, str] = os.environ) -> PluginState:
     others = {other for other in (*found, *named) if other and other != PLUGIN}
     return PluginState(
         version=installed_version(folder),
-        off=_why_off(plugins, PLUGIN),
+        off=_why_off(plugins, PLUGIN) or _why_unused(_block(raw, "channels", CHANNEL)),
         socket=str(_block(entry, "config").get("socket", "")),
         others=tuple(sorted(other for other in others if not _why_off(plugins, other))),
     )
@@ -75,7 +79,8 @@ def plugin_problems(settings: GatewayHostConfig, env: Mapping[str, str] = os.env
             f"the plugin in the gateway has version {state.version}, these bots {__version__}: {INSTALL}"
         )
     if state.off:
-        return [*problems, f"the gateway does not load the plugin {PLUGIN}: {state.off}; {INSTALL}"]
+        mend = "set it to true" if state.off in _SWITCHES else INSTALL
+        return [*problems, f"the gateway does not use the plugin {PLUGIN}: {state.off}; {mend}"]
     own = settings.state_dir.absolute() / "control.sock"
     if not state.socket:
         problems.append(f"plugins.entries.{PLUGIN}.config.socket is not set in the gateway's file: {INSTALL}")
@@ -90,7 +95,8 @@ def plugin_notes(settings: GatewayHostConfig, env: Mapping[str, str] = os.enviro
     """Return what to know about the plugin in the gateway whose file the configuration names."""
     state = _seen(settings, env)
     if state is None:
-        return []
+        unseen = "whether the gateway has the plugin was not looked at: name its file, --openclaw FILE"
+        return [unseen] if settings.openclaw_config is None else []
     if state.version is None:
         words = "answers arrive, what its agents say by themselves does not"
         return [f"the gateway has no plugin for Octo: {words}; openclaw-octo gateway install"]
@@ -135,7 +141,7 @@ def _why_off(plugins: Mapping[str, Any], plugin: str) -> str:
     """Return why a gateway with this ``plugins`` block does not load a plugin; empty where it does."""
     allow, deny = plugins.get("allow"), plugins.get("deny")
     if plugins.get("enabled") is False:
-        return "plugins.enabled is false"
+        return _SWITCHES[0]
     if isinstance(deny, list) and plugin in deny:
         return "plugins.deny names it"
     if isinstance(allow, list) and allow and plugin not in allow:
@@ -145,6 +151,10 @@ def _why_off(plugins: Mapping[str, Any], plugin: str) -> str:
     if plugin == PLUGIN and plugin not in _block(plugins, "entries"):
         return f"plugins.entries has no {plugin}"
     return ""
+
+
+def _why_unused(channel: Mapping[str, Any]) -> str:
+    return _SWITCHES[1] if channel.get("enabled") is False else ""
 
 
 def _block(value: Any, *keys: str) -> Mapping[str, Any]:
