@@ -37,7 +37,7 @@ class _Send(AgentCall):
         Field(
             default_factory=list,
             max_length=20,
-            description="http or https addresses of files to send, or whole paths in your output folder, if any.",
+            description="http or https addresses of files to send, or whole paths in your output folder.",
         ),
     ]
     rich: Annotated[bool, Field(description="Text and pictures as one message.")] = False
