@@ -34,7 +34,7 @@ ASKED = (
 """What the mention of each group asks of the model: some have their answer just before the gateway dies."""
 UNDER_WAY_S = 30.0
 """How long the runs of a round get to reach the model, all of them on a machine that is not busy."""
-END_S = 240.0
+END_S = 480.0
 """How long the ends of a round may take: the gateway starts in it."""
 QUIET_S = 15.0
 """How long nothing more may come behind the last end: the gateway repeats what it could not deliver."""
