@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -31,7 +32,9 @@ ASKED = (
     "[stub:ok]",
 )
 """What the mention of each group asks of the model: some have their answer just before the gateway dies."""
-END_S = 240.0
+UNDER_WAY_S = 30.0
+"""How long the runs of a round get to reach the model, all of them on a machine that is not busy."""
+END_S = 480.0
 """How long the ends of a round may take: the gateway starts in it."""
 QUIET_S = 15.0
 """How long nothing more may come behind the last end: the gateway repeats what it could not deliver."""
@@ -52,9 +55,9 @@ async def test_six_kills_under_42_mentions_leave_none_without_an_end_and_none_wi
             try:
                 await deployment.warm()
                 model.numbers = True
+                cells = [Cell(deployment) for _ in ASKED]
                 for budget_s in BUDGETS_S:
                     await deployment.start(timeout_s=budget_s)
-                    cells = cells or [Cell(deployment) for _ in ASKED]
                     for _ in range(KILLS_EACH):
                         await killed(deployment, cells)
                     await cells[0].quiet(QUIET_S)
@@ -75,9 +78,11 @@ async def killed(deployment: Deployment, cells: list[Cell]) -> None:
     asked, number = len(model.requests), len(ends(cells[0])) + 1
     for cell, wish in zip(cells, ASKED, strict=True):
         await cell.mention(f"{wish} {number}")
-    async with asyncio.timeout(END_S):
-        while len(model.requests) == asked:
-            await model.next_request()
+    with suppress(TimeoutError):
+        async with asyncio.timeout(UNDER_WAY_S):
+            while len(model.requests) < asked + len(ASKED):
+                await model.next_request()
+    assert len(model.requests) > asked
     await asyncio.sleep(1)
     await deployment.gateway.kill()
     await deployment.gateway.start()
