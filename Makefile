@@ -65,10 +65,11 @@ fuzz: $(STAMP)
 attack: $(STAMP)
 	$(BIN)/python -m tests.hostile.long
 
-# starts real OpenClaw gateways, with Node and OpenClaw from npm in .cache/; needs npm, ten minutes and a gigabyte of memory;
-# OCTO_GATEWAY_TABLE=1 renews the tables in docs/gateway.md, OCTO_GATEWAY_VERSIONS="2026.9.6 newest" chooses releases
+# starts real OpenClaw gateways, with Node and OpenClaw from npm in .cache/; needs npm, half an hour and a gigabyte of memory;
+# OCTO_GATEWAY_TABLE=1 renews the tables in docs/gateway.md, OCTO_GATEWAY_VERSIONS="2026.9.6 newest" chooses releases,
+# AGAIN=1 runs only what failed the last time, JOBS=2 two files at a time: for a machine with processors to spare
 test-gateway: $(STAMP)
-	OCTO_LIVE_GATEWAY=1 $(BIN)/python -m pytest tests/live
+	OCTO_LIVE_GATEWAY=1 $(BIN)/python -m pytest tests/live $(if $(JOBS),-n $(JOBS) --dist loadfile) $(if $(AGAIN),--last-failed)
 
 # every benchmark against its floor; BENCH="packets store" for some, BENCH=--write to renew docs/performance.md
 bench: $(STAMP)
