@@ -46,9 +46,11 @@ docs: $(STAMP)
 	OCTO_DOCS=write $(BIN)/pytest tests/docs tests/cli/browser/test_playground.py tests/cli/browser/test_status.py
 	$(MAKE) site
 
-# the documentation site, into site/; a link or an anchor that leads nowhere is an error
+# the documentation site, into site/; a link or an anchor that leads nowhere is an error. Its --clean would empty .cache, where the
+# gateways of the live suite are, too
 site: $(SITE_STAMP)
-	$(BIN)/zensical build --strict --clean
+	[ ! -d .cache ] || find .cache/ -maxdepth 1 -type f -delete
+	$(BIN)/zensical build --strict
 
 # what agents get to read, written anew into tests/golden; read the difference before you commit it
 golden: $(STAMP)
@@ -65,10 +67,11 @@ fuzz: $(STAMP)
 attack: $(STAMP)
 	$(BIN)/python -m tests.hostile.long
 
-# starts real OpenClaw gateways, with Node and OpenClaw from npm in .cache/; needs npm, ten minutes and a gigabyte of memory;
-# OCTO_GATEWAY_TABLE=1 renews the tables in docs/gateway.md, OCTO_GATEWAY_VERSIONS="2026.9.6 newest" chooses releases
+# starts real OpenClaw gateways, with Node and OpenClaw from npm in .cache/; needs npm, half an hour and a gigabyte of memory;
+# OCTO_GATEWAY_TABLE=1 renews the tables in docs/gateway.md, OCTO_GATEWAY_VERSIONS="2026.9.6 newest" chooses releases,
+# AGAIN=1 runs only what failed the last time, JOBS=2 two files at a time: for a machine with processors to spare
 test-gateway: $(STAMP)
-	OCTO_LIVE_GATEWAY=1 $(BIN)/python -m pytest tests/live
+	OCTO_LIVE_GATEWAY=1 $(BIN)/python -m pytest tests/live $(if $(JOBS),-n $(JOBS) --dist loadfile) $(if $(AGAIN),--last-failed)
 
 # every benchmark against its floor; BENCH="packets store" for some, BENCH=--write to renew docs/performance.md
 bench: $(STAMP)

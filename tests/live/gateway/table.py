@@ -1,5 +1,6 @@
 """The tables in ``docs/gateway.md``, written by the live suite."""
 
+import fcntl
 import os
 import re
 from collections.abc import Sequence
@@ -34,9 +35,13 @@ def _renew(begin: str, doing: str, seeing: str, rows: Sequence[tuple[str, str]])
         return
     lines = "\n".join(f"| {title} | {seen} |" for title, seen in rows)
     table = f"| {doing} | {seeing} |\n|---|---|\n{lines}\n"
-    before, _, rest = PAGE.read_text().partition(begin)
-    _, _, after = rest.partition(END)
-    PAGE.write_text(f"{before}{begin}\n\n{table}\n{END}{after}")
+    with PAGE.open("r+") as page:
+        fcntl.flock(page, fcntl.LOCK_EX)  # files of the suite run beside each other
+        before, _, rest = page.read().partition(begin)
+        _, _, after = rest.partition(END)
+        page.seek(0)
+        page.write(f"{before}{begin}\n\n{table}\n{END}{after}")
+        page.truncate()
 
 
 def _told(said: Said) -> str:

@@ -87,7 +87,7 @@ async def judged(gateway: RealGateway) -> None:
     assert "Config valid" in await gateway.openclaw("config", "validate")
     assert "channel: octo" in await gateway.openclaw("plugins", "inspect", PLUGIN)
     status = await gateway.openclaw("channels", "status", "--probe")
-    assert "Octo default: enabled, configured, running, connected, works" in status
+    assert "Octo helper (helper): enabled, configured, running, connected, works" in status
 
 
 async def sends(gateway: RealGateway, call: Call, rig: Rig) -> None:
