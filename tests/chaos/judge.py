@@ -1,11 +1,13 @@
 """Says from the chat whether every message got exactly one end, in order, and whether each stop was one."""
 
 import re
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, fields
 
 from openclaw_channel_octo.config.model import Texts
 from openclaw_channel_octo.testing.octo.records import ChatLine
+from tests.chaos.keyed import MARK
 
 __all__ = ["DRAIN", "Conversation", "Stop", "Verdict", "answer", "judge"]
 
@@ -42,6 +44,7 @@ class Conversation:
         lines: what stands in the chat, oldest first.
         bot: the bot's uid.
         deaths: how many lines stood there at each death of the process.
+        keyed: what was sent with keys, each message once.
     """
 
     name: str
@@ -50,6 +53,7 @@ class Conversation:
     lines: Sequence[ChatLine] = ()
     bot: str = ""
     deaths: Collection[int] = ()
+    keyed: Collection[str] = ()
 
 
 @dataclass(slots=True)
@@ -139,6 +143,7 @@ class _Walk:
                 self._line(position, line.text)
         self._close(len(self._talk.asked), "the end")
         self._count_refusals()
+        self._count_keyed()
         for number in sorted(self._answered - self._ended):
             self._verdict.silent.append(f"{self._talk.name}: the answer to #{number} stops midway")
 
@@ -152,13 +157,20 @@ class _Walk:
         elif self._talk.refused and not found:
             self._verdict.silent.append(problem)
 
+    def _count_keyed(self) -> None:
+        said = Counter(line.text for line in self._talk.lines if line.text.startswith(MARK))
+        for text in {*said, *self._talk.keyed}:
+            kind = self._verdict.twice if said[text] > 1 else self._verdict.silent
+            if said[text] != (text in self._talk.keyed):
+                kind.append(f"{self._talk.name}: {text[:20]} stands there {said[text]} times")
+
     def _line(self, position: int, text: str) -> None:
         if text in NOTICES or COUNTED in text:
             self._notices += 1
             self._announced_at = None
         elif text == ANNOUNCEMENT:
             self._announcement(position)
-        elif text in {TEXTS.refused, TEXTS.worked}:
+        elif text in {TEXTS.refused, TEXTS.worked} or text.startswith(MARK):
             return
         elif text.startswith(AT_WORK):
             self._verdict.silent.append(f"{self._talk.name}: somebody is at work at line {position} for ever")

@@ -9,6 +9,7 @@ import pytest
 from openclaw_channel_octo.config.model import Texts
 from openclaw_channel_octo.testing.octo.records import ChatLine
 from tests.chaos.judge import DRAIN, Conversation, Stop, Verdict, answer, judge
+from tests.chaos.keyed import MARK
 from tests.chaos.launcher import POINTS
 from tests.chaos.world import Chaos, Plan
 
@@ -21,7 +22,13 @@ def pieces(number: int) -> list[str]:
     return textwrap.wrap(answer(number), 100)
 
 
-def talk(asked: list[int], *said: str, deaths: tuple[int, ...] = (), refused: int = 0) -> Verdict:
+def talk(
+    asked: list[int],
+    *said: str,
+    deaths: tuple[int, ...] = (),
+    refused: int = 0,
+    keyed: tuple[str, ...] = (),
+) -> Verdict:
     lines = [
         ChatLine(
             message_id=str(number),
@@ -34,7 +41,7 @@ def talk(asked: list[int], *said: str, deaths: tuple[int, ...] = (), refused: in
         )
         for number, text in enumerate(said)
     ]
-    return judge([Conversation("g", asked, refused, lines, "bot", deaths)])
+    return judge([Conversation("g", asked, refused, lines, "bot", deaths, keyed)])
 
 
 def test_the_judge_is_content_with_answers_notices_and_announcements_in_their_places() -> None:
@@ -68,6 +75,13 @@ def test_the_judge_names_what_is_wrong(asked: list[int], said: list[str], kind: 
 @pytest.mark.parametrize(("count", "kind"), [(0, "silent"), (1, ""), (2, "doubled")])
 def test_the_judge_wants_one_refusal_for_all_that_a_stranger_writes(count: int, kind: str) -> None:
     verdict = talk([1], *[REFUSED] * count, answer(1), refused=3)
+    assert verdict.fine is not bool(kind)
+    assert not kind or getattr(verdict, kind)
+
+
+@pytest.mark.parametrize(("count", "kind"), [(0, "silent"), (1, ""), (2, "twice")])
+def test_the_judge_wants_each_message_with_a_key_once(count: int, kind: str) -> None:
+    verdict = talk([1], *[f"{MARK}1"] * count, answer(1), keyed=(f"{MARK}1",))
     assert verdict.fine is not bool(kind)
     assert not kind or getattr(verdict, kind)
 

@@ -25,6 +25,7 @@ from openclaw_channel_octo.testing.octo.faults import (
 )
 from openclaw_channel_octo.testing.octo.records import ChatLine, RawMessage
 from tests.chaos.judge import Conversation, Stop, Verdict, answer, judge
+from tests.chaos.keyed import Speaker
 from tests.chaos.launcher import POINTS, SPEED
 
 __all__ = ["Chaos", "Plan"]
@@ -52,6 +53,9 @@ SEND_FAULTS: tuple[Fault, ...] = (
 )
 SYNC_FAULTS: tuple[Fault, ...] = (Refuse(), ErrorAnswer(status=500))
 
+SLOW = 7
+"""Each so-manieth message has a turn that takes long enough to show its progress."""
+
 AGENT = f"""
 import re, sys, time
 
@@ -62,7 +66,7 @@ if n % 17 == 0:
     sys.exit(1)
 if n % 23 == 0:
     sys.exit(0)
-time.sleep(0.4 if n % 7 == 0 else (n % 5) * 0.01)  # some take long enough to show their progress
+time.sleep(0.6 if n % {SLOW} == 0 else (n % 5) * 0.01)
 print(answer(n))
 """
 
@@ -81,6 +85,7 @@ class Plan:
         messages: fewest and most messages in one life.
         reloads: how likely a message is followed by a reload: of settings that count at once, of settings for which the
             bot begins anew, or one that starts or ends another bot.
+        keyed: how likely a message is followed by one that a gateway sends with a key, and repeats by it.
         pushed_again: whether the server pushes what was never acknowledged again after each start, as 2.2 does
             not, and the network is good.
     """
@@ -93,6 +98,7 @@ class Plan:
     bug: str = ""
     messages: tuple[int, int] = (4, 14)
     reloads: float = 0.0
+    keyed: float = 0.3
     pushed_again: bool = False
 
 
@@ -121,6 +127,11 @@ class Chaos:
     _process: asyncio.subprocess.Process | None = None
     _started_at: float = 0.0
     _start_s: float = 0.0
+    _speaker: Speaker = field(init=False)
+    _last: str = ""
+
+    def __post_init__(self) -> None:
+        self._speaker = Speaker(self.folder / "state")
 
     async def run(self) -> Verdict:
         """Play the plan to its end and judge what people saw."""
@@ -140,7 +151,9 @@ class Chaos:
                 await self._start(octo)
                 await self._push_again(octo)
                 await self._quiet(octo)
-                unsettled = self._unsettled()
+                await self._speaker.finish()
+                await self._quiet(octo)
+                unsettled = self._unsettled() + self._speaker.wrong
                 await self._ask_to_stop("the last stop", signal.SIGTERM, 0)
                 seen = self._seen(octo, channels)
                 self._write_chats(seen)
@@ -177,10 +190,22 @@ class Chaos:
     async def _talk(self, octo: OctoDouble, luck: random.Random, channels: list[ChannelRef]) -> None:
         for _ in range(luck.randint(*self.plan.messages)):
             await self._say_something(octo, luck, channels)
+            await self._speak(luck, channels)
             self._disturb(octo, luck)
             if luck.random() < self.plan.reloads:
                 self._reload(octo, luck)
             await asyncio.sleep(luck.random() * 0.12)
+
+    async def _speak(self, luck: random.Random, channels: list[ChannelRef]) -> None:
+        """Let a gateway send with a key: as a part of the answer of a slow turn, or somewhere; and repeat some."""
+        last = self._talks[self._last]
+        if self.plan.keyed and last.asked[-1] == self.asked and self.asked % SLOW == 0:
+            await asyncio.sleep(0.2)
+            self._speaker.speak(luck, last.name, self._place(last.name), in_run=True)
+        elif luck.random() < self.plan.keyed:
+            place = luck.choice([*channels, *(ChannelRef(who, 1) for who in PEOPLE)])
+            self._speaker.speak(luck, f"direct {place.id}" if place.type == 1 else place.id, place)
+        self._speaker.repeat(luck)
 
     async def _end(self, octo: OctoDouble, luck: random.Random, channels: list[ChannelRef], end: str) -> None:
         """Bring a life to its end."""
@@ -288,6 +313,7 @@ class Chaos:
         else:
             name = place.id
             await octo.say(who, place, f"#{self.asked}", mention=[BOT])
+        self._last = name
         self._talks.setdefault(name, Conversation(name, bot=BOT)).asked.append(self.asked)
 
     def _lines(self, octo: OctoDouble, name: str) -> list[ChatLine]:
@@ -302,6 +328,8 @@ class Chaos:
         return ChannelRef(name, 5 if "____" in name else 2)
 
     def _seen(self, octo: OctoDouble, channels: list[ChannelRef]) -> list[Conversation]:
+        for name, talk in self._talks.items():
+            talk.keyed = self._speaker.texts(name)
         for channel in channels:
             self._talks[channel.id].lines = octo.chat(channel)
         for who in PEOPLE:
@@ -376,6 +404,7 @@ class Chaos:
         if self._process is not None and self._process.returncode is None:
             self._process.send_signal(signal.SIGKILL)
             await self._process.wait()
+        await self._speaker.settle()  # its calls end with the process
 
     async def _up(self, octo: OctoDouble) -> None:
         """Wait until the process that was started last is connected, and note how long such a start takes."""

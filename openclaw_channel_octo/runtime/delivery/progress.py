@@ -61,6 +61,8 @@ TIDY_AGAIN_S = (5.0, 60.0)
 
 _NO_ROUTE = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.NOT_IMPLEMENTED})
 _NEVER = float("-inf")
+_REFUSALS = (AuthError, PermissionDenied, NotFound, BadRequest, PayloadTooLarge, RateLimited, ProxyRefusal)
+"""Errors of requests that were certainly not carried out, and never will be."""
 
 
 class _Note(Struct, eq=False):
@@ -199,9 +201,8 @@ class Progress(Struct, eq=False, kw_only=True):
     def tidy(self, row: InboundRow) -> None:
         """Have what is left of a row's message say that the work is done, without making anybody wait."""
         note = self._notes.pop(row.id, None)
-        if note is not None and note.chunk is not None:
-            task = self.context.tasks.start(self._tidy(note, note.chunk), "progress-end")
-            self._tidying.add(task)
+        if note is not None and (note.task is not None or note.chunk is not None):
+            self._tidying.add(task := self.context.tasks.start(self._tidy(note), "progress-end"))
             task.add_done_callback(self._tidying.discard)
 
     async def pause(self) -> None:
@@ -227,7 +228,7 @@ class Progress(Struct, eq=False, kw_only=True):
         try:
             await self.sender.replace(row, message_id, chunk)
         except ApiError as error:
-            if note is not None and _is_refusal(error):
+            if note is not None and isinstance(error, _REFUSALS):
                 note.unsure_until = _NEVER
             raise
 
@@ -315,7 +316,9 @@ class Progress(Struct, eq=False, kw_only=True):
             try:
                 await self.context.api.edit_progress(channel, PROBE, {"type": 1, "content": "…"})
             except ApiError as error:
-                if not _is_refusal(error) or isinstance(error, RateLimited | ProxyRefusal | AuthError):
+                if not isinstance(error, _REFUSALS) or isinstance(
+                    error, RateLimited | ProxyRefusal | AuthError
+                ):
                     return None
                 self._note_edits(error)
             else:
@@ -335,7 +338,7 @@ class Progress(Struct, eq=False, kw_only=True):
         try:
             await self._edit(note, text)
         except ApiError as error:
-            if not _is_refusal(error):
+            if not isinstance(error, _REFUSALS):
                 return True
             note.unsure_until = _NEVER
             if isinstance(error, RateLimited | ProxyRefusal):
@@ -371,9 +374,11 @@ class Progress(Struct, eq=False, kw_only=True):
             note.chunk = None
             await self.context.journal.progress.over(note.row.id)
 
-    async def _tidy(self, note: _Note, chunk: Chunk) -> None:
+    async def _tidy(self, note: _Note) -> None:
         """Have a message say that the work is done; where that fails for long, the next process tries again."""
         await self._still(note)
+        if (chunk := note.chunk) is None:
+            return  # the turn was over before there was one
         for pause_s in (*TIDY_AGAIN_S, 0.0):
             try:
                 if not note.message_id:
@@ -392,9 +397,3 @@ class Progress(Struct, eq=False, kw_only=True):
             await self.context.journal.progress.over(note.row.id)
             return
         self.context.log.warning("a message in %s still says that I am at work", note.row.channel.id)
-
-
-def _is_refusal(error: ApiError) -> bool:
-    """Return whether a request was certainly not carried out, and never will be."""
-    refused = (AuthError, PermissionDenied, NotFound, BadRequest, PayloadTooLarge, RateLimited, ProxyRefusal)
-    return isinstance(error, refused)

@@ -153,6 +153,14 @@ async def test_an_agent_that_says_nothing_on_purpose_leaves_that_it_is_done(chat
     await chat.until(TEXTS.worked)
 
 
+async def test_a_short_turn_that_says_nothing_on_purpose_shows_nothing_later_either(chat: Chat) -> None:
+    message_id = await chat.ask(Final("NO_REPLY"), silentReplies="allow")
+    await chat.rig.until_row(message_id, "answered")
+    for _ in range(AFTER_S + 5):
+        await chat.clock.advance(1)
+    assert chat.seen() == []
+
+
 async def test_an_answer_of_several_messages_begins_in_the_place_of_the_progress(chat: Chat) -> None:
     message_id = await chat.working(HANG, Final("one " * 20 + "\n\n" + "two " * 20), replyChunk=100)
     chat.go_on()
@@ -257,6 +265,7 @@ async def test_an_answer_stands_behind_the_announcement_of_a_restart_also_of_an_
     await chat.rig.start_with(host, streaming="progress")
     await chat.until(WORKING, RESTART, where=where)
     await chat.rig.stop()
+    chat.rig.sql("UPDATE inbound SET attempt = 1")  # whether it died before the run or behind its beginning
     await chat.rig.start_with(ScriptedHost([Accepted("r"), Final("yes")]), streaming="progress")
     await chat.until(TEXTS.worked, RESTART, "yes", where=where)
 
