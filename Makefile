@@ -46,9 +46,10 @@ docs: $(STAMP)
 	OCTO_DOCS=write $(BIN)/pytest tests/docs tests/cli/browser/test_playground.py tests/cli/browser/test_status.py
 	$(MAKE) site
 
-# the documentation site, into site/; a link or an anchor that leads nowhere is an error. Its --clean would empty .cache, where the
-# gateways of the live suite are, too
+# the documentation site, into site/; a link or an anchor that leads nowhere is an error (its own --clean would empty all of
+# .cache, the installed gateways too)
 site: $(SITE_STAMP)
+	rm -rf site
 	[ ! -d .cache ] || find .cache/ -maxdepth 1 -type f -delete
 	$(BIN)/zensical build --strict
 

@@ -12,7 +12,8 @@ from pydantic import SecretStr
 
 from openclaw_channel_octo.config.diagnostics import Findings, join
 from openclaw_channel_octo.config.environment import read_variables
-from openclaw_channel_octo.config.files import UnreadableConfigError, read_json, with_includes
+from openclaw_channel_octo.config.files import with_includes
+from openclaw_channel_octo.config.manifests import MANIFESTS, id_for_this_channel
 from openclaw_channel_octo.config.secrets import SecretContext, read_secret
 from openclaw_channel_octo.config.variables import filled, inline_variables, settled
 from openclaw_channel_octo.session import route
@@ -26,8 +27,6 @@ _LARGEST_PORT = 65_535
 _PORT = re.compile(r"[0-9]{1,5}")
 _PORT_IN_ENV = re.compile(r"(?:[^:]+:|\[[^\]]+\]:)?([0-9]{1,5})")
 _BLOCKS = ("gateway", "agents", "bindings", "session", "channels", "secrets", "env", "plugins")
-_MANIFESTS = "extensions/*/openclaw.plugin.json"
-_MANIFEST_BYTES = 256 * 1024
 _FALLBACKS = frozenset({"OPENCLAW_GATEWAY_TOKEN", "OPENCLAW_GATEWAY_PASSWORD"})
 _KINDS = {"direct": "direct", "dm": "direct", "group": "group", "channel": "group"}
 
@@ -174,7 +173,7 @@ class _Reader:
         names = chain.from_iterable(place for place in places if isinstance(place, (list, Mapping)))
         if any(CHANNEL in str(name).lower() for name in names):
             return True
-        return any(_is_for_this_channel(manifest) for manifest in self._around.base.glob(_MANIFESTS))
+        return any(id_for_this_channel(manifest) for manifest in self._around.base.glob(MANIFESTS))
 
     def routing(self) -> route.Routing:
         """Return the rules by which the gateway itself would resolve conversations."""
@@ -291,15 +290,6 @@ class _Reader:
             return value or []
         self._findings.problem(join(path, key), "must be a list: [ … ]")
         return []
-
-
-def _is_for_this_channel(manifest: Path) -> bool:
-    try:
-        content = read_json(manifest, Findings(), _MANIFEST_BYTES)
-    except UnreadableConfigError:
-        return False  # the gateway does not load it either
-    channels = content.get("channels") if isinstance(content, Mapping) else None
-    return isinstance(channels, list) and CHANNEL in channels
 
 
 def _peer(raw: object) -> route.Peer | None:

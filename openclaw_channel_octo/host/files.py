@@ -25,6 +25,7 @@ __all__ = [
     "private_folder",
     "replace_file",
     "sync_file",
+    "write_private_json",
 ]
 
 logger = logging.getLogger(__name__)
@@ -142,6 +143,19 @@ def dump_json(value: Mapping[str, Any], *, indent: int | None = None) -> bytes:
         msgspec.DecodeError,
     ):  # lone surrogates; NaN and infinities, which are no JSON
         return json.dumps(value, indent=indent).encode() + b"\n"
+
+
+def write_private_json(path: Path, content: Any) -> None:
+    """Put JSON in the place of a file in a private folder, which is made. Blocking.
+
+    Raises:
+        HostError: it cannot be written.
+    """
+    try:
+        private_folder(path.parent)
+        replace_file(path, dump_json(content, indent=2))
+    except OSError as error:
+        raise HostError(f"{path} cannot be written ({error.strerror}): make its folder writable") from error
 
 
 def replace_file(

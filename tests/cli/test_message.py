@@ -7,8 +7,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 
+from openclaw_channel_octo.cli.operate.message import send
 from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.control.calls import register_calls
 from openclaw_channel_octo.control.server import ControlServer
@@ -52,6 +54,35 @@ async def test_a_program_sends_elsewhere_and_answers_here(rig: Rig, start: Start
     there = [line.text for line in rig.octo.chat(ChannelRef("g2", 2)) if line.from_uid == HELPER]
     assert there == ["deployed"]
     assert rig.said()[-1].startswith("sent to group:g2: 2044")
+
+
+async def test_a_text_may_begin_like_an_option(rig: Rig, start: Start) -> None:
+    rig.octo.add_group("g2", [ANN, HELPER], name="Elsewhere")
+    await start(
+        "for text in '- one\\n- two', '-h is help': print(message('send', '--json', 'group:g2', text))"
+    )
+    await rig.mentioned("tell them")
+    there = [line.text for line in rig.octo.chat(ChannelRef("g2", 2)) if line.from_uid == HELPER]
+    assert there == ["- one\n- two", "-h is help"]
+
+
+@pytest.mark.parametrize(
+    ("words", "values"),
+    [
+        (["group:g1", "- a", "--file", "- b.png"], ("- a", ("- b.png",))),
+        (["--file=/tmp/a b.png", "group:g1", "--- a"], ("--- a", ("/tmp/a b.png",))),
+        (["group:g1", "--", "- a"], ("- a", ())),
+        (["group:g1", "-"], ("-", ())),
+    ],
+)
+def test_a_text_and_options_are_told_apart(words: list[str], values: tuple[str, tuple[str, ...]]) -> None:
+    params = send.make_context("send", words).params
+    assert (params["target"], params["text"], params["files"]) == ("group:g1", *values)
+
+
+def test_a_misspelt_option_is_no_text() -> None:
+    with pytest.raises(click.NoSuchOption):
+        send.make_context("send", ["group:g1", "--fil", "a.png"])
 
 
 async def test_what_it_sends_here_is_a_part_of_the_answer_and_silence_afterwards_is_fine(

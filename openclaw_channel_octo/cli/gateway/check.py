@@ -58,7 +58,9 @@ class GatewayFindings(Struct, kw_only=True):
 @OPENCLAW_OPTION
 @JSON_OPTION
 def check(config_file: Path | None, openclaw: Path | None, *, as_json: bool) -> None:
-    """Connect to the gateway and tell what would keep the bots from answering. Changes nothing there.
+    """Tell whether a gateway is ready for the bots.
+
+    Connects to it and tells what would keep the bots from answering. Changes nothing there.
 
     Exit codes: 0 fine, 1 something would go wrong, 2 no gateway could be asked.
     """

@@ -40,7 +40,9 @@ _WRITE_OPTION = click.option(
 @_WRITE_OPTION
 @JSON_OPTION
 def install(config_file: Path | None, openclaw: Path | None, *, write: bool, as_json: bool) -> None:
-    """Put the plugin into a gateway, or this version in the place of another; show its lines for openclaw.json.
+    """Put the plugin into a gateway, show its lines.
+
+    Or this version in the place of another. The lines are those for openclaw.json; --write puts them there.
 
     With the plugin Octo is a channel of the gateway: what its agents say by themselves arrives. The bots stay in this
     program.
@@ -80,7 +82,9 @@ def install(config_file: Path | None, openclaw: Path | None, *, write: bool, as_
 @_WRITE_OPTION
 @JSON_OPTION
 def uninstall(config_file: Path | None, openclaw: Path | None, *, write: bool, as_json: bool) -> None:
-    """Remove the plugin from a gateway, and with --write its lines in openclaw.json, which have to go first.
+    """Remove the plugin from a gateway.
+
+    Its lines in openclaw.json have to go first: --write takes them out.
 
     Exit codes: 0 done, 2 something is in the way; then openclaw.json was not changed.
     """

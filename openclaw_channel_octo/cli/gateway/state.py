@@ -10,6 +10,7 @@ from msgspec import Struct
 from openclaw_channel_octo import __version__
 from openclaw_channel_octo.config.diagnostics import Findings
 from openclaw_channel_octo.config.files import read_json, with_includes
+from openclaw_channel_octo.config.manifests import MANIFESTS, id_for_this_channel
 from openclaw_channel_octo.config.model import GatewayHostConfig
 from openclaw_channel_octo.errors import ConfigError
 from openclaw_channel_octo.host.plugin.files import PLUGIN, installed_version
@@ -22,7 +23,6 @@ _OTHERS = ("octo", "openclaw-channel-octo")
 """Ids of the TypeScript plugin; where it was installed from a registry, its folder is somewhere else."""
 _SWITCHES = ("plugins.enabled is false", f"channels.{CHANNEL}.enabled is false")
 """What keeps the plugin off that `install` leaves to whoever runs the gateway."""
-_MANIFEST_BYTES = 256 * 1024
 
 
 class PluginState(Struct, frozen=True, kw_only=True):
@@ -55,7 +55,7 @@ def read_state(file: Path, env: Mapping[str, str] = os.environ) -> PluginState:
     plugins = _block(raw, "plugins")
     folder = gateway_folder(file, env)
     entry = _block(plugins, "entries", PLUGIN)
-    found = (_id_for_this_channel(manifest) for manifest in _manifests(plugins, folder))
+    found = (id_for_this_channel(manifest) for manifest in _manifests(plugins, folder))
     named = (other for other in _OTHERS if other in _block(plugins, "entries"))
     others = {other for other in (*found, *named) if other and other != PLUGIN}
     return PluginState(
@@ -121,20 +121,10 @@ def _seen(settings: GatewayHostConfig, env: Mapping[str, str]) -> PluginState | 
 
 def _manifests(plugins: Mapping[str, Any], folder: Path) -> Iterator[Path]:
     """Yield the manifests of plugins in the gateway's extensions folder and in the paths that its file names."""
-    yield from (folder / "extensions").glob("*/openclaw.plugin.json")
+    yield from folder.glob(MANIFESTS)
     paths = _block(plugins, "load").get("paths")
     for path in paths if isinstance(paths, list) else ():
         yield folder / Path(str(path)).expanduser() / "openclaw.plugin.json"
-
-
-def _id_for_this_channel(manifest: Path) -> str:
-    """Return the id of a plugin for this channel, empty for any other."""
-    try:
-        content = read_json(manifest, Findings(), _MANIFEST_BYTES)
-    except ConfigError:
-        return ""  # the gateway does not load it either
-    channels = content.get("channels") if isinstance(content, Mapping) else None
-    return str(content.get("id", "")) if isinstance(channels, list) and CHANNEL in channels else ""
 
 
 def _why_off(plugins: Mapping[str, Any], plugin: str) -> str:

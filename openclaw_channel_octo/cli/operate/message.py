@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from openclaw_channel_octo.cli.operate.message_groups import MANAGEMENT_COMMANDS
+from openclaw_channel_octo.cli.operate.text_command import TextCommand
 from openclaw_channel_octo.cli.operate.ticket import JSON, ask, show, table
 from openclaw_channel_octo.cli.output import plain
 
@@ -21,14 +22,14 @@ def message() -> None:
     what that person reaches, and ends with the run. A TARGET is group:ID, group:ID____THREAD, user:UID or a bare id;
     group:ID@UID,UID calls people.
 
-    Exit codes: 0 done, 1 refused or failed, 2 not inside a run.
+    Exit codes: 0 done, 1 refused or failed, 2 not inside a run, or called wrongly.
     """
 
 
 SCOPE = click.option("--scope", type=click.Choice(["parent"]), help="From a thread: its group itself.")
 
 
-@message.command()
+@message.command(cls=TextCommand)
 @click.argument("target")
 @click.argument("text", default="")
 @click.option(
@@ -71,7 +72,7 @@ def _place(file: str) -> str:
         return file
 
 
-@message.command()
+@message.command(cls=TextCommand)
 @click.argument("target")
 @click.argument("message_id")
 @click.argument("text")

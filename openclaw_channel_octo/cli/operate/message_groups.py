@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import click
 
+from openclaw_channel_octo.cli.operate.text_command import TextCommand
 from openclaw_channel_octo.cli.operate.ticket import JSON, ask, show
 from openclaw_channel_octo.cli.output import plain
 
@@ -15,12 +16,15 @@ __all__ = ["MANAGEMENT_COMMANDS"]
 @click.argument("target")
 @JSON
 def notes(target: str, as_json: bool) -> None:
-    """Print GROUP.md of a group or THREAD.md of a thread, marked as data, with its version."""
+    """Print GROUP.md or THREAD.md, marked as data.
+
+    With its version, which write-notes asks for.
+    """
     found = ask("message.notes", target=target)
     show(found, as_json, found["block"])
 
 
-@click.command("write-notes")
+@click.command("write-notes", cls=TextCommand)
 @click.argument("target")
 @click.argument("text")
 @click.option("--version", type=click.IntRange(min=0), required=True, help="The version it replaces.")
@@ -42,7 +46,10 @@ def write_notes(target: str, text: str, version: int, as_json: bool) -> None:
 @click.argument("uids", nargs=-1, metavar="[UID]...")
 @JSON
 def create_group(name: str, uids: Sequence[str], as_json: bool) -> None:
-    """Make a group with the bot, the person who asked as its owner, and people."""
+    """Create a group; the person who asked owns it.
+
+    The bot is in it, and the people that are named.
+    """
     made = ask("message.create_group", name=name, members=list(uids))
     show(made, as_json, f"created group:{made['group']}")
     _left_out(made["left_out"])
@@ -53,7 +60,7 @@ def create_group(name: str, uids: Sequence[str], as_json: bool) -> None:
 @click.argument("name")
 @JSON
 def rename_group(group: str, name: str, as_json: bool) -> None:
-    """Give a group another name."""
+    """Rename a group."""
     show(ask("message.rename_group", group=group, name=name), as_json, "renamed")
 
 
@@ -62,7 +69,7 @@ def rename_group(group: str, name: str, as_json: bool) -> None:
 @click.argument("uids", nargs=-1, required=True, metavar="UID...")
 @JSON
 def add_members(group: str, uids: Sequence[str], as_json: bool) -> None:
-    """Put people into a group."""
+    """Add people to a group."""
     done = ask("message.add_members", group=group, uids=list(uids))
     show(done, as_json, f"added: {', '.join(map(plain, done['added'])) or 'nobody'}")
     _left_out(done["left_out"])
@@ -73,7 +80,7 @@ def add_members(group: str, uids: Sequence[str], as_json: bool) -> None:
 @click.argument("uids", nargs=-1, required=True, metavar="UID...")
 @JSON
 def remove_members(group: str, uids: Sequence[str], as_json: bool) -> None:
-    """Put people out of a group; they lose access at once."""
+    """Remove people from a group; they lose access at once."""
     show(ask("message.remove_members", group=group, uids=list(uids)), as_json, "removed")
 
 
@@ -99,7 +106,7 @@ def archive_thread(thread: str, as_json: bool) -> None:
 @click.argument("thread")
 @JSON
 def join_thread(thread: str, as_json: bool) -> None:
-    """Enter the bot on the list of a thread's members."""
+    """Make the bot a member of a thread."""
     show(ask("message.join_thread", thread=thread), as_json, "joined")
 
 
@@ -107,7 +114,7 @@ def join_thread(thread: str, as_json: bool) -> None:
 @click.argument("thread")
 @JSON
 def leave_thread(thread: str, as_json: bool) -> None:
-    """Take the bot from the list of a thread's members."""
+    """Take the bot out of a thread."""
     show(ask("message.leave_thread", thread=thread), as_json, "left")
 
 

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from openclaw_channel_octo.errors import HostError
-from openclaw_channel_octo.host.files import dump_json, private_folder, replace_file
+from openclaw_channel_octo.host.files import write_private_json
 
 __all__ = ["DeviceFile", "DeviceIdentity", "signed_text"]
 
@@ -128,13 +128,7 @@ class DeviceFile:
             "privateKey": pem.decode(),
             "tokens": self._tokens,
         }
-        try:
-            private_folder(self._path.parent)
-            replace_file(self._path, dump_json(content, indent=2))
-        except OSError as error:
-            raise HostError(
-                f"{self._path} cannot be written ({error.strerror}): make its folder writable"
-            ) from error
+        write_private_json(self._path, content)
 
 
 def _base64url(data: bytes) -> str:

@@ -18,7 +18,7 @@ from msgspec import Struct
 
 from openclaw_channel_octo.errors import HostError, HostUnavailable
 from openclaw_channel_octo.host.fields import mapping, text
-from openclaw_channel_octo.host.files import dump_json, private_folder, replace_file
+from openclaw_channel_octo.host.files import write_private_json
 from openclaw_channel_octo.host.gateway.connection import GatewayConnection
 from openclaw_channel_octo.host.gateway.outcome import message_text
 from openclaw_channel_octo.host.gateway.settings import SettingsOfSessions
@@ -118,13 +118,7 @@ class SuccessorFile:
             key: {"key": one.key, "memoryOf": list(one.memory_of)} for key, one in self._successors.items()
         }
         content = {"version": 1, "sessions": kept, "names": dict(self._names)}
-        try:
-            private_folder(self._path.parent)
-            replace_file(self._path, dump_json(content, indent=2))
-        except OSError as error:
-            raise HostError(
-                f"{self._path} cannot be written ({error.strerror}): make its folder writable"
-            ) from error
+        write_private_json(self._path, content)
 
 
 class GatewaySessions:

@@ -77,7 +77,7 @@ class _CreateGroup(AgentCall):
 
 
 class _RenameGroup(AgentCall):
-    """Give a group another name. Threads cannot be renamed."""
+    """Rename a group. Threads cannot be renamed."""
 
     effect = Effect.REPLACES
 
@@ -91,7 +91,7 @@ class _RenameGroup(AgentCall):
 
 
 class _AddMembers(AgentCall):
-    """Put people into a group."""
+    """Add people to a group."""
 
     effect = Effect.ADDS
 
@@ -105,7 +105,7 @@ class _AddMembers(AgentCall):
 
 
 class _RemoveMembers(AgentCall):
-    """Put people out of a group; they lose access at once."""
+    """Remove people from a group; they lose access at once."""
 
     effect = Effect.CHANGES
 
@@ -148,7 +148,7 @@ class _ArchiveThread(_OfThread):
 
 
 class _JoinThread(_OfThread):
-    """Enter yourself on the list of a thread's members."""
+    """Become a member of a thread."""
 
     effect = Effect.ADDS
 
@@ -159,7 +159,7 @@ class _JoinThread(_OfThread):
 
 
 class _LeaveThread(_OfThread):
-    """Take yourself from the list of a thread's members."""
+    """Leave a thread."""
 
     effect = Effect.REPLACES
 
