@@ -203,9 +203,9 @@ class Texts(ActionTexts, ApprovalTexts, CommandTexts):
 
 CHINESE: Mapping[str, str] = MappingProxyType(
     {
-        **ACTIONS_IN_CHINESE,
-        **APPROVALS_IN_CHINESE,
         **COMMANDS_IN_CHINESE,
+        **APPROVALS_IN_CHINESE,
+        **ACTIONS_IN_CHINESE,
         "failed": "⚠️ 处理这条消息时出错了，请再试一次。",
         "timeout": "⚠️ 用时太长，我停下来了。",
         "empty": "⚠️ 我处理完了，但没有可以回复的内容。",

@@ -212,7 +212,9 @@ async def test_healing_one_call_leaves_the_others(octo: OctoDouble, api: Api) ->
     assert (await api.send(GROUP, HELLO)).status == 503
 
 
-@pytest.mark.parametrize("call", Call)
+@pytest.mark.parametrize(
+    "call", [call for call in Call if call is not Call.PROGRESS]
+)  # to the server an edit is an edit
 async def test_every_call_of_the_client_can_be_made_to_fail(octo: OctoDouble, call: Call) -> None:
     fault = ProxyPage()
     octo.fail_next(call, fault)

@@ -132,8 +132,8 @@ async def test_a_turn_is_accepted_streams_and_ends_done(
     started = clock.wall_ms()
     assert await events(host, turn("run-1")) == [
         Accepted("run-1"),
-        Delta("Hel"),
-        Delta("lo\n"),
+        Delta("Hel", is_clean=True),
+        Delta("lo\n", is_clean=True),
         Final("Hello"),
     ]
     stored = entry(sessions)
@@ -156,7 +156,7 @@ async def test_while_it_runs_the_session_is_running_and_shows_progress(
     host = await make_host(Scripted("working", hangs=True))
     stream = host.run(turn("run-1"))
     started = clock.wall_ms()
-    await begun(stream, Accepted("run-1"), Delta("working"))
+    await begun(stream, Accepted("run-1"), Delta("working", is_clean=True))
     await clock.advance(5)
     assert entry(sessions)["status"] == "running"
     assert await host.describe(KEY.upper()) == SessionSnapshot(
@@ -344,7 +344,7 @@ async def test_a_run_over_its_budget_times_out_and_its_agent_is_ended(
     agent = Scripted("so far", hangs=True)
     host = await make_host(agent, timeout_s=30.0)
     stream = host.run(turn("run-1"))
-    await begun(stream, Accepted("run-1"), Delta("so far"))
+    await begun(stream, Accepted("run-1"), Delta("so far", is_clean=True))
     await clock.advance(29.9)
     assert entry(sessions)["status"] == "running"
     await clock.advance(0.1)
@@ -373,7 +373,7 @@ async def test_an_aborted_run_is_killed_and_says_so(make_host: MakeHost, session
     agent = Scripted("so far", hangs=True)
     host = await make_host(agent)
     stream = host.run(turn("run-1"))
-    await begun(stream, Accepted("run-1"), Delta("so far"))
+    await begun(stream, Accepted("run-1"), Delta("so far", is_clean=True))
     assert await host.abort(KEY, "another run") is False
     assert await host.abort(KEY, "run-1") is True
     assert entry(sessions)["status"] == "killed"
@@ -434,7 +434,7 @@ async def test_an_agent_that_does_not_end_is_left_behind_and_its_late_text_dropp
     monkeypatch.setattr(seat, "AGENT_STOP_S", 0.005)
     host = await make_host(Stubborn())
     stream = host.run(turn("run-1"))
-    await begun(stream, Accepted("run-1"), Delta("early"))
+    await begun(stream, Accepted("run-1"), Delta("early", is_clean=True))
     await host.abort(KEY, "run-1")
     assert [event async for event in stream] == [Failed("killed", "the run was aborted", "early")]
     assert "does not end when told to" in caplog.text
@@ -457,7 +457,7 @@ async def test_an_agent_that_breaks_while_it_is_stopped_is_only_logged(
 
     host = await make_host(Breaking())
     stream = host.run(turn("run-1"))
-    await begun(stream, Accepted("run-1"), Delta("early"))
+    await begun(stream, Accepted("run-1"), Delta("early", is_clean=True))
     await host.abort(KEY, "run-1")
     assert await anext(stream) == Failed("killed", "the run was aborted", "early")
     assert "broke while it was stopped" in caplog.text
@@ -504,7 +504,11 @@ async def test_a_strict_host_skips_an_ended_session_until_it_is_recovered(
     snapshot = await host.describe(KEY)
     assert snapshot is not None
     assert await host.recover(snapshot) is Recovery.RECOVERED
-    assert await events(host, turn("run-3", "hi")) == [Accepted("run-3"), Delta("hi"), Final("hi")]
+    assert await events(host, turn("run-3", "hi")) == [
+        Accepted("run-3"),
+        Delta("hi", is_clean=True),
+        Final("hi"),
+    ]
     assert entry(sessions)["status"] == "done"
 
 
@@ -643,7 +647,7 @@ async def test_stopping_the_host_interrupts_what_runs(make_host: MakeHost, sessi
     host = await make_host(agent)
     streams = [host.run(turn(f"run-{n}", session_key=f"{KEY}{n}")) for n in range(2)]
     for number, stream in enumerate(streams):
-        await begun(stream, Accepted(f"run-{number}"), Delta("so far"))
+        await begun(stream, Accepted(f"run-{number}"), Delta("so far", is_clean=True))
     await host.stop()
     for number, stream in enumerate(streams):
         assert await anext(stream) == Failed("killed", "the host was stopped during the run", "so far")
