@@ -1,4 +1,7 @@
-"""The long form: `make chaos`. SEED and KILLS in the environment choose another run, or the same one again."""
+"""The long form: `make chaos`. SEED and KILLS in the environment choose another run, or the same one again.
+
+HOST=gateway takes a real gateway as the host.
+"""
 
 import asyncio
 import os
@@ -9,8 +12,10 @@ import tempfile
 import time
 from pathlib import Path
 
+from tests.chaos import gateway
 from tests.chaos.launcher import POINTS
 from tests.chaos.world import Chaos, Plan
+from tests.live.gateway.install import CannotInstall
 
 KILLS = 500
 EACH_POINT = 5
@@ -43,5 +48,25 @@ def main() -> int:
     return 0
 
 
+def with_gateway() -> int:
+    """Play with a real gateway; return 1 where people saw something wrong, 2 where there is no gateway to be had."""
+    seed = int(os.environ.get("SEED") or random.SystemRandom().randrange(1_000_000))
+    folder, begun = Path(tempfile.mkdtemp(prefix="octo-chaos-")), time.monotonic()
+    print(f"SEED={seed} HOST=gateway: {gateway.MENTIONS} mentions", flush=True)
+    try:
+        counts = asyncio.run(gateway.play(seed, folder, lambda line: print(line, flush=True)))
+    except CannotInstall as missing:
+        print(missing)
+        return 2
+    kills = f"{gateway.PROGRAM_KILLS} kills of the program, {gateway.GATEWAY_KILLS} of the gateway"
+    print(f"{kills}, {time.monotonic() - begun:.0f} s")
+    print(f"silent {counts.silent}, twice {counts.twice}, out of order {counts.out_of_order}")
+    if not counts.fine:
+        print(f"the log and the journal are kept in {folder}")
+        return 1
+    shutil.rmtree(folder)
+    return 0
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(with_gateway() if os.environ.get("HOST") == "gateway" else main())

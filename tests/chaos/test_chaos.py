@@ -8,6 +8,7 @@ import pytest
 
 from openclaw_channel_octo.config.model import Texts
 from openclaw_channel_octo.testing.octo.records import ChatLine
+from tests.chaos.gateway import Counts, judged
 from tests.chaos.judge import DRAIN, Conversation, Stop, Verdict, answer, judge
 from tests.chaos.keyed import MARK
 from tests.chaos.launcher import POINTS
@@ -182,3 +183,20 @@ async def test_without_the_history_only_the_order_of_commit_and_ack_keeps_a_mess
     )
     verdict = await Chaos(plan, tmp_path).run()
     assert verdict.silent if first else verdict.fine, f"{verdict}\n{(tmp_path / 'log').read_text()[-3000:]}"
+
+
+@pytest.mark.parametrize(
+    ("chat", "counts"),
+    [
+        (["echo: m1", Texts().failed, Texts().restarting, "echo: m3"], Counts()),
+        (["echo: m1", "echo: m3"], Counts(silent=1)),
+        (["echo: m1", "echo: m2", "echo: m2", "echo: m3"], Counts(twice=1)),
+        (["echo: m1", "echo: m1", "echo: m3"], Counts(silent=1, twice=1)),
+        (["echo: m1", "echo: m1 and m3", "echo: m2"], Counts(out_of_order=1)),
+        (["echo: m1", "echo: m2", "echo: m3", Texts().failed], Counts(twice=1)),
+    ],
+)
+def test_mentions_without_an_end_with_two_and_out_of_order_are_counted(
+    chat: list[str], counts: Counts
+) -> None:
+    assert judged({"g": 3}, {"g": chat}) == counts
