@@ -147,9 +147,9 @@ class GatewayApprovals:
 
     async def _list(self) -> None:
         """Learn what is pending; what was and is not any more has ended while nobody listened."""
-        await self._connection.ready()
         found: dict[str, tuple[str, Approval]] = {}
         try:
+            await self._connection.ready()
             for kind in KINDS:
                 answer = await self._connection.ask(f"{kind}.approval.list", {})
                 if answer.fault is not None:
