@@ -153,6 +153,18 @@ async def test_words_that_repeat_the_mark_of_their_prompt_are_recognised(
     assert rig.said() == ["went on"]
 
 
+async def test_a_recovered_run_that_repeats_the_mark_of_its_prompt_says_nothing_more(
+    rig: Rig, gateway: FakeGateway
+) -> None:
+    ids = await answered(rig, gateway)
+    (run_id,) = rig.column("run_id").values()
+    text = f"[{mark_of(run_id)} Ann (ann)] in other words"
+    await resumed(rig, gateway, text)
+    async with controlled(rig):
+        assert (await speak(rig, text))["message_ids"] == ids
+    assert rig.said() == ["went on"]
+
+
 async def test_a_long_answer_is_recognised_whole(rig: Rig, gateway: FakeGateway) -> None:
     text = "\n\n".join(letter * 2_000 for letter in "abc")
     ids = await answered(rig, gateway, text)

@@ -59,8 +59,9 @@ async def said_already(
     for row in found:
         again = resumed.get(row.run_id) or resumed.get("")
         gives_up = RECOVERY in key and (row.was_lost or again is not None)
-        said = [*(row.texts if row.was_lost else ()), *(again or ())]
-        if gives_up or _says(said, unmarked(text, mark_of(row.run_id))):
+        mark = mark_of(row.run_id)  # a model may repeat it
+        said = [unmarked(part, mark) for part in (*(row.texts if row.was_lost else ()), *(again or ()))]
+        if gives_up or _says(said, unmarked(text, mark)):
             bot.context.log.info(
                 "people have the end of an interrupted turn already; what its gateway says is left out"
             )
