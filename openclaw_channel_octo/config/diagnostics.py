@@ -213,7 +213,6 @@ _SENTENCES = {
     "greater_than": "must be more than {gt}",
     "greater_than_equal": "must be at least {ge}",
     "less_than_equal": "must be at most {le}",
-    "one_of": "must be {expected}",
     "literal_error": "must be {expected}, spelt exactly so",
     "string_too_short": "must not be empty",
     "string_too_long": "must have at most {max_length} characters",

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
-from pydantic_core import PydanticCustomError
 
 from openclaw_channel_octo.config.base import FrozenModel
 
@@ -34,8 +33,7 @@ def _one_mistake(value: Any, read: ValidatorFunctionWrapHandler) -> Any:
     try:
         return read(value)
     except ValidationError:
-        expected = {"expected": "'all', 'none' or a list of tool names"}
-        raise PydanticCustomError("one_of", "must be {expected}", expected) from None
+        raise ValueError("must be 'all', 'none' or a list of tool names") from None
 
 
 Tools = Annotated[
