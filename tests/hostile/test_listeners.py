@@ -16,7 +16,7 @@ from openclaw_channel_octo.clock import SystemClock
 from openclaw_channel_octo.control.health import Health
 from openclaw_channel_octo.control.http import serve
 from openclaw_channel_octo.control.prometheus import PrometheusMeter
-from openclaw_channel_octo.control.server import ControlServer
+from openclaw_channel_octo.control.server import CONNECTIONS, ControlServer
 from openclaw_channel_octo.observe.listening import Bounds, HttpListener
 from openclaw_channel_octo.runtime.channel import ChannelStatus
 from openclaw_channel_octo.testing.octo.double import OctoDouble
@@ -196,7 +196,7 @@ async def test_a_thousand_half_lines_on_the_control_socket_hold_up_no_turn(fast_
             made.append(await asyncio.open_unix_connection(path))
             made[-1][1].write(b'{"v": 1, "call": "pi')
         await fast_rig.mentioned("hello")
-        assert await left_open(made) <= 16
+        assert await left_open(made) <= CONNECTIONS
         for _, writer in made:
             writer.transport.abort()
         while "busy" in (answer := await pinged(path)):

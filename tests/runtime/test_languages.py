@@ -19,7 +19,10 @@ DM_BEN = ChannelRef(BEN, 1)
 @pytest.mark.parametrize(
     ("said", "answer"),
     [
-        ("/帮助", f"{ZH.help_status}\n{ZH.help_stop}\n{ZH.help_reset}\n{ZH.help_help}"),
+        (
+            "/帮助",
+            f"{ZH.help_status}\n{ZH.help_stop}\n{ZH.help_reset}\n{ZH.help_whoami}\n{ZH.help_help}",
+        ),
         ("/状态", "会话：新会话\n等待的消息：0"),
         ("／停止", ZH.nothing_running),
         ("/重置", ZH.reset),

@@ -188,8 +188,13 @@ def without_threads(monkeypatch: pytest.MonkeyPatch) -> None:
 async def started(octo: MemoryOcto, host: ScriptedHost, state_dir: Path) -> OctoChannel:
     """Return a channel on which every bot of the chat was started."""
     accounts = {account.uid: {"botToken": account.token} for account in octo.accounts}
+    octo_block = {
+        "apiUrl": "http://octo.test",
+        "accounts": accounts,
+        "streaming": "off",
+    }  # this chat has no edits
     config = {
-        "channels": {"octo": {"apiUrl": "http://octo.test", "accounts": accounts}},
+        "channels": {"octo": octo_block},
         "host": {"kind": "embedded", "stateDir": str(state_dir), "agent": {"kind": "echo"}},
     }
     loaded = parse_config(config, base=state_dir).config

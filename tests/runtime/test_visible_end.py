@@ -458,7 +458,7 @@ async def test_a_command_whose_host_hangs_or_breaks_is_answered(
     fast_rig: Rig, error: Exception | None, command: str, told: list[str]
 ) -> None:
     host = StuckHost([Accepted("r"), HANG], error=error)
-    await fast_rig.start(fast_rig.config(dispatchTimeoutMs=2_000_000), host)
+    await fast_rig.start(fast_rig.config(dispatchTimeoutMs=2_000_000, streaming="off"), host)
     await fast_rig.octo.say(ANN, fast_rig.dm, "work")
     await host.wait_for_turns(1)
     host.describe_error = RuntimeError("from here on")
