@@ -218,7 +218,7 @@ async def picture_sent(deployment: Deployment, cell: Cell) -> str:
     except HostError as error:
         if NO_COPY not in str(error):
             raise
-        return "not tried: this machine's file system lacks what the gateway's media folder needs"
+        return "not tried: the file system of the run lacks what the gateway's media folder needs"
     assert len(await cell.until(1, PATIENCE_S)) == 1
     assert [line.payload["type"] for line in deployment.octo.chat(cell.where)] == [2]
     return "arrives"

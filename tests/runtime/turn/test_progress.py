@@ -151,6 +151,7 @@ async def test_an_agent_that_says_nothing_on_purpose_leaves_that_it_is_done(chat
     chat.go_on()
     await chat.rig.until_row(message_id, "answered")
     await chat.until(TEXTS.worked)
+    assert chat.sends == 1
 
 
 async def test_a_short_turn_that_says_nothing_on_purpose_shows_nothing_later_either(chat: Chat) -> None:
@@ -268,6 +269,7 @@ async def test_an_answer_stands_behind_the_announcement_of_a_restart_also_of_an_
     chat.rig.sql("UPDATE inbound SET attempt = 1")  # whether it died before the run or behind its beginning
     await chat.rig.start_with(ScriptedHost([Accepted("r"), Final("yes")]), streaming="progress")
     await chat.until(TEXTS.worked, RESTART, "yes", where=where)
+    assert chat.sends == 3
 
 
 async def test_the_rest_of_an_answer_that_was_broken_off_stands_behind_its_beginning(chat: Chat) -> None:
@@ -291,6 +293,7 @@ async def test_a_stop_that_takes_its_time_leaves_word_that_the_turn_goes_on_late
     stopping = asyncio.create_task(chat.rig.stop(30))
     await chat.until(TEXTS.paused)
     await chat.later(stopping.done)
+    assert chat.sends == 1
 
 
 async def test_what_a_killed_process_left_of_a_turn_that_has_ended_says_that_it_is_done(chat: Chat) -> None:
@@ -299,6 +302,7 @@ async def test_what_a_killed_process_left_of_a_turn_that_has_ended_says_that_it_
     chat.rig.sql("UPDATE inbound SET state = 'dead' WHERE message_id = ?", message_id)
     await chat.rig.start_with(ScriptedHost())
     await chat.until(TEXTS.worked)
+    assert chat.sends == 1
 
 
 async def test_a_restored_journal_has_the_answer_put_in_the_same_place_once_more(
